@@ -1,0 +1,154 @@
+//! The configuration as used: validated, complete, plain values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::model::{NameTemplate, OrderDefaults, OrderId};
+
+/// Everything that a pass can be told by configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration file, as manifests and messages name it; `None` if none
+    /// was found and every value is a default.
+    pub source: Option<PathBuf>,
+    /// Where images are kept.
+    pub cache_dir: PathBuf,
+    /// What goes from the cache, and when.
+    pub cache_policy: CachePolicy,
+    /// What orders fall back on, and the nodes they can name.
+    pub orders: OrderDefaults,
+    /// How file names are made.
+    pub naming: NameTemplate,
+    /// Where manifests go.
+    pub manifest: ManifestTarget,
+    /// The Image Factory.
+    pub factory: FactorySettings,
+    /// The repository of Talos.
+    pub github: GithubSettings,
+    /// Who is asked for versions, in this order.
+    pub versions: Vec<VersionsFrom>,
+    /// The words given to ssh and rsync.
+    pub push: PushCommands,
+    /// How much happens at once, and how long things may take.
+    pub limits: Limits,
+}
+
+/// What goes from the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachePolicy {
+    /// Retention is on.
+    pub enabled: bool,
+    /// How many versions of a family are kept; at least 1.
+    pub keep_versions: u32,
+    /// The cache is emptied before every pass.
+    pub purge_before: bool,
+    /// How long a family that no order refers to is kept.
+    pub orphan_grace: Duration,
+}
+
+/// Where manifests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManifestTarget {
+    /// A path with `{orderid}` (and `{customer}`) in it.
+    Template(String),
+    /// `manifest-<orderid>.yaml` in a directory.
+    Dir(PathBuf),
+    /// A path into which `-<orderid>` is put before the extension.
+    Path(PathBuf),
+    /// `manifest-<orderid>.yaml` in the working directory.
+    WorkingDir,
+}
+
+impl ManifestTarget {
+    /// The path of an order's manifest.
+    pub fn path(&self, order: &OrderId) -> PathBuf {
+        let name = format!("manifest-{order}.yaml");
+        match self {
+            Self::Template(template) => {
+                PathBuf::from(template.replace("{orderid}", order.as_str()))
+            }
+            Self::Dir(dir) => dir.join(name),
+            Self::Path(path) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let name = match path.extension() {
+                    Some(ext) => format!("{stem}-{order}.{}", ext.to_string_lossy()),
+                    None => format!("{stem}-{order}"),
+                };
+                path.with_file_name(name)
+            }
+            Self::WorkingDir => PathBuf::from(name),
+        }
+    }
+}
+
+/// How requests to a factory are authorised.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Not at all.
+    None,
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// `Authorization: Bearer`.
+    Bearer(SecretString),
+}
+
+/// The Image Factory.
+#[derive(Debug, Clone)]
+pub struct FactorySettings {
+    /// Its base URL, with a trailing slash.
+    pub url: Url,
+    /// How requests are authorised.
+    pub credentials: Credentials,
+}
+
+/// The repository of Talos.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// The API's base URL, with a trailing slash.
+    pub api_url: Url,
+    /// A token, which raises the rate limit.
+    pub token: Option<SecretString>,
+}
+
+/// A source of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionsFrom {
+    /// The factory's `/versions`: what can really be built.
+    Factory,
+    /// The repository's tags.
+    Github,
+}
+
+/// The words given to ssh and rsync, split as a shell would, run without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushCommands {
+    /// `defaults.push.ssh_opts`.
+    pub ssh_opts: Vec<String>,
+    /// `defaults.push.rsync_opts`.
+    pub rsync_opts: Vec<String>,
+}
+
+/// How much happens at once, and how long things may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Downloads at once.
+    pub downloads: usize,
+    /// Nodes worked on at once.
+    pub nodes: usize,
+    /// How long to wait for the first byte of an image, which may have to be built.
+    pub first_byte: Duration,
+    /// How long a transfer may stand still.
+    pub idle: Duration,
+    /// How long to wait for a connection to a node or an upstream.
+    pub connect: Duration,
+    /// How many times a transfer is taken up again before the step fails.
+    pub retries: u32,
+}

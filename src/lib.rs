@@ -1,0 +1,22 @@
+//! talos-order keeps Talos Linux images on Proxmox VE nodes as YAML orders say.
+//!
+//! Orders say what should be in three places; a pass looks at the places, plans
+//! the difference, does it, and writes down what happened. Bytes flow one way
+//! (upstream, cache, nodes), decisions flow one way (orders, desired, plan), and
+//! they meet only in `execute`. `docs/architecture.md` walks through the rooms.
+
+#![warn(missing_docs)]
+
+pub mod cache;
+pub mod cli;
+pub mod config;
+pub mod execute;
+pub mod io;
+pub mod manifest;
+pub mod model;
+pub mod nodes;
+pub mod orders;
+pub mod plan;
+pub mod standin;
+pub mod upstream;
+pub mod yaml;

@@ -1,0 +1,59 @@
+//! What orders fall back on: the configuration's share in reading an order.
+
+use super::{Arch, Dir, Node, NodeId};
+
+/// The values that a position takes where it says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderDefaults {
+    /// The architecture.
+    pub arch: Arch,
+    /// Images are pushed.
+    pub push_enabled: bool,
+    /// Unpacked images are pushed where both forms exist.
+    pub prefer_decompressed: bool,
+    /// The directory for ISO files, and for everything else without one.
+    pub iso_dir: Dir,
+    /// The directory for raw and qcow2 images.
+    pub import_dir: Option<Dir>,
+    /// The nodes that orders can name.
+    pub inventory: Inventory,
+}
+
+/// The nodes described in the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The nodes in the order they are written; ids and addresses are unique.
+    pub nodes: Vec<InventoryNode>,
+}
+
+/// A node described once, for orders to refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InventoryNode {
+    /// How it is called and reached.
+    pub node: Node,
+    /// Labels by which a group of nodes is meant.
+    pub labels: Vec<String>,
+    /// Its own directory for ISO files.
+    pub iso_dir: Option<Dir>,
+    /// Its own directory for raw and qcow2 images.
+    pub import_dir: Option<Dir>,
+}
+
+impl Inventory {
+    /// The node of this name.
+    pub fn by_name(&self, id: &NodeId) -> Option<&InventoryNode> {
+        self.nodes.iter().find(|entry| &entry.node.id == id)
+    }
+
+    /// The node that is reached in this way, whatever it is called.
+    pub fn by_address(&self, reach: &super::Reach) -> Option<&InventoryNode> {
+        self.nodes.iter().find(|entry| &entry.node.reach == reach)
+    }
+
+    /// The nodes that carry a label, in the order they are written.
+    pub fn by_label<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a InventoryNode> {
+        self.nodes
+            .iter()
+            .filter(move |entry| entry.labels.iter().any(|own| own == label))
+    }
+}

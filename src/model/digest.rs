@@ -1,0 +1,60 @@
+//! SHA-256 digests as values; computing them is `io`'s work.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Invalid, text_form};
+
+/// A SHA-256 digest (32 bytes), written as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256([u8; 32]);
+
+impl Sha256 {
+    /// Wraps the raw bytes of a digest.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The raw bytes of the digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sha256({self})")
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = Invalid;
+
+    /// Accepts 64 hex digits of either case, with or without a `sha256:` prefix.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        let refuse = || {
+            Invalid::new(format!(
+                "{text:?} is not a SHA-256 digest; accepted are 64 hex digits"
+            ))
+        };
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err(refuse());
+        }
+        let mut bytes = [0_u8; 32];
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let high = char::from(pair[0]).to_digit(16).ok_or_else(refuse)?;
+            let low = char::from(pair[1]).to_digit(16).ok_or_else(refuse)?;
+            *byte = (high << 4 | low) as u8;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+text_form!(Sha256);

@@ -1,0 +1,82 @@
+//! The nouns of the domain, as plain validated values.
+//!
+//! Everything here is parsed once at the edge and correct by construction
+//! afterwards: a [`FileName`] cannot escape its directory, a [`Host`] cannot be
+//! read as an option by ssh, a [`TalosVersion`] is a semantic version. Nothing
+//! in this room touches the file system, the network, the clock or the
+//! environment, and it imports nothing else of this crate.
+
+mod artifact;
+mod defaults;
+mod digest;
+mod name;
+mod order;
+mod place;
+mod problem;
+mod schematic;
+mod version;
+
+pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
+pub use defaults::{Inventory, InventoryNode, OrderDefaults};
+pub use digest::Sha256;
+pub use name::{FileName, NameParts, NameTemplate};
+pub use order::{
+    Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile, RejectedOrder,
+    RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
+};
+pub use place::{Dir, Host, Node, NodeId, Reach, User};
+pub use problem::{Excerpt, Problem};
+pub use schematic::{
+    Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
+    SecureBootOptions,
+};
+pub use version::{Channel, Minor, TalosVersion};
+
+/// Why a text is not a value of one of the model's types.
+///
+/// The message says what was found and what is accepted; the place (file, line,
+/// key path) is known only by whoever read the text, and is added there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// What was found and what is accepted, one sentence, no full stop.
+    pub message: String,
+    /// What a person can do about it, where that is known.
+    pub hint: Option<String>,
+}
+
+impl Invalid {
+    /// A refusal without a hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same refusal with a hint for the person who wrote the text.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Implements `Serialize`, `Deserialize` and `Display` for a type through its
+/// text form (`as_text` and `FromStr`), so that every way in is validated.
+macro_rules! text_form {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_form;

@@ -1,0 +1,72 @@
+//! The places where images are delivered: Proxmox nodes over ssh and rsync, and
+//! directories of this machine.
+//!
+//! [`Nodes`] is the whole of it as a pass sees it; [`SystemNodes`] runs the
+//! system's ssh, rsync and sh. The hand-written twin for tests is
+//! [`fake::FakeNodes`].
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::io::Meter;
+use crate::model::{ArtifactId, Dir, FileName, Node, OrderId, Sha256};
+use crate::plan::{NodeState, RecordEntry};
+
+/// Everything a pass asks of nodes.
+pub trait Nodes: Send + Sync + 'static {
+    /// The state of the given directories, in one round trip. Failing is a
+    /// state, not an error: unknown is not empty.
+    fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
+
+    /// Makes a file lie at its path with the right digest, and records it.
+    ///
+    /// The final name appears only when the digest was checked on the node. A
+    /// file that is there already with the right size and digest is adopted
+    /// instead of copied.
+    fn deliver(
+        &self,
+        node: &Node,
+        delivery: &Delivery,
+    ) -> impl Future<Output = Result<Delivered, NodeError>> + Send;
+}
+
+/// One file to deliver.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The directory on the node; made if it is missing.
+    pub dir: Dir,
+    /// The name there.
+    pub file: FileName,
+    /// The file to send.
+    pub source: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// What it is.
+    pub artifact: ArtifactId,
+    /// The orders that want it, for the record.
+    pub orders: BTreeSet<OrderId>,
+    /// The time of the pass, for the record.
+    pub now: Timestamp,
+    /// Counts the bytes as they go.
+    pub meter: Arc<Meter>,
+}
+
+/// How a delivery went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// False if the right file was there already.
+    pub copied: bool,
+    /// What was recorded on the node.
+    pub entry: RecordEntry,
+}
+
+/// Why a node did not do what was asked. (To be written in full.)
+#[derive(Debug, thiserror::Error)]
+#[error("to be written")]
+pub struct NodeError;

@@ -1,0 +1,151 @@
+//! What is wanted: orders, resolved against the catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::observed::VersionSource;
+use crate::model::{
+    ArtifactId, FileName, Node, NodeId, PositionRef, PushTarget, Schematic, SchematicId, Sha256,
+    TalosVersion,
+};
+
+/// Everything that the orders want, deduplicated over all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// The files wanted in the cache, by identity.
+    pub artifacts: BTreeMap<ArtifactId, Want>,
+    /// The files wanted on nodes: each path at most once.
+    pub placed: BTreeMap<PushTarget, BTreeMap<FileName, Placed>>,
+    /// The schematics that orders describe, by computed id.
+    pub schematics: BTreeMap<SchematicId, Schematic>,
+    /// The nodes that anything is wanted on.
+    pub nodes: BTreeMap<NodeId, Node>,
+    /// Every usable position of every order, in order.
+    pub positions: Vec<PositionWant>,
+    /// True if everything that was written could be read: only then is what is
+    /// not mentioned known to be unwanted.
+    pub complete: bool,
+}
+
+/// One file wanted in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Want {
+    /// Its name in the cache.
+    pub file: FileName,
+    /// How it comes to be.
+    pub origin: Origin,
+    /// The digest that orders pin, if any does.
+    pub pinned: Option<Sha256>,
+    /// The positions that want it.
+    pub wanted_by: BTreeSet<PositionRef>,
+}
+
+/// How a file in the cache comes to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Downloaded as it is.
+    Download {
+        /// From where.
+        url: String,
+    },
+    /// Unpacked from another artifact.
+    Unpack {
+        /// The compressed form.
+        from: ArtifactId,
+    },
+}
+
+/// One file wanted at a path on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Placed {
+    /// What is to lie there.
+    pub artifact: ArtifactId,
+    /// The positions that want it there.
+    pub wanted_by: BTreeSet<PositionRef>,
+}
+
+/// A position with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionWant {
+    /// Which position.
+    pub position: PositionRef,
+    /// What it comes to, or why it comes to nothing in this pass.
+    pub outcome: Result<Resolved, Unresolved>,
+}
+
+/// A position, resolved to artifacts and places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The version it stands for now.
+    pub version: TalosVersion,
+    /// Who named that version.
+    pub version_source: VersionSource,
+    /// The file to download.
+    pub download: ArtifactId,
+    /// The URL of the download.
+    pub url: String,
+    /// The unpacked form, where it is wanted.
+    pub unpacked: Option<ArtifactId>,
+    /// What is delivered: one of the two.
+    pub delivered: ArtifactId,
+    /// Where it is delivered to, with the name it has there.
+    pub targets: Vec<(PushTarget, FileName)>,
+}
+
+/// Why a position cannot be planned in this pass.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Unresolved {
+    /// No source of versions answered, now or earlier.
+    VersionsUnknown {
+        /// What the sources said.
+        failures: Vec<String>,
+    },
+    /// The list of versions is known, and nothing in it fits.
+    NoSuchVersion {
+        /// What was asked for.
+        wanted: String,
+        /// The nearest that exist, greatest first.
+        known: Vec<TalosVersion>,
+    },
+    /// Another position wants a different file under the same path.
+    Conflict {
+        /// The path: a file in the cache, or `node:dir/file`.
+        path: String,
+        /// The other position.
+        with: PositionRef,
+    },
+    /// Two positions pin different digests for one artifact.
+    PinConflict {
+        /// The other position.
+        with: PositionRef,
+    },
+}
+
+impl std::fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::VersionsUnknown { failures } => {
+                f.write_str("the released versions are not known: ")?;
+                f.write_str(&failures.join("; "))
+            }
+            Self::NoSuchVersion { wanted, known } => {
+                write!(f, "no released version fits {wanted}")?;
+                if !known.is_empty() {
+                    let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+                    write!(f, "; known are {}", known.join(", "))?;
+                }
+                Ok(())
+            }
+            Self::Conflict { path, with } => write!(
+                f,
+                "another image is already wanted at {path}, by {with}; one path holds one image"
+            ),
+            Self::PinConflict { with } => {
+                write!(f, "the pinned digest differs from the one that {with} pins")
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Deciding: what is wanted, what is there, and the steps between.
+//!
+//! This room is pure. It reads no file, no clock and no environment and logs
+//! nothing; given the same [`Desired`], [`Observed`] and [`Policy`] it makes the
+//! same [`Plan`], byte for byte. Reasons for acting and for not acting are part
+//! of the plan, so a dry run, the log, the execution and the manifest all read
+//! one value and cannot disagree.
+
+pub mod desired;
+pub mod observed;
+pub mod step;
+
+pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
+pub use observed::{
+    CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
+    RecordEntry, Registration, RemoteFile, VersionKnowledge, VersionSource,
+};
+pub use step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why};

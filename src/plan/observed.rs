@@ -1,0 +1,237 @@
+//! What is there: the state of the three places, as values.
+//!
+//! Each place can also be unknown, and unknown is never empty: an unreachable
+//! node has no file list at all, not an empty one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ArtifactId, Dir, FileName, NodeId, OrderId, SchematicId, Sha256, TalosVersion};
+
+/// Everything a pass knows about the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// What the upstreams said.
+    pub catalog: Catalog,
+    /// What the cache holds.
+    pub cache: CacheState,
+    /// What each node holds.
+    pub nodes: BTreeMap<NodeId, NodeState>,
+    /// When the observation was made; the pass has no other clock.
+    pub now: Timestamp,
+}
+
+/// What the upstreams said: versions, schematics, sizes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// The released versions, or why they are not known.
+    pub versions: VersionKnowledge,
+    /// The ids that the factory gave to schematics, where they differ from the
+    /// computed ones, and what is known of their being registered.
+    pub schematics: BTreeMap<SchematicId, Registration>,
+    /// Sizes in bytes of images that the factory answered for, by identity.
+    pub sizes: BTreeMap<ArtifactId, u64>,
+}
+
+/// The known versions, with where the knowledge comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VersionKnowledge {
+    /// Nobody asked: every wanted version is exact.
+    NotNeeded,
+    /// A list from a source.
+    Known {
+        /// The versions.
+        versions: BTreeSet<TalosVersion>,
+        /// Who said so.
+        source: VersionSource,
+        /// When they said so; in the past if no source answers now.
+        fetched_at: Timestamp,
+        /// Why newer knowledge could not be had, for each source that failed.
+        failures: Vec<String>,
+    },
+    /// No source answered and no earlier answer is on disk.
+    Unknown {
+        /// What each source said.
+        failures: Vec<String>,
+    },
+}
+
+impl Default for VersionKnowledge {
+    fn default() -> Self {
+        Self::Unknown {
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Who named a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VersionSource {
+    /// The order itself.
+    Order,
+    /// The factory's `/versions`.
+    Factory,
+    /// The repository's tags.
+    Github,
+}
+
+impl VersionSource {
+    /// The name used in the configuration and in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Factory => "factory",
+            Self::Github => "github",
+        }
+    }
+}
+
+/// What is known of a schematic at the factory, by its computed id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The id the factory answered with; it is the authority.
+    pub id: SchematicId,
+}
+
+/// The state of the cache.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheState {
+    /// Files that we wrote, by name, each with the metadata we recorded.
+    pub files: BTreeMap<FileName, CachedFile>,
+    /// Names that we have no record of: never touched.
+    pub foreign: BTreeSet<String>,
+    /// Left-overs of interrupted work: partial downloads by the name they are to
+    /// become, with their size in bytes.
+    pub partial: BTreeMap<FileName, u64>,
+    /// Free bytes on the cache's file system, where it could be asked.
+    pub free_bytes: Option<u64>,
+}
+
+/// A file of ours in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedFile {
+    /// What we recorded when we wrote it.
+    pub meta: Meta,
+    /// Its size now, in bytes; `None` if only the metadata is left.
+    pub size: Option<u64>,
+    /// True if its modification time is still the recorded one.
+    pub untouched: bool,
+}
+
+/// The metadata kept beside a cached file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// What the file is.
+    pub artifact: ArtifactId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// The URL its bytes came from (of the compressed file for an unpacked one).
+    pub url: String,
+    /// For an unpacked image: the digest of the compressed file it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked_from: Option<Sha256>,
+    /// Why the digest is believed.
+    pub provenance: Provenance,
+    /// The entity tag of the answer, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// When it was completed.
+    pub completed_at: Timestamp,
+    /// Modification time of the file at completion, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// When an order last wanted it.
+    pub last_wanted: Timestamp,
+}
+
+/// Why a digest is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provenance {
+    /// The order pins it.
+    Pinned,
+    /// The factory's checksum file says so.
+    Upstream,
+    /// It is what came the first time (trust on first use).
+    FirstSeen,
+}
+
+/// Size and digest of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Length in bytes.
+    pub size: u64,
+    /// The digest of the content.
+    pub sha256: Sha256,
+}
+
+/// The state of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeState {
+    /// It answered; every directory asked for is in the map.
+    Listed {
+        /// The directories, as far as they were asked for.
+        dirs: BTreeMap<Dir, DirState>,
+    },
+    /// It did not answer, or not intelligibly.
+    Unreachable {
+        /// One sentence for a person.
+        why: String,
+    },
+}
+
+/// The state of a directory on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirState {
+    /// False if the directory is to be created.
+    pub exists: bool,
+    /// The regular files in it, by name, hidden ones left out.
+    pub files: BTreeMap<String, RemoteFile>,
+    /// What the record beside the files says that we placed, by name.
+    pub record: BTreeMap<FileName, RecordEntry>,
+    /// Free bytes for an unprivileged writer, where it could be asked.
+    pub free_bytes: Option<u64>,
+}
+
+/// A file on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteFile {
+    /// Length in bytes.
+    pub size: u64,
+    /// Modification time, in whole seconds since 1970.
+    pub mtime: i64,
+    /// The inode number; a replaced file has another.
+    pub inode: u64,
+}
+
+/// What we recorded about a file that we placed on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordEntry {
+    /// The file's name; first, so that a shell can find the line by its start.
+    pub name: FileName,
+    /// Length in bytes.
+    pub size: u64,
+    /// Modification time after placing, in whole seconds since 1970.
+    pub mtime: i64,
+    /// The inode number after placing.
+    pub inode: u64,
+    /// The digest that was checked on the node.
+    pub sha256: Sha256,
+    /// What the file is.
+    pub artifact: ArtifactId,
+    /// The orders that wanted it when it was placed.
+    pub orders: BTreeSet<OrderId>,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+}
+
+impl RecordEntry {
+    /// True if the file still looks exactly as it did when it was placed.
+    pub fn describes(&self, file: &RemoteFile) -> bool {
+        self.size == file.size && self.mtime == file.mtime && self.inode == file.inode
+    }
+}

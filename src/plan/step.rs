@@ -1,0 +1,234 @@
+//! The plan itself: steps to do, and what is held back, with reasons.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::{ArtifactId, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256};
+
+/// What a pass is going to do, and not going to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The steps; what a step needs stands before it.
+    pub steps: Vec<Step>,
+    /// What should be done and is not, with the reason.
+    pub held: Vec<Held>,
+    /// What already is as it should be.
+    pub in_sync: Vec<StepId>,
+    /// Remarks that change nothing.
+    pub hints: Vec<Hint>,
+}
+
+/// The identity of a step, the same in every pass: `push/pve-01/iso-dir/file`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct StepId(pub String);
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its identity.
+    pub id: StepId,
+    /// What is done.
+    pub action: Action,
+    /// Why it is done.
+    pub why: Why,
+    /// The steps that must have succeeded before.
+    pub needs: Vec<StepId>,
+    /// The positions it is done for; empty for a clean-up.
+    pub wanted_by: BTreeSet<PositionRef>,
+}
+
+/// What a step does. Executing one takes no decision that is not written here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Action {
+    /// Make a schematic known to the factory.
+    Register {
+        /// The id computed from the canonical form.
+        schematic: SchematicId,
+        /// The canonical YAML to send.
+        #[serde(skip)]
+        document: String,
+    },
+    /// Download a file into the cache, unpacking it on the way where wanted.
+    Fetch {
+        /// From where.
+        url: String,
+        /// What is downloaded.
+        download: ArtifactId,
+        /// Its name in the cache.
+        file: FileName,
+        /// What is unpacked from it, with its name in the cache.
+        unpack: Option<(ArtifactId, FileName)>,
+        /// The digest the download must have.
+        pinned: Option<Sha256>,
+        /// The size of the download in bytes, where the factory told it.
+        bytes: Option<u64>,
+    },
+    /// Unpack a file that the cache already holds.
+    Unpack {
+        /// What is unpacked.
+        from: ArtifactId,
+        /// Its name in the cache.
+        from_file: FileName,
+        /// What it becomes.
+        to: ArtifactId,
+        /// The name of that in the cache.
+        file: FileName,
+        /// The size of the compressed file in bytes.
+        bytes: u64,
+    },
+    /// Deliver a file from the cache to a directory of a node.
+    Push {
+        /// Where to.
+        target: PushTarget,
+        /// What is delivered.
+        artifact: ArtifactId,
+        /// Its name in the cache.
+        cache_file: FileName,
+        /// Its name on the node.
+        file: FileName,
+        /// Its size in bytes, where the cache holds it already.
+        bytes: Option<u64>,
+    },
+    /// Remove a file of ours from the cache.
+    PruneCache {
+        /// Its name.
+        file: FileName,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+}
+
+impl Action {
+    /// The identity of a step with this action.
+    pub fn step_id(&self) -> StepId {
+        StepId(match self {
+            Self::Register { schematic, .. } => format!("register/{schematic}"),
+            Self::Fetch { file, .. } => format!("fetch/{file}"),
+            Self::Unpack { file, .. } => format!("unpack/{file}"),
+            Self::Push { target, file, .. } => push_step_id(target, file),
+            Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
+        })
+    }
+}
+
+fn push_step_id(target: &PushTarget, file: &FileName) -> String {
+    format!("push/{}{}", target.node, target.dir.join(file))
+}
+
+/// Why a step is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Why {
+    /// It is not there.
+    Missing,
+    /// The schematic is needed by a download and may not be known.
+    Unregistered,
+    /// A download was interrupted; this much of it is kept.
+    Partial {
+        /// Bytes on disk.
+        have: u64,
+    },
+    /// The length is not the recorded one.
+    SizeDiffers {
+        /// Bytes expected.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The file was changed since it was written.
+    Touched,
+    /// The digest is not the one that is wanted now.
+    DigestDiffers {
+        /// The digest wanted.
+        expected: Sha256,
+        /// The digest on record.
+        found: Sha256,
+    },
+    /// Another image is recorded under this name.
+    OtherImage {
+        /// What is recorded.
+        found: ArtifactId,
+    },
+    /// The bytes came from another factory.
+    OtherSource {
+        /// The URL on record.
+        found: String,
+    },
+    /// A file of this name is there that we did not place; it is adopted if its
+    /// digest is right, and replaced otherwise.
+    Unrecorded,
+    /// More versions of the family are kept than the policy says.
+    BeyondKeep {
+        /// How many are kept.
+        keep: u32,
+    },
+    /// No order refers to the family any more.
+    Orphaned {
+        /// Since when, in whole hours.
+        hours: u64,
+    },
+    /// The cache is emptied on request.
+    Purge,
+}
+
+/// Something that should be done and is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The step it would be.
+    pub id: StepId,
+    /// Why it is not done.
+    pub reason: HeldReason,
+    /// The positions it would be done for.
+    pub wanted_by: BTreeSet<PositionRef>,
+}
+
+/// Why something is held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum HeldReason {
+    /// The node does not answer.
+    NodeUnreachable {
+        /// Which one.
+        node: NodeId,
+        /// What it said.
+        why: String,
+    },
+    /// The position could not be resolved.
+    Unresolved {
+        /// Why.
+        why: super::desired::Unresolved,
+    },
+    /// Removing is held back because the orders are not completely known.
+    PruneBlocked {
+        /// Why.
+        why: String,
+    },
+    /// There is not enough room.
+    NoSpace {
+        /// Where.
+        place: String,
+        /// Bytes needed.
+        need: u64,
+        /// Bytes free.
+        free: u64,
+    },
+}
+
+/// A remark for a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Hint {
+    /// What it is about: a position.
+    pub about: PositionRef,
+    /// One sentence.
+    pub text: String,
+}

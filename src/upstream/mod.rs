@@ -1,0 +1,89 @@
+//! Where images come from: the Image Factory, and who knows the versions.
+//!
+//! [`Factory`] is the whole outside as a pass sees it; [`HttpFactory`] speaks to
+//! the real one. Its hand-written twin for tests is [`fake::FakeFactory`].
+
+use std::future::Future;
+
+use crate::model::{ArtifactId, Schematic, SchematicId, Sha256};
+use crate::plan::VersionKnowledge;
+
+/// Everything a pass asks of the outside, besides the nodes.
+pub trait Factory: Send + Sync + 'static {
+    /// The released versions from the first configured source that answers, or
+    /// the last good list on disk with its age.
+    fn versions(&self) -> impl Future<Output = VersionKnowledge> + Send;
+
+    /// The size in bytes that the factory gives for an image, asked with HEAD
+    /// within a short time; `None` where it does not say in that time.
+    fn size(&self, url: &str) -> impl Future<Output = Option<u64>> + Send;
+
+    /// Makes a schematic known; the id in the answer is the authority.
+    fn register(
+        &self,
+        document: &str,
+    ) -> impl Future<Output = Result<SchematicId, UpstreamError>> + Send;
+
+    /// The digest that the factory publishes for an image (`<url>.sha256`);
+    /// `None` where it does not offer one (402, 404).
+    fn checksum(
+        &self,
+        url: &str,
+    ) -> impl Future<Output = Result<Option<Sha256>, UpstreamError>> + Send;
+
+    /// Streams an image into a sink: retries, resumes and starts over as the
+    /// server allows. Returns when every byte of the image is in the sink.
+    fn download<S: Sink>(
+        &self,
+        url: &str,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<Transferred, UpstreamError>> + Send;
+}
+
+/// Where the bytes of a download go.
+pub trait Sink: Send {
+    /// How many bytes are in the sink, and what identifies the version of the
+    /// file that they are from. `(0, None)` for a fresh start.
+    fn position(&self) -> (u64, Option<Validator>);
+
+    /// Throws away what is in the sink.
+    fn restart(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
+
+    /// Learns what is about to come: the total length and what identifies it.
+    fn expect(
+        &mut self,
+        total: Option<u64>,
+        validator: Option<Validator>,
+    ) -> impl Future<Output = std::io::Result<()>> + Send;
+
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: bytes::Bytes) -> impl Future<Output = std::io::Result<()>> + Send;
+}
+
+/// What identifies one version of a file behind a URL, for `If-Range`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Validator {
+    /// A strong entity tag, or else a `Last-Modified` date.
+    pub value: String,
+    /// The total length in bytes, which must agree too.
+    pub total: Option<u64>,
+}
+
+/// How a download went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    /// Bytes that came over the wire in this call, repeats included.
+    pub wire_bytes: u64,
+    /// The entity tag of the answer, where there was one.
+    pub etag: Option<String>,
+    /// How many times the transfer was taken up again or started over.
+    pub retries: u32,
+}
+
+/// Why an upstream did not do what was asked. (To be written in full.)
+#[derive(Debug, thiserror::Error)]
+#[error("to be written")]
+pub struct UpstreamError;
+
+#[allow(unused)]
+fn _signatures(_: ArtifactId, _: Schematic) {}
