@@ -5,7 +5,8 @@
 
 use std::future::Future;
 
-use crate::model::{ArtifactId, Schematic, SchematicId, Sha256};
+use crate::io::Sink;
+use crate::model::{SchematicId, Sha256};
 use crate::plan::VersionKnowledge;
 
 /// Everything a pass asks of the outside, besides the nodes.
@@ -40,35 +41,6 @@ pub trait Factory: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Transferred, UpstreamError>> + Send;
 }
 
-/// Where the bytes of a download go.
-pub trait Sink: Send {
-    /// How many bytes are in the sink, and what identifies the version of the
-    /// file that they are from. `(0, None)` for a fresh start.
-    fn position(&self) -> (u64, Option<Validator>);
-
-    /// Throws away what is in the sink.
-    fn restart(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
-
-    /// Learns what is about to come: the total length and what identifies it.
-    fn expect(
-        &mut self,
-        total: Option<u64>,
-        validator: Option<Validator>,
-    ) -> impl Future<Output = std::io::Result<()>> + Send;
-
-    /// Takes the next bytes.
-    fn write(&mut self, bytes: bytes::Bytes) -> impl Future<Output = std::io::Result<()>> + Send;
-}
-
-/// What identifies one version of a file behind a URL, for `If-Range`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Validator {
-    /// A strong entity tag, or else a `Last-Modified` date.
-    pub value: String,
-    /// The total length in bytes, which must agree too.
-    pub total: Option<u64>,
-}
-
 /// How a download went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transferred {
@@ -84,6 +56,3 @@ pub struct Transferred {
 #[derive(Debug, thiserror::Error)]
 #[error("to be written")]
 pub struct UpstreamError;
-
-#[allow(unused)]
-fn _signatures(_: ArtifactId, _: Schematic) {}
