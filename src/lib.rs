@@ -7,16 +7,20 @@
 
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod error;
 pub mod execute;
 pub mod io;
 pub mod manifest;
 pub mod model;
 pub mod nodes;
+pub mod observe;
 pub mod orders;
 pub mod plan;
+pub mod reconcile;
 pub mod standin;
 pub mod upstream;
 pub mod yaml;

@@ -1,1 +1,17 @@
-//! (to be written)
+//! The command line: what can be asked, and how answers look.
+//!
+//! Data goes to stdout, everything else to stderr. Without a verb the program
+//! does one pass, with the flags of the script it grew out of.
+
+mod args;
+mod demo;
+mod dispatch;
+mod docs;
+mod inspect;
+mod paint;
+mod pass;
+mod progress;
+mod signal;
+
+pub use args::{Cli, Command, Common, Output};
+pub use dispatch::{Exit, report, run};

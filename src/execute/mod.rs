@@ -1,1 +1,182 @@
-//! (to be written)
+//! Doing what the plan says, exactly, and reporting what came of it.
+//!
+//! The executor decides nothing: which step runs, on what and why is written in
+//! the plan. It knows the order (a step runs when everything it needs has
+//! succeeded), the limits (so many downloads, so many nodes, one delivery per
+//! node at a time) and how to stop. What it learns becomes an [`Outcome`] per
+//! step; where the world has moved on since it was observed, the outcome says so
+//! and the next look decides.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "runs the steps: tasks, semaphores and cancellation are its job"
+)]
+
+mod event;
+mod outcome;
+mod run;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use event::Event;
+pub use outcome::{Fact, Failure, Outcome};
+
+use crate::cache::Cache;
+use crate::model::{Node, NodeId};
+use crate::nodes::Nodes;
+use crate::plan::{Action, CacheState, Plan, Step, StepId};
+use crate::upstream::Factory;
+
+/// Everything that steps act on.
+pub struct World<F, N> {
+    /// The upstream.
+    pub factory: Arc<F>,
+    /// The cache.
+    pub cache: Arc<Cache>,
+    /// The nodes.
+    pub nodes: Arc<N>,
+    /// How each node of the plan is reached.
+    pub specs: BTreeMap<NodeId, Node>,
+    /// The time of the pass, for records.
+    pub now: Timestamp,
+    /// Downloads at once.
+    pub downloads: usize,
+    /// Nodes worked on at once.
+    pub nodes_at_once: usize,
+}
+
+/// Runs every step of a plan and returns an outcome for each.
+///
+/// `known` is what the cache was observed to hold: a delivery takes size and
+/// digest from there, or from the step that brought the file in. Events go to
+/// `events` as they happen; a closed receiver is no error.
+pub async fn execute<F: Factory, N: Nodes>(
+    plan: &Plan,
+    known: &CacheState,
+    world: Arc<World<F, N>>,
+    events: mpsc::UnboundedSender<Event>,
+    cancel: CancellationToken,
+) -> BTreeMap<StepId, Outcome> {
+    let mut schedule = Schedule::new(plan);
+    let bench = Arc::new(run::Bench::new(world, known));
+    let mut tasks: JoinSet<(usize, Outcome)> = JoinSet::new();
+    loop {
+        while let Some(at) = schedule.ready.pop_front() {
+            let step = &plan.steps[at];
+            if let Some(outcome) = schedule.refusal(step, &cancel) {
+                schedule.finish(at, outcome, &events);
+                continue;
+            }
+            let (step, bench) = (step.clone(), Arc::clone(&bench));
+            let (events, cancel) = (events.clone(), cancel.clone());
+            tasks.spawn(async move {
+                let outcome = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => Outcome::Cancelled,
+                    outcome = bench.run(&step, &events) => outcome,
+                };
+                (at, outcome)
+            });
+        }
+        match tasks.join_next().await {
+            Some(Ok((at, outcome))) => schedule.finish(at, outcome, &events),
+            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+            None => break,
+        }
+    }
+    schedule.outcomes
+}
+
+/// Which steps may run next, kept up to date in time proportional to the number
+/// of needs.
+struct Schedule<'a> {
+    plan: &'a Plan,
+    ready: VecDeque<usize>,
+    waiting_for: Vec<usize>,
+    dependents: HashMap<&'a StepId, Vec<usize>>,
+    outcomes: BTreeMap<StepId, Outcome>,
+}
+
+impl<'a> Schedule<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let mut dependents: HashMap<&StepId, Vec<usize>> = HashMap::new();
+        let mut waiting_for = Vec::with_capacity(plan.steps.len());
+        let mut ready = VecDeque::new();
+        for (at, step) in plan.steps.iter().enumerate() {
+            waiting_for.push(step.needs.len());
+            if step.needs.is_empty() {
+                ready.push_back(at);
+            }
+            for need in &step.needs {
+                dependents.entry(need).or_default().push(at);
+            }
+        }
+        Self {
+            plan,
+            ready,
+            waiting_for,
+            dependents,
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Why a step whose turn has come is not run after all.
+    fn refusal(&self, step: &Step, cancel: &CancellationToken) -> Option<Outcome> {
+        let failed = step
+            .needs
+            .iter()
+            .find(|need| !self.outcomes[*need].is_success());
+        match failed {
+            Some(need) => Some(Outcome::Skipped { needs: need.clone() }),
+            None => cancel.is_cancelled().then_some(Outcome::Cancelled),
+        }
+    }
+
+    fn finish(&mut self, at: usize, outcome: Outcome, events: &mpsc::UnboundedSender<Event>) {
+        let step = &self.plan.steps[at];
+        let _ = events.send(Event::Finished {
+            step: step.id.clone(),
+            outcome: outcome.clone(),
+        });
+        self.outcomes.insert(step.id.clone(), outcome);
+        for &next in self.dependents.get(&step.id).into_iter().flatten() {
+            self.waiting_for[next] -= 1;
+            if self.waiting_for[next] == 0 {
+                self.ready.push_back(next);
+            }
+        }
+    }
+}
+
+/// The limits on what happens at once.
+struct Gates {
+    downloads: Semaphore,
+    nodes: Semaphore,
+    /// One delivery at a time per node: they share its disk and its link.
+    node: BTreeMap<NodeId, Semaphore>,
+}
+
+impl Gates {
+    fn new<F, N>(world: &World<F, N>) -> Self {
+        let node = world.specs.keys();
+        Self {
+            downloads: Semaphore::new(world.downloads.max(1)),
+            nodes: Semaphore::new(world.nodes_at_once.max(1)),
+            node: node.map(|id| (id.clone(), Semaphore::new(1))).collect(),
+        }
+    }
+}
+
+/// True for a step that moves enough bytes to be worth a progress bar.
+fn has_meter(action: &Action) -> bool {
+    match action {
+        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => true,
+        Action::Register { .. } | Action::PruneCache { .. } | Action::ClearPartial { .. } => false,
+    }
+}

@@ -7,12 +7,19 @@
 //! one value and cannot disagree.
 
 pub mod desired;
+mod diff;
 pub mod observed;
+pub mod render;
+mod resolve;
+mod retain;
 pub mod step;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
+pub use diff::{Policy, plan};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
     RecordEntry, Registration, RemoteFile, VersionKnowledge, VersionSource,
 };
-pub use step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why};
+pub use resolve::{Naming, resolve};
+pub use retain::Retention;
+pub use step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why, push_step_id};

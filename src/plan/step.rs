@@ -106,6 +106,13 @@ pub enum Action {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// Remove what an interrupted download left in the cache.
+    ClearPartial {
+        /// The name it was to have.
+        file: FileName,
+        /// Its size in bytes.
+        bytes: u64,
+    },
 }
 
 impl Action {
@@ -115,14 +122,16 @@ impl Action {
             Self::Register { schematic, .. } => format!("register/{schematic}"),
             Self::Fetch { file, .. } => format!("fetch/{file}"),
             Self::Unpack { file, .. } => format!("unpack/{file}"),
-            Self::Push { target, file, .. } => push_step_id(target, file),
+            Self::Push { target, file, .. } => return push_step_id(target, file),
             Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
+            Self::ClearPartial { file, .. } => format!("clear-partial/{file}"),
         })
     }
 }
 
-fn push_step_id(target: &PushTarget, file: &FileName) -> String {
-    format!("push/{}{}", target.node, target.dir.join(file))
+/// The identity of a delivery to a path of a node.
+pub fn push_step_id(target: &PushTarget, file: &FileName) -> StepId {
+    StepId(format!("push/{}{}", target.node, target.dir.join(file)))
 }
 
 /// Why a step is done.
@@ -179,6 +188,8 @@ pub enum Why {
     },
     /// The cache is emptied on request.
     Purge,
+    /// The download that left it is no longer wanted.
+    Abandoned,
 }
 
 /// Something that should be done and is not.
@@ -213,6 +224,16 @@ pub enum HeldReason {
         /// Why.
         why: String,
     },
+    /// A file that we did not write lies where ours would go.
+    ForeignFile {
+        /// Its name in the cache.
+        file: FileName,
+    },
+    /// What it would be made from is held back itself.
+    SourceHeld {
+        /// The step that is held back.
+        source: StepId,
+    },
     /// There is not enough room.
     NoSpace {
         /// Where.
@@ -231,4 +252,35 @@ pub struct Hint {
     pub about: PositionRef,
     /// One sentence.
     pub text: String,
+}
+
+impl HeldReason {
+    /// True if waiting alone does not help.
+    pub fn needs_person(&self) -> bool {
+        match self {
+            Self::NodeUnreachable { .. } | Self::SourceHeld { .. } => false,
+            Self::Unresolved { why } => {
+                !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
+            }
+            Self::PruneBlocked { .. } | Self::ForeignFile { .. } | Self::NoSpace { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for HeldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeUnreachable { node, why } => write!(f, "{node} does not answer: {why}"),
+            Self::Unresolved { why } => why.fmt(f),
+            Self::PruneBlocked { why } => write!(f, "nothing is removed: {why}"),
+            Self::ForeignFile { file } => write!(
+                f,
+                "a file that was not written by talos-order lies at {file} in the cache"
+            ),
+            Self::SourceHeld { source } => write!(f, "{source} is held back"),
+            Self::NoSpace { place, need, free } => {
+                write!(f, "{place} has {free} bytes free, {need} are needed")
+            }
+        }
+    }
 }

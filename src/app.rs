@@ -1,0 +1,213 @@
+//! The composition root: settings in, live parts out.
+//!
+//! The only file that names the concrete upstream, cache and nodes. Whoever asks
+//! for a pass gets one that is wired; nobody below knows where its parts are from.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads environment and clock once, for everyone below"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cache::{Cache, CacheError, CacheLock};
+use crate::config::{self, ConfigError, Settings};
+use crate::manifest;
+use crate::model::OrderSet;
+use crate::nodes::{NodesConfig, SystemNodes};
+use crate::orders::{self, OrdersError};
+use crate::plan::{Naming, Policy, Retention};
+use crate::reconcile::Pass;
+use crate::upstream::{HttpFactory, UpstreamConfig, UpstreamError};
+
+/// A pass over the real places.
+pub type LivePass = Pass<HttpFactory, SystemNodes>;
+
+/// Whether anything may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing is written anywhere, not even caches of our own.
+    ReadOnly,
+    /// A pass may write.
+    ReadWrite,
+}
+
+/// Bytes that a delivery leaves free on a node: room for its logs and records.
+const NODE_RESERVE: u64 = 64 << 20;
+
+/// The hidden directory in the cache for what is remembered of upstreams.
+const STATE_DIR: &str = ".talos-order";
+
+/// Why the program could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The orders are not there.
+    #[error(transparent)]
+    Orders(#[from] OrdersError),
+    /// No orders were named.
+    #[error("no orders are named")]
+    NoOrders,
+    /// The upstream's client could not be made.
+    #[error("cannot prepare for the Image Factory")]
+    Upstream(#[source] UpstreamError),
+    /// The nodes' programs could not be prepared.
+    #[error("cannot prepare for the nodes")]
+    Nodes(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// What a person can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Orders(error) => error.hint(),
+            Self::NoOrders => Some("name a file or a directory with --orders PATH".to_owned()),
+            Self::Upstream(error) => error.hint(),
+            Self::Nodes(_) => None,
+        }
+    }
+}
+
+/// The program, configured.
+pub struct App {
+    settings: Settings,
+    mode: Mode,
+    cache: Arc<Cache>,
+}
+
+impl App {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// When the named file is missing or anything in it is wrong.
+    pub fn start(config: Option<&Path>, mode: Mode) -> Result<Self, StartError> {
+        let settings = config::load(config)?;
+        let cache = Arc::new(Cache::new(settings.cache_dir.clone()));
+        Ok(Self {
+            settings,
+            mode,
+            cache,
+        })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The time; read here and handed down.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// Loads the orders.
+    ///
+    /// # Errors
+    /// When no path is named, or it cannot be read at all. Problems inside are
+    /// part of the answer.
+    pub fn orders(&self, path: Option<&Path>) -> Result<OrderSet, StartError> {
+        let path = path.ok_or(StartError::NoOrders)?;
+        Ok(orders::load(path, &self.settings.orders)?)
+    }
+
+    /// Takes the cache for this run.
+    ///
+    /// # Errors
+    /// When another run holds it for longer than `wait`, or it cannot be written.
+    pub async fn lock(&self, wait: Duration) -> Result<CacheLock, CacheError> {
+        self.cache.lock(wait).await
+    }
+
+    /// Wires a pass. `purge` empties the cache first, as the configuration can ask
+    /// for as well.
+    ///
+    /// # Errors
+    /// When the clients cannot be made.
+    pub fn pass(&self, purge: bool) -> Result<LivePass, StartError> {
+        let settings = &self.settings;
+        let factory = HttpFactory::new(self.upstream_config()).map_err(StartError::Upstream)?;
+        let nodes = SystemNodes::new(NodesConfig {
+            ssh_opts: settings.push.ssh_opts.clone(),
+            rsync_opts: settings.push.rsync_opts.clone(),
+            connect: settings.limits.connect,
+            idle: settings.limits.idle,
+        })
+        .map_err(StartError::Nodes)?;
+        let target = settings.manifest.clone();
+        Ok(Pass {
+            factory: Arc::new(factory),
+            cache: Arc::clone(&self.cache),
+            nodes: Arc::new(nodes),
+            naming: Naming {
+                template: settings.naming.clone(),
+                factory_url: settings.factory.url.to_string(),
+            },
+            policy: self.policy(purge),
+            context: self.context(),
+            manifest_path: Box::new(move |order, customer| target.path(order, customer)),
+            downloads: settings.limits.downloads,
+            nodes_at_once: settings.limits.nodes,
+        })
+    }
+
+    fn upstream_config(&self) -> UpstreamConfig {
+        let settings = &self.settings;
+        UpstreamConfig {
+            factory_url: settings.factory.url.clone(),
+            credentials: settings.factory.credentials.clone(),
+            github_api_url: settings.github.api_url.clone(),
+            github_token: settings.github.token.clone(),
+            sources: settings.versions.clone(),
+            state_dir: settings.cache_dir.join(STATE_DIR),
+            read_only: self.mode == Mode::ReadOnly,
+            connect: settings.limits.connect,
+            first_byte: settings.limits.first_byte,
+            idle: settings.limits.idle,
+            retries: settings.limits.retries,
+        }
+    }
+
+    fn policy(&self, purge: bool) -> Policy {
+        let cache = &self.settings.cache_policy;
+        Policy {
+            retention: Retention {
+                keep_versions: cache.enabled.then_some(cache.keep_versions),
+                orphan_grace_seconds: i64::try_from(cache.orphan_grace.as_secs())
+                    .unwrap_or(i64::MAX),
+            },
+            purge: purge || cache.purge_before,
+            node_reserve: NODE_RESERVE,
+        }
+    }
+
+    fn context(&self) -> manifest::Context {
+        let settings = &self.settings;
+        let url = &settings.factory.url;
+        let host = url.host_str().unwrap_or_default();
+        manifest::Context {
+            source_config: settings.source.as_deref().map(shown),
+            cache_dir: shown(&settings.cache_dir),
+            cache_policy: manifest::CachePolicyForm {
+                enabled: settings.cache_policy.enabled,
+                keep_versions: settings.cache_policy.keep_versions,
+                purge_before: settings.cache_policy.purge_before,
+            },
+            naming: settings.naming.clone(),
+            factory_host: match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            },
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    PathBuf::from(path).display().to_string()
+}

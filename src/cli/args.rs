@@ -1,0 +1,195 @@
+//! The shape of the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps Talos Linux images on Proxmox VE nodes as the orders in git say.
+///
+/// Without a command it does one pass: load the orders, look at upstream, cache
+/// and nodes, plan, do it, and write a manifest per order.
+#[derive(Debug, Parser)]
+#[command(
+    name = "talos-order",
+    version,
+    max_term_width = 80,
+    args_conflicts_with_subcommands = false,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    /// What to do; one pass if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Where things are.
+    #[command(flatten)]
+    pub common: Common,
+    /// How the pass is done.
+    #[command(flatten)]
+    pub pass: PassArgs,
+    /// Do one pass and end (this is what happens without a command).
+    #[arg(long)]
+    pub once: bool,
+    /// Show what a pass would do; change nothing anywhere.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: 0 nothing to do, 2 changes, 1 error.
+    #[arg(long, requires = "dry_run")]
+    pub detailed_exitcode: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
+configuration. With --detailed-exitcode a plan answers 0 nothing to do,
+2 changes, 1 error.";
+
+/// Where things are, and how much is said.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]
+    #[arg(long, short, global = true, value_name = "FILE", env = "TALOS_ORDER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Orders: a file, or a directory of *.yaml and *.yml files
+    #[arg(long, global = true, value_name = "PATH", env = "TALOS_ORDER_ORDERS")]
+    pub orders: Option<PathBuf>,
+    /// Colours on the terminal
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+    /// What is logged to stderr: error, warn, info, debug, trace, or a filter
+    /// such as talos_order=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "TALOS_ORDER_LOG", default_value = "warn")]
+    pub log: String,
+    /// How the log is written
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORM")]
+    pub log_format: LogFormat,
+}
+
+/// How a pass is done.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PassArgs {
+    /// Empty the cache of what is ours before the pass
+    #[arg(long)]
+    pub purge_cache: bool,
+    /// How the result is written
+    #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+    pub output: Output,
+    /// How long to wait for another run that holds the cache
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a pass would do; change nothing anywhere
+    Plan {
+        /// How the pass is done.
+        #[command(flatten)]
+        pass: PassArgs,
+        /// 0 nothing to do, 2 changes, 1 error
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Do one pass: fetch, verify, unpack, push, clean up, record
+    Apply {
+        /// How the pass is done.
+        #[command(flatten)]
+        pass: PassArgs,
+    },
+    /// Check configuration and orders without network or nodes
+    Validate {
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// Print id and canonical YAML of a factory schematic
+    Schematic {
+        /// The schematic's file, or - for standard input
+        file: PathBuf,
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// List the Talos versions that can be ordered
+    Versions {
+        /// Only this minor line, such as v1.11
+        #[arg(long, value_name = "MINOR")]
+        minor: Option<crate::model::Minor>,
+        /// Pre-releases too
+        #[arg(long)]
+        all: bool,
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// Print the JSON Schema of a file, for editors
+    Schema {
+        /// Which file
+        #[arg(value_enum)]
+        file: SchemaOf,
+    },
+    /// See it work: offline, in seconds, in a directory of its own
+    Demo {
+        /// Where to work [default: a new temporary directory]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print a shell's completions
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all pages into a directory
+    Man {
+        /// Where to write the pages
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// A file with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// config.yaml
+    Config,
+    /// orders
+    Orders,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a duration; accepted are such as 30s, 5m, 1h30m"))?;
+    Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
+}

@@ -1,0 +1,156 @@
+//! `demo`: the whole job on this machine, offline, in seconds.
+//!
+//! Nothing is staged: the orders are loaded, planned and applied by the same code
+//! as ever, against a factory stand-in on a loopback port that speaks the real
+//! one's protocol, and two directories that play the nodes.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "sets up the demo's directory and damages a file in it"
+)]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use super::args::{Common, PassArgs};
+use super::dispatch::Exit;
+use super::{paint, pass};
+use crate::standin::{Standin, StandinOptions};
+
+/// Two orders that differ in their extensions only: the case that once ended in
+/// one file under one name.
+const ORDERS: &str = r#"# Two orders, one version, different extensions: two images, both right.
+- orderid: homelab
+  customer: Friday evening
+  positions:
+    - name: plain-iso
+      platform: nocloud
+      image_format: iso
+      version: {type: latest}
+      push: {enabled: true, hosts: [{group: demo}]}
+    - name: guest-agent-disk
+      platform: nocloud
+      image_format: raw.xz
+      version: {type: latest-in-minor, minor: "v1.11"}
+      customization:
+        systemExtensions: [siderolabs/qemu-guest-agent]
+      push: {enabled: true, prefer_decompressed: true, hosts: [{group: demo}]}
+- orderid: secure
+  positions:
+    - name: guest-agent-iso
+      platform: nocloud
+      image_format: iso
+      secureboot: true
+      version: {type: exact, value: v1.11.2}
+      customization:
+        systemExtensions: [siderolabs/qemu-guest-agent]
+      push: {enabled: true, hosts: [{node: node-a}]}
+"#;
+
+/// Runs the demo in `dir`, or in a new directory under the temporary one.
+pub(super) async fn run(common: &Common, dir: Option<&Path>) -> anyhow::Result<Exit> {
+    let dir = make_dir(dir)?;
+    let factory = Standin::start(StandinOptions::default())
+        .await
+        .context("cannot start the factory stand-in on a loopback port")?;
+    let (config, orders) = write_files(&dir, &factory.url())?;
+    let common = Common {
+        config: Some(config),
+        orders: Some(orders),
+        ..common.clone()
+    };
+    let args = PassArgs {
+        lock_timeout: std::time::Duration::from_secs(10),
+        ..PassArgs::default()
+    };
+    let shown = format!("--config {0}/config.yaml --orders {0}/orders", dir.display());
+
+    say("An Image Factory stand-in answers on a loopback port, two directories play nodes.");
+    step(&format!("talos-order plan {shown}"));
+    pass::plan(&common, &args, false).await?;
+
+    step(&format!("talos-order apply {shown}"));
+    let first = pass::apply(&common, &args).await?;
+    ensure!(first == Exit::Done, "the first pass did not converge");
+
+    say("A second pass finds everything in place.");
+    step(&format!("talos-order apply {shown}"));
+    let second = pass::apply(&common, &args).await?;
+    ensure!(second == Exit::Done, "the second pass did not converge");
+
+    let damaged = damage(&dir.join("node-b/iso"))?;
+    say(&format!(
+        "Now {} is cut short, as a broken transfer would leave it.",
+        damaged.display()
+    ));
+    step(&format!("talos-order apply {shown}"));
+    let third = pass::apply(&common, &args).await?;
+    ensure!(third == Exit::Done, "the repair did not converge");
+
+    say("Look around:");
+    for (path, what) in [
+        ("orders/demo.yaml", "what is wanted"),
+        ("config.yaml", "where things are"),
+        ("cache", "what was downloaded, with digests beside it"),
+        ("node-a, node-b", "what was delivered"),
+        ("manifests", "what was done, per order"),
+    ] {
+        anstream::println!("  {}/{path}  {what}", dir.display());
+    }
+    anstream::println!(
+        "\nThe stand-in ends with this command. For the real factory, see examples/config.yaml."
+    );
+    Ok(Exit::Done)
+}
+
+fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let Some(dir) = dir else {
+        let made = tempfile::Builder::new().prefix("talos-order-demo-").tempdir();
+        return Ok(made.context("cannot make a directory for the demo")?.keep());
+    };
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let mut entries = std::fs::read_dir(dir)?;
+    ensure!(
+        entries.next().is_none(),
+        "{} is not empty; the demo wants a directory of its own",
+        dir.display()
+    );
+    Ok(std::fs::canonicalize(dir)?)
+}
+
+fn write_files(dir: &Path, factory: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let at = dir.display();
+    let config = format!(
+        "defaults:\n  cache_dir: {at}/cache\nmanifest:\n  dir: {at}/manifests\n\
+         factory:\n  url: {factory}\nnodes:\n\
+         \x20 - {{name: node-a, local: true, labels: [demo], iso_dir: {at}/node-a/iso, import_dir: {at}/node-a/import}}\n\
+         \x20 - {{name: node-b, local: true, labels: [demo], iso_dir: {at}/node-b/iso, import_dir: {at}/node-b/import}}\n"
+    );
+    let orders = dir.join("orders");
+    std::fs::create_dir_all(&orders)?;
+    std::fs::write(dir.join("config.yaml"), config)?;
+    std::fs::write(orders.join("demo.yaml"), ORDERS)?;
+    Ok((dir.join("config.yaml"), orders))
+}
+
+/// Cuts the first image of a node's directory to half its length.
+fn damage(dir: &Path) -> anyhow::Result<PathBuf> {
+    let mut images: Vec<PathBuf> = std::fs::read_dir(dir)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ext| ext == "iso"))
+        .collect();
+    images.sort();
+    let image = images.into_iter().next().context("no image was delivered")?;
+    let file = std::fs::OpenOptions::new().write(true).open(&image)?;
+    file.set_len(file.metadata()?.len() / 2)?;
+    Ok(image)
+}
+
+fn say(text: &str) {
+    anstream::println!("\n{}", paint::heading(text));
+}
+
+fn step(command: &str) {
+    anstream::println!("$ {command}");
+}

@@ -1,0 +1,115 @@
+//! From the parsed command line to the verb that answers it.
+
+use std::process::ExitCode;
+
+use super::args::{Cli, Color, Command, LogFormat};
+use super::{demo, docs, inspect, paint, pass};
+use crate::app::StartError;
+use crate::cache::CacheError;
+use crate::error::chain;
+use crate::reconcile::PassError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done (or, asked for detail: nothing to do).
+    Done,
+    /// Something failed or was rejected.
+    Failed,
+    /// Asked for detail: there are changes.
+    Changes,
+    /// The command line or the configuration is wrong.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Changes | Exit::Usage => 2,
+        })
+    }
+}
+
+/// Answers the command line.
+///
+/// # Errors
+/// Whatever kept the verb from answering; problems in orders are answers.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    set_color(cli.common.color);
+    start_log(&cli)?;
+    let Cli {
+        command,
+        common,
+        pass: pass_args,
+        once: _,
+        dry_run,
+        detailed_exitcode,
+    } = cli;
+    match command {
+        None if dry_run => pass::plan(&common, &pass_args, detailed_exitcode).await,
+        None => pass::apply(&common, &pass_args).await,
+        Some(Command::Plan {
+            pass: args,
+            detailed_exitcode,
+        }) => pass::plan(&common, &args, detailed_exitcode).await,
+        Some(Command::Apply { pass: args }) => pass::apply(&common, &args).await,
+        Some(Command::Validate { output }) => inspect::validate(&common, output),
+        Some(Command::Schematic { file, output }) => inspect::schematic(&file, output),
+        Some(Command::Versions { minor, all, output }) => {
+            inspect::versions(&common, minor, all, output).await
+        }
+        Some(Command::Schema { file }) => docs::schema(file),
+        Some(Command::Demo { dir }) => demo::run(&common, dir.as_deref()).await,
+        Some(Command::Completions { shell }) => docs::completions(shell),
+        Some(Command::Man { dir }) => docs::man(dir.as_deref()),
+    }
+}
+
+fn set_color(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+fn start_log(cli: &Cli) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.common.log)
+        .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", cli.common.log))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second start (the demo answers several command lines in one process)
+    // keeps the first log.
+    let _ = match cli.common.log_format {
+        LogFormat::Text => {
+            let colors = anstream::AutoStream::choice(&std::io::stderr())
+                != anstream::ColorChoice::Never;
+            log.with_ansi(colors).with_target(false).try_init()
+        }
+        LogFormat::Json => log.json().try_init(),
+    };
+    Ok(())
+}
+
+/// Prints an error with its causes and, where one is known, a hint; the exit code
+/// says whether the command line or the configuration is to blame.
+pub fn report(error: &anyhow::Error) -> Exit {
+    let start = error.downcast_ref::<StartError>();
+    anstream::eprintln!("{} {}", paint::error("error:"), chain(error.as_ref()));
+    let hint = start.and_then(StartError::hint).or_else(|| {
+        let pass = error.downcast_ref::<PassError>().and_then(PassError::hint);
+        pass.or_else(|| error.downcast_ref::<CacheError>().and_then(CacheError::hint))
+    });
+    if let Some(hint) = hint {
+        anstream::eprintln!("  hint: {hint}");
+    }
+    match start {
+        Some(StartError::Config(_) | StartError::NoOrders) => Exit::Usage,
+        Some(StartError::Orders(_) | StartError::Upstream(_) | StartError::Nodes(_)) | None => {
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What happens while a plan is executed, for whoever shows it.
+
+use std::sync::Arc;
+
+use super::Outcome;
+use crate::io::Meter;
+use crate::plan::{Action, StepId};
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A step runs.
+    Started {
+        /// Which one.
+        step: StepId,
+        /// What it does.
+        action: Action,
+        /// How far it has come, for steps that move bytes.
+        meter: Option<Arc<Meter>>,
+    },
+    /// A step is over, or will not run.
+    Finished {
+        /// Which one.
+        step: StepId,
+        /// What came of it.
+        outcome: Outcome,
+    },
+}

@@ -1,0 +1,269 @@
+//! One step at a time: the bridge between a plan's action and the three places.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+
+use super::{Event, Fact, Failure, Gates, Outcome, World, has_meter};
+use crate::cache::Receive;
+use crate::io::Meter;
+use crate::model::{ArtifactId, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256};
+use crate::nodes::{Delivery, Nodes};
+use crate::plan::{Action, CacheState, Meta, Step};
+use crate::upstream::Factory;
+
+/// Where steps are worked on: the places, the limits, and what is known of the
+/// files in the cache so far.
+pub(super) struct Bench<F, N> {
+    world: Arc<World<F, N>>,
+    gates: Gates,
+    /// Size and digest of what the cache holds, extended as steps succeed.
+    files: Mutex<BTreeMap<FileName, Meta>>,
+}
+
+/// What a download step says, by reference.
+struct Fetch<'a> {
+    url: &'a str,
+    download: &'a ArtifactId,
+    file: &'a FileName,
+    unpack: Option<&'a (ArtifactId, FileName)>,
+    pinned: Option<Sha256>,
+}
+
+impl<F: Factory, N: Nodes> Bench<F, N> {
+    pub(super) fn new(world: Arc<World<F, N>>, known: &CacheState) -> Self {
+        let files = known
+            .files
+            .iter()
+            .map(|(name, cached)| (name.clone(), cached.meta.clone()))
+            .collect();
+        Self {
+            gates: Gates::new(&world),
+            files: Mutex::new(files),
+            world,
+        }
+    }
+
+    /// Runs a step; never panics on a failing place.
+    pub(super) async fn run(&self, step: &Step, events: &mpsc::UnboundedSender<Event>) -> Outcome {
+        let meter = Arc::new(Meter::default());
+        let started = || {
+            let _ = events.send(Event::Started {
+                step: step.id.clone(),
+                action: step.action.clone(),
+                meter: has_meter(&step.action).then(|| Arc::clone(&meter)),
+            });
+        };
+        let done = |result: Result<Fact, Failure>| match result {
+            Ok(fact) => Outcome::Done { fact },
+            Err(failure) => Outcome::Failed { failure },
+        };
+        match &step.action {
+            Action::Register {
+                schematic,
+                document,
+            } => {
+                started();
+                self.register(*schematic, document).await
+            }
+            Action::Fetch {
+                url,
+                download,
+                file,
+                unpack,
+                pinned,
+                bytes,
+            } => {
+                let _gate = pass(&self.gates.downloads).await;
+                meter.set_total(bytes.unwrap_or(0));
+                started();
+                let fetch = Fetch {
+                    url,
+                    download,
+                    file,
+                    unpack: unpack.as_ref(),
+                    pinned: *pinned,
+                };
+                done(self.fetch(&fetch, &meter).await)
+            }
+            Action::Unpack {
+                from: _,
+                from_file,
+                to,
+                file,
+                bytes,
+            } => {
+                let _gate = pass(&self.gates.downloads).await;
+                meter.set_total(*bytes);
+                started();
+                done(self.unpack(from_file, to, file, &meter).await)
+            }
+            Action::Push {
+                target,
+                artifact: _,
+                cache_file,
+                file,
+                bytes: _,
+            } => {
+                let own = &self.gates.node[&target.node];
+                let _own = pass(own).await;
+                let _gate = pass(&self.gates.nodes).await;
+                started();
+                done(self.push(target, cache_file, file, &step.wanted_by, &meter).await)
+            }
+            Action::PruneCache { file, bytes: _ } => {
+                started();
+                done(self.remove(file).await)
+            }
+            Action::ClearPartial { file, bytes: _ } => {
+                started();
+                done(self.clear_partial(file).await)
+            }
+        }
+    }
+
+    async fn register(&self, schematic: SchematicId, document: &str) -> Outcome {
+        match self.world.factory.register(schematic, document).await {
+            // The answer is the authority. Everything planned under the computed
+            // id is moot then; the id is remembered and the next look plans anew.
+            Ok(id) if id != schematic => Outcome::Outdated {
+                what: format!("the factory gives schematic {schematic} the id {id}"),
+            },
+            Ok(id) => Outcome::Done {
+                fact: Fact::Registered { id },
+            },
+            Err(error) => Outcome::Failed {
+                failure: Failure::new(&error, error.is_transient(), error.hint()),
+            },
+        }
+    }
+
+    async fn fetch(&self, fetch: &Fetch<'_>, meter: &Arc<Meter>) -> Result<Fact, Failure> {
+        let upstream = self
+            .world
+            .factory
+            .checksum(fetch.url)
+            .await
+            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+        let refuse = |error: crate::cache::CacheError| {
+            Failure::new(&error, error.is_transient(), error.hint())
+        };
+        let receive = Receive {
+            download: fetch.download.clone(),
+            file: fetch.file.clone(),
+            url: fetch.url.to_owned(),
+            unpack: fetch.unpack.cloned(),
+            pinned: fetch.pinned,
+            upstream,
+            meter: Arc::clone(meter),
+        };
+        let mut intake = self.world.cache.receive(receive).await.map_err(refuse)?;
+        let transferred = self
+            .world
+            .factory
+            .download(fetch.url, &mut intake)
+            .await
+            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+        let received = intake
+            .finish(transferred.etag, self.world.now)
+            .await
+            .map_err(refuse)?;
+        self.learn(&received.download, fetch.file);
+        if let (Some(meta), Some((_, file))) = (&received.unpacked, fetch.unpack) {
+            self.learn(meta, file);
+        }
+        Ok(Fact::Fetched {
+            download: Box::new(received.download),
+            unpacked: received.unpacked.map(Box::new),
+            wire_bytes: transferred.wire_bytes,
+        })
+    }
+
+    async fn unpack(
+        &self,
+        from_file: &FileName,
+        to: &ArtifactId,
+        file: &FileName,
+        meter: &Arc<Meter>,
+    ) -> Result<Fact, Failure> {
+        let from = self.known(from_file)?;
+        let meta = self
+            .world
+            .cache
+            .unpack(from_file, &from, to, file, Arc::clone(meter), self.world.now)
+            .await
+            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+        self.learn(&meta, file);
+        Ok(Fact::Unpacked {
+            meta: Box::new(meta),
+        })
+    }
+
+    async fn push(
+        &self,
+        target: &PushTarget,
+        cache_file: &FileName,
+        file: &FileName,
+        wanted_by: &BTreeSet<PositionRef>,
+        meter: &Arc<Meter>,
+    ) -> Result<Fact, Failure> {
+        let meta = self.known(cache_file)?;
+        meter.set_total(meta.size);
+        let orders: BTreeSet<OrderId> = wanted_by.iter().map(|want| want.order.clone()).collect();
+        let delivery = Delivery {
+            dir: target.dir.clone(),
+            file: file.clone(),
+            source: self.world.cache.path(cache_file),
+            size: meta.size,
+            sha256: meta.sha256,
+            artifact: meta.artifact.clone(),
+            orders,
+            now: self.world.now,
+            meter: Arc::clone(meter),
+        };
+        let delivered = self
+            .world
+            .nodes
+            .deliver(&self.world.specs[&target.node], &delivery)
+            .await
+            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+        Ok(Fact::Pushed {
+            entry: Box::new(delivered.entry),
+            copied: delivered.copied,
+        })
+    }
+
+    async fn remove(&self, file: &FileName) -> Result<Fact, Failure> {
+        match self.world.cache.remove(file).await {
+            Ok(bytes) => Ok(Fact::Removed { bytes }),
+            Err(error) => Err(Failure::new(&error, error.is_transient(), error.hint())),
+        }
+    }
+
+    async fn clear_partial(&self, file: &FileName) -> Result<Fact, Failure> {
+        match self.world.cache.clear_partial(file).await {
+            Ok(bytes) => Ok(Fact::Removed { bytes }),
+            Err(error) => Err(Failure::new(&error, error.is_transient(), error.hint())),
+        }
+    }
+
+    fn learn(&self, meta: &Meta, file: &FileName) {
+        let mut files = self.files.lock().expect("no holder panics");
+        files.insert(file.clone(), meta.clone());
+    }
+
+    fn known(&self, file: &FileName) -> Result<Meta, Failure> {
+        let files = self.files.lock().expect("no holder panics");
+        files.get(file).cloned().ok_or_else(|| Failure {
+            error: format!("the cache has no record of {file}"),
+            hint: None,
+            transient: true,
+        })
+    }
+}
+
+/// Waits for a place; the gates are never closed.
+async fn pass(gate: &tokio::sync::Semaphore) -> tokio::sync::SemaphorePermit<'_> {
+    gate.acquire().await.expect("gates are never closed")
+}

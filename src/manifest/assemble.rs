@@ -1,0 +1,372 @@
+//! From a pass's values to an order's manifest. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::form::{
+    CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
+    Pushed, PushStatus,
+};
+use crate::execute::{Fact, Outcome};
+use crate::model::{
+    ArtifactId, NameTemplate, Order, OrderId, Position, RejectedOrder, PushTarget, SchematicSource, TalosVersion,
+};
+use crate::plan::{
+    Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
+    StepId, VersionKnowledge, push_step_id,
+};
+
+/// What every manifest of a pass says alike.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The configuration file, if there was one.
+    pub source_config: Option<String>,
+    /// Where images are kept.
+    pub cache_dir: String,
+    /// What goes from the cache, and when.
+    pub cache_policy: CachePolicyForm,
+    /// How file names are made.
+    pub naming: NameTemplate,
+    /// The host (and port) of the factory, which also serves the installers.
+    pub factory_host: String,
+}
+
+/// What is known at the end of a pass, by lookup.
+pub struct Results<'a> {
+    observed: &'a Observed,
+    outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
+    metas: HashMap<ArtifactId, Meta>,
+    steps: HashMap<&'a StepId, &'a Step>,
+    held: HashMap<&'a StepId, &'a Held>,
+    fetching: HashMap<&'a ArtifactId, &'a StepId>,
+    now: Timestamp,
+}
+
+impl<'a> Results<'a> {
+    /// Gathers what is known. Without outcomes the plan is taken to succeed, which
+    /// is what a dry run shows.
+    pub fn new(
+        plan: &'a Plan,
+        observed: &'a Observed,
+        outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
+    ) -> Self {
+        let mut fetching = HashMap::new();
+        for step in &plan.steps {
+            match &step.action {
+                Action::Fetch {
+                    download, unpack, ..
+                } => {
+                    fetching.insert(download, &step.id);
+                    if let Some((raw, _)) = unpack {
+                        fetching.insert(raw, &step.id);
+                    }
+                }
+                Action::Unpack { to, .. } => {
+                    fetching.insert(to, &step.id);
+                }
+                Action::Register { .. }
+                | Action::Push { .. }
+                | Action::PruneCache { .. }
+                | Action::ClearPartial { .. } => {}
+            }
+        }
+        let mut metas = in_sync(&observed.cache);
+        metas.retain(|artifact, _| !fetching.contains_key(artifact));
+        for outcome in outcomes.into_iter().flat_map(BTreeMap::values) {
+            if let Outcome::Done { fact } = outcome {
+                learn(&mut metas, fact);
+            }
+        }
+        Self {
+            observed,
+            outcomes,
+            metas,
+            steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
+            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
+            fetching,
+            now: observed.now,
+        }
+    }
+
+    /// Why a step did not succeed, for a person; `None` if it did, or would.
+    fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
+        if let Some(held) = self.held.get(id) {
+            let status = match held.reason {
+                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => PushStatus::Error,
+                _ => PushStatus::Held,
+            };
+            return Some((status, held.reason.to_string()));
+        }
+        self.steps.get(id)?;
+        match self.outcomes?.get(id) {
+            Some(Outcome::Done { .. }) => None,
+            Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
+            Some(Outcome::Skipped { needs }) => {
+                Some((PushStatus::Held, format!("{needs} did not succeed")))
+            }
+            Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
+            Some(Outcome::Cancelled) | None => {
+                Some((PushStatus::Held, "the pass was stopped".to_owned()))
+            }
+        }
+    }
+}
+
+fn in_sync(cache: &CacheState) -> HashMap<ArtifactId, Meta> {
+    let present = cache.files.values().filter(|cached| cached.size.is_some());
+    present
+        .map(|cached| (cached.meta.artifact.clone(), cached.meta.clone()))
+        .collect()
+}
+
+fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
+    let mut add = |meta: &Meta| metas.insert(meta.artifact.clone(), meta.clone());
+    match fact {
+        Fact::Fetched {
+            download, unpacked, ..
+        } => {
+            add(download);
+            if let Some(unpacked) = unpacked {
+                add(unpacked);
+            }
+        }
+        Fact::Unpacked { meta } => {
+            add(meta);
+        }
+        Fact::Registered { .. } | Fact::Pushed { .. } | Fact::Removed { .. } => {}
+    }
+}
+
+/// Assembles the manifest of an order; `wants` are its positions, resolved.
+pub fn assemble(
+    order: &Order,
+    wants: &[&PositionWant],
+    results: &Results<'_>,
+    context: &Context,
+) -> Manifest {
+    let mut entries: Vec<(usize, Entry)> = Vec::new();
+    for (position, want) in order.positions.iter().zip(wants) {
+        entries.push((position.index, entry(position, want, results, context)));
+    }
+    let failed = |name: &str, status: &str, error: String| {
+        Entry::Failed(Failed {
+            name: name.to_owned(),
+            status: status.to_owned(),
+            error,
+            timestamp_utc: results.now,
+        })
+    };
+    for rejected in &order.rejected {
+        let problems: Vec<String> = rejected.problems.iter().map(|p| p.headline()).collect();
+        let entry = failed(&rejected.name, "error", problems.join("\n"));
+        entries.push((rejected.index, entry));
+    }
+    for skipped in &order.skipped {
+        let why = format!("product {:?} is not handled here", skipped.product);
+        entries.push((skipped.index, failed(&skipped.name, "skipped", why)));
+    }
+    entries.sort_by_key(|(index, _)| *index);
+    Manifest {
+        generated_at: results.now,
+        order: OrderForm {
+            orderid: order.id.clone(),
+            customer: order.customer.clone(),
+        },
+        source_config: context.source_config.clone(),
+        source_orders: order.source.file.clone(),
+        cache_policy: context.cache_policy.clone(),
+        catalogue: catalogue(&results.observed.catalog.versions),
+        errors: Vec::new(),
+        entries: entries.into_iter().map(|(_, entry)| entry).collect(),
+    }
+}
+
+/// The manifest of an order that could not be used at all.
+pub fn refused(
+    order: &RejectedOrder,
+    id: &OrderId,
+    context: &Context,
+    now: Timestamp,
+) -> Manifest {
+    Manifest {
+        generated_at: now,
+        order: OrderForm {
+            orderid: id.clone(),
+            customer: order.customer.clone(),
+        },
+        source_config: context.source_config.clone(),
+        source_orders: order.source.file.clone(),
+        cache_policy: context.cache_policy.clone(),
+        catalogue: None,
+        errors: order.problems.iter().map(|p| p.headline()).collect(),
+        entries: Vec::new(),
+    }
+}
+
+fn catalogue(versions: &VersionKnowledge) -> Option<Catalogue> {
+    match versions {
+        VersionKnowledge::Known {
+            source,
+            fetched_at,
+            failures,
+            ..
+        } => Some(Catalogue {
+            source: source.as_str().to_owned(),
+            stale_since: (!failures.is_empty()).then_some(*fetched_at),
+        }),
+        VersionKnowledge::NotNeeded | VersionKnowledge::Unknown { .. } => None,
+    }
+}
+
+fn entry(
+    position: &Position,
+    want: &PositionWant,
+    results: &Results<'_>,
+    context: &Context,
+) -> Entry {
+    match &want.outcome {
+        Ok(resolved) => Entry::Image(Box::new(image(position, resolved, results, context))),
+        Err(why) => Entry::Failed(Failed {
+            name: position.name.clone(),
+            status: "error".to_owned(),
+            error: why.to_string(),
+            timestamp_utc: results.now,
+        }),
+    }
+}
+
+fn image(
+    position: &Position,
+    resolved: &Resolved,
+    results: &Results<'_>,
+    context: &Context,
+) -> Image {
+    let path = |artifact: &ArtifactId| {
+        format!("{}/{}", context.cache_dir, context.naming.name(artifact))
+    };
+    let meta = results.metas.get(&resolved.download);
+    let fetch_trouble = [Some(&resolved.download), resolved.unpacked.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|artifact| results.fetching.get(artifact))
+        .chain(held_fetch(resolved, results, context).iter())
+        .find_map(|step| results.trouble(step));
+    let pushed: Vec<Pushed> = resolved
+        .targets
+        .iter()
+        .map(|(target, file)| pushed(target, file, results))
+        .collect();
+    let push_trouble = pushed.iter().find(|push| push.status != PushStatus::Ok);
+    let (status, error) = match (&fetch_trouble, push_trouble) {
+        (Some((PushStatus::Held, why)), _) => ("held", Some(why.clone())),
+        (Some((_, why)), _) => ("error", Some(why.clone())),
+        (None, Some(push)) => ("error", Some(format!("{}: {}", push.host, push.stderr))),
+        (None, None) => ("ok", None),
+    };
+    let dry = results.outcomes.is_none();
+    Image {
+        name: position.name.clone(),
+        product: "talos".to_owned(),
+        platform: position.platform,
+        arch: position.arch,
+        version: resolved.version.clone(),
+        version_source: resolved.version_source.as_str().to_owned(),
+        secureboot: position.secureboot,
+        image_format: position.format,
+        schematic_id: resolved.download.schematic,
+        url: resolved.url.clone(),
+        installer: installer(position, resolved, &context.factory_host),
+        cache_dir: context.cache_dir.clone(),
+        status: status.to_owned(),
+        error,
+        download: Download {
+            path: path(&resolved.download),
+            done: fetch_trouble.is_none() && (meta.is_some() || dry),
+            sha256: meta.map(|meta| meta.sha256),
+            size_bytes: meta.map(|meta| meta.size).or_else(|| {
+                let sizes = &results.observed.catalog.sizes;
+                sizes.get(&resolved.download).copied().filter(|_| dry)
+            }),
+            provenance: meta.map(|meta| meta.provenance),
+        },
+        decompressed: resolved.unpacked.as_ref().map(|raw| {
+            let meta = results.metas.get(raw);
+            Decompressed {
+                path: path(raw),
+                sha256: meta.map(|meta| meta.sha256),
+                size_bytes: meta.map(|meta| meta.size),
+            }
+        }),
+        pushed,
+        features: features(position),
+        timestamp_utc: results.now,
+    }
+}
+
+/// The steps that would have brought the files in, had they not been held back.
+fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> Vec<StepId> {
+    if results.held.is_empty() {
+        return Vec::new();
+    }
+    let artifacts = [Some(&resolved.download), resolved.unpacked.as_ref()];
+    artifacts
+        .into_iter()
+        .flatten()
+        .flat_map(|artifact| {
+            let file = context.naming.name(artifact);
+            [format!("fetch/{file}"), format!("unpack/{file}")]
+        })
+        .map(StepId)
+        .filter(|id| results.held.contains_key(id))
+        .collect()
+}
+
+fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<'_>) -> Pushed {
+    let id = push_step_id(target, file);
+    let (status, stderr) = results
+        .trouble(&id)
+        .unwrap_or((PushStatus::Ok, String::new()));
+    Pushed {
+        host: target.node.to_string(),
+        path: target.dir.join(file),
+        status,
+        stderr,
+    }
+}
+
+/// The installer image that belongs to an image: one per platform from Talos
+/// 1.10 on, one for all platforms before.
+fn installer(position: &Position, resolved: &Resolved, factory_host: &str) -> String {
+    let per_platform = |version: &TalosVersion| version.minor() >= "v1.10".parse().expect("a minor");
+    let platform = if per_platform(&resolved.version) {
+        format!("{}-", position.platform)
+    } else {
+        String::new()
+    };
+    let secureboot = if position.secureboot { "-secureboot" } else { "" };
+    format!(
+        "{factory_host}/{platform}installer{secureboot}/{}:{}",
+        resolved.download.schematic, resolved.version
+    )
+}
+
+fn features(position: &Position) -> BTreeMap<String, serde_json::Value> {
+    let mut features = BTreeMap::new();
+    let mut add = |name: &str, value: serde_json::Value| features.insert(name.to_owned(), value);
+    if let SchematicSource::Customization(schematic) = &position.schematic {
+        let customization = &schematic.customization;
+        if !customization.official_extensions.is_empty() {
+            add("system_extensions", customization.official_extensions.clone().into());
+        }
+        if !customization.extra_kernel_args.is_empty() {
+            add("extra_kernel_args", customization.extra_kernel_args.clone().into());
+        }
+        if let Some(overlay) = &schematic.overlay {
+            add("overlay", overlay.name.clone().into());
+        }
+    }
+    add("decompress_raw", position.unpack.into());
+    add("push", (!position.targets.is_empty()).into());
+    features
+}

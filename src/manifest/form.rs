@@ -1,0 +1,184 @@
+//! The manifest as it is written. Keys that existed before keep their names.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion,
+};
+use crate::plan::Provenance;
+
+/// What a pass did for one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// When the content last changed.
+    pub generated_at: Timestamp,
+    /// The order.
+    pub order: OrderForm,
+    /// The configuration file, if there was one.
+    pub source_config: Option<String>,
+    /// The file that the order was read from.
+    pub source_orders: String,
+    /// What goes from the cache, and when.
+    pub cache_policy: CachePolicyForm,
+    /// Who named the versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<Catalogue>,
+    /// Problems of the order as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// One entry per position, in the order's order.
+    pub entries: Vec<Entry>,
+}
+
+/// Which order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderForm {
+    /// Its id.
+    pub orderid: OrderId,
+    /// For whom it is.
+    pub customer: Option<String>,
+}
+
+/// The cache's policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachePolicyForm {
+    /// Retention is on.
+    pub enabled: bool,
+    /// How many versions of a family are kept.
+    pub keep_versions: u32,
+    /// The cache is emptied before a pass.
+    pub purge_before: bool,
+}
+
+/// Who named the versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// `factory` or `github`.
+    pub source: String,
+    /// When the list is from, if no source answers now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<Timestamp>,
+}
+
+/// A position's entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// What was wanted and what there is.
+    Image(Box<Image>),
+    /// Why there is nothing.
+    Failed(Failed),
+}
+
+/// An entry without an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The position's name.
+    pub name: String,
+    /// `error`, or `skipped` for another product.
+    pub status: String,
+    /// What is wrong, for a person.
+    pub error: String,
+    /// When the entry last changed.
+    pub timestamp_utc: Timestamp,
+}
+
+/// An entry with an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The position's name.
+    pub name: String,
+    /// `talos`.
+    pub product: String,
+    /// The platform.
+    pub platform: Platform,
+    /// The architecture.
+    pub arch: Arch,
+    /// The version.
+    pub version: TalosVersion,
+    /// `order`, `factory` or `github`.
+    pub version_source: String,
+    /// Signed for SecureBoot.
+    pub secureboot: bool,
+    /// The form that is downloaded.
+    pub image_format: Format,
+    /// The customization.
+    pub schematic_id: SchematicId,
+    /// Where it comes from.
+    pub url: String,
+    /// The installer image of the same version and customization, for
+    /// `talosctl upgrade` and `machine.install.image`.
+    pub installer: String,
+    /// Where it is kept.
+    pub cache_dir: String,
+    /// `ok`, `error` or `held`.
+    pub status: String,
+    /// What went wrong, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The downloaded file.
+    pub download: Download,
+    /// The unpacked file.
+    pub decompressed: Option<Decompressed>,
+    /// The nodes.
+    pub pushed: Vec<Pushed>,
+    /// What the customization adds.
+    pub features: BTreeMap<String, serde_json::Value>,
+    /// When the entry last changed.
+    pub timestamp_utc: Timestamp,
+}
+
+/// The downloaded file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Download {
+    /// Its path.
+    pub path: String,
+    /// It is complete and checked.
+    pub done: bool,
+    /// Its digest.
+    pub sha256: Option<Sha256>,
+    /// Its length.
+    pub size_bytes: Option<u64>,
+    /// Why the digest is believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// The unpacked file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decompressed {
+    /// Its path.
+    pub path: String,
+    /// Its digest.
+    pub sha256: Option<Sha256>,
+    /// Its length.
+    pub size_bytes: Option<u64>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushStatus {
+    /// The right file lies there.
+    Ok,
+    /// It could not be delivered.
+    Error,
+    /// It was not tried.
+    Held,
+}
+
+/// One delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The node.
+    pub host: String,
+    /// Where the file lies there.
+    pub path: String,
+    /// What became of it.
+    pub status: PushStatus,
+    /// What the node or its programs said; empty if all is well.
+    pub stderr: String,
+}

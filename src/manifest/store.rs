@@ -1,0 +1,142 @@
+//! Manifests as files: read leniently, compared without timestamps, written
+//! atomically.
+
+#![expect(clippy::disallowed_methods, reason = "reads and writes manifest files")]
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::form::{Entry, Manifest};
+use crate::io::atomic;
+
+/// Why a manifest could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file system refused.
+    #[error("cannot write manifest {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The value has no form in YAML.
+    #[error("cannot put manifest {} into YAML: {message}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+}
+
+impl ManifestError {
+    /// Trying again may help (a full disk may have been freed).
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Write { .. })
+    }
+}
+
+/// The last manifest; `None` if there is none that can be read. What a file under
+/// this name held before is of no use to anybody then.
+pub fn read(path: &Path) -> Option<Manifest> {
+    let text = std::fs::read_to_string(path).ok()?;
+    serde_yaml::from_str(&text).ok()
+}
+
+/// Writes a manifest unless the last one says the same; true if it was written.
+///
+/// # Errors
+/// When the directory or the file cannot be written.
+pub fn write(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<bool, ManifestError> {
+    let new = keep_times(last, new);
+    if last == Some(&new) {
+        return Ok(false);
+    }
+    let text = text(path, &new)?;
+    let failed = |source| ManifestError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    atomic::write(path, text.as_bytes()).map_err(failed)?;
+    Ok(true)
+}
+
+/// The difference between the last manifest and a new one, as a unified diff;
+/// empty if they say the same.
+///
+/// # Errors
+/// When a value has no form in YAML.
+pub fn diff(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<String, ManifestError> {
+    let new = keep_times(last, new);
+    let before = match last {
+        Some(last) if last == &new => return Ok(String::new()),
+        Some(last) => text(path, last)?,
+        None => String::new(),
+    };
+    let after = text(path, &new)?;
+    let from = if last.is_some() { path.display().to_string() } else { "/dev/null".to_owned() };
+    Ok(similar::TextDiff::from_lines(&before, &after)
+        .unified_diff()
+        .context_radius(3)
+        .header(&from, &path.display().to_string())
+        .to_string())
+}
+
+fn text(path: &Path, manifest: &Manifest) -> Result<String, ManifestError> {
+    serde_yaml::to_string(manifest).map_err(|error| ManifestError::Form {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// The new manifest with the times of whatever did not change.
+fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
+    let mut new = new.clone();
+    let Some(last) = last else {
+        return new;
+    };
+    for entry in &mut new.entries {
+        let before = last.entries.iter().find(|before| before.name() == entry.name());
+        if let Some(before) = before {
+            let now = entry.set_time(before.time());
+            if entry != before {
+                entry.set_time(now);
+            }
+        }
+    }
+    let now = std::mem::replace(&mut new.generated_at, last.generated_at);
+    if &new != last {
+        new.generated_at = now;
+    }
+    new
+}
+
+impl Entry {
+    fn name(&self) -> &str {
+        match self {
+            Self::Image(image) => &image.name,
+            Self::Failed(failed) => &failed.name,
+        }
+    }
+
+    fn time(&self) -> Timestamp {
+        match self {
+            Self::Image(image) => image.timestamp_utc,
+            Self::Failed(failed) => failed.timestamp_utc,
+        }
+    }
+
+    fn set_time(&mut self, time: Timestamp) -> Timestamp {
+        let own = match self {
+            Self::Image(image) => &mut image.timestamp_utc,
+            Self::Failed(failed) => &mut failed.timestamp_utc,
+        };
+        std::mem::replace(own, time)
+    }
+}

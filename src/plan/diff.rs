@@ -1,0 +1,500 @@
+//! The difference between what is wanted and what is there, as steps.
+//!
+//! One walk over the artifacts decides what comes into the cache, one walk over
+//! the places decides what goes to the nodes, and retention decides what leaves.
+//! All three read maps, so the work is proportional to what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desired::{Desired, Origin, Placed, Want};
+use super::observed::{CachedFile, DirState, NodeState, Observed};
+use super::retain::{self, Retention};
+use super::step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why};
+use crate::model::{ArtifactId, FileName, Format, NodeId, PositionRef, PushTarget, SchematicId};
+
+/// What the plan is told besides what is wanted and what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What may go from the cache.
+    pub retention: Retention,
+    /// The cache is emptied of everything that is ours before anything else.
+    pub purge: bool,
+    /// Bytes that a delivery must leave free on a node.
+    pub node_reserve: u64,
+}
+
+/// Plans a pass. Total and deterministic: every want ends up as steps, as held,
+/// or as in sync.
+pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
+    let mut planner = Planner {
+        desired,
+        observed,
+        policy,
+        plan: Plan::default(),
+        incoming: BTreeMap::new(),
+        held_sources: BTreeMap::new(),
+        described: described(desired, observed),
+        registering: BTreeMap::new(),
+    };
+    if policy.purge {
+        planner.purge();
+    }
+    planner.cache();
+    planner.nodes();
+    planner.unresolved();
+    planner.retention();
+    planner.hints();
+    planner.finish()
+}
+
+fn described(desired: &Desired, observed: &Observed) -> BTreeMap<SchematicId, SchematicId> {
+    let known_as = |computed: &SchematicId| {
+        let registered = observed.catalog.schematics.get(computed);
+        registered.map_or(*computed, |known| known.id)
+    };
+    desired
+        .schematics
+        .keys()
+        .map(|computed| (known_as(computed), *computed))
+        .collect()
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    policy: &'a Policy,
+    plan: Plan,
+    /// The step that brings an artifact into the cache.
+    incoming: BTreeMap<ArtifactId, StepId>,
+    /// The artifacts that do not come into the cache in this pass.
+    held_sources: BTreeMap<ArtifactId, StepId>,
+    /// The computed id of each schematic that an order describes, by the id that
+    /// the factory knows it under.
+    described: BTreeMap<SchematicId, SchematicId>,
+    /// Where the registration of a schematic stands among the steps.
+    registering: BTreeMap<SchematicId, usize>,
+}
+
+impl Planner<'_> {
+    fn step(&mut self, action: Action, why: Why, needs: Vec<StepId>, for_: BTreeSet<PositionRef>) -> StepId {
+        let id = action.step_id();
+        self.plan.steps.push(Step {
+            id: id.clone(),
+            action,
+            why,
+            needs,
+            wanted_by: for_,
+        });
+        id
+    }
+
+    fn held(&mut self, id: StepId, reason: HeldReason, wanted_by: BTreeSet<PositionRef>) {
+        self.plan.held.push(Held {
+            id,
+            reason,
+            wanted_by,
+        });
+    }
+
+    /// Everything of ours leaves the cache, on request only.
+    fn purge(&mut self) {
+        for (file, cached) in &self.observed.cache.files {
+            let action = Action::PruneCache {
+                file: file.clone(),
+                bytes: cached.size.unwrap_or(0),
+            };
+            self.step(action, Why::Purge, Vec::new(), BTreeSet::new());
+        }
+        for (file, &bytes) in &self.observed.cache.partial {
+            let action = Action::ClearPartial {
+                file: file.clone(),
+                bytes,
+            };
+            self.step(action, Why::Purge, Vec::new(), BTreeSet::new());
+        }
+    }
+
+    fn cached(&self, file: &FileName) -> Option<&CachedFile> {
+        if self.policy.purge {
+            return None;
+        }
+        self.observed.cache.files.get(file)
+    }
+
+    /// Why a file in the cache is not the wanted one; `None` if it is.
+    fn stale(&self, artifact: &ArtifactId, want: &Want) -> Option<Why> {
+        let partial = self.observed.cache.partial.get(&want.file);
+        let Some(cached) = self.cached(&want.file) else {
+            return Some(match partial {
+                Some(&have) if have > 0 && !self.policy.purge => Why::Partial { have },
+                _ => Why::Missing,
+            });
+        };
+        let meta = &cached.meta;
+        if &meta.artifact != artifact {
+            return Some(Why::OtherImage {
+                found: meta.artifact.clone(),
+            });
+        }
+        if let Some(expected) = want.pinned.filter(|pin| *pin != meta.sha256) {
+            return Some(Why::DigestDiffers {
+                expected,
+                found: meta.sha256,
+            });
+        }
+        let url = match &want.origin {
+            Origin::Download { url } => Some(url),
+            Origin::Unpack { from } => match &self.desired.artifacts[from].origin {
+                Origin::Download { url } => Some(url),
+                Origin::Unpack { .. } => None,
+            },
+        };
+        if url.is_some_and(|url| !same_source(url, &meta.url)) {
+            return Some(Why::OtherSource {
+                found: meta.url.clone(),
+            });
+        }
+        match cached.size {
+            None => Some(Why::Missing),
+            Some(found) if found != meta.size => Some(Why::SizeDiffers {
+                expected: meta.size,
+                found,
+            }),
+            Some(_) if !cached.untouched => Some(Why::Touched),
+            Some(_) => None,
+        }
+    }
+
+    /// What comes into the cache.
+    fn cache(&mut self) {
+        for (artifact, want) in &self.desired.artifacts {
+            let Origin::Download { url } = &want.origin else {
+                continue;
+            };
+            let unpack = self
+                .desired
+                .artifacts
+                .get_key_value(&artifact.with_format(Format::Raw))
+                .filter(|(_, raw)| matches!(&raw.origin, Origin::Unpack { from } if from == artifact));
+            let stale = self.stale(artifact, want);
+            let stale_unpacked = unpack.and_then(|(raw, want)| self.stale(raw, want));
+            match (stale, unpack.zip(stale_unpacked)) {
+                (Some(why), unpack) => self.fetch(artifact, want, url, why, unpack.map(|u| u.0)),
+                (None, Some((raw, why))) => {
+                    self.in_sync(want);
+                    self.unpack(artifact, want, raw, why);
+                }
+                (None, None) => self.in_sync(want),
+            }
+            if let Some((raw, raw_want)) = unpack
+                && !self.incoming.contains_key(raw)
+                && !self.held_sources.contains_key(raw)
+            {
+                self.in_sync(raw_want);
+            }
+        }
+    }
+
+    fn in_sync(&mut self, want: &Want) {
+        self.plan.in_sync.push(StepId(format!("fetch/{}", want.file)));
+    }
+
+    fn foreign(&self, file: &FileName) -> bool {
+        self.observed.cache.foreign.contains(file.as_str())
+    }
+
+    fn fetch(
+        &mut self,
+        artifact: &ArtifactId,
+        want: &Want,
+        url: &str,
+        why: Why,
+        unpack: Option<(&ArtifactId, &Want)>,
+    ) {
+        let action = Action::Fetch {
+            url: url.to_owned(),
+            download: artifact.clone(),
+            file: want.file.clone(),
+            unpack: unpack.map(|(raw, want)| (raw.clone(), want.file.clone())),
+            pinned: want.pinned,
+            bytes: self.observed.catalog.sizes.get(artifact).copied(),
+        };
+        let mut wanted_by = want.wanted_by.clone();
+        wanted_by.extend(unpack.iter().flat_map(|(_, want)| want.wanted_by.clone()));
+        let files = [Some(&want.file), unpack.map(|(_, want)| &want.file)];
+        if let Some(file) = files.into_iter().flatten().find(|file| self.foreign(file)) {
+            let id = action.step_id();
+            self.held_sources.insert(artifact.clone(), id.clone());
+            if let Some((raw, _)) = unpack {
+                self.held_sources.insert(raw.clone(), id.clone());
+            }
+            return self.held(id, HeldReason::ForeignFile { file: file.clone() }, wanted_by);
+        }
+        let mut needs = self.purged(files.into_iter().flatten());
+        needs.extend(self.register(artifact, &wanted_by));
+        let id = self.step(action, why, needs, wanted_by);
+        self.incoming.insert(artifact.clone(), id.clone());
+        if let Some((raw, _)) = unpack {
+            self.incoming.insert(raw.clone(), id);
+        }
+    }
+
+    fn unpack(&mut self, from: &ArtifactId, from_want: &Want, to: (&ArtifactId, &Want), why: Why) {
+        let (artifact, want) = to;
+        let action = Action::Unpack {
+            from: from.clone(),
+            from_file: from_want.file.clone(),
+            to: artifact.clone(),
+            file: want.file.clone(),
+            bytes: self.observed.cache.files[&from_want.file].meta.size,
+        };
+        if self.foreign(&want.file) {
+            let id = action.step_id();
+            self.held_sources.insert(artifact.clone(), id.clone());
+            let reason = HeldReason::ForeignFile {
+                file: want.file.clone(),
+            };
+            return self.held(id, reason, want.wanted_by.clone());
+        }
+        let id = self.step(action, why, Vec::new(), want.wanted_by.clone());
+        self.incoming.insert(artifact.clone(), id);
+    }
+
+    /// The purge steps that must free these names first.
+    fn purged<'f>(&self, files: impl Iterator<Item = &'f FileName>) -> Vec<StepId> {
+        if !self.policy.purge {
+            return Vec::new();
+        }
+        files
+            .filter_map(|file| {
+                let cached = self.observed.cache.files.get(file)?;
+                let action = Action::PruneCache {
+                    file: file.clone(),
+                    bytes: cached.size.unwrap_or(0),
+                };
+                Some(action.step_id())
+            })
+            .collect()
+    }
+
+    /// The step that makes the artifact's schematic known, planned once.
+    fn register(&mut self, artifact: &ArtifactId, for_: &BTreeSet<PositionRef>) -> Option<StepId> {
+        let computed = *self.described.get(&artifact.schematic)?;
+        let action = Action::Register {
+            schematic: computed,
+            document: self.desired.schematics[&computed].canonical_yaml(),
+        };
+        if let Some(&at) = self.registering.get(&computed) {
+            let step = &mut self.plan.steps[at];
+            step.wanted_by.extend(for_.iter().cloned());
+            return Some(step.id.clone());
+        }
+        self.registering.insert(computed, self.plan.steps.len());
+        Some(self.step(action, Why::Unregistered, Vec::new(), for_.clone()))
+    }
+
+    /// What goes to the nodes.
+    fn nodes(&mut self) {
+        let mut free: BTreeMap<&NodeId, Option<u64>> = BTreeMap::new();
+        for (target, files) in &self.desired.placed {
+            let state = self.observed.nodes.get(&target.node);
+            for (file, placed) in files {
+                match state {
+                    Some(NodeState::Listed { dirs, .. }) => {
+                        let unlisted = DirState::default();
+                        let dir = dirs.get(&target.dir).unwrap_or(&unlisted);
+                        let free = free.entry(&target.node).or_insert(dir.free_bytes);
+                        self.place(target, file, placed, dir, free);
+                    }
+                    Some(NodeState::Unreachable { why }) => {
+                        self.unreachable(target, file, placed, why.clone());
+                    }
+                    None => self.unreachable(target, file, placed, "it was not asked".to_owned()),
+                }
+            }
+        }
+    }
+
+    fn push_action(&self, target: &PushTarget, file: &FileName, placed: &Placed) -> Action {
+        let cache_file = &self.desired.artifacts[&placed.artifact].file;
+        let cached = self.cached(cache_file);
+        let present = !self.incoming.contains_key(&placed.artifact);
+        Action::Push {
+            target: target.clone(),
+            artifact: placed.artifact.clone(),
+            cache_file: cache_file.clone(),
+            file: file.clone(),
+            bytes: cached.filter(|_| present).map(|cached| cached.meta.size),
+        }
+    }
+
+    fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
+        let id = self.push_action(target, file, placed).step_id();
+        let reason = HeldReason::NodeUnreachable {
+            node: target.node.clone(),
+            why,
+        };
+        self.held(id, reason, placed.wanted_by.clone());
+    }
+
+    fn place(
+        &mut self,
+        target: &PushTarget,
+        file: &FileName,
+        placed: &Placed,
+        dir: &DirState,
+        free: &mut Option<u64>,
+    ) {
+        let action = self.push_action(target, file, placed);
+        let id = action.step_id();
+        let Some(why) = self.misplaced(file, placed, dir) else {
+            return self.plan.in_sync.push(id);
+        };
+        if let Some(source) = self.held_sources.get(&placed.artifact).cloned() {
+            let reason = HeldReason::SourceHeld { source };
+            return self.held(id, reason, placed.wanted_by.clone());
+        }
+        if let (Action::Push { bytes: Some(bytes), .. }, Some(left)) = (&action, &mut *free)
+            && why != Why::Unrecorded
+        {
+            let need = bytes + self.policy.node_reserve;
+            if need > *left {
+                let reason = HeldReason::NoSpace {
+                    place: format!("{}:{}", target.node, target.dir),
+                    need,
+                    free: *left,
+                };
+                return self.held(id, reason, placed.wanted_by.clone());
+            }
+            *left -= bytes;
+        }
+        let needs = self
+            .incoming
+            .get(&placed.artifact)
+            .cloned()
+            .into_iter()
+            .collect();
+        self.step(action, why, needs, placed.wanted_by.clone());
+    }
+
+    /// Why a file on a node is not the wanted one; `None` if it is.
+    ///
+    /// The digest on record is compared only where an order pins one: images
+    /// before Talos 1.13 are not bit-reproducible, so a cache filled anew may hold
+    /// other bytes, which is no reason to replace what is already delivered.
+    fn misplaced(&self, file: &FileName, placed: &Placed, dir: &DirState) -> Option<Why> {
+        let Some(found) = dir.files.get(file.as_str()) else {
+            return Some(Why::Missing);
+        };
+        let Some(entry) = dir.record.get(file) else {
+            return Some(Why::Unrecorded);
+        };
+        if entry.artifact != placed.artifact {
+            return Some(Why::OtherImage {
+                found: entry.artifact.clone(),
+            });
+        }
+        if found.size != entry.size {
+            return Some(Why::SizeDiffers {
+                expected: entry.size,
+                found: found.size,
+            });
+        }
+        if !entry.describes(found) {
+            return Some(Why::Touched);
+        }
+        let pinned = self.desired.artifacts[&placed.artifact].pinned;
+        match pinned {
+            Some(expected) if expected != entry.sha256 => Some(Why::DigestDiffers {
+                expected,
+                found: entry.sha256,
+            }),
+            _ => None,
+        }
+    }
+
+    fn unresolved(&mut self) {
+        for want in &self.desired.positions {
+            if let Err(why) = &want.outcome {
+                let id = StepId(format!("resolve/{}", want.position));
+                let reason = HeldReason::Unresolved { why: why.clone() };
+                self.held(id, reason, BTreeSet::from([want.position.clone()]));
+            }
+        }
+    }
+
+    fn retention(&mut self) {
+        if self.policy.purge {
+            return;
+        }
+        let removals = retain::retain(
+            self.desired,
+            self.observed,
+            &self.policy.retention,
+            &self.incoming,
+        );
+        self.plan.steps.extend(removals.steps);
+        self.plan.held.extend(removals.held);
+    }
+
+    fn hints(&mut self) {
+        let mut hints = BTreeSet::new();
+        for (target, files) in &self.desired.placed {
+            if !target.dir.as_str().ends_with("/template/iso") {
+                continue;
+            }
+            for placed in files.values() {
+                let Some(text) = invisible(placed.artifact.format, target) else {
+                    continue;
+                };
+                for about in &placed.wanted_by {
+                    hints.insert(Hint {
+                        about: about.clone(),
+                        text: text.clone(),
+                    });
+                }
+            }
+        }
+        self.plan.hints.extend(hints);
+    }
+
+    /// Sorts: purges, registrations, downloads, pushes, removals; within a kind by
+    /// identity. What a step needs then always stands before it.
+    fn finish(mut self) -> Plan {
+        let rank = |step: &Step| match (&step.action, &step.why) {
+            (Action::PruneCache { .. } | Action::ClearPartial { .. }, Why::Purge) => 0,
+            (Action::Register { .. }, _) => 1,
+            (Action::Fetch { .. } | Action::Unpack { .. }, _) => 2,
+            (Action::Push { .. }, _) => 3,
+            (Action::PruneCache { .. } | Action::ClearPartial { .. }, _) => 4,
+        };
+        self.plan
+            .steps
+            .sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id)));
+        self.plan.held.sort_by(|a, b| a.id.cmp(&b.id));
+        self.plan.in_sync.sort();
+        self.plan
+    }
+}
+
+/// Proxmox lists only `.iso` and `.img` in an ISO directory.
+fn invisible(format: Format, target: &PushTarget) -> Option<String> {
+    match format {
+        Format::Iso => None,
+        Format::Raw | Format::Qcow2 => Some(format!(
+            "Proxmox does not show .{format} files in {}; set import_dir to a storage's import directory",
+            target.dir
+        )),
+        Format::RawXz | Format::RawZst | Format::RawGz => Some(format!(
+            "Proxmox cannot use .{format} files in {}; set push.prefer_decompressed to deliver the image itself",
+            target.dir
+        )),
+    }
+}
+
+/// True if two URLs name the same file of the same factory; a token in the query
+/// is no part of that.
+fn same_source(wanted: &str, found: &str) -> bool {
+    let bare = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    bare(wanted) == bare(found)
+}

@@ -1,0 +1,306 @@
+//! A plan as text for people. Pure: colours and paging are the terminal's affair.
+//!
+//! Every step and every held item is one line that starts with its sign, so that
+//! the text can be searched and coloured by line: `+` comes, `~` is replaced,
+//! `-` goes, `!` is held back.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use super::step::{Action, Held, Plan, Step, Why};
+use crate::model::{ArtifactId, NodeId};
+
+/// A number of bytes in binary units with one decimal: `95.6 MiB`.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+        let mut unit = 0;
+        let mut scaled = self.0 as f64;
+        while scaled >= 1024.0 && unit + 1 < UNITS.len() {
+            scaled /= 1024.0;
+            unit += 1;
+        }
+        match unit {
+            0 => write!(f, "{} B", self.0),
+            _ => write!(f, "{scaled:.1} {}", UNITS[unit]),
+        }
+    }
+}
+
+/// What a plan comes to, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Schematics to register.
+    pub register: usize,
+    /// Files to download.
+    pub fetch: usize,
+    /// Bytes to download, as far as they are known.
+    pub fetch_bytes: u64,
+    /// Downloads of unknown size.
+    pub fetch_unknown: usize,
+    /// Files to unpack from the cache.
+    pub unpack: usize,
+    /// Files to deliver.
+    pub push: usize,
+    /// Bytes to deliver, as far as they are known.
+    pub push_bytes: u64,
+    /// Deliveries of unknown size.
+    pub push_unknown: usize,
+    /// Files to remove.
+    pub remove: usize,
+    /// Bytes that removing frees.
+    pub remove_bytes: u64,
+}
+
+impl Totals {
+    /// Counts a plan's steps.
+    pub fn of(plan: &Plan) -> Self {
+        let mut totals = Self::default();
+        for step in &plan.steps {
+            match &step.action {
+                Action::Register { .. } => totals.register += 1,
+                Action::Fetch { bytes, .. } => {
+                    totals.fetch += 1;
+                    totals.fetch_bytes += bytes.unwrap_or(0);
+                    totals.fetch_unknown += usize::from(bytes.is_none());
+                }
+                Action::Unpack { .. } => totals.unpack += 1,
+                Action::Push { bytes, .. } => {
+                    totals.push += 1;
+                    totals.push_bytes += bytes.unwrap_or(0);
+                    totals.push_unknown += usize::from(bytes.is_none());
+                }
+                Action::PruneCache { bytes, .. } | Action::ClearPartial { bytes, .. } => {
+                    totals.remove += 1;
+                    totals.remove_bytes += bytes;
+                }
+            }
+        }
+        totals
+    }
+}
+
+/// The plan as text, ending with a line break.
+pub fn render(plan: &Plan) -> String {
+    let mut text = String::new();
+    write(&mut text, plan).expect("writing to a string does not fail");
+    text
+}
+
+fn write(out: &mut String, plan: &Plan) -> fmt::Result {
+    writeln!(out, "{}", headline(plan))?;
+    if !plan.steps.is_empty() || !plan.held.is_empty() {
+        writeln!(out)?;
+    }
+    for step in &plan.steps {
+        write_step(out, step)?;
+    }
+    for held in &plan.held {
+        write_held(out, held)?;
+    }
+    write_nodes(out, plan)?;
+    if !plan.hints.is_empty() {
+        writeln!(out, "\nHints")?;
+    }
+    for hint in &plan.hints {
+        writeln!(out, "  {}: {}", hint.about, hint.text)?;
+    }
+    Ok(())
+}
+
+/// One line that says what the plan comes to.
+pub fn headline(plan: &Plan) -> String {
+    let totals = Totals::of(plan);
+    let mut parts = Vec::new();
+    let mut add = |count: usize, what: &str, bytes: Option<(u64, usize)>| {
+        let size = match bytes {
+            Some((0, _)) | None => String::new(),
+            Some((bytes, 0)) => format!(" ({})", Bytes(bytes)),
+            Some((bytes, _)) => format!(" ({} and more)", Bytes(bytes)),
+        };
+        if count > 0 {
+            parts.push(format!("{count} {what}{size}"));
+        }
+    };
+    add(totals.register, "to register", None);
+    add(totals.fetch, "to fetch", Some((totals.fetch_bytes, totals.fetch_unknown)));
+    add(totals.unpack, "to unpack", None);
+    add(totals.push, "to push", Some((totals.push_bytes, totals.push_unknown)));
+    add(totals.remove, "to remove", Some((totals.remove_bytes, 0)));
+    let work = if parts.is_empty() {
+        "nothing to do".to_owned()
+    } else {
+        parts.join(", ")
+    };
+    let held = match plan.held.len() {
+        0 => String::new(),
+        count => format!(", {count} held back"),
+    };
+    format!("Plan: {work}; {} in sync{held}", plan.in_sync.len())
+}
+
+fn write_step(out: &mut String, step: &Step) -> fmt::Result {
+    let sign = sign(&step.action, &step.why);
+    let size = |bytes: &Option<u64>| match bytes {
+        Some(bytes) => Bytes(*bytes).to_string(),
+        None => "size not known yet".to_owned(),
+    };
+    let why = &step.why;
+    match &step.action {
+        Action::Register { schematic, .. } => {
+            writeln!(out, "  {sign} register  schematic {schematic}  ({why})")
+        }
+        Action::Fetch {
+            url,
+            file,
+            unpack,
+            bytes,
+            ..
+        } => {
+            writeln!(out, "  {sign} fetch     {file}  {}  ({why})", size(bytes))?;
+            if let Some((_, raw)) = unpack {
+                writeln!(out, "              unpacked to {raw}")?;
+            }
+            writeln!(out, "              from {url}")
+        }
+        Action::Unpack {
+            from_file,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} unpack    {file}  from {from_file}, {}  ({why})",
+            Bytes(*bytes)
+        ),
+        Action::Push {
+            target,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} push      {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(file),
+            size(bytes)
+        ),
+        Action::PruneCache { file, bytes } => writeln!(
+            out,
+            "  {sign} remove    {file} from the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
+        Action::ClearPartial { file, bytes } => writeln!(
+            out,
+            "  {sign} remove    part of {file} from the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
+    }
+}
+
+fn write_held(out: &mut String, held: &Held) -> fmt::Result {
+    writeln!(out, "  ! held      {}  ({})", held.id, held.reason)
+}
+
+fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
+    let mut nodes: BTreeMap<&NodeId, (usize, u64, usize)> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Push { target, bytes, .. } = &step.action {
+            let sum = nodes.entry(&target.node).or_default();
+            sum.0 += 1;
+            sum.1 += bytes.unwrap_or(0);
+            sum.2 += usize::from(bytes.is_none());
+        }
+    }
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nTo each node")?;
+    let width = nodes.keys().map(|node| node.as_str().len()).max().unwrap_or(0);
+    for (node, (files, bytes, unknown)) in nodes {
+        let files = match files {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        };
+        let unknown = match unknown {
+            0 => String::new(),
+            count => format!(", {count} of a size not known yet"),
+        };
+        writeln!(out, "  {node:width$}  {files}, {}{unknown}", Bytes(bytes))?;
+    }
+    Ok(())
+}
+
+/// `+` for what comes, `~` for what takes the place of something, `-` for what goes.
+fn sign(action: &Action, why: &Why) -> char {
+    match action {
+        Action::PruneCache { .. } | Action::ClearPartial { .. } => '-',
+        Action::Register { .. } => '+',
+        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
+            Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
+            Why::SizeDiffers { .. }
+            | Why::Touched
+            | Why::DigestDiffers { .. }
+            | Why::OtherImage { .. }
+            | Why::OtherSource { .. }
+            | Why::Unrecorded
+            | Why::BeyondKeep { .. }
+            | Why::Orphaned { .. }
+            | Why::Purge
+            | Why::Abandoned => '~',
+        },
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Unregistered => f.write_str("a download needs it"),
+            Self::Partial { have } => write!(f, "interrupted, {} are here", Bytes(*have)),
+            Self::SizeDiffers { expected, found } => {
+                write!(f, "{found} bytes instead of {expected}")
+            }
+            Self::Touched => f.write_str("changed since it was written"),
+            Self::DigestDiffers { expected, found } => write!(
+                f,
+                "digest {} instead of {}",
+                short(&found.to_string()),
+                short(&expected.to_string())
+            ),
+            Self::OtherImage { found } => write!(f, "holds another image: {}", image(found)),
+            Self::OtherSource { found } => write!(f, "came from {found}"),
+            Self::Unrecorded => f.write_str("there without a record; adopted if its digest is right"),
+            Self::BeyondKeep { keep: 1 } => f.write_str("not the newest version"),
+            Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),
+            Self::Orphaned { hours } => {
+                write!(f, "no order refers to it for {}", duration(*hours))
+            }
+            Self::Purge => f.write_str("the cache is purged"),
+            Self::Abandoned => f.write_str("an interrupted download nobody wants"),
+        }
+    }
+}
+
+fn short(hex: &str) -> &str {
+    &hex[..12]
+}
+
+fn image(artifact: &ArtifactId) -> String {
+    format!(
+        "{} {} schematic {}",
+        artifact.version,
+        artifact.factory_file(),
+        short(&artifact.schematic.to_string())
+    )
+}
+
+fn duration(hours: u64) -> String {
+    match hours {
+        0..48 => format!("{hours} hours"),
+        _ => format!("{} days", hours / 24),
+    }
+}

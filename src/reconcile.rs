@@ -1,0 +1,272 @@
+//! One pass: load, look, plan, do, record, judge.
+//!
+//! A pass takes no hint: `--once`, a schedule and a file event all call
+//! [`Pass::run`]. Planning and executing meet only here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{Cache, CacheError};
+use crate::execute::{self, Event, Outcome, World};
+use crate::manifest::{self, Manifest, ManifestError};
+use crate::model::{OrderId, OrderSet};
+use crate::nodes::Nodes;
+use crate::observe;
+use crate::plan::{self, Desired, Naming, Observed, Plan, Policy, PositionWant, StepId};
+use crate::upstream::Factory;
+
+/// How often a pass looks again when the world moved on under it.
+const ROUNDS: usize = 3;
+
+/// Everything a pass works with. Plain values and the three places.
+pub struct Pass<F, N> {
+    /// The upstream.
+    pub factory: Arc<F>,
+    /// The cache.
+    pub cache: Arc<Cache>,
+    /// The nodes.
+    pub nodes: Arc<N>,
+    /// How files are named and where they come from.
+    pub naming: Naming,
+    /// What may go, and what must stay free.
+    pub policy: Policy,
+    /// What every manifest says alike.
+    pub context: manifest::Context,
+    /// Where an order's manifest goes.
+    pub manifest_path: Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>,
+    /// Downloads at once.
+    pub downloads: usize,
+    /// Nodes worked on at once.
+    pub nodes_at_once: usize,
+}
+
+/// What a look at the world came to.
+#[derive(Debug)]
+pub struct Look {
+    /// What is wanted.
+    pub desired: Desired,
+    /// What is there.
+    pub observed: Observed,
+    /// The difference.
+    pub plan: Plan,
+}
+
+/// What came of a pass.
+#[derive(Debug)]
+pub struct Report {
+    /// The last look, with the plan that was executed.
+    pub look: Look,
+    /// An outcome for every step.
+    pub outcomes: BTreeMap<StepId, Outcome>,
+    /// The manifests, by order, with whether each had to be written.
+    pub manifests: BTreeMap<OrderId, Result<bool, ManifestError>>,
+    /// What the pass comes to.
+    pub verdict: Verdict,
+}
+
+/// What a pass comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything that is wanted is in place.
+    Converged,
+    /// Something is not in place, and trying again may help.
+    Retry,
+    /// Something is not in place, and a person has to act.
+    Stalled,
+}
+
+/// Why a pass could not even look.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The cache is not readable.
+    #[error("cannot look into the cache")]
+    Cache(#[source] CacheError),
+}
+
+impl PassError {
+    /// Trying again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Cache(error) => error.is_transient(),
+        }
+    }
+
+    /// What a person can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cache(error) => error.hint(),
+        }
+    }
+}
+
+impl<F: Factory, N: Nodes> Pass<F, N> {
+    /// Looks at the world and plans. Changes nothing anywhere.
+    ///
+    /// # Errors
+    /// When the cache cannot be read: what it holds would be unknown, and unknown
+    /// is not empty.
+    pub async fn look(&self, orders: &OrderSet, now: Timestamp) -> Result<Look, PassError> {
+        let mut catalog = observe::catalog(orders, &*self.factory).await;
+        let desired = plan::resolve(orders, &catalog, &self.naming);
+        let cache = self.cache.observe().await.map_err(PassError::Cache)?;
+        let sizes = observe::sizes(&desired, &cache, &*self.factory, &mut catalog);
+        let nodes = observe::nodes(&desired, &*self.nodes, self.nodes_at_once);
+        let ((), nodes) = tokio::join!(sizes, nodes);
+        let observed = Observed {
+            catalog,
+            cache,
+            nodes,
+            now,
+        };
+        let plan = plan::plan(&desired, &observed, &self.policy);
+        Ok(Look {
+            desired,
+            observed,
+            plan,
+        })
+    }
+
+    /// One whole pass, starting from a look that was already made (and perhaps
+    /// shown). Where a step finds the world changed, the pass looks again.
+    ///
+    /// # Errors
+    /// When a further look fails.
+    pub async fn run(
+        &mut self,
+        orders: &OrderSet,
+        mut look: Look,
+        events: &mpsc::UnboundedSender<Event>,
+        cancel: &CancellationToken,
+    ) -> Result<Report, PassError> {
+        let mut round = 1;
+        let outcomes = loop {
+            let outcomes = self.execute(&look, events, cancel).await;
+            // A purge is asked for once; what a further round finds is kept.
+            self.policy.purge = false;
+            let outdated = outcomes
+                .values()
+                .any(|outcome| matches!(outcome, Outcome::Outdated { .. }));
+            if !outdated || round == ROUNDS || cancel.is_cancelled() {
+                break outcomes;
+            }
+            round += 1;
+            look = self.look(orders, look.observed.now).await?;
+        };
+        let wanted = look.desired.artifacts.values().map(|want| &want.file);
+        self.cache
+            .mark_wanted(wanted.cloned().collect(), look.observed.now)
+            .await
+            .map_err(PassError::Cache)?;
+        let manifests = self.record(orders, &look, &outcomes);
+        let verdict = verdict(orders, &look, &outcomes, &manifests);
+        Ok(Report {
+            look,
+            outcomes,
+            manifests,
+            verdict,
+        })
+    }
+
+    async fn execute(
+        &self,
+        look: &Look,
+        events: &mpsc::UnboundedSender<Event>,
+        cancel: &CancellationToken,
+    ) -> BTreeMap<StepId, Outcome> {
+        let world = Arc::new(World {
+            factory: Arc::clone(&self.factory),
+            cache: Arc::clone(&self.cache),
+            nodes: Arc::clone(&self.nodes),
+            specs: look.desired.nodes.clone(),
+            now: look.observed.now,
+            downloads: self.downloads,
+            nodes_at_once: self.nodes_at_once,
+        });
+        let known = &look.observed.cache;
+        execute::execute(&look.plan, known, world, events.clone(), cancel.clone()).await
+    }
+
+    /// The manifest of every order that has an id: as the pass left things, or, for
+    /// a dry run, as it would.
+    pub fn manifests(
+        &self,
+        orders: &OrderSet,
+        look: &Look,
+        outcomes: Option<&BTreeMap<StepId, Outcome>>,
+    ) -> BTreeMap<OrderId, (PathBuf, Manifest)> {
+        let results = manifest::Results::new(&look.plan, &look.observed, outcomes);
+        let mut wants: BTreeMap<&OrderId, Vec<&PositionWant>> = BTreeMap::new();
+        for want in &look.desired.positions {
+            wants.entry(&want.position.order).or_default().push(want);
+        }
+        let none = Vec::new();
+        let mut manifests = BTreeMap::new();
+        for order in &orders.orders {
+            let wants = wants.get(&order.id).unwrap_or(&none);
+            let manifest = manifest::assemble(order, wants, &results, &self.context);
+            let path = (self.manifest_path)(&order.id, order.customer.as_deref());
+            manifests.insert(order.id.clone(), (path, manifest));
+        }
+        for rejected in &orders.rejected_orders {
+            let Some(id) = &rejected.id else { continue };
+            let path = (self.manifest_path)(id, rejected.customer.as_deref());
+            let refused = manifest::refused(rejected, id, &self.context, look.observed.now);
+            manifests
+                .entry(id.clone())
+                .and_modify(|(_, manifest)| manifest.errors.extend(refused.errors.clone()))
+                .or_insert((path, refused));
+        }
+        manifests
+    }
+
+    fn record(
+        &self,
+        orders: &OrderSet,
+        look: &Look,
+        outcomes: &BTreeMap<StepId, Outcome>,
+    ) -> BTreeMap<OrderId, Result<bool, ManifestError>> {
+        self.manifests(orders, look, Some(outcomes))
+            .into_iter()
+            .map(|(id, (path, manifest))| {
+                let last = manifest::read(&path);
+                (id, manifest::write(&path, last.as_ref(), &manifest))
+            })
+            .collect()
+    }
+}
+
+/// Judges a pass: a rejected order or a permanent failure needs a person, a
+/// transient one needs time.
+fn verdict(
+    orders: &OrderSet,
+    look: &Look,
+    outcomes: &BTreeMap<StepId, Outcome>,
+    manifests: &BTreeMap<OrderId, Result<bool, ManifestError>>,
+) -> Verdict {
+    let permanent = |outcome: &Outcome| match outcome {
+        Outcome::Failed { failure } => !failure.transient,
+        Outcome::Done { .. }
+        | Outcome::Skipped { .. }
+        | Outcome::Outdated { .. }
+        | Outcome::Cancelled => false,
+    };
+    if !orders.is_complete()
+        || look.plan.held.iter().any(|held| held.reason.needs_person())
+        || outcomes.values().any(permanent)
+    {
+        return Verdict::Stalled;
+    }
+    let converged = look.plan.held.is_empty()
+        && outcomes.values().all(Outcome::is_success)
+        && manifests.values().all(Result::is_ok);
+    if converged {
+        Verdict::Converged
+    } else {
+        Verdict::Retry
+    }
+}

@@ -1,0 +1,426 @@
+//! The small world that plans are drawn from, and a toy executor for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use talos_order::model::{
+    Arch, ArtifactId, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet, Platform,
+    Position, Problem, PushTarget, Reach, RejectedFile, Schematic, SchematicId, SchematicSource,
+    Sha256, SourceRef, TalosVersion, VersionPolicy,
+};
+use talos_order::plan::{
+    Action, CacheState, CachedFile, Catalog, DirState, Meta, Naming, NodeState, Observed, Plan,
+    Policy, Provenance, RecordEntry, RemoteFile, Retention, VersionKnowledge, VersionSource,
+};
+
+/// Orders, a world, and a policy.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub orders: OrderSet,
+    pub observed: Observed,
+    pub policy: Policy,
+}
+
+const VERSIONS: [&str; 5] = ["v1.10.4", "v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
+const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
+const DIRS: [&str; 2] = ["/var/lib/vz/template/iso", "/var/lib/vz/import"];
+const FACTORY: &str = "https://factory.example/";
+
+pub fn naming() -> Naming {
+    Naming {
+        template: NameTemplate::default(),
+        factory_url: FACTORY.to_owned(),
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().expect("a time")
+}
+
+fn schematics() -> Vec<SchematicSource> {
+    let mut described = Schematic::default();
+    described.customization.extra_kernel_args = vec!["noapic".into()];
+    vec![
+        SchematicSource::Id(SchematicId::from_bytes([7; 32])),
+        SchematicSource::Customization(Box::default()),
+        SchematicSource::Customization(Box::new(described)),
+    ]
+}
+
+fn version() -> impl Strategy<Value = TalosVersion> {
+    select(&VERSIONS[..]).prop_map(|text| text.parse().expect("a version"))
+}
+
+fn policy_of_version() -> impl Strategy<Value = VersionPolicy> {
+    prop_oneof![
+        version().prop_map(VersionPolicy::Exact),
+        Just(VersionPolicy::Latest),
+        select(vec!["v1.10", "v1.11", "v1.12", "v1.99"])
+            .prop_map(|minor| VersionPolicy::LatestInMinor(minor.parse().expect("a minor"))),
+    ]
+}
+
+fn target() -> impl Strategy<Value = PushTarget> {
+    (select(&NODES[..]), select(&DIRS[..])).prop_map(|(node, dir)| PushTarget {
+        node: node.parse().expect("a node"),
+        dir: dir.parse().expect("a directory"),
+    })
+}
+
+fn format() -> impl Strategy<Value = Format> {
+    select(vec![Format::Iso, Format::Raw, Format::RawXz, Format::RawZst, Format::Qcow2])
+}
+
+prop_compose! {
+    fn position()(
+        version in policy_of_version(),
+        format in format(),
+        secureboot in any::<bool>(),
+        schematic in select(schematics()),
+        unpack in any::<bool>(),
+        push_unpacked in any::<bool>(),
+        targets in prop::collection::btree_set(target(), 0..3),
+        fixed_name in prop::option::weighted(0.1, Just(())),
+        pinned in prop::option::weighted(0.1, 0_u8..2),
+    ) -> Position {
+        let unpack = unpack && format.codec().is_some();
+        let filename = fixed_name.map(|()| "fixed.img".parse().expect("a name"));
+        Position {
+            index: 0,
+            name: String::new(),
+            platform: Platform::Nocloud,
+            format,
+            arch: Arch::Amd64,
+            secureboot,
+            version,
+            schematic,
+            unpack,
+            targets: targets.into_iter().collect(),
+            push_unpacked: push_unpacked && unpack,
+            filename,
+            pinned: pinned.map(|byte| Sha256::from_bytes([byte; 32])),
+            source: source(),
+        }
+    }
+}
+
+fn source() -> SourceRef {
+    SourceRef {
+        file: "orders.yaml".to_owned(),
+        line: 1,
+    }
+}
+
+fn orders() -> impl Strategy<Value = OrderSet> {
+    let lists = prop::collection::vec(prop::collection::vec(position(), 0..4), 0..4);
+    (lists, prop::bool::weighted(0.15)).prop_map(|(lists, broken)| {
+        let mut set = OrderSet {
+            nodes: NODES.iter().map(|name| node(name)).collect(),
+            ..OrderSet::default()
+        };
+        for (number, mut positions) in lists.into_iter().enumerate() {
+            for (index, position) in positions.iter_mut().enumerate() {
+                position.index = index;
+                position.name = format!("position-{}", index + 1);
+            }
+            set.orders.push(Order {
+                id: format!("order-{number}").parse().expect("an id"),
+                customer: None,
+                source: source(),
+                positions,
+                rejected: Vec::new(),
+                skipped: Vec::new(),
+            });
+        }
+        if broken {
+            set.rejected_files.push(RejectedFile {
+                file: "broken.yaml".to_owned(),
+                problems: vec![Problem::of_file("broken.yaml", "broken")],
+            });
+        }
+        set
+    })
+}
+
+fn node(name: &str) -> (NodeId, Node) {
+    let id: NodeId = name.parse().expect("a node");
+    let node = Node {
+        id: id.clone(),
+        reach: Reach::Ssh {
+            host: name.parse().expect("a host"),
+            user: None,
+            port: None,
+        },
+    };
+    (id, node)
+}
+
+prop_compose! {
+    fn artifact()(
+        version in version(),
+        format in format(),
+        secureboot in any::<bool>(),
+        schematic in select(schematics()),
+    ) -> ArtifactId {
+        let schematic = match schematic {
+            SchematicSource::Id(id) => id,
+            SchematicSource::Customization(schematic) => schematic.id(),
+        };
+        ArtifactId {
+            version,
+            platform: Platform::Nocloud,
+            arch: Arch::Amd64,
+            secureboot,
+            schematic,
+            format,
+        }
+    }
+}
+
+fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
+    // An unpacked raw image carries the URL of what it came from; in this world
+    // that is xz.
+    let url = format!("{FACTORY}{}", artifact.factory_path());
+    Meta {
+        artifact: artifact.clone(),
+        size: 1000,
+        sha256: Sha256::from_bytes([byte; 32]),
+        url,
+        unpacked_from: None,
+        provenance: Provenance::FirstSeen,
+        etag: None,
+        completed_at: now(),
+        mtime_ns: 1,
+        last_wanted: now() - jiff::SignedDuration::from_hours(hours_ago),
+    }
+}
+
+fn cache() -> impl Strategy<Value = CacheState> {
+    let file = (
+        artifact(),
+        0_u8..2,
+        prop::option::weighted(0.8, prop_oneof![4 => Just(1000_u64), 1 => Just(999)]),
+        prop::bool::weighted(0.8),
+        select(vec![0_i64, 24, 24 * 30]),
+    );
+    let foreign = prop::collection::vec(artifact(), 0..2);
+    let partial = prop::collection::vec((artifact(), 0_u64..500), 0..2);
+    (prop::collection::vec(file, 0..8), foreign, partial).prop_map(|(files, foreign, partial)| {
+        let name = |artifact: &ArtifactId| naming().template.name(artifact);
+        let mut state = CacheState::default();
+        for (artifact, byte, size, untouched, hours) in files {
+            let cached = CachedFile {
+                meta: meta(&artifact, byte, hours),
+                size,
+                untouched,
+            };
+            state.files.insert(name(&artifact), cached);
+        }
+        for artifact in foreign {
+            let name = name(&artifact);
+            if !state.files.contains_key(&name) {
+                state.foreign.insert(name.to_string());
+            }
+        }
+        for (artifact, size) in partial {
+            let name = name(&artifact);
+            if !state.foreign.contains(name.as_str()) {
+                state.partial.insert(name, size);
+            }
+        }
+        state
+    })
+}
+
+fn dir_state() -> impl Strategy<Value = DirState> {
+    let file = (
+        artifact(),
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.8),
+        select(vec![1000_u64, 1000, 1000, 999]),
+        0_u8..2,
+    );
+    (prop::collection::vec(file, 0..5), prop::option::of(0_u64..5000)).prop_map(|(files, free)| {
+        let mut state = DirState {
+            exists: true,
+            free_bytes: free,
+            ..DirState::default()
+        };
+        for (artifact, fixed, recorded, size, byte) in files {
+            let name: FileName = if fixed {
+                "fixed.img".parse().expect("a name")
+            } else {
+                naming().template.name(&artifact)
+            };
+            let file = RemoteFile {
+                size,
+                mtime: 5,
+                inode: 6,
+            };
+            state.files.insert(name.to_string(), file);
+            if recorded {
+                let entry = entry(&name, &artifact, Sha256::from_bytes([byte; 32]));
+                state.record.insert(name, entry);
+            }
+        }
+        state
+    })
+}
+
+fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry {
+    RecordEntry {
+        name: name.clone(),
+        size: 1000,
+        mtime: 5,
+        inode: 6,
+        sha256,
+        artifact: artifact.clone(),
+        orders: BTreeSet::new(),
+        placed_at: now(),
+    }
+}
+
+fn node_state() -> impl Strategy<Value = NodeState> {
+    prop_oneof![
+        4 => (dir_state(), dir_state()).prop_map(|(iso, import)| {
+            let dirs = DIRS.iter().map(|dir| dir.parse::<Dir>().expect("a directory"));
+            NodeState::Listed { dirs: dirs.zip([iso, import]).collect() }
+        }),
+        1 => Just(NodeState::Unreachable { why: "connection refused".to_owned() }),
+    ]
+}
+
+fn knowledge() -> impl Strategy<Value = VersionKnowledge> {
+    let all: Vec<TalosVersion> = VERSIONS.iter().map(|v| v.parse().expect("a version")).collect();
+    prop_oneof![
+        5 => subsequence(all, 1..=VERSIONS.len()).prop_map(|versions| VersionKnowledge::Known {
+            versions: versions.into_iter().collect(),
+            source: VersionSource::Factory,
+            fetched_at: now(),
+            failures: Vec::new(),
+        }),
+        1 => Just(VersionKnowledge::Unknown { failures: vec!["down".to_owned()] }),
+    ]
+}
+
+prop_compose! {
+    pub fn case()(
+        orders in orders(),
+        versions in knowledge(),
+        cache in cache(),
+        states in prop::collection::vec(node_state(), NODES.len()),
+        keep in prop::option::weighted(0.8, 1_u32..4),
+        purge in prop::bool::weighted(0.15),
+    ) -> Case {
+        let nodes: BTreeMap<NodeId, NodeState> = NODES
+            .iter()
+            .map(|name| name.parse().expect("a node"))
+            .zip(states)
+            .collect();
+        Case {
+            orders,
+            observed: Observed {
+                catalog: Catalog { versions, ..Catalog::default() },
+                cache,
+                nodes,
+                now: now(),
+            },
+            policy: Policy {
+                retention: Retention {
+                    keep_versions: keep,
+                    orphan_grace_seconds: 7 * 24 * 3600,
+                },
+                purge,
+                node_reserve: 0,
+            },
+        }
+    }
+}
+
+/// Puts the orders into another sequence, the same for the same seed.
+pub fn shuffle(orders: &mut [Order], seed: u64) {
+    fastrand::Rng::with_seed(seed).shuffle(orders);
+}
+
+/// The world after every step of a plan has succeeded.
+pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
+    let mut after = observed.clone();
+    for step in &plan.steps {
+        match &step.action {
+            Action::Register { .. } => {}
+            Action::Fetch {
+                url,
+                download,
+                file,
+                unpack,
+                pinned,
+                ..
+            } => {
+                fill(&mut after.cache, download, file, url, *pinned);
+                if let Some((raw, name)) = unpack {
+                    fill(&mut after.cache, raw, name, url, None);
+                }
+            }
+            Action::Unpack {
+                from_file,
+                to,
+                file,
+                ..
+            } => {
+                let url = after.cache.files[from_file].meta.url.clone();
+                fill(&mut after.cache, to, file, &url, None);
+            }
+            Action::Push {
+                target,
+                cache_file,
+                file,
+                ..
+            } => {
+                let meta = after.cache.files[cache_file].meta.clone();
+                let Some(NodeState::Listed { dirs }) = after.nodes.get_mut(&target.node) else {
+                    panic!("{} goes to a node that does not answer", step.id);
+                };
+                let dir = dirs.entry(target.dir.clone()).or_default();
+                let found = RemoteFile {
+                    size: 1000,
+                    mtime: 5,
+                    inode: 6,
+                };
+                dir.files.insert(file.to_string(), found);
+                let entry = entry(file, &meta.artifact, meta.sha256);
+                dir.record.insert(file.clone(), entry);
+            }
+            Action::PruneCache { file, .. } => {
+                after.cache.files.remove(file);
+            }
+            Action::ClearPartial { file, .. } => {
+                after.cache.partial.remove(file);
+            }
+        }
+    }
+    after
+}
+
+fn fill(
+    cache: &mut CacheState,
+    artifact: &ArtifactId,
+    file: &FileName,
+    url: &str,
+    pinned: Option<Sha256>,
+) {
+    let mut meta = meta(artifact, 9, 0);
+    meta.url = url.to_owned();
+    if let Some(pinned) = pinned {
+        meta.sha256 = pinned;
+        meta.provenance = Provenance::Pinned;
+    }
+    cache.partial.remove(file);
+    let cached = CachedFile {
+        meta,
+        size: Some(1000),
+        untouched: true,
+    };
+    cache.files.insert(file.clone(), cached);
+}

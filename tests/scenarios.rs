@@ -1,0 +1,283 @@
+//! Golden scenarios: one directory a case, one runner for all.
+//!
+//! `orders/` and an optional `config.yaml` are read as ever, `world.yaml` says
+//! what is there, and `plan.txt` is the plan a person would see. Where a change
+//! is meant, `UPDATE_SCENARIOS=1 cargo test --test scenarios` accepts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use talos_order::model::{
+    ArtifactId, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256, TalosVersion,
+};
+use talos_order::plan::{
+    CacheState, CachedFile, Catalog, DirState, Meta, Naming, NodeState, Observed, Policy,
+    Provenance, RecordEntry, Registration, RemoteFile, Retention, VersionKnowledge, VersionSource,
+    plan, render, resolve,
+};
+use talos_order::{config, orders};
+
+/// The world of a scenario, in as few words as possible.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct World {
+    /// Released versions; none means that no source answers.
+    versions: Option<BTreeSet<TalosVersion>>,
+    /// Full schematic ids, for names that carry twelve digits.
+    schematics: Vec<SchematicId>,
+    /// The factory's own id for a computed one.
+    renamed: BTreeMap<SchematicId, SchematicId>,
+    /// Sizes the factory tells, by the last part of the URL.
+    sizes: BTreeMap<String, u64>,
+    cache: BTreeMap<FileName, Cached>,
+    foreign: BTreeSet<String>,
+    partial: BTreeMap<FileName, u64>,
+    nodes: BTreeMap<NodeId, NodeWorld>,
+    purge: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Cached {
+    /// The length on record; the real one too unless `found` says otherwise.
+    size: u64,
+    found: Option<u64>,
+    gone: bool,
+    touched: bool,
+    digest: u8,
+    days_unwanted: i64,
+    /// What the file is, where its name does not say so.
+    url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NodeWorld {
+    down: Option<String>,
+    dirs: BTreeMap<Dir, DirWorld>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DirWorld {
+    free: Option<u64>,
+    files: BTreeMap<String, Found>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Found {
+    size: u64,
+    /// Not recorded by us.
+    foreign: bool,
+    /// The length on record, where it is another.
+    recorded: Option<u64>,
+    touched: bool,
+    digest: u8,
+    /// The image's usual name, where the file has another.
+    image: Option<FileName>,
+}
+
+const NOW: &str = "2026-06-01T12:00:00Z";
+const FACTORY: &str = "https://factory.talos.dev/";
+
+fn now() -> Timestamp {
+    NOW.parse().expect("a time")
+}
+
+impl World {
+    fn artifact(&self, name: &FileName) -> ArtifactId {
+        let parts = NameTemplate::default()
+            .read(name.as_str())
+            .unwrap_or_else(|| panic!("{name} is not an image's name"));
+        let schematic = self
+            .schematics
+            .iter()
+            .find(|id| id.to_string().starts_with(&parts.schematic))
+            .unwrap_or_else(|| panic!("the full schematic of {name} is not listed"));
+        ArtifactId {
+            version: parts.version,
+            platform: parts.platform,
+            arch: parts.arch,
+            secureboot: parts.secureboot,
+            schematic: *schematic,
+            format: parts.format,
+        }
+    }
+
+    fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
+        Observed {
+            catalog: Catalog {
+                versions: self.knowledge(),
+                schematics: self
+                    .renamed
+                    .iter()
+                    .map(|(computed, id)| (*computed, Registration { id: *id }))
+                    .collect(),
+                sizes: wanted
+                    .iter()
+                    .filter_map(|artifact| {
+                        let size = self.sizes.get(&artifact.factory_file())?;
+                        Some((artifact.clone(), *size))
+                    })
+                    .collect(),
+            },
+            cache: self.cache(),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|(id, node)| (id.clone(), self.node(node)))
+                .collect(),
+            now: now(),
+        }
+    }
+
+    fn knowledge(&self) -> VersionKnowledge {
+        match &self.versions {
+            Some(versions) => VersionKnowledge::Known {
+                versions: versions.clone(),
+                source: VersionSource::Factory,
+                fetched_at: now(),
+                failures: Vec::new(),
+            },
+            None => VersionKnowledge::Unknown {
+                failures: vec!["factory: connection refused".to_owned()],
+            },
+        }
+    }
+
+    fn cache(&self) -> CacheState {
+        let files = self.cache.iter().map(|(name, cached)| {
+            let artifact = self.artifact(name);
+            let url = cached.url.clone().unwrap_or_else(|| {
+                format!("{FACTORY}{}", artifact.factory_path())
+            });
+            let file = CachedFile {
+                meta: Meta {
+                    size: cached.size,
+                    sha256: Sha256::from_bytes([cached.digest; 32]),
+                    url,
+                    unpacked_from: None,
+                    provenance: Provenance::FirstSeen,
+                    etag: None,
+                    completed_at: now(),
+                    mtime_ns: 0,
+                    last_wanted: now() - SignedDuration::from_hours(24 * cached.days_unwanted),
+                    artifact,
+                },
+                size: (!cached.gone).then_some(cached.found.unwrap_or(cached.size)),
+                untouched: !cached.touched,
+            };
+            (name.clone(), file)
+        });
+        CacheState {
+            files: files.collect(),
+            foreign: self.foreign.clone(),
+            partial: self.partial.clone(),
+            free_bytes: None,
+        }
+    }
+
+    fn node(&self, node: &NodeWorld) -> NodeState {
+        if let Some(why) = &node.down {
+            return NodeState::Unreachable { why: why.clone() };
+        }
+        let dirs = node.dirs.iter().map(|(dir, world)| {
+            let mut state = DirState {
+                exists: true,
+                free_bytes: world.free,
+                ..DirState::default()
+            };
+            for (name, found) in &world.files {
+                let file = RemoteFile {
+                    size: found.size,
+                    mtime: i64::from(found.touched),
+                    inode: 1,
+                };
+                state.files.insert(name.clone(), file);
+                if !found.foreign {
+                    let name: FileName = name.parse().expect("a name of ours");
+                    let entry = self.entry(&name, found);
+                    state.record.insert(name, entry);
+                }
+            }
+            (dir.clone(), state)
+        });
+        NodeState::Listed {
+            dirs: dirs.collect(),
+            tools: BTreeSet::new(),
+        }
+    }
+
+    fn entry(&self, name: &FileName, found: &Found) -> RecordEntry {
+        RecordEntry {
+            name: name.clone(),
+            size: found.recorded.unwrap_or(found.size),
+            mtime: 0,
+            inode: 1,
+            sha256: Sha256::from_bytes([found.digest; 32]),
+            artifact: self.artifact(found.image.as_ref().unwrap_or(name)),
+            orders: BTreeSet::new(),
+            placed_at: now(),
+        }
+    }
+}
+
+fn run(dir: &Path) -> String {
+    let read = |name: &str| std::fs::read_to_string(dir.join(name));
+    let config_text = read("config.yaml").unwrap_or_default();
+    let settings = config::parse("config.yaml", &config_text, &|_| None).expect("a configuration");
+    let orders = orders::load(&dir.join("orders"), &settings.orders).expect("orders");
+    let world: World = serde_yaml::from_str(&read("world.yaml").expect("world.yaml"))
+        .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let naming = Naming {
+        template: settings.naming.clone(),
+        factory_url: settings.factory.url.to_string(),
+    };
+    let policy = Policy {
+        retention: Retention {
+            keep_versions: Some(settings.cache_policy.keep_versions),
+            orphan_grace_seconds: settings.cache_policy.orphan_grace.as_secs() as i64,
+        },
+        purge: world.purge,
+        node_reserve: 0,
+    };
+    let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
+    let observed = world.observed(&first.artifacts.keys().cloned().collect());
+    let desired = resolve(&orders, &observed.catalog, &naming);
+    let problems: String = orders
+        .problems()
+        .map(|problem| format!("problem: {}\n", problem.headline()))
+        .collect();
+    problems + &render::render(&plan(&desired, &observed, &policy))
+}
+
+#[test]
+fn scenarios() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut dirs: Vec<PathBuf> = std::fs::read_dir(&root)
+        .expect("the scenarios")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    dirs.sort();
+    let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
+    let mut failures = String::new();
+    for dir in &dirs {
+        let found = run(dir);
+        let golden = dir.join("plan.txt");
+        if update {
+            std::fs::write(&golden, &found).expect("writing plan.txt");
+            continue;
+        }
+        let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+        if wanted != found {
+            let diff = similar::TextDiff::from_lines(&wanted, &found);
+            let diff = diff.unified_diff().header("wanted", "found").to_string();
+            failures.push_str(&format!("{}\n{diff}\n", dir.display()));
+        }
+    }
+    assert!(dirs.len() >= 20, "only {} scenarios were found", dirs.len());
+    assert!(failures.is_empty(), "{failures}");
+}
