@@ -27,8 +27,8 @@ pub use order::{
 pub use place::{Dir, Host, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{
-    Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
-    SecureBootOptions,
+    Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
+    SchematicId, SecureBootOptions,
 };
 pub use version::{Channel, Minor, TalosVersion};
 

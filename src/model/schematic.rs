@@ -1,9 +1,25 @@
 //! Schematics: the Image Factory's description of a customization, its canonical
 //! form and the id that follows from it.
+//!
+//! The id is the SHA-256 of the canonical YAML, byte for byte as the factory's
+//! go-yaml writes it, so it can be known without asking anyone. Where it is not
+//! sure that every factory writes a schematic like this, [`Canonical::certain`]
+//! says so. The factory's answer is the authority in any case.
+
+mod canonical;
+mod emitter;
+mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::Digest as _;
+
+pub use canonical::Canonical;
+
+use super::artifact::named_value;
 use super::{Invalid, Sha256, text_form};
 
 /// The id of a schematic: the SHA-256 of its canonical YAML.
@@ -55,6 +71,37 @@ pub struct Schematic {
     pub customization: Customization,
 }
 
+impl Schematic {
+    /// The canonical text, and whether every factory is known to write it so.
+    pub fn canonical(&self) -> Canonical {
+        canonical::canonical(self)
+    }
+
+    /// The canonical text alone.
+    pub fn canonical_yaml(&self) -> String {
+        self.canonical().text
+    }
+
+    /// The id: the SHA-256 of the canonical text.
+    pub fn id(&self) -> SchematicId {
+        SchematicId::from_bytes(sha2::Sha256::digest(self.canonical_yaml()).into())
+    }
+
+    /// What to send to a factory to have the schematic registered.
+    ///
+    /// The canonical text where it is certain. Otherwise the same as JSON, which
+    /// is YAML too: some texts that go-yaml writes it reads back differently, and
+    /// in JSON every string is quoted.
+    pub fn document(&self) -> String {
+        let canonical = self.canonical();
+        if canonical.certain {
+            canonical.text
+        } else {
+            canonical::json(self).to_string()
+        }
+    }
+}
+
 /// An overlay image with its options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay {
@@ -97,7 +144,7 @@ pub struct MetaValue {
 /// A boot loader choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bootloader {
-    /// Chosen by the factory.
+    /// Chosen by the factory, as if nothing was written.
     Auto,
     /// Both GRUB and sd-boot.
     DualBoot,
@@ -106,6 +153,23 @@ pub enum Bootloader {
     /// systemd-boot.
     SdBoot,
 }
+
+impl Bootloader {
+    /// Every choice.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::DualBoot, Self::Grub, Self::SdBoot];
+
+    /// The name in orders and in schematics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::DualBoot => "dual-boot",
+            Self::Grub => "grub",
+            Self::SdBoot => "sd-boot",
+        }
+    }
+}
+
+named_value!(Bootloader, "a boot loader");
 
 /// SecureBoot options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,6 +192,23 @@ pub enum EnrollKeys {
     /// Always.
     Force,
 }
+
+impl EnrollKeys {
+    /// Every choice.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Manual, Self::IfSafe, Self::Force];
+
+    /// The name in orders and in schematics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Manual => "manual",
+            Self::IfSafe => "if-safe",
+            Self::Force => "force",
+        }
+    }
+}
+
+named_value!(EnrollKeys, "a time to enroll keys");
 
 /// Disk image options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -35,8 +35,8 @@ pub(super) fn canonical(schematic: &Schematic) -> Canonical {
 
 /// The same schematic as JSON: every string quoted, so that no reader of YAML
 /// can take it for something else.
-pub(super) fn json(schematic: &Schematic) -> String {
-    as_json(&tree(schematic, &mut true)).to_string()
+pub(super) fn json(schematic: &Schematic) -> Value {
+    as_json(&tree(schematic, &mut true))
 }
 
 /// `if-safe` is the default, and a factory that models it as an enumeration
@@ -263,6 +263,13 @@ fn as_json(node: &Node) -> Value {
         ),
         Node::List(items) => Value::Array(items.iter().map(as_json).collect()),
         Node::Text(text) => Value::String(text.clone()),
-        Node::Bare(bare) => serde_json::from_str(bare).unwrap_or(Value::Null),
+        // Not parsed as JSON: serde_json reads floats to within a digit only.
+        Node::Bare(bare) => bare
+            .parse::<u64>()
+            .map(Value::from)
+            .or_else(|_| bare.parse::<i64>().map(Value::from))
+            .or_else(|_| bare.parse::<f64>().map(Value::from))
+            .or_else(|_| bare.parse::<bool>().map(Value::from))
+            .unwrap_or(Value::Null),
     }
 }

@@ -36,6 +36,8 @@ pub(super) fn style_of(text: &str, is_key: bool) -> Style {
         } else {
             Style::Literal
         }
+    } else if looks_like_yaml_1_1(text) {
+        Style::Single
     } else if reads_as_other(text) {
         Style::Double
     } else {
@@ -108,8 +110,7 @@ fn reads_as_other(text: &str) -> bool {
     const WORDS: &[&str] = &[
         "", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan",
         ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf",
-        "-.INF", "<<", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO",
-        "off", "Off", "OFF",
+        "-.INF",
     ];
     if WORDS.contains(&text) {
         return true;
@@ -118,17 +119,29 @@ fn reads_as_other(text: &str) -> bool {
         Some(b'.') => is_point_float(text),
         Some(b'0'..=b'9' | b'+' | b'-') => {
             let plain = text.replace('_', "");
-            is_timestamp(text) || is_int(&plain) || is_float(&plain) || is_base_60(text)
+            is_timestamp(text) || is_int(&plain) || is_float(&plain)
         }
         _ => false,
     }
 }
 
+/// True for what only YAML 1.1 took for something else, and for the merge key:
+/// go-yaml reads them as strings, and quotes them for the sake of others.
+fn looks_like_yaml_1_1(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "<<", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off",
+        "Off", "OFF",
+    ];
+    WORDS.contains(&text) || is_base_60(text)
+}
+
 /// True if releases of go-yaml are known to write the text in different ways,
 /// or if it holds characters that they may come to treat differently.
 pub(super) fn is_contested(text: &str) -> bool {
-    // Older releases of the third major version wrote `<<` bare, and read signs
-    // after a base prefix.
+    // In double quotes until the release candidates of the fourth major version,
+    // in single ones since; `<<` was once written bare.
+    let yaml_1_1 = looks_like_yaml_1_1(text);
+    // The third major version read a sign after a base prefix.
     let signed_base = text
         .strip_prefix(['0'])
         .and_then(|rest| rest.strip_prefix(['b', 'o']))
@@ -139,10 +152,12 @@ pub(super) fn is_contested(text: &str) -> bool {
     let blank_lines = text.contains('\n') && text.chars().all(char::is_whitespace);
     // A block that starts with a tab is written, and then refused when read.
     let tab_first = text.starts_with('\t') && text.contains('\n');
-    // Go read no more than nine digits of a fraction, and then it did.
-    let fine_timestamp = is_timestamp(text) && text.len() > "2006-01-02T15:04:05.".len() + 9;
+    // Go once read no more than nine digits of a second's fraction.
+    let fraction = text.split(['.', ',']).nth(1).unwrap_or_default();
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let fine_timestamp = digits > 9 && is_timestamp(text);
     let odd = |c: char| c != '\t' && (!is_printable(c) || c != '\n' && is_break(c));
-    text == "<<"
+    yaml_1_1
         || signed_base
         || empty_line_first
         || blank_lines
