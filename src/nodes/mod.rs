@@ -2,8 +2,29 @@
 //! directories of this machine.
 //!
 //! [`Nodes`] is the whole of it as a pass sees it; [`SystemNodes`] runs the
-//! system's ssh, rsync and sh. The hand-written twin for tests is
+//! system's ssh, rsync and sh: one small script over one protocol for both kinds
+//! of place (`script`), rsync for the bytes (`push`), and a record of what we
+//! placed beside the files (`record`), so that a look is one round trip and
+//! reads no image. The hand-written twin for tests is
 //! [`fake::FakeNodes`].
+
+mod diagnosis;
+mod error;
+pub mod fake;
+mod listing;
+mod local;
+mod push;
+mod quote;
+mod record;
+mod rsync;
+#[cfg(test)]
+mod samples;
+mod script;
+mod ssh;
+mod system;
+
+pub use error::NodeError;
+pub use system::{NodesConfig, SystemNodes};
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -65,8 +86,3 @@ pub struct Delivered {
     /// What was recorded on the node.
     pub entry: RecordEntry,
 }
-
-/// Why a node did not do what was asked. (To be written in full.)
-#[derive(Debug, thiserror::Error)]
-#[error("to be written")]
-pub struct NodeError;

@@ -176,6 +176,8 @@ pub enum NodeState {
     Listed {
         /// The directories, as far as they were asked for.
         dirs: BTreeMap<Dir, DirState>,
+        /// Which of rsync, xz, zstd, sha256sum and flock it has.
+        tools: BTreeSet<String>,
     },
     /// It did not answer, or not intelligibly.
     Unreachable {
@@ -193,8 +195,12 @@ pub struct DirState {
     pub files: BTreeMap<String, RemoteFile>,
     /// What the record beside the files says that we placed, by name.
     pub record: BTreeMap<FileName, RecordEntry>,
-    /// Free bytes for an unprivileged writer, where it could be asked.
+    /// Free bytes for an unprivileged writer, where it could be asked; for a
+    /// missing directory, where it would be made.
     pub free_bytes: Option<u64>,
+    /// The mount point of the file system it is on (or would be on): `/` for a
+    /// share that is not mounted.
+    pub mount_point: Option<String>,
 }
 
 /// A file on a node.

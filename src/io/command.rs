@@ -1,0 +1,597 @@
+//! The one way in which processes are run.
+//!
+//! A command is a list of words and never a shell line. Its output is bounded,
+//! it may stand still only so long, and it cannot outlive whoever asked for it:
+//! dropping the future kills the whole process group (rsync and the ssh that it
+//! started). The group also keeps a Ctrl-C at the terminal away from children,
+//! so that cancelling is decided in one place; the price is that nothing run
+//! here can ask for a password at the terminal.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until};
+
+/// How much of standard error is kept, in bytes: enough for ssh's longest
+/// warning (a changed host key, about 1 KiB) and what led to it.
+const STDERR_KEPT: usize = 8 * 1024;
+
+/// How long output is still read after the process ended. A helper that the
+/// process left behind may hold the pipe open for as long as it likes.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A program with its words, what it reads, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Option<Vec<u8>>,
+    idle: Option<Duration>,
+    total: Option<Duration>,
+    stdout_limit: usize,
+}
+
+/// What a process left behind when it ended by itself, well or badly.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output, complete; empty if it was streamed.
+    pub stdout: Vec<u8>,
+    /// The end of its standard error, printable.
+    pub stderr: String,
+}
+
+/// Why a process could not be started or was not let to its end.
+///
+/// A process that ended by itself is never an error here, whatever its exit
+/// code: only the caller knows what the code means.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such program.
+    #[error("{program} is not installed, or not in PATH")]
+    NotFound {
+        /// The first word.
+        program: String,
+    },
+    /// The program could not be started.
+    #[error("{program} cannot be started")]
+    Spawn {
+        /// The first word.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It neither read nor wrote for too long, and was killed.
+    #[error("{program} stood still for {} s", after.as_secs())]
+    Idle {
+        /// The first word.
+        program: String,
+        /// The time it was given.
+        after: Duration,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// It took too long altogether, and was killed.
+    #[error("{program} did not end within {} s", after.as_secs())]
+    Total {
+        /// The first word.
+        program: String,
+        /// The time it was given.
+        after: Duration,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// It wrote more than was to be kept, and was killed.
+    #[error("{program} wrote more than {limit} bytes")]
+    TooMuchOutput {
+        /// The first word.
+        program: String,
+        /// How much was accepted.
+        limit: usize,
+    },
+    /// A pipe to it failed.
+    #[error("the pipes to {program} failed")]
+    Pipe {
+        /// The first word.
+        program: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl CommandError {
+    /// True if trying again later may help without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::TooMuchOutput { .. } => false,
+            // Out of processes or memory; a missing right to execute is not.
+            Self::Spawn { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+            Self::Idle { .. } | Self::Total { .. } | Self::Pipe { .. } => true,
+        }
+    }
+
+    /// What a person can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { program } => Some(format!(
+                "install {program} on the machine that runs talos-order"
+            )),
+            _ => None,
+        }
+    }
+
+    /// The end of what the process wrote to standard error.
+    pub fn stderr(&self) -> &str {
+        match self {
+            Self::Idle { stderr, .. } | Self::Total { stderr, .. } => stderr,
+            _ => "",
+        }
+    }
+}
+
+impl Command {
+    /// A program without arguments, input or time limits; at most 1 MiB of its
+    /// output is accepted.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: None,
+            idle: None,
+            total: None,
+            stdout_limit: 1024 * 1024,
+        }
+    }
+
+    /// Adds a word.
+    #[must_use]
+    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.args.push(word.as_ref().to_owned());
+        self
+    }
+
+    /// Adds words.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, words: I) -> Self {
+        self.args
+            .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable in the environment, which is inherited otherwise.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Gives it something to read; without this it reads nothing.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Kills it once it has neither read nor written for this long.
+    #[must_use]
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = Some(limit);
+        self
+    }
+
+    /// Kills it once it has run for this long.
+    #[must_use]
+    pub fn total(mut self, limit: Duration) -> Self {
+        self.total = Some(limit);
+        self
+    }
+
+    /// Accepts at most this many bytes of output.
+    #[must_use]
+    pub fn stdout_limit(mut self, bytes: usize) -> Self {
+        self.stdout_limit = bytes;
+        self
+    }
+
+    /// Runs it to its end and keeps what it writes. Output beyond the limit is
+    /// an error: half an answer would be read as a whole one.
+    pub async fn run(self) -> Result<Output, CommandError> {
+        let limit = self.stdout_limit;
+        let program = self.name();
+        let mut stdout = Vec::new();
+        let mut output = self
+            .run_with(|bytes| {
+                stdout.extend_from_slice(bytes);
+                stdout.len() <= limit
+            })
+            .await?
+            .ok_or(CommandError::TooMuchOutput { program, limit })?;
+        output.stdout = stdout;
+        Ok(output)
+    }
+
+    /// Runs it to its end and hands on what it writes, piece by piece.
+    pub async fn stream(self, mut taker: impl FnMut(&[u8]) + Send) -> Result<Output, CommandError> {
+        let output = self
+            .run_with(|bytes| {
+                taker(bytes);
+                true
+            })
+            .await?;
+        Ok(output.expect("only a taker that returns false ends the run early"))
+    }
+
+    /// `None` if the taker wants no more.
+    async fn run_with(
+        self,
+        mut taker: impl FnMut(&[u8]) -> bool + Send,
+    ) -> Result<Option<Output>, CommandError> {
+        let program = self.name();
+        let pipe = |source| CommandError::Pipe {
+            program: program.clone(),
+            source,
+        };
+        let mut group = Group(self.spawn(&program)?);
+        let mut stdin = group.0.stdin.take();
+        let mut stdout = group.0.stdout.take();
+        let mut stderr = group.0.stderr.take();
+        let input = self.stdin.unwrap_or_default();
+        let mut fed = 0;
+        let mut tail = Tail::default();
+        let mut from_stdout = vec![0_u8; 64 * 1024];
+        let mut from_stderr = [0_u8; 4096];
+        let started = Instant::now();
+        let mut moved = started;
+        let mut ended: Option<(ExitStatus, Instant)> = None;
+        loop {
+            if let Some((status, _)) = ended
+                && stdout.is_none()
+                && stderr.is_none()
+            {
+                return Ok(Some(finished(status, tail)));
+            }
+            let limits = [
+                self.idle.map(|limit| moved + limit),
+                self.total.map(|limit| started + limit),
+                ended.map(|(_, at)| at + DRAIN),
+            ];
+            let deadline = limits.into_iter().flatten().min();
+            tokio::select! {
+                read = read_some(&mut stdout, &mut from_stdout) => {
+                    match read.map_err(pipe)? {
+                        0 => stdout = None,
+                        count if taker(&from_stdout[..count]) => moved = Instant::now(),
+                        _ => return Ok(None),
+                    }
+                }
+                read = read_some(&mut stderr, &mut from_stderr) => {
+                    match read.map_err(pipe)? {
+                        0 => stderr = None,
+                        count => {
+                            tail.add(&from_stderr[..count]);
+                            moved = Instant::now();
+                        }
+                    }
+                }
+                written = write_some(&mut stdin, &input[fed..]) => {
+                    match written {
+                        Ok(count) => {
+                            fed += count;
+                            moved = Instant::now();
+                            if fed == input.len() {
+                                stdin = None;
+                            }
+                        }
+                        // It does not want the rest; its exit code will say why.
+                        Err(_) => stdin = None,
+                    }
+                }
+                status = group.0.wait(), if ended.is_none() => {
+                    ended = Some((status.map_err(pipe)?, Instant::now()));
+                    stdin = None;
+                }
+                () = until(deadline) => {
+                    if let Some((status, _)) = ended {
+                        return Ok(Some(finished(status, tail)));
+                    }
+                    let stderr = tail.into_text();
+                    return Err(match (self.idle, self.total) {
+                        (_, Some(after)) if started.elapsed() >= after => {
+                            CommandError::Total { program, after, stderr }
+                        }
+                        (idle, _) => CommandError::Idle {
+                            program,
+                            after: idle.unwrap_or_default(),
+                            stderr,
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Runs a short command from a place that cannot wait (a destructor), with
+    /// nothing to read and nobody to read its output; killed after `limit`.
+    pub fn run_briefly(self, limit: Duration) -> Option<ExitStatus> {
+        let mut child = std::process::Command::new(&self.program)
+            .args(&self.args)
+            .envs(self.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let started = std::time::Instant::now();
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if started.elapsed() < limit => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                _ => {
+                    // Both can only fail if it ended in this moment.
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+
+    fn spawn(&self, program: &str) -> Result<tokio::process::Child, CommandError> {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .stdin(match self.stdin {
+                Some(_) => Stdio::piped(),
+                None => Stdio::null(),
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command.spawn().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => CommandError::NotFound {
+                program: program.to_owned(),
+            },
+            _ => CommandError::Spawn {
+                program: program.to_owned(),
+                source,
+            },
+        })
+    }
+}
+
+fn finished(status: ExitStatus, tail: Tail) -> Output {
+    Output {
+        status,
+        stdout: Vec::new(),
+        stderr: tail.into_text(),
+    }
+}
+
+/// Reads what there is; never ready once the pipe is gone.
+async fn read_some<R: AsyncRead + Unpin>(
+    pipe: &mut Option<R>,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.read(buffer).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes what fits; never ready once the pipe is gone.
+async fn write_some(
+    pipe: &mut Option<tokio::process::ChildStdin>,
+    bytes: &[u8],
+) -> io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.write(bytes).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A process that leads a group; the group dies with it if it is dropped early.
+struct Group(tokio::process::Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // `id` is `None` once the leader was waited for: from then on its
+        // number may belong to somebody else.
+        if let Some(pid) = self.0.id()
+            && let Some(pid) = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+        {
+            // Fails only if all of them are gone already.
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// The last bytes of a stream.
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Tail {
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(excess) = self.bytes.len().checked_sub(STDERR_KEPT + 1) {
+            self.bytes.drain(..=excess);
+            self.cut = true;
+        }
+    }
+
+    fn into_text(self) -> String {
+        let text = printable(&self.bytes);
+        match text.split_once('\n') {
+            // The first line is only the end of one.
+            Some((_, rest)) if self.cut => rest.to_owned(),
+            _ => text,
+        }
+    }
+}
+
+/// Foreign bytes as text that can be shown and logged: no control characters
+/// but line feeds, which also stand for carriage returns; no blank lines.
+pub fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
+    let clean: String = text
+        .chars()
+        .map(|c| if c == '\t' { ' ' } else { c })
+        .filter(|&c| c == '\n' || !c.is_control())
+        .collect();
+    let lines: Vec<&str> = clean
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn words_reach_the_program_as_they_are() {
+        let hostile = "a b; $(touch /nope) '\"*\n";
+        let output = Command::new("printf").args(["%s", hostile]).run().await;
+        assert_eq!(output.unwrap().stdout, hostile.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn reads_and_writes_more_than_a_pipe_holds_at_once() {
+        let input = vec![7_u8; 3 << 20];
+        let output = Command::new("cat")
+            .stdin(input.clone())
+            .stdout_limit(4 << 20)
+            .run()
+            .await
+            .unwrap();
+        assert!(output.stdout == input);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_wants_no_input_is_no_error() {
+        let output = Command::new("sh")
+            .args(["-c", "exec <&-; exit 3"])
+            .stdin(vec![0; 1 << 20])
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn too_much_output_is_refused_and_not_cut() {
+        let error = Command::new("yes").stdout_limit(1000).run().await;
+        assert!(matches!(
+            error,
+            Err(CommandError::TooMuchOutput { limit: 1000, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn standing_still_is_told_from_taking_long() {
+        let limit = Duration::from_millis(80);
+        let still = Command::new("sh")
+            .args(["-c", "echo working >&2; sleep 60"])
+            .idle(limit)
+            .run()
+            .await;
+        let Err(error @ CommandError::Idle { .. }) = still else {
+            panic!("{still:?}")
+        };
+        assert_eq!(error.stderr(), "working");
+        let busy = Command::new("yes").idle(limit).total(limit * 2);
+        let busy = busy.stream(|_| ()).await;
+        assert!(matches!(busy, Err(CommandError::Total { .. })), "{busy:?}");
+    }
+
+    #[tokio::test]
+    async fn the_whole_group_dies_with_the_future() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let script = "sleep 300 & echo $! >\"$1\"; echo ready; wait";
+        let (ready, mut is_ready) = tokio::sync::mpsc::unbounded_channel();
+        let run = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(file.path())
+            .stream(move |_| ready.send(()).unwrap());
+        tokio::select! {
+            output = run => panic!("{output:?}"),
+            _ = is_ready.recv() => (),
+        }
+        let pid = std::fs::read_to_string(file.path()).unwrap();
+        let alive = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
+            // A zombie waits for whoever adopted it and does nothing any more.
+            Ok(stat) => !stat.contains(") Z"),
+            Err(_) => false,
+        };
+        let patience = std::time::Instant::now();
+        while alive() {
+            assert!(patience.elapsed() < Duration::from_secs(5));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_helper_that_keeps_the_pipe_open_does_not_hold_the_answer_up() {
+        let started = std::time::Instant::now();
+        let output = Command::new("sh")
+            .args(["-c", "sleep 5 & echo done"])
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(output.stdout, b"done\n");
+        assert!(started.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let error = Command::new("no-such-program").run().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no-such-program is not installed, or not in PATH"
+        );
+        assert!(!error.is_transient());
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_tail_is_bounded_whole_lined_and_printable() {
+        let mut tail = Tail::default();
+        for number in 0..10_000 {
+            tail.add(format!("line {number}\x1b[1m\u{7}\r\n").as_bytes());
+        }
+        let text = tail.into_text();
+        assert!(text.len() <= STDERR_KEPT);
+        assert!(text.starts_with("line "));
+        assert!(text.ends_with("line 9999[1m"));
+    }
+}

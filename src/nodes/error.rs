@@ -1,0 +1,256 @@
+//! Why a node did not do what was asked, as a person needs to hear it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::io::CommandError;
+use crate::model::{NodeId, Sha256};
+
+use super::diagnosis::{self, Diagnosis};
+
+/// Why a node did not do what was asked.
+///
+/// What ssh or rsync wrote to standard error goes with it, printable and
+/// bounded, for the manifest: see [`NodeError::stderr`].
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// ssh did not get through to the node.
+    #[error("the node cannot be reached: {why}")]
+    Unreachable {
+        /// One sentence.
+        why: String,
+        /// It may answer later without anybody doing anything.
+        transient: bool,
+        /// What a person can do.
+        hint: Option<&'static str>,
+        /// What ssh wrote.
+        stderr: String,
+    },
+    /// Something prints before the command that ssh was asked to run.
+    #[error("the login shell of {node} prints text ({text:?}), which breaks rsync")]
+    NoisyShell {
+        /// Which node.
+        node: NodeId,
+        /// How the text begins.
+        text: String,
+        /// What ssh or rsync wrote.
+        stderr: String,
+    },
+    /// The connection ended in the middle of an answer.
+    #[error("the node's answer was cut short")]
+    CutShort {
+        /// What ssh wrote.
+        stderr: String,
+    },
+    /// The answer is not what the script writes.
+    #[error("the node gave an answer that is not understood: {found:?}")]
+    Unintelligible {
+        /// How the answer begins.
+        found: String,
+        /// What ssh wrote.
+        stderr: String,
+    },
+    /// A program could not be started here, or did not end in time.
+    #[error("a program on this machine failed")]
+    Program {
+        /// Which, and why.
+        #[from]
+        source: CommandError,
+    },
+    /// A program is missing on the node.
+    #[error("{tool} is not installed on {node}")]
+    MissingTool {
+        /// Which node.
+        node: NodeId,
+        /// The program.
+        tool: &'static str,
+    },
+    /// There is no room for the file.
+    #[error("there is no room in {place}: {need} bytes are needed, {free} are free")]
+    NoSpace {
+        /// `node:directory`.
+        place: String,
+        /// Bytes needed, the reserve included.
+        need: u64,
+        /// Bytes free.
+        free: u64,
+        /// What rsync wrote, if it was under way.
+        stderr: String,
+    },
+    /// What arrived is not what was sent. It was removed.
+    #[error("the bytes that arrived at {place} are wrong: SHA-256 {found}, expected {expected}")]
+    DigestDiffers {
+        /// `node:path`.
+        place: String,
+        /// What was sent.
+        expected: Sha256,
+        /// What was found on the node.
+        found: Sha256,
+    },
+    /// The node was reached and could not do something.
+    #[error("{what} failed on {node}: {message}")]
+    Refused {
+        /// Which node.
+        node: NodeId,
+        /// What was to be done.
+        what: &'static str,
+        /// What the program there said.
+        message: String,
+    },
+    /// rsync ended with an error.
+    #[error("rsync failed: {meaning} (code {code})")]
+    Rsync {
+        /// Its exit code; -1 if a signal ended it.
+        code: i32,
+        /// What the code means.
+        meaning: &'static str,
+        /// What it wrote.
+        stderr: String,
+    },
+    /// The file to deliver cannot be read, or is not what it should be.
+    #[error("the file to deliver cannot be read: {}", path.display())]
+    Source {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A copy on this machine failed.
+    #[error("cannot write {}", path.display())]
+    Copy {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no place for the sockets of shared connections.
+    #[error("cannot make the directory for ssh's sockets, {}", path.display())]
+    ControlDir {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the system says of things that stay as they are until somebody acts.
+const LASTING: [&str; 6] = [
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Not a directory",
+    "File exists",
+    "is a directory",
+];
+
+impl NodeError {
+    pub(super) fn unreachable(found: Diagnosis, stderr: String) -> Self {
+        let Diagnosis {
+            why,
+            transient,
+            hint,
+        } = found;
+        Self::Unreachable {
+            why,
+            transient,
+            hint,
+            stderr,
+        }
+    }
+
+    /// ssh ended with its own exit code.
+    pub(super) fn of_ssh(stderr: String) -> Self {
+        Self::unreachable(diagnosis::of_ssh(&stderr), stderr)
+    }
+
+    /// True if trying again later may help without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { transient, .. } => *transient,
+            Self::NoisyShell { .. } | Self::MissingTool { .. } | Self::Unintelligible { .. } => {
+                false
+            }
+            // Wrong bytes are sent anew from the start; room can be made by
+            // whoever fills the disk, often a backup that is under way.
+            Self::CutShort { .. } | Self::DigestDiffers { .. } | Self::NoSpace { .. } => true,
+            Self::Program { source } => source.is_transient(),
+            Self::Refused { message, .. } => !LASTING.iter().any(|text| message.contains(text)),
+            Self::Rsync { code, stderr, .. } => {
+                super::rsync::is_transient(*code)
+                    && !LASTING.iter().any(|text| stderr.contains(text))
+            }
+            Self::Source { source, .. }
+            | Self::Copy { source, .. }
+            | Self::ControlDir { source, .. } => !matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            ),
+        }
+    }
+
+    /// What a person can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { hint, .. } => hint.map(str::to_owned),
+            Self::NoisyShell { .. } => Some(
+                "only an interactive shell may print: put `[ -t 1 ] || return` at the top of \
+                 its .bashrc"
+                    .to_owned(),
+            ),
+            Self::MissingTool { tool, .. } => {
+                Some(format!("install it there: `apt-get install {tool}`"))
+            }
+            Self::NoSpace { .. } => {
+                Some("remove what is not needed there, or choose another directory".to_owned())
+            }
+            Self::Program { source } => source.hint(),
+            Self::Unintelligible { .. } => {
+                Some("the login there must have a POSIX shell that runs `sh -s`".to_owned())
+            }
+            Self::Rsync { code: 1, .. } => {
+                Some("check `rsync_opts` in the configuration".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// What ssh or rsync wrote to standard error: the last lines, printable.
+    pub fn stderr(&self) -> &str {
+        match self {
+            Self::Unreachable { stderr, .. }
+            | Self::NoisyShell { stderr, .. }
+            | Self::CutShort { stderr }
+            | Self::Unintelligible { stderr, .. }
+            | Self::NoSpace { stderr, .. }
+            | Self::Rsync { stderr, .. } => stderr,
+            Self::Program { source } => source.stderr(),
+            Self::Refused { message, .. } => message,
+            _ => "",
+        }
+    }
+
+    /// The error and its cause in one sentence, with the hint: what stands in
+    /// the state of a node that could not be observed.
+    pub(super) fn sentence(&self) -> String {
+        let mut text = match self {
+            // "the node cannot be reached" is what the state itself says.
+            Self::Unreachable { why, .. } => why.clone(),
+            _ => self.to_string(),
+        };
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!(" ({hint})"));
+        }
+        text
+    }
+}

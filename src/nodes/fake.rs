@@ -1,0 +1,278 @@
+//! Nodes in memory, for the tests of other rooms.
+//!
+//! A hand-written twin of [`SystemNodes`](super::SystemNodes) with the same
+//! rules: the same file is adopted and not copied, room is checked first, the
+//! record describes what was placed. Bytes are not kept, only their size and
+//! digest, and the source of a delivery is not opened. Failures are scripted.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Delivered, Delivery, NodeError, Nodes};
+use crate::model::{Dir, FileName, Node, NodeId, Sha256};
+use crate::plan::{DirState, NodeState, RecordEntry, RemoteFile};
+
+/// Nodes in memory. A node that nothing was said about is up and empty.
+#[derive(Debug, Default)]
+pub struct FakeNodes {
+    world: Mutex<World>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    nodes: BTreeMap<NodeId, FakeNode>,
+    calls: Vec<Call>,
+    last_inode: u64,
+}
+
+#[derive(Debug, Default)]
+struct FakeNode {
+    down: Option<String>,
+    free: Option<u64>,
+    dirs: BTreeMap<Dir, FakeDir>,
+    failures: VecDeque<NodeError>,
+}
+
+#[derive(Debug, Default)]
+struct FakeDir {
+    files: BTreeMap<String, (RemoteFile, Sha256)>,
+    record: BTreeMap<FileName, RecordEntry>,
+}
+
+/// What was asked of the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A node was looked at.
+    Observe(NodeId),
+    /// A file was to be delivered.
+    Deliver {
+        /// Where to.
+        node: NodeId,
+        /// The directory there.
+        dir: Dir,
+        /// The name there.
+        file: FileName,
+    },
+}
+
+impl FakeNodes {
+    /// A world in which nothing was said about any node.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on the node does not answer, and this is why.
+    pub fn set_down(&self, node: &NodeId, why: &str) {
+        self.with(node, |node| node.down = Some(why.to_owned()));
+    }
+
+    /// From now on the node answers.
+    pub fn set_up(&self, node: &NodeId) {
+        self.with(node, |node| node.down = None);
+    }
+
+    /// So many bytes are free on the node, and become fewer with each delivery.
+    pub fn set_free(&self, node: &NodeId, bytes: u64) {
+        self.with(node, |node| node.free = Some(bytes));
+    }
+
+    /// The next delivery to the node fails like this; called again, the one
+    /// after it.
+    pub fn fail_next(&self, node: &NodeId, error: NodeError) {
+        self.with(node, |node| node.failures.push_back(error));
+    }
+
+    /// Puts a file there that was not delivered, or changes one behind the
+    /// record's back.
+    pub fn put(&self, node: &NodeId, dir: &Dir, name: &str, size: u64, sha256: Sha256) {
+        let mut world = self.world();
+        let file = world.file(size, 0);
+        let dir = world.node(node).dirs.entry(dir.clone()).or_default();
+        dir.files.insert(name.to_owned(), (file, sha256));
+    }
+
+    /// Takes a file away behind the record's back.
+    pub fn remove(&self, node: &NodeId, dir: &Dir, name: &str) {
+        self.with(node, |node| {
+            if let Some(dir) = node.dirs.get_mut(dir) {
+                dir.files.remove(name);
+            }
+        });
+    }
+
+    /// The digest of a file that is there.
+    pub fn digest(&self, node: &NodeId, dir: &Dir, name: &str) -> Option<Sha256> {
+        self.with(node, |node| {
+            let (_, sha256) = node.dirs.get(dir)?.files.get(name)?;
+            Some(*sha256)
+        })
+    }
+
+    /// What was asked so far, in order; forgets it.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    fn with<T>(&self, node: &NodeId, change: impl FnOnce(&mut FakeNode) -> T) -> T {
+        change(self.world().node(node))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // A test that failed elsewhere while it held the lock has said why.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
+        let mut world = self.world();
+        world.calls.push(Call::Deliver {
+            node: node.id.clone(),
+            dir: delivery.dir.clone(),
+            file: delivery.file.clone(),
+        });
+        let fresh = world.file(delivery.size, delivery.now.as_second());
+        let state = world.node(&node.id);
+        if let Some(why) = &state.down {
+            return Err(NodeError::Unreachable {
+                why: why.clone(),
+                transient: true,
+                hint: None,
+                stderr: String::new(),
+            });
+        }
+        if let Some(error) = state.failures.pop_front() {
+            return Err(error);
+        }
+        let dir = state.dirs.entry(delivery.dir.clone()).or_default();
+        let there = dir
+            .files
+            .get(delivery.file.as_str())
+            .filter(|(file, sha256)| file.size == delivery.size && *sha256 == delivery.sha256);
+        let (file, copied) = match there {
+            Some((file, _)) => (*file, false),
+            None => {
+                if let Some(free) = &mut state.free {
+                    *free = free
+                        .checked_sub(delivery.size)
+                        .ok_or_else(|| NodeError::NoSpace {
+                            place: format!("{}:{}", node.id, delivery.dir),
+                            need: delivery.size,
+                            free: *free,
+                            stderr: String::new(),
+                        })?;
+                }
+                let name = delivery.file.as_str().to_owned();
+                dir.files.insert(name, (fresh, delivery.sha256));
+                (fresh, true)
+            }
+        };
+        delivery.meter.set_total(delivery.size);
+        delivery.meter.set_done(delivery.size);
+        let entry = super::push::entry(delivery, file.mtime, file.inode);
+        dir.record.insert(delivery.file.clone(), entry.clone());
+        Ok(Delivered { copied, entry })
+    }
+}
+
+impl World {
+    fn node(&mut self, id: &NodeId) -> &mut FakeNode {
+        self.nodes.entry(id.clone()).or_default()
+    }
+
+    /// A file with an inode number that no other file has or had.
+    fn file(&mut self, size: u64, mtime: i64) -> RemoteFile {
+        self.last_inode += 1;
+        RemoteFile {
+            size,
+            mtime,
+            inode: self.last_inode,
+        }
+    }
+}
+
+impl FakeNode {
+    fn dir_state(&self, dir: &Dir) -> DirState {
+        let state = DirState {
+            free_bytes: self.free,
+            mount_point: Some("/".to_owned()),
+            ..DirState::default()
+        };
+        match self.dirs.get(dir) {
+            None => state,
+            Some(found) => DirState {
+                exists: true,
+                files: found
+                    .files
+                    .iter()
+                    .map(|(name, (file, _))| (name.clone(), *file))
+                    .collect(),
+                record: found.record.clone(),
+                ..state
+            },
+        }
+    }
+}
+
+impl Nodes for FakeNodes {
+    async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
+        let mut world = self.world();
+        world.calls.push(Call::Observe(node.id.clone()));
+        let state = world.node(&node.id);
+        match &state.down {
+            Some(why) => NodeState::Unreachable { why: why.clone() },
+            None => NodeState::Listed {
+                dirs: dirs
+                    .iter()
+                    .map(|dir| (dir.clone(), state.dir_state(dir)))
+                    .collect(),
+                tools: ["flock", "rsync", "sha256sum", "xz", "zstd"]
+                    .map(str::to_owned)
+                    .into(),
+            },
+        }
+    }
+
+    async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
+        self.place(node, delivery)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nodes::samples;
+
+    #[tokio::test]
+    async fn the_twin_keeps_the_rules_of_the_real_one() {
+        let nodes = FakeNodes::new();
+        let (node, delivery) = samples::delivery("a.iso");
+        let (id, dirs) = (&node.id, BTreeSet::from([delivery.dir.clone()]));
+        nodes.set_free(id, delivery.size + 1);
+        assert!(nodes.deliver(&node, &delivery).await.unwrap().copied);
+        assert!(!nodes.deliver(&node, &delivery).await.unwrap().copied);
+        let described = async || match nodes.observe(&node, &dirs).await {
+            NodeState::Listed { dirs, .. } => {
+                let dir = &dirs[&delivery.dir];
+                dir.record[&delivery.file].describes(&dir.files["a.iso"])
+            }
+            NodeState::Unreachable { why } => panic!("{why}"),
+        };
+        assert!(described().await);
+        nodes.put(
+            id,
+            &delivery.dir,
+            "a.iso",
+            delivery.size,
+            samples::other_digest(),
+        );
+        assert!(!described().await);
+        let full = nodes.deliver(&node, &delivery).await;
+        assert!(
+            matches!(full, Err(NodeError::NoSpace { free: 1, .. })),
+            "{full:?}"
+        );
+        nodes.set_down(id, "it is being moved");
+        let state = nodes.observe(&node, &dirs).await;
+        assert!(matches!(state, NodeState::Unreachable { .. }));
+        assert_eq!(nodes.take_calls().len(), 6);
+    }
+}

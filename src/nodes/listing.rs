@@ -1,0 +1,133 @@
+//! Reads the answer to `observe`: what lies in the directories of a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::record;
+use super::script::Answer;
+use crate::model::Dir;
+use crate::plan::{DirState, NodeState, RemoteFile};
+
+/// The state that an answer describes; `None` if it is not what the script
+/// writes. Directories are numbered in the order in which they were asked for.
+pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeState> {
+    let mut states: Vec<DirState> = vec![DirState::default(); dirs.len()];
+    let mut tools = BTreeSet::new();
+    for &(tag, value) in &answer.fields {
+        if tag == "tool" {
+            tools.insert(String::from_utf8_lossy(value).into_owned());
+            continue;
+        }
+        if !matches!(tag, "present" | "free" | "mount" | "file" | "record") {
+            continue;
+        }
+        let (number, rest) = word(value);
+        let state = states.get_mut(text(number)?.parse::<usize>().ok()?)?;
+        match tag {
+            "present" => state.exists = true,
+            "free" => state.free_bytes = free(rest)?,
+            "mount" => state.mount_point = Some(String::from_utf8_lossy(rest).into_owned()),
+            "file" => {
+                let (name, file) = file(rest)?;
+                state.files.insert(name, file);
+            }
+            "record" => state.record = record::parse(rest),
+            _ => continue,
+        }
+    }
+    let dirs: BTreeMap<Dir, DirState> = dirs.iter().cloned().zip(states).collect();
+    Some(NodeState::Listed { dirs, tools })
+}
+
+/// Free blocks and their size, multiplied here: a shell's arithmetic may be
+/// narrower than a petabyte. A product that does not fit is not known.
+fn free(value: &[u8]) -> Option<Option<u64>> {
+    let (blocks, size) = text(value)?.split_once(' ')?;
+    let (blocks, size): (u64, u64) = (blocks.parse().ok()?, size.parse().ok()?);
+    Some(blocks.checked_mul(size))
+}
+
+/// Size, modification time with a fraction, inode number, and then the name,
+/// whatever bytes it has. A name that is not UTF-8 gets a character that no
+/// [`FileName`](crate::model::FileName) accepts, so it is never taken for ours.
+fn file(value: &[u8]) -> Option<(String, RemoteFile)> {
+    let (size, rest) = word(value);
+    let (mtime, rest) = word(rest);
+    let (inode, name) = word(rest);
+    let mtime = text(mtime)?.split('.').next()?;
+    let file = RemoteFile {
+        size: text(size)?.parse().ok()?,
+        mtime: mtime.parse().ok()?,
+        inode: text(inode)?.parse().ok()?,
+    };
+    Some((String::from_utf8_lossy(name).into_owned(), file))
+}
+
+fn word(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes.iter().position(|&byte| byte == b' ') {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &[]),
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs() -> BTreeSet<Dir> {
+        ["/a", "/b"].map(|dir| dir.parse().unwrap()).into()
+    }
+
+    fn state(fields: Vec<(&str, &[u8])>) -> Option<NodeState> {
+        let noise = String::new();
+        read(&Answer { noise, fields }, &dirs())
+    }
+
+    #[test]
+    fn names_are_taken_as_they_are() {
+        let fields: Vec<(&str, &[u8])> = vec![
+            ("tool", b"rsync"),
+            ("free", b"0 10 4096"),
+            ("mount", b"0 /mnt/with blank"),
+            ("free", b"1 9007199254740992 4096"),
+            ("present", b"1"),
+            ("file", b"1 12 1700000000.9999999990 77 a b\n1 2 3 4 c"),
+            ("file", b"1 0 -5.0000000000 78 \xff"),
+            ("tick", b""),
+        ];
+        let Some(NodeState::Listed { dirs, tools }) = state(fields) else {
+            panic!("refused")
+        };
+        assert!(tools.contains("rsync"));
+        let [a, b] = dirs.into_values().collect::<Vec<_>>().try_into().unwrap();
+        assert!(!a.exists && b.exists);
+        assert_eq!(a.free_bytes, Some(40960));
+        assert_eq!(b.free_bytes, None, "more than can be counted is not known");
+        assert_eq!(a.mount_point.as_deref(), Some("/mnt/with blank"));
+        assert_eq!(
+            b.files["a b\n1 2 3 4 c"],
+            RemoteFile {
+                size: 12,
+                mtime: 1_700_000_000,
+                inode: 77
+            }
+        );
+        assert!(b.files.contains_key("\u{fffd}"));
+    }
+
+    #[test]
+    fn what_the_script_does_not_write_is_refused() {
+        for (tag, value) in [
+            ("file", "2 1 1.0 1 beyond the directories asked for"),
+            ("file", "0 x 1.0 1 name"),
+            ("free", "0 many 4096"),
+            ("present", ""),
+        ] {
+            let fields = vec![(tag, value.as_bytes())];
+            assert_eq!(state(fields), None, "{tag} {value}");
+        }
+    }
+}

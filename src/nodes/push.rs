@@ -1,0 +1,336 @@
+//! One delivery: look, send, check and name.
+//!
+//! What is sent goes to a hidden name made from the final one, so that an
+//! interrupted push finds its rest again, Proxmox does not list it, and options
+//! such as `--inplace` can do no harm. The final name is given on the node,
+//! after the node itself has computed the digest.
+
+use super::error::NodeError;
+use super::quote;
+use super::record;
+use super::rsync::{self, Progress};
+use super::script::{Answer, Script};
+use super::system::SystemNodes;
+use super::{Delivered, Delivery, diagnosis, local};
+use crate::io::Command;
+use crate::model::{Host, Node, Reach, Sha256, User};
+use crate::plan::RecordEntry;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Room that is left free beside a file, in bytes: a full root file system
+/// stops a Proxmox node, and the record needs a block of its own.
+const RESERVE: u64 = 16 * 1024 * 1024;
+
+/// The slowest disk that is waited for, in bytes per second: both ends read the
+/// rest of an interrupted push without a word before rsync sends anything.
+const SLOWEST_READ: u64 = 16 * 1024 * 1024;
+
+/// What a node says before anything is sent.
+enum Ready {
+    /// The right file is there; it was recorded.
+    Placed(RecordEntry),
+    /// The directory is there.
+    Send {
+        /// Free bytes.
+        free: u64,
+        /// The rest of an interrupted push: its length, and the bytes of disk
+        /// that it already has.
+        part: Option<(u64, u64)>,
+        /// rsync is installed.
+        rsync: bool,
+    },
+}
+
+/// What a node says after everything was sent.
+enum Checked {
+    Placed(RecordEntry),
+    Differs(Sha256),
+}
+
+impl SystemNodes {
+    pub(super) async fn push(
+        &self,
+        node: &Node,
+        delivery: &Delivery,
+    ) -> Result<Delivered, NodeError> {
+        delivery.meter.set_total(delivery.size);
+        let task = Task::new(node, delivery);
+        let ready = self
+            .ask(node, Script::Prepare, &task.words(), |answer| {
+                task.read_ready(answer)
+            })
+            .await?;
+        let (free, part, has_rsync) = match ready {
+            Ready::Placed(entry) => {
+                delivery.meter.set_done(delivery.size);
+                return Ok(Delivered {
+                    copied: false,
+                    entry,
+                });
+            }
+            Ready::Send { free, part, rsync } => (free, part, rsync),
+        };
+        let need = task.need(part.map_or(0, |(_, on_disk)| on_disk));
+        if need > free {
+            return Err(task.no_space(need, free, String::new()));
+        }
+        task.check_source()?;
+        let sent = match &node.reach {
+            Reach::Local => {
+                let meter = std::sync::Arc::clone(&delivery.meter);
+                local::copy_local(delivery.source.clone(), task.part_path(), meter).await
+            }
+            Reach::Ssh { .. } if !has_rsync => Err(NodeError::MissingTool {
+                node: node.id.clone(),
+                tool: "rsync",
+            }),
+            Reach::Ssh { host, user, port } => {
+                let part = part.map_or(0, |(length, _)| length);
+                self.rsync(&task, host, user.as_ref(), *port, part).await
+            }
+        };
+        if let Err(error) = sent {
+            return Err(self.after_failure(&task, error).await);
+        }
+        let checked = self
+            .ask(node, Script::Place, &task.words(), |answer| {
+                task.read_checked(answer)
+            })
+            .await?;
+        match checked {
+            Checked::Placed(entry) => {
+                delivery.meter.set_done(delivery.size);
+                Ok(Delivered {
+                    copied: true,
+                    entry,
+                })
+            }
+            Checked::Differs(found) => Err(NodeError::DigestDiffers {
+                place: task.place(),
+                expected: delivery.sha256,
+                found,
+            }),
+        }
+    }
+
+    async fn rsync(
+        &self,
+        task: &Task<'_>,
+        host: &Host,
+        user: Option<&User>,
+        port: Option<u16>,
+        part: u64,
+    ) -> Result<(), NodeError> {
+        let ssh = self.ssh.words(user, port);
+        let shell = quote::for_rsync(ssh.iter().map(String::as_str));
+        // Absolute, because rsync takes `a:b` for a host with a path.
+        let source = std::path::absolute(&task.delivery.source)
+            .map_err(|source| task.source_error(source))?;
+        let host = if host.as_str().contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_string()
+        };
+        let target = format!("{host}:{}", task.part_path().display());
+        let mut progress = Progress::new(&task.delivery.meter);
+        let output = Command::new("rsync")
+            .args(rsync::words(
+                &shell,
+                &self.config.rsync_opts,
+                &source.to_string_lossy(),
+                &target,
+            ))
+            .env("LC_ALL", "C")
+            .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))
+            .stream(|bytes| progress.take(bytes))
+            .await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(rsync_error(
+            task.node,
+            output.status.code().unwrap_or(-1),
+            output.stderr,
+        ))
+    }
+
+    /// A disk that became full is told with numbers, and gets back what was
+    /// taken. Everything else leaves what was sent for the next attempt.
+    async fn after_failure(&self, task: &Task<'_>, error: NodeError) -> NodeError {
+        let stderr = match &error {
+            NodeError::Rsync { stderr, .. } if rsync::is_disk_full(stderr) => stderr.clone(),
+            NodeError::Copy { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                source.to_string()
+            }
+            _ => return error,
+        };
+        let words = [task.delivery.dir.as_str(), task.delivery.file.as_str()];
+        match self
+            .ask(task.node, Script::Discard, &words, read_free)
+            .await
+        {
+            Ok(free) => task.no_space(task.need(0), free, stderr),
+            // The first error says more than the one in cleaning up after it.
+            Err(_) => error,
+        }
+    }
+}
+
+/// What rsync's end means, where ssh or the shell behind it is the cause.
+fn rsync_error(node: &Node, code: i32, stderr: String) -> NodeError {
+    if rsync::is_shell_noise(&stderr) {
+        return NodeError::NoisyShell {
+            node: node.id.clone(),
+            text: "protocol version mismatch".to_owned(),
+            stderr,
+        };
+    }
+    if !rsync::is_disk_full(&stderr)
+        && matches!(code, 12 | 255)
+        && let Some(found) = diagnosis::known(&stderr)
+    {
+        return NodeError::unreachable(found, stderr);
+    }
+    NodeError::Rsync {
+        code,
+        meaning: rsync::meaning(code),
+        stderr,
+    }
+}
+
+/// A delivery with everything that is computed from it once.
+struct Task<'a> {
+    node: &'a Node,
+    delivery: &'a Delivery,
+    size: String,
+    sha256: String,
+    line: record::LineTemplate,
+}
+
+impl<'a> Task<'a> {
+    fn new(node: &'a Node, delivery: &'a Delivery) -> Self {
+        Self {
+            node,
+            delivery,
+            size: delivery.size.to_string(),
+            sha256: delivery.sha256.to_string(),
+            line: record::template(&entry(delivery, 0, 0)),
+        }
+    }
+
+    /// The words of `prepare.sh` and `place.sh`.
+    fn words(&self) -> [&str; 9] {
+        let [before, between, after] = &self.line.pieces;
+        [
+            self.delivery.dir.as_str(),
+            self.delivery.file.as_str(),
+            &self.size,
+            &self.sha256,
+            &self.line.pattern,
+            record::HEADER,
+            before,
+            between,
+            after,
+        ]
+    }
+
+    fn read_placed(&self, answer: &Answer<'_>) -> Option<RecordEntry> {
+        let text = std::str::from_utf8(answer.first("placed")?).ok()?;
+        let mut numbers = text.split(' ');
+        let size: u64 = numbers.next()?.parse().ok()?;
+        let mtime = numbers.next()?.parse().ok()?;
+        let inode = numbers.next()?.parse().ok()?;
+        (size == self.delivery.size).then(|| entry(self.delivery, mtime, inode))
+    }
+
+    fn read_ready(&self, answer: &Answer<'_>) -> Option<Ready> {
+        if let Some(entry) = self.read_placed(answer) {
+            return Some(Ready::Placed(entry));
+        }
+        let part = match answer.first("part") {
+            Some(_) => {
+                let [length, blocks, block] = answer.numbers("part")?;
+                Some((length, blocks.saturating_mul(block)))
+            }
+            None => None,
+        };
+        Some(Ready::Send {
+            free: read_free(answer)?,
+            part,
+            rsync: answer.all("tool").any(|tool| tool == b"rsync"),
+        })
+    }
+
+    fn read_checked(&self, answer: &Answer<'_>) -> Option<Checked> {
+        if let Some(entry) = self.read_placed(answer) {
+            return Some(Checked::Placed(entry));
+        }
+        let found = std::str::from_utf8(answer.first("differs")?).ok()?;
+        Some(Checked::Differs(found.parse().ok()?))
+    }
+
+    /// The room that is needed if so many bytes are on the disk already.
+    fn need(&self, on_disk: u64) -> u64 {
+        self.delivery.size.saturating_sub(on_disk) + RESERVE
+    }
+
+    fn place(&self) -> String {
+        let delivery = self.delivery;
+        format!("{}:{}", self.node.id, delivery.dir.join(&delivery.file))
+    }
+
+    fn part_path(&self) -> PathBuf {
+        let name = format!(".talos-order.{}.part", self.delivery.file);
+        Path::new(self.delivery.dir.as_str()).join(name)
+    }
+
+    fn no_space(&self, need: u64, free: u64, stderr: String) -> NodeError {
+        NodeError::NoSpace {
+            place: format!("{}:{}", self.node.id, self.delivery.dir),
+            need,
+            free,
+            stderr,
+        }
+    }
+
+    fn source_error(&self, source: std::io::Error) -> NodeError {
+        NodeError::Source {
+            path: self.delivery.source.clone(),
+            source,
+        }
+    }
+
+    /// Sending a file of another length could only end in wrong bytes.
+    fn check_source(&self) -> Result<(), NodeError> {
+        let found = std::fs::metadata(&self.delivery.source)
+            .map_err(|source| self.source_error(source))?
+            .len();
+        if found == self.delivery.size {
+            return Ok(());
+        }
+        Err(self.source_error(std::io::Error::other(format!(
+            "it has {found} bytes, {} were expected",
+            self.delivery.size
+        ))))
+    }
+}
+
+fn read_free(answer: &Answer<'_>) -> Option<u64> {
+    let [blocks, size] = answer.numbers("free")?;
+    Some(blocks.saturating_mul(size))
+}
+
+/// What is recorded of a delivery, with what the file got on the node.
+pub(super) fn entry(delivery: &Delivery, mtime: i64, inode: u64) -> RecordEntry {
+    RecordEntry {
+        name: delivery.file.clone(),
+        size: delivery.size,
+        mtime,
+        inode,
+        sha256: delivery.sha256,
+        artifact: delivery.artifact.clone(),
+        orders: delivery.orders.clone(),
+        placed_at: delivery.now,
+    }
+}

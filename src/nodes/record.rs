@@ -1,0 +1,125 @@
+//! The record beside the files on a node: what we placed, one JSON object a line.
+//!
+//! Written and read here. The line of a file is replaced on the node by a
+//! script that knows nothing of JSON: it finds the line by its beginning (the
+//! name stands first) and fills in the modification time and inode number that
+//! the file got. Lines that are not understood are kept in the file and
+//! ignored: they may be a later version's.
+
+use std::collections::BTreeMap;
+
+use crate::model::FileName;
+use crate::plan::RecordEntry;
+
+/// The first line of a new record.
+pub(super) const HEADER: &str = r#"{"talos-order":"record","version":1}"#;
+
+/// A line whose modification time and inode number are filled in on the node,
+/// between the first and the second and the second and the third piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LineTemplate {
+    pub pieces: [String; 3],
+    /// A basic regular expression that matches earlier lines of the same file.
+    pub pattern: String,
+}
+
+/// The line for an entry, whatever its `mtime` and `inode`.
+pub(super) fn template(entry: &RecordEntry) -> LineTemplate {
+    let unplaced = RecordEntry {
+        mtime: 0,
+        inode: 0,
+        ..entry.clone()
+    };
+    let line = serde_json::to_string(&unplaced).expect("an entry is made of texts and numbers");
+    // The alphabet of file names has neither quotes nor colons, so the first
+    // place where this stands is the one that is meant.
+    let (before, after) = line
+        .split_once(r#""mtime":0,"inode":0,"#)
+        .expect("the two stand side by side in the type");
+    LineTemplate {
+        pieces: [
+            format!(r#"{before}"mtime":"#),
+            r#","inode":"#.to_owned(),
+            format!(",{after}"),
+        ],
+        // Of the alphabet of file names only the dot has a meaning there.
+        pattern: format!(
+            r#"^{{"name":"{}","#,
+            entry.name.as_str().replace('.', r"\.")
+        ),
+    }
+}
+
+/// Reads a record; a later line of a name replaces an earlier one.
+pub(super) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
+    text.split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<RecordEntry>(line).ok())
+        .map(|entry| (entry.name.clone(), entry))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Command;
+    use crate::nodes::samples::entry;
+
+    fn filled(entry: &RecordEntry) -> String {
+        let [before, between, after] = template(entry).pieces;
+        format!("{before}{}{between}{}{after}", entry.mtime, entry.inode)
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_back() {
+        for name in ["a.iso", "talos-v1.11.3-nocloud-amd64-376567988ad3.raw.xz"] {
+            let entry = entry(name);
+            let text = format!("{HEADER}\n{}\n", filled(&entry));
+            let read = parse(text.as_bytes());
+            assert_eq!(read.into_values().collect::<Vec<_>>(), [entry]);
+        }
+    }
+
+    #[test]
+    fn a_line_is_the_same_as_the_plain_form_of_the_entry() {
+        let entry = entry("a.iso");
+        assert_eq!(filled(&entry), serde_json::to_string(&entry).unwrap());
+    }
+
+    #[test]
+    fn garbled_lines_are_ignored() {
+        let entry = entry("a.iso");
+        let good = filled(&entry);
+        let text = format!(
+            "{{\"name\":\"b.iso\",\"siz\n\u{0}\u{1}\n[]\n{good}\n{}",
+            &good[..40]
+        );
+        assert_eq!(parse(text.as_bytes()).len(), 1);
+        assert_eq!(parse(b"\xff\xfe\n"), BTreeMap::new());
+    }
+
+    #[tokio::test]
+    async fn the_pattern_finds_the_lines_of_its_file_and_no_other() {
+        let line = |name| filled(&entry(name));
+        let ours = [line("v1.1+x.iso")];
+        let others = [
+            line("v1.1.iso"),
+            line("v1x1+x.iso"),
+            line("v1.1+x.iso.raw"),
+            line("xv1.1+x.iso"),
+            HEADER.to_owned(),
+        ];
+        let all: String = ours
+            .iter()
+            .chain(&others)
+            .map(|l| format!("{l}\n"))
+            .collect();
+        let kept = Command::new("grep")
+            .args(["-a", "-v", "-e", &template(&entry("v1.1+x.iso")).pattern])
+            .stdin(all)
+            .run()
+            .await
+            .unwrap();
+        let expected: String = others.iter().map(|l| format!("{l}\n")).collect();
+        assert_eq!(String::from_utf8(kept.stdout).unwrap(), expected);
+    }
+}

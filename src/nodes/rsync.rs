@@ -1,0 +1,164 @@
+//! What is particular to rsync: its words, its progress lines, its exit codes.
+
+use crate::io::Meter;
+
+/// The words for one file, after `rsync`. `shell` is the ssh command for `-e`.
+///
+/// The user's options come after `-e` and so can replace it. Ours behind them
+/// only say how the temporary name is written and how progress is shown. The
+/// temporary name is the atomicity, so writing it in place is right: the rest
+/// of an interrupted push is taken up, and no second copy needs room. rsync
+/// refuses that together with some of its own ways of not writing in place;
+/// where the user asked for one of them, what arrived is kept with `--partial`.
+pub(super) fn words(shell: &str, options: &[String], source: &str, target: &str) -> Vec<String> {
+    const NOT_IN_PLACE: [&str; 3] = ["--partial-dir", "--delay-updates", "--no-inplace"];
+    let refused = options
+        .iter()
+        .any(|option| NOT_IN_PLACE.iter().any(|name| option.starts_with(name)));
+    let mut words = vec!["-e".to_owned(), shell.to_owned()];
+    words.extend(options.iter().cloned());
+    words.push(if refused { "--partial" } else { "--inplace" }.to_owned());
+    for word in ["--progress", "--no-human-readable", "--", source, target] {
+        words.push(word.to_owned());
+    }
+    words
+}
+
+/// Reads rsync's progress as it arrives: `  1234567  45%  1.2MB/s  0:00:01`,
+/// each over the last with a carriage return.
+pub(super) struct Progress<'a> {
+    meter: &'a Meter,
+    line: Vec<u8>,
+}
+
+impl<'a> Progress<'a> {
+    pub fn new(meter: &'a Meter) -> Self {
+        Self {
+            meter,
+            line: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece of rsync's output.
+    pub fn take(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if matches!(byte, b'\r' | b'\n') {
+                if let Some(done) = done(&self.line) {
+                    self.meter.set_done(done);
+                }
+                self.line.clear();
+            } else if self.line.len() < 256 {
+                self.line.push(byte);
+            }
+        }
+    }
+}
+
+/// The bytes that a progress line tells of. rsync groups digits unless it does
+/// as `--no-human-readable` says, which old versions do not.
+fn done(line: &[u8]) -> Option<u64> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.split_whitespace();
+    let (bytes, percent) = (words.next()?, words.next()?);
+    percent.strip_suffix('%')?.parse::<u8>().ok()?;
+    bytes.replace([',', '.'], "").parse().ok()
+}
+
+/// True if standard error tells of a full disk, in any language.
+pub(super) fn is_disk_full(stderr: &str) -> bool {
+    // 28 is ENOSPC, which rsync writes behind the translated text.
+    stderr.contains("No space left on device") || stderr.contains("(28)")
+}
+
+/// True if rsync met text where its protocol should begin.
+pub(super) fn is_shell_noise(stderr: &str) -> bool {
+    stderr.contains("is your shell clean?")
+}
+
+/// The meaning of an exit code, from the manual of rsync 3.4.
+pub(super) const fn meaning(code: i32) -> &'static str {
+    match code {
+        1 => "syntax or usage error",
+        2 => "the two versions of rsync do not understand each other",
+        3 => "errors selecting input or output",
+        4 => "the action is not supported",
+        5 => "the protocol could not be started",
+        6 => "the log file cannot be written",
+        10 => "socket error",
+        11 => "file error",
+        12 => "the connection broke",
+        13 => "error in the program's own messages",
+        14 => "error in talking to its helper",
+        20 => "it was told to stop",
+        21 => "waiting for its helper failed",
+        22 => "out of memory",
+        23 => "the file was not transferred completely",
+        24 => "the file vanished while it was read",
+        25 => "the limit of deletions was reached",
+        30 => "the node stood still",
+        35 => "the connection to a daemon timed out",
+        126 | 127 => "the node could not run rsync",
+        255 => "ssh failed",
+        -1 => "it was killed",
+        _ => "unknown code",
+    }
+}
+
+/// True if the same push may succeed later without anybody doing anything.
+pub(super) const fn is_transient(code: i32) -> bool {
+    !matches!(code, 1..=4 | 6 | 25 | 126 | 127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_in_whatever_pieces_it_comes() {
+        let output =
+            b"sending incremental file list\nimage.iso\n\r         32,768   0%    0.00kB/s    \
+            0:00:00  \r      1234567  45%  117.99MB/s    0:00:01\r 2.743.742 100% 1MB/s 0:00:02 \
+            (xfr#1, to-chk=0/1)\n\nsent 1,234 bytes  received 35 bytes\n";
+        for size in [1, 7, output.len()] {
+            let meter = Meter::default();
+            let mut seen = Vec::new();
+            let mut progress = Progress::new(&meter);
+            for piece in output.chunks(size) {
+                progress.take(piece);
+                seen.push(meter.read().0);
+            }
+            seen.dedup();
+            assert_eq!(seen.last(), Some(&2_743_742));
+            if size == 1 {
+                assert_eq!(seen, [0, 32_768, 1_234_567, 2_743_742]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_looks_like_progress_and_is_none_is_left_alone() {
+        for line in ["sent 1,234 bytes", "12 files", "100%", "7 x%", ""] {
+            assert_eq!(done(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_user_s_options_stand_between_ours() {
+        let options: Vec<String> = ["-av", "--inplace"].map(str::to_owned).into();
+        let words = words("ssh -p 1", &options, "/cache/a", "host:/dir/.a.part");
+        assert_eq!(words[..4], ["-e", "ssh -p 1", "-av", "--inplace"]);
+        assert_eq!(
+            words[words.len() - 3..],
+            ["--", "/cache/a", "host:/dir/.a.part"]
+        );
+    }
+
+    #[test]
+    fn in_place_is_not_forced_on_those_who_chose_otherwise() {
+        for option in ["--partial-dir=.tmp", "--delay-updates", "--no-inplace"] {
+            let words = words("ssh", &[option.to_owned()], "/a", "h:/b");
+            assert!(!words.contains(&"--inplace".to_owned()), "{option}");
+            assert!(words.contains(&"--partial".to_owned()));
+        }
+    }
+}

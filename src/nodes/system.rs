@@ -1,0 +1,169 @@
+//! Nodes as they are: the system's ssh, rsync and sh.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::error::NodeError;
+use super::listing;
+use super::script::{self, Answer, NoAnswer, Script};
+use super::ssh::Ssh;
+use super::{Delivered, Delivery, Nodes};
+use crate::io::Command;
+use crate::model::{Dir, Node, Reach};
+use crate::plan::NodeState;
+
+/// How nodes are spoken to; plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodesConfig {
+    /// Words for ssh, as the user wrote them.
+    pub ssh_opts: Vec<String>,
+    /// Words for rsync, as the user wrote them.
+    pub rsync_opts: Vec<String>,
+    /// How long a connection may take; at least a second for ssh.
+    pub connect: Duration,
+    /// How long a session may stand still. Scripts give a sign of life every
+    /// five seconds, so less than ten would be rash.
+    pub idle: Duration,
+    /// Where the sockets of shared connections go; a private temporary
+    /// directory if it is not given or too long for a socket's path.
+    pub control_dir: Option<PathBuf>,
+    /// How many nodes are spoken to at once; at least one.
+    pub sessions: usize,
+}
+
+/// The largest answer accepted, in bytes: some 100 000 files.
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// Nodes behind the system's ssh and rsync, and directories of this machine.
+#[derive(Debug)]
+pub struct SystemNodes {
+    pub(super) config: NodesConfig,
+    pub(super) ssh: Ssh,
+    sessions: Semaphore,
+}
+
+impl SystemNodes {
+    /// Makes the directory for sockets and touches nothing else.
+    pub fn new(config: NodesConfig) -> Result<Self, NodeError> {
+        let ssh = Ssh::new(
+            config.ssh_opts.clone(),
+            config.connect,
+            config.control_dir.as_deref(),
+        )?;
+        Ok(Self {
+            ssh,
+            sessions: Semaphore::new(config.sessions.clamp(1, Semaphore::MAX_PERMITS)),
+            config,
+        })
+    }
+
+    /// Runs a script on a node and hands its answer to `read`, which gives
+    /// `None` for an answer that the script does not write.
+    pub(super) async fn ask<T>(
+        &self,
+        node: &Node,
+        script: Script,
+        words: &[&str],
+        read: impl FnOnce(&Answer<'_>) -> Option<T>,
+    ) -> Result<T, NodeError> {
+        let nonce = script::nonce();
+        let command = match &node.reach {
+            Reach::Local => Command::new("sh").arg("-s"),
+            Reach::Ssh { host, user, port } => {
+                self.ssh.command(host, user.as_ref(), *port, "sh -s")
+            }
+        };
+        let output = command
+            .stdin(script.text(&nonce, words))
+            .idle(self.config.idle)
+            .stdout_limit(ANSWER_MAX)
+            .run()
+            .await?;
+        let stderr = output.stderr;
+        let answer = match script::answer(&output.stdout, &nonce) {
+            Ok(answer) => answer,
+            Err(NoAnswer::CutShort) => return Err(NodeError::CutShort { stderr }),
+            Err(NoAnswer::NotBegun(_))
+                if output.status.code() == Some(255) && node.reach != Reach::Local =>
+            {
+                return Err(NodeError::of_ssh(stderr));
+            }
+            Err(NoAnswer::NotBegun(text)) => {
+                let found = if text.is_empty() { &stderr } else { &text };
+                let found = script::excerpt(found.as_bytes());
+                return Err(NodeError::Unintelligible { found, stderr });
+            }
+        };
+        if !answer.noise.is_empty() {
+            return Err(NodeError::NoisyShell {
+                node: node.id.clone(),
+                text: answer.noise,
+                stderr,
+            });
+        }
+        if let Some(failure) = answer.first("fail") {
+            return Err(refused(node, failure, &stderr));
+        }
+        read(&answer).ok_or_else(|| NodeError::Unintelligible {
+            found: script::excerpt(&output.stdout),
+            stderr,
+        })
+    }
+
+    async fn session(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.sessions
+            .acquire()
+            .await
+            .expect("the semaphore is never closed")
+    }
+}
+
+impl Nodes for SystemNodes {
+    async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
+        let _session = self.session().await;
+        let words: Vec<&str> = dirs.iter().map(Dir::as_str).collect();
+        let read = |answer: &Answer<'_>| listing::read(answer, dirs);
+        match self.ask(node, Script::Observe, &words, read).await {
+            Ok(state) => state,
+            Err(error) => NodeState::Unreachable {
+                why: error.sentence(),
+            },
+        }
+    }
+
+    async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
+        let _session = self.session().await;
+        self.push(node, delivery).await
+    }
+}
+
+/// A script's own word for what went wrong, in a person's words.
+fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
+    let text = crate::io::printable(failure);
+    let (stage, message) = text.split_once(' ').unwrap_or((text.as_str(), ""));
+    let message = match message {
+        "" => stderr.to_owned(),
+        message => message.to_owned(),
+    };
+    NodeError::Refused {
+        node: node.id.clone(),
+        what: match stage {
+            "list" => "listing the directory",
+            "recall" => "reading the record of earlier deliveries",
+            "record" => "recording the delivery",
+            "taken" => "taking the final name",
+            "mkdir" => "making the directory",
+            "space" => "asking for free space",
+            "digest" => "reading the file",
+            "chmod" => "setting the file's mode",
+            "sync" => "writing the file to disk",
+            "rename" => "giving the file its final name",
+            "gone" => "finding what was sent",
+            _ => "a step",
+        },
+        message,
+    }
+}
