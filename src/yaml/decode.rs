@@ -33,7 +33,7 @@ pub fn read<T: DeserializeOwned + Default>(node: &Node, report: &mut Report<'_>)
     for blemish in blemishes {
         report.push(blemish.clone());
     }
-    let mut masked = HashSet::new();
+    let mut masked = report.refused().clone();
     for _ in 0..MAX_FAULTS {
         let decoder = Decoder {
             node,

@@ -1,9 +1,10 @@
 //! Collecting what is wrong with one part of a document.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::at::At;
-use super::tree::{Document, NodeRef};
+use super::tree::{Document, Entry, NodeRef};
 use crate::model::{Invalid, Problem};
 
 /// The longest text that is taken for a value of one line, in bytes: nothing
@@ -15,6 +16,7 @@ const TEXT_MAX: usize = 4096;
 pub struct Report<'d> {
     doc: &'d Document,
     problems: Vec<Problem>,
+    refused: HashSet<NodeRef>,
 }
 
 impl<'d> Report<'d> {
@@ -23,6 +25,7 @@ impl<'d> Report<'d> {
         Self {
             doc,
             problems: Vec::new(),
+            refused: HashSet::new(),
         }
     }
 
@@ -39,6 +42,18 @@ impl<'d> Report<'d> {
     /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
+    }
+
+    /// Adds the problem of an entry that [`read`](super::read) is then to pass
+    /// over, for a key about which there is more to say than that it is unknown.
+    pub fn refuse(&mut self, entry: &Entry, problem: Problem) {
+        self.refused.insert(entry.value.id);
+        self.push(problem);
+    }
+
+    /// The nodes to pass over.
+    pub(super) fn refused(&self) -> &HashSet<NodeRef> {
+        &self.refused
     }
 
     /// Adds a problem at a place.
