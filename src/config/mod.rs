@@ -1,11 +1,141 @@
 //! The configuration: as written (every key optional) and as used ([`Settings`]).
 //!
-//! Settings are plain values; what lives (clients, locks, processes) is made
-//! from them in `app`.
+//! [`load`] finds the file, [`parse`] makes settings of a text; everything that
+//! is wrong with it is said at once. Settings are plain values; what lives
+//! (clients, locks, processes) is made from them in `app`. Secrets never stand
+//! in the file: it names environment variables or files that hold them.
 
+mod error;
+mod file;
+mod inventory;
+mod secrets;
 mod settings;
+mod validate;
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, Credentials, FactorySettings, GithubSettings, Limits, ManifestTarget,
     PushCommands, Settings, VersionsFrom,
 };
+
+use crate::model::Problem;
+use crate::yaml::{Document, MAX_BYTES, Source};
+
+#[cfg(test)]
+mod tests;
+
+/// Where a configuration is looked for when none is named.
+pub const SEARCHED: [&str; 2] = ["/etc/talos-order/config.yaml", "config.yaml"];
+
+/// Reads the configuration: the file that is named, else the first of
+/// [`SEARCHED`] that exists, else every value is a default.
+///
+/// Secrets are read as well, from the environment and from files.
+///
+/// # Errors
+/// Where a named file is not there, a file cannot be read, or what it says
+/// cannot be used.
+pub fn load(path: Option<&Path>) -> Result<Settings, ConfigError> {
+    load_with(path, &Secrets::of_this_process())
+}
+
+/// The same without reading any secret: for checking a configuration where the
+/// secrets are not at hand, as in the CI of an orders repository.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_without_secrets(path: Option<&Path>) -> Result<Settings, ConfigError> {
+    load_with(path, &Secrets::NotNeeded)
+}
+
+fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
+    let Some((path, bytes)) = find(path)? else {
+        return interpret(Source::new("the defaults", ""), secrets).map(|settings| Settings {
+            source: None,
+            ..settings
+        });
+    };
+    let file = path.display().to_string();
+    let source = Source::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, problem))?;
+    let mut settings = interpret(source, secrets)?;
+    settings.source = Some(path);
+    Ok(settings)
+}
+
+/// Makes settings of a text. `env` answers for environment variables; files that
+/// hold secrets are read.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] with everything that is wrong.
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Settings, ConfigError> {
+    let source = Source::from_bytes(file_name, text.as_bytes())
+        .map_err(|problem| invalid(file_name, problem))?;
+    interpret(source, &Secrets::From(env))
+}
+
+/// The JSON Schema of the configuration file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(file::ConfigFile).to_value()
+}
+
+fn interpret(source: Source, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
+    let file = source.file.to_string();
+    let doc = Document::parse(source).map_err(|problem| invalid(&file, *problem))?;
+    validate::settings(&doc, secrets).map_err(|problems| ConfigError::Invalid { file, problems })
+}
+
+fn invalid(file: &str, problem: Problem) -> ConfigError {
+    ConfigError::Invalid {
+        file: file.to_owned(),
+        problems: vec![problem],
+    }
+}
+
+/// The file to read, with its bytes; `None` where no file is named or found.
+fn find(named: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError> {
+    if let Some(path) = named {
+        return match read(path) {
+            Ok(bytes) => Ok(Some((path.to_owned(), bytes))),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Err(ConfigError::Missing {
+                path: path.to_owned(),
+            }),
+            Err(source) => Err(ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        };
+    }
+    for path in SEARCHED.map(Path::new) {
+        match read(path) {
+            Ok(bytes) => return Ok(Some((path.to_owned(), bytes))),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            // A file that is there and cannot be read was meant: falling through
+            // to the next one would silently run with other settings.
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The bytes of a file, at most one more than is accepted.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{NameTemplate, OrderDefaults, OrderId};
+use crate::model::{Invalid, NameTemplate, OrderDefaults, OrderId};
 
 /// Everything that a pass can be told by configuration.
 #[derive(Debug, Clone)]
@@ -52,7 +52,8 @@ pub struct CachePolicy {
 /// Where manifests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManifestTarget {
-    /// A path with `{orderid}` (and `{customer}`) in it.
+    /// A path with `{orderid}` (and `{customer}`) in it; made by
+    /// [`ManifestTarget::template`] only.
     Template(String),
     /// `manifest-<orderid>.yaml` in a directory.
     Dir(PathBuf),
@@ -62,13 +63,55 @@ pub enum ManifestTarget {
     WorkingDir,
 }
 
+const ORDERID: &str = "{orderid}";
+const CUSTOMER: &str = "{customer}";
+/// What stands for the customer of an order that names none.
+const NO_CUSTOMER: &str = "no-customer";
+
 impl ManifestTarget {
+    /// A template for paths, checked: `{orderid}` must be in it, since every order
+    /// has a manifest of its own.
+    ///
+    /// # Errors
+    /// What is wrong with the template.
+    pub fn template(text: &str) -> Result<Self, Invalid> {
+        let rest = text.replace(ORDERID, "").replace(CUSTOMER, "");
+        if rest.contains(['{', '}']) {
+            return Err(Invalid::new(format!(
+                "manifest template {text:?} has a {{part}} that is not known; accepted are \
+                 {ORDERID} and {CUSTOMER}"
+            )));
+        }
+        if !text.contains(ORDERID) {
+            return Err(Invalid::new(format!(
+                "manifest template {text:?} lacks {ORDERID}: all orders would share one manifest"
+            ))
+            .hint("such as /var/lib/talos-order/{orderid}.yaml"));
+        }
+        if text.contains("}{") {
+            return Err(Invalid::new(format!(
+                "manifest template {text:?} needs a separator between its parts"
+            )));
+        }
+        if text.ends_with('/') {
+            return Err(Invalid::new(format!(
+                "manifest template {text:?} names a directory, not a file"
+            )));
+        }
+        Ok(Self::Template(text.to_owned()))
+    }
+
     /// The path of an order's manifest.
-    pub fn path(&self, order: &OrderId) -> PathBuf {
+    pub fn path(&self, order: &OrderId, customer: Option<&str>) -> PathBuf {
         let name = format!("manifest-{order}.yaml");
         match self {
             Self::Template(template) => {
-                PathBuf::from(template.replace("{orderid}", order.as_str()))
+                let customer = as_path_part(customer.unwrap_or(NO_CUSTOMER));
+                PathBuf::from(
+                    template
+                        .replace(CUSTOMER, &customer)
+                        .replace(ORDERID, order.as_str()),
+                )
             }
             Self::Dir(dir) => dir.join(name),
             Self::Path(path) => {
@@ -82,6 +125,20 @@ impl ManifestTarget {
             Self::WorkingDir => PathBuf::from(name),
         }
     }
+}
+
+/// A free text as one harmless part of a path: no separator, no `..`, no hidden
+/// name. Two customers may become one text; the order's id keeps paths apart.
+fn as_path_part(text: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let part: String = text
+        .trim()
+        .chars()
+        .take(64)
+        .map(|c| if safe(c) { c } else { '-' })
+        .collect();
+    let part = part.trim_start_matches(['.', '-']);
+    if part.is_empty() { NO_CUSTOMER } else { part }.to_owned()
 }
 
 /// How requests to a factory are authorised.

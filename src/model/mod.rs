@@ -24,7 +24,7 @@ pub use order::{
     Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile, RejectedOrder,
     RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
 };
-pub use place::{Dir, Host, Node, NodeId, Reach, User};
+pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{
     Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,

@@ -28,6 +28,15 @@ pub struct User(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dir(String);
 
+/// A host with an optional login before it, as ssh takes them: `root@pve-01`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The login, where one is given.
+    pub user: Option<User>,
+    /// Where to connect to.
+    pub host: Host,
+}
+
 /// How a node is reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -145,13 +154,38 @@ impl FromStr for Host {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(text);
-        if plain(bare, "._-:%") && !bare.starts_with(['-', '.', ':']) || bare == "::1" {
-            Ok(Self(bare.to_owned()))
-        } else {
-            Err(Invalid::new(format!(
+        let refuse = || {
+            Invalid::new(format!(
                 "{text:?} is not a host; accepted are a DNS name, an ssh alias or an IP address"
-            )))
+            ))
+        };
+        if !plain(bare, "._-:%") || bare.starts_with(['-', '.']) {
+            return Err(refuse());
         }
+        // A colon belongs to an IPv6 address or it is not part of the host.
+        let address = bare.split('%').next().unwrap_or(bare);
+        if bare.contains(':') && address.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(refuse().hint("a port has a key of its own: `port: 2222`"));
+        }
+        Ok(Self(bare.to_owned()))
+    }
+}
+
+impl FromStr for Login {
+    type Err = Invalid;
+
+    /// Accepts `host` and `user@host`.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(match text.split_once('@') {
+            Some((user, host)) => Self {
+                user: Some(user.parse()?),
+                host: host.parse()?,
+            },
+            None => Self {
+                user: None,
+                host: text.parse()?,
+            },
+        })
     }
 }
 

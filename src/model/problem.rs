@@ -53,6 +53,13 @@ impl Problem {
         self
     }
 
+    /// The same problem without the lines around it: they may hold a secret.
+    #[must_use]
+    pub fn without_excerpt(mut self) -> Self {
+        self.excerpt = None;
+        self
+    }
+
     /// One line: `file:line:column: path: message`.
     pub fn headline(&self) -> String {
         let mut text = self.file.clone();

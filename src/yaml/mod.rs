@@ -1,1 +1,24 @@
-//! (to be written)
+//! Reading YAML that people write, without losing where anything stands.
+//!
+//! A text becomes a [`Document`]: a tree whose scalars keep their spelling
+//! (`1.10` is not 1.1) and whose nodes know their place and key path. From any
+//! subtree [`read`] makes a plain serde struct, and reports *everything* that
+//! does not fit it, not only the first thing; what does fit is still read. An
+//! [`At`] in such a struct keeps the place, so that a later check of meaning can
+//! point there. YAML itself is parsed by the `serde_yaml` dependency; this room
+//! knows nothing of orders or configuration.
+
+mod at;
+mod decode;
+mod fault;
+mod report;
+mod source;
+mod syntax;
+mod tree;
+
+pub use at::{At, ListOr, TextOr};
+pub use decode::read;
+pub use report::{Report, one_of, shown};
+pub use source::{MAX_BYTES, Source};
+pub use tree::{Document, Entry, Kind, Node, NodeRef};
+

@@ -1,0 +1,203 @@
+//! The configuration as written: every key optional, unknown ones refused.
+//!
+//! These shapes are the one source of the accepted keys, of their order in
+//! messages and of the JSON Schema; their doc comments are what an editor shows.
+//! Nothing here is checked for meaning; `validate` does that.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::yaml::At;
+
+/// The configuration of talos-order.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "talos-order configuration")]
+pub struct ConfigFile {
+    /// What orders fall back on, and where images are kept on this machine.
+    pub defaults: Option<Defaults>,
+    /// Where the manifest of each order is written. Of several keys the first of
+    /// path_template, dir and path counts; with none it is
+    /// manifest-<orderid>.yaml in the working directory.
+    pub manifest: Option<Manifest>,
+    /// The Image Factory.
+    pub factory: Option<Factory>,
+    /// The GitHub API, as a source of versions.
+    pub github: Option<Github>,
+    /// How released versions become known.
+    pub versions: Option<Versions>,
+    /// How files are named.
+    pub naming: Option<Naming>,
+    /// How much happens at once, and how long things may take.
+    pub limits: Option<LimitsShape>,
+    /// The nodes, described once, for orders to refer to by name or by label.
+    pub nodes: Option<Vec<At<NodeShape>>>,
+}
+
+/// What orders fall back on, and where images are kept on this machine.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// Where images are kept. Default: /var/cache/talos-sync
+    pub cache_dir: Option<At<String>>,
+    /// The directory on a node for ISO files, and for everything else without a
+    /// directory of its own. Default: /var/lib/vz/template/iso
+    pub proxmox_default_iso_dir: Option<At<String>>,
+    /// The directory on a node for raw and qcow2 images, such as
+    /// /var/lib/vz/import. Default: none, they go to the ISO directory.
+    pub proxmox_default_import_dir: Option<At<String>>,
+    /// The architecture of images. Default: amd64
+    #[schemars(extend("enum" = ["amd64", "arm64"]))]
+    pub arch: Option<At<String>>,
+    /// How images reach nodes.
+    pub push: Option<PushDefaults>,
+    /// What goes from the cache, and when.
+    pub cache_policy: Option<CachePolicyShape>,
+}
+
+/// How images reach nodes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PushDefaults {
+    /// Images are pushed where an order does not say. Default: false
+    pub enabled: Option<bool>,
+    /// Options given to rsync, as a shell would split them. Default: -av --progress --inplace
+    pub rsync_opts: Option<At<String>>,
+    /// Options given to ssh, also by rsync. Default: -o BatchMode=yes
+    pub ssh_opts: Option<At<String>>,
+    /// Of a compressed image the unpacked form is pushed. Default: false
+    pub prefer_decompressed: Option<bool>,
+}
+
+/// What goes from the cache, and when.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CachePolicyShape {
+    /// Old versions are removed. Default: true
+    pub enabled: Option<bool>,
+    /// How many versions of one kind of image are kept, at least 1. What an order
+    /// wants is kept besides. Default: 3
+    #[schemars(range(min = 1))]
+    pub keep_versions: Option<At<u32>>,
+    /// The cache is emptied before every pass. Default: false
+    pub purge_before: Option<bool>,
+    /// How long images are kept that no order asks for any more, such as 7d or
+    /// 12h. Default: 7d
+    pub orphan_grace: Option<At<String>>,
+}
+
+/// Where the manifest of each order is written.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// A directory; the file is manifest-<orderid>.yaml.
+    pub dir: Option<At<String>>,
+    /// A path with {orderid} and, if wanted, {customer} in it.
+    pub path_template: Option<At<String>>,
+    /// A path; -<orderid> is put before its extension.
+    pub path: Option<At<String>>,
+}
+
+/// The Image Factory.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Factory {
+    /// Its base URL. Default: https://factory.talos.dev
+    pub url: Option<At<String>>,
+    /// The user name for a factory that asks for one.
+    pub username: Option<At<String>>,
+    /// The environment variable that holds the password.
+    pub password_env: Option<At<String>>,
+    /// The file that holds the password.
+    pub password_file: Option<At<String>>,
+    /// The environment variable that holds a bearer token.
+    pub token_env: Option<At<String>>,
+    /// The file that holds a bearer token.
+    pub token_file: Option<At<String>>,
+}
+
+/// The GitHub API, as a source of versions.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Github {
+    /// Its base URL. Default: https://api.github.com
+    pub api_url: Option<At<String>>,
+    /// The environment variable that holds a token; it may be unset, a token
+    /// only raises the rate limit. Default: GITHUB_TOKEN
+    pub token_env: Option<At<String>>,
+}
+
+/// How released versions become known.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// Who is asked, in this order, until one answers. Default: factory, github
+    pub sources: Option<At<Vec<At<VersionSourceWord>>>>,
+}
+
+/// A source of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionSourceWord {
+    /// The factory's own list: what can really be built.
+    Factory,
+    /// The tags of the Talos repository.
+    Github,
+}
+
+/// How files are named.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Naming {
+    /// The name of an image; every part that decides its bytes must occur.
+    /// Default: talos-{version}-{platform}-{arch}{secureboot}-{schematic12}.{ext}
+    pub template: Option<At<String>>,
+}
+
+/// How much happens at once, and how long things may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsShape {
+    /// Downloads at once, 1 to 32. Default: 3
+    #[schemars(range(min = 1, max = 32))]
+    pub downloads: Option<At<u32>>,
+    /// Nodes worked on at once, 1 to 256. Default: 8
+    #[schemars(range(min = 1, max = 256))]
+    pub nodes: Option<At<u32>>,
+    /// How many times a broken transfer is taken up again, 0 to 100. Default: 5
+    #[schemars(range(max = 100))]
+    pub retries: Option<At<u32>>,
+    /// How long to wait for the first byte of an image, which the factory may
+    /// have to build first. Default: 15m
+    pub first_byte: Option<At<String>>,
+    /// How long a transfer may stand still. Default: 60s
+    pub idle: Option<At<String>>,
+    /// How long to wait for a connection. Default: 15s
+    pub connect: Option<At<String>>,
+}
+
+/// A node: a machine that is reached over ssh, or a directory of this machine.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeShape {
+    /// Its name: orders, plans and manifests call it so.
+    #[schemars(required)]
+    pub name: Option<At<String>>,
+    /// Where ssh connects to: a host name, an alias of ssh's own configuration or
+    /// an address, also with a login before it (root@pve-01). Default: the name
+    pub host: Option<At<String>>,
+    /// The login. Default: what ssh's own configuration says
+    pub user: Option<At<String>>,
+    /// The port. Default: what ssh's own configuration says
+    #[schemars(range(min = 1))]
+    pub port: Option<At<u16>>,
+    /// True for a directory of this machine: a mounted share, or the node itself.
+    /// Default: false
+    pub local: Option<bool>,
+    /// Its directory for ISO files. Default: defaults.proxmox_default_iso_dir
+    pub iso_dir: Option<At<String>>,
+    /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir
+    pub import_dir: Option<At<String>>,
+    /// Words by which orders mean several nodes at once (group: LABEL).
+    pub labels: Option<Vec<At<String>>>,
+}

@@ -1,0 +1,163 @@
+//! The `nodes:` of the configuration: described once, referred to by orders.
+
+use std::collections::HashMap;
+
+use super::file::NodeShape;
+use crate::model::{Dir, Inventory, InventoryNode, Login, Node, NodeId, Reach, User};
+use crate::yaml::{At, NodeRef, Report};
+
+/// The usable nodes; what is wrong with the others is reported.
+pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> Inventory {
+    let mut nodes: Vec<InventoryNode> = Vec::new();
+    let mut names: HashMap<NodeId, NodeRef> = HashMap::new();
+    let mut addresses: HashMap<String, NodeId> = HashMap::new();
+    for shape in shapes {
+        let Some(node) = node(shape, report) else {
+            continue;
+        };
+        if let Some(first) = names.insert(node.node.id.clone(), shape.place) {
+            let line = report.document().line(first);
+            report.at(
+                shape.place,
+                format!("the node {} is described on line {line} already", node.node.id),
+            );
+            continue;
+        }
+        if let Reach::Ssh { .. } = node.node.reach {
+            let address = node.node.reach.address();
+            if let Some(other) = addresses.insert(address.clone(), node.node.id.clone()) {
+                report.at_with_hint(
+                    shape.place,
+                    format!("{address} is the address of the node {other} already"),
+                    "describe a machine once and give it several labels",
+                );
+                continue;
+            }
+        }
+        nodes.push(node);
+    }
+    Inventory { nodes }
+}
+
+fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode> {
+    let place = shape.place;
+    let shape = &shape.value;
+    let iso_dir = shape.iso_dir.as_ref().map(|text| report.parse::<Dir>(text));
+    let import_dir = shape
+        .import_dir
+        .as_ref()
+        .map(|text| report.parse::<Dir>(text));
+    let labels = labels(shape.labels.as_deref().unwrap_or_default(), report);
+    let Some(name) = &shape.name else {
+        report.missing(place, "name", "every node needs a name of its own");
+        return None;
+    };
+    let id = report.parse::<NodeId>(name);
+    let reach = if shape.local == Some(true) {
+        local(shape, report)
+    } else {
+        ssh(shape, name, id.is_some(), report)
+    };
+    Some(InventoryNode {
+        node: Node {
+            id: id?,
+            reach: reach?,
+        },
+        labels,
+        // A directory that is given and wrong is not the same as none.
+        iso_dir: match iso_dir {
+            Some(dir) => Some(dir?),
+            None => None,
+        },
+        import_dir: match import_dir {
+            Some(dir) => Some(dir?),
+            None => None,
+        },
+    })
+}
+
+fn local(shape: &NodeShape, report: &mut Report<'_>) -> Option<Reach> {
+    let given = [
+        ("host", shape.host.as_ref().map(|at| at.place)),
+        ("user", shape.user.as_ref().map(|at| at.place)),
+        ("port", shape.port.as_ref().map(|at| at.place)),
+    ];
+    let mut fits = true;
+    for (key, place) in given {
+        if let Some(place) = place {
+            fits = false;
+            report.at(
+                place,
+                format!("`{key}` does not go with `local: true`, which is a directory of this machine"),
+            );
+        }
+    }
+    fits.then_some(Reach::Local)
+}
+
+fn ssh(
+    shape: &NodeShape,
+    name: &At<String>,
+    name_is_good: bool,
+    report: &mut Report<'_>,
+) -> Option<Reach> {
+    let user = shape.user.as_ref().map(|text| (text, report.parse::<User>(text)));
+    let port = port(shape.port.as_ref(), report);
+    // Without a host the name is one; a bad name is reported only once.
+    let login: Login = match &shape.host {
+        Some(host) => report.parse(host)?,
+        None if name_is_good => report.parse(name)?,
+        None => return None,
+    };
+    let user = match (login.user, user) {
+        (user, None) => user,
+        (None, Some((_, user))) => Some(user?),
+        (Some(first), Some((at, second))) => {
+            let second = second?;
+            if first != second {
+                report.at(
+                    at.place,
+                    format!("the host already names the login {first}; here it is {second}"),
+                );
+                return None;
+            }
+            Some(first)
+        }
+    };
+    Some(Reach::Ssh {
+        host: login.host,
+        user,
+        port: port?,
+    })
+}
+
+/// `None` if the port is wrong, `Some(None)` if there is none.
+fn port(port: Option<&At<u16>>, report: &mut Report<'_>) -> Option<Option<u16>> {
+    match port {
+        Some(at) if at.value == 0 => {
+            report.at(at.place, "0 is not a port; accepted are 1 to 65535");
+            None
+        }
+        port => Some(port.map(|at| at.value)),
+    }
+}
+
+fn labels(shapes: &[At<String>], report: &mut Report<'_>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for label in shapes {
+        let text = &label.value;
+        let fits = (1..=64).contains(&text.len())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if !fits {
+            report.at(
+                label.place,
+                format!("{text:?} is not a label; accepted are 1 to 64 letters, digits and . _ -"),
+            );
+        } else if !labels.contains(text) {
+            labels.push(text.clone());
+        }
+    }
+    labels
+}

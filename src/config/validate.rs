@@ -1,0 +1,413 @@
+//! From the configuration as written to settings: parse, don't check.
+//!
+//! Every value goes through the type it becomes, so that what is accepted here
+//! cannot be refused later; everything that is wrong is reported, not only the
+//! first thing. The defaults of the old keys are those of the program that this
+//! one replaces.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+use url::Url;
+
+use super::file::{
+    CachePolicyShape, ConfigFile, Defaults, Factory, LimitsShape, Manifest, PushDefaults,
+    VersionSourceWord, Versions,
+};
+use super::inventory::inventory;
+use super::secrets::Secrets;
+use super::settings::{
+    CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushCommands, Settings,
+    VersionsFrom,
+};
+use crate::model::{Arch, Dir, NameTemplate, OrderDefaults, Problem};
+use crate::yaml::{At, Document, Node, Report, read};
+
+const CACHE_DIR: &str = "/var/cache/talos-sync";
+const ISO_DIR: &str = "/var/lib/vz/template/iso";
+const RSYNC_OPTS: &str = "-av --progress --inplace";
+const SSH_OPTS: &str = "-o BatchMode=yes";
+const KEEP_VERSIONS: u32 = 3;
+const FACTORY_URL: &str = "https://factory.talos.dev/";
+const GITHUB_URL: &str = "https://api.github.com/";
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A week, so that an order which is taken out by mistake costs no download when
+/// it comes back after the weekend.
+const ORPHAN_GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The factory builds an image before it sends the first byte; minutes are usual.
+const FIRST_BYTE: Duration = Duration::from_secs(15 * 60);
+const IDLE: Duration = MINUTE;
+/// Long enough for a node that is busy, short enough for one that is off.
+const CONNECT: Duration = Duration::from_secs(15);
+/// The factory limits how much it builds at once; more downloads only wait.
+const DOWNLOADS: u32 = 3;
+const NODES: u32 = 8;
+const RETRIES: u32 = 5;
+
+/// Settings from a parsed file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn settings(doc: &Document, secrets: &Secrets<'_>) -> Result<Settings, Vec<Problem>> {
+    let mut report = Report::new(doc);
+    let settings = if doc.root.is_null() {
+        build(ConfigFile::default(), secrets, &mut report)
+    } else {
+        refuse_literal_secrets(&doc.root, &mut report);
+        let file = read::<ConfigFile>(&doc.root, &mut report);
+        build(file, secrets, &mut report)
+    };
+    match settings {
+        Some(settings) if report.is_empty() => Ok(settings),
+        _ => Err(report.finish()),
+    }
+}
+
+/// A secret in the file is told apart from a key that is merely unknown, since
+/// "did you mean `password_env`" would leave the secret where it is.
+fn refuse_literal_secrets(root: &Node, report: &mut Report<'_>) {
+    let rooms = [
+        ("factory", "password", "`password_env` or `password_file`"),
+        ("factory", "token", "`token_env` or `token_file`"),
+        ("github", "token", "`token_env`"),
+    ];
+    for (room, key, instead) in rooms {
+        let entry = root
+            .get(room)
+            .and_then(|room| room.entries().iter().find(|entry| entry.key == key));
+        if let Some(entry) = entry {
+            let problem = report
+                .document()
+                .key_problem(
+                    entry,
+                    format!("a {key} does not belong into the configuration file"),
+                )
+                .hint(format!(
+                    "name where it is kept with {instead}, and change it if the file was shared"
+                ));
+            report.refuse(entry, problem.without_excerpt());
+        }
+    }
+}
+
+fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Option<Settings> {
+    let defaults = file.defaults.unwrap_or_default();
+    let push = defaults.push.as_ref();
+    let cache_dir = path(defaults.cache_dir.as_ref(), report)
+        .unwrap_or_else(|| PathBuf::from(CACHE_DIR));
+    let cache_policy = cache_policy(defaults.cache_policy.as_ref(), report);
+    let commands = push_commands(push, report);
+    let inventory = inventory(file.nodes.as_deref().unwrap_or_default(), report);
+    let orders = order_defaults(&defaults, report);
+    let naming = file
+        .naming
+        .and_then(|naming| naming.template)
+        .and_then(|template| report.parse::<NameTemplate>(&template))
+        .unwrap_or_default();
+    let manifest = manifest(&file.manifest.unwrap_or_default(), report);
+    let factory = factory(&file.factory.unwrap_or_default(), secrets, report);
+    let github = file.github.unwrap_or_default();
+    let api_url = url(github.api_url.as_ref(), GITHUB_URL, report);
+    let token = secrets.github(&github, report);
+    Some(Settings {
+        source: None,
+        cache_dir,
+        cache_policy,
+        orders: OrderDefaults {
+            inventory,
+            ..orders?
+        },
+        naming,
+        manifest,
+        factory: factory?,
+        github: GithubSettings {
+            api_url: api_url?,
+            token,
+        },
+        versions: sources(file.versions, report),
+        push: commands,
+        limits: limits(&file.limits.unwrap_or_default(), report),
+    })
+}
+
+fn order_defaults(shape: &Defaults, report: &mut Report<'_>) -> Option<OrderDefaults> {
+    let push = shape.push.as_ref();
+    let arch = match &shape.arch {
+        Some(text) => report.parse_among::<Arch>(text, Arch::ALL.map(Arch::as_str)),
+        None => Some(Arch::Amd64),
+    };
+    let iso_dir = match &shape.proxmox_default_iso_dir {
+        Some(text) => report.parse::<Dir>(text),
+        None => ISO_DIR.parse().ok(),
+    };
+    let import_dir = match &shape.proxmox_default_import_dir {
+        Some(text) => report.parse::<Dir>(text).map(Some),
+        None => Some(None),
+    };
+    Some(OrderDefaults {
+        arch: arch?,
+        push_enabled: push.and_then(|push| push.enabled).unwrap_or(false),
+        prefer_decompressed: push
+            .and_then(|push| push.prefer_decompressed)
+            .unwrap_or(false),
+        iso_dir: iso_dir?,
+        import_dir: import_dir?,
+        inventory: crate::model::Inventory::default(),
+    })
+}
+
+fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut Report<'_>) -> CachePolicy {
+    let none = CachePolicyShape::default();
+    let shape = shape.unwrap_or(&none);
+    let keep_versions = match &shape.keep_versions {
+        Some(at) if at.value == 0 => {
+            report.at_with_hint(
+                at.place,
+                "0 is too few; accepted is 1 or more",
+                "`purge_before: true` empties the cache before every pass",
+            );
+            KEEP_VERSIONS
+        }
+        Some(at) => at.value,
+        None => KEEP_VERSIONS,
+    };
+    // Ten years are as good as for ever.
+    let grace = Duration::ZERO..=3650 * DAY;
+    CachePolicy {
+        enabled: shape.enabled.unwrap_or(true),
+        keep_versions,
+        purge_before: shape.purge_before.unwrap_or(false),
+        orphan_grace: duration(shape.orphan_grace.as_ref(), ORPHAN_GRACE, grace, report),
+    }
+}
+
+fn push_commands(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushCommands {
+    let mut words = |text: Option<&At<String>>, default: &str| {
+        let (text, place) = match text {
+            Some(at) if report.fits_a_line(at) => (at.value.as_str(), Some(at.place)),
+            _ => (default, None),
+        };
+        match (shell_words::split(text), place) {
+            (Ok(words), _) => words,
+            (Err(_), Some(place)) => {
+                report.at_with_hint(
+                    place,
+                    format!("{text:?} has a quote that is not closed"),
+                    "options are split into words as a shell would, but no shell runs",
+                );
+                Vec::new()
+            }
+            (Err(_), None) => Vec::new(),
+        }
+    };
+    PushCommands {
+        ssh_opts: words(shape.and_then(|push| push.ssh_opts.as_ref()), SSH_OPTS),
+        rsync_opts: words(shape.and_then(|push| push.rsync_opts.as_ref()), RSYNC_OPTS),
+    }
+}
+
+fn manifest(shape: &Manifest, report: &mut Report<'_>) -> ManifestTarget {
+    let template = shape.path_template.as_ref().and_then(|at| {
+        let path = path(Some(at), report)?;
+        match ManifestTarget::template(&path.to_string_lossy()) {
+            Ok(target) => Some(target),
+            Err(invalid) => {
+                report.invalid(at.place, invalid);
+                None
+            }
+        }
+    });
+    let dir = path(shape.dir.as_ref(), report).map(ManifestTarget::Dir);
+    let file = path(shape.path.as_ref(), report);
+    if let (Some(at), Some(path)) = (&shape.path, &file)
+        && (path.file_name().is_none() || at.value.ends_with('/'))
+    {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a file", at.value),
+            "use `manifest.dir` for a directory",
+        );
+    }
+    template
+        .or(dir)
+        .or(file.map(ManifestTarget::Path))
+        .unwrap_or(ManifestTarget::WorkingDir)
+}
+
+fn factory(
+    shape: &Factory,
+    secrets: &Secrets<'_>,
+    report: &mut Report<'_>,
+) -> Option<FactorySettings> {
+    let credentials = secrets.factory(shape, report);
+    Some(FactorySettings {
+        url: url(shape.url.as_ref(), FACTORY_URL, report)?,
+        credentials,
+    })
+}
+
+fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom> {
+    let Some(words) = shape.and_then(|versions| versions.sources) else {
+        return vec![VersionsFrom::Factory, VersionsFrom::Github];
+    };
+    if words.value.is_empty() {
+        report.at(
+            words.place,
+            "the list is empty; accepted are factory and github, in the order they are asked",
+        );
+    }
+    let mut sources = Vec::new();
+    for word in &words.value {
+        let source = match word.value {
+            VersionSourceWord::Factory => VersionsFrom::Factory,
+            VersionSourceWord::Github => VersionsFrom::Github,
+        };
+        if sources.contains(&source) {
+            report.at(word.place, "this source is in the list already");
+        } else {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
+    let mut number = |at: Option<&At<u32>>, default: u32, range: std::ops::RangeInclusive<u32>| {
+        match at {
+            Some(at) if !range.contains(&at.value) => {
+                let (value, least, most) = (at.value, range.start(), range.end());
+                report.at(
+                    at.place,
+                    format!("{value} is out of range; accepted are {least} to {most}"),
+                );
+                default
+            }
+            Some(at) => at.value,
+            None => default,
+        }
+    };
+    let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32);
+    let nodes = number(shape.nodes.as_ref(), NODES, 1..=256);
+    let retries = number(shape.retries.as_ref(), RETRIES, 0..=100);
+    // A limit of nothing would fail everything; one of more than a day is none.
+    let range = Duration::from_secs(1)..=DAY;
+    let mut wait = |at: Option<&At<String>>, default| duration(at, default, range.clone(), report);
+    Limits {
+        downloads: downloads as usize,
+        nodes: nodes as usize,
+        first_byte: wait(shape.first_byte.as_ref(), FIRST_BYTE),
+        idle: wait(shape.idle.as_ref(), IDLE),
+        connect: wait(shape.connect.as_ref(), CONNECT),
+        retries,
+    }
+}
+
+/// A path of this machine. `~` and `$HOME` are a shell's business and would
+/// make a directory of that very name.
+fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PathBuf> {
+    let at = text?;
+    if !report.fits_a_line(at) {
+        return None;
+    }
+    if at.value.is_empty() {
+        report.at(at.place, "the path is empty");
+        return None;
+    }
+    if at.value.starts_with('~') || at.value.contains('$') {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a path: ~ and $ are not expanded here", at.value),
+            "write the path out",
+        );
+        return None;
+    }
+    Some(PathBuf::from(&at.value))
+}
+
+/// A base URL, with a trailing slash so that paths can be joined to it.
+fn url(text: Option<&At<String>>, default: &str, report: &mut Report<'_>) -> Option<Url> {
+    let Some(at) = text else {
+        return Url::parse(default).ok();
+    };
+    if !report.fits_a_line(at) {
+        return None;
+    }
+    let mut url = match Url::parse(&at.value) {
+        Ok(url) => url,
+        Err(why) => {
+            report.at_with_hint(
+                at.place,
+                format!("{:?} is not a URL: {why}", at.value),
+                format!("a URL such as {default}"),
+            );
+            return None;
+        }
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a web address; accepted are http and https", at.value),
+            format!("a URL such as {default}"),
+        );
+        return None;
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = report
+            .document()
+            .problem(at.place, "a URL with a login in it is not accepted")
+            .hint("use `username` with `password_env` or `password_file`")
+            .without_excerpt();
+        report.push(problem);
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        report.at(
+            at.place,
+            format!("{:?} is not a base URL: leave out what follows ? or #", at.value),
+        );
+        return None;
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
+}
+
+/// A length of time in units that people write: `7d`, `12h`, `1h 30m`, `90s`.
+/// A day is 24 hours.
+fn duration(
+    text: Option<&At<String>>,
+    default: Duration,
+    range: std::ops::RangeInclusive<Duration>,
+    report: &mut Report<'_>,
+) -> Duration {
+    let Some(at) = text else { return default };
+    if !report.fits_a_line(at) {
+        return default;
+    }
+    let value = at.value.parse::<Span>().ok().and_then(|span| {
+        // Months and years have no fixed length and are refused here.
+        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(exact).ok()
+    });
+    let Some(value) = value else {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a length of time", at.value),
+            "a number with a unit, such as 7d, 12h, 30m, 90s or 1h 30m",
+        );
+        return default;
+    };
+    if !range.contains(&value) {
+        let (least, most) = (range.start().as_secs(), range.end().as_secs() / DAY.as_secs());
+        report.at(
+            at.place,
+            format!("{:?} is out of range; accepted are {least}s to {most}d", at.value),
+        );
+        return default;
+    }
+    value
+}

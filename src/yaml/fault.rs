@@ -1,0 +1,170 @@
+//! Why a node does not fit the shape it is read into: the serde error of this
+//! room, kept as data until it is known where it happened.
+
+use std::fmt;
+
+use super::tree::{Document, Entry, Kind, Node, NodeRef};
+use super::{one_of, shown};
+use crate::model::Problem;
+
+/// A misfit, with the node where it was found once that is known.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub node: Option<NodeRef>,
+    pub kind: FaultKind,
+}
+
+/// What does not fit.
+#[derive(Debug)]
+pub(super) enum FaultKind {
+    /// A key that the map does not have.
+    UnknownKey { accepted: &'static [&'static str] },
+    /// A value of another type.
+    WrongType { expected: String },
+    /// A word that is none of the accepted ones.
+    UnknownWord { accepted: &'static [&'static str] },
+    /// Anything that only serde's own words describe.
+    Other(String),
+}
+
+impl Fault {
+    pub fn new(node: NodeRef, kind: FaultKind) -> Self {
+        Self {
+            node: Some(node),
+            kind,
+        }
+    }
+
+    /// The same fault, at `node` if nothing nearer is known.
+    pub fn at(mut self, node: NodeRef) -> Self {
+        self.node.get_or_insert(node);
+        self
+    }
+
+    /// The problem as a person sees it. `root` is the subtree that was read.
+    pub fn into_problem(self, doc: &Document, root: &Node) -> Problem {
+        let id = self.node.unwrap_or(root.id);
+        let found = find(root, id);
+        match self.kind {
+            FaultKind::UnknownKey { accepted } => match find_entry(root, id) {
+                Some(entry) => unknown_key(doc, entry, accepted),
+                None => doc.problem(id, "a key is not known here"),
+            },
+            FaultKind::WrongType { expected } => {
+                let what = found.map_or_else(|| "something else".to_owned(), Node::describe);
+                let problem = doc.problem(id, format!("expected {expected}, found {what}"));
+                match found.and_then(|node| type_hint(&expected, node)) {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                }
+            }
+            FaultKind::UnknownWord { accepted } => {
+                let word = found.and_then(Node::text).unwrap_or_default();
+                let problem = doc.problem(
+                    id,
+                    format!("{} is not known here; accepted are {}", shown(word), accepted.join(", ")),
+                );
+                match one_of(word, accepted.iter().copied()) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem,
+                }
+            }
+            FaultKind::Other(message) => doc.problem(id, message),
+        }
+    }
+}
+
+/// The problem of a key that is not accepted where it stands.
+fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
+    let problem = doc.key_problem(
+        entry,
+        format!(
+            "unknown key {}; accepted here are {}",
+            shown(&entry.key),
+            accepted.join(", ")
+        ),
+    );
+    match one_of(&entry.key, accepted.iter().copied()) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
+/// What helps where the type is wrong in one of the usual ways.
+fn type_hint(expected: &str, found: &Node) -> Option<String> {
+    match &found.kind {
+        Kind::Text(text)
+            if expected == super::decode::BOOL
+                && ["true", "false", "yes", "no", "on", "off"].contains(&text.as_str()) =>
+        {
+            Some(format!("write `{text}` without the quotes"))
+        }
+        Kind::Text(text) if expected.contains("number") && text.parse::<u64>().is_ok() => {
+            Some(format!("write {text} without the quotes"))
+        }
+        Kind::Text(_) | Kind::Number { .. } | Kind::Map { .. } if expected == "a list" => {
+            Some("start each element with `- ` on a line of its own".to_owned())
+        }
+        Kind::List(_) if expected == "a map" => {
+            Some("write `key: value` lines without a `- ` before them".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn find(node: &Node, id: NodeRef) -> Option<&Node> {
+    if node.id == id {
+        return Some(node);
+    }
+    let in_list = node.elements().iter().find_map(|child| find(child, id));
+    in_list.or_else(|| find_entry(node, id).map(|entry| &entry.value))
+}
+
+fn find_entry(node: &Node, id: NodeRef) -> Option<&Entry> {
+    let entries = node.entries();
+    if let Some(entry) = entries.iter().find(|entry| entry.value.id == id) {
+        return Some(entry);
+    }
+    let children = entries.iter().map(|entry| &entry.value);
+    children
+        .chain(node.elements())
+        .find_map(|child| find_entry(child, id))
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            FaultKind::UnknownKey { .. } => f.write_str("unknown key"),
+            FaultKind::WrongType { expected } => write!(f, "expected {expected}"),
+            FaultKind::UnknownWord { .. } => f.write_str("unknown word"),
+            FaultKind::Other(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl serde::de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self {
+            node: None,
+            kind: FaultKind::Other(message.to_string()),
+        }
+    }
+
+    fn invalid_type(_: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
+        Self {
+            node: None,
+            kind: FaultKind::WrongType {
+                expected: expected.to_string(),
+            },
+        }
+    }
+
+    fn unknown_variant(_: &str, accepted: &'static [&'static str]) -> Self {
+        Self {
+            node: None,
+            kind: FaultKind::UnknownWord { accepted },
+        }
+    }
+}

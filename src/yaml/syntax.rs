@@ -1,0 +1,171 @@
+//! From text to raw values: the parser, its limits and its errors in our words.
+//!
+//! The limits are far above what any real file holds and far below what hurts:
+//! a file of [`MAX_BYTES`](super::MAX_BYTES) with aliases within aliases ends
+//! here after milliseconds and says why.
+
+use serde_yaml::budget::BudgetBreach;
+use serde_yaml::options::{AliasLimits, DuplicateKeyPolicy};
+use serde_yaml::{Budget, Error, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
+
+use super::source::{Source, Span};
+use super::tree::Raw;
+use crate::model::Problem;
+
+/// The deepest nesting of lists and maps. Orders need 8 levels; overlay options
+/// may bring some of their own.
+const MAX_DEPTH: usize = 32;
+/// The most values, keys included, in one file.
+const MAX_NODES: usize = 200_000;
+/// The most values that aliases may repeat.
+const MAX_REPLAYED: usize = 50_000;
+
+fn options() -> Options {
+    let budget: Option<Budget> = serde_yaml::budget! {
+        max_depth: MAX_DEPTH,
+        flow_nesting_limit: MAX_DEPTH,
+        max_nodes: MAX_NODES,
+        max_events: 2 * MAX_NODES,
+        max_aliases: 5_000,
+        max_anchors: 1_000,
+        max_recorded_anchor_events: MAX_NODES,
+        max_merge_keys: 5_000,
+        // One anchor used by every position of a file is good style, not abuse;
+        // the absolute limits above are what protects us.
+        enforce_alias_anchor_ratio: false,
+    };
+    let alias_limits: AliasLimits = serde_yaml::alias_limits! {
+        max_total_replayed_events: MAX_REPLAYED,
+        max_replay_stack_depth: 16,
+    };
+    serde_yaml::options! {
+        budget: budget,
+        alias_limits: alias_limits,
+        // Repeated keys are refused by the tree, which then knows both places.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // The spelling is what we keep, so an overflowing number is no loss.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+    }
+}
+
+/// Parses a text into raw values.
+pub(super) fn parse(source: &Source) -> Result<Spanned<Raw>, Box<Problem>> {
+    serde_yaml::from_str_with_options(&source.text, options())
+        .map_err(|error| Box::new(explain(source, error.without_snippet())))
+}
+
+fn explain(source: &Source, error: &Error) -> Problem {
+    let (message, hint) = words(error);
+    let mut problem = match error.location() {
+        Some(location) if location.line() > 0 => {
+            let span = Span {
+                line: location.line(),
+                column: location.column().max(1),
+                width: 1,
+            };
+            source.problem(span, "", message)
+        }
+        _ => Problem::of_file(&*source.file, message),
+    };
+    problem.hint = hint.map(str::to_owned);
+    problem
+}
+
+/// What an error says to a person, and what can be done about it.
+fn words(error: &Error) -> (String, Option<&'static str>) {
+    const ALIASES: &str = "write the values out instead of repeating them with `*`";
+    match error {
+        Error::MultipleDocuments { .. } => (
+            "a second YAML document starts here; accepted is one document a file".to_owned(),
+            Some("put the orders into one list, or each document into its own file"),
+        ),
+        Error::UnknownAnchor { .. } => (
+            "this alias (`*name`) refers to no anchor (`&name`) above it".to_owned(),
+            Some("a text that starts with `*` needs quotes"),
+        ),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => (
+            "this alias refers to the value that it stands in".to_owned(),
+            None,
+        ),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => (
+            format!("the aliases of this file unfold to more than {MAX_REPLAYED} values"),
+            Some(ALIASES),
+        ),
+        Error::Budget { breach, .. } => budget_words(breach),
+        Error::AliasError { error, .. } => words(error),
+        Error::UnsupportedTag { tag, .. } => (
+            format!("the tag {} is not known; tags are not needed here", super::shown(tag)),
+            Some("a text that starts with `!` needs quotes"),
+        ),
+        other => {
+            let rendered = other.render_with_formatter(&UserMessageFormatter);
+            let bare = match rendered.rfind(" at line ") {
+                Some(at) => &rendered[..at],
+                None => &rendered,
+            };
+            (format!("not valid YAML: {bare}"), syntax_hint(bare))
+        }
+    }
+}
+
+fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
+    match breach {
+        BudgetBreach::Depth { .. } => (
+            format!("lists and maps are nested deeper than {MAX_DEPTH} levels"),
+            None,
+        ),
+        BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::MergeKeys { .. }
+        | BudgetBreach::RecordedAnchorEvents { .. }
+        | BudgetBreach::RecordedAnchorBytes { .. } => (
+            "the file has more anchors, aliases and merges than any real file needs".to_owned(),
+            Some("write the values out instead of repeating them with `*`"),
+        ),
+        _ => (
+            format!("the file holds more than {MAX_NODES} values"),
+            Some("spread the orders over several files of one directory"),
+        ),
+    }
+}
+
+/// The usual reason for a message of the parser.
+fn syntax_hint(message: &str) -> Option<&'static str> {
+    const HINTS: [(&str, &str); 7] = [
+        ("tabs", "indent with spaces; YAML does not accept tabs"),
+        (
+            "recursion",
+            "the nesting is too deep",
+        ),
+        (
+            "mapping values",
+            "check the indentation of this line and the one above, and put quotes around a \
+             value that has `: ` in it",
+        ),
+        (
+            "indicator",
+            "a bracket or brace may not be closed above; a value with `: ` in it needs quotes",
+        ),
+        (
+            "unclosed quote",
+            "close it with the same quote on the same line",
+        ),
+        (
+            "unexpected character",
+            "a value that starts with @, ` or % needs quotes",
+        ),
+        (
+            "escape",
+            "in single quotes a backslash is just a backslash",
+        ),
+    ];
+    HINTS
+        .iter()
+        .find(|(part, _)| message.contains(part))
+        .map(|(_, hint)| *hint)
+}
