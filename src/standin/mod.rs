@@ -1,1 +1,3 @@
-//! (to be written)
+//! An Image Factory of our own, on a loopback port.
+
+pub mod image;
