@@ -1,0 +1,80 @@
+//! Things that go wrong on the way, on request.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// One thing that goes wrong with one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// An error status with a plain text.
+    Status {
+        /// The status, such as 503.
+        code: u16,
+        /// The text of the answer.
+        text: String,
+        /// The value of `Retry-After`.
+        retry_after: Option<String>,
+    },
+    /// An HTML page with status 200, as a captive portal sends it.
+    Html,
+    /// A redirect to the same URL.
+    RedirectLoop,
+    /// A redirect to this URL.
+    RedirectTo(String),
+    /// The connection closes after this many bytes of the body.
+    Short(u64),
+    /// Nothing more comes after this many bytes of the body, and the connection
+    /// stays open.
+    Stall(u64),
+    /// The head of the answer comes after this time only.
+    Late(Duration),
+    /// Right length, wrong bytes.
+    WrongBytes,
+    /// `Range` is not looked at: 200 and the whole body.
+    IgnoreRange,
+    /// 206, but from the start of the file whatever was asked.
+    WrongRange,
+    /// A header is set on the answer, or replaced.
+    Header(&'static str, String),
+    /// A header is left out of the answer.
+    WithoutHeader(&'static str),
+}
+
+impl Fault {
+    /// An error status without `Retry-After`.
+    pub fn status(code: u16, text: impl Into<String>) -> Self {
+        Self::Status {
+            code,
+            text: text.into(),
+            retry_after: None,
+        }
+    }
+}
+
+/// The faults that wait for their requests.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<VecDeque<(String, Fault)>>);
+
+impl Faults {
+    pub fn push(&self, request: String, fault: Fault) {
+        self.lock().push_back((request, fault));
+    }
+
+    /// Takes the first fault that is meant for a request.
+    pub fn take(&self, request: &str) -> Option<Fault> {
+        let mut queue = self.lock();
+        let index = queue
+            .iter()
+            .position(|(wanted, _)| request.contains(wanted.as_str()))?;
+        queue.remove(index).map(|(_, fault)| fault)
+    }
+
+    pub fn left(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Fault)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,104 @@
+//! The images that were built, kept as long as there is room.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+use super::image;
+use crate::model::ArtifactId;
+
+/// Bytes of built images that are kept; the least recently asked one goes first.
+const ROOM: usize = 256 << 20;
+
+type Key = (ArtifactId, u64);
+
+/// A built image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    pub bytes: Bytes,
+    /// Strong, quoted; follows from the bytes.
+    pub etag: String,
+}
+
+/// Builds images once and keeps them.
+#[derive(Debug, Default)]
+pub struct Images(Mutex<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    clock: u64,
+    images: HashMap<Key, Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    used: u64,
+    /// Filled by the first who asks; the others wait instead of building, too.
+    cell: Arc<OnceCell<Image>>,
+}
+
+impl Images {
+    /// The image, built now if it is not there.
+    pub async fn get(
+        &self,
+        artifact: ArtifactId,
+        disk_bytes: u64,
+        generation: u64,
+    ) -> io::Result<Image> {
+        let cell = self.reserve((artifact.clone(), generation));
+        let image = cell
+            .get_or_try_init(async || {
+                let build = move || image::build(&artifact, disk_bytes, generation).map(finish);
+                tokio::task::spawn_blocking(build)
+                    .await
+                    .map_err(io::Error::other)?
+            })
+            .await?
+            .clone();
+        self.make_room();
+        Ok(image)
+    }
+
+    fn reserve(&self, key: Key) -> Arc<OnceCell<Image>> {
+        let mut shelf = self.lock();
+        shelf.clock += 1;
+        let used = shelf.clock;
+        let slot = shelf.images.entry(key).or_insert_with(|| Slot {
+            used,
+            cell: Arc::default(),
+        });
+        slot.used = used;
+        Arc::clone(&slot.cell)
+    }
+
+    fn make_room(&self) {
+        let mut shelf = self.lock();
+        let size = |slot: &Slot| slot.cell.get().map_or(0, |image| image.bytes.len());
+        let mut total: usize = shelf.images.values().map(size).sum();
+        // One image stays, however large: somebody just asked for it.
+        while total > ROOM && shelf.images.len() > 1 {
+            let oldest = shelf.images.iter().min_by_key(|(_, slot)| slot.used);
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                break;
+            };
+            total -= shelf.images.remove(&key).as_ref().map_or(0, size);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn finish(bytes: Vec<u8>) -> Image {
+    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    let digest = crate::model::Sha256::from_bytes(digest).to_string();
+    Image {
+        etag: format!("\"{}\"", &digest[..32]),
+        bytes: bytes.into(),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a stand-in can be told before it starts.
+
+/// How a stand-in behaves.
+#[derive(Debug, Clone)]
+pub struct StandinOptions {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The versions that exist, as `/versions` lists them. Anything can be put in
+    /// here, also what is not a version.
+    pub versions: Vec<String>,
+    /// What GitHub knows as tags; the same as `versions` where not given.
+    pub tags: Option<Vec<String>>,
+    /// Where images are sent from.
+    pub redirect: Redirect,
+    /// The size of an unpacked disk in bytes; an ISO has a 32nd of it. Images are
+    /// held in memory.
+    pub disk_bytes: u64,
+    /// Bytes per second and connection that images are sent with; `None` is as
+    /// fast as it goes.
+    pub rate: Option<u64>,
+    /// Offers `.sha256` and `.sha512`, as an Enterprise factory does.
+    pub checksums: bool,
+    /// The value of `Authorization` without which the factory answers 401.
+    pub authorization: Option<String>,
+}
+
+/// Where images are sent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirect {
+    /// From the factory: a plain stream, without entity tag and ranges.
+    Never,
+    /// From another path of the same server, with entity tag and ranges.
+    SameOrigin,
+    /// From another server, with entity tag and ranges.
+    OtherOrigin,
+}
+
+/// A release history of the form that the real one has: two stable minors whose
+/// patches go on in parallel, and pre-releases of the next.
+const VERSIONS: [&str; 11] = [
+    "v1.10.7",
+    "v1.10.8",
+    "v1.11.0",
+    "v1.11.1",
+    "v1.11.2",
+    "v1.11.3",
+    "v1.12.0",
+    "v1.12.1",
+    "v1.13.0-alpha.0",
+    "v1.13.0-alpha.1",
+    "v1.13.0-beta.0",
+];
+
+impl Default for StandinOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            versions: VERSIONS.map(str::to_owned).to_vec(),
+            tags: None,
+            redirect: Redirect::OtherOrigin,
+            disk_bytes: 8 << 20,
+            rate: None,
+            checksums: false,
+            authorization: None,
+        }
+    }
+}
