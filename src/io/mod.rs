@@ -1,7 +1,22 @@
 //! Bytes and processes, without any idea of what they are for.
+//!
+//! The way of a download: [`intake::Intake`] takes the bytes as they come from
+//! the network, writes them to a hidden temporary and hashes them, feeds them
+//! to a [`decode::Decoder`] where an unpacked form is wanted too, and that form
+//! is hashed and written sparsely by another thread at the same time. Nothing
+//! is read twice, nothing has its final name before everything was checked, and
+//! the memory in use has a bound that the size of the image does not enter.
 
+pub mod atomic;
+pub mod decode;
+pub mod hash;
+pub mod lock;
+pub mod magic;
 mod meter;
 mod sink;
+pub mod sparse;
+pub mod task;
+mod xz;
 
 pub use meter::Meter;
 pub use sink::{Sink, Validator};
