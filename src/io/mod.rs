@@ -10,12 +10,16 @@
 pub mod atomic;
 pub mod decode;
 pub mod hash;
+pub mod intake;
+pub mod landing;
 pub mod lock;
 pub mod magic;
 mod meter;
+pub mod partial;
 mod sink;
 pub mod sparse;
 pub mod task;
+pub mod unpack;
 mod xz;
 
 pub use meter::Meter;
