@@ -1,8 +1,27 @@
 //! Bytes and processes, without any idea of what they are for.
+//!
+//! The way of a download: [`intake::Intake`] takes the bytes as they come from
+//! the network, writes them to a hidden temporary and hashes them, feeds them
+//! to a [`decode::Decoder`] where an unpacked form is wanted too, and that form
+//! is hashed and written sparsely by another thread at the same time. Nothing
+//! is read twice, nothing has its final name before everything was checked, and
+//! the memory in use has a bound that the size of the image does not enter.
 
+pub mod atomic;
 mod command;
+pub mod decode;
+pub mod hash;
+pub mod intake;
+pub mod landing;
+pub mod lock;
+pub mod magic;
 mod meter;
+pub mod partial;
 mod sink;
+pub mod sparse;
+pub mod task;
+pub mod unpack;
+mod xz;
 
 pub use command::{Command, CommandError, Output, printable};
 pub use meter::Meter;

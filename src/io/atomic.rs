@@ -1,0 +1,118 @@
+//! Small files written whole or not at all.
+//!
+//! The content goes to a hidden sibling first, reaches the disk, and then takes
+//! the final name in one step; a reader sees the old content or the new one. A
+//! crash leaves at most a temporary whose name [`is_temporary`] recognises.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What stands between a file's name and the random end of its temporary.
+const TEMPORARY: &str = ".tmp-";
+
+/// Writes a file whole: hidden temporary, fsync, rename, fsync of the directory.
+///
+/// # Errors
+/// Any error of the file system; the temporary is removed then, and what was at
+/// `path` before is unchanged.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let dir = parent(path)?;
+    let name = file_name(path)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(&format!(".{name}{TEMPORARY}"))
+        .permissions(ordinary_mode())
+        .tempfile_in(dir)?;
+    temporary.write_all(content)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    sync_dir(dir)
+}
+
+/// True for a name that [`write`] gives to its temporaries of any file, with the
+/// name of that file.
+pub fn is_temporary(name: &str) -> Option<&str> {
+    let (of, _) = name.strip_prefix('.')?.rsplit_once(TEMPORARY)?;
+    (!of.is_empty()).then_some(of)
+}
+
+/// Makes renames and removals in a directory survive a power failure.
+///
+/// # Errors
+/// Any error of the file system.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Removes a file; that it is not there is fine.
+///
+/// # Errors
+/// Any error of the file system but a missing file.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// A hidden sibling of a file: `.NAME<suffix>`.
+pub fn hidden_sibling(dir: &Path, name: &str, suffix: &str) -> PathBuf {
+    dir.join(format!(".{name}{suffix}"))
+}
+
+/// The mode of a file made with `open(2)`: 0666 less the umask, where tempfile
+/// alone would make it unreadable for everyone else.
+fn ordinary_mode() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+fn parent(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(dir) => Ok(dir),
+        None => Err(no_file_name(path)),
+    }
+}
+
+fn file_name(path: &Path) -> io::Result<&str> {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| no_file_name(path))
+}
+
+fn no_file_name(path: &Path) -> io::Error {
+    let message = format!("{} does not name a file", path.display());
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("occupied");
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn temporaries_are_recognised_with_the_name_they_belong_to() {
+        assert_eq!(is_temporary(".a.json.tmp-x1y2"), Some("a.json"));
+        assert_eq!(is_temporary("a.json.tmp-x1y2"), None);
+        assert_eq!(is_temporary(".a.json"), None);
+        assert_eq!(is_temporary("..tmp-x"), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! zstd: one or more frames, decoded on the pushing thread (over 1 GB/s).
+
+use ::zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
+use ::zstd::zstd_safe;
+
+use super::{DecodeError, Output, ZSTD};
+
+/// How much is unpacked at a time, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// The largest accepted window, as a power of two: 128 MiB, what `zstd -d`
+/// accepts too. The factory's `zstd -18` uses 8 MiB.
+const WINDOW_LOG_MAX: u32 = 27;
+
+pub struct ZstdDecoder {
+    library: Decoder<'static>,
+    output: Output,
+    piece: Vec<u8>,
+    at: u64,
+    /// True between frames, where the input may end.
+    complete: bool,
+}
+
+impl std::fmt::Debug for ZstdDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ZstdDecoder")
+            .field("at", &self.at)
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ZstdDecoder {
+    pub fn new(output: Output) -> Result<Self, DecodeError> {
+        let set_up = || -> std::io::Result<Decoder<'static>> {
+            let mut library = Decoder::new()?;
+            library.set_parameter(zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+            Ok(library)
+        };
+        Ok(Self {
+            library: set_up().map_err(|error| DecodeError::Unsupported {
+                codec: ZSTD,
+                what: error.to_string(),
+            })?,
+            output,
+            piece: vec![0; PIECE],
+            at: 0,
+            complete: false,
+        })
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let mut input = InBuffer::around(bytes);
+        let mut more = !bytes.is_empty();
+        while more {
+            let before = input.pos();
+            let mut output = OutBuffer::around(&mut self.piece[..]);
+            // Between frames anything but a frame's magic number is garbage.
+            let at_start = self.complete;
+            let hint = self.library.run(&mut input, &mut output).map_err(|error| {
+                let at = self.at + before as u64;
+                if at_start && error.to_string().contains("Unknown frame descriptor") {
+                    DecodeError::TrailingGarbage { codec: ZSTD, at }
+                } else {
+                    DecodeError::Corrupt {
+                        codec: ZSTD,
+                        at,
+                        what: error.to_string(),
+                    }
+                }
+            })?;
+            let made = output.pos();
+            self.output.copy(&self.piece[..made])?;
+            // The library's hint is zero exactly at the end of a frame.
+            self.complete = hint == 0;
+            let full = made == self.piece.len();
+            more = input.pos() < bytes.len() || (full && !self.complete);
+        }
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<(), DecodeError> {
+        if self.complete {
+            self.output.end()
+        } else {
+            Err(DecodeError::Truncated {
+                codec: ZSTD,
+                at: self.at,
+                within: "a frame",
+            })
+        }
+    }
+}

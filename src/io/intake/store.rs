@@ -1,0 +1,265 @@
+//! The thread behind an intake: stores what comes and has it unpacked.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Sealed, Spec};
+use crate::io::landing::{self, Landed, Landing, LandingError};
+use crate::io::partial::{self, Partial};
+use crate::io::unpack::{Unpacked, Unpacking};
+use crate::io::{Validator, atomic};
+
+#[derive(Debug)]
+pub enum Message {
+    Expect {
+        total: Option<u64>,
+        validator: Option<Validator>,
+        reply: oneshot::Sender<()>,
+    },
+    Bytes(Bytes),
+    Restart(oneshot::Sender<()>),
+    Finish,
+}
+
+pub struct Store {
+    spec: Spec,
+    landing: Landing,
+    unpacking: Option<Unpacking>,
+    total: Option<u64>,
+    validator: Option<Validator>,
+}
+
+impl Store {
+    /// Opens the temporary, and takes up what is in it if that is of any use.
+    pub fn open(spec: Spec) -> Result<Self, LandingError> {
+        let landing = Landing::open(&spec.dir, &spec.name, spec.kind)?;
+        let mut store = Self {
+            unpacking: begin_unpacking(&spec)?,
+            spec,
+            landing,
+            total: None,
+            validator: None,
+        };
+        if store.landing.position() > 0 && store.take_up().is_none() {
+            store.restart()?;
+        }
+        Ok(store)
+    }
+
+    /// Reads a partial download again; `None` if anything about it is not right,
+    /// which is not worth an error, since it can be fetched anew.
+    fn take_up(&mut self) -> Option<()> {
+        let partial = Partial::load(&self.spec.dir, &self.spec.name)?;
+        let fits = partial.url == self.spec.url
+            && partial
+                .total
+                .is_none_or(|total| self.landing.position() <= total);
+        if !fits {
+            return None;
+        }
+        let Self {
+            landing, unpacking, ..
+        } = self;
+        landing
+            .replay(|landing, bytes| match unpacking {
+                Some(unpacking) => unpacking.push(landing.is_recognised(), bytes),
+                None => Ok(()),
+            })
+            .ok()?;
+        self.total = partial.total;
+        self.validator = Some(partial.validator);
+        Some(())
+    }
+
+    pub fn position(&self) -> (u64, Option<Validator>) {
+        (self.landing.position(), self.validator.clone())
+    }
+
+    /// Works until told to finish; `None` if nobody is interested any more.
+    pub fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Message>,
+        abandoned: &AtomicBool,
+    ) -> Option<Result<Sealed, LandingError>> {
+        while let Some(message) = inbox.blocking_recv() {
+            let done = match message {
+                Message::Finish => return Some(self.finish()),
+                _ if abandoned.load(Ordering::Relaxed) => break,
+                Message::Bytes(bytes) => self.take(&bytes),
+                Message::Restart(reply) => self.restart().map(|()| answer(reply)),
+                Message::Expect {
+                    total,
+                    validator,
+                    reply,
+                } => self
+                    .expect(total, validator)
+                    .map(|()| answer(reply)),
+            };
+            if let Err(error) = done {
+                return Some(Err(self.give_up(error)));
+            }
+        }
+        self.leave();
+        None
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
+        self.landing.write(bytes)?;
+        match &mut self.unpacking {
+            Some(unpacking) => unpacking.push(self.landing.is_recognised(), bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn restart(&mut self) -> Result<(), LandingError> {
+        // The old one must be gone before the new one opens the same temporary.
+        if let Some(unpacking) = self.unpacking.take() {
+            unpacking.cancel();
+        }
+        self.landing.restart()?;
+        self.unpacking = begin_unpacking(&self.spec)?;
+        self.total = None;
+        self.validator = None;
+        self.forget_record()
+    }
+
+    fn expect(
+        &mut self,
+        total: Option<u64>,
+        validator: Option<Validator>,
+    ) -> Result<(), LandingError> {
+        if self.landing.position() > 0 {
+            let differs = |known: &Validator| {
+                validator.as_ref().is_some_and(|new| new != known)
+                    || total.is_some() && self.total.is_some() && total != self.total
+            };
+            if self.validator.as_ref().is_some_and(differs) {
+                return Err(LandingError::OtherVersion {
+                    name: self.spec.name.clone(),
+                });
+            }
+        }
+        self.total = total.or(self.total);
+        self.validator = validator.or(self.validator.take());
+        let partial = self
+            .validator
+            .as_ref()
+            .and_then(|validator| Partial::new(&self.spec.url, validator, self.total));
+        match partial {
+            Some(partial) => partial.store(&self.spec.dir, &self.spec.name),
+            // Nothing to recognise it by later: a crash means starting anew.
+            None => self.forget_record(),
+        }
+    }
+
+    fn forget_record(&self) -> Result<(), LandingError> {
+        let record = partial::record_of(&self.spec.dir, &self.spec.name);
+        atomic::remove_if_there(&record).map_err(LandingError::io("remove", &record))
+    }
+
+    fn finish(self) -> Result<Sealed, LandingError> {
+        let received = self.landing.position();
+        if let Some(expected) = self.total
+            && expected != received
+        {
+            let error = LandingError::Length {
+                name: self.spec.name.clone(),
+                expected,
+                found: received,
+            };
+            return Err(self.give_up(error));
+        }
+        let Self {
+            spec,
+            landing,
+            unpacking,
+            validator,
+            ..
+        } = self;
+        // The unpacked file is completed while the download goes to the disk.
+        let unpacking = unpacking.map(Unpacking::finish).transpose();
+        let landed = landing.finish().and_then(|landed| {
+            keep_promises(&spec, &landed)?;
+            Ok(landed)
+        });
+        let unpacked = unpacking
+            .and_then(|unpacking| unpacking.map(Unpacked::wait).transpose());
+        // If both are wrong, what the download is says more than that it does
+        // not decode.
+        match landed.and_then(|download| Ok((download, unpacked?))) {
+            Ok((download, unpacked)) => Ok(Sealed {
+                download,
+                unpacked,
+                validator,
+            }),
+            Err(error) => {
+                clear(&spec, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Something is wrong: leaves only what the next attempt can use.
+    fn give_up(mut self, error: LandingError) -> LandingError {
+        if let Some(unpacking) = self.unpacking.take() {
+            unpacking.cancel();
+        }
+        if !error.is_about_content() {
+            // The error that led here says more than one about parking.
+            let _ = self.landing.park();
+        }
+        clear(&self.spec, &error);
+        error
+    }
+
+    /// The download was interrupted: leaves it for the next attempt.
+    fn leave(mut self) {
+        if let Some(unpacking) = self.unpacking.take() {
+            unpacking.cancel();
+        }
+        // Without its full length it is just a little shorter next time.
+        let _ = self.landing.park();
+    }
+}
+
+/// Removes what is wrong. What only the file system stopped stays, except for
+/// the unpacked form, which is made anew in any case.
+fn clear(spec: &Spec, error: &LandingError) {
+    // The error that led here is the one to report.
+    if error.is_about_content() {
+        let _ = partial::remove(&spec.dir, &spec.name);
+    }
+    if let Some(unpack) = &spec.unpack {
+        let _ = atomic::remove_if_there(&landing::temporary_of(&spec.dir, &unpack.name));
+    }
+}
+
+fn begin_unpacking(spec: &Spec) -> Result<Option<Unpacking>, LandingError> {
+    spec.unpack
+        .as_ref()
+        .map(|unpack| Unpacking::start(&spec.dir, unpack))
+        .transpose()
+}
+
+/// Whoever asked may have stopped waiting.
+fn answer(reply: oneshot::Sender<()>) {
+    let _ = reply.send(());
+}
+
+fn keep_promises(spec: &Spec, landed: &Landed) -> Result<(), LandingError> {
+    let broken = spec
+        .promises
+        .iter()
+        .find(|promise| promise.sha256 != landed.sha256());
+    match broken {
+        None => Ok(()),
+        Some(promise) => Err(LandingError::Digest {
+            name: spec.name.clone(),
+            by: promise.by,
+            expected: promise.sha256,
+            found: landed.sha256(),
+        }),
+    }
+}
