@@ -176,7 +176,7 @@ macro_rules! platforms {
         /// The list and the architectures follow Talos's own table
         /// (`pkg/machinery/platforms` in its repository).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "the names are the documentation")]
+        #[expect(missing_docs, reason = "the names are the documentation")]
         pub enum Platform { $($variant,)+ }
 
         impl Platform {

@@ -8,6 +8,8 @@
 
 mod canonical;
 mod emitter;
+#[cfg(test)]
+mod laws;
 mod scalar;
 #[cfg(test)]
 mod tests;

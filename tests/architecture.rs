@@ -1,0 +1,555 @@
+//! The architecture, checked: which room may import which, and what a file in it
+//! may hold.
+//!
+//! `docs/architecture.md` says why the rooms are cut like this. The table below is
+//! its short form; a failure names the rule, the place and what to do about it.
+//! The sources are read as text, with comments and string literals blanked out, so
+//! the check needs no compiler and sees macros as they are written.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the test reads the project's own source files"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms it may import, lowest first. A room may import only
+/// rooms above it in this list, so the list itself rules out circles.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("yaml", &["model"]),
+    ("plan", &["model"]),
+    ("io", &["model"]),
+    ("config", &["model", "yaml"]),
+    ("orders", &["model", "yaml"]),
+    ("upstream", &["model", "io", "plan"]),
+    ("cache", &["model", "io", "plan"]),
+    ("nodes", &["model", "io", "plan"]),
+    ("standin", &["model", "io"]),
+    ("observe", &["model", "plan", "upstream", "cache", "nodes"]),
+    (
+        "execute",
+        &["model", "plan", "io", "upstream", "cache", "nodes"],
+    ),
+    ("manifest", &["model", "plan", "io", "execute"]),
+    (
+        "reconcile",
+        &[
+            "model", "plan", "io", "config", "orders", "upstream", "cache", "nodes", "observe",
+            "execute", "manifest",
+        ],
+    ),
+    ("daemon", &["model", "plan", "config", "reconcile"]),
+    (
+        "app",
+        &[
+            "model",
+            "yaml",
+            "plan",
+            "io",
+            "config",
+            "orders",
+            "upstream",
+            "cache",
+            "nodes",
+            "standin",
+            "observe",
+            "execute",
+            "manifest",
+            "reconcile",
+            "daemon",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "model",
+            "plan",
+            "config",
+            "orders",
+            "execute",
+            "manifest",
+            "reconcile",
+            "app",
+        ],
+    ),
+    ("main", &["cli", "app"]),
+];
+
+/// Of a room that is imported for a few of its types only: those types. A room
+/// that is not listed here is open to everyone who may import it.
+const PARTS: &[(&str, &str, &[&str])] = &[
+    ("io", "model", &["Sha256"]),
+    ("upstream", "plan", OBSERVED),
+    ("cache", "plan", OBSERVED),
+    ("nodes", "plan", OBSERVED),
+];
+
+/// What a place may say about itself: the types of `plan::observed`.
+const OBSERVED: &[&str] = &[
+    "observed",
+    "CacheState",
+    "CachedFile",
+    "Catalog",
+    "DirState",
+    "FileFacts",
+    "Meta",
+    "NodeState",
+    "Observed",
+    "Provenance",
+    "RecordEntry",
+    "Registration",
+    "RemoteFile",
+    "VersionKnowledge",
+    "VersionSource",
+];
+
+/// The rooms that decide: a function of their input and of nothing else.
+const PURE: &[&str] = &["model", "plan"];
+
+/// What no pure room may mention, and why.
+const IMPURE: &[(&str, &str)] = &[
+    ("async ", "waiting is for the rooms that talk to the world"),
+    (".await", "waiting is for the rooms that talk to the world"),
+    ("tokio", "waiting is for the rooms that talk to the world"),
+    (
+        "tracing",
+        "a reason belongs into the returned value, not into a log",
+    ),
+    ("println!", "output is written by cli"),
+    ("eprintln!", "output is written by cli"),
+    ("reqwest", "the network belongs to upstream"),
+    ("std::net", "the network belongs to upstream"),
+    ("std::fs", "pass what was read"),
+    ("std::process", "processes belong to io"),
+    (
+        "std::env",
+        "the environment is read in config; pass the value",
+    ),
+    ("std::thread", "a decision needs no thread"),
+    (
+        "SystemTime",
+        "time is a jiff::Timestamp, taken as a parameter",
+    ),
+    ("Instant", "time is a jiff::Timestamp, taken as a parameter"),
+    ("Timestamp::now", "take the time as a parameter"),
+    ("Zoned::now", "take the time as a parameter"),
+    ("fastrand", "chance makes plans differ from pass to pass"),
+    ("disallowed_methods", "a pure room has no door to open"),
+];
+
+/// A file that is longer holds a second subject.
+const LINES_MAX: usize = 500;
+
+/// A test module that is longer gets a file of its own.
+const INLINE_TESTS_MAX: usize = 200;
+
+/// A source file of the library or the program.
+struct Source {
+    /// The path below the project's directory.
+    path: PathBuf,
+    /// The room it belongs to; `None` for `lib.rs`.
+    room: Option<String>,
+    /// As written.
+    text: String,
+    /// With comments and literals blanked out, line for line.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut open = vec![root.join("src")];
+    while let Some(dir) = open.pop() {
+        let entries = std::fs::read_dir(&dir).expect("src can be listed");
+        for entry in entries {
+            let path = entry.expect("src can be listed").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a source file is readable text");
+        let below_src = path
+            .strip_prefix(root.join("src"))
+            .expect("it is below src");
+        let first = below_src.components().next().expect("a file has a name");
+        let first = first.as_os_str().to_string_lossy();
+        let room = first.trim_end_matches(".rs");
+        Source {
+            room: (room != "lib").then(|| room.to_owned()),
+            code: blanked(&text),
+            path: path
+                .strip_prefix(root)
+                .expect("it is below the root")
+                .into(),
+            text,
+        }
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// The text with comments and the insides of literals replaced by blanks.
+fn blanked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let literal = literal_length(rest, out.chars().next_back());
+        if literal == 0 {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            let (inside, after) = rest.split_at(literal);
+            out.extend(inside.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            rest = after;
+        }
+    }
+    out
+}
+
+/// How many bytes of a comment, a string or a character stand at the start; 0 for
+/// anything else.
+fn literal_length(text: &str, before: Option<char>) -> usize {
+    let until = |end: &str, from: usize| {
+        text[from..]
+            .find(end)
+            .map_or(text.len(), |at| from + at + end.len())
+    };
+    if text.starts_with("//") {
+        return text.find('\n').unwrap_or(text.len());
+    }
+    if text.starts_with("/*") {
+        return until("*/", 2);
+    }
+    let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    if text.starts_with('r') && !in_word {
+        let hashes = text[1..].bytes().take_while(|b| *b == b'#').count();
+        if text[1 + hashes..].starts_with('"') {
+            return until(&format!("\"{}", "#".repeat(hashes)), hashes + 2);
+        }
+    }
+    if text.starts_with('"') {
+        let mut escaped = false;
+        for (at, c) in text.char_indices().skip(1) {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => return at + 1,
+                _ => {}
+            }
+        }
+        return text.len();
+    }
+    if let Some(rest) = text.strip_prefix('\'') {
+        // A lifetime has no closing quote right behind its first character.
+        if let Some(escape) = rest.strip_prefix('\\') {
+            let skipped = escape.chars().next().map_or(0, char::len_utf8);
+            return until("'", 2 + skipped);
+        }
+        let width = rest.chars().next().map_or(0, char::len_utf8);
+        if rest[width..].starts_with('\'') {
+            return width + 2;
+        }
+    }
+    0
+}
+
+/// One path into another room: `crate::plan::observed`.
+struct Import {
+    line: usize,
+    room: String,
+    /// The names taken from it, each the first segment below the room; empty where
+    /// the room itself is meant.
+    names: BTreeSet<String>,
+}
+
+/// Every `crate::…` path in a file (in `main.rs` also `talos_order::…`), whether in
+/// a `use` or in the middle of an expression.
+fn imports(source: &Source) -> Vec<Import> {
+    let mut found = Vec::new();
+    for root in ["crate::", "talos_order::"] {
+        for (at, _) in source.code.match_indices(root) {
+            let line = source.code[..at].matches('\n').count() + 1;
+            for path in expand(&source.code[at + root.len()..]) {
+                let mut segments = path.split("::").map(str::trim);
+                let room = segments.next().unwrap_or_default().to_owned();
+                let names = segments.next().map(str::to_owned).into_iter().collect();
+                found.push(Import { line, room, names });
+            }
+        }
+    }
+    found
+}
+
+/// The paths that a use tree at the start of `text` stands for, two segments deep.
+fn expand(text: &str) -> Vec<String> {
+    let text = text.trim_start();
+    if let Some(inside) = text.strip_prefix('{') {
+        return branches(inside).into_iter().flat_map(expand).collect();
+    }
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
+    let (segment, rest) = text.split_at(end);
+    match rest.strip_prefix("::") {
+        Some(below) => {
+            let below = expand_below(below);
+            below
+                .iter()
+                .map(|name| format!("{segment}::{name}"))
+                .collect()
+        }
+        None => vec![segment.to_owned()],
+    }
+}
+
+/// The first segments of the paths at the start of `text`.
+fn expand_below(text: &str) -> Vec<String> {
+    let text = text.trim_start();
+    let first = |path: &str| {
+        let path = path.trim_start();
+        let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '*'));
+        path[..end.unwrap_or(path.len())].to_owned()
+    };
+    match text.strip_prefix('{') {
+        Some(inside) => branches(inside).into_iter().map(first).collect(),
+        None => vec![first(text)],
+    }
+}
+
+/// The comma-separated parts up to the closing brace.
+fn branches(inside: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in inside.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                parts.push(&inside[start..at]);
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&inside[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+/// Fails with one message for all findings.
+fn report(rule: &str, advice: &str, findings: &[String]) {
+    let mut message = format!("{rule}\n");
+    for finding in findings {
+        writeln!(message, "  {finding}").expect("a String takes everything");
+    }
+    assert!(findings.is_empty(), "{message}what to do: {advice}");
+}
+
+fn place(source: &Source, line: usize) -> String {
+    format!("{}:{line}", source.path.display())
+}
+
+/// Where the test module of a file begins, as a line counted from 1.
+fn tests_begin(source: &Source) -> Option<usize> {
+    let at = source.code.find("#[cfg(test)]\nmod tests {")?;
+    Some(source.code[..at].matches('\n').count() + 1)
+}
+
+/// True for files and lines that exist in tests only.
+fn is_test(source: &Source, line: usize) -> bool {
+    let stem = source
+        .path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let in_tests_dir = source
+        .path
+        .components()
+        .any(|part| part.as_os_str() == "tests");
+    let inline = tests_begin(source).is_some_and(|begin| line >= begin);
+    in_tests_dir || matches!(&*stem, "tests" | "laws" | "fake") || inline
+}
+
+#[test]
+fn the_table_of_rooms_has_no_circle() {
+    let mut seen = BTreeSet::new();
+    for (room, below) in ROOMS {
+        for import in *below {
+            assert!(
+                seen.contains(import),
+                "{room} imports {import}, which stands below it"
+            );
+        }
+        assert!(seen.insert(room), "{room} stands in the table twice");
+    }
+}
+
+#[test]
+fn every_folder_is_a_room_of_the_table() {
+    let known: BTreeSet<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
+    let unknown: BTreeSet<String> = sources()
+        .iter()
+        .filter_map(|source| source.room.clone())
+        .filter(|room| !known.contains(room.as_str()))
+        .map(|room| format!("src/{room}"))
+        .collect();
+    report(
+        "a file or folder directly in src/ is a room, and each room has its line in the table",
+        "put the file into the room whose subject it shares, or add a line to ROOMS in \
+         tests/architecture.rs and to the table in docs/architecture.md, saying what it may import",
+        &Vec::from_iter(unknown),
+    );
+}
+
+#[test]
+fn rooms_import_only_what_the_table_allows() {
+    let table: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+    let mut findings = Vec::new();
+    for source in sources() {
+        let Some(room) = source.room.as_deref() else {
+            continue;
+        };
+        let allowed = table.get(room).copied().unwrap_or_default();
+        for import in imports(&source) {
+            // Paths to macros and items at the root are no rooms.
+            if !table.contains_key(import.room.as_str()) || import.room == room {
+                continue;
+            }
+            if is_test(&source, import.line) {
+                continue;
+            }
+            let at = place(&source, import.line);
+            if !allowed.contains(&import.room.as_str()) {
+                findings.push(format!("{at}: {room} imports {}", import.room));
+                continue;
+            }
+            let parts = PARTS
+                .iter()
+                .find(|(from, to, _)| *from == room && *to == import.room);
+            let Some((_, _, names)) = parts else { continue };
+            for name in import.names.iter().filter(|n| !names.contains(&n.as_str())) {
+                findings.push(format!("{at}: {room} imports {}::{name}", import.room));
+            }
+        }
+    }
+    report(
+        "imports run downward only, along the table of rooms (ROOMS and PARTS in \
+         tests/architecture.rs)",
+        "move the shared type down into a room that both may import (a noun into model, a fact \
+         about a place into plan/observed), or pass a plain value instead; change the table only \
+         together with docs/architecture.md",
+        &findings,
+    );
+}
+
+#[test]
+fn pure_rooms_touch_nothing() {
+    let mut findings = Vec::new();
+    for source in sources() {
+        if !source
+            .room
+            .as_deref()
+            .is_some_and(|room| PURE.contains(&room))
+        {
+            continue;
+        }
+        for (number, line) in (1..).zip(source.code.lines()) {
+            for (word, why) in IMPURE {
+                let hit = line.match_indices(word).any(|(at, _)| {
+                    let before = line[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+                });
+                if hit && !is_test(&source, number) {
+                    let word = word.trim();
+                    findings.push(format!("{}: `{word}`: {why}", place(&source, number)));
+                }
+            }
+        }
+    }
+    report(
+        "model and plan are pure: same input, same output, and nothing else happens",
+        "let an outer room do it and pass the result in as a value",
+        &findings,
+    );
+}
+
+#[test]
+fn files_are_of_a_readable_length() {
+    let mut findings = Vec::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        if lines > LINES_MAX {
+            let path = source.path.display();
+            findings.push(format!("{path}: {lines} lines, at most {LINES_MAX}"));
+        }
+        let tests = tests_begin(&source).map_or(0, |begin| lines + 1 - begin);
+        if tests > INLINE_TESTS_MAX {
+            let path = source.path.display();
+            findings.push(format!(
+                "{path}: {tests} lines of tests, at most {INLINE_TESTS_MAX} inside the file"
+            ));
+        }
+    }
+    report(
+        "a file holds one subject",
+        "find the second subject in it and give it a file and a name; move a long test module to \
+         a sibling tests.rs",
+        &findings,
+    );
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let findings: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.text.starts_with("//! "))
+        .map(|source| place(source, 1))
+        .collect();
+    report(
+        "every module opens with `//!`: what it is, and what it deliberately is not",
+        "write three to ten lines for someone who opens the project for the first time",
+        &findings,
+    );
+}
+
+#[test]
+fn the_reader_of_sources_sees_what_it_should() {
+    let text = "// crate::a\nuse crate::{plan::{self, Step as S}, model::Arch};\n\
+                let c = ('\"', '\\'', \"crate::b \\\" crate::c\", r#\"crate::d\"#);\n\
+                fn f<'a>(x: &'a crate::io::Meter) { crate::yaml::read::<crate::plan::Plan>(x) }\n";
+    let source = Source {
+        path: PathBuf::from("src/x/mod.rs"),
+        room: Some("x".to_owned()),
+        text: text.to_owned(),
+        code: blanked(text),
+    };
+    let found: Vec<String> = imports(&source)
+        .iter()
+        .map(|i| {
+            format!(
+                "{}:{}:{}",
+                i.line,
+                i.room,
+                Vec::from_iter(i.names.clone()).join("+")
+            )
+        })
+        .collect();
+    let expected = [
+        "2:plan:self",
+        "2:plan:Step",
+        "2:model:Arch",
+        "4:io:Meter",
+        "4:yaml:read",
+        "4:plan:Plan",
+    ];
+    assert_eq!(found, expected);
+}
