@@ -53,13 +53,24 @@ fn file(value: &[u8]) -> Option<(String, RemoteFile)> {
     let (size, rest) = word(value);
     let (mtime, rest) = word(rest);
     let (inode, name) = word(rest);
-    let mtime = text(mtime)?.split('.').next()?;
     let file = RemoteFile {
         size: text(size)?.parse().ok()?,
-        mtime: mtime.parse().ok()?,
+        mtime: nanoseconds(text(mtime)?)?,
         inode: text(inode)?.parse().ok()?,
     };
     Some((String::from_utf8_lossy(name).into_owned(), file))
+}
+
+/// find writes seconds, a point and ten digits; before 1970 the seconds are
+/// rounded down and the fraction counts up from there.
+fn nanoseconds(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.split_once('.')?;
+    let fraction = fraction.get(..9)?;
+    seconds
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1_000_000_000)?
+        .checked_add(fraction.parse::<u32>().ok()?.into())
 }
 
 fn word(bytes: &[u8]) -> (&[u8], &[u8]) {
@@ -111,7 +122,7 @@ mod tests {
             b.files["a b\n1 2 3 4 c"],
             RemoteFile {
                 size: 12,
-                mtime: 1_700_000_000,
+                mtime: 1_700_000_000_999_999_999,
                 inode: 77
             }
         );
@@ -121,8 +132,12 @@ mod tests {
     #[test]
     fn what_the_script_does_not_write_is_refused() {
         for (tag, value) in [
-            ("file", "2 1 1.0 1 beyond the directories asked for"),
-            ("file", "0 x 1.0 1 name"),
+            (
+                "file",
+                "2 1 1.0000000000 1 beyond the directories asked for",
+            ),
+            ("file", "0 x 1.0000000000 1 name"),
+            ("file", "0 1 1.0 1 name"),
             ("free", "0 many 4096"),
             ("present", ""),
         ] {

@@ -64,3 +64,24 @@ fn copy(source: &Path, target: &Path, meter: &Meter, stop: &AtomicBool) -> Resul
         meter.add(count as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_from_other_errors() {
+        let source = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(source.path(), "bytes").unwrap();
+        let copy = |target: &str| copy_local(source.path().into(), target.into(), Arc::default());
+        let full = copy("/dev/full").await.unwrap_err();
+        match full {
+            NodeError::Copy { source, .. } => {
+                assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+            }
+            error => panic!("{error:?}"),
+        }
+        let absent = copy_local("/no/such/file".into(), "/dev/null".into(), Arc::default()).await;
+        assert!(matches!(absent, Err(NodeError::Source { .. })));
+    }
+}

@@ -208,7 +208,8 @@ pub struct DirState {
 pub struct RemoteFile {
     /// Length in bytes.
     pub size: u64,
-    /// Modification time, in whole seconds since 1970.
+    /// Modification time, in nanoseconds since 1970: within one second a file
+    /// can be removed and made anew under the same inode number.
     pub mtime: i64,
     /// The inode number; a replaced file has another.
     pub inode: u64,
@@ -221,7 +222,7 @@ pub struct RecordEntry {
     pub name: FileName,
     /// Length in bytes.
     pub size: u64,
-    /// Modification time after placing, in whole seconds since 1970.
+    /// Modification time after placing, in nanoseconds since 1970.
     pub mtime: i64,
     /// The inode number after placing.
     pub inode: u64,

@@ -168,6 +168,14 @@ impl SshNode {
         self.root.join(name).display().to_string().parse().unwrap()
     }
 
+    /// The processes of every connection that is open now.
+    pub fn sessions(&self) -> Vec<u32> {
+        self.sshd
+            .as_ref()
+            .map(|sshd| descendants(sshd.id()))
+            .unwrap_or_default()
+    }
+
     /// Ends sshd and every session: the node is down from now on.
     pub fn stop(&mut self) {
         if let Some(mut sshd) = self.sshd.take() {

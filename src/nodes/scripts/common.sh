@@ -35,6 +35,12 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
 
+# facts FILE: size, modification time in nanoseconds, inode number. `%.9Y` has a
+# point in it, and taking that out leaves whole nanoseconds.
+facts() {
+    stat -c '%s %.9Y %i' -- "$1" | tr -d .
+}
+
 # The nearest directory that exists.
 nearest() {
     near=$1
@@ -81,7 +87,7 @@ lock() {
 
 rewrite() {
     record=$1/.talos-order.jsonl
-    {
+    if {
         if [ -s "$record" ]; then
             grep -a -v -e "$2" -- "$record" || [ $? -eq 1 ]
         else
@@ -89,5 +95,9 @@ rewrite() {
         fi && printf '%s\n' "$4"
     } >"$record.new" &&
         sync -- "$record.new" &&
-        mv -f -T -- "$record.new" "$record"
+        mv -f -T -- "$record.new" "$record"; then
+        return 0
+    fi
+    rm -f -- "$record.new"
+    return 1
 }

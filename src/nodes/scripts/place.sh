@@ -22,7 +22,7 @@ main() {
         found=$(digest "$final") || fail digest "$final cannot be read"
         [ "$found" = "$5" ] || fail gone "$part is not there after rsync ended"
     fi
-    set -- "$6" "$7" "$8" "$9" "${10}" $(stat -c '%s %Y %i' -- "$final")
+    set -- "$6" "$7" "$8" "$9" "${10}" $(facts "$final")
     remember "$dir" "$1" "$2" "$3$7$4$8$5"
     # Not every file system can do this for a directory; the name is there.
     sync -- "$dir" 2>/dev/null

@@ -8,7 +8,7 @@ main() {
     if is_file "$final" && [ "$(stat -c %s -- "$final")" = "$4" ]; then
         found=$(digest "$final") || fail digest "$final cannot be read"
         if [ "$found" = "$5" ]; then
-            set -- "$6" "$7" "$8" "$9" "${10}" $(stat -c '%s %Y %i' -- "$final")
+            set -- "$6" "$7" "$8" "$9" "${10}" $(facts "$final")
             remember "$dir" "$1" "$2" "$3$7$4$8$5"
             rm -f -- "$part"
             say "placed $6 $7 $8"
