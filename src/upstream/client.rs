@@ -32,7 +32,7 @@ pub struct Upstream {
     origin: Origin,
     authorization: Option<HeaderValue>,
     /// What must not appear in a message.
-    secrets: Vec<String>,
+    secrets: Vec<SecretString>,
 }
 
 impl Upstream {
@@ -102,7 +102,7 @@ impl Upstream {
         self.authorization = Some(header);
         // Hiding a very short password would only garble texts.
         secrets.retain(|secret| secret.len() >= 4);
-        self.secrets = secrets;
+        self.secrets = secrets.into_iter().map(SecretString::from).collect();
         Ok(self)
     }
 
@@ -110,7 +110,7 @@ impl Upstream {
     fn shown(&self, body: &str) -> Option<String> {
         let mut body = body.to_owned();
         for secret in &self.secrets {
-            body = body.replace(secret, "(hidden)");
+            body = body.replace(secret.expose_secret(), "(hidden)");
         }
         text::shown(&body)
     }

@@ -36,6 +36,8 @@ pub struct HttpFactory {
     github: Upstream,
     sources: Vec<(VersionsFrom, Memory)>,
     limits: Limits,
+    /// How long a size is waited for.
+    pub(super) size_patience: Duration,
 }
 
 impl HttpFactory {
@@ -61,6 +63,7 @@ impl HttpFactory {
         Ok(Self {
             sources: sources.collect(),
             web: Web::new(config)?,
+            size_patience: SIZE_PATIENCE,
             factory,
             github,
             limits: Limits {
@@ -126,7 +129,7 @@ impl HttpFactory {
     async fn ask_size(&self, url: &str) -> Result<Option<u64>, UpstreamError> {
         let ask = Ask {
             method: Method::HEAD,
-            ..Ask::get(&self.factory, client::parse(url)?, SIZE_PATIENCE)
+            ..Ask::get(&self.factory, client::parse(url)?, self.size_patience)
         };
         let answer = self.web.demand(&ask).await?;
         if answer.header(CONTENT_ENCODING).is_some() {
@@ -191,7 +194,7 @@ impl Factory for HttpFactory {
 
     async fn size(&self, url: &str) -> Option<u64> {
         let size = self.ask_size(url);
-        match tokio::time::timeout(SIZE_PATIENCE, size).await {
+        match tokio::time::timeout(self.size_patience, size).await {
             Ok(Ok(size)) => size,
             Ok(Err(error)) => {
                 tracing::debug!(reason = error.one_line(), "the size is not known");

@@ -16,6 +16,8 @@ mod factory;
 pub mod fake;
 mod memory;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod text;
 mod transfer;
 mod versions;
