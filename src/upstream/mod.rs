@@ -2,12 +2,35 @@
 //!
 //! [`Factory`] is the whole outside as a pass sees it; [`HttpFactory`] speaks to
 //! the real one. Its hand-written twin for tests is [`fake::FakeFactory`].
+//!
+//! Three rules hold for everything in here. Credentials go to the origin they
+//! belong to and to no other, whatever a redirect says, and never into a message.
+//! Time is limited by silence, not by duration: an image may take minutes to be
+//! built and hours to arrive. And what is already in a [`Sink`] is continued only
+//! where the server proves that it is the same file.
+
+mod client;
+mod config;
+mod error;
+mod factory;
+pub mod fake;
+mod memory;
+mod retry;
+#[cfg(test)]
+mod tests;
+mod text;
+mod transfer;
+mod versions;
 
 use std::future::Future;
 
 use crate::io::Sink;
 use crate::model::{SchematicId, Sha256};
 use crate::plan::VersionKnowledge;
+
+pub use config::{Authorization, UpstreamConfig, VersionsFrom};
+pub use error::UpstreamError;
+pub use factory::HttpFactory;
 
 /// Everything a pass asks of the outside, besides the nodes.
 pub trait Factory: Send + Sync + 'static {
@@ -51,8 +74,3 @@ pub struct Transferred {
     /// How many times the transfer was taken up again or started over.
     pub retries: u32,
 }
-
-/// Why an upstream did not do what was asked. (To be written in full.)
-#[derive(Debug, thiserror::Error)]
-#[error("to be written")]
-pub struct UpstreamError;

@@ -1,0 +1,423 @@
+//! One request, with its redirects, its credentials and its time.
+
+use std::time::{Duration, SystemTime};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
+use url::{Host, Origin, Url};
+
+use super::config::{Authorization, UpstreamConfig};
+use super::{UpstreamError, retry, text};
+
+const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
+/// Redirects that are followed. A factory needs one, a renamed repository two.
+const HOPS: usize = 8;
+/// Bytes of an error's text that are read at all.
+const ERROR_TEXT: usize = 16 << 10;
+/// How long to wait for the text of an error.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// Who is asked, which decides the credentials that go along.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The base URL, without user and password.
+    pub base: Url,
+    origin: Origin,
+    authorization: Option<HeaderValue>,
+    /// What must not appear in a message.
+    secrets: Vec<SecretString>,
+}
+
+impl Upstream {
+    /// The factory. A user in its URL serves where nothing else is configured.
+    pub fn factory(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+        let url = &config.factory;
+        let in_url = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some((decoded(user), decoded(password.unwrap_or_default()))),
+        };
+        match (&config.authorization, in_url) {
+            (Authorization::Basic { username, password }, _) => {
+                Self::basic(url, username, password.expose_secret())
+            }
+            (Authorization::Bearer(token), _) => Self::bearer(url, token),
+            (Authorization::None, Some((user, password))) => Self::basic(url, &user, &password),
+            (Authorization::None, None) => Ok(Self::open(url)),
+        }
+    }
+
+    /// GitHub.
+    pub fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+        match &config.github_token {
+            Some(token) => Self::bearer(&config.github, token),
+            None => Ok(Self::open(&config.github)),
+        }
+    }
+
+    fn open(url: &Url) -> Self {
+        let mut base = text::without_user(url);
+        if !base.path().ends_with('/') {
+            // Without it, the last part would be replaced when paths are joined.
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Self {
+            base,
+            origin: url.origin(),
+            authorization: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    fn basic(url: &Url, username: &str, password: &str) -> Result<Self, UpstreamError> {
+        let pair = format!("{username}:{password}");
+        let encoded = BASE64_STANDARD.encode(pair);
+        let secrets = vec![encoded.clone(), password.to_owned()];
+        Self::open(url).with("Basic", &encoded, secrets)
+    }
+
+    fn bearer(url: &Url, token: &SecretString) -> Result<Self, UpstreamError> {
+        let token = token.expose_secret();
+        Self::open(url).with("Bearer", token, vec![token.to_owned()])
+    }
+
+    fn with(
+        mut self,
+        scheme: &str,
+        value: &str,
+        mut secrets: Vec<String>,
+    ) -> Result<Self, UpstreamError> {
+        let mut header = HeaderValue::from_str(&format!("{scheme} {value}")).map_err(|_| {
+            UpstreamError::Credentials {
+                url: text::public(&self.base),
+            }
+        })?;
+        header.set_sensitive(true);
+        self.authorization = Some(header);
+        // Hiding a very short password would only garble texts.
+        secrets.retain(|secret| secret.len() >= 4);
+        self.secrets = secrets.into_iter().map(SecretString::from).collect();
+        Ok(self)
+    }
+
+    /// A text of a server, fit to be shown: proxies like to repeat what they got.
+    fn shown(&self, body: &str) -> Option<String> {
+        let mut body = body.to_owned();
+        for secret in &self.secrets {
+            body = body.replace(secret.expose_secret(), "(hidden)");
+        }
+        text::shown(&body)
+    }
+}
+
+/// A request to be sent.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    pub upstream: &'a Upstream,
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Option<String>,
+    /// How long the head of the answer may take, redirects included.
+    pub patience: Duration,
+}
+
+impl<'a> Ask<'a> {
+    pub fn get(upstream: &'a Upstream, url: Url, patience: Duration) -> Self {
+        Self {
+            upstream,
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            patience,
+        }
+    }
+
+    /// Sets a header. A value that HTTP does not allow (from a file that somebody
+    /// edited) is left out: the answer is checked, not the question.
+    pub fn header(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+    }
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response,
+    /// Who answered in the end, fit to be shown.
+    pub from: String,
+    /// When the patience for the head ran, or would have run, out.
+    pub deadline: Instant,
+}
+
+impl Answer {
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The value of a header, if it is text.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The whole body, which must be small.
+    pub async fn text(mut self, limit: usize, idle: Duration) -> Result<String, UpstreamError> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.piece(Instant::now() + idle, idle).await? {
+            if body.len() + piece.len() > limit {
+                return Err(UpstreamError::Answer {
+                    url: self.from,
+                    reason: format!("more than {limit} bytes, which is not what was asked for"),
+                });
+            }
+            body.extend_from_slice(&piece);
+        }
+        String::from_utf8(body).map_err(|_| UpstreamError::Answer {
+            url: self.from,
+            reason: "something that is not UTF-8 text".into(),
+        })
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub async fn piece(
+        &mut self,
+        until: Instant,
+        patience: Duration,
+    ) -> Result<Option<Bytes>, UpstreamError> {
+        match timeout_at(until, self.response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(source)) => Err(transport("reading from", &self.from, source)),
+            Err(_) => Err(UpstreamError::Timeout {
+                url: self.from.clone(),
+                waiting_for: "waiting for the next bytes",
+                after: patience,
+            }),
+        }
+    }
+}
+
+/// The HTTP client behind all requests.
+#[derive(Debug)]
+pub struct Web {
+    client: Client,
+    /// For this machine, which no proxy can reach.
+    direct: Option<Client>,
+}
+
+impl Web {
+    pub fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+        let bases = [&config.factory, &config.github];
+        let needs_tls = bases.iter().any(|url| url.scheme() == "https");
+        let build = |builder: fn() -> ClientBuilder| {
+            let common = || {
+                builder()
+                    .user_agent(USER_AGENT)
+                    .connect_timeout(config.connect)
+                    // Followed here instead, where it is known whom credentials are for.
+                    .redirect(reqwest::redirect::Policy::none())
+                    .referer(false)
+            };
+            let built = common().build();
+            // A machine without CA certificates can still speak plain HTTP.
+            let built = match built {
+                Err(_) if !needs_tls => common().tls_certs_only([]).build(),
+                built => built,
+            };
+            built.map_err(|source| UpstreamError::Setup { source })
+        };
+        let direct = bases.iter().any(|url| is_this_machine(url));
+        Ok(Self {
+            client: build(Client::builder)?,
+            direct: direct
+                .then(|| build(|| Client::builder().no_proxy()))
+                .transpose()?,
+        })
+    }
+
+    /// Sends a request and follows redirects; any status is an answer.
+    pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
+        let deadline = Instant::now() + ask.patience;
+        let mut url = text::without_user(&ask.url);
+        for _ in 0..=HOPS {
+            let shown = text::public(&url);
+            let sent = timeout_at(deadline, self.request(ask, &url).send());
+            let response = match sent.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(source)) => return Err(transport("asking", &shown, source)),
+                Err(_) => {
+                    return Err(UpstreamError::Timeout {
+                        url: shown,
+                        waiting_for: "waiting for an answer",
+                        after: ask.patience,
+                    });
+                }
+            };
+            match target(&ask.method, &url, &response)? {
+                Some(next) => url = next,
+                None => {
+                    return Ok(Answer {
+                        response,
+                        from: shown,
+                        deadline,
+                    });
+                }
+            }
+        }
+        Err(UpstreamError::Redirect {
+            url: text::public(&ask.url),
+            reason: format!("more than {HOPS} times"),
+        })
+    }
+
+    /// Sends a request and makes everything but success an error.
+    pub async fn demand(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
+        let answer = self.ask(ask).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            _ => Err(self.refusal(ask, answer).await),
+        }
+    }
+
+    /// What an answer that is not a success says.
+    pub async fn refusal(&self, ask: &Ask<'_>, mut answer: Answer) -> UpstreamError {
+        let status = answer.status().as_u16();
+        let retry_after = retry::wish(answer.response.headers(), SystemTime::now());
+        let is_text = answer
+            .header(CONTENT_TYPE)
+            .is_none_or(|kind| !kind.contains("html"));
+        let mut body = Vec::new();
+        // A text that does not come is no reason to hide the status.
+        let until = Instant::now() + ERROR_TIME;
+        while is_text && body.len() < ERROR_TEXT {
+            match answer.piece(until, ERROR_TIME).await {
+                Ok(Some(piece)) => body.extend_from_slice(&piece),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(ERROR_TEXT);
+        UpstreamError::Status {
+            method: name(&ask.method),
+            url: answer.from,
+            status,
+            text: ask
+                .upstream
+                .shown(&message(&String::from_utf8_lossy(&body))),
+            retry_after,
+        }
+    }
+
+    fn request(&self, ask: &Ask<'_>, url: &Url) -> reqwest::RequestBuilder {
+        let client = match &self.direct {
+            Some(direct) if is_this_machine(url) => direct,
+            _ => &self.client,
+        };
+        let mut request = client
+            .request(ask.method.clone(), url.clone())
+            .headers(ask.headers.clone())
+            // The bytes of an image are to be the bytes of the image.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = &ask.upstream.authorization
+            && url.origin() == ask.upstream.origin
+        {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        match &ask.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        }
+    }
+}
+
+/// Where a redirect leads; `None` if the answer is not one.
+fn target(method: &Method, from: &Url, response: &Response) -> Result<Option<Url>, UpstreamError> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let refuse = |reason: String| {
+        Err(UpstreamError::Redirect {
+            url: text::public(from),
+            reason,
+        })
+    };
+    let location = response.headers().get(LOCATION);
+    let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+        return refuse("without saying where to".into());
+    };
+    let Ok(to) = from.join(location) else {
+        return refuse("to something that is not a URL".into());
+    };
+    let to = text::without_user(&to);
+    let shown = text::public(&to);
+    if *method != Method::GET && *method != Method::HEAD {
+        // Sending a document again to another place is the user's decision.
+        return refuse(format!("a {method} to {shown}, which is not followed"));
+    }
+    match (from.scheme(), to.scheme()) {
+        ("https", "http") => refuse(format!("to {shown}, which is not encrypted")),
+        (_, "http" | "https") => Ok(Some(to)),
+        _ => refuse(format!("to {shown}, which is not a web address")),
+    }
+}
+
+/// Reads a URL that the catalogue made.
+pub fn parse(url: &str) -> Result<Url, UpstreamError> {
+    match Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(url) => Err(UpstreamError::Url {
+            url: text::public(&url),
+        }),
+        // It may hold a secret all the same.
+        Err(_) => Err(UpstreamError::Url {
+            url: url.split(['?', '@']).next().unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+fn transport(doing: &'static str, url: &str, source: reqwest::Error) -> UpstreamError {
+    UpstreamError::Transport {
+        doing,
+        url: url.to_owned(),
+        connect: source.is_connect(),
+        // The library's own message has the URL in it, with its query.
+        source: source.without_url(),
+    }
+}
+
+/// The message in an error of GitHub's, or the text as it is.
+fn message(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    json.as_ref()
+        .and_then(|json| json.get("message")?.as_str())
+        .unwrap_or(body)
+        .to_owned()
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "GET",
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

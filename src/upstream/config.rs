@@ -1,0 +1,86 @@
+//! What a client of the upstreams is told: plain values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Everything that [`HttpFactory`](super::HttpFactory) needs to know.
+///
+/// The configuration's settings are mapped to this where the program is put
+/// together, so that this room does not import the configuration.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// The factory's base URL, with a trailing slash.
+    pub factory: Url,
+    /// How requests to the factory are authorised.
+    pub authorization: Authorization,
+    /// The base URL of GitHub's API, with a trailing slash.
+    pub github: Url,
+    /// A token for GitHub, which raises the rate limit.
+    pub github_token: Option<SecretString>,
+    /// Who is asked for versions, in this order.
+    pub versions: Vec<VersionsFrom>,
+    /// Where the last good lists of versions are kept; made when it is needed.
+    pub state_dir: PathBuf,
+    /// Nothing is written to disk.
+    pub read_only: bool,
+    /// How long to wait for a connection.
+    pub connect: Duration,
+    /// How long to wait for the first byte of an image, which may have to be built.
+    pub first_byte: Duration,
+    /// How long a transfer may stand still.
+    pub idle: Duration,
+    /// How many times a request is tried again before it fails; for a download:
+    /// how many times in a row without progress.
+    pub retries: u32,
+    /// How long to wait before the first retry; doubles with each.
+    pub backoff: Duration,
+}
+
+/// How requests to a factory are authorised.
+#[derive(Debug, Clone)]
+pub enum Authorization {
+    /// Not at all.
+    None,
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// `Authorization: Bearer`.
+    Bearer(SecretString),
+}
+
+/// A source of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionsFrom {
+    /// The factory's `/versions`: what can really be built.
+    Factory,
+    /// The repository's tags.
+    Github,
+}
+
+impl UpstreamConfig {
+    /// A configuration with the usual limits: the factory first, GitHub second.
+    pub fn new(factory: Url, github: Url, state_dir: PathBuf) -> Self {
+        Self {
+            factory,
+            authorization: Authorization::None,
+            github,
+            github_token: None,
+            versions: vec![VersionsFrom::Factory, VersionsFrom::Github],
+            state_dir,
+            read_only: false,
+            connect: Duration::from_secs(10),
+            // Building an image that nobody asked for before takes minutes.
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(60),
+            retries: 5,
+            backoff: Duration::from_secs(1),
+        }
+    }
+}

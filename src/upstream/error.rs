@@ -1,0 +1,225 @@
+//! Why an upstream did not do what was asked.
+
+use std::time::Duration;
+
+/// Why an upstream did not do what was asked.
+///
+/// URLs in here are fit to be shown: without users, passwords and queries.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// No HTTP client could be made.
+    #[error("cannot set up HTTPS")]
+    Setup {
+        /// What the library said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A URL that cannot be asked.
+    #[error("{url:?} is not a URL of an upstream; accepted are http and https URLs")]
+    Url {
+        /// What was given.
+        url: String,
+    },
+    /// Credentials that do not fit into a header.
+    #[error("the credentials for {url} hold characters that HTTP does not allow in a header")]
+    Credentials {
+        /// Whom they are for.
+        url: String,
+    },
+    /// The connection failed or broke.
+    #[error("{doing} {url} failed")]
+    Transport {
+        /// `asking` or `reading from`.
+        doing: &'static str,
+        /// Who was asked.
+        url: String,
+        /// True if there was no connection at all.
+        connect: bool,
+        /// What the library said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Nothing came for too long.
+    #[error("{url} sent nothing for {} s ({waiting_for})", .after.as_secs_f32())]
+    Timeout {
+        /// Who was asked.
+        url: String,
+        /// What was waited for.
+        waiting_for: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// An error status.
+    #[error("{method} {url} was answered with {}", answer(*.status, .text.as_deref()))]
+    Status {
+        /// The method.
+        method: &'static str,
+        /// Who was asked.
+        url: String,
+        /// The status.
+        status: u16,
+        /// The text of the answer, made fit to be shown.
+        text: Option<String>,
+        /// When to ask again at the earliest, counted from the answer.
+        retry_after: Option<Duration>,
+    },
+    /// GitHub's rate limit.
+    #[error("the rate limit of {url} is used up{}", reset(*.retry_after))]
+    RateLimited {
+        /// Who was asked.
+        url: String,
+        /// When it is reset, counted from the answer.
+        retry_after: Option<Duration>,
+    },
+    /// A redirect that is not followed.
+    #[error("{url} redirects {reason}")]
+    Redirect {
+        /// Who redirects.
+        url: String,
+        /// Where to, and why this is not followed.
+        reason: String,
+    },
+    /// The body ended too early.
+    #[error("{url} sent {got} of {total} bytes")]
+    Short {
+        /// Who was asked.
+        url: String,
+        /// Bytes that are there.
+        got: u64,
+        /// Bytes that there should be.
+        total: u64,
+    },
+    /// An answer that is not what it should be.
+    #[error("{url} answered with {reason}")]
+    Answer {
+        /// Who was asked.
+        url: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// A web page in place of an image.
+    #[error("{url} answered with a page ({content_type}) in place of an image")]
+    Page {
+        /// Who was asked.
+        url: String,
+        /// What the answer says it is.
+        content_type: String,
+    },
+    /// The sink did not take the bytes.
+    #[error("what came from {url} could not be put away")]
+    Sink {
+        /// Where the bytes came from.
+        url: String,
+        /// What the sink said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The same failure, again and again.
+    #[error("gave up after {retries} {}", if *.retries == 1 { "retry" } else { "retries" })]
+    GaveUp {
+        /// How many times it was tried again.
+        retries: u32,
+        /// The last failure.
+        #[source]
+        source: Box<UpstreamError>,
+    },
+}
+
+impl UpstreamError {
+    /// True if the same request may succeed later without anyone doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. }
+            | Self::Timeout { .. }
+            | Self::RateLimited { .. }
+            | Self::Short { .. } => true,
+            Self::Status { status, .. } => {
+                matches!(status, 408 | 425 | 429)
+                    || (*status >= 500 && !matches!(status, 501 | 505))
+            }
+            Self::GaveUp { source, .. } => source.is_transient(),
+            Self::Setup { .. }
+            | Self::Url { .. }
+            | Self::Credentials { .. }
+            | Self::Redirect { .. }
+            | Self::Answer { .. }
+            | Self::Page { .. }
+            | Self::Sink { .. } => false,
+        }
+    }
+
+    /// How long the upstream wants to be left alone, where it says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
+                *retry_after
+            }
+            Self::GaveUp { source, .. } => source.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Setup { .. } => Some(
+                "there seem to be no CA certificates on this machine; install the package \
+                 ca-certificates, or name a bundle in the environment variable SSL_CERT_FILE",
+            ),
+            Self::Transport { connect: true, .. } => {
+                Some("check `factory.url`, the network, and the proxy variables of the environment")
+            }
+            Self::Status { status: 401, .. } => {
+                Some("the factory wants credentials; see `factory` in the configuration")
+            }
+            Self::Status { status: 402, .. } => Some("only an Enterprise factory offers this"),
+            Self::Status { status: 403, .. } => {
+                Some("the schematic may belong to someone else; check the credentials of `factory`")
+            }
+            Self::Status { status: 407, .. } => Some("the proxy wants credentials"),
+            Self::RateLimited { .. } => {
+                Some("a token raises GitHub's limit; see `github.token_env` in the configuration")
+            }
+            Self::Redirect { .. } => Some("check `factory.url`: https or http, host and path"),
+            Self::Page { .. } => {
+                Some("a proxy or a sign-in page may answer in place of the factory")
+            }
+            Self::GaveUp { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+
+    /// The message with those of its causes, for places that keep one line.
+    pub fn one_line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            line.push_str(": ");
+            line.push_str(&error.to_string());
+            cause = error.source();
+        }
+        line
+    }
+}
+
+fn answer(status: u16, text: Option<&str>) -> String {
+    match text {
+        Some(text) => format!("{status}: {text}"),
+        None => {
+            let reason = reqwest::StatusCode::from_u16(status)
+                .ok()
+                .and_then(|status| status.canonical_reason());
+            reason.map_or_else(
+                || status.to_string(),
+                |reason| format!("{status} ({reason})"),
+            )
+        }
+    }
+}
+
+fn reset(after: Option<Duration>) -> String {
+    after.map_or_else(String::new, |after| {
+        format!("; it is reset in {} min", after.as_secs().div_ceil(60))
+    })
+}

@@ -1,0 +1,152 @@
+//! What is remembered of the sources of versions, from one run to the next.
+//!
+//! One small JSON file per source: the last good list with the entity tags of its
+//! pages, and until when the source wants to be left alone. A file that cannot be
+//! read is as good as none; a file that cannot be written costs no more than the
+//! next run's knowledge. In a dry run nothing is written, and what was learnt is
+//! remembered for the life of the process only.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::VersionsFrom;
+use crate::model::TalosVersion;
+
+/// What is remembered of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The source's base URL: another factory has other versions.
+    pub base: String,
+    /// The last good list.
+    pub listing: Option<Listing>,
+    /// The source wants to be left alone until then.
+    pub not_before: Option<Timestamp>,
+}
+
+/// A list of versions as it came, page by page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// When the source last said that this is the list.
+    pub fetched_at: Timestamp,
+    /// The pages, in their order.
+    pub pages: Vec<Page>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Its URL.
+    pub url: Url,
+    /// The entity tag it came with.
+    pub etag: Option<String>,
+    /// The page after it.
+    pub next: Option<Url>,
+    /// The versions on it.
+    pub versions: BTreeSet<TalosVersion>,
+}
+
+impl Listing {
+    /// The versions of all pages.
+    pub fn versions(&self) -> BTreeSet<TalosVersion> {
+        let pages = self.pages.iter();
+        pages
+            .flat_map(|page| page.versions.iter().cloned())
+            .collect()
+    }
+}
+
+/// The memory of one source.
+#[derive(Debug)]
+pub struct Memory {
+    file: PathBuf,
+    read_only: bool,
+    base: String,
+    /// Read from disk when it is first asked for.
+    now: Mutex<Option<Remembered>>,
+}
+
+impl Memory {
+    pub fn new(state_dir: &Path, read_only: bool, source: VersionsFrom, base: &Url) -> Self {
+        let name = match source {
+            VersionsFrom::Factory => "versions-factory.json",
+            VersionsFrom::Github => "versions-github.json",
+        };
+        Self {
+            file: state_dir.join(name),
+            read_only,
+            base: base.to_string(),
+            now: Mutex::default(),
+        }
+    }
+
+    /// What is remembered.
+    pub fn recall(&self) -> Remembered {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.get_or_insert_with(|| self.read()).clone()
+    }
+
+    /// Remembers something else from now on.
+    pub fn keep(&self, remembered: Remembered) {
+        if !self.read_only
+            && let Err(error) = write(&self.file, &remembered)
+        {
+            tracing::warn!(
+                file = %self.file.display(),
+                reason = %error,
+                "cannot remember the list of versions"
+            );
+        }
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
+    }
+
+    fn read(&self) -> Remembered {
+        let nothing = Remembered {
+            base: self.base.clone(),
+            ..Remembered::default()
+        };
+        let text = match std::fs::read(&self.file) {
+            Ok(text) => text,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.complain(&error);
+                }
+                return nothing;
+            }
+        };
+        match serde_json::from_slice::<Remembered>(&text) {
+            Ok(remembered) if remembered.base == self.base => remembered,
+            Ok(_) => nothing,
+            Err(error) => {
+                self.complain(&error);
+                nothing
+            }
+        }
+    }
+
+    fn complain(&self, error: &dyn std::error::Error) {
+        tracing::warn!(
+            file = %self.file.display(),
+            reason = %error,
+            "cannot recall the list of versions"
+        );
+    }
+}
+
+/// Temporary sibling, sync, rename: a crash leaves the old file or the new one.
+fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)?;
+    let mut sibling = tempfile::NamedTempFile::new_in(dir)?;
+    let mut text = serde_json::to_vec_pretty(remembered)?;
+    text.push(b'\n');
+    sibling.write_all(&text)?;
+    sibling.as_file().sync_all()?;
+    sibling.persist(file)?;
+    std::fs::File::open(dir)?.sync_all()
+}

@@ -1,0 +1,438 @@
+use super::*;
+
+const ISO: &str = "nocloud-amd64.iso";
+const XZ: &str = "nocloud-amd64.raw.xz";
+
+async fn world(redirect: Redirect) -> World {
+    World::new(StandinOptions {
+        redirect,
+        ..StandinOptions::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_direct_answer_arrives_whole() {
+    let world = world(Redirect::Never).await;
+    let mut sink = MemorySink::default();
+    let done = world
+        .client()
+        .download(&world.image(ISO), &mut sink)
+        .await
+        .unwrap();
+    let image = built(ISO, 0);
+    assert!(sink.bytes == image);
+    assert_eq!(sink.total, Some(image.len() as u64));
+    assert_eq!((sink.validator, sink.restarts), (None, 0));
+    assert_eq!(
+        done,
+        Transferred {
+            wire_bytes: image.len() as u64,
+            etag: None,
+            retries: 0
+        }
+    );
+    let requests = world.standin.requests();
+    assert_eq!(requests[0].header("accept-encoding"), Some("identity"));
+}
+
+#[tokio::test]
+async fn a_short_body_is_continued_at_the_redirect_target() {
+    for redirect in [Redirect::SameOrigin, Redirect::OtherOrigin] {
+        let world = world(redirect).await;
+        world.standin.inject("GET /blob/", Fault::Short(100_000));
+        let mut sink = MemorySink::default();
+        let done = world
+            .client()
+            .download(&world.image(XZ), &mut sink)
+            .await
+            .unwrap();
+        assert!(sink.bytes == built(XZ, 0));
+        assert_eq!((sink.restarts, done.retries), (0, 1));
+        assert_eq!(done.wire_bytes, sink.bytes.len() as u64);
+        assert_eq!(
+            world.story(),
+            [
+                "GET image 302",
+                "GET blob 200",
+                "GET image 302 bytes=100000-",
+                "GET blob 206 bytes=100000-"
+            ]
+        );
+        let last = world.standin.requests().pop().unwrap();
+        assert_eq!(last.header("if-range"), done.etag.as_deref());
+        assert_eq!(last.cdn, redirect == Redirect::OtherOrigin);
+    }
+}
+
+#[tokio::test]
+async fn a_direct_answer_that_breaks_off_starts_over() {
+    let world = world(Redirect::Never).await;
+    world.standin.inject("GET /image/", Fault::Short(70_000));
+    let mut sink = MemorySink::default();
+    let done = world
+        .client()
+        .download(&world.image(ISO), &mut sink)
+        .await
+        .unwrap();
+    assert!(sink.bytes == built(ISO, 0));
+    assert_eq!((sink.restarts, done.retries), (1, 1));
+    assert_eq!(done.wire_bytes, 70_000 + sink.bytes.len() as u64);
+    assert_eq!(world.story(), ["GET image 200", "GET image 200"]);
+}
+
+/// What a second answer does with a range that it should have honoured.
+async fn not_continued(fault: Fault) -> (MemorySink, World) {
+    let world = world(Redirect::OtherOrigin).await;
+    world.standin.inject("GET /blob/", Fault::Short(100_000));
+    world.standin.inject("GET /blob/", fault);
+    let mut sink = MemorySink::default();
+    let done = world.client().download(&world.image(XZ), &mut sink).await;
+    assert_eq!(done.unwrap().retries, 1);
+    assert!(sink.bytes == built(XZ, 0));
+    assert_eq!(world.standin.faults_left(), 0);
+    (sink, world)
+}
+
+#[tokio::test]
+async fn a_range_that_is_ignored_starts_over_with_the_same_answer() {
+    let (sink, world) = not_continued(Fault::IgnoreRange).await;
+    assert_eq!(sink.restarts, 1);
+    assert_eq!(world.story().len(), 4, "{:?}", world.story());
+}
+
+#[tokio::test]
+async fn a_wrong_part_is_not_put_behind_the_right_one() {
+    for fault in [
+        Fault::WrongRange,
+        Fault::Header("etag", "\"another\"".into()),
+        Fault::Header("content-range", "bytes 100000-100001/5".into()),
+        Fault::WithoutHeader("content-range"),
+    ] {
+        let (sink, world) = not_continued(fault).await;
+        assert_eq!(sink.restarts, 1);
+        let story = world.story();
+        assert_eq!(story.len(), 6, "{story:?}");
+        assert_eq!(story.last().unwrap(), "GET blob 200");
+    }
+}
+
+#[tokio::test]
+async fn a_weak_entity_tag_continues_nothing() {
+    let world = world(Redirect::OtherOrigin).await;
+    let weak = Fault::Header("etag", "W/\"weak\"".into());
+    world.standin.inject("GET /blob/", weak);
+    let mut sink = MemorySink {
+        room: Some(100_000),
+        ..MemorySink::default()
+    };
+    let client = world.client();
+    let error = client.download(&world.image(XZ), &mut sink).await;
+    assert!(matches!(error, Err(UpstreamError::Sink { .. })));
+    assert_eq!(sink.validator, None);
+    sink.room = None;
+    client.download(&world.image(XZ), &mut sink).await.unwrap();
+    assert!(sink.bytes == built(XZ, 0));
+    assert_eq!(world.story().last().unwrap(), "GET blob 200");
+}
+
+#[tokio::test]
+async fn a_file_that_changed_meanwhile_starts_over() {
+    let mut world = world(Redirect::OtherOrigin).await;
+    world.config.retries = 0;
+    world.standin.inject("GET /blob/", Fault::Short(100_000));
+    let mut sink = MemorySink::default();
+    let client = world.client();
+    let error = client.download(&world.image(XZ), &mut sink).await;
+    assert!(error.unwrap_err().is_transient());
+    assert_eq!(sink.bytes.len(), 100_000);
+
+    world.standin.rebuild_images();
+    let done = client.download(&world.image(XZ), &mut sink).await.unwrap();
+    assert!(sink.bytes == built(XZ, 1));
+    assert_eq!((sink.restarts, done.retries), (1, 0));
+    assert_eq!(world.story().last().unwrap(), "GET blob 200 bytes=100000-");
+}
+
+#[tokio::test]
+async fn what_is_whole_already_is_not_asked_for() {
+    let world = world(Redirect::OtherOrigin).await;
+    let mut sink = MemorySink::default();
+    let client = world.client();
+    let first = client.download(&world.image(ISO), &mut sink).await.unwrap();
+    let asked = world.standin.requests().len();
+    let again = client.download(&world.image(ISO), &mut sink).await.unwrap();
+    assert_eq!((again.wire_bytes, again.etag), (0, first.etag));
+    assert_eq!(world.standin.requests().len(), asked);
+}
+
+#[tokio::test]
+async fn a_sink_with_more_than_there_is_starts_over() {
+    let world = world(Redirect::OtherOrigin).await;
+    let mut sink = MemorySink {
+        bytes: vec![0; 20],
+        validator: Some(Validator {
+            value: "\"x\"".into(),
+            total: Some(10),
+        }),
+        ..MemorySink::default()
+    };
+    world
+        .client()
+        .download(&world.image(ISO), &mut sink)
+        .await
+        .unwrap();
+    assert!(sink.bytes == built(ISO, 0));
+    assert_eq!(world.story(), ["GET image 302", "GET blob 200"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
+    let world = world(Redirect::OtherOrigin).await;
+    for code in [400, 401, 402, 403, 404] {
+        let fault = Fault::status(code, "no\tsuch \x1b[1mthing");
+        world.standin.inject("GET /image/", fault);
+        let before = world.standin.requests().len();
+        let mut sink = MemorySink::default();
+        let error = world.client().download(&world.image(ISO), &mut sink).await;
+        let error = error.unwrap_err();
+        let url = world.image(ISO);
+        assert_eq!(
+            error.to_string(),
+            format!("GET {url} was answered with {code}: no such [1mthing")
+        );
+        assert!(!error.is_transient());
+        assert_eq!(world.standin.requests().len(), before + 1);
+        assert!(sink.bytes.is_empty() && sink.total.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_in_the_words_of_the_factory() {
+    let world = world(Redirect::OtherOrigin).await;
+    let url = world.image(ISO).replace("v1.11.3", "v1.11.99");
+    let error = world
+        .client()
+        .download(&url, &mut MemorySink::default())
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with("404: version v1.11.99 is not available"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_cold_build_that_fails_at_first_is_asked_again() {
+    let world = world(Redirect::OtherOrigin).await;
+    for code in [500, 502, 503] {
+        world
+            .standin
+            .inject("GET /image/", Fault::status(code, "building"));
+    }
+    let mut sink = MemorySink::default();
+    let done = world.client().download(&world.image(ISO), &mut sink).await;
+    assert_eq!(done.unwrap().retries, 3);
+    assert!(sink.bytes == built(ISO, 0));
+}
+
+#[tokio::test]
+async fn retries_come_to_an_end() {
+    let world = world(Redirect::Never).await;
+    for _ in 0..10 {
+        world.standin.inject("GET /image/", Fault::Short(5000));
+    }
+    let mut sink = MemorySink::default();
+    let error = world.client().download(&world.image(ISO), &mut sink).await;
+    let error = error.unwrap_err();
+    assert!(error.is_transient());
+    assert!(
+        error.one_line().starts_with("gave up after 3 retries: "),
+        "{error}"
+    );
+    assert_eq!(world.story().len(), 4);
+}
+
+#[tokio::test]
+async fn progress_earns_new_retries() {
+    let mut world = world(Redirect::OtherOrigin).await;
+    world.config.retries = 1;
+    for _ in 0..5 {
+        world.standin.inject("GET /blob/", Fault::Short(1_500_000));
+    }
+    let mut sink = MemorySink::default();
+    let url = world.image("nocloud-amd64.raw");
+    let done = world.client().download(&url, &mut sink).await.unwrap();
+    assert!(sink.bytes == built("nocloud-amd64.raw", 0));
+    assert_eq!((done.retries, sink.restarts), (5, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_time_gets_it() {
+    let world = world(Redirect::OtherOrigin).await;
+    let busy = |retry_after: &str| Fault::Status {
+        code: 429,
+        text: "busy".into(),
+        retry_after: Some(retry_after.into()),
+    };
+    world.standin.inject("GET /image/", busy("1"));
+    let begin = std::time::Instant::now();
+    let mut sink = MemorySink::default();
+    let client = world.client();
+    client.download(&world.image(ISO), &mut sink).await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+
+    // More than a pass can wait for is left to the next pass.
+    world.standin.inject("GET /image/", busy("3600"));
+    let error = client
+        .download(&world.image(ISO), &mut MemorySink::default())
+        .await;
+    let error = error.unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+}
+
+#[tokio::test]
+async fn a_transfer_that_stands_still_is_taken_up_again() {
+    let mut world = world(Redirect::OtherOrigin).await;
+    world.config.idle = Duration::from_millis(300);
+    world.standin.inject("GET /blob/", Fault::Stall(100_000));
+    let mut sink = MemorySink::default();
+    let done = world.client().download(&world.image(XZ), &mut sink).await;
+    assert_eq!(done.unwrap().retries, 1);
+    assert!(sink.bytes == built(XZ, 0));
+    assert_eq!(sink.restarts, 0);
+}
+
+#[tokio::test]
+async fn the_first_byte_may_take_longer_than_the_others() {
+    let mut world = world(Redirect::Never).await;
+    world.config.idle = Duration::from_millis(100);
+    let late = Fault::Late(Duration::from_millis(500));
+    world.standin.inject("GET /image/", late.clone());
+    let mut sink = MemorySink::default();
+    let done = world.client().download(&world.image(ISO), &mut sink).await;
+    assert_eq!(done.unwrap().retries, 0);
+
+    world.config.first_byte = Duration::from_millis(200);
+    world.config.retries = 0;
+    world.standin.inject("GET /image/", late);
+    let error = world
+        .client()
+        .download(&world.image(ISO), &mut MemorySink::default())
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with("sent nothing for 0.2 s (waiting for an answer)"),
+        "{text}"
+    );
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn a_web_page_is_not_an_image() {
+    let world = world(Redirect::OtherOrigin).await;
+    for place in ["GET /image/", "GET /blob/"] {
+        world.standin.inject(place, Fault::Html);
+        let mut sink = MemorySink::default();
+        let error = world.client().download(&world.image(ISO), &mut sink).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, UpstreamError::Page { .. }), "{error}");
+        assert!(error.hint().is_some() && !error.is_transient());
+        assert!(sink.bytes.is_empty() && sink.total.is_none());
+    }
+}
+
+#[tokio::test]
+async fn content_in_another_coding_is_refused() {
+    let world = world(Redirect::OtherOrigin).await;
+    let coded = Fault::Header("content-encoding", "gzip".into());
+    world.standin.inject("GET /blob/", coded);
+    let mut sink = MemorySink::default();
+    let error = world.client().download(&world.image(ISO), &mut sink).await;
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("content encoded as \"gzip\""), "{text}");
+    assert!(sink.bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_told_is_not_needed() {
+    let world = world(Redirect::Never).await;
+    let silent = Fault::WithoutHeader("content-length");
+    world.standin.inject("GET /image/", silent);
+    let mut sink = MemorySink::default();
+    world
+        .client()
+        .download(&world.image(ISO), &mut sink)
+        .await
+        .unwrap();
+    assert!(sink.bytes == built(ISO, 0));
+    assert_eq!(sink.total, None);
+}
+
+#[tokio::test]
+async fn redirects_end_somewhere_or_nowhere() {
+    let world = world(Redirect::OtherOrigin).await;
+    for _ in 0..9 {
+        world.standin.inject("GET /image/", Fault::RedirectLoop);
+    }
+    let download = async || {
+        let mut sink = MemorySink::default();
+        let result = world.client().download(&world.image(ISO), &mut sink).await;
+        result.unwrap_err()
+    };
+    let error = download().await;
+    assert!(
+        error.to_string().ends_with("redirects more than 8 times"),
+        "{error}"
+    );
+    assert!(!error.is_transient());
+    assert_eq!(world.standin.faults_left(), 0);
+    for (target, complaint) in [
+        ("file:///etc/passwd", "which is not a web address"),
+        ("http://", "to something that is not a URL"),
+    ] {
+        world
+            .standin
+            .inject("GET /image/", Fault::RedirectTo(target.into()));
+        let text = download().await.to_string();
+        assert!(text.ends_with(complaint), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_ends_the_transfer() {
+    let world = world(Redirect::OtherOrigin).await;
+    let mut sink = MemorySink {
+        room: Some(10_000),
+        ..MemorySink::default()
+    };
+    let error = world.client().download(&world.image(ISO), &mut sink).await;
+    let error = error.unwrap_err();
+    assert!(!error.is_transient());
+    assert!(matches!(
+        &error,
+        UpstreamError::Sink { source, .. } if source.kind() == io::ErrorKind::StorageFull
+    ));
+    assert_eq!(world.story().len(), 2);
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_with_a_hint() {
+    let mut world = world(Redirect::Never).await;
+    world.config.retries = 1;
+    let url = format!("{}?token=secret", world.image(ISO));
+    let client = world.client();
+    world.standin.stop().await;
+    let error = client.download(&url, &mut MemorySink::default()).await;
+    let error = error.unwrap_err();
+    assert!(error.is_transient());
+    assert!(error.hint().unwrap().contains("factory.url"));
+    let text = error.one_line();
+    assert!(
+        text.contains("Connection refused") && !text.contains("secret"),
+        "{text}"
+    );
+}

@@ -1,0 +1,189 @@
+use sha2::Digest;
+
+use super::*;
+
+const ISO: &str = "metal-amd64.iso";
+
+#[tokio::test]
+async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
+    let world = World::new(StandinOptions::default()).await;
+    let client = world.client();
+    let id = client.register("customization: {}\n").await.unwrap();
+    assert_eq!(id.to_string(), EMPTY);
+    let sent = &world.standin.requests()[0];
+    assert_eq!(sent.status, 201);
+    assert_eq!(sent.header("content-type"), Some("application/yaml"));
+
+    // An older factory: 200, and nothing but the id.
+    let other = "ab".repeat(32);
+    let body = format!("{{\"id\": \"{other}\"}}");
+    world
+        .standin
+        .inject("POST /schematics", Fault::status(200, body));
+    let id = client.register("customization: {}\n").await.unwrap();
+    assert_eq!(id.to_string(), other);
+}
+
+#[tokio::test]
+async fn what_the_factory_has_against_a_schematic_is_passed_on() {
+    let world = World::new(StandinOptions::default()).await;
+    let error = world.client().register("customisation: {}\n").await;
+    let error = error.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("answered with 400: yaml: construct errors"),
+        "{text}"
+    );
+    assert!(text.contains("customisation"), "{text}");
+    assert!(!error.is_transient());
+    assert_eq!(world.standin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_an_id_is_not_an_id() {
+    let world = World::new(StandinOptions::default()).await;
+    for body in ["{}", "{\"id\": \"short\"}", "Welcome", "[]"] {
+        world
+            .standin
+            .inject("POST /schematics", Fault::status(200, body));
+        let error = world.client().register("").await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Answer { .. }), "{error}");
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
+async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere() {
+    let world = World::new(StandinOptions::default()).await;
+    world
+        .standin
+        .inject("POST /schematics", Fault::status(503, "later"));
+    world.client().register("").await.unwrap();
+    let target = Fault::RedirectTo("/schematics".into());
+    world.standin.inject("POST /schematics", target);
+    let error = world.client().register("").await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Redirect { .. }), "{error}");
+    assert!(error.hint().is_some());
+    assert_eq!(world.standin.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_size_is_what_head_says_or_nothing() {
+    let world = World::new(StandinOptions::default()).await;
+    let mut client = world.client();
+    let url = world.image(ISO);
+    assert_eq!(client.size(&url).await, Some(built(ISO, 0).len() as u64));
+    assert_eq!(world.story(), ["HEAD image 200"]);
+    assert_eq!(client.size(&world.image("nocloud-amd64.vhd")).await, None);
+    assert_eq!(client.size("ftp://127.0.0.1/").await, None);
+
+    client.size_patience = Duration::from_millis(100);
+    let late = Fault::Late(Duration::from_secs(60));
+    world.standin.inject("HEAD /image/", late);
+    assert_eq!(client.size(&url).await, None);
+}
+
+#[tokio::test]
+async fn a_checksum_that_is_not_offered_is_none() {
+    let world = World::new(StandinOptions::default()).await;
+    let client = world.client();
+    let url = world.image(ISO);
+    assert_eq!(client.checksum(&url).await.unwrap(), None);
+    assert_eq!(world.standin.requests()[0].status, 402);
+    world.standin.inject(".sha256", Fault::status(404, "no"));
+    assert_eq!(client.checksum(&url).await.unwrap(), None);
+    assert_eq!(world.standin.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_checksum_that_is_offered_is_that_of_the_image() {
+    let world = World::new(StandinOptions {
+        checksums: true,
+        ..StandinOptions::default()
+    })
+    .await;
+    let client = world.client();
+    let digest: [u8; 32] = sha2::Sha256::digest(built(ISO, 0)).into();
+    let url = world.image(ISO);
+    world
+        .standin
+        .inject(".sha256", Fault::status(503, "building"));
+    assert_eq!(
+        client.checksum(&url).await.unwrap(),
+        Some(Sha256::from_bytes(digest))
+    );
+    // Anything else than a checksum is an error, not "not offered".
+    for fault in [
+        Fault::Html,
+        Fault::status(200, "0123  metal-amd64.iso"),
+        Fault::status(200, format!("{}  other.iso", "ab".repeat(32))),
+        Fault::status(403, "not yours"),
+    ] {
+        world.standin.inject(".sha256", fault);
+        let error = client.checksum(&url).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    }
+    // A query is a token for the image; it does not become part of the name.
+    let url = format!("{url}?token=x");
+    assert!(client.checksum(&url).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn only_web_addresses_are_asked() {
+    let mut world = World::new(StandinOptions::default()).await;
+    let client = world.client();
+    for url in [
+        "",
+        "image/x.iso",
+        "ftp://user:pw@127.0.0.1/x?token=pw",
+        "http://",
+    ] {
+        let error = client.checksum(url).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Url { .. }), "{error}");
+        assert!(!error.to_string().contains("pw"), "{error}");
+    }
+    world.config.factory = Url::parse("ftp://127.0.0.1/").unwrap();
+    assert!(HttpFactory::new(&world.config).is_err());
+}
+
+#[tokio::test]
+async fn the_twin_keeps_the_contract() {
+    let url = "http://factory.invalid/image/x";
+    let image = vec![7; 200_000];
+    let twin = fake::FakeFactory::new()
+        .with_versions(&["v1.11.0"], jiff::Timestamp::UNIX_EPOCH)
+        .with_image(url, image.clone());
+    assert!(matches!(
+        twin.versions().await,
+        VersionKnowledge::Known { .. }
+    ));
+    assert_eq!(twin.size(url).await, Some(200_000));
+    assert_eq!(twin.checksum(url).await.unwrap(), None);
+    let id = twin.register("customization: {}\n").await.unwrap();
+    assert_eq!(id.to_string(), EMPTY);
+
+    let broken = UpstreamError::Short {
+        url: url.into(),
+        got: 150_000,
+        total: 200_000,
+    };
+    twin.fail_after("image/x", 150_000, broken);
+    let mut sink = MemorySink::default();
+    assert!(
+        twin.download(url, &mut sink)
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert_eq!(sink.bytes.len(), 150_000);
+    let done = twin.download(url, &mut sink).await.unwrap();
+    assert_eq!((done.wire_bytes, sink.restarts), (50_000, 0));
+    assert!(sink.bytes == image);
+
+    twin.set_image(url, vec![8; 10]);
+    twin.download(url, &mut sink).await.unwrap();
+    assert_eq!((sink.bytes, sink.restarts), (vec![8; 10], 1));
+    let error = twin.download("http://x/", &mut MemorySink::default()).await;
+    assert!(!error.unwrap_err().is_transient());
+    assert_eq!(twin.calls().len(), 8);
+}

@@ -1,0 +1,84 @@
+//! Texts from outside made fit to be shown, and URLs without their secrets.
+
+use url::Url;
+
+/// Characters of an upstream's text that are passed on.
+const SHOWN: usize = 300;
+
+/// A text of a server as part of one line of ours: no control characters, no
+/// runs of blanks, not too long. `None` where nothing is left.
+pub fn shown(text: &str) -> Option<String> {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control() || reorders(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    if line.is_empty() {
+        return None;
+    }
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => Some(format!("{}…", &line[..end])),
+        None => Some(line),
+    }
+}
+
+/// Characters that change the order in which a terminal shows others, or that
+/// show nothing: they could make a message say something else than it does.
+fn reorders(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+/// A URL without user, password and fragment, and with the query hidden: object
+/// storage puts its signatures there, and factories take a `?token=`.
+pub fn public(url: &Url) -> String {
+    let mut url = without_user(url);
+    url.set_fragment(None);
+    if url.query().is_some() {
+        url.set_query(Some("…"));
+        // The URL type escapes the dots; a person need not see that.
+        return url.as_str().replace("%E2%80%A6", "…");
+    }
+    url.into()
+}
+
+/// A URL without user and password.
+pub fn without_user(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both refuse only URLs that cannot have a user in the first place.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_cannot_paint_on_the_terminal() {
+        assert_eq!(
+            shown("\x1b[31mred\x07\r\n  second\tline \u{202e}evil\n").as_deref(),
+            Some("[31mred second line evil")
+        );
+        assert_eq!(shown(" \n\0"), None);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = shown(&"ä".repeat(1000)).unwrap();
+        assert_eq!(text.chars().count(), SHOWN + 1);
+        assert!(text.ends_with('…'));
+        assert_eq!(shown(&"ä".repeat(SHOWN)).unwrap().chars().count(), SHOWN);
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_is_secret_in_it() {
+        let url = Url::parse("https://me:pw@example.org/image/x.iso?token=t0p#frag").unwrap();
+        assert_eq!(public(&url), "https://example.org/image/x.iso?…");
+        let url = Url::parse("https://example.org/versions").unwrap();
+        assert_eq!(public(&url), "https://example.org/versions");
+    }
+}

@@ -1,0 +1,377 @@
+//! Getting every byte of an image into a sink, over connections that break.
+//!
+//! An attempt begins with what the sink holds. Where the server proved what that
+//! is (a strong validator), the rest is asked for with `Range` and `If-Range`, and
+//! the answer is believed only if it says that it is that rest. In every other
+//! case the transfer starts over. The factory itself offers neither; the storage
+//! it redirects to does.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName,
+    IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use tokio::time::Instant;
+use url::Url;
+
+use super::client::{Answer, Ask, Upstream, Web};
+use super::retry::Attempts;
+use super::{Transferred, UpstreamError};
+use crate::io::{Sink, Validator};
+
+/// New bytes that count as progress. Less does not, or a server that breaks off
+/// at once would be asked for ever.
+const PROGRESS: u64 = 1 << 20;
+
+/// A date is a strong validator only if the file could not have changed again
+/// within its second (RFC 9110, 8.8.2.2); a minute leaves room for clocks.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// What a transfer is told about time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub first_byte: Duration,
+    pub idle: Duration,
+    pub retries: u32,
+    pub backoff: Duration,
+}
+
+/// A transfer under way.
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    pub web: &'a Web,
+    pub upstream: &'a Upstream,
+    pub url: Url,
+    pub limits: Limits,
+}
+
+/// What the server sends now, as far as its head says.
+struct Coming {
+    /// The position of its first byte in the file.
+    from: u64,
+    total: Option<u64>,
+    validator: Option<Validator>,
+    etag: Option<String>,
+}
+
+impl Transfer<'_> {
+    /// Runs until every byte is in the sink, or until it makes no sense any more.
+    pub async fn run<S: Sink>(&self, sink: &mut S) -> Result<Transferred, UpstreamError> {
+        let mut attempts = Attempts::new(self.limits.retries, self.limits.backoff);
+        let mut wire_bytes = 0;
+        let (mut furthest, _) = sink.position();
+        loop {
+            let error = match self.attempt(sink, &mut wire_bytes).await {
+                Ok(etag) => {
+                    return Ok(Transferred {
+                        wire_bytes,
+                        etag,
+                        retries: attempts.retries(),
+                    });
+                }
+                Err(error) => error,
+            };
+            let (position, _) = sink.position();
+            if position >= furthest.saturating_add(PROGRESS) {
+                furthest = position;
+                attempts.progressed();
+            }
+            let reason = error.one_line();
+            let wait = attempts.after(error)?;
+            tracing::warn!(
+                reason,
+                position,
+                retry = attempts.retries(),
+                wait_ms = wait.as_millis() as u64,
+                "a transfer broke off and is taken up again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt<S: Sink>(
+        &self,
+        sink: &mut S,
+        wire_bytes: &mut u64,
+    ) -> Result<Option<String>, UpstreamError> {
+        let mut held = self.held(sink).await?;
+        loop {
+            if let Some((have, validator)) = &held
+                && validator.total == Some(*have)
+            {
+                // An earlier run got everything and was stopped before it could
+                // say so. Asking for the nothing that is left is an error in HTTP.
+                let etag = validator
+                    .value
+                    .starts_with('"')
+                    .then(|| validator.value.clone());
+                let validator = Some(validator.clone());
+                self.put(sink.expect(Some(*have), validator).await)?;
+                return Ok(etag);
+            }
+            let ask = self.ask(held.as_ref());
+            let answer = self.web.ask(&ask).await?;
+            match answer.status() {
+                StatusCode::OK => {
+                    if held.is_some() {
+                        tracing::info!(url = answer.from, "the server sends the whole file again");
+                        self.put(sink.restart().await)?;
+                    }
+                    let coming = self.whole(&answer)?;
+                    return self.receive(answer, coming, sink, wire_bytes).await;
+                }
+                StatusCode::PARTIAL_CONTENT => {
+                    if let Some((have, validator)) = &held
+                        && let Some(coming) = self.rest(&answer, *have, validator)
+                    {
+                        self.acceptable(&answer)?;
+                        return self.receive(answer, coming, sink, wire_bytes).await;
+                    }
+                    if held.is_none() {
+                        return Err(UpstreamError::Answer {
+                            url: answer.from,
+                            reason: "a part of the file, though the whole was asked for".into(),
+                        });
+                    }
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE if held.is_some() => {}
+                _ => return Err(self.web.refusal(&ask, answer).await),
+            }
+            // Not the rest of what is held. Once without a range: now, not after
+            // a wait, since nothing is wrong with the server.
+            tracing::info!(
+                url = answer.from,
+                "the transfer cannot be continued and starts over"
+            );
+            self.put(sink.restart().await)?;
+            held = None;
+        }
+    }
+
+    /// What the sink holds and what it is part of, if that can be continued.
+    async fn held<S: Sink>(&self, sink: &mut S) -> Result<Option<(u64, Validator)>, UpstreamError> {
+        match sink.position() {
+            (0, _) => Ok(None),
+            (have, Some(validator))
+                if is_usable(&validator.value)
+                    && validator.total.is_none_or(|total| have <= total) =>
+            {
+                Ok(Some((have, validator)))
+            }
+            _ => {
+                self.put(sink.restart().await)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn ask(&self, held: Option<&(u64, Validator)>) -> Ask<'_> {
+        let mut ask = Ask::get(self.upstream, self.url.clone(), self.limits.first_byte);
+        if let Some((have, validator)) = held {
+            ask.header(RANGE, &format!("bytes={have}-"));
+            ask.header(IF_RANGE, &validator.value);
+        }
+        ask
+    }
+
+    /// The head of an answer with the whole file.
+    fn whole(&self, answer: &Answer) -> Result<Coming, UpstreamError> {
+        self.acceptable(answer)?;
+        let total = number(answer, CONTENT_LENGTH);
+        Ok(Coming {
+            from: 0,
+            total,
+            validator: validator(answer).map(|value| Validator { value, total }),
+            etag: answer.header(ETAG).map(str::to_owned),
+        })
+    }
+
+    /// The head of an answer with a part of the file: `None` unless it is the part
+    /// that was asked for, of the file that it is to be added to.
+    fn rest(&self, answer: &Answer, have: u64, known: &Validator) -> Option<Coming> {
+        let range = ContentRange::parse(answer.header(CONTENT_RANGE)?)?;
+        let length = range.last - range.first + 1;
+        let fits = range.first == have
+            && known.total.is_none_or(|total| total == range.total)
+            && number(answer, CONTENT_LENGTH).is_none_or(|sent| sent == length);
+        // A server need not repeat the tag. If it does, it has to be the same:
+        // some answer 206 without having looked at If-Range.
+        let same = match (answer.header(ETAG), known.value.starts_with('"')) {
+            (Some(etag), true) => etag == known.value,
+            _ => true,
+        };
+        (fits && same).then(|| Coming {
+            from: have,
+            total: Some(range.total),
+            validator: Some(Validator {
+                value: known.value.clone(),
+                total: Some(range.total),
+            }),
+            etag: answer.header(ETAG).map(str::to_owned),
+        })
+    }
+
+    /// Refuses what cannot be an image before its bytes reach the sink.
+    fn acceptable(&self, answer: &Answer) -> Result<(), UpstreamError> {
+        let coding = answer.header(CONTENT_ENCODING).unwrap_or("identity");
+        if !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity") {
+            return Err(UpstreamError::Answer {
+                url: answer.from.clone(),
+                reason: format!(
+                    "content encoded as {coding:?}, though only the bytes themselves are accepted"
+                ),
+            });
+        }
+        let kind = answer.header(CONTENT_TYPE).unwrap_or_default();
+        if kind
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/html")
+        {
+            return Err(UpstreamError::Page {
+                url: answer.from.clone(),
+                content_type: kind.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn receive<S: Sink>(
+        &self,
+        mut answer: Answer,
+        coming: Coming,
+        sink: &mut S,
+        wire_bytes: &mut u64,
+    ) -> Result<Option<String>, UpstreamError> {
+        self.put(sink.expect(coming.total, coming.validator).await)?;
+        let mut got = coming.from;
+        // The first byte has the whole of its long time, also where the head
+        // came at once.
+        let idle = self.limits.idle;
+        let mut until = answer.deadline.max(Instant::now() + idle);
+        let mut patience = self.limits.first_byte;
+        while let Some(piece) = answer.piece(until, patience).await? {
+            *wire_bytes += piece.len() as u64;
+            got += piece.len() as u64;
+            if let Some(total) = coming.total
+                && got > total
+            {
+                return Err(UpstreamError::Answer {
+                    url: answer.from,
+                    reason: format!("more than the {total} bytes it announced"),
+                });
+            }
+            self.put(sink.write(piece).await)?;
+            // Counted from here: the time that the sink takes is not the server's.
+            until = Instant::now() + idle;
+            patience = idle;
+        }
+        match coming.total {
+            Some(total) if got < total => Err(UpstreamError::Short {
+                url: answer.from,
+                got,
+                total,
+            }),
+            _ => Ok(coming.etag),
+        }
+    }
+
+    fn put<T>(&self, result: std::io::Result<T>) -> Result<T, UpstreamError> {
+        result.map_err(|source| UpstreamError::Sink {
+            url: super::text::public(&self.url),
+            source,
+        })
+    }
+}
+
+/// The strong validator of an answer: an entity tag, or a date that has settled.
+fn validator(answer: &Answer) -> Option<String> {
+    if let Some(etag) = answer.header(ETAG) {
+        // A weak tag says that two files mean the same, not that they are equal.
+        return is_strong(etag).then(|| etag.to_owned());
+    }
+    let modified = answer.header(LAST_MODIFIED)?;
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let age = date(answer.header(DATE)?)?.duration_since(date(modified)?);
+    age.is_ok_and(|age| age >= SETTLED)
+        .then(|| modified.to_owned())
+}
+
+fn is_strong(etag: &str) -> bool {
+    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
+}
+
+/// True for what [`validator`] gives; what a sink kept on disk may be anything.
+fn is_usable(value: &str) -> bool {
+    is_strong(value) || httpdate::parse_http_date(value).is_ok()
+}
+
+fn number(answer: &Answer, name: HeaderName) -> Option<u64> {
+    answer.header(name)?.trim().parse().ok()
+}
+
+/// `Content-Range: bytes FIRST-LAST/TOTAL`.
+#[derive(Debug, PartialEq, Eq)]
+struct ContentRange {
+    first: u64,
+    last: u64,
+    total: u64,
+}
+
+impl ContentRange {
+    /// `None` for every other form: an unknown total proves nothing.
+    fn parse(value: &str) -> Option<Self> {
+        let (range, total) = value
+            .trim()
+            .strip_prefix("bytes ")?
+            .trim()
+            .split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let range = Self {
+            first: first.parse().ok()?,
+            last: last.parse().ok()?,
+            total: total.parse().ok()?,
+        };
+        (range.first <= range.last && range.last < range.total).then_some(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_range_is_read_strictly() {
+        assert_eq!(
+            ContentRange::parse("bytes 5-9/10"),
+            Some(ContentRange {
+                first: 5,
+                last: 9,
+                total: 10
+            })
+        );
+        for wrong in [
+            "bytes 5-10/10",
+            "bytes 6-5/10",
+            "bytes 5-9/*",
+            "bytes */10",
+            "5-9/10",
+            "bytes 5-9",
+            "items 5-9/10",
+            "bytes -5-9/10",
+        ] {
+            assert_eq!(ContentRange::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_strong_validators_are_used() {
+        assert!(is_usable("\"abc\""));
+        assert!(is_usable("Sun, 06 Nov 1994 08:49:37 GMT"));
+        for weak in ["W/\"abc\"", "\"", "", "abc", "yesterday"] {
+            assert!(!is_usable(weak), "{weak}");
+        }
+    }
+}
