@@ -17,9 +17,9 @@ mod names;
 mod observe;
 mod receive;
 mod record;
-mod tidy;
 #[cfg(test)]
 mod tests;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl Cache {
         self.on_thread("verify", move || {
             let meta = cache.load(&file)?.ok_or_else(|| cache.foreign(&file))?;
             let path = cache.path(&file);
-            let found = hash::hash_file(&path, &Meter::default())
-                .map_err(CacheError::io("read", &path))?;
+            let found =
+                hash::hash_file(&path, &Meter::default()).map_err(CacheError::io("read", &path))?;
             if (found.size, found.sha256) == (meta.size, meta.sha256) {
                 return Ok(());
             }

@@ -46,12 +46,7 @@ impl Cache {
         })
     }
 
-    fn sort(
-        &self,
-        found: &mut Found,
-        name: String,
-        metadata: &Metadata,
-    ) -> Result<(), CacheError> {
+    fn sort(&self, found: &mut Found, name: String, metadata: &Metadata) -> Result<(), CacheError> {
         if metadata.is_dir() {
             return Ok(());
         }
