@@ -16,7 +16,7 @@ mod queue;
 mod zstd;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 

@@ -17,10 +17,12 @@ pub async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (reply, answer) = oneshot::channel();
-    thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // Nobody waits any more if the receiver is gone.
-        let _ = reply.send(work());
-    })?;
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            // Nobody waits any more if the receiver is gone.
+            let _ = reply.send(work());
+        })?;
     answer
         .await
         .map_err(|_| io::Error::other("a worker thread stopped unexpectedly"))

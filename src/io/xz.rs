@@ -126,9 +126,7 @@ impl XzDecoder {
                     .push(bytes, &self.output)
                     .map_err(|failed| failed.at(self.at))?;
                 if let Some((unpadded, unpacked)) = done {
-                    self.records
-                        .add(unpadded, unpacked)
-                        .map_err(at(self.at))?;
+                    self.records.add(unpadded, unpacked).map_err(at(self.at))?;
                     self.state = State::BlockOrIndex;
                 }
             }

@@ -93,9 +93,7 @@ impl Store {
                     total,
                     validator,
                     reply,
-                } => self
-                    .expect(total, validator)
-                    .map(|()| answer(reply)),
+                } => self.expect(total, validator).map(|()| answer(reply)),
             };
             if let Err(error) = done {
                 return Some(Err(self.give_up(error)));
@@ -184,8 +182,7 @@ impl Store {
             keep_promises(&spec, &landed)?;
             Ok(landed)
         });
-        let unpacked = unpacking
-            .and_then(|unpacking| unpacking.map(Unpacked::wait).transpose());
+        let unpacked = unpacking.and_then(|unpacking| unpacking.map(Unpacked::wait).transpose());
         // If both are wrong, what the download is says more than that it does
         // not decode.
         match landed.and_then(|download| Ok((download, unpacked?))) {

@@ -182,9 +182,7 @@ impl Streaming {
         for mut part in [&format::write_stream_header(check)[..], header] {
             while !part.is_empty() {
                 let before = decoder.total_in();
-                decoder
-                    .process(part, &mut [], Action::Run)
-                    .map_err(wrong)?;
+                decoder.process(part, &mut [], Action::Run).map_err(wrong)?;
                 let taken = decoder.total_in() - before;
                 if taken == 0 {
                     return Err(Wrong::corrupt("a block's header is not understood"));
@@ -318,7 +316,11 @@ impl Lzma2Walker {
                     at += 1;
                     // Only the two bytes before those behind are the length.
                     let is_length = left > behind && left - behind <= 2;
-                    let length = if is_length { length << 8 | byte } else { length };
+                    let length = if is_length {
+                        length << 8 | byte
+                    } else {
+                        length
+                    };
                     match left - 1 {
                         0 => Lzma2Part::Data {
                             left: u32::from(length) + 1,

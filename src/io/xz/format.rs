@@ -88,7 +88,9 @@ fn le32(bytes: &[u8]) -> Option<u32> {
 /// Reads the header of a stream.
 pub fn read_stream_header(bytes: &[u8]) -> Result<CheckKind, Wrong> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(Wrong::corrupt("a stream does not start with the magic number"));
+        return Err(Wrong::corrupt(
+            "a stream does not start with the magic number",
+        ));
     };
     let [a, b, crc @ ..] = rest else {
         return Err(Wrong::corrupt("a stream's header is too short"));

@@ -1,0 +1,94 @@
+//! What can go wrong in the cache.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::io::landing::{self, LandingError};
+use crate::io::lock::LockError;
+use crate::model::{FileName, Sha256};
+
+/// Why the cache did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The file system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// What came, or came out of it, did not become a file.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
+    /// Another process works in the cache.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file has the name, and we have no record of writing it.
+    #[error("{} is in the way: there is no record of it being ours", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is to be unpacked that is not compressed.
+    #[error("{file} is not compressed; compressed are .xz, .zst and .gz")]
+    NotCompressed {
+        /// The file.
+        file: FileName,
+    },
+    /// A file is no longer what was recorded about it.
+    #[error(
+        "{file} has {found_size} bytes with the SHA-256 {found}; \
+         recorded are {expected_size} bytes with {expected}"
+    )]
+    Damaged {
+        /// The file.
+        file: FileName,
+        /// The recorded digest.
+        expected: Sha256,
+        /// The recorded length in bytes.
+        expected_size: u64,
+        /// The digest now.
+        found: Sha256,
+        /// The length in bytes now.
+        found_size: u64,
+    },
+}
+
+impl CacheError {
+    /// True if the same attempt may succeed later without anyone doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => landing::is_transient(source),
+            Self::Landing(error) => error.is_transient(),
+            Self::Lock(error) => error.is_transient(),
+            Self::Foreign { .. } | Self::NotCompressed { .. } | Self::Damaged { .. } => false,
+        }
+    }
+
+    /// What a person can do, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Landing(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Foreign { .. } => {
+                Some("move it away, or give the image another name with `filename:`")
+            }
+            Self::Damaged { .. } => Some("remove it, and the next pass fetches it anew"),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("`defaults.cache_dir` must be writable for the user who runs this")
+            }
+            Self::Io { .. } | Self::NotCompressed { .. } => None,
+        }
+    }
+
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

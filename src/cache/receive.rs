@@ -1,0 +1,223 @@
+//! Taking a download in: the cache's names and records around an intake.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::record::Draft;
+use super::{Cache, CacheError};
+use crate::io::intake::{Intake, Promise, Sealed, Spec};
+use crate::io::landing::LandingError;
+use crate::io::magic::Kind;
+use crate::io::unpack::Unpack;
+use crate::io::{Meter, Sink, Validator, atomic, partial};
+use crate::model::{ArtifactId, FileName, Format, Sha256};
+use crate::plan::{Meta, Provenance};
+
+/// A download to take in.
+#[derive(Debug, Clone)]
+pub struct Receive {
+    /// What it is.
+    pub download: ArtifactId,
+    /// Its name in the cache.
+    pub file: FileName,
+    /// Where it comes from.
+    pub url: String,
+    /// The unpacked form and its name, where it is wanted too.
+    pub unpack: Option<(ArtifactId, FileName)>,
+    /// The digest of the download that an order pins.
+    pub pinned: Option<Sha256>,
+    /// The digest of the download that the factory publishes.
+    pub upstream: Option<Sha256>,
+    /// Counts the received bytes.
+    pub meter: Arc<Meter>,
+}
+
+/// What a download became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The record of the download.
+    pub download: Meta,
+    /// The record of the unpacked form, where it was wanted.
+    pub unpacked: Option<Meta>,
+}
+
+/// A download on its way into the cache; bytes go in through [`Sink`].
+///
+/// Dropping it leaves what has come, and the next [`Cache::receive`] for the same
+/// URL goes on from there: its position is then not 0, and may already be the
+/// total, which leaves only [`Incoming::finish`] to do.
+#[derive(Debug)]
+pub struct Incoming {
+    cache: Cache,
+    intake: Intake,
+    file: FileName,
+    draft: Draft,
+    unpack: Option<(ArtifactId, FileName)>,
+}
+
+/// What an image of a format looks like.
+pub(super) fn kind_of(format: Format) -> Kind {
+    match format {
+        Format::Iso => Kind::Iso,
+        Format::Raw => Kind::Gpt,
+        Format::RawXz => Kind::Xz,
+        Format::RawZst => Kind::Zstd,
+        Format::RawGz => Kind::Gzip,
+        Format::Qcow2 => Kind::Qcow2,
+    }
+}
+
+impl Cache {
+    /// Makes ready to take a download in. Reads what is there of it already.
+    ///
+    /// # Errors
+    /// If a name is taken by something foreign, or nothing can be written.
+    pub async fn receive(&self, receive: Receive) -> Result<Incoming, CacheError> {
+        let Receive {
+            download,
+            file,
+            url,
+            unpack,
+            pinned,
+            upstream,
+            meter,
+        } = receive;
+        self.make_dir()?;
+        self.refuse_foreign(&file)?;
+        let unpacking = match &unpack {
+            None => None,
+            Some((artifact, name)) => {
+                self.refuse_foreign(name)?;
+                let codec = download
+                    .format
+                    .codec()
+                    .ok_or_else(|| CacheError::NotCompressed { file: file.clone() })?;
+                Some(Unpack {
+                    codec,
+                    name: name.to_string(),
+                    kind: kind_of(artifact.format),
+                })
+            }
+        };
+        let promise = |by| move |sha256| Promise { sha256, by };
+        let promises = [
+            pinned.map(promise("the order pins")),
+            upstream.map(promise("the factory publishes")),
+        ];
+        let provenance = match (pinned, upstream) {
+            (Some(_), _) => Provenance::Pinned,
+            (None, Some(_)) => Provenance::Upstream,
+            (None, None) => Provenance::FirstSeen,
+        };
+        let intake = Intake::begin(Spec {
+            dir: self.dir.clone(),
+            name: file.to_string(),
+            url: url.clone(),
+            kind: kind_of(download.format),
+            unpack: unpacking,
+            promises: promises.into_iter().flatten().collect(),
+            meter,
+        })
+        .await?;
+        Ok(Incoming {
+            cache: self.clone(),
+            intake,
+            file,
+            draft: Draft {
+                artifact: download,
+                url,
+                unpacked_from: None,
+                provenance,
+                etag: None,
+            },
+            unpack,
+        })
+    }
+}
+
+impl Incoming {
+    /// Why bytes were refused, with its type; [`Self::finish`] gives it too.
+    pub fn failure(&self) -> Option<&LandingError> {
+        self.intake.failure()
+    }
+
+    /// Says that everything has come: checks it, records it and gives the files
+    /// their names.
+    ///
+    /// # Errors
+    /// Whatever is wrong. No name appears then that was not there before, except
+    /// that the download may be complete where only its unpacked form failed to
+    /// be recorded.
+    pub async fn finish(self, now: Timestamp) -> Result<Received, CacheError> {
+        let Self {
+            cache,
+            intake,
+            file,
+            mut draft,
+            unpack,
+        } = self;
+        let sealed = intake.finish().await?;
+        draft.etag = sealed.validator.as_ref().and_then(entity_tag);
+        let dir = cache.clone();
+        dir.on_thread("publish", move || {
+            publish(&cache, &file, draft, sealed, unpack, now)
+        })
+        .await
+    }
+}
+
+fn publish(
+    cache: &Cache,
+    file: &FileName,
+    draft: Draft,
+    sealed: Sealed,
+    unpack: Option<(ArtifactId, FileName)>,
+    now: Timestamp,
+) -> Result<Received, CacheError> {
+    let download = cache.publish(file, sealed.download, draft.clone(), now)?;
+    let unpacked = match sealed.unpacked.zip(unpack) {
+        None => None,
+        Some((landed, (artifact, name))) => {
+            let draft = Draft {
+                artifact,
+                unpacked_from: Some(download.sha256),
+                ..draft
+            };
+            Some(cache.publish(&name, landed, draft, now)?)
+        }
+    };
+    let record = partial::record_of(cache.dir(), file.as_str());
+    atomic::remove_if_there(&record).map_err(CacheError::io("remove", &record))?;
+    cache.sync()?;
+    Ok(Received { download, unpacked })
+}
+
+/// The entity tag, if that is what identified the version: it is quoted, a date
+/// is not.
+fn entity_tag(validator: &Validator) -> Option<String> {
+    validator
+        .value
+        .ends_with('"')
+        .then(|| validator.value.clone())
+}
+
+impl Sink for Incoming {
+    fn position(&self) -> (u64, Option<Validator>) {
+        self.intake.position()
+    }
+
+    async fn restart(&mut self) -> io::Result<()> {
+        self.intake.restart().await
+    }
+
+    async fn expect(&mut self, total: Option<u64>, validator: Option<Validator>) -> io::Result<()> {
+        self.intake.expect(total, validator).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.intake.write(bytes).await
+    }
+}

@@ -1,0 +1,106 @@
+//! The record of a file: written before the file gets its name.
+
+use std::fs;
+use std::io;
+
+use jiff::Timestamp;
+
+use super::{Cache, CacheError, names};
+use crate::io::atomic;
+use crate::io::landing::Landed;
+use crate::model::{ArtifactId, FileName, Sha256};
+use crate::plan::{Meta, Provenance};
+
+/// What is known of a file before its content is.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub artifact: ArtifactId,
+    pub url: String,
+    pub unpacked_from: Option<Sha256>,
+    pub provenance: Provenance,
+    pub etag: Option<String>,
+}
+
+impl Cache {
+    /// The record of a file; `None` if there is none, or none that can be read:
+    /// the file is not known to be ours then.
+    pub(super) fn load(&self, file: &FileName) -> Result<Option<Meta>, CacheError> {
+        let path = names::record_of(&self.dir, file);
+        match fs::read(&path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("read", &path)(error)),
+        }
+    }
+
+    pub(super) fn store(&self, file: &FileName, meta: &Meta) -> Result<(), CacheError> {
+        let path = names::record_of(&self.dir, file);
+        let mut text = serde_json::to_vec_pretty(meta)
+            .map_err(|error| CacheError::io("write", &path)(error.into()))?;
+        text.push(b'\n');
+        atomic::write(&path, &text).map_err(CacheError::io("write", &path))
+    }
+
+    /// Records a file and gives it its name, in that order. The directory is not
+    /// synced after the last step.
+    pub(super) fn publish(
+        &self,
+        file: &FileName,
+        landed: Landed,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Meta, CacheError> {
+        // Looked at again: the download may have taken minutes.
+        self.refuse_foreign(file)?;
+        let Draft {
+            artifact,
+            url,
+            unpacked_from,
+            provenance,
+            etag,
+        } = draft;
+        let meta = Meta {
+            artifact,
+            size: landed.size(),
+            sha256: landed.sha256(),
+            url,
+            unpacked_from,
+            provenance,
+            etag,
+            completed_at: now,
+            mtime_ns: landed.mtime_ns(),
+            last_wanted: now,
+        };
+        self.store(file, &meta)?;
+        let checksum = self.dir.join(names::checksum_of(file));
+        let line = format!("{}  {file}\n", meta.sha256);
+        atomic::write(&checksum, line.as_bytes()).map_err(CacheError::io("write", &checksum))?;
+        landed.publish()?;
+        Ok(meta)
+    }
+
+    pub(super) fn sync(&self) -> Result<(), CacheError> {
+        atomic::sync_dir(&self.dir).map_err(CacheError::io("write out", &self.dir))
+    }
+
+    pub(super) fn make_dir(&self) -> Result<(), CacheError> {
+        fs::create_dir_all(&self.dir).map_err(CacheError::io("make", &self.dir))
+    }
+
+    /// Refuses a name that something has which is not ours.
+    pub(super) fn refuse_foreign(&self, file: &FileName) -> Result<(), CacheError> {
+        let path = self.path(file);
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(CacheError::io("examine", &path)(error)),
+            Ok(metadata) if metadata.is_file() && self.load(file)?.is_some() => Ok(()),
+            Ok(_) => Err(self.foreign(file)),
+        }
+    }
+
+    pub(super) fn foreign(&self, file: &FileName) -> CacheError {
+        CacheError::Foreign {
+            path: self.path(file),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The cache on a real directory, with downloads pushed in by hand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::io::{Sink, Validator};
+use crate::model::{Arch, Format, Platform, SchematicId, Sha256};
+use crate::plan::Provenance;
+
+const URL: &str = "http://factory.test/nocloud-amd64.raw.xz";
+
+struct Scene {
+    dir: tempfile::TempDir,
+    cache: Cache,
+    raw: Vec<u8>,
+    xz: Vec<u8>,
+}
+
+fn scene() -> Scene {
+    let dir = tempfile::tempdir().unwrap();
+    let mut raw = vec![0; 300_000];
+    raw[512..520].copy_from_slice(b"EFI PART");
+    raw[100_000..200_000].fill_with({
+        let mut random = fastrand::Rng::with_seed(1);
+        move || random.u8(..)
+    });
+    let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 0);
+    encoder.write_all(&raw).unwrap();
+    Scene {
+        cache: Cache::new(dir.path().join("cache")),
+        dir,
+        raw,
+        xz: encoder.finish().unwrap(),
+    }
+}
+
+fn artifact(format: Format) -> ArtifactId {
+    ArtifactId {
+        version: "v1.11.3".parse().unwrap(),
+        platform: Platform::Nocloud,
+        arch: Arch::Amd64,
+        secureboot: false,
+        schematic: SchematicId::from_bytes([7; 32]),
+        format,
+    }
+}
+
+fn name(text: &str) -> FileName {
+    text.parse().unwrap()
+}
+
+fn noon() -> Timestamp {
+    "2025-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn receive() -> Receive {
+    Receive {
+        download: artifact(Format::RawXz),
+        file: name("a.raw.xz"),
+        url: URL.into(),
+        unpack: Some((artifact(Format::Raw), name("a.raw"))),
+        pinned: None,
+        upstream: None,
+        meter: Arc::default(),
+    }
+}
+
+async fn fetch(scene: &Scene, receive: Receive) -> Result<Received, CacheError> {
+    let mut incoming = scene.cache.receive(receive).await?;
+    let (at, _) = incoming.position();
+    let validator = Validator {
+        value: "\"etag\"".into(),
+        total: Some(scene.xz.len() as u64),
+    };
+    incoming
+        .expect(Some(scene.xz.len() as u64), Some(validator))
+        .await
+        .unwrap();
+    let rest = Bytes::copy_from_slice(&scene.xz[at as usize..]);
+    incoming.write(rest).await.unwrap();
+    incoming.finish(noon()).await
+}
+
+fn names(cache: &Cache) -> Vec<String> {
+    let list = cache.list().unwrap().into_iter();
+    let mut names: Vec<String> = list.map(|(name, _)| name).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_download_becomes_two_recorded_files() {
+    let scene = scene();
+    let received = fetch(&scene, receive()).await.unwrap();
+    assert_eq!(
+        names(&scene.cache),
+        [
+            ".a.raw.meta.json",
+            ".a.raw.xz.meta.json",
+            "a.raw",
+            "a.raw.sha256",
+            "a.raw.xz",
+            "a.raw.xz.sha256"
+        ]
+    );
+    let unpacked = received.unpacked.clone().unwrap();
+    assert_eq!(unpacked.unpacked_from, Some(received.download.sha256));
+    assert_eq!(unpacked.size, scene.raw.len() as u64);
+    assert_eq!(received.download.etag.as_deref(), Some("\"etag\""));
+    assert_eq!(received.download.provenance, Provenance::FirstSeen);
+
+    let state = scene.cache.observe().unwrap();
+    let expected: BTreeMap<_, _> = [("a.raw.xz", received.download), ("a.raw", unpacked)]
+        .into_iter()
+        .map(|(file, meta)| {
+            let size = Some(meta.size);
+            let cached = crate::plan::CachedFile {
+                meta,
+                size,
+                untouched: true,
+            };
+            (name(file), cached)
+        })
+        .collect();
+    assert_eq!(state.files, expected);
+    assert!(state.foreign.is_empty() && state.partial.is_empty());
+    assert!(state.free_bytes.is_some());
+
+    scene.cache.verify(&name("a.raw")).await.unwrap();
+    if let Ok(status) = Command::new("sha256sum")
+        .args([
+            "--check",
+            "--strict",
+            "--quiet",
+            "a.raw.sha256",
+            "a.raw.xz.sha256",
+        ])
+        .current_dir(scene.cache.dir())
+        .status()
+    {
+        assert!(status.success());
+    }
+}
+
+#[tokio::test]
+async fn the_stronger_promise_is_the_provenance_and_both_are_kept() {
+    let scene = scene();
+    let sha256 = fetch(&scene, receive()).await.unwrap().download.sha256;
+    let with = |pinned, upstream| Receive {
+        pinned,
+        upstream,
+        ..receive()
+    };
+    let other = Sha256::from_bytes([1; 32]);
+    let received = fetch(&scene, with(Some(sha256), Some(sha256)))
+        .await
+        .unwrap();
+    assert_eq!(received.download.provenance, Provenance::Pinned);
+    let received = fetch(&scene, with(None, Some(sha256))).await.unwrap();
+    assert_eq!(received.unpacked.unwrap().provenance, Provenance::Upstream);
+    let error = fetch(&scene, with(Some(sha256), Some(other)))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("the factory publishes"),
+        "{error}"
+    );
+    // What was there before is still there, and still right.
+    scene.cache.verify(&name("a.raw.xz")).await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_changes_nothing_and_foreign_things_stay() {
+    let scene = scene();
+    assert_eq!(scene.cache.observe().unwrap().files, BTreeMap::new());
+    assert!(!scene.cache.dir().exists(), "a look made the directory");
+
+    fs::create_dir_all(scene.cache.dir().join("subdirectory")).unwrap();
+    for foreign in ["a.raw", "b.iso.sha256", ".b.iso.meta.json", ".hidden"] {
+        fs::write(scene.cache.dir().join(foreign), "mine").unwrap();
+    }
+    let state = scene.cache.observe().unwrap();
+    assert_eq!(
+        state.foreign.iter().collect::<Vec<_>>(),
+        [".b.iso.meta.json", ".hidden", "a.raw", "b.iso.sha256"]
+    );
+    let error = fetch(&scene, receive()).await.unwrap_err();
+    assert!(matches!(error, CacheError::Foreign { .. }), "{error}");
+    assert!(scene.cache.remove(&name("a.raw")).is_err());
+    scene.cache.remove(&name("b.iso")).unwrap();
+    scene.cache.sweep().unwrap();
+    assert_eq!(scene.cache.observe().unwrap().foreign, state.foreign);
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_and_replaced() {
+    let scene = scene();
+    fetch(&scene, receive()).await.unwrap();
+    let path = scene.cache.path(&name("a.raw"));
+    let mut content = fs::read(&path).unwrap();
+    content[4096] ^= 1;
+    fs::write(&path, &content).unwrap();
+    let state = scene.cache.observe().unwrap();
+    assert!(!state.files[&name("a.raw")].untouched);
+    let error = scene.cache.verify(&name("a.raw")).await.unwrap_err();
+    assert!(matches!(error, CacheError::Damaged { .. }), "{error}");
+
+    let from = &state.files[&name("a.raw.xz")].meta;
+    let raw = artifact(Format::Raw);
+    let unpacked = scene
+        .cache
+        .unpack(
+            &name("a.raw.xz"),
+            from,
+            raw,
+            &name("a.raw"),
+            Arc::default(),
+            noon(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(unpacked.unpacked_from, Some(from.sha256));
+    scene.cache.verify(&name("a.raw")).await.unwrap();
+    assert!(scene.cache.observe().unwrap().files[&name("a.raw")].untouched);
+}
+
+#[tokio::test]
+async fn a_damaged_download_is_not_unpacked() {
+    let scene = scene();
+    let one = Receive {
+        unpack: None,
+        ..receive()
+    };
+    let from = fetch(&scene, one).await.unwrap().download;
+    // Whole and correct xz, but not what was recorded.
+    let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 1);
+    encoder.write_all(&scene.raw).unwrap();
+    let path = scene.cache.path(&name("a.raw.xz"));
+    fs::write(path, encoder.finish().unwrap()).unwrap();
+    let raw = artifact(Format::Raw);
+    scene
+        .cache
+        .unpack(
+            &name("a.raw.xz"),
+            &from,
+            raw,
+            &name("a.raw"),
+            Arc::default(),
+            noon(),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(
+        names(&scene.cache),
+        [".a.raw.xz.meta.json", "a.raw.xz", "a.raw.xz.sha256"]
+    );
+}
+
+/// The states that a crash can leave between the record and the name.
+#[tokio::test]
+async fn a_crash_between_record_and_name_is_seen_and_healed() {
+    let scene = scene();
+    let received = fetch(&scene, receive()).await.unwrap();
+    let (temporary, file) = (
+        scene.cache.dir().join(".a.raw.xz.part"),
+        scene.cache.path(&name("a.raw.xz")),
+    );
+    fs::rename(&file, &temporary).unwrap();
+    let state = scene.cache.observe().unwrap();
+    assert_eq!(state.files[&name("a.raw.xz")].size, None);
+    assert_eq!(state.partial[&name("a.raw.xz")], received.download.size);
+
+    // The same over an older file: the new record does not fit it.
+    fs::write(&file, "an older one").unwrap();
+    let cached = &scene.cache.observe().unwrap().files[&name("a.raw.xz")];
+    assert!(!cached.untouched && cached.size != Some(cached.meta.size));
+
+    fetch(&scene, receive()).await.unwrap();
+    scene.cache.verify(&name("a.raw.xz")).await.unwrap();
+    assert!(scene.cache.observe().unwrap().partial.is_empty());
+}
+
+#[tokio::test]
+async fn a_complete_partial_download_only_needs_to_be_finished() {
+    let scene = scene();
+    let mut incoming = scene.cache.receive(receive()).await.unwrap();
+    let total = scene.xz.len() as u64;
+    let validator = Validator {
+        value: "Sun, 01 Jun 2025 10:00:00 GMT".into(),
+        total: Some(total),
+    };
+    incoming.expect(Some(total), Some(validator)).await.unwrap();
+    incoming.write(scene.xz.clone().into()).await.unwrap();
+    // What was taken is stored when the next question is answered.
+    incoming.expect(Some(total), None).await.unwrap();
+    drop(incoming);
+
+    let again = scene.cache.receive(receive()).await.unwrap();
+    assert_eq!(again.position().0, total);
+    let received = again.finish(noon()).await.unwrap();
+    assert_eq!(received.download.etag, None, "a date is no entity tag");
+    assert!(fs::read(scene.cache.path(&name("a.raw"))).unwrap() == scene.raw);
+}
+
+#[tokio::test]
+async fn sweeping_keeps_only_what_can_be_taken_up() {
+    let scene = scene();
+    let mut incoming = scene.cache.receive(receive()).await.unwrap();
+    let validator = Validator {
+        value: "\"etag\"".into(),
+        total: None,
+    };
+    incoming.expect(None, Some(validator)).await.unwrap();
+    incoming
+        .write(scene.xz[..5000].to_vec().into())
+        .await
+        .unwrap();
+    incoming.expect(None, None).await.unwrap();
+    drop(incoming);
+    // The thread behind it lets go of the file when it is done.
+    let part = scene.cache.dir().join(".a.raw.xz.part");
+    fs::File::open(&part).unwrap().lock().unwrap();
+    for left in [
+        ".b.raw.part",
+        ".c.raw.xz.part.json",
+        "..a.raw.meta.json.tmp-x",
+    ] {
+        fs::write(scene.cache.dir().join(left), "left over").unwrap();
+    }
+    assert!(scene.cache.sweep().unwrap() > 0);
+    assert_eq!(
+        names(&scene.cache),
+        [".a.raw.xz.part", ".a.raw.xz.part.json"]
+    );
+    assert!(scene.cache.remove(&name("a.raw.xz")).unwrap() > 0);
+    assert_eq!(names(&scene.cache), [""; 0]);
+}
+
+#[tokio::test]
+async fn removing_takes_everything_beside_a_file_too() {
+    let scene = scene();
+    fetch(&scene, receive()).await.unwrap();
+    let freed = scene.cache.remove(&name("a.raw")).unwrap();
+    assert!(
+        (100_000..scene.raw.len() as u64).contains(&freed),
+        "{freed}"
+    );
+    scene.cache.remove(&name("a.raw.xz")).unwrap();
+    assert_eq!(names(&scene.cache), [""; 0]);
+    assert_eq!(scene.cache.remove(&name("a.raw")).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_wanted_is_noted_once_an_hour() {
+    let scene = scene();
+    fetch(&scene, receive()).await.unwrap();
+    let files = [name("a.raw"), name("absent.iso")];
+    let noted = |minutes: i64| {
+        let now = noon() + SignedDuration::from_mins(minutes);
+        scene.cache.mark_wanted(&files, now).unwrap();
+        let meta = scene.cache.load(&files[0]).unwrap().unwrap();
+        meta.last_wanted.duration_since(noon()).as_mins()
+    };
+    let minutes: Vec<i64> = [59, 60, 61, 90, 122].into_iter().map(noted).collect();
+    assert_eq!(minutes, [0, 0, 61, 61, 122]);
+    assert!(scene.cache.observe().unwrap().files[&files[0]].untouched);
+}
+
+#[tokio::test]
+async fn the_lock_is_not_part_of_the_state() {
+    let scene = scene();
+    let lock = scene.cache.lock(Duration::ZERO).await.unwrap();
+    let error = scene.cache.lock(Duration::ZERO).await.unwrap_err();
+    assert!(error.is_transient() && error.hint().is_some());
+    assert!(scene.cache.observe().unwrap().foreign.is_empty());
+    drop(lock);
+    scene.cache.lock(Duration::ZERO).await.unwrap();
+    assert!(scene.dir.path().exists());
+}

@@ -1,0 +1,116 @@
+//! Keeping the cache in order: removing, sweeping, noting what is wanted.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::names::{self, Entry};
+use super::{Cache, CacheError};
+use crate::io::landing::temporary_of;
+use crate::io::partial::{self, Partial};
+use crate::model::FileName;
+
+/// How old a note about when a file was wanted may get. Retention counts in days,
+/// and a pass with nothing to do should write nothing.
+const NOTE_AGE: SignedDuration = SignedDuration::from_hours(1);
+
+impl Cache {
+    /// Removes a file of ours with everything beside it, and what there is of an
+    /// incomplete one. Returns the bytes on the disk that this freed. That there
+    /// is nothing is fine.
+    ///
+    /// # Errors
+    /// [`CacheError::Foreign`] for a file that we have no record of.
+    pub fn remove(&self, file: &FileName) -> Result<u64, CacheError> {
+        self.refuse_foreign(file)?;
+        // Checked before anything goes: without a record, a checksum file of the
+        // same name is not ours either.
+        let ours = self.load(file)?.is_some();
+        let mut freed = self.remove_partial(file)?;
+        if ours {
+            // The record goes last: as long as anything is there, it is ours.
+            freed += remove(&self.path(file))?;
+            freed += remove(&self.dir.join(names::checksum_of(file)))?;
+            freed += remove(&names::record_of(&self.dir, file))?;
+        }
+        if freed > 0 {
+            self.sync()?;
+        }
+        Ok(freed)
+    }
+
+    /// Removes what interrupted work left and nothing can be done with: temporaries
+    /// of small files, unpacked forms that are not complete, and downloads that
+    /// cannot be taken up again. Returns the bytes on the disk that this freed.
+    ///
+    /// # Errors
+    /// Any error of the file system.
+    pub fn sweep(&self) -> Result<u64, CacheError> {
+        let mut freed = 0;
+        let mut downloads = BTreeSet::new();
+        for (name, metadata) in self.list()? {
+            if metadata.is_dir() {
+                continue;
+            }
+            match Entry::of(&name) {
+                Entry::Temporary => freed += remove(&self.dir.join(&name))?,
+                Entry::Partial(file) | Entry::PartialRecord(file) => {
+                    downloads.insert(file);
+                }
+                Entry::Record(_) | Entry::Lock | Entry::Other => {}
+            }
+        }
+        for file in downloads {
+            let resumable = Partial::load(&self.dir, file.as_str()).is_some()
+                && temporary_of(&self.dir, file.as_str()).exists();
+            if !resumable {
+                freed += self.remove_partial(&file)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Notes in the records of files that orders want them now, where the note
+    /// there is older than an hour. Files without a record are passed over.
+    ///
+    /// # Errors
+    /// Any error of the file system.
+    pub fn mark_wanted<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a FileName>,
+        now: Timestamp,
+    ) -> Result<(), CacheError> {
+        for file in files {
+            if let Some(mut meta) = self.load(file)?
+                && now.duration_since(meta.last_wanted) > NOTE_AGE
+            {
+                meta.last_wanted = now;
+                self.store(file, &meta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_partial(&self, file: &FileName) -> Result<u64, CacheError> {
+        let temporary = remove(&temporary_of(&self.dir, file.as_str()))?;
+        let record = remove(&partial::record_of(&self.dir, file.as_str()))?;
+        Ok(temporary + record)
+    }
+}
+
+/// Removes a file, if it is there; the bytes that it had on the disk.
+fn remove(path: &Path) -> Result<u64, CacheError> {
+    let removed = fs::symlink_metadata(path).and_then(|metadata| {
+        fs::remove_file(path)?;
+        // Blocks count 512 bytes each, whatever the file system's are (stat(2)).
+        Ok(metadata.blocks() * 512)
+    });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        other => other.map_err(CacheError::io("remove", path)),
+    }
+}
