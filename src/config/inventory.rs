@@ -19,7 +19,10 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> In
             let line = report.document().line(first);
             report.at(
                 shape.place,
-                format!("the node {} is described on line {line} already", node.node.id),
+                format!(
+                    "the node {} is described on line {line} already",
+                    node.node.id
+                ),
             );
             continue;
         }
@@ -88,7 +91,9 @@ fn local(shape: &NodeShape, report: &mut Report<'_>) -> Option<Reach> {
             fits = false;
             report.at(
                 place,
-                format!("`{key}` does not go with `local: true`, which is a directory of this machine"),
+                format!(
+                    "`{key}` does not go with `local: true`, which is a directory of this machine"
+                ),
             );
         }
     }
@@ -101,7 +106,10 @@ fn ssh(
     name_is_good: bool,
     report: &mut Report<'_>,
 ) -> Option<Reach> {
-    let user = shape.user.as_ref().map(|text| (text, report.parse::<User>(text)));
+    let user = shape
+        .user
+        .as_ref()
+        .map(|text| (text, report.parse::<User>(text)));
     let port = port(shape.port.as_ref(), report);
     // Without a host the name is one; a bad name is reported only once.
     let login: Login = match &shape.host {

@@ -48,11 +48,17 @@ impl Secrets<'_> {
             report,
         );
         let token = self.either(("token", &shape.token_env, &shape.token_file), report);
-        let username = shape.username.as_ref().filter(|text| report.fits_a_line(text));
+        let username = shape
+            .username
+            .as_ref()
+            .filter(|text| report.fits_a_line(text));
         match (username, &password, &token) {
             (Some(user), _, Named::Given(at, _)) => report.at_with_hint(
                 *at,
-                format!("a token and the user name {:?} exclude each other", user.value),
+                format!(
+                    "a token and the user name {:?} exclude each other",
+                    user.value
+                ),
                 "an Enterprise factory takes either username and password, or a token",
             ),
             (None, Named::Given(at, _), Named::Given(..)) => {

@@ -96,8 +96,8 @@ fn refuse_literal_secrets(root: &Node, report: &mut Report<'_>) {
 fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Option<Settings> {
     let defaults = file.defaults.unwrap_or_default();
     let push = defaults.push.as_ref();
-    let cache_dir = path(defaults.cache_dir.as_ref(), report)
-        .unwrap_or_else(|| PathBuf::from(CACHE_DIR));
+    let cache_dir =
+        path(defaults.cache_dir.as_ref(), report).unwrap_or_else(|| PathBuf::from(CACHE_DIR));
     let cache_policy = cache_policy(defaults.cache_policy.as_ref(), report);
     let commands = push_commands(push, report);
     let inventory = inventory(file.nodes.as_deref().unwrap_or_default(), report);
@@ -275,8 +275,8 @@ fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom
 }
 
 fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
-    let mut number = |at: Option<&At<u32>>, default: u32, range: std::ops::RangeInclusive<u32>| {
-        match at {
+    let mut number =
+        |at: Option<&At<u32>>, default: u32, range: std::ops::RangeInclusive<u32>| match at {
             Some(at) if !range.contains(&at.value) => {
                 let (value, least, most) = (at.value, range.start(), range.end());
                 report.at(
@@ -287,8 +287,7 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
             }
             Some(at) => at.value,
             None => default,
-        }
-    };
+        };
     let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32);
     let nodes = number(shape.nodes.as_ref(), NODES, 1..=256);
     let retries = number(shape.retries.as_ref(), RETRIES, 0..=100);
@@ -319,7 +318,10 @@ fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PathBuf> {
     if at.value.starts_with('~') || at.value.contains('$') {
         report.at_with_hint(
             at.place,
-            format!("{:?} is not a path: ~ and $ are not expanded here", at.value),
+            format!(
+                "{:?} is not a path: ~ and $ are not expanded here",
+                at.value
+            ),
             "write the path out",
         );
         return None;
@@ -349,7 +351,10 @@ fn url(text: Option<&At<String>>, default: &str, report: &mut Report<'_>) -> Opt
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         report.at_with_hint(
             at.place,
-            format!("{:?} is not a web address; accepted are http and https", at.value),
+            format!(
+                "{:?} is not a web address; accepted are http and https",
+                at.value
+            ),
             format!("a URL such as {default}"),
         );
         return None;
@@ -366,7 +371,10 @@ fn url(text: Option<&At<String>>, default: &str, report: &mut Report<'_>) -> Opt
     if url.query().is_some() || url.fragment().is_some() {
         report.at(
             at.place,
-            format!("{:?} is not a base URL: leave out what follows ? or #", at.value),
+            format!(
+                "{:?} is not a base URL: leave out what follows ? or #",
+                at.value
+            ),
         );
         return None;
     }
@@ -402,10 +410,16 @@ fn duration(
         return default;
     };
     if !range.contains(&value) {
-        let (least, most) = (range.start().as_secs(), range.end().as_secs() / DAY.as_secs());
+        let (least, most) = (
+            range.start().as_secs(),
+            range.end().as_secs() / DAY.as_secs(),
+        );
         report.at(
             at.place,
-            format!("{:?} is out of range; accepted are {least}s to {most}d", at.value),
+            format!(
+                "{:?} is out of range; accepted are {least}s to {most}d",
+                at.value
+            ),
         );
         return default;
     }

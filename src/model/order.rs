@@ -204,7 +204,8 @@ pub struct RejectedOrder {
     pub problems: Vec<Problem>,
 }
 
-/// A file that could not be read or parsed.
+/// A file that could not be read or parsed, or that holds something beside its
+/// orders that was refused; the orders that could be read are used all the same.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RejectedFile {
     /// The file, as in [`Problem::file`].
@@ -220,7 +221,7 @@ pub struct OrderSet {
     pub orders: Vec<Order>,
     /// Orders refused as a whole.
     pub rejected_orders: Vec<RejectedOrder>,
-    /// Files refused as a whole.
+    /// Files with problems outside any order.
     pub rejected_files: Vec<RejectedFile>,
     /// Every node that an order refers to, by its id.
     pub nodes: std::collections::BTreeMap<NodeId, super::Node>,

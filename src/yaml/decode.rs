@@ -28,11 +28,6 @@ const MAX_FAULTS: usize = 20;
 /// Reads a subtree into a shape. Whatever does not fit is reported and left at
 /// its default.
 pub fn read<T: DeserializeOwned + Default>(node: &Node, report: &mut Report<'_>) -> T {
-    let mut blemishes = Vec::new();
-    node.blemishes(&mut blemishes);
-    for blemish in blemishes {
-        report.push(blemish.clone());
-    }
     let mut masked = report.refused().clone();
     for _ in 0..MAX_FAULTS {
         let decoder = Decoder {
@@ -71,6 +66,20 @@ impl<'a> Decoder<'a> {
                 expected: expected.into(),
             },
         )
+    }
+
+    /// Fails with the first thing wrong with a map's keys that was not told yet.
+    fn unblemished(self) -> Result<(), Fault> {
+        let Kind::Map { blemishes, .. } = &self.node.kind else {
+            return Ok(());
+        };
+        match blemishes.iter().find(|(id, _)| !self.masked.contains(id)) {
+            Some((id, problem)) => Err(Fault::new(
+                *id,
+                FaultKind::Blemish(Box::new(problem.clone())),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn unsigned(self, max: u64) -> Result<u64, Fault> {
@@ -116,6 +125,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.unblemished()?;
         let visited = match &self.node.kind {
             Kind::Null => visitor.visit_unit(),
             Kind::Bool { value, .. } => visitor.visit_bool(*value),
@@ -224,6 +234,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        self.unblemished()?;
         match &self.node.kind {
             Kind::Map { entries, .. } => visitor
                 .visit_map(Entries {

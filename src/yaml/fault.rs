@@ -23,6 +23,8 @@ pub(super) enum FaultKind {
     WrongType { expected: String },
     /// A word that is none of the accepted ones.
     UnknownWord { accepted: &'static [&'static str] },
+    /// Something wrong with the keys of a map, found when the tree was built.
+    Blemish(Box<Problem>),
     /// Anything that only serde's own words describe.
     Other(String),
 }
@@ -62,13 +64,18 @@ impl Fault {
                 let word = found.and_then(Node::text).unwrap_or_default();
                 let problem = doc.problem(
                     id,
-                    format!("{} is not known here; accepted are {}", shown(word), accepted.join(", ")),
+                    format!(
+                        "{} is not known here; accepted are {}",
+                        shown(word),
+                        accepted.join(", ")
+                    ),
                 );
                 match one_of(word, accepted.iter().copied()) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem,
                 }
             }
+            FaultKind::Blemish(problem) => *problem,
             FaultKind::Other(message) => doc.problem(id, message),
         }
     }
@@ -137,6 +144,7 @@ impl fmt::Display for Fault {
             FaultKind::UnknownKey { .. } => f.write_str("unknown key"),
             FaultKind::WrongType { expected } => write!(f, "expected {expected}"),
             FaultKind::UnknownWord { .. } => f.write_str("unknown word"),
+            FaultKind::Blemish(problem) => f.write_str(&problem.message),
             FaultKind::Other(message) => f.write_str(message),
         }
     }

@@ -135,7 +135,10 @@ impl<'d> Report<'d> {
         if let Some(bad) = text.value.chars().find(|c| c.is_control()) {
             self.at(
                 text.place,
-                format!("{} holds the control character {bad:?}; accepted is one line of plain text", shown(&text.value)),
+                format!(
+                    "{} holds the control character {bad:?}; accepted is one line of plain text",
+                    shown(&text.value)
+                ),
             );
             return false;
         }

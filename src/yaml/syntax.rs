@@ -99,7 +99,10 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
         Error::Budget { breach, .. } => budget_words(breach),
         Error::AliasError { error, .. } => words(error),
         Error::UnsupportedTag { tag, .. } => (
-            format!("the tag {} is not known; tags are not needed here", super::shown(tag)),
+            format!(
+                "the tag {} is not known; tags are not needed here",
+                super::shown(tag)
+            ),
             Some("a text that starts with `!` needs quotes"),
         ),
         other => {
@@ -138,10 +141,7 @@ fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
 fn syntax_hint(message: &str) -> Option<&'static str> {
     const HINTS: [(&str, &str); 7] = [
         ("tabs", "indent with spaces; YAML does not accept tabs"),
-        (
-            "recursion",
-            "the nesting is too deep",
-        ),
+        ("recursion", "the nesting is too deep"),
         (
             "mapping values",
             "check the indentation of this line and the one above, and put quotes around a \
@@ -159,10 +159,7 @@ fn syntax_hint(message: &str) -> Option<&'static str> {
             "unexpected character",
             "a value that starts with @, ` or % needs quotes",
         ),
-        (
-            "escape",
-            "in single quotes a backslash is just a backslash",
-        ),
+        ("escape", "in single quotes a backslash is just a backslash"),
     ];
     HINTS
         .iter()

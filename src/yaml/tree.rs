@@ -70,8 +70,8 @@ pub enum Kind {
     Map {
         /// Its entries as written; keys are unique.
         entries: Vec<Entry>,
-        /// What is wrong with its keys.
-        blemishes: Vec<Problem>,
+        /// What is wrong with its keys, each under an identity of its own.
+        blemishes: Vec<(NodeRef, Problem)>,
     },
 }
 
@@ -125,17 +125,13 @@ impl Document {
     /// A problem at a node.
     pub fn problem(&self, id: NodeRef, message: impl Into<String>) -> Problem {
         let place = &self.places[id.0];
-        self.source
-            .problem(place.span, &place.path, message.into())
+        self.source.problem(place.span, &place.path, message.into())
     }
 
     /// A problem at the key of an entry.
     pub fn key_problem(&self, entry: &Entry, message: impl Into<String>) -> Problem {
-        self.source.problem(
-            entry.key_span,
-            self.path(entry.value.id),
-            message.into(),
-        )
+        self.source
+            .problem(entry.key_span, self.path(entry.value.id), message.into())
     }
 }
 
@@ -187,18 +183,6 @@ impl Node {
             Kind::Text(text) => format!("the text {}", super::shown(text)),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map { .. } => "a map".to_owned(),
-        }
-    }
-
-    /// Every blemish in this subtree.
-    pub(super) fn blemishes<'a>(&'a self, into: &mut Vec<&'a Problem>) {
-        match &self.kind {
-            Kind::List(elements) => elements.iter().for_each(|node| node.blemishes(into)),
-            Kind::Map { entries, blemishes } => {
-                into.extend(blemishes);
-                entries.iter().for_each(|entry| entry.value.blemishes(into));
-            }
-            _ => {}
         }
     }
 }
@@ -283,12 +267,7 @@ struct Build<'a> {
 impl Build<'_> {
     fn node(&mut self, raw: Spanned<Raw>, path: String) -> Node {
         let (span, written) = self.span(&raw);
-        let id = NodeRef(self.places.len());
-        self.places.push(Place {
-            span,
-            path: path.clone(),
-            number: matches!(raw.value, Raw::Number),
-        });
+        let id = self.place(span, &path, matches!(raw.value, Raw::Number));
         let kind = match raw.value {
             Raw::Null => Kind::Null,
             Raw::Bool(value) if is_yaml_1_1_bool(&written) => Kind::Bool {
@@ -312,6 +291,15 @@ impl Build<'_> {
         Node { id, kind }
     }
 
+    fn place(&mut self, span: Span, path: &str, number: bool) -> NodeRef {
+        self.places.push(Place {
+            span,
+            path: path.to_owned(),
+            number,
+        });
+        NodeRef(self.places.len() - 1)
+    }
+
     fn map(&mut self, raw: Vec<(Spanned<Raw>, Spanned<Raw>)>, path: &str) -> Kind {
         let mut entries: Vec<Entry> = Vec::with_capacity(raw.len());
         let mut blemishes = Vec::new();
@@ -321,11 +309,9 @@ impl Build<'_> {
                 Raw::Text(text) => text,
                 Raw::Bool(_) | Raw::Number => written,
                 Raw::Null | Raw::List(_) | Raw::Map(_) => {
-                    blemishes.push(self.source.problem(
-                        key_span,
-                        path,
-                        "a key must be a word, not a list, a map or nothing".to_owned(),
-                    ));
+                    let message = "a key must be a word, not a list, a map or nothing";
+                    let problem = self.source.problem(key_span, path, message.to_owned());
+                    blemishes.push((self.place(key_span, path, false), problem));
                     continue;
                 }
             };
@@ -336,10 +322,12 @@ impl Build<'_> {
             };
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
                 let message = format!(
-                    "key `{key}` is given twice; the first is on line {}",
+                    "key {} is given twice; the first is on line {}",
+                    super::shown(&key),
                     first.key_span.line
                 );
-                blemishes.push(self.source.problem(key_span, &value_path, message));
+                let problem = self.source.problem(key_span, &value_path, message);
+                blemishes.push((self.place(key_span, &value_path, false), problem));
                 continue;
             }
             let value = self.node(raw_value, value_path);
@@ -366,7 +354,10 @@ impl Build<'_> {
             })
             .unwrap_or_default()
             .trim_end();
-        let width = written.lines().next().map_or(1, |line| line.chars().count());
+        let width = written
+            .lines()
+            .next()
+            .map_or(1, |line| line.chars().count());
         let span = Span {
             line: location.line(),
             column: location.column(),

@@ -1,0 +1,172 @@
+//! Gathering orders over files: what must be unique, and what nodes are called.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
+use super::file::OrdersMap;
+use super::order::{self, Reading};
+use crate::model::{
+    Node, NodeId, Order, OrderDefaults, OrderId, OrderSet, Problem, RejectedFile, RejectedOrder,
+    SourceRef,
+};
+use crate::yaml::{Document, Kind, Node as YamlNode, Report, Source, read};
+
+/// The nodes that orders have named so far, with the place that did so first.
+pub(super) type Nodes = BTreeMap<NodeId, (Node, SourceRef)>;
+
+/// The set under construction.
+pub(super) struct Collector<'a> {
+    defaults: &'a OrderDefaults,
+    set: OrderSet,
+    ids: BTreeMap<OrderId, SourceRef>,
+    nodes: Nodes,
+}
+
+impl<'a> Collector<'a> {
+    pub fn new(defaults: &'a OrderDefaults) -> Self {
+        Self {
+            defaults,
+            set: OrderSet::default(),
+            ids: BTreeMap::new(),
+            nodes: Nodes::new(),
+        }
+    }
+
+    /// Reads the orders of a file.
+    pub fn add(&mut self, source: Source) {
+        let file = source.file.to_string();
+        let doc = match Document::parse(source) {
+            Ok(doc) => doc,
+            Err(problem) => return self.reject_file(&file, vec![*problem]),
+        };
+        self.set.files += 1;
+        let mut report = Report::new(&doc);
+        for order in orders_of(&doc, &mut report) {
+            self.order(&doc, order);
+        }
+        if !report.is_empty() {
+            self.set.rejected_files.push(RejectedFile {
+                file,
+                problems: report.finish(),
+            });
+        }
+    }
+
+    /// Records a file that gave no orders.
+    pub fn reject_file(&mut self, file: &str, problems: Vec<Problem>) {
+        self.set.files += 1;
+        self.set.rejected_files.push(RejectedFile {
+            file: file.to_owned(),
+            problems,
+        });
+    }
+
+    fn order(&mut self, doc: &Document, node: &YamlNode) {
+        let mut reading = Reading {
+            doc,
+            defaults: self.defaults,
+            nodes: &mut self.nodes,
+        };
+        match order::read_order(node, &mut reading) {
+            Ok(order) => self.accept(doc, node, order),
+            Err(rejected) => self.reject(rejected),
+        }
+    }
+
+    fn accept(&mut self, doc: &Document, node: &YamlNode, order: Order) {
+        let Some(first) = self.ids.get(&order.id) else {
+            self.ids.insert(order.id.clone(), order.source.clone());
+            return self.set.orders.push(order);
+        };
+        let at = node.get("orderid").unwrap_or(node);
+        let problem = doc
+            .problem(
+                at.id,
+                format!(
+                    "order id {} is taken by the order at {}:{}",
+                    order.id, first.file, first.line
+                ),
+            )
+            .hint("ids are unique over all files; the first one, in the order of names, is used");
+        self.set.rejected_orders.push(RejectedOrder {
+            id: None,
+            customer: order.customer,
+            source: order.source,
+            problems: std::iter::once(problem)
+                .chain(
+                    order
+                        .rejected
+                        .into_iter()
+                        .flat_map(|position| position.problems),
+                )
+                .collect(),
+        });
+    }
+
+    fn reject(&mut self, mut rejected: RejectedOrder) {
+        // A rejected order holds on to its id, so that a later order of the same
+        // id does not quietly take its place (and its manifest).
+        if let Some(id) = rejected.id.take()
+            && !self.ids.contains_key(&id)
+        {
+            self.ids.insert(id.clone(), rejected.source.clone());
+            rejected.id = Some(id);
+        }
+        self.set.rejected_orders.push(rejected);
+    }
+
+    /// The set, sorted.
+    pub fn finish(mut self) -> OrderSet {
+        self.set
+            .orders
+            .sort_by(|left, right| left.id.cmp(&right.id));
+        self.set.nodes = self
+            .nodes
+            .into_iter()
+            .map(|(id, (node, _))| (id, node))
+            .collect();
+        self.set
+    }
+}
+
+/// The orders in a file, in whichever of the three forms it has.
+fn orders_of<'d>(doc: &'d Document, report: &mut Report<'_>) -> Vec<&'d YamlNode> {
+    let root = &doc.root;
+    match &root.kind {
+        Kind::List(orders) => orders.iter().collect(),
+        Kind::Map { entries, .. } => {
+            if entries.iter().any(|entry| entry.key == "orders") {
+                let map: OrdersMap<Vec<IgnoredAny>> = read(root, report);
+                if map.orders.is_none() {
+                    let hint = "write `orders: []` for a file without orders";
+                    report.missing(root.id, "orders", hint);
+                }
+                let orders = root.get("orders").map_or(&[][..], YamlNode::elements);
+                return orders.iter().collect();
+            }
+            let is_order = |key: &str| ["orderid", "positions", "customer"].contains(&key);
+            if entries.iter().any(|entry| is_order(&entry.key)) {
+                return vec![root];
+            }
+            let problem = doc.problem(root.id, "this map holds no orders").hint(FORMS);
+            report.push(problem);
+            Vec::new()
+        }
+        Kind::Null => {
+            report.push(
+                Problem::of_file(&*doc.source.file, "the file is empty")
+                    .hint("write `[]` for a file without orders, or take it away"),
+            );
+            Vec::new()
+        }
+        _ => {
+            let message = format!("expected orders, found {}", root.describe());
+            report.push(doc.problem(root.id, message).hint(FORMS));
+            Vec::new()
+        }
+    }
+}
+
+const FORMS: &str =
+    "a file is a list of orders, a map with `orders:`, or one order with `orderid:`";

@@ -1,0 +1,133 @@
+//! One order: its head, and its positions one by one.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+
+use super::collect::Nodes;
+use super::file::OrderShape;
+use super::position::{self, Outcome};
+use crate::model::{Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef};
+use crate::yaml::{Document, Kind, Node, Report, read};
+
+/// What reading an order needs to know.
+pub(super) struct Reading<'a> {
+    pub doc: &'a Document,
+    pub defaults: &'a OrderDefaults,
+    /// The nodes named so far; accepted positions add theirs.
+    pub nodes: &'a mut Nodes,
+}
+
+impl Reading<'_> {
+    /// Where a node of the tree was written.
+    pub fn source(&self, node: &Node) -> SourceRef {
+        SourceRef {
+            file: self.doc.source.file.to_string(),
+            line: self.doc.line(node.id),
+        }
+    }
+}
+
+/// Reads an order. Bad positions do not make it bad; a bad head does.
+pub(super) fn read_order(node: &Node, reading: &mut Reading<'_>) -> Result<Order, RejectedOrder> {
+    let source = reading.source(node);
+    let mut report = Report::new(reading.doc);
+    let head = read_head(node, &mut report);
+    let positions = read_positions(node, reading);
+    match head.id {
+        Some(id) if report.is_empty() => Ok(Order {
+            id,
+            customer: head.customer,
+            source,
+            positions: positions.used,
+            rejected: positions.rejected,
+            skipped: positions.skipped,
+        }),
+        id => Err(RejectedOrder {
+            id,
+            customer: head.customer,
+            source,
+            problems: problems(report, positions),
+        }),
+    }
+}
+
+/// The problems of a head and, after them, of the positions under it.
+fn problems(report: Report<'_>, positions: Positions) -> Vec<Problem> {
+    let mut problems = report.finish();
+    let under = positions.rejected.into_iter();
+    problems.extend(under.flat_map(|position| position.problems));
+    problems
+}
+
+struct Head {
+    id: Option<OrderId>,
+    customer: Option<String>,
+}
+
+fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
+    if !matches!(node.kind, Kind::Map { .. }) {
+        report.at_with_hint(
+            node.id,
+            format!("expected an order, found {}", node.describe()),
+            "an order is a map with `orderid` and `positions`",
+        );
+        return Head {
+            id: None,
+            customer: None,
+        };
+    }
+    let shape: OrderShape<IgnoredAny> = read(node, report);
+    let id = match &shape.orderid {
+        Some(text) => report.parse::<OrderId>(text),
+        None => {
+            report.missing(node.id, "orderid", "every order needs an id of its own");
+            None
+        }
+    };
+    if shape.positions.is_none() {
+        report.missing(
+            node.id,
+            "positions",
+            "write `positions: []` for an order that wants nothing",
+        );
+    }
+    let customer = shape
+        .customer
+        .filter(|text| report.fits_a_line(text))
+        .map(|text| text.value);
+    Head { id, customer }
+}
+
+/// The positions of an order by what became of them.
+#[derive(Default)]
+struct Positions {
+    used: Vec<crate::model::Position>,
+    rejected: Vec<crate::model::RejectedPosition>,
+    skipped: Vec<crate::model::Skipped>,
+}
+
+fn read_positions(node: &Node, reading: &mut Reading<'_>) -> Positions {
+    let mut positions = Positions::default();
+    // Manifests and steps speak of a position by its name.
+    let mut names: BTreeMap<String, u64> = BTreeMap::new();
+    let elements = node.get("positions").map_or(&[][..], Node::elements);
+    for (index, element) in elements.iter().enumerate() {
+        let line = reading.doc.line(element.id);
+        match position::read_position(index, element, &names, reading) {
+            Outcome::Used(position) => {
+                names.entry(position.name.clone()).or_insert(line);
+                positions.used.push(*position);
+            }
+            Outcome::Rejected(rejected) => {
+                names.entry(rejected.name.clone()).or_insert(line);
+                positions.rejected.push(rejected);
+            }
+            Outcome::Skipped(skipped) => {
+                names.entry(skipped.name.clone()).or_insert(line);
+                positions.skipped.push(skipped);
+            }
+        }
+    }
+    positions
+}

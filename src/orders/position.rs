@@ -1,0 +1,336 @@
+//! One position: every key through the type that it becomes.
+//!
+//! Nothing here stops at the first problem: a person who mends a position wants
+//! to hear all of it at once. A value that could not be read is left out of later
+//! checks, so that one mistake is not told twice in other words.
+
+use std::collections::BTreeMap;
+
+use super::file::{PositionShape, PushShape};
+use super::hosts::{Destination, Hosts};
+use super::order::Reading;
+use super::{schematic, version};
+use crate::model::{
+    Arch, FileName, Format, Platform, Position, PushTarget, RejectedPosition, SchematicId,
+    SchematicSource, Sha256, Skipped,
+};
+use crate::yaml::{At, Kind, Node, Report, read, shown};
+
+/// What became of a position.
+pub(super) enum Outcome {
+    Used(Box<Position>),
+    Rejected(RejectedPosition),
+    Skipped(Skipped),
+}
+
+/// The product that this program handles.
+const PRODUCT: &str = "talos";
+
+/// The longest name of a position, in characters.
+const NAME_MAX: usize = 128;
+
+/// Reads a position. `names` are those of its siblings before it, with their lines.
+pub(super) fn read_position(
+    index: usize,
+    node: &Node,
+    names: &BTreeMap<String, u64>,
+    reading: &mut Reading<'_>,
+) -> Outcome {
+    let mut report = Report::new(reading.doc);
+    let name = name(index, node);
+    if !matches!(node.kind, Kind::Map { .. }) {
+        report.at_with_hint(
+            node.id,
+            format!("expected a position, found {}", node.describe()),
+            "a position is a map, such as `- name: my-image`",
+        );
+        return rejected(index, name, report);
+    }
+    // Before anything else: the keys of other products are not ours to judge.
+    if let Some(product) = node.get("product").and_then(Node::text)
+        && !product.trim().eq_ignore_ascii_case(PRODUCT)
+    {
+        return Outcome::Skipped(Skipped {
+            index,
+            name,
+            product: product.trim().to_owned(),
+        });
+    }
+    let shape: PositionShape = read(node, &mut report);
+    check_name(&shape, &name, names, node, &mut report);
+    let Some(draft) = draft(&shape, reading, &mut report) else {
+        return rejected(index, name, report);
+    };
+    if !report.is_empty() {
+        return rejected(index, name, report);
+    }
+    let source = reading.source(node);
+    for (node, _) in &draft.destinations {
+        reading
+            .nodes
+            .entry(node.id.clone())
+            .or_insert_with(|| (node.clone(), source.clone()));
+    }
+    let targets = draft
+        .destinations
+        .into_iter()
+        .map(|(node, dir)| PushTarget { node: node.id, dir });
+    Outcome::Used(Box::new(Position {
+        index,
+        name,
+        platform: draft.platform,
+        format: draft.format,
+        arch: draft.arch,
+        secureboot: shape.secureboot.unwrap_or(false),
+        version: draft.version,
+        schematic: draft.schematic,
+        unpack: draft.unpack,
+        targets: targets.collect(),
+        push_unpacked: draft.push_unpacked,
+        filename: draft.filename,
+        pinned: draft.pinned,
+        source,
+    }))
+}
+
+fn rejected(index: usize, name: String, report: Report<'_>) -> Outcome {
+    Outcome::Rejected(RejectedPosition {
+        index,
+        name,
+        problems: report.finish(),
+    })
+}
+
+/// The name, as far as it can be used even to report about the position.
+fn name(index: usize, node: &Node) -> String {
+    node.get("name")
+        .and_then(Node::text)
+        .map(str::trim)
+        .filter(|name| is_name(name))
+        .map_or_else(|| format!("position-{}", index + 1), str::to_owned)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control)
+}
+
+fn check_name(
+    shape: &PositionShape,
+    name: &str,
+    names: &BTreeMap<String, u64>,
+    node: &Node,
+    report: &mut Report<'_>,
+) {
+    let place = shape.name.as_ref().map_or(node.id, |at| at.place);
+    if let Some(text) = &shape.name
+        && !is_name(text.value.trim())
+    {
+        report.at(
+            text.place,
+            format!(
+                "{} is not a name; accepted are 1 to {NAME_MAX} characters of one line",
+                shown(&text.value)
+            ),
+        );
+    }
+    if let Some(line) = names.get(name) {
+        report.at_with_hint(
+            place,
+            format!(
+                "the position on line {line} is called {} already",
+                shown(name)
+            ),
+            "plans and manifests tell the positions of an order apart by name",
+        );
+    }
+}
+
+/// A position whose parts were all read.
+struct Draft {
+    platform: Platform,
+    format: Format,
+    arch: Arch,
+    version: crate::model::VersionPolicy,
+    schematic: SchematicSource,
+    unpack: bool,
+    push_unpacked: bool,
+    destinations: Vec<Destination>,
+    filename: Option<FileName>,
+    pinned: Option<Sha256>,
+}
+
+/// `None` where a part is wrong; every part is looked at before that.
+fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) -> Option<Draft> {
+    let defaults = reading.defaults;
+    let platform = or_default(shape.platform.as_ref(), Platform::Nocloud, |text| {
+        report.parse_among(text, Platform::ALL.iter().map(|value| value.as_str()))
+    });
+    let format = or_default(shape.image_format.as_ref(), Format::Iso, |text| {
+        report.parse_among(text, Format::ALL.map(Format::as_str))
+    });
+    let arch = or_default(shape.arch.as_ref(), defaults.arch, |text| {
+        report.parse_among(text, Arch::ALL.map(Arch::as_str))
+    });
+    if let (Some(platform), Some(arch)) = (platform, arch) {
+        check_arch(shape, platform, arch, report);
+    }
+    let version = version::policy(shape.version.as_ref(), report);
+    let schematic = schematic_source(shape, report);
+    let push = Push::of(
+        shape.push.as_ref(),
+        defaults.push_enabled,
+        defaults.prefer_decompressed,
+    );
+    let decompress = shape.decompress_raw.as_ref();
+    if let Some(format) = format {
+        check_decompress(decompress, format, report);
+    }
+    let compressed = format.is_some_and(|format| format.codec().is_some());
+    let push_unpacked = push.enabled && push.prefer_decompressed && compressed;
+    let delivered = if push_unpacked {
+        Some(Format::Raw)
+    } else {
+        format
+    };
+    let hosts = shape.push.as_ref().and_then(|push| push.hosts.as_deref());
+    let destinations = Hosts {
+        defaults,
+        nodes: reading.nodes,
+        // Without a known format the hosts are still checked.
+        delivered: delivered.unwrap_or(Format::Iso),
+    }
+    .destinations(hosts.unwrap_or_default(), report);
+    let filename = shape.filename.as_ref().and_then(|text| {
+        let name: FileName = report.parse(text)?;
+        check_extension(text, delivered?, report);
+        Some(name)
+    });
+    let pinned = shape.sha256.as_ref().and_then(|text| report.parse(text));
+    Some(Draft {
+        platform: platform?,
+        format: format?,
+        arch: arch?,
+        version: version?,
+        schematic: schematic?,
+        unpack: decompress.is_some_and(|at| at.value) || push_unpacked,
+        push_unpacked,
+        destinations: if push.enabled {
+            destinations
+        } else {
+            Vec::new()
+        },
+        filename,
+        pinned,
+    })
+}
+
+fn or_default<T>(
+    text: Option<&At<String>>,
+    default: T,
+    parse: impl FnOnce(&At<String>) -> Option<T>,
+) -> Option<T> {
+    text.map_or(Some(default), parse)
+}
+
+/// The push settings of a position over those of the configuration.
+struct Push {
+    enabled: bool,
+    prefer_decompressed: bool,
+}
+
+impl Push {
+    fn of(shape: Option<&PushShape>, enabled: bool, prefer_decompressed: bool) -> Self {
+        Self {
+            enabled: shape.and_then(|push| push.enabled).unwrap_or(enabled),
+            prefer_decompressed: shape
+                .and_then(|push| push.prefer_decompressed)
+                .unwrap_or(prefer_decompressed),
+        }
+    }
+}
+
+fn check_arch(shape: &PositionShape, platform: Platform, arch: Arch, report: &mut Report<'_>) {
+    if platform.arches().contains(&arch) {
+        return;
+    }
+    let legal: Vec<&str> = platform.arches().iter().map(|arch| arch.as_str()).collect();
+    let message = format!(
+        "platform {platform} is not built for {arch}; accepted is {}",
+        legal.join(", ")
+    );
+    match (&shape.arch, &shape.platform) {
+        (Some(text), _) => report.at(text.place, message),
+        (None, Some(text)) => report.at_with_hint(
+            text.place,
+            message,
+            format!(
+                "{arch} is `defaults.arch` of the configuration; add `arch: {}` here",
+                legal.join(" or ")
+            ),
+        ),
+        // The default platform is built for every architecture.
+        (None, None) => {}
+    }
+}
+
+fn check_decompress(decompress: Option<&At<bool>>, format: Format, report: &mut Report<'_>) {
+    if let Some(at) = decompress
+        && at.value
+        && format.codec().is_none()
+    {
+        report.at_with_hint(
+            at.place,
+            format!(
+                "there is nothing to unpack in {format}; accepted with raw.xz, raw.zst and raw.gz"
+            ),
+            "leave it out, or choose a compressed `image_format`",
+        );
+    }
+}
+
+fn check_extension(text: &At<String>, delivered: Format, report: &mut Report<'_>) {
+    let accepted: &[&str] = match delivered {
+        Format::Iso => &[".iso", ".img"],
+        Format::Raw => &[".raw", ".img"],
+        Format::Qcow2 => &[".qcow2", ".img"],
+        Format::RawXz => &[".xz"],
+        Format::RawZst => &[".zst"],
+        Format::RawGz => &[".gz"],
+    };
+    if !accepted.iter().any(|end| text.value.ends_with(end)) {
+        report.at_with_hint(
+            text.place,
+            format!(
+                "{:?} does not fit what is delivered, {delivered}; accepted endings are {}",
+                text.value,
+                accepted.join(", ")
+            ),
+            "compressed bytes under the name of an image, or the other way round, do not boot",
+        );
+    }
+}
+
+fn schematic_source(shape: &PositionShape, report: &mut Report<'_>) -> Option<SchematicSource> {
+    let described =
+        schematic::schematic(shape.customization.as_ref(), shape.overlay.as_ref(), report);
+    let Some(text) = &shape.schematic_id else {
+        return Some(SchematicSource::Customization(Box::new(described)));
+    };
+    let others = [
+        (
+            "customization",
+            shape.customization.as_ref().map(|at| at.place),
+        ),
+        ("overlay", shape.overlay.as_ref().map(|at| at.place)),
+    ];
+    for (key, place) in others {
+        if let Some(place) = place {
+            report.at_with_hint(
+                place,
+                format!("`{key}` and `schematic_id` exclude each other"),
+                "the id stands for everything that is changed; keep one of the two",
+            );
+        }
+    }
+    report.parse::<SchematicId>(text).map(SchematicSource::Id)
+}

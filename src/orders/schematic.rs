@@ -1,0 +1,233 @@
+//! The customization of an image, in the factory's own words.
+
+use serde::Deserialize;
+
+use super::file::{
+    BootloaderWord, CustomizationShape, EnrollKeysWord, ExtensionsShape, MetaShape, OverlayShape,
+};
+use crate::model::{
+    Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Problem, Schematic,
+    SecureBootOptions,
+};
+use crate::yaml::{At, Document, ListOr, Report, Source, read};
+
+/// A schematic file, as one gives it to the factory.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SchematicShape {
+    overlay: Option<At<OverlayShape>>,
+    customization: Option<At<CustomizationShape>>,
+}
+
+/// Reads a schematic file: the text that one would send to the factory.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_schematic(file_name: &str, text: &str) -> Result<Schematic, Vec<Problem>> {
+    let source = Source::from_bytes(file_name, text.as_bytes()).map_err(|problem| vec![problem])?;
+    let doc = Document::parse(source).map_err(|problem| vec![*problem])?;
+    let mut report = Report::new(&doc);
+    let shape: SchematicShape = if doc.root.is_null() {
+        SchematicShape::default()
+    } else {
+        read(&doc.root, &mut report)
+    };
+    let schematic = schematic(
+        shape.customization.as_ref(),
+        shape.overlay.as_ref(),
+        &mut report,
+    );
+    if report.is_empty() {
+        Ok(schematic)
+    } else {
+        Err(report.finish())
+    }
+}
+
+/// The schematic that a customization and an overlay make; without either, the
+/// empty one.
+pub(super) fn schematic(
+    customization: Option<&At<CustomizationShape>>,
+    overlay_shape: Option<&At<OverlayShape>>,
+    report: &mut Report<'_>,
+) -> Schematic {
+    let none = CustomizationShape::default();
+    let shape = customization.map_or(&none, |at| &at.value);
+    let secureboot = shape.secureboot.as_ref();
+    Schematic {
+        owner: None,
+        overlay: overlay_shape.and_then(|at| overlay(at, report)),
+        customization: Customization {
+            embedded_machine_configuration: shape
+                .embedded_machine_configuration
+                .as_ref()
+                .map(|at| at.value.clone()),
+            extra_kernel_args: kernel_args(shape.extra_kernel_args.as_deref(), report),
+            meta: meta(shape.meta.as_deref().unwrap_or_default(), report),
+            official_extensions: extensions(shape.system_extensions.as_ref(), report),
+            bootloader: shape.bootloader.map(bootloader),
+            secureboot: SecureBootOptions {
+                enroll_keys: secureboot
+                    .and_then(|options| options.enroll_keys)
+                    .map(enroll_keys),
+                include_well_known_certificates: secureboot
+                    .and_then(|options| options.include_well_known_certificates)
+                    .unwrap_or(false),
+            },
+            disk_image: DiskImage {
+                sector_size: shape
+                    .disk_image
+                    .as_ref()
+                    .and_then(|options| options.sector_size.as_ref())
+                    .and_then(|at| sector_size(at, report)),
+            },
+        },
+    }
+}
+
+fn bootloader(word: BootloaderWord) -> Bootloader {
+    match word {
+        BootloaderWord::Auto => Bootloader::Auto,
+        BootloaderWord::DualBoot => Bootloader::DualBoot,
+        BootloaderWord::Grub => Bootloader::Grub,
+        BootloaderWord::SdBoot => Bootloader::SdBoot,
+    }
+}
+
+fn enroll_keys(word: EnrollKeysWord) -> EnrollKeys {
+    match word {
+        EnrollKeysWord::Off => EnrollKeys::Off,
+        EnrollKeysWord::Manual => EnrollKeys::Manual,
+        EnrollKeysWord::IfSafe => EnrollKeys::IfSafe,
+        EnrollKeysWord::Force => EnrollKeys::Force,
+    }
+}
+
+fn sector_size(at: &At<u32>, report: &mut Report<'_>) -> Option<u32> {
+    if ![512, 4096].contains(&at.value) {
+        report.at(
+            at.place,
+            format!(
+                "{} is not a sector size; accepted are 512 and 4096",
+                at.value
+            ),
+        );
+        return None;
+    }
+    Some(at.value)
+}
+
+fn overlay(at: &At<OverlayShape>, report: &mut Report<'_>) -> Option<Overlay> {
+    let shape = &at.value;
+    let mut text = |key: &str, value: Option<&At<String>>, example: &str| match value {
+        Some(text) => report
+            .fits_a_line(text)
+            .then(|| text.value.trim().to_owned()),
+        None => {
+            report.missing(at.place, key, format!("such as `{key}: {example}`"));
+            None
+        }
+    };
+    let image = text("image", shape.image.as_ref(), "siderolabs/sbc-raspberrypi");
+    let name = text("name", shape.name.as_ref(), "rpi_generic");
+    Some(Overlay {
+        image: image?,
+        name: name?,
+        options: shape.options.clone().unwrap_or_default(),
+    })
+}
+
+fn kernel_args(args: Option<&[At<String>]>, report: &mut Report<'_>) -> Vec<String> {
+    let mut used = Vec::new();
+    for arg in args.unwrap_or_default() {
+        if !report.fits_a_line(arg) {
+            continue;
+        }
+        if arg.value.trim().is_empty() {
+            report.at(arg.place, "the argument is empty");
+            continue;
+        }
+        used.push(arg.value.clone());
+    }
+    used
+}
+
+fn meta(shapes: &[At<MetaShape>], report: &mut Report<'_>) -> Vec<MetaValue> {
+    let mut values: Vec<MetaValue> = Vec::new();
+    for shape in shapes {
+        let key = match &shape.value.key {
+            Some(text) => meta_key(text, report),
+            None => {
+                report.missing(shape.place, "key", "0 to 255, such as `key: 0xa`");
+                None
+            }
+        };
+        if shape.value.value.is_none() {
+            report.missing(shape.place, "value", "write `value: \"\"` for an empty one");
+        }
+        let (Some(key), Some(value)) = (key, shape.value.value.clone()) else {
+            continue;
+        };
+        if values.iter().any(|other| other.key == key) {
+            report.at(
+                shape.place,
+                format!("the META key 0x{key:x} is given twice"),
+            );
+            continue;
+        }
+        values.push(MetaValue { key, value });
+    }
+    values
+}
+
+/// A key of one byte, as `10`, `0xa` or `"0xa"`.
+fn meta_key(text: &At<String>, report: &mut Report<'_>) -> Option<u8> {
+    let key = match text
+        .value
+        .strip_prefix("0x")
+        .or(text.value.strip_prefix("0X"))
+    {
+        Some(hex) => u8::from_str_radix(hex, 16),
+        None => text.value.parse(),
+    };
+    key.ok().or_else(|| {
+        report.at(
+            text.place,
+            format!(
+                "{:?} is not a META key; accepted are 0 to 255, also as 0xa",
+                text.value
+            ),
+        );
+        None
+    })
+}
+
+fn extensions(shape: Option<&At<ListOr<ExtensionsShape>>>, report: &mut Report<'_>) -> Vec<String> {
+    let list: &[At<String>] = match shape.map(|at| &at.value) {
+        Some(ListOr::List(list)) => list,
+        Some(ListOr::Map(map)) => map.official_extensions.as_deref().unwrap_or_default(),
+        None => &[],
+    };
+    let mut names: Vec<String> = Vec::new();
+    for text in list {
+        if !report.fits_a_line(text) {
+            continue;
+        }
+        let name = text.value.trim();
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            report.at_with_hint(
+                text.place,
+                format!("{:?} is not the name of an extension", text.value),
+                "one name each, such as siderolabs/qemu-guest-agent",
+            );
+        } else if names.iter().any(|other| other == name) {
+            report.at(
+                text.place,
+                format!("the extension {name} is in the list already"),
+            );
+        } else {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
