@@ -14,15 +14,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cache::{Cache, CacheError, CacheLock};
-use crate::config::{self, ConfigError, Settings};
+use crate::cache::{Cache, CacheError};
+use crate::io::lock::DirLock;
+use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
 use crate::manifest;
 use crate::model::OrderSet;
-use crate::nodes::{NodesConfig, SystemNodes};
+use crate::nodes::{NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, Policy, Retention};
 use crate::reconcile::Pass;
-use crate::upstream::{HttpFactory, UpstreamConfig, UpstreamError};
+use crate::upstream::{self, Authorization, HttpFactory, UpstreamConfig, UpstreamError};
 
 /// A pass over the real places.
 pub type LivePass = Pass<HttpFactory, SystemNodes>;
@@ -42,6 +43,9 @@ const NODE_RESERVE: u64 = 64 << 20;
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
 
+/// How long to wait before the first retry of a request; it doubles with each.
+const BACKOFF: Duration = Duration::from_secs(1);
+
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -59,18 +63,18 @@ pub enum StartError {
     Upstream(#[source] UpstreamError),
     /// The nodes' programs could not be prepared.
     #[error("cannot prepare for the nodes")]
-    Nodes(#[source] std::io::Error),
+    Nodes(#[source] NodeError),
 }
 
 impl StartError {
     /// What a person can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Config(error) => error.hint(),
-            Self::Orders(error) => error.hint(),
+            Self::Config(error) => error.hint().map(str::to_owned),
+            Self::Orders(error) => Some(error.hint().to_owned()),
             Self::NoOrders => Some("name a file or a directory with --orders PATH".to_owned()),
-            Self::Upstream(error) => error.hint(),
-            Self::Nodes(_) => None,
+            Self::Upstream(error) => error.hint().map(str::to_owned),
+            Self::Nodes(error) => error.hint(),
         }
     }
 }
@@ -121,7 +125,7 @@ impl App {
     ///
     /// # Errors
     /// When another run holds it for longer than `wait`, or it cannot be written.
-    pub async fn lock(&self, wait: Duration) -> Result<CacheLock, CacheError> {
+    pub async fn lock(&self, wait: Duration) -> Result<DirLock, CacheError> {
         self.cache.lock(wait).await
     }
 
@@ -132,12 +136,14 @@ impl App {
     /// When the clients cannot be made.
     pub fn pass(&self, purge: bool) -> Result<LivePass, StartError> {
         let settings = &self.settings;
-        let factory = HttpFactory::new(self.upstream_config()).map_err(StartError::Upstream)?;
+        let factory = HttpFactory::new(&self.upstream_config()).map_err(StartError::Upstream)?;
         let nodes = SystemNodes::new(NodesConfig {
             ssh_opts: settings.push.ssh_opts.clone(),
             rsync_opts: settings.push.rsync_opts.clone(),
             connect: settings.limits.connect,
             idle: settings.limits.idle,
+            control_dir: None,
+            sessions: settings.limits.nodes,
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
@@ -160,17 +166,18 @@ impl App {
     fn upstream_config(&self) -> UpstreamConfig {
         let settings = &self.settings;
         UpstreamConfig {
-            factory_url: settings.factory.url.clone(),
-            credentials: settings.factory.credentials.clone(),
-            github_api_url: settings.github.api_url.clone(),
+            factory: settings.factory.url.clone(),
+            authorization: authorization(&settings.factory.credentials),
+            github: settings.github.api_url.clone(),
             github_token: settings.github.token.clone(),
-            sources: settings.versions.clone(),
+            versions: settings.versions.iter().map(source).collect(),
             state_dir: settings.cache_dir.join(STATE_DIR),
             read_only: self.mode == Mode::ReadOnly,
             connect: settings.limits.connect,
             first_byte: settings.limits.first_byte,
             idle: settings.limits.idle,
             retries: settings.limits.retries,
+            backoff: BACKOFF,
         }
     }
 
@@ -210,4 +217,22 @@ impl App {
 
 fn shown(path: &Path) -> String {
     PathBuf::from(path).display().to_string()
+}
+
+fn authorization(credentials: &Credentials) -> Authorization {
+    match credentials {
+        Credentials::None => Authorization::None,
+        Credentials::Basic { username, password } => Authorization::Basic {
+            username: username.clone(),
+            password: password.clone(),
+        },
+        Credentials::Bearer(token) => Authorization::Bearer(token.clone()),
+    }
+}
+
+fn source(from: &VersionsFrom) -> upstream::VersionsFrom {
+    match from {
+        VersionsFrom::Factory => upstream::VersionsFrom::Factory,
+        VersionsFrom::Github => upstream::VersionsFrom::Github,
+    }
 }

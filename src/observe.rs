@@ -35,7 +35,7 @@ pub async fn catalog<F: Factory>(orders: &OrderSet, factory: &F) -> Catalog {
     };
     Catalog {
         versions,
-        schematics: factory.registrations().await,
+        schematics: factory.known_ids(),
         sizes: BTreeMap::new(),
     }
 }

@@ -99,7 +99,7 @@ impl PassError {
     /// What a person can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Cache(error) => error.hint(),
+            Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
 }
@@ -113,7 +113,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
     pub async fn look(&self, orders: &OrderSet, now: Timestamp) -> Result<Look, PassError> {
         let mut catalog = observe::catalog(orders, &*self.factory).await;
         let desired = plan::resolve(orders, &catalog, &self.naming);
-        let cache = self.cache.observe().await.map_err(PassError::Cache)?;
+        let cache = self.cache.observe().map_err(PassError::Cache)?;
         let sizes = observe::sizes(&desired, &cache, &*self.factory, &mut catalog);
         let nodes = observe::nodes(&desired, &*self.nodes, self.nodes_at_once);
         let ((), nodes) = tokio::join!(sizes, nodes);
@@ -143,6 +143,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         events: &mpsc::UnboundedSender<Event>,
         cancel: &CancellationToken,
     ) -> Result<Report, PassError> {
+        self.cache.sweep().map_err(PassError::Cache)?;
         let mut round = 1;
         let outcomes = loop {
             let outcomes = self.execute(&look, events, cancel).await;
@@ -159,8 +160,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
-            .mark_wanted(wanted.cloned().collect(), look.observed.now)
-            .await
+            .mark_wanted(wanted, look.observed.now)
             .map_err(PassError::Cache)?;
         let manifests = self.record(orders, &look, &outcomes);
         let verdict = verdict(orders, &look, &outcomes, &manifests);

@@ -101,7 +101,8 @@ pub fn report(error: &anyhow::Error) -> Exit {
     anstream::eprintln!("{} {}", paint::error("error:"), chain(error.as_ref()));
     let hint = start.and_then(StartError::hint).or_else(|| {
         let pass = error.downcast_ref::<PassError>().and_then(PassError::hint);
-        pass.or_else(|| error.downcast_ref::<CacheError>().and_then(CacheError::hint))
+        let cache = error.downcast_ref::<CacheError>().and_then(CacheError::hint);
+        pass.or_else(|| cache.map(str::to_owned))
     });
     if let Some(hint) = hint {
         anstream::eprintln!("  hint: {hint}");

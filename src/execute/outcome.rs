@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::error::chain;
 use crate::model::SchematicId;
 use crate::plan::{Meta, RecordEntry, StepId};
 
@@ -93,16 +94,14 @@ impl Outcome {
 
 impl Failure {
     /// Flattens an error with its causes.
-    pub fn new(error: &(dyn std::error::Error + 'static), transient: bool, hint: Option<String>) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(source) = cause {
-            text.push_str(&format!(": {source}"));
-            cause = source.source();
-        }
+    pub fn new(
+        error: &(dyn std::error::Error + 'static),
+        transient: bool,
+        hint: Option<impl Into<String>>,
+    ) -> Self {
         Self {
-            error: text,
-            hint,
+            error: chain(error),
+            hint: hint.map(Into::into),
             transient,
         }
     }

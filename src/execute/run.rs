@@ -112,13 +112,9 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 started();
                 done(self.push(target, cache_file, file, &step.wanted_by, &meter).await)
             }
-            Action::PruneCache { file, bytes: _ } => {
+            Action::PruneCache { file, bytes: _ } | Action::ClearPartial { file, bytes: _ } => {
                 started();
-                done(self.remove(file).await)
-            }
-            Action::ClearPartial { file, bytes: _ } => {
-                started();
-                done(self.clear_partial(file).await)
+                done(self.remove(file))
             }
         }
     }
@@ -166,7 +162,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             .await
             .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
         let received = intake
-            .finish(transferred.etag, self.world.now)
+            .finish(self.world.now)
             .await
             .map_err(refuse)?;
         self.learn(&received.download, fetch.file);
@@ -191,7 +187,14 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         let meta = self
             .world
             .cache
-            .unpack(from_file, &from, to, file, Arc::clone(meter), self.world.now)
+            .unpack(
+                from_file,
+                &from,
+                to.clone(),
+                file,
+                Arc::clone(meter),
+                self.world.now,
+            )
             .await
             .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
         self.learn(&meta, file);
@@ -234,15 +237,9 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         })
     }
 
-    async fn remove(&self, file: &FileName) -> Result<Fact, Failure> {
-        match self.world.cache.remove(file).await {
-            Ok(bytes) => Ok(Fact::Removed { bytes }),
-            Err(error) => Err(Failure::new(&error, error.is_transient(), error.hint())),
-        }
-    }
-
-    async fn clear_partial(&self, file: &FileName) -> Result<Fact, Failure> {
-        match self.world.cache.clear_partial(file).await {
+    /// A left-over is removed like a file: what is beside the name goes with it.
+    fn remove(&self, file: &FileName) -> Result<Fact, Failure> {
+        match self.world.cache.remove(file) {
             Ok(bytes) => Ok(Fact::Removed { bytes }),
             Err(error) => Err(Failure::new(&error, error.is_transient(), error.hint())),
         }

@@ -249,9 +249,9 @@ fn image(
     let fetch_trouble = [Some(&resolved.download), resolved.unpacked.as_ref()]
         .into_iter()
         .flatten()
-        .filter_map(|artifact| results.fetching.get(artifact))
-        .chain(held_fetch(resolved, results, context).iter())
-        .find_map(|step| results.trouble(step));
+        .filter_map(|artifact| results.fetching.get(artifact).map(|step| (*step).clone()))
+        .chain(held_fetch(resolved, results, context))
+        .find_map(|step| results.trouble(&step));
     let pushed: Vec<Pushed> = resolved
         .targets
         .iter()

@@ -1,5 +1,6 @@
 //! The real thing: [`Factory`] over HTTP.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::client::{self, Ask, Upstream, Web};
 use super::config::{UpstreamConfig, VersionsFrom};
+use super::known::KnownIds;
 use super::memory::Memory;
 use super::retry::Attempts;
 use super::transfer::{Limits, Transfer};
@@ -16,7 +18,7 @@ use super::versions::Source;
 use super::{Factory, Transferred, UpstreamError, text};
 use crate::io::Sink;
 use crate::model::{SchematicId, Sha256};
-use crate::plan::{VersionKnowledge, VersionSource};
+use crate::plan::{Registration, VersionKnowledge, VersionSource};
 
 /// How long the answer to a small request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +36,7 @@ pub struct HttpFactory {
     web: Web,
     factory: Upstream,
     github: Upstream,
+    known: KnownIds,
     sources: Vec<(VersionsFrom, Memory)>,
     limits: Limits,
     /// How long a size is waited for.
@@ -60,7 +63,9 @@ impl HttpFactory {
             let memory = Memory::new(&config.state_dir, config.read_only, kind, base);
             (kind, memory)
         });
+        let known = KnownIds::new(&config.state_dir, config.read_only, &config.factory);
         Ok(Self {
+            known,
             sources: sources.collect(),
             web: Web::new(config)?,
             size_patience: SIZE_PATIENCE,
@@ -204,12 +209,23 @@ impl Factory for HttpFactory {
         }
     }
 
-    async fn register(&self, document: &str) -> Result<SchematicId, UpstreamError> {
+    fn known_ids(&self) -> BTreeMap<SchematicId, Registration> {
+        self.known.all()
+    }
+
+    async fn register(
+        &self,
+        computed: SchematicId,
+        document: &str,
+    ) -> Result<SchematicId, UpstreamError> {
         // Telling the same document twice gives the same id, so this may be repeated.
         let mut attempts = self.attempts();
         loop {
             match self.register_once(document).await {
-                Ok(id) => return Ok(id),
+                Ok(id) => {
+                    self.known.learn(computed, id);
+                    return Ok(id);
+                }
                 Err(error) => tokio::time::sleep(attempts.after(error)?).await,
             }
         }

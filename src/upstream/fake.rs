@@ -14,7 +14,7 @@ use sha2::Digest;
 use super::{Factory, Transferred, UpstreamError};
 use crate::io::{Sink, Validator};
 use crate::model::{SchematicId, Sha256};
-use crate::plan::{VersionKnowledge, VersionSource};
+use crate::plan::{Registration, VersionKnowledge, VersionSource};
 
 /// Bytes that are handed to a sink at once.
 const PIECE: usize = 64 << 10;
@@ -44,6 +44,7 @@ struct State {
     images: BTreeMap<String, Bytes>,
     checksums: BTreeMap<String, Sha256>,
     ids: BTreeMap<String, SchematicId>,
+    known: BTreeMap<SchematicId, Registration>,
     failures: VecDeque<(String, Failure)>,
     calls: Vec<Call>,
 }
@@ -175,12 +176,25 @@ impl Factory for FakeFactory {
         self.lock().images.get(url).map(|image| image.len() as u64)
     }
 
-    async fn register(&self, document: &str) -> Result<SchematicId, UpstreamError> {
+    fn known_ids(&self) -> BTreeMap<SchematicId, Registration> {
+        self.lock().known.clone()
+    }
+
+    async fn register(
+        &self,
+        computed: SchematicId,
+        document: &str,
+    ) -> Result<SchematicId, UpstreamError> {
         if let Some(failure) = self.called(Call::Register(document.to_owned())) {
             return Err(failure.error);
         }
         let own = SchematicId::from_bytes(sha256(document.as_bytes()));
-        Ok(self.lock().ids.get(document).copied().unwrap_or(own))
+        let mut state = self.lock();
+        let id = state.ids.get(document).copied().unwrap_or(own);
+        if id != computed {
+            state.known.insert(computed, Registration { id });
+        }
+        Ok(id)
     }
 
     async fn checksum(&self, url: &str) -> Result<Option<Sha256>, UpstreamError> {

@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod factory;
 pub mod fake;
+mod known;
 mod memory;
 mod retry;
 #[cfg(test)]
@@ -22,11 +23,12 @@ mod text;
 mod transfer;
 mod versions;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use crate::io::Sink;
 use crate::model::{SchematicId, Sha256};
-use crate::plan::VersionKnowledge;
+use crate::plan::{Registration, VersionKnowledge};
 
 pub use config::{Authorization, UpstreamConfig, VersionsFrom};
 pub use error::UpstreamError;
@@ -42,9 +44,15 @@ pub trait Factory: Send + Sync + 'static {
     /// within a short time; `None` where it does not say in that time.
     fn size(&self, url: &str) -> impl Future<Output = Option<u64>> + Send;
 
-    /// Makes a schematic known; the id in the answer is the authority.
+    /// The ids that the factory gave to schematics, by the computed ones, where
+    /// the two are known to differ.
+    fn known_ids(&self) -> BTreeMap<SchematicId, Registration>;
+
+    /// Makes a schematic known; the id in the answer is the authority, and is
+    /// remembered where it is not the computed one.
     fn register(
         &self,
+        computed: SchematicId,
         document: &str,
     ) -> impl Future<Output = Result<SchematicId, UpstreamError>> + Send;
 

@@ -1,0 +1,96 @@
+//! The ids that a factory gave to schematics, where they are not the computed ones.
+//!
+//! The factory's answer is the authority: an Enterprise factory adds an owner to
+//! what it is sent, which makes another id. The pass that learns of it plans anew
+//! with the answer, and later passes plan with it from the start, without asking.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::io::atomic;
+use crate::model::SchematicId;
+use crate::plan::Registration;
+
+const FILE: &str = "schematics.json";
+
+/// What is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    /// The factory's base URL: another factory gives other ids.
+    base: String,
+    /// The factory's ids by the computed ones.
+    ids: BTreeMap<SchematicId, Registration>,
+}
+
+/// The ids of one factory.
+#[derive(Debug)]
+pub struct KnownIds {
+    file: PathBuf,
+    read_only: bool,
+    base: String,
+    now: Mutex<Option<Known>>,
+}
+
+impl KnownIds {
+    pub fn new(state_dir: &Path, read_only: bool, base: &Url) -> Self {
+        Self {
+            file: state_dir.join(FILE),
+            read_only,
+            base: base.to_string(),
+            now: Mutex::default(),
+        }
+    }
+
+    /// The factory's ids by the computed ones, where they differ.
+    pub fn all(&self) -> BTreeMap<SchematicId, Registration> {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.get_or_insert_with(|| self.read()).ids.clone()
+    }
+
+    /// Learns what the factory answered. What cannot be written costs no more than
+    /// another registration in the next run.
+    pub fn learn(&self, computed: SchematicId, answered: SchematicId) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = now.get_or_insert_with(|| self.read());
+        let before = known.clone();
+        if computed == answered {
+            known.ids.remove(&computed);
+        } else {
+            known.ids.insert(computed, Registration { id: answered });
+        }
+        if *known == before || self.read_only {
+            return;
+        }
+        if let Err(error) = self.write(known) {
+            tracing::warn!(
+                file = %self.file.display(),
+                reason = %error,
+                "cannot remember the ids of schematics"
+            );
+        }
+    }
+
+    fn read(&self) -> Known {
+        let nothing = Known {
+            base: self.base.clone(),
+            ids: BTreeMap::new(),
+        };
+        let known = std::fs::read(&self.file)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Known>(&text).ok());
+        known
+            .filter(|known| known.base == self.base)
+            .unwrap_or(nothing)
+    }
+
+    fn write(&self, known: &Known) -> std::io::Result<()> {
+        if let Some(dir) = self.file.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        atomic::write(&self.file, &serde_json::to_vec_pretty(known)?)
+    }
+}
