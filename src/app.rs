@@ -15,8 +15,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cache::{Cache, CacheError};
-use crate::io::lock::DirLock;
 use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
+use crate::io::lock::DirLock;
 use crate::manifest;
 use crate::model::OrderSet;
 use crate::nodes::{NodeError, NodesConfig, SystemNodes};

@@ -63,15 +63,23 @@ pub async fn sizes<F: Factory>(
         .buffer_unordered(SIZES_AT_ONCE)
         .collect()
         .await;
-    let known = answers.into_iter().filter_map(|(artifact, size)| Some((artifact, size?)));
+    let known = answers
+        .into_iter()
+        .filter_map(|(artifact, size)| Some((artifact, size?)));
     catalog.sizes.extend(known);
 }
 
 /// Lists the wanted directories of every node, so many nodes at once.
-pub async fn nodes<N: Nodes>(desired: &Desired, nodes: &N, at_once: usize) -> BTreeMap<NodeId, NodeState> {
+pub async fn nodes<N: Nodes>(
+    desired: &Desired,
+    nodes: &N,
+    at_once: usize,
+) -> BTreeMap<NodeId, NodeState> {
     let mut dirs: BTreeMap<&NodeId, BTreeSet<Dir>> = BTreeMap::new();
     for target in desired.placed.keys() {
-        dirs.entry(&target.node).or_default().insert(target.dir.clone());
+        dirs.entry(&target.node)
+            .or_default()
+            .insert(target.dir.clone());
     }
     let asked: Vec<(Node, BTreeSet<Dir>)> = dirs
         .into_iter()

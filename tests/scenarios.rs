@@ -151,9 +151,10 @@ impl World {
     fn cache(&self) -> CacheState {
         let files = self.cache.iter().map(|(name, cached)| {
             let artifact = self.artifact(name);
-            let url = cached.url.clone().unwrap_or_else(|| {
-                format!("{FACTORY}{}", artifact.factory_path())
-            });
+            let url = cached
+                .url
+                .clone()
+                .unwrap_or_else(|| format!("{FACTORY}{}", artifact.factory_path()));
             let file = CachedFile {
                 meta: Meta {
                     size: cached.size,

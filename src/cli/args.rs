@@ -47,20 +47,44 @@ configuration. With --detailed-exitcode a plan answers 0 nothing to do,
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]
-    #[arg(long, short, global = true, value_name = "FILE", env = "TALOS_ORDER_CONFIG")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "TALOS_ORDER_CONFIG"
+    )]
     pub config: Option<PathBuf>,
     /// Orders: a file, or a directory of *.yaml and *.yml files
     #[arg(long, global = true, value_name = "PATH", env = "TALOS_ORDER_ORDERS")]
     pub orders: Option<PathBuf>,
     /// Colours on the terminal
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub color: Color,
     /// What is logged to stderr: error, warn, info, debug, trace, or a filter
     /// such as talos_order=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "TALOS_ORDER_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "TALOS_ORDER_LOG",
+        default_value = "warn"
+    )]
     pub log: String,
     /// How the log is written
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORM"
+    )]
     pub log_format: LogFormat,
 }
 

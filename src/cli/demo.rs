@@ -64,7 +64,10 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>) -> anyhow::Result<E
         lock_timeout: std::time::Duration::from_secs(10),
         ..PassArgs::default()
     };
-    let shown = format!("--config {0}/config.yaml --orders {0}/orders", dir.display());
+    let shown = format!(
+        "--config {0}/config.yaml --orders {0}/orders",
+        dir.display()
+    );
 
     say("An Image Factory stand-in answers on a loopback port, two directories play nodes.");
     step(&format!("talos-order plan {shown}"));
@@ -106,7 +109,9 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>) -> anyhow::Result<E
 
 fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     let Some(dir) = dir else {
-        let made = tempfile::Builder::new().prefix("talos-order-demo-").tempdir();
+        let made = tempfile::Builder::new()
+            .prefix("talos-order-demo-")
+            .tempdir();
         return Ok(made.context("cannot make a directory for the demo")?.keep());
     };
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -141,7 +146,10 @@ fn damage(dir: &Path) -> anyhow::Result<PathBuf> {
         .filter(|path| path.extension().is_some_and(|ext| ext == "iso"))
         .collect();
     images.sort();
-    let image = images.into_iter().next().context("no image was delivered")?;
+    let image = images
+        .into_iter()
+        .next()
+        .context("no image was delivered")?;
     let file = std::fs::OpenOptions::new().write(true).open(&image)?;
     file.set_len(file.metadata()?.len() / 2)?;
     Ok(image)

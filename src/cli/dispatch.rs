@@ -85,8 +85,8 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
     // keeps the first log.
     let _ = match cli.common.log_format {
         LogFormat::Text => {
-            let colors = anstream::AutoStream::choice(&std::io::stderr())
-                != anstream::ColorChoice::Never;
+            let colors =
+                anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
             log.with_ansi(colors).with_target(false).try_init()
         }
         LogFormat::Json => log.json().try_init(),
@@ -101,7 +101,9 @@ pub fn report(error: &anyhow::Error) -> Exit {
     anstream::eprintln!("{} {}", paint::error("error:"), chain(error.as_ref()));
     let hint = start.and_then(StartError::hint).or_else(|| {
         let pass = error.downcast_ref::<PassError>().and_then(PassError::hint);
-        let cache = error.downcast_ref::<CacheError>().and_then(CacheError::hint);
+        let cache = error
+            .downcast_ref::<CacheError>()
+            .and_then(CacheError::hint);
         pass.or_else(|| cache.map(str::to_owned))
     });
     if let Some(hint) = hint {

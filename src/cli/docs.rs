@@ -1,6 +1,9 @@
 //! What the program says about itself: schemas, completions, manual pages.
 
-#![expect(clippy::disallowed_methods, reason = "writes manual pages where asked to")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "writes manual pages where asked to"
+)]
 
 use std::io::Write;
 use std::path::Path;

@@ -20,7 +20,11 @@ use crate::upstream::Factory;
 pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let orders = app.orders(common.orders.as_deref())?;
-    let positions: usize = orders.orders.iter().map(|order| order.positions.len()).sum();
+    let positions: usize = orders
+        .orders
+        .iter()
+        .map(|order| order.positions.len())
+        .sum();
     let problems: Vec<_> = orders.problems().collect();
     let mut out = anstream::stdout().lock();
     match output {

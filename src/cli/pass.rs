@@ -229,7 +229,10 @@ impl Counts {
                     self.fetched_bytes += wire_bytes;
                 }
                 Fact::Unpacked { .. } => self.fetched += 1,
-                Fact::Pushed { entry, copied: true } => {
+                Fact::Pushed {
+                    entry,
+                    copied: true,
+                } => {
                     self.pushed += 1;
                     self.pushed_bytes += entry.size;
                 }

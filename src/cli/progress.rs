@@ -122,7 +122,10 @@ fn finished(label: &str, outcome: &Outcome) -> String {
             Fact::Unpacked { meta } => {
                 format!("{label}: {}, sha256 {}", Bytes(meta.size), meta.sha256)
             }
-            Fact::Pushed { entry, copied: true } => {
+            Fact::Pushed {
+                entry,
+                copied: true,
+            } => {
                 format!("{label}: {}, digest checked there", Bytes(entry.size))
             }
             Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
@@ -134,10 +137,17 @@ fn finished(label: &str, outcome: &Outcome) -> String {
                 .as_ref()
                 .map(|hint| format!("\n  hint: {hint}"))
                 .unwrap_or_default();
-            format!("{} {label}: {}{hint}", paint::error("failed:"), failure.error)
+            format!(
+                "{} {label}: {}{hint}",
+                paint::error("failed:"),
+                failure.error
+            )
         }
         Outcome::Skipped { needs } => {
-            format!("{} {label}: {needs} did not succeed", paint::warning("skipped:"))
+            format!(
+                "{} {label}: {needs} did not succeed",
+                paint::warning("skipped:")
+            )
         }
         Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
         Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),

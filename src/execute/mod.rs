@@ -133,7 +133,9 @@ impl<'a> Schedule<'a> {
             .iter()
             .find(|need| !self.outcomes[*need].is_success());
         match failed {
-            Some(need) => Some(Outcome::Skipped { needs: need.clone() }),
+            Some(need) => Some(Outcome::Skipped {
+                needs: need.clone(),
+            }),
             None => cancel.is_cancelled().then_some(Outcome::Cancelled),
         }
     }

@@ -110,7 +110,10 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 let _own = pass(own).await;
                 let _gate = pass(&self.gates.nodes).await;
                 started();
-                done(self.push(target, cache_file, file, &step.wanted_by, &meter).await)
+                done(
+                    self.push(target, cache_file, file, &step.wanted_by, &meter)
+                        .await,
+                )
             }
             Action::PruneCache { file, bytes: _ } | Action::ClearPartial { file, bytes: _ } => {
                 started();
@@ -161,10 +164,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             .download(fetch.url, &mut intake)
             .await
             .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
-        let received = intake
-            .finish(self.world.now)
-            .await
-            .map_err(refuse)?;
+        let received = intake.finish(self.world.now).await.map_err(refuse)?;
         self.learn(&received.download, fetch.file);
         if let (Some(meta), Some((_, file))) = (&received.unpacked, fetch.unpack) {
             self.learn(meta, file);

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
-    Pushed, PushStatus,
+    PushStatus, Pushed,
 };
 use crate::execute::{Fact, Outcome};
 use crate::model::{
-    ArtifactId, NameTemplate, Order, OrderId, Position, RejectedOrder, PushTarget, SchematicSource, TalosVersion,
+    ArtifactId, NameTemplate, Order, OrderId, Position, PushTarget, RejectedOrder, SchematicSource,
+    TalosVersion,
 };
 use crate::plan::{
     Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
@@ -93,7 +94,9 @@ impl<'a> Results<'a> {
     fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
         if let Some(held) = self.held.get(id) {
             let status = match held.reason {
-                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => PushStatus::Error,
+                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => {
+                    PushStatus::Error
+                }
                 _ => PushStatus::Held,
             };
             return Some((status, held.reason.to_string()));
@@ -183,12 +186,7 @@ pub fn assemble(
 }
 
 /// The manifest of an order that could not be used at all.
-pub fn refused(
-    order: &RejectedOrder,
-    id: &OrderId,
-    context: &Context,
-    now: Timestamp,
-) -> Manifest {
+pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Timestamp) -> Manifest {
     Manifest {
         generated_at: now,
         order: OrderForm {
@@ -242,9 +240,8 @@ fn image(
     results: &Results<'_>,
     context: &Context,
 ) -> Image {
-    let path = |artifact: &ArtifactId| {
-        format!("{}/{}", context.cache_dir, context.naming.name(artifact))
-    };
+    let path =
+        |artifact: &ArtifactId| format!("{}/{}", context.cache_dir, context.naming.name(artifact));
     let meta = results.metas.get(&resolved.download);
     let fetch_trouble = [Some(&resolved.download), resolved.unpacked.as_ref()]
         .into_iter()
@@ -338,13 +335,18 @@ fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<
 /// The installer image that belongs to an image: one per platform from Talos
 /// 1.10 on, one for all platforms before.
 fn installer(position: &Position, resolved: &Resolved, factory_host: &str) -> String {
-    let per_platform = |version: &TalosVersion| version.minor() >= "v1.10".parse().expect("a minor");
+    let per_platform =
+        |version: &TalosVersion| version.minor() >= "v1.10".parse().expect("a minor");
     let platform = if per_platform(&resolved.version) {
         format!("{}-", position.platform)
     } else {
         String::new()
     };
-    let secureboot = if position.secureboot { "-secureboot" } else { "" };
+    let secureboot = if position.secureboot {
+        "-secureboot"
+    } else {
+        ""
+    };
     format!(
         "{factory_host}/{platform}installer{secureboot}/{}:{}",
         resolved.download.schematic, resolved.version
@@ -357,10 +359,16 @@ fn features(position: &Position) -> BTreeMap<String, serde_json::Value> {
     if let SchematicSource::Customization(schematic) = &position.schematic {
         let customization = &schematic.customization;
         if !customization.official_extensions.is_empty() {
-            add("system_extensions", customization.official_extensions.clone().into());
+            add(
+                "system_extensions",
+                customization.official_extensions.clone().into(),
+            );
         }
         if !customization.extra_kernel_args.is_empty() {
-            add("extra_kernel_args", customization.extra_kernel_args.clone().into());
+            add(
+                "extra_kernel_args",
+                customization.extra_kernel_args.clone().into(),
+            );
         }
         if let Some(overlay) = &schematic.overlay {
             add("overlay", overlay.name.clone().into());

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion,
-};
+use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion};
 use crate::plan::Provenance;
 
 /// What a pass did for one order.

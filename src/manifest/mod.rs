@@ -13,6 +13,6 @@ mod store;
 pub use assemble::{Context, Results, assemble, refused};
 pub use form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
-    Pushed, PushStatus,
+    PushStatus, Pushed,
 };
 pub use store::{ManifestError, diff, read, write};

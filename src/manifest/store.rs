@@ -80,7 +80,11 @@ pub fn diff(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<Stri
         None => String::new(),
     };
     let after = text(path, &new)?;
-    let from = if last.is_some() { path.display().to_string() } else { "/dev/null".to_owned() };
+    let from = if last.is_some() {
+        path.display().to_string()
+    } else {
+        "/dev/null".to_owned()
+    };
     Ok(similar::TextDiff::from_lines(&before, &after)
         .unified_diff()
         .context_radius(3)
@@ -102,7 +106,10 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
         return new;
     };
     for entry in &mut new.entries {
-        let before = last.entries.iter().find(|before| before.name() == entry.name());
+        let before = last
+            .entries
+            .iter()
+            .find(|before| before.name() == entry.name());
         if let Some(before) = before {
             let now = entry.set_time(before.time());
             if entry != before {

@@ -258,3 +258,67 @@ pub(super) use named_value;
 named_value!(Arch, "an architecture");
 named_value!(Format, "an image format");
 named_value!(Platform, "a platform");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_lists_name_everything() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        for arch in Arch::ALL {
+            assert_eq!(arch.to_string().parse(), Ok(arch));
+        }
+        for &platform in Platform::ALL {
+            assert_eq!(platform.to_string().parse(), Ok(platform));
+            assert!(!platform.arches().is_empty());
+        }
+        assert!(Platform::ALL.is_sorted_by_key(|platform| platform.as_str()));
+        let why = "x86_64".parse::<Arch>().unwrap_err();
+        assert_eq!(
+            why.message,
+            "\"x86_64\" is not an architecture; accepted are amd64, arm64"
+        );
+    }
+
+    #[test]
+    fn no_platform_begins_like_another() {
+        // File names are read from left to right and rely on it.
+        for left in Platform::ALL {
+            for right in Platform::ALL {
+                let starts = left.as_str().starts_with(right.as_str());
+                assert_eq!(starts, left == right, "{left} {right}");
+            }
+        }
+    }
+
+    #[test]
+    fn paths_are_those_of_the_factory() {
+        let artifact = ArtifactId {
+            version: "1.11.3".parse().unwrap(),
+            platform: Platform::DigitalOcean,
+            arch: Arch::Arm64,
+            secureboot: true,
+            schematic: SchematicId::from_bytes([0xab; 32]),
+            format: Format::RawXz,
+        };
+        let path = artifact.factory_path();
+        let id = "ab".repeat(32);
+        assert_eq!(
+            path,
+            format!("image/{id}/v1.11.3/digital-ocean-arm64-secureboot.raw.xz")
+        );
+        let iso = artifact.with_format(Format::Iso);
+        assert_eq!(iso.factory_file(), "digital-ocean-arm64-secureboot.iso");
+        assert_ne!(iso.family(), artifact.family());
+    }
+
+    #[test]
+    fn only_compressed_forms_have_a_codec() {
+        let compressed = Format::ALL.iter().filter(|format| format.codec().is_some());
+        let names: Vec<_> = compressed.map(|format| format.as_str()).collect();
+        assert_eq!(names, ["raw.xz", "raw.zst", "raw.gz"]);
+    }
+}

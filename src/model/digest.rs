@@ -51,10 +51,49 @@ impl FromStr for Sha256 {
         for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
             let high = char::from(pair[0]).to_digit(16).ok_or_else(refuse)?;
             let low = char::from(pair[1]).to_digit(16).ok_or_else(refuse)?;
-            *byte = (high << 4 | low) as u8;
+            *byte = u8::try_from(high << 4 | low).map_err(|_| refuse())?;
         }
         Ok(Self(bytes))
     }
 }
 
 text_form!(Sha256);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_digest_is_refused() {
+        let digits = "0123456789abcdef".repeat(4);
+        assert!(digits.parse::<Sha256>().is_ok());
+        for text in [
+            "",
+            &digits[1..],
+            &format!("{digits}0"),
+            &format!(" {digits}"),
+            &format!("md5:{digits}"),
+            &format!("sha256:sha256:{digits}"),
+            &format!("+{}", &digits[1..]),
+            &"é".repeat(32),
+            &"g".repeat(64),
+        ] {
+            assert!(text.parse::<Sha256>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_digest_reads_back(bytes in any::<[u8; 32]>()) {
+            let digest = Sha256::from_bytes(bytes);
+            let shown = digest.to_string();
+            prop_assert!(shown.len() == 64 && shown == shown.to_lowercase());
+            prop_assert_eq!(shown.to_uppercase().parse::<Sha256>(), Ok(digest));
+            prop_assert_eq!(format!("sha256:{shown}").parse::<Sha256>(), Ok(digest));
+            let json = serde_json::to_string(&digest).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Sha256>(&json).unwrap(), digest);
+        }
+    }
+}

@@ -208,6 +208,7 @@ impl FromStr for NameTemplate {
         }
         let template = Self { pieces };
         template.check_shape(text)?;
+        template.check_round_trip(text)?;
         Ok(template)
     }
 }
@@ -261,23 +262,23 @@ impl NameTemplate {
     /// # Panics
     /// Never for a parsed template: its longest possible name was checked.
     pub fn name(&self, artifact: &ArtifactId) -> FileName {
-        let schematic = artifact.schematic.to_string();
-        let text: String = self
-            .pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Literal(text) => text.clone(),
-                Piece::Part(Part::Version) => artifact.version.to_string(),
-                Piece::Part(Part::Platform) => artifact.platform.to_string(),
-                Piece::Part(Part::Arch) => artifact.arch.to_string(),
-                Piece::Part(Part::Secureboot) if artifact.secureboot => "-secureboot".to_owned(),
-                Piece::Part(Part::Secureboot) => String::new(),
-                Piece::Part(Part::Schematic) => schematic.clone(),
-                Piece::Part(Part::Schematic12) => schematic[..12].to_owned(),
-                Piece::Part(Part::Ext) => artifact.format.to_string(),
-            })
-            .collect();
+        let text = self.fill(artifact);
         text.parse().expect("a checked template makes safe names")
+    }
+
+    fn fill(&self, artifact: &ArtifactId) -> String {
+        let fill = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Part(Part::Version) => artifact.version.to_string(),
+            Piece::Part(Part::Platform) => artifact.platform.to_string(),
+            Piece::Part(Part::Arch) => artifact.arch.to_string(),
+            Piece::Part(Part::Secureboot) if artifact.secureboot => SECUREBOOT.to_owned(),
+            Piece::Part(Part::Secureboot) => String::new(),
+            Piece::Part(Part::Schematic) => artifact.schematic.to_string(),
+            Piece::Part(Part::Schematic12) => artifact.schematic.to_string()[..12].to_owned(),
+            Piece::Part(Part::Ext) => artifact.format.to_string(),
+        };
+        self.pieces.iter().map(fill).collect()
     }
 
     /// Reads a name that [`name`](Self::name) made; `None` for any other text.
@@ -292,34 +293,60 @@ impl NameTemplate {
 
     /// Refuses literals that no safe file name can hold, and lengths over the limit.
     fn check_shape(&self, text: &str) -> Result<(), Invalid> {
+        // The longest value of each part.
+        let longest = sample("v9999.9999.9999-alpha.9999", true, 0xab, Format::RawZst);
         let longest = ArtifactId {
-            version: "v9999.9999.9999-alpha.9999".parse().expect("a version"),
             platform: Platform::DigitalOcean,
-            arch: Arch::Amd64,
-            secureboot: true,
-            schematic: super::SchematicId::from_bytes([0xab; 32]),
-            format: Format::RawZst,
+            ..longest
         };
-        let schematic = longest.schematic.to_string();
-        let sample: String = self
-            .pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Literal(text) => text.clone(),
-                Piece::Part(Part::Version) => longest.version.to_string(),
-                Piece::Part(Part::Platform) => longest.platform.to_string(),
-                Piece::Part(Part::Arch) => longest.arch.to_string(),
-                Piece::Part(Part::Secureboot) => "-secureboot".to_owned(),
-                Piece::Part(Part::Schematic) => schematic.clone(),
-                Piece::Part(Part::Schematic12) => schematic[..12].to_owned(),
-                Piece::Part(Part::Ext) => longest.format.to_string(),
-            })
-            .collect();
-        FileName::from_str(&sample).map(drop).map_err(|why| {
+        let made: Result<FileName, Invalid> = self.fill(&longest).parse();
+        made.map(drop).map_err(|why| {
             Invalid::new(format!(
                 "naming template {text:?} makes unsafe names: {why}"
             ))
         })
+    }
+
+    /// Refuses literals that run into the part before them, such as a digit right
+    /// after the version: a name has to be read as what it was made from.
+    fn check_round_trip(&self, text: &str) -> Result<(), Invalid> {
+        let versions = ["v1.2.3", "v1.2.3-rc.4"];
+        // The first digits of an id decide whether it runs into what is before it.
+        let schematics = [0x00, 0xab];
+        for version in versions {
+            for schematic in schematics {
+                for secureboot in [false, true] {
+                    let artifact = sample(version, secureboot, schematic, Format::RawXz);
+                    let name = self.fill(&artifact);
+                    if !self
+                        .read(&name)
+                        .is_some_and(|parts| parts.matches(&artifact))
+                    {
+                        return Err(Invalid::new(format!(
+                            "naming template {text:?} makes names that cannot be read back, \
+                             such as {name:?}"
+                        ))
+                        .hint("put a `-` or `_` between the parts and the text around them"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What secureboot adds to a name.
+const SECUREBOOT: &str = "-secureboot";
+
+/// An artifact to try a template with.
+fn sample(version: &str, secureboot: bool, schematic: u8, format: Format) -> ArtifactId {
+    ArtifactId {
+        version: version.parse().expect("a sample is a version"),
+        platform: Platform::Nocloud,
+        arch: Arch::Amd64,
+        secureboot,
+        schematic: super::SchematicId::from_bytes([schematic; 32]),
+        format,
     }
 }
 
@@ -367,7 +394,7 @@ impl Read {
                 self.arch = Some(found);
                 Some(&rest[found.as_str().len()..])
             }
-            Part::Secureboot => match rest.strip_prefix("-secureboot") {
+            Part::Secureboot => match rest.strip_prefix(SECUREBOOT) {
                 Some(rest) => {
                     self.secureboot = true;
                     Some(rest)
@@ -423,3 +450,6 @@ fn version_end(text: &str) -> Option<usize> {
     }
     Some(at)
 }
+
+#[cfg(test)]
+mod tests;

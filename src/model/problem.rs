@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// One thing that is wrong in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -62,15 +64,14 @@ impl Problem {
 
     /// One line: `file:line:column: path: message`.
     pub fn headline(&self) -> String {
-        let mut text = self.file.clone();
+        let mut parts = self.file.clone();
         for number in [self.line, self.column].into_iter().flatten() {
-            text.push_str(&format!(":{number}"));
+            parts = format!("{parts}:{number}");
         }
         if !self.path.is_empty() {
-            text.push_str(&format!(": {}", self.path));
+            parts = format!("{parts}: {}", self.path);
         }
-        text.push_str(&format!(": {}", self.message));
-        text
+        format!("{parts}: {}", self.message)
     }
 }
 
@@ -103,18 +104,116 @@ impl Excerpt {
         line: Option<u64>,
         column: Option<u64>,
     ) -> fmt::Result {
-        let last = self.first_line + self.lines.len() as u64;
+        let last = self.first_line + (self.lines.len() as u64).saturating_sub(1);
         let gutter = last.to_string().len();
         for (number, text) in (self.first_line..).zip(&self.lines) {
-            write!(f, "\n  {number:>gutter$} | {text}")?;
+            let shown: String = text.chars().map(|c| shown(c).0).collect();
+            write!(f, "\n  {number:>gutter$} | {}", shown.trim_end())?;
             if Some(number) == line
                 && let Some(column) = column
             {
-                let blank = " ".repeat(usize::try_from(column.saturating_sub(1)).unwrap_or(0));
-                let marks = "^".repeat(self.width.max(1));
-                write!(f, "\n  {:>gutter$} | {blank}{marks}", "")?;
+                // A place behind the end of the line is marked at its end.
+                let before = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+                let mut chars = text.chars();
+                let blank = width_of(chars.by_ref().take(before));
+                let marks = width_of(chars.take(self.width.max(1))).max(1);
+                write!(f, "\n  {:>gutter$} | {:blank$}{:^<marks$}", "", "", "")?;
             }
         }
         Ok(())
+    }
+}
+
+/// A character as it is shown, with the columns it takes on a terminal.
+///
+/// A tab is always as wide as [`TAB`]: where a terminal would put it depends on the
+/// gutter, and the mark has to stand below all the same. A control character
+/// is shown as a replacement, so that a file cannot send commands to the terminal.
+fn shown(c: char) -> (String, usize) {
+    match c {
+        '\t' => (TAB.to_owned(), TAB.len()),
+        c if c.is_control() => (char::REPLACEMENT_CHARACTER.to_string(), 1),
+        c => (c.to_string(), c.width().unwrap_or(0)),
+    }
+}
+
+/// What is shown for a tab.
+const TAB: &str = "    ";
+
+fn width_of(chars: impl Iterator<Item = char>) -> usize {
+    chars.map(|c| shown(c).1).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(lines: &[&str], first_line: u64, line: u64, column: u64, width: usize) -> String {
+        let mut problem = Problem::of_file("orders/a.yaml", "it is wrong").hint("mend it");
+        problem.line = Some(line);
+        problem.column = Some(column);
+        problem.path = "positions[0].platform".to_owned();
+        problem.excerpt = Some(Excerpt {
+            first_line,
+            lines: lines.iter().map(ToString::to_string).collect(),
+            width,
+        });
+        problem.to_string()
+    }
+
+    #[test]
+    fn the_place_is_marked_below_its_line() {
+        let text = problem(&["positions:", "- platform: nocluod"], 3, 4, 13, 7);
+        let expected = "\
+orders/a.yaml:4:13: positions[0].platform: it is wrong
+  3 | positions:
+  4 | - platform: nocluod
+    |             ^^^^^^^
+  hint: mend it";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_mark_stands_right_after_tabs_and_wide_characters() {
+        for (line, column, width, mark) in [
+            ("\ta: b", 5, 1, "       ^"),
+            ("名前: x", 5, 1, "      ^"),
+            ("a: 名前", 4, 2, "   ^^^^"),
+            ("e\u{301}: x", 5, 1, "   ^"),
+            ("a: 😀 x", 6, 1, "      ^"),
+            ("\u{1b}[31mx", 6, 1, "     ^"),
+        ] {
+            let text = problem(&[line], 1, 1, column, width);
+            let shown = text.lines().nth(2).unwrap_or_default();
+            assert_eq!(shown, format!("    | {mark}"), "{text}");
+            assert!(!text.contains(['\t', '\u{1b}']), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_stays_within_its_line_and_never_vanishes() {
+        for (column, width, mark) in [(0, 0, "^"), (2, 99, " ^^"), (4, 1, "   ^"), (99, 9, "   ^")]
+        {
+            let text = problem(&["abc"], 1, 1, column, width);
+            assert_eq!(
+                text.lines().nth(2),
+                Some(&*format!("    | {mark}")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_gutter_is_as_wide_as_the_greatest_number_shown() {
+        let text = problem(&["a", "b"], 8, 9, 1, 1);
+        assert!(text.contains("\n  8 | a\n  9 | b\n    | ^"), "{text}");
+        let text = problem(&["a", "b"], 9, 10, 1, 1);
+        assert!(text.contains("\n   9 | a\n  10 | b\n     | ^"), "{text}");
+    }
+
+    #[test]
+    fn without_a_place_only_the_file_is_named() {
+        let problem = Problem::of_file("orders", "no such directory");
+        assert_eq!(problem.to_string(), "orders: no such directory");
     }
 }

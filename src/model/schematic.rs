@@ -51,7 +51,8 @@ impl FromStr for SchematicId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        text.parse().map(Self).map_err(|_| {
+        let digest = text.parse().ok().filter(|_| !text.contains(':'));
+        digest.map(Self).ok_or_else(|| {
             Invalid::new(format!(
                 "{text:?} is not a schematic id; accepted are 64 hex digits"
             ))

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use super::{Invalid, text_form};
 
 /// A released Talos version; ordered by semantic versioning, shown with a `v`.
+///
+/// No number in it is above 9999, so that a version has a greatest length and every
+/// file name made from one fits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TalosVersion(semver::Version);
 
@@ -87,12 +90,19 @@ impl FromStr for TalosVersion {
             )),
             Err(_) => refuse(),
         })?;
-        if !version.build.is_empty() || !is_known_prerelease(version.pre.as_str()) {
+        let numbers = [version.major, version.minor, version.patch];
+        if !version.build.is_empty()
+            || !is_known_prerelease(version.pre.as_str())
+            || numbers.iter().any(|number| *number > NUMBER_MAX)
+        {
             return Err(refuse());
         }
         Ok(Self(version))
     }
 }
+
+/// The greatest number accepted in a version.
+const NUMBER_MAX: u64 = 9999;
 
 fn is_known_prerelease(pre: &str) -> bool {
     if pre.is_empty() {
@@ -101,7 +111,8 @@ fn is_known_prerelease(pre: &str) -> bool {
     matches!(
         pre.split_once('.'),
         Some(("alpha" | "beta" | "rc", number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+            if number.bytes().all(|b| b.is_ascii_digit())
+                && number.parse::<u64>().is_ok_and(|number| number <= NUMBER_MAX)
     )
 }
 
@@ -138,3 +149,115 @@ impl FromStr for Minor {
 
 text_form!(TalosVersion);
 text_form!(Minor);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(text: &str) -> TalosVersion {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn versions_are_ordered_as_semantic_versions() {
+        let ascending = [
+            "v0.14.3",
+            "v1.9.10",
+            "v1.10.0-alpha.0",
+            "v1.10.0-alpha.2",
+            "v1.10.0-alpha.10",
+            "v1.10.0-beta.1",
+            "v1.10.0-rc.1",
+            "v1.10.0",
+            "v1.10.2",
+            "v1.10.10",
+            "v1.11.0-rc.0",
+            "v2.0.0",
+        ];
+        let mut sorted: Vec<_> = ascending.iter().rev().map(|text| version(text)).collect();
+        sorted.sort();
+        let shown: Vec<_> = sorted.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ascending);
+    }
+
+    #[test]
+    fn channels_and_minor_lines_are_told_apart() {
+        for (text, channel, minor) in [
+            ("v1.11.3", Channel::Ga, "v1.11"),
+            ("1.12.0-rc.1", Channel::Rc, "v1.12"),
+            ("v1.12.0-beta.0", Channel::Beta, "v1.12"),
+            ("v1.2.0-alpha.3", Channel::Alpha, "v1.2"),
+        ] {
+            let version = version(text);
+            assert_eq!(version.channel(), channel, "{text}");
+            assert_eq!(version.is_ga(), channel == Channel::Ga, "{text}");
+            assert_eq!(version.minor().to_string(), minor, "{text}");
+        }
+        assert!("v1.10".parse::<Minor>().unwrap() > "v1.9".parse().unwrap());
+    }
+
+    #[test]
+    fn what_was_never_released_is_refused() {
+        for text in [
+            "",
+            "v",
+            "latest",
+            "v1.11",
+            "1",
+            "vv1.2.3",
+            "V1.2.3",
+            " v1.2.3",
+            "v1.2.3 ",
+            "v01.2.3",
+            "v1.2.3+build",
+            "v1.2.3-rc",
+            "v1.2.3-rc.",
+            "v1.2.3-rc.01",
+            "v1.2.3-rc.1.2",
+            "v1.2.3-dev.1",
+            "v1.2.3-rc.x",
+            "v1.2.3-",
+            "v1.2.3/../x",
+            "v1.2.10000",
+            "v1.2.3-rc.10000",
+            "v99999999999999999999.0.0",
+        ] {
+            let why = text.parse::<TalosVersion>().unwrap_err();
+            assert!(
+                why.message.starts_with(&format!("{text:?} is not")),
+                "{why}"
+            );
+        }
+        for text in [
+            "", "v", "1", "1.", ".1", "1.2.3", "v1.x", "v01.2", "v1.02", "v1.-2",
+        ] {
+            assert!(text.parse::<Minor>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_minor_line_where_a_version_is_meant_gets_a_hint() {
+        let why = "1.11".parse::<TalosVersion>().unwrap_err();
+        assert!(why.hint.unwrap().contains("latest-in-minor"));
+        assert_eq!("latest".parse::<TalosVersion>().unwrap_err().hint, None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_reads_back(text in "v?[0-9]{1,4}\\.[0-9]{1,3}\\.[0-9]{1,3}(-(alpha|beta|rc)\\.[0-9]{1,2})?") {
+            if let Ok(version) = text.parse::<TalosVersion>() {
+                let shown = version.to_string();
+                prop_assert_eq!(shown.trim_start_matches('v'), text.trim_start_matches('v'));
+                prop_assert_eq!(shown.parse::<TalosVersion>(), Ok(version));
+            }
+        }
+
+        #[test]
+        fn any_text_is_judged(text in any::<String>()) {
+            let _ = text.parse::<TalosVersion>();
+            let _ = text.parse::<Minor>();
+        }
+    }
+}

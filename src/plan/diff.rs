@@ -76,7 +76,13 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn step(&mut self, action: Action, why: Why, needs: Vec<StepId>, for_: BTreeSet<PositionRef>) -> StepId {
+    fn step(
+        &mut self,
+        action: Action,
+        why: Why,
+        needs: Vec<StepId>,
+        for_: BTreeSet<PositionRef>,
+    ) -> StepId {
         let id = action.step_id();
         self.plan.steps.push(Step {
             id: id.clone(),
@@ -175,7 +181,9 @@ impl Planner<'_> {
                 .desired
                 .artifacts
                 .get_key_value(&artifact.with_format(Format::Raw))
-                .filter(|(_, raw)| matches!(&raw.origin, Origin::Unpack { from } if from == artifact));
+                .filter(
+                    |(_, raw)| matches!(&raw.origin, Origin::Unpack { from } if from == artifact),
+                );
             let stale = self.stale(artifact, want);
             let stale_unpacked = unpack.and_then(|(raw, want)| self.stale(raw, want));
             match (stale, unpack.zip(stale_unpacked)) {
@@ -196,7 +204,9 @@ impl Planner<'_> {
     }
 
     fn in_sync(&mut self, want: &Want) {
-        self.plan.in_sync.push(StepId(format!("fetch/{}", want.file)));
+        self.plan
+            .in_sync
+            .push(StepId(format!("fetch/{}", want.file)));
     }
 
     fn foreign(&self, file: &FileName) -> bool {
@@ -228,7 +238,11 @@ impl Planner<'_> {
             if let Some((raw, _)) = unpack {
                 self.held_sources.insert(raw.clone(), id.clone());
             }
-            return self.held(id, HeldReason::ForeignFile { file: file.clone() }, wanted_by);
+            return self.held(
+                id,
+                HeldReason::ForeignFile { file: file.clone() },
+                wanted_by,
+            );
         }
         let mut needs = self.purged(files.into_iter().flatten());
         needs.extend(self.register(artifact, &wanted_by));
@@ -354,7 +368,12 @@ impl Planner<'_> {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
         }
-        if let (Action::Push { bytes: Some(bytes), .. }, Some(left)) = (&action, &mut *free)
+        if let (
+            Action::Push {
+                bytes: Some(bytes), ..
+            },
+            Some(left),
+        ) = (&action, &mut *free)
             && why != Why::Unrecorded
         {
             let need = bytes + self.policy.node_reserve;

@@ -126,9 +126,17 @@ pub fn headline(plan: &Plan) -> String {
         }
     };
     add(totals.register, "to register", None);
-    add(totals.fetch, "to fetch", Some((totals.fetch_bytes, totals.fetch_unknown)));
+    add(
+        totals.fetch,
+        "to fetch",
+        Some((totals.fetch_bytes, totals.fetch_unknown)),
+    );
     add(totals.unpack, "to unpack", None);
-    add(totals.push, "to push", Some((totals.push_bytes, totals.push_unknown)));
+    add(
+        totals.push,
+        "to push",
+        Some((totals.push_bytes, totals.push_unknown)),
+    );
     add(totals.remove, "to remove", Some((totals.remove_bytes, 0)));
     let work = if parts.is_empty() {
         "nothing to do".to_owned()
@@ -219,7 +227,11 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
         return Ok(());
     }
     writeln!(out, "\nTo each node")?;
-    let width = nodes.keys().map(|node| node.as_str().len()).max().unwrap_or(0);
+    let width = nodes
+        .keys()
+        .map(|node| node.as_str().len())
+        .max()
+        .unwrap_or(0);
     for (node, (files, bytes, unknown)) in nodes {
         let files = match files {
             1 => "1 file".to_owned(),
@@ -273,7 +285,9 @@ impl fmt::Display for Why {
             ),
             Self::OtherImage { found } => write!(f, "holds another image: {}", image(found)),
             Self::OtherSource { found } => write!(f, "came from {found}"),
-            Self::Unrecorded => f.write_str("there without a record; adopted if its digest is right"),
+            Self::Unrecorded => {
+                f.write_str("there without a record; adopted if its digest is right")
+            }
             Self::BeyondKeep { keep: 1 } => f.write_str("not the newest version"),
             Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),
             Self::Orphaned { hours } => {

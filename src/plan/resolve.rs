@@ -220,8 +220,7 @@ impl<'a> Claims<'a> {
                 }
                 Some(_) => {}
                 None => {
-                    self.nodes
-                        .insert((target, file), (at, &resolved.delivered));
+                    self.nodes.insert((target, file), (at, &resolved.delivered));
                 }
             }
         }

@@ -129,9 +129,9 @@ fn surplus(
         let family = artifact.family();
         let age = observed.now.as_second() - cached.meta.last_wanted.as_second();
         let after = (Bound::Excluded(&artifact.version), Bound::Unbounded);
-        let newer = versions
-            .get(&family)
-            .map_or(0, |versions| versions.range::<TalosVersion, _>(after).count());
+        let newer = versions.get(&family).map_or(0, |versions| {
+            versions.range::<TalosVersion, _>(after).count()
+        });
         let why = if newer >= keep as usize {
             Why::BeyondKeep { keep }
         } else if !wanted_families.contains(&family) && age >= retention.orphan_grace_seconds {

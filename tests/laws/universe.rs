@@ -23,7 +23,13 @@ pub struct Case {
     pub policy: Policy,
 }
 
-const VERSIONS: [&str; 5] = ["v1.10.4", "v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
+const VERSIONS: [&str; 5] = [
+    "v1.10.4",
+    "v1.10.5",
+    "v1.11.0-rc.1",
+    "v1.11.0",
+    "v1.12.0-beta.0",
+];
 const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
 const DIRS: [&str; 2] = ["/var/lib/vz/template/iso", "/var/lib/vz/import"];
 const FACTORY: &str = "https://factory.example/";
@@ -70,7 +76,13 @@ fn target() -> impl Strategy<Value = PushTarget> {
 }
 
 fn format() -> impl Strategy<Value = Format> {
-    select(vec![Format::Iso, Format::Raw, Format::RawXz, Format::RawZst, Format::Qcow2])
+    select(vec![
+        Format::Iso,
+        Format::Raw,
+        Format::RawXz,
+        Format::RawZst,
+        Format::Qcow2,
+    ])
 }
 
 prop_compose! {
@@ -242,31 +254,35 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         select(vec![1000_u64, 1000, 1000, 999]),
         0_u8..2,
     );
-    (prop::collection::vec(file, 0..5), prop::option::of(0_u64..5000)).prop_map(|(files, free)| {
-        let mut state = DirState {
-            exists: true,
-            free_bytes: free,
-            ..DirState::default()
-        };
-        for (artifact, fixed, recorded, size, byte) in files {
-            let name: FileName = if fixed {
-                "fixed.img".parse().expect("a name")
-            } else {
-                naming().template.name(&artifact)
+    (
+        prop::collection::vec(file, 0..5),
+        prop::option::of(0_u64..5000),
+    )
+        .prop_map(|(files, free)| {
+            let mut state = DirState {
+                exists: true,
+                free_bytes: free,
+                ..DirState::default()
             };
-            let file = RemoteFile {
-                size,
-                mtime: 5,
-                inode: 6,
-            };
-            state.files.insert(name.to_string(), file);
-            if recorded {
-                let entry = entry(&name, &artifact, Sha256::from_bytes([byte; 32]));
-                state.record.insert(name, entry);
+            for (artifact, fixed, recorded, size, byte) in files {
+                let name: FileName = if fixed {
+                    "fixed.img".parse().expect("a name")
+                } else {
+                    naming().template.name(&artifact)
+                };
+                let file = RemoteFile {
+                    size,
+                    mtime: 5,
+                    inode: 6,
+                };
+                state.files.insert(name.to_string(), file);
+                if recorded {
+                    let entry = entry(&name, &artifact, Sha256::from_bytes([byte; 32]));
+                    state.record.insert(name, entry);
+                }
             }
-        }
-        state
-    })
+            state
+        })
 }
 
 fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry {
@@ -293,7 +309,10 @@ fn node_state() -> impl Strategy<Value = NodeState> {
 }
 
 fn knowledge() -> impl Strategy<Value = VersionKnowledge> {
-    let all: Vec<TalosVersion> = VERSIONS.iter().map(|v| v.parse().expect("a version")).collect();
+    let all: Vec<TalosVersion> = VERSIONS
+        .iter()
+        .map(|v| v.parse().expect("a version"))
+        .collect();
     prop_oneof![
         5 => subsequence(all, 1..=VERSIONS.len()).prop_map(|versions| VersionKnowledge::Known {
             versions: versions.into_iter().collect(),
