@@ -99,8 +99,8 @@ impl Shared {
     }
 
     /// The image that a path names, or what the factory says where there is none.
-    fn find(&self, schematic: &str, version: &str, file: &str) -> Result<ArtifactId, Response> {
-        let refuse = |status: StatusCode, text: String| Err(plain(status, &text));
+    fn find(&self, schematic: &str, version: &str, file: &str) -> Result<ArtifactId, Refusal> {
+        let refuse = |status: StatusCode, text: String| Err(Refusal { status, text });
         let Ok(id) = schematic.parse::<SchematicId>() else {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -129,12 +129,15 @@ impl Shared {
         }
     }
 
-    async fn image(&self, artifact: ArtifactId) -> Result<Image, Response> {
+    async fn image(&self, artifact: ArtifactId) -> Result<Image, Refusal> {
         let generation = self.generation.load(Ordering::Relaxed);
         self.images
             .get(artifact, self.options.disk_bytes, generation)
             .await
-            .map_err(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))
+            .map_err(|error| Refusal {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                text: error.to_string(),
+            })
     }
 }
 
@@ -163,7 +166,19 @@ pub fn router(shared: Arc<Shared>, role: Role) -> Router {
         .with_state(shared)
 }
 
-/// The factory's form of an error: plain text with a newline.
+/// An error in the factory's form: plain text with a newline.
+struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        plain(self.status, &self.text)
+    }
+}
+
+/// Plain text with a newline.
 pub fn plain(status: StatusCode, text: &str) -> Response {
     let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
     (status, kind, format!("{text}\n")).into_response()
@@ -240,7 +255,7 @@ async fn serve(
     State(shared): State<Arc<Shared>>,
     Path((schematic, version, file)): ImagePath,
     method: Method,
-) -> Response {
+) -> Result<Response, Refusal> {
     for (suffix, kind) in [
         (".sha256", Some(Sum::Sha256)),
         (".sha512", Some(Sum::Sha512)),
@@ -250,20 +265,14 @@ async fn serve(
             return checksum(&shared, (&schematic, &version, of), kind).await;
         }
     }
-    let artifact = match shared.find(&schematic, &version, &file) {
-        Ok(artifact) => artifact,
-        Err(refusal) => return refusal,
-    };
-    let image = match shared.image(artifact).await {
-        Ok(image) => image,
-        Err(error) => return error,
-    };
+    let artifact = shared.find(&schematic, &version, &file)?;
+    let image = shared.image(artifact).await?;
     if shared.options.redirect == Redirect::Never || method == Method::HEAD {
-        return (whole_headers(&image, &file), image.bytes).into_response();
+        return Ok((whole_headers(&image, &file), image.bytes).into_response());
     }
     let blobs = shared.blobs;
     let target = format!("http://{blobs}/blob/{schematic}/{version}/{file}?signature=standin");
-    (StatusCode::FOUND, [(LOCATION, target)]).into_response()
+    Ok((StatusCode::FOUND, [(LOCATION, target)]).into_response())
 }
 
 fn whole_headers(image: &Image, file: &str) -> impl axum::response::IntoResponseParts + use<> {
@@ -289,30 +298,27 @@ async fn checksum(
     shared: &Shared,
     (schematic, version, file): (&str, &str, &str),
     kind: Option<Sum>,
-) -> Response {
+) -> Result<Response, Refusal> {
+    let refuse = |status, text: &str| {
+        let text = text.to_owned();
+        Err(Refusal { status, text })
+    };
     if !shared.options.checksums {
-        return plain(
+        return refuse(
             StatusCode::PAYMENT_REQUIRED,
             "enterprise feature is not enabled",
         );
     }
     let Some(kind) = kind else {
-        return plain(StatusCode::NOT_FOUND, "signature not found");
+        return refuse(StatusCode::NOT_FOUND, "signature not found");
     };
-    let image = match shared.find(schematic, version, file) {
-        Ok(artifact) => shared.image(artifact).await,
-        Err(refusal) => return refusal,
+    let artifact = shared.find(schematic, version, file)?;
+    let image = shared.image(artifact).await?;
+    let digest = match kind {
+        Sum::Sha256 => hex(&sha2::Sha256::digest(&image.bytes)),
+        Sum::Sha512 => hex(&sha2::Sha512::digest(&image.bytes)),
     };
-    match image {
-        Err(error) => error,
-        Ok(image) => {
-            let digest = match kind {
-                Sum::Sha256 => hex(&sha2::Sha256::digest(&image.bytes)),
-                Sum::Sha512 => hex(&sha2::Sha512::digest(&image.bytes)),
-            };
-            plain(StatusCode::OK, &format!("{digest}  {file}"))
-        }
-    }
+    Ok(plain(StatusCode::OK, &format!("{digest}  {file}")))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -325,19 +331,16 @@ async fn blob(
     Path((schematic, version, file)): ImagePath,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
     // Object storage wants its signature and knows nothing of credentials.
     if uri.query() != Some("signature=standin") {
-        return plain(StatusCode::FORBIDDEN, "AccessDenied");
+        return Err(Refusal {
+            status: StatusCode::FORBIDDEN,
+            text: "AccessDenied".into(),
+        });
     }
-    let artifact = match shared.find(&schematic, &version, &file) {
-        Ok(artifact) => artifact,
-        Err(refusal) => return refusal,
-    };
-    let image = match shared.image(artifact).await {
-        Ok(image) => image,
-        Err(error) => return error,
-    };
+    let artifact = shared.find(&schematic, &version, &file)?;
+    let image = shared.image(artifact).await?;
     let total = image.bytes.len() as u64;
     let about = [
         (ETAG, image.etag.clone()),
@@ -348,21 +351,23 @@ async fn blob(
         .get(IF_RANGE)
         .is_none_or(|value| value.as_bytes() == image.etag.as_bytes());
     let range = headers.get(RANGE).filter(|_| same);
-    match range.and_then(|value| byte_range(value.to_str().ok()?, total)) {
-        None => (about, whole_headers(&image, &file), image.bytes).into_response(),
-        Some(None) => {
-            let range = [(CONTENT_RANGE, format!("bytes */{total}"))];
-            (StatusCode::RANGE_NOT_SATISFIABLE, range).into_response()
-        }
-        Some(Some((first, last))) => {
-            let part = image.bytes.slice(first as usize..=last as usize);
-            let range = [
-                (CONTENT_LENGTH, part.len().to_string()),
-                (CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
-            ];
-            (StatusCode::PARTIAL_CONTENT, about, range, part).into_response()
-        }
-    }
+    Ok(
+        match range.and_then(|value| byte_range(value.to_str().ok()?, total)) {
+            None => (about, whole_headers(&image, &file), image.bytes).into_response(),
+            Some(None) => {
+                let range = [(CONTENT_RANGE, format!("bytes */{total}"))];
+                (StatusCode::RANGE_NOT_SATISFIABLE, range).into_response()
+            }
+            Some(Some((first, last))) => {
+                let part = image.bytes.slice(first as usize..=last as usize);
+                let range = [
+                    (CONTENT_LENGTH, part.len().to_string()),
+                    (CONTENT_RANGE, format!("bytes {first}-{last}/{total}")),
+                ];
+                (StatusCode::PARTIAL_CONTENT, about, range, part).into_response()
+            }
+        },
+    )
 }
 
 /// The first and last byte that `bytes=FIRST-[LAST]` asks for. `None` for any

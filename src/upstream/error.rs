@@ -149,6 +149,15 @@ impl UpstreamError {
         }
     }
 
+    /// True if a limit on the number of requests is used up.
+    pub fn is_rate_limit(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } => true,
+            Self::GaveUp { source, .. } => source.is_rate_limit(),
+            _ => false,
+        }
+    }
+
     /// How long the upstream wants to be left alone, where it says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

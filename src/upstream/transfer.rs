@@ -115,11 +115,13 @@ impl Transfer<'_> {
             let answer = self.web.ask(&ask).await?;
             match answer.status() {
                 StatusCode::OK => {
+                    // Looked at first: a sign-in page is no reason to throw away
+                    // what is there.
+                    let coming = self.whole(&answer)?;
                     if held.is_some() {
                         tracing::info!(url = answer.from, "the server sends the whole file again");
                         self.put(sink.restart().await)?;
                     }
-                    let coming = self.whole(&answer)?;
                     return self.receive(answer, coming, sink, wire_bytes).await;
                 }
                 StatusCode::PARTIAL_CONTENT => {

@@ -63,7 +63,9 @@ impl Source<'_> {
                 Ok(listing)
             }
             Err(error) => {
-                if let Some(rest) = error.retry_after() {
+                if error.is_rate_limit()
+                    && let Some(rest) = error.retry_after()
+                {
                     let rest = SignedDuration::try_from(rest).unwrap_or(LONGEST_REST);
                     let until = now.checked_add(rest.min(LONGEST_REST)).ok();
                     self.memory.keep(Remembered {

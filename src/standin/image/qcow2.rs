@@ -55,8 +55,9 @@ fn blocks_table(blocks: usize) -> usize {
 /// Wraps a raw disk.
 pub fn wrap(disk: &[u8]) -> Vec<u8> {
     let clusters: Vec<&[u8]> = disk.chunks(CLUSTER).collect();
+    let zeros = [0; CLUSTER];
     let used: Vec<usize> = (0..clusters.len())
-        .filter(|&index| clusters[index].iter().any(|&byte| byte != 0))
+        .filter(|&index| clusters[index] != &zeros[..clusters[index].len()])
         .collect();
     let layout = Layout::of(clusters.len(), used.len());
     let mut image = vec![0; layout.end * CLUSTER];

@@ -346,6 +346,23 @@ async fn a_web_page_is_not_an_image() {
 }
 
 #[tokio::test]
+async fn a_web_page_does_not_cost_what_is_there_already() {
+    let mut world = world(Redirect::OtherOrigin).await;
+    world.config.retries = 0;
+    let client = world.client();
+    let mut sink = MemorySink::default();
+    for fault in [Fault::Short(100_000), Fault::Html] {
+        world.standin.inject("GET /blob/", fault);
+        let error = client.download(&world.image(XZ), &mut sink).await;
+        assert!(error.is_err());
+        assert_eq!(sink.bytes.len(), 100_000);
+    }
+    client.download(&world.image(XZ), &mut sink).await.unwrap();
+    assert!(sink.bytes == built(XZ, 0));
+    assert_eq!(sink.restarts, 0);
+}
+
+#[tokio::test]
 async fn content_in_another_coding_is_refused() {
     let world = world(Redirect::OtherOrigin).await;
     let coded = Fault::Header("content-encoding", "gzip".into());
