@@ -52,6 +52,10 @@ impl Secrets<'_> {
             .username
             .as_ref()
             .filter(|text| report.fits_a_line(text));
+        // A password in the file itself was refused already.
+        let literal = report
+            .problems()
+            .any(|problem| problem.path == "factory.password");
         match (username, &password, &token) {
             (Some(user), _, Named::Given(at, _)) => report.at_with_hint(
                 *at,
@@ -64,7 +68,7 @@ impl Secrets<'_> {
             (None, Named::Given(at, _), Named::Given(..)) => {
                 report.at(*at, "a password and a token exclude each other");
             }
-            (Some(user), Named::Absent, Named::Absent) => report.at_with_hint(
+            (Some(user), Named::Absent, Named::Absent) if !literal => report.at_with_hint(
                 user.place,
                 "a user name without a password",
                 "add `password_env` or `password_file`",
@@ -128,7 +132,7 @@ impl Secrets<'_> {
                 report.at_with_hint(
                     name.place,
                     format!("the environment variable {variable} is not set"),
-                    "under systemd, set it with `EnvironmentFile=` or `LoadCredential=`",
+                    "export it, or set it with `EnvironmentFile=` in the systemd unit",
                 );
                 None
             }
@@ -181,12 +185,15 @@ fn variable<'a>(name: &'a At<String>, report: &mut Report<'_>) -> Option<&'a str
     if fits {
         return Some(text);
     }
-    // The text itself is not repeated: it may be the secret.
-    report.at_with_hint(
-        name.place,
-        "this is not the name of an environment variable; accepted are letters, digits and _",
-        "write the name of the variable that holds the secret, not the secret",
-    );
+    // The text itself is not shown: it may be the secret.
+    let problem = report
+        .document()
+        .problem(
+            name.place,
+            "this is not the name of an environment variable; accepted are letters, digits and _",
+        )
+        .hint("write the name of the variable that holds the secret, not the secret");
+    report.push(problem.without_excerpt());
     None
 }
 

@@ -342,7 +342,15 @@ fn url(text: Option<&At<String>>, default: &str, report: &mut Report<'_>) -> Opt
         Err(why) => {
             report.at_with_hint(
                 at.place,
-                format!("{:?} is not a URL: {why}", at.value),
+                match why {
+                    url::ParseError::RelativeUrlWithoutBase => {
+                        format!(
+                            "{:?} is not a URL: it does not start with https://",
+                            at.value
+                        )
+                    }
+                    why => format!("{:?} is not a URL: {why}", at.value),
+                },
                 format!("a URL such as {default}"),
             );
             return None;

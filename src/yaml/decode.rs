@@ -90,7 +90,8 @@ impl<'a> Decoder<'a> {
         value
             .filter(|value| *value <= max)
             .ok_or_else(|| match max {
-                u64::MAX => self.wrong("a whole number"),
+                // The technical limit of a type says nothing to a person.
+                0x1_0000.. => self.wrong("a whole number of 0 or more"),
                 _ => self.wrong(format!("a whole number from 0 to {max}")),
             })
     }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::report::did_you_mean;
 use super::tree::{Document, Entry, Kind, Node, NodeRef};
 use super::{one_of, shown};
 use crate::model::Problem;
@@ -71,7 +72,7 @@ impl Fault {
                     ),
                 );
                 match one_of(word, accepted.iter().copied()) {
-                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    Some(near) => problem.hint(did_you_mean(near)),
                     None => problem,
                 }
             }
@@ -92,7 +93,7 @@ fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
         ),
     );
     match one_of(&entry.key, accepted.iter().copied()) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        Some(near) => problem.hint(did_you_mean(near)),
         None => problem,
     }
 }
@@ -123,8 +124,10 @@ fn find(node: &Node, id: NodeRef) -> Option<&Node> {
     if node.id == id {
         return Some(node);
     }
-    let in_list = node.elements().iter().find_map(|child| find(child, id));
-    in_list.or_else(|| find_entry(node, id).map(|entry| &entry.value))
+    let values = node.entries().iter().map(|entry| &entry.value);
+    values
+        .chain(node.elements())
+        .find_map(|child| find(child, id))
 }
 
 fn find_entry(node: &Node, id: NodeRef) -> Option<&Entry> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::at::At;
 use super::tree::{Document, Entry, NodeRef};
-use crate::model::{Invalid, Problem};
+use crate::model::{Invalid, Minor, Problem};
 
 /// The longest text that is taken for a value of one line, in bytes: nothing
 /// that people name is longer, and messages repeat it.
@@ -32,6 +32,11 @@ impl<'d> Report<'d> {
     /// The document reported on.
     pub fn document(&self) -> &'d Document {
         self.doc
+    }
+
+    /// What is wrong so far.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter()
     }
 
     /// True if nothing is wrong so far.
@@ -79,21 +84,28 @@ impl<'d> Report<'d> {
     }
 
     /// Adds that a key is missing from the map at `place`, unless something is
-    /// wrong with the key already: then it was written, only not well.
+    /// wrong with that very key already: then it was written, only not well.
     pub fn missing(&mut self, place: NodeRef, key: &str, hint: impl Into<String>) {
-        let path = match self.doc.path(place) {
-            "" => key.to_owned(),
-            path => format!("{path}.{key}"),
-        };
-        let told = self.problems.iter().any(|problem| {
-            problem
-                .path
-                .strip_prefix(&path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        });
-        if !told {
+        if !self.told(place, key) {
             self.at_with_hint(place, format!("`{key}` is missing"), hint);
         }
+    }
+
+    /// True if a problem with a key of the map at `place` is reported already:
+    /// at the key, below it, or as an unknown key that was probably meant for it.
+    pub fn told(&self, place: NodeRef, key: &str) -> bool {
+        let map = self.doc.path(place);
+        let meant = did_you_mean(key);
+        self.problems.iter().any(|problem| {
+            let below = problem.path.strip_prefix(&map);
+            let Some(below) = below.map(|path| path.trim_start_matches('.')) else {
+                return false;
+            };
+            let at_key = below
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+            at_key || (!below.contains(['.', '[']) && problem.hint.as_ref() == Some(&meant))
+        })
     }
 
     /// The value of a text; a refusal is reported.
@@ -114,7 +126,7 @@ impl<'d> Report<'d> {
             Ok(value) => Some(value),
             Err(mut invalid) => {
                 if let Some(near) = one_of(&text.value, words) {
-                    invalid = invalid.hint(format!("did you mean `{near}`?"));
+                    invalid = invalid.hint(did_you_mean(near));
                 }
                 self.invalid(text.place, invalid);
                 None
@@ -151,11 +163,17 @@ impl<'d> Report<'d> {
             return true;
         }
         let written = &text.value;
-        self.at_with_hint(
-            text.place,
-            format!("expected a version as text, found the number {written}"),
-            format!("put it in quotes, `{key}: \"{written}\"`; YAML takes 1.10 and 1.1 for the same number"),
-        );
+        let hint = if key == "minor" || written.parse::<Minor>().is_err() {
+            format!(
+                "put it in quotes, `{key}: \"{written}\"`; YAML takes 1.10 and 1.1 for the same number"
+            )
+        } else {
+            format!(
+                "{written} is a minor line; name a patch release, such as `{key}: \"{written}.0\"`"
+            )
+        };
+        let message = format!("expected a version as text, found the number {written}");
+        self.at_with_hint(text.place, message, hint);
         false
     }
 
@@ -178,13 +196,27 @@ pub fn shown(text: &str) -> String {
 
 /// The word that was probably meant: the nearest one, if it is near at all.
 pub fn one_of<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const NEAR: f64 = 0.8;
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.', ' '], "");
     let wanted = plain(text);
+    // The effort grows with the product of the lengths, and nothing is near.
+    if wanted.len() > 64 {
+        return None;
+    }
     words
         .into_iter()
-        .map(|word| (strsim::jaro_winkler(&wanted, &plain(word)), word))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .filter_map(|word| {
+            let known = plain(word);
+            let distance = strsim::damerau_levenshtein(&wanted, &known);
+            let longer = wanted.len().max(known.len());
+            let part = known.len().min(wanted.len()) >= 3
+                && (known.starts_with(&wanted) || wanted.starts_with(&known));
+            (distance <= longer / 3 || part).then_some((distance, word))
+        })
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+}
+
+/// The hint that names such a word.
+pub(super) fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
 }

@@ -26,9 +26,11 @@ fn options() -> Options {
         flow_nesting_limit: MAX_DEPTH,
         max_nodes: MAX_NODES,
         max_events: 2 * MAX_NODES,
-        max_aliases: 5_000,
+        max_aliases: 2_000,
         max_anchors: 1_000,
         max_recorded_anchor_events: MAX_NODES,
+        // Copied once for each alias, so this times max_aliases is the worst case.
+        max_recorded_anchor_bytes: 64 * 1024,
         max_merge_keys: 5_000,
         // One anchor used by every position of a file is good style, not abuse;
         // the absolute limits above are what protects us.
@@ -51,7 +53,7 @@ fn options() -> Options {
 }
 
 /// Parses a text into raw values.
-pub(super) fn parse(source: &Source) -> Result<Spanned<Raw>, Box<Problem>> {
+pub(super) fn parse(source: &Source) -> Result<Spanned<Raw<'_>>, Box<Problem>> {
     serde_yaml::from_str_with_options(&source.text, options())
         .map_err(|error| Box::new(explain(source, error.without_snippet())))
 }
@@ -111,6 +113,9 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
                 Some(at) => &rendered[..at],
                 None => &rendered,
             };
+            if bare.contains("recursion limit") {
+                return budget_words(&BudgetBreach::Depth { depth: MAX_DEPTH });
+            }
             (format!("not valid YAML: {bare}"), syntax_hint(bare))
         }
     }
@@ -139,13 +144,20 @@ fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
 
 /// The usual reason for a message of the parser.
 fn syntax_hint(message: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 7] = [
+    const HINTS: [(&str, &str); 8] = [
         ("tabs", "indent with spaces; YAML does not accept tabs"),
-        ("recursion", "the nesting is too deep"),
         (
             "mapping values",
             "check the indentation of this line and the one above, and put quotes around a \
              value that has `: ` in it",
+        ),
+        (
+            "block mapping",
+            "check the indentation: the keys of one map start in the same column",
+        ),
+        (
+            "mismatched",
+            "close brackets and braces in the opposite order of opening them",
         ),
         (
             "indicator",

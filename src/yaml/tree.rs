@@ -6,12 +6,14 @@
 //! the others become blemishes of their map, so that they cost one position and
 //! not the whole file.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
-use super::source::{Source, Span};
+use super::source::{MAX_BYTES, Source, Span};
 use super::syntax;
 use crate::model::Problem;
 
@@ -29,11 +31,22 @@ pub struct Document {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeRef(pub(super) usize);
 
+/// Paths are put together when they are asked for: stored whole, long keys around
+/// many values would take more room than a small machine has.
 #[derive(Debug)]
 struct Place {
     span: Span,
-    path: String,
+    parent: Option<NodeRef>,
+    step: Step,
     number: bool,
+}
+
+/// How a node is reached from its parent.
+#[derive(Debug)]
+enum Step {
+    Root,
+    Index(usize),
+    Key(String),
 }
 
 /// A value in the tree.
@@ -93,12 +106,12 @@ impl Document {
     /// The one problem that ended the parsing; a text that is not YAML has no
     /// parts to be saved.
     pub fn parse(source: Source) -> Result<Self, Box<Problem>> {
-        let raw = syntax::parse(&source)?;
         let mut build = Build {
             source: &source,
             places: Vec::new(),
+            text_bytes: 0,
         };
-        let root = build.node(raw, String::new());
+        let root = build.node(syntax::parse(&source)?, None, Step::Root)?;
         let places = build.places;
         Ok(Self {
             source,
@@ -108,8 +121,8 @@ impl Document {
     }
 
     /// The key path of a node.
-    pub fn path(&self, id: NodeRef) -> &str {
-        &self.places[id.0].path
+    pub fn path(&self, id: NodeRef) -> String {
+        path(&self.places, id)
     }
 
     /// The line of a node, counted from 1.
@@ -125,13 +138,14 @@ impl Document {
     /// A problem at a node.
     pub fn problem(&self, id: NodeRef, message: impl Into<String>) -> Problem {
         let place = &self.places[id.0];
-        self.source.problem(place.span, &place.path, message.into())
+        self.source
+            .problem(place.span, &self.path(id), message.into())
     }
 
     /// A problem at the key of an entry.
     pub fn key_problem(&self, entry: &Entry, message: impl Into<String>) -> Problem {
         self.source
-            .problem(entry.key_span, self.path(entry.value.id), message.into())
+            .problem(entry.key_span, &self.path(entry.value.id), message.into())
     }
 }
 
@@ -187,18 +201,19 @@ impl Node {
     }
 }
 
-/// What the parser says a value is, before its text is looked up.
+/// What the parser says a value is, before its text is looked up. Text is
+/// borrowed where it can be, so that aliases to a long one cost nothing.
 #[derive(Debug)]
-pub(super) enum Raw {
+pub(super) enum Raw<'a> {
     Null,
     Bool(bool),
     Number,
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<Raw>, Spanned<Raw>)>),
+    Text(Cow<'a, str>),
+    List(Vec<Spanned<Raw<'a>>>),
+    Map(Vec<(Spanned<Raw<'a>>, Spanned<Raw<'a>>)>),
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for Raw<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(RawVisitor)
     }
@@ -207,41 +222,45 @@ impl<'de> Deserialize<'de> for Raw {
 struct RawVisitor;
 
 impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+    type Value = Raw<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    fn visit_unit<E>(self) -> Result<Raw, E> {
+    fn visit_unit<E>(self) -> Result<Raw<'de>, E> {
         Ok(Raw::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+    fn visit_bool<E>(self, value: bool) -> Result<Raw<'de>, E> {
         Ok(Raw::Bool(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<Raw<'de>, E> {
         Ok(Raw::Number)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<Raw<'de>, E> {
         Ok(Raw::Number)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Raw<'de>, E> {
         Ok(Raw::Number)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Raw<'de>, E> {
+        Ok(Raw::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
-        Ok(Raw::Text(text))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Raw<'de>, E> {
+        Ok(Raw::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+    fn visit_string<E>(self, text: String) -> Result<Raw<'de>, E> {
+        Ok(Raw::Text(Cow::Owned(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw<'de>, A::Error> {
         let mut elements = Vec::new();
         while let Some(element) = access.next_element()? {
             elements.push(element);
@@ -249,7 +268,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::List(elements))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw<'de>, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = access.next_key()? {
             entries.push((key, access.next_value()?));
@@ -258,90 +277,136 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
+/// The most text that a file may hold once its aliases are unfolded, in bytes.
+const MAX_TEXT: usize = 8 * MAX_BYTES as usize;
+
+/// The longest key, in bytes.
+const KEY_MAX: usize = 256;
+
 /// The walk that turns raw values into nodes with places.
 struct Build<'a> {
     source: &'a Source,
     places: Vec<Place>,
+    text_bytes: usize,
 }
 
-impl Build<'_> {
-    fn node(&mut self, raw: Spanned<Raw>, path: String) -> Node {
+impl<'a> Build<'a> {
+    fn node(
+        &mut self,
+        raw: Spanned<Raw<'_>>,
+        parent: Option<NodeRef>,
+        step: Step,
+    ) -> Result<Node, Box<Problem>> {
         let (span, written) = self.span(&raw);
-        let id = self.place(span, &path, matches!(raw.value, Raw::Number));
+        let number = matches!(raw.value, Raw::Number);
+        let id = self.place(span, parent, step, number);
         let kind = match raw.value {
             Raw::Null => Kind::Null,
-            Raw::Bool(value) if is_yaml_1_1_bool(&written) => Kind::Bool {
+            Raw::Bool(value) if is_yaml_1_1_bool(written) => Kind::Bool {
                 value,
-                text: written,
+                text: written.to_owned(),
             },
             // A lone `y` or `n`, which neither YAML 1.2 nor the usual 1.1
             // readers take for a boolean.
-            Raw::Bool(_) => Kind::Text(written),
-            Raw::Number => Kind::Number { text: written },
-            Raw::Text(text) => Kind::Text(text),
+            Raw::Bool(_) => Kind::Text(written.to_owned()),
+            Raw::Number => Kind::Number {
+                text: written.to_owned(),
+            },
+            Raw::Text(text) => {
+                self.text_bytes += text.len();
+                if self.text_bytes > MAX_TEXT {
+                    return Err(Box::new(self.too_much_text(span)));
+                }
+                Kind::Text(text.into_owned())
+            }
             Raw::List(elements) => Kind::List(
                 elements
                     .into_iter()
                     .enumerate()
-                    .map(|(index, element)| self.node(element, format!("{path}[{index}]")))
-                    .collect(),
+                    .map(|(index, element)| self.node(element, Some(id), Step::Index(index)))
+                    .collect::<Result<_, _>>()?,
             ),
-            Raw::Map(entries) => self.map(entries, &path),
+            Raw::Map(entries) => self.map(entries, id)?,
         };
-        Node { id, kind }
+        Ok(Node { id, kind })
     }
 
-    fn place(&mut self, span: Span, path: &str, number: bool) -> NodeRef {
+    fn too_much_text(&self, span: Span) -> Problem {
+        self.source
+            .problem(
+                span,
+                "",
+                format!(
+                    "the aliases of this file unfold to more than {} MiB of text",
+                    MAX_TEXT / (1024 * 1024)
+                ),
+            )
+            .hint("write the values out instead of repeating them with `*`")
+    }
+
+    fn place(&mut self, span: Span, parent: Option<NodeRef>, step: Step, number: bool) -> NodeRef {
         self.places.push(Place {
             span,
-            path: path.to_owned(),
+            parent,
+            step,
             number,
         });
         NodeRef(self.places.len() - 1)
     }
 
-    fn map(&mut self, raw: Vec<(Spanned<Raw>, Spanned<Raw>)>, path: &str) -> Kind {
+    fn map(
+        &mut self,
+        raw: Vec<(Spanned<Raw<'_>>, Spanned<Raw<'_>>)>,
+        id: NodeRef,
+    ) -> Result<Kind, Box<Problem>> {
         let mut entries: Vec<Entry> = Vec::with_capacity(raw.len());
+        let mut lines: HashMap<String, u64> = HashMap::with_capacity(raw.len());
         let mut blemishes = Vec::new();
         for (raw_key, raw_value) in raw {
             let (key_span, written) = self.span(&raw_key);
             let key = match raw_key.value {
-                Raw::Text(text) => text,
-                Raw::Bool(_) | Raw::Number => written,
+                Raw::Text(text) => text.into_owned(),
+                Raw::Bool(_) | Raw::Number => written.to_owned(),
                 Raw::Null | Raw::List(_) | Raw::Map(_) => {
                     let message = "a key must be a word, not a list, a map or nothing";
-                    let problem = self.source.problem(key_span, path, message.to_owned());
-                    blemishes.push((self.place(key_span, path, false), problem));
+                    let at = self.place(key_span, Some(id), Step::Root, false);
+                    blemishes.push((at, self.problem(at, message.to_owned())));
                     continue;
                 }
             };
-            let value_path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
-            if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                let message = format!(
-                    "key {} is given twice; the first is on line {}",
-                    super::shown(&key),
-                    first.key_span.line
-                );
-                let problem = self.source.problem(key_span, &value_path, message);
-                blemishes.push((self.place(key_span, &value_path, false), problem));
+            if key.len() > KEY_MAX {
+                let message = format!("this key is longer than {KEY_MAX} bytes");
+                let at = self.place(key_span, Some(id), Step::Root, false);
+                blemishes.push((at, self.problem(at, message)));
                 continue;
             }
-            let value = self.node(raw_value, value_path);
+            if let Some(first) = lines.get(&key) {
+                let message = format!(
+                    "key {} is given twice; the first is on line {first}",
+                    super::shown(&key)
+                );
+                let at = self.place(key_span, Some(id), Step::Key(key), false);
+                blemishes.push((at, self.problem(at, message)));
+                continue;
+            }
+            lines.insert(key.clone(), key_span.line);
+            let value = self.node(raw_value, Some(id), Step::Key(key.clone()))?;
             entries.push(Entry {
                 key,
                 key_span,
                 value,
             });
         }
-        Kind::Map { entries, blemishes }
+        Ok(Kind::Map { entries, blemishes })
+    }
+
+    fn problem(&self, at: NodeRef, message: String) -> Problem {
+        let path = path(&self.places, at);
+        self.source.problem(self.places[at.0].span, &path, message)
     }
 
     /// The place of a value, and the text that stands there.
-    fn span(&self, raw: &Spanned<Raw>) -> (Span, String) {
+    fn span(&self, raw: &Spanned<Raw<'_>>) -> (Span, &'a str) {
         let location = raw.defined;
         let bytes = location.span();
         let written = bytes
@@ -363,8 +428,26 @@ impl Build<'_> {
             column: location.column(),
             width: width.max(1),
         };
-        (span, written.to_owned())
+        (span, written)
     }
+}
+
+/// The key path of a place: `positions[0].version.minor`.
+fn path(places: &[Place], id: NodeRef) -> String {
+    let place = &places[id.0];
+    let mut path = place.parent.map_or_else(String::new, |id| path(places, id));
+    match &place.step {
+        Step::Root => {}
+        Step::Index(index) => path.push_str(&format!("[{index}]")),
+        Step::Key(key) => {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            // A key that would break the line is no key of ours.
+            path.extend(key.chars().map(|c| if c.is_control() { '·' } else { c }));
+        }
+    }
+    path
 }
 
 /// True for the spellings that YAML 1.1 readers take for booleans.

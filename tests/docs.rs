@@ -1,0 +1,103 @@
+//! The documentation is true: every block of YAML in it loads, and every key that
+//! the program accepts is in it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use talos_order::model::OrderDefaults;
+use talos_order::{config, orders};
+
+#[path = "support/schema.rs"]
+mod schema;
+
+/// The fenced blocks of YAML in a page, each with the line it starts on.
+fn yaml_blocks(page: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in page.lines().enumerate() {
+        match &mut open {
+            None if line.trim() == "```yaml" => open = Some((number + 2, String::new())),
+            None => {}
+            Some(_) if line.trim() == "```" => blocks.extend(open.take()),
+            Some((_, text)) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    blocks
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(name).expect("a readable page")
+}
+
+/// Any secret that the page names is there.
+fn read_config(file: &str, text: &str) -> config::Settings {
+    config::parse(file, text, &|_| Some("secret".to_owned()))
+        .unwrap_or_else(|why| panic!("{why}: {:#?}", why.problems()))
+}
+
+/// The inventory that the page on orders speaks of.
+fn example_defaults() -> OrderDefaults {
+    read_config("examples/config.yaml", &page("examples/config.yaml")).orders
+}
+
+#[test]
+fn every_configuration_in_the_docs_loads() {
+    let blocks = yaml_blocks(&page("docs/configuration.md"));
+    assert!(blocks.len() >= 6);
+    for (line, text) in blocks {
+        read_config(&format!("docs/configuration.md:{line}"), &text);
+    }
+}
+
+#[test]
+fn every_order_in_the_docs_loads() {
+    let defaults = example_defaults();
+    let blocks = yaml_blocks(&page("docs/orders.md"));
+    assert!(blocks.len() >= 5);
+    for (line, text) in blocks {
+        let set = orders::parse(&format!("docs/orders.md:{line}"), &text, &defaults);
+        let problems: Vec<String> = set.problems().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        assert!(!set.orders.is_empty());
+    }
+}
+
+/// The words in headings and in code spans: where a page tells of a key.
+fn named_words(page: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut add = |text: &str| {
+        let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.extend(parts.map(str::to_owned));
+    };
+    for line in page.lines() {
+        if line.starts_with('#') {
+            add(line);
+        }
+        line.split('`').skip(1).step_by(2).for_each(&mut add);
+    }
+    words
+}
+
+fn assert_documented(schema: &Value, page_name: &str) {
+    let mut keys = BTreeSet::new();
+    schema::keys(schema, &mut keys);
+    assert!(keys.len() > 20, "the schema has keys");
+    let missing: Vec<String> = keys
+        .difference(&named_words(&page(page_name)))
+        .cloned()
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{page_name} does not tell of {missing:?}"
+    );
+}
+
+#[test]
+fn every_key_is_documented() {
+    assert_documented(&config::json_schema(), "docs/configuration.md");
+    assert_documented(&orders::json_schema(), "docs/orders.md");
+}
