@@ -34,7 +34,7 @@ async fn wrong_bytes_never_get_the_name() {
 async fn a_full_disk_is_told_with_numbers() {
     let lab = Lab::new();
     let mut node = lab.node();
-    if !node.mount_small("iso", 64) {
+    if !node.mount_small("iso", 24) {
         eprintln!("skipped: nothing can be mounted here");
         return;
     }
@@ -44,29 +44,29 @@ async fn a_full_disk_is_told_with_numbers() {
     assert_eq!(state.mount_point.as_deref(), Some(dir.as_str()));
 
     // Known before anything is sent: 16 MiB are to stay free.
-    let content = file(&lab, 50 * MIB, 1);
-    let large = delivery(dir.clone(), &content);
+    let content = file(&lab, 4 * MIB, 1);
+    let small = delivery(dir.clone(), &content);
+    let mut large = small.clone();
+    large.size = 10 * MIB as u64;
     match system(&lab).deliver(&id, &large).await.unwrap_err() {
         NodeError::NoSpace { need, free, .. } => {
-            assert_eq!(need, 66 * MIB as u64);
-            assert!(free <= 64 * MIB as u64 && free > 63 * MIB as u64);
+            assert_eq!(need, 26 * MIB as u64);
+            assert!(free <= 24 * MIB as u64 && free > 23 * MIB as u64);
         }
         error => panic!("{error:?}"),
     }
     assert!(names(&dir).is_empty());
 
     // Known only on the way: somebody fills the disk as rsync starts there.
-    let options = format!("{RSYNC_OPTS} --rsync-path='fallocate -l 56M {dir}/ballast && rsync'");
+    let options = format!("{RSYNC_OPTS} --rsync-path='fallocate -l 22M {dir}/ballast && rsync'");
     let nodes = SystemNodes::new(config(&lab, &options)).unwrap();
-    let content = file(&lab, 20 * MIB, 1);
-    let small = delivery(dir.clone(), &content);
     let error = nodes.deliver(&id, &small).await.unwrap_err();
     assert!(error.is_transient() && error.hint().is_some());
     assert!(error.stderr().contains("No space left on device"));
     match error {
         NodeError::NoSpace { need, free, .. } => {
-            assert_eq!(need, 36 * MIB as u64);
-            assert!(free <= 8 * MIB as u64 && free > 7 * MIB as u64, "{free}");
+            assert_eq!(need, 20 * MIB as u64);
+            assert!(free <= 2 * MIB as u64 && free > MIB as u64, "{free}");
         }
         error => panic!("{error:?}"),
     }
