@@ -7,6 +7,11 @@
 //! so that cancelling is decided in one place; the price is that nothing run
 //! here can ask for a password at the terminal.
 
+mod error;
+mod tail;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -15,9 +20,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 
-/// How much of standard error is kept, in bytes: enough for ssh's longest
-/// warning (a changed host key, about 1 KiB) and what led to it.
-const STDERR_KEPT: usize = 8 * 1024;
+pub use error::CommandError;
+use tail::Tail;
+pub use tail::printable;
 
 /// How long output is still read after the process ended. A helper that the
 /// process left behind may hold the pipe open for as long as it likes.
@@ -44,96 +49,6 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// The end of its standard error, printable.
     pub stderr: String,
-}
-
-/// Why a process could not be started or was not let to its end.
-///
-/// A process that ended by itself is never an error here, whatever its exit
-/// code: only the caller knows what the code means.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// There is no such program.
-    #[error("{program} is not installed, or not in PATH")]
-    NotFound {
-        /// The first word.
-        program: String,
-    },
-    /// The program could not be started.
-    #[error("{program} cannot be started")]
-    Spawn {
-        /// The first word.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// It neither read nor wrote for too long, and was killed.
-    #[error("{program} stood still for {} s", after.as_secs())]
-    Idle {
-        /// The first word.
-        program: String,
-        /// The time it was given.
-        after: Duration,
-        /// The end of its standard error.
-        stderr: String,
-    },
-    /// It took too long altogether, and was killed.
-    #[error("{program} did not end within {} s", after.as_secs())]
-    Total {
-        /// The first word.
-        program: String,
-        /// The time it was given.
-        after: Duration,
-        /// The end of its standard error.
-        stderr: String,
-    },
-    /// It wrote more than was to be kept, and was killed.
-    #[error("{program} wrote more than {limit} bytes")]
-    TooMuchOutput {
-        /// The first word.
-        program: String,
-        /// How much was accepted.
-        limit: usize,
-    },
-    /// A pipe to it failed.
-    #[error("the pipes to {program} failed")]
-    Pipe {
-        /// The first word.
-        program: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl CommandError {
-    /// True if trying again later may help without anybody doing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::NotFound { .. } | Self::TooMuchOutput { .. } => false,
-            // Out of processes or memory; a missing right to execute is not.
-            Self::Spawn { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
-            Self::Idle { .. } | Self::Total { .. } | Self::Pipe { .. } => true,
-        }
-    }
-
-    /// What a person can do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotFound { program } => Some(format!(
-                "install {program} on the machine that runs talos-order"
-            )),
-            _ => None,
-        }
-    }
-
-    /// The end of what the process wrote to standard error.
-    pub fn stderr(&self) -> &str {
-        match self {
-            Self::Idle { stderr, .. } | Self::Total { stderr, .. } => stderr,
-            _ => "",
-        }
-    }
 }
 
 impl Command {
@@ -428,170 +343,5 @@ impl Drop for Group {
             // Fails only if all of them are gone already.
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
-    }
-}
-
-/// The last bytes of a stream.
-#[derive(Default)]
-struct Tail {
-    bytes: Vec<u8>,
-    cut: bool,
-}
-
-impl Tail {
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        if let Some(excess) = self.bytes.len().checked_sub(STDERR_KEPT + 1) {
-            self.bytes.drain(..=excess);
-            self.cut = true;
-        }
-    }
-
-    fn into_text(self) -> String {
-        let text = printable(&self.bytes);
-        match text.split_once('\n') {
-            // The first line is only the end of one.
-            Some((_, rest)) if self.cut => rest.to_owned(),
-            _ => text,
-        }
-    }
-}
-
-/// Foreign bytes as text that can be shown and logged: no control characters
-/// but line feeds, which also stand for carriage returns; no blank lines.
-pub fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
-    let clean: String = text
-        .chars()
-        .map(|c| if c == '\t' { ' ' } else { c })
-        .filter(|&c| c == '\n' || !c.is_control())
-        .collect();
-    let lines: Vec<&str> = clean
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn words_reach_the_program_as_they_are() {
-        let hostile = "a b; $(touch /nope) '\"*\n";
-        let output = Command::new("printf").args(["%s", hostile]).run().await;
-        assert_eq!(output.unwrap().stdout, hostile.as_bytes());
-    }
-
-    #[tokio::test]
-    async fn reads_and_writes_more_than_a_pipe_holds_at_once() {
-        let input = vec![7_u8; 3 << 20];
-        let output = Command::new("cat")
-            .stdin(input.clone())
-            .stdout_limit(4 << 20)
-            .run()
-            .await
-            .unwrap();
-        assert!(output.stdout == input);
-    }
-
-    #[tokio::test]
-    async fn a_program_that_wants_no_input_is_no_error() {
-        let output = Command::new("sh")
-            .args(["-c", "exec <&-; exit 3"])
-            .stdin(vec![0; 1 << 20])
-            .run()
-            .await
-            .unwrap();
-        assert_eq!(output.status.code(), Some(3));
-    }
-
-    #[tokio::test]
-    async fn too_much_output_is_refused_and_not_cut() {
-        let error = Command::new("yes").stdout_limit(1000).run().await;
-        assert!(matches!(
-            error,
-            Err(CommandError::TooMuchOutput { limit: 1000, .. })
-        ));
-    }
-
-    #[tokio::test]
-    async fn standing_still_is_told_from_taking_long() {
-        let limit = Duration::from_millis(80);
-        let still = Command::new("sh")
-            .args(["-c", "echo working >&2; sleep 60"])
-            .idle(limit)
-            .run()
-            .await;
-        let Err(error @ CommandError::Idle { .. }) = still else {
-            panic!("{still:?}")
-        };
-        assert_eq!(error.stderr(), "working");
-        let busy = Command::new("yes").idle(limit).total(limit * 2);
-        let busy = busy.stream(|_| ()).await;
-        assert!(matches!(busy, Err(CommandError::Total { .. })), "{busy:?}");
-    }
-
-    #[tokio::test]
-    async fn the_whole_group_dies_with_the_future() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let script = "sleep 300 & echo $! >\"$1\"; echo ready; wait";
-        let (ready, mut is_ready) = tokio::sync::mpsc::unbounded_channel();
-        let run = Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(file.path())
-            .stream(move |_| ready.send(()).unwrap());
-        tokio::select! {
-            output = run => panic!("{output:?}"),
-            _ = is_ready.recv() => (),
-        }
-        let pid = std::fs::read_to_string(file.path()).unwrap();
-        let alive = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-            // A zombie waits for whoever adopted it and does nothing any more.
-            Ok(stat) => !stat.contains(") Z"),
-            Err(_) => false,
-        };
-        let patience = std::time::Instant::now();
-        while alive() {
-            assert!(patience.elapsed() < Duration::from_secs(5));
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_helper_that_keeps_the_pipe_open_does_not_hold_the_answer_up() {
-        let started = std::time::Instant::now();
-        let output = Command::new("sh")
-            .args(["-c", "sleep 5 & echo done"])
-            .run()
-            .await
-            .unwrap();
-        assert_eq!(output.stdout, b"done\n");
-        assert!(started.elapsed() < Duration::from_secs(3));
-    }
-
-    #[tokio::test]
-    async fn a_missing_program_is_named() {
-        let error = Command::new("no-such-program").run().await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no-such-program is not installed, or not in PATH"
-        );
-        assert!(!error.is_transient());
-        assert!(error.hint().is_some());
-    }
-
-    #[test]
-    fn a_tail_is_bounded_whole_lined_and_printable() {
-        let mut tail = Tail::default();
-        for number in 0..10_000 {
-            tail.add(format!("line {number}\x1b[1m\u{7}\r\n").as_bytes());
-        }
-        let text = tail.into_text();
-        assert!(text.len() <= STDERR_KEPT);
-        assert!(text.starts_with("line "));
-        assert!(text.ends_with("line 9999[1m"));
     }
 }

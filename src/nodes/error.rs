@@ -166,6 +166,20 @@ impl NodeError {
         Self::unreachable(diagnosis::of_ssh(&stderr), stderr)
     }
 
+    /// ssh or rsync was not let to its end, or was never there. A session that
+    /// stands still is the node's silence and not a failure of the program.
+    pub(super) fn of_remote_command(error: CommandError) -> Self {
+        match error {
+            CommandError::Idle { after, stderr, .. } => Self::Unreachable {
+                why: format!("it has been silent for {} s", after.as_secs()),
+                transient: true,
+                hint: None,
+                stderr,
+            },
+            source => Self::Program { source },
+        }
+    }
+
     /// True if trying again later may help without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -5,6 +5,9 @@
 //! such as `--inplace` can do no harm. The final name is given on the node,
 //! after the node itself has computed the digest.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use super::error::NodeError;
 use super::quote;
 use super::record;
@@ -15,8 +18,6 @@ use super::{Delivered, Delivery, diagnosis, local};
 use crate::io::Command;
 use crate::model::{Host, Node, Reach, Sha256, User};
 use crate::plan::RecordEntry;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Room that is left free beside a file, in bytes: a full root file system
 /// stops a Proxmox node, and the record needs a block of its own.
@@ -144,7 +145,8 @@ impl SystemNodes {
             .env("LC_ALL", "C")
             .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))
             .stream(|bytes| progress.take(bytes))
-            .await?;
+            .await
+            .map_err(NodeError::of_remote_command)?;
         if output.status.success() {
             return Ok(());
         }

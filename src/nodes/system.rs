@@ -81,7 +81,11 @@ impl SystemNodes {
             .idle(self.config.idle)
             .stdout_limit(ANSWER_MAX)
             .run()
-            .await?;
+            .await
+            .map_err(|error| match node.reach {
+                Reach::Local => NodeError::from(error),
+                Reach::Ssh { .. } => NodeError::of_remote_command(error),
+            })?;
         let stderr = output.stderr;
         let answer = match script::answer(&output.stdout, &nonce) {
             Ok(answer) => answer,

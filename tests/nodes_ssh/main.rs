@@ -1,0 +1,130 @@
+//! Nodes as they are: real sshd instances on loopback addresses, real rsync.
+//!
+//! What is proved here is what the interface promises: the final name never
+//! holds anything but the right bytes, a look tells what is there in one round
+//! trip, and every failure is told as what it is.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod failures;
+mod interrupted;
+mod life;
+mod many;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::sshd::{Lab, SshNode, descendants};
+use sha2::Digest;
+use talos_order::model::{Arch, ArtifactId, Dir, Format, Node, Platform, Reach, Sha256};
+use talos_order::nodes::{Delivered, Delivery, NodeError, Nodes, NodesConfig, SystemNodes};
+use talos_order::plan::{DirState, NodeState};
+
+const MIB: usize = 1024 * 1024;
+const NAME: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+const PART: &str = ".talos-order.talos-v1.11.3-nocloud-amd64-376567988ad3.iso.part";
+const RECORD: &str = ".talos-order.jsonl";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The configuration's defaults, so that every test runs with `--inplace`.
+const RSYNC_OPTS: &str = "-av --progress --inplace";
+
+fn config(lab: &Lab, rsync_opts: &str) -> NodesConfig {
+    NodesConfig {
+        ssh_opts: lab.ssh_opts(),
+        rsync_opts: shell_words::split(rsync_opts).unwrap(),
+        connect: Duration::from_secs(5),
+        idle: Duration::from_secs(20),
+        control_dir: None,
+        sessions: 16,
+    }
+}
+
+fn system(lab: &Lab) -> SystemNodes {
+    SystemNodes::new(config(lab, RSYNC_OPTS)).unwrap()
+}
+
+/// rsync at so many MiB a second, which leaves time to look.
+fn slow(lab: &Lab, mib: u32) -> SystemNodes {
+    SystemNodes::new(config(lab, &format!("{RSYNC_OPTS} --bwlimit={mib}m"))).unwrap()
+}
+
+/// A file of bytes that do not compress, the same for the same seed.
+fn file(lab: &Lab, size: usize, seed: u64) -> (PathBuf, Vec<u8>) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bytes = vec![0; size];
+    random.fill(&mut bytes);
+    let path = lab.path().join(format!("cached-{size}-{seed}"));
+    fs::write(&path, &bytes).unwrap();
+    (path, bytes)
+}
+
+fn sha256(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
+}
+
+fn delivery(dir: Dir, (source, bytes): &(PathBuf, Vec<u8>)) -> Delivery {
+    Delivery {
+        dir,
+        file: NAME.parse().unwrap(),
+        source: source.clone(),
+        size: bytes.len() as u64,
+        sha256: sha256(bytes),
+        artifact: ArtifactId {
+            version: "v1.11.3".parse().unwrap(),
+            platform: Platform::Nocloud,
+            arch: Arch::Amd64,
+            secureboot: false,
+            schematic: "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+                .parse()
+                .unwrap(),
+            format: Format::Iso,
+        },
+        orders: BTreeSet::from(["acme".parse().unwrap()]),
+        now: "2026-08-05T12:00:00Z".parse().unwrap(),
+        meter: Arc::default(),
+    }
+}
+
+async fn look(nodes: &SystemNodes, node: &Node, dir: &Dir) -> DirState {
+    match nodes.observe(node, &BTreeSet::from([dir.clone()])).await {
+        NodeState::Listed { mut dirs, .. } => dirs.remove(dir).unwrap(),
+        NodeState::Unreachable { why } => panic!("{why}"),
+    }
+}
+
+async fn why_unreachable(nodes: &SystemNodes, node: &Node, dir: &Dir) -> String {
+    match nodes.observe(node, &BTreeSet::from([dir.clone()])).await {
+        NodeState::Unreachable { why } => why,
+        state => panic!("{state:?}"),
+    }
+}
+
+/// Every name in a directory, hidden ones included.
+fn names(dir: &Dir) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir.as_str())
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    names.sort();
+    names
+}
+
+fn at(dir: &Dir, name: &str) -> PathBuf {
+    Path::new(dir.as_str()).join(name)
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
