@@ -29,7 +29,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// True for a name that [`write`] gives to its temporaries of any file, with the
+/// True for a name that [`write()`] gives to its temporaries of any file, with the
 /// name of that file.
 pub fn is_temporary(name: &str) -> Option<&str> {
     let (of, _) = name.strip_prefix('.')?.rsplit_once(TEMPORARY)?;

@@ -229,6 +229,7 @@ impl Sink for Intake {
         self.received = 0;
         self.validator = None;
         self.meter.set_done(0);
+        self.meter.set_total(0);
         Ok(())
     }
 
@@ -243,7 +244,9 @@ impl Sink for Intake {
         if validator.is_some() {
             self.validator = validator;
         }
-        self.meter.set_total(total.unwrap_or(0));
+        if let Some(total) = total {
+            self.meter.set_total(total);
+        }
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub mod partial;
 mod sink;
 pub mod sparse;
 pub mod task;
+#[cfg(test)]
+mod timing;
 pub mod unpack;
 mod xz;
 

@@ -172,7 +172,7 @@ fn all_optional_fields_of_a_gzip_header_are_passed_over() {
 
 #[test]
 fn a_consumer_that_goes_away_does_not_leave_the_pusher_waiting() {
-    let packed = zstd(&image(80).iter().map(|b| b ^ 0x55).collect::<Vec<_>>());
+    let packed = zstd(&vec![0x55; BUFFERED + (8 << 20)]);
     let (mut decoder, mut decoded) = decoder(Codec::Zstd).unwrap();
     let pusher = std::thread::spawn(move || decoder.push(&packed));
     decoded.next().unwrap().unwrap();

@@ -344,3 +344,58 @@ async fn bytes_of_another_version_are_not_mixed_in() {
     let refused = intake.expect(Some(xz.len() as u64), other).await;
     assert!(refused.unwrap_err().to_string().contains("another version"));
 }
+
+/// The process that the next test kills: takes in most of a raw image, so that it
+/// stops within a hole, and waits.
+#[tokio::test]
+#[ignore = "only as the child of another test"]
+async fn child_that_is_killed() {
+    let Some(dir) = std::env::var_os("INTAKE_TEST_DIR") else {
+        return;
+    };
+    let (raw, _) = disk();
+    let mut intake = Intake::begin(plain(Path::new(&dir), "a.raw", Kind::Gpt))
+        .await
+        .unwrap();
+    let total = Some(raw.len() as u64);
+    intake.expect(total, version(raw.len())).await.unwrap();
+    push(&mut intake, &raw[..2 << 20]).await.unwrap();
+    // Answered when everything before it is in the file.
+    intake.expect(total, None).await.unwrap();
+    println!("stored");
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_what_the_next_one_takes_up() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "io::intake::tests::child_that_is_killed"])
+        .args(["--ignored", "--nocapture"])
+        .env("INTAKE_TEST_DIR", dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let stored = output.lines().any(|line| line.unwrap().ends_with("stored"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(stored);
+    assert_eq!(names(dir.path()), [".a.raw.part", ".a.raw.part.json"]);
+
+    let (raw, _) = disk();
+    let mut intake = Intake::begin(plain(dir.path(), "a.raw", Kind::Gpt))
+        .await
+        .unwrap();
+    // The hole at the end was not in the file's length yet, and comes again.
+    let (at, _) = intake.position();
+    assert!((1..2 << 20).contains(&at), "{at}");
+    push(&mut intake, &raw[at as usize..]).await.unwrap();
+    let sealed = intake.finish().await.unwrap();
+    assert_eq!(sealed.download.sha256(), sha256(&raw));
+    publish(sealed);
+    assert!(fs::read(dir.path().join("a.raw")).unwrap() == raw);
+}

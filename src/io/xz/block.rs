@@ -22,7 +22,10 @@ const PIECE: usize = 256 << 10;
 
 /// Packed blocks that are known to decode to zeros, for all workers.
 #[derive(Debug, Clone, Default)]
-pub struct ZeroBlocks(Arc<RwLock<Vec<(CheckKind, Vec<u8>)>>>);
+pub struct ZeroBlocks(Arc<RwLock<Vec<KnownBlock>>>);
+
+/// A whole packed block, and the kind of check that was verified with it.
+type KnownBlock = (CheckKind, Vec<u8>);
 
 /// How many different ones are remembered; an encoder makes one of full length
 /// and perhaps a shorter one at the end.
