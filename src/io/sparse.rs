@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Meter;
 
@@ -156,9 +157,15 @@ const COPY: usize = 1 << 20;
 /// any two file systems.
 ///
 /// # Errors
-/// Any error of the file system; what is at `dst` is then incomplete, so `dst`
-/// should be a temporary name.
-pub fn copy_sparse(src: &Path, dst: &Path, meter: &Meter) -> io::Result<u64> {
+/// Any error of the file system, and [`io::ErrorKind::Interrupted`] soon after
+/// `stop` is set; what is at `dst` is then incomplete, so `dst` should be a
+/// temporary name.
+pub fn copy_sparse(
+    src: &Path,
+    dst: &Path,
+    meter: &Meter,
+    stop: &AtomicBool,
+) -> io::Result<u64> {
     let source = File::open(src)?;
     let size = source.metadata()?.len();
     meter.set_total(size);
@@ -174,6 +181,9 @@ pub fn copy_sparse(src: &Path, dst: &Path, meter: &Meter) -> io::Result<u64> {
         writer.skip(hole);
         meter.add(hole);
         while writer.position() < extent.end {
+            if stop.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let left = extent.end - writer.position();
             let piece = &mut buffer[..left.min(COPY as u64) as usize];
             source.read_exact_at(piece, writer.position())?;

@@ -1,13 +1,12 @@
 //! Copying to a directory of this machine.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::NodeError;
-use crate::io::Meter;
+use crate::io::{Meter, sparse};
 
 /// Copies a file to a path, which is written anew. Dropping the future stops
 /// the copy at the next block and leaves what was written.
@@ -36,37 +35,25 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Bytes per read and write.
-const BLOCK: usize = 1024 * 1024;
-
+/// Copies data extents only: what is a hole here is one there.
 fn copy(source: &Path, target: &Path, meter: &Meter, stop: &AtomicBool) -> Result<(), NodeError> {
-    let reading = |error| NodeError::Source {
+    // Opened here as well, so that a missing source is told from a full target.
+    File::open(source).map_err(|error| NodeError::Source {
         path: source.to_owned(),
         source: error,
-    };
-    let writing = |error| NodeError::Copy {
-        path: target.to_owned(),
-        source: error,
-    };
-    let mut from = File::open(source).map_err(reading)?;
-    let mut to = File::create(target).map_err(writing)?;
-    let mut block = vec![0_u8; BLOCK];
-    meter.set_done(0);
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return Err(writing(io::Error::from(io::ErrorKind::Interrupted)));
-        }
-        let count = from.read(&mut block).map_err(reading)?;
-        if count == 0 {
-            return Ok(());
-        }
-        to.write_all(&block[..count]).map_err(writing)?;
-        meter.add(count as u64);
-    }
+    })?;
+    sparse::copy_sparse(source, target, meter, stop)
+        .map(drop)
+        .map_err(|error| NodeError::Copy {
+            path: target.to_owned(),
+            source: error,
+        })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 //! remembered for the life of the process only.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::VersionsFrom;
+use crate::io::atomic;
 use crate::model::TalosVersion;
 
 /// What is remembered of one source.
@@ -142,11 +143,7 @@ impl Memory {
 fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
     let dir = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir)?;
-    let mut sibling = tempfile::NamedTempFile::new_in(dir)?;
     let mut text = serde_json::to_vec_pretty(remembered)?;
     text.push(b'\n');
-    sibling.write_all(&text)?;
-    sibling.as_file().sync_all()?;
-    sibling.persist(file)?;
-    std::fs::File::open(dir)?.sync_all()
+    atomic::write(file, &text)
 }
