@@ -60,7 +60,7 @@ fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, Con
         });
     };
     let file = path.display().to_string();
-    let source = Source::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, problem))?;
+    let source = Source::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
     let mut settings = interpret(source, secrets)?;
     settings.source = Some(path);
     Ok(settings)
@@ -77,7 +77,7 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
     let source = Source::from_bytes(file_name, text.as_bytes())
-        .map_err(|problem| invalid(file_name, problem))?;
+        .map_err(|problem| invalid(file_name, *problem))?;
     interpret(source, &Secrets::From(env))
 }
 

@@ -1,1 +1,175 @@
-//! (to be written)
+//! Defaults, precedence, secrets: what the gallery of bad input does not show.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::model::{OrderId, Reach};
+
+fn settings(text: &str) -> Settings {
+    parse("config.yaml", text, &|_| None).unwrap_or_else(|why| panic!("{:#?}", why.problems()))
+}
+
+fn id(text: &str) -> OrderId {
+    text.parse().expect("an id")
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    for text in ["", "# only a remark\n", "{}", "defaults:\nnodes:\n"] {
+        let settings = settings(text);
+        assert_eq!(settings.cache_dir, Path::new("/var/cache/talos-sync"));
+        assert_eq!(settings.orders.iso_dir.as_str(), "/var/lib/vz/template/iso");
+        assert_eq!(settings.orders.import_dir, None);
+        assert_eq!(settings.orders.arch.as_str(), "amd64");
+        assert!(!settings.orders.push_enabled && !settings.orders.prefer_decompressed);
+        assert_eq!(settings.push.ssh_opts, ["-o", "BatchMode=yes"]);
+        assert_eq!(settings.push.rsync_opts, ["-av", "--progress", "--inplace"]);
+        let policy = &settings.cache_policy;
+        assert!(policy.enabled && !policy.purge_before);
+        assert_eq!(policy.keep_versions, 3);
+        assert_eq!(policy.orphan_grace, Duration::from_secs(7 * 86_400));
+        assert_eq!(settings.manifest, ManifestTarget::WorkingDir);
+        assert_eq!(settings.factory.url.as_str(), "https://factory.talos.dev/");
+        assert_eq!(settings.github.api_url.as_str(), "https://api.github.com/");
+        assert_eq!(
+            settings.versions,
+            [VersionsFrom::Factory, VersionsFrom::Github]
+        );
+    }
+}
+
+#[test]
+fn of_several_manifest_keys_the_first_in_rank_counts() {
+    let all = "path: /c/m.yaml\n  dir: /b\n  path_template: \"/a/{orderid}.yaml\"";
+    let cases = [
+        (all, "/a/x.yaml"),
+        ("path: /c/m.yaml\n  dir: /b", "/b/manifest-x.yaml"),
+        ("path: /c/m.yaml", "/c/m-x.yaml"),
+        ("path: manifest", "manifest-x"),
+    ];
+    for (keys, path) in cases {
+        let target = settings(&format!("manifest:\n  {keys}\n")).manifest;
+        assert_eq!(target.path(&id("x"), None), Path::new(path));
+    }
+    assert_eq!(
+        settings("").manifest.path(&id("x"), None),
+        Path::new("manifest-x.yaml")
+    );
+}
+
+#[test]
+fn options_are_words_and_lengths_of_time_have_units() {
+    let settings = settings(
+        "defaults:\n  push:\n    ssh_opts: \"-o 'ProxyCommand=ssh -W %h:%p bastion' -i /k\"\n    \
+         rsync_opts: \"\"\n  cache_policy:\n    orphan_grace: 1d 12h\nlimits:\n  idle: 90s\n",
+    );
+    assert_eq!(
+        settings.push.ssh_opts,
+        ["-o", "ProxyCommand=ssh -W %h:%p bastion", "-i", "/k"]
+    );
+    assert!(settings.push.rsync_opts.is_empty());
+    assert_eq!(
+        settings.cache_policy.orphan_grace,
+        Duration::from_secs(36 * 3600)
+    );
+    assert_eq!(settings.limits.idle, Duration::from_secs(90));
+}
+
+#[test]
+fn base_urls_end_with_a_slash_and_keep_their_path() {
+    let settings = settings("factory: {url: \"http://127.0.0.1:8080/f\"}\n");
+    assert_eq!(settings.factory.url.as_str(), "http://127.0.0.1:8080/f/");
+    let image = settings.factory.url.join("image/x").expect("a path");
+    assert_eq!(image.as_str(), "http://127.0.0.1:8080/f/image/x");
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_from_files() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("password");
+    std::fs::write(&file, "from a file\n").expect("written");
+    let env = |name: &str| match name {
+        "TOKEN" => Some("from the environment".to_owned()),
+        "GITHUB_TOKEN" => Some(" gh \n".to_owned()),
+        _ => None,
+    };
+    let bearer = parse("c", "factory: {token_env: TOKEN}", &env).expect("settings");
+    let Credentials::Bearer(token) = bearer.factory.credentials else {
+        panic!("a token");
+    };
+    assert_eq!(token.expose_secret(), "from the environment");
+    assert_eq!(bearer.github.token.expect("a token").expose_secret(), "gh");
+
+    let text = format!(
+        "factory: {{username: me, password_file: \"{}\"}}",
+        file.display()
+    );
+    let basic = parse("c", &text, &env).expect("settings");
+    let Credentials::Basic { username, password } = basic.factory.credentials else {
+        panic!("a password");
+    };
+    assert_eq!(
+        (username.as_str(), password.expose_secret()),
+        ("me", "from a file")
+    );
+}
+
+#[test]
+fn a_check_needs_no_secrets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("config.yaml");
+    std::fs::write(&file, "factory: {token_file: /nonexistent/token}\n").expect("written");
+    assert!(load(Some(&file)).is_err());
+    let settings = load_without_secrets(Some(&file)).expect("settings");
+    assert_eq!(settings.source, Some(file));
+    assert!(matches!(settings.factory.credentials, Credentials::None));
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let env = |_: &str| Some("hunter2".to_owned());
+    let settings = parse("c", "factory: {token_env: TOKEN}", &env).expect("settings");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let why = load(Some(Path::new("/nonexistent/config.yaml"))).expect_err("missing");
+    assert!(matches!(why, ConfigError::Missing { .. }));
+    assert!(why.hint().is_some() && !why.is_transient());
+    let why = load(Some(Path::new("/"))).expect_err("a directory");
+    assert!(matches!(why, ConfigError::Read { .. }));
+}
+
+#[test]
+fn nodes_take_their_host_from_their_name() {
+    let settings = settings(
+        "nodes:\n  - name: pve-01\n  - {name: two, host: \"root@fe80::1%vmbr0\", port: 0x16}\n  \
+         - {name: here, local: yes}\n",
+    );
+    let addresses: Vec<String> = settings
+        .orders
+        .inventory
+        .nodes
+        .iter()
+        .map(|entry| entry.node.reach.address())
+        .collect();
+    assert_eq!(addresses, ["pve-01", "root@[fe80::1%vmbr0]:22", "local"]);
+    assert_eq!(settings.orders.inventory.nodes[2].node.reach, Reach::Local);
+}
+
+proptest! {
+    /// No customer's name leads out of the directory or makes a hidden file.
+    #[test]
+    fn a_customer_is_one_harmless_part_of_a_path(customer in ".{0,80}") {
+        let target = ManifestTarget::template("/m/{customer}/{orderid}.yaml").expect("a template");
+        let path = target.path(&id("x"), Some(&customer));
+        let parts: Vec<_> = path.components().collect();
+        prop_assert_eq!(parts.len(), 4);
+        let part = parts[2].as_os_str().to_str().expect("plain text");
+        prop_assert!(part != ".." && !part.starts_with(['.', '-']));
+    }
+}

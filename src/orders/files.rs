@@ -125,7 +125,7 @@ fn cannot_read(why: &io::Error) -> String {
 fn found(path: &Path, bytes: &[u8]) -> Found {
     let file = path.display().to_string();
     Found {
-        content: Source::from_bytes(&file, bytes).map_err(Box::new),
+        content: Source::from_bytes(&file, bytes),
         file,
     }
 }

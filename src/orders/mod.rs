@@ -50,7 +50,7 @@ pub fn parse(file_name: &str, text: &str, defaults: &OrderDefaults) -> OrderSet 
     let mut collector = Collector::new(defaults);
     match Source::from_bytes(file_name, text.as_bytes()) {
         Ok(source) => collector.add(source),
-        Err(problem) => collector.reject_file(file_name, vec![problem]),
+        Err(problem) => collector.reject_file(file_name, vec![*problem]),
     }
     collector.finish()
 }

@@ -24,7 +24,8 @@ struct SchematicShape {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse_schematic(file_name: &str, text: &str) -> Result<Schematic, Vec<Problem>> {
-    let source = Source::from_bytes(file_name, text.as_bytes()).map_err(|problem| vec![problem])?;
+    let source =
+        Source::from_bytes(file_name, text.as_bytes()).map_err(|problem| vec![*problem])?;
     let doc = Document::parse(source).map_err(|problem| vec![*problem])?;
     let mut report = Report::new(&doc);
     let shape: SchematicShape = if doc.root.is_null() {

@@ -73,13 +73,10 @@ impl<'a> Decoder<'a> {
         let Kind::Map { blemishes, .. } = &self.node.kind else {
             return Ok(());
         };
-        match blemishes.iter().find(|(id, _)| !self.masked.contains(id)) {
-            Some((id, problem)) => Err(Fault::new(
-                *id,
-                FaultKind::Blemish(Box::new(problem.clone())),
-            )),
-            None => Ok(()),
-        }
+        let untold = blemishes.iter().find(|(id, _)| !self.masked.contains(id));
+        untold.map_or(Ok(()), |(id, message)| {
+            Err(Fault::new(*id, FaultKind::Other(message.clone())))
+        })
     }
 
     fn unsigned(self, max: u64) -> Result<u64, Fault> {

@@ -24,9 +24,7 @@ pub(super) enum FaultKind {
     WrongType { expected: String },
     /// A word that is none of the accepted ones.
     UnknownWord { accepted: &'static [&'static str] },
-    /// Something wrong with the keys of a map, found when the tree was built.
-    Blemish(Box<Problem>),
-    /// Anything that only serde's own words describe.
+    /// Anything that has its words already: a blemish of a map, or what serde says.
     Other(String),
 }
 
@@ -76,7 +74,6 @@ impl Fault {
                     None => problem,
                 }
             }
-            FaultKind::Blemish(problem) => *problem,
             FaultKind::Other(message) => doc.problem(id, message),
         }
     }
@@ -147,7 +144,6 @@ impl fmt::Display for Fault {
             FaultKind::UnknownKey { .. } => f.write_str("unknown key"),
             FaultKind::WrongType { expected } => write!(f, "expected {expected}"),
             FaultKind::UnknownWord { .. } => f.write_str("unknown word"),
-            FaultKind::Blemish(problem) => f.write_str(&problem.message),
             FaultKind::Other(message) => f.write_str(message),
         }
     }

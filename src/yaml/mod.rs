@@ -21,3 +21,6 @@ pub use decode::read;
 pub use report::{Report, one_of, shown};
 pub use source::{MAX_BYTES, Source};
 pub use tree::{Document, Entry, Kind, Node, NodeRef};
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,9 @@ pub struct Source {
     pub file: Arc<str>,
     /// The text, without a byte order mark.
     pub text: Arc<str>,
+    /// Where each line starts, in bytes; excerpts are made for every problem, and
+    /// a bad file has many.
+    starts: Arc<[usize]>,
 }
 
 /// A stretch of text within one line.
@@ -38,9 +41,12 @@ pub(super) struct Span {
 impl Source {
     /// A text that is known to be one. A byte order mark is dropped.
     pub fn new(file: &str, text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let after_ends = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             file: file.into(),
-            text: text.strip_prefix('\u{feff}').unwrap_or(text).into(),
+            text: text.into(),
+            starts: std::iter::once(0).chain(after_ends).collect(),
         }
     }
 
@@ -48,16 +54,16 @@ impl Source {
     ///
     /// # Errors
     /// A problem of the whole file where it is too large or is not UTF-8.
-    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Problem> {
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Box<Problem>> {
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Self::too_large(file));
+            return Err(Box::new(Self::too_large(file)));
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(file, text)),
-            Err(_) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => Err(
-                Problem::of_file(file, "the file is UTF-16; accepted is UTF-8")
-                    .hint("save it as UTF-8"),
-            ),
+            Err(_) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
+                let problem = Problem::of_file(file, "the file is UTF-16; accepted is UTF-8");
+                Err(Box::new(problem.hint("save it as UTF-8")))
+            }
             Err(why) => {
                 let good = &bytes[..why.valid_up_to()];
                 let line = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
@@ -68,13 +74,13 @@ impl Source {
                 )
                 .hint("save the file as UTF-8");
                 problem.line = Some(line);
-                Err(problem)
+                Err(Box::new(problem))
             }
         }
     }
 
     /// The problem of a file over [`MAX_BYTES`].
-    pub fn too_large(file: &str) -> Problem {
+    fn too_large(file: &str) -> Problem {
         Problem::of_file(
             file,
             format!("the file is larger than {} MiB", MAX_BYTES / (1024 * 1024)),
@@ -101,22 +107,22 @@ impl Source {
             return None;
         }
         let first = at.saturating_sub(1);
-        let lines: Vec<String> = self
-            .text
-            .lines()
-            .skip(first)
-            .take(at - first + 1)
-            .map(show_line)
-            .collect();
         // A place behind the last line (an unexpected end) has no line to show.
-        if lines.len() < at - first + 1 {
-            return None;
-        }
+        let lines: Option<Vec<String>> = (first..=at).map(|line| self.line(line)).collect();
         Some(Excerpt {
             first_line: first as u64 + 1,
-            lines,
+            lines: lines?,
             width: span.width.clamp(1, LINE_MAX + 1 - column),
         })
+    }
+}
+
+impl Source {
+    /// A line as excerpts show it, counted from 0; `None` behind the end.
+    fn line(&self, line: usize) -> Option<String> {
+        let from = *self.starts.get(line)?;
+        let rest = self.text.get(from..).filter(|rest| !rest.is_empty())?;
+        rest.lines().next().map(show_line)
     }
 }
 

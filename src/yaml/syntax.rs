@@ -8,7 +8,7 @@ use serde_yaml::budget::BudgetBreach;
 use serde_yaml::options::{AliasLimits, DuplicateKeyPolicy};
 use serde_yaml::{Budget, Error, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
-use super::source::{Source, Span};
+use super::source::{MAX_BYTES, Source, Span};
 use super::tree::Raw;
 use crate::model::Problem;
 
@@ -20,12 +20,16 @@ const MAX_NODES: usize = 200_000;
 /// The most values that aliases may repeat.
 const MAX_REPLAYED: usize = 50_000;
 
+/// The most text that a file may hold once its aliases are unfolded, in bytes.
+pub(super) const MAX_TEXT: usize = 8 * MAX_BYTES as usize;
+
 fn options() -> Options {
     let budget: Option<Budget> = serde_yaml::budget! {
         max_depth: MAX_DEPTH,
         flow_nesting_limit: MAX_DEPTH,
         max_nodes: MAX_NODES,
         max_events: 2 * MAX_NODES,
+        max_total_scalar_bytes: MAX_TEXT,
         max_aliases: 2_000,
         max_anchors: 1_000,
         max_recorded_anchor_events: MAX_NODES,
@@ -75,9 +79,16 @@ fn explain(source: &Source, error: &Error) -> Problem {
     problem
 }
 
+const ALIASES: &str = "write the values out instead of repeating them with `*`";
+
+/// That there is more text than [`MAX_TEXT`].
+pub(super) fn too_much_text() -> String {
+    let most = MAX_TEXT / (1024 * 1024);
+    format!("the aliases of this file unfold to more than {most} MiB of text")
+}
+
 /// What an error says to a person, and what can be done about it.
 fn words(error: &Error) -> (String, Option<&'static str>) {
-    const ALIASES: &str = "write the values out instead of repeating them with `*`";
     match error {
         Error::MultipleDocuments { .. } => (
             "a second YAML document starts here; accepted is one document a file".to_owned(),
@@ -133,8 +144,9 @@ fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
         | BudgetBreach::RecordedAnchorEvents { .. }
         | BudgetBreach::RecordedAnchorBytes { .. } => (
             "the file has more anchors, aliases and merges than any real file needs".to_owned(),
-            Some("write the values out instead of repeating them with `*`"),
+            Some(ALIASES),
         ),
+        BudgetBreach::ScalarBytes { .. } => (too_much_text(), Some(ALIASES)),
         _ => (
             format!("the file holds more than {MAX_NODES} values"),
             Some("spread the orders over several files of one directory"),
@@ -144,7 +156,7 @@ fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
 
 /// The usual reason for a message of the parser.
 fn syntax_hint(message: &str) -> Option<&'static str> {
-    const HINTS: [(&str, &str); 8] = [
+    const HINTS: [(&str, &str); 9] = [
         ("tabs", "indent with spaces; YAML does not accept tabs"),
         (
             "mapping values",
@@ -167,6 +179,7 @@ fn syntax_hint(message: &str) -> Option<&'static str> {
             "unclosed quote",
             "close it with the same quote on the same line",
         ),
+        ("\\u{", "take the control character out"),
         (
             "unexpected character",
             "a value that starts with @, ` or % needs quotes",

@@ -13,8 +13,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
-use super::source::{MAX_BYTES, Source, Span};
-use super::syntax;
+use super::source::{Source, Span};
+use super::syntax::{self, MAX_TEXT};
 use crate::model::Problem;
 
 /// A parsed file.
@@ -83,8 +83,8 @@ pub enum Kind {
     Map {
         /// Its entries as written; keys are unique.
         entries: Vec<Entry>,
-        /// What is wrong with its keys, each under an identity of its own.
-        blemishes: Vec<(NodeRef, Problem)>,
+        /// What is wrong with its keys, each with a place of its own.
+        blemishes: Vec<(NodeRef, String)>,
     },
 }
 
@@ -277,9 +277,6 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
-/// The most text that a file may hold once its aliases are unfolded, in bytes.
-const MAX_TEXT: usize = 8 * MAX_BYTES as usize;
-
 /// The longest key, in bytes.
 const KEY_MAX: usize = 256;
 
@@ -315,7 +312,8 @@ impl<'a> Build<'a> {
             Raw::Text(text) => {
                 self.text_bytes += text.len();
                 if self.text_bytes > MAX_TEXT {
-                    return Err(Box::new(self.too_much_text(span)));
+                    let message = syntax::too_much_text();
+                    return Err(Box::new(self.source.problem(span, "", message)));
                 }
                 Kind::Text(text.into_owned())
             }
@@ -329,19 +327,6 @@ impl<'a> Build<'a> {
             Raw::Map(entries) => self.map(entries, id)?,
         };
         Ok(Node { id, kind })
-    }
-
-    fn too_much_text(&self, span: Span) -> Problem {
-        self.source
-            .problem(
-                span,
-                "",
-                format!(
-                    "the aliases of this file unfold to more than {} MiB of text",
-                    MAX_TEXT / (1024 * 1024)
-                ),
-            )
-            .hint("write the values out instead of repeating them with `*`")
     }
 
     fn place(&mut self, span: Span, parent: Option<NodeRef>, step: Step, number: bool) -> NodeRef {
@@ -370,14 +355,14 @@ impl<'a> Build<'a> {
                 Raw::Null | Raw::List(_) | Raw::Map(_) => {
                     let message = "a key must be a word, not a list, a map or nothing";
                     let at = self.place(key_span, Some(id), Step::Root, false);
-                    blemishes.push((at, self.problem(at, message.to_owned())));
+                    blemishes.push((at, message.to_owned()));
                     continue;
                 }
             };
             if key.len() > KEY_MAX {
                 let message = format!("this key is longer than {KEY_MAX} bytes");
                 let at = self.place(key_span, Some(id), Step::Root, false);
-                blemishes.push((at, self.problem(at, message)));
+                blemishes.push((at, message));
                 continue;
             }
             if let Some(first) = lines.get(&key) {
@@ -386,7 +371,7 @@ impl<'a> Build<'a> {
                     super::shown(&key)
                 );
                 let at = self.place(key_span, Some(id), Step::Key(key), false);
-                blemishes.push((at, self.problem(at, message)));
+                blemishes.push((at, message));
                 continue;
             }
             lines.insert(key.clone(), key_span.line);
@@ -398,11 +383,6 @@ impl<'a> Build<'a> {
             });
         }
         Ok(Kind::Map { entries, blemishes })
-    }
-
-    fn problem(&self, at: NodeRef, message: String) -> Problem {
-        let path = path(&self.places, at);
-        self.source.problem(self.places[at.0].span, &path, message)
     }
 
     /// The place of a value, and the text that stands there.
