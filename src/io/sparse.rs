@@ -253,7 +253,7 @@ mod tests {
         file.set_len(9 << 20).unwrap();
         let copy = dir.path().join("copy");
         let meter = Meter::default();
-        assert_eq!(copy_sparse(&path, &copy, &meter).unwrap(), 9 << 20);
+        assert_eq!(copy_sparse(&path, &copy, &meter, &AtomicBool::new(false)).unwrap(), 9 << 20);
         assert_eq!(meter.read(), (9 << 20, Some(9 << 20)));
         assert!(std::fs::read(&path).unwrap() == std::fs::read(&copy).unwrap());
         assert!(std::fs::metadata(&copy).unwrap().blocks() * 512 <= 16 << 10);

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "reads and writes manifest files")]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -93,7 +94,9 @@ pub fn diff(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<Stri
 }
 
 fn text(path: &Path, manifest: &Manifest) -> Result<String, ManifestError> {
-    serde_yaml::to_string(manifest).map_err(|error| ManifestError::Form {
+    // Long values stay on their line: URLs and paths are there to be searched for.
+    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
+    serde_yaml::to_string_with_options(manifest, options).map_err(|error| ManifestError::Form {
         path: path.to_owned(),
         message: error.to_string(),
     })
@@ -105,12 +108,10 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
     let Some(last) = last else {
         return new;
     };
+    let entries = last.entries.iter();
+    let before: HashMap<&str, &Entry> = entries.map(|entry| (entry.name(), entry)).collect();
     for entry in &mut new.entries {
-        let before = last
-            .entries
-            .iter()
-            .find(|before| before.name() == entry.name());
-        if let Some(before) = before {
+        if let Some(&before) = before.get(entry.name()) {
             let now = entry.set_time(before.time());
             if entry != before {
                 entry.set_time(now);

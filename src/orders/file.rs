@@ -42,7 +42,7 @@ pub struct OrdersMap<O> {
 #[serde(deny_unknown_fields)]
 pub struct OrderShape<P> {
     /// The id of the order, unique over all files: letters, digits and . _ -
-    #[schemars(required)]
+    #[schemars(required, extend("type" = ["string", "integer"]))]
     pub orderid: Option<At<String>>,
     /// For whom the order is; free text.
     pub customer: Option<At<String>>,

@@ -175,6 +175,9 @@ impl Hosts<'_> {
         }
         let named = login.host.as_str().parse::<NodeId>().ok();
         if let Some(entry) = named.and_then(|id| inventory.by_name(&id)) {
+            if agrees(&entry.node.reach, &reach) {
+                return Some(entry.clone());
+            }
             report.at_with_hint(
                 text.place,
                 format!(
@@ -291,6 +294,22 @@ impl Hosts<'_> {
             );
         }
     }
+}
+
+/// True if a login and port, as far as they are given, are those of a node.
+fn agrees(node: &Reach, given: &Reach) -> bool {
+    let (
+        Reach::Ssh { user, port, .. },
+        Reach::Ssh {
+            user: given_user,
+            port: given_port,
+            ..
+        },
+    ) = (node, given)
+    else {
+        return false;
+    };
+    (given_user.is_none() || given_user == user) && (given_port.is_none() || given_port == port)
 }
 
 fn address(node: &Node) -> String {

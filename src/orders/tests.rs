@@ -161,6 +161,7 @@ fn one_node_has_one_name_however_it_is_written() {
                   - {name: two, host: two.example, labels: [all]}\n";
     for host in [
         "one",
+        "root@one",
         "root@10.0.0.1",
         "{host: 10.0.0.1, user: root}",
         "{node: one}",

@@ -237,11 +237,12 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
             1 => "1 file".to_owned(),
             count => format!("{count} files"),
         };
-        let unknown = match unknown {
-            0 => String::new(),
-            count => format!(", {count} of a size not known yet"),
+        let size = match (bytes, unknown) {
+            (0, 1..) => "size not known yet".to_owned(),
+            (bytes, 0) => Bytes(bytes).to_string(),
+            (bytes, _) => format!("{} and more", Bytes(bytes)),
         };
-        writeln!(out, "  {node:width$}  {files}, {}{unknown}", Bytes(bytes))?;
+        writeln!(out, "  {node:width$}  {files}, {size}")?;
     }
     Ok(())
 }

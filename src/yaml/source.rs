@@ -60,10 +60,10 @@ impl Source {
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(file, text)),
-            Err(_) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => Err(
-                Problem::of_file(file, "the file is UTF-16; accepted is UTF-8")
-                    .hint("save it as UTF-8"),
-            ),
+            Err(_) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
+                let problem = Problem::of_file(file, "the file is UTF-16; accepted is UTF-8");
+                Err(Box::new(problem.hint("save it as UTF-8")))
+            }
             Err(why) => {
                 let good = &bytes[..why.valid_up_to()];
                 let line = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;

@@ -302,7 +302,7 @@ fn node_state() -> impl Strategy<Value = NodeState> {
     prop_oneof![
         4 => (dir_state(), dir_state()).prop_map(|(iso, import)| {
             let dirs = DIRS.iter().map(|dir| dir.parse::<Dir>().expect("a directory"));
-            NodeState::Listed { dirs: dirs.zip([iso, import]).collect() }
+            NodeState::Listed { dirs: dirs.zip([iso, import]).collect(), tools: BTreeSet::new() }
         }),
         1 => Just(NodeState::Unreachable { why: "connection refused".to_owned() }),
     ]
@@ -398,7 +398,7 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                 ..
             } => {
                 let meta = after.cache.files[cache_file].meta.clone();
-                let Some(NodeState::Listed { dirs }) = after.nodes.get_mut(&target.node) else {
+                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
                     panic!("{} goes to a node that does not answer", step.id);
                 };
                 let dir = dirs.entry(target.dir.clone()).or_default();

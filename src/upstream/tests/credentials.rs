@@ -35,7 +35,7 @@ async fn credentials_go_to_the_factory_and_stay_there() {
         let client = world.client();
         client.download(&url, &mut sink).await.unwrap();
         assert!(client.size(&url).await.is_some());
-        client.register("customization: {}\n").await.unwrap();
+        client.register(ANY, "customization: {}\n").await.unwrap();
         assert!(matches!(
             client.versions().await,
             VersionKnowledge::Known { .. }
@@ -77,7 +77,7 @@ async fn a_user_in_the_url_of_the_factory_serves_as_well() {
 #[tokio::test]
 async fn missing_credentials_are_told_with_a_hint() {
     let world = world(BASIC).await;
-    let error = world.client().register("customization: {}\n").await;
+    let error = world.client().register(ANY, "customization: {}\n").await;
     let error = error.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -97,7 +97,7 @@ async fn a_server_that_repeats_the_secret_does_not_get_it_printed() {
     world
         .standin
         .inject("POST /schematics", Fault::status(400, echo));
-    let error = world.client().register("x").await.unwrap_err();
+    let error = world.client().register(ANY, "x").await.unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(
         text.contains("header was Basic (hidden), password (hidden)"),

@@ -13,6 +13,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::io::Validator;
+
+/// A computed id, where it does not matter which.
+const ANY: SchematicId = SchematicId::from_bytes([0; 32]);
+
 use crate::standin::{Fault, Redirect, Request, Standin, StandinOptions};
 
 /// The id of the schematic that every factory knows.

@@ -8,7 +8,7 @@ const ISO: &str = "metal-amd64.iso";
 async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
     let world = World::new(StandinOptions::default()).await;
     let client = world.client();
-    let id = client.register("customization: {}\n").await.unwrap();
+    let id = client.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), EMPTY);
     let sent = &world.standin.requests()[0];
     assert_eq!(sent.status, 201);
@@ -20,14 +20,14 @@ async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
     world
         .standin
         .inject("POST /schematics", Fault::status(200, body));
-    let id = client.register("customization: {}\n").await.unwrap();
+    let id = client.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), other);
 }
 
 #[tokio::test]
 async fn what_the_factory_has_against_a_schematic_is_passed_on() {
     let world = World::new(StandinOptions::default()).await;
-    let error = world.client().register("customisation: {}\n").await;
+    let error = world.client().register(ANY, "customisation: {}\n").await;
     let error = error.unwrap_err();
     let text = error.to_string();
     assert!(
@@ -46,7 +46,7 @@ async fn an_answer_without_an_id_is_not_an_id() {
         world
             .standin
             .inject("POST /schematics", Fault::status(200, body));
-        let error = world.client().register("").await.unwrap_err();
+        let error = world.client().register(ANY, "").await.unwrap_err();
         assert!(matches!(error, UpstreamError::Answer { .. }), "{error}");
         assert!(!error.is_transient());
     }
@@ -58,10 +58,10 @@ async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere()
     world
         .standin
         .inject("POST /schematics", Fault::status(503, "later"));
-    world.client().register("").await.unwrap();
+    world.client().register(ANY, "").await.unwrap();
     let target = Fault::RedirectTo("/schematics".into());
     world.standin.inject("POST /schematics", target);
-    let error = world.client().register("").await.unwrap_err();
+    let error = world.client().register(ANY, "").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Redirect { .. }), "{error}");
     assert!(error.hint().is_some());
     assert_eq!(world.standin.requests().len(), 3);
@@ -159,7 +159,7 @@ async fn the_twin_keeps_the_contract() {
     ));
     assert_eq!(twin.size(url).await, Some(200_000));
     assert_eq!(twin.checksum(url).await.unwrap(), None);
-    let id = twin.register("customization: {}\n").await.unwrap();
+    let id = twin.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), EMPTY);
 
     let broken = UpstreamError::Short {
