@@ -21,9 +21,9 @@ use crate::manifest;
 use crate::model::OrderSet;
 use crate::nodes::{NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Naming, Policy, Retention};
+use crate::plan::{Naming, Policy, Retention, VersionKnowledge};
 use crate::reconcile::Pass;
-use crate::upstream::{self, Authorization, HttpFactory, UpstreamConfig, UpstreamError};
+use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
 
 /// A pass over the real places.
 pub type LivePass = Pass<HttpFactory, SystemNodes>;
@@ -64,6 +64,9 @@ pub enum StartError {
     /// The nodes' programs could not be prepared.
     #[error("cannot prepare for the nodes")]
     Nodes(#[source] NodeError),
+    /// Another run holds the cache, or it cannot be written.
+    #[error("cannot take the cache")]
+    Cache(#[source] CacheError),
 }
 
 impl StartError {
@@ -75,6 +78,7 @@ impl StartError {
             Self::NoOrders => Some("name a file or a directory with --orders PATH".to_owned()),
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
+            Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
 }
@@ -92,13 +96,26 @@ impl App {
     /// # Errors
     /// When the named file is missing or anything in it is wrong.
     pub fn start(config: Option<&Path>, mode: Mode) -> Result<Self, StartError> {
-        let settings = config::load(config)?;
+        Ok(Self::with(config::load(config)?, mode))
+    }
+
+    /// Reads the configuration where its secrets need not be at hand: for checks
+    /// that speak to nobody.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn offline(config: Option<&Path>) -> Result<Self, StartError> {
+        let settings = config::load_without_secrets(config)?;
+        Ok(Self::with(settings, Mode::ReadOnly))
+    }
+
+    fn with(settings: Settings, mode: Mode) -> Self {
         let cache = Arc::new(Cache::new(settings.cache_dir.clone()));
-        Ok(Self {
+        Self {
             settings,
             mode,
             cache,
-        })
+        }
     }
 
     /// The settings in force.
@@ -125,8 +142,8 @@ impl App {
     ///
     /// # Errors
     /// When another run holds it for longer than `wait`, or it cannot be written.
-    pub async fn lock(&self, wait: Duration) -> Result<DirLock, CacheError> {
-        self.cache.lock(wait).await
+    pub async fn lock(&self, wait: Duration) -> Result<DirLock, StartError> {
+        self.cache.lock(wait).await.map_err(StartError::Cache)
     }
 
     /// Wires a pass. `purge` empties the cache first, as the configuration can ask
@@ -161,6 +178,15 @@ impl App {
             downloads: settings.limits.downloads,
             nodes_at_once: settings.limits.nodes,
         })
+    }
+
+    /// Asks for the released versions.
+    ///
+    /// # Errors
+    /// When the client cannot be made; that no source answers is part of the answer.
+    pub async fn versions(&self) -> Result<VersionKnowledge, StartError> {
+        let factory = HttpFactory::new(&self.upstream_config()).map_err(StartError::Upstream)?;
+        Ok(factory.versions().await)
     }
 
     fn upstream_config(&self) -> UpstreamConfig {

@@ -3,11 +3,6 @@
 //! What is asked for follows from what is wanted: the directories that files are
 //! to lie in, and the sizes of images that the cache does not hold.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "asks the cache, the upstream and the nodes"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};

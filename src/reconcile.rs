@@ -23,6 +23,9 @@ use crate::upstream::Factory;
 /// How often a pass looks again when the world moved on under it.
 const ROUNDS: usize = 3;
 
+/// Where an order's manifest goes, by its id and customer.
+pub type ManifestPath = Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>;
+
 /// Everything a pass works with. Plain values and the three places.
 pub struct Pass<F, N> {
     /// The upstream.
@@ -38,7 +41,7 @@ pub struct Pass<F, N> {
     /// What every manifest says alike.
     pub context: manifest::Context,
     /// Where an order's manifest goes.
-    pub manifest_path: Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>,
+    pub manifest_path: ManifestPath,
     /// Downloads at once.
     pub downloads: usize,
     /// Nodes worked on at once.

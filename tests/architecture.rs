@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms it may import, lowest first. A room may import only
 /// rooms above it in this list, so the list itself rules out circles.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("error", &[]),
     ("model", &[]),
     ("yaml", &["model"]),
     ("plan", &["model"]),
@@ -30,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["model", "plan", "upstream", "cache", "nodes"]),
     (
         "execute",
-        &["model", "plan", "io", "upstream", "cache", "nodes"],
+        &["error", "model", "plan", "io", "upstream", "cache", "nodes"],
     ),
     ("manifest", &["model", "plan", "io", "execute"]),
     (
@@ -62,8 +63,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        // The demo brings its own factory.
         "cli",
         &[
+            "error",
+            "standin",
             "model",
             "plan",
             "config",
@@ -80,7 +84,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Of a room that is imported for a few of its types only: those types. A room
 /// that is not listed here is open to everyone who may import it.
 const PARTS: &[(&str, &str, &[&str])] = &[
-    ("io", "model", &["Sha256"]),
+    ("io", "model", &["Sha256", "Codec"]),
     ("upstream", "plan", OBSERVED),
     ("cache", "plan", OBSERVED),
     ("nodes", "plan", OBSERVED),

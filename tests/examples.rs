@@ -1,5 +1,7 @@
 //! The examples load as they are, and mean what they say.
 
+#![expect(clippy::disallowed_methods, reason = "reads the examples")]
+
 use std::path::Path;
 
 use serde_json::Value;

@@ -4,6 +4,8 @@
 //! what is there, and `plan.txt` is the plan a person would see. Where a change
 //! is meant, `UPDATE_SCENARIOS=1 cargo test --test scenarios` accepts it.
 
+#![expect(clippy::disallowed_methods, reason = "reads the scenarios")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -252,6 +254,7 @@ fn run(dir: &Path) -> String {
         .problems()
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
+    let problems = problems.replace(&format!("{}/", dir.display()), "");
     problems + &render::render(&plan(&desired, &observed, &policy))
 }
 

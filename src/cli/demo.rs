@@ -4,11 +4,6 @@
 //! as ever, against a factory stand-in on a loopback port that speaks the real
 //! one's protocol, and two directories that play the nodes.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "sets up the demo's directory and damages a file in it"
-)]
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};

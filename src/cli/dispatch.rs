@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::args::{Cli, Color, Command, LogFormat};
 use super::{demo, docs, inspect, paint, pass};
 use crate::app::StartError;
-use crate::cache::CacheError;
 use crate::error::chain;
 use crate::reconcile::PassError;
 
@@ -99,20 +98,19 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
 pub fn report(error: &anyhow::Error) -> Exit {
     let start = error.downcast_ref::<StartError>();
     anstream::eprintln!("{} {}", paint::error("error:"), chain(error.as_ref()));
-    let hint = start.and_then(StartError::hint).or_else(|| {
-        let pass = error.downcast_ref::<PassError>().and_then(PassError::hint);
-        let cache = error
-            .downcast_ref::<CacheError>()
-            .and_then(CacheError::hint);
-        pass.or_else(|| cache.map(str::to_owned))
-    });
+    if let Some(StartError::Config(config)) = start {
+        for problem in config.problems() {
+            anstream::eprintln!("{} {problem}", paint::error("error:"));
+        }
+    }
+    let hint = start
+        .and_then(StartError::hint)
+        .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint));
     if let Some(hint) = hint {
         anstream::eprintln!("  hint: {hint}");
     }
     match start {
         Some(StartError::Config(_) | StartError::NoOrders) => Exit::Usage,
-        Some(StartError::Orders(_) | StartError::Upstream(_) | StartError::Nodes(_)) | None => {
-            Exit::Failed
-        }
+        Some(_) | None => Exit::Failed,
     }
 }

@@ -1,10 +1,5 @@
 //! What the program says about itself: schemas, completions, manual pages.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "writes manual pages where asked to"
-)]
-
 use std::io::Write;
 use std::path::Path;
 

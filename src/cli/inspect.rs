@@ -1,7 +1,5 @@
 //! The verbs that only look: `validate`, `schematic`, `versions`.
 
-#![expect(clippy::disallowed_methods, reason = "reads the named file")]
-
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -14,11 +12,10 @@ use crate::app::{App, Mode};
 use crate::model::{Minor, TalosVersion};
 use crate::orders;
 use crate::plan::VersionKnowledge;
-use crate::upstream::Factory;
 
 /// Checks configuration and orders; touches neither network nor nodes.
 pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> {
-    let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
+    let app = App::offline(common.config.as_deref())?;
     let orders = app.orders(common.orders.as_deref())?;
     let positions: usize = orders
         .orders
@@ -98,8 +95,7 @@ pub(super) async fn versions(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
-    let pass = app.pass(false)?;
-    let knowledge = pass.factory.versions().await;
+    let knowledge = app.versions().await?;
     let mut out = anstream::stdout().lock();
     match knowledge {
         VersionKnowledge::Known {

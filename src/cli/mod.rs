@@ -3,6 +3,11 @@
 //! Data goes to stdout, everything else to stderr. Without a verb the program
 //! does one pass, with the flags of the script it grew out of.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the terminal, signals and the demo need the world"
+)]
+
 mod args;
 mod demo;
 mod dispatch;

@@ -11,8 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::paint;
-use crate::execute::{Event, Fact, Outcome};
-use crate::io::Meter;
+use crate::execute::{Event, Fact, Meter, Outcome};
 use crate::plan::render::Bytes;
 use crate::plan::{Action, StepId};
 

@@ -5,6 +5,11 @@
 //! (clients, locks, processes) is made from them in `app`. Secrets never stand
 //! in the file: it names environment variables or files that hold them.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads the configuration and the secrets it names"
+)]
+
 mod error;
 mod file;
 mod inventory;

@@ -14,7 +14,7 @@ pub enum Event {
         /// Which one.
         step: StepId,
         /// What it does.
-        action: Action,
+        action: Box<Action>,
         /// How far it has come, for steps that move bytes.
         meter: Option<Arc<Meter>>,
     },

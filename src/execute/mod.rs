@@ -7,11 +7,6 @@
 //! step; where the world has moved on since it was observed, the outcome says so
 //! and the next look decides.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "runs the steps: tasks, semaphores and cancellation are its job"
-)]
-
 mod event;
 mod outcome;
 mod run;
@@ -26,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use event::Event;
 pub use outcome::{Fact, Failure, Outcome};
+
+/// How far a step has come.
+pub use crate::io::Meter;
 
 use crate::cache::Cache;
 use crate::model::{Node, NodeId};

@@ -51,7 +51,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         let started = || {
             let _ = events.send(Event::Started {
                 step: step.id.clone(),
-                action: step.action.clone(),
+                action: Box::new(step.action.clone()),
                 meter: has_meter(&step.action).then(|| Arc::clone(&meter)),
             });
         };

@@ -7,6 +7,11 @@
 //! is read twice, nothing has its final name before everything was checked, and
 //! the memory in use has a bound that the size of the image does not enter.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "bytes and processes are this room"
+)]
+
 pub mod atomic;
 mod command;
 pub mod decode;

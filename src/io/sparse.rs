@@ -160,12 +160,7 @@ const COPY: usize = 1 << 20;
 /// Any error of the file system, and [`io::ErrorKind::Interrupted`] soon after
 /// `stop` is set; what is at `dst` is then incomplete, so `dst` should be a
 /// temporary name.
-pub fn copy_sparse(
-    src: &Path,
-    dst: &Path,
-    meter: &Meter,
-    stop: &AtomicBool,
-) -> io::Result<u64> {
+pub fn copy_sparse(src: &Path, dst: &Path, meter: &Meter, stop: &AtomicBool) -> io::Result<u64> {
     let source = File::open(src)?;
     let size = source.metadata()?.len();
     meter.set_total(size);
@@ -253,7 +248,10 @@ mod tests {
         file.set_len(9 << 20).unwrap();
         let copy = dir.path().join("copy");
         let meter = Meter::default();
-        assert_eq!(copy_sparse(&path, &copy, &meter, &AtomicBool::new(false)).unwrap(), 9 << 20);
+        assert_eq!(
+            copy_sparse(&path, &copy, &meter, &AtomicBool::new(false)).unwrap(),
+            9 << 20
+        );
         assert_eq!(meter.read(), (9 << 20, Some(9 << 20)));
         assert!(std::fs::read(&path).unwrap() == std::fs::read(&copy).unwrap());
         assert!(std::fs::metadata(&copy).unwrap().blocks() * 512 <= 16 << 10);

@@ -10,8 +10,8 @@ use super::form::{
 };
 use crate::execute::{Fact, Outcome};
 use crate::model::{
-    ArtifactId, NameTemplate, Order, OrderId, Position, PushTarget, RejectedOrder, SchematicSource,
-    TalosVersion,
+    ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
+    SchematicSource, TalosVersion,
 };
 use crate::plan::{
     Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
@@ -161,7 +161,7 @@ pub fn assemble(
         })
     };
     for rejected in &order.rejected {
-        let problems: Vec<String> = rejected.problems.iter().map(|p| p.headline()).collect();
+        let problems: Vec<String> = rejected.problems.iter().map(Problem::headline).collect();
         let entry = failed(&rejected.name, "error", problems.join("\n"));
         entries.push((rejected.index, entry));
     }
@@ -197,7 +197,7 @@ pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Time
         source_orders: order.source.file.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
-        errors: order.problems.iter().map(|p| p.headline()).collect(),
+        errors: order.problems.iter().map(Problem::headline).collect(),
         entries: Vec::new(),
     }
 }

@@ -6,6 +6,11 @@
 //! Writing replaces the file atomically, and only if more than its timestamps
 //! would change.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "store reads and writes the files"
+)]
+
 mod assemble;
 mod form;
 mod store;

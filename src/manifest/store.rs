@@ -1,8 +1,6 @@
 //! Manifests as files: read leniently, compared without timestamps, written
 //! atomically.
 
-#![expect(clippy::disallowed_methods, reason = "reads and writes manifest files")]
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,11 @@
 //! reads no image. The hand-written twin for tests is
 //! [`fake::FakeNodes`].
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "speaks to nodes and copies into directories"
+)]
+
 mod diagnosis;
 mod error;
 pub mod fake;

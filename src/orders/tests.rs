@@ -215,10 +215,10 @@ fn directories_are_read_as_git_sync_and_kubernetes_mount_them() {
     symlink("..2026_01_01", root.join("..data")).expect("linked");
     symlink("..data/kube.yaml", root.join("kube.yaml")).expect("linked");
     // A worktree of git-sync outside, a loop, a second way to the same tree.
-    write("worktree/deep/er/git.yml", "git");
-    symlink("../worktree", root.join("current")).expect("linked");
+    write("revision/deep/er/git.yml", "git");
+    symlink("../revision", root.join("current")).expect("linked");
     symlink("../orders", root.join("loop")).expect("linked");
-    symlink("../worktree/deep", root.join("again")).expect("linked");
+    symlink("../revision/deep", root.join("again")).expect("linked");
     // Things that are not orders.
     write("orders/.hidden.yaml", "hidden");
     write("orders/notes.txt", "notes");

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Origin, Placed, Want};
+use super::hints;
 use super::observed::{CachedFile, DirState, NodeState, Observed};
 use super::retain::{self, Retention};
-use super::step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why};
+use super::step::{Action, Held, HeldReason, Plan, Step, StepId, Why};
 use crate::model::{ArtifactId, FileName, Format, NodeId, PositionRef, PushTarget, SchematicId};
 
 /// What the plan is told besides what is wanted and what is there.
@@ -43,7 +44,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.nodes();
     planner.unresolved();
     planner.retention();
-    planner.hints();
+    planner.plan.hints = hints::hints(desired);
     planner.finish()
 }
 
@@ -296,7 +297,7 @@ impl Planner<'_> {
         let computed = *self.described.get(&artifact.schematic)?;
         let action = Action::Register {
             schematic: computed,
-            document: self.desired.schematics[&computed].canonical_yaml(),
+            document: self.desired.schematics[&computed].document(),
         };
         if let Some(&at) = self.registering.get(&computed) {
             let step = &mut self.plan.steps[at];
@@ -338,7 +339,10 @@ impl Planner<'_> {
             artifact: placed.artifact.clone(),
             cache_file: cache_file.clone(),
             file: file.clone(),
-            bytes: cached.filter(|_| present).map(|cached| cached.meta.size),
+            bytes: match cached.filter(|_| present) {
+                Some(cached) => Some(cached.meta.size),
+                None => self.observed.catalog.sizes.get(&placed.artifact).copied(),
+            },
         }
     }
 
@@ -456,27 +460,6 @@ impl Planner<'_> {
         self.plan.held.extend(removals.held);
     }
 
-    fn hints(&mut self) {
-        let mut hints = BTreeSet::new();
-        for (target, files) in &self.desired.placed {
-            if !target.dir.as_str().ends_with("/template/iso") {
-                continue;
-            }
-            for placed in files.values() {
-                let Some(text) = invisible(placed.artifact.format, target) else {
-                    continue;
-                };
-                for about in &placed.wanted_by {
-                    hints.insert(Hint {
-                        about: about.clone(),
-                        text: text.clone(),
-                    });
-                }
-            }
-        }
-        self.plan.hints.extend(hints);
-    }
-
     /// Sorts: purges, registrations, downloads, pushes, removals; within a kind by
     /// identity. What a step needs then always stands before it.
     fn finish(mut self) -> Plan {
@@ -493,21 +476,6 @@ impl Planner<'_> {
         self.plan.held.sort_by(|a, b| a.id.cmp(&b.id));
         self.plan.in_sync.sort();
         self.plan
-    }
-}
-
-/// Proxmox lists only `.iso` and `.img` in an ISO directory.
-fn invisible(format: Format, target: &PushTarget) -> Option<String> {
-    match format {
-        Format::Iso => None,
-        Format::Raw | Format::Qcow2 => Some(format!(
-            "Proxmox does not show .{format} files in {}; set import_dir to a storage's import directory",
-            target.dir
-        )),
-        Format::RawXz | Format::RawZst | Format::RawGz => Some(format!(
-            "Proxmox cannot use .{format} files in {}; set push.prefer_decompressed to deliver the image itself",
-            target.dir
-        )),
     }
 }
 

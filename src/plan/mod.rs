@@ -8,6 +8,7 @@
 
 pub mod desired;
 mod diff;
+mod hints;
 pub mod observed;
 pub mod render;
 mod resolve;

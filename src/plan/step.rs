@@ -54,7 +54,7 @@ pub enum Action {
     Register {
         /// The id computed from the canonical form.
         schematic: SchematicId,
-        /// The canonical YAML to send.
+        /// The document to send.
         #[serde(skip)]
         document: String,
     },
@@ -96,7 +96,7 @@ pub enum Action {
         cache_file: FileName,
         /// Its name on the node.
         file: FileName,
-        /// Its size in bytes, where the cache holds it already.
+        /// Its size in bytes, where the cache or the factory told it.
         bytes: Option<u64>,
     },
     /// Remove a file of ours from the cache.

@@ -8,6 +8,8 @@
 //! It is a server of a few hundred lines and not a mock, so that the client is
 //! tested over real connections: a short body is a connection that closes.
 
+#![expect(clippy::disallowed_methods, reason = "serves connections")]
+
 mod body;
 mod faults;
 mod github;

@@ -120,7 +120,7 @@ impl Shared {
                 format!("version {version} is not available"),
             );
         };
-        match image::parse(id, version, file) {
+        match image::parse(id, &version, file) {
             Some(artifact) => Ok(artifact),
             None => refuse(
                 StatusCode::BAD_REQUEST,

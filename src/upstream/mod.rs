@@ -9,6 +9,11 @@
 //! built and hours to arrive. And what is already in a [`Sink`] is continued only
 //! where the server proves that it is the same file.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "speaks HTTP and remembers what it heard"
+)]
+
 mod client;
 mod config;
 mod error;

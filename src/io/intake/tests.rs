@@ -363,7 +363,7 @@ async fn child_that_is_killed() {
     // Answered when everything before it is in the file.
     intake.expect(total, None).await.unwrap();
     println!("stored");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]

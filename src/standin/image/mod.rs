@@ -27,7 +27,7 @@ pub const SMALLEST_DISK: u64 = 4 << 20;
 ///
 /// `None` for anything that is not an ISO or a disk image of a platform and an
 /// architecture that belong together.
-pub fn parse(schematic: SchematicId, version: TalosVersion, file: &str) -> Option<ArtifactId> {
+pub fn parse(schematic: SchematicId, version: &TalosVersion, file: &str) -> Option<ArtifactId> {
     Format::ALL.into_iter().find_map(|format| {
         let stem = file.strip_suffix(format.as_str())?.strip_suffix('.')?;
         let (stem, secureboot) = match stem.strip_suffix("-secureboot") {

@@ -11,7 +11,7 @@ const DISK: u64 = 8 << 20;
 
 fn artifact(file: &str) -> ArtifactId {
     let schematic = SchematicId::from_bytes([0xab; 32]);
-    parse(schematic, "v1.11.3".parse().unwrap(), file).unwrap()
+    parse(schematic, &"v1.11.3".parse().unwrap(), file).unwrap()
 }
 
 fn built(file: &str) -> Vec<u8> {
@@ -40,7 +40,7 @@ fn tool(program: &str, args: &[&str], bytes: &[u8], suffix: &str) -> Option<Stri
         .stdin(Stdio::null())
         .output();
     match output {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             eprintln!("skipped: {program} is not installed here");
             None
         }
@@ -64,7 +64,7 @@ fn file_names_are_read_as_the_factory_reads_them() {
         "digital-ocean-amd64.raw.gz",
         "nocloud-amd64-secureboot.qcow2",
     ] {
-        let artifact = parse(schematic, version.clone(), file).unwrap();
+        let artifact = parse(schematic, &version, file).unwrap();
         assert_eq!(artifact.factory_file(), file);
     }
     for file in [
@@ -76,7 +76,7 @@ fn file_names_are_read_as_the_factory_reads_them() {
         ".iso",
         "iso",
     ] {
-        assert_eq!(parse(schematic, version.clone(), file), None, "{file}");
+        assert_eq!(parse(schematic, &version, file), None, "{file}");
     }
 }
 

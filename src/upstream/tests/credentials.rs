@@ -1,3 +1,5 @@
+//! Credentials: sent where they belong, shown nowhere.
+
 use secrecy::SecretString;
 
 use super::*;

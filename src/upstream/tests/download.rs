@@ -1,3 +1,5 @@
+//! Downloads over connections that break in every way.
+
 use super::*;
 
 const ISO: &str = "nocloud-amd64.iso";

@@ -124,7 +124,7 @@ impl Sink for MemorySink {
 /// The bytes that the stand-in serves for a file, made without it.
 fn built(file: &str, generation: u64) -> Vec<u8> {
     let artifact =
-        crate::standin::image::parse(EMPTY.parse().unwrap(), "v1.11.3".parse().unwrap(), file);
+        crate::standin::image::parse(EMPTY.parse().unwrap(), &"v1.11.3".parse().unwrap(), file);
     let size = StandinOptions::default().disk_bytes;
     crate::standin::image::build(&artifact.unwrap(), size, generation).unwrap()
 }

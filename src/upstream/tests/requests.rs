@@ -1,3 +1,5 @@
+//! Registrations, sizes and checksums.
+
 use sha2::Digest;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Lists of versions: pages, limits, and what is remembered.
+
 use std::path::Path;
 
 use jiff::Timestamp;
