@@ -21,7 +21,7 @@ use crate::manifest;
 use crate::model::OrderSet;
 use crate::nodes::{NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Naming, Policy, Retention, VersionKnowledge};
+use crate::plan::{Memory, Naming, Policy, Retention, VersionKnowledge};
 use crate::reconcile::Pass;
 use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
 
@@ -175,6 +175,9 @@ impl App {
             policy: self.policy(purge),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
+            owner: "talos-order".to_owned(),
+            revision: None,
+            memory: Memory::default(),
             downloads: settings.limits.downloads,
             nodes_at_once: settings.limits.nodes,
         })

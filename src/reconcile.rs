@@ -17,7 +17,7 @@ use crate::manifest::{self, Manifest, ManifestError};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{self, Desired, Naming, Observed, Plan, Policy, PositionWant, StepId};
+use crate::plan::{self, Desired, Memory, Naming, Observed, Plan, Policy, PositionWant, StepId};
 use crate::upstream::Factory;
 
 /// How often a pass looks again when the world moved on under it.
@@ -42,6 +42,12 @@ pub struct Pass<F, N> {
     pub context: manifest::Context,
     /// Where an order's manifest goes.
     pub manifest_path: ManifestPath,
+    /// The controller's name, for the records on nodes.
+    pub owner: String,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
+    /// What is remembered from earlier passes.
+    pub memory: Memory,
     /// Downloads at once.
     pub downloads: usize,
     /// Nodes worked on at once.
@@ -124,6 +130,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             catalog,
             cache,
             nodes,
+            memory: self.memory.clone(),
             now,
         };
         let plan = plan::plan(&desired, &observed, &self.policy);
@@ -186,6 +193,8 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
+            owner: self.owner.clone(),
+            revision: self.revision.clone(),
             now: look.observed.now,
             downloads: self.downloads,
             nodes_at_once: self.nodes_at_once,

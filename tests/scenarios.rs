@@ -15,9 +15,9 @@ use talos_order::model::{
     ArtifactId, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, DirState, Meta, Naming, NodeState, Observed, Policy,
-    Provenance, RecordEntry, Registration, RemoteFile, Retention, VersionKnowledge, VersionSource,
-    plan, render, resolve,
+    CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed, Policy,
+    Provenance, RecordEntry, References, Registration, RemoteFile, Retention, VersionKnowledge,
+    VersionSource, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -132,6 +132,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
+            memory: Memory::default(),
             now: now(),
         }
     }
@@ -211,6 +212,7 @@ impl World {
         NodeState::Listed {
             dirs: dirs.collect(),
             tools: BTreeSet::new(),
+            references: References::Known(BTreeMap::new()),
         }
     }
 
@@ -223,6 +225,9 @@ impl World {
             sha256: Sha256::from_bytes([found.digest; 32]),
             artifact: self.artifact(found.image.as_ref().unwrap_or(name)),
             orders: BTreeSet::new(),
+            owner: "us".to_owned(),
+            deletion: None,
+            revision: None,
             placed_at: now(),
         }
     }

@@ -223,7 +223,7 @@ impl Counts {
     fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Done { fact } => match fact {
-                Fact::Registered { .. } => {}
+                Fact::Registered { .. } | Fact::Verified { .. } => {}
                 Fact::Fetched { wire_bytes, .. } => {
                     self.fetched += 1;
                     self.fetched_bytes += wire_bytes;

@@ -99,6 +99,9 @@ fn label(action: &Action) -> String {
         Action::Push { target, file, .. } => format!("push {file} to {}", target.node),
         Action::PruneCache { file, .. } => format!("remove {file}"),
         Action::ClearPartial { file, .. } => format!("remove part of {file}"),
+        Action::PruneNode { target, file, .. } => format!("remove {file} from {}", target.node),
+        Action::VerifyNode { target, file, .. } => format!("verify {file} on {}", target.node),
+        Action::VerifyCache { file, .. } => format!("verify {file} in the cache"),
     }
 }
 
@@ -128,6 +131,7 @@ fn finished(label: &str, outcome: &Outcome) -> String {
                 format!("{label}: {}, digest checked there", Bytes(entry.size))
             }
             Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
+            Fact::Verified { bytes } => format!("{label}: {} as recorded", Bytes(*bytes)),
             Fact::Removed { bytes } => format!("{label}: {} freed", Bytes(*bytes)),
         },
         Outcome::Failed { failure } => {

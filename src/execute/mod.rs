@@ -41,6 +41,10 @@ pub struct World<F, N> {
     pub nodes: Arc<N>,
     /// How each node of the plan is reached.
     pub specs: BTreeMap<NodeId, Node>,
+    /// The controller's name, for records.
+    pub owner: String,
+    /// The revision of the orders, for records.
+    pub revision: Option<String>,
     /// The time of the pass, for records.
     pub now: Timestamp,
     /// Downloads at once.
@@ -177,6 +181,11 @@ impl Gates {
 fn has_meter(action: &Action) -> bool {
     match action {
         Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => true,
-        Action::Register { .. } | Action::PruneCache { .. } | Action::ClearPartial { .. } => false,
+        Action::Register { .. }
+        | Action::PruneCache { .. }
+        | Action::ClearPartial { .. }
+        | Action::PruneNode { .. }
+        | Action::VerifyNode { .. }
+        | Action::VerifyCache { .. } => false,
     }
 }

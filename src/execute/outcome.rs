@@ -66,6 +66,11 @@ pub enum Fact {
         /// False if it was there already.
         copied: bool,
     },
+    /// A file was read back and is what the record says.
+    Verified {
+        /// Bytes read.
+        bytes: u64,
+    },
     /// A file is gone.
     Removed {
         /// Bytes freed.

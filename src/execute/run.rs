@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::{Event, Fact, Failure, Gates, Outcome, World, has_meter};
-use crate::cache::Receive;
+use crate::cache::{CacheError, Receive};
 use crate::io::Meter;
-use crate::model::{ArtifactId, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256};
-use crate::nodes::{Delivery, Nodes};
+use crate::model::{
+    ArtifactId, Deletion, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256,
+};
+use crate::nodes::{Delivery, Nodes, Removal, Removed, Verified};
 use crate::plan::{Action, CacheState, Meta, Step};
 use crate::upstream::Factory;
 
@@ -105,15 +107,43 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 cache_file,
                 file,
                 bytes: _,
+                deletion,
             } => {
                 let own = &self.gates.node[&target.node];
                 let _own = pass(own).await;
                 let _gate = pass(&self.gates.nodes).await;
                 started();
                 done(
-                    self.push(target, cache_file, file, &step.wanted_by, &meter)
+                    self.push(target, cache_file, file, *deletion, &step.wanted_by, &meter)
                         .await,
                 )
+            }
+            Action::PruneNode {
+                target,
+                file,
+                bytes,
+                sha256,
+            } => {
+                let _own = pass(&self.gates.node[&target.node]).await;
+                let _gate = pass(&self.gates.nodes).await;
+                started();
+                self.remove_from_node(target, file, *bytes, *sha256).await
+            }
+            Action::VerifyNode {
+                target,
+                file,
+                bytes,
+                sha256,
+            } => {
+                let _own = pass(&self.gates.node[&target.node]).await;
+                let _gate = pass(&self.gates.nodes).await;
+                started();
+                self.verify_on_node(target, file, *bytes, *sha256).await
+            }
+            Action::VerifyCache { file, bytes } => {
+                let _gate = pass(&self.gates.downloads).await;
+                started();
+                self.verify_in_cache(file, *bytes).await
             }
             Action::PruneCache { file, bytes: _ } | Action::ClearPartial { file, bytes: _ } => {
                 started();
@@ -208,6 +238,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         target: &PushTarget,
         cache_file: &FileName,
         file: &FileName,
+        deletion: Option<Deletion>,
         wanted_by: &BTreeSet<PositionRef>,
         meter: &Arc<Meter>,
     ) -> Result<Fact, Failure> {
@@ -222,6 +253,9 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             sha256: meta.sha256,
             artifact: meta.artifact.clone(),
             orders,
+            owner: self.world.owner.clone(),
+            deletion,
+            revision: self.world.revision.clone(),
             now: self.world.now,
             meter: Arc::clone(meter),
         };
@@ -245,6 +279,74 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         }
     }
 
+    async fn remove_from_node(
+        &self,
+        target: &PushTarget,
+        file: &FileName,
+        bytes: u64,
+        sha256: Sha256,
+    ) -> Outcome {
+        let removal = removal(target, file, bytes, sha256);
+        let node = &self.world.specs[&target.node];
+        match self.world.nodes.remove(node, &removal).await {
+            Ok(Removed::Gone) => Outcome::Done {
+                fact: Fact::Removed { bytes },
+            },
+            Ok(Removed::Differs(found)) => Outcome::Outdated {
+                what: format!("{file} has digest {found} there and stays"),
+            },
+            Err(error) => Outcome::Failed {
+                failure: Failure::new(&error, error.is_transient(), error.hint()),
+            },
+        }
+    }
+
+    async fn verify_on_node(
+        &self,
+        target: &PushTarget,
+        file: &FileName,
+        bytes: u64,
+        sha256: Sha256,
+    ) -> Outcome {
+        let check = removal(target, file, bytes, sha256);
+        let node = &self.world.specs[&target.node];
+        match self.world.nodes.verify(node, &check).await {
+            Ok(Verified::Same) => Outcome::Done {
+                fact: Fact::Verified { bytes },
+            },
+            Ok(Verified::Differs(found)) => Outcome::Outdated {
+                what: format!("{file} is damaged on {}: digest {found}", target.node),
+            },
+            Ok(Verified::Missing) => Outcome::Outdated {
+                what: format!("{file} is gone from {}", target.node),
+            },
+            Err(error) => Outcome::Failed {
+                failure: Failure::new(&error, error.is_transient(), error.hint()),
+            },
+        }
+    }
+
+    /// A damaged file of ours is as good as none: it goes, and the next look
+    /// fetches it again.
+    async fn verify_in_cache(&self, file: &FileName, bytes: u64) -> Outcome {
+        let cache = &self.world.cache;
+        let failed = |error: CacheError| Outcome::Failed {
+            failure: Failure::new(&error, error.is_transient(), error.hint()),
+        };
+        match cache.verify(file).await {
+            Ok(()) => Outcome::Done {
+                fact: Fact::Verified { bytes },
+            },
+            Err(damage @ CacheError::Damaged { .. }) => match cache.remove(file) {
+                Ok(_) => Outcome::Outdated {
+                    what: damage.to_string(),
+                },
+                Err(error) => failed(error),
+            },
+            Err(error) => failed(error),
+        }
+    }
+
     fn learn(&self, meta: &Meta, file: &FileName) {
         let mut files = self.files.lock().expect("no holder panics");
         files.insert(file.clone(), meta.clone());
@@ -257,6 +359,15 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             hint: None,
             transient: true,
         })
+    }
+}
+
+fn removal(target: &PushTarget, file: &FileName, size: u64, sha256: Sha256) -> Removal {
+    Removal {
+        dir: target.dir.clone(),
+        file: file.clone(),
+        size,
+        sha256,
     }
 }
 

@@ -69,7 +69,10 @@ impl<'a> Results<'a> {
                 Action::Register { .. }
                 | Action::Push { .. }
                 | Action::PruneCache { .. }
-                | Action::ClearPartial { .. } => {}
+                | Action::ClearPartial { .. }
+                | Action::PruneNode { .. }
+                | Action::VerifyNode { .. }
+                | Action::VerifyCache { .. } => {}
             }
         }
         let mut metas = in_sync(&observed.cache);
@@ -137,7 +140,10 @@ fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
         Fact::Unpacked { meta } => {
             add(meta);
         }
-        Fact::Registered { .. } | Fact::Pushed { .. } | Fact::Removed { .. } => {}
+        Fact::Registered { .. }
+        | Fact::Pushed { .. }
+        | Fact::Verified { .. }
+        | Fact::Removed { .. } => {}
     }
 }
 

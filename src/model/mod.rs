@@ -21,8 +21,8 @@ pub use defaults::{Inventory, InventoryNode, OrderDefaults};
 pub use digest::Sha256;
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
-    Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile, RejectedOrder,
-    RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
+    Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
+    RejectedOrder, RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
 };
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};

@@ -61,6 +61,18 @@ pub enum VersionPolicy {
     LatestInMinor(Minor),
 }
 
+/// What becomes of delivered files that no order wants any more.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deletion {
+    /// They stay.
+    Orphan,
+    /// They are removed.
+    Delete,
+}
+
 /// Where a position's schematic id comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchematicSource {
@@ -173,6 +185,11 @@ pub struct Order {
     pub source: SourceRef,
     /// The usable positions, in the order they were written.
     pub positions: Vec<Position>,
+    /// Nothing is done for it until this is taken back.
+    pub suspended: bool,
+    /// What becomes of its files when it does not want them any more, where it
+    /// says so.
+    pub deletion: Option<Deletion>,
     /// The positions that were refused.
     pub rejected: Vec<RejectedPosition>,
     /// The positions for other products.

@@ -38,7 +38,9 @@ pub struct Login {
 }
 
 /// How a node is reached.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// Over ssh, with rsync for the bytes.
@@ -55,7 +57,9 @@ pub enum Reach {
 }
 
 /// A node as the adapters need to know it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Node {
     /// How it is called.
     pub id: NodeId,

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Delivered, Delivery, NodeError, Nodes};
+use super::{Delivered, Delivery, NodeError, Nodes, Removal, Removed, Verified};
 use crate::model::{Dir, FileName, Node, NodeId, Sha256};
 use crate::plan::{DirState, NodeState, RecordEntry, RemoteFile};
 
@@ -220,6 +220,7 @@ impl Nodes for FakeNodes {
         match &state.down {
             Some(why) => NodeState::Unreachable { why: why.clone() },
             None => NodeState::Listed {
+                references: crate::plan::References::Known(std::collections::BTreeMap::new()),
                 dirs: dirs
                     .iter()
                     .map(|dir| (dir.clone(), state.dir_state(dir)))
@@ -233,6 +234,14 @@ impl Nodes for FakeNodes {
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         self.place(node, delivery)
+    }
+
+    async fn remove(&self, _: &Node, _: &Removal) -> Result<Removed, NodeError> {
+        unimplemented!()
+    }
+
+    async fn verify(&self, _: &Node, _: &Removal) -> Result<Verified, NodeError> {
+        unimplemented!()
     }
 }
 

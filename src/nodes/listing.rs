@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::record;
 use super::script::Answer;
 use crate::model::Dir;
-use crate::plan::{DirState, NodeState, RemoteFile};
+use crate::plan::{DirState, NodeState, References, RemoteFile};
 
 /// The state that an answer describes; `None` if it is not what the script
 /// writes. Directories are numbered in the order in which they were asked for.
@@ -35,7 +35,11 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
         }
     }
     let dirs: BTreeMap<Dir, DirState> = dirs.iter().cloned().zip(states).collect();
-    Some(NodeState::Listed { dirs, tools })
+    Some(NodeState::Listed {
+        dirs,
+        tools,
+        references: References::default(),
+    })
 }
 
 /// Free blocks and their size, multiplied here: a shell's arithmetic may be
@@ -109,7 +113,7 @@ mod tests {
             ("file", b"1 0 -5.0000000000 78 \xff"),
             ("tick", b""),
         ];
-        let Some(NodeState::Listed { dirs, tools }) = state(fields) else {
+        let Some(NodeState::Listed { dirs, tools, .. }) = state(fields) else {
             panic!("refused")
         };
         assert!(tools.contains("rsync"));

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::io::Meter;
-use crate::model::{ArtifactId, Dir, FileName, Node, OrderId, Sha256};
+use crate::model::{ArtifactId, Deletion, Dir, FileName, Node, OrderId, Sha256};
 use crate::plan::{NodeState, RecordEntry};
 
 /// Everything a pass asks of nodes.
@@ -58,6 +58,56 @@ pub trait Nodes: Send + Sync + 'static {
         node: &Node,
         delivery: &Delivery,
     ) -> impl Future<Output = Result<Delivered, NodeError>> + Send;
+
+    /// Removes a file that we placed, if it still has its digest, and its line in
+    /// the record. That it is gone already is fine.
+    fn remove(
+        &self,
+        node: &Node,
+        removal: &Removal,
+    ) -> impl Future<Output = Result<Removed, NodeError>> + Send;
+
+    /// Reads a file back whole, gently, and compares it with its record. Where it
+    /// differs its line is taken out of the record, so that the next look sees a
+    /// file without one and has it replaced.
+    fn verify(
+        &self,
+        node: &Node,
+        check: &Removal,
+    ) -> impl Future<Output = Result<Verified, NodeError>> + Send;
+}
+
+/// One file on a node, with what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// The directory on the node.
+    pub dir: Dir,
+    /// The name there.
+    pub file: FileName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+/// How a removal went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Gone,
+    /// It has another digest and stays.
+    Differs(Sha256),
+}
+
+/// How reading back went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// It is what the record says.
+    Same,
+    /// It is not.
+    Differs(Sha256),
+    /// It is not there.
+    Missing,
 }
 
 /// One file to deliver.
@@ -75,6 +125,12 @@ pub struct Delivery {
     pub sha256: Sha256,
     /// What it is.
     pub artifact: ArtifactId,
+    /// The controller, for the record.
+    pub owner: String,
+    /// What an order says becomes of it, for the record.
+    pub deletion: Option<Deletion>,
+    /// The revision of the orders, for the record.
+    pub revision: Option<String>,
     /// The orders that want it, for the record.
     pub orders: BTreeSet<OrderId>,
     /// The time of the pass, for the record.

@@ -333,6 +333,9 @@ pub(super) fn entry(delivery: &Delivery, mtime: i64, inode: u64) -> RecordEntry 
         sha256: delivery.sha256,
         artifact: delivery.artifact.clone(),
         orders: delivery.orders.clone(),
+        owner: delivery.owner.clone(),
+        deletion: delivery.deletion,
+        revision: delivery.revision.clone(),
         placed_at: delivery.now,
     }
 }

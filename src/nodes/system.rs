@@ -10,7 +10,7 @@ use super::error::NodeError;
 use super::listing;
 use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
-use super::{Delivered, Delivery, Nodes};
+use super::{Delivered, Delivery, Nodes, Removal, Removed, Verified};
 use crate::io::Command;
 use crate::model::{Dir, Node, Reach};
 use crate::plan::NodeState;
@@ -141,6 +141,14 @@ impl Nodes for SystemNodes {
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         let _session = self.session().await;
         self.push(node, delivery).await
+    }
+
+    async fn remove(&self, _: &Node, _: &Removal) -> Result<Removed, NodeError> {
+        unimplemented!()
+    }
+
+    async fn verify(&self, _: &Node, _: &Removal) -> Result<Verified, NodeError> {
+        unimplemented!()
     }
 }
 

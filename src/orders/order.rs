@@ -36,6 +36,8 @@ pub(super) fn read_order(node: &Node, reading: &mut Reading<'_>) -> Result<Order
     let positions = read_positions(node, reading);
     match head.id {
         Some(id) if report.is_empty() => Ok(Order {
+            suspended: false,
+            deletion: None,
             id,
             customer: head.customer,
             source,

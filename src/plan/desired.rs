@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::observed::VersionSource;
 use crate::model::{
-    ArtifactId, FileName, Node, NodeId, PositionRef, PushTarget, Schematic, SchematicId, Sha256,
-    TalosVersion,
+    ArtifactId, Deletion, FileName, Node, NodeId, PositionRef, PushTarget, Schematic, SchematicId,
+    Sha256, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -62,6 +62,9 @@ pub enum Origin {
 pub struct Placed {
     /// What is to lie there.
     pub artifact: ArtifactId,
+    /// What becomes of it later, where an order that wants it says so; staying
+    /// wins.
+    pub deletion: Option<Deletion>,
     /// The positions that want it there.
     pub wanted_by: BTreeSet<PositionRef>,
 }

@@ -343,6 +343,7 @@ impl Planner<'_> {
                 Some(cached) => Some(cached.meta.size),
                 None => self.observed.catalog.sizes.get(&placed.artifact).copied(),
             },
+            deletion: placed.deletion,
         }
     }
 
@@ -468,6 +469,8 @@ impl Planner<'_> {
             (Action::Register { .. }, _) => 1,
             (Action::Fetch { .. } | Action::Unpack { .. }, _) => 2,
             (Action::Push { .. }, _) => 3,
+            (Action::VerifyCache { .. } | Action::VerifyNode { .. }, _) => 5,
+            (Action::PruneNode { .. }, _) => 6,
             (Action::PruneCache { .. } | Action::ClearPartial { .. }, _) => 4,
         };
         self.plan

@@ -9,6 +9,7 @@
 pub mod desired;
 mod diff;
 mod hints;
+mod memory;
 pub mod observed;
 pub mod render;
 mod resolve;
@@ -17,9 +18,10 @@ pub mod step;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
+pub use memory::{ApprovalId, Backoff, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
-    RecordEntry, Registration, RemoteFile, VersionKnowledge, VersionSource,
+    RecordEntry, References, Registration, RemoteFile, VersionKnowledge, VersionSource,
 };
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ArtifactId, Dir, FileName, NodeId, OrderId, SchematicId, Sha256, TalosVersion};
+use super::memory::Memory;
+use crate::model::{
+    ArtifactId, Deletion, Dir, FileName, NodeId, OrderId, SchematicId, Sha256, TalosVersion,
+};
 
 /// Everything a pass knows about the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
+    /// What is remembered from earlier passes.
+    pub memory: Memory,
     /// When the observation was made; the pass has no other clock.
     pub now: Timestamp,
 }
@@ -178,6 +183,8 @@ pub enum NodeState {
         dirs: BTreeMap<Dir, DirState>,
         /// Which of rsync, xz, zstd, sha256sum and flock it has.
         tools: BTreeSet<String>,
+        /// Which virtual machines refer to which files.
+        references: References,
     },
     /// It did not answer, or not intelligibly.
     Unreachable {
@@ -232,8 +239,38 @@ pub struct RecordEntry {
     pub artifact: ArtifactId,
     /// The orders that wanted it when it was placed.
     pub orders: BTreeSet<OrderId>,
+    /// The controller that placed it; no other removes it.
+    #[serde(default)]
+    pub owner: String,
+    /// What becomes of it when no order wants it any more, where an order said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+    /// The revision of the orders it was placed for, where they are under git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// When it was placed.
     pub placed_at: Timestamp,
+}
+
+/// Which virtual machines of the cluster refer to a file, by the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum References {
+    /// Every configuration of the cluster was read, snapshots included.
+    Known(BTreeMap<String, BTreeSet<u32>>),
+    /// They could not be read.
+    Unknown {
+        /// One sentence for a person.
+        why: String,
+    },
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self::Unknown {
+            why: "it was not asked".to_owned(),
+        }
+    }
 }
 
 impl RecordEntry {

@@ -49,6 +49,10 @@ pub struct Totals {
     pub push_bytes: u64,
     /// Deliveries of unknown size.
     pub push_unknown: usize,
+    /// Files to read back.
+    pub verify: usize,
+    /// Bytes to read back.
+    pub verify_bytes: u64,
     /// Files to remove.
     pub remove: usize,
     /// Bytes that removing frees.
@@ -73,7 +77,13 @@ impl Totals {
                     totals.push_bytes += bytes.unwrap_or(0);
                     totals.push_unknown += usize::from(bytes.is_none());
                 }
-                Action::PruneCache { bytes, .. } | Action::ClearPartial { bytes, .. } => {
+                Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. } => {
+                    totals.verify += 1;
+                    totals.verify_bytes += bytes;
+                }
+                Action::PruneNode { bytes, .. }
+                | Action::PruneCache { bytes, .. }
+                | Action::ClearPartial { bytes, .. } => {
                     totals.remove += 1;
                     totals.remove_bytes += bytes;
                 }
@@ -138,6 +148,11 @@ pub fn headline(plan: &Plan) -> String {
         Some((totals.push_bytes, totals.push_unknown)),
     );
     add(totals.remove, "to remove", Some((totals.remove_bytes, 0)));
+    add(
+        totals.verify,
+        "to read back",
+        Some((totals.verify_bytes, 0)),
+    );
     let work = if parts.is_empty() {
         "nothing to do".to_owned()
     } else {
@@ -196,6 +211,35 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             target.dir.join(file),
             size(bytes)
         ),
+        Action::PruneNode {
+            target,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} remove    {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(file),
+            Bytes(*bytes)
+        ),
+        Action::VerifyNode {
+            target,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} verify    {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(file),
+            Bytes(*bytes)
+        ),
+        Action::VerifyCache { file, bytes } => writeln!(
+            out,
+            "  {sign} verify    {file} in the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
         Action::PruneCache { file, bytes } => writeln!(
             out,
             "  {sign} remove    {file} from the cache  {}  ({why})",
@@ -250,7 +294,8 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
 /// `+` for what comes, `~` for what takes the place of something, `-` for what goes.
 fn sign(action: &Action, why: &Why) -> char {
     match action {
-        Action::PruneCache { .. } | Action::ClearPartial { .. } => '-',
+        Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::PruneNode { .. } => '-',
+        Action::VerifyNode { .. } | Action::VerifyCache { .. } => '?',
         Action::Register { .. } => '+',
         Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
             Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
@@ -262,6 +307,8 @@ fn sign(action: &Action, why: &Why) -> char {
             | Why::Unrecorded
             | Why::BeyondKeep { .. }
             | Why::Orphaned { .. }
+            | Why::NotWanted { .. }
+            | Why::Unverified { .. }
             | Why::Purge
             | Why::Abandoned => '~',
         },
@@ -293,6 +340,13 @@ impl fmt::Display for Why {
             Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),
             Self::Orphaned { hours } => {
                 write!(f, "no order refers to it for {}", duration(*hours))
+            }
+            Self::NotWanted { hours } => {
+                write!(f, "no order wants it for {}", duration(*hours))
+            }
+            Self::Unverified { hours: None } => f.write_str("never read back yet"),
+            Self::Unverified { hours: Some(hours) } => {
+                write!(f, "last read back {} ago", duration(*hours))
             }
             Self::Purge => f.write_str("the cache is purged"),
             Self::Abandoned => f.write_str("an interrupted download nobody wants"),

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 use super::observed::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
-    ArtifactId, FileName, Format, NameTemplate, OrderSet, Position, PositionRef, PushTarget,
-    SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
+    ArtifactId, Deletion, FileName, Format, NameTemplate, OrderSet, Position, PositionRef,
+    PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
 };
 
 /// What resolving needs besides orders and catalogue.
@@ -33,8 +33,10 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         nodes: orders.nodes.clone(),
         ..Desired::default()
     };
-    let mut drafts: Vec<(PositionRef, &Position, Result<Resolved, Unresolved>)> = Vec::new();
+    let mut drafts: Vec<Draft<'_>> = Vec::new();
+    let mut deletions = BTreeMap::new();
     for order in &orders.orders {
+        deletions.insert(&order.id, order.deletion);
         for position in &order.positions {
             let outcome = resolve_position(position, catalog, naming, &mut desired);
             drafts.push((order.position_ref(position), position, outcome));
@@ -46,7 +48,15 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     refuse_conflicts(&mut drafts, naming);
     for (reference, position, outcome) in drafts {
         if let Ok(resolved) = &outcome {
-            want(&mut desired, &reference, position, resolved, naming);
+            let deletion = deletions[&reference.order];
+            want(
+                &mut desired,
+                &reference,
+                position,
+                deletion,
+                resolved,
+                naming,
+            );
         }
         desired.positions.push(PositionWant {
             position: reference,
@@ -247,10 +257,20 @@ impl<'a> Claims<'a> {
     }
 }
 
+/// Of two orders that want one file, the one that lets it stay wins.
+fn stricter(one: Option<Deletion>, other: Option<Deletion>) -> Option<Deletion> {
+    match (one, other) {
+        (Some(Deletion::Orphan), _) | (_, Some(Deletion::Orphan)) => Some(Deletion::Orphan),
+        (None, _) | (_, None) => None,
+        (Some(Deletion::Delete), Some(Deletion::Delete)) => Some(Deletion::Delete),
+    }
+}
+
 fn want(
     desired: &mut Desired,
     reference: &PositionRef,
     position: &Position,
+    deletion: Option<Deletion>,
     resolved: &Resolved,
     naming: &Naming,
 ) {
@@ -294,8 +314,10 @@ fn want(
             .entry(target.clone())
             .or_default()
             .entry(file.clone())
+            .and_modify(|placed| placed.deletion = stricter(placed.deletion, deletion))
             .or_insert_with(|| Placed {
                 artifact: resolved.delivered.clone(),
+                deletion,
                 wanted_by: BTreeSet::new(),
             })
             .wanted_by

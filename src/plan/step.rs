@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::{ArtifactId, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256};
+use crate::model::{
+    ArtifactId, Deletion, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256,
+};
 
 /// What a pass is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -21,7 +23,7 @@ pub struct Plan {
 }
 
 /// The identity of a step, the same in every pass: `push/pve-01/iso-dir/file`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub String);
 
@@ -98,9 +100,40 @@ pub enum Action {
         file: FileName,
         /// Its size in bytes, where the cache or the factory told it.
         bytes: Option<u64>,
+        /// What an order says becomes of it later.
+        deletion: Option<Deletion>,
     },
     /// Remove a file of ours from the cache.
     PruneCache {
+        /// Its name.
+        file: FileName,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// Remove a file of ours from a node.
+    PruneNode {
+        /// Where it lies.
+        target: PushTarget,
+        /// Its name there.
+        file: FileName,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The digest it must still have.
+        sha256: Sha256,
+    },
+    /// Read a delivered file back and compare it with its record.
+    VerifyNode {
+        /// Where it lies.
+        target: PushTarget,
+        /// Its name there.
+        file: FileName,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The digest on record.
+        sha256: Sha256,
+    },
+    /// Read a cached file back and compare it with its record.
+    VerifyCache {
         /// Its name.
         file: FileName,
         /// Its size in bytes.
@@ -125,6 +158,13 @@ impl Action {
             Self::Push { target, file, .. } => return push_step_id(target, file),
             Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
             Self::ClearPartial { file, .. } => format!("clear-partial/{file}"),
+            Self::PruneNode { target, file, .. } => {
+                format!("prune-node/{}{}", target.node, target.dir.join(file))
+            }
+            Self::VerifyNode { target, file, .. } => {
+                format!("verify-node/{}{}", target.node, target.dir.join(file))
+            }
+            Self::VerifyCache { file, .. } => format!("verify-cache/{file}"),
         })
     }
 }
@@ -188,6 +228,16 @@ pub enum Why {
     },
     /// The cache is emptied on request.
     Purge,
+    /// No order wants it there any more.
+    NotWanted {
+        /// Since when, in whole hours.
+        hours: u64,
+    },
+    /// It was last read back whole this long ago.
+    Unverified {
+        /// In whole hours; `None` if never.
+        hours: Option<u64>,
+    },
     /// The download that left it is no longer wanted.
     Abandoned,
 }
@@ -234,6 +284,56 @@ pub enum HeldReason {
         /// The step that is held back.
         source: StepId,
     },
+    /// A person has suspended it.
+    Suspended {
+        /// What is suspended: `everything`, an order or a node.
+        what: String,
+    },
+    /// It failed before and is tried again later.
+    BackingOff {
+        /// Failures in a row.
+        failures: u32,
+        /// When it is tried again.
+        until: jiff::Timestamp,
+        /// What went wrong last.
+        error: String,
+    },
+    /// The storage is not mounted on the node.
+    NotMounted {
+        /// Where.
+        place: String,
+    },
+    /// A removal waits, because an order that is gone may come back.
+    InGrace {
+        /// When it may go.
+        until: jiff::Timestamp,
+    },
+    /// Virtual machines refer to it.
+    InUse {
+        /// Their ids.
+        vms: BTreeSet<u32>,
+    },
+    /// Which virtual machines refer to it is not known.
+    UseUnknown {
+        /// Why.
+        why: String,
+    },
+    /// Another controller placed it.
+    NotOurs {
+        /// Its name.
+        owner: String,
+    },
+    /// It is not the file that we placed any more.
+    Changed,
+    /// More would be removed than may go without a person's word.
+    OverBudget {
+        /// How many files of the node would go.
+        files: usize,
+        /// How many may.
+        limit: usize,
+        /// What `approve` takes.
+        approval: super::memory::ApprovalId,
+    },
     /// There is not enough room.
     NoSpace {
         /// Where.
@@ -262,7 +362,18 @@ impl HeldReason {
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
-            Self::PruneBlocked { .. } | Self::ForeignFile { .. } | Self::NoSpace { .. } => true,
+            Self::PruneBlocked { .. }
+            | Self::ForeignFile { .. }
+            | Self::NotMounted { .. }
+            | Self::OverBudget { .. }
+            | Self::NoSpace { .. } => true,
+            Self::Suspended { .. }
+            | Self::BackingOff { .. }
+            | Self::InGrace { .. }
+            | Self::InUse { .. }
+            | Self::UseUnknown { .. }
+            | Self::NotOurs { .. }
+            | Self::Changed => false,
         }
     }
 }
@@ -278,6 +389,34 @@ impl fmt::Display for HeldReason {
                 "a file that was not written by talos-order lies at {file} in the cache"
             ),
             Self::SourceHeld { source } => write!(f, "{source} is held back"),
+            Self::Suspended { what } => write!(f, "{what} is suspended"),
+            Self::BackingOff {
+                failures,
+                until,
+                error,
+            } => write!(
+                f,
+                "failed {failures} times, next try at {until:.0}: {error}"
+            ),
+            Self::NotMounted { place } => write!(f, "{place} is not mounted"),
+            Self::InGrace { until } => write!(f, "not wanted any more, stays until {until:.0}"),
+            Self::InUse { vms } => {
+                let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
+                write!(f, "in use by VM {}", vms.join(", "))
+            }
+            Self::UseUnknown { why } => write!(f, "which VMs use it is not known: {why}"),
+            Self::NotOurs { owner } => write!(f, "{owner} placed it"),
+            Self::Changed => f.write_str("not the file that was placed any more"),
+            Self::OverBudget {
+                files,
+                limit,
+                approval,
+            } => write!(
+                f,
+                "{files} files would go from this node, {limit} may; \
+                 `talos-order approve {}` lets them",
+                approval.0
+            ),
             Self::NoSpace { place, need, free } => {
                 write!(f, "{place} has {free} bytes free, {need} are needed")
             }

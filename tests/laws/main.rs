@@ -133,7 +133,11 @@ proptest! {
                 Action::Unpack { file, .. }
                 | Action::PruneCache { file, .. }
                 | Action::ClearPartial { file, .. } => vec![file.as_str()],
-                Action::Push { .. } | Action::Register { .. } => Vec::new(),
+                Action::Push { .. }
+                | Action::Register { .. }
+                | Action::PruneNode { .. }
+                | Action::VerifyNode { .. }
+                | Action::VerifyCache { .. } => Vec::new(),
             };
             for file in written {
                 prop_assert!(!case.observed.cache.foreign.contains(file), "{} writes {file}", step.id);

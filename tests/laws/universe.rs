@@ -11,8 +11,9 @@ use talos_order::model::{
     Sha256, SourceRef, TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Action, CacheState, CachedFile, Catalog, DirState, Meta, Naming, NodeState, Observed, Plan,
-    Policy, Provenance, RecordEntry, RemoteFile, Retention, VersionKnowledge, VersionSource,
+    Action, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed,
+    Plan, Policy, Provenance, RecordEntry, References, RemoteFile, Retention, VersionKnowledge,
+    VersionSource,
 };
 
 /// Orders, a world, and a policy.
@@ -141,6 +142,8 @@ fn orders() -> impl Strategy<Value = OrderSet> {
                 id: format!("order-{number}").parse().expect("an id"),
                 customer: None,
                 source: source(),
+                suspended: false,
+                deletion: None,
                 positions,
                 rejected: Vec::new(),
                 skipped: Vec::new(),
@@ -294,6 +297,9 @@ fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry 
         sha256,
         artifact: artifact.clone(),
         orders: BTreeSet::new(),
+        owner: "us".to_owned(),
+        deletion: None,
+        revision: None,
         placed_at: now(),
     }
 }
@@ -302,7 +308,7 @@ fn node_state() -> impl Strategy<Value = NodeState> {
     prop_oneof![
         4 => (dir_state(), dir_state()).prop_map(|(iso, import)| {
             let dirs = DIRS.iter().map(|dir| dir.parse::<Dir>().expect("a directory"));
-            NodeState::Listed { dirs: dirs.zip([iso, import]).collect(), tools: BTreeSet::new() }
+            NodeState::Listed { dirs: dirs.zip([iso, import]).collect(), tools: BTreeSet::new(), references: References::Known(BTreeMap::new()) }
         }),
         1 => Just(NodeState::Unreachable { why: "connection refused".to_owned() }),
     ]
@@ -344,6 +350,7 @@ prop_compose! {
                 catalog: Catalog { versions, ..Catalog::default() },
                 cache,
                 nodes,
+                memory: Memory::default(),
                 now: now(),
             },
             policy: Policy {
@@ -413,6 +420,15 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
             }
             Action::PruneCache { file, .. } => {
                 after.cache.files.remove(file);
+            }
+            Action::VerifyNode { .. } | Action::VerifyCache { .. } => {}
+            Action::PruneNode { target, file, .. } => {
+                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
+                    panic!("{} goes to a node that does not answer", step.id);
+                };
+                let dir = dirs.get_mut(&target.dir).expect("a listed directory");
+                dir.files.remove(file.as_str());
+                dir.record.remove(file);
             }
             Action::ClearPartial { file, .. } => {
                 after.cache.partial.remove(file);

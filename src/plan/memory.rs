@@ -1,0 +1,72 @@
+//! What is remembered from earlier passes, as one more thing that is observed.
+//!
+//! None of it says what is wanted or what is there; losing it costs time and never
+//! a file: grace starts anew, failures are tried at once, approvals are asked for
+//! again. Only the loop that runs passes writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::step::StepId;
+use crate::model::{Dir, Node, NodeId, OrderId};
+
+/// What is remembered from earlier passes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Since when a file on a node is not wanted any more, by the step that would
+    /// remove it.
+    pub unwanted_since: BTreeMap<StepId, Timestamp>,
+    /// The steps that failed, with when they are to be tried again.
+    pub backoff: BTreeMap<StepId, Backoff>,
+    /// The nodes that do not answer, with when they are to be asked again.
+    pub circuits: BTreeMap<NodeId, Backoff>,
+    /// The removals over the budget that a person has approved.
+    pub approved: BTreeSet<ApprovalId>,
+    /// What a person has suspended.
+    pub suspended: Suspended,
+    /// When a file was last read back whole, by the step that does it.
+    pub verified: BTreeMap<StepId, Timestamp>,
+    /// Where images were delivered to: also watched once no order names it.
+    pub places: BTreeMap<NodeId, Place>,
+}
+
+/// A failure's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it is tried again.
+    pub until: Timestamp,
+    /// What went wrong last.
+    pub error: String,
+}
+
+/// What a person has suspended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Suspended {
+    /// Everything.
+    pub all: bool,
+    /// These orders.
+    pub orders: BTreeSet<OrderId>,
+    /// These nodes.
+    pub nodes: BTreeSet<NodeId>,
+}
+
+/// A node with the directories that were delivered to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// How it is reached.
+    pub node: Node,
+    /// The directories.
+    pub dirs: BTreeSet<Dir>,
+}
+
+/// What a person approves: exactly this list of removals on this node. Another
+/// file on the list makes another id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ApprovalId(pub String);
