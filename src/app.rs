@@ -8,6 +8,7 @@
     reason = "reads environment and clock once, for everyone below"
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::manifest;
 use crate::model::OrderSet;
 use crate::nodes::{NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Memory, Naming, Policy, Retention, VersionKnowledge};
+use crate::plan::{Memory, Naming, Policy, PrunePolicy, Retention, Sites, VersionKnowledge};
 use crate::reconcile::Pass;
 use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
 
@@ -220,6 +221,17 @@ impl App {
             },
             purge: purge || cache.purge_before,
             node_reserve: NODE_RESERVE,
+            prune: PrunePolicy {
+                owner: "talos-order".to_owned(),
+                default: false,
+                nodes: BTreeMap::new(),
+                keep_versions: cache.keep_versions,
+                grace_seconds: 7 * 24 * 3600,
+                max_files: 5,
+                max_percent: 20,
+            },
+            sites: Sites::default(),
+            verify: None,
         }
     }
 

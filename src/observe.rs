@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 
 use crate::model::{Dir, Node, NodeId, OrderSet, VersionPolicy};
 use crate::nodes::Nodes;
-use crate::plan::{CacheState, Catalog, Desired, NodeState, Origin, VersionKnowledge};
+use crate::plan::{CacheState, Catalog, Desired, Memory, NodeState, Origin, VersionKnowledge};
 use crate::upstream::Factory;
 
 /// How many HEAD requests run at once.
@@ -64,13 +65,22 @@ pub async fn sizes<F: Factory>(
     catalog.sizes.extend(known);
 }
 
-/// Lists the wanted directories of every node, so many nodes at once.
+/// Lists the wanted directories of every node, so many nodes at once. A node that
+/// did not answer a moment ago is not asked, and costs the others nothing.
 pub async fn nodes<N: Nodes>(
     desired: &Desired,
+    memory: &Memory,
+    now: Timestamp,
     nodes: &N,
     at_once: usize,
 ) -> BTreeMap<NodeId, NodeState> {
     let mut dirs: BTreeMap<&NodeId, BTreeSet<Dir>> = BTreeMap::new();
+    // Where something was delivered once is looked at as long as we remember it.
+    for (id, place) in &memory.places {
+        dirs.entry(id)
+            .or_default()
+            .extend(place.dirs.iter().cloned());
+    }
     for target in desired.placed.keys() {
         dirs.entry(&target.node)
             .or_default()
@@ -82,7 +92,12 @@ pub async fn nodes<N: Nodes>(
         .collect();
     stream::iter(asked)
         .map(|(node, dirs)| async move {
-            let state = nodes.observe(&node, &dirs).await;
+            let state = match memory.circuits.get(&node.id) {
+                Some(open) if open.until > now => NodeState::Unreachable {
+                    why: format!("{} (asked again at {:.0})", open.error, open.until),
+                },
+                _ => nodes.observe(&node, &dirs).await,
+            };
             (node.id, state)
         })
         .buffer_unordered(at_once.max(1))

@@ -121,10 +121,20 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
     /// is not empty.
     pub async fn look(&self, orders: &OrderSet, now: Timestamp) -> Result<Look, PassError> {
         let mut catalog = observe::catalog(orders, &*self.factory).await;
-        let desired = plan::resolve(orders, &catalog, &self.naming);
+        let mut desired = plan::resolve(orders, &catalog, &self.naming);
+        for (id, place) in &self.memory.places {
+            let node = desired.nodes.entry(id.clone());
+            node.or_insert_with(|| place.node.clone());
+        }
         let cache = self.cache.observe().map_err(PassError::Cache)?;
         let sizes = observe::sizes(&desired, &cache, &*self.factory, &mut catalog);
-        let nodes = observe::nodes(&desired, &*self.nodes, self.nodes_at_once);
+        let nodes = observe::nodes(
+            &desired,
+            &self.memory,
+            now,
+            &*self.nodes,
+            self.nodes_at_once,
+        );
         let ((), nodes) = tokio::join!(sizes, nodes);
         let observed = Observed {
             catalog,
@@ -273,7 +283,7 @@ fn verdict(
     {
         return Verdict::Stalled;
     }
-    let converged = look.plan.held.is_empty()
+    let converged = !look.plan.held.iter().any(|held| held.reason.is_trouble())
         && outcomes.values().all(Outcome::is_success)
         && manifests.values().all(Result::is_ok);
     if converged {

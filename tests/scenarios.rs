@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::model::{
-    ArtifactId, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256, TalosVersion,
+    ArtifactId, Deletion, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
     CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed, Policy,
-    Provenance, RecordEntry, References, Registration, RemoteFile, Retention, VersionKnowledge,
-    VersionSource, plan, render, resolve,
+    Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile, Retention, Sites,
+    VerifyPolicy, VersionKnowledge, VersionSource, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -38,6 +38,13 @@ struct World {
     partial: BTreeMap<FileName, u64>,
     nodes: BTreeMap<NodeId, NodeWorld>,
     purge: bool,
+    /// Files that no order wants go from nodes.
+    prune: bool,
+    /// Files are read back once a day, 1500 bytes a pass.
+    verify: bool,
+    /// The shared storage of a node.
+    storages: BTreeMap<NodeId, String>,
+    memory: Memory,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +65,10 @@ struct Cached {
 #[serde(deny_unknown_fields, default)]
 struct NodeWorld {
     down: Option<String>,
+    /// Files that virtual machines refer to.
+    used: BTreeMap<String, BTreeSet<u32>>,
+    /// Why the machines' configurations cannot be read.
+    use_unknown: Option<String>,
     dirs: BTreeMap<Dir, DirWorld>,
 }
 
@@ -65,6 +76,7 @@ struct NodeWorld {
 #[serde(deny_unknown_fields, default)]
 struct DirWorld {
     free: Option<u64>,
+    mount: Option<String>,
     files: BTreeMap<String, Found>,
 }
 
@@ -78,6 +90,9 @@ struct Found {
     recorded: Option<u64>,
     touched: bool,
     digest: u8,
+    owner: Option<String>,
+    deletion: Option<Deletion>,
+    days: i64,
     /// The image's usual name, where the file has another.
     image: Option<FileName>,
 }
@@ -132,7 +147,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
-            memory: Memory::default(),
+            memory: self.memory.clone(),
             now: now(),
         }
     }
@@ -192,6 +207,7 @@ impl World {
             let mut state = DirState {
                 exists: true,
                 free_bytes: world.free,
+                mount_point: world.mount.clone(),
                 ..DirState::default()
             };
             for (name, found) in &world.files {
@@ -212,7 +228,10 @@ impl World {
         NodeState::Listed {
             dirs: dirs.collect(),
             tools: BTreeSet::new(),
-            references: References::Known(BTreeMap::new()),
+            references: match &node.use_unknown {
+                Some(why) => References::Unknown { why: why.clone() },
+                None => References::Known(node.used.clone()),
+            },
         }
     }
 
@@ -225,10 +244,10 @@ impl World {
             sha256: Sha256::from_bytes([found.digest; 32]),
             artifact: self.artifact(found.image.as_ref().unwrap_or(name)),
             orders: BTreeSet::new(),
-            owner: "us".to_owned(),
-            deletion: None,
+            owner: found.owner.clone().unwrap_or_else(|| "us".to_owned()),
+            deletion: found.deletion,
             revision: None,
-            placed_at: now(),
+            placed_at: now() - SignedDuration::from_hours(24 * found.days),
         }
     }
 }
@@ -251,6 +270,22 @@ fn run(dir: &Path) -> String {
         },
         purge: world.purge,
         node_reserve: 0,
+        prune: PrunePolicy {
+            owner: "us".to_owned(),
+            default: world.prune,
+            nodes: BTreeMap::new(),
+            keep_versions: settings.cache_policy.keep_versions,
+            grace_seconds: 24 * 3600,
+            max_files: 5,
+            max_percent: 20,
+        },
+        sites: Sites {
+            storages: world.storages.clone(),
+        },
+        verify: world.verify.then_some(VerifyPolicy {
+            max_age_seconds: 24 * 3600,
+            budget_bytes: 1500,
+        }),
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());

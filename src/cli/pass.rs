@@ -68,7 +68,8 @@ pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> an
             }
         }
     }
-    let troubled = !orders.is_complete() || !look.plan.held.is_empty();
+    let held = &look.plan.held;
+    let troubled = !orders.is_complete() || held.iter().any(|held| held.reason.is_trouble());
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {

@@ -107,6 +107,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 cache_file,
                 file,
                 bytes: _,
+                replace: _,
                 deletion,
             } => {
                 let own = &self.gates.node[&target.node];
@@ -175,9 +176,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             .checksum(fetch.url)
             .await
             .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
-        let refuse = |error: crate::cache::CacheError| {
-            Failure::new(&error, error.is_transient(), error.hint())
-        };
+        let refuse = |error: CacheError| Failure::new(&error, error.is_transient(), error.hint());
         let receive = Receive {
             download: fetch.download.clone(),
             file: fetch.file.clone(),

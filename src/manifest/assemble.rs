@@ -41,6 +41,7 @@ pub struct Results<'a> {
     steps: HashMap<&'a StepId, &'a Step>,
     held: HashMap<&'a StepId, &'a Held>,
     fetching: HashMap<&'a ArtifactId, &'a StepId>,
+    shared: &'a BTreeMap<StepId, StepId>,
     now: Timestamp,
 }
 
@@ -89,12 +90,15 @@ impl<'a> Results<'a> {
             steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
             held: plan.held.iter().map(|held| (&held.id, held)).collect(),
             fetching,
+            shared: &plan.shared,
             now: observed.now,
         }
     }
 
     /// Why a step did not succeed, for a person; `None` if it did, or would.
     fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
+        // Of the nodes of a shared storage one delivers for all.
+        let id = self.shared.get(id).unwrap_or(id);
         if let Some(held) = self.held.get(id) {
             let status = match held.reason {
                 HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => {

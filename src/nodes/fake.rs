@@ -220,7 +220,7 @@ impl Nodes for FakeNodes {
         match &state.down {
             Some(why) => NodeState::Unreachable { why: why.clone() },
             None => NodeState::Listed {
-                references: crate::plan::References::Known(std::collections::BTreeMap::new()),
+                references: crate::plan::References::Known(BTreeMap::new()),
                 dirs: dirs
                     .iter()
                     .map(|dir| (dir.clone(), state.dir_state(dir)))

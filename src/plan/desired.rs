@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::observed::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, FileName, Node, NodeId, PositionRef, PushTarget, Schematic, SchematicId,
-    Sha256, TalosVersion,
+    ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushTarget, Schematic,
+    SchematicId, Sha256, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -23,6 +23,8 @@ pub struct Desired {
     pub nodes: BTreeMap<NodeId, Node>,
     /// Every usable position of every order, in order.
     pub positions: Vec<PositionWant>,
+    /// The orders that say that nothing is to be done for them now.
+    pub suspended: BTreeSet<OrderId>,
     /// True if everything that was written could be read: only then is what is
     /// not mentioned known to be unwanted.
     pub complete: bool,
@@ -62,6 +64,8 @@ pub enum Origin {
 pub struct Placed {
     /// What is to lie there.
     pub artifact: ArtifactId,
+    /// A file of this name can only be ours: the name is made from the artifact.
+    pub is_our_name: bool,
     /// What becomes of it later, where an order that wants it says so; staying
     /// wins.
     pub deletion: Option<Deletion>,

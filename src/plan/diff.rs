@@ -6,12 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Desired, Origin, Placed, Want};
+use super::desired::{Desired, Origin, Want};
 use super::hints;
-use super::observed::{CachedFile, DirState, NodeState, Observed};
+use super::hold;
+use super::observed::{CachedFile, Observed};
+use super::prune::{self, PrunePolicy};
 use super::retain::{self, Retention};
+use super::sites::Sites;
 use super::step::{Action, Held, HeldReason, Plan, Step, StepId, Why};
-use crate::model::{ArtifactId, FileName, Format, NodeId, PositionRef, PushTarget, SchematicId};
+use super::verify::{self, VerifyPolicy};
+use crate::model::{ArtifactId, FileName, Format, NodeId, PositionRef, SchematicId};
 
 /// What the plan is told besides what is wanted and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,12 @@ pub struct Policy {
     pub purge: bool,
     /// Bytes that a delivery must leave free on a node.
     pub node_reserve: u64,
+    /// What may go from nodes.
+    pub prune: PrunePolicy,
+    /// Which nodes share a storage.
+    pub sites: Sites,
+    /// What is read back; `None` for nothing.
+    pub verify: Option<VerifyPolicy>,
 }
 
 /// Plans a pass. Total and deterministic: every want ends up as steps, as held,
@@ -44,8 +54,13 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.nodes();
     planner.unresolved();
     planner.retention();
+    planner.prune_nodes();
+    planner.verify();
     planner.plan.hints = hints::hints(desired);
-    planner.finish()
+    let mut plan = planner.finish();
+    hold::hold(&mut plan, desired, observed);
+    plan.held.sort_by(|a, b| a.id.cmp(&b.id));
+    plan
 }
 
 fn described(desired: &Desired, observed: &Observed) -> BTreeMap<SchematicId, SchematicId> {
@@ -60,15 +75,16 @@ fn described(desired: &Desired, observed: &Observed) -> BTreeMap<SchematicId, Sc
         .collect()
 }
 
-struct Planner<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
-    policy: &'a Policy,
-    plan: Plan,
+/// A plan in the making.
+pub(super) struct Planner<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) policy: &'a Policy,
+    pub(super) plan: Plan,
     /// The step that brings an artifact into the cache.
-    incoming: BTreeMap<ArtifactId, StepId>,
+    pub(super) incoming: BTreeMap<ArtifactId, StepId>,
     /// The artifacts that do not come into the cache in this pass.
-    held_sources: BTreeMap<ArtifactId, StepId>,
+    pub(super) held_sources: BTreeMap<ArtifactId, StepId>,
     /// The computed id of each schematic that an order describes, by the id that
     /// the factory knows it under.
     described: BTreeMap<SchematicId, SchematicId>,
@@ -77,7 +93,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn step(
+    pub(super) fn step(
         &mut self,
         action: Action,
         why: Why,
@@ -95,7 +111,12 @@ impl Planner<'_> {
         id
     }
 
-    fn held(&mut self, id: StepId, reason: HeldReason, wanted_by: BTreeSet<PositionRef>) {
+    pub(super) fn held(
+        &mut self,
+        id: StepId,
+        reason: HeldReason,
+        wanted_by: BTreeSet<PositionRef>,
+    ) {
         self.plan.held.push(Held {
             id,
             reason,
@@ -121,7 +142,7 @@ impl Planner<'_> {
         }
     }
 
-    fn cached(&self, file: &FileName) -> Option<&CachedFile> {
+    pub(super) fn cached(&self, file: &FileName) -> Option<&CachedFile> {
         if self.policy.purge {
             return None;
         }
@@ -308,135 +329,6 @@ impl Planner<'_> {
         Some(self.step(action, Why::Unregistered, Vec::new(), for_.clone()))
     }
 
-    /// What goes to the nodes.
-    fn nodes(&mut self) {
-        let mut free: BTreeMap<&NodeId, Option<u64>> = BTreeMap::new();
-        for (target, files) in &self.desired.placed {
-            let state = self.observed.nodes.get(&target.node);
-            for (file, placed) in files {
-                match state {
-                    Some(NodeState::Listed { dirs, .. }) => {
-                        let unlisted = DirState::default();
-                        let dir = dirs.get(&target.dir).unwrap_or(&unlisted);
-                        let free = free.entry(&target.node).or_insert(dir.free_bytes);
-                        self.place(target, file, placed, dir, free);
-                    }
-                    Some(NodeState::Unreachable { why }) => {
-                        self.unreachable(target, file, placed, why.clone());
-                    }
-                    None => self.unreachable(target, file, placed, "it was not asked".to_owned()),
-                }
-            }
-        }
-    }
-
-    fn push_action(&self, target: &PushTarget, file: &FileName, placed: &Placed) -> Action {
-        let cache_file = &self.desired.artifacts[&placed.artifact].file;
-        let cached = self.cached(cache_file);
-        let present = !self.incoming.contains_key(&placed.artifact);
-        Action::Push {
-            target: target.clone(),
-            artifact: placed.artifact.clone(),
-            cache_file: cache_file.clone(),
-            file: file.clone(),
-            bytes: match cached.filter(|_| present) {
-                Some(cached) => Some(cached.meta.size),
-                None => self.observed.catalog.sizes.get(&placed.artifact).copied(),
-            },
-            deletion: placed.deletion,
-        }
-    }
-
-    fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
-        let id = self.push_action(target, file, placed).step_id();
-        let reason = HeldReason::NodeUnreachable {
-            node: target.node.clone(),
-            why,
-        };
-        self.held(id, reason, placed.wanted_by.clone());
-    }
-
-    fn place(
-        &mut self,
-        target: &PushTarget,
-        file: &FileName,
-        placed: &Placed,
-        dir: &DirState,
-        free: &mut Option<u64>,
-    ) {
-        let action = self.push_action(target, file, placed);
-        let id = action.step_id();
-        let Some(why) = self.misplaced(file, placed, dir) else {
-            return self.plan.in_sync.push(id);
-        };
-        if let Some(source) = self.held_sources.get(&placed.artifact).cloned() {
-            let reason = HeldReason::SourceHeld { source };
-            return self.held(id, reason, placed.wanted_by.clone());
-        }
-        if let (
-            Action::Push {
-                bytes: Some(bytes), ..
-            },
-            Some(left),
-        ) = (&action, &mut *free)
-            && why != Why::Unrecorded
-        {
-            let need = bytes + self.policy.node_reserve;
-            if need > *left {
-                let reason = HeldReason::NoSpace {
-                    place: format!("{}:{}", target.node, target.dir),
-                    need,
-                    free: *left,
-                };
-                return self.held(id, reason, placed.wanted_by.clone());
-            }
-            *left -= bytes;
-        }
-        let needs = self
-            .incoming
-            .get(&placed.artifact)
-            .cloned()
-            .into_iter()
-            .collect();
-        self.step(action, why, needs, placed.wanted_by.clone());
-    }
-
-    /// Why a file on a node is not the wanted one; `None` if it is.
-    ///
-    /// The digest on record is compared only where an order pins one: images
-    /// before Talos 1.13 are not bit-reproducible, so a cache filled anew may hold
-    /// other bytes, which is no reason to replace what is already delivered.
-    fn misplaced(&self, file: &FileName, placed: &Placed, dir: &DirState) -> Option<Why> {
-        let Some(found) = dir.files.get(file.as_str()) else {
-            return Some(Why::Missing);
-        };
-        let Some(entry) = dir.record.get(file) else {
-            return Some(Why::Unrecorded);
-        };
-        if entry.artifact != placed.artifact {
-            return Some(Why::OtherImage {
-                found: entry.artifact.clone(),
-            });
-        }
-        if found.size != entry.size {
-            return Some(Why::SizeDiffers {
-                expected: entry.size,
-                found: found.size,
-            });
-        }
-        if !entry.describes(found) {
-            return Some(Why::Touched);
-        }
-        let pinned = self.desired.artifacts[&placed.artifact].pinned;
-        match pinned {
-            Some(expected) if expected != entry.sha256 => Some(Why::DigestDiffers {
-                expected,
-                found: entry.sha256,
-            }),
-            _ => None,
-        }
-    }
-
     fn unresolved(&mut self) {
         for want in &self.desired.positions {
             if let Err(why) = &want.outcome {
@@ -461,6 +353,28 @@ impl Planner<'_> {
         self.plan.held.extend(removals.held);
     }
 
+    fn prune_nodes(&mut self) {
+        let policy = self.policy;
+        let removals = prune::prune(
+            self.desired,
+            self.observed,
+            &policy.prune,
+            &policy.sites,
+            &self.plan.steps,
+        );
+        self.plan.steps.extend(removals.steps);
+        self.plan.held.extend(removals.held);
+    }
+
+    fn verify(&mut self) {
+        if let Some(policy) = &self.policy.verify {
+            let in_sync = self.plan.in_sync.iter().cloned().collect();
+            let sites = &self.policy.sites;
+            let steps = verify::verify(self.desired, self.observed, policy, sites, &in_sync);
+            self.plan.steps.extend(steps);
+        }
+    }
+
     /// Sorts: purges, registrations, downloads, pushes, removals; within a kind by
     /// identity. What a step needs then always stands before it.
     fn finish(mut self) -> Plan {
@@ -476,7 +390,6 @@ impl Planner<'_> {
         self.plan
             .steps
             .sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id)));
-        self.plan.held.sort_by(|a, b| a.id.cmp(&b.id));
         self.plan.in_sync.sort();
         self.plan
     }

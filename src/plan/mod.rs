@@ -6,15 +6,20 @@
 //! of the plan, so a dry run, the log, the execution and the manifest all read
 //! one value and cannot disagree.
 
+mod deliver;
 pub mod desired;
 mod diff;
 mod hints;
+mod hold;
 mod memory;
 pub mod observed;
+mod prune;
 pub mod render;
 mod resolve;
 mod retain;
+mod sites;
 pub mod step;
+mod verify;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
@@ -23,6 +28,9 @@ pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
     RecordEntry, References, Registration, RemoteFile, VersionKnowledge, VersionSource,
 };
+pub use prune::PrunePolicy;
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
+pub use sites::Sites;
 pub use step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why, push_step_id};
+pub use verify::VerifyPolicy;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 use super::observed::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
-    ArtifactId, Deletion, FileName, Format, NameTemplate, OrderSet, Position, PositionRef,
+    ArtifactId, Deletion, FileName, Format, NameTemplate, Order, OrderSet, Position, PositionRef,
     PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
 };
 
@@ -34,6 +34,9 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         ..Desired::default()
     };
     let mut drafts: Vec<Draft<'_>> = Vec::new();
+    let is_suspended = |order: &&Order| order.suspended;
+    let suspended = orders.orders.iter().filter(is_suspended);
+    desired.suspended = suspended.map(|order| order.id.clone()).collect();
     let mut deletions = BTreeMap::new();
     for order in &orders.orders {
         deletions.insert(&order.id, order.deletion);
@@ -317,6 +320,7 @@ fn want(
             .and_modify(|placed| placed.deletion = stricter(placed.deletion, deletion))
             .or_insert_with(|| Placed {
                 artifact: resolved.delivered.clone(),
+                is_our_name: position.filename.is_none(),
                 deletion,
                 wanted_by: BTreeSet::new(),
             })

@@ -1,6 +1,6 @@
 //! The plan itself: steps to do, and what is held back, with reasons.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -18,6 +18,9 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// What already is as it should be.
     pub in_sync: Vec<StepId>,
+    /// Deliveries that another node makes, because both see the same storage: by
+    /// the delivery, the one that is made.
+    pub shared: BTreeMap<StepId, StepId>,
     /// Remarks that change nothing.
     pub hints: Vec<Hint>,
 }
@@ -100,6 +103,8 @@ pub enum Action {
         file: FileName,
         /// Its size in bytes, where the cache or the factory told it.
         bytes: Option<u64>,
+        /// A file of this name that we have no record of may be replaced.
+        replace: bool,
         /// What an order says becomes of it later.
         deletion: Option<Deletion>,
     },
@@ -355,6 +360,27 @@ pub struct Hint {
 }
 
 impl HeldReason {
+    /// False if it is as it should be: nobody waits for it.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Self::InGrace { .. }
+            | Self::InUse { .. }
+            | Self::NotOurs { .. }
+            | Self::Changed
+            | Self::Suspended { .. } => false,
+            Self::NodeUnreachable { .. }
+            | Self::Unresolved { .. }
+            | Self::PruneBlocked { .. }
+            | Self::ForeignFile { .. }
+            | Self::SourceHeld { .. }
+            | Self::BackingOff { .. }
+            | Self::NotMounted { .. }
+            | Self::UseUnknown { .. }
+            | Self::OverBudget { .. }
+            | Self::NoSpace { .. } => true,
+        }
+    }
+
     /// True if waiting alone does not help.
     pub fn needs_person(&self) -> bool {
         match self {

@@ -6,15 +6,19 @@
 
 mod universe;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use talos_order::plan::{Action, Observed, Plan, StepId, plan, push_step_id, resolve};
+use proptest::strategy::ValueTree;
+use talos_order::model::{Deletion, NodeId};
+use talos_order::plan::{
+    Action, NodeState, Observed, Plan, References, StepId, plan, push_step_id, resolve,
+};
 use universe::{Case, apply, case, naming};
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 400,
+        cases: 256,
         rng_seed: proptest::test_runner::RngSeed::Fixed(0x0007_a105),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -52,7 +56,7 @@ proptest! {
             if let Action::Push { target, .. } = &step.action {
                 let state = &case.observed.nodes[&target.node];
                 prop_assert!(
-                    matches!(state, talos_order::plan::NodeState::Listed { .. }),
+                    matches!(state, NodeState::Listed { .. }),
                     "{} is planned although its node is {state:?}", step.id
                 );
             }
@@ -146,6 +150,73 @@ proptest! {
     }
 
     #[test]
+    fn a_file_goes_from_a_node_only_if_everything_speaks_for_it(case in case()) {
+        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let plan = plan(&desired, &case.observed, &case.policy);
+        let mut gone: BTreeMap<&NodeId, usize> = BTreeMap::new();
+        for step in &plan.steps {
+            let Action::PruneNode { target, file, .. } = &step.action else { continue };
+            *gone.entry(&target.node).or_default() += 1;
+            let NodeState::Listed { dirs, references, .. } = &case.observed.nodes[&target.node] else {
+                return Err(TestCaseError::fail("its node does not answer"));
+            };
+            let dir = &dirs[&target.dir];
+            let entry = &dir.record[file];
+            prop_assert_eq!(&entry.owner, "us");
+            prop_assert!(entry.describes(&dir.files[file.as_str()]), "{} was changed", step.id);
+            prop_assert!(entry.deletion != Some(Deletion::Orphan), "{} is to stay", step.id);
+            prop_assert!(
+                case.policy.prune.default || entry.deletion == Some(Deletion::Delete),
+                "nobody said that {} goes", step.id
+            );
+            let References::Known(used) = references else {
+                return Err(TestCaseError::fail("its use is not known"));
+            };
+            prop_assert!(!used.contains_key(file.as_str()), "{} is in use", step.id);
+            prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
+            prop_assert!(!desired.positions.is_empty());
+            let missed = case.observed.memory.unwanted_since[&step.id];
+            let age = case.observed.now.as_second() - missed.as_second();
+            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
+            let wanted = desired.placed.iter().any(|(other, files)| {
+                let storages = &case.policy.sites.storages;
+                let storage = storages.get(&target.node);
+                let same = other.node == target.node
+                    || storage.is_some() && storages.get(&other.node) == storage;
+                same && other.dir == target.dir && files.contains_key(file)
+            });
+            prop_assert!(!wanted, "{} is wanted", step.id);
+        }
+        for (node, count) in gone {
+            let NodeState::Listed { dirs, .. } = &case.observed.nodes[node] else { unreachable!() };
+            let placed: usize = dirs.values().map(|dir| dir.record.len()).sum();
+            let coming = plan.steps.iter()
+                .filter(|step| matches!(&step.action, Action::Push { target, .. } if &target.node == node))
+                .count();
+            let limit = case.policy.prune.max_files.max((placed + coming) / 5);
+            prop_assert!(count <= limit, "{count} files go from {node}, {limit} may");
+        }
+    }
+
+    #[test]
+    fn what_is_suspended_or_failed_a_moment_ago_is_left_alone(case in case()) {
+        let memory = &case.observed.memory;
+        for step in planned(&case, &case.observed).steps {
+            prop_assert!(!memory.suspended.all);
+            if let Some(backoff) = memory.backoff.get(&step.id) {
+                prop_assert!(backoff.until <= case.observed.now, "{} backs off", step.id);
+            }
+            if let Action::Push { target, .. } | Action::PruneNode { target, .. } = &step.action {
+                prop_assert!(!memory.suspended.nodes.contains(&target.node));
+            }
+            let suspended = |order| memory.suspended.orders.contains(order);
+            prop_assert!(
+                step.wanted_by.is_empty() || !step.wanted_by.iter().all(|want| suspended(&want.order))
+            );
+        }
+    }
+
+    #[test]
     fn every_wanted_place_is_a_step_or_held_or_in_sync_exactly_once(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let plan = plan(&desired, &case.observed, &case.policy);
@@ -154,7 +225,8 @@ proptest! {
                 let id = push_step_id(target, file);
                 let count = plan.steps.iter().filter(|step| step.id == id).count()
                     + plan.held.iter().filter(|held| held.id == id).count()
-                    + plan.in_sync.iter().filter(|other| **other == id).count();
+                    + plan.in_sync.iter().filter(|other| **other == id).count()
+                    + usize::from(plan.shared.contains_key(&id));
                 prop_assert_eq!(count, 1, "{} is accounted for {} times", id, count);
             }
         }
@@ -167,5 +239,57 @@ proptest! {
         for want in desired.artifacts.values() {
             prop_assert!(files.insert(&want.file), "{} holds two images", want.file);
         }
+    }
+}
+
+/// A law that nothing puts to the test proves nothing: in the worlds drawn here
+/// everything that the laws speak of happens often.
+#[test]
+fn the_universe_holds_what_the_laws_speak_of() {
+    let mut runner = proptest::test_runner::TestRunner::new(config());
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..256 {
+        let case = case().new_tree(&mut runner).expect("a case").current();
+        let plan = planned(&case, &case.observed);
+        let kind = |value: serde_json::Value, key: &str| value[key].as_str().map(str::to_owned);
+        for step in &plan.steps {
+            let action = serde_json::to_value(&step.action).expect("an action");
+            *seen
+                .entry(kind(action, "kind").expect("a kind"))
+                .or_default() += 1;
+        }
+        for held in &plan.held {
+            let reason = serde_json::to_value(&held.reason).expect("a reason");
+            *seen
+                .entry(kind(reason, "reason").expect("a reason"))
+                .or_default() += 1;
+        }
+    }
+    for expected in [
+        "register",
+        "fetch",
+        "unpack",
+        "push",
+        "prune-cache",
+        "clear-partial",
+        "prune-node",
+        "verify-node",
+        "verify-cache",
+        "node-unreachable",
+        "unresolved",
+        "prune-blocked",
+        "foreign-file",
+        "source-held",
+        "no-space",
+        "suspended",
+        "in-grace",
+        "in-use",
+        "use-unknown",
+        "not-ours",
+        "changed",
+        "over-budget",
+    ] {
+        let count = seen.get(expected).copied().unwrap_or(0);
+        assert!(count >= 1, "{expected} happened {count} times in {seen:#?}");
     }
 }

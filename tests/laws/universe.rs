@@ -6,14 +6,15 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use talos_order::model::{
-    Arch, ArtifactId, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet, Platform,
-    Position, Problem, PushTarget, Reach, RejectedFile, Schematic, SchematicId, SchematicSource,
-    Sha256, SourceRef, TalosVersion, VersionPolicy,
+    Arch, ArtifactId, Deletion, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet,
+    Platform, Position, Problem, PushTarget, Reach, RejectedFile, Schematic, SchematicId,
+    SchematicSource, Sha256, SourceRef, TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Action, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed,
-    Plan, Policy, Provenance, RecordEntry, References, RemoteFile, Retention, VersionKnowledge,
-    VersionSource,
+    Action, Backoff, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState,
+    Observed, Plan, Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile,
+    Retention, Sites, StepId, Suspended, VerifyPolicy, VersionKnowledge, VersionSource,
+    push_step_id,
 };
 
 /// Orders, a world, and a policy.
@@ -24,13 +25,7 @@ pub struct Case {
     pub policy: Policy,
 }
 
-const VERSIONS: [&str; 5] = [
-    "v1.10.4",
-    "v1.10.5",
-    "v1.11.0-rc.1",
-    "v1.11.0",
-    "v1.12.0-beta.0",
-];
+const VERSIONS: [&str; 4] = ["v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
 const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
 const DIRS: [&str; 2] = ["/var/lib/vz/template/iso", "/var/lib/vz/import"];
 const FACTORY: &str = "https://factory.example/";
@@ -51,7 +46,6 @@ fn schematics() -> Vec<SchematicSource> {
     described.customization.extra_kernel_args = vec!["noapic".into()];
     vec![
         SchematicSource::Id(SchematicId::from_bytes([7; 32])),
-        SchematicSource::Customization(Box::default()),
         SchematicSource::Customization(Box::new(described)),
     ]
 }
@@ -77,20 +71,14 @@ fn target() -> impl Strategy<Value = PushTarget> {
 }
 
 fn format() -> impl Strategy<Value = Format> {
-    select(vec![
-        Format::Iso,
-        Format::Raw,
-        Format::RawXz,
-        Format::RawZst,
-        Format::Qcow2,
-    ])
+    select(vec![Format::Iso, Format::Raw, Format::RawXz])
 }
 
 prop_compose! {
     fn position()(
         version in policy_of_version(),
         format in format(),
-        secureboot in any::<bool>(),
+        secureboot in prop::bool::weighted(0.2),
         schematic in select(schematics()),
         unpack in any::<bool>(),
         push_unpacked in any::<bool>(),
@@ -176,7 +164,7 @@ prop_compose! {
     fn artifact()(
         version in version(),
         format in format(),
-        secureboot in any::<bool>(),
+        secureboot in prop::bool::weighted(0.2),
         schematic in select(schematics()),
     ) -> ArtifactId {
         let schematic = match schematic {
@@ -195,8 +183,6 @@ prop_compose! {
 }
 
 fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
-    // An unpacked raw image carries the URL of what it came from; in this world
-    // that is xz.
     let url = format!("{FACTORY}{}", artifact.factory_path());
     Meta {
         artifact: artifact.clone(),
@@ -206,7 +192,7 @@ fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
         unpacked_from: None,
         provenance: Provenance::FirstSeen,
         etag: None,
-        completed_at: now(),
+        completed_at: now() - jiff::SignedDuration::from_hours(2),
         mtime_ns: 1,
         last_wanted: now() - jiff::SignedDuration::from_hours(hours_ago),
     }
@@ -220,7 +206,7 @@ fn cache() -> impl Strategy<Value = CacheState> {
         prop::bool::weighted(0.8),
         select(vec![0_i64, 24, 24 * 30]),
     );
-    let foreign = prop::collection::vec(artifact(), 0..2);
+    let foreign = prop::collection::vec(artifact(), 0..4);
     let partial = prop::collection::vec((artifact(), 0_u64..500), 0..2);
     (prop::collection::vec(file, 0..8), foreign, partial).prop_map(|(files, foreign, partial)| {
         let name = |artifact: &ArtifactId| naming().template.name(artifact);
@@ -256,6 +242,13 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         prop::bool::weighted(0.8),
         select(vec![1000_u64, 1000, 1000, 999]),
         0_u8..2,
+        select(vec!["us", "us", "us", "them"]),
+        select(vec![
+            None,
+            None,
+            Some(Deletion::Delete),
+            Some(Deletion::Orphan),
+        ]),
     );
     (
         prop::collection::vec(file, 0..5),
@@ -263,11 +256,12 @@ fn dir_state() -> impl Strategy<Value = DirState> {
     )
         .prop_map(|(files, free)| {
             let mut state = DirState {
+                mount_point: Some("/var/lib".to_owned()),
                 exists: true,
                 free_bytes: free,
                 ..DirState::default()
             };
-            for (artifact, fixed, recorded, size, byte) in files {
+            for (artifact, fixed, recorded, size, byte, owner, deletion) in files {
                 let name: FileName = if fixed {
                     "fixed.img".parse().expect("a name")
                 } else {
@@ -280,7 +274,11 @@ fn dir_state() -> impl Strategy<Value = DirState> {
                 };
                 state.files.insert(name.to_string(), file);
                 if recorded {
-                    let entry = entry(&name, &artifact, Sha256::from_bytes([byte; 32]));
+                    let entry = RecordEntry {
+                        owner: owner.to_owned(),
+                        deletion,
+                        ..entry(&name, &artifact, Sha256::from_bytes([byte; 32]))
+                    };
                     state.record.insert(name, entry);
                 }
             }
@@ -300,16 +298,39 @@ fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry 
         owner: "us".to_owned(),
         deletion: None,
         revision: None,
-        placed_at: now(),
+        placed_at: now() - jiff::SignedDuration::from_hours(2),
     }
+}
+
+/// Virtual machine 100 uses every n-th file, if any.
+fn references(every: usize, dirs: &BTreeMap<Dir, DirState>) -> References {
+    let files = dirs.values().flat_map(|dir| dir.files.keys());
+    References::Known(match every {
+        0 => BTreeMap::new(),
+        every => files
+            .step_by(every)
+            .map(|file| (file.clone(), BTreeSet::from([100])))
+            .collect(),
+    })
 }
 
 fn node_state() -> impl Strategy<Value = NodeState> {
     prop_oneof![
-        4 => (dir_state(), dir_state()).prop_map(|(iso, import)| {
-            let dirs = DIRS.iter().map(|dir| dir.parse::<Dir>().expect("a directory"));
-            NodeState::Listed { dirs: dirs.zip([iso, import]).collect(), tools: BTreeSet::new(), references: References::Known(BTreeMap::new()) }
-        }),
+        4 => (dir_state(), dir_state(), 0_usize..4, prop::bool::weighted(0.1)).prop_map(
+            |(iso, import, every, unknown)| {
+                let names = DIRS.iter().map(|dir| dir.parse().expect("a directory"));
+                let dirs: BTreeMap<Dir, DirState> = names.zip([iso, import]).collect();
+                NodeState::Listed {
+                    references: if unknown {
+                        References::Unknown { why: "no permission".to_owned() }
+                    } else {
+                        references(every, &dirs)
+                    },
+                    dirs,
+                    tools: BTreeSet::new(),
+                }
+            },
+        ),
         1 => Just(NodeState::Unreachable { why: "connection refused".to_owned() }),
     ]
 }
@@ -330,6 +351,37 @@ fn knowledge() -> impl Strategy<Value = VersionKnowledge> {
     ]
 }
 
+/// How long, in seconds, a file stays after the pass that first missed it.
+pub const GRACE: i64 = 24 * 3600;
+
+/// A few failures and suspensions.
+fn memory() -> impl Strategy<Value = Memory> {
+    let failed = prop::collection::vec((target(), artifact(), -2_i64..2), 0..6);
+    let suspended = (
+        prop::bool::weighted(0.05),
+        prop::collection::btree_set(select(vec!["order-0", "order-1"]), 0..2),
+        prop::collection::btree_set(select(&NODES[..]), 0..1),
+    );
+    (failed, suspended).prop_map(|(failed, (all, orders, nodes))| {
+        let mut memory = Memory::default();
+        for (target, artifact, hours) in failed {
+            let file = naming().template.name(&artifact);
+            let backoff = Backoff {
+                failures: 3,
+                until: now() + jiff::SignedDuration::from_hours(hours),
+                error: "it broke".to_owned(),
+            };
+            memory.backoff.insert(push_step_id(&target, &file), backoff);
+        }
+        memory.suspended = Suspended {
+            all,
+            orders: orders.iter().map(|id| id.parse().expect("an id")).collect(),
+            nodes: nodes.iter().map(|id| id.parse().expect("a node")).collect(),
+        };
+        memory
+    })
+}
+
 prop_compose! {
     pub fn case()(
         orders in orders(),
@@ -338,19 +390,29 @@ prop_compose! {
         states in prop::collection::vec(node_state(), NODES.len()),
         keep in prop::option::weighted(0.8, 1_u32..4),
         purge in prop::bool::weighted(0.15),
+        prunes in prop::bool::weighted(0.7),
+        max_files in 0_usize..4,
+        shares in prop::bool::weighted(0.3),
+        reads in prop::bool::weighted(0.3),
+        memory in memory(),
+        missed in prop::collection::vec(prop::option::weighted(0.8, 0_i64..72), 1..8),
     ) -> Case {
         let nodes: BTreeMap<NodeId, NodeState> = NODES
             .iter()
             .map(|name| name.parse().expect("a node"))
             .zip(states)
             .collect();
+        let memory = Memory {
+            unwanted_since: missed_since(&nodes, &missed),
+            ..memory
+        };
         Case {
             orders,
             observed: Observed {
                 catalog: Catalog { versions, ..Catalog::default() },
                 cache,
                 nodes,
-                memory: Memory::default(),
+                memory,
                 now: now(),
             },
             policy: Policy {
@@ -360,9 +422,49 @@ prop_compose! {
                 },
                 purge,
                 node_reserve: 0,
+                prune: PrunePolicy {
+                    owner: "us".to_owned(),
+                    default: prunes,
+                    nodes: BTreeMap::new(),
+                    keep_versions: keep.unwrap_or(3),
+                    grace_seconds: GRACE,
+                    max_files,
+                    max_percent: 20,
+                },
+                sites: Sites {
+                    storages: if shares {
+                        NODES.iter().take(2).map(|name| (name.parse().expect("a node"), "nas".to_owned())).collect()
+                    } else {
+                        BTreeMap::new()
+                    },
+                },
+                verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
             },
         }
     }
+}
+
+/// Every recorded file with how many hours ago it was first missed, if it was.
+fn missed_since(
+    nodes: &BTreeMap<NodeId, NodeState>,
+    hours: &[Option<i64>],
+) -> BTreeMap<StepId, Timestamp> {
+    let mut since = BTreeMap::new();
+    let mut hours = hours.iter().cycle();
+    for (node, state) in nodes {
+        let NodeState::Listed { dirs, .. } = state else {
+            continue;
+        };
+        for (dir, listed) in dirs {
+            for file in listed.record.keys() {
+                if let Some(Some(hours)) = hours.next() {
+                    let id = StepId(format!("prune-node/{node}{}", dir.join(file)));
+                    since.insert(id, now() - jiff::SignedDuration::from_hours(*hours));
+                }
+            }
+        }
+    }
+    since
 }
 
 /// Puts the orders into another sequence, the same for the same seed.
@@ -415,13 +517,18 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                     inode: 6,
                 };
                 dir.files.insert(file.to_string(), found);
-                let entry = entry(file, &meta.artifact, meta.sha256);
+                let entry = RecordEntry {
+                    placed_at: after.now,
+                    ..entry(file, &meta.artifact, meta.sha256)
+                };
                 dir.record.insert(file.clone(), entry);
             }
             Action::PruneCache { file, .. } => {
                 after.cache.files.remove(file);
             }
-            Action::VerifyNode { .. } | Action::VerifyCache { .. } => {}
+            Action::VerifyNode { .. } | Action::VerifyCache { .. } => {
+                after.memory.verified.insert(step.id.clone(), after.now);
+            }
             Action::PruneNode { target, file, .. } => {
                 let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
                     panic!("{} goes to a node that does not answer", step.id);
@@ -447,6 +554,7 @@ fn fill(
 ) {
     let mut meta = meta(artifact, 9, 0);
     meta.url = url.to_owned();
+    meta.completed_at = now();
     if let Some(pinned) = pinned {
         meta.sha256 = pinned;
         meta.provenance = Provenance::Pinned;

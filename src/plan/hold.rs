@@ -1,0 +1,84 @@
+//! Holding back what a person has suspended and what has failed a moment ago.
+//!
+//! It comes last: what would be done is known, and is shown as held with the
+//! reason, together with whatever needs it.
+
+use std::collections::BTreeSet;
+
+use super::desired::Desired;
+use super::memory::Memory;
+use super::observed::Observed;
+use super::step::{Action, Held, HeldReason, Plan, Step, StepId};
+use crate::model::{NodeId, OrderId};
+
+/// Takes out of the plan what must not be done now.
+pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
+    let memory = &observed.memory;
+    let mut waiting: BTreeSet<StepId> = BTreeSet::new();
+    let mut going = Vec::with_capacity(plan.steps.len());
+    // Needs stand before what needs them, so one walk is enough.
+    for step in std::mem::take(&mut plan.steps) {
+        let source = step.needs.iter().find(|need| waiting.contains(*need));
+        let reason = suspended(&step, desired, memory)
+            .or_else(|| backing_off(&step, observed))
+            .or_else(|| {
+                source.map(|source| HeldReason::SourceHeld {
+                    source: source.clone(),
+                })
+            });
+        match reason {
+            None => going.push(step),
+            Some(reason) => {
+                waiting.insert(step.id.clone());
+                plan.held.push(Held {
+                    id: step.id,
+                    reason,
+                    wanted_by: step.wanted_by,
+                });
+            }
+        }
+    }
+    plan.steps = going;
+}
+
+fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReason> {
+    let suspended = &memory.suspended;
+    let because = |what: String| Some(HeldReason::Suspended { what });
+    if suspended.all {
+        return because("everything".to_owned());
+    }
+    if let Some(node) = node_of(&step.action).filter(|node| suspended.nodes.contains(*node)) {
+        return because(format!("node {node}"));
+    }
+    let is_suspended =
+        |order: &OrderId| suspended.orders.contains(order) || desired.suspended.contains(order);
+    let mut orders = step.wanted_by.iter().map(|want| &want.order);
+    let first = orders.next()?;
+    // What another order wants as well is done.
+    (is_suspended(first) && orders.all(is_suspended)).then(|| HeldReason::Suspended {
+        what: format!("order {first}"),
+    })
+}
+
+fn node_of(action: &Action) -> Option<&NodeId> {
+    match action {
+        Action::Push { target, .. }
+        | Action::PruneNode { target, .. }
+        | Action::VerifyNode { target, .. } => Some(&target.node),
+        Action::Register { .. }
+        | Action::Fetch { .. }
+        | Action::Unpack { .. }
+        | Action::PruneCache { .. }
+        | Action::VerifyCache { .. }
+        | Action::ClearPartial { .. } => None,
+    }
+}
+
+fn backing_off(step: &Step, observed: &Observed) -> Option<HeldReason> {
+    let failed = observed.memory.backoff.get(&step.id)?;
+    (failed.until > observed.now).then(|| HeldReason::BackingOff {
+        failures: failed.failures,
+        until: failed.until,
+        error: failed.error.clone(),
+    })
+}
