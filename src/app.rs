@@ -241,6 +241,8 @@ impl App {
         let host = url.host_str().unwrap_or_default();
         manifest::Context {
             source_config: settings.source.as_deref().map(shown),
+            // A directory that is gone leaves the names as they were given.
+            working_dir: std::env::current_dir().unwrap_or_default(),
             cache_dir: shown(&settings.cache_dir),
             cache_policy: manifest::CachePolicyForm {
                 enabled: settings.cache_policy.enabled,

@@ -187,6 +187,9 @@ pub enum Command {
         /// Where to work [default: a new temporary directory]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
+        /// Keep the factory stand-in running afterwards, to try things with
+        #[arg(long)]
+        serve: bool,
     },
     /// Print a shell's completions
     Completions {

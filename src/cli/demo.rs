@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use super::args::{Common, PassArgs};
 use super::dispatch::Exit;
-use super::{paint, pass};
+use super::{paint, pass, signal};
 use crate::standin::{Standin, StandinOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
@@ -44,7 +44,7 @@ const ORDERS: &str = r#"# Two orders, one version, different extensions: two ima
 "#;
 
 /// Runs the demo in `dir`, or in a new directory under the temporary one.
-pub(super) async fn run(common: &Common, dir: Option<&Path>) -> anyhow::Result<Exit> {
+pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> anyhow::Result<Exit> {
     let dir = make_dir(dir)?;
     let factory = Standin::start(StandinOptions::default())
         .await
@@ -96,9 +96,17 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>) -> anyhow::Result<E
     ] {
         anstream::println!("  {}/{path}  {what}", dir.display());
     }
-    anstream::println!(
-        "\nThe stand-in ends with this command. For the real factory, see examples/config.yaml."
-    );
+    if serve {
+        say(&format!(
+            "The stand-in answers at {} until Ctrl-C.",
+            factory.url()
+        ));
+        signal::stop_on_signal()?.cancelled().await;
+    } else {
+        say(
+            "The stand-in ends with this command; --serve keeps it. For the real factory, see examples/.",
+        );
+    }
     Ok(Exit::Done)
 }
 

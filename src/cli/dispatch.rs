@@ -60,7 +60,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             inspect::versions(&common, minor, all, output).await
         }
         Some(Command::Schema { file }) => docs::schema(file),
-        Some(Command::Demo { dir }) => demo::run(&common, dir.as_deref()).await,
+        Some(Command::Demo { dir, serve }) => demo::run(&common, dir.as_deref(), serve).await,
         Some(Command::Completions { shell }) => docs::completions(shell),
         Some(Command::Man { dir }) => docs::man(dir.as_deref()),
     }

@@ -1,6 +1,7 @@
 //! From a pass's values to an order's manifest. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,9 @@ use crate::plan::{
 pub struct Context {
     /// The configuration file, if there was one.
     pub source_config: Option<String>,
+    /// The working directory: files are named by their whole path, so that a pass
+    /// from elsewhere writes the same.
+    pub working_dir: PathBuf,
     /// Where images are kept.
     pub cache_dir: String,
     /// What goes from the cache, and when.
@@ -31,6 +35,12 @@ pub struct Context {
     pub naming: NameTemplate,
     /// The host (and port) of the factory, which also serves the installers.
     pub factory_host: String,
+}
+
+impl Context {
+    fn whole(&self, file: &str) -> String {
+        self.working_dir.join(file).display().to_string()
+    }
 }
 
 /// What is known at the end of a pass, by lookup.
@@ -186,8 +196,11 @@ pub fn assemble(
             orderid: order.id.clone(),
             customer: order.customer.clone(),
         },
-        source_config: context.source_config.clone(),
-        source_orders: order.source.file.clone(),
+        source_config: context
+            .source_config
+            .as_deref()
+            .map(|file| context.whole(file)),
+        source_orders: context.whole(&order.source.file),
         cache_policy: context.cache_policy.clone(),
         catalogue: catalogue(&results.observed.catalog.versions),
         errors: Vec::new(),
@@ -203,8 +216,11 @@ pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Time
             orderid: id.clone(),
             customer: order.customer.clone(),
         },
-        source_config: context.source_config.clone(),
-        source_orders: order.source.file.clone(),
+        source_config: context
+            .source_config
+            .as_deref()
+            .map(|file| context.whole(file)),
+        source_orders: context.whole(&order.source.file),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
         errors: order.problems.iter().map(Problem::headline).collect(),

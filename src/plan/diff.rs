@@ -15,7 +15,7 @@ use super::retain::{self, Retention};
 use super::sites::Sites;
 use super::step::{Action, Held, HeldReason, Plan, Step, StepId, Why};
 use super::verify::{self, VerifyPolicy};
-use crate::model::{ArtifactId, FileName, Format, NodeId, PositionRef, SchematicId};
+use crate::model::{ArtifactId, FileName, Format, PositionRef, SchematicId};
 
 /// What the plan is told besides what is wanted and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
