@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::args::{Common, PassArgs};
-use super::dispatch::Exit;
+use super::exit::Exit;
 use super::{paint, pass, signal};
 use crate::standin::{Standin, StandinOptions};
 

@@ -1,35 +1,11 @@
 //! From the parsed command line to the verb that answers it.
 
-use std::process::ExitCode;
-
 use super::args::{Cli, Color, Command, LogFormat};
+use super::exit::Exit;
 use super::{demo, docs, inspect, paint, pass};
 use crate::app::StartError;
 use crate::error::chain;
 use crate::reconcile::PassError;
-
-/// How the program ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Done (or, asked for detail: nothing to do).
-    Done,
-    /// Something failed or was rejected.
-    Failed,
-    /// Asked for detail: there are changes.
-    Changes,
-    /// The command line or the configuration is wrong.
-    Usage,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Changes | Exit::Usage => 2,
-        })
-    }
-}
 
 /// Answers the command line.
 ///

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use super::args::{Cli, SchemaOf};
-use super::dispatch::Exit;
+use super::exit::Exit;
 use crate::{config, orders};
 
 /// Prints the JSON Schema of a file.

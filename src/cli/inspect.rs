@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::args::{Common, Output};
-use super::dispatch::Exit;
+use super::exit::Exit;
 use super::{paint, pass};
 use crate::app::{App, Mode};
 use crate::model::{Minor, TalosVersion};

@@ -12,6 +12,7 @@ mod args;
 mod demo;
 mod dispatch;
 mod docs;
+mod exit;
 mod inspect;
 mod paint;
 mod pass;
@@ -19,4 +20,5 @@ mod progress;
 mod signal;
 
 pub use args::{Cli, Command, Common, Output};
-pub use dispatch::{Exit, report, run};
+pub use dispatch::{report, run};
+pub use exit::Exit;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Output, PassArgs};
-use super::dispatch::Exit;
+use super::exit::Exit;
 use super::{paint, progress, signal};
 use crate::app::{App, Mode};
 use crate::execute::{Fact, Outcome};

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::desired::Placed;
 use super::diff::Planner;
+use super::id::push_step_id;
 use super::observed::{DirState, NodeState};
-use super::step::{Action, HeldReason, Why, push_step_id};
+use super::step::{Action, HeldReason, Why};
 use crate::model::{FileName, NodeId, PushTarget};
 
 impl Planner<'_> {

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::desired::{Desired, Origin, Want};
 use super::hints;
 use super::hold;
+use super::id::StepId;
 use super::observed::{CachedFile, Observed};
 use super::prune::{self, PrunePolicy};
 use super::retain::{self, Retention};
 use super::sites::Sites;
-use super::step::{Action, Held, HeldReason, Plan, Step, StepId, Why};
+use super::step::{Action, Held, HeldReason, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
 use crate::model::{ArtifactId, FileName, Format, PositionRef, SchematicId};
 

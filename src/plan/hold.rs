@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
+use super::id::StepId;
 use super::memory::Memory;
 use super::observed::Observed;
-use super::step::{Action, Held, HeldReason, Plan, Step, StepId};
+use super::step::{Action, Held, HeldReason, Plan, Step};
 use crate::model::{NodeId, OrderId};
 
 /// Takes out of the plan what must not be done now.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::step::StepId;
+use super::id::{ApprovalId, StepId};
 use crate::model::{Dir, Node, NodeId, OrderId};
 
 /// What is remembered from earlier passes.
@@ -64,9 +64,3 @@ pub struct Place {
     /// The directories.
     pub dirs: BTreeSet<Dir>,
 }
-
-/// What a person approves: exactly this list of removals on this node. Another
-/// file on the list makes another id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ApprovalId(pub String);

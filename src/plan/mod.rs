@@ -11,6 +11,7 @@ pub mod desired;
 mod diff;
 mod hints;
 mod hold;
+mod id;
 mod memory;
 pub mod observed;
 mod prune;
@@ -23,7 +24,8 @@ mod verify;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
-pub use memory::{ApprovalId, Backoff, Memory, Place, Suspended};
+pub use id::{ApprovalId, StepId, push_step_id};
+pub use memory::{Backoff, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
     RecordEntry, References, Registration, RemoteFile, VersionKnowledge, VersionSource,
@@ -32,5 +34,5 @@ pub use prune::PrunePolicy;
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
 pub use sites::Sites;
-pub use step::{Action, Held, HeldReason, Hint, Plan, Step, StepId, Why, push_step_id};
+pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;

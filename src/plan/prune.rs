@@ -13,11 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::desired::Desired;
-use super::memory::ApprovalId;
+use super::id::ApprovalId;
+use super::id::StepId;
 use super::observed::{DirState, NodeState, Observed, RecordEntry, References};
 use super::retain::{Removals, blocked};
 use super::sites::Sites;
-use super::step::{Action, Held, HeldReason, Step, StepId, Why};
+use super::step::{Action, Held, HeldReason, Step, Why};
 use crate::model::{ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion};
 
 /// What may go from nodes, and when.

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::desired::Desired;
+use super::id::StepId;
 use super::observed::Observed;
-use super::step::{Action, Held, HeldReason, Step, StepId, Why};
+use super::step::{Action, Held, HeldReason, Step, Why};
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
 
 /// What goes from the cache, and when.

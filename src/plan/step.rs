@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::id::{ApprovalId, StepId, push_step_id};
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256,
 };
@@ -23,17 +24,6 @@ pub struct Plan {
     pub shared: BTreeMap<StepId, StepId>,
     /// Remarks that change nothing.
     pub hints: Vec<Hint>,
-}
-
-/// The identity of a step, the same in every pass: `push/pve-01/iso-dir/file`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct StepId(pub String);
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// One thing to do.
@@ -172,11 +162,6 @@ impl Action {
             Self::VerifyCache { file, .. } => format!("verify-cache/{file}"),
         })
     }
-}
-
-/// The identity of a delivery to a path of a node.
-pub fn push_step_id(target: &PushTarget, file: &FileName) -> StepId {
-    StepId(format!("push/{}{}", target.node, target.dir.join(file)))
 }
 
 /// Why a step is done.
@@ -337,7 +322,7 @@ pub enum HeldReason {
         /// How many may.
         limit: usize,
         /// What `approve` takes.
-        approval: super::memory::ApprovalId,
+        approval: ApprovalId,
     },
     /// There is not enough room.
     NoSpace {

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::desired::Desired;
+use super::id::StepId;
 use super::observed::{NodeState, Observed};
 use super::sites::Sites;
-use super::step::{Action, Step, StepId, Why};
+use super::step::{Action, Step, Why};
 use crate::model::PushTarget;
 
 /// How often files are read back.
@@ -50,7 +51,7 @@ pub(super) fn verify(
         for file in files.keys() {
             let entry = dirs.get(&target.dir).and_then(|dir| dir.record.get(file));
             if let Some(entry) = entry
-                && in_sync.contains(&super::step::push_step_id(target, file))
+                && in_sync.contains(&super::id::push_step_id(target, file))
             {
                 let action = Action::VerifyNode {
                     target: PushTarget::clone(target),

@@ -1,0 +1,26 @@
+//! Exit codes, in one place.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done (or, asked for detail: nothing to do).
+    Done,
+    /// Something failed or was rejected.
+    Failed,
+    /// Asked for detail: there are changes.
+    Changes,
+    /// The command line or the configuration is wrong.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Changes | Exit::Usage => 2,
+        })
+    }
+}
