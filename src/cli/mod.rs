@@ -13,6 +13,8 @@ mod demo;
 mod dispatch;
 mod docs;
 mod inspect;
+mod notices;
+mod out;
 mod paint;
 mod pass;
 mod progress;
