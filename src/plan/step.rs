@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::render::Bytes;
+
 use crate::model::{ArtifactId, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256};
 
 /// What a pass is going to do, and not going to do.
@@ -238,7 +240,7 @@ pub enum HeldReason {
     NoSpace {
         /// Where.
         place: String,
-        /// Bytes needed.
+        /// Bytes needed, with those that must stay free.
         need: u64,
         /// Bytes free.
         free: u64,
@@ -278,9 +280,12 @@ impl fmt::Display for HeldReason {
                 "a file that was not written by talos-order lies at {file} in the cache"
             ),
             Self::SourceHeld { source } => write!(f, "{source} is held back"),
-            Self::NoSpace { place, need, free } => {
-                write!(f, "{place} has {free} bytes free, {need} are needed")
-            }
+            Self::NoSpace { place, need, free } => write!(
+                f,
+                "{place} has {} free; with the room that must stay free, {} are needed",
+                Bytes(*free),
+                Bytes(*need)
+            ),
         }
     }
 }
