@@ -179,7 +179,7 @@ pub fn assemble(
         source_config: context.source_config.clone(),
         source_orders: order.source.file.clone(),
         cache_policy: context.cache_policy.clone(),
-        catalogue: catalogue(&results.observed.catalog.versions),
+        catalogue: catalogue(&results.observed.catalog.versions, results.now),
         errors: Vec::new(),
         entries: entries.into_iter().map(|(_, entry)| entry).collect(),
     }
@@ -202,16 +202,15 @@ pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Time
     }
 }
 
-fn catalogue(versions: &VersionKnowledge) -> Option<Catalogue> {
+fn catalogue(versions: &VersionKnowledge, now: Timestamp) -> Option<Catalogue> {
     match versions {
+        // A list that is older than the pass was not fetched by it. That one source
+        // failed says nothing: another may have answered.
         VersionKnowledge::Known {
-            source,
-            fetched_at,
-            failures,
-            ..
+            source, fetched_at, ..
         } => Some(Catalogue {
             source: source.as_str().to_owned(),
-            stale_since: (!failures.is_empty()).then_some(*fetched_at),
+            stale_since: (*fetched_at < now).then_some(*fetched_at),
         }),
         VersionKnowledge::NotNeeded | VersionKnowledge::Unknown { .. } => None,
     }

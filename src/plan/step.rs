@@ -56,6 +56,9 @@ pub enum Action {
     Register {
         /// The id computed from the canonical form.
         schematic: SchematicId,
+        /// The id that the plan counts on: another one where the factory is known
+        /// to give one of its own.
+        expected: SchematicId,
         /// The document to send.
         #[serde(skip)]
         document: String,

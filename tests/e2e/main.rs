@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod factory;
 mod hostile;
 mod killed;
 mod legacy;
