@@ -185,8 +185,23 @@ pub fn assemble(
     }
 }
 
-/// The manifest of an order that could not be used at all.
-pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Timestamp) -> Manifest {
+/// The manifest of an order that could not be used at all: what the last one said,
+/// since what it delivered is still there, and the problems.
+pub fn refused(
+    order: &RejectedOrder,
+    id: &OrderId,
+    last: Option<Manifest>,
+    context: &Context,
+    now: Timestamp,
+) -> Manifest {
+    let errors = order.problems.iter().map(Problem::headline).collect();
+    if let Some(last) = last.filter(|last| last.order.orderid == *id) {
+        return Manifest {
+            generated_at: now,
+            errors,
+            ..last
+        };
+    }
     Manifest {
         generated_at: now,
         order: OrderForm {
@@ -197,7 +212,7 @@ pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Time
         source_orders: order.source.file.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
-        errors: order.problems.iter().map(Problem::headline).collect(),
+        errors,
         entries: Vec::new(),
     }
 }

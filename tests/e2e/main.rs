@@ -16,6 +16,7 @@ mod factory;
 mod hostile;
 mod killed;
 mod legacy;
+mod manifests;
 mod many;
 mod together;
 mod watch;
