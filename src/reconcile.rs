@@ -237,7 +237,9 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         for rejected in &orders.rejected_orders {
             let Some(id) = &rejected.id else { continue };
             let path = (self.manifest_path)(id, rejected.customer.as_deref());
-            let refused = manifest::refused(rejected, id, &self.context, look.observed.now);
+            let now = look.observed.now;
+            let last = manifest::read(&path);
+            let refused = manifest::refused(rejected, id, last, &self.context, now);
             manifests
                 .entry(id.clone())
                 .and_modify(|(_, manifest)| manifest.errors.extend(refused.errors.clone()))

@@ -38,6 +38,9 @@ pub struct Cli {
     pub detailed_exitcode: bool,
 }
 
+/// How long another run is waited for, unless something else is said.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
 configuration. With --detailed-exitcode a plan answers 0 nothing to do,
@@ -74,7 +77,8 @@ pub struct Common {
         global = true,
         value_name = "FILTER",
         env = "TALOS_ORDER_LOG",
-        default_value = "warn"
+        default_value = "warn",
+        value_parser = parse_filter
     )]
     pub log: String,
     /// How the log is written
@@ -89,7 +93,7 @@ pub struct Common {
 }
 
 /// How a pass is done.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PassArgs {
     /// Empty the cache of what is ours before the pass
     #[arg(long)]
@@ -100,6 +104,37 @@ pub struct PassArgs {
     /// How long to wait for another run that holds the cache
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
+}
+
+impl Default for PassArgs {
+    fn default() -> Self {
+        Self {
+            purge_cache: false,
+            output: Output::Text,
+            lock_timeout: LOCK_TIMEOUT,
+        }
+    }
+}
+
+impl Cli {
+    /// A flag of the pass without a command that was given together with one. To
+    /// ignore it would be dangerous: `--dry-run apply` would change things.
+    pub(super) fn misplaced(&self) -> Option<&'static str> {
+        self.command.as_ref()?;
+        let usual = PassArgs::default();
+        [
+            (self.dry_run, "--dry-run"),
+            (self.once, "--once"),
+            (self.pass.purge_cache, "--purge-cache"),
+            (self.pass.output != usual.output, "--output"),
+            (
+                self.pass.lock_timeout != usual.lock_timeout,
+                "--lock-timeout",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(given, flag)| given.then_some(flag))
+    }
 }
 
 /// When to use colours.
@@ -212,6 +247,13 @@ pub enum SchemaOf {
     Config,
     /// orders
     Orders,
+}
+
+fn parse_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use super::args::{Common, PassArgs};
 use super::exit::Exit;
-use super::{paint, pass, signal};
+use super::{out, paint, pass, signal};
 use crate::standin::{Standin, StandinOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
@@ -64,16 +64,16 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         dir.display()
     );
 
-    say("An Image Factory stand-in answers on a loopback port, two directories play nodes.");
-    step(&format!("talos-order plan {shown}"));
+    say("An Image Factory stand-in answers on a loopback port, two directories play nodes.")?;
+    step(&format!("talos-order plan {shown}"))?;
     pass::plan(&common, &args, false).await?;
 
-    step(&format!("talos-order apply {shown}"));
+    step(&format!("talos-order apply {shown}"))?;
     let first = pass::apply(&common, &args).await?;
     ensure!(first == Exit::Done, "the first pass did not converge");
 
-    say("A second pass finds everything in place.");
-    step(&format!("talos-order apply {shown}"));
+    say("A second pass finds everything in place.")?;
+    step(&format!("talos-order apply {shown}"))?;
     let second = pass::apply(&common, &args).await?;
     ensure!(second == Exit::Done, "the second pass did not converge");
 
@@ -81,12 +81,12 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     say(&format!(
         "Now {} is cut short, as a broken transfer would leave it.",
         damaged.display()
-    ));
-    step(&format!("talos-order apply {shown}"));
+    ))?;
+    step(&format!("talos-order apply {shown}"))?;
     let third = pass::apply(&common, &args).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
-    say("Look around:");
+    say("Look around:")?;
     for (path, what) in [
         ("orders/demo.yaml", "what is wanted"),
         ("config.yaml", "where things are"),
@@ -94,18 +94,24 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         ("node-a, node-b", "what was delivered"),
         ("manifests", "what was done, per order"),
     ] {
-        anstream::println!("  {}/{path}  {what}", dir.display());
+        let line = format!(
+            "  {}/{path}  {what}
+",
+            dir.display()
+        );
+        out::text(&line)?;
     }
     if serve {
         say(&format!(
             "The stand-in answers at {} until Ctrl-C.",
             factory.url()
-        ));
+        ))?;
         signal::stop_on_signal()?.cancelled().await;
     } else {
-        say(
-            "The stand-in ends with this command; --serve keeps it. For the real factory, see examples/.",
-        );
+        out::text(
+            "\nThe stand-in ends with this command; --serve keeps it. \
+             For the real factory, see examples/.\n",
+        )?;
     }
     Ok(Exit::Done)
 }
@@ -158,10 +164,10 @@ fn damage(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(image)
 }
 
-fn say(text: &str) {
-    anstream::println!("\n{}", paint::heading(text));
+fn say(text: &str) -> std::io::Result<()> {
+    out::text(&format!("\n{}\n", paint::heading(text)))
 }
 
-fn step(command: &str) {
-    anstream::println!("$ {command}");
+fn step(command: &str) -> std::io::Result<()> {
+    out::text(&format!("$ {command}\n"))
 }

@@ -2,7 +2,7 @@
 
 use super::args::{Cli, Color, Command, LogFormat};
 use super::exit::Exit;
-use super::{demo, docs, inspect, paint, pass};
+use super::{demo, docs, inspect, out, paint, pass};
 use crate::app::StartError;
 use crate::error::chain;
 use crate::reconcile::PassError;
@@ -14,6 +14,14 @@ use crate::reconcile::PassError;
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     set_color(cli.common.color);
     start_log(&cli)?;
+    if let Some(flag) = cli.misplaced() {
+        out::note(&format!(
+            "{} {flag} is for a pass without a command; write it after the command, where \
+             that knows it, or leave the command out",
+            paint::error("error:")
+        ));
+        return Ok(Exit::Usage);
+    }
     let Cli {
         command,
         common,
@@ -55,7 +63,8 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", cli.common.log))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // A second start (the demo answers several command lines in one process)
     // keeps the first log.
     let _ = match cli.common.log_format {
@@ -73,17 +82,21 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
 /// says whether the command line or the configuration is to blame.
 pub fn report(error: &anyhow::Error) -> Exit {
     let start = error.downcast_ref::<StartError>();
-    anstream::eprintln!("{} {}", paint::error("error:"), chain(error.as_ref()));
+    out::note(&format!(
+        "{} {}",
+        paint::error("error:"),
+        chain(error.as_ref())
+    ));
     if let Some(StartError::Config(config)) = start {
         for problem in config.problems() {
-            anstream::eprintln!("{} {problem}", paint::error("error:"));
+            out::note(&format!("{} {problem}", paint::error("error:")));
         }
     }
     let hint = start
         .and_then(StartError::hint)
         .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint));
     if let Some(hint) = hint {
-        anstream::eprintln!("  hint: {hint}");
+        out::note(&format!("  hint: {hint}"));
     }
     match start {
         Some(StartError::Config(_) | StartError::NoOrders) => Exit::Usage,

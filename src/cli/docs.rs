@@ -1,6 +1,5 @@
 //! What the program says about itself: schemas, completions, manual pages.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,6 +7,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, SchemaOf};
 use super::exit::Exit;
+use super::out;
 use crate::{config, orders};
 
 /// Prints the JSON Schema of a file.
@@ -16,16 +16,17 @@ pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
         SchemaOf::Config => config::json_schema(),
         SchemaOf::Orders => orders::json_schema(),
     };
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &schema)?;
-    writeln!(out)?;
+    out::json(&schema)?;
     Ok(Exit::Done)
 }
 
 /// Prints a shell's completions.
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut command = Cli::command();
-    clap_complete::generate(shell, &mut command, "talos-order", &mut std::io::stdout());
+    // Into memory first: the generator panics where its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "talos-order", &mut script);
+    out::bytes(&script)?;
     Ok(Exit::Done)
 }
 
@@ -38,7 +39,11 @@ pub(super) fn man(dir: Option<&Path>) -> anyhow::Result<Exit> {
             clap_mangen::generate_to(Cli::command(), dir)
                 .with_context(|| format!("cannot write manual pages to {}", dir.display()))?;
         }
-        None => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            out::bytes(&page)?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,13 +1,13 @@
 //! The verbs that only look: `validate`, `schematic`, `versions`.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
 
 use super::args::{Common, Output};
 use super::exit::Exit;
-use super::{paint, pass};
+use super::{notices, out, paint};
 use crate::app::{App, Mode};
 use crate::model::{Minor, TalosVersion};
 use crate::orders;
@@ -23,7 +23,6 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
         .map(|order| order.positions.len())
         .sum();
     let problems: Vec<_> = orders.problems().collect();
-    let mut out = anstream::stdout().lock();
     match output {
         Output::Json => {
             let answer = serde_json::json!({
@@ -33,18 +32,17 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
                 "positions": positions,
                 "problems": problems,
             });
-            serde_json::to_writer_pretty(&mut out, &answer)?;
-            writeln!(out)?;
+            out::json(&answer)?;
         }
         Output::Text => {
-            pass::report_problems(&orders);
-            writeln!(
-                out,
-                "{} orders with {positions} usable positions in {} files, {} problems",
-                orders.orders.len(),
-                orders.files,
-                problems.len()
-            )?;
+            notices::problems(&orders);
+            out::text(&format!(
+                "{} with {} in {}, {}\n",
+                out::counted(orders.orders.len(), "order"),
+                out::counted(positions, "usable position"),
+                out::counted(orders.files, "file"),
+                out::counted(problems.len(), "problem"),
+            ))?;
         }
     }
     Ok(if problems.is_empty() {
@@ -69,20 +67,18 @@ pub(super) fn schematic(file: &Path, output: Output) -> anyhow::Result<Exit> {
         Ok(schematic) => schematic,
         Err(problems) => {
             for problem in problems {
-                anstream::eprintln!("{} {problem}", paint::error("error:"));
+                out::note(&format!("{} {problem}", paint::error("error:")));
             }
             return Ok(Exit::Failed);
         }
     };
     let (id, canonical) = (schematic.id(), schematic.canonical_yaml());
-    let mut out = anstream::stdout().lock();
     match output {
         Output::Json => {
             let answer = serde_json::json!({ "id": id, "schematic": canonical });
-            serde_json::to_writer_pretty(&mut out, &answer)?;
-            writeln!(out)?;
+            out::json(&answer)?;
         }
-        Output::Text => write!(out, "{id}\n{canonical}")?,
+        Output::Text => out::text(&format!("{id}\n{canonical}"))?,
     }
     Ok(Exit::Done)
 }
@@ -95,18 +91,16 @@ pub(super) async fn versions(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
+    let asked_at = app.now();
     let knowledge = app.versions().await?;
-    let mut out = anstream::stdout().lock();
+    notices::versions(&knowledge, asked_at);
     match knowledge {
         VersionKnowledge::Known {
             versions,
             source,
             fetched_at,
-            failures,
+            failures: _,
         } => {
-            for failure in &failures {
-                anstream::eprintln!("{} {failure}", paint::warning("warning:"));
-            }
             let listed: Vec<&TalosVersion> = versions
                 .iter()
                 .rev()
@@ -120,20 +114,18 @@ pub(super) async fn versions(
                         "fetched_at": fetched_at,
                         "versions": listed,
                     });
-                    serde_json::to_writer_pretty(&mut out, &answer)?;
-                    writeln!(out)?;
+                    out::json(&answer)?;
                 }
                 Output::Text => {
-                    for version in listed {
-                        writeln!(out, "{version}")?;
-                    }
+                    let lines = listed.iter().map(|version| format!("{version}\n"));
+                    out::text(&lines.collect::<String>())?;
                 }
             }
             Ok(Exit::Done)
         }
         VersionKnowledge::Unknown { failures } => {
             for failure in failures {
-                anstream::eprintln!("{} {failure}", paint::error("error:"));
+                out::note(&format!("{} {failure}", paint::error("error:")));
             }
             Ok(Exit::Failed)
         }

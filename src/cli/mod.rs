@@ -14,6 +14,8 @@ mod dispatch;
 mod docs;
 mod exit;
 mod inspect;
+mod notices;
+mod out;
 mod paint;
 mod pass;
 mod progress;

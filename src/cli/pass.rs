@@ -1,14 +1,12 @@
 //! `plan` and `apply`, and the command line without a verb: one pass, shown.
 
-use std::io::Write;
-
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Output, PassArgs};
 use super::exit::Exit;
-use super::{paint, progress, signal};
+use super::{notices, out, paint, progress, signal};
 use crate::app::{App, Mode};
 use crate::execute::{Fact, Outcome};
 use crate::manifest;
@@ -46,11 +44,11 @@ struct ApplyAnswer<'a> {
 pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let orders = app.orders(common.orders.as_deref())?;
-    report_problems(&orders);
+    notices::problems(&orders);
     let pass = app.pass(args.purge_cache)?;
     let look = pass.look(&orders, app.now()).await?;
+    notices::versions(&look.observed.catalog.versions, look.observed.now);
     let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
-    let mut out = anstream::stdout().lock();
     match args.output {
         Output::Json => {
             let answer = PlanAnswer {
@@ -58,14 +56,15 @@ pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> an
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
-            serde_json::to_writer_pretty(&mut out, &answer)?;
-            writeln!(out)?;
+            out::json(&answer)?;
         }
         Output::Text => {
-            out.write_all(paint::plan(&render::render(&look.plan)).as_bytes())?;
+            let mut text = paint::plan(&render::render(&look.plan));
             for change in changes {
-                write!(out, "\n{}", paint::diff(&change.diff))?;
+                text.push('\n');
+                text.push_str(&paint::diff(&change.diff));
             }
+            out::text(&text)?;
         }
     }
     let held = &look.plan.held;
@@ -103,7 +102,7 @@ fn manifest_changes(
 pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let orders = app.orders(common.orders.as_deref())?;
-    report_problems(&orders);
+    notices::problems(&orders);
     let cancel = signal::stop_on_signal()?;
     let mut pass = app.pass(args.purge_cache)?;
     let _lock = tokio::select! {
@@ -114,8 +113,9 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         look = pass.look(&orders, app.now()) => look?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
+    notices::versions(&look.observed.catalog.versions, look.observed.now);
     if args.output == Output::Text {
-        anstream::print!("{}", paint::plan(&render::render(&look.plan)));
+        out::text(&paint::plan(&render::render(&look.plan)))?;
     }
     let report = run(&mut pass, &orders, look, &cancel).await?;
     let converged = report.verdict == Verdict::Converged;
@@ -127,16 +127,17 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
                 problems: orders.problems().collect(),
                 converged,
             };
-            let mut out = anstream::stdout().lock();
-            serde_json::to_writer_pretty(&mut out, &answer)?;
-            writeln!(out)?;
+            out::json(&answer)?;
         }
-        Output::Text => anstream::println!("{}", summary(&report)),
+        Output::Text => out::text(&format!("{}\n", summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
             let chain = crate::error::chain(error);
-            anstream::eprintln!("{} manifest of {order}: {chain}", paint::error("failed:"));
+            out::note(&format!(
+                "{} manifest of {order}: {chain}",
+                paint::error("failed:")
+            ));
         }
     }
     Ok(if converged { Exit::Done } else { Exit::Failed })
@@ -149,29 +150,12 @@ async fn run(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let (events, shown) = mpsc::unbounded_channel();
-    let display = tokio::spawn(progress::show(shown));
+    let labels = progress::labels(&look.plan);
+    let display = tokio::spawn(progress::show(shown, labels));
     let report = pass.run(orders, look, &events, cancel).await;
     drop(events);
     display.await?;
     Ok(report?)
-}
-
-/// Prints every problem of the orders to stderr.
-pub(super) fn report_problems(orders: &OrderSet) {
-    for problem in orders.problems() {
-        anstream::eprintln!("{} {problem}", paint::error("error:"));
-    }
-    for order in &orders.orders {
-        for skipped in &order.skipped {
-            anstream::eprintln!(
-                "{} {}/{}: product {:?} is skipped; this tool handles talos",
-                paint::warning("note:"),
-                order.id,
-                skipped.name,
-                skipped.product
-            );
-        }
-    }
 }
 
 /// What a pass did, in one line.
@@ -181,25 +165,32 @@ fn summary(report: &Report) -> String {
         done.add(outcome);
     }
     let written = report.manifests.values().filter(|r| matches!(r, Ok(true)));
-    let mut parts = vec![
-        format!("{} fetched ({})", done.fetched, Bytes(done.fetched_bytes)),
-        format!("{} pushed ({})", done.pushed, Bytes(done.pushed_bytes)),
-        format!("{} removed", done.removed),
-        format!("{} in sync", report.look.plan.in_sync.len()),
-        format!("{} manifests written", written.count()),
-    ];
-    if done.adopted > 0 {
-        parts.push(format!("{} adopted", done.adopted));
+    let written = written.count();
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (
+            done.fetched,
+            format!("fetched ({})", Bytes(done.fetched_bytes)),
+        ),
+        (done.unpacked, "unpacked".to_owned()),
+        (
+            done.pushed,
+            format!("pushed ({})", Bytes(done.pushed_bytes)),
+        ),
+        (done.adopted, "adopted".to_owned()),
+        (done.removed, "removed".to_owned()),
+        (done.failed, "failed".to_owned()),
+        (done.skipped, "not done".to_owned()),
+        (report.look.plan.held.len(), "held back".to_owned()),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
     }
-    if done.failed > 0 {
-        parts.push(format!("{} failed", done.failed));
+    if written > 0 {
+        parts.push(format!("{} written", out::counted(written, "manifest")));
     }
-    if done.skipped > 0 {
-        parts.push(format!("{} not done", done.skipped));
-    }
-    if !report.look.plan.held.is_empty() {
-        parts.push(format!("{} held back", report.look.plan.held.len()));
-    }
+    parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
     let word = match report.verdict {
         Verdict::Converged => paint::heading("Done:"),
         Verdict::Retry => paint::warning("Not done, trying again may help:"),
@@ -212,6 +203,7 @@ fn summary(report: &Report) -> String {
 struct Counts {
     fetched: usize,
     fetched_bytes: u64,
+    unpacked: usize,
     pushed: usize,
     pushed_bytes: u64,
     adopted: usize,
@@ -229,7 +221,7 @@ impl Counts {
                     self.fetched += 1;
                     self.fetched_bytes += wire_bytes;
                 }
-                Fact::Unpacked { .. } => self.fetched += 1,
+                Fact::Unpacked { .. } => self.unpacked += 1,
                 Fact::Pushed {
                     entry,
                     copied: true,

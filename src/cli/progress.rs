@@ -2,7 +2,7 @@
 //!
 //! The executor sends events and counts bytes; everything about looks is here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,32 +10,46 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::paint;
+use super::{out, paint};
 use crate::execute::{Event, Fact, Meter, Outcome};
 use crate::plan::render::Bytes;
-use crate::plan::{Action, StepId};
+use crate::plan::{Action, Plan, StepId};
 
 /// How often bars are redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Shows events until the sender is gone.
-pub(super) async fn show(mut events: UnboundedReceiver<Event>) {
-    let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-    let mut running: HashMap<StepId, Running> = HashMap::new();
+/// What people call the steps of a plan.
+pub(super) fn labels(plan: &Plan) -> HashMap<StepId, String> {
+    let steps = plan.steps.iter();
+    steps
+        .map(|step| (step.id.clone(), label(&step.action)))
+        .collect()
+}
+
+/// Shows events until the sender is gone. `labels` are those of the plan that is
+/// worked on first.
+pub(super) async fn show(mut events: UnboundedReceiver<Event>, labels: HashMap<StepId, String>) {
+    let mut display = Display {
+        bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+        running: HashMap::new(),
+        labels,
+        outdated: HashSet::new(),
+    };
     let mut tick = tokio::time::interval(TICK);
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event) => handle(event, bars.as_ref(), &mut running),
+                Some(event) => display.handle(event),
                 None => break,
             },
-            _ = tick.tick(), if bars.is_some() => running.values().for_each(Running::refresh),
+            _ = tick.tick(), if display.bars.is_some() => {
+                display.running.values().for_each(Running::refresh);
+            }
         }
     }
 }
 
 struct Running {
-    label: String,
     bar: Option<(ProgressBar, Arc<Meter>)>,
 }
 
@@ -51,35 +65,125 @@ impl Running {
     }
 }
 
-fn handle(event: Event, bars: Option<&MultiProgress>, running: &mut HashMap<StepId, Running>) {
-    match event {
-        Event::Started {
-            step,
-            action,
-            meter,
-        } => {
-            let label = label(&action);
-            if bars.is_none() {
-                anstream::eprintln!("{label}");
+/// What is on the screen.
+struct Display {
+    /// On a terminal only.
+    bars: Option<MultiProgress>,
+    running: HashMap<StepId, Running>,
+    labels: HashMap<StepId, String>,
+    /// Steps that the next look replaces, with those that needed them: that they
+    /// are not done is no news.
+    outdated: HashSet<StepId>,
+}
+
+impl Display {
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Started {
+                step,
+                action,
+                meter,
+            } => {
+                let label = label(&action);
+                if self.bars.is_none() {
+                    out::note(&label);
+                }
+                let bar = self.bars.as_ref().zip(meter).map(|(bars, meter)| {
+                    let bar = bars.add(ProgressBar::no_length().with_style(style()));
+                    bar.set_message(label.clone());
+                    (bar, meter)
+                });
+                self.labels.insert(step.clone(), label);
+                self.running.insert(step, Running { bar });
             }
-            let bar = bars.zip(meter).map(|(bars, meter)| {
-                let bar = bars.add(ProgressBar::no_length().with_style(style()));
-                bar.set_message(label.clone());
-                (bar, meter)
-            });
-            running.insert(step, Running { label, bar });
+            Event::Finished { step, outcome } => {
+                let before = self.running.remove(&step);
+                if let Some((bar, _)) = before.and_then(|running| running.bar) {
+                    bar.finish_and_clear();
+                }
+                if !self.is_news(&step, &outcome) {
+                    return;
+                }
+                let line = self.finished(&step, &outcome);
+                match &self.bars {
+                    Some(bars) => bars.suspend(|| out::note(&line)),
+                    None => out::note(&line),
+                }
+            }
         }
-        Event::Finished { step, outcome } => {
-            let before = running.remove(&step);
-            if let Some((bar, _)) = before.as_ref().and_then(|running| running.bar.as_ref()) {
-                bar.finish_and_clear();
+    }
+
+    fn is_news(&mut self, step: &StepId, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Outdated { .. } => {
+                self.outdated.insert(step.clone());
+                true
             }
-            let label = before.map_or_else(|| step.to_string(), |running| running.label);
-            let line = finished(&label, &outcome);
-            match bars {
-                Some(bars) => bars.suspend(|| anstream::eprintln!("{line}")),
-                None => anstream::eprintln!("{line}"),
+            Outcome::Skipped { needs } if self.outdated.contains(needs) => {
+                self.outdated.insert(step.clone());
+                false
             }
+            _ => {
+                self.outdated.remove(step);
+                true
+            }
+        }
+    }
+
+    fn label<'a>(&'a self, step: &'a StepId) -> &'a str {
+        self.labels
+            .get(step)
+            .map_or(step.0.as_str(), String::as_str)
+    }
+
+    fn finished(&self, step: &StepId, outcome: &Outcome) -> String {
+        let label = self.label(step);
+        match outcome {
+            Outcome::Done { fact } => match fact {
+                Fact::Registered { .. } => format!("{label}: done"),
+                Fact::Fetched {
+                    download,
+                    unpacked,
+                    wire_bytes,
+                } => {
+                    let unpacked = unpacked
+                        .as_ref()
+                        .map(|raw| format!(", {} unpacked", Bytes(raw.size)))
+                        .unwrap_or_default();
+                    let wire = Bytes(*wire_bytes);
+                    format!("{label}: {wire}{unpacked}, sha256 {}", download.sha256)
+                }
+                Fact::Unpacked { meta } => {
+                    format!("{label}: {}, sha256 {}", Bytes(meta.size), meta.sha256)
+                }
+                Fact::Pushed {
+                    entry,
+                    copied: true,
+                } => {
+                    format!("{label}: {}, digest checked there", Bytes(entry.size))
+                }
+                Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
+                Fact::Verified { bytes } => format!("{label}: {} as recorded", Bytes(*bytes)),
+                Fact::Removed { bytes } => format!("{label}: {} freed", Bytes(*bytes)),
+            },
+            Outcome::Failed { failure } => {
+                let hint = failure
+                    .hint
+                    .as_ref()
+                    .map(|hint| format!("\n  hint: {hint}"))
+                    .unwrap_or_default();
+                format!(
+                    "{} {label}: {}{hint}",
+                    paint::error("failed:"),
+                    failure.error
+                )
+            }
+            Outcome::Skipped { needs } => {
+                let needs = self.label(needs);
+                format!("{} {label} (it needs: {needs})", paint::warning("skipped:"))
+            }
+            Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
+            Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),
         }
     }
 }
@@ -102,57 +206,5 @@ fn label(action: &Action) -> String {
         Action::PruneNode { target, file, .. } => format!("remove {file} from {}", target.node),
         Action::VerifyNode { target, file, .. } => format!("verify {file} on {}", target.node),
         Action::VerifyCache { file, .. } => format!("verify {file} in the cache"),
-    }
-}
-
-fn finished(label: &str, outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Done { fact } => match fact {
-            Fact::Registered { .. } => format!("{label}: done"),
-            Fact::Fetched {
-                download,
-                unpacked,
-                wire_bytes,
-            } => {
-                let unpacked = unpacked
-                    .as_ref()
-                    .map(|raw| format!(", {} unpacked", Bytes(raw.size)))
-                    .unwrap_or_default();
-                let wire = Bytes(*wire_bytes);
-                format!("{label}: {wire}{unpacked}, sha256 {}", download.sha256)
-            }
-            Fact::Unpacked { meta } => {
-                format!("{label}: {}, sha256 {}", Bytes(meta.size), meta.sha256)
-            }
-            Fact::Pushed {
-                entry,
-                copied: true,
-            } => {
-                format!("{label}: {}, digest checked there", Bytes(entry.size))
-            }
-            Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
-            Fact::Verified { bytes } => format!("{label}: {} as recorded", Bytes(*bytes)),
-            Fact::Removed { bytes } => format!("{label}: {} freed", Bytes(*bytes)),
-        },
-        Outcome::Failed { failure } => {
-            let hint = failure
-                .hint
-                .as_ref()
-                .map(|hint| format!("\n  hint: {hint}"))
-                .unwrap_or_default();
-            format!(
-                "{} {label}: {}{hint}",
-                paint::error("failed:"),
-                failure.error
-            )
-        }
-        Outcome::Skipped { needs } => {
-            format!(
-                "{} {label}: {needs} did not succeed",
-                paint::warning("skipped:")
-            )
-        }
-        Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
-        Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),
     }
 }

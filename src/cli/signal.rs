@@ -1,5 +1,6 @@
 //! Stopping: the first signal asks the pass to stop, the second ends at once.
 
+use super::out;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,7 @@ pub(super) fn stop_on_signal() -> std::io::Result<CancellationToken> {
             if count > 1 {
                 std::process::exit(130);
             }
-            anstream::eprintln!("stopping; a second signal ends at once");
+            out::note("stopping; a second signal ends at once");
             stop.cancel();
         }
     });

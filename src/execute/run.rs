@@ -64,10 +64,11 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         match &step.action {
             Action::Register {
                 schematic,
+                expected,
                 document,
             } => {
                 started();
-                self.register(*schematic, document).await
+                self.register(*schematic, *expected, document).await
             }
             Action::Fetch {
                 url,
@@ -153,11 +154,16 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         }
     }
 
-    async fn register(&self, schematic: SchematicId, document: &str) -> Outcome {
+    async fn register(
+        &self,
+        schematic: SchematicId,
+        expected: SchematicId,
+        document: &str,
+    ) -> Outcome {
         match self.world.factory.register(schematic, document).await {
-            // The answer is the authority. Everything planned under the computed
-            // id is moot then; the id is remembered and the next look plans anew.
-            Ok(id) if id != schematic => Outcome::Outdated {
+            // The answer is the authority. Everything planned under another id is
+            // moot then; the id is remembered and the next look plans anew.
+            Ok(id) if id != expected => Outcome::Outdated {
                 what: format!("the factory gives schematic {schematic} the id {id}"),
             },
             Ok(id) => Outcome::Done {

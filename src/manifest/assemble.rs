@@ -202,14 +202,29 @@ pub fn assemble(
             .map(|file| context.whole(file)),
         source_orders: context.whole(&order.source.file),
         cache_policy: context.cache_policy.clone(),
-        catalogue: catalogue(&results.observed.catalog.versions),
+        catalogue: catalogue(&results.observed.catalog.versions, results.now),
         errors: Vec::new(),
         entries: entries.into_iter().map(|(_, entry)| entry).collect(),
     }
 }
 
-/// The manifest of an order that could not be used at all.
-pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Timestamp) -> Manifest {
+/// The manifest of an order that could not be used at all: what the last one said,
+/// since what it delivered is still there, and the problems.
+pub fn refused(
+    order: &RejectedOrder,
+    id: &OrderId,
+    last: Option<Manifest>,
+    context: &Context,
+    now: Timestamp,
+) -> Manifest {
+    let errors = order.problems.iter().map(Problem::headline).collect();
+    if let Some(last) = last.filter(|last| last.order.orderid == *id) {
+        return Manifest {
+            generated_at: now,
+            errors,
+            ..last
+        };
+    }
     Manifest {
         generated_at: now,
         order: OrderForm {
@@ -223,21 +238,20 @@ pub fn refused(order: &RejectedOrder, id: &OrderId, context: &Context, now: Time
         source_orders: context.whole(&order.source.file),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
-        errors: order.problems.iter().map(Problem::headline).collect(),
+        errors,
         entries: Vec::new(),
     }
 }
 
-fn catalogue(versions: &VersionKnowledge) -> Option<Catalogue> {
+fn catalogue(versions: &VersionKnowledge, now: Timestamp) -> Option<Catalogue> {
     match versions {
+        // A list that is older than the pass was not fetched by it. That one source
+        // failed says nothing: another may have answered.
         VersionKnowledge::Known {
-            source,
-            fetched_at,
-            failures,
-            ..
+            source, fetched_at, ..
         } => Some(Catalogue {
             source: source.as_str().to_owned(),
-            stale_since: (!failures.is_empty()).then_some(*fetched_at),
+            stale_since: (*fetched_at < now).then_some(*fetched_at),
         }),
         VersionKnowledge::NotNeeded | VersionKnowledge::Unknown { .. } => None,
     }

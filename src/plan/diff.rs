@@ -319,6 +319,7 @@ impl Planner<'_> {
         let computed = *self.described.get(&artifact.schematic)?;
         let action = Action::Register {
             schematic: computed,
+            expected: artifact.schematic,
             document: self.desired.schematics[&computed].document(),
         };
         if let Some(&at) = self.registering.get(&computed) {

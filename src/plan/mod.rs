@@ -6,6 +6,7 @@
 //! of the plan, so a dry run, the log, the execution and the manifest all read
 //! one value and cannot disagree.
 
+mod bytes;
 mod deliver;
 pub mod desired;
 mod diff;

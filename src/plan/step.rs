@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::bytes::Bytes;
 use super::id::{ApprovalId, StepId, push_step_id};
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256,
@@ -49,6 +50,9 @@ pub enum Action {
     Register {
         /// The id computed from the canonical form.
         schematic: SchematicId,
+        /// The id that the plan counts on: another one where the factory is known
+        /// to give one of its own.
+        expected: SchematicId,
         /// The document to send.
         #[serde(skip)]
         document: String,
@@ -328,7 +332,7 @@ pub enum HeldReason {
     NoSpace {
         /// Where.
         place: String,
-        /// Bytes needed.
+        /// Bytes needed, with those that must stay free.
         need: u64,
         /// Bytes free.
         free: u64,
@@ -428,9 +432,12 @@ impl fmt::Display for HeldReason {
                  `talos-order approve {}` lets them",
                 approval.0
             ),
-            Self::NoSpace { place, need, free } => {
-                write!(f, "{place} has {free} bytes free, {need} are needed")
-            }
+            Self::NoSpace { place, need, free } => write!(
+                f,
+                "{place} has {} free; with the room that must stay free, {} are needed",
+                Bytes(*free),
+                Bytes(*need)
+            ),
         }
     }
 }

@@ -22,6 +22,9 @@ pub struct StandinOptions {
     pub checksums: bool,
     /// The value of `Authorization` without which the factory answers 401.
     pub authorization: Option<String>,
+    /// The owner that an Enterprise factory adds to every schematic, which gives
+    /// it another id than the computed one.
+    pub owner: Option<String>,
 }
 
 /// Where images are sent from.
@@ -62,6 +65,7 @@ impl Default for StandinOptions {
             rate: None,
             checksums: false,
             authorization: None,
+            owner: None,
         }
     }
 }

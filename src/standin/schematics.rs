@@ -11,24 +11,31 @@ use crate::model::SchematicId;
 /// The canonical form of a schematic that changes nothing.
 const EMPTY: &str = "customization: {}\n";
 
-/// Known schematics with their canonical YAML. The empty one is always known.
+/// Known schematics with their canonical YAML.
 #[derive(Debug)]
-pub struct Schematics(Mutex<HashMap<SchematicId, String>>);
-
-impl Default for Schematics {
-    fn default() -> Self {
-        let empty = EMPTY.to_owned();
-        Self(Mutex::new(HashMap::from([(id(&empty), empty)])))
-    }
+pub struct Schematics {
+    /// The line that names the owner, where there is one.
+    owner: String,
+    known: Mutex<HashMap<SchematicId, String>>,
 }
 
 impl Schematics {
+    /// With an owner that is added to whatever comes. The empty schematic is known
+    /// without being sent, unless it belongs to somebody.
+    pub fn new(owner: Option<&str>) -> Self {
+        let empty = owner.is_none().then(|| (id(EMPTY), EMPTY.to_owned()));
+        Self {
+            owner: owner.map_or_else(String::new, |owner| format!("owner: {owner}\n")),
+            known: Mutex::new(empty.into_iter().collect()),
+        }
+    }
+
     /// Takes a document in; gives its id and its canonical form.
     ///
     /// # Errors
     /// The text with which the factory would refuse the document.
     pub fn add(&self, document: &str) -> Result<(SchematicId, String), String> {
-        let canonical = canonical(document)?;
+        let canonical = format!("{}{}", self.owner, canonical(document)?);
         let id = id(&canonical);
         self.lock().insert(id, canonical.clone());
         Ok((id, canonical))
@@ -39,7 +46,7 @@ impl Schematics {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SchematicId, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

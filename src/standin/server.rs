@@ -71,13 +71,13 @@ impl Shared {
     ) -> Self {
         Self {
             versions: RwLock::new(options.versions.clone()),
+            schematics: Schematics::new(options.owner.as_deref()),
             options,
             requests: Requests::default(),
             faults: Faults::default(),
             github: Github::default(),
             generation: AtomicU64::new(0),
             stop,
-            schematics: Schematics::default(),
             images: Images::default(),
             base: format!("http://{factory}/"),
             blobs,

@@ -72,6 +72,24 @@ async fn schematics_are_known_once_they_were_sent() {
 }
 
 #[tokio::test]
+async fn an_owner_changes_the_id() {
+    let standin = Standin::start(StandinOptions {
+        owner: Some("acme".to_owned()),
+        ..StandinOptions::default()
+    })
+    .await
+    .unwrap();
+    let url = format!("{}schematics", standin.url());
+    let answer = client().post(url).body("").send().await.unwrap();
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["schematic"], "owner: acme\ncustomization: {}\n");
+    let id = body["id"].as_str().unwrap();
+    let image = |id: &str| format!("image/{id}/v1.11.3/nocloud-amd64.iso");
+    assert_eq!(get(&standin, &image(EMPTY)).await.status(), 404);
+    assert_eq!(get(&standin, &image(id)).await.status(), 302);
+}
+
+#[tokio::test]
 async fn a_direct_answer_has_a_length_and_a_name_but_neither_tag_nor_ranges() {
     let standin = Standin::start(StandinOptions {
         redirect: Redirect::Never,

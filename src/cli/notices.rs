@@ -1,0 +1,81 @@
+//! What a person should know besides the answer; all of it goes to stderr.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{out, paint};
+use crate::model::OrderSet;
+use crate::plan::VersionKnowledge;
+
+/// Prints every problem of the orders to stderr.
+pub(super) fn problems(orders: &OrderSet) {
+    for problem in orders.problems() {
+        out::note(&format!("{} {problem}", paint::error("error:")));
+    }
+    for order in &orders.orders {
+        for skipped in &order.skipped {
+            out::note(&format!(
+                "{} {}/{}: product {:?} is skipped; this tool handles talos",
+                paint::warning("note:"),
+                order.id,
+                skipped.name,
+                skipped.product
+            ));
+        }
+    }
+}
+
+/// Says which sources of versions failed, and how old the list is where none
+/// answered. That nothing is known at all is said by the plan.
+pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
+    let VersionKnowledge::Known {
+        source,
+        fetched_at,
+        failures,
+        ..
+    } = knowledge
+    else {
+        return;
+    };
+    for failure in failures {
+        out::note(&format!("{} {failure}", paint::warning("warning:")));
+    }
+    if *fetched_at < now {
+        out::note(&format!(
+            "{} no source of versions answers; the list from {} of {fetched_at:.0} is used, {} old",
+            paint::warning("warning:"),
+            source.as_str(),
+            age(now.duration_since(*fetched_at)),
+        ));
+    }
+}
+
+/// A length of time in the unit that a person would choose.
+fn age(length: SignedDuration) -> String {
+    let minutes = usize::try_from(length.as_mins()).unwrap_or(0);
+    match minutes {
+        ..120 => out::counted(minutes, "minute"),
+        120..2880 => out::counted(minutes / 60, "hour"),
+        _ => out::counted(minutes / 1440, "day"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_its_unit() {
+        let minutes = [0, 1, 119, 120, 2879, 2880, 100_000];
+        let told = minutes.map(|minutes| age(SignedDuration::from_mins(minutes)));
+        let expected = [
+            "0 minutes",
+            "1 minute",
+            "119 minutes",
+            "2 hours",
+            "47 hours",
+            "2 days",
+            "69 days",
+        ];
+        assert_eq!(told, expected);
+    }
+}

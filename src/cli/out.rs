@@ -1,0 +1,54 @@
+//! Writing to the two streams.
+//!
+//! A reader that has gone (`talos-order apply | head`) ends nothing: what was asked
+//! for is the work, and the text only tells of it. The `print!` macros would panic.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Writes text to stdout, its colours as the terminal wants them.
+///
+/// # Errors
+/// When stdout cannot be written, as on a full disk; not when its reader has gone.
+pub(super) fn text(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a value to stdout as JSON.
+///
+/// # Errors
+/// As [`text`], and when the value has no form in JSON.
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut json = serde_json::to_string_pretty(value)?;
+    json.push('\n');
+    Ok(text(&json)?)
+}
+
+/// Writes bytes to stdout as they are.
+///
+/// # Errors
+/// As [`text`].
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    forgive(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Writes a line to stderr. There is no place to tell of a failure.
+pub(super) fn note(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// A count with its noun: `1 order`, `2 orders`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+fn forgive(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,122 @@
+//! The factory stand-in for tests that are not asynchronous themselves.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use talos_order::standin::{Fault, Request, Standin, StandinOptions};
+
+/// A stand-in with the runtime it is served by.
+pub struct Factory {
+    standin: Option<Standin>,
+    runtime: tokio::runtime::Runtime,
+    port: AtomicU16,
+}
+
+impl Factory {
+    /// Starts one as the options say.
+    pub fn start(options: StandinOptions) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut factory = Self {
+            standin: None,
+            runtime,
+            port: AtomicU16::new(0),
+        };
+        factory.restart(options);
+        factory
+    }
+
+    /// One with small images that are quickly made: an ISO of about 300 KiB, a disk
+    /// of 8 MiB.
+    pub fn small() -> Self {
+        Self::start(StandinOptions::default())
+    }
+
+    /// Ends the old server, if there is one, and starts a new one on its port. What
+    /// was asked of the old one is forgotten, and so are its schematics.
+    pub fn restart(&mut self, options: StandinOptions) {
+        self.stop();
+        let options = StandinOptions {
+            port: self.port.load(Ordering::Relaxed),
+            ..options
+        };
+        let standin = self.runtime.block_on(Standin::start(options)).unwrap();
+        let url: url::Url = standin.url().parse().unwrap();
+        self.port.store(url.port().unwrap(), Ordering::Relaxed);
+        self.standin = Some(standin);
+    }
+
+    /// Nobody answers from now on.
+    pub fn stop(&mut self) {
+        if let Some(standin) = self.standin.take() {
+            self.runtime.block_on(standin.stop());
+        }
+    }
+
+    /// The base URL, also while nobody answers there.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port.load(Ordering::Relaxed))
+    }
+
+    /// What goes wrong with the next request that contains the text.
+    pub fn inject(&self, request: &str, fault: Fault) {
+        self.running().inject(request, fault);
+    }
+
+    /// The running stand-in.
+    pub fn running(&self) -> &Standin {
+        self.standin.as_ref().expect("the stand-in runs")
+    }
+
+    /// Everything that was asked so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.running().requests()
+    }
+
+    /// How many requests were asked so far: a place to count from.
+    pub fn mark(&self) -> usize {
+        self.requests().len()
+    }
+
+    /// `METHOD path` of what was asked since the mark.
+    pub fn asked_since(&self, mark: usize) -> Vec<String> {
+        self.requests()[mark..]
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect()
+    }
+
+    /// Images that were asked for since the mark, redirects not counted twice.
+    pub fn images_since(&self, mark: usize) -> Vec<String> {
+        let mut asked = self.asked_since(mark);
+        asked.retain(|line| line.starts_with("GET /image/") && !line.ends_with(".sha256"));
+        asked
+    }
+
+    /// Bytes of images that were sent since the mark.
+    pub fn bytes_since(&self, mark: usize) -> u64 {
+        let images = self.requests().split_off(mark);
+        let images = images.iter().filter(|request| {
+            request.method == "GET"
+                && !request.path.ends_with(".sha256")
+                && (request.path.starts_with("/image/") || request.path.starts_with("/blob/"))
+        });
+        images.map(|request| request.bytes).sum()
+    }
+
+    /// True if anything was changed at the factory since the mark.
+    pub fn changed_since(&self, mark: usize) -> bool {
+        let asked = self.asked_since(mark);
+        asked
+            .iter()
+            .any(|line| !line.starts_with("GET ") && !line.starts_with("HEAD "))
+    }
+}
+
+impl Drop for Factory {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

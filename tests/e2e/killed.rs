@@ -1,0 +1,278 @@
+//! kill -9 at every stage: the next pass completes, and a final name never holds
+//! wrong bytes, neither in the cache nor on a node.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use talos_order::standin::{Fault, Redirect, StandinOptions};
+
+use crate::common::program::{kill, terminate};
+use crate::common::snapshot::Snapshot;
+use crate::common::sshd::Lab;
+use crate::common::wait_for;
+use crate::watch::Watch;
+use crate::world::{Config, World, reach};
+
+const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+const RAW: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.raw";
+const RAW_XZ: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.raw.xz";
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+fn part(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.part"))
+}
+
+/// Where final names are: the cache, and two directories of a local node.
+fn places(world: &World) -> Vec<PathBuf> {
+    ["cache", "node1/iso", "node1/import"]
+        .map(|name| world.at(name))
+        .into()
+}
+
+fn nothing_hidden_but_records(dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            !name.ends_with(".part"),
+            "{name} is left in {}",
+            dir.display()
+        );
+        assert!(
+            !name.contains(".tmp-"),
+            "{name} is left in {}",
+            dir.display()
+        );
+    }
+}
+
+/// The ranges that were asked of whoever sends the images.
+fn ranges(world: &World, mark: usize) -> Vec<String> {
+    let asked = world.factory.requests().split_off(mark);
+    let sent = asked.iter().filter(|request| request.cdn);
+    sent.filter_map(|request| request.header("range").map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_download_goes_on_where_it_was_killed() {
+    let world = World::small();
+    world.configure_local(1, "");
+    world.order_one("raw.xz", "");
+    world.factory.inject("GET /blob/", Fault::Stall(150_000));
+    let watch = Watch::start(&places(&world));
+    let mut run = world.program.start(&["apply"]);
+    let partial = part(&world.cache(), RAW_XZ);
+    wait_for("bytes arrive", || length(&partial) >= 150_000);
+    kill(&mut run);
+    assert!(!world.cache().join(RAW_XZ).exists());
+
+    let mark = world.factory.mark();
+    let before = Snapshot::of(&[world.dir.path()]);
+    let plan = world.program.run(&["plan"]).expect(0);
+    plan.says("interrupted, 146.5 KiB are here");
+    before.assert_same(&Snapshot::of(&[world.dir.path()]));
+    world.apply().expect(0).says("1 fetched");
+    assert_eq!(ranges(&world, mark), ["bytes=150000-"], "it went on");
+    watch.assert_only_whole_images(&world);
+    world.assert_holds(&world.cache(), &[RAW, RAW_XZ]);
+    world.assert_holds(&world.at("node1/import"), &[RAW]);
+    world.assert_sidecars();
+    nothing_hidden_but_records(&world.cache());
+}
+
+#[test]
+fn a_download_that_was_killed_with_every_byte_there_asks_for_none() {
+    let world = World::small();
+    world.configure_local(1, "");
+    world.order_one("iso", "");
+    world.factory.inject("GET /blob/", Fault::Stall(300_000));
+    let mut run = world.program.start(&["apply"]);
+    let partial = part(&world.cache(), ISO);
+    wait_for("bytes arrive", || length(&partial) >= 300_000);
+    kill(&mut run);
+    // The moment between the last byte and the name is too short to be met, so the
+    // last bytes are written by hand.
+    let image = world.image(ISO);
+    let mut file = fs::File::options().append(true).open(&partial).unwrap();
+    file.write_all(&image[300_000..]).unwrap();
+
+    let mark = world.factory.mark();
+    world.apply().expect(0);
+    assert_eq!(world.factory.bytes_since(mark), 0, "no byte came twice");
+    world.assert_holds(&world.cache(), &[ISO]);
+    world.assert_holds(&world.at("node1/iso"), &[ISO]);
+    nothing_hidden_but_records(&world.cache());
+}
+
+#[test]
+fn killed_again_and_again_it_gets_there() {
+    // Slow enough to be met at every stage; the images come without ranges, with
+    // ranges from the same place, and from another.
+    for redirect in [Redirect::Never, Redirect::OtherOrigin] {
+        let options = StandinOptions {
+            rate: Some(2 << 20),
+            redirect,
+            ..StandinOptions::default()
+        };
+        let world = World::new(options);
+        world.configure_local(1, "");
+        world.order_one("raw.xz", "");
+        let second = crate::world::position("two", "iso", "");
+        world.order("two.yaml", &second);
+        let watch = Watch::start(&places(&world));
+        for step in 1..=12_u64 {
+            let mut run = world.program.start(&["apply"]);
+            std::thread::sleep(Duration::from_millis(step * 25));
+            kill(&mut run);
+        }
+        world.apply().expect(0);
+        watch.assert_only_whole_images(&world);
+        world.assert_holds(&world.cache(), &[ISO, RAW, RAW_XZ]);
+        world.assert_holds(&world.at("node1/iso"), &[ISO]);
+        world.assert_holds(&world.at("node1/import"), &[RAW]);
+        world.assert_sidecars();
+        nothing_hidden_but_records(&world.cache());
+        world.apply().expect(0).says("nothing to do");
+    }
+}
+
+#[test]
+fn unpacking_is_killed_and_done_again() {
+    let world = World::new(StandinOptions {
+        disk_bytes: 48 << 20,
+        ..StandinOptions::default()
+    });
+    world.configure_local(1, "");
+    world.order_one("raw.xz", "      push: {enabled: false}\n");
+    world.apply().expect(0);
+    world.order_one(
+        "raw.xz",
+        "      push: {enabled: false}\n      decompress_raw: true\n",
+    );
+    let mark = world.factory.mark();
+    let watch = Watch::start(&places(&world));
+    let partial = part(&world.cache(), RAW);
+    let mut met = false;
+    for _ in 0..20 {
+        let mut run = world.program.start(&["apply"]);
+        wait_for("it is unpacked", || {
+            length(&partial) > 0 || run.try_wait().unwrap().is_some()
+        });
+        kill(&mut run);
+        met = length(&partial) > 0 && !world.cache().join(RAW).exists();
+        if met {
+            break;
+        }
+        for name in [
+            RAW.to_owned(),
+            format!("{RAW}.sha256"),
+            format!(".{RAW}.meta.json"),
+        ] {
+            let _ = fs::remove_file(world.cache().join(name));
+        }
+    }
+    assert!(met, "it was never met while it unpacked");
+    world.apply().expect(0);
+    watch.assert_only_whole_images(&world);
+    assert!(
+        world.factory.images_since(mark).is_empty(),
+        "it came from the cache"
+    );
+    world.assert_holds(&world.cache(), &[RAW, RAW_XZ]);
+    world.assert_sidecars();
+    nothing_hidden_but_records(&world.cache());
+}
+
+#[test]
+fn unpacking_while_it_downloads_is_killed() {
+    let world = World::small();
+    world.configure_local(1, "");
+    world.order_one("raw.xz", "");
+    // The last bytes are missing: nearly everything is unpacked.
+    let size = 390_000;
+    world.factory.inject("GET /blob/", Fault::Stall(size));
+    let watch = Watch::start(&places(&world));
+    let mut run = world.program.start(&["apply"]);
+    let unpacked = part(&world.cache(), RAW);
+    wait_for("it is unpacked", || {
+        length(&unpacked) > 1 << 20 && length(&part(&world.cache(), RAW_XZ)) >= size
+    });
+    kill(&mut run);
+    world.apply().expect(0);
+    watch.assert_only_whole_images(&world);
+    world.assert_holds(&world.cache(), &[RAW, RAW_XZ]);
+    world.assert_holds(&world.at("node1/import"), &[RAW]);
+    nothing_hidden_but_records(&world.cache());
+}
+
+#[test]
+fn a_push_is_killed_and_goes_on() {
+    let lab = Lab::new();
+    let node = lab.node();
+    let world = World::new(StandinOptions {
+        disk_bytes: 64 << 20,
+        ..StandinOptions::default()
+    });
+    let configure = |rsync: &str| {
+        world.configure(&Config {
+            lab: Some(&lab),
+            rsync,
+            nodes: vec![("pve-1".to_owned(), reach(&node))],
+            ..Config::default()
+        });
+    };
+    world.order_one("iso", "");
+    configure("--bwlimit=2m");
+    let dir = node.root.join("iso");
+    let partial = dir.join(format!(".talos-order.{ISO}.part"));
+    let watch = Watch::start(&[world.cache(), dir.clone()]);
+    // Each time it comes further: what had arrived was kept.
+    for size in [200_000, 600_000, 1_200_000] {
+        let mut run = world.program.start(&["apply"]);
+        wait_for("a part is there", || length(&partial) > size);
+        kill(&mut run);
+        assert!(!dir.join(ISO).exists());
+    }
+
+    let mark = world.factory.mark();
+    configure("");
+    world.apply().expect(0).says("1 pushed");
+    assert!(world.factory.images_since(mark).is_empty());
+    watch.assert_only_whole_images(&world);
+    world.assert_holds(&dir, &[ISO]);
+    nothing_hidden_but_records(&dir);
+}
+
+#[test]
+fn a_signal_stops_it_gracefully() {
+    let world = World::small();
+    world.configure_local(1, "");
+    world.order_one("iso", "");
+    world.factory.inject("GET /blob/", Fault::Stall(100_000));
+    let run = world.program.start_heard(&["apply"]);
+    let partial = part(&world.cache(), ISO);
+    wait_for("bytes arrive", || length(&partial) >= 100_000);
+    terminate(&run);
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (out, complaints) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(complaints.contains("stopping"), "{complaints}");
+    assert!(out.contains("Not done"), "{out}");
+    // What was known is written down.
+    let entry = &world.manifest("one")["entries"][0];
+    assert_eq!(entry["status"], "held");
+    assert_eq!(entry["error"], "the pass was stopped");
+
+    let mark = world.factory.mark();
+    world.apply().expect(0).says("1 fetched");
+    assert_eq!(ranges(&world, mark), ["bytes=100000-"]);
+    world.assert_holds(&world.at("node1/iso"), &[ISO]);
+}

@@ -1,0 +1,23 @@
+//! The whole program from outside: the built binary, a factory over HTTP, nodes
+//! with a real sshd and a real rsync.
+//!
+//! What a person was promised is looked for where that person would look: in exit
+//! codes, in texts, in files and their digests, and in what the factory was asked.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test touches the world, and may fail where it stands"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod factory;
+mod hostile;
+mod killed;
+mod legacy;
+mod manifests;
+mod many;
+mod together;
+mod watch;
+mod world;
