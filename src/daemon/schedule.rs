@@ -58,7 +58,7 @@ struct Line {
 #[derive(Debug)]
 enum Rule {
     Every(Duration),
-    Cron(Cron),
+    Cron(Box<Cron>),
 }
 
 /// What is due next, and when.
@@ -73,7 +73,7 @@ impl Timetable {
     /// A table that starts counting now.
     pub fn new(schedule: &Schedule, now: Timestamp, random: fastrand::Rng) -> Self {
         let every = |cause, every: Option<Duration>| Some((cause, Rule::Every(every?)));
-        let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(cron.clone()?)));
+        let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(Box::new(cron.clone()?))));
         let rules = [
             every(Cause::Schedule, schedule.interval),
             cron(Cause::Schedule, &schedule.cron),

@@ -174,7 +174,7 @@ impl Sentry {
         self.warn_of(None);
         let _ = stands.send(());
         while self.wait() {
-            let before = std::mem::replace(&mut self.seen, Survey::default());
+            let before = std::mem::take(&mut self.seen);
             self.seen = self.look();
             self.warn_of(Some(&before));
             if self.seen.fingerprint != before.fingerprint {
