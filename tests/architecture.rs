@@ -41,7 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute", "manifest",
         ],
     ),
-    ("daemon", &["model", "plan", "config", "reconcile"]),
+    // When, never what: it sees no pass, no configuration and no place.
+    ("daemon", &[]),
     (
         "app",
         &[

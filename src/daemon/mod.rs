@@ -1,0 +1,38 @@
+//! *When* a pass runs, never what it does.
+//!
+//! Whatever calls for a pass (a change of the orders, a schedule, a retry, a
+//! signal) does one thing: it wakes the loop in [`run()`]. A wake-up carries no
+//! payload, so any number of them while a pass runs come to exactly one more, and
+//! a lost or a spare one does no harm: each pass looks at everything anyway.
+//!
+//! What a pass *is* stands behind [`Work`]; nothing in this room knows. Calendar
+//! times are computed as values in [`schedule`] and waited for in `clock`;
+//! [`watch`] looks after the orders, [`systemd`] tells the service manager.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waiting, clocks, signals and the watched directory are this room"
+)]
+
+mod clock;
+pub mod cron;
+mod error;
+mod retry;
+mod run;
+pub mod schedule;
+mod signals;
+pub mod systemd;
+pub mod wake;
+pub mod watch;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use cron::{Cron, CronError};
+pub use error::DaemonError;
+pub use run::{Ended, Options, run};
+pub use schedule::Schedule;
+pub use wake::{Cause, Causes, Waker};
+pub use watch::Watching;
+pub use work::{Errand, PassEnd, Progress, Running, Verdict, Work};

@@ -1,0 +1,307 @@
+//! The loop.
+//!
+//! It sleeps until something calls for a pass, runs it, and asks its verdict how
+//! long to sleep at most. There is one place where a pass is started, so passes
+//! cannot overlap; signals, errands and reloads that arrive meanwhile wait for its
+//! end. `--once` is the same loop, left after the first pass.
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::clock::{Clock, WallClock};
+use super::error::DaemonError;
+use super::retry::Retry;
+use super::schedule::{Schedule, Timetable};
+use super::signals::{self, Signal};
+use super::systemd::Manager;
+use super::wake::{Cause, Causes, Waker};
+use super::watch::{Watch, Watching};
+use super::work::{Errand, PassEnd, Progress, Running, Work};
+
+/// What the loop has to know. Plain values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The orders: a file or a directory; it may come later.
+    pub orders: PathBuf,
+    /// When passes are due.
+    pub schedule: Schedule,
+    /// How the orders are watched.
+    pub watching: Watching,
+    /// One pass, then end.
+    pub once: bool,
+}
+
+/// How the loop ended, where nothing went wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The one pass that was asked for is over.
+    Once(PassEnd),
+    /// A signal asked for the end; with what the last pass came to.
+    Stopped(Option<PassEnd>),
+}
+
+/// Runs passes until a signal asks for the end, or once.
+///
+/// `waker` may be kept and cloned by whoever else may call for a pass.
+///
+/// # Errors
+/// When the process lacks what the loop stands on: signals, a thread, the
+/// scheduler. A pass that fails is no such error; its verdict says so.
+pub async fn run<W: Work>(work: W, options: Options, waker: Waker) -> Result<Ended, DaemonError> {
+    let signals = signals::listen(waker.clone()).map_err(DaemonError::Signals)?;
+    let clock = WallClock::start().await?;
+    let random = fastrand::Rng::new();
+    let mut daemon = Daemon::new(work, options, waker, clock, signals, random);
+    daemon.manager = Manager::from_env();
+    daemon.run(true).await
+}
+
+/// The loop's state between two passes.
+pub(super) struct Daemon<W, C> {
+    work: W,
+    options: Options,
+    waker: Waker,
+    clock: C,
+    signals: mpsc::UnboundedReceiver<Signal>,
+    pub(super) manager: Manager,
+    watch: Option<Watch>,
+    random: fastrand::Rng,
+    table: Timetable,
+    retry: Retry,
+    retry_at: Option<Instant>,
+    stop: CancellationToken,
+    reload: bool,
+    /// Why the last configuration was refused.
+    refused: Option<String>,
+    last: Option<PassEnd>,
+    /// The next time that the work was told of.
+    told: Option<Timestamp>,
+}
+
+impl<W: Work, C: Clock> Daemon<W, C> {
+    pub fn new(
+        work: W,
+        options: Options,
+        waker: Waker,
+        clock: C,
+        signals: mpsc::UnboundedReceiver<Signal>,
+        mut random: fastrand::Rng,
+    ) -> Self {
+        let table = Timetable::new(&options.schedule, clock.now(), random.fork());
+        Self {
+            work,
+            options,
+            waker,
+            clock,
+            signals,
+            manager: Manager::default(),
+            watch: None,
+            random,
+            table,
+            retry: Retry::default(),
+            retry_at: None,
+            stop: CancellationToken::new(),
+            reload: false,
+            refused: None,
+            last: None,
+            told: None,
+        }
+    }
+
+    /// The loop itself. Without `watched` nobody looks after the orders, which is
+    /// for tests on a paused clock.
+    pub async fn run(mut self, watched: bool) -> Result<Ended, DaemonError> {
+        if watched && !self.options.once {
+            self.watch().await?;
+        }
+        self.manager.ready("starting the first pass");
+        self.waker.wake(Cause::Start);
+        loop {
+            if self.reload {
+                self.reload().await?;
+            }
+            self.call_for_what_is_due();
+            let causes = self.waker.take();
+            if causes.is_empty() {
+                self.sleep().await?;
+            } else {
+                let end = self.pass(causes).await;
+                if self.options.once {
+                    return Ok(Ended::Once(end));
+                }
+            }
+            if self.stop.is_cancelled() {
+                return Ok(Ended::Stopped(self.last));
+            }
+        }
+    }
+
+    async fn watch(&mut self) -> Result<(), DaemonError> {
+        // The old one first: its watches may be what the new one lacks.
+        self.watch = None;
+        let options = &self.options;
+        let watch = Watch::start(&options.orders, options.watching, self.waker.clone());
+        self.watch = Some(watch.await?);
+        Ok(())
+    }
+
+    fn call_for_what_is_due(&mut self) {
+        let now = self.clock.now();
+        let mut due = self.table.take_due(now);
+        for (cause, errand) in [
+            (Cause::Versions, Errand::RefreshVersions),
+            (Cause::Verify, Errand::DeepVerify),
+        ] {
+            if due.contains(cause) {
+                self.work.errand(errand);
+            }
+        }
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry_at = None;
+            due = due.with(Cause::Retry);
+        }
+        self.waker.wake_all(due);
+    }
+
+    async fn pass(&mut self, causes: Causes) -> PassEnd {
+        tracing::info!(reason = %causes, "pass begins");
+        self.manager.alive();
+        let end = self.let_pass_run(causes).await;
+        tracing::info!(verdict = ?end.verdict, "{}", end.line);
+        self.table.passed(self.clock.now());
+        let wait = self.retry.after(end.verdict, self.table.interval());
+        self.retry_at = wait.map(|wait| Instant::now() + wait);
+        self.last = Some(end.clone());
+        self.manager.alive();
+        if !self.stop.is_cancelled() {
+            self.manager.status(&self.status());
+        }
+        end
+    }
+
+    /// Stays awake for signals while a pass runs.
+    async fn let_pass_run(&mut self, causes: Causes) -> PassEnd {
+        let progress = Progress::default();
+        let running = Running {
+            stop: self.stop.clone(),
+            progress: progress.clone(),
+        };
+        let mut pass = pin!(self.work.pass(causes, running));
+        loop {
+            tokio::select! {
+                end = &mut pass => return end,
+                Some(signal) = self.signals.recv() => match signal {
+                    Signal::Stop => stop(&mut self.manager, &self.stop),
+                    Signal::Reload => self.reload = true,
+                },
+                () = progress.beaten() => self.manager.alive(),
+            }
+        }
+    }
+
+    /// Sleeps until something may have to be done; not always is there something.
+    async fn sleep(&mut self) -> Result<(), DaemonError> {
+        let now = self.clock.now();
+        self.table.mend(now);
+        let next = self.table.next();
+        self.clock.set(next).await?;
+        self.tell_next(now, next);
+        self.manager.alive();
+        // The clock may be set back, and the watchdog has to hear of us.
+        let longest = self.options.watching.poll.max(Duration::from_secs(1));
+        let longest = self.manager.feed_every().unwrap_or(longest).min(longest);
+        let retry = self.retry_at.unwrap_or_else(Instant::now);
+        let gone = async {
+            match &mut self.watch {
+                Some(watch) => watch.gone().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.waker.woken() => {}
+            () = self.clock.rung() => {}
+            () = sleep_until(retry), if self.retry_at.is_some() => {}
+            () = sleep(longest) => {}
+            () = gone => return Err(DaemonError::WatchGone),
+            Some(signal) = self.signals.recv() => match signal {
+                Signal::Stop => stop(&mut self.manager, &self.stop),
+                Signal::Reload => self.reload = true,
+            },
+        }
+        Ok(())
+    }
+
+    /// Tells the work when the next pass will be, where that changed.
+    fn tell_next(&mut self, now: Timestamp, due: Option<Timestamp>) {
+        let retry = self.retry_at.and_then(|at| {
+            let wait = SignedDuration::try_from(at - Instant::now()).ok()?;
+            // To the second: the same instant must not look like another one.
+            now.checked_add(wait)
+                .and_then(|at| at.round(jiff::Unit::Second))
+                .ok()
+        });
+        let next = retry.into_iter().chain(due).min();
+        if self.told.is_none() || self.told != next {
+            self.told = next;
+            self.work.waiting(next);
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), DaemonError> {
+        self.reload = false;
+        self.manager.reloading();
+        let done = self.work.reload();
+        let result = match done {
+            Ok(()) => {
+                tracing::info!("the configuration was read anew");
+                self.refused = None;
+                self.adopt(self.work.options()).await
+            }
+            Err(why) => {
+                tracing::error!(reason = %why, "the new configuration is refused, the old one kept");
+                self.refused = Some(why);
+                Ok(())
+            }
+        };
+        self.manager.ready(&self.status());
+        result
+    }
+
+    /// Goes on with other options; what did not change is left as it is.
+    async fn adopt(&mut self, options: Options) -> Result<(), DaemonError> {
+        let old = std::mem::replace(&mut self.options, options);
+        self.options.once = old.once;
+        if self.options.schedule != old.schedule {
+            let now = self.clock.now();
+            self.table = Timetable::new(&self.options.schedule, now, self.random.fork());
+        }
+        self.waker.wake(Cause::Reload);
+        let same = (&self.options.orders, &self.options.watching) == (&old.orders, &old.watching);
+        match self.watch {
+            Some(_) if !same => self.watch().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The verdict line, and what is wrong with the configuration.
+    fn status(&self) -> String {
+        let line = self.last.as_ref().map_or("", |end| end.line.as_str());
+        match &self.refused {
+            None => line.to_owned(),
+            // In front, as a status is cut at its end.
+            Some(why) => format!("the new configuration is refused: {why}; {line}"),
+        }
+    }
+}
+
+fn stop(manager: &mut Manager, token: &CancellationToken) {
+    tracing::info!("stopping; a second signal ends at once");
+    manager.stopping();
+    token.cancel();
+}

@@ -1,0 +1,261 @@
+//! When things come due: a table of instants, without a clock of its own.
+//!
+//! Everything here is a value: the time is passed in, chance (the jitter) too, so
+//! a year can be tested in a moment. `clock` waits for what this table says.
+//!
+//! The interval is counted from the end of the last pass, whatever called for it:
+//! a pass that has just been needs no other one. A cron time that came while a pass
+//! ran is made up for with one pass, however many were missed.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::cron::Cron;
+use super::wake::{Cause, Causes};
+
+/// When passes are due, and what they are to do besides. Plain values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// From the end of a pass to the next; `None` leaves it to `cron`.
+    pub interval: Option<Duration>,
+    /// By how much of itself an interval may be longer or shorter (0.05 for five
+    /// per cent), so that many controllers do not knock at the same moment.
+    pub jitter: f64,
+    /// Passes at times of the calendar.
+    pub cron: Option<Cron>,
+    /// How often the released versions are asked for.
+    pub versions: Option<Duration>,
+    /// How often delivered files are hashed; off where neither is given.
+    pub verify: Option<Duration>,
+    /// The same at times of the calendar.
+    pub verify_cron: Option<Cron>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            interval: Some(Duration::from_secs(600)),
+            jitter: 0.05,
+            cron: None,
+            versions: Some(Duration::from_secs(3600)),
+            verify: None,
+            verify_cron: None,
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+struct Line {
+    cause: Cause,
+    rule: Rule,
+    due: Option<Timestamp>,
+    /// Counted from the end of a pass, not from its own last time.
+    after_pass: bool,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Every(Duration),
+    Cron(Box<Cron>),
+}
+
+/// What is due next, and when.
+#[derive(Debug)]
+pub(super) struct Timetable {
+    lines: Vec<Line>,
+    jitter: f64,
+    random: fastrand::Rng,
+}
+
+impl Timetable {
+    /// A table that starts counting now.
+    pub fn new(schedule: &Schedule, now: Timestamp, random: fastrand::Rng) -> Self {
+        let every = |cause, every: Option<Duration>| Some((cause, Rule::Every(every?)));
+        let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(Box::new(cron.clone()?))));
+        let rules = [
+            every(Cause::Schedule, schedule.interval),
+            cron(Cause::Schedule, &schedule.cron),
+            every(Cause::Versions, schedule.versions),
+            every(Cause::Verify, schedule.verify),
+            cron(Cause::Verify, &schedule.verify_cron),
+        ];
+        let lines = rules.into_iter().flatten().map(|(cause, rule)| Line {
+            after_pass: cause == Cause::Schedule && matches!(rule, Rule::Every(_)),
+            cause,
+            rule,
+            due: None,
+        });
+        let mut table = Self {
+            lines: lines.collect(),
+            // Beyond this an interval could come to nothing.
+            jitter: schedule.jitter.clamp(0.0, 0.5),
+            random,
+        };
+        table.settle(now, |_| true);
+        table
+    }
+
+    /// The first thing due.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.lines.iter().filter_map(|line| line.due).min()
+    }
+
+    /// Takes everything that is due; each is due again by its own rule.
+    pub fn take_due(&mut self, now: Timestamp) -> Causes {
+        let is_due = |line: &Line| line.due.is_some_and(|due| due <= now);
+        let due = self.lines.iter().filter(|line| is_due(line));
+        let causes = due.fold(Causes::default(), |causes, line| causes.with(line.cause));
+        self.settle(now, is_due);
+        causes
+    }
+
+    /// A pass is over.
+    pub fn passed(&mut self, now: Timestamp) {
+        self.settle(now, |line| line.after_pass);
+    }
+
+    /// Puts right what a clock that was set back left in the far future. To be
+    /// called now and then.
+    pub fn mend(&mut self, now: Timestamp) {
+        let jitter = self.jitter;
+        self.settle(now, |line| match (&line.rule, line.due) {
+            (Rule::Every(every), Some(due)) => {
+                let longest = every.mul_f64(1.0 + jitter) + Duration::from_secs(1);
+                due.duration_since(now) > signed(longest)
+            }
+            (Rule::Cron(cron), due) => due != cron.next_after(now) && due > Some(now),
+            (Rule::Every(_), None) => false,
+        });
+    }
+
+    /// The longest that a retry may wait: it is not to come later than the pass
+    /// that would have been anyway.
+    pub fn interval(&self) -> Option<Duration> {
+        self.lines.iter().find_map(|line| match line.rule {
+            Rule::Every(every) if line.after_pass => Some(every),
+            Rule::Every(_) | Rule::Cron(_) => None,
+        })
+    }
+
+    fn settle(&mut self, now: Timestamp, chosen: impl Fn(&Line) -> bool) {
+        for line in self.lines.iter_mut().filter(|line| chosen(line)) {
+            line.due = match &line.rule {
+                Rule::Every(every) => {
+                    let factor = 1.0 + self.jitter * (2.0 * self.random.f64() - 1.0);
+                    now.checked_add(signed(every.mul_f64(factor))).ok()
+                }
+                Rule::Cron(cron) => cron.next_after(now),
+            };
+        }
+    }
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(schedule: &Schedule, now: &str) -> (Timetable, Timestamp) {
+        let now = now.parse().unwrap();
+        let random = fastrand::Rng::with_seed(1);
+        (Timetable::new(schedule, now, random), now)
+    }
+
+    fn nothing() -> Schedule {
+        Schedule {
+            interval: None,
+            jitter: 0.0,
+            cron: None,
+            versions: None,
+            verify: None,
+            verify_cron: None,
+        }
+    }
+
+    const NOON: &str = "2026-06-01T12:00:00Z";
+
+    #[test]
+    fn an_empty_schedule_is_never_due() {
+        let (mut table, now) = table(&nothing(), NOON);
+        assert_eq!(table.next(), None);
+        assert!(table.take_due(now).is_empty());
+        assert_eq!(table.interval(), None);
+    }
+
+    #[test]
+    fn jitter_stays_within_its_bounds_and_is_used() {
+        let schedule = Schedule::default();
+        let (mut table, now) = table(&schedule, NOON);
+        let mut waits = Vec::new();
+        for _ in 0..1000 {
+            table.passed(now);
+            waits.push(table.next().unwrap().duration_since(now).as_secs_f64());
+        }
+        assert!(waits.iter().all(|wait| (570.0..=630.0).contains(wait)));
+        assert!(waits.iter().any(|wait| *wait < 580.0));
+        assert!(waits.iter().any(|wait| *wait > 620.0));
+    }
+
+    #[test]
+    fn the_interval_counts_from_the_end_of_a_pass_and_versions_from_themselves() {
+        let schedule = Schedule {
+            interval: Some(Duration::from_secs(600)),
+            versions: Some(Duration::from_secs(900)),
+            ..nothing()
+        };
+        let (mut table, now) = table(&schedule, NOON);
+        let at = |seconds| now + SignedDuration::from_secs(seconds);
+        table.passed(at(400));
+        assert_eq!(table.next(), Some(at(900)));
+        assert_eq!(table.take_due(at(900)).to_string(), "versions");
+        assert_eq!(table.next(), Some(at(1000)));
+        assert_eq!(table.take_due(at(1000)).to_string(), "schedule");
+    }
+
+    #[test]
+    fn cron_times_missed_while_a_pass_ran_are_made_up_for_once() {
+        let schedule = Schedule {
+            cron: Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap()),
+            ..nothing()
+        };
+        let (mut table, now) = table(&schedule, NOON);
+        let late = now + SignedDuration::from_mins(45);
+        assert_eq!(table.take_due(late).to_string(), "schedule");
+        assert!(table.take_due(late).is_empty());
+        assert_eq!(table.next(), Some(now + SignedDuration::from_mins(50)));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_put_the_next_pass_off_for_a_day() {
+        let schedule = Schedule {
+            cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
+            ..Schedule::default()
+        };
+        let (mut table, now) = table(&schedule, NOON);
+        let before = now - SignedDuration::from_hours(24);
+        table.mend(before);
+        let next = table.next().unwrap().duration_since(before);
+        assert!(next <= SignedDuration::from_mins(11), "{next}");
+        table.mend(now - SignedDuration::from_hours(24));
+        assert_eq!(table.next().unwrap().duration_since(before), next);
+    }
+
+    #[test]
+    fn what_is_overdue_is_not_mended_away() {
+        let (mut table, now) = table(
+            &Schedule {
+                cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
+                ..nothing()
+            },
+            NOON,
+        );
+        let late = now + SignedDuration::from_hours(3);
+        table.mend(late);
+        assert_eq!(table.take_due(late).to_string(), "schedule");
+    }
+}

@@ -1,0 +1,218 @@
+//! One look at the orders: what is there, as a number, and where to listen.
+//!
+//! The way to the orders is walked component by component as the kernel does it,
+//! because each link on it (git-sync's `current`, Kubernetes' `..data`) may be
+//! turned elsewhere, which shows in the directory that holds the link and nowhere
+//! else. The tree below is read as the orders are: links are followed, names with
+//! a dot in front are left out (`.git`, an editor's leavings).
+//!
+//! Contents are not read. Size, times, inode and link targets change with every
+//! way of writing a file; the time of change cannot even be set back. (Two writes of
+//! the same length in one tick of the kernel's clock with a look between them are
+//! the exception, and the next scheduled pass, which reads everything, is the cure.)
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// As many links in a row as the kernel follows (path_resolution(7)).
+const LINKS_MAX: usize = 40;
+
+/// Entries that are looked at. Beyond this it is not a directory of orders that
+/// somebody named, and a look must stay cheap.
+const ENTRIES_MAX: usize = 100_000;
+
+/// What a look came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// Changes with everything that may change what the orders say.
+    pub fingerprint: u64,
+    /// Where to listen.
+    pub places: Places,
+    /// The orders exist.
+    pub present: bool,
+    /// There was more than is looked at.
+    pub truncated: bool,
+}
+
+/// Where to listen, by real paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// Every directory to be watched.
+    pub dirs: BTreeSet<PathBuf>,
+    /// Those of them in which every visible name counts.
+    pub trees: BTreeSet<PathBuf>,
+    /// Names that count wherever they are.
+    pub names: BTreeSet<PathBuf>,
+}
+
+impl Places {
+    /// True if something that happened at a path may matter.
+    pub fn concern(&self, path: &Path) -> bool {
+        let visible = || path.file_name().is_some_and(|name| !is_hidden(name));
+        let in_tree = || path.parent().is_some_and(|dir| self.trees.contains(dir));
+        self.names.contains(path) || self.dirs.contains(path) || (visible() && in_tree())
+    }
+}
+
+/// Looks at the orders. Never fails: what cannot be read is a fact like others,
+/// and part of the fingerprint.
+pub(super) fn survey(orders: &Path) -> Survey {
+    let mut look = Look::default();
+    let end = look.resolve(orders);
+    let present = end.is_some();
+    if let Some((real, meta)) = end {
+        look.thing(&real, &meta);
+    }
+    Survey {
+        fingerprint: look.hash.finish(),
+        places: look.places,
+        present,
+        truncated: look.entries > ENTRIES_MAX,
+    }
+}
+
+#[derive(Default)]
+struct Look {
+    hash: DefaultHasher,
+    places: Places,
+    /// Real directories that were listed: a link may lead back.
+    listed: HashSet<PathBuf>,
+    entries: usize,
+}
+
+impl Look {
+    /// Follows a path to the real thing behind it and notes every place where the
+    /// way can change. `None` where it leads nowhere.
+    fn resolve(&mut self, path: &Path) -> Option<(PathBuf, Metadata)> {
+        let mut rest: VecDeque<OsString> = parts(path).collect();
+        let mut here = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(part) = rest.pop_front() {
+            if part == ".." {
+                here.pop();
+                continue;
+            }
+            let next = here.join(&part);
+            let meta = match fs::symlink_metadata(&next) {
+                Ok(meta) => meta,
+                Err(error) => return self.dead_end(&here, next, &error),
+            };
+            if meta.is_symlink() {
+                let target = match fs::read_link(&next) {
+                    Ok(target) if links < LINKS_MAX => target,
+                    Ok(_) => return self.dead_end(&here, next, &Errno::LOOP.into()),
+                    Err(error) => return self.dead_end(&here, next, &error),
+                };
+                links += 1;
+                self.listen(&here, next);
+                target.hash(&mut self.hash);
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                for part in parts(&target).rev() {
+                    rest.push_front(part);
+                }
+            } else if rest.is_empty() {
+                self.listen(&here, next.clone());
+                return Some((next, meta));
+            } else if meta.is_dir() {
+                here = next;
+            } else {
+                return self.dead_end(&here, next, &Errno::NOTDIR.into());
+            }
+        }
+        // The path is the root, or ends in `..`.
+        let meta = fs::symlink_metadata(&here).ok()?;
+        Some((here, meta))
+    }
+
+    /// Where the way ends too early, it may go on later.
+    fn dead_end<T>(&mut self, dir: &Path, name: PathBuf, error: &io::Error) -> Option<T> {
+        self.listen(dir, name);
+        error.kind().hash(&mut self.hash);
+        None
+    }
+
+    fn listen(&mut self, dir: &Path, name: PathBuf) {
+        self.places.dirs.insert(dir.to_owned());
+        self.places.names.insert(name);
+    }
+
+    /// A real file, directory or other thing.
+    fn thing(&mut self, real: &Path, meta: &Metadata) {
+        if meta.is_dir() {
+            self.directory(real);
+        } else {
+            let times = [
+                meta.mtime(),
+                meta.mtime_nsec(),
+                meta.ctime(),
+                meta.ctime_nsec(),
+            ];
+            let place = [meta.dev(), meta.ino(), meta.size()];
+            (u64::from(meta.mode()), place, times).hash(&mut self.hash);
+        }
+    }
+
+    /// A directory's own times are left out: hidden names change them as well.
+    fn directory(&mut self, real: &Path) {
+        real.hash(&mut self.hash);
+        if !self.listed.insert(real.to_owned()) {
+            return;
+        }
+        self.places.dirs.insert(real.to_owned());
+        self.places.trees.insert(real.to_owned());
+        let names = match list(real) {
+            Ok(names) => names,
+            Err(error) => return error.kind().hash(&mut self.hash),
+        };
+        for name in names {
+            self.entries += 1;
+            if self.entries > ENTRIES_MAX {
+                return;
+            }
+            name.hash(&mut self.hash);
+            let path = real.join(&name);
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_symlink() => {
+                    if let Some((real, meta)) = self.resolve(&path) {
+                        self.thing(&real, &meta);
+                    }
+                }
+                Ok(meta) => self.thing(&path, &meta),
+                Err(error) => error.kind().hash(&mut self.hash),
+            }
+        }
+    }
+}
+
+/// The visible names in a directory, sorted: the order in which a file system
+/// gives them means nothing.
+fn list(dir: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| !is_hidden(name));
+    names.sort();
+    Ok(names)
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// The steps of a path, without those that lead nowhere.
+fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    })
+}
