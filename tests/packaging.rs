@@ -44,8 +44,7 @@ const DIRECTIVES: &[(&str, &str)] = &[
         "Type NotifyAccess User Group Environment EnvironmentFile ExecStart ExecReload
          WatchdogSec Restart RestartSec RestartPreventExitStatus TimeoutStartSec
          TimeoutStopSec KillMode OOMPolicy CPUWeight IOWeight StateDirectory
-         StateDirectoryMode CacheDirectory RuntimeDirectory RuntimeDirectoryMode
-         WorkingDirectory ReadWritePaths UMask NoNewPrivileges CapabilityBoundingSet
+         StateDirectoryMode CacheDirectory WorkingDirectory ReadWritePaths UMask NoNewPrivileges CapabilityBoundingSet
          AmbientCapabilities PrivateUsers PrivateTmp PrivateDevices DevicePolicy
          ProtectSystem ProtectHome ProtectProc ProcSubset ProtectClock ProtectHostname
          ProtectControlGroups ProtectKernelLogs ProtectKernelModules
@@ -179,7 +178,7 @@ fn the_daemon_and_the_single_pass_differ_only_where_they_must() {
         differ.map(|((_, key), _)| key.clone()).collect()
     };
     let expected = "Type NotifyAccess ExecStart ExecReload WatchdogSec Restart RestartSec
-        RestartPreventExitStatus TimeoutStartSec RuntimeDirectory RuntimeDirectoryMode";
+        RestartPreventExitStatus TimeoutStartSec";
     assert_eq!(
         differing(&Unit::read(SERVICES[0]), &Unit::read(SERVICES[1])),
         expected.split_whitespace().map(str::to_owned).collect()
@@ -201,6 +200,11 @@ fn the_places_are_those_of_the_configuration() {
         assert!(text("systemd/talos-order.tmpfiles").contains(state.to_str().unwrap()));
         assert!(text("systemd/talos-order.sysusers").contains(state.to_str().unwrap()));
     }
+    // A wait that the configuration allows is not taken for a hang.
+    let watchdog = Unit::read(SERVICES[0]);
+    let watchdog = watchdog.service("WatchdogSec").strip_suffix("min");
+    let minutes: u64 = watchdog.expect("in minutes").parse().expect("a number");
+    assert!(settings.limits.first_byte.as_secs() < minutes * 60);
     let sync = Unit::read(SERVICES[2]);
     let checkout = Path::new("/var/lib").join(sync.service("StateDirectory"));
     let named = sync.command();
