@@ -195,6 +195,7 @@ fn the_places_are_those_of_the_configuration() {
         assert_eq!(settings.cache_dir, cache);
         let state = Path::new("/var/lib").join(unit.service("StateDirectory"));
         assert_eq!(unit.service("WorkingDirectory"), state.to_str().unwrap());
+        assert_eq!(settings.state_dir, state);
         let order = "o".parse().expect("an order's name");
         assert!(settings.manifest.path(&order, None).starts_with(&state));
         assert!(text("systemd/talos-order.tmpfiles").contains(state.to_str().unwrap()));
