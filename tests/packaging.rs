@@ -315,7 +315,13 @@ fn nothing_runs_by_being_installed() {
 #[test]
 fn scripts_are_shell() {
     run_well(Command::new("sh").args(["-n", "systemd/debian/postrm"]));
-    run_well(Command::new("bash").args(["-n", "systemd/build-deb.sh"]));
+    for script in [
+        "systemd/build-deb.sh",
+        "tests/boot/run",
+        "tests/boot/inside",
+    ] {
+        run_well(Command::new("bash").args(["-n", script]));
+    }
 }
 
 #[test]
@@ -455,4 +461,23 @@ fn the_package_holds_a_program_that_runs() {
     for needed in ["rsync", "openssh-client", "Recommends: git"] {
         assert!(control.contains(needed), "{control}");
     }
+}
+
+/// Boots a container, which not every machine that runs tests can: on demand only.
+#[test]
+fn the_units_run_under_a_real_systemd() {
+    if std::env::var_os("TALOS_ORDER_TEST_BOOT").is_none() || !is_root() {
+        eprintln!("skipped: needs root, and TALOS_ORDER_TEST_BOOT in the environment");
+        return;
+    }
+    assert!(has("systemd-nspawn"), "asked for, so it has to be there");
+    let dir = tempfile::tempdir().unwrap();
+    let package = build_package(dir.path()).expect("asked for, so it has to be built");
+    let said = run(Command::new("tests/boot/run").arg(package));
+    assert!(
+        said.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
 }
