@@ -103,6 +103,7 @@ const OBSERVED: &[&str] = &[
     "Observed",
     "Provenance",
     "RecordEntry",
+    "References",
     "Registration",
     "RemoteFile",
     "VersionKnowledge",
