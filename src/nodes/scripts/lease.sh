@@ -72,7 +72,7 @@ claim() {
         # Taken away in one move, of which only one can succeed. Where nothing
         # guards, what was moved may be a new lease: that is put back.
         mv -f -T -- "$lock" "$lock.$token" 2>/dev/null || continue
-        [ "$(head -n 1 -- "$lock.$token")" = "$line" ] ||
+        [ "$(head -n 1 -- "$lock.$token")" = "$lease" ] ||
             mv -n -T -- "$lock.$token" "$lock"
         rm -f -- "$lock.$token"
     done
@@ -82,9 +82,9 @@ claim() {
 
 # What is not a lease is one that somebody is making, or a crash left half made.
 read_lock() {
-    line=
-    IFS= read -r line 2>/dev/null <"$lock"
-    until=${line%% *} rest=${line#* }
+    lease=
+    IFS= read -r lease 2>/dev/null <"$lock"
+    until=${lease%% *} rest=${lease#* }
     by=${rest%% *} who=${rest#* }
     case $until in
     '' | *[!0-9]* | ????????????*)
@@ -156,9 +156,9 @@ pour() {
 recorded() {
     line=
     [ -e "$record" ] || return 1
-    found=$(grep -a -e "$pattern" -- "$record" 2>&1)
-    [ $? -le 1 ] || fail recall "$found"
-    line=${found##*"
+    lines=$(grep -a -e "$pattern" -- "$record" 2>&1)
+    [ $? -le 1 ] || fail recall "$lines"
+    line=${lines##*"
 "}
     [ -n "$line" ]
 }
