@@ -20,7 +20,7 @@ use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
 use crate::io::lock::DirLock;
 use crate::manifest;
 use crate::model::OrderSet;
-use crate::nodes::{NodeError, NodesConfig, SystemNodes};
+use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Memory, Naming, Policy, PrunePolicy, Retention, Sites, VersionKnowledge};
 use crate::reconcile::Pass;
@@ -40,6 +40,9 @@ pub enum Mode {
 
 /// Bytes that a delivery leaves free on a node: room for its logs and records.
 const NODE_RESERVE: u64 = 64 << 20;
+
+/// The controller's name on nodes.
+const OWNER: &str = "talos-order";
 
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
@@ -162,6 +165,10 @@ impl App {
             idle: settings.limits.idle,
             control_dir: None,
             sessions: settings.limits.nodes,
+            owner: OWNER.to_owned(),
+            lease: nodes::LEASE,
+            verify_rate: None,
+            vm_configs: Some(nodes::VM_CONFIGS.to_owned()),
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
@@ -176,7 +183,7 @@ impl App {
             policy: self.policy(purge),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
-            owner: "talos-order".to_owned(),
+            owner: OWNER.to_owned(),
             revision: None,
             memory: Memory::default(),
             downloads: settings.limits.downloads,

@@ -258,7 +258,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             sha256: meta.sha256,
             artifact: meta.artifact.clone(),
             orders,
-            owner: self.world.owner.clone(),
+            replace: true,
             deletion,
             revision: self.world.revision.clone(),
             now: self.world.now,

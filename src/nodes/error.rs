@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use crate::io::CommandError;
 use crate::model::{NodeId, Sha256};
 
@@ -97,6 +99,30 @@ pub enum NodeError {
         /// What the program there said.
         message: String,
     },
+    /// Another controller works in the directory, or another node of this one.
+    #[error("{place} is locked by {owner} until {until}")]
+    Locked {
+        /// `node:directory`.
+        place: String,
+        /// Who holds it.
+        owner: String,
+        /// When it is free again if nobody refreshes it, by the node's clock.
+        until: Timestamp,
+    },
+    /// Another controller placed the file.
+    #[error("{place} was placed by another controller, {owner}")]
+    NotOurs {
+        /// `node:path`.
+        place: String,
+        /// Who placed it.
+        owner: String,
+    },
+    /// A file that nobody recorded has the name.
+    #[error("there is a file of somebody else's at {place}")]
+    Foreign {
+        /// `node:path`.
+        place: String,
+    },
     /// rsync ended with an error.
     #[error("rsync failed: {meaning} (code {code})")]
     Rsync {
@@ -184,9 +210,12 @@ impl NodeError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { transient, .. } => *transient,
-            Self::NoisyShell { .. } | Self::MissingTool { .. } | Self::Unintelligible { .. } => {
-                false
-            }
+            Self::NoisyShell { .. }
+            | Self::MissingTool { .. }
+            | Self::Unintelligible { .. }
+            | Self::NotOurs { .. }
+            | Self::Foreign { .. } => false,
+            Self::Locked { .. } => true,
             // Wrong bytes are sent anew from the start; room can be made by
             // whoever fills the disk, often a backup that is under way.
             Self::CutShort { .. } | Self::DigestDiffers { .. } | Self::NoSpace { .. } => true,
@@ -222,6 +251,14 @@ impl NodeError {
             }
             Self::NoSpace { .. } => {
                 Some("remove what is not needed there, or choose another directory".to_owned())
+            }
+            Self::NotOurs { .. } => Some(
+                "take it out of one controller's orders, or give it another filename in one of \
+                 the two"
+                    .to_owned(),
+            ),
+            Self::Foreign { .. } => {
+                Some("move it away, or choose another filename in the order".to_owned())
             }
             Self::Program { source } => source.hint(),
             Self::Unintelligible { .. } => {

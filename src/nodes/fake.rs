@@ -2,27 +2,44 @@
 //!
 //! A hand-written twin of [`SystemNodes`](super::SystemNodes) with the same
 //! rules: the same file is adopted and not copied, room is checked first, the
-//! record describes what was placed. Bytes are not kept, only their size and
-//! digest, and the source of a delivery is not opened. Failures are scripted.
+//! record describes what was placed and whose it is. Bytes are not kept, only
+//! their size and digest, and the source of a delivery is not opened. Failures
+//! are scripted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Delivered, Delivery, NodeError, Nodes, Removal, Removed, Verified};
 use crate::model::{Dir, FileName, Node, NodeId, Sha256};
-use crate::plan::{DirState, NodeState, RecordEntry, RemoteFile};
+use crate::plan::{DirState, NodeState, RecordEntry, References, RemoteFile};
 
-/// Nodes in memory. A node that nothing was said about is up and empty.
+/// Nodes in memory. A node that nothing was said about is up and empty, and no
+/// virtual machine refers to anything.
 #[derive(Debug, Default)]
 pub struct FakeNodes {
     world: Mutex<World>,
 }
 
-#[derive(Debug, Default)]
+/// Who works here unless another is named.
+const OWNER: &str = "homelab";
+
+#[derive(Debug)]
 struct World {
+    owner: String,
     nodes: BTreeMap<NodeId, FakeNode>,
     calls: Vec<Call>,
     last_inode: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            owner: OWNER.to_owned(),
+            nodes: BTreeMap::new(),
+            calls: Vec::new(),
+            last_inode: 0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +48,8 @@ struct FakeNode {
     free: Option<u64>,
     dirs: BTreeMap<Dir, FakeDir>,
     failures: VecDeque<NodeError>,
+    references: Option<References>,
+    mounts: BTreeMap<Dir, String>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +66,24 @@ pub enum Call {
     /// A file was to be delivered.
     Deliver {
         /// Where to.
+        node: NodeId,
+        /// The directory there.
+        dir: Dir,
+        /// The name there.
+        file: FileName,
+    },
+    /// A file was to be removed.
+    Remove {
+        /// Where.
+        node: NodeId,
+        /// The directory there.
+        dir: Dir,
+        /// The name there.
+        file: FileName,
+    },
+    /// A file was to be read back.
+    Verify {
+        /// Where.
         node: NodeId,
         /// The directory there.
         dir: Dir,
@@ -76,8 +113,25 @@ impl FakeNodes {
         self.with(node, |node| node.free = Some(bytes));
     }
 
-    /// The next delivery to the node fails like this; called again, the one
-    /// after it.
+    /// What is done from now on is done by this controller.
+    pub fn set_owner(&self, owner: &str) {
+        self.world().owner = owner.to_owned();
+    }
+
+    /// What the virtual machines that the node can see refer to.
+    pub fn set_references(&self, node: &NodeId, references: References) {
+        self.with(node, |node| node.references = Some(references));
+    }
+
+    /// The directory is on the file system that is mounted there; `/` otherwise.
+    pub fn set_mount_point(&self, node: &NodeId, dir: &Dir, mount_point: &str) {
+        self.with(node, |node| {
+            node.mounts.insert(dir.clone(), mount_point.to_owned());
+        });
+    }
+
+    /// The next change on the node fails like this; called again, the one after
+    /// it.
     pub fn fail_next(&self, node: &NodeId, error: NodeError) {
         self.with(node, |node| node.failures.push_back(error));
     }
@@ -92,7 +146,7 @@ impl FakeNodes {
     }
 
     /// Takes a file away behind the record's back.
-    pub fn remove(&self, node: &NodeId, dir: &Dir, name: &str) {
+    pub fn lose(&self, node: &NodeId, dir: &Dir, name: &str) {
         self.with(node, |node| {
             if let Some(dir) = node.dirs.get_mut(dir) {
                 dir.files.remove(name);
@@ -130,26 +184,32 @@ impl FakeNodes {
             file: delivery.file.clone(),
         });
         let fresh = world.file(delivery.size, delivery.now.as_second());
+        let owner = world.owner.clone();
         let state = world.node(&node.id);
-        if let Some(why) = &state.down {
-            return Err(NodeError::Unreachable {
-                why: why.clone(),
-                transient: true,
-                hint: None,
-                stderr: String::new(),
-            });
-        }
-        if let Some(error) = state.failures.pop_front() {
-            return Err(error);
-        }
+        state.change()?;
         let dir = state.dirs.entry(delivery.dir.clone()).or_default();
         let there = dir
             .files
             .get(delivery.file.as_str())
             .filter(|(file, sha256)| file.size == delivery.size && *sha256 == delivery.sha256);
         let (file, copied) = match there {
-            Some((file, _)) => (*file, false),
+            Some((file, _)) => {
+                if let Some(entry) = dir.theirs(&delivery.file, &owner) {
+                    return Ok(Delivered {
+                        copied: false,
+                        entry: entry.clone(),
+                    });
+                }
+                (*file, false)
+            }
             None => {
+                let place = || format!("{}:{}", node.id, delivery.dir.join(&delivery.file));
+                if dir.files.contains_key(delivery.file.as_str()) {
+                    dir.refuse_theirs(&delivery.file, &owner, place)?;
+                    if !delivery.replace && !dir.record.contains_key(&delivery.file) {
+                        return Err(NodeError::Foreign { place: place() });
+                    }
+                }
                 if let Some(free) = &mut state.free {
                     *free = free
                         .checked_sub(delivery.size)
@@ -167,9 +227,71 @@ impl FakeNodes {
         };
         delivery.meter.set_total(delivery.size);
         delivery.meter.set_done(delivery.size);
-        let entry = super::push::entry(delivery, file.mtime, file.inode);
+        let entry = super::push::entry(delivery, &owner, file.mtime, file.inode);
         dir.record.insert(delivery.file.clone(), entry.clone());
         Ok(Delivered { copied, entry })
+    }
+
+    fn take_away(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
+        let mut world = self.world();
+        world.calls.push(Call::Remove {
+            node: node.id.clone(),
+            dir: removal.dir.clone(),
+            file: removal.file.clone(),
+        });
+        let owner = world.owner.clone();
+        let state = world.node(&node.id);
+        state.change()?;
+        let place = || format!("{}:{}", node.id, removal.dir.join(&removal.file));
+        let Some(dir) = state.dirs.get_mut(&removal.dir) else {
+            return Ok(Removed::Gone);
+        };
+        dir.refuse_theirs(&removal.file, &owner, place)?;
+        if let Some((file, sha256)) = dir.files.get(removal.file.as_str()) {
+            if !dir.record.contains_key(&removal.file) {
+                return Err(NodeError::Foreign { place: place() });
+            }
+            if *sha256 != removal.sha256 {
+                return Ok(Removed::Differs(*sha256));
+            }
+            if let Some(free) = &mut state.free {
+                *free += file.size;
+            }
+            dir.files.remove(removal.file.as_str());
+        }
+        dir.record.remove(&removal.file);
+        Ok(Removed::Gone)
+    }
+
+    fn read_back(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
+        let mut world = self.world();
+        world.calls.push(Call::Verify {
+            node: node.id.clone(),
+            dir: check.dir.clone(),
+            file: check.file.clone(),
+        });
+        let owner = world.owner.clone();
+        let state = world.node(&node.id);
+        state.change()?;
+        let Some(dir) = state.dirs.get_mut(&check.dir) else {
+            return Ok(Verified::Missing);
+        };
+        dir.refuse_theirs(&check.file, &owner, || {
+            format!("{}:{}", node.id, check.dir.join(&check.file))
+        })?;
+        match dir.files.get(check.file.as_str()) {
+            None => {
+                dir.record.remove(&check.file);
+                Ok(Verified::Missing)
+            }
+            Some((_, sha256)) if *sha256 == check.sha256 => Ok(Verified::Same),
+            Some((_, sha256)) => {
+                if let Some(entry) = dir.record.get_mut(&check.file) {
+                    (entry.mtime, entry.inode) = (0, 0);
+                }
+                Ok(Verified::Differs(*sha256))
+            }
+        }
     }
 }
 
@@ -189,11 +311,47 @@ impl World {
     }
 }
 
+impl FakeDir {
+    fn theirs(&self, file: &FileName, owner: &str) -> Option<&RecordEntry> {
+        self.record
+            .get(file)
+            .filter(|entry| !entry.owner.is_empty() && entry.owner != owner)
+    }
+
+    fn refuse_theirs(
+        &self,
+        file: &FileName,
+        owner: &str,
+        place: impl Fn() -> String,
+    ) -> Result<(), NodeError> {
+        match self.theirs(file, owner) {
+            None => Ok(()),
+            Some(entry) => Err(NodeError::NotOurs {
+                place: place(),
+                owner: entry.owner.clone(),
+            }),
+        }
+    }
+}
+
 impl FakeNode {
+    /// Whether the next change gets through to the node, and does not fail there.
+    fn change(&mut self) -> Result<(), NodeError> {
+        if let Some(why) = &self.down {
+            return Err(NodeError::Unreachable {
+                why: why.clone(),
+                transient: true,
+                hint: None,
+                stderr: String::new(),
+            });
+        }
+        self.failures.pop_front().map_or(Ok(()), Err)
+    }
+
     fn dir_state(&self, dir: &Dir) -> DirState {
         let state = DirState {
             free_bytes: self.free,
-            mount_point: Some("/".to_owned()),
+            mount_point: Some(self.mounts.get(dir).map_or("/", String::as_str).to_owned()),
             ..DirState::default()
         };
         match self.dirs.get(dir) {
@@ -220,7 +378,10 @@ impl Nodes for FakeNodes {
         match &state.down {
             Some(why) => NodeState::Unreachable { why: why.clone() },
             None => NodeState::Listed {
-                references: crate::plan::References::Known(BTreeMap::new()),
+                references: state
+                    .references
+                    .clone()
+                    .unwrap_or_else(|| References::Known(BTreeMap::new())),
                 dirs: dirs
                     .iter()
                     .map(|dir| (dir.clone(), state.dir_state(dir)))
@@ -236,12 +397,12 @@ impl Nodes for FakeNodes {
         self.place(node, delivery)
     }
 
-    async fn remove(&self, _: &Node, _: &Removal) -> Result<Removed, NodeError> {
-        unimplemented!()
+    async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
+        self.take_away(node, removal)
     }
 
-    async fn verify(&self, _: &Node, _: &Removal) -> Result<Verified, NodeError> {
-        unimplemented!()
+    async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
+        self.read_back(node, check)
     }
 }
 
@@ -283,5 +444,47 @@ mod tests {
         let state = nodes.observe(&node, &dirs).await;
         assert!(matches!(state, NodeState::Unreachable { .. }));
         assert_eq!(nodes.take_calls().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_is_somebody_else_s_stays() {
+        let nodes = FakeNodes::new();
+        let (node, mut delivery) = samples::delivery("a.iso");
+        let mut removal = Removal {
+            dir: delivery.dir.clone(),
+            file: delivery.file.clone(),
+            size: delivery.size,
+            sha256: delivery.sha256,
+        };
+        let placed = nodes.deliver(&node, &delivery).await.unwrap().entry;
+        nodes.set_owner("other");
+        let kept = nodes.deliver(&node, &delivery).await.unwrap();
+        assert_eq!((kept.copied, kept.entry), (false, placed));
+        let refused = nodes.remove(&node, &removal).await;
+        assert!(matches!(refused, Err(NodeError::NotOurs { .. })));
+        delivery.sha256 = samples::other_digest();
+        let refused = nodes.deliver(&node, &delivery).await;
+        assert!(matches!(refused, Err(NodeError::NotOurs { .. })));
+
+        nodes.set_owner("homelab");
+        removal.sha256 = samples::other_digest();
+        let found = nodes.remove(&node, &removal).await.unwrap();
+        let right = nodes.digest(&node.id, &removal.dir, "a.iso").unwrap();
+        assert_eq!(found, Removed::Differs(right));
+        let found = nodes.verify(&node, &removal).await.unwrap();
+        assert_eq!(found, Verified::Differs(right));
+        removal.sha256 = right;
+        let found = nodes.verify(&node, &removal).await.unwrap();
+        assert_eq!(found, Verified::Same);
+        let found = nodes.remove(&node, &removal).await.unwrap();
+        assert_eq!(found, Removed::Gone);
+        let found = nodes.verify(&node, &removal).await.unwrap();
+        assert_eq!(found, Verified::Missing);
+
+        nodes.put(&node.id, &delivery.dir, "a.iso", 7, right);
+        let refused = nodes.deliver(&node, &delivery).await;
+        assert!(matches!(refused, Err(NodeError::Foreign { .. })));
+        delivery.replace = true;
+        assert!(nodes.deliver(&node, &delivery).await.unwrap().copied);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::record;
 use super::script::Answer;
+use super::{record, references};
 use crate::model::Dir;
-use crate::plan::{DirState, NodeState, References, RemoteFile};
+use crate::plan::{DirState, NodeState, RemoteFile};
 
 /// The state that an answer describes; `None` if it is not what the script
 /// writes. Directories are numbered in the order in which they were asked for.
@@ -34,11 +34,12 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             _ => continue,
         }
     }
+    let references = references::read(answer, &states)?;
     let dirs: BTreeMap<Dir, DirState> = dirs.iter().cloned().zip(states).collect();
     Some(NodeState::Listed {
         dirs,
         tools,
-        references: References::default(),
+        references,
     })
 }
 
@@ -96,7 +97,8 @@ mod tests {
         ["/a", "/b"].map(|dir| dir.parse().unwrap()).into()
     }
 
-    fn state(fields: Vec<(&str, &[u8])>) -> Option<NodeState> {
+    fn state(mut fields: Vec<(&str, &[u8])>) -> Option<NodeState> {
+        fields.push(("refs", b""));
         let noise = String::new();
         read(&Answer { noise, fields }, &dirs())
     }

@@ -16,19 +16,24 @@
 mod diagnosis;
 mod error;
 pub mod fake;
+mod lease;
 mod listing;
 mod local;
 mod push;
 mod quote;
 mod record;
+mod references;
 mod rsync;
 #[cfg(test)]
 mod samples;
 mod script;
 mod ssh;
 mod system;
+mod upkeep;
 
 pub use error::NodeError;
+pub use lease::LEASE;
+pub use references::VM_CONFIGS;
 pub use system::{NodesConfig, SystemNodes};
 
 use std::collections::BTreeSet;
@@ -52,7 +57,14 @@ pub trait Nodes: Send + Sync + 'static {
     ///
     /// The final name appears only when the digest was checked on the node. A
     /// file that is there already with the right size and digest is adopted
-    /// instead of copied.
+    /// instead of copied; where the record says that another owner placed it, its
+    /// entry stays as it is and is the answer.
+    ///
+    /// # Errors
+    /// [`NodeError::NotOurs`] for wrong bytes that another owner placed,
+    /// [`NodeError::Foreign`] for wrong bytes that nobody recorded, unless they
+    /// are to be replaced, [`NodeError::Locked`] while another owner works in the
+    /// directory. Another node of the same owner is waited for.
     fn deliver(
         &self,
         node: &Node,
@@ -60,16 +72,25 @@ pub trait Nodes: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Delivered, NodeError>> + Send;
 
     /// Removes a file that we placed, if it still has its digest, and its line in
-    /// the record. That it is gone already is fine.
+    /// the record. That it is gone already is fine, and so is something that is no
+    /// plain file under its name, which stays.
+    ///
+    /// # Errors
+    /// [`NodeError::NotOurs`] where another owner placed it,
+    /// [`NodeError::Foreign`] where nobody recorded it, [`NodeError::Locked`].
     fn remove(
         &self,
         node: &Node,
         removal: &Removal,
     ) -> impl Future<Output = Result<Removed, NodeError>> + Send;
 
-    /// Reads a file back whole, gently, and compares it with its record. Where it
-    /// differs its line is taken out of the record, so that the next look sees a
-    /// file without one and has it replaced.
+    /// Reads a file back whole, gently, and compares it. Where it differs its line
+    /// in the record describes nothing any more (modification time and inode
+    /// number 0), so that the next look has it replaced and it is still known to
+    /// be ours; the line of a missing one is dropped.
+    ///
+    /// # Errors
+    /// [`NodeError::NotOurs`] where another owner placed it, [`NodeError::Locked`].
     fn verify(
         &self,
         node: &Node,
@@ -125,8 +146,9 @@ pub struct Delivery {
     pub sha256: Sha256,
     /// What it is.
     pub artifact: ArtifactId,
-    /// The controller, for the record.
-    pub owner: String,
+    /// Replace a file that is there with other bytes and that nobody recorded: it
+    /// may be a person's own.
+    pub replace: bool,
     /// What an order says becomes of it, for the record.
     pub deletion: Option<Deletion>,
     /// The revision of the orders, for the record.

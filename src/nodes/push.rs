@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::NodeError;
+use super::lease::Operation;
 use super::quote;
 use super::record;
 use super::rsync::{self, Progress};
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
-use super::{Delivered, Delivery, diagnosis, local};
+use super::{Delivered, Delivery, diagnosis, local, upkeep};
 use crate::io::Command;
-use crate::model::{Host, Node, Reach, Sha256, User};
+use crate::model::{Host, Node, Reach, User};
 use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
@@ -29,9 +30,9 @@ const SLOWEST_READ: u64 = 16 * 1024 * 1024;
 
 /// What a node says before anything is sent.
 enum Ready {
-    /// The right file is there; it was recorded.
+    /// The right file is there, and this is on record.
     Placed(RecordEntry),
-    /// The directory is there.
+    /// The directory is there, and ours to work in.
     Send {
         /// Free bytes.
         free: u64,
@@ -43,12 +44,6 @@ enum Ready {
     },
 }
 
-/// What a node says after everything was sent.
-enum Checked {
-    Placed(RecordEntry),
-    Differs(Sha256),
-}
-
 impl SystemNodes {
     pub(super) async fn push(
         &self,
@@ -56,22 +51,37 @@ impl SystemNodes {
         delivery: &Delivery,
     ) -> Result<Delivered, NodeError> {
         delivery.meter.set_total(delivery.size);
-        let task = Task::new(node, delivery);
-        let ready = self
-            .ask(node, Script::Prepare, &task.words(), |answer| {
-                task.read_ready(answer)
-            })
-            .await?;
-        let (free, part, has_rsync) = match ready {
-            Ready::Placed(entry) => {
-                delivery.meter.set_done(delivery.size);
-                return Ok(Delivered {
-                    copied: false,
-                    entry,
-                });
+        let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
+        let task = Task::new(operation, delivery);
+        let words = task.words();
+        let read = |answer: &Answer<'_>| task.read_ready(answer);
+        let ready = task.operation.ask_first(Script::Prepare, &words, read);
+        let (copied, entry) = match ready.await?? {
+            Ready::Placed(entry) => (false, entry),
+            Ready::Send { free, part, rsync } => {
+                let sending = self.send(&task, free, part, rsync);
+                let sent = task.operation.alive_while(sending).await;
+                if let Err(error) = sent {
+                    return Err(task.operation.leave(error).await);
+                }
+                let read = |answer: &Answer<'_>| task.read_checked(answer);
+                let checked = task.operation.ask(Script::Place, &words, read);
+                (true, checked.await??)
             }
-            Ready::Send { free, part, rsync } => (free, part, rsync),
         };
+        delivery.meter.set_done(delivery.size);
+        Ok(Delivered { copied, entry })
+    }
+
+    /// Puts the bytes beside the final name.
+    async fn send(
+        &self,
+        task: &Task<'_>,
+        free: u64,
+        part: Option<(u64, u64)>,
+        has_rsync: bool,
+    ) -> Result<(), NodeError> {
+        let node = task.operation.node;
         let need = task.need(part.map_or(0, |(_, on_disk)| on_disk));
         if need > free {
             return Err(task.no_space(need, free, String::new()));
@@ -79,8 +89,8 @@ impl SystemNodes {
         task.check_source()?;
         let sent = match &node.reach {
             Reach::Local => {
-                let meter = std::sync::Arc::clone(&delivery.meter);
-                local::copy_local(delivery.source.clone(), task.part_path(), meter).await
+                let meter = std::sync::Arc::clone(&task.delivery.meter);
+                local::copy_local(task.delivery.source.clone(), task.part_path(), meter).await
             }
             Reach::Ssh { .. } if !has_rsync => Err(NodeError::MissingTool {
                 node: node.id.clone(),
@@ -88,30 +98,12 @@ impl SystemNodes {
             }),
             Reach::Ssh { host, user, port } => {
                 let part = part.map_or(0, |(length, _)| length);
-                self.rsync(&task, host, user.as_ref(), *port, part).await
+                self.rsync(task, host, user.as_ref(), *port, part).await
             }
         };
-        if let Err(error) = sent {
-            return Err(self.after_failure(&task, error).await);
-        }
-        let checked = self
-            .ask(node, Script::Place, &task.words(), |answer| {
-                task.read_checked(answer)
-            })
-            .await?;
-        match checked {
-            Checked::Placed(entry) => {
-                delivery.meter.set_done(delivery.size);
-                Ok(Delivered {
-                    copied: true,
-                    entry,
-                })
-            }
-            Checked::Differs(found) => Err(NodeError::DigestDiffers {
-                place: task.place(),
-                expected: delivery.sha256,
-                found,
-            }),
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) => Err(task.after_failure(error).await),
         }
     }
 
@@ -151,31 +143,10 @@ impl SystemNodes {
             return Ok(());
         }
         Err(rsync_error(
-            task.node,
+            task.operation.node,
             output.status.code().unwrap_or(-1),
             output.stderr,
         ))
-    }
-
-    /// A disk that became full is told with numbers, and gets back what was
-    /// taken. Everything else leaves what was sent for the next attempt.
-    async fn after_failure(&self, task: &Task<'_>, error: NodeError) -> NodeError {
-        let stderr = match &error {
-            NodeError::Rsync { stderr, .. } if rsync::is_disk_full(stderr) => stderr.clone(),
-            NodeError::Copy { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                source.to_string()
-            }
-            _ => return error,
-        };
-        let words = [task.delivery.dir.as_str(), task.delivery.file.as_str()];
-        match self
-            .ask(task.node, Script::Discard, &words, read_free)
-            .await
-        {
-            Ok(free) => task.no_space(task.need(0), free, stderr),
-            // The first error says more than the one in cleaning up after it.
-            Err(_) => error,
-        }
     }
 }
 
@@ -203,7 +174,7 @@ fn rsync_error(node: &Node, code: i32, stderr: String) -> NodeError {
 
 /// A delivery with everything that is computed from it once.
 struct Task<'a> {
-    node: &'a Node,
+    operation: Operation<'a>,
     delivery: &'a Delivery,
     size: String,
     sha256: String,
@@ -211,30 +182,46 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(node: &'a Node, delivery: &'a Delivery) -> Self {
+    fn new(operation: Operation<'a>, delivery: &'a Delivery) -> Self {
+        let owner = &operation.nodes.config.owner;
         Self {
-            node,
             delivery,
             size: delivery.size.to_string(),
             sha256: delivery.sha256.to_string(),
-            line: record::template(&entry(delivery, 0, 0)),
+            line: record::template(&entry(delivery, owner, 0, 0)),
+            operation,
         }
     }
 
-    /// The words of `prepare.sh` and `place.sh`.
-    fn words(&self) -> [&str; 9] {
+    /// The words of `prepare.sh` and `place.sh` after those of every operation.
+    fn words(&self) -> [&str; 7] {
         let [before, between, after] = &self.line.pieces;
         [
-            self.delivery.dir.as_str(),
-            self.delivery.file.as_str(),
             &self.size,
             &self.sha256,
-            &self.line.pattern,
+            if self.delivery.replace { "yes" } else { "no" },
             record::HEADER,
             before,
             between,
             after,
         ]
+    }
+
+    /// A disk that became full is told with numbers, and gets back what was
+    /// taken. Everything else leaves what was sent for the next attempt.
+    async fn after_failure(&self, error: NodeError) -> NodeError {
+        let stderr = match &error {
+            NodeError::Rsync { stderr, .. } if rsync::is_disk_full(stderr) => stderr.clone(),
+            NodeError::Copy { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                source.to_string()
+            }
+            _ => return error,
+        };
+        match self.operation.ask(Script::Discard, &[], read_free).await {
+            Ok(free) => self.no_space(self.need(0), free, stderr),
+            // The first error says more than the one in cleaning up after it.
+            Err(_) => error,
+        }
     }
 
     fn read_placed(&self, answer: &Answer<'_>) -> Option<RecordEntry> {
@@ -243,12 +230,25 @@ impl<'a> Task<'a> {
         let size: u64 = numbers.next()?.parse().ok()?;
         let mtime = numbers.next()?.parse().ok()?;
         let inode = numbers.next()?.parse().ok()?;
-        (size == self.delivery.size).then(|| entry(self.delivery, mtime, inode))
+        let owner = &self.operation.nodes.config.owner;
+        (size == self.delivery.size).then(|| entry(self.delivery, owner, mtime, inode))
     }
 
-    fn read_ready(&self, answer: &Answer<'_>) -> Option<Ready> {
+    /// What lies there already: the right file, recorded as ours or left to its
+    /// owner, or one that is not ours to replace.
+    fn read_there(&self, answer: &Answer<'_>) -> Option<Result<RecordEntry, NodeError>> {
         if let Some(entry) = self.read_placed(answer) {
-            return Some(Ready::Placed(entry));
+            return Some(Ok(entry));
+        }
+        if answer.first("same").is_some() {
+            return record::parse_line(answer.first("theirs")?).map(Ok);
+        }
+        self.operation.refusal(answer).map(Err)
+    }
+
+    fn read_ready(&self, answer: &Answer<'_>) -> Option<Result<Ready, NodeError>> {
+        if let Some(there) = self.read_there(answer) {
+            return Some(there.map(Ready::Placed));
         }
         let part = match answer.first("part") {
             Some(_) => {
@@ -257,29 +257,26 @@ impl<'a> Task<'a> {
             }
             None => None,
         };
-        Some(Ready::Send {
+        Some(Ok(Ready::Send {
             free: read_free(answer)?,
             part,
             rsync: answer.all("tool").any(|tool| tool == b"rsync"),
-        })
+        }))
     }
 
-    fn read_checked(&self, answer: &Answer<'_>) -> Option<Checked> {
-        if let Some(entry) = self.read_placed(answer) {
-            return Some(Checked::Placed(entry));
-        }
-        let found = std::str::from_utf8(answer.first("differs")?).ok()?;
-        Some(Checked::Differs(found.parse().ok()?))
+    fn read_checked(&self, answer: &Answer<'_>) -> Option<Result<RecordEntry, NodeError>> {
+        self.read_there(answer).or_else(|| {
+            Some(Err(NodeError::DigestDiffers {
+                place: self.operation.place(),
+                expected: self.delivery.sha256,
+                found: upkeep::differs(answer)?,
+            }))
+        })
     }
 
     /// The room that is needed if so many bytes are on the disk already.
     fn need(&self, on_disk: u64) -> u64 {
         self.delivery.size.saturating_sub(on_disk) + RESERVE
-    }
-
-    fn place(&self) -> String {
-        let delivery = self.delivery;
-        format!("{}:{}", self.node.id, delivery.dir.join(&delivery.file))
     }
 
     fn part_path(&self) -> PathBuf {
@@ -289,7 +286,7 @@ impl<'a> Task<'a> {
 
     fn no_space(&self, need: u64, free: u64, stderr: String) -> NodeError {
         NodeError::NoSpace {
-            place: format!("{}:{}", self.node.id, self.delivery.dir),
+            place: format!("{}:{}", self.operation.node.id, self.delivery.dir),
             need,
             free,
             stderr,
@@ -324,7 +321,7 @@ fn read_free(answer: &Answer<'_>) -> Option<u64> {
 }
 
 /// What is recorded of a delivery, with what the file got on the node.
-pub(super) fn entry(delivery: &Delivery, mtime: i64, inode: u64) -> RecordEntry {
+pub(super) fn entry(delivery: &Delivery, owner: &str, mtime: i64, inode: u64) -> RecordEntry {
     RecordEntry {
         name: delivery.file.clone(),
         size: delivery.size,
@@ -333,7 +330,7 @@ pub(super) fn entry(delivery: &Delivery, mtime: i64, inode: u64) -> RecordEntry 
         sha256: delivery.sha256,
         artifact: delivery.artifact.clone(),
         orders: delivery.orders.clone(),
-        owner: delivery.owner.clone(),
+        owner: owner.to_owned(),
         deletion: delivery.deletion,
         revision: delivery.revision.clone(),
         placed_at: delivery.now,

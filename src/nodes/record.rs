@@ -19,8 +19,18 @@ pub(super) const HEADER: &str = r#"{"talos-order":"record","version":1}"#;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LineTemplate {
     pub pieces: [String; 3],
-    /// A basic regular expression that matches earlier lines of the same file.
-    pub pattern: String,
+}
+
+/// A basic regular expression that matches the lines of a file and of no other.
+pub(super) fn pattern(file: &FileName) -> String {
+    // Of the alphabet of file names only the dot has a meaning there.
+    format!(r#"^{{"name":"{}","#, file.as_str().replace('.', r"\."))
+}
+
+/// What stands in the lines that name this owner and in no other: the quotes
+/// inside the texts of a line are escaped, so none of them can forge it.
+pub(super) fn owned(owner: &str) -> String {
+    format!(r#","owner":{},"#, serde_json::Value::from(owner))
 }
 
 /// The line for an entry, whatever its `mtime` and `inode`.
@@ -42,18 +52,18 @@ pub(super) fn template(entry: &RecordEntry) -> LineTemplate {
             r#","inode":"#.to_owned(),
             format!(",{after}"),
         ],
-        // Of the alphabet of file names only the dot has a meaning there.
-        pattern: format!(
-            r#"^{{"name":"{}","#,
-            entry.name.as_str().replace('.', r"\.")
-        ),
     }
+}
+
+/// Reads one line, if it is an entry.
+pub(super) fn parse_line(line: &[u8]) -> Option<RecordEntry> {
+    serde_json::from_slice(line).ok()
 }
 
 /// Reads a record; a later line of a name replaces an earlier one.
 pub(super) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
     text.split(|&byte| byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<RecordEntry>(line).ok())
+        .filter_map(parse_line)
         .map(|entry| (entry.name.clone(), entry))
         .collect()
 }
@@ -86,6 +96,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_names_its_owner_and_no_other() {
+        let mut entry = entry("a.iso");
+        for owner in ["homelab", "", "a\"b\\c", "{},:[]"] {
+            entry.owner = owner.to_owned();
+            entry.revision = Some(r#"","owner":"other","#.to_owned());
+            let line = filled(&entry);
+            assert!(line.contains(&owned(owner)), "{line}");
+            assert!(!line.contains(&owned("other")), "{line}");
+        }
+    }
+
+    #[test]
     fn garbled_lines_are_ignored() {
         let entry = entry("a.iso");
         let good = filled(&entry);
@@ -114,7 +136,7 @@ mod tests {
             .map(|l| format!("{l}\n"))
             .collect();
         let kept = Command::new("grep")
-            .args(["-a", "-v", "-e", &template(&entry("v1.1+x.iso")).pattern])
+            .args(["-a", "-v", "-e", &pattern(&"v1.1+x.iso".parse().unwrap())])
             .stdin(all)
             .run()
             .await

@@ -51,7 +51,7 @@ pub(super) fn delivery(name: &str) -> (Node, Delivery) {
         size: entry.size,
         sha256: entry.sha256,
         artifact: entry.artifact,
-        owner: "homelab".to_owned(),
+        replace: false,
         deletion: None,
         revision: None,
         orders: entry.orders,

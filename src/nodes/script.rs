@@ -14,17 +14,29 @@ pub(super) enum Script {
     Prepare,
     Place,
     Discard,
+    Renew,
+    Release,
+    Remove,
+    Verify,
 }
 
-const COMMON: &str = include_str!("scripts/common.sh");
+macro_rules! scripts {
+    ($($name:literal)+) => {
+        concat!($(include_str!(concat!("scripts/", $name, ".sh"))),+)
+    };
+}
 
 impl Script {
     const fn body(self) -> &'static str {
         match self {
-            Self::Observe => include_str!("scripts/observe.sh"),
-            Self::Prepare => include_str!("scripts/prepare.sh"),
-            Self::Place => include_str!("scripts/place.sh"),
-            Self::Discard => include_str!("scripts/discard.sh"),
+            Self::Observe => scripts!("common" "observe"),
+            Self::Prepare => scripts!("common" "lease" "delivery" "prepare"),
+            Self::Place => scripts!("common" "lease" "delivery" "place"),
+            Self::Discard => scripts!("common" "lease" "discard"),
+            Self::Renew => scripts!("common" "lease" "renew"),
+            Self::Release => scripts!("common" "lease" "release"),
+            Self::Remove => scripts!("common" "lease" "remove"),
+            Self::Verify => scripts!("common" "lease" "verify"),
         }
     }
 
@@ -33,7 +45,7 @@ impl Script {
     /// The call stands between braces: a shell that does not get the closing
     /// one does not run it, not even with the words that did arrive.
     pub fn text(self, nonce: &str, words: &[&str]) -> String {
-        let mut text = format!("{COMMON}{}{{ main {}", self.body(), for_shell(nonce));
+        let mut text = format!("{}{{ main {}", self.body(), for_shell(nonce));
         for word in words {
             text.push(' ');
             text.push_str(&for_shell(word));
@@ -171,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
-        let text = Script::Observe.text("n1", &["/"]);
+        let text = Script::Observe.text("n1", &["", "/"]);
         let whole = crate::io::Command::new("sh").arg("-s").stdin(text.clone());
         let whole = whole.run().await.unwrap();
         assert!(answer(&whole.stdout, "n1").is_ok());

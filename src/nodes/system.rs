@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::error::NodeError;
+use super::lease::Turns;
 use super::listing;
 use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
@@ -32,6 +33,18 @@ pub struct NodesConfig {
     pub control_dir: Option<PathBuf>,
     /// How many nodes are spoken to at once; at least one.
     pub sessions: usize,
+    /// The controller, as leases and records name it: one name for one
+    /// controller, and the same one for as long as it lives.
+    pub owner: String,
+    /// How long a directory stays locked without a sign of life, in whole
+    /// seconds: [`LEASE`](super::LEASE).
+    pub lease: Duration,
+    /// How fast files are read back, in bytes per second; `None` for as fast as
+    /// the disk has nothing else to do.
+    pub verify_rate: Option<u64>,
+    /// Where the configurations of virtual machines are, usually
+    /// [`VM_CONFIGS`](super::VM_CONFIGS); `None` says that there are none.
+    pub vm_configs: Option<String>,
 }
 
 /// The largest answer accepted, in bytes: some 100 000 files.
@@ -42,6 +55,7 @@ const ANSWER_MAX: usize = 16 * 1024 * 1024;
 pub struct SystemNodes {
     pub(super) config: NodesConfig,
     pub(super) ssh: Ssh,
+    pub(super) turns: Turns,
     sessions: Semaphore,
 }
 
@@ -55,6 +69,7 @@ impl SystemNodes {
         )?;
         Ok(Self {
             ssh,
+            turns: Turns::default(),
             sessions: Semaphore::new(config.sessions.clamp(1, Semaphore::MAX_PERMITS)),
             config,
         })
@@ -128,7 +143,9 @@ impl SystemNodes {
 impl Nodes for SystemNodes {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         let _session = self.session().await;
-        let words: Vec<&str> = dirs.iter().map(Dir::as_str).collect();
+        let configs = self.config.vm_configs.as_deref().unwrap_or_default();
+        let mut words = vec![configs];
+        words.extend(dirs.iter().map(Dir::as_str));
         let read = |answer: &Answer<'_>| listing::read(answer, dirs);
         match self.ask(node, Script::Observe, &words, read).await {
             Ok(state) => state,
@@ -143,12 +160,14 @@ impl Nodes for SystemNodes {
         self.push(node, delivery).await
     }
 
-    async fn remove(&self, _: &Node, _: &Removal) -> Result<Removed, NodeError> {
-        unimplemented!()
+    async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
+        let _session = self.session().await;
+        self.take_away(node, removal).await
     }
 
-    async fn verify(&self, _: &Node, _: &Removal) -> Result<Verified, NodeError> {
-        unimplemented!()
+    async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
+        let _session = self.session().await;
+        self.read_back(node, check).await
     }
 }
 
@@ -165,7 +184,9 @@ fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
         what: match stage {
             "list" => "listing the directory",
             "recall" => "reading the record of earlier deliveries",
-            "record" => "recording the delivery",
+            "record" => "writing the record",
+            "lock" => "locking the directory",
+            "remove" => "removing the file",
             "taken" => "taking the final name",
             "mkdir" => "making the directory",
             "space" => "asking for free space",

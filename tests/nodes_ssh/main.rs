@@ -14,10 +14,14 @@
 mod common;
 mod failures;
 mod interrupted;
+mod lease;
 mod life;
 mod many;
+mod owners;
+mod references;
+mod upkeep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,13 +31,18 @@ use std::time::{Duration, Instant};
 use common::sshd::{Lab, SshNode, descendants};
 use sha2::Digest;
 use talos_order::model::{Arch, ArtifactId, Dir, Format, Node, Platform, Reach, Sha256};
-use talos_order::nodes::{Delivered, Delivery, NodeError, Nodes, NodesConfig, SystemNodes};
-use talos_order::plan::{DirState, NodeState};
+use talos_order::nodes::{
+    Delivered, Delivery, LEASE, NodeError, Nodes, NodesConfig, Removal, Removed, SystemNodes,
+    Verified,
+};
+use talos_order::plan::{DirState, NodeState, References};
 
 const MIB: usize = 1024 * 1024;
 const NAME: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 const PART: &str = ".talos-order.talos-v1.11.3-nocloud-amd64-376567988ad3.iso.part";
 const RECORD: &str = ".talos-order.jsonl";
+const LOCK: &str = ".talos-order.lock";
+const OWNER: &str = "homelab";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The configuration's defaults, so that every test runs with `--inplace`.
@@ -47,11 +56,31 @@ fn config(lab: &Lab, rsync_opts: &str) -> NodesConfig {
         idle: Duration::from_secs(20),
         control_dir: None,
         sessions: 16,
+        owner: OWNER.to_owned(),
+        lease: LEASE,
+        verify_rate: None,
+        vm_configs: None,
     }
 }
 
 fn system(lab: &Lab) -> SystemNodes {
     SystemNodes::new(config(lab, RSYNC_OPTS)).unwrap()
+}
+
+/// Another controller, or this one with other settings.
+fn other(lab: &Lab, change: impl FnOnce(&mut NodesConfig)) -> SystemNodes {
+    let mut config = config(lab, RSYNC_OPTS);
+    change(&mut config);
+    SystemNodes::new(config).unwrap()
+}
+
+fn removal(delivery: &Delivery) -> Removal {
+    Removal {
+        dir: delivery.dir.clone(),
+        file: delivery.file.clone(),
+        size: delivery.size,
+        sha256: delivery.sha256,
+    }
 }
 
 /// rsync at so many MiB a second, which leaves time to look.
@@ -90,7 +119,7 @@ fn delivery(dir: Dir, (source, bytes): &(PathBuf, Vec<u8>)) -> Delivery {
                 .unwrap(),
             format: Format::Iso,
         },
-        owner: "homelab".to_owned(),
+        replace: false,
         deletion: None,
         revision: None,
         orders: BTreeSet::from(["acme".parse().unwrap()]),

@@ -20,7 +20,9 @@ begin() {
     done
 }
 
+# A lease that no later script is to take over ends with this one.
 finish() {
+    [ -z "$held" ] || release
     say "end $nonce"
     exit 0
 }
@@ -50,54 +52,5 @@ nearest() {
     done
 }
 
-# digest FILE, on standard output. Hashing gigabytes is silent, so a sign of
-# life goes out every five seconds for whoever watches for a standstill.
-digest() {
-    (
-        while sleep 5 >/dev/null 2>&1 3>&-; do
-            printf 'tick\0' >&3
-        done
-    ) </dev/null >/dev/null 2>&1 &
-    ticker=$!
-    sum=$(sha256sum 3>&- <"$1")
-    hashed=$?
-    kill "$ticker" 2>/dev/null
-    wait "$ticker" 2>/dev/null
-    printf '%s' "${sum%% *}"
-    return "$hashed"
-}
-
-# remember DIR PATTERN HEADER LINE: replaces the line of a file in the record.
-# The directory itself is what is locked, so that no lock file lies about.
-remember() {
-    message=$({ lock "$1" && rewrite "$@"; } 2>&1 9<"$1") || fail record "$message"
-}
-
-# Only a lock that somebody holds is an error. A file system that cannot lock
-# is none: the record is replaced in one move in any case, and an entry lost to
-# another writer is made anew by the next pass.
-lock() {
-    has flock || return 0
-    flock -w 30 9
-    [ $? -ne 1 ] || {
-        echo "another process has held the lock of $1 for 30 s"
-        return 1
-    }
-}
-
-rewrite() {
-    record=$1/.talos-order.jsonl
-    if {
-        if [ -s "$record" ]; then
-            grep -a -v -e "$2" -- "$record" || [ $? -eq 1 ]
-        else
-            printf '%s\n' "$3"
-        fi && printf '%s\n' "$4"
-    } >"$record.new" &&
-        sync -- "$record.new" &&
-        mv -f -T -- "$record.new" "$record"; then
-        return 0
-    fi
-    rm -f -- "$record.new"
-    return 1
-}
+# What the shell holds against another controller; empty outside `lease.sh`.
+held=

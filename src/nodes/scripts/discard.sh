@@ -1,8 +1,10 @@
-# main NONCE DIR FILE: removes what was sent so far and says how much room there is.
+# main NONCE … OWNED, see `enter`: removes what was sent so far and says how much
+# room there is.
 main() {
-    begin "$1"
-    rm -f -- "$2/.talos-order.$3.part"
-    nearest "$2"
+    enter "$@"
+    hold same
+    rm -f -- "$part"
+    nearest "$dir"
     space=$(stat -f -c '%a %S' -- "$near" 2>&1) || fail space "$space"
     say "free $space"
     finish

@@ -1,12 +1,16 @@
-# main NONCE DIR...: what lies in the directories, numbered from 0.
+# main NONCE CONFIGS DIR...: what lies in the directories, numbered from 0, and
+# what the configurations of virtual machines under CONFIGS refer to; nothing of
+# those where CONFIGS is empty.
 main() {
     begin "$1"
-    shift
+    configs=$2
+    shift 2
     number=0
     for dir in "$@"; do
         look "$number" "$dir"
         number=$((number + 1))
     done
+    if [ -z "$configs" ]; then say refs; else references; fi
     finish
 }
 
@@ -32,4 +36,64 @@ recall() {
     printf 'record %s ' "$1" >&3 &&
         head -c 4194304 -- "$2/.talos-order.jsonl" | tr -d '\000' >&3 &&
         printf '\0' >&3
+}
+
+# A machine that moves to another node while we read could be seen on neither:
+# what is read counts only if the list of files is the same before and after.
+references() {
+    for attempt in 1 2 3; do
+        why=$(complete) || break
+        list=$(configurations)
+        why='machines come and go while their configurations are read'
+        refs=$(referred qemu-server && referred lxc) || {
+            why=${refs##*"
+"}
+            continue
+        }
+        [ "$list" = "$(configurations)" ] || continue
+        refs=$(printf '%s\n' "$refs" | sort -u)
+        if [ "${#refs}" -gt 4194304 ]; then
+            why='they hold more paths than are accepted'
+            break
+        fi
+        say "refs $refs"
+        return
+    done
+    say "unread $why"
+}
+
+configurations() { echo "$configs"/*/qemu-server/*.conf "$configs"/*/lxc/*.conf; }
+
+# Every directory that a configuration can be in can be listed. An empty place
+# is what a cluster file system that is not mounted leaves behind.
+complete() {
+    some=
+    for place in "$configs" "$configs"/* "$configs"/*/qemu-server "$configs"/*/lxc; do
+        [ -d "$place" ] || continue
+        if [ ! -r "$place" ] || [ ! -x "$place" ]; then
+            echo "$place cannot be read"
+            return 1
+        fi
+        case $place in
+        "$configs"/*/*) some=1 ;;
+        esac
+    done
+    [ -n "$some" ] || {
+        echo "$configs holds no node's configurations"
+        return 1
+    }
+}
+
+# referred KIND: the last parts of all paths and volume names, whatever section
+# they are in, each with the file it is in. One process reads everything.
+referred() {
+    set -- "$1" "$configs"/*/"$1"/*.conf
+    # A pattern that nothing matches stays as it is.
+    if [ "$2" = "$configs/*/$1/*.conf" ]; then return 0; fi
+    shift
+    grep -a -H -o -E -e '/[A-Za-z0-9._+-]+([^A-Za-z0-9._+/-]|$)' -- "$@" 2>/dev/null
+    [ $? -le 1 ] || {
+        grep -a -c -e / -- "$@" 2>&1 >/dev/null | head -n 1
+        return 1
+    }
 }

@@ -1,0 +1,208 @@
+//! The lease of a directory, as the controller's side of `scripts/lease.sh`.
+//!
+//! It is held for an owner through a node, so two controllers never interleave,
+//! and neither do two nodes of one controller that see the same storage. What a
+//! crash leaves behind expires for others after [`LEASE`] and can be taken up at
+//! once by the node that left it. Inside this process, operations of one node on
+//! one directory wait for each other here, before they ask the node.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::error::NodeError;
+use super::record;
+use super::script::{self, Answer, Script};
+use super::system::SystemNodes;
+use crate::io::printable;
+use crate::model::{Dir, FileName, Node, NodeId};
+
+/// How long a lease stands without a sign of life. Nodes that share a storage
+/// have to agree on the time to within a part of this.
+pub const LEASE: Duration = Duration::from_secs(120);
+
+/// Signs of life in the time that a lease stands.
+const SIGNS: u32 = 4;
+
+/// How often a directory is asked for that another node of ours works in: rather
+/// short beside the time that an image takes.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The directories that this process works in, each with its turn.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Whose turn it is in each directory of each node.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<BTreeMap<(NodeId, Dir), Weak<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, node: &NodeId, dir: &Dir) -> Turn {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let key = (node.clone(), dir.clone());
+        if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Turn::default();
+        turns.insert(key, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// An operation on one file under the lease of its directory.
+pub(super) struct Operation<'a> {
+    pub nodes: &'a SystemNodes,
+    pub node: &'a Node,
+    dir: &'a Dir,
+    file: &'a FileName,
+    ttl: String,
+    token: String,
+    holder: String,
+    pattern: String,
+    owned: String,
+    _turn: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl<'a> Operation<'a> {
+    /// Waits for its turn in this process; asks nobody yet.
+    pub async fn begin(
+        nodes: &'a SystemNodes,
+        node: &'a Node,
+        dir: &'a Dir,
+        file: &'a FileName,
+    ) -> Self {
+        let turn = nodes.turns.of(&node.id, dir).lock_owned().await;
+        Self {
+            nodes,
+            node,
+            dir,
+            file,
+            ttl: nodes.config.lease.as_secs().max(1).to_string(),
+            token: script::nonce(),
+            holder: format!("{} {}", node.id, shown(&nodes.config.owner)),
+            pattern: record::pattern(file),
+            owned: record::owned(&nodes.config.owner),
+            _turn: turn,
+        }
+    }
+
+    /// `node:path`.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.node.id, self.dir.join(self.file))
+    }
+
+    /// Runs a script of this operation; `more` are its words behind those that
+    /// `enter` in `lease.sh` takes.
+    pub async fn ask<T>(
+        &self,
+        script: Script,
+        more: &[&str],
+        read: impl FnOnce(&Answer<'_>) -> Option<T>,
+    ) -> Result<T, NodeError> {
+        let mut words = vec![
+            self.ttl.as_str(),
+            &self.token,
+            &self.holder,
+            self.dir.as_str(),
+            self.file.as_str(),
+            &self.pattern,
+            &self.owned,
+        ];
+        words.extend(more);
+        let read = |answer: &Answer<'_>| match answer.first("locked") {
+            Some(found) => Some(Err(self.locked(found)?)),
+            None => read(answer).map(Ok),
+        };
+        self.nodes.ask(self.node, script, &words, read).await?
+    }
+
+    /// Runs the first script of an operation. A directory that another node of
+    /// ours works in is waited for: as long as that one gives signs of life it
+    /// comes to an end, and if not its lease does.
+    pub async fn ask_first<T>(
+        &self,
+        script: Script,
+        more: &[&str],
+        read: impl Fn(&Answer<'_>) -> Option<T>,
+    ) -> Result<T, NodeError> {
+        loop {
+            match self.ask(script, more, &read).await {
+                Err(NodeError::Locked { owner, .. })
+                    if owner == shown(&self.nodes.config.owner) =>
+                {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Gives signs of life until the work is done, and stops it if the lease is
+    /// another's by then. A sign that does not get through is no reason to stop:
+    /// the next one may, and the work has the same line to fail on.
+    pub async fn alive_while<T>(
+        &self,
+        work: impl Future<Output = Result<T, NodeError>>,
+    ) -> Result<T, NodeError> {
+        let signs = async {
+            loop {
+                tokio::time::sleep(self.nodes.config.lease / SIGNS).await;
+                let sign = self.ask(Script::Renew, &[], |_| Some(())).await;
+                if let Err(error @ NodeError::Locked { .. }) = sign {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            lost = signs => Err(lost),
+        }
+    }
+
+    /// Gives the lease back after an error, if there is a way to: what is not
+    /// given back expires.
+    pub async fn leave(&self, error: NodeError) -> NodeError {
+        let reachable = !matches!(
+            error,
+            NodeError::Unreachable { .. } | NodeError::Locked { .. }
+        );
+        if reachable {
+            // The error says more than one in tidying up after it.
+            let _ = self.ask(Script::Release, &[], |_| Some(())).await;
+        }
+        error
+    }
+
+    /// What a script says of a file that is not ours to touch.
+    pub fn refusal(&self, answer: &Answer<'_>) -> Option<NodeError> {
+        if answer.first("foreign").is_some() {
+            return Some(NodeError::Foreign {
+                place: self.place(),
+            });
+        }
+        let entry = record::parse_line(answer.first("theirs")?)?;
+        Some(NodeError::NotOurs {
+            place: self.place(),
+            owner: entry.owner,
+        })
+    }
+
+    /// `UNTIL NODE OWNER`.
+    fn locked(&self, found: &[u8]) -> Option<NodeError> {
+        let text = String::from_utf8_lossy(found);
+        let (until, holder) = text.split_once(' ')?;
+        let (_, owner) = holder.split_once(' ').unwrap_or(("", holder));
+        Some(NodeError::Locked {
+            place: format!("{}:{}", self.node.id, self.dir),
+            owner: shown(owner),
+            until: Timestamp::from_second(until.parse().ok()?).ok()?,
+        })
+    }
+}
+
+/// An owner on one line, as it stands in a lease.
+fn shown(owner: &str) -> String {
+    printable(owner.as_bytes()).replace('\n', " ")
+}

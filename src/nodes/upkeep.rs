@@ -1,0 +1,63 @@
+//! What is done to files that are there: removing them and reading them back.
+//!
+//! Each is one script under the lease of the directory; the node decides by the
+//! digest that it computes itself, whatever was seen when this was planned.
+
+use super::error::NodeError;
+use super::lease::Operation;
+use super::script::{Answer, Script};
+use super::system::SystemNodes;
+use super::{Removal, Removed, Verified};
+use crate::model::{Node, Sha256};
+
+impl SystemNodes {
+    pub(super) async fn take_away(
+        &self,
+        node: &Node,
+        removal: &Removal,
+    ) -> Result<Removed, NodeError> {
+        let operation = Operation::begin(self, node, &removal.dir, &removal.file).await;
+        let sha256 = removal.sha256.to_string();
+        operation
+            .ask_first(Script::Remove, &[&sha256], |answer| {
+                if let Some(refusal) = operation.refusal(answer) {
+                    return Some(Err(refusal));
+                }
+                Some(Ok(match answer.first("gone") {
+                    Some(_) => Removed::Gone,
+                    None => Removed::Differs(differs(answer)?),
+                }))
+            })
+            .await?
+    }
+
+    pub(super) async fn read_back(
+        &self,
+        node: &Node,
+        check: &Removal,
+    ) -> Result<Verified, NodeError> {
+        let operation = Operation::begin(self, node, &check.dir, &check.file).await;
+        let sha256 = check.sha256.to_string();
+        let rate = self.config.verify_rate.unwrap_or(0).to_string();
+        operation
+            .ask_first(Script::Verify, &[&sha256, &rate], |answer| {
+                if let Some(refusal) = operation.refusal(answer) {
+                    return Some(Err(refusal));
+                }
+                if answer.first("missing").is_some() {
+                    return Some(Ok(Verified::Missing));
+                }
+                Some(Ok(match answer.first("same") {
+                    Some(_) => Verified::Same,
+                    None => Verified::Differs(differs(answer)?),
+                }))
+            })
+            .await?
+    }
+}
+
+/// The digest that the node found instead.
+pub(super) fn differs(answer: &Answer<'_>) -> Option<Sha256> {
+    let found = std::str::from_utf8(answer.first("differs")?).ok()?;
+    found.parse().ok()
+}
