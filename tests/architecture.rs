@@ -41,6 +41,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute", "manifest",
         ],
     ),
+    (
+        "state",
+        &["error", "model", "plan", "io", "execute", "reconcile"],
+    ),
     ("daemon", &["model", "plan", "config", "reconcile"]),
     (
         "app",
@@ -59,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute",
             "manifest",
             "reconcile",
+            "state",
             "daemon",
         ],
     ),
@@ -75,6 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute",
             "manifest",
             "reconcile",
+            "state",
             "app",
         ],
     ),

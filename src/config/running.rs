@@ -112,7 +112,7 @@ fn cron(at: &At<String>, report: &mut Report<'_>) -> Option<String> {
     if !report.fits_a_line(at) {
         return None;
     }
-    if let Err(why) = at.value.parse::<croner::Cron>() {
+    if let Err(why) = schedule(&at.value) {
         report.at_with_hint(
             at.place,
             format!("{:?} is not a schedule: {why}", at.value),
@@ -121,6 +121,28 @@ fn cron(at: &At<String>, report: &mut Report<'_>) -> Option<String> {
         return None;
     }
     Some(at.value.clone())
+}
+
+/// Why a text is not a schedule, or one that never comes, such as of a 30th of
+/// February.
+fn schedule(text: &str) -> Result<(), String> {
+    let cron: croner::Cron = text.parse().map_err(|why: croner::errors::CronError| {
+        let why = why.to_string();
+        let why = why
+            .rsplit(": ")
+            .next()
+            .unwrap_or(&why)
+            .trim_end_matches('.');
+        let mut letters = why.chars();
+        let first = letters.next().map(|first| first.to_ascii_lowercase());
+        first.into_iter().chain(letters).collect::<String>()
+    })?;
+    // Any begin serves, so no clock is asked.
+    let begin = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    match cron.find_next_occurrence(&begin, false) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("that time never comes".to_owned()),
+    }
 }
 
 fn time_zone(at: &At<String>, report: &mut Report<'_>) -> Option<String> {
