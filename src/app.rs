@@ -23,6 +23,7 @@ use crate::nodes::{NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Memory, Naming, Policy, Retention, VersionKnowledge};
 use crate::reconcile::Pass;
+use crate::state::StateDir;
 use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
 
 /// A pass over the real places.
@@ -121,6 +122,11 @@ impl App {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The controller's files, whether there are any or not.
+    pub fn state(&self) -> StateDir {
+        StateDir::new(&self.settings.state_dir)
     }
 
     /// The time; read here and handed down.

@@ -9,14 +9,19 @@
 )]
 
 mod args;
+mod control;
 mod demo;
 mod dispatch;
 mod docs;
+mod events;
+mod history;
 mod inspect;
 mod paint;
 mod pass;
 mod progress;
 mod signal;
+mod status;
+mod table;
 
 pub use args::{Cli, Command, Common, Output};
 pub use dispatch::{Exit, report, run};
