@@ -235,3 +235,89 @@ async fn exchange(mut stream: UnixStream, question: Question) -> io::Result<Answ
     }
     Ok(serde_json::from_str(&line)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn scope() -> Scope {
+        Scope::Node("pve-01".parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_question_reaches_the_loop_and_its_answer_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("state"));
+        let refused = ask(&state, Scope::All, LONG).await.unwrap_err();
+        assert!(matches!(refused, StateError::NotRunning { .. }));
+
+        let (server, mut requests) = Server::start(&state).await.unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(state.file(DIR)), 0o700);
+        assert_eq!(mode(socket(&state)), 0o600);
+        let status = Status {
+            owner: "me".to_owned(),
+            ..Status::default()
+        };
+        let answering = async {
+            let request = requests.recv().await.unwrap();
+            assert_eq!(request.scope, scope());
+            request.answer(Answer::Done(Box::new(status.clone())));
+            let request = requests.recv().await.unwrap();
+            request.answer(Answer::Refused("no cache".to_owned()));
+            // Dropped unanswered: the loop is about to end.
+            drop(requests.recv().await.unwrap());
+        };
+        let asking = async {
+            assert_eq!(ask(&state, scope(), LONG).await.unwrap(), status);
+            for why in ["no cache", "it is about to stop"] {
+                let error = ask(&state, Scope::All, LONG).await.unwrap_err();
+                assert!(error.to_string().contains(why), "{error}");
+            }
+        };
+        tokio::join!(answering, asking);
+
+        let second = Server::start(&state).await.unwrap_err();
+        assert!(matches!(second, StateError::AlreadyRunning { .. }));
+        drop(server);
+        let refused = ask(&state, Scope::All, LONG).await.unwrap_err();
+        assert!(matches!(refused, StateError::NotRunning { .. }));
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_refused_patience_ends_and_a_dead_socket_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        make_private(&state.file(DIR)).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(socket(&state)).unwrap());
+        let refused = ask(&state, Scope::All, LONG).await.unwrap_err();
+        assert!(matches!(refused, StateError::NotRunning { .. }));
+        let (_server, _requests) = Server::start(&state).await.unwrap();
+
+        let mut stream = UnixStream::connect(socket(&state)).await.unwrap();
+        stream
+            .write_all(b"{\"reconcile\":\"most\"}\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("not understood"), "{answer}");
+
+        let wait = Duration::from_millis(20);
+        let late = ask(&state, Scope::All, wait).await.unwrap_err();
+        assert!(matches!(late, StateError::Timeout { .. }) && late.is_transient());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_too_long_for_a_socket_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("x".repeat(120)));
+        let error = Server::start(&state).await.unwrap_err();
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("107")),
+            "{error:?}"
+        );
+    }
+}
