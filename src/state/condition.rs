@@ -2,9 +2,9 @@
 //!
 //! Pure. A pass leaves troubles behind: things held back and steps that did not
 //! succeed, each with the positions it concerns. A trouble on a node belongs to that
-//! node's line, every other to the order's own; of several the one that needs a
-//! person most is shown. What was held back only because its source was takes the
-//! source's reason.
+//! node's line and to the order's own, every other to the order's alone; of several
+//! the one that needs a person most is shown. What was held back only because its
+//! source was takes the source's reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -130,6 +130,7 @@ pub fn conditions(
         board.order(order, &concerns);
     }
     board.removals(report);
+    board.sum_up();
     let since: HashMap<_, _> = before.iter().map(|c| (c.subject(), c)).collect();
     let mut conditions: Vec<Condition> = board
         .found
@@ -233,6 +234,23 @@ impl Board<'_> {
             }
         }
         self.line(name, None).extend(own);
+    }
+
+    /// An order is ready only where all of its nodes are.
+    fn sum_up(&mut self) {
+        let mut sums: Vec<(String, Trouble)> = Vec::new();
+        for ((order, node), troubles) in &self.found {
+            if let (Some(order), Some(node)) = (order, node) {
+                let on_node = troubles.iter().map(|(reason, message)| {
+                    let message = format!("on {node}: {message}");
+                    (order.clone(), (*reason, message))
+                });
+                sums.extend(on_node);
+            }
+        }
+        for (order, trouble) in sums {
+            self.line(Some(order), None).insert(trouble);
+        }
     }
 
     /// Removals belong to no order; those that wait for a person are told by node.

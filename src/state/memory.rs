@@ -121,6 +121,13 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
     }
 }
 
+/// When the first of the failures is to be tried again; a pass before that finds the
+/// same held back.
+pub fn next_try(memory: &Memory) -> Option<Timestamp> {
+    let failures = memory.backoff.values().chain(memory.circuits.values());
+    failures.map(|failure| failure.until).min()
+}
+
 /// The node that a step is done on, from its identity; `None` for steps of this
 /// machine. A node's name has no slash.
 pub(super) fn node_of(id: &StepId) -> Option<&str> {

@@ -229,3 +229,6 @@ fn notes(report: &Report) -> Vec<String> {
         VersionKnowledge::NotNeeded => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
