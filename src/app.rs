@@ -24,6 +24,7 @@ use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Memory, Naming, Policy, PrunePolicy, Retention, Sites, VersionKnowledge};
 use crate::reconcile::Pass;
+use crate::state::StateDir;
 use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
 
 /// A pass over the real places.
@@ -125,6 +126,11 @@ impl App {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The controller's files, whether there are any or not.
+    pub fn state(&self) -> StateDir {
+        StateDir::new(&self.settings.state_dir)
     }
 
     /// The time; read here and handed down.

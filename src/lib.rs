@@ -21,5 +21,6 @@ pub mod orders;
 pub mod plan;
 pub mod reconcile;
 pub mod standin;
+pub mod state;
 pub mod upstream;
 pub mod yaml;

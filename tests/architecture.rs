@@ -41,6 +41,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute", "manifest",
         ],
     ),
+    (
+        "state",
+        &["error", "model", "plan", "io", "execute", "reconcile"],
+    ),
     // When, never what: it sees no pass, no configuration and no place.
     ("daemon", &[]),
     (
@@ -60,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute",
             "manifest",
             "reconcile",
+            "state",
             "daemon",
         ],
     ),
@@ -76,6 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "execute",
             "manifest",
             "reconcile",
+            "state",
             "app",
         ],
     ),

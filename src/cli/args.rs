@@ -185,6 +185,58 @@ pub enum Command {
         #[command(flatten)]
         pass: PassArgs,
     },
+    /// Show how each order does on each node
+    ///
+    /// Reads what the controller wrote down, whether it runs or not. Exit code: 0
+    /// everything is ready, 1 something is not.
+    Status {
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// Show the last passes: when, why, what each did
+    History {
+        /// How many
+        #[arg(long, short, value_name = "COUNT", default_value_t = 20)]
+        number: usize,
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// Show the last steps as they ended, one a line
+    Events {
+        /// Go on showing them as they come
+        #[arg(long, short)]
+        watch: bool,
+        /// How the result is written; JSON is one object a line
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
+    /// Do nothing for an order, a node or everything until `resume`
+    Suspend(WhatArgs),
+    /// Take a suspension back
+    Resume(WhatArgs),
+    /// Let removals over the budget go
+    Approve {
+        /// What `status` says to approve
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Ask the running controller for a pass now, and wait for its result
+    Reconcile {
+        /// Look at this order's result; its failures are forgiven
+        #[arg(long, value_name = "ID", conflicts_with = "node")]
+        order: Option<crate::model::OrderId>,
+        /// Look at this node's result; its failures are forgiven
+        #[arg(long, value_name = "NAME")]
+        node: Option<crate::model::NodeId>,
+        /// How long to wait for it
+        #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
+        timeout: Duration,
+        /// How the result is written
+        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        output: Output,
+    },
     /// Check configuration and orders without network or nodes
     Validate {
         /// How the result is written
@@ -238,6 +290,35 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+/// What is suspended or resumed.
+#[derive(Debug, Clone, Args)]
+pub struct WhatArgs {
+    /// An order or a node
+    #[arg(
+        value_enum,
+        value_name = "KIND",
+        requires = "name",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub kind: Option<Kind>,
+    /// Which one
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What can be suspended on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// An order, by its id.
+    Order,
+    /// A node, by its name.
+    Node,
 }
 
 /// A file with a schema.

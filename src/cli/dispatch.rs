@@ -2,10 +2,11 @@
 
 use super::args::{Cli, Color, Command, LogFormat};
 use super::exit::Exit;
-use super::{demo, docs, inspect, out, paint, pass};
+use super::{control, demo, docs, events, history, inspect, out, paint, pass, status};
 use crate::app::StartError;
 use crate::error::chain;
 use crate::reconcile::PassError;
+use crate::state::StateError;
 
 /// Answers the command line.
 ///
@@ -38,6 +39,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             detailed_exitcode,
         }) => pass::plan(&common, &args, detailed_exitcode).await,
         Some(Command::Apply { pass: args }) => pass::apply(&common, &args).await,
+        Some(Command::Status { output }) => status::run(&common, output),
+        Some(Command::History { number, output }) => history::run(&common, number, output),
+        Some(Command::Events { watch, output }) => events::run(&common, watch, output).await,
+        Some(Command::Suspend(what)) => control::suspend(&common, what).await,
+        Some(Command::Resume(what)) => control::resume(&common, what).await,
+        Some(Command::Approve { id }) => control::approve(&common, id).await,
+        Some(Command::Reconcile {
+            order,
+            node,
+            timeout,
+            output,
+        }) => control::reconcile(&common, order, node, timeout, output).await,
         Some(Command::Validate { output }) => inspect::validate(&common, output),
         Some(Command::Schematic { file, output }) => inspect::schematic(&file, output),
         Some(Command::Versions { minor, all, output }) => {
@@ -94,7 +107,11 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
     let hint = start
         .and_then(StartError::hint)
-        .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint));
+        .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint))
+        .or_else(|| {
+            let error = error.downcast_ref::<StateError>()?;
+            error.hint().map(str::to_owned)
+        });
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));
     }

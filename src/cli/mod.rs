@@ -9,10 +9,13 @@
 )]
 
 mod args;
+mod control;
 mod demo;
 mod dispatch;
 mod docs;
+mod events;
 mod exit;
+mod history;
 mod inspect;
 mod notices;
 mod out;
@@ -20,6 +23,8 @@ mod paint;
 mod pass;
 mod progress;
 mod signal;
+mod status;
+mod table;
 
 pub use args::{Cli, Command, Common, Output};
 pub use dispatch::{report, run};

@@ -53,6 +53,16 @@ pub(super) fn warning(text: &str) -> String {
     format!("{}{text}{:#}", REPLACED.bold(), REPLACED.bold())
 }
 
+/// A line about what is being worked on.
+pub(super) fn waiting(text: &str) -> String {
+    format!("{REPLACED}{text}{REPLACED:#}")
+}
+
+/// A line about what is not worked on, or failed.
+pub(super) fn stalled(text: &str) -> String {
+    format!("{GOES}{text}{GOES:#}")
+}
+
 /// A heading.
 pub(super) fn heading(text: &str) -> String {
     format!("{BOLD}{text}{BOLD:#}")

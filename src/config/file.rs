@@ -14,6 +14,12 @@ use crate::yaml::At;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "talos-order configuration")]
 pub struct ConfigFile {
+    /// The name of this controller. It stands in the records on nodes, and no
+    /// other controller removes what this one placed. Default: the machine's name
+    pub owner: Option<At<String>>,
+    /// Where the controller keeps what it remembers. Default: .talos-order in the
+    /// cache directory
+    pub state_dir: Option<At<String>>,
     /// What orders fall back on, and where images are kept on this machine.
     pub defaults: Option<Defaults>,
     /// Where the manifest of each order is written. Of several keys the first of
@@ -30,6 +36,12 @@ pub struct ConfigFile {
     pub naming: Option<Naming>,
     /// How much happens at once, and how long things may take.
     pub limits: Option<LimitsShape>,
+    /// When the controller looks at orders, versions and nodes.
+    pub reconcile: Option<ReconcileShape>,
+    /// What goes from nodes, and how much of it at once.
+    pub prune: Option<PruneShape>,
+    /// How delivered and cached files are read back.
+    pub verify: Option<VerifyShape>,
     /// The nodes, described once, for orders to refer to by name or by label.
     pub nodes: Option<Vec<At<NodeShape>>>,
 }
@@ -53,6 +65,9 @@ pub struct Defaults {
     pub push: Option<PushDefaults>,
     /// What goes from the cache, and when.
     pub cache_policy: Option<CachePolicyShape>,
+    /// What no order wants any more is removed from nodes, where neither the order
+    /// nor the node says otherwise. Default: false
+    pub prune: Option<bool>,
 }
 
 /// How images reach nodes.
@@ -176,6 +191,68 @@ pub struct LimitsShape {
     pub connect: Option<At<String>>,
 }
 
+/// When the controller looks at orders, versions and nodes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileShape {
+    /// How long after a pass the next one begins, if nothing happens before; off
+    /// where cron says it all. Default: 10m
+    pub interval: Option<At<String>>,
+    /// By how many per cent an interval is made longer or shorter at random, 0 to
+    /// 50, so that several controllers do not ask all at once. Default: 5
+    #[schemars(range(max = 50))]
+    pub jitter: Option<At<u32>>,
+    /// When further passes begin: minute, hour, day, month and weekday, with
+    /// seconds before them if wanted. Default: none
+    pub cron: Option<At<String>>,
+    /// The time zone that cron is meant in, such as Europe/Berlin. Default: the
+    /// machine's own
+    pub time_zone: Option<At<String>>,
+    /// How long the orders must be quiet before a change begins a pass. Default: 2s
+    pub debounce: Option<At<String>>,
+    /// How often the orders are looked through for changes of which the system
+    /// sent no word. Default: 30s
+    pub poll: Option<At<String>>,
+    /// How often the released versions are asked for. Default: 1h
+    pub versions_interval: Option<At<String>>,
+    /// How often files are read back that were not for verify.max_age; off for
+    /// never. Default: off
+    pub verify_interval: Option<At<String>>,
+}
+
+/// What goes from nodes, and how much of it at once.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PruneShape {
+    /// How many files may go from one node in one pass without approval. Default: 5
+    pub max_files: Option<At<u32>>,
+    /// The same as per cent of the files that were placed there, 0 to 100; the
+    /// larger of the two counts. Default: 20
+    #[schemars(range(max = 100))]
+    pub max_percent: Option<At<u32>>,
+    /// How long a file stays that no order wants any more. Default: 7d
+    pub grace: Option<At<String>>,
+    /// How many versions of one kind of image stay, at least 1. What an order wants
+    /// stays besides. Default: defaults.cache_policy.keep_versions
+    #[schemars(range(min = 1))]
+    pub keep_versions: Option<At<u32>>,
+    /// The directory on a node with the configurations of all virtual machines, or
+    /// false where there are none. Default: /etc/pve/nodes
+    #[schemars(extend("type" = ["string", "boolean"]))]
+    pub vm_configs: Option<At<String>>,
+}
+
+/// How delivered and cached files are read back.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyShape {
+    /// How many bytes are read in a second, such as 50MiB, or none for as many as
+    /// there can be. Default: 50MiB
+    pub rate: Option<At<String>>,
+    /// How long ago a file was read back at most. Default: 30d
+    pub max_age: Option<At<String>>,
+}
+
 /// A node: a machine that is reached over ssh, or a directory of this machine.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -200,4 +277,16 @@ pub struct NodeShape {
     pub import_dir: Option<At<String>>,
     /// Words by which orders mean several nodes at once (group: LABEL).
     pub labels: Option<Vec<At<String>>>,
+    /// What no order wants any more is removed from it, where the order does not
+    /// say otherwise. Default: defaults.prune
+    pub prune: Option<bool>,
+    /// The storage that its directories are on.
+    pub storage: Option<At<String>>,
+    /// Every node that names this storage sees the same files, so each is sent
+    /// there once. Default: false
+    pub shared: Option<At<bool>>,
+    /// The directory on it with the configurations of all virtual machines, or
+    /// false where there are none. Default: prune.vm_configs
+    #[schemars(extend("type" = ["string", "boolean"]))]
+    pub vm_configs: Option<At<String>>,
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::file::NodeShape;
-use crate::model::{Dir, Inventory, InventoryNode, Login, Node, NodeId, Reach, User};
-use crate::yaml::{At, NodeRef, Report};
+use super::values;
+use crate::model::{Dir, Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
+use crate::yaml::{self, At, NodeRef, Report};
 
 /// The usable nodes; what is wrong with the others is reported.
 pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> Inventory {
@@ -51,6 +52,11 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
         .as_ref()
         .map(|text| report.parse::<Dir>(text));
     let labels = labels(shape.labels.as_deref().unwrap_or_default(), report);
+    let storage = storage(shape, report);
+    let vm_configs = shape
+        .vm_configs
+        .as_ref()
+        .map(|text| values::vm_configs(text, report));
     let Some(name) = &shape.name else {
         report.missing(place, "name", "every node needs a name of its own");
         return None;
@@ -76,7 +82,44 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
             Some(dir) => Some(dir?),
             None => None,
         },
+        prune: shape.prune,
+        storage: storage?,
+        vm_configs: match vm_configs {
+            Some(configs) => Some(configs?),
+            None => None,
+        },
     })
+}
+
+/// `None` if what is said of the storage is refused, `Some(None)` if nothing is.
+fn storage(shape: &NodeShape, report: &mut Report<'_>) -> Option<Option<Storage>> {
+    let Some(name) = &shape.storage else {
+        return match &shape.shared {
+            Some(shared) if shared.value => {
+                report.at_with_hint(
+                    shared.place,
+                    "`shared: true` needs `storage`, the name of what is shared",
+                    "give every node that sees the storage the same name for it",
+                );
+                None
+            }
+            _ => Some(None),
+        };
+    };
+    if !is_word(&name.value) {
+        report.at(
+            name.place,
+            format!(
+                "{} is not a name for a storage; {WORD}",
+                yaml::shown(&name.value)
+            ),
+        );
+        return None;
+    }
+    Some(Some(Storage {
+        name: name.value.clone(),
+        shared: shape.shared.as_ref().is_some_and(|at| at.value),
+    }))
 }
 
 fn local(shape: &NodeShape, report: &mut Report<'_>) -> Option<Reach> {
@@ -154,18 +197,21 @@ fn labels(shapes: &[At<String>], report: &mut Report<'_>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in shapes {
         let text = &label.value;
-        let fits = (1..=64).contains(&text.len())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        if !fits {
-            report.at(
-                label.place,
-                format!("{text:?} is not a label; accepted are 1 to 64 letters, digits and . _ -"),
-            );
+        if !is_word(text) {
+            report.at(label.place, format!("{text:?} is not a label; {WORD}"));
         } else if !labels.contains(text) {
             labels.push(text.clone());
         }
     }
     labels
+}
+
+/// What is accepted as a label or as the name of a storage.
+const WORD: &str = "accepted are 1 to 64 letters, digits and . _ -";
+
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -13,9 +13,11 @@
 mod error;
 mod file;
 mod inventory;
+mod running;
 mod secrets;
 mod settings;
 mod validate;
+mod values;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, Credentials, FactorySettings, GithubSettings, Limits, ManifestTarget,
-    PushCommands, Settings, VersionsFrom,
+    PruneSettings, PushCommands, ReconcileSettings, Settings, VerifySettings, VersionsFrom,
 };
 
 use crate::model::Problem;

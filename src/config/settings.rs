@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Invalid, NameTemplate, OrderDefaults, OrderId};
+use crate::model::{Invalid, NameTemplate, OrderDefaults, OrderId, VmConfigs};
 
 /// Everything that a pass can be told by configuration.
 #[derive(Debug, Clone)]
@@ -34,6 +34,65 @@ pub struct Settings {
     pub push: PushCommands,
     /// How much happens at once, and how long things may take.
     pub limits: Limits,
+    /// The name of this controller, for the records on nodes; of the alphabet of
+    /// node names.
+    pub owner: String,
+    /// Where the controller keeps what it remembers.
+    pub state_dir: PathBuf,
+    /// When passes begin.
+    pub reconcile: ReconcileSettings,
+    /// What goes from nodes.
+    pub prune: PruneSettings,
+    /// How files are read back.
+    pub verify: VerifySettings,
+}
+
+/// When passes begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconcileSettings {
+    /// How long after a pass the next one begins; `None` only where `cron` is given.
+    pub interval: Option<Duration>,
+    /// By how many per cent an interval varies, 0 to 50.
+    pub jitter: u32,
+    /// When further passes begin; accepted by `croner`.
+    pub cron: Option<String>,
+    /// The IANA name of the time zone of `cron`, known to this machine; `None` for
+    /// the machine's own.
+    pub time_zone: Option<String>,
+    /// How long the orders must be quiet before a change begins a pass.
+    pub debounce: Duration,
+    /// How often the orders are looked through for changes that were not told.
+    pub poll: Duration,
+    /// How often the released versions are asked for.
+    pub versions_interval: Duration,
+    /// How often files are read back that are due; `None` for never.
+    pub verify_interval: Option<Duration>,
+}
+
+/// What goes from nodes, where neither order nor node say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PruneSettings {
+    /// Anything goes at all (`defaults.prune`).
+    pub enabled: bool,
+    /// How many files may go from one node in one pass.
+    pub max_files: u32,
+    /// The same in per cent of the files placed there, 0 to 100; the larger counts.
+    pub max_percent: u32,
+    /// How long a file stays that no order wants any more.
+    pub grace: Duration,
+    /// How many versions of a family stay; at least 1.
+    pub keep_versions: u32,
+    /// Where a node keeps the configurations of virtual machines.
+    pub vm_configs: VmConfigs,
+}
+
+/// How delivered and cached files are read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifySettings {
+    /// Bytes per second; `None` for no limit. Never 0.
+    pub rate: Option<u64>,
+    /// How long ago a file was read back at most.
+    pub max_age: Duration,
 }
 
 /// What goes from the cache.

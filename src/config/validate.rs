@@ -8,19 +8,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
-use url::Url;
-
 use super::file::{
     CachePolicyShape, ConfigFile, Defaults, Factory, LimitsShape, Manifest, PushDefaults,
     VersionSourceWord, Versions,
 };
 use super::inventory::inventory;
+use super::running;
 use super::secrets::Secrets;
 use super::settings::{
     CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushCommands, Settings,
     VersionsFrom,
 };
+use super::values::{DAY, MINUTE, duration, number, path, url};
 use crate::model::{Arch, Dir, NameTemplate, OrderDefaults, Problem};
 use crate::yaml::{At, Document, Node, Report, read};
 
@@ -28,12 +27,12 @@ const CACHE_DIR: &str = "/var/cache/talos-sync";
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
 const RSYNC_OPTS: &str = "-av --progress --inplace";
 const SSH_OPTS: &str = "-o BatchMode=yes";
+/// In the cache directory, so that a controller needs one directory only.
+const STATE_DIR: &str = ".talos-order";
 const KEEP_VERSIONS: u32 = 3;
 const FACTORY_URL: &str = "https://factory.talos.dev/";
 const GITHUB_URL: &str = "https://api.github.com/";
 
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A week, so that an order which is taken out by mistake costs no download when
 /// it comes back after the weekend.
 const ORPHAN_GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -100,6 +99,17 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
         path(defaults.cache_dir.as_ref(), report).unwrap_or_else(|| PathBuf::from(CACHE_DIR));
     let cache_policy = cache_policy(defaults.cache_policy.as_ref(), report);
     let commands = push_commands(push, report);
+    let state_dir =
+        path(file.state_dir.as_ref(), report).unwrap_or_else(|| cache_dir.join(STATE_DIR));
+    let owner = running::owner(file.owner.as_ref(), report);
+    let reconcile = running::reconcile(&file.reconcile.unwrap_or_default(), report);
+    let prune = running::prune(
+        &file.prune.unwrap_or_default(),
+        defaults.prune.unwrap_or(false),
+        cache_policy.keep_versions,
+        report,
+    );
+    let verify = running::verify(&file.verify.unwrap_or_default(), report);
     let inventory = inventory(file.nodes.as_deref().unwrap_or_default(), report);
     let orders = order_defaults(&defaults, report);
     let naming = file
@@ -130,6 +140,11 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
         versions: sources(file.versions, report),
         push: commands,
         limits: limits(&file.limits.unwrap_or_default(), report),
+        owner: owner?,
+        state_dir,
+        reconcile,
+        prune: prune?,
+        verify,
     })
 }
 
@@ -275,22 +290,9 @@ fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom
 }
 
 fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
-    let mut number =
-        |at: Option<&At<u32>>, default: u32, range: std::ops::RangeInclusive<u32>| match at {
-            Some(at) if !range.contains(&at.value) => {
-                let (value, least, most) = (at.value, range.start(), range.end());
-                report.at(
-                    at.place,
-                    format!("{value} is out of range; accepted are {least} to {most}"),
-                );
-                default
-            }
-            Some(at) => at.value,
-            None => default,
-        };
-    let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32);
-    let nodes = number(shape.nodes.as_ref(), NODES, 1..=256);
-    let retries = number(shape.retries.as_ref(), RETRIES, 0..=100);
+    let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32, report);
+    let nodes = number(shape.nodes.as_ref(), NODES, 1..=256, report);
+    let retries = number(shape.retries.as_ref(), RETRIES, 0..=100, report);
     // A limit of nothing would fail everything; one of more than a day is none.
     let range = Duration::from_secs(1)..=DAY;
     let mut wait = |at: Option<&At<String>>, default| duration(at, default, range.clone(), report);
@@ -302,134 +304,4 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
         connect: wait(shape.connect.as_ref(), CONNECT),
         retries,
     }
-}
-
-/// A path of this machine. `~` and `$HOME` are a shell's business and would
-/// make a directory of that very name.
-fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PathBuf> {
-    let at = text?;
-    if !report.fits_a_line(at) {
-        return None;
-    }
-    if at.value.is_empty() {
-        report.at(at.place, "the path is empty");
-        return None;
-    }
-    if at.value.starts_with('~') || at.value.contains('$') {
-        report.at_with_hint(
-            at.place,
-            format!(
-                "{:?} is not a path: ~ and $ are not expanded here",
-                at.value
-            ),
-            "write the path out",
-        );
-        return None;
-    }
-    Some(PathBuf::from(&at.value))
-}
-
-/// A base URL, with a trailing slash so that paths can be joined to it.
-fn url(text: Option<&At<String>>, default: &str, report: &mut Report<'_>) -> Option<Url> {
-    let Some(at) = text else {
-        return Url::parse(default).ok();
-    };
-    if !report.fits_a_line(at) {
-        return None;
-    }
-    let mut url = match Url::parse(&at.value) {
-        Ok(url) => url,
-        Err(why) => {
-            report.at_with_hint(
-                at.place,
-                match why {
-                    url::ParseError::RelativeUrlWithoutBase => {
-                        format!(
-                            "{:?} is not a URL: it does not start with https://",
-                            at.value
-                        )
-                    }
-                    why => format!("{:?} is not a URL: {why}", at.value),
-                },
-                format!("a URL such as {default}"),
-            );
-            return None;
-        }
-    };
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        report.at_with_hint(
-            at.place,
-            format!(
-                "{:?} is not a web address; accepted are http and https",
-                at.value
-            ),
-            format!("a URL such as {default}"),
-        );
-        return None;
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        let problem = report
-            .document()
-            .problem(at.place, "a URL with a login in it is not accepted")
-            .hint("use `username` with `password_env` or `password_file`")
-            .without_excerpt();
-        report.push(problem);
-        return None;
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        report.at(
-            at.place,
-            format!(
-                "{:?} is not a base URL: leave out what follows ? or #",
-                at.value
-            ),
-        );
-        return None;
-    }
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    Some(url)
-}
-
-/// A length of time in units that people write: `7d`, `12h`, `1h 30m`, `90s`.
-/// A day is 24 hours.
-fn duration(
-    text: Option<&At<String>>,
-    default: Duration,
-    range: std::ops::RangeInclusive<Duration>,
-    report: &mut Report<'_>,
-) -> Duration {
-    let Some(at) = text else { return default };
-    if !report.fits_a_line(at) {
-        return default;
-    }
-    let value = at.value.parse::<Span>().ok().and_then(|span| {
-        // Months and years have no fixed length and are refused here.
-        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-        Duration::try_from(exact).ok()
-    });
-    let Some(value) = value else {
-        report.at_with_hint(
-            at.place,
-            format!("{:?} is not a length of time", at.value),
-            "a number with a unit, such as 7d, 12h, 30m, 90s or 1h 30m",
-        );
-        return default;
-    };
-    if !range.contains(&value) {
-        let (least, most) = (
-            range.start().as_secs(),
-            range.end().as_secs() / DAY.as_secs(),
-        );
-        report.at(
-            at.place,
-            format!(
-                "{:?} is out of range; accepted are {least}s to {most}d",
-                at.value
-            ),
-        );
-        return default;
-    }
-    value
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use event::Event;
-pub use outcome::{Fact, Failure, Outcome};
+pub use outcome::{Fact, Failure, FailureKind, Outcome};
 
 /// How far a step has come.
 pub use crate::io::Meter;

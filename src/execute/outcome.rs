@@ -2,9 +2,13 @@
 
 use serde::Serialize;
 
+use crate::cache::CacheError;
 use crate::error::chain;
+use crate::io::landing::LandingError;
 use crate::model::SchematicId;
+use crate::nodes::NodeError;
 use crate::plan::{Meta, RecordEntry, StepId};
+use crate::upstream::UpstreamError;
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +92,28 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Trying again may help.
     pub transient: bool,
+    /// What kind of trouble it is.
+    pub kind: FailureKind,
+}
+
+/// What kind of trouble a failure is, for whoever counts and sorts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The node was not reached, or was lost on the way.
+    Unreachable,
+    /// There was not enough room.
+    NoSpace,
+    /// The bytes were not the promised ones.
+    WrongBytes,
+    /// The upstream asked for patience.
+    RateLimited,
+    /// The upstream did not answer, or not with what was asked for.
+    Upstream,
+    /// A file that is not ours is in the way.
+    InTheWay,
+    /// Anything else.
+    Other,
 }
 
 impl Outcome {
@@ -108,6 +134,95 @@ impl Failure {
             error: chain(error),
             hint: hint.map(Into::into),
             transient,
+            kind: FailureKind::of(error),
         }
+    }
+}
+
+impl FailureKind {
+    /// The first error of the chain that says something decides.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        chain.into_iter().find_map(kind_of).unwrap_or(Self::Other)
+    }
+}
+
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
+    if let Some(error) = error.downcast_ref::<NodeError>() {
+        return match error {
+            NodeError::Unreachable { .. } | NodeError::CutShort { .. } => {
+                Some(FailureKind::Unreachable)
+            }
+            NodeError::NoSpace { .. } => Some(FailureKind::NoSpace),
+            NodeError::DigestDiffers { .. } => Some(FailureKind::WrongBytes),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<UpstreamError>() {
+        return match error {
+            // What the sink said is the cause.
+            UpstreamError::Sink { .. } => None,
+            UpstreamError::GaveUp { source, .. } => kind_of(&**source),
+            UpstreamError::Status { status: 429, .. } => Some(FailureKind::RateLimited),
+            error if error.is_rate_limit() => Some(FailureKind::RateLimited),
+            _ => Some(FailureKind::Upstream),
+        };
+    }
+    if let Some(error) = error.downcast_ref::<CacheError>() {
+        return match error {
+            // It shows itself as its cause and would be missing from the chain.
+            CacheError::Landing(error) => kind_of(error),
+            CacheError::Foreign { .. } => Some(FailureKind::InTheWay),
+            CacheError::Damaged { .. } => Some(FailureKind::WrongBytes),
+            _ => None,
+        };
+    }
+    if let Some(LandingError::Digest { .. } | LandingError::WrongContent { .. }) =
+        error.downcast_ref()
+    {
+        return Some(FailureKind::WrongBytes);
+    }
+    let error = error.downcast_ref::<std::io::Error>()?;
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Some(FailureKind::NoSpace)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(error: impl std::error::Error + 'static) -> FailureKind {
+        Failure::new(&error, false, None::<String>).kind
+    }
+
+    #[test]
+    fn a_failure_is_sorted_by_the_first_cause_that_says_something() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let sink = UpstreamError::Sink {
+            url: "u".to_owned(),
+            source: full(),
+        };
+        assert_eq!(kind(sink), FailureKind::NoSpace);
+        let landing = LandingError::Io {
+            doing: "write",
+            path: "p".into(),
+            source: full(),
+        };
+        assert_eq!(kind(CacheError::Landing(landing)), FailureKind::NoSpace);
+        let limited = UpstreamError::RateLimited {
+            url: "u".to_owned(),
+            retry_after: None,
+        };
+        let gave_up = UpstreamError::GaveUp {
+            retries: 3,
+            source: Box::new(limited),
+        };
+        assert_eq!(kind(gave_up), FailureKind::RateLimited);
+        let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(kind(refused), FailureKind::Other);
     }
 }

@@ -37,6 +37,30 @@ pub struct InventoryNode {
     pub iso_dir: Option<Dir>,
     /// Its own directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
+    /// What no order wants any more is removed from it, where it says so.
+    pub prune: Option<bool>,
+    /// The storage that its directories are on, where it is named.
+    pub storage: Option<Storage>,
+    /// Where it keeps the configurations of virtual machines, where it says so.
+    pub vm_configs: Option<VmConfigs>,
+}
+
+/// The storage that a node's directories are on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Its name; of the alphabet of labels.
+    pub name: String,
+    /// Every node that names it sees the same files.
+    pub shared: bool,
+}
+
+/// Where a node keeps the configurations of virtual machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VmConfigs {
+    /// Below this directory, as `*/qemu-server/*.conf`.
+    In(Dir),
+    /// Nowhere: there are no virtual machines that could use a file.
+    Nowhere,
 }
 
 impl Inventory {

@@ -17,7 +17,7 @@ mod schematic;
 mod version;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
-pub use defaults::{Inventory, InventoryNode, OrderDefaults};
+pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
 pub use digest::Sha256;
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{

@@ -46,9 +46,28 @@ pub struct OrderShape<P> {
     pub orderid: Option<At<String>>,
     /// For whom the order is; free text.
     pub customer: Option<At<String>>,
+    /// Nothing is done for the order until this is taken back; what it has stays.
+    /// Default: false
+    pub suspend: Option<bool>,
+    /// What the order does not want any more is removed from nodes. Default: what
+    /// the node or the configuration says
+    pub prune: Option<bool>,
+    /// What becomes of the order's files on nodes when it does not want them any
+    /// more, also when the order itself is gone. Default: what prune says
+    pub deletion_policy: Option<At<DeletionWord>>,
     /// The images that are wanted.
     #[schemars(required)]
     pub positions: Option<Vec<P>>,
+}
+
+/// What becomes of files that an order does not want any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletionWord {
+    /// They stay.
+    Orphan,
+    /// They are removed.
+    Delete,
 }
 
 /// One image and where it goes.

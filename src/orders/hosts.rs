@@ -325,6 +325,9 @@ fn bare(node: Node) -> InventoryNode {
         labels: Vec::new(),
         iso_dir: None,
         import_dir: None,
+        prune: None,
+        storage: None,
+        vm_configs: None,
     }
 }
 

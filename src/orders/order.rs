@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 
 use super::collect::Nodes;
-use super::file::OrderShape;
+use super::file::{DeletionWord, OrderShape};
 use super::position::{self, Outcome};
-use crate::model::{Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef};
+use crate::model::{Deletion, Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef};
 use crate::yaml::{Document, Kind, Node, Report, read};
 
 /// What reading an order needs to know.
@@ -36,8 +36,8 @@ pub(super) fn read_order(node: &Node, reading: &mut Reading<'_>) -> Result<Order
     let positions = read_positions(node, reading);
     match head.id {
         Some(id) if report.is_empty() => Ok(Order {
-            suspended: false,
-            deletion: None,
+            suspended: head.suspended,
+            deletion: head.deletion,
             id,
             customer: head.customer,
             source,
@@ -65,6 +65,8 @@ fn problems(report: Report<'_>, positions: Positions) -> Vec<Problem> {
 struct Head {
     id: Option<OrderId>,
     customer: Option<String>,
+    suspended: bool,
+    deletion: Option<Deletion>,
 }
 
 fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
@@ -77,6 +79,8 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
         return Head {
             id: None,
             customer: None,
+            suspended: false,
+            deletion: None,
         };
     }
     let shape: OrderShape<IgnoredAny> = read(node, report);
@@ -94,11 +98,39 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
             "write `positions: []` for an order that wants nothing",
         );
     }
+    let deletion = deletion(&shape, report);
     let customer = shape
         .customer
         .filter(|text| report.fits_a_line(text))
         .map(|text| text.value);
-    Head { id, customer }
+    Head {
+        id,
+        customer,
+        suspended: shape.suspend.unwrap_or(false),
+        deletion,
+    }
+}
+
+/// What becomes of the order's files, where it says so. The two keys may stand side
+/// by side, since `orphan` is the more careful one; the other contradiction is a
+/// mistake that could cost files, so it is refused rather than weighed.
+fn deletion(shape: &OrderShape<IgnoredAny>, report: &mut Report<'_>) -> Option<Deletion> {
+    let policy = shape.deletion_policy.as_ref();
+    match (shape.prune, policy.map(|at| (at.value, at.place))) {
+        (_, Some((DeletionWord::Orphan, _))) | (Some(false), None) => Some(Deletion::Orphan),
+        (Some(false), Some((DeletionWord::Delete, place))) => {
+            report.at_with_hint(
+                place,
+                "`deletion_policy: delete` contradicts `prune: false`",
+                "leave one of them out",
+            );
+            None
+        }
+        (Some(true), None) | (None | Some(true), Some((DeletionWord::Delete, _))) => {
+            Some(Deletion::Delete)
+        }
+        (None, None) => None,
+    }
 }
 
 /// The positions of an order by what became of them.

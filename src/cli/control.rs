@@ -1,0 +1,160 @@
+//! The verbs by which a person steers the controller: `suspend`, `resume`,
+//! `approve`, `reconcile`.
+//!
+//! The first three change small files that the next pass reads, so they work
+//! whether a controller runs or not; the last one talks to a running one.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::args::{Common, Kind, Output, WhatArgs};
+use super::exit::Exit;
+use super::{paint, status};
+use crate::app::App;
+use crate::model::{NodeId, OrderId};
+use crate::plan::{ApprovalId, Suspended};
+use crate::state::Status;
+use crate::state::control::{self, Scope};
+
+/// What a person can do to have it at once.
+const LATER: &str = "the next pass sees it; `talos-order reconcile` begins one now";
+
+/// Something that can be suspended.
+enum What {
+    All,
+    Order(OrderId),
+    Node(NodeId),
+}
+
+impl What {
+    fn read(args: WhatArgs) -> anyhow::Result<Self> {
+        let name = args.name.unwrap_or_default();
+        Ok(match args.kind {
+            None => Self::All,
+            Some(Kind::Order) => Self::Order(name.parse()?),
+            Some(Kind::Node) => Self::Node(name.parse()?),
+        })
+    }
+
+    fn is_known(&self, status: &Status) -> bool {
+        let mut conditions = status.conditions.iter();
+        match self {
+            Self::All => true,
+            Self::Order(id) => conditions.any(|c| c.order.as_deref() == Some(id.as_str())),
+            Self::Node(id) => conditions.any(|c| c.node.as_ref() == Some(id)),
+        }
+    }
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Order(id) => write!(f, "order {id}"),
+            Self::Node(id) => write!(f, "node {id}"),
+        }
+    }
+}
+
+/// Suspends.
+pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
+    let state = App::offline(common.config.as_deref())?.state();
+    let what = What::read(args)?;
+    if state.status().is_some_and(|status| !what.is_known(&status)) {
+        let warning = paint::warning("warning:");
+        anstream::eprintln!("{warning} the last pass knew of no {what}; is it spelt right?");
+    }
+    let mut changed = false;
+    state
+        .change_suspended(|suspended| {
+            changed = match &what {
+                What::All => !std::mem::replace(&mut suspended.all, true),
+                What::Order(id) => suspended.orders.insert(id.clone()),
+                What::Node(id) => suspended.nodes.insert(id.clone()),
+            };
+        })
+        .await?;
+    if changed {
+        anstream::println!("{what} is suspended; {LATER}");
+    } else {
+        anstream::println!("{what} was suspended already");
+    }
+    Ok(Exit::Done)
+}
+
+/// Takes a suspension back.
+pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
+    let state = App::offline(common.config.as_deref())?.state();
+    let what = What::read(args)?;
+    let mut changed = false;
+    let left = state
+        .change_suspended(|suspended| {
+            changed = match &what {
+                // Everything that a person suspended, whichever way.
+                What::All => std::mem::take(suspended) != Suspended::default(),
+                What::Order(id) => suspended.orders.remove(id),
+                What::Node(id) => suspended.nodes.remove(id),
+            };
+        })
+        .await?;
+    if !changed {
+        anstream::println!("{what} was not suspended");
+    } else if left.all {
+        anstream::println!("{what} is resumed, but everything is suspended still");
+    } else {
+        anstream::println!("{what} is resumed; {LATER}");
+    }
+    Ok(Exit::Done)
+}
+
+/// Approves a list of removals, which must be waiting.
+pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit> {
+    let state = App::offline(common.config.as_deref())?.state();
+    let status = state
+        .status()
+        .context("no pass has asked for approval yet")?;
+    let id = ApprovalId(id);
+    let waiting = status
+        .held
+        .iter()
+        .filter_map(|held| Some((held.approval.as_ref()?, &held.step)));
+    let steps: Vec<_> = waiting
+        .clone()
+        .filter(|(approval, _)| **approval == id)
+        .map(|(_, step)| step)
+        .collect();
+    if steps.is_empty() {
+        let ids: std::collections::BTreeSet<&str> =
+            waiting.map(|(approval, _)| approval.0.as_str()).collect();
+        let ids = match ids.is_empty() {
+            true => "nothing waits for approval".to_owned(),
+            false => format!("waiting are {}", Vec::from_iter(ids).join(", ")),
+        };
+        bail!("{:?} is not waiting for approval; {ids}", id.0);
+    }
+    state.approve(id.clone()).await?;
+    anstream::println!("approved {}; {LATER}", id.0);
+    for step in steps {
+        anstream::println!("  {step}");
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks for a pass and shows what it came to.
+pub(super) async fn reconcile(
+    common: &Common,
+    order: Option<OrderId>,
+    node: Option<NodeId>,
+    timeout: Duration,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let app = App::offline(common.config.as_deref())?;
+    let scope = match (order, node) {
+        (Some(order), _) => Scope::Order(order),
+        (None, Some(node)) => Scope::Node(node),
+        (None, None) => Scope::All,
+    };
+    let status = control::ask(&app.state(), scope.clone(), timeout).await?;
+    status::show(&status, &scope, output, app.now())
+}

@@ -1,0 +1,90 @@
+//! `events`: the steps as they end, and as they come.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::args::{Common, Output};
+use super::exit::Exit;
+use super::table::one_line;
+use super::{paint, signal};
+use crate::app::App;
+use crate::plan::render::Bytes;
+use crate::state::StepRecord;
+use crate::state::record::StepEnd;
+
+/// Soon enough for a person, and nothing for the disk.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// So many of the past are shown before the new ones.
+const PAST: usize = 100;
+
+/// Shows the last steps, and with `watch` those that come.
+pub(super) async fn run(common: &Common, watch: bool, output: Output) -> anyhow::Result<Exit> {
+    let app = App::offline(common.config.as_deref())?;
+    let mut reader = app.state().events();
+    let past = reader.read()?;
+    let shown = &past[past.len().saturating_sub(PAST)..];
+    if write(shown, output)?.is_gone() || !watch {
+        return Ok(Exit::Done);
+    }
+    let stop = signal::stop_on_signal()?;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(Exit::Done),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+        if write(&reader.read()?, output)?.is_gone() {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+/// Whether anyone reads what is written.
+#[derive(PartialEq, Eq)]
+enum Listener {
+    There,
+    Gone,
+}
+
+impl Listener {
+    fn is_gone(&self) -> bool {
+        *self == Self::Gone
+    }
+}
+
+fn write(steps: &[StepRecord], output: Output) -> io::Result<Listener> {
+    let mut out = anstream::stdout().lock();
+    let mut write = || {
+        for step in steps {
+            match output {
+                Output::Json => writeln!(out, "{}", serde_json::to_string(step)?)?,
+                Output::Text => writeln!(out, "{}", line(step))?,
+            }
+        }
+        out.flush()
+    };
+    match write() {
+        Ok(()) => Ok(Listener::There),
+        // `events -w | head` ends like this.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Listener::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+fn line(step: &StepRecord) -> String {
+    let at = step.at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
+    let mut line = format!("{at}{:9}  {}", step.end, step.step);
+    if step.bytes > 0 {
+        line.push_str(&format!("  {}", Bytes(step.bytes)));
+    }
+    if let Some(why) = &step.why {
+        line.push_str(&format!("  ({why})"));
+    }
+    if let Some(message) = &step.message {
+        line.push_str(&format!(": {}", one_line(message)));
+    }
+    match step.end {
+        StepEnd::Failed => paint::stalled(&line),
+        StepEnd::Done | StepEnd::Skipped | StepEnd::Outdated | StepEnd::Cancelled => line,
+    }
+}

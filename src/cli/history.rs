@@ -1,0 +1,92 @@
+//! `history`: the last passes, what each did and why.
+
+use std::io::Write;
+
+use super::args::{Common, Output};
+use super::exit::Exit;
+use super::paint;
+use super::table::one_line;
+use crate::app::App;
+use crate::plan::render::Bytes;
+use crate::state::PassRecord;
+
+/// Shows the last passes, the newest last: where the prompt is.
+pub(super) fn run(common: &Common, number: usize, output: Output) -> anyhow::Result<Exit> {
+    let app = App::offline(common.config.as_deref())?;
+    let passes = app.state().history();
+    let shown = &passes[passes.len().saturating_sub(number)..];
+    let mut out = anstream::stdout().lock();
+    match output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, shown)?;
+            writeln!(out)?;
+        }
+        Output::Text if shown.is_empty() => {
+            let state = app.state();
+            let dir = state.path().display();
+            anstream::eprintln!("no pass is on record in {dir}");
+        }
+        Output::Text => {
+            for pass in shown {
+                out.write_all(text(pass).as_bytes())?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A pass in a line, and each step it did in a line below.
+fn text(pass: &PassRecord) -> String {
+    let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
+    let mut head = format!(
+        "{:.0}  {:9}  {:8}  {:.1} s",
+        pass.started,
+        pass.verdict,
+        pass.cause,
+        took as f64 / 1000.0
+    );
+    if let Some(revision) = &pass.revision {
+        head.push_str(&format!("  {}", short(revision)));
+    }
+    let mut text = format!("{}\n", paint::heading(&head));
+    if let Some(error) = &pass.error {
+        text.push_str(&format!("    {}\n", one_line(error)));
+    }
+    for step in &pass.steps {
+        let mut line = format!("    {:9}  {}", step.end, step.step);
+        if step.bytes > 0 {
+            line.push_str(&format!("  {}", Bytes(step.bytes)));
+        }
+        if let Some(why) = &step.why {
+            line.push_str(&format!("  ({why})"));
+        }
+        if let Some(message) = &step.message {
+            line.push_str(&format!(": {}", one_line(message)));
+        }
+        line.push('\n');
+        text.push_str(&line);
+    }
+    if pass.more_steps > 0 {
+        text.push_str(&format!("    … and {} more\n", pass.more_steps));
+    }
+    if pass.error.is_none() {
+        let held = match pass.held {
+            0 => String::new(),
+            held => format!(", {held} held back"),
+        };
+        text.push_str(&format!("    {} in place{held}\n", pass.in_sync));
+    }
+    text
+}
+
+/// A revision with its commit cut to what people recognise.
+fn short(revision: &str) -> String {
+    const SHOWN: usize = 12;
+    match revision.rsplit_once(':') {
+        Some((kind, commit)) => {
+            let commit: String = commit.chars().take(SHOWN).collect();
+            format!("{kind}:{commit}")
+        }
+        None => one_line(revision),
+    }
+}

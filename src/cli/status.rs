@@ -1,0 +1,242 @@
+//! `status`: how each order does, each node, and what is held back.
+
+use std::io::Write;
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::args::{Common, Output};
+use super::exit::Exit;
+use super::paint;
+use super::table::{Table, one_line, span};
+use crate::app::App;
+use crate::plan::render::Bytes;
+use crate::state::control::Scope;
+use crate::state::{Condition, Ready, Status};
+
+/// So many things held back are shown; `-o json` has all that are kept.
+const HELD_SHOWN: usize = 20;
+
+/// Shows what the controller wrote down.
+pub(super) fn run(common: &Common, output: Output) -> anyhow::Result<Exit> {
+    let app = App::offline(common.config.as_deref())?;
+    let state = app.state();
+    let mut status = state.status().with_context(|| {
+        let dir = state.path().display();
+        format!("there is no status in {dir}: no controller has done a pass there yet")
+    })?;
+    // A person's word counts from the moment it is given.
+    status.suspended = state.suspended();
+    show(&status, &Scope::All, output, app.now())
+}
+
+/// Writes a status, or what of it concerns an order or a node. Done if all that is
+/// shown is ready.
+pub(super) fn show(
+    status: &Status,
+    scope: &Scope,
+    output: Output,
+    now: Timestamp,
+) -> anyhow::Result<Exit> {
+    let mut out = anstream::stdout().lock();
+    match output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, status)?;
+            writeln!(out)?;
+        }
+        Output::Text => out.write_all(text(status, scope, now).as_bytes())?,
+    }
+    let shown = status.conditions.iter().filter(|c| concerns(scope, c));
+    let ready = match scope {
+        Scope::All => status.is_ready(),
+        Scope::Order(_) | Scope::Node(_) => {
+            let mut states = shown.map(|condition| condition.state).peekable();
+            states.peek().is_some() && states.all(|state| state == Ready::Ready)
+        }
+    };
+    Ok(if ready { Exit::Done } else { Exit::Failed })
+}
+
+fn concerns(scope: &Scope, condition: &Condition) -> bool {
+    match scope {
+        Scope::All => true,
+        Scope::Order(id) => condition.order.as_deref() == Some(id.as_str()),
+        Scope::Node(id) => condition.node.as_ref() == Some(id),
+    }
+}
+
+/// The status as text, with colours, ending with a line break.
+fn text(status: &Status, scope: &Scope, now: Timestamp) -> String {
+    let mut lines = header(status, now);
+    let shown: Vec<&Condition> = status
+        .conditions
+        .iter()
+        .filter(|condition| concerns(scope, condition))
+        .collect();
+    lines.push(String::new());
+    if shown.is_empty() {
+        lines.push("no orders".to_owned());
+    } else {
+        lines.extend(conditions(&shown, now));
+    }
+    if *scope == Scope::All {
+        lines.extend(circuits(status, now));
+        lines.extend(held(status, now));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn header(status: &Status, now: Timestamp) -> Vec<String> {
+    let mut pairs: Vec<(&str, String)> = Vec::new();
+    pairs.push(("Controller", status.owner.clone()));
+    let revision = status.revision.as_deref().unwrap_or("not under git");
+    pairs.push(("Revision", one_line(revision)));
+    pairs.push((
+        "Last pass",
+        match &status.last_pass {
+            None => "none yet".to_owned(),
+            Some(pass) => {
+                let ago = span(pass.finished, now);
+                let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
+                let took = took as f64 / 1000.0;
+                let mut text = format!(
+                    "{}, {ago} ago, {took:.1} s, begun by {}",
+                    pass.verdict, pass.cause
+                );
+                if let Some(error) = &pass.error {
+                    text.push_str(&format!(": {}", one_line(error)));
+                }
+                text
+            }
+        },
+    ));
+    pairs.push((
+        "Next pass",
+        match (&status.running, status.next_pass) {
+            (Some(running), _) => {
+                let since = span(running.since, now);
+                format!("runs for {since}, begun by {}", running.cause)
+            }
+            (None, Some(next)) if next >= now => format!("in {}", span(now, next)),
+            (None, Some(next)) => {
+                let late = span(next, now);
+                format!("was due {late} ago; the controller does not seem to run")
+            }
+            (None, None) => "none is planned; the controller does not run".to_owned(),
+        },
+    ));
+    let totals = &status.totals;
+    pairs.push((
+        "So far",
+        format!(
+            "{} fetched, {} pushed, {} files removed; drift: {} found, {} repaired",
+            Bytes(totals.fetched_bytes),
+            Bytes(totals.pushed_bytes),
+            totals.removed,
+            totals.drift_found,
+            totals.drift_repaired
+        ),
+    ));
+    if let Some(suspended) = suspended(status) {
+        pairs.push(("Suspended", suspended));
+    }
+    let notes = status.notes.iter().map(|note| ("Note", one_line(note)));
+    pairs.extend(notes);
+    pairs
+        .into_iter()
+        .map(|(name, text)| format!("{name:10}  {text}"))
+        .collect()
+}
+
+fn suspended(status: &Status) -> Option<String> {
+    let suspended = &status.suspended;
+    let mut parts: Vec<String> = Vec::new();
+    if suspended.all {
+        parts.push("everything".to_owned());
+    }
+    parts.extend(suspended.orders.iter().map(|id| format!("order {id}")));
+    parts.extend(suspended.nodes.iter().map(|id| format!("node {id}")));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn conditions(shown: &[&Condition], now: Timestamp) -> Vec<String> {
+    let mut table = Table::new(&["ORDER", "NODE", "READY", "REASON", "SINCE", "MESSAGE"]);
+    for condition in shown {
+        let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        table.row([
+            or_dash(condition.order.as_deref()),
+            or_dash(condition.node.as_ref().map(|node| node.as_str())),
+            condition.state.to_string(),
+            condition
+                .reason
+                .map_or_else(|| "-".to_owned(), |reason| reason.to_string()),
+            span(condition.since, now),
+            one_line(&condition.message),
+        ]);
+    }
+    let mut lines = table.lines();
+    lines[0] = paint::heading(&lines[0]);
+    for (line, condition) in lines[1..].iter_mut().zip(shown) {
+        *line = match condition.state {
+            Ready::Ready => std::mem::take(line),
+            Ready::Reconciling => paint::waiting(line),
+            Ready::Stalled => paint::stalled(line),
+        };
+    }
+    lines
+}
+
+fn circuits(status: &Status, now: Timestamp) -> Vec<String> {
+    if status.circuits.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new(&["SILENT NODE", "TRIES", "NEXT TRY", "MESSAGE"]);
+    for (node, circuit) in &status.circuits {
+        table.row([
+            node.to_string(),
+            circuit.failures.to_string(),
+            next_try(Some(circuit.until), now),
+            one_line(&circuit.error),
+        ]);
+    }
+    section(table)
+}
+
+fn held(status: &Status, now: Timestamp) -> Vec<String> {
+    if status.held.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new(&["HELD BACK", "REASON", "NEXT TRY", "MESSAGE"]);
+    for held in status.held.iter().take(HELD_SHOWN) {
+        table.row([
+            held.step.to_string(),
+            held.reason.to_string(),
+            next_try(held.next_try, now),
+            one_line(&held.message),
+        ]);
+    }
+    let mut lines = section(table);
+    let more = status.held.len().saturating_sub(HELD_SHOWN) + status.more_held;
+    if more > 0 {
+        lines.push(format!("… and {more} more"));
+    }
+    lines
+}
+
+fn section(table: Table) -> Vec<String> {
+    let mut lines = table.lines();
+    lines[0] = paint::heading(&lines[0]);
+    lines.insert(0, String::new());
+    lines
+}
+
+fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
+    match at {
+        None => "-".to_owned(),
+        Some(at) if at <= now => "next pass".to_owned(),
+        Some(at) => format!("in {}", span(now, at)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Single values of the configuration: paths, addresses, lengths of time, rates.
+//!
+//! Each is read from the text a person wrote, and refused with what is accepted in
+//! its place. None of them looks at the world: whether a path is there is the
+//! business of whoever uses it.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+use url::Url;
+
+use crate::model::{Dir, VmConfigs};
+use crate::yaml::{At, Report};
+
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A path of this machine. `~` and `$HOME` are a shell's business and would
+/// make a directory of that very name.
+pub(super) fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PathBuf> {
+    let at = text?;
+    if !report.fits_a_line(at) {
+        return None;
+    }
+    if at.value.is_empty() {
+        report.at(at.place, "the path is empty");
+        return None;
+    }
+    if at.value.starts_with('~') || at.value.contains('$') {
+        report.at_with_hint(
+            at.place,
+            format!(
+                "{:?} is not a path: ~ and $ are not expanded here",
+                at.value
+            ),
+            "write the path out",
+        );
+        return None;
+    }
+    Some(PathBuf::from(&at.value))
+}
+
+/// A base URL, with a trailing slash so that paths can be joined to it.
+pub(super) fn url(
+    text: Option<&At<String>>,
+    default: &str,
+    report: &mut Report<'_>,
+) -> Option<Url> {
+    let Some(at) = text else {
+        return Url::parse(default).ok();
+    };
+    if !report.fits_a_line(at) {
+        return None;
+    }
+    let mut url = match Url::parse(&at.value) {
+        Ok(url) => url,
+        Err(why) => {
+            report.at_with_hint(
+                at.place,
+                match why {
+                    url::ParseError::RelativeUrlWithoutBase => {
+                        format!(
+                            "{:?} is not a URL: it does not start with https://",
+                            at.value
+                        )
+                    }
+                    why => format!("{:?} is not a URL: {why}", at.value),
+                },
+                format!("a URL such as {default}"),
+            );
+            return None;
+        }
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        report.at_with_hint(
+            at.place,
+            format!(
+                "{:?} is not a web address; accepted are http and https",
+                at.value
+            ),
+            format!("a URL such as {default}"),
+        );
+        return None;
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = report
+            .document()
+            .problem(at.place, "a URL with a login in it is not accepted")
+            .hint("use `username` with `password_env` or `password_file`")
+            .without_excerpt();
+        report.push(problem);
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        report.at(
+            at.place,
+            format!(
+                "{:?} is not a base URL: leave out what follows ? or #",
+                at.value
+            ),
+        );
+        return None;
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
+}
+
+/// A length of time in units that people write: `7d`, `12h`, `1h 30m`, `90s`.
+/// A day is 24 hours.
+pub(super) fn duration(
+    text: Option<&At<String>>,
+    default: Duration,
+    range: RangeInclusive<Duration>,
+    report: &mut Report<'_>,
+) -> Duration {
+    let Some(at) = text else { return default };
+    if !report.fits_a_line(at) {
+        return default;
+    }
+    let value = at.value.parse::<Span>().ok().and_then(|span| {
+        // Months and years have no fixed length and are refused here.
+        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(exact).ok()
+    });
+    let Some(value) = value else {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a length of time", at.value),
+            "a number with a unit, such as 7d, 12h, 30m, 90s or 1h 30m",
+        );
+        return default;
+    };
+    if !range.contains(&value) {
+        let (least, most) = (in_one_unit(*range.start()), in_one_unit(*range.end()));
+        report.at(
+            at.place,
+            format!(
+                "{:?} is out of range; accepted are {least} to {most}",
+                at.value
+            ),
+        );
+        return default;
+    }
+    value
+}
+
+/// The same for something that can be `off`.
+pub(super) fn duration_or_off(
+    text: Option<&At<String>>,
+    default: Option<Duration>,
+    range: RangeInclusive<Duration>,
+    report: &mut Report<'_>,
+) -> Option<Duration> {
+    match text {
+        None => default,
+        // YAML's other word for it.
+        Some(at) if matches!(at.value.as_str(), "off" | "false") => None,
+        text => Some(duration(text, MINUTE, range, report)),
+    }
+}
+
+/// A length of time in the largest unit that it is a whole number of.
+fn in_one_unit(length: Duration) -> String {
+    let seconds = length.as_secs();
+    if length.subsec_millis() > 0 {
+        return format!("{}ms", length.as_millis());
+    }
+    let units = [(DAY, 'd'), (HOUR, 'h'), (MINUTE, 'm')];
+    let unit = units
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(unit.as_secs()));
+    match unit {
+        Some((unit, letter)) => format!("{}{letter}", seconds / unit.as_secs()),
+        None => format!("{seconds}s"),
+    }
+}
+
+/// A whole number in a range.
+pub(super) fn number(
+    at: Option<&At<u32>>,
+    default: u32,
+    range: RangeInclusive<u32>,
+    report: &mut Report<'_>,
+) -> u32 {
+    match at {
+        Some(at) if !range.contains(&at.value) => {
+            let (value, least) = (at.value, range.start());
+            let accepted = match range.end() {
+                &u32::MAX => format!("{least} or more"),
+                most => format!("{least} to {most}"),
+            };
+            report.at(
+                at.place,
+                format!("{value} is out of range; accepted are {accepted}"),
+            );
+            default
+        }
+        Some(at) => at.value,
+        None => default,
+    }
+}
+
+/// Bytes per second, such as `50MiB`; `None` for no limit.
+pub(super) fn rate(
+    text: Option<&At<String>>,
+    default: u64,
+    report: &mut Report<'_>,
+) -> Option<u64> {
+    let Some(at) = text else { return Some(default) };
+    if at.value == "none" {
+        return None;
+    }
+    let rate = bytes(&at.value).filter(|rate| *rate > 0);
+    if rate.is_none() && report.fits_a_line(at) {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a number of bytes per second", at.value),
+            "a whole number with a unit, such as 50MiB or 100MB, or none",
+        );
+    }
+    rate
+}
+
+/// A whole number with a unit, in bytes.
+fn bytes(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at(end);
+    let unit = match unit.trim_start() {
+        "B" => 1,
+        "kB" => 1000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Where the configurations of virtual machines are: a directory, or `false`.
+/// The outer `None` is a refusal.
+pub(super) fn vm_configs(text: &At<String>, report: &mut Report<'_>) -> Option<VmConfigs> {
+    match text.value.as_str() {
+        "false" | "no" | "off" => Some(VmConfigs::Nowhere),
+        "true" | "yes" | "on" => {
+            report.at_with_hint(
+                text.place,
+                format!("`{}` does not say where", text.value),
+                "a directory such as /etc/pve/nodes, or false where there are no virtual machines",
+            );
+            None
+        }
+        _ => report.parse::<Dir>(text).map(VmConfigs::In),
+    }
+}

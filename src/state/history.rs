@@ -1,0 +1,100 @@
+//! The last passes: `history.jsonl`, one line each, the oldest first.
+//!
+//! The file is written anew with every pass. That costs a few hundred kilobytes
+//! each ten minutes, and a reader never sees half a line.
+
+use super::record::PassRecord;
+use super::{StateDir, StateError, file};
+use crate::io::atomic;
+
+const HISTORY: &str = "history.jsonl";
+
+/// Three days of a pass each ten minutes, and more than anyone reads.
+const PASSES_MAX: usize = 500;
+
+impl StateDir {
+    /// The last passes, the oldest first; lines that cannot be read are left out.
+    pub fn history(&self) -> Vec<PassRecord> {
+        let path = self.file(HISTORY);
+        let text = file::text(&path).unwrap_or_default();
+        let lines = text.split(|byte| *byte == b'\n');
+        lines
+            .filter(|line| !line.is_empty())
+            .filter_map(|line| {
+                serde_json::from_slice(line)
+                    .inspect_err(
+                        |why| tracing::warn!(path = %path.display(), "a line is left out: {why}"),
+                    )
+                    .ok()
+            })
+            .collect()
+    }
+
+    /// Adds a pass and forgets the oldest.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_to_history(&self, pass: &PassRecord) -> Result<(), StateError> {
+        self.make()?;
+        let passes = self.history();
+        let kept = passes.len().saturating_sub(PASSES_MAX - 1);
+        let path = self.file(HISTORY);
+        let failed = |source| StateError::Io {
+            doing: "write",
+            path: path.clone(),
+            source,
+        };
+        let mut text = Vec::new();
+        for pass in passes[kept..].iter().chain([pass]) {
+            serde_json::to_writer(&mut text, pass).map_err(|error| failed(error.into()))?;
+            text.push(b'\n');
+        }
+        atomic::write(&path, &text).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::state::record::{Cause, Occasion};
+
+    fn pass(second: i64) -> PassRecord {
+        let at = Timestamp::from_second(second).unwrap();
+        let occasion = Occasion {
+            started: at,
+            finished: at,
+            cause: Cause::Schedule,
+            revision: Some("main@sha1:0".to_owned()),
+        };
+        PassRecord::unable(&occasion, "the cache is\nnot there".to_owned())
+    }
+
+    #[test]
+    fn the_last_passes_are_kept_and_a_torn_line_costs_itself_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("state"));
+        assert_eq!(state.history(), []);
+        let many: Vec<u8> = (0..PASSES_MAX as i64)
+            .flat_map(|second| {
+                let mut line = serde_json::to_vec(&pass(second)).unwrap();
+                line.push(b'\n');
+                line
+            })
+            .collect();
+        state.make().unwrap();
+        std::fs::write(state.file(HISTORY), many).unwrap();
+        state.add_to_history(&pass(9999)).unwrap();
+        let history = state.history();
+        assert_eq!(history.len(), PASSES_MAX);
+        assert_eq!(history[0], pass(1));
+        assert_eq!(history.last(), Some(&pass(9999)));
+
+        let mut torn = std::fs::read(state.file(HISTORY)).unwrap();
+        torn.truncate(torn.len() - 10);
+        torn.extend(b"\n\xff\n");
+        std::fs::write(state.file(HISTORY), torn).unwrap();
+        assert_eq!(state.history().len(), PASSES_MAX - 1);
+    }
+}

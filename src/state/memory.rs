@@ -1,0 +1,467 @@
+//! The memory between passes: kept in a file, and carried on by a pure function.
+//!
+//! [`after`] takes what was remembered, the look and the outcomes of a pass, and
+//! says what is to be remembered now. It reads no clock and throws no dice: the
+//! jitter of a waiting time follows from the step's identity and its failures, so
+//! that many steps that fail together are not tried again together, and a test can
+//! say what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::control::Scope;
+use super::{StateDir, StateError, file};
+use crate::execute::{Fact, Outcome};
+use crate::model::{Dir, FileName, NodeId, PushTarget};
+use crate::plan::{
+    Action, ApprovalId, Backoff, HeldReason, Memory, NodeState, Place, Step, StepId, Suspended,
+};
+use crate::reconcile::Look;
+
+const MEMORY: &str = "memory.json";
+
+/// How long to wait after failures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// After the first failure of a step; it doubles with each.
+    pub step: Duration,
+    /// After the first time that a node does not answer; it doubles with each.
+    pub node: Duration,
+    /// At most.
+    pub most: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            step: Duration::from_secs(1),
+            // Asking a node that is off costs the whole time to connect, once a
+            // pass; one that restarts is away for minutes.
+            node: Duration::from_secs(15),
+            most: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl StateDir {
+    /// What is remembered, with what a person suspended and approved.
+    pub fn memory(&self) -> Memory {
+        let memory: Memory = file::read(&self.file(MEMORY)).unwrap_or_default();
+        Memory {
+            suspended: self.suspended(),
+            approved: self.approved(),
+            ..memory
+        }
+    }
+
+    /// Keeps the memory of a pass that began with `before`. What a person decided
+    /// meanwhile stays as it is; approvals that are in `before` only are forgotten.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub async fn save_memory(&self, before: &Memory, after: &Memory) -> Result<(), StateError> {
+        self.make()?;
+        let spent: BTreeSet<&ApprovalId> = before.approved.difference(&after.approved).collect();
+        let own = Memory {
+            suspended: Suspended::default(),
+            approved: BTreeSet::new(),
+            ..after.clone()
+        };
+        file::write(&self.file(MEMORY), &own)?;
+        self.forget_approvals(&spent).await
+    }
+}
+
+/// What is to be remembered after a pass that ended at `now`.
+pub fn after(
+    memory: &Memory,
+    look: &Look,
+    outcomes: &BTreeMap<StepId, Outcome>,
+    now: Timestamp,
+    limits: &Limits,
+) -> Memory {
+    let pass = Pass {
+        memory,
+        look,
+        outcomes,
+        now,
+        limits,
+    };
+    let places = pass.places();
+    Memory {
+        unwanted_since: pass.unwanted_since(&places),
+        backoff: pass.backoff(),
+        circuits: pass.circuits(&places),
+        approved: pass.approved(),
+        suspended: memory.suspended.clone(),
+        verified: pass.verified(&places),
+        places,
+    }
+}
+
+/// Forgets failures, so that what they hold back is tried in the next pass: a person
+/// who asks for a pass now has often just mended something.
+pub fn forgive(memory: &mut Memory, scope: &Scope) {
+    match scope {
+        // Which steps an order needs is known only to a plan, and trying too much
+        // is harmless.
+        Scope::All | Scope::Order(_) => {
+            memory.backoff.clear();
+            memory.circuits.clear();
+        }
+        Scope::Node(node) => {
+            memory.circuits.remove(node);
+            memory
+                .backoff
+                .retain(|id, _| node_of(id).is_none_or(|of| of != node.as_str()));
+        }
+    }
+}
+
+/// When the first of the failures is to be tried again; a pass before that finds the
+/// same held back.
+pub fn next_try(memory: &Memory) -> Option<Timestamp> {
+    let failures = memory.backoff.values().chain(memory.circuits.values());
+    failures.map(|failure| failure.until).min()
+}
+
+/// The node that a step is done on, from its identity; `None` for steps of this
+/// machine. A node's name has no slash.
+pub(super) fn node_of(id: &StepId) -> Option<&str> {
+    let on_node = ["push/", "prune-node/", "verify-node/"];
+    let rest = on_node.iter().find_map(|kind| id.0.strip_prefix(kind))?;
+    rest.split('/').next()
+}
+
+/// True for the removal of a file from a node.
+pub(super) fn is_prune(id: &StepId) -> bool {
+    id.0.starts_with("prune-node/")
+}
+
+fn prune_id(target: &PushTarget, file: &FileName) -> StepId {
+    StepId(format!(
+        "prune-node/{}{}",
+        target.node,
+        target.dir.join(file)
+    ))
+}
+
+fn verify_id(target: &PushTarget, file: &FileName) -> StepId {
+    StepId(format!(
+        "verify-node/{}{}",
+        target.node,
+        target.dir.join(file)
+    ))
+}
+
+fn verify_cache_id(file: &FileName) -> StepId {
+    StepId(format!("verify-cache/{file}"))
+}
+
+struct Pass<'a> {
+    memory: &'a Memory,
+    look: &'a Look,
+    outcomes: &'a BTreeMap<StepId, Outcome>,
+    now: Timestamp,
+    limits: &'a Limits,
+}
+
+impl Pass<'_> {
+    fn outcome(&self, id: &StepId) -> Option<&Outcome> {
+        self.outcomes.get(id)
+    }
+
+    fn is_done(&self, step: &Step) -> bool {
+        self.outcome(&step.id).is_some_and(Outcome::is_success)
+    }
+
+    /// What was learned from the steps that are done.
+    fn done(&self) -> impl Iterator<Item = (&Step, &Fact)> {
+        self.look
+            .plan
+            .steps
+            .iter()
+            .filter_map(|step| match self.outcome(&step.id)? {
+                Outcome::Done { fact } => Some((step, fact)),
+                _ => None,
+            })
+    }
+
+    fn answers(&self, node: &NodeId) -> bool {
+        let state = self.look.observed.nodes.get(node);
+        matches!(state, Some(NodeState::Listed { .. }))
+    }
+
+    /// Since when files are not wanted. A removal that the orders' own state blocks
+    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a
+    /// node that does not answer nothing is forgotten but what is wanted again.
+    fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
+        let placed = self.look.desired.placed.iter();
+        let wanted: BTreeSet<StepId> = placed
+            .flat_map(|(target, files)| files.keys().map(|file| prune_id(target, file)))
+            .collect();
+        let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
+        for (id, &first) in &self.memory.unwanted_since {
+            let node = node_of(id).and_then(|node| node.parse::<NodeId>().ok());
+            let Some(node) = node.filter(|node| places.contains_key(node)) else {
+                continue;
+            };
+            if !self.answers(&node) {
+                since.insert(id.clone(), first);
+            }
+        }
+        let begin = self.look.observed.now;
+        let mut consider = |id: &StepId, starts: bool| {
+            let first = self.memory.unwanted_since.get(id).copied();
+            if let Some(first) = first.or_else(|| starts.then_some(begin)) {
+                since.insert(id.clone(), first);
+            }
+        };
+        for step in &self.look.plan.steps {
+            if matches!(step.action, Action::PruneNode { .. }) && !self.is_done(step) {
+                consider(&step.id, true);
+            }
+        }
+        for held in self.look.plan.held.iter().filter(|held| is_prune(&held.id)) {
+            let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
+            consider(&held.id, !blocked);
+        }
+        since.retain(|id, _| !wanted.contains(id));
+        since
+    }
+
+    /// The failures of the steps that are still planned. One that did not get its
+    /// turn keeps its history.
+    fn backoff(&self) -> BTreeMap<StepId, Backoff> {
+        let before = &self.memory.backoff;
+        let mut backoff = BTreeMap::new();
+        let plan = &self.look.plan;
+        let still = plan.held.iter().map(|held| &held.id);
+        for id in still.chain(plan.steps.iter().map(|step| &step.id)) {
+            if let Some(entry) = before.get(id) {
+                backoff.insert(id.clone(), entry.clone());
+            }
+        }
+        for step in &plan.steps {
+            match self.outcome(&step.id) {
+                Some(Outcome::Done { .. }) => {
+                    backoff.remove(&step.id);
+                }
+                Some(Outcome::Failed { failure }) => {
+                    let entry = self.failed(
+                        before.get(&step.id),
+                        &step.id.0,
+                        self.limits.step,
+                        &failure.error,
+                    );
+                    backoff.insert(step.id.clone(), entry);
+                }
+                Some(Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::Cancelled)
+                | None => {}
+            }
+        }
+        backoff
+    }
+
+    /// The nodes that do not answer. One that was not asked, because its circuit was
+    /// open, counts no further failure; one that nobody looks at any more is forgotten.
+    fn circuits(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Backoff> {
+        let mut circuits = BTreeMap::new();
+        for (node, entry) in &self.memory.circuits {
+            let looked_at = self.look.observed.nodes.contains_key(node);
+            if !looked_at && places.contains_key(node) {
+                circuits.insert(node.clone(), entry.clone());
+            }
+        }
+        for (node, state) in &self.look.observed.nodes {
+            let NodeState::Unreachable { why } = state else {
+                continue;
+            };
+            let before = self.memory.circuits.get(node);
+            let entry = match before {
+                Some(open) if open.until > self.look.observed.now => open.clone(),
+                before => self.failed(before, node.as_str(), self.limits.node, why),
+            };
+            circuits.insert(node.clone(), entry);
+        }
+        circuits
+    }
+
+    fn failed(&self, before: Option<&Backoff>, what: &str, first: Duration, why: &str) -> Backoff {
+        let failures = before.map_or(0, |entry| entry.failures).saturating_add(1);
+        let wait = wait(what, failures, first, self.limits.most);
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        Backoff {
+            failures,
+            until: self.now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+            error: why.to_owned(),
+        }
+    }
+
+    /// An approval is for one list of one node. It is spent once a pass came to
+    /// decide over removals and did them all: then the list is gone or another one.
+    /// Where a node did not answer, where removals were blocked or failed, the list
+    /// it is for may come up again, so it stays.
+    fn approved(&self) -> BTreeSet<ApprovalId> {
+        let plan = &self.look.plan;
+        let unfinished = plan
+            .steps
+            .iter()
+            .any(|step| is_prune(&step.id) && !self.is_done(step));
+        let undecided = plan.held.iter().any(|held| {
+            is_prune(&held.id)
+                && matches!(
+                    held.reason,
+                    HeldReason::PruneBlocked { .. }
+                        | HeldReason::NodeUnreachable { .. }
+                        | HeldReason::Suspended { .. }
+                        | HeldReason::BackingOff { .. }
+                        | HeldReason::UseUnknown { .. }
+                        | HeldReason::NotMounted { .. }
+                )
+        });
+        let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
+        let silent = self.look.observed.nodes.values().any(silent);
+        if unfinished || undecided || silent {
+            return self.memory.approved.clone();
+        }
+        let asked = plan.held.iter().filter_map(|held| match &held.reason {
+            HeldReason::OverBudget { approval, .. } => Some(approval),
+            _ => None,
+        });
+        let asked: BTreeSet<&ApprovalId> = asked.collect();
+        let approved = self.memory.approved.iter();
+        approved.filter(|id| asked.contains(id)).cloned().collect()
+    }
+
+    /// When files were last known to be whole: read back, or checked on arrival.
+    fn verified(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
+        let mut verified = self.memory.verified.clone();
+        verified.retain(|id, _| self.may_be_there(id, places));
+        let now = self.look.observed.now;
+        for (step, fact) in self.done() {
+            match (&step.action, fact) {
+                (_, Fact::Verified { .. }) => {
+                    verified.insert(step.id.clone(), now);
+                }
+                (Action::Push { target, file, .. }, Fact::Pushed { .. }) => {
+                    verified.insert(verify_id(target, file), now);
+                }
+                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
+                    verified.insert(verify_cache_id(file), now);
+                    if let Some((_, unpacked)) = unpack {
+                        verified.insert(verify_cache_id(unpacked), now);
+                    }
+                }
+                (Action::Unpack { file, .. }, Fact::Unpacked { .. }) => {
+                    verified.insert(verify_cache_id(file), now);
+                }
+                (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
+                    verified.remove(&verify_id(target, file));
+                }
+                (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
+                    verified.remove(&verify_cache_id(file));
+                }
+                _ => {}
+            }
+        }
+        verified
+    }
+
+    /// False for a file that was looked for and is not on record any more.
+    fn may_be_there(&self, id: &StepId, places: &BTreeMap<NodeId, Place>) -> bool {
+        if let Some(file) = id.0.strip_prefix("verify-cache/") {
+            let files = &self.look.observed.cache.files;
+            return file
+                .parse::<FileName>()
+                .is_ok_and(|file| files.contains_key(&file));
+        }
+        let Some(node) = node_of(id).and_then(|node| node.parse::<NodeId>().ok()) else {
+            return false;
+        };
+        match self.look.observed.nodes.get(&node) {
+            Some(NodeState::Listed { dirs, .. }) => dirs.iter().any(|(dir, state)| {
+                let target = PushTarget {
+                    node: node.clone(),
+                    dir: dir.clone(),
+                };
+                let mut files = state.record.keys();
+                files.any(|file| verify_id(&target, file) == *id)
+            }),
+            Some(NodeState::Unreachable { .. }) => true,
+            None => places.contains_key(&node),
+        }
+    }
+
+    /// Where images were delivered to. A directory is forgotten once no order names
+    /// it and the record there is empty.
+    fn places(&self) -> BTreeMap<NodeId, Place> {
+        let specs = &self.look.desired.nodes;
+        let mut places = self.memory.places.clone();
+        for (id, place) in &mut places {
+            if let Some(node) = specs.get(id) {
+                place.node = node.clone();
+            }
+        }
+        for target in self.look.desired.placed.keys() {
+            let Some(node) = specs.get(&target.node) else {
+                continue;
+            };
+            let place = places.entry(target.node.clone()).or_insert_with(|| Place {
+                node: node.clone(),
+                dirs: BTreeSet::new(),
+            });
+            place.dirs.insert(target.dir.clone());
+        }
+        for (id, place) in &mut places {
+            if let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(id) {
+                for (dir, state) in dirs {
+                    if !state.record.is_empty() {
+                        place.dirs.insert(dir.clone());
+                    }
+                }
+            }
+            place.dirs.retain(|dir| self.is_in_use(id, dir));
+        }
+        places.retain(|_, place| !place.dirs.is_empty());
+        places
+    }
+
+    fn is_in_use(&self, node: &NodeId, dir: &Dir) -> bool {
+        let target = PushTarget {
+            node: node.clone(),
+            dir: dir.clone(),
+        };
+        if self.look.desired.placed.contains_key(&target) {
+            return true;
+        }
+        // Unknown is not empty.
+        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
+            return true;
+        };
+        let Some(state) = dirs.get(dir) else {
+            return true;
+        };
+        let removed = |file: &FileName| {
+            self.outcome(&prune_id(&target, file))
+                .is_some_and(Outcome::is_success)
+        };
+        state.record.keys().any(|file| !removed(file))
+    }
+}
+
+/// How long to wait after so many failures in a row: doubling from `first` up to
+/// `most`, less up to a quarter by chance that is not.
+fn wait(what: &str, failures: u32, first: Duration, most: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(31);
+    let full = first.saturating_mul(1 << doublings).min(most);
+    let digest = Sha256::digest(format!("{failures} {what}"));
+    let chance = f64::from(u16::from_be_bytes([digest[0], digest[1]])) / 65536.0;
+    full.mul_f64(1.0 - chance / 4.0)
+}
+
+#[cfg(test)]
+mod tests;

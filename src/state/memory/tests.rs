@@ -1,0 +1,404 @@
+//! What is remembered, over several passes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::execute::{Failure, FailureKind};
+use crate::model::{Node, Reach};
+use crate::plan::{
+    CacheState, Catalog, Desired, DirState, Held, Observed, Placed, Plan, References, Why,
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn node(name: &str) -> NodeId {
+    name.parse().unwrap()
+}
+
+fn target(name: &str) -> PushTarget {
+    PushTarget {
+        node: node(name),
+        dir: "/iso".parse().unwrap(),
+    }
+}
+
+fn file() -> FileName {
+    "a.iso".parse().unwrap()
+}
+
+/// A look at one node, `pve`, at a time.
+struct World {
+    look: Look,
+    outcomes: BTreeMap<StepId, Outcome>,
+    memory: Memory,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut memory = Memory::default();
+        let place = Place {
+            node: Node {
+                id: node("pve"),
+                reach: Reach::Local,
+            },
+            dirs: BTreeSet::from(["/iso".parse().unwrap()]),
+        };
+        memory.places.insert(node("pve"), place);
+        let mut world = Self {
+            look: Look {
+                desired: Desired::default(),
+                observed: Observed {
+                    catalog: Catalog::default(),
+                    cache: CacheState::default(),
+                    nodes: BTreeMap::new(),
+                    memory: Memory::default(),
+                    now: at(0),
+                },
+                plan: Plan::default(),
+            },
+            outcomes: BTreeMap::new(),
+            memory,
+        };
+        world.listed(true);
+        world
+    }
+
+    /// The node answers; with a file of ours on it, or without.
+    fn listed(&mut self, with_file: bool) -> &mut Self {
+        let mut dir = DirState {
+            exists: true,
+            ..DirState::default()
+        };
+        if with_file {
+            let entry = serde_json::json!({
+                "name": "a.iso", "size": 1, "mtime": 1, "inode": 1,
+                "sha256": "0".repeat(64),
+                "artifact": {
+                    "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
+                    "secureboot": false, "schematic": "0".repeat(64), "format": "iso",
+                },
+                "orders": [], "placed_at": at(0),
+            });
+            let entry = serde_json::from_value(entry).expect("an entry of a record");
+            dir.record.insert(file(), entry);
+        }
+        let state = NodeState::Listed {
+            dirs: BTreeMap::from([("/iso".parse().unwrap(), dir)]),
+            tools: BTreeSet::new(),
+            references: References::default(),
+        };
+        self.look.observed.nodes.insert(node("pve"), state);
+        self
+    }
+
+    fn silent(&mut self) -> &mut Self {
+        let state = NodeState::Unreachable {
+            why: "no route".to_owned(),
+        };
+        self.look.observed.nodes.insert(node("pve"), state);
+        self.nothing_planned()
+    }
+
+    fn nothing_planned(&mut self) -> &mut Self {
+        self.look.plan = Plan::default();
+        self.outcomes.clear();
+        self
+    }
+
+    fn wanted(&mut self, wanted: bool) -> &mut Self {
+        let placed = &mut self.look.desired.placed;
+        placed.clear();
+        if wanted {
+            let artifact = serde_json::from_value(serde_json::json!({
+                "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
+                "secureboot": false, "schematic": "0".repeat(64), "format": "iso",
+            }));
+            let file_wanted = Placed {
+                artifact: artifact.expect("an artifact"),
+                is_our_name: true,
+                deletion: None,
+                wanted_by: BTreeSet::new(),
+            };
+            placed.insert(target("pve"), BTreeMap::from([(file(), file_wanted)]));
+        }
+        self
+    }
+
+    fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
+        self.nothing_planned();
+        self.look.plan.held.push(Held {
+            id: id.clone(),
+            reason,
+            wanted_by: BTreeSet::new(),
+        });
+        self
+    }
+
+    fn prune(&mut self, outcome: Outcome) -> &mut Self {
+        self.nothing_planned();
+        let action = Action::PruneNode {
+            target: target("pve"),
+            file: file(),
+            bytes: 1,
+            sha256: "0".repeat(64).parse().unwrap(),
+        };
+        self.step(action, outcome)
+    }
+
+    fn step(&mut self, action: Action, outcome: Outcome) -> &mut Self {
+        let id = action.step_id();
+        self.look.plan.steps.push(Step {
+            id: id.clone(),
+            action,
+            why: Why::Missing,
+            needs: Vec::new(),
+            wanted_by: BTreeSet::new(),
+        });
+        self.outcomes.insert(id, outcome);
+        self
+    }
+
+    /// A pass at this second; the memory carries on.
+    fn pass(&mut self, second: i64) -> &Memory {
+        self.look.observed.now = at(second);
+        self.memory = after(
+            &self.memory,
+            &self.look,
+            &self.outcomes,
+            at(second),
+            &Limits::default(),
+        );
+        &self.memory
+    }
+}
+
+fn prune() -> StepId {
+    prune_id(&target("pve"), &file())
+}
+
+fn grace() -> HeldReason {
+    HeldReason::InGrace { until: at(9999) }
+}
+
+fn blocked() -> HeldReason {
+    HeldReason::PruneBlocked { why: String::new() }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed {
+        failure: Failure {
+            error: "it broke".to_owned(),
+            hint: None,
+            transient: true,
+            kind: FailureKind::Other,
+        },
+    }
+}
+
+fn removed() -> Outcome {
+    Outcome::Done {
+        fact: Fact::Removed { bytes: 1 },
+    }
+}
+
+#[test]
+fn a_clock_starts_once_and_stops_when_the_file_is_wanted_again() {
+    let mut world = World::new();
+    let since = |memory: &Memory| memory.unwanted_since.get(&prune()).copied();
+    assert_eq!(since(world.held(&prune(), grace()).pass(10)), Some(at(10)));
+    assert_eq!(since(world.pass(20)), Some(at(10)));
+    // Neither silence nor a broken order resets it.
+    assert_eq!(since(world.silent().pass(30)), Some(at(10)));
+    world.listed(true);
+    assert_eq!(
+        since(world.held(&prune(), blocked()).pass(40)),
+        Some(at(10))
+    );
+    assert_eq!(since(world.prune(failed()).pass(50)), Some(at(10)));
+    // Wanted again, even while nobody can look.
+    assert_eq!(since(world.silent().wanted(true).pass(60)), None);
+    world.listed(true).wanted(false);
+    assert_eq!(since(world.held(&prune(), grace()).pass(70)), Some(at(70)));
+    assert_eq!(since(world.prune(removed()).pass(80)), None);
+}
+
+#[test]
+fn while_orders_are_not_known_no_clock_starts() {
+    let mut world = World::new();
+    let memory = world.held(&prune(), blocked()).pass(10);
+    assert!(memory.unwanted_since.is_empty());
+}
+
+#[test]
+fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
+    let mut world = World::new();
+    let mut last = Duration::ZERO;
+    for failures in 1..=12 {
+        let memory = world.prune(failed()).pass(100);
+        let entry = &memory.backoff[&prune()];
+        let wait = Duration::try_from(entry.until.duration_since(at(100))).unwrap();
+        assert_eq!(
+            (entry.failures, entry.error.as_str()),
+            (failures, "it broke")
+        );
+        assert!(wait >= Duration::from_millis(750) && wait <= Duration::from_secs(900));
+        assert!(wait > last || wait > Duration::from_secs(600), "{wait:?}");
+        last = wait;
+    }
+    // Held back or not reached, the history stays.
+    let before = world.memory.backoff.clone();
+    let reason = HeldReason::BackingOff {
+        failures: 12,
+        until: at(900),
+        error: String::new(),
+    };
+    assert_eq!(world.held(&prune(), reason).pass(200).backoff, before);
+    assert_eq!(world.prune(Outcome::Cancelled).pass(200).backoff, before);
+    assert!(world.prune(removed()).pass(300).backoff.is_empty());
+    world.prune(failed()).pass(400);
+    assert!(world.nothing_planned().pass(500).backoff.is_empty());
+}
+
+#[test]
+fn a_circuit_opens_is_probed_once_and_closes() {
+    let mut world = World::new();
+    let first = world.silent().pass(1000).circuits[&node("pve")].clone();
+    assert_eq!((first.failures, first.error.as_str()), (1, "no route"));
+    assert!(first.until > at(1000));
+    // While it is open nobody asks, and nothing is counted.
+    assert_eq!(world.pass(1001).circuits[&node("pve")], first);
+    // The probe fails: longer than before.
+    let second = world.pass(2000).circuits[&node("pve")].clone();
+    assert_eq!(second.failures, 2);
+    assert!(second.until.duration_since(at(2000)) > first.until.duration_since(at(1000)));
+    assert!(world.listed(true).pass(3000).circuits.is_empty());
+}
+
+#[test]
+fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
+    let id = ApprovalId("x".to_owned());
+    let mut world = World::new();
+    world.memory.approved.insert(id.clone());
+    for undecided in 0..3 {
+        match undecided {
+            0 => world.silent(),
+            1 => world.listed(true).held(&prune(), blocked()),
+            _ => world.prune(failed()),
+        };
+        assert!(world.pass(10).approved.contains(&id), "{undecided}");
+    }
+    assert!(world.prune(removed()).pass(20).approved.is_empty());
+    // Another list asks for another approval.
+    world.memory.approved.insert(id);
+    let over = HeldReason::OverBudget {
+        files: 9,
+        limit: 5,
+        approval: ApprovalId("y".to_owned()),
+    };
+    assert!(world.held(&prune(), over).pass(30).approved.is_empty());
+}
+
+#[test]
+fn places_stay_until_nothing_of_ours_is_there() {
+    let mut world = World::new();
+    assert!(world.pass(1).places.contains_key(&node("pve")));
+    assert!(world.silent().pass(2).places.contains_key(&node("pve")));
+    world.listed(true);
+    assert!(
+        world
+            .prune(failed())
+            .pass(3)
+            .places
+            .contains_key(&node("pve"))
+    );
+    assert!(world.prune(removed()).pass(4).places.is_empty());
+}
+
+#[test]
+fn read_backs_are_remembered_as_long_as_the_file_is_there() {
+    let mut world = World::new();
+    let verify = verify_id(&target("pve"), &file());
+    let action = Action::VerifyNode {
+        target: target("pve"),
+        file: file(),
+        bytes: 1,
+        sha256: "0".repeat(64).parse().unwrap(),
+    };
+    let same = Outcome::Done {
+        fact: Fact::Verified { bytes: 1 },
+    };
+    assert_eq!(world.step(action, same).pass(5).verified[&verify], at(5));
+    assert_eq!(world.silent().pass(6).verified[&verify], at(5));
+    world.nothing_planned().listed(true);
+    assert_eq!(world.pass(7).verified[&verify], at(5));
+    assert!(world.listed(false).pass(8).verified.is_empty());
+}
+
+#[tokio::test]
+async fn it_survives_the_file_and_a_persons_word_survives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path().join("state"));
+    assert_eq!(state.memory(), Memory::default());
+    let mut world = World::new();
+    world.held(&prune(), grace()).pass(10);
+    let (old, new) = (ApprovalId("old".to_owned()), ApprovalId("new".to_owned()));
+    state.approve(old.clone()).await.unwrap();
+    let before = state.memory();
+    // While the pass runs, a person speaks.
+    state.approve(new.clone()).await.unwrap();
+    state
+        .change_suspended(|suspended| {
+            suspended.nodes.insert(node("pve"));
+        })
+        .await
+        .unwrap();
+    state.save_memory(&before, &world.memory).await.unwrap();
+    let read = state.memory();
+    assert_eq!(read.unwanted_since, world.memory.unwanted_since);
+    assert_eq!(read.places, world.memory.places);
+    assert_eq!(read.approved, BTreeSet::from([new]));
+    assert!(read.suspended.nodes.contains(&node("pve")));
+
+    std::fs::write(state.file(MEMORY), "{\"version\":1,\"unwan").unwrap();
+    let read = state.memory();
+    assert!(read.unwanted_since.is_empty());
+    assert!(read.suspended.nodes.contains(&node("pve")));
+}
+
+#[test]
+fn asking_for_a_node_forgives_that_node_only() {
+    let entry = Backoff {
+        failures: 1,
+        until: at(0),
+        error: String::new(),
+    };
+    let steps = ["push/pve/iso/a", "push/pve-2/iso/a", "fetch/a"];
+    let ids = steps.map(|id| StepId(id.to_owned()));
+    let memory = || Memory {
+        backoff: ids.iter().map(|id| (id.clone(), entry.clone())).collect(),
+        circuits: ["pve", "pve-2"].map(|n| (node(n), entry.clone())).into(),
+        ..Memory::default()
+    };
+    let mut one = memory();
+    forgive(&mut one, &Scope::Node(node("pve")));
+    assert_eq!(one.backoff.len(), 2);
+    assert!(!one.backoff.contains_key(&ids[0]) && !one.circuits.contains_key(&node("pve")));
+    let mut all = memory();
+    forgive(&mut all, &Scope::All);
+    assert_eq!(all, Memory::default());
+}
+
+proptest! {
+    #[test]
+    fn waiting_grows_to_its_limit_and_is_no_longer(what in ".{0,20}", failures in 1_u32..80) {
+        let limits = Limits::default();
+        let first = wait(&what, failures, limits.step, limits.most);
+        let second = wait(&what, failures + 1, limits.step, limits.most);
+        prop_assert!(first <= limits.most && first >= limits.step.mul_f64(0.75));
+        let at_most = first >= limits.most.mul_f64(0.75) || second >= limits.most.mul_f64(0.75);
+        prop_assert!(second > first || at_most);
+        prop_assert_eq!(first, wait(&what, failures, limits.step, limits.most));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a person decided: suspensions and approvals.
+//!
+//! Files of their own, so that a verb never waits for a pass and a pass never
+//! overwrites a word that was given while it ran. Whoever changes one holds the
+//! directory's lock for that moment.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{StateDir, StateError, file};
+use crate::io::lock::DirLock;
+use crate::plan::{ApprovalId, Suspended};
+
+const SUSPENDED: &str = "suspended.json";
+const APPROVED: &str = "approved.json";
+const LOCK: &str = ".state.lock";
+
+/// A change takes milliseconds; whoever holds the lock for longer hangs.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+#[derive(Default, Serialize, Deserialize)]
+struct Approved {
+    approved: BTreeSet<ApprovalId>,
+}
+
+impl StateDir {
+    /// What is suspended.
+    pub fn suspended(&self) -> Suspended {
+        file::read(&self.file(SUSPENDED)).unwrap_or_default()
+    }
+
+    /// Changes what is suspended, and returns it as it is then.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or stays locked.
+    pub async fn change_suspended(
+        &self,
+        change: impl FnOnce(&mut Suspended),
+    ) -> Result<Suspended, StateError> {
+        let _lock = self.lock().await?;
+        let mut suspended = self.suspended();
+        change(&mut suspended);
+        file::write(&self.file(SUSPENDED), &suspended)?;
+        Ok(suspended)
+    }
+
+    /// The removals that a person has approved.
+    pub fn approved(&self) -> BTreeSet<ApprovalId> {
+        file::read::<Approved>(&self.file(APPROVED))
+            .unwrap_or_default()
+            .approved
+    }
+
+    /// Approves a removal.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or stays locked.
+    pub async fn approve(&self, id: ApprovalId) -> Result<(), StateError> {
+        self.change_approved(|approved| {
+            approved.insert(id);
+        })
+        .await
+    }
+
+    /// Forgets approvals that were used or have become pointless. What was approved
+    /// meanwhile stays.
+    pub(super) async fn forget_approvals(
+        &self,
+        spent: &BTreeSet<&ApprovalId>,
+    ) -> Result<(), StateError> {
+        if spent.is_empty() {
+            return Ok(());
+        }
+        self.change_approved(|approved| approved.retain(|id| !spent.contains(id)))
+            .await
+    }
+
+    async fn change_approved(
+        &self,
+        change: impl FnOnce(&mut BTreeSet<ApprovalId>),
+    ) -> Result<(), StateError> {
+        let _lock = self.lock().await?;
+        let mut approved = self.approved();
+        change(&mut approved);
+        file::write(&self.file(APPROVED), &Approved { approved })
+    }
+
+    async fn lock(&self) -> Result<DirLock, StateError> {
+        self.make()?;
+        Ok(DirLock::acquire(self.path(), LOCK, LOCK_WAIT).await?)
+    }
+}

@@ -1,0 +1,355 @@
+//! What a pass did and why, in a form that outlives the program: the lines of the
+//! history and of the events.
+//!
+//! These are texts and numbers rather than the plan's own types, so that an old
+//! line can still be read when those have changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::execute::{Fact, Outcome};
+use crate::plan::{Action, NodeState, Plan, Step, StepId, Why};
+use crate::reconcile::{Report, Verdict};
+
+/// A history line tells so many steps; a first pass over a large fleet has more,
+/// and `events.jsonl` has them all.
+const STEPS_MAX: usize = 200;
+
+/// Why a pass began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The controller was started.
+    Start,
+    /// The interval was over, or a time of the schedule has come.
+    Schedule,
+    /// The orders changed.
+    Change,
+    /// Something that failed is tried again.
+    Retry,
+    /// A person, or a signal, asked for it.
+    Request,
+    /// The configuration was read again.
+    Reload,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Start => "start",
+            Self::Schedule => "schedule",
+            Self::Change => "change",
+            Self::Retry => "retry",
+            Self::Request => "request",
+            Self::Reload => "reload",
+        })
+    }
+}
+
+/// What a pass came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PassVerdict {
+    /// Everything that is wanted is in place.
+    Converged,
+    /// Something is not in place, and trying again may help.
+    Retry,
+    /// Something is not in place, and a person has to act.
+    Stalled,
+    /// The pass could not even look.
+    Failed,
+}
+
+impl From<&Verdict> for PassVerdict {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Converged => Self::Converged,
+            Verdict::Retry => Self::Retry,
+            Verdict::Stalled => Self::Stalled,
+        }
+    }
+}
+
+impl fmt::Display for PassVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Converged => "converged",
+            Self::Retry => "retry",
+            Self::Stalled => "stalled",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEnd {
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed,
+    /// Something it needs did not succeed.
+    Skipped,
+    /// The world was not as it was observed.
+    Outdated,
+    /// The pass was stopped.
+    Cancelled,
+}
+
+impl fmt::Display for StepEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Outdated => "outdated",
+            Self::Cancelled => "cancelled",
+        })
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// When it was over; absent in the history, where the pass has the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Which step.
+    pub step: StepId,
+    /// How it ended.
+    pub end: StepEnd,
+    /// Why it was planned, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What went wrong, or what was found instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Bytes moved, read or freed.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+impl StepRecord {
+    /// The record of a step with its outcome; `why` as in the plan, where known.
+    pub fn new(at: Option<Timestamp>, step: &StepId, why: Option<&Why>, outcome: &Outcome) -> Self {
+        let (end, message) = match outcome {
+            Outcome::Done { .. } => (StepEnd::Done, None),
+            Outcome::Failed { failure } => (StepEnd::Failed, Some(failure.error.clone())),
+            Outcome::Skipped { needs } => {
+                (StepEnd::Skipped, Some(format!("{needs} did not succeed")))
+            }
+            Outcome::Outdated { what } => (StepEnd::Outdated, Some(what.clone())),
+            Outcome::Cancelled => (StepEnd::Cancelled, None),
+        };
+        let bytes = match outcome {
+            Outcome::Done { fact } => bytes(fact),
+            _ => 0,
+        };
+        Self {
+            at,
+            step: step.clone(),
+            end,
+            why: why.map(ToString::to_string),
+            message,
+            bytes,
+        }
+    }
+}
+
+fn bytes(fact: &Fact) -> u64 {
+    match fact {
+        Fact::Registered { .. } | Fact::Pushed { copied: false, .. } => 0,
+        Fact::Fetched { wire_bytes, .. } => *wire_bytes,
+        Fact::Unpacked { meta } => meta.size,
+        Fact::Pushed { entry, .. } => entry.size,
+        Fact::Verified { bytes } | Fact::Removed { bytes } => *bytes,
+    }
+}
+
+/// Files that were not as they had been left, and bytes that went over a wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Files of ours that were gone, changed or replaced.
+    pub drift_found: u64,
+    /// Those of them that are as they should be again.
+    pub drift_repaired: u64,
+    /// Bytes that came from upstream.
+    pub fetched_bytes: u64,
+    /// Bytes that went to nodes.
+    pub pushed_bytes: u64,
+    /// Files removed from cache and nodes.
+    pub removed: u64,
+}
+
+impl Totals {
+    /// What a pass found and did.
+    pub fn of(report: &Report) -> Self {
+        let mut totals = Self::default();
+        for step in &report.look.plan.steps {
+            let outcome = report.outcomes.get(&step.id);
+            let fact = match outcome {
+                Some(Outcome::Done { fact }) => Some(fact),
+                _ => None,
+            };
+            if is_drift(step, report, fact) {
+                totals.drift_found += 1;
+                totals.drift_repaired += u64::from(fact.is_some());
+            }
+            match fact {
+                Some(Fact::Fetched { wire_bytes, .. }) => totals.fetched_bytes += wire_bytes,
+                Some(Fact::Pushed {
+                    entry,
+                    copied: true,
+                }) => totals.pushed_bytes += entry.size,
+                Some(Fact::Removed { .. }) => totals.removed += 1,
+                _ => {}
+            }
+        }
+        totals
+    }
+
+    /// Adds another pass.
+    pub fn add(&mut self, other: &Self) {
+        self.drift_found += other.drift_found;
+        self.drift_repaired += other.drift_repaired;
+        self.fetched_bytes += other.fetched_bytes;
+        self.pushed_bytes += other.pushed_bytes;
+        self.removed += other.removed;
+    }
+}
+
+/// True for a step that puts right what was right before. A file that a read-back
+/// found damaged has lost its record and is planned as one without.
+fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
+    let (is_push, recorded) = match &step.action {
+        Action::Push { target, file, .. } => {
+            let recorded = match report.look.observed.nodes.get(&target.node) {
+                Some(NodeState::Listed { dirs, .. }) => dirs
+                    .get(&target.dir)
+                    .is_some_and(|dir| dir.record.contains_key(file)),
+                _ => false,
+            };
+            (true, recorded)
+        }
+        Action::Fetch { file, .. } | Action::Unpack { file, .. } => {
+            let known = report.look.observed.cache.files.contains_key(file);
+            (false, known)
+        }
+        _ => return false,
+    };
+    match &step.why {
+        Why::Missing => recorded,
+        Why::SizeDiffers { .. } | Why::Touched => true,
+        Why::Unrecorded => is_push && matches!(fact, Some(Fact::Pushed { copied: true, .. })),
+        _ => false,
+    }
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassRecord {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was over.
+    pub finished: Timestamp,
+    /// Why it began.
+    pub cause: Cause,
+    /// The revision of the orders, where they are under git.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// What it came to.
+    pub verdict: PassVerdict,
+    /// What kept it from looking, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What became of the steps, in the order of the plan.
+    pub steps: Vec<StepRecord>,
+    /// How many more steps there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_steps: usize,
+    /// How many things were held back.
+    pub held: usize,
+    /// How many things were in place already.
+    pub in_sync: usize,
+    /// What it found and did, in numbers.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// When and why a pass was done, and on which orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occasion {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was over.
+    pub finished: Timestamp,
+    /// Why it began.
+    pub cause: Cause,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
+}
+
+impl PassRecord {
+    /// The record of a pass.
+    pub fn new(occasion: &Occasion, report: &Report) -> Self {
+        let steps = steps(&report.look.plan, &report.outcomes);
+        let more_steps = steps.len().saturating_sub(STEPS_MAX);
+        Self {
+            steps: steps.into_iter().take(STEPS_MAX).collect(),
+            more_steps,
+            held: report.look.plan.held.len(),
+            in_sync: report.look.plan.in_sync.len(),
+            totals: Totals::of(report),
+            ..Self::failed(occasion, None, PassVerdict::from(&report.verdict))
+        }
+    }
+
+    /// The record of a pass that could not even look.
+    pub fn unable(occasion: &Occasion, error: String) -> Self {
+        Self::failed(occasion, Some(error), PassVerdict::Failed)
+    }
+
+    fn failed(occasion: &Occasion, error: Option<String>, verdict: PassVerdict) -> Self {
+        Self {
+            started: occasion.started,
+            finished: occasion.finished,
+            cause: occasion.cause,
+            revision: occasion.revision.clone(),
+            verdict,
+            error,
+            steps: Vec::new(),
+            more_steps: 0,
+            held: 0,
+            in_sync: 0,
+            totals: Totals::default(),
+        }
+    }
+}
+
+/// Failures first, so that they survive the cut.
+fn steps(plan: &Plan, outcomes: &BTreeMap<StepId, Outcome>) -> Vec<StepRecord> {
+    let why: HashMap<&StepId, &Why> = plan
+        .steps
+        .iter()
+        .map(|step| (&step.id, &step.why))
+        .collect();
+    // Also those of an earlier round, which the last plan does not have.
+    let earlier = outcomes.keys().filter(|id| !why.contains_key(id));
+    let all = earlier.chain(plan.steps.iter().map(|step| &step.id));
+    let mut steps: Vec<StepRecord> = all
+        .filter_map(|id| {
+            let outcome = outcomes.get(id)?;
+            Some(StepRecord::new(None, id, why.get(id).copied(), outcome))
+        })
+        .collect();
+    steps.sort_by_key(|step| step.end == StepEnd::Done);
+    steps
+}

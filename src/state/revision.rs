@@ -1,0 +1,210 @@
+//! Which revision the orders are of, where they lie in a git work tree.
+//!
+//! Read from git's own files rather than by running git: a pass asks every time,
+//! the answer is one small file away, and git would refuse a repository of another
+//! user. Followed are links on the way (as git-sync swaps them), `.git` files of
+//! work trees and submodules, loose and packed refs. That the files of a work tree
+//! were edited since is not looked at. A repository in the reftable format has no
+//! readable refs, and so no revision here.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// References point at references; git gives up at five as well.
+const DEPTH: usize = 5;
+
+/// More than any of the one-line files has.
+const LINE_MAX: u64 = 4096;
+
+/// `branch@sha1:<commit>` for a branch, `sha1:<commit>` for a detached head (and
+/// `sha256:` where the repository uses that); `None` outside of a work tree and for
+/// a branch without a commit.
+pub fn of(path: &Path) -> Option<String> {
+    let path = std::fs::canonicalize(path).ok()?;
+    // The innermost work tree decides, even where it is broken.
+    let is_tree = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
+    let (git_dir, common_dir) = repository(path.ancestors().find(is_tree)?)?;
+    let head = line(&git_dir.join("HEAD"))?;
+    let name = head.strip_prefix("ref:").map(str::trim);
+    let commit = match name {
+        Some(name) => resolve(&git_dir, &common_dir, name)?,
+        None => head.clone(),
+    };
+    let hash = match commit.len() {
+        40 => "sha1",
+        64 => "sha256",
+        _ => return None,
+    };
+    if !commit.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let branch = name.map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+    Some(match branch {
+        Some(branch) => format!("{branch}@{hash}:{commit}"),
+        None => format!("{hash}:{commit}"),
+    })
+}
+
+/// The repository's directory of a work tree at `dir`, and the one that it shares
+/// with other work trees.
+fn repository(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let dot_git = dir.join(".git");
+    let git_dir = if dot_git.is_dir() {
+        dot_git
+    } else {
+        let text = line(&dot_git)?;
+        dir.join(text.strip_prefix("gitdir:")?.trim())
+    };
+    let common_dir = match line(&git_dir.join("commondir")) {
+        Some(path) => git_dir.join(path),
+        None => git_dir.clone(),
+    };
+    git_dir
+        .join("HEAD")
+        .exists()
+        .then_some((git_dir, common_dir))
+}
+
+/// The commit that a reference stands for.
+fn resolve(git_dir: &Path, common_dir: &Path, name: &str) -> Option<String> {
+    let mut name = name.to_owned();
+    for _ in 0..DEPTH {
+        if !is_reference(&name) {
+            return None;
+        }
+        let loose = line(&git_dir.join(&name)).or_else(|| line(&common_dir.join(&name)));
+        let Some(text) = loose else {
+            return packed(common_dir, &name);
+        };
+        match text.strip_prefix("ref:") {
+            Some(next) => name = next.trim().to_owned(),
+            None => return Some(text),
+        }
+    }
+    None
+}
+
+/// True for a name that stays below the repository's directory.
+fn is_reference(name: &str) -> bool {
+    name.starts_with("refs/") && name.split('/').all(|part| part != "..")
+}
+
+fn packed(common_dir: &Path, name: &str) -> Option<String> {
+    let file = File::open(common_dir.join("packed-refs")).ok()?;
+    BufReader::new(file)
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            let (commit, packed) = line.split_once(' ')?;
+            (packed == name).then(|| commit.to_owned())
+        })
+}
+
+/// The first line of a small file, without the space around it.
+fn line(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(path).ok()?;
+    file.take(LINE_MAX).read_to_string(&mut text).ok()?;
+    let line = text.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(dir: &Path, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args(words)
+            .current_dir(dir)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .output()
+            .expect("git is installed");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn repository() -> (tempfile::TempDir, PathBuf, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("repo");
+        let orders = repo.join("fleet/orders");
+        std::fs::create_dir_all(&orders).unwrap();
+        git(&repo, &["init", "-q", "-b", "team/main"]);
+        std::fs::write(orders.join("a.yaml"), "[]").unwrap();
+        git(&repo, &["add", "."]);
+        git(&repo, &["commit", "-q", "-m", "first"]);
+        let commit = git(&repo, &["rev-parse", "HEAD"]);
+        (dir, orders, commit)
+    }
+
+    #[test]
+    fn a_branch_is_named_from_a_directory_and_from_a_file() {
+        let (_dir, orders, commit) = repository();
+        let revision = format!("team/main@sha1:{commit}");
+        assert_eq!(of(&orders), Some(revision.clone()));
+        assert_eq!(of(&orders.join("a.yaml")), Some(revision));
+    }
+
+    #[test]
+    fn packed_refs_and_a_detached_head_are_read() {
+        let (_dir, orders, commit) = repository();
+        git(&orders, &["pack-refs", "--all"]);
+        assert_eq!(of(&orders), Some(format!("team/main@sha1:{commit}")));
+        git(&orders, &["checkout", "-q", "--detach"]);
+        assert_eq!(of(&orders), Some(format!("sha1:{commit}")));
+    }
+
+    #[test]
+    fn a_loose_ref_is_newer_than_a_packed_one() {
+        let (_dir, orders, _) = repository();
+        git(&orders, &["pack-refs", "--all"]);
+        git(&orders, &["commit", "-q", "--allow-empty", "-m", "second"]);
+        let second = git(&orders, &["rev-parse", "HEAD"]);
+        assert_eq!(of(&orders), Some(format!("team/main@sha1:{second}")));
+    }
+
+    #[test]
+    fn a_work_tree_behind_a_link_is_followed() {
+        let (dir, orders, commit) = repository();
+        let tree = dir.path().join("trees").join(&commit);
+        let words = ["worktree", "add", "-q", "--detach"];
+        git(&orders, &[&words[..], &[tree.to_str().unwrap()]].concat());
+        let current = dir.path().join("current");
+        symlink(&tree, &current).unwrap();
+        let revision = Some(format!("sha1:{commit}"));
+        assert_eq!(of(&current.join("fleet/orders")), revision);
+        let words = ["checkout", "-q", "-b", "side"];
+        git(&tree, &words);
+        assert_eq!(
+            of(&current.join("fleet/orders")),
+            Some(format!("side@sha1:{commit}"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_repository_has_no_revision() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(of(dir.path()), None);
+        assert_eq!(of(&dir.path().join("missing")), None);
+        // A branch without a commit.
+        git(dir.path(), &["init", "-q"]);
+        assert_eq!(of(dir.path()), None);
+        // Files that are no repository's, or lead out of it.
+        std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/../../x\n").unwrap();
+        std::fs::write(dir.path().join("x"), "0".repeat(40)).unwrap();
+        assert_eq!(of(dir.path()), None);
+        std::fs::write(dir.path().join(".git/HEAD"), "nonsense\n").unwrap();
+        assert_eq!(of(dir.path()), None);
+        let other = dir.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join(".git"), "gitdir: /nonexistent\n").unwrap();
+        assert_eq!(of(&other), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! What `status` tells: `status.json`, the controller's word on how things are.
+//!
+//! Written when a pass begins and when it is over, so that it is right while the
+//! controller runs and says how things were left while it does not. Making one is
+//! pure; the loop brings the times.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::condition::{self, Condition, Ready, Reason};
+use super::record::{Cause, Occasion, PassRecord, PassVerdict, Totals};
+use super::{StateDir, StateError, file};
+use crate::model::{NodeId, OrderSet};
+use crate::plan::{ApprovalId, Backoff, HeldReason, Memory, StepId, Suspended, VersionKnowledge};
+use crate::reconcile::Report;
+
+const STATUS: &str = "status.json";
+
+/// So many things held back are listed; more would not be read.
+const HELD_MAX: usize = 1000;
+
+/// How things are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The controller's name.
+    pub owner: String,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
+    /// The pass that runs now.
+    pub running: Option<Running>,
+    /// The last pass that is over.
+    pub last_pass: Option<LastPass>,
+    /// When the next one begins; absent where no controller runs.
+    pub next_pass: Option<Timestamp>,
+    /// What all passes found and did since the file was begun.
+    pub totals: Totals,
+    /// How each order does, and each order on each node.
+    pub conditions: Vec<Condition>,
+    /// What is held back, and until when.
+    pub held: Vec<HeldLine>,
+    /// How many more things are held back.
+    pub more_held: usize,
+    /// The nodes that do not answer, with when they are asked again.
+    pub circuits: BTreeMap<NodeId, Backoff>,
+    /// What is suspended by `suspend`.
+    pub suspended: Suspended,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+}
+
+/// A pass that is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Why it began.
+    pub cause: Cause,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// A pass that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPass {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was over.
+    pub finished: Timestamp,
+    /// Why it began.
+    pub cause: Cause,
+    /// What it came to.
+    pub verdict: PassVerdict,
+    /// What kept it from looking, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it found and did.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// Something that is held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLine {
+    /// The step it would be.
+    pub step: StepId,
+    /// Why it is not done, in a word.
+    pub reason: Reason,
+    /// Why it is not done, for a person.
+    pub message: String,
+    /// When it is tried next, where that is known; otherwise with the next pass
+    /// after its cause is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<Timestamp>,
+    /// What `approve` takes, where that lets it go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+}
+
+impl StateDir {
+    /// How things are; `None` where no controller ever was.
+    pub fn status(&self) -> Option<Status> {
+        file::read(&self.file(STATUS))
+    }
+
+    /// Writes how things are.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_status(&self, status: &Status) -> Result<(), StateError> {
+        self.make()?;
+        file::write(&self.file(STATUS), status)
+    }
+}
+
+impl Status {
+    /// A pass has begun.
+    #[must_use]
+    pub fn begun(mut self, owner: &str, cause: Cause, since: Timestamp) -> Self {
+        owner.clone_into(&mut self.owner);
+        self.running = Some(Running { cause, since });
+        self.next_pass = None;
+        self
+    }
+
+    /// A pass is over. `memory` is what is remembered after it.
+    #[must_use]
+    pub fn finished(
+        mut self,
+        occasion: &Occasion,
+        orders: &OrderSet,
+        report: &Report,
+        memory: &Memory,
+    ) -> Self {
+        let record = PassRecord::new(occasion, report);
+        self.conditions = condition::conditions(
+            &self.conditions,
+            orders,
+            report,
+            &memory.suspended,
+            occasion.finished,
+        );
+        let held = &report.look.plan.held;
+        self.more_held = held.len().saturating_sub(HELD_MAX);
+        self.held = held
+            .iter()
+            .take(HELD_MAX)
+            .map(|held| HeldLine {
+                step: held.id.clone(),
+                reason: condition::reason_of(&held.reason),
+                message: held.reason.to_string(),
+                next_try: next_try(&held.reason, memory),
+                approval: match &held.reason {
+                    HeldReason::OverBudget { approval, .. } => Some(approval.clone()),
+                    _ => None,
+                },
+            })
+            .collect();
+        self.circuits = memory.circuits.clone();
+        self.suspended = memory.suspended.clone();
+        self.notes = notes(report);
+        self.totals.add(&record.totals);
+        self.over(record)
+    }
+
+    /// A pass is over that could not even look. What is known of the orders stays.
+    #[must_use]
+    pub fn unable(self, occasion: &Occasion, error: String) -> Self {
+        self.over(PassRecord::unable(occasion, error))
+    }
+
+    fn over(mut self, record: PassRecord) -> Self {
+        self.running = None;
+        self.revision = record.revision;
+        self.last_pass = Some(LastPass {
+            started: record.started,
+            finished: record.finished,
+            cause: record.cause,
+            verdict: record.verdict,
+            error: record.error,
+            totals: record.totals,
+        });
+        self
+    }
+
+    /// True if the last pass could look and everything it concerns is ready.
+    pub fn is_ready(&self) -> bool {
+        let looked = self
+            .last_pass
+            .as_ref()
+            .is_some_and(|pass| pass.verdict != PassVerdict::Failed);
+        looked
+            && self
+                .conditions
+                .iter()
+                .all(|condition| condition.state == Ready::Ready)
+    }
+}
+
+fn next_try(reason: &HeldReason, memory: &Memory) -> Option<Timestamp> {
+    match reason {
+        HeldReason::BackingOff { until, .. } | HeldReason::InGrace { until } => Some(*until),
+        HeldReason::NodeUnreachable { node, .. } => {
+            memory.circuits.get(node).map(|circuit| circuit.until)
+        }
+        _ => None,
+    }
+}
+
+/// What went on with something old, because newer could not be had.
+fn notes(report: &Report) -> Vec<String> {
+    match &report.look.observed.catalog.versions {
+        VersionKnowledge::Known {
+            fetched_at,
+            failures,
+            source,
+            ..
+        } => failures
+            .iter()
+            .map(|failure| {
+                let source = source.as_str();
+                format!("versions are those that {source} named at {fetched_at:.0}: {failure}")
+            })
+            .collect(),
+        VersionKnowledge::Unknown { failures } => failures
+            .iter()
+            .map(|failure| format!("versions are not known: {failure}"))
+            .collect(),
+        VersionKnowledge::NotNeeded => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! A status made of a real plan: orders are read, resolved and planned; only what
+//! came of the steps is made up.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::config;
+use crate::execute::{Failure, FailureKind, Outcome};
+use crate::orders;
+use crate::plan::{
+    self, CacheState, Catalog, DirState, Naming, NodeState, Observed, Policy, PrunePolicy,
+    References, Retention, Sites, Step,
+};
+use crate::reconcile::{Look, Verdict};
+
+const ORDERS: &str = "
+- orderid: alpha
+  positions:
+    - name: iso
+      version: v1.11.2
+      push: {enabled: true, hosts: [{node: pve-01}, {node: pve-02}]}
+- orderid: beta
+  positions:
+    - {name: x, version: latest, platform: metal}
+- orderid: gamma
+  positions:
+    - {name: bad, platform: abacus}
+- orderid: delta
+  positions: []
+- orderid: broken
+  colour: red
+  positions: []
+";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn orders() -> OrderSet {
+    let config = "nodes: [{name: pve-01}, {name: pve-02}]";
+    let settings = config::parse("config.yaml", config, &|_| None).unwrap();
+    orders::parse("o.yaml", ORDERS, &settings.orders)
+}
+
+/// The first node is silent, the second empty, the versions are not known.
+fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
+    let catalog = Catalog {
+        versions: VersionKnowledge::Unknown {
+            failures: vec!["factory: no answer".to_owned()],
+        },
+        ..Catalog::default()
+    };
+    let settings = config::parse("none", "", &|_| None).unwrap();
+    let naming = Naming {
+        template: settings.naming,
+        factory_url: "https://factory.example.net/".to_owned(),
+    };
+    let desired = plan::resolve(orders, &catalog, &naming);
+    let silent = NodeState::Unreachable {
+        why: "no route to host".to_owned(),
+    };
+    let dir = "/var/lib/vz/template/iso".parse().unwrap();
+    let empty = NodeState::Listed {
+        dirs: BTreeMap::from([(dir, DirState::default())]),
+        tools: BTreeSet::new(),
+        references: References::default(),
+    };
+    let node = |name: &str| name.parse::<NodeId>().unwrap();
+    let observed = Observed {
+        catalog,
+        cache: CacheState::default(),
+        nodes: BTreeMap::from([(node("pve-01"), silent), (node("pve-02"), empty)]),
+        memory: Memory::default(),
+        now: at(100),
+    };
+    let policy = Policy {
+        retention: Retention {
+            keep_versions: None,
+            orphan_grace_seconds: 0,
+        },
+        purge: false,
+        node_reserve: 0,
+        prune: PrunePolicy {
+            owner: "us".to_owned(),
+            default: false,
+            nodes: BTreeMap::new(),
+            keep_versions: 3,
+            grace_seconds: 0,
+            max_files: 5,
+            max_percent: 20,
+        },
+        sites: Sites::default(),
+        verify: None,
+    };
+    let plan = plan::plan(&desired, &observed, &policy);
+    let outcomes = plan
+        .steps
+        .iter()
+        .map(|step| (step.id.clone(), outcome(step)))
+        .collect();
+    Report {
+        look: Look {
+            desired,
+            observed,
+            plan,
+        },
+        outcomes,
+        manifests: BTreeMap::new(),
+        verdict: Verdict::Stalled,
+    }
+}
+
+/// The download fails, and what needs it is skipped.
+fn full(step: &Step) -> Outcome {
+    if let Some(needs) = step.needs.first() {
+        let needs = needs.clone();
+        return Outcome::Skipped { needs };
+    }
+    Outcome::Failed {
+        failure: Failure {
+            error: "no space left on device".to_owned(),
+            hint: None,
+            transient: true,
+            kind: FailureKind::NoSpace,
+        },
+    }
+}
+
+fn occasion(second: i64) -> Occasion {
+    Occasion {
+        started: at(second),
+        finished: at(second + 1),
+        cause: Cause::Change,
+        revision: Some("main@sha1:abc".to_owned()),
+    }
+}
+
+fn memory() -> Memory {
+    let mut memory = Memory::default();
+    let circuit = Backoff {
+        failures: 1,
+        until: at(130),
+        error: "no route to host".to_owned(),
+    };
+    memory.circuits.insert("pve-01".parse().unwrap(), circuit);
+    memory.suspended.orders.insert("delta".parse().unwrap());
+    memory
+}
+
+/// `order node state reason` for each condition.
+fn lines(status: &Status) -> Vec<String> {
+    let line = |condition: &Condition| {
+        format!(
+            "{} {} {} {}",
+            condition.order.as_deref().unwrap_or("-"),
+            condition.node.as_ref().map_or("-", NodeId::as_str),
+            condition.state,
+            condition.reason.map_or("-".to_owned(), |r| r.to_string()),
+        )
+    };
+    status.conditions.iter().map(line).collect()
+}
+
+#[test]
+fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
+    let orders = orders();
+    let report = report(&orders, full);
+    let begun = Status::default().begun("me", Cause::Change, at(99));
+    assert_eq!(begun.running.as_ref().map(|r| r.since), Some(at(99)));
+    let status = begun.finished(&occasion(100), &orders, &report, &memory());
+    assert_eq!(
+        lines(&status),
+        [
+            "alpha - Stalled InsufficientSpace",
+            "alpha pve-01 Stalled TargetUnreachable",
+            "alpha pve-02 Stalled InsufficientSpace",
+            "beta - Stalled UpstreamUnavailable",
+            "broken - Stalled InvalidOrder",
+            "delta - Stalled Suspended",
+            "gamma - Stalled InvalidOrder",
+        ]
+    );
+    assert!(!status.is_ready() && status.running.is_none());
+    assert_eq!(status.revision.as_deref(), Some("main@sha1:abc"));
+    assert_eq!(status.notes, ["versions are not known: factory: no answer"]);
+    let silent = status
+        .held
+        .iter()
+        .find(|held| held.step.0.contains("pve-01"));
+    assert_eq!(silent.and_then(|held| held.next_try), Some(at(130)));
+}
+
+#[test]
+fn since_stays_while_nothing_changes_and_a_failed_look_forgets_nothing() {
+    let orders = orders();
+    let status = |before: Status, second| {
+        let report = report(&orders, full);
+        before.finished(&occasion(second), &orders, &report, &memory())
+    };
+    let first = status(Status::default(), 100);
+    let second = status(first.clone(), 200);
+    assert!(second.conditions.iter().all(|c| c.since == at(101)));
+    let unable = second
+        .clone()
+        .unable(&occasion(300), "the cache is gone".to_owned());
+    assert_eq!(unable.conditions, second.conditions);
+    assert!(!unable.is_ready());
+    let last = unable.last_pass.expect("a last pass");
+    assert_eq!(last.verdict, PassVerdict::Failed);
+    assert_eq!(last.error.as_deref(), Some("the cache is gone"));
+}
+
+#[test]
+fn it_survives_its_file() {
+    let orders = orders();
+    let report = report(&orders, full);
+    let status = Status::default().finished(&occasion(100), &orders, &report, &memory());
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    assert_eq!(state.status(), None);
+    state.save_status(&status).unwrap();
+    assert_eq!(state.status(), Some(status));
+    // The history takes the same pass.
+    let record = PassRecord::new(&occasion(100), &report);
+    assert!(record.steps.iter().any(|step| step.message.is_some()));
+    state.add_to_history(&record).unwrap();
+    assert_eq!(state.history(), [record]);
+}
