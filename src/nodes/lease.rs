@@ -30,22 +30,25 @@ const SIGNS: u32 = 4;
 /// short beside the time that an image takes.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// The directories that this process works in, each with its turn.
-type Turn = Arc<tokio::sync::Mutex<()>>;
+/// What an operation holds while it is its turn in a directory.
+type Turn = tokio::sync::Mutex<()>;
 
-/// Whose turn it is in each directory of each node.
+/// A directory of a node.
+type Spot = (NodeId, Dir);
+
+/// Whose turn it is in each directory that this process works in.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<BTreeMap<(NodeId, Dir), Weak<tokio::sync::Mutex<()>>>>);
+pub(super) struct Turns(Mutex<BTreeMap<Spot, Weak<Turn>>>);
 
 impl Turns {
-    fn of(&self, node: &NodeId, dir: &Dir) -> Turn {
+    fn of(&self, node: &NodeId, dir: &Dir) -> Arc<Turn> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
         let key = (node.clone(), dir.clone());
         if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
             return turn;
         }
-        let turn = Turn::default();
+        let turn = Arc::<Turn>::default();
         turns.insert(key, Arc::downgrade(&turn));
         turn
     }
@@ -115,7 +118,8 @@ impl<'a> Operation<'a> {
             Some(found) => Some(Err(self.locked(found)?)),
             None => read(answer).map(Ok),
         };
-        self.nodes.ask(self.node, script, &words, read).await?
+        // Boxed, since operations hold several of these at once.
+        Box::pin(self.nodes.ask(self.node, script, &words, read)).await?
     }
 
     /// Runs the first script of an operation. A directory that another node of

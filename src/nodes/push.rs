@@ -31,7 +31,7 @@ const SLOWEST_READ: u64 = 16 * 1024 * 1024;
 /// What a node says before anything is sent.
 enum Ready {
     /// The right file is there, and this is on record.
-    Placed(RecordEntry),
+    Placed(Box<RecordEntry>),
     /// The directory is there, and ours to work in.
     Send {
         /// Free bytes.
@@ -57,7 +57,7 @@ impl SystemNodes {
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
         let (copied, entry) = match ready.await?? {
-            Ready::Placed(entry) => (false, entry),
+            Ready::Placed(entry) => (false, *entry),
             Ready::Send { free, part, rsync } => {
                 let sending = self.send(&task, free, part, rsync);
                 let sent = task.operation.alive_while(sending).await;
@@ -248,7 +248,7 @@ impl<'a> Task<'a> {
 
     fn read_ready(&self, answer: &Answer<'_>) -> Option<Result<Ready, NodeError>> {
         if let Some(there) = self.read_there(answer) {
-            return Some(there.map(Ready::Placed));
+            return Some(there.map(|entry| Ready::Placed(Box::new(entry))));
         }
         let part = match answer.first("part") {
             Some(_) => {

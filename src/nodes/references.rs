@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::script::Answer;
+use crate::model::FileName;
 use crate::plan::{DirState, References};
 
 /// Where a Proxmox cluster keeps the configurations of its virtual machines.
@@ -29,7 +30,7 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &[DirState]) -> Option<References>
     let names: BTreeSet<&str> = dirs
         .iter()
         .flat_map(|dir| {
-            let recorded = dir.record.keys().map(|name| name.as_str());
+            let recorded = dir.record.keys().map(FileName::as_str);
             dir.files.keys().map(String::as_str).chain(recorded)
         })
         .collect();

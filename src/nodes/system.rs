@@ -157,7 +157,7 @@ impl Nodes for SystemNodes {
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         let _session = self.session().await;
-        self.push(node, delivery).await
+        Box::pin(self.push(node, delivery)).await
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
