@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::paint;
 use super::table::{Table, one_line, span};
 use crate::app::App;
+use crate::model::NodeId;
 use crate::plan::render::Bytes;
 use crate::state::control::Scope;
 use crate::state::{Condition, Ready, Status};
@@ -165,7 +166,7 @@ fn conditions(shown: &[&Condition], now: Timestamp) -> Vec<String> {
         let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
         table.row([
             or_dash(condition.order.as_deref()),
-            or_dash(condition.node.as_ref().map(|node| node.as_str())),
+            or_dash(condition.node.as_ref().map(NodeId::as_str)),
             condition.state.to_string(),
             condition
                 .reason
@@ -199,7 +200,7 @@ fn circuits(status: &Status, now: Timestamp) -> Vec<String> {
             one_line(&circuit.error),
         ]);
     }
-    section(table)
+    section(&table)
 }
 
 fn held(status: &Status, now: Timestamp) -> Vec<String> {
@@ -215,7 +216,7 @@ fn held(status: &Status, now: Timestamp) -> Vec<String> {
             one_line(&held.message),
         ]);
     }
-    let mut lines = section(table);
+    let mut lines = section(&table);
     let more = status.held.len().saturating_sub(HELD_SHOWN) + status.more_held;
     if more > 0 {
         lines.push(format!("… and {more} more"));
@@ -223,7 +224,7 @@ fn held(status: &Status, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn section(table: Table) -> Vec<String> {
+fn section(table: &Table) -> Vec<String> {
     let mut lines = table.lines();
     lines[0] = paint::heading(&lines[0]);
     lines.insert(0, String::new());

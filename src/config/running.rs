@@ -193,8 +193,9 @@ pub(super) fn prune(
 
 /// How files are read back.
 pub(super) fn verify(shape: &VerifyShape, report: &mut Report<'_>) -> VerifySettings {
+    let second = Duration::from_secs(1);
     VerifySettings {
         rate: values::rate(shape.rate.as_ref(), RATE, report),
-        max_age: values::duration(shape.max_age.as_ref(), MAX_AGE, MINUTE..=3650 * DAY, report),
+        max_age: values::duration(shape.max_age.as_ref(), MAX_AGE, second..=3650 * DAY, report),
     }
 }

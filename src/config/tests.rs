@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::model::{OrderId, Reach};
+use crate::model::{OrderId, Reach, VmConfigs};
 
 fn settings(text: &str) -> Settings {
     parse("config.yaml", text, &|_| None).unwrap_or_else(|why| panic!("{:#?}", why.problems()))
@@ -39,6 +39,52 @@ fn an_empty_file_is_all_defaults() {
             [VersionsFrom::Factory, VersionsFrom::Github]
         );
     }
+}
+
+#[test]
+fn a_controller_needs_no_key_of_its_own() {
+    let settings = settings("defaults: {cache_dir: /c, cache_policy: {keep_versions: 9}}");
+    assert_eq!(settings.state_dir, Path::new("/c/.talos-order"));
+    assert!(!settings.owner.is_empty());
+    let reconcile = &settings.reconcile;
+    assert_eq!(reconcile.interval, Some(Duration::from_secs(600)));
+    assert_eq!((reconcile.jitter, reconcile.cron.as_ref()), (5, None));
+    assert_eq!(reconcile.debounce, Duration::from_secs(2));
+    assert_eq!(reconcile.poll, Duration::from_secs(30));
+    assert_eq!(reconcile.versions_interval, Duration::from_secs(3600));
+    assert_eq!(reconcile.verify_interval, None);
+    let prune = &settings.prune;
+    assert!(!prune.enabled);
+    assert_eq!((prune.max_files, prune.max_percent), (5, 20));
+    assert_eq!(prune.grace, Duration::from_secs(7 * 86_400));
+    assert_eq!(prune.keep_versions, 9);
+    let vm_configs = VmConfigs::In("/etc/pve/nodes".parse().expect("a directory"));
+    assert_eq!(prune.vm_configs, vm_configs);
+    assert_eq!(settings.verify.rate, Some(50 << 20));
+    assert_eq!(settings.verify.max_age, Duration::from_secs(30 * 86_400));
+}
+
+#[test]
+fn off_none_and_false_are_words_for_nothing() {
+    let settings = settings(
+        "reconcile: {interval: off, cron: '0 3 * * 1-5', time_zone: Europe/Berlin, \
+         verify_interval: off, debounce: 0s}\nverify: {rate: none}\n\
+         prune: {vm_configs: false, max_files: 0}\nnodes:\n  \
+         - {name: a, vm_configs: false, storage: nas, shared: true, prune: no}\n  - {name: b}\n",
+    );
+    assert_eq!(settings.reconcile.interval, None);
+    assert_eq!(settings.reconcile.cron.as_deref(), Some("0 3 * * 1-5"));
+    assert_eq!(settings.reconcile.verify_interval, None);
+    assert_eq!(settings.verify.rate, None);
+    assert_eq!(settings.prune.vm_configs, VmConfigs::Nowhere);
+    let [a, b] = &settings.orders.inventory.nodes[..] else {
+        panic!("two nodes");
+    };
+    assert_eq!((a.prune, b.prune), (Some(false), None));
+    assert_eq!(a.vm_configs, Some(VmConfigs::Nowhere));
+    let storage = a.storage.as_ref().expect("a storage");
+    assert_eq!((storage.name.as_str(), storage.shared), ("nas", true));
+    assert_eq!((&b.vm_configs, &b.storage), (&None, &None));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Format, Platform, Position, SchematicSource, VersionPolicy};
+use crate::model::{Deletion, Format, Platform, Position, SchematicSource, VersionPolicy};
 
 fn defaults(config: &str) -> OrderDefaults {
     crate::config::parse("config.yaml", config, &|_| None)
@@ -311,4 +311,42 @@ proptest! {
             prop_assert!(names.contains(&name));
         }
     }
+}
+
+#[test]
+fn an_order_says_what_becomes_of_its_files() {
+    let cases = [
+        ("", None),
+        ("prune: true", Some(Deletion::Delete)),
+        ("prune: false", Some(Deletion::Orphan)),
+        ("deletion_policy: orphan", Some(Deletion::Orphan)),
+        ("deletion_policy: delete", Some(Deletion::Delete)),
+        (
+            "prune: true\ndeletion_policy: orphan",
+            Some(Deletion::Orphan),
+        ),
+        (
+            "prune: true\ndeletion_policy: delete",
+            Some(Deletion::Delete),
+        ),
+        (
+            "prune: false\ndeletion_policy: orphan",
+            Some(Deletion::Orphan),
+        ),
+    ];
+    for (keys, deletion) in cases {
+        let set = parse(
+            "o.yaml",
+            &format!("orderid: a\npositions: []\n{keys}\n"),
+            &defaults(""),
+        );
+        assert_eq!(set.orders[0].deletion, deletion, "{keys}");
+        assert!(!set.orders[0].suspended);
+    }
+    let set = parse(
+        "o.yaml",
+        "orderid: a\npositions: []\nsuspend: yes\n",
+        &defaults(""),
+    );
+    assert!(set.orders[0].suspended);
 }

@@ -74,7 +74,9 @@ impl StateError {
     /// What a person can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Self::Io { source, .. } | Self::Lock(LockError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
                 Some("do it as the user that the controller runs as, or as root")
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
@@ -90,8 +92,11 @@ impl StateError {
             Self::Timeout { .. } => {
                 Some("`talos-order status` tells how it ends; `--timeout` waits longer")
             }
-            Self::Lock(error) => error.hint(),
-            Self::Io { .. } | Self::Answer { .. } | Self::Refused { .. } => None,
+            Self::Lock(LockError::Held { .. }) => Some("try again in a moment"),
+            Self::Lock(LockError::Io { .. })
+            | Self::Io { .. }
+            | Self::Answer { .. }
+            | Self::Refused { .. } => None,
         }
     }
 }

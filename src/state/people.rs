@@ -5,6 +5,8 @@
 //! directory's lock for that moment.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,21 @@ impl StateDir {
 
     async fn lock(&self) -> Result<DirLock, StateError> {
         self.make()?;
-        Ok(DirLock::acquire(self.path(), LOCK, LOCK_WAIT).await?)
+        let lock = DirLock::acquire(self.path(), LOCK, LOCK_WAIT).await?;
+        self.give_away(&self.file(LOCK));
+        Ok(lock)
+    }
+
+    /// Where root was the first to lock, the controller must be able to as well: the
+    /// file gets the directory's owner. What is written needs no such care, since it
+    /// is replaced and not opened for writing.
+    fn give_away(&self, path: &Path) {
+        let (Ok(dir), Ok(file)) = (std::fs::metadata(self.path()), std::fs::metadata(path)) else {
+            return;
+        };
+        if dir.uid() != file.uid() {
+            // For anyone but root this fails, and changes nothing.
+            let _ = std::os::unix::fs::chown(path, Some(dir.uid()), Some(dir.gid()));
+        }
     }
 }
