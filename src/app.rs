@@ -17,12 +17,15 @@ use jiff::Timestamp;
 
 use crate::cache::{Cache, CacheError};
 use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
+use crate::daemon;
 use crate::io::lock::DirLock;
 use crate::manifest;
-use crate::model::OrderSet;
+use crate::model::{NodeId, OrderSet, VmConfigs};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Memory, Naming, Policy, PrunePolicy, Retention, Sites, VersionKnowledge};
+use crate::plan::{
+    Memory, Naming, Policy, PrunePolicy, Retention, Sites, VerifyPolicy, VersionKnowledge,
+};
 use crate::reconcile::Pass;
 use crate::state::StateDir;
 use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
@@ -42,11 +45,11 @@ pub enum Mode {
 /// Bytes that a delivery leaves free on a node: room for its logs and records.
 const NODE_RESERVE: u64 = 64 << 20;
 
-/// The controller's name on nodes.
-const OWNER: &str = "talos-order";
-
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
+
+/// How long, in seconds, files are read back in one pass at the configured rate.
+const READ_BACK_SECONDS: u64 = 300;
 
 /// How long to wait before the first retry of a request; it doubles with each.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -171,10 +174,11 @@ impl App {
             idle: settings.limits.idle,
             control_dir: None,
             sessions: settings.limits.nodes,
-            owner: OWNER.to_owned(),
+            owner: settings.owner.clone(),
             lease: nodes::LEASE,
-            verify_rate: None,
-            vm_configs: Some(nodes::VM_CONFIGS.to_owned()),
+            verify_rate: settings.verify.rate,
+            vm_configs: directory(&settings.prune.vm_configs),
+            vm_configs_of: self.vm_configs_of(),
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
@@ -189,7 +193,6 @@ impl App {
             policy: self.policy(purge),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
-            owner: OWNER.to_owned(),
             revision: None,
             memory: Memory::default(),
             downloads: settings.limits.downloads,
@@ -229,22 +232,96 @@ impl App {
         Policy {
             retention: Retention {
                 keep_versions: cache.enabled.then_some(cache.keep_versions),
-                orphan_grace_seconds: i64::try_from(cache.orphan_grace.as_secs())
-                    .unwrap_or(i64::MAX),
+                orphan_grace_seconds: seconds(cache.orphan_grace),
             },
             purge: purge || cache.purge_before,
             node_reserve: NODE_RESERVE,
-            prune: PrunePolicy {
-                owner: "talos-order".to_owned(),
-                default: false,
-                nodes: BTreeMap::new(),
-                keep_versions: cache.keep_versions,
-                grace_seconds: 7 * 24 * 3600,
-                max_files: 5,
-                max_percent: 20,
-            },
-            sites: Sites::default(),
+            prune: self.prune_policy(),
+            sites: self.sites(),
             verify: None,
+        }
+    }
+
+    fn prune_policy(&self) -> PrunePolicy {
+        let prune = &self.settings.prune;
+        let nodes = &self.settings.orders.inventory.nodes;
+        PrunePolicy {
+            owner: self.settings.owner.clone(),
+            default: prune.enabled,
+            nodes: nodes
+                .iter()
+                .filter_map(|entry| Some((entry.node.id.clone(), entry.prune?)))
+                .collect(),
+            keep_versions: prune.keep_versions,
+            grace_seconds: seconds(prune.grace),
+            max_files: prune.max_files as usize,
+            max_percent: prune.max_percent,
+        }
+    }
+
+    /// The nodes that see a shared storage.
+    fn sites(&self) -> Sites {
+        let nodes = &self.settings.orders.inventory.nodes;
+        let shared = nodes.iter().filter_map(|entry| {
+            let storage = entry.storage.as_ref().filter(|storage| storage.shared)?;
+            Some((entry.node.id.clone(), storage.name.clone()))
+        });
+        Sites {
+            storages: shared.collect(),
+        }
+    }
+
+    /// Where single nodes keep the configurations of virtual machines.
+    fn vm_configs_of(&self) -> BTreeMap<NodeId, Option<String>> {
+        let nodes = &self.settings.orders.inventory.nodes;
+        nodes
+            .iter()
+            .filter_map(|entry| {
+                let configs = entry.vm_configs.as_ref()?;
+                Some((entry.node.id.clone(), directory(configs)))
+            })
+            .collect()
+    }
+
+    /// What a deep verification reads: what is older than the configuration says,
+    /// as much as five minutes allow at the configured rate.
+    pub fn verify_policy(&self) -> VerifyPolicy {
+        let verify = &self.settings.verify;
+        VerifyPolicy {
+            max_age_seconds: seconds(verify.max_age),
+            budget_bytes: verify
+                .rate
+                .map_or(u64::MAX, |rate| rate.saturating_mul(READ_BACK_SECONDS)),
+        }
+    }
+
+    /// When the loop does passes.
+    ///
+    /// # Errors
+    /// Never for checked settings; what they hold was parsed before.
+    pub fn schedule(&self) -> daemon::Schedule {
+        let reconcile = &self.settings.reconcile;
+        let cron = reconcile.cron.as_deref().and_then(|pattern| {
+            // Checked when the configuration was read.
+            daemon::Cron::parse(pattern, reconcile.time_zone.as_deref()).ok()
+        });
+        daemon::Schedule {
+            interval: reconcile.interval,
+            jitter: f64::from(reconcile.jitter) / 100.0,
+            cron,
+            versions: Some(reconcile.versions_interval),
+            verify: reconcile.verify_interval,
+            verify_cron: None,
+        }
+    }
+
+    /// How the loop watches the orders.
+    pub fn watching(&self) -> daemon::Watching {
+        let reconcile = &self.settings.reconcile;
+        daemon::Watching {
+            quiet: reconcile.debounce,
+            longest: reconcile.debounce * 5,
+            poll: reconcile.poll,
         }
     }
 
@@ -268,6 +345,18 @@ impl App {
                 None => host.to_owned(),
             },
         }
+    }
+}
+
+/// Whole seconds, as the planner counts them.
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn directory(configs: &VmConfigs) -> Option<String> {
+    match configs {
+        VmConfigs::In(dir) => Some(dir.to_string()),
+        VmConfigs::Nowhere => None,
     }
 }
 

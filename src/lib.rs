@@ -9,6 +9,7 @@ pub mod app;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod controller;
 pub mod daemon;
 pub mod error;
 pub mod execute;

@@ -42,8 +42,6 @@ pub struct Pass<F, N> {
     pub context: manifest::Context,
     /// Where an order's manifest goes.
     pub manifest_path: ManifestPath,
-    /// The controller's name, for the records on nodes.
-    pub owner: String,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
     /// What is remembered from earlier passes.
@@ -70,7 +68,8 @@ pub struct Look {
 pub struct Report {
     /// The last look, with the plan that was executed.
     pub look: Look,
-    /// An outcome for every step.
+    /// An outcome for every step of the last look's plan, and for what was done
+    /// before the pass looked again.
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// The manifests, by order, with whether each had to be written.
     pub manifests: BTreeMap<OrderId, Result<bool, ManifestError>>,
@@ -165,6 +164,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
     ) -> Result<Report, PassError> {
         self.cache.sweep().map_err(PassError::Cache)?;
         let mut round = 1;
+        let mut earlier = BTreeMap::new();
         let outcomes = loop {
             let outcomes = self.execute(&look, events, cancel).await;
             // A purge is asked for once; what a further round finds is kept.
@@ -176,6 +176,12 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
                 break outcomes;
             }
             round += 1;
+            // What an earlier round did is part of what the pass did.
+            earlier.extend(
+                outcomes
+                    .into_iter()
+                    .filter(|(_, outcome)| outcome.is_success()),
+            );
             look = self.look(orders, look.observed.now).await?;
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
@@ -184,6 +190,8 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             .map_err(PassError::Cache)?;
         let manifests = self.record(orders, &look, &outcomes);
         let verdict = verdict(orders, &look, &outcomes, &manifests);
+        earlier.extend(outcomes);
+        let outcomes = earlier;
         Ok(Report {
             look,
             outcomes,
@@ -203,7 +211,6 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
-            owner: self.owner.clone(),
             revision: self.revision.clone(),
             now: look.observed.now,
             downloads: self.downloads,

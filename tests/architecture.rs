@@ -69,9 +69,24 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "controller",
+        &[
+            "error",
+            "model",
+            "plan",
+            "execute",
+            "reconcile",
+            "state",
+            "daemon",
+            "app",
+        ],
+    ),
+    (
         // The demo brings its own factory.
         "cli",
         &[
+            "controller",
+            "daemon",
             "error",
             "standin",
             "model",

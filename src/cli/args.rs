@@ -71,16 +71,15 @@ pub struct Common {
     )]
     pub color: Color,
     /// What is logged to stderr: error, warn, info, debug, trace, or a filter
-    /// such as talos_order=debug
+    /// such as talos_order=debug [default: warn, of run: info]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
         env = "TALOS_ORDER_LOG",
-        default_value = "warn",
         value_parser = parse_filter
     )]
-    pub log: String,
+    pub log: Option<String>,
     /// How the log is written
     #[arg(
         long,
@@ -184,6 +183,14 @@ pub enum Command {
         /// How the pass is done.
         #[command(flatten)]
         pass: PassArgs,
+    },
+    /// Watch the orders, and do a pass whenever one is due
+    ///
+    /// SIGHUP reads the configuration again, SIGUSR1 begins a pass, SIGTERM stops.
+    Run {
+        /// Do one pass and end
+        #[arg(long)]
+        once: bool,
     },
     /// Show how each order does on each node
     ///

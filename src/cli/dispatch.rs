@@ -2,7 +2,9 @@
 
 use super::args::{Cli, Color, Command, LogFormat};
 use super::exit::Exit;
-use super::{control, demo, docs, events, history, inspect, out, paint, pass, status};
+use super::{
+    control, demo, docs, events, history, inspect, out, paint, pass, run as controller, status,
+};
 use crate::app::StartError;
 use crate::error::chain;
 use crate::reconcile::PassError;
@@ -39,6 +41,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             detailed_exitcode,
         }) => pass::plan(&common, &args, detailed_exitcode).await,
         Some(Command::Apply { pass: args }) => pass::apply(&common, &args).await,
+        Some(Command::Run { once }) => controller::run(&common, once).await,
         Some(Command::Status { output }) => status::run(&common, output),
         Some(Command::History { number, output }) => history::run(&common, number, output),
         Some(Command::Events { watch, output }) => events::run(&common, watch, output).await,
@@ -72,8 +75,14 @@ fn set_color(color: Color) {
 }
 
 fn start_log(cli: &Cli) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.common.log)
-        .map_err(|error| anyhow::anyhow!("--log {:?}: {error}", cli.common.log))?;
+    // The scheduler tells of every alarm it sets, which nobody has asked for.
+    let usual = match cli.command {
+        Some(Command::Run { .. }) => "info,tokio_cron_scheduler=warn",
+        _ => "warn",
+    };
+    let filter = cli.common.log.as_deref().unwrap_or(usual);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| anyhow::anyhow!("--log {filter:?}: {error}"))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

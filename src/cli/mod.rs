@@ -22,6 +22,7 @@ mod out;
 mod paint;
 mod pass;
 mod progress;
+mod run;
 mod signal;
 mod status;
 mod table;

@@ -1,5 +1,7 @@
 //! `plan` and `apply`, and the command line without a verb: one pass, shown.
 
+use std::path::Path;
+
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -7,13 +9,16 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, Output, PassArgs};
 use super::exit::Exit;
 use super::{notices, out, paint, progress, signal};
-use crate::app::{App, Mode};
+use crate::app::{App, Mode, StartError};
+use crate::controller::Session;
 use crate::execute::{Fact, Outcome};
 use crate::manifest;
 use crate::model::{OrderSet, Problem};
 use crate::plan::render::{self, Bytes};
 use crate::plan::{Plan, StepId};
 use crate::reconcile::{Look, Report, Verdict};
+use crate::state::Cause;
+use crate::state::control::Scope;
 
 /// What `plan -o json` prints.
 #[derive(Serialize)]
@@ -43,9 +48,11 @@ struct ApplyAnswer<'a> {
 /// Shows what a pass would do. Changes nothing anywhere.
 pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
-    let orders = app.orders(common.orders.as_deref())?;
+    let path = orders_path(common)?;
+    let orders = app.orders(Some(path))?;
     notices::problems(&orders);
-    let pass = app.pass(args.purge_cache)?;
+    let mut pass = app.pass(args.purge_cache)?;
+    Session::begin(&app, path, Cause::Request, &[Scope::All]).equip(&mut pass);
     let look = pass.look(&orders, app.now()).await?;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
@@ -78,6 +85,11 @@ pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> an
     })
 }
 
+/// The orders that were named.
+fn orders_path(common: &Common) -> Result<&Path, StartError> {
+    common.orders.as_deref().ok_or(StartError::NoOrders)
+}
+
 fn manifest_changes(
     manifests: &std::collections::BTreeMap<
         crate::model::OrderId,
@@ -101,14 +113,21 @@ fn manifest_changes(
 /// Does one pass: shows the plan, does it, sums up.
 pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
-    let orders = app.orders(common.orders.as_deref())?;
-    notices::problems(&orders);
+    let path = orders_path(common)?;
+    // Looked at before the wait, so that a mistake is told at once, and again after
+    // it: another run may have taken a while.
+    app.orders(Some(path))?;
     let cancel = signal::stop_on_signal()?;
     let mut pass = app.pass(args.purge_cache)?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
+    let orders = app.orders(Some(path))?;
+    notices::problems(&orders);
+    // Whoever asks by hand has mended something: failures hold nothing back.
+    let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
+    session.equip(&mut pass);
     let look = tokio::select! {
         look = pass.look(&orders, app.now()) => look?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
@@ -119,6 +138,10 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     }
     let report = run(&mut pass, &orders, look, &cancel).await?;
     let converged = report.verdict == Verdict::Converged;
+    if let Err(error) = session.end(app.now(), &orders, &report).await {
+        let chain = crate::error::chain(&error);
+        out::note(&format!("{} {chain}", paint::warning("warning:")));
+    }
     match args.output {
         Output::Json => {
             let answer = ApplyAnswer {

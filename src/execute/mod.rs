@@ -41,8 +41,6 @@ pub struct World<F, N> {
     pub nodes: Arc<N>,
     /// How each node of the plan is reached.
     pub specs: BTreeMap<NodeId, Node>,
-    /// The controller's name, for records.
-    pub owner: String,
     /// The revision of the orders, for records.
     pub revision: Option<String>,
     /// The time of the pass, for records.

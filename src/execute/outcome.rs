@@ -123,6 +123,19 @@ impl Outcome {
     }
 }
 
+/// Why a step is not done, for a person; `done` if it is.
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done { .. } => f.write_str("done"),
+            Self::Failed { failure } => f.write_str(&failure.error),
+            Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
+            Self::Outdated { what } => f.write_str(what),
+            Self::Cancelled => f.write_str("the pass was stopped"),
+        }
+    }
+}
+
 impl Failure {
     /// Flattens an error with its causes.
     pub fn new(

@@ -33,6 +33,15 @@ struct Fetch<'a> {
     pinned: Option<Sha256>,
 }
 
+/// What a delivery step says, by reference.
+struct Push<'a> {
+    target: &'a PushTarget,
+    cache_file: &'a FileName,
+    file: &'a FileName,
+    replace: bool,
+    deletion: Option<Deletion>,
+}
+
 impl<F: Factory, N: Nodes> Bench<F, N> {
     pub(super) fn new(world: Arc<World<F, N>>, known: &CacheState) -> Self {
         let files = known
@@ -108,17 +117,21 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 cache_file,
                 file,
                 bytes: _,
-                replace: _,
+                replace,
                 deletion,
             } => {
                 let own = &self.gates.node[&target.node];
                 let _own = pass(own).await;
                 let _gate = pass(&self.gates.nodes).await;
                 started();
-                done(
-                    self.push(target, cache_file, file, *deletion, &step.wanted_by, &meter)
-                        .await,
-                )
+                let push = Push {
+                    target,
+                    cache_file,
+                    file,
+                    replace: *replace,
+                    deletion: *deletion,
+                };
+                done(self.push(&push, &step.wanted_by, &meter).await)
             }
             Action::PruneNode {
                 target,
@@ -240,26 +253,23 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
 
     async fn push(
         &self,
-        target: &PushTarget,
-        cache_file: &FileName,
-        file: &FileName,
-        deletion: Option<Deletion>,
+        push: &Push<'_>,
         wanted_by: &BTreeSet<PositionRef>,
         meter: &Arc<Meter>,
     ) -> Result<Fact, Failure> {
-        let meta = self.known(cache_file)?;
+        let meta = self.known(push.cache_file)?;
         meter.set_total(meta.size);
         let orders: BTreeSet<OrderId> = wanted_by.iter().map(|want| want.order.clone()).collect();
         let delivery = Delivery {
-            dir: target.dir.clone(),
-            file: file.clone(),
-            source: self.world.cache.path(cache_file),
+            dir: push.target.dir.clone(),
+            file: push.file.clone(),
+            source: self.world.cache.path(push.cache_file),
             size: meta.size,
             sha256: meta.sha256,
             artifact: meta.artifact.clone(),
             orders,
-            replace: true,
-            deletion,
+            replace: push.replace,
+            deletion: push.deletion,
             revision: self.world.revision.clone(),
             now: self.world.now,
             meter: Arc::clone(meter),
@@ -267,7 +277,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         let delivered = self
             .world
             .nodes
-            .deliver(&self.world.specs[&target.node], &delivery)
+            .deliver(&self.world.specs[&push.target.node], &delivery)
             .await
             .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
         Ok(Fact::Pushed {

@@ -1,6 +1,6 @@
 //! Nodes as they are: the system's ssh, rsync and sh.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
 use super::{Delivered, Delivery, Nodes, Removal, Removed, Verified};
 use crate::io::Command;
-use crate::model::{Dir, Node, Reach};
+use crate::model::{Dir, Node, NodeId, Reach};
 use crate::plan::NodeState;
 
 /// How nodes are spoken to; plain values.
@@ -45,6 +45,8 @@ pub struct NodesConfig {
     /// Where the configurations of virtual machines are, usually
     /// [`VM_CONFIGS`](super::VM_CONFIGS); `None` says that there are none.
     pub vm_configs: Option<String>,
+    /// The same for single nodes that keep them elsewhere.
+    pub vm_configs_of: BTreeMap<NodeId, Option<String>>,
 }
 
 /// The largest answer accepted, in bytes: some 100 000 files.
@@ -143,7 +145,9 @@ impl SystemNodes {
 impl Nodes for SystemNodes {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         let _session = self.session().await;
-        let configs = self.config.vm_configs.as_deref().unwrap_or_default();
+        let own = self.config.vm_configs_of.get(&node.id);
+        let configs = own.unwrap_or(&self.config.vm_configs);
+        let configs = configs.as_deref().unwrap_or_default();
         let mut words = vec![configs];
         words.extend(dirs.iter().map(Dir::as_str));
         let read = |answer: &Answer<'_>| listing::read(answer, dirs);

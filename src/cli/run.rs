@@ -1,0 +1,22 @@
+//! `run`: the controller, in the foreground. A service manager looks after it.
+
+use super::args::Common;
+use super::exit::Exit;
+use crate::controller;
+use crate::daemon::{Ended, Verdict};
+
+/// Runs until a signal asks for the end, or for one pass.
+pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
+    let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
+    let ended = match controller::run(config, orders, once).await {
+        Ok(ended) => ended,
+        // The causes that have exit codes of their own are told apart above.
+        Err(controller::ControllerError::Start(error)) => return Err(error.into()),
+        Err(controller::ControllerError::State(error)) => return Err(error.into()),
+        Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
+    };
+    Ok(match ended {
+        Ended::Once(end) if end.verdict != Verdict::Converged => Exit::Failed,
+        Ended::Once(_) | Ended::Stopped(_) => Exit::Done,
+    })
+}

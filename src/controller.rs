@@ -1,0 +1,438 @@
+//! The loop's work: passes with a memory, told to whoever looks.
+//!
+//! A pass by hand and a pass of the loop are the same function; what differs is
+//! around it. [`Session`] gives a pass what earlier ones remembered and keeps what it
+//! learned; [`Controller`] does that whenever the loop says so, and answers those who
+//! ask for a pass and wait.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::app::{App, LivePass, Mode, StartError};
+use crate::daemon::{self, Causes, Errand, Options, PassEnd, Progress, Running, Waker, Work};
+use crate::error::chain;
+use crate::execute::{Event, Meter};
+use crate::model::OrderSet;
+use crate::plan::{Memory, StepId};
+use crate::reconcile::{PassError, Report, Verdict};
+use crate::state::control::{Answer, Request, Scope, Server};
+use crate::state::memory::{forgive, next_try};
+use crate::state::record::Occasion;
+use crate::state::{
+    self, Cause, Limits, PassRecord, Ready, StateDir, StateError, Status, StepRecord,
+};
+
+/// How long a pass of the loop waits for a pass by hand that holds the cache.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often running transfers are asked whether they move.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// What surrounds one pass: what is remembered before it, and kept after it.
+pub struct Session {
+    state: StateDir,
+    started: Timestamp,
+    cause: Cause,
+    revision: Option<String>,
+    memory: Memory,
+}
+
+impl Session {
+    /// Begins: reads what is remembered, without what would hold back whoever asks
+    /// for a pass by name.
+    pub fn begin(app: &App, orders: &Path, cause: Cause, asked: &[Scope]) -> Self {
+        let state = app.state();
+        let mut memory = state.memory();
+        for scope in asked {
+            forgive(&mut memory, scope);
+        }
+        Self {
+            revision: state::revision::of(orders),
+            started: app.now(),
+            state,
+            cause,
+            memory,
+        }
+    }
+
+    /// Gives the pass what is remembered.
+    pub fn equip(&self, pass: &mut LivePass) {
+        pass.memory = self.memory.clone();
+        pass.revision.clone_from(&self.revision);
+    }
+
+    /// Keeps what the pass learned, and tells how things are now.
+    ///
+    /// # Errors
+    /// When the controller's files cannot be written. The pass itself is not undone
+    /// by that; the next one knows less.
+    pub async fn end(
+        self,
+        now: Timestamp,
+        orders: &OrderSet,
+        report: &Report,
+    ) -> Result<(Status, Memory), StateError> {
+        let limits = Limits::default();
+        let memory = state::after(&self.memory, &report.look, &report.outcomes, now, &limits);
+        self.state.save_memory(&self.memory, &memory).await?;
+        let occasion = self.occasion(now);
+        self.state
+            .add_to_history(&PassRecord::new(&occasion, report))?;
+        let before = self.state.status().unwrap_or_default();
+        let status = before.finished(&occasion, orders, report, &memory);
+        self.state.save_status(&status)?;
+        Ok((status, memory))
+    }
+
+    /// Tells that the pass could not even look.
+    fn unable(self, now: Timestamp, error: &str) -> Result<Status, StateError> {
+        let occasion = self.occasion(now);
+        let record = PassRecord::unable(&occasion, error.to_owned());
+        self.state.add_to_history(&record)?;
+        let before = self.state.status().unwrap_or_default();
+        let status = before.unable(&occasion, error.to_owned());
+        self.state.save_status(&status)?;
+        Ok(status)
+    }
+
+    fn occasion(&self, now: Timestamp) -> Occasion {
+        Occasion {
+            started: self.started,
+            finished: now,
+            cause: self.cause,
+            revision: self.revision.clone(),
+        }
+    }
+}
+
+/// The people who wait for a pass.
+type Waiting = Arc<Mutex<Vec<Request>>>;
+
+/// Does a pass whenever the loop says so.
+pub struct Controller {
+    config: Option<PathBuf>,
+    orders: PathBuf,
+    once: bool,
+    app: App,
+    pass: LivePass,
+    read_back: bool,
+    waiting: Waiting,
+    /// Kept for as long as people may ask.
+    _server: Option<Server>,
+}
+
+/// Why the controller cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The configuration or what is made from it.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The controller's own files.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The loop.
+    #[error(transparent)]
+    Loop(#[from] daemon::DaemonError),
+}
+
+/// Runs the loop until a signal asks for the end, or for one pass.
+///
+/// # Errors
+/// When it cannot begin. What goes wrong in a pass is told by its verdict.
+pub async fn run(
+    config: Option<&Path>,
+    orders: Option<&Path>,
+    once: bool,
+) -> Result<daemon::Ended, ControllerError> {
+    let waker = Waker::default();
+    let controller = Controller::start(config, orders, once, &waker).await?;
+    let (state, options) = (controller.app.state(), controller.options());
+    let ended = daemon::run(controller, options, waker).await?;
+    // Nobody begins another pass; whoever asks for the status is told so.
+    if let Some(status) = state.status() {
+        state.save_status(&Status {
+            next_pass: None,
+            running: None,
+            ..status
+        })?;
+    }
+    Ok(ended)
+}
+
+impl Controller {
+    async fn start(
+        config: Option<&Path>,
+        orders: Option<&Path>,
+        once: bool,
+        waker: &Waker,
+    ) -> Result<Self, ControllerError> {
+        let app = App::start(config, Mode::ReadWrite)?;
+        let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
+        let pass = app.pass(false)?;
+        let waiting = Waiting::default();
+        let server = if once {
+            None
+        } else {
+            let (server, requests) = Server::start(&app.state()).await?;
+            tokio::spawn(take_requests(requests, Arc::clone(&waiting), waker.clone()));
+            Some(server)
+        };
+        Ok(Self {
+            config: config.map(Path::to_owned),
+            orders,
+            once,
+            app,
+            pass,
+            read_back: false,
+            waiting,
+            _server: server,
+        })
+    }
+
+    async fn one_pass(&mut self, cause: Cause, asked: &[Scope], running: &Running) -> End {
+        let session = Session::begin(&self.app, &self.orders, cause, asked);
+        let state = self.app.state();
+        let begun = state.status().unwrap_or_default();
+        let begun = begun.begun(&self.app.settings().owner, cause, session.started);
+        if let Err(error) = state.save_status(&begun) {
+            tracing::warn!(reason = %chain(&error), "cannot tell the status");
+        }
+        session.equip(&mut self.pass);
+        match self.look_and_run(running).await {
+            Ok((orders, report)) => {
+                self.read_back = false;
+                match session.end(self.app.now(), &orders, &report).await {
+                    Ok((status, memory)) => {
+                        End::of(&report.verdict, status, next_try(&memory), self.app.now())
+                    }
+                    Err(error) => End::failed(chain(&error)),
+                }
+            }
+            Err(why) => {
+                tracing::error!(reason = %why, "the pass could not look");
+                match session.unable(self.app.now(), &why) {
+                    Ok(status) => End {
+                        status: Some(status),
+                        ..End::failed(why)
+                    },
+                    Err(_) => End::failed(why),
+                }
+            }
+        }
+    }
+
+    /// The pass itself, or in one sentence why it could not look.
+    async fn look_and_run(&mut self, running: &Running) -> Result<(OrderSet, Report), String> {
+        let said = |error: &(dyn std::error::Error + 'static)| chain(error);
+        let stopped = || "it was asked to stop".to_owned();
+        let _lock = tokio::select! {
+            lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| said(&error))?,
+            () = running.stop.cancelled() => return Err(stopped()),
+        };
+        let orders = self.app.orders(Some(&self.orders));
+        let orders = orders.map_err(|error| said(&error))?;
+        for problem in orders.problems() {
+            tracing::error!("{}", problem.headline());
+        }
+        self.pass.policy.verify = self.read_back.then(|| self.app.verify_policy());
+        running.progress.beat();
+        let look = tokio::select! {
+            look = self.pass.look(&orders, self.app.now()) => look.map_err(|error| said(&error))?,
+            () = running.stop.cancelled() => return Err(stopped()),
+        };
+        running.progress.beat();
+        tracing::info!("{}", crate::plan::render::headline(&look.plan));
+        let (events, told) = mpsc::unbounded_channel();
+        let teller = tokio::spawn(tell(told, self.app.state(), running.progress.clone()));
+        let report = self.pass.run(&orders, look, &events, &running.stop).await;
+        drop(events);
+        if let Err(error) = teller.await {
+            tracing::warn!(reason = %error, "the teller of events failed");
+        }
+        let report = report.map_err(|error: PassError| said(&error))?;
+        Ok((orders, report))
+    }
+}
+
+/// What the end of a pass means, to the loop and to whoever waits.
+struct End {
+    verdict: daemon::Verdict,
+    line: String,
+    status: Option<Status>,
+}
+
+impl End {
+    fn of(verdict: &Verdict, status: Status, next: Option<Timestamp>, now: Timestamp) -> Self {
+        let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        let verdict = match verdict {
+            Verdict::Converged => daemon::Verdict::Converged,
+            Verdict::Retry => daemon::Verdict::Retry { after },
+            // A person has to act for something; the rest is tried again meanwhile.
+            Verdict::Stalled if after.is_some() => daemon::Verdict::Retry { after },
+            Verdict::Stalled => daemon::Verdict::Stalled,
+        };
+        let total = status.conditions.len();
+        let conditions = status.conditions.iter();
+        let ready = conditions.filter(|condition| condition.state == Ready::Ready);
+        Self {
+            line: match ready.count() {
+                count if count == total && status.held.is_empty() => {
+                    format!("{total} of {total} ready")
+                }
+                count => format!("{count} of {total} ready, {} held back", status.held.len()),
+            },
+            verdict,
+            status: Some(status),
+        }
+    }
+
+    fn failed(why: String) -> Self {
+        Self {
+            verdict: daemon::Verdict::Retry { after: None },
+            line: why,
+            status: None,
+        }
+    }
+}
+
+impl Work for Controller {
+    async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
+        tracing::info!(%causes, "a pass begins");
+        let asking = std::mem::take(&mut *lock(&self.waiting));
+        let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
+        let end = self.one_pass(cause(causes), &asked, &running).await;
+        for request in asking {
+            request.answer(match &end.status {
+                Some(status) => Answer::Done(Box::new(status.clone())),
+                None => Answer::Refused(end.line.clone()),
+            });
+        }
+        tracing::info!("the pass is over: {}", end.line);
+        PassEnd {
+            verdict: end.verdict,
+            line: end.line,
+        }
+    }
+
+    fn errand(&mut self, errand: Errand) {
+        match errand {
+            // Each pass asks for the versions, and is answered "not modified".
+            Errand::RefreshVersions => {}
+            Errand::DeepVerify => self.read_back = true,
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite)
+            .and_then(|app| app.pass(false).map(|pass| (app, pass)));
+        match reloaded {
+            Ok((app, pass)) => {
+                (self.app, self.pass) = (app, pass);
+                Ok(())
+            }
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            orders: self.orders.clone(),
+            schedule: self.app.schedule(),
+            watching: self.app.watching(),
+            once: self.once,
+        }
+    }
+
+    fn waiting(&mut self, next: Option<Timestamp>) {
+        let state = self.app.state();
+        let Some(status) = state.status() else { return };
+        let status = Status {
+            next_pass: next,
+            ..status
+        };
+        if let Err(error) = state.save_status(&status) {
+            tracing::warn!(reason = %chain(&error), "cannot tell the status");
+        }
+    }
+}
+
+/// Of several causes the one that a person would name.
+fn cause(causes: Causes) -> Cause {
+    use daemon::Cause as Called;
+    let ranked = [
+        (Called::Request, Cause::Request),
+        (Called::Orders, Cause::Change),
+        (Called::Reload, Cause::Reload),
+        (Called::Start, Cause::Start),
+        (Called::Retry, Cause::Retry),
+    ];
+    let named = ranked
+        .into_iter()
+        .find(|(called, _)| causes.contains(*called));
+    named.map_or(Cause::Schedule, |(_, cause)| cause)
+}
+
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Vec<Request>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whoever asks is answered at the end of the next pass, not of the running one:
+/// that one may have looked before whatever they want to see was there.
+async fn take_requests(mut requests: mpsc::Receiver<Request>, waiting: Waiting, waker: Waker) {
+    while let Some(request) = requests.recv().await {
+        lock(&waiting).push(request);
+        waker.wake(daemon::Cause::Request);
+    }
+}
+
+/// Writes what happens to the log and to the events, and gives signs of life for as
+/// long as bytes move.
+async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, progress: Progress) {
+    let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
+    let mut pulse = tokio::time::interval(PULSE);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    progress.beat();
+                    note(event, &state, &mut meters);
+                }
+                None => return,
+            },
+            _ = pulse.tick() => {
+                for (_, meter, last) in &mut meters {
+                    let (done, _) = meter.read();
+                    if done != *last {
+                        *last = done;
+                        progress.beat();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
+    match event {
+        Event::Started { step, meter, .. } => {
+            tracing::info!(%step, "begins");
+            meters.extend(meter.map(|meter| (step, meter, 0)));
+        }
+        Event::Finished { step, outcome } => {
+            meters.retain(|(other, ..)| *other != step);
+            let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
+            if outcome.is_success() {
+                tracing::info!(%step, "is done");
+            } else {
+                tracing::warn!(%step, reason = %outcome, "is not done");
+            }
+            if let Err(error) = state.add_events(&[record]) {
+                tracing::warn!(reason = %chain(&error), "cannot tell the events");
+            }
+        }
+    }
+}
