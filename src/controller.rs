@@ -256,6 +256,12 @@ impl Controller {
         let report = report.map_err(|error: PassError| said(&error))?;
         Ok((orders, report))
     }
+
+    /// About when the next pass is, before the loop has said it.
+    fn about_next(&self) -> Option<Timestamp> {
+        let interval = self.app.settings().reconcile.interval?;
+        self.app.now().checked_add(interval).ok()
+    }
 }
 
 /// What the end of a pass means, to the loop and to whoever waits.
@@ -301,17 +307,18 @@ impl End {
 
 impl Work for Controller {
     async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
-        tracing::info!(%causes, "a pass begins");
         let asking = std::mem::take(&mut *lock(&self.waiting));
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let end = self.one_pass(cause(causes), &asked, &running).await;
         for request in asking {
             request.answer(match &end.status {
-                Some(status) => Answer::Done(Box::new(status.clone())),
+                Some(status) => Answer::Done(Box::new(Status {
+                    next_pass: self.about_next(),
+                    ..status.clone()
+                })),
                 None => Answer::Refused(end.line.clone()),
             });
         }
-        tracing::info!("the pass is over: {}", end.line);
         PassEnd {
             verdict: end.verdict,
             line: end.line,
@@ -334,7 +341,7 @@ impl Work for Controller {
                 (self.app, self.pass) = (app, pass);
                 Ok(())
             }
-            Err(error) => Err(chain(&error)),
+            Err(error) => Err(told(&error)),
         }
     }
 
@@ -358,6 +365,18 @@ impl Work for Controller {
             tracing::warn!(reason = %chain(&error), "cannot tell the status");
         }
     }
+}
+
+/// An error on one line, with everything that is wrong in the configuration.
+fn told(error: &StartError) -> String {
+    let mut text = chain(error);
+    if let StartError::Config(config) = error {
+        for problem in config.problems() {
+            text.push_str("; ");
+            text.push_str(&problem.headline());
+        }
+    }
+    text
 }
 
 /// Of several causes the one that a person would name.

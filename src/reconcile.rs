@@ -17,7 +17,9 @@ use crate::manifest::{self, Manifest, ManifestError};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{self, Desired, Memory, Naming, Observed, Plan, Policy, PositionWant, StepId};
+use crate::plan::{
+    self, Desired, Held, Memory, Naming, Observed, Plan, Policy, PositionWant, StepId,
+};
 use crate::upstream::Factory;
 
 /// How often a pass looks again when the world moved on under it.
@@ -292,7 +294,7 @@ fn verdict(
     {
         return Verdict::Stalled;
     }
-    let converged = !look.plan.held.iter().any(|held| held.reason.is_trouble())
+    let converged = !look.plan.held.iter().any(Held::is_trouble)
         && outcomes.values().all(Outcome::is_success)
         && manifests.values().all(Result::is_ok);
     if converged {

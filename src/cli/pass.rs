@@ -15,7 +15,7 @@ use crate::execute::{Fact, Outcome};
 use crate::manifest;
 use crate::model::{OrderSet, Problem};
 use crate::plan::render::{self, Bytes};
-use crate::plan::{Plan, StepId};
+use crate::plan::{Held, Plan, StepId};
 use crate::reconcile::{Look, Report, Verdict};
 use crate::state::Cause;
 use crate::state::control::Scope;
@@ -75,7 +75,7 @@ pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> an
         }
     }
     let held = &look.plan.held;
-    let troubled = !orders.is_complete() || held.iter().any(|held| held.reason.is_trouble());
+    let troubled = !orders.is_complete() || held.iter().any(Held::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {

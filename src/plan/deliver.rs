@@ -109,6 +109,10 @@ impl Planner<'_> {
         let Some(why) = self.misplaced(file, placed, dir) else {
             return self.plan.in_sync.push(id);
         };
+        if let Some(owner) = self.other_owner(file, dir) {
+            let reason = HeldReason::NotOurs { owner };
+            return self.held(id, reason, placed.wanted_by.clone());
+        }
         if let Some(source) = self.held_sources.get(&placed.artifact).cloned() {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
@@ -143,6 +147,14 @@ impl Planner<'_> {
             .into_iter()
             .collect();
         self.step(action, why, needs, placed.wanted_by.clone());
+    }
+
+    /// Who placed what lies there, if it was not us. An entry without an owner is
+    /// anybody's.
+    fn other_owner(&self, file: &FileName, dir: &DirState) -> Option<String> {
+        dir.files.get(file.as_str())?;
+        let owner = &dir.record.get(file)?.owner;
+        (!owner.is_empty() && *owner != self.policy.prune.owner).then(|| owner.clone())
     }
 
     /// Why a file on a node is not the wanted one; `None` if it is.

@@ -348,9 +348,18 @@ pub struct Hint {
     pub text: String,
 }
 
-impl HeldReason {
+impl Held {
     /// False if it is as it should be: nobody waits for it.
     pub fn is_trouble(&self) -> bool {
+        // Another controller's file stays where nobody wants ours there.
+        let is_wanted = !self.wanted_by.is_empty();
+        self.reason.is_trouble() || is_wanted && matches!(self.reason, HeldReason::NotOurs { .. })
+    }
+}
+
+impl HeldReason {
+    /// False if it is as it should be: nobody waits for it.
+    fn is_trouble(&self) -> bool {
         match self {
             Self::InGrace { .. }
             | Self::InUse { .. }
