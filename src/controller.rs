@@ -5,6 +5,11 @@
 //! learned; [`Controller`] does that whenever the loop says so, and answers those who
 //! ask for a pass and wait.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "stamps events and feels the pulse of running transfers"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -151,7 +156,7 @@ pub async fn run(
     let waker = Waker::default();
     let controller = Controller::start(config, orders, once, &waker).await?;
     let (state, options) = (controller.app.state(), controller.options());
-    let ended = daemon::run(controller, options, waker).await?;
+    let ended = Box::pin(daemon::run(controller, options, waker)).await?;
     // Nobody begins another pass; whoever asks for the status is told so.
     if let Some(status) = state.status() {
         state.save_status(&Status {

@@ -41,7 +41,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             detailed_exitcode,
         }) => pass::plan(&common, &args, detailed_exitcode).await,
         Some(Command::Apply { pass: args }) => pass::apply(&common, &args).await,
-        Some(Command::Run { once }) => controller::run(&common, once).await,
+        Some(Command::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Command::Status { output }) => status::run(&common, output),
         Some(Command::History { number, output }) => history::run(&common, number, output),
         Some(Command::Events { watch, output }) => events::run(&common, watch, output).await,

@@ -8,7 +8,7 @@ use crate::daemon::{Ended, Verdict};
 /// Runs until a signal asks for the end, or for one pass.
 pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
-    let ended = match controller::run(config, orders, once).await {
+    let ended = match Box::pin(controller::run(config, orders, once)).await {
         Ok(ended) => ended,
         // The causes that have exit codes of their own are told apart above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),

@@ -42,7 +42,7 @@ impl Snapshot {
             .keys()
             .filter(|path| {
                 let text = path.to_string_lossy();
-                text.contains("/.talos-order") && !text.ends_with(".jsonl")
+                text.contains("/.talos-order") && !text.ends_with("/.talos-order.jsonl")
                     || text.ends_with(".meta.json")
             })
             .cloned()

@@ -60,7 +60,7 @@ fn config(lab: &Lab, rsync_opts: &str) -> NodesConfig {
         lease: LEASE,
         verify_rate: None,
         vm_configs: None,
-        vm_configs_of: std::collections::BTreeMap::new(),
+        vm_configs_of: BTreeMap::new(),
     }
 }
 
