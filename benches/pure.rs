@@ -143,6 +143,7 @@ fn policy() -> Policy {
         },
         purge: false,
         node_reserve: 0,
+        cache_reserve: 0,
         prune: PrunePolicy {
             owner: "us".to_owned(),
             default: true,

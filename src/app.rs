@@ -42,8 +42,8 @@ pub enum Mode {
     ReadWrite,
 }
 
-/// Bytes that a delivery leaves free on a node: room for its logs and records.
-const NODE_RESERVE: u64 = 64 << 20;
+/// Bytes that a download leaves free in the cache's file system.
+const CACHE_RESERVE: u64 = 64 << 20;
 
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
@@ -235,7 +235,8 @@ impl App {
                 orphan_grace_seconds: seconds(cache.orphan_grace),
             },
             purge: purge || cache.purge_before,
-            node_reserve: NODE_RESERVE,
+            node_reserve: nodes::RESERVE,
+            cache_reserve: CACHE_RESERVE,
             prune: self.prune_policy(),
             sites: self.sites(),
             verify: None,
@@ -333,6 +334,7 @@ impl App {
             source_config: settings.source.as_deref().map(shown),
             // A directory that is gone leaves the names as they were given.
             working_dir: std::env::current_dir().unwrap_or_default(),
+            revision: None,
             cache_dir: shown(&settings.cache_dir),
             cache_policy: manifest::CachePolicyForm {
                 enabled: settings.cache_policy.enabled,

@@ -35,6 +35,8 @@ struct World {
     sizes: BTreeMap<String, u64>,
     cache: BTreeMap<FileName, Cached>,
     foreign: BTreeSet<String>,
+    /// Free bytes for downloads.
+    cache_free: Option<u64>,
     partial: BTreeMap<FileName, u64>,
     nodes: BTreeMap<NodeId, NodeWorld>,
     purge: bool,
@@ -195,7 +197,7 @@ impl World {
             files: files.collect(),
             foreign: self.foreign.clone(),
             partial: self.partial.clone(),
-            free_bytes: None,
+            free_bytes: self.cache_free,
         }
     }
 
@@ -270,6 +272,7 @@ fn run(dir: &Path) -> String {
         },
         purge: world.purge,
         node_reserve: 0,
+        cache_reserve: 0,
         prune: PrunePolicy {
             owner: "us".to_owned(),
             default: world.prune,

@@ -66,7 +66,9 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
 
     say("An Image Factory stand-in answers on a loopback port, two directories play nodes.")?;
     step(&format!("talos-order plan {shown}"))?;
-    pass::plan(&common, &args, false).await?;
+    // What the manifests would say is shown by the real command; here it would bury
+    // the plan.
+    pass::show_plan(&common, &args, false, false).await?;
 
     step(&format!("talos-order apply {shown}"))?;
     let first = pass::apply(&common, &args).await?;

@@ -47,6 +47,16 @@ struct ApplyAnswer<'a> {
 
 /// Shows what a pass would do. Changes nothing anywhere.
 pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
+    show_plan(common, args, detailed, true).await
+}
+
+/// The same, with or without what the manifests would change.
+pub(super) async fn show_plan(
+    common: &Common,
+    args: &PassArgs,
+    detailed: bool,
+    with_manifests: bool,
+) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = orders_path(common)?;
     let orders = app.orders(Some(path))?;
@@ -67,7 +77,7 @@ pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> an
         }
         Output::Text => {
             let mut text = paint::plan(&render::render(&look.plan));
-            for change in changes {
+            for change in changes.into_iter().filter(|_| with_manifests) {
                 text.push('\n');
                 text.push_str(&paint::diff(&change.diff));
             }

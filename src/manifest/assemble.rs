@@ -27,6 +27,8 @@ pub struct Context {
     /// The working directory: files are named by their whole path, so that a pass
     /// from elsewhere writes the same.
     pub working_dir: PathBuf,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
     /// Where images are kept.
     pub cache_dir: String,
     /// What goes from the cache, and when.
@@ -201,6 +203,7 @@ pub fn assemble(
             .as_deref()
             .map(|file| context.whole(file)),
         source_orders: context.whole(&order.source.file),
+        revision: context.revision.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: catalogue(&results.observed.catalog.versions, results.now),
         errors: Vec::new(),
@@ -236,6 +239,7 @@ pub fn refused(
             .as_deref()
             .map(|file| context.whole(file)),
         source_orders: context.whole(&order.source.file),
+        revision: context.revision.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
         errors,

@@ -116,9 +116,11 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
             }
         }
     }
+    // The revision goes with the time: another commit alone is no change.
     let now = std::mem::replace(&mut new.generated_at, last.generated_at);
+    let revision = std::mem::replace(&mut new.revision, last.revision.clone());
     if &new != last {
-        new.generated_at = now;
+        (new.generated_at, new.revision) = (now, revision);
     }
     new
 }

@@ -33,6 +33,7 @@ mod upkeep;
 
 pub use error::NodeError;
 pub use lease::LEASE;
+pub use push::RESERVE;
 pub use references::VM_CONFIGS;
 pub use system::{NodesConfig, SystemNodes};
 

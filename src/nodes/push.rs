@@ -22,7 +22,7 @@ use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
 /// stops a Proxmox node, and the record needs a block of its own.
-const RESERVE: u64 = 16 * 1024 * 1024;
+pub const RESERVE: u64 = 16 * 1024 * 1024;
 
 /// The slowest disk that is waited for, in bytes per second: both ends read the
 /// rest of an interrupted push without a word before rsync sends anything.

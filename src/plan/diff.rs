@@ -27,6 +27,8 @@ pub struct Policy {
     pub purge: bool,
     /// Bytes that a delivery must leave free on a node.
     pub node_reserve: u64,
+    /// Bytes that a download must leave free in the cache's file system.
+    pub cache_reserve: u64,
     /// What may go from nodes.
     pub prune: PrunePolicy,
     /// Which nodes share a storage.
@@ -47,6 +49,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
         held_sources: BTreeMap::new(),
         described: described(desired, observed),
         registering: BTreeMap::new(),
+        cache_free: observed.cache.free_bytes.filter(|_| !policy.purge),
     };
     if policy.purge {
         planner.purge();
@@ -91,6 +94,9 @@ pub(super) struct Planner<'a> {
     described: BTreeMap<SchematicId, SchematicId>,
     /// Where the registration of a schematic stands among the steps.
     registering: BTreeMap<SchematicId, usize>,
+    /// Bytes left for downloads, where that is known: a purge frees what nobody has
+    /// counted.
+    cache_free: Option<u64>,
 }
 
 impl Planner<'_> {
@@ -267,6 +273,14 @@ impl Planner<'_> {
                 wanted_by,
             );
         }
+        if let Some(reason) = self.no_room(artifact, unpack.is_some()) {
+            let id = action.step_id();
+            self.held_sources.insert(artifact.clone(), id.clone());
+            if let Some((raw, _)) = unpack {
+                self.held_sources.insert(raw.clone(), id.clone());
+            }
+            return self.held(id, reason, wanted_by);
+        }
         let mut needs = self.purged(files.into_iter().flatten());
         needs.extend(self.register(artifact, &wanted_by));
         let id = self.step(action, why, needs, wanted_by);
@@ -295,6 +309,24 @@ impl Planner<'_> {
         }
         let id = self.step(action, why, Vec::new(), want.wanted_by.clone());
         self.incoming.insert(artifact.clone(), id);
+    }
+
+    /// Why a download does not fit, as far as its size is known. An image that is
+    /// unpacked as well takes about as much again: its zeros are holes.
+    fn no_room(&mut self, artifact: &ArtifactId, unpack: bool) -> Option<HeldReason> {
+        let free = self.cache_free.as_mut()?;
+        let bytes = *self.observed.catalog.sizes.get(artifact)?;
+        let bytes = if unpack { bytes * 2 } else { bytes };
+        let need = bytes + self.policy.cache_reserve;
+        if need > *free {
+            return Some(HeldReason::NoSpace {
+                place: "the cache".to_owned(),
+                need,
+                free: *free,
+            });
+        }
+        *free -= bytes;
+        None
     }
 
     /// The purge steps that must free these names first.

@@ -422,6 +422,7 @@ prop_compose! {
                 },
                 purge,
                 node_reserve: 0,
+        cache_reserve: 0,
                 prune: PrunePolicy {
                     owner: "us".to_owned(),
                     default: prunes,

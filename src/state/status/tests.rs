@@ -80,6 +80,7 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
         },
         purge: false,
         node_reserve: 0,
+        cache_reserve: 0,
         prune: PrunePolicy {
             owner: "us".to_owned(),
             default: false,
