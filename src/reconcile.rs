@@ -169,8 +169,10 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         let mut earlier = BTreeMap::new();
         let outcomes = loop {
             let outcomes = self.execute(&look, events, cancel).await;
-            // A purge is asked for once; what a further round finds is kept.
+            // A purge is asked for once; what a further round finds is kept. What was
+            // read back in this pass is not read again.
             self.policy.purge = false;
+            self.policy.verify = None;
             let outdated = outcomes
                 .values()
                 .any(|outcome| matches!(outcome, Outcome::Outdated { .. }));

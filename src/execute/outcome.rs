@@ -116,6 +116,18 @@ pub enum FailureKind {
     Other,
 }
 
+/// Each room's error knows whether trying again may help and what a person can do.
+macro_rules! failures {
+    ($($error:ty)+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(&error, error.is_transient(), error.hint())
+            }
+        }
+    )+};
+}
+failures!(UpstreamError CacheError NodeError);
+
 impl Outcome {
     /// True if whatever needs the step can go on.
     pub fn is_success(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::{Event, Fact, Failure, Gates, Outcome, World, has_meter};
+use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter};
 use crate::cache::{CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
@@ -182,20 +182,12 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             Ok(id) => Outcome::Done {
                 fact: Fact::Registered { id },
             },
-            Err(error) => Outcome::Failed {
-                failure: Failure::new(&error, error.is_transient(), error.hint()),
-            },
+            Err(error) => failed(error),
         }
     }
 
     async fn fetch(&self, fetch: &Fetch<'_>, meter: &Arc<Meter>) -> Result<Fact, Failure> {
-        let upstream = self
-            .world
-            .factory
-            .checksum(fetch.url)
-            .await
-            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
-        let refuse = |error: CacheError| Failure::new(&error, error.is_transient(), error.hint());
+        let upstream = self.world.factory.checksum(fetch.url).await?;
         let receive = Receive {
             download: fetch.download.clone(),
             file: fetch.file.clone(),
@@ -205,14 +197,9 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             upstream,
             meter: Arc::clone(meter),
         };
-        let mut intake = self.world.cache.receive(receive).await.map_err(refuse)?;
-        let transferred = self
-            .world
-            .factory
-            .download(fetch.url, &mut intake)
-            .await
-            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
-        let received = intake.finish(self.world.now).await.map_err(refuse)?;
+        let mut intake = self.world.cache.receive(receive).await?;
+        let transferred = self.world.factory.download(fetch.url, &mut intake).await?;
+        let received = intake.finish(self.world.now).await?;
         self.learn(&received.download, fetch.file);
         if let (Some(meta), Some((_, file))) = (&received.unpacked, fetch.unpack) {
             self.learn(meta, file);
@@ -243,8 +230,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 Arc::clone(meter),
                 self.world.now,
             )
-            .await
-            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+            .await?;
         self.learn(&meta, file);
         Ok(Fact::Unpacked {
             meta: Box::new(meta),
@@ -278,8 +264,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             .world
             .nodes
             .deliver(&self.world.specs[&push.target.node], &delivery)
-            .await
-            .map_err(|error| Failure::new(&error, error.is_transient(), error.hint()))?;
+            .await?;
         Ok(Fact::Pushed {
             entry: Box::new(delivered.entry),
             copied: delivered.copied,
@@ -288,10 +273,8 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
 
     /// A left-over is removed like a file: what is beside the name goes with it.
     fn remove(&self, file: &FileName) -> Result<Fact, Failure> {
-        match self.world.cache.remove(file) {
-            Ok(bytes) => Ok(Fact::Removed { bytes }),
-            Err(error) => Err(Failure::new(&error, error.is_transient(), error.hint())),
-        }
+        let bytes = self.world.cache.remove(file)?;
+        Ok(Fact::Removed { bytes })
     }
 
     async fn remove_from_node(
@@ -307,12 +290,14 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             Ok(Removed::Gone) => Outcome::Done {
                 fact: Fact::Removed { bytes },
             },
-            Ok(Removed::Differs(found)) => Outcome::Outdated {
-                what: format!("{file} has digest {found} there and stays"),
-            },
-            Err(error) => Outcome::Failed {
-                failure: Failure::new(&error, error.is_transient(), error.hint()),
-            },
+            // Looking again would find the same: its size and times are as recorded.
+            Ok(Removed::Differs(found)) => failed(Failure {
+                error: format!("{file} has digest {found} there and stays"),
+                hint: Some("look at it, and remove it by hand if nobody needs it".to_owned()),
+                transient: false,
+                kind: FailureKind::WrongBytes,
+            }),
+            Err(error) => failed(error),
         }
     }
 
@@ -335,9 +320,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             Ok(Verified::Missing) => Outcome::Outdated {
                 what: format!("{file} is gone from {}", target.node),
             },
-            Err(error) => Outcome::Failed {
-                failure: Failure::new(&error, error.is_transient(), error.hint()),
-            },
+            Err(error) => failed(error),
         }
     }
 
@@ -345,9 +328,6 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
     /// fetches it again.
     async fn verify_in_cache(&self, file: &FileName, bytes: u64) -> Outcome {
         let cache = &self.world.cache;
-        let failed = |error: CacheError| Outcome::Failed {
-            failure: Failure::new(&error, error.is_transient(), error.hint()),
-        };
         match cache.verify(file).await {
             Ok(()) => Outcome::Done {
                 fact: Fact::Verified { bytes },
@@ -375,6 +355,12 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             transient: true,
             kind: super::FailureKind::Other,
         })
+    }
+}
+
+fn failed(error: impl Into<Failure>) -> Outcome {
+    Outcome::Failed {
+        failure: error.into(),
     }
 }
 

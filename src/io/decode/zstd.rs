@@ -13,7 +13,7 @@ const PIECE: usize = 256 << 10;
 const WINDOW_LOG_MAX: u32 = 27;
 
 pub struct ZstdDecoder {
-    library: Decoder<'static>,
+    codec: Decoder<'static>,
     output: Output,
     piece: Vec<u8>,
     at: u64,
@@ -38,7 +38,7 @@ impl ZstdDecoder {
             Ok(library)
         };
         Ok(Self {
-            library: set_up().map_err(|error| DecodeError::Unsupported {
+            codec: set_up().map_err(|error| DecodeError::Unsupported {
                 codec: ZSTD,
                 what: error.to_string(),
             })?,
@@ -57,7 +57,7 @@ impl ZstdDecoder {
             let mut output = OutBuffer::around(&mut self.piece[..]);
             // Between frames anything but a frame's magic number is garbage.
             let at_start = self.complete;
-            let hint = self.library.run(&mut input, &mut output).map_err(|error| {
+            let hint = self.codec.run(&mut input, &mut output).map_err(|error| {
                 let at = self.at + before as u64;
                 if at_start && error.to_string().contains("Unknown frame descriptor") {
                     DecodeError::TrailingGarbage { codec: ZSTD, at }
