@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use clap::Parser;
 use serde_json::Value;
+use talos_order::cli::Cli;
 use talos_order::model::OrderDefaults;
 use talos_order::{config, orders};
 
@@ -53,6 +55,40 @@ fn every_configuration_in_the_docs_loads() {
     for (line, text) in blocks {
         read_config(&format!("docs/configuration.md:{line}"), &text);
     }
+    for (line, text) in yaml_blocks(&page("docs/install.md")) {
+        read_config(&format!("docs/install.md:{line}"), &text);
+    }
+}
+
+/// Every command line in the docs is one that the program accepts.
+#[test]
+fn every_command_in_the_docs_is_accepted() {
+    let mut seen = 0;
+    for name in [
+        "README.md",
+        "docs/install.md",
+        "docs/operations.md",
+        "docs/configuration.md",
+        "docs/orders.md",
+    ] {
+        for line in page(name).lines() {
+            // A prompt makes a line a command; the rest is prose or an answer.
+            let Some(line) = line.trim().strip_prefix("$ ") else {
+                continue;
+            };
+            let command = line.strip_prefix("sudo ").unwrap_or(line);
+            let Some(rest) = command.strip_prefix("talos-order ") else {
+                continue;
+            };
+            // What a shell would do with the rest is not the program's.
+            let words = rest.split(['|', '>', '#', '&']).next().unwrap_or_default();
+            let words = shell_words::split(words).expect("words");
+            let line = std::iter::once("talos-order".to_owned()).chain(words);
+            Cli::try_parse_from(line).unwrap_or_else(|why| panic!("{name}: {command}: {why}"));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "only {seen} command lines were found");
 }
 
 #[test]

@@ -353,7 +353,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             error: format!("the cache has no record of {file}"),
             hint: None,
             transient: true,
-            kind: super::FailureKind::Other,
+            kind: FailureKind::Other,
         })
     }
 }
