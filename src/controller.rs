@@ -62,7 +62,7 @@ impl Session {
     /// Gives the pass what is remembered.
     pub fn equip(&self, pass: &mut LivePass) {
         pass.memory = self.memory.clone();
-        pass.revision.clone_from(&self.revision);
+        pass.context.revision.clone_from(&self.revision);
     }
 
     /// Keeps what the pass learned, and tells how things are now.

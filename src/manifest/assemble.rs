@@ -24,6 +24,8 @@ use crate::plan::{
 pub struct Context {
     /// The configuration file, if there was one.
     pub source_config: Option<String>,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
     /// The working directory: files are named by their whole path, so that a pass
     /// from elsewhere writes the same.
     pub working_dir: PathBuf,
@@ -201,6 +203,7 @@ pub fn assemble(
             .as_deref()
             .map(|file| context.whole(file)),
         source_orders: context.whole(&order.source.file),
+        revision: context.revision.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: catalogue(&results.observed.catalog.versions, results.now),
         errors: Vec::new(),
@@ -221,6 +224,8 @@ pub fn refused(
     if let Some(last) = last.filter(|last| last.order.orderid == *id) {
         return Manifest {
             generated_at: now,
+            // What is refused is of this revision; the entries stay as they were.
+            revision: context.revision.clone(),
             errors,
             ..last
         };
@@ -236,6 +241,7 @@ pub fn refused(
             .as_deref()
             .map(|file| context.whole(file)),
         source_orders: context.whole(&order.source.file),
+        revision: context.revision.clone(),
         cache_policy: context.cache_policy.clone(),
         catalogue: None,
         errors,

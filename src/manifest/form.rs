@@ -19,6 +19,10 @@ pub struct Manifest {
     pub source_config: Option<String>,
     /// The file that the order was read from.
     pub source_orders: String,
+    /// The revision of the orders that the pass was done for, where they are under
+    /// git: `branch@sha1:<commit>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// What goes from the cache, and when.
     pub cache_policy: CachePolicyForm,
     /// Who named the versions.
