@@ -134,7 +134,11 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(begin.elapsed() < PATIENCE, "it does not end\n{}", self.log());
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "it does not end\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -168,22 +172,27 @@ pub fn converged(status: &Value) -> bool {
 /// The condition of an order as a whole, or on a node.
 pub fn condition<'a>(status: &'a Value, order: &str, node: Option<&str>) -> &'a Value {
     let conditions = status["conditions"].as_array();
-    let found = conditions.into_iter().flatten().find(|condition| {
-        condition["order"] == order && condition["node"].as_str() == node
-    });
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["order"] == order && condition["node"].as_str() == node);
     found.unwrap_or(&Value::Null)
 }
 
 /// The reason for which an order is not ready, as a whole or on a node.
 pub fn reason<'a>(status: &'a Value, order: &str, node: Option<&str>) -> &'a str {
-    condition(status, order, node)["reason"].as_str().unwrap_or("")
+    condition(status, order, node)["reason"]
+        .as_str()
+        .unwrap_or("")
 }
 
 /// What is said of something held back, whose step has this in its name.
 pub fn held<'a>(status: &'a Value, step: &str) -> &'a str {
     let lines = status["held"].as_array().into_iter().flatten();
     let mut found = lines.filter(|held| held["step"].as_str().unwrap().contains(step));
-    let line = found.next().map_or("", |held| held["message"].as_str().unwrap());
+    let line = found
+        .next()
+        .map_or("", |held| held["message"].as_str().unwrap());
     assert!(found.next().is_none(), "more than one {step} in {status:#}");
     line
 }

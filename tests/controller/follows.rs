@@ -147,9 +147,13 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
     let other = world.image(&ISO.replace("v1.11.3", "v1.11.2"));
     let damages: [(&str, &dyn Fn()); 5] = [
         ("removed", &|| fs::remove_file(&path).unwrap()),
-        ("cut short", &|| fs::write(&path, &image[..image.len() / 2]).unwrap()),
+        ("cut short", &|| {
+            fs::write(&path, &image[..image.len() / 2]).unwrap()
+        }),
         ("another image in its place", &|| replace(&path, &other)),
-        ("written over in place", &|| fs::write(&path, &other).unwrap()),
+        ("written over in place", &|| {
+            fs::write(&path, &other).unwrap()
+        }),
         ("removed with its directory", &|| {
             fs::remove_dir_all(path.parent().unwrap()).unwrap();
         }),
@@ -160,9 +164,13 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
         daemon.wait(what, is_whole);
         let status = daemon.until(what, |status| {
             let repaired = status["totals"]["drift_repaired"].as_u64();
-            converged(status) && repaired >= Some(drift).filter(|_| what != "removed with its directory")
+            converged(status)
+                && repaired >= Some(drift).filter(|_| what != "removed with its directory")
         });
-        assert_eq!(status["totals"]["drift_found"], status["totals"]["drift_repaired"]);
+        assert_eq!(
+            status["totals"]["drift_found"],
+            status["totals"]["drift_repaired"]
+        );
         world.assert_holds(&pve.root.join("iso"), &[ISO]);
     }
 

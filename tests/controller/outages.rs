@@ -41,7 +41,11 @@ fn a_node_that_is_down_costs_the_others_nothing_and_catches_up() {
     assert_eq!(reason(&status, "one", None), "TargetUnreachable");
     let circuit = &status["circuits"]["pve-02"];
     assert!(circuit["failures"].as_u64() >= Some(1), "{status:#}");
-    daemon.beside(&["status"]).expect(1).says("SILENT NODE").says("pve-02");
+    daemon
+        .beside(&["status"])
+        .expect(1)
+        .says("SILENT NODE")
+        .says("pve-02");
 
     // While the circuit is open nobody knocks, whatever passes there are.
     let before = status["circuits"]["pve-02"]["failures"].clone();
@@ -73,18 +77,33 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     let status = daemon.reconcile();
     let notes = status["notes"].to_string();
     assert!(notes.contains("versions are those"), "{status:#}");
-    assert!(converged(&status), "what is there is what is wanted: {status:#}");
+    assert!(
+        converged(&status),
+        "what is there is what is wanted: {status:#}"
+    );
     kept.assert_same(&Snapshot::of(&[&iso]));
     daemon.beside(&["status"]).expect(0).says("Note");
 
     // What it never had it cannot have now, and the rest is not touched.
-    let other = position("other", "iso", "      version: {type: exact, value: v1.11.2}\n");
+    let other = position(
+        "other",
+        "iso",
+        "      version: {type: exact, value: v1.11.2}\n",
+    );
     world.order("other.yaml", &other);
     // Damage is healed from the cache.
     fs::write(iso.join(ISO), "cut").unwrap();
     let status = daemon.reconcile();
-    assert_eq!(reason(&status, "other", None), "UpstreamUnavailable", "{status:#}");
-    assert_eq!(condition(&status, "one", None)["state"], "Ready", "{status:#}");
+    assert_eq!(
+        reason(&status, "other", None),
+        "UpstreamUnavailable",
+        "{status:#}"
+    );
+    assert_eq!(
+        condition(&status, "one", None)["state"],
+        "Ready",
+        "{status:#}"
+    );
     world.assert_holds(&iso, &[ISO]);
 
     let options = world.options();
@@ -92,6 +111,10 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     let status = daemon.reconcile();
     assert!(converged(&status), "{status:#}");
     world.assert_holds(&iso, &[OLDER, ISO]);
-    assert_eq!(status["notes"].as_array().map(Vec::len), Some(0), "{status:#}");
+    assert_eq!(
+        status["notes"].as_array().map(Vec::len),
+        Some(0),
+        "{status:#}"
+    );
     daemon.stop();
 }

@@ -22,4 +22,3 @@ mod together;
 mod watch;
 
 use common::world;
-
