@@ -100,7 +100,10 @@ impl Daemon {
     /// Asks for a pass, and returns how things are after it.
     #[track_caller]
     pub fn reconcile(&self) -> Value {
-        self.program.run(&["reconcile", "-o", "json"]).json()
+        let args = ["reconcile", "-o", "json", "--timeout", "50s"];
+        let ran = self.program.run(&args);
+        assert!(!ran.stdout.is_empty(), "{ran}\n{}", self.log());
+        ran.json()
     }
 
     /// Every pass that is on record, the oldest first.
