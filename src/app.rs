@@ -193,7 +193,6 @@ impl App {
             policy: self.policy(purge),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
-            revision: None,
             memory: Memory::default(),
             downloads: settings.limits.downloads,
             nodes_at_once: settings.limits.nodes,
@@ -332,9 +331,10 @@ impl App {
         let host = url.host_str().unwrap_or_default();
         manifest::Context {
             source_config: settings.source.as_deref().map(shown),
+            // Whoever does the pass knows where the orders are.
+            revision: None,
             // A directory that is gone leaves the names as they were given.
             working_dir: std::env::current_dir().unwrap_or_default(),
-            revision: None,
             cache_dir: shown(&settings.cache_dir),
             cache_policy: manifest::CachePolicyForm {
                 enabled: settings.cache_policy.enabled,

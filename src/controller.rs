@@ -67,7 +67,6 @@ impl Session {
     /// Gives the pass what is remembered.
     pub fn equip(&self, pass: &mut LivePass) {
         pass.memory = self.memory.clone();
-        pass.revision.clone_from(&self.revision);
         pass.context.revision.clone_from(&self.revision);
     }
 
@@ -159,7 +158,7 @@ pub async fn run(
     let (state, options) = (controller.app.state(), controller.options());
     let ended = Box::pin(daemon::run(controller, options, waker)).await?;
     // Nobody begins another pass; whoever asks for the status is told so.
-    if let Some(status) = state.status() {
+    if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
             next_pass: None,
             running: None,
@@ -203,7 +202,12 @@ impl Controller {
         let session = Session::begin(&self.app, &self.orders, cause, asked);
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
-        let begun = begun.begun(&self.app.settings().owner, cause, session.started);
+        // A single pass may be done beside a loop, whose word on its next one stays.
+        let next_pass = begun.next_pass.filter(|_| self.once);
+        let begun = Status {
+            next_pass,
+            ..begun.begun(&self.app.settings().owner, cause, session.started)
+        };
         if let Err(error) = state.save_status(&begun) {
             tracing::warn!(reason = %chain(&error), "cannot tell the status");
         }

@@ -44,8 +44,6 @@ pub struct Pass<F, N> {
     pub context: manifest::Context,
     /// Where an order's manifest goes.
     pub manifest_path: ManifestPath,
-    /// The revision of the orders, where they are under git.
-    pub revision: Option<String>,
     /// What is remembered from earlier passes.
     pub memory: Memory,
     /// Downloads at once.
@@ -215,7 +213,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
-            revision: self.revision.clone(),
+            revision: self.context.revision.clone(),
             now: look.observed.now,
             downloads: self.downloads,
             nodes_at_once: self.nodes_at_once,

@@ -80,8 +80,9 @@ pub(super) struct Daemon<W, C> {
     /// Why the last configuration was refused.
     refused: Option<String>,
     last: Option<PassEnd>,
-    /// The next time that the work was told of.
-    told: Option<Timestamp>,
+    /// The next time that the work was told of since the last pass, if it was: a
+    /// pass forgets it, even where the next one is due when it was before.
+    told: Option<Option<Timestamp>>,
 }
 
 impl<W: Work, C: Clock> Daemon<W, C> {
@@ -173,6 +174,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         tracing::info!(reason = %causes, "pass begins");
         self.manager.alive();
         let end = self.let_pass_run(causes).await;
+        self.told = None;
         tracing::info!(verdict = ?end.verdict, "{}", end.line);
         self.table.passed(self.clock.now());
         let wait = self.retry.after(end.verdict, self.table.interval());
@@ -247,8 +249,8 @@ impl<W: Work, C: Clock> Daemon<W, C> {
                 .ok()
         });
         let next = retry.into_iter().chain(due).min();
-        if self.told.is_none() || self.told != next {
-            self.told = next;
+        if self.told != Some(next) {
+            self.told = Some(next);
             self.work.waiting(next);
         }
     }

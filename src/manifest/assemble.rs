@@ -24,11 +24,11 @@ use crate::plan::{
 pub struct Context {
     /// The configuration file, if there was one.
     pub source_config: Option<String>,
+    /// The revision of the orders, where they are under git.
+    pub revision: Option<String>,
     /// The working directory: files are named by their whole path, so that a pass
     /// from elsewhere writes the same.
     pub working_dir: PathBuf,
-    /// The revision of the orders, where they are under git.
-    pub revision: Option<String>,
     /// Where images are kept.
     pub cache_dir: String,
     /// What goes from the cache, and when.
@@ -224,6 +224,8 @@ pub fn refused(
     if let Some(last) = last.filter(|last| last.order.orderid == *id) {
         return Manifest {
             generated_at: now,
+            // What is refused is of this revision; the entries stay as they were.
+            revision: context.revision.clone(),
             errors,
             ..last
         };

@@ -20,7 +20,7 @@ pub struct Manifest {
     /// The file that the order was read from.
     pub source_orders: String,
     /// The revision of the orders when the content last changed, where they are
-    /// under git.
+    /// under git: `branch@sha1:<commit>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// What goes from the cache, and when.

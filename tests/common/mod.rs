@@ -5,6 +5,7 @@ pub mod factory;
 pub mod program;
 pub mod snapshot;
 pub mod sshd;
+pub mod world;
 
 use std::time::{Duration, Instant};
 

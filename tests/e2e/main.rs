@@ -20,4 +20,5 @@ mod manifests;
 mod many;
 mod together;
 mod watch;
-mod world;
+
+use common::world;

@@ -8,10 +8,10 @@ use sha2::Digest;
 use talos_order::model::{ArtifactId, NameTemplate, SchematicId, Sha256};
 use talos_order::standin::{StandinOptions, image};
 
-use crate::common::factory::Factory;
-use crate::common::program::{Program, Ran};
-use crate::common::snapshot::{digest, images};
-use crate::common::sshd::{Lab, SshNode};
+use super::factory::Factory;
+use super::program::{Program, Ran};
+use super::snapshot::{digest, images};
+use super::sshd::{Lab, SshNode};
 
 /// The schematics of the orders here, with what they customize.
 pub const PLAIN: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";

@@ -1,0 +1,218 @@
+//! Orders that change, files that do not stay as they were.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::common::snapshot::{digest, images};
+use crate::common::sshd::Lab;
+use crate::daemon::{Daemon, FAST, ON_CHANGE, converged};
+use crate::world::{Config, World, position, reach};
+
+const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+const OLDER: &str = "talos-v1.11.2-nocloud-amd64-376567988ad3.iso";
+
+/// A repository whose commits are checked out beside each other, with a link that
+/// names the current one: what git-sync makes.
+struct Synced {
+    root: PathBuf,
+}
+
+impl Synced {
+    fn new(root: PathBuf) -> Self {
+        let synced = Self { root };
+        fs::create_dir_all(synced.root.join("repo")).unwrap();
+        synced.git(&["init", "--quiet", "--initial-branch=main"]);
+        synced
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(self.root.join("repo"))
+            .args(["-c", "user.name=lab", "-c", "user.email=lab@localhost"])
+            .args(args)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Commits the orders, checks the commit out, and lets the link name it. The
+    /// commit's id.
+    fn publish(&self, text: &str) -> String {
+        let orders = self.root.join("repo/orders");
+        fs::create_dir_all(&orders).unwrap();
+        fs::write(orders.join("one.yaml"), text).unwrap();
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=change"]);
+        let commit = self.git(&["rev-parse", "HEAD"]);
+        let tree = format!("../trees/{commit}");
+        self.git(&["worktree", "add", "--quiet", "--detach", &tree, &commit]);
+        let next = self.root.join("next");
+        symlink(format!("trees/{commit}"), &next).unwrap();
+        fs::rename(next, self.root.join("current")).unwrap();
+        commit
+    }
+}
+
+#[test]
+fn a_commit_that_syncs_in_is_on_the_nodes_a_moment_later() {
+    let mut world = World::small();
+    let (lab, synced) = (Lab::new(), Synced::new(world.at("sync")));
+    let pve = lab.node();
+    let config = Config {
+        lab: Some(&lab),
+        nodes: vec![("pve-01".to_owned(), reach(&pve))],
+        more: ON_CHANGE,
+        ..Config::default()
+    };
+    world.configure(&config);
+    let orders = world.at("sync/current/orders");
+    world.program.args[1] = format!("--orders={}", orders.display());
+    let exact = |version| format!("      version: {{type: exact, value: {version}}}\n");
+    let first = synced.publish(&position("one", "iso", &exact("v1.11.2")));
+
+    let daemon = Daemon::start(&world);
+    let iso = pve.root.join("iso");
+    world.assert_holds(&iso, &[OLDER]);
+    let revision = |status: &Value| status["revision"].as_str().unwrap().to_owned();
+    assert_eq!(revision(&daemon.status()), format!("sha1:{first}"));
+
+    let commits = ["v1.11.3", "v1.11.1"].map(|version| {
+        let commit = synced.publish(&position("one", "iso", &exact(version)));
+        let name = ISO.replace("v1.11.3", version);
+        let took = daemon.wait("the commit is delivered", || iso.join(&name).exists());
+        // Alone it takes a quarter of a second.
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        let told = daemon.until("it is told", |status| {
+            converged(status) && revision(status) == format!("sha1:{commit}")
+        });
+        assert_eq!(told["last_pass"]["cause"], "change");
+        commit
+    });
+    let oldest = ISO.replace("v1.11.3", "v1.11.1");
+    world.assert_holds(&iso, &[&oldest, OLDER, ISO]);
+    // The schedule had no part in it.
+    let causes: Vec<Value> = daemon.passes().iter().map(|p| p["cause"].clone()).collect();
+    assert_eq!(causes, ["start", "change", "change"]);
+    let manifest = fs::read_to_string(world.manifest_path("one")).unwrap();
+    let last = &commits[1];
+    assert!(manifest.contains(last), "no {last} in\n{manifest}");
+    daemon.stop();
+}
+
+/// The same content at another inode.
+fn replace(path: &Path, content: &[u8]) {
+    let other = path.with_extension("other");
+    fs::write(&other, content).unwrap();
+    fs::rename(&other, path).unwrap();
+}
+
+/// Flips a byte, and lets size and modification time be as they were.
+fn rot(path: &Path) {
+    let times = fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(times).unwrap();
+}
+
+#[test]
+fn whatever_happens_to_a_file_is_found_and_healed() {
+    let world = World::small();
+    let lab = Lab::new();
+    let pve = lab.node();
+    world.configure(&Config {
+        lab: Some(&lab),
+        nodes: vec![("pve-01".to_owned(), reach(&pve))],
+        more: FAST,
+        ..Config::default()
+    });
+    world.order_one("iso", "");
+    let daemon = Daemon::start(&world);
+    let path = pve.root.join("iso").join(ISO);
+    let (truth, cached) = (world.truth(ISO), world.cache().join(ISO));
+    let is_whole = || digest(&path) == Some(truth);
+    assert!(is_whole());
+
+    let image = world.image(ISO);
+    let other = world.image(&ISO.replace("v1.11.3", "v1.11.2"));
+    let damages: [(&str, &dyn Fn()); 5] = [
+        ("removed", &|| fs::remove_file(&path).unwrap()),
+        ("cut short", &|| {
+            fs::write(&path, &image[..image.len() / 2]).unwrap();
+        }),
+        ("another image in its place", &|| replace(&path, &other)),
+        ("written over in place", &|| {
+            fs::write(&path, &other).unwrap();
+        }),
+        ("removed with its directory", &|| {
+            fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        }),
+    ];
+    for (found, (what, damage)) in damages.into_iter().enumerate() {
+        let drift = found as u64 + 1;
+        damage();
+        daemon.wait(what, is_whole);
+        let status = daemon.until(what, |status| {
+            let repaired = status["totals"]["drift_repaired"].as_u64();
+            converged(status)
+                && repaired >= Some(drift).filter(|_| what != "removed with its directory")
+        });
+        assert_eq!(
+            status["totals"]["drift_found"],
+            status["totals"]["drift_repaired"]
+        );
+        world.assert_holds(&pve.root.join("iso"), &[ISO]);
+    }
+
+    // The cache goes the same way, and costs the node nothing.
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let delivered = inode(&path);
+    for what in ["cut short", "removed"] {
+        match what {
+            "removed" => fs::remove_file(&cached).unwrap(),
+            _ => fs::write(&cached, &image[..1000]).unwrap(),
+        }
+        daemon.wait(what, || digest(&cached) == Some(truth));
+    }
+    assert_eq!(inode(&path), delivered, "what is in place is left alone");
+    daemon.stop();
+}
+
+#[test]
+fn a_flipped_byte_is_found_by_reading_back() {
+    let world = World::small();
+    let lab = Lab::new();
+    let pve = lab.node();
+    world.configure(&Config {
+        lab: Some(&lab),
+        nodes: vec![("pve-01".to_owned(), reach(&pve))],
+        more: "reconcile: {interval: 1d, verify_interval: 1s}\nverify: {max_age: 1s}\n",
+        ..Config::default()
+    });
+    world.order_one("iso", "");
+    let daemon = Daemon::start(&world);
+    let path = pve.root.join("iso").join(ISO);
+    let (truth, cached) = (world.truth(ISO), world.cache().join(ISO));
+    for damaged in [&path, &cached, &path] {
+        rot(damaged);
+        assert_ne!(digest(damaged), Some(truth));
+        let begin = Instant::now();
+        daemon.wait("it is healed", || digest(damaged) == Some(truth));
+        println!("healed after {:?}", begin.elapsed());
+    }
+    daemon.until("it says so", |status| {
+        converged(status) && status["totals"]["drift_repaired"].as_u64() >= Some(2)
+    });
+    assert_eq!(images(&pve.root.join("iso")), [ISO]);
+    daemon.stop();
+}
