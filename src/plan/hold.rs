@@ -39,6 +39,15 @@ pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
             }
         }
     }
+    // Nobody is told of a schematic for a download that does not come.
+    let needed: BTreeSet<&StepId> = going.iter().flat_map(|step| &step.needs).collect();
+    let idle: BTreeSet<StepId> = going
+        .iter()
+        .filter(|step| matches!(step.action, Action::Register { .. }))
+        .filter(|step| !needed.contains(&step.id))
+        .map(|step| step.id.clone())
+        .collect();
+    going.retain(|step| !idle.contains(&step.id));
     plan.steps = going;
 }
 

@@ -127,6 +127,17 @@ proptest! {
     }
 
     #[test]
+    fn a_schematic_is_registered_only_for_a_download(case in case()) {
+        let plan = planned(&case, &case.observed);
+        for step in &plan.steps {
+            if matches!(step.action, Action::Register { .. }) {
+                let needed = plan.steps.iter().any(|other| other.needs.contains(&step.id));
+                prop_assert!(needed, "{} is for nothing", step.id);
+            }
+        }
+    }
+
+    #[test]
     fn a_file_that_we_did_not_write_is_never_touched(case in case()) {
         for step in planned(&case, &case.observed).steps {
             let written: Vec<&str> = match &step.action {

@@ -371,6 +371,9 @@ fn memory() -> impl Strategy<Value = Memory> {
                 until: now() + jiff::SignedDuration::from_hours(hours),
                 error: "it broke".to_owned(),
             };
+            memory
+                .backoff
+                .insert(StepId(format!("fetch/{file}")), backoff.clone());
             memory.backoff.insert(push_step_id(&target, &file), backoff);
         }
         memory.suspended = Suspended {
