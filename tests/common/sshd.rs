@@ -223,11 +223,15 @@ impl SshNode {
                 "ListenAddress {}\nPort {}\nHostKey {}\nAuthorizedKeysFile {}\n\
                  PidFile none\nStrictModes no\nUsePAM no\nUseDNS no\n\
                  PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-                 KbdInteractiveAuthentication no\nPrintMotd no\nMaxStartups 100\n{more}",
+                 KbdInteractiveAuthentication no\nPrintMotd no\nMaxStartups 100\n\
+                 SetEnv HOME={}\n{more}",
                 self.address,
                 self.port,
                 home.join("host").display(),
                 lab.join("client.pub").display(),
+                // Without a .bashrc: what this machine's does for its user takes
+                // time, and a session that is killed in it may leave a lock behind.
+                home.display(),
             );
             fs::write(&self.config, config).unwrap();
             if self.try_start() {
