@@ -152,7 +152,7 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
         }),
         ("another image in its place", &|| replace(&path, &other)),
         ("written over in place", &|| {
-            fs::write(&path, &other).unwrap()
+            fs::write(&path, &other).unwrap();
         }),
         ("removed with its directory", &|| {
             fs::remove_dir_all(path.parent().unwrap()).unwrap();
