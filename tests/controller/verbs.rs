@@ -222,7 +222,9 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     let third = ISO.replace("v1.11.3", "v1.11.1");
     world.assert_holds(&iso, &[&third, OLDER, ISO]);
     let status = daemon.until("the loop sees the same", |status| {
-        converged(status) && condition(status, "three", None)["state"] == "Ready"
+        converged(status)
+            && condition(status, "three", None)["state"] == "Ready"
+            && status["next_pass"].is_string()
     });
     assert_eq!(condition(&status, "two", None)["state"], "Ready");
     // A pass by hand leaves no word that the controller does not run.
