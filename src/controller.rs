@@ -34,6 +34,9 @@ use crate::state::{
 /// How long a pass of the loop waits for a pass by hand that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
+/// Why there was no pass where the end was asked for.
+const STOPPED: &str = "it was asked to stop";
+
 /// How often running transfers are asked whether they move.
 const PULSE: Duration = Duration::from_secs(5);
 
@@ -199,20 +202,30 @@ impl Controller {
     }
 
     async fn one_pass(&mut self, cause: Cause, asked: &[Scope], running: &Running) -> End {
-        let session = Session::begin(&self.app, &self.orders, cause, asked);
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
         // A single pass may be done beside a loop, whose word on its next one stays.
         let next_pass = begun.next_pass.filter(|_| self.once);
         let begun = Status {
             next_pass,
-            ..begun.begun(&self.app.settings().owner, cause, session.started)
+            ..begun.begun(&self.app.settings().owner, cause, self.app.now())
         };
         if let Err(error) = state.save_status(&begun) {
             tracing::warn!(reason = %chain(&error), "cannot tell the status");
         }
+        // Held from before the memory is read until what was learned is kept: a pass by
+        // hand in between would be forgotten.
+        let lock = tokio::select! {
+            lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
+            () = running.stop.cancelled() => Err(STOPPED.to_owned()),
+        };
+        let session = Session::begin(&self.app, &self.orders, cause, asked);
         session.equip(&mut self.pass);
-        match self.look_and_run(running).await {
+        let done = match &lock {
+            Ok(_) => self.look_and_run(running).await,
+            Err(why) => Err(why.clone()),
+        };
+        match done {
             Ok((orders, report)) => {
                 self.read_back = false;
                 match session.end(self.app.now(), &orders, &report).await {
@@ -238,11 +251,6 @@ impl Controller {
     /// The pass itself, or in one sentence why it could not look.
     async fn look_and_run(&mut self, running: &Running) -> Result<(OrderSet, Report), String> {
         let said = |error: &(dyn std::error::Error + 'static)| chain(error);
-        let stopped = || "it was asked to stop".to_owned();
-        let _lock = tokio::select! {
-            lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| said(&error))?,
-            () = running.stop.cancelled() => return Err(stopped()),
-        };
         let orders = self.app.orders(Some(&self.orders));
         let orders = orders.map_err(|error| said(&error))?;
         for problem in orders.problems() {
@@ -252,7 +260,7 @@ impl Controller {
         running.progress.beat();
         let look = tokio::select! {
             look = self.pass.look(&orders, self.app.now()) => look.map_err(|error| said(&error))?,
-            () = running.stop.cancelled() => return Err(stopped()),
+            () = running.stop.cancelled() => return Err(STOPPED.to_owned()),
         };
         running.progress.beat();
         tracing::info!("{}", crate::plan::render::headline(&look.plan));

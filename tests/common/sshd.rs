@@ -229,8 +229,8 @@ impl SshNode {
                 self.port,
                 home.join("host").display(),
                 lab.join("client.pub").display(),
-                // A home of its own: what the start-up files of whoever runs the tests
-                // do, and how long they take, is not the node's affair.
+                // Without a .bashrc: what this machine's does for its user takes
+                // time, and a session that is killed in it may leave a lock behind.
                 home.display(),
             );
             fs::write(&self.config, config).unwrap();

@@ -102,7 +102,12 @@ impl Daemon {
     pub fn reconcile(&self) -> Value {
         let args = ["reconcile", "-o", "json", "--timeout", "50s"];
         let ran = self.program.run(&args);
-        assert!(!ran.stdout.is_empty(), "{ran}\n{}", self.log());
+        assert!(
+            !ran.stdout.is_empty(),
+            "{ran}\n{:#}\n{}",
+            self.status(),
+            self.log()
+        );
         ran.json()
     }
 

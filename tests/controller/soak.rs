@@ -15,7 +15,7 @@ use crate::world::{Config, World, reach};
 const SEED: u64 = 20_251_130;
 
 /// How long things go wrong.
-const STORM: Duration = Duration::from_secs(15);
+const STORM: Duration = Duration::from_secs(12);
 
 /// What goes wrong with a request.
 fn fault(random: &mut Rng) -> Fault {
@@ -63,7 +63,7 @@ fn after_any_storm_everything_is_in_place() {
     let lab = Lab::new();
     let (steady, mut shaky) = (lab.node(), lab.node());
     let vm_configs = world.at("vms");
-    fs::create_dir(&vm_configs).unwrap();
+    fs::create_dir_all(vm_configs.join("pve-01/qemu-server")).unwrap();
     let more = format!(
         "{FAST}prune: {{vm_configs: {}, grace: 1s, keep_versions: 1}}\n",
         vm_configs.display()

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use talos_order::standin::{Fault, StandinOptions};
 
@@ -221,13 +222,47 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     let third = ISO.replace("v1.11.3", "v1.11.1");
     world.assert_holds(&iso, &[&third, OLDER, ISO]);
     let status = daemon.until("the loop sees the same", |status| {
-        converged(status) && condition(status, "three", None)["state"] == "Ready"
+        converged(status)
+            && condition(status, "three", None)["state"] == "Ready"
+            && status["next_pass"].is_string()
     });
     assert_eq!(condition(&status, "two", None)["state"], "Ready");
     // A pass by hand leaves no word that the controller does not run.
     world.program.run(&["run", "--once"]).expect(0);
     let status = daemon.status();
     assert!(status["next_pass"].is_string(), "{status:#}");
+    daemon.stop();
+}
+
+#[test]
+fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
+    let world = World::small();
+    let more = format!("{ON_REQUEST}limits: {{retries: 0, idle: 2s}}\n");
+    world.configure_local(1, &more);
+    let daemon = Daemon::start(&world);
+    world.order_one("iso", "");
+    world.factory.inject("GET /blob/", Fault::Stall(100_000));
+    let mut by_hand = world.program.start(&["apply"]);
+    let part = world.cache().join(format!(".{ISO}.part"));
+    daemon.wait("bytes arrive", || {
+        fs::metadata(&part).is_ok_and(|meta| meta.len() >= 100_000)
+    });
+    daemon.signal(Signal::USR1);
+    daemon.until("it waits", |status| !status["running"].is_null());
+    assert_eq!(by_hand.wait().unwrap().code(), Some(1));
+
+    // What has failed a moment ago is not tried again at once.
+    daemon.wait("both are over", || daemon.passes().len() >= 3);
+    let [_, failed, waited] = &daemon.passes()[..3] else {
+        panic!("three passes");
+    };
+    assert!(failed["steps"].to_string().contains("failed"), "{failed:#}");
+    assert!(waited["held"].as_u64() >= Some(1), "{waited:#}");
+    let tried = waited["steps"].to_string();
+    assert!(!tried.contains("fetch/"), "{waited:#}");
+    daemon.until("and then it is", |status| {
+        converged(status) && condition(status, "one", None)["state"] == "Ready"
+    });
     daemon.stop();
 }
 
