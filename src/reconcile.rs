@@ -289,7 +289,7 @@ fn verdict(
         | Outcome::Cancelled => false,
     };
     if !orders.is_complete()
-        || look.plan.held.iter().any(|held| held.reason.needs_person())
+        || look.plan.held.iter().any(Held::needs_person)
         || outcomes.values().any(permanent)
     {
         return Verdict::Stalled;

@@ -351,9 +351,18 @@ pub struct Hint {
 impl Held {
     /// False if it is as it should be: nobody waits for it.
     pub fn is_trouble(&self) -> bool {
-        // Another controller's file stays where nobody wants ours there.
-        let is_wanted = !self.wanted_by.is_empty();
-        self.reason.is_trouble() || is_wanted && matches!(self.reason, HeldReason::NotOurs { .. })
+        self.reason.is_trouble() || self.is_in_our_way()
+    }
+
+    /// True if waiting alone does not help.
+    pub fn needs_person(&self) -> bool {
+        self.reason.needs_person() || self.is_in_our_way()
+    }
+
+    /// Another controller's file lies where ours is wanted. Where nobody wants
+    /// ours, it may stay.
+    fn is_in_our_way(&self) -> bool {
+        !self.wanted_by.is_empty() && matches!(self.reason, HeldReason::NotOurs { .. })
     }
 }
 
@@ -380,7 +389,7 @@ impl HeldReason {
     }
 
     /// True if waiting alone does not help.
-    pub fn needs_person(&self) -> bool {
+    fn needs_person(&self) -> bool {
         match self {
             Self::NodeUnreachable { .. } | Self::SourceHeld { .. } => false,
             Self::Unresolved { why } => {
@@ -390,12 +399,12 @@ impl HeldReason {
             | Self::ForeignFile { .. }
             | Self::NotMounted { .. }
             | Self::OverBudget { .. }
+            | Self::UseUnknown { .. }
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
             | Self::BackingOff { .. }
             | Self::InGrace { .. }
             | Self::InUse { .. }
-            | Self::UseUnknown { .. }
             | Self::NotOurs { .. }
             | Self::Changed => false,
         }

@@ -256,7 +256,7 @@ impl Board<'_> {
     /// Removals belong to no order; those that wait for a person are told by node.
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
-            if held.reason.needs_person() && held.wanted_by.is_empty() {
+            if held.needs_person() && held.wanted_by.is_empty() {
                 let node = node_of(&held.id).filter(|_| is_prune(&held.id));
                 let node = node.and_then(|node| node.parse().ok());
                 let trouble = (reason_of(&held.reason), held.reason.to_string());
