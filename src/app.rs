@@ -296,9 +296,6 @@ impl App {
     }
 
     /// When the loop does passes.
-    ///
-    /// # Errors
-    /// Never for checked settings; what they hold was parsed before.
     pub fn schedule(&self) -> daemon::Schedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {

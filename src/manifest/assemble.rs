@@ -12,7 +12,7 @@ use super::form::{
 use crate::execute::{Fact, Outcome};
 use crate::model::{
     ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
-    SchematicSource, TalosVersion,
+    SchematicSource, SourceRef, TalosVersion,
 };
 use crate::plan::{
     Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
@@ -40,6 +40,31 @@ pub struct Context {
 }
 
 impl Context {
+    /// What a manifest says before it says anything of positions.
+    fn head(
+        &self,
+        id: &OrderId,
+        customer: Option<&String>,
+        source: &SourceRef,
+        now: Timestamp,
+    ) -> Manifest {
+        let config = self.source_config.as_deref();
+        Manifest {
+            generated_at: now,
+            order: OrderForm {
+                orderid: id.clone(),
+                customer: customer.cloned(),
+            },
+            source_config: config.map(|file| self.whole(file)),
+            source_orders: self.whole(&source.file),
+            revision: self.revision.clone(),
+            cache_policy: self.cache_policy.clone(),
+            catalogue: None,
+            errors: Vec::new(),
+            entries: Vec::new(),
+        }
+    }
+
     fn whole(&self, file: &str) -> String {
         self.working_dir.join(file).display().to_string()
     }
@@ -192,22 +217,16 @@ pub fn assemble(
         entries.push((skipped.index, failed(&skipped.name, "skipped", why)));
     }
     entries.sort_by_key(|(index, _)| *index);
+    let entries = entries.into_iter().map(|(_, entry)| entry).collect();
     Manifest {
-        generated_at: results.now,
-        order: OrderForm {
-            orderid: order.id.clone(),
-            customer: order.customer.clone(),
-        },
-        source_config: context
-            .source_config
-            .as_deref()
-            .map(|file| context.whole(file)),
-        source_orders: context.whole(&order.source.file),
-        revision: context.revision.clone(),
-        cache_policy: context.cache_policy.clone(),
         catalogue: catalogue(&results.observed.catalog.versions, results.now),
-        errors: Vec::new(),
-        entries: entries.into_iter().map(|(_, entry)| entry).collect(),
+        entries,
+        ..context.head(
+            &order.id,
+            order.customer.as_ref(),
+            &order.source,
+            results.now,
+        )
     }
 }
 
@@ -231,21 +250,8 @@ pub fn refused(
         };
     }
     Manifest {
-        generated_at: now,
-        order: OrderForm {
-            orderid: id.clone(),
-            customer: order.customer.clone(),
-        },
-        source_config: context
-            .source_config
-            .as_deref()
-            .map(|file| context.whole(file)),
-        source_orders: context.whole(&order.source.file),
-        revision: context.revision.clone(),
-        cache_policy: context.cache_policy.clone(),
-        catalogue: None,
         errors,
-        entries: Vec::new(),
+        ..context.head(id, order.customer.as_ref(), &order.source, now)
     }
 }
 

@@ -4,17 +4,19 @@
 //! are frequent: few versions, few schematics, few nodes. A toy executor applies
 //! a plan to the world it was made for.
 
+mod executor;
 mod universe;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use executor::apply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::model::{Deletion, NodeId};
 use talos_order::plan::{
     Action, NodeState, Observed, Plan, References, StepId, plan, push_step_id, resolve,
 };
-use universe::{Case, apply, case, naming};
+use universe::{Case, case, naming};
 
 fn config() -> ProptestConfig {
     ProptestConfig {

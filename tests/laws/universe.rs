@@ -1,4 +1,4 @@
-//! The small world that plans are drawn from, and a toy executor for it.
+//! The small world that plans are drawn from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,9 @@ use talos_order::model::{
     SchematicSource, Sha256, SourceRef, TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Action, Backoff, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState,
-    Observed, Plan, Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile,
-    Retention, Sites, StepId, Suspended, VerifyPolicy, VersionKnowledge, VersionSource,
-    push_step_id,
+    Backoff, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed,
+    Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites, StepId,
+    Suspended, VerifyPolicy, VersionKnowledge, VersionSource, push_step_id,
 };
 
 /// Orders, a world, and a policy.
@@ -37,7 +36,7 @@ pub fn naming() -> Naming {
     }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a time")
 }
 
@@ -182,7 +181,7 @@ prop_compose! {
     }
 }
 
-fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
+pub fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
     let url = format!("{FACTORY}{}", artifact.factory_path());
     Meta {
         artifact: artifact.clone(),
@@ -286,7 +285,7 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         })
 }
 
-fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry {
+pub fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry {
     RecordEntry {
         name: name.clone(),
         size: 1000,
@@ -474,100 +473,4 @@ fn missed_since(
 /// Puts the orders into another sequence, the same for the same seed.
 pub fn shuffle(orders: &mut [Order], seed: u64) {
     fastrand::Rng::with_seed(seed).shuffle(orders);
-}
-
-/// The world after every step of a plan has succeeded.
-pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
-    let mut after = observed.clone();
-    for step in &plan.steps {
-        match &step.action {
-            Action::Register { .. } => {}
-            Action::Fetch {
-                url,
-                download,
-                file,
-                unpack,
-                pinned,
-                ..
-            } => {
-                fill(&mut after.cache, download, file, url, *pinned);
-                if let Some((raw, name)) = unpack {
-                    fill(&mut after.cache, raw, name, url, None);
-                }
-            }
-            Action::Unpack {
-                from_file,
-                to,
-                file,
-                ..
-            } => {
-                let url = after.cache.files[from_file].meta.url.clone();
-                fill(&mut after.cache, to, file, &url, None);
-            }
-            Action::Push {
-                target,
-                cache_file,
-                file,
-                ..
-            } => {
-                let meta = after.cache.files[cache_file].meta.clone();
-                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
-                    panic!("{} goes to a node that does not answer", step.id);
-                };
-                let dir = dirs.entry(target.dir.clone()).or_default();
-                let found = RemoteFile {
-                    size: 1000,
-                    mtime: 5,
-                    inode: 6,
-                };
-                dir.files.insert(file.to_string(), found);
-                let entry = RecordEntry {
-                    placed_at: after.now,
-                    ..entry(file, &meta.artifact, meta.sha256)
-                };
-                dir.record.insert(file.clone(), entry);
-            }
-            Action::PruneCache { file, .. } => {
-                after.cache.files.remove(file);
-            }
-            Action::VerifyNode { .. } | Action::VerifyCache { .. } => {
-                after.memory.verified.insert(step.id.clone(), after.now);
-            }
-            Action::PruneNode { target, file, .. } => {
-                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
-                    panic!("{} goes to a node that does not answer", step.id);
-                };
-                let dir = dirs.get_mut(&target.dir).expect("a listed directory");
-                dir.files.remove(file.as_str());
-                dir.record.remove(file);
-            }
-            Action::ClearPartial { file, .. } => {
-                after.cache.partial.remove(file);
-            }
-        }
-    }
-    after
-}
-
-fn fill(
-    cache: &mut CacheState,
-    artifact: &ArtifactId,
-    file: &FileName,
-    url: &str,
-    pinned: Option<Sha256>,
-) {
-    let mut meta = meta(artifact, 9, 0);
-    meta.url = url.to_owned();
-    meta.completed_at = now();
-    if let Some(pinned) = pinned {
-        meta.sha256 = pinned;
-        meta.provenance = Provenance::Pinned;
-    }
-    cache.partial.remove(file);
-    let cached = CachedFile {
-        meta,
-        size: Some(1000),
-        untouched: true,
-    };
-    cache.files.insert(file.clone(), cached);
 }

@@ -1,0 +1,104 @@
+//! A toy executor: it does what a plan says to the world that it was made for.
+
+use talos_order::model::{ArtifactId, FileName, Sha256};
+use talos_order::plan::{
+    Action, CacheState, CachedFile, NodeState, Observed, Plan, Provenance, RecordEntry, RemoteFile,
+};
+
+use crate::universe::{entry, meta, now};
+
+/// The world after every step of a plan has succeeded.
+pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
+    let mut after = observed.clone();
+    for step in &plan.steps {
+        match &step.action {
+            Action::Register { .. } => {}
+            Action::Fetch {
+                url,
+                download,
+                file,
+                unpack,
+                pinned,
+                ..
+            } => {
+                fill(&mut after.cache, download, file, url, *pinned);
+                if let Some((raw, name)) = unpack {
+                    fill(&mut after.cache, raw, name, url, None);
+                }
+            }
+            Action::Unpack {
+                from_file,
+                to,
+                file,
+                ..
+            } => {
+                let url = after.cache.files[from_file].meta.url.clone();
+                fill(&mut after.cache, to, file, &url, None);
+            }
+            Action::Push {
+                target,
+                cache_file,
+                file,
+                ..
+            } => {
+                let meta = after.cache.files[cache_file].meta.clone();
+                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
+                    panic!("{} goes to a node that does not answer", step.id);
+                };
+                let dir = dirs.entry(target.dir.clone()).or_default();
+                let found = RemoteFile {
+                    size: 1000,
+                    mtime: 5,
+                    inode: 6,
+                };
+                dir.files.insert(file.to_string(), found);
+                let entry = RecordEntry {
+                    placed_at: after.now,
+                    ..entry(file, &meta.artifact, meta.sha256)
+                };
+                dir.record.insert(file.clone(), entry);
+            }
+            Action::PruneCache { file, .. } => {
+                after.cache.files.remove(file);
+            }
+            Action::VerifyNode { .. } | Action::VerifyCache { .. } => {
+                after.memory.verified.insert(step.id.clone(), after.now);
+            }
+            Action::PruneNode { target, file, .. } => {
+                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
+                    panic!("{} goes to a node that does not answer", step.id);
+                };
+                let dir = dirs.get_mut(&target.dir).expect("a listed directory");
+                dir.files.remove(file.as_str());
+                dir.record.remove(file);
+            }
+            Action::ClearPartial { file, .. } => {
+                after.cache.partial.remove(file);
+            }
+        }
+    }
+    after
+}
+
+fn fill(
+    cache: &mut CacheState,
+    artifact: &ArtifactId,
+    file: &FileName,
+    url: &str,
+    pinned: Option<Sha256>,
+) {
+    let mut meta = meta(artifact, 9, 0);
+    meta.url = url.to_owned();
+    meta.completed_at = now();
+    if let Some(pinned) = pinned {
+        meta.sha256 = pinned;
+        meta.provenance = Provenance::Pinned;
+    }
+    cache.partial.remove(file);
+    let cached = CachedFile {
+        meta,
+        size: Some(1000),
+        untouched: true,
+    };
+    cache.files.insert(file.clone(), cached);
+}
