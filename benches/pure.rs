@@ -76,6 +76,7 @@ fn converged(orders: &OrderSet) -> Observed {
             size: 1000,
             sha256: digest,
             url: format!("https://factory.example/{}", artifact.factory_path()),
+            data: None,
             unpacked_from: None,
             provenance: Provenance::FirstSeen,
             etag: None,

@@ -179,6 +179,8 @@ impl App {
             verify_rate: settings.verify.rate,
             vm_configs: directory(&settings.prune.vm_configs),
             vm_configs_of: self.vm_configs_of(),
+            bandwidth: None,
+            bandwidth_of: BTreeMap::new(),
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();

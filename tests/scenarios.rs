@@ -180,6 +180,7 @@ impl World {
                     size: cached.size,
                     sha256: Sha256::from_bytes([cached.digest; 32]),
                     url,
+                    data: None,
                     unpacked_from: None,
                     provenance: Provenance::FirstSeen,
                     etag: None,

@@ -63,6 +63,7 @@ impl Cache {
             artifact,
             size: landed.size(),
             sha256: landed.sha256(),
+            data: Some(landed.data()),
             url,
             unpacked_from,
             provenance,

@@ -258,6 +258,7 @@ impl Counts {
                 Fact::Pushed {
                     entry,
                     copied: true,
+                    ..
                 } => {
                     self.pushed += 1;
                     self.pushed_bytes += entry.size;

@@ -159,6 +159,7 @@ impl Display {
                 Fact::Pushed {
                     entry,
                     copied: true,
+                    ..
                 } => {
                     format!("{label}: {}, digest checked there", Bytes(entry.size))
                 }

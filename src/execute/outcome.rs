@@ -69,6 +69,10 @@ pub enum Fact {
         entry: Box<RecordEntry>,
         /// False if it was there already.
         copied: bool,
+        /// Bytes that were sent to the node, where that is known.
+        wire_bytes: Option<u64>,
+        /// How long sending took, in milliseconds.
+        millis: u64,
     },
     /// A file was read back and is what the record says.
     Verified {

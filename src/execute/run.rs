@@ -9,10 +9,10 @@ use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter}
 use crate::cache::{CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
-    ArtifactId, Deletion, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256,
+    ArtifactId, Deletion, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256, Via,
 };
-use crate::nodes::{Delivery, Nodes, Removal, Removed, Verified};
-use crate::plan::{Action, CacheState, Meta, Step};
+use crate::nodes::{Delivery, Nodes, Relay, Removal, Removed, Verified};
+use crate::plan::{Action, CacheState, Meta, Step, Way};
 use crate::upstream::Factory;
 
 /// Where steps are worked on: the places, the limits, and what is known of the
@@ -40,6 +40,7 @@ struct Push<'a> {
     file: &'a FileName,
     replace: bool,
     deletion: Option<Deletion>,
+    way: &'a Way,
 }
 
 impl<F: Factory, N: Nodes> Bench<F, N> {
@@ -119,6 +120,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 bytes: _,
                 replace,
                 deletion,
+                way,
             } => {
                 let own = &self.gates.node[&target.node];
                 let _own = pass(own).await;
@@ -130,6 +132,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                     file,
                     replace: *replace,
                     deletion: *deletion,
+                    way,
                 };
                 done(self.push(&push, &step.wanted_by, &meter).await)
             }
@@ -258,6 +261,10 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             deletion: push.deletion,
             revision: self.world.revision.clone(),
             now: self.world.now,
+            method: push.way.method.clone(),
+            proof: push.way.proof,
+            data: meta.data,
+            relay: self.relay(push.way.via.as_ref()),
             meter: Arc::clone(meter),
         };
         let delivered = self
@@ -268,6 +275,17 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         Ok(Fact::Pushed {
             entry: Box::new(delivered.entry),
             copied: delivered.copied,
+            wire_bytes: delivered.wire_bytes,
+            millis: delivered.took.as_millis() as u64,
+        })
+    }
+
+    fn relay(&self, via: Option<&Via>) -> Option<Relay> {
+        let via = via?;
+        Some(Relay {
+            node: self.world.specs[&via.node].clone(),
+            path: via.dir.join(&via.file),
+            ssh_opts: Vec::new(),
         })
     }
 

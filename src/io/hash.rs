@@ -4,6 +4,8 @@
 //! one small block of zeros, hot in the cache, is hashed again and again, and
 //! the holes of a sparse file are never read at all.
 
+pub mod data;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;

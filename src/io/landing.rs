@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use super::atomic;
 use super::decode::{Chunk, DecodeError, Decoded};
 use super::hash::Hasher;
+use super::hash::data::DataHasher;
 use super::magic::{HEAD, Kind};
 use super::sparse::SparseWriter;
-use crate::model::Sha256;
+use crate::model::{DataDigest, Sha256};
 
 /// What follows the name in a temporary's name.
 const SUFFIX: &str = ".part";
@@ -175,6 +176,7 @@ pub struct Landing {
     expected: Kind,
     writer: SparseWriter,
     hasher: Hasher,
+    data: DataHasher,
     head: Vec<u8>,
     recognised: bool,
 }
@@ -196,6 +198,7 @@ impl Landing {
             expected,
             writer,
             hasher: Hasher::default(),
+            data: DataHasher::default(),
             head: Vec::new(),
             recognised: false,
         })
@@ -218,6 +221,7 @@ impl Landing {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
         self.look(bytes)?;
         self.hasher.update(bytes);
+        self.data.update(bytes);
         self.writer
             .write(bytes)
             .map_err(LandingError::io("write to", &self.temporary()))
@@ -231,6 +235,7 @@ impl Landing {
         let missing = (HEAD - self.head.len()) as u64;
         self.look(&[0; HEAD][..count.min(missing) as usize])?;
         self.hasher.zeros(count);
+        self.data.zeros(count);
         self.writer.skip(count);
         Ok(())
     }
@@ -255,6 +260,7 @@ impl Landing {
                 .map_err(LandingError::io("read", &temporary))?;
             self.look(piece)?;
             self.hasher.update(piece);
+            self.data.update(piece);
             also(self, piece)?;
             left -= want as u64;
         }
@@ -267,6 +273,7 @@ impl Landing {
     /// [`LandingError::Io`].
     pub fn restart(&mut self) -> Result<(), LandingError> {
         self.hasher = Hasher::default();
+        self.data = DataHasher::default();
         self.head.clear();
         self.recognised = false;
         self.writer
@@ -293,6 +300,7 @@ impl Landing {
             name: self.name,
             size: hashed.size,
             sha256: hashed.sha256,
+            data: self.data.finish(),
             mtime_ns: mtime_ns(&metadata),
             _lock: file,
         })
@@ -400,6 +408,7 @@ pub struct Landed {
     name: String,
     size: u64,
     sha256: Sha256,
+    data: DataDigest,
     mtime_ns: i64,
     /// Held until the file has its name, so that nobody writes to it.
     _lock: File,
@@ -419,6 +428,11 @@ impl Landed {
     /// The digest of the content.
     pub fn sha256(&self) -> Sha256 {
         self.sha256
+    }
+
+    /// The digest of its data.
+    pub fn data(&self) -> DataDigest {
+        self.data
     }
 
     /// Modification time in nanoseconds since 1970; taking the name keeps it.

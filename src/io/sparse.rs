@@ -15,7 +15,7 @@ use super::Meter;
 
 /// The size and alignment of the smallest hole, in bytes: the block of the usual
 /// file systems. A smaller run of zeros costs nothing extra on disk.
-const HOLE: usize = 4096;
+pub(super) const HOLE: usize = 4096;
 
 /// Zeros to compare with and to hash (64 KiB stay in a core's own cache).
 pub(super) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -26,6 +26,27 @@ pub fn is_zero(bytes: &[u8]) -> bool {
     bytes
         .chunks(ZEROS.len())
         .all(|piece| piece == &ZEROS[..piece.len()])
+}
+
+/// The pieces of some bytes that are not all zeros, in order; neighbours are one
+/// piece. Cut at multiples of the hole's size in the *file*, in which the bytes
+/// begin at `at`.
+pub(crate) fn data_pieces(at: u64, bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let mut data: Option<usize> = None;
+        while from < bytes.len() {
+            let into_block = ((at + from as u64) % HOLE as u64) as usize;
+            let (start, end) = (from, bytes.len().min(from + HOLE - into_block));
+            from = end;
+            if !is_zero(&bytes[start..end]) {
+                data.get_or_insert(start);
+            } else if let Some(data) = data {
+                return Some(data..start);
+            }
+        }
+        data.map(|data| data..bytes.len())
+    })
 }
 
 /// Writes a file from front to back and leaves holes where zeros go.
@@ -58,24 +79,8 @@ impl SparseWriter {
     /// # Errors
     /// Any error of the file system.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Cut at multiples of the hole's size in the *file*, wherever the bytes
-        // begin; neighbouring pieces with data go out in one write.
-        let mut data: Option<usize> = None;
-        let mut from = 0;
-        while from < bytes.len() {
-            let into_block = ((self.at + from as u64) % HOLE as u64) as usize;
-            let to = bytes.len().min(from + HOLE - into_block);
-            if is_zero(&bytes[from..to]) {
-                if let Some(start) = data.take() {
-                    self.write_at(bytes, start..from)?;
-                }
-            } else {
-                data.get_or_insert(from);
-            }
-            from = to;
-        }
-        if let Some(start) = data {
-            self.write_at(bytes, start..bytes.len())?;
+        for piece in data_pieces(self.at, bytes) {
+            self.write_at(bytes, piece)?;
         }
         self.at += bytes.len() as u64;
         Ok(())

@@ -14,6 +14,7 @@ mod order;
 mod place;
 mod problem;
 mod schematic;
+mod transfer;
 mod version;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
@@ -30,6 +31,7 @@ pub use schematic::{
     Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
     SchematicId, SecureBootOptions,
 };
+pub use transfer::{DataDigest, Method, Proof, PushMethod, Via};
 pub use version::{Channel, Minor, TalosVersion};
 
 /// Why a text is not a value of one of the model's types.

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Delivered, Delivery, NodeError, Nodes, Removal, Removed, Verified};
 use crate::model::{Dir, FileName, Node, NodeId, Sha256};
@@ -197,6 +198,8 @@ impl FakeNodes {
                 if let Some(entry) = dir.theirs(&delivery.file, &owner) {
                     return Ok(Delivered {
                         copied: false,
+                        wire_bytes: None,
+                        took: Duration::ZERO,
                         entry: entry.clone(),
                     });
                 }
@@ -229,7 +232,12 @@ impl FakeNodes {
         delivery.meter.set_done(delivery.size);
         let entry = super::push::entry(delivery, &owner, file.mtime, file.inode);
         dir.record.insert(delivery.file.clone(), entry.clone());
-        Ok(Delivered { copied, entry })
+        Ok(Delivered {
+            copied,
+            wire_bytes: copied.then_some(delivery.size),
+            took: Duration::ZERO,
+            entry,
+        })
     }
 
     fn take_away(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {

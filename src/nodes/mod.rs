@@ -41,11 +41,14 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::io::Meter;
-use crate::model::{ArtifactId, Deletion, Dir, FileName, Node, OrderId, Sha256};
+use crate::model::{
+    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, Proof, Sha256,
+};
 use crate::plan::{NodeState, RecordEntry};
 
 /// Everything a pass asks of nodes.
@@ -158,8 +161,28 @@ pub struct Delivery {
     pub orders: BTreeSet<OrderId>,
     /// The time of the pass, for the record.
     pub now: Timestamp,
+    /// How its bytes travel.
+    pub method: Method,
+    /// How it is proven that they arrived.
+    pub proof: Proof,
+    /// The digest of its data, where it is known.
+    pub data: Option<DataDigest>,
+    /// The file on another node that is sent on instead, and how that node reaches
+    /// this one.
+    pub relay: Option<Relay>,
     /// Counts the bytes as they go.
     pub meter: Arc<Meter>,
+}
+
+/// A file on another node that a delivery is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// The node that has the file.
+    pub node: Node,
+    /// Its path there.
+    pub path: String,
+    /// Words for ssh on that node, beside how the destination is reached.
+    pub ssh_opts: Vec<String>,
 }
 
 /// How a delivery went.
@@ -167,6 +190,11 @@ pub struct Delivery {
 pub struct Delivered {
     /// False if the right file was there already.
     pub copied: bool,
+    /// Bytes that were sent to the node, where that is known: from this machine, or
+    /// from the one that sent it on.
+    pub wire_bytes: Option<u64>,
+    /// How long sending took.
+    pub took: Duration,
     /// What was recorded on the node.
     pub entry: RecordEntry,
 }

@@ -70,7 +70,12 @@ impl SystemNodes {
             }
         };
         delivery.meter.set_done(delivery.size);
-        Ok(Delivered { copied, entry })
+        Ok(Delivered {
+            copied,
+            wire_bytes: None,
+            took: Duration::ZERO,
+            entry,
+        })
     }
 
     /// Puts the bytes beside the final name.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Delivery;
-use crate::model::{Arch, ArtifactId, Format, Node, Platform, Reach, Sha256};
+use crate::model::{Arch, ArtifactId, Format, Method, Node, Platform, Proof, Reach, Sha256};
 use crate::plan::RecordEntry;
 
 pub(super) fn artifact() -> ArtifactId {
@@ -56,6 +56,10 @@ pub(super) fn delivery(name: &str) -> (Node, Delivery) {
         revision: None,
         orders: entry.orders,
         now: entry.placed_at,
+        method: Method::Rsync { basis: None },
+        proof: Proof::Readback,
+        data: None,
+        relay: None,
         meter: Arc::default(),
     };
     (node, delivery)

@@ -47,6 +47,11 @@ pub struct NodesConfig {
     pub vm_configs: Option<String>,
     /// The same for single nodes that keep them elsewhere.
     pub vm_configs_of: BTreeMap<NodeId, Option<String>>,
+    /// How many bytes are sent in a second to all nodes together; `None` for no
+    /// limit.
+    pub bandwidth: Option<u64>,
+    /// The same for single nodes.
+    pub bandwidth_of: BTreeMap<NodeId, u64>,
 }
 
 /// The largest answer accepted, in bytes: some 100 000 files.

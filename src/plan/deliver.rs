@@ -59,6 +59,7 @@ impl Planner<'_> {
             },
             replace: placed.is_our_name,
             deletion: placed.deletion,
+            way: self.way(target, placed),
         }
     }
 

@@ -22,6 +22,7 @@ mod retain;
 mod sites;
 pub mod step;
 mod verify;
+mod way;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
@@ -37,3 +38,4 @@ pub use retain::Retention;
 pub use sites::Sites;
 pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;
+pub use way::{Way, WayReason};

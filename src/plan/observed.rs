@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use crate::model::{
-    ArtifactId, Deletion, Dir, FileName, NodeId, OrderId, SchematicId, Sha256, TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, SchematicId, Sha256,
+    TalosVersion,
 };
 
 /// Everything a pass knows about the world.
@@ -135,6 +136,9 @@ pub struct Meta {
     pub size: u64,
     /// Its digest.
     pub sha256: Sha256,
+    /// The digest of its data; absent in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataDigest>,
     /// The URL its bytes came from (of the compressed file for an unpacked one).
     pub url: String,
     /// For an unpacked image: the digest of the compressed file it came from.
@@ -181,7 +185,7 @@ pub enum NodeState {
     Listed {
         /// The directories, as far as they were asked for.
         dirs: BTreeMap<Dir, DirState>,
-        /// Which of rsync, xz, zstd, sha256sum and flock it has.
+        /// Which of rsync, perl, xz, zstd, sha256sum and flock it has.
         tools: BTreeSet<String>,
         /// Which virtual machines refer to which files.
         references: References,

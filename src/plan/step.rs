@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::bytes::Bytes;
 use super::id::{ApprovalId, StepId, push_step_id};
+use super::way::Way;
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256,
 };
@@ -101,6 +102,8 @@ pub enum Action {
         replace: bool,
         /// What an order says becomes of it later.
         deletion: Option<Deletion>,
+        /// How its bytes travel.
+        way: Way,
     },
     /// Remove a file of ours from the cache.
     PruneCache {

@@ -204,6 +204,7 @@ impl Totals {
                 Some(Fact::Pushed {
                     entry,
                     copied: true,
+                    ..
                 }) => totals.pushed_bytes += entry.size,
                 Some(Fact::Removed { .. }) => totals.removed += 1,
                 _ => {}

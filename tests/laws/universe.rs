@@ -188,6 +188,7 @@ pub fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
         size: 1000,
         sha256: Sha256::from_bytes([byte; 32]),
         url,
+        data: None,
         unpacked_from: None,
         provenance: Provenance::FirstSeen,
         etag: None,

@@ -30,7 +30,9 @@ use std::time::{Duration, Instant};
 
 use common::sshd::{Lab, SshNode, descendants};
 use sha2::Digest;
-use talos_order::model::{Arch, ArtifactId, Dir, Format, Node, Platform, Reach, Sha256};
+use talos_order::model::{
+    Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256,
+};
 use talos_order::nodes::{
     Delivered, Delivery, LEASE, NodeError, Nodes, NodesConfig, Removal, Removed, SystemNodes,
     Verified,
@@ -61,6 +63,8 @@ fn config(lab: &Lab, rsync_opts: &str) -> NodesConfig {
         verify_rate: None,
         vm_configs: None,
         vm_configs_of: BTreeMap::new(),
+        bandwidth: None,
+        bandwidth_of: BTreeMap::new(),
     }
 }
 
@@ -125,6 +129,10 @@ fn delivery(dir: Dir, (source, bytes): &(PathBuf, Vec<u8>)) -> Delivery {
         revision: None,
         orders: BTreeSet::from(["acme".parse().unwrap()]),
         now: "2026-08-05T12:00:00Z".parse().unwrap(),
+        method: Method::Rsync { basis: None },
+        proof: Proof::Readback,
+        data: None,
+        relay: None,
         meter: Arc::default(),
     }
 }

@@ -15,7 +15,7 @@ say() { printf '%s\0' "$*" >&3; }
 begin() {
     nonce=$1
     printf '\0begin %s\0' "$nonce" >&3
-    for tool in rsync xz zstd sha256sum flock; do
+    for tool in rsync perl xz zstd sha256sum flock; do
         if has "$tool"; then say "tool $tool"; fi
     done
 }

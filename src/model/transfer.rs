@@ -1,0 +1,114 @@
+//! How the bytes of a delivery travel: as asked for, and as chosen.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Dir, FileName, Invalid, NodeId, Sha256, text_form};
+
+/// How a person wants images sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PushMethod {
+    /// As is best for what is at the destination and for the link.
+    #[default]
+    Auto,
+    /// Only the parts of a file that hold data, over the open connection.
+    Stream,
+    /// With rsync and its own options.
+    Rsync,
+}
+
+/// How it is proven that what arrived is what was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proof {
+    /// What lies on the node is read back.
+    #[default]
+    Readback,
+    /// What arrives is hashed before it is written; the node's disk is trusted.
+    Inline,
+}
+
+/// How a delivery's bytes travel, as chosen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Method {
+    /// Copied within this machine.
+    Copy,
+    /// Only the parts that hold data, over ssh.
+    Stream,
+    /// With rsync over ssh.
+    Rsync {
+        /// A file in the same directory that shares much with the wanted one: what
+        /// it has need not be sent.
+        basis: Option<FileName>,
+    },
+}
+
+/// A file on another node that a delivery is made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Via {
+    /// The node that has it and sends it on.
+    pub node: NodeId,
+    /// Its directory there.
+    pub dir: Dir,
+    /// Its name there.
+    pub file: FileName,
+}
+
+/// A digest of a content that costs only what its data cost: long runs of zeros are
+/// not hashed, so it is the same wherever they are holes. How it is made stands in
+/// `io::hash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct DataDigest {
+    /// The digest.
+    pub sha256: Sha256,
+    /// How many bytes of the content are in blocks that are not all zeros.
+    pub bytes: u64,
+}
+
+macro_rules! words {
+    ($type:ident, $what:literal, $accepted:literal, $($variant:ident = $word:literal),+) => {
+        impl $type {
+            /// The word as it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+        impl FromStr for $type {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(Invalid::new(format!(
+                        concat!("{:?} is not ", $what, "; accepted are ", $accepted),
+                        text
+                    ))),
+                }
+            }
+        }
+        text_form!($type);
+    };
+}
+
+words!(
+    PushMethod,
+    "a way to push",
+    "auto, stream and rsync",
+    Auto = "auto",
+    Stream = "stream",
+    Rsync = "rsync"
+);
+words!(
+    Proof,
+    "a way to verify",
+    "readback and inline",
+    Readback = "readback",
+    Inline = "inline"
+);
