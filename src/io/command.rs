@@ -17,7 +17,9 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 pub use error::CommandError;
@@ -29,15 +31,23 @@ pub use tail::printable;
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// A program with its words, what it reads, and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Command {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    stdin: Option<Vec<u8>>,
+    input: Input,
     idle: Option<Duration>,
     total: Option<Duration>,
     stdout_limit: usize,
+}
+
+/// What a process reads.
+#[derive(Debug)]
+enum Input {
+    Nothing,
+    Bytes(Bytes),
+    Pieces(mpsc::Receiver<Bytes>),
 }
 
 /// What a process left behind when it ended by itself, well or badly.
@@ -59,7 +69,7 @@ impl Command {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            stdin: None,
+            input: Input::Nothing,
             idle: None,
             total: None,
             stdout_limit: 1024 * 1024,
@@ -92,7 +102,14 @@ impl Command {
     /// Gives it something to read; without this it reads nothing.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = Some(bytes.into());
+        self.input = Input::Bytes(Bytes::from(bytes.into()));
+        self
+    }
+
+    /// Gives it pieces to read as they come; its input ends with the sender.
+    #[must_use]
+    pub fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
+        self.input = Input::Pieces(pieces);
         self
     }
 
@@ -147,7 +164,7 @@ impl Command {
 
     /// `None` if the taker wants no more.
     async fn run_with(
-        self,
+        mut self,
         mut taker: impl FnMut(&[u8]) -> bool + Send,
     ) -> Result<Option<Output>, CommandError> {
         let program = self.name();
@@ -159,8 +176,11 @@ impl Command {
         let mut stdin = group.0.stdin.take();
         let mut stdout = group.0.stdout.take();
         let mut stderr = group.0.stderr.take();
-        let input = self.stdin.unwrap_or_default();
-        let mut fed = 0;
+        let (mut piece, mut pieces) = match std::mem::replace(&mut self.input, Input::Nothing) {
+            Input::Nothing => (Bytes::new(), None),
+            Input::Bytes(bytes) => (bytes, None),
+            Input::Pieces(pieces) => (Bytes::new(), Some(pieces)),
+        };
         let mut tail = Tail::default();
         let mut from_stdout = vec![0_u8; 64 * 1024];
         let mut from_stderr = [0_u8; 4096];
@@ -197,22 +217,21 @@ impl Command {
                         }
                     }
                 }
-                written = write_some(&mut stdin, &input[fed..]) => {
-                    match written {
-                        Ok(count) => {
-                            fed += count;
-                            moved = Instant::now();
-                            if fed == input.len() {
-                                stdin = None;
-                            }
-                        }
+                more = write_some(&mut stdin, &mut piece, &mut pieces) => {
+                    match more {
+                        Ok(true) => moved = Instant::now(),
+                        Ok(false) => stdin = None,
                         // It does not want the rest; its exit code will say why.
-                        Err(_) => stdin = None,
+                        Err(_) => {
+                            stdin = None;
+                            pieces = None;
+                        }
                     }
                 }
                 status = group.0.wait(), if ended.is_none() => {
                     ended = Some((status.map_err(pipe)?, Instant::now()));
                     stdin = None;
+                    pieces = None;
                 }
                 () = until(deadline) => {
                     if let Some((status, _)) = ended {
@@ -271,9 +290,9 @@ impl Command {
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
-            .stdin(match self.stdin {
-                Some(_) => Stdio::piped(),
-                None => Stdio::null(),
+            .stdin(match self.input {
+                Input::Nothing => Stdio::null(),
+                Input::Bytes(_) | Input::Pieces(_) => Stdio::piped(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -310,15 +329,28 @@ async fn read_some<R: AsyncRead + Unpin>(
     }
 }
 
-/// Writes what fits; never ready once the pipe is gone.
+/// Writes what fits, or waits for the next piece; false when that was all. Never
+/// ready once the pipe is gone. Nothing is lost where it is dropped while it waits.
 async fn write_some(
     pipe: &mut Option<tokio::process::ChildStdin>,
-    bytes: &[u8],
-) -> io::Result<usize> {
-    match pipe {
-        Some(pipe) => pipe.write(bytes).await,
-        None => std::future::pending().await,
+    piece: &mut Bytes,
+    pieces: &mut Option<mpsc::Receiver<Bytes>>,
+) -> io::Result<bool> {
+    let Some(pipe) = pipe else {
+        return std::future::pending().await;
+    };
+    if piece.is_empty() {
+        match pieces {
+            Some(more) => match more.recv().await {
+                Some(next) => *piece = next,
+                None => return Ok(false),
+            },
+            None => return Ok(false),
+        }
     }
+    let count = pipe.write(piece).await?;
+    piece.advance(count);
+    Ok(true)
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -21,6 +21,8 @@ pub mod landing;
 pub mod lock;
 pub mod magic;
 mod meter;
+pub mod outflow;
+pub mod pace;
 pub mod partial;
 mod sink;
 pub mod sparse;

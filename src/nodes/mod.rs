@@ -28,6 +28,7 @@ mod rsync;
 mod samples;
 mod script;
 mod ssh;
+mod stream;
 mod system;
 mod upkeep;
 
