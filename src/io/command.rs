@@ -253,31 +253,35 @@ impl Command {
         }
     }
 
-    /// Runs a short command from a place that cannot wait (a destructor), with
-    /// nothing to read and nobody to read its output; killed after `limit`.
-    pub fn run_briefly(self, limit: Duration) -> Option<ExitStatus> {
-        let mut child = std::process::Command::new(&self.program)
-            .args(&self.args)
-            .envs(self.env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+    /// Runs short commands, all at once, from a place that cannot wait (a destructor),
+    /// with nothing to read and nobody to read their output; killed after `limit`.
+    pub fn run_all_briefly(commands: impl Iterator<Item = Self>, limit: Duration) {
+        let start = |command: Self| {
+            std::process::Command::new(&command.program)
+                .args(&command.args)
+                .envs(command.env)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .ok()
+        };
+        let mut children: Vec<_> = commands.filter_map(start).collect();
         let started = std::time::Instant::now();
         loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if started.elapsed() < limit => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                _ => {
-                    // Both can only fail if it ended in this moment.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return None;
-                }
+            children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            if children.is_empty() {
+                return;
             }
+            if started.elapsed() >= limit {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for mut child in children {
+            // Both can only fail if it ended in this moment.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 
