@@ -17,7 +17,7 @@ use super::script::{Answer, Script};
 use super::system::SystemNodes;
 use super::{Delivered, Delivery, diagnosis, local};
 use crate::io::Command;
-use crate::model::{Host, Method, Node, Reach, Sha256, User};
+use crate::model::{Host, Method, Node, NodeId, Reach, Sha256, User};
 use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
@@ -68,9 +68,14 @@ impl SystemNodes {
         let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
         let task = Task::new(operation, delivery);
         let mut words = task.words();
-        words.push(match delivery.method {
-            Method::Stream => "stream",
-            Method::Copy | Method::Rsync { .. } => "other",
+        let basis;
+        words.extend(match &delivery.method {
+            Method::Stream => ["stream", ""],
+            Method::Copy | Method::Rsync { basis: None } => ["other", ""],
+            Method::Rsync { basis: Some(file) } => {
+                basis = delivery.dir.join(file);
+                ["other", &basis]
+            }
         });
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
@@ -118,7 +123,10 @@ impl SystemNodes {
             }
             (Method::Copy | Method::Rsync { .. }, Reach::Local) => {
                 let meter = std::sync::Arc::clone(&task.delivery.meter);
-                local::copy_local(task.delivery.source.clone(), task.part_path(), meter).await
+                let source = task.delivery.source.clone();
+                local::copy_local(source, task.part_path(), meter)
+                    .await
+                    .map(|()| None)
             }
             (Method::Copy | Method::Rsync { .. }, Reach::Ssh { .. }) if !room.rsync => {
                 Err(NodeError::MissingTool {
@@ -131,13 +139,14 @@ impl SystemNodes {
                 self.rsync(task, host, user.as_ref(), *port, part).await
             }
         };
-        if let Err(error) = sent {
-            return Err(task.after_failure(error).await);
-        }
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => return Err(task.after_failure(error).await),
+        };
         let words = task.words();
         let read = |answer: &Answer<'_>| task.read_checked(answer);
         let entry = task.operation.ask(Script::Place, &words, read).await??;
-        Ok((entry, None))
+        Ok((entry, sent))
     }
 
     async fn rsync(
@@ -147,7 +156,7 @@ impl SystemNodes {
         user: Option<&User>,
         port: Option<u16>,
         part: u64,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Option<u64>, NodeError> {
         let ssh = self.ssh.words(user, port);
         let shell = quote::for_rsync(ssh.iter().map(String::as_str));
         // Absolute, because rsync takes `a:b` for a host with a path.
@@ -164,6 +173,7 @@ impl SystemNodes {
             .args(rsync::words(
                 &shell,
                 &self.config.rsync_opts,
+                self.rsync_limit(&task.operation.node.id),
                 &source.to_string_lossy(),
                 &target,
             ))
@@ -173,13 +183,22 @@ impl SystemNodes {
             .await
             .map_err(NodeError::of_remote_command)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(progress.sent());
         }
         Err(rsync_error(
             task.operation.node,
             output.status.code().unwrap_or(-1),
             output.stderr,
         ))
+    }
+
+    /// What each rsync may send in a second. They know nothing of one another, so each
+    /// gets its share of what all may.
+    fn rsync_limit(&self, node: &NodeId) -> Option<u64> {
+        let share = |all: u64| all / self.config.sessions.max(1) as u64;
+        let all = self.config.bandwidth.map(share);
+        let own = self.config.bandwidth_of.get(node).copied();
+        all.into_iter().chain(own).min()
     }
 }
 

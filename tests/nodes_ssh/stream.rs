@@ -256,3 +256,28 @@ async fn a_neighbour_sends_on_what_it_has() {
     assert!(format!("{refused:?}").contains("Host key"), "{refused:?}");
     assert_eq!(names(&dir).iter().filter(|name| *name == NAME).count(), 0);
 }
+
+#[tokio::test]
+async fn rsync_sends_what_differs_from_a_relative_of_the_file() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let (dir, id) = (node.dir("import"), node.node("pve-01"));
+    let (path, mut bytes) = image(&lab, 8);
+    let relative = bytes.clone();
+    bytes[21 * MIB..21 * MIB + 9000].fill(5);
+    fs::write(&path, &bytes).unwrap();
+    let mut delivery = delivery(dir.clone(), &(path, bytes));
+    for (basis, at_most) in [(None, 7 * MIB), (Some("relative.raw"), MIB)] {
+        delivery.method = Method::Rsync {
+            basis: basis.map(|name| name.parse().unwrap()),
+        };
+        let delivered = nodes.deliver(&id, &delivery).await.unwrap();
+        let wire = delivered.wire_bytes.unwrap();
+        assert!(wire < at_most as u64, "{wire}");
+        let facts = fs::metadata(at(&dir, NAME)).unwrap();
+        assert!(facts.blocks() * 512 <= 7 * MIB as u64);
+        fs::remove_file(at(&dir, NAME)).unwrap();
+        fs::write(at(&dir, "relative.raw"), &relative).unwrap();
+    }
+    assert!(fs::read(at(&dir, "relative.raw")).unwrap() == relative);
+}

@@ -1,4 +1,5 @@
-# main: see `words`, and then WAY: stream or another.
+# main: see `words`, and then WAY BASIS: stream or another, and a file that shares much
+#       with the one to come, or nothing.
 #
 # Makes the directory ready, adopts a file that is there already with the right
 # bytes, and otherwise says how much room there is and keeps the lease for what
@@ -12,6 +13,11 @@ main() {
     judge
     # What is not a plain file cannot be the rest of an interrupted push.
     is_file "$part" || rm -f -- "$part"
+    # A copy of it is the rest of a push that has the most: rsync sends what differs.
+    if [ -n "$2" ] && [ ! -e "$part" ] && is_file "$2"; then
+        cp --reflink=auto --sparse=always -- "$2" "$part" 2>/dev/null &&
+            chmod 0644 -- "$part" || rm -f -- "$part"
+    fi
     if is_file "$part"; then
         say "part $(stat -c '%s %b %B' -- "$part")"
         if [ "$1" = stream ]; then
