@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Dir, FileName, Invalid, NodeId, Sha256, text_form};
+use super::{Dir, FileName, Invalid, NodeId, text_form};
 
 /// How a person wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,17 +52,6 @@ pub struct Via {
     pub dir: Dir,
     /// Its name there.
     pub file: FileName,
-}
-
-/// A digest of a content that costs only what its data cost: long runs of zeros are
-/// not hashed, so it is the same wherever they are holes. How it is made stands in
-/// `io::hash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct DataDigest {
-    /// The digest.
-    pub sha256: Sha256,
-    /// How many bytes of the content are in blocks that are not all zeros.
-    pub bytes: u64,
 }
 
 macro_rules! words {

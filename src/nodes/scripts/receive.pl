@@ -12,7 +12,11 @@ sysopen(my $file, $path, 1 | 64, 0600) or die "$path: $!\n";
 # Also zeros that a part already has behind the place are gone with this.
 truncate($file, $from) or die "$path: $!\n";
 my $hash;
-if ($hasher) { open($hash, '|-', split(/ /, $hasher)) or die "$hasher: $!\n" }
+if ($hasher) {
+    open($hash, '|-', split(/ /, $hasher)) or die "$hasher: $!\n";
+    # F_SETPIPE_SZ: a pipe that holds more makes the two ends wait less for each other.
+    fcntl($hash, 1031, 1 << 20);
+}
 $SIG{PIPE} = 'IGNORE';
 
 sub put {
