@@ -30,6 +30,7 @@ pub mod task;
 #[cfg(test)]
 mod timing;
 pub mod unpack;
+mod writeout;
 mod xz;
 
 pub use command::{Command, CommandError, Output, printable};
