@@ -121,7 +121,8 @@ impl App {
     }
 
     fn with(settings: Settings, mode: Mode) -> Self {
-        let cache = Arc::new(Cache::new(settings.cache_dir.clone()));
+        let cache = Cache::new(settings.cache_dir.clone());
+        let cache = Arc::new(cache.unpacking_at_once(settings.limits.downloads));
         Self {
             settings,
             mode,
