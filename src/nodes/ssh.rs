@@ -15,10 +15,10 @@ use super::error::NodeError;
 use crate::io::Command;
 use crate::model::{Host, User};
 
-/// What comes behind a socket's directory: `/`, 8 hex digits for the options and a
-/// dash, 40 hex digits for `%C`, and while the master is starting a dot and 16 random
-/// letters (`muxserver_listen`).
-const SOCKET_NAME: usize = 1 + 9 + 40 + 1 + 16;
+/// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
+/// `%C`, and while the master is starting a dot and 16 random letters
+/// (`muxserver_listen`).
+const SOCKET_NAME: usize = 1 + 4 + 40 + 1 + 16;
 
 /// The longest path of a socket, in bytes: `sun_path` of macOS and the BSDs,
 /// its end included; Linux has four more.
@@ -62,7 +62,7 @@ impl Ssh {
         let mut hasher = DefaultHasher::new();
         options.hash(&mut hasher);
         Ok(Self {
-            mark: format!("{:08x}", hasher.finish() as u32),
+            mark: format!("{:04x}", hasher.finish() as u16),
             options,
             connect,
             control: ControlDir::new(control)?,
@@ -83,7 +83,7 @@ impl Ssh {
         let ours = [
             "ControlMaster=auto".to_owned(),
             format!(
-                "ControlPath={}/{}-%C",
+                "ControlPath={}/{}%C",
                 self.control.path().display(),
                 self.mark
             ),
@@ -228,6 +228,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o700);
         drop(ssh);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_usual_places_are_short_enough() {
+        for state in ["/var/cache/talos-sync/.talos-order", "/var/lib/talos-order"] {
+            assert!(fits(&Path::new(state).join("ssh")), "{state}");
+        }
     }
 
     #[test]
