@@ -81,7 +81,11 @@ arrive() {
         finish
     fi
     # Asking once more would not do: an error in writing out is told only once.
-    wait "$syncing" || fail sync "$part could not be written out"
+    alive
+    wait "$syncing"
+    synced=$?
+    rest
+    [ "$synced" -eq 0 ] || fail sync "$part could not be written out"
     # Somebody who knows nothing of leases may have been here in between.
     judge
     hold same

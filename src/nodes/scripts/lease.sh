@@ -100,6 +100,23 @@ release() {
     held=
 }
 
+# alive: until `rest`, a sign of life goes out every five seconds for whoever watches
+# for a standstill, and into the lease: gigabytes are hashed and written out in silence.
+alive() {
+    (
+        while sleep 5 >/dev/null 2>&1 3>&-; do
+            printf 'tick\0' >&3
+            [ -z "$held" ] || { guard && claim same; } >/dev/null 9<"$dir"
+        done
+    ) </dev/null >/dev/null 2>&1 &
+    ticker=$!
+}
+
+rest() {
+    kill "$ticker" 2>/dev/null
+    wait "$ticker" 2>/dev/null
+}
+
 # The fastest there is: openssl, which uses what the processor has for it, where that
 # works as it should.
 choose_hasher() {
@@ -111,19 +128,12 @@ choose_hasher() {
 }
 
 # digest FILE whole | data LIMIT | gently RATE, on standard output: of all its bytes,
-# or of the data in its first LIMIT bytes. Hashing gigabytes is silent, so a sign of
-# life goes out every five seconds for whoever watches for a standstill, and into the
-# lease. With a RATE in bytes per second (0 for any) the disk is asked gently, and the
-# disk itself: what the page cache holds proves nothing.
+# or of the data in its first LIMIT bytes. With a RATE in bytes per second (0 for any)
+# the disk is asked gently, and the disk itself: what the page cache holds proves
+# nothing.
 digest() {
     choose_hasher
-    (
-        while sleep 5 >/dev/null 2>&1 3>&-; do
-            printf 'tick\0' >&3
-            [ -z "$held" ] || { guard && claim same; } >/dev/null 9<"$dir"
-        done
-    ) </dev/null >/dev/null 2>&1 &
-    ticker=$!
+    alive
     sum=$(
         case $2 in
         whole) $hasher <"$1" ;;
@@ -131,8 +141,7 @@ digest() {
         esac 3>&-
     )
     hashed=$?
-    kill "$ticker" 2>/dev/null
-    wait "$ticker" 2>/dev/null
+    rest
     printf '%s' "${sum%% *}"
     return "$hashed"
 }
