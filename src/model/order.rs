@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic, SchematicId,
-    Sha256, TalosVersion, text_form,
+    Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
+    SchematicId, Sha256, TalosVersion, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.

@@ -11,8 +11,8 @@ use super::hosts::{Destination, Hosts};
 use super::order::Reading;
 use super::{schematic, version};
 use crate::model::{
-    Arch, FileName, Format, Platform, Position, PushMethod, PushTarget, RejectedPosition, SchematicId,
-    SchematicSource, Sha256, Skipped,
+    Arch, FileName, Format, Platform, Position, PushMethod, PushTarget, RejectedPosition,
+    SchematicId, SchematicSource, Sha256, Skipped,
 };
 use crate::yaml::{At, Kind, Node, Report, read, shown};
 
@@ -208,8 +208,8 @@ fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) 
         Some(name)
     });
     let method = shape.push.as_ref().and_then(|push| push.method.as_ref());
-    let push_method =
-        method.and_then(|text| report.parse_among(text, PushMethod::ALL.iter().map(|m| m.as_str())));
+    let push_method = method
+        .and_then(|text| report.parse_among(text, PushMethod::ALL.iter().map(|m| m.as_str())));
     let pinned = shape.sha256.as_ref().and_then(|text| report.parse(text));
     Some(Draft {
         platform: platform?,
