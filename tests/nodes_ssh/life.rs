@@ -19,7 +19,7 @@ async fn life_of_a_file(nodes: &SystemNodes, node: &Node, dir: Dir, lab: &Lab) {
 
     let content = file(lab, 3 * MIB + 7, 1);
     let delivery = delivery(dir.clone(), &content);
-    let Delivered { copied, entry } = nodes.deliver(node, &delivery).await.unwrap();
+    let Delivered { copied, entry, .. } = nodes.deliver(node, &delivery).await.unwrap();
     assert!(copied);
     assert_eq!(entry.sha256, delivery.sha256);
     assert_eq!(delivery.meter.read(), (delivery.size, Some(delivery.size)));
