@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
 use talos_order::plan::{
     CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed, Policy,
-    Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites,
+    Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites, Transfer,
     VersionKnowledge, plan, resolve,
 };
 use talos_order::{config, orders};
@@ -155,6 +155,7 @@ fn policy() -> Policy {
             max_percent: 20,
         },
         sites: Sites::default(),
+        transfer: Transfer::default(),
         verify: None,
     }
 }

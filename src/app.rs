@@ -20,11 +20,11 @@ use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
 use crate::daemon;
 use crate::io::lock::DirLock;
 use crate::manifest;
-use crate::model::{NodeId, OrderSet, VmConfigs};
+use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{
-    Memory, Naming, Policy, PrunePolicy, Retention, Sites, VerifyPolicy, VersionKnowledge,
+    Memory, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy, VersionKnowledge,
 };
 use crate::reconcile::Pass;
 use crate::state::StateDir;
@@ -183,8 +183,8 @@ impl App {
             verify_rate: settings.verify.rate,
             vm_configs: directory(&settings.prune.vm_configs),
             vm_configs_of: self.vm_configs_of(),
-            bandwidth: None,
-            bandwidth_of: BTreeMap::new(),
+            bandwidth: settings.push.bandwidth,
+            bandwidth_of: self.of_nodes(|entry| entry.bandwidth_limit),
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
@@ -256,20 +256,17 @@ impl App {
             cache_reserve: CACHE_RESERVE,
             prune: self.prune_policy(),
             sites: self.sites(),
+            transfer: self.transfer(),
             verify: None,
         }
     }
 
     fn prune_policy(&self) -> PrunePolicy {
         let prune = &self.settings.prune;
-        let nodes = &self.settings.orders.inventory.nodes;
         PrunePolicy {
             owner: self.settings.owner.clone(),
             default: prune.enabled,
-            nodes: nodes
-                .iter()
-                .filter_map(|entry| Some((entry.node.id.clone(), entry.prune?)))
-                .collect(),
+            nodes: self.of_nodes(|entry| entry.prune),
             keep_versions: prune.keep_versions,
             grace_seconds: seconds(prune.grace),
             max_files: prune.max_files as usize,
@@ -289,15 +286,28 @@ impl App {
         }
     }
 
+    /// How images are sent.
+    fn transfer(&self) -> Transfer {
+        let push = &self.settings.push;
+        Transfer {
+            default: push.method,
+            nodes: self.of_nodes(|entry| entry.push_method),
+            proof: push.proof,
+            rsync_opts_set: push.rsync_opts_set,
+            network: self.settings.network.clone(),
+        }
+    }
+
     /// Where single nodes keep the configurations of virtual machines.
     fn vm_configs_of(&self) -> BTreeMap<NodeId, Option<String>> {
-        let nodes = &self.settings.orders.inventory.nodes;
+        self.of_nodes(|entry| entry.vm_configs.as_ref().map(directory))
+    }
+
+    /// What the nodes of the inventory say of one thing, where they say anything.
+    fn of_nodes<T>(&self, say: impl Fn(&InventoryNode) -> Option<T>) -> BTreeMap<NodeId, T> {
+        let nodes = self.settings.orders.inventory.nodes.iter();
         nodes
-            .iter()
-            .filter_map(|entry| {
-                let configs = entry.vm_configs.as_ref()?;
-                Some((entry.node.id.clone(), directory(configs)))
-            })
+            .filter_map(|entry| Some((entry.node.id.clone(), say(entry)?)))
             .collect()
     }
 

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::model::{
-    ArtifactId, Deletion, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256, TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256,
+    TalosVersion,
 };
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed, Policy,
-    Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile, Retention, Sites,
-    VerifyPolicy, VersionKnowledge, VersionSource, plan, render, resolve,
+    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, Naming, NodeState, Observed,
+    Policy, Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile, Retention,
+    Sites, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -46,6 +47,8 @@ struct World {
     verify: bool,
     /// The shared storage of a node.
     storages: BTreeMap<NodeId, String>,
+    /// Bytes per second to a node, as measured in earlier passes.
+    links: BTreeMap<NodeId, u64>,
     memory: Memory,
 }
 
@@ -58,6 +61,8 @@ struct Cached {
     gone: bool,
     touched: bool,
     digest: u8,
+    /// The bytes of it that are not zeros, where that is on record.
+    data: Option<u64>,
     days_unwanted: i64,
     /// What the file is, where its name does not say so.
     url: Option<String>,
@@ -67,6 +72,8 @@ struct Cached {
 #[serde(deny_unknown_fields, default)]
 struct NodeWorld {
     down: Option<String>,
+    /// The programs it has; all that are asked for unless it says otherwise.
+    tools: Option<BTreeSet<String>>,
     /// Files that virtual machines refer to.
     used: BTreeMap<String, BTreeSet<u32>>,
     /// Why the machines' configurations cannot be read.
@@ -101,6 +108,11 @@ struct Found {
 
 const NOW: &str = "2026-06-01T12:00:00Z";
 const FACTORY: &str = "https://factory.talos.dev/";
+
+fn all_tools() -> BTreeSet<String> {
+    let tools = ["rsync", "perl", "xz", "zstd", "sha256sum", "flock"];
+    tools.map(str::to_owned).into()
+}
 
 fn now() -> Timestamp {
     NOW.parse().expect("a time")
@@ -149,9 +161,23 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
-            memory: self.memory.clone(),
+            memory: Memory {
+                links: self.links(),
+                ..self.memory.clone()
+            },
             now: now(),
         }
+    }
+
+    fn links(&self) -> BTreeMap<NodeId, Link> {
+        let link = |bytes_per_second: u64| Link {
+            bytes_per_second,
+            measured_at: now(),
+        };
+        let links = self.links.iter();
+        links
+            .map(|(node, &speed)| (node.clone(), link(speed)))
+            .collect()
     }
 
     fn knowledge(&self) -> VersionKnowledge {
@@ -180,7 +206,10 @@ impl World {
                     size: cached.size,
                     sha256: Sha256::from_bytes([cached.digest; 32]),
                     url,
-                    data: None,
+                    data: cached.data.map(|bytes| DataDigest {
+                        sha256: Sha256::from_bytes([cached.digest; 32]),
+                        bytes,
+                    }),
                     unpacked_from: None,
                     provenance: Provenance::FirstSeen,
                     etag: None,
@@ -230,7 +259,7 @@ impl World {
         });
         NodeState::Listed {
             dirs: dirs.collect(),
-            tools: BTreeSet::new(),
+            tools: node.tools.clone().unwrap_or_else(all_tools),
             references: match &node.use_unknown {
                 Some(why) => References::Unknown { why: why.clone() },
                 None => References::Known(node.used.clone()),
@@ -266,6 +295,7 @@ fn run(dir: &Path) -> String {
         template: settings.naming.clone(),
         factory_url: settings.factory.url.to_string(),
     };
+    let nodes = settings.orders.inventory.nodes.iter();
     let policy = Policy {
         retention: Retention {
             keep_versions: Some(settings.cache_policy.keep_versions),
@@ -285,6 +315,15 @@ fn run(dir: &Path) -> String {
         },
         sites: Sites {
             storages: world.storages.clone(),
+        },
+        transfer: Transfer {
+            default: settings.push.method,
+            nodes: nodes
+                .filter_map(|entry| Some((entry.node.id.clone(), entry.push_method?)))
+                .collect(),
+            proof: settings.push.proof,
+            rsync_opts_set: settings.push.rsync_opts_set,
+            network: settings.network.clone(),
         },
         verify: world.verify.then_some(VerifyPolicy {
             max_age_seconds: 24 * 3600,

@@ -206,10 +206,7 @@ fn summary(report: &Report) -> String {
             format!("fetched ({})", Bytes(done.fetched_bytes)),
         ),
         (done.unpacked, "unpacked".to_owned()),
-        (
-            done.pushed,
-            format!("pushed ({})", Bytes(done.pushed_bytes)),
-        ),
+        (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
         (done.removed, "removed".to_owned()),
         (done.failed, "failed".to_owned()),
@@ -239,6 +236,8 @@ struct Counts {
     unpacked: usize,
     pushed: usize,
     pushed_bytes: u64,
+    /// Bytes that went over links for that, as far as it is known.
+    sent_bytes: u64,
     adopted: usize,
     removed: usize,
     failed: usize,
@@ -246,6 +245,13 @@ struct Counts {
 }
 
 impl Counts {
+    fn pushed_sizes(&self) -> String {
+        match self.sent_bytes {
+            0 => Bytes(self.pushed_bytes).to_string(),
+            sent => format!("{}, {} sent", Bytes(self.pushed_bytes), Bytes(sent)),
+        }
+    }
+
     fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Done { fact } => match fact {
@@ -258,10 +264,12 @@ impl Counts {
                 Fact::Pushed {
                     entry,
                     copied: true,
+                    wire_bytes,
                     ..
                 } => {
                     self.pushed += 1;
                     self.pushed_bytes += entry.size;
+                    self.sent_bytes += wire_bytes.unwrap_or(0);
                 }
                 Fact::Pushed { copied: false, .. } => self.adopted += 1,
                 Fact::Removed { .. } => self.removed += 1,

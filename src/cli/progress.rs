@@ -159,9 +159,12 @@ impl Display {
                 Fact::Pushed {
                     entry,
                     copied: true,
-                    ..
+                    wire_bytes,
+                    millis,
                 } => {
-                    format!("{label}: {}, digest checked there", Bytes(entry.size))
+                    let sent = wire_bytes.map(|bytes| sent(bytes, *millis));
+                    let sent = sent.unwrap_or_default();
+                    format!("{label}: {}{sent}, digest checked there", Bytes(entry.size))
                 }
                 Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
                 Fact::Verified { bytes } => format!("{label}: {} as recorded", Bytes(*bytes)),
@@ -187,6 +190,12 @@ impl Display {
             Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),
         }
     }
+}
+
+/// What went over the link, and how long that took.
+fn sent(bytes: u64, millis: u64) -> String {
+    let seconds = millis as f64 / 1000.0;
+    format!(", {} sent in {seconds:.1} s", Bytes(bytes))
 }
 
 fn style() -> ProgressStyle {

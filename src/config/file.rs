@@ -44,6 +44,8 @@ pub struct ConfigFile {
     pub verify: Option<VerifyShape>,
     /// The nodes, described once, for orders to refer to by name or by label.
     pub nodes: Option<Vec<At<NodeShape>>>,
+    /// Places whose nodes are near each other and far from this machine.
+    pub sites: Option<Vec<At<SiteShape>>>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.
@@ -76,7 +78,21 @@ pub struct Defaults {
 pub struct PushDefaults {
     /// Images are pushed where an order does not say. Default: false
     pub enabled: Option<bool>,
-    /// Options given to rsync, as a shell would split them. Default: -av --progress --inplace
+    /// How the bytes of an image are sent: only those parts that hold data (stream),
+    /// with rsync, or as is best for what is there and for the link (auto).
+    /// Default: auto
+    #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
+    pub method: Option<At<String>>,
+    /// How it is proven that a streamed image arrived: what lies on the node is read
+    /// back there (readback), or what arrives is hashed before it is written and the
+    /// node's disk is trusted (inline). Default: readback
+    #[schemars(extend("enum" = crate::model::Proof::ALL))]
+    pub verify: Option<At<String>>,
+    /// How many bytes are sent in a second to all nodes together, such as 50MiB, or
+    /// none for as many as there can be. Default: none
+    pub bandwidth_limit: Option<At<String>>,
+    /// Options given to rsync, as a shell would split them. With others than the
+    /// default, auto sends with rsync. Default: -av --progress --inplace
     pub rsync_opts: Option<At<String>>,
     /// Options given to ssh, also by rsync. Default: -o BatchMode=yes
     pub ssh_opts: Option<At<String>>,
@@ -285,8 +301,35 @@ pub struct NodeShape {
     /// Every node that names this storage sees the same files, so each is sent
     /// there once. Default: false
     pub shared: Option<At<bool>>,
+    /// How the bytes of an image are sent to it, where the order does not say
+    /// otherwise. Default: defaults.push.method
+    #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
+    pub push_method: Option<At<String>>,
+    /// How many bytes are sent to it in a second, such as 5MiB, or none. Default: none
+    /// of its own
+    pub bandwidth_limit: Option<At<String>>,
+    /// The site it belongs to, one of sites.
+    pub site: Option<At<String>>,
     /// The directory on it with the configurations of all virtual machines, or
     /// false where there are none. Default: prune.vm_configs
     #[schemars(extend("type" = ["string", "boolean"]))]
     pub vm_configs: Option<At<String>>,
+}
+
+/// A place whose nodes are near each other and far from this machine.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteShape {
+    /// Its name; nodes say by it that they belong there.
+    #[schemars(required)]
+    pub name: Option<At<String>>,
+    /// A node of the site: it receives over the slow link and sends on to its
+    /// neighbours. Default: none, every node is served from here
+    pub relay: Option<At<String>>,
+    /// Options given to ssh on the relay, as a shell would split them.
+    /// Default: -o BatchMode=yes
+    pub ssh_opts: Option<At<String>>,
+    /// Images sent into the site at once, 1 to 256. Default: no limit of its own
+    #[schemars(range(min = 1, max = 256))]
+    pub at_once: Option<At<u32>>,
 }

@@ -57,6 +57,8 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
         .vm_configs
         .as_ref()
         .map(|text| values::vm_configs(text, report));
+    let push_method = values::method(shape.push_method.as_ref(), report);
+    let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
         report.missing(place, "name", "every node needs a name of its own");
         return None;
@@ -88,6 +90,10 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
             Some(configs) => Some(configs?),
             None => None,
         },
+        push_method,
+        bandwidth_limit,
+        // Whether there is such a site is seen when all are known.
+        site: shape.site.as_ref().and_then(|text| text.value.parse().ok()),
     })
 }
 
@@ -123,10 +129,14 @@ fn storage(shape: &NodeShape, report: &mut Report<'_>) -> Option<Option<Storage>
 }
 
 fn local(shape: &NodeShape, report: &mut Report<'_>) -> Option<Reach> {
+    let place = |text: &Option<At<String>>| text.as_ref().map(|at| at.place);
     let given = [
-        ("host", shape.host.as_ref().map(|at| at.place)),
-        ("user", shape.user.as_ref().map(|at| at.place)),
+        ("host", place(&shape.host)),
+        ("user", place(&shape.user)),
         ("port", shape.port.as_ref().map(|at| at.place)),
+        ("push_method", place(&shape.push_method)),
+        ("bandwidth_limit", place(&shape.bandwidth_limit)),
+        ("site", place(&shape.site)),
     ];
     let mut fits = true;
     for (key, place) in given {

@@ -16,6 +16,7 @@ mod inventory;
 mod running;
 mod secrets;
 mod settings;
+mod sites;
 mod validate;
 mod values;
 
@@ -26,7 +27,7 @@ pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, Credentials, FactorySettings, GithubSettings, Limits, ManifestTarget,
-    PruneSettings, PushCommands, ReconcileSettings, Settings, VerifySettings, VersionsFrom,
+    PruneSettings, PushSettings, ReconcileSettings, Settings, VerifySettings, VersionsFrom,
 };
 
 use crate::model::Problem;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Invalid, NameTemplate, OrderDefaults, OrderId, VmConfigs};
+use crate::model::{
+    Invalid, NameTemplate, Network, OrderDefaults, OrderId, Proof, PushMethod, VmConfigs,
+};
 
 /// Everything that a pass can be told by configuration.
 #[derive(Debug, Clone)]
@@ -30,8 +32,10 @@ pub struct Settings {
     pub github: GithubSettings,
     /// Who is asked for versions, in this order.
     pub versions: Vec<VersionsFrom>,
-    /// The words given to ssh and rsync.
-    pub push: PushCommands,
+    /// How images reach nodes.
+    pub push: PushSettings,
+    /// Which nodes are near each other.
+    pub network: Network,
     /// How much happens at once, and how long things may take.
     pub limits: Limits,
     /// The name of this controller, for the records on nodes; of the alphabet of
@@ -243,13 +247,23 @@ pub enum VersionsFrom {
     Github,
 }
 
-/// The words given to ssh and rsync, split as a shell would, run without one.
+/// How images reach nodes. Words for ssh and rsync are split as a shell would, and
+/// run without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushCommands {
+pub struct PushSettings {
     /// `defaults.push.ssh_opts`.
     pub ssh_opts: Vec<String>,
     /// `defaults.push.rsync_opts`.
     pub rsync_opts: Vec<String>,
+    /// Those are not the default ones.
+    pub rsync_opts_set: bool,
+    /// How bytes are sent, where neither order nor node say otherwise.
+    pub method: PushMethod,
+    /// How it is proven that they arrived.
+    pub proof: Proof,
+    /// How many are sent in a second to all nodes together; `None` for no limit.
+    /// Never 0.
+    pub bandwidth: Option<u64>,
 }
 
 /// How much happens at once, and how long things may take.

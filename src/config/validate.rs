@@ -16,17 +16,17 @@ use super::inventory::inventory;
 use super::running;
 use super::secrets::Secrets;
 use super::settings::{
-    CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushCommands, Settings,
+    CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushSettings, Settings,
     VersionsFrom,
 };
-use super::values::{DAY, MINUTE, duration, number, path, url};
-use crate::model::{Arch, Dir, NameTemplate, OrderDefaults, Problem};
+use super::sites;
+use super::values::{DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, url, words};
+use crate::model::{Arch, Dir, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, Node, Report, read};
 
 const CACHE_DIR: &str = "/var/cache/talos-sync";
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
 const RSYNC_OPTS: &str = "-av --progress --inplace";
-const SSH_OPTS: &str = "-o BatchMode=yes";
 /// In the cache directory, so that a controller needs one directory only.
 const STATE_DIR: &str = ".talos-order";
 const KEEP_VERSIONS: u32 = 3;
@@ -98,7 +98,7 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
     let cache_dir =
         path(defaults.cache_dir.as_ref(), report).unwrap_or_else(|| PathBuf::from(CACHE_DIR));
     let cache_policy = cache_policy(defaults.cache_policy.as_ref(), report);
-    let commands = push_commands(push, report);
+    let commands = push_settings(push, report);
     let state_dir =
         path(file.state_dir.as_ref(), report).unwrap_or_else(|| cache_dir.join(STATE_DIR));
     let owner = running::owner(file.owner.as_ref(), report);
@@ -110,7 +110,10 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
         report,
     );
     let verify = running::verify(&file.verify.unwrap_or_default(), report);
-    let inventory = inventory(file.nodes.as_deref().unwrap_or_default(), report);
+    let nodes = file.nodes.as_deref().unwrap_or_default();
+    let inventory = inventory(nodes, report);
+    let sites = file.sites.as_deref().unwrap_or_default();
+    let network = sites::network(sites, nodes, &inventory, report);
     let orders = order_defaults(&defaults, report);
     let naming = file
         .naming
@@ -139,6 +142,7 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
         },
         versions: sources(file.versions, report),
         push: commands,
+        network,
         limits: limits(&file.limits.unwrap_or_default(), report),
         owner: owner?,
         state_dir,
@@ -199,28 +203,22 @@ fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut Report<'_>) -> Ca
     }
 }
 
-fn push_commands(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushCommands {
-    let mut words = |text: Option<&At<String>>, default: &str| {
-        let (text, place) = match text {
-            Some(at) if report.fits_a_line(at) => (at.value.as_str(), Some(at.place)),
-            _ => (default, None),
-        };
-        match (shell_words::split(text), place) {
-            (Ok(words), _) => words,
-            (Err(_), Some(place)) => {
-                report.at_with_hint(
-                    place,
-                    format!("{text:?} has a quote that is not closed"),
-                    "options are split into words as a shell would, but no shell runs",
-                );
-                Vec::new()
-            }
-            (Err(_), None) => Vec::new(),
-        }
-    };
-    PushCommands {
-        ssh_opts: words(shape.and_then(|push| push.ssh_opts.as_ref()), SSH_OPTS),
-        rsync_opts: words(shape.and_then(|push| push.rsync_opts.as_ref()), RSYNC_OPTS),
+fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushSettings {
+    let none = PushDefaults::default();
+    let shape = shape.unwrap_or(&none);
+    let rsync_opts = words(shape.rsync_opts.as_ref(), RSYNC_OPTS, report);
+    PushSettings {
+        ssh_opts: words(shape.ssh_opts.as_ref(), SSH_OPTS, report),
+        // Whoever copies the default into the file has chosen nothing.
+        rsync_opts_set: !rsync_opts.iter().eq(RSYNC_OPTS.split(' ')),
+        rsync_opts,
+        method: method(shape.method.as_ref(), report).unwrap_or_default(),
+        proof: shape
+            .verify
+            .as_ref()
+            .and_then(|at| report.parse_among(at, Proof::ALL.iter().map(|proof| proof.as_str())))
+            .unwrap_or_default(),
+        bandwidth: limit(shape.bandwidth_limit.as_ref(), report),
     }
 }
 

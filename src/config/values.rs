@@ -11,8 +11,11 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
-use crate::model::{Dir, VmConfigs};
+use crate::model::{Dir, PushMethod, VmConfigs};
 use crate::yaml::{At, Report};
+
+/// ssh never asks anybody: nobody is there to answer.
+pub(super) const SSH_OPTS: &str = "-o BatchMode=yes";
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -226,6 +229,35 @@ pub(super) fn rate(
     rate
 }
 
+/// The same where nothing written is no limit.
+pub(super) fn limit(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<u64> {
+    text.and_then(|_| rate(text, 0, report))
+}
+
+/// Words of a command line, split as a shell would.
+pub(super) fn words(
+    text: Option<&At<String>>,
+    default: &str,
+    report: &mut Report<'_>,
+) -> Vec<String> {
+    let (text, place) = match text {
+        Some(at) if report.fits_a_line(at) => (at.value.as_str(), Some(at.place)),
+        _ => (default, None),
+    };
+    match (shell_words::split(text), place) {
+        (Ok(words), _) => words,
+        (Err(_), Some(place)) => {
+            report.at_with_hint(
+                place,
+                format!("{text:?} has a quote that is not closed"),
+                "options are split into words as a shell would, but no shell runs",
+            );
+            Vec::new()
+        }
+        (Err(_), None) => Vec::new(),
+    }
+}
+
 /// A whole number with a unit, in bytes.
 fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
@@ -241,6 +273,12 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// How images are sent; `None` where nothing is said, or something wrong.
+pub(super) fn method(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PushMethod> {
+    let words = PushMethod::ALL.iter().map(|method| method.as_str());
+    text.and_then(|at| report.parse_among(at, words))
 }
 
 /// Where the configurations of virtual machines are: a directory, or `false`.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ pub use outcome::{Fact, Failure, FailureKind, Outcome};
 pub use crate::io::Meter;
 
 use crate::cache::Cache;
-use crate::model::{Node, NodeId};
+use crate::model::{Network, Node, NodeId, SiteName, Via};
 use crate::nodes::Nodes;
 use crate::plan::{Action, CacheState, Plan, Step, StepId};
 use crate::upstream::Factory;
@@ -41,6 +41,8 @@ pub struct World<F, N> {
     pub nodes: Arc<N>,
     /// How each node of the plan is reached.
     pub specs: BTreeMap<NodeId, Node>,
+    /// Which nodes are near each other.
+    pub network: Network,
     /// The revision of the orders, for records.
     pub revision: Option<String>,
     /// The time of the pass, for records.
@@ -156,23 +158,77 @@ impl<'a> Schedule<'a> {
     }
 }
 
+/// How many neighbours a relay serves at once. While one of them proves what it got,
+/// the other receives; more would only share the relay's link.
+const SERVED_AT_ONCE: usize = 2;
+
 /// The limits on what happens at once.
 struct Gates {
     downloads: Semaphore,
     nodes: Semaphore,
     /// One delivery at a time per node: they share its disk and its link.
     node: BTreeMap<NodeId, Semaphore>,
+    /// What a relay sends on. It is not the node's own gate: over a slow link a relay
+    /// receives for long, and its neighbours need not wait for that.
+    relay: BTreeMap<NodeId, Semaphore>,
+    /// What goes from here into a site.
+    site: BTreeMap<SiteName, Semaphore>,
 }
 
 impl Gates {
     fn new<F, N>(world: &World<F, N>) -> Self {
         let node = world.specs.keys();
+        let sites = &world.network.sites;
+        let relays = sites.values().filter_map(|site| site.relay.clone());
+        let limits = sites.iter().filter_map(|(name, site)| {
+            let limit = Semaphore::new(site.at_once?.max(1));
+            Some((name.clone(), limit))
+        });
         Self {
             downloads: Semaphore::new(world.downloads.max(1)),
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
             node: node.map(|id| (id.clone(), Semaphore::new(1))).collect(),
+            relay: relays
+                .map(|id| (id, Semaphore::new(SERVED_AT_ONCE)))
+                .collect(),
+            site: limits.collect(),
         }
     }
+
+    /// Lets a delivery begin when there is room for it everywhere.
+    ///
+    /// Gates are always passed in this order (the node's own, its relay's or its
+    /// site's, that of all nodes), so nobody waits in a circle. A place that many
+    /// share is taken late: whoever waits for a busy node takes none from others.
+    async fn delivery(&self, network: &Network, node: &NodeId, via: Option<&Via>) -> Passes<'_> {
+        let own = pass(&self.node[node]).await;
+        let between = match via {
+            Some(via) => self.relay.get(&via.node),
+            None => {
+                let site = network.site_of.get(node);
+                site.and_then(|site| self.site.get(site))
+            }
+        };
+        let between = match between {
+            Some(gate) => Some(pass(gate).await),
+            None => None,
+        };
+        Passes {
+            _held: (own, between, pass(&self.nodes).await),
+        }
+    }
+}
+
+/// Places in gates, given back when this goes.
+struct Passes<'a> {
+    _held: (Pass<'a>, Option<Pass<'a>>, Pass<'a>),
+}
+
+type Pass<'a> = SemaphorePermit<'a>;
+
+/// Waits for a place; the gates are never closed.
+async fn pass(gate: &Semaphore) -> Pass<'_> {
+    gate.acquire().await.expect("gates are never closed")
 }
 
 /// True for a step that moves enough bytes to be worth a progress bar.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter};
+use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter, pass};
 use crate::cache::{CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
@@ -122,9 +122,8 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 deletion,
                 way,
             } => {
-                let own = &self.gates.node[&target.node];
-                let _own = pass(own).await;
-                let _gate = pass(&self.gates.nodes).await;
+                let (network, via) = (&self.world.network, way.via.as_ref());
+                let _gates = self.gates.delivery(network, &target.node, via).await;
                 started();
                 let push = Push {
                     target,
@@ -282,10 +281,11 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
 
     fn relay(&self, via: Option<&Via>) -> Option<Relay> {
         let via = via?;
+        let site = self.world.network.sites.get(&via.site);
         Some(Relay {
             node: self.world.specs[&via.node].clone(),
             path: via.dir.join(&via.file),
-            ssh_opts: Vec::new(),
+            ssh_opts: site.map(|site| site.ssh_opts.clone()).unwrap_or_default(),
         })
     }
 
@@ -389,9 +389,4 @@ fn removal(target: &PushTarget, file: &FileName, size: u64, sha256: Sha256) -> R
         size,
         sha256,
     }
-}
-
-/// Waits for a place; the gates are never closed.
-async fn pass(gate: &tokio::sync::Semaphore) -> tokio::sync::SemaphorePermit<'_> {
-    gate.acquire().await.expect("gates are never closed")
 }

@@ -1,6 +1,6 @@
 //! What orders fall back on: the configuration's share in reading an order.
 
-use super::{Arch, Dir, Node, NodeId};
+use super::{Arch, Dir, Node, NodeId, PushMethod, SiteName};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,12 @@ pub struct InventoryNode {
     pub storage: Option<Storage>,
     /// Where it keeps the configurations of virtual machines, where it says so.
     pub vm_configs: Option<VmConfigs>,
+    /// How images are sent to it, where it says so.
+    pub push_method: Option<PushMethod>,
+    /// How many bytes are sent to it in a second; `None` for no limit of its own.
+    pub bandwidth_limit: Option<u64>,
+    /// The site it belongs to, where it names one.
+    pub site: Option<SiteName>,
 }
 
 /// The storage that a node's directories are on.

@@ -14,6 +14,7 @@ mod order;
 mod place;
 mod problem;
 mod schematic;
+mod site;
 mod transfer;
 mod version;
 
@@ -31,6 +32,7 @@ pub use schematic::{
     Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
     SchematicId, SecureBootOptions,
 };
+pub use site::{Network, Site, SiteName};
 pub use transfer::{Method, Proof, PushMethod, Via};
 pub use version::{Channel, Minor, TalosVersion};
 

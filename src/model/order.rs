@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, Schematic, SchematicId,
-    Sha256, TalosVersion, text_form,
+    Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
+    SchematicId, Sha256, TalosVersion, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -127,6 +127,8 @@ pub struct Position {
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.
     pub filename: Option<FileName>,
+    /// How it is to be sent, where the order says so.
+    pub push_method: Option<PushMethod>,
     /// The digest that the downloaded file must have.
     pub pinned: Option<Sha256>,
     /// Where the position was written.

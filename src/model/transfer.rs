@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Dir, FileName, Invalid, NodeId, text_form};
+use super::{Dir, FileName, Invalid, NodeId, SiteName, text_form};
 
 /// How a person wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,11 +52,16 @@ pub struct Via {
     pub dir: Dir,
     /// Its name there.
     pub file: FileName,
+    /// The site that both belong to.
+    pub site: SiteName,
 }
 
 macro_rules! words {
     ($type:ident, $what:literal, $accepted:literal, $($variant:ident = $word:literal),+) => {
         impl $type {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// The word as it is written.
             pub const fn as_str(self) -> &'static str {
                 match self {

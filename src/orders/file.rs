@@ -262,6 +262,10 @@ pub struct PushShape {
     /// Of a compressed image the unpacked form is delivered. Default:
     /// defaults.push.prefer_decompressed of the configuration
     pub prefer_decompressed: Option<bool>,
+    /// How its bytes are sent: only those parts that hold data (stream), with rsync,
+    /// or as is best (auto). Default: what the node or the configuration says
+    #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
+    pub method: Option<At<String>>,
 }
 
 /// One node or a group of them: exactly one of host, local, node and group.

@@ -328,6 +328,9 @@ fn bare(node: Node) -> InventoryNode {
         prune: None,
         storage: None,
         vm_configs: None,
+        push_method: None,
+        bandwidth_limit: None,
+        site: None,
     }
 }
 

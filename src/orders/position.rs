@@ -11,8 +11,8 @@ use super::hosts::{Destination, Hosts};
 use super::order::Reading;
 use super::{schematic, version};
 use crate::model::{
-    Arch, FileName, Format, Platform, Position, PushTarget, RejectedPosition, SchematicId,
-    SchematicSource, Sha256, Skipped,
+    Arch, FileName, Format, Platform, Position, PushMethod, PushTarget, RejectedPosition,
+    SchematicId, SchematicSource, Sha256, Skipped,
 };
 use crate::yaml::{At, Kind, Node, Report, read, shown};
 
@@ -88,6 +88,7 @@ pub(super) fn read_position(
         targets: targets.collect(),
         push_unpacked: draft.push_unpacked,
         filename: draft.filename,
+        push_method: draft.push_method,
         pinned: draft.pinned,
         source,
     }))
@@ -156,6 +157,7 @@ struct Draft {
     push_unpacked: bool,
     destinations: Vec<Destination>,
     filename: Option<FileName>,
+    push_method: Option<PushMethod>,
     pinned: Option<Sha256>,
 }
 
@@ -205,6 +207,9 @@ fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) 
         check_extension(text, delivered?, report);
         Some(name)
     });
+    let method = shape.push.as_ref().and_then(|push| push.method.as_ref());
+    let push_method = method
+        .and_then(|text| report.parse_among(text, PushMethod::ALL.iter().map(|m| m.as_str())));
     let pinned = shape.sha256.as_ref().and_then(|text| report.parse(text));
     Some(Draft {
         platform: platform?,
@@ -220,6 +225,7 @@ fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) 
             Vec::new()
         },
         filename,
+        push_method,
         pinned,
     })
 }

@@ -59,7 +59,7 @@ impl Planner<'_> {
             },
             replace: placed.is_our_name,
             deletion: placed.deletion,
-            way: self.way(target, placed),
+            way: self.way(target, file, placed),
         }
     }
 

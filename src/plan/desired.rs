@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::observed::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushTarget, Schematic,
-    SchematicId, Sha256, TalosVersion,
+    ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushMethod, PushTarget,
+    Schematic, SchematicId, Sha256, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -69,6 +69,9 @@ pub struct Placed {
     /// What becomes of it later, where an order that wants it says so; staying
     /// wins.
     pub deletion: Option<Deletion>,
+    /// How it is to be sent, where an order that wants it says so; a word other than
+    /// auto wins.
+    pub method: Option<PushMethod>,
     /// The positions that want it there.
     pub wanted_by: BTreeSet<PositionRef>,
 }

@@ -12,10 +12,12 @@ use super::hold;
 use super::id::StepId;
 use super::observed::{CachedFile, Observed};
 use super::prune::{self, PrunePolicy};
+use super::relay;
 use super::retain::{self, Retention};
 use super::sites::Sites;
 use super::step::{Action, Held, HeldReason, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
+use super::way::Transfer;
 use crate::model::{ArtifactId, FileName, Format, PositionRef, SchematicId};
 
 /// What the plan is told besides what is wanted and what is there.
@@ -33,6 +35,8 @@ pub struct Policy {
     pub prune: PrunePolicy,
     /// Which nodes share a storage.
     pub sites: Sites,
+    /// How images are sent.
+    pub transfer: Transfer,
     /// What is read back; `None` for nothing.
     pub verify: Option<VerifyPolicy>,
 }
@@ -63,6 +67,8 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.plan.hints = hints::hints(desired);
     let mut plan = planner.finish();
     hold::hold(&mut plan, desired, observed);
+    // Last, since what is held back serves nobody.
+    relay::relay(&mut plan, desired, observed, policy);
     plan.held.sort_by(|a, b| a.id.cmp(&b.id));
     plan
 }

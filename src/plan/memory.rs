@@ -31,6 +31,29 @@ pub struct Memory {
     pub verified: BTreeMap<StepId, Timestamp>,
     /// Where images were delivered to: also watched once no order names it.
     pub places: BTreeMap<NodeId, Place>,
+    /// How fast bytes went from this machine to a node.
+    pub links: BTreeMap<NodeId, Link>,
+    /// The nodes that a relay did not reach, or that failed as relays, with how long
+    /// deliveries go around that.
+    pub detours: BTreeMap<NodeId, Detour>,
+}
+
+/// How fast bytes went to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Bytes per second, the last measurements weighing most.
+    pub bytes_per_second: u64,
+    /// When it was measured last.
+    pub measured_at: Timestamp,
+}
+
+/// Why a relay is left out for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detour {
+    /// Until when.
+    pub until: Timestamp,
+    /// What went wrong.
+    pub error: String,
 }
 
 /// A failure's history.

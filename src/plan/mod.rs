@@ -16,6 +16,7 @@ mod id;
 mod memory;
 pub mod observed;
 mod prune;
+mod relay;
 pub mod render;
 mod resolve;
 mod retain;
@@ -27,15 +28,16 @@ mod way;
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
 pub use id::{ApprovalId, StepId, push_step_id};
-pub use memory::{Backoff, Memory, Place, Suspended};
+pub use memory::{Backoff, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
     RecordEntry, References, Registration, RemoteFile, VersionKnowledge, VersionSource,
 };
 pub use prune::PrunePolicy;
+pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
 pub use sites::Sites;
 pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;
-pub use way::{Way, WayReason};
+pub use way::{Asker, Transfer, Way, WayReason};

@@ -4,12 +4,14 @@
 //! the text can be searched and coloured by line: `+` comes, `~` is replaced,
 //! `-` goes, `!` is held back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 pub use super::bytes::Bytes;
+use super::relay::Unrelayed;
 use super::step::{Action, Held, Plan, Step, Why};
-use crate::model::{ArtifactId, NodeId};
+use super::way::Way;
+use crate::model::{ArtifactId, Method, NodeId, SiteName};
 
 /// What a plan comes to, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +32,12 @@ pub struct Totals {
     pub push_bytes: u64,
     /// Deliveries of unknown size.
     pub push_unknown: usize,
+    /// Bytes that go from this machine over links, as far as they are known.
+    pub link_bytes: u64,
+    /// Deliveries over links of which that is not known.
+    pub link_unknown: usize,
+    /// Bytes that relays send on to their neighbours, as far as they are known.
+    pub relay_bytes: u64,
     /// Files to read back.
     pub verify: usize,
     /// Bytes to read back.
@@ -53,10 +61,11 @@ impl Totals {
                     totals.fetch_unknown += usize::from(bytes.is_none());
                 }
                 Action::Unpack { .. } => totals.unpack += 1,
-                Action::Push { bytes, .. } => {
+                Action::Push { bytes, way, .. } => {
                     totals.push += 1;
                     totals.push_bytes += bytes.unwrap_or(0);
                     totals.push_unknown += usize::from(bytes.is_none());
+                    totals.add(way);
                 }
                 Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. } => {
                     totals.verify += 1;
@@ -71,6 +80,37 @@ impl Totals {
             }
         }
         totals
+    }
+
+    fn add(&mut self, way: &Way) {
+        match (&way.method, &way.via, way.wire_bytes) {
+            (Method::Copy, _, _) => {}
+            (_, Some(_), bytes) => self.relay_bytes += bytes.unwrap_or(0),
+            (_, None, Some(bytes)) => self.link_bytes += bytes,
+            (_, None, None) => self.link_unknown += 1,
+        }
+    }
+
+    /// What deliveries come to: the images, and where it is another number, what goes
+    /// over links and within sites.
+    fn push_sizes(&self) -> String {
+        let mut parts = Vec::new();
+        let mut add = |bytes: u64, unknown: usize, what: &str| {
+            let more = if unknown > 0 { " and more" } else { "" };
+            if bytes > 0 {
+                parts.push(format!("{}{more}{what}", Bytes(bytes)));
+            }
+        };
+        add(self.push_bytes, self.push_unknown, "");
+        let whole = (self.push_bytes, self.push_unknown) == (self.link_bytes, self.link_unknown);
+        if !whole {
+            add(self.link_bytes, self.link_unknown, " over links");
+        }
+        add(self.relay_bytes, 0, " sent on");
+        match parts.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", parts.join(", ")),
+        }
     }
 }
 
@@ -93,6 +133,7 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
         write_held(out, held)?;
     }
     write_nodes(out, plan)?;
+    write_relays(out, plan)?;
     if !plan.hints.is_empty() {
         writeln!(out, "\nHints")?;
     }
@@ -106,34 +147,23 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
 pub fn headline(plan: &Plan) -> String {
     let totals = Totals::of(plan);
     let mut parts = Vec::new();
-    let mut add = |count: usize, what: &str, bytes: Option<(u64, usize)>| {
-        let size = match bytes {
-            Some((0, _)) | None => String::new(),
-            Some((bytes, 0)) => format!(" ({})", Bytes(bytes)),
-            Some((bytes, _)) => format!(" ({} and more)", Bytes(bytes)),
-        };
+    let size = |bytes: u64, unknown: usize| match (bytes, unknown) {
+        (0, _) => String::new(),
+        (bytes, 0) => format!(" ({})", Bytes(bytes)),
+        (bytes, _) => format!(" ({} and more)", Bytes(bytes)),
+    };
+    let mut add = |count: usize, what: &str, size: String| {
         if count > 0 {
             parts.push(format!("{count} {what}{size}"));
         }
     };
-    add(totals.register, "to register", None);
-    add(
-        totals.fetch,
-        "to fetch",
-        Some((totals.fetch_bytes, totals.fetch_unknown)),
-    );
-    add(totals.unpack, "to unpack", None);
-    add(
-        totals.push,
-        "to push",
-        Some((totals.push_bytes, totals.push_unknown)),
-    );
-    add(totals.remove, "to remove", Some((totals.remove_bytes, 0)));
-    add(
-        totals.verify,
-        "to read back",
-        Some((totals.verify_bytes, 0)),
-    );
+    let fetched = size(totals.fetch_bytes, totals.fetch_unknown);
+    add(totals.register, "to register", String::new());
+    add(totals.fetch, "to fetch", fetched);
+    add(totals.unpack, "to unpack", String::new());
+    add(totals.push, "to push", totals.push_sizes());
+    add(totals.remove, "to remove", size(totals.remove_bytes, 0));
+    add(totals.verify, "to read back", size(totals.verify_bytes, 0));
     let work = if parts.is_empty() {
         "nothing to do".to_owned()
     } else {
@@ -184,14 +214,18 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             target,
             file,
             bytes,
+            way,
             ..
-        } => writeln!(
-            out,
-            "  {sign} push      {}:{}  {}  ({why})",
-            target.node,
-            target.dir.join(file),
-            size(bytes)
-        ),
+        } => {
+            writeln!(
+                out,
+                "  {sign} push      {}:{}  {}  ({why})",
+                target.node,
+                target.dir.join(file),
+                size(bytes)
+            )?;
+            write_way(out, way, why)
+        }
         Action::PruneNode {
             target,
             file,
@@ -232,6 +266,54 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             Bytes(*bytes)
         ),
     }
+}
+
+/// How bytes travel, where they do: within this machine there is nothing to say.
+fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
+    let means = match (&way.method, &way.via) {
+        (Method::Copy, _) => return Ok(()),
+        (_, Some(via)) => format!("sent on by {}", via.node),
+        (Method::Stream, None) => "streamed".to_owned(),
+        (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
+        (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),
+    };
+    let size = match way.wire_bytes {
+        Some(bytes) => format!(", about {} over the link", Bytes(bytes)),
+        None => String::new(),
+    };
+    let or = match why {
+        Why::Unrecorded => "otherwise ",
+        _ => "",
+    };
+    writeln!(out, "              {or}{means}{size}: {}", way.because)?;
+    if let Some(Unrelayed { relay, why }) = &way.unrelayed {
+        writeln!(out, "              not sent on by {relay}: {why}")?;
+    }
+    Ok(())
+}
+
+/// Each relay with the neighbours that it serves.
+fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
+    let mut relays: BTreeMap<(&SiteName, &NodeId), BTreeSet<&NodeId>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Push { target, way, .. } = &step.action
+            && let Some(via) = &way.via
+        {
+            let served = relays.entry((&via.site, &via.node)).or_default();
+            served.insert(&target.node);
+        }
+    }
+    if relays.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nRelays")?;
+    let sites = relays.keys().map(|(site, _)| site.as_str().len());
+    let width = sites.max().unwrap_or(0);
+    for ((site, relay), served) in relays {
+        let served: Vec<&str> = served.into_iter().map(NodeId::as_str).collect();
+        writeln!(out, "  {site:width$}  {relay} → {}", served.join(", "))?;
+    }
+    Ok(())
 }
 
 fn write_held(out: &mut String, held: &Held) -> fmt::Result {

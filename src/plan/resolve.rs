@@ -11,7 +11,7 @@ use super::desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved
 use super::observed::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
     ArtifactId, Deletion, FileName, Format, NameTemplate, Order, OrderSet, Position, PositionRef,
-    PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
+    PushMethod, PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
 };
 
 /// What resolving needs besides orders and catalogue.
@@ -269,6 +269,18 @@ fn stricter(one: Option<Deletion>, other: Option<Deletion>) -> Option<Deletion> 
     }
 }
 
+/// Of two orders that want one file sent, the one that names a way wins; of two
+/// ways the one that needs no other file there.
+fn plainer(one: Option<PushMethod>, other: Option<PushMethod>) -> Option<PushMethod> {
+    let rank = |method: &Option<PushMethod>| match method {
+        Some(PushMethod::Stream) => 0,
+        Some(PushMethod::Rsync) => 1,
+        Some(PushMethod::Auto) => 2,
+        None => 3,
+    };
+    std::cmp::min_by_key(one, other, rank)
+}
+
 fn want(
     desired: &mut Desired,
     reference: &PositionRef,
@@ -290,15 +302,15 @@ fn want(
         entry.pinned = entry.pinned.or(pinned);
         entry.wanted_by.insert(reference.clone());
         // A raw image that is also unpacked from a compressed one costs no bytes
-        // of its own; among several compressed forms the first by name serves.
-        if let Origin::Unpack { from } = &origin {
-            let better = match &entry.origin {
-                Origin::Download { .. } => entry.pinned.is_none(),
-                Origin::Unpack { from: known } => from < known,
-            };
-            if better {
-                entry.origin = origin.clone();
-            }
+        // of its own; among several compressed forms the first by name serves. A
+        // pinned one is downloaded: only of a download the digest is promised.
+        let better = match (&origin, &entry.origin) {
+            (Origin::Unpack { .. }, Origin::Download { .. }) => entry.pinned.is_none(),
+            (Origin::Unpack { from }, Origin::Unpack { from: known }) => from < known,
+            (Origin::Download { .. }, _) => pinned.is_some(),
+        };
+        if better {
+            entry.origin = origin.clone();
         }
     };
     let download = Origin::Download {
@@ -317,11 +329,15 @@ fn want(
             .entry(target.clone())
             .or_default()
             .entry(file.clone())
-            .and_modify(|placed| placed.deletion = stricter(placed.deletion, deletion))
+            .and_modify(|placed| {
+                placed.deletion = stricter(placed.deletion, deletion);
+                placed.method = plainer(placed.method, position.push_method);
+            })
             .or_insert_with(|| Placed {
                 artifact: resolved.delivered.clone(),
                 is_our_name: position.filename.is_none(),
                 deletion,
+                method: position.push_method,
                 wanted_by: BTreeSet::new(),
             })
             .wanted_by

@@ -13,11 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::control::Scope;
-use super::{StateDir, StateError, file};
+use super::{StateDir, StateError, file, travel};
 use crate::execute::{Fact, Outcome};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{
-    Action, ApprovalId, Backoff, HeldReason, Memory, NodeState, Place, Step, StepId, Suspended,
+    Action, ApprovalId, Backoff, Detour, HeldReason, Link, Memory, NodeState, Place, Step, StepId,
+    Suspended,
 };
 use crate::reconcile::Look;
 
@@ -98,6 +99,8 @@ pub fn after(
         approved: pass.approved(),
         suspended: memory.suspended.clone(),
         verified: pass.verified(&places),
+        links: pass.links(&places),
+        detours: pass.detours(&places),
         places,
     }
 }
@@ -266,6 +269,25 @@ impl Pass<'_> {
         backoff
     }
 
+    /// How fast links are; nodes that nobody looks at any more are forgotten.
+    fn links(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Link> {
+        let steps = &self.look.plan.steps;
+        let now = self.look.observed.now;
+        let mut links = travel::links(self.memory, steps, self.outcomes, now);
+        links.retain(|node, _| places.contains_key(node));
+        links
+    }
+
+    /// The relays that are left out, for as long as a failure waits at most.
+    fn detours(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Detour> {
+        let steps = &self.look.plan.steps;
+        let begin = self.look.observed.now;
+        let until = until(self.now, self.limits.most);
+        let mut detours = travel::detours(self.memory, steps, self.outcomes, begin, until);
+        detours.retain(|node, _| places.contains_key(node));
+        detours
+    }
+
     /// The nodes that do not answer. One that was not asked, because its circuit was
     /// open, counts no further failure; one that nobody looks at any more is forgotten.
     fn circuits(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Backoff> {
@@ -293,10 +315,9 @@ impl Pass<'_> {
     fn failed(&self, before: Option<&Backoff>, what: &str, first: Duration, why: &str) -> Backoff {
         let failures = before.map_or(0, |entry| entry.failures).saturating_add(1);
         let wait = wait(what, failures, first, self.limits.most);
-        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
         Backoff {
             failures,
-            until: self.now.saturating_add(wait).unwrap_or(Timestamp::MAX),
+            until: until(self.now, wait),
             error: why.to_owned(),
         }
     }
@@ -451,6 +472,11 @@ impl Pass<'_> {
         };
         state.record.keys().any(|file| !removed(file))
     }
+}
+
+fn until(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 /// How long to wait after so many failures in a row: doubling from `first` up to

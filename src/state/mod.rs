@@ -24,6 +24,7 @@ mod people;
 pub mod record;
 pub mod revision;
 pub mod status;
+mod travel;
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 use talos_order::model::{ArtifactId, FileName, Sha256};
 use talos_order::plan::{
     Action, CacheState, CachedFile, NodeState, Observed, Plan, Provenance, RecordEntry, RemoteFile,
+    Why,
 };
 
 use crate::universe::{entry, meta, now};
@@ -39,12 +40,18 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                 target,
                 cache_file,
                 file,
+                bytes,
                 ..
             } => {
                 let meta = after.cache.files[cache_file].meta.clone();
                 let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
                     panic!("{} goes to a node that does not answer", step.id);
                 };
+                // What is adopted takes no room.
+                let taken = bytes.filter(|_| step.why != Why::Unrecorded).unwrap_or(0);
+                for dir in dirs.values_mut() {
+                    dir.free_bytes = dir.free_bytes.map(|free| free.saturating_sub(taken));
+                }
                 let dir = dirs.entry(target.dir.clone()).or_default();
                 let found = RemoteFile {
                     size: 1000,

@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use talos_order::model::{
-    Arch, ArtifactId, Deletion, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet,
-    Platform, Position, Problem, PushTarget, Reach, RejectedFile, Schematic, SchematicId,
-    SchematicSource, Sha256, SourceRef, TalosVersion, VersionPolicy,
+    Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, NameTemplate, Network, Node,
+    NodeId, Order, OrderSet, Platform, Position, Problem, PushMethod, PushTarget, Reach,
+    RejectedFile, Schematic, SchematicId, SchematicSource, Sha256, Site, SiteName, SourceRef,
+    TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Backoff, CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed,
-    Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites, StepId,
-    Suspended, VerifyPolicy, VersionKnowledge, VersionSource, push_step_id,
+    Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, Naming,
+    NodeState, Observed, Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile,
+    Retention, Sites, StepId, Suspended, Transfer, VerifyPolicy, VersionKnowledge, VersionSource,
+    push_step_id,
 };
 
 /// Orders, a world, and a policy.
@@ -81,9 +83,10 @@ prop_compose! {
         schematic in select(schematics()),
         unpack in any::<bool>(),
         push_unpacked in any::<bool>(),
-        targets in prop::collection::btree_set(target(), 0..3),
+        targets in prop::collection::btree_set(target(), 0..5),
         fixed_name in prop::option::weighted(0.1, Just(())),
         pinned in prop::option::weighted(0.1, 0_u8..2),
+        push_method in prop::option::weighted(0.1, select(PushMethod::ALL)),
     ) -> Position {
         let unpack = unpack && format.codec().is_some();
         let filename = fixed_name.map(|()| "fixed.img".parse().expect("a name"));
@@ -100,6 +103,7 @@ prop_compose! {
             targets: targets.into_iter().collect(),
             push_unpacked: push_unpacked && unpack,
             filename,
+            push_method,
             pinned: pinned.map(|byte| Sha256::from_bytes([byte; 32])),
             source: source(),
         }
@@ -188,7 +192,10 @@ pub fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
         size: 1000,
         sha256: Sha256::from_bytes([byte; 32]),
         url,
-        data: None,
+        data: Some(DataDigest {
+            sha256: Sha256::from_bytes([byte; 32]),
+            bytes: 900,
+        }),
         unpacked_from: None,
         provenance: Provenance::FirstSeen,
         etag: None,
@@ -316,8 +323,14 @@ fn references(every: usize, dirs: &BTreeMap<Dir, DirState>) -> References {
 
 fn node_state() -> impl Strategy<Value = NodeState> {
     prop_oneof![
-        4 => (dir_state(), dir_state(), 0_usize..4, prop::bool::weighted(0.1)).prop_map(
-            |(iso, import, every, unknown)| {
+        4 => (
+            dir_state(),
+            dir_state(),
+            0_usize..4,
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.8),
+        ).prop_map(
+            |(iso, import, every, unknown, perl)| {
                 let names = DIRS.iter().map(|dir| dir.parse().expect("a directory"));
                 let dirs: BTreeMap<Dir, DirState> = names.zip([iso, import]).collect();
                 NodeState::Listed {
@@ -327,7 +340,7 @@ fn node_state() -> impl Strategy<Value = NodeState> {
                         references(every, &dirs)
                     },
                     dirs,
-                    tools: BTreeSet::new(),
+                    tools: perl.then(|| "perl".to_owned()).into_iter().collect(),
                 }
             },
         ),
@@ -351,6 +364,47 @@ fn knowledge() -> impl Strategy<Value = VersionKnowledge> {
     ]
 }
 
+/// What is asked for, and most often a site with a relay.
+fn transfer() -> impl Strategy<Value = Transfer> {
+    let asked = || select([&[PushMethod::Auto; 3], PushMethod::ALL].concat());
+    (
+        asked(),
+        prop::collection::btree_map(select(&NODES[..]), asked(), 0..2),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(
+            0.7,
+            (select(&NODES[..]), subsequence(NODES.to_vec(), 1..=3)),
+        ),
+    )
+        .prop_map(|(default, nodes, rsync_opts_set, site)| Transfer {
+            default,
+            nodes: nodes
+                .into_iter()
+                .map(|(name, method)| (name.parse().expect("a node"), method))
+                .collect(),
+            rsync_opts_set,
+            network: site.map_or_else(Network::default, |(relay, members)| {
+                network(relay, &members)
+            }),
+            ..Transfer::default()
+        })
+}
+
+fn network(relay: &str, members: &[&str]) -> Network {
+    let name: SiteName = "far".parse().expect("a site");
+    let site = Site {
+        relay: Some(relay.parse().expect("a node")),
+        ..Site::default()
+    };
+    let members = members.iter().chain([&relay]);
+    Network {
+        sites: BTreeMap::from([(name.clone(), site)]),
+        site_of: members
+            .map(|node| (node.parse().expect("a node"), name.clone()))
+            .collect(),
+    }
+}
+
 /// How long, in seconds, a file stays after the pass that first missed it.
 pub const GRACE: i64 = 24 * 3600;
 
@@ -362,27 +416,50 @@ fn memory() -> impl Strategy<Value = Memory> {
         prop::collection::btree_set(select(vec!["order-0", "order-1"]), 0..2),
         prop::collection::btree_set(select(&NODES[..]), 0..1),
     );
-    (failed, suspended).prop_map(|(failed, (all, orders, nodes))| {
-        let mut memory = Memory::default();
-        for (target, artifact, hours) in failed {
-            let file = naming().template.name(&artifact);
-            let backoff = Backoff {
-                failures: 3,
+    let links = prop::collection::btree_map(select(&NODES[..]), 1_u64..1000, 0..3);
+    let detours = prop::collection::btree_map(select(&NODES[..]), -1_i64..2, 0..2);
+    (failed, suspended, links, detours).prop_map(
+        |(failed, (all, orders, nodes), links, detours)| {
+            let node = |name: &str| -> NodeId { name.parse().expect("a node") };
+            let link = |bytes_per_second: u64| Link {
+                bytes_per_second,
+                measured_at: now(),
+            };
+            let detour = |hours: i64| Detour {
                 until: now() + jiff::SignedDuration::from_hours(hours),
                 error: "it broke".to_owned(),
             };
+            let mut memory = Memory {
+                links: links
+                    .into_iter()
+                    .map(|(name, speed)| (node(name), link(speed)))
+                    .collect(),
+                detours: detours
+                    .into_iter()
+                    .map(|(name, hours)| (node(name), detour(hours)))
+                    .collect(),
+                ..Memory::default()
+            };
+            for (target, artifact, hours) in failed {
+                let file = naming().template.name(&artifact);
+                let backoff = Backoff {
+                    failures: 3,
+                    until: now() + jiff::SignedDuration::from_hours(hours),
+                    error: "it broke".to_owned(),
+                };
+                memory
+                    .backoff
+                    .insert(StepId(format!("fetch/{file}")), backoff.clone());
+                memory.backoff.insert(push_step_id(&target, &file), backoff);
+            }
+            memory.suspended = Suspended {
+                all,
+                orders: orders.iter().map(|id| id.parse().expect("an id")).collect(),
+                nodes: nodes.iter().map(|id| id.parse().expect("a node")).collect(),
+            };
             memory
-                .backoff
-                .insert(StepId(format!("fetch/{file}")), backoff.clone());
-            memory.backoff.insert(push_step_id(&target, &file), backoff);
-        }
-        memory.suspended = Suspended {
-            all,
-            orders: orders.iter().map(|id| id.parse().expect("an id")).collect(),
-            nodes: nodes.iter().map(|id| id.parse().expect("a node")).collect(),
-        };
-        memory
-    })
+        },
+    )
 }
 
 prop_compose! {
@@ -399,6 +476,7 @@ prop_compose! {
         reads in prop::bool::weighted(0.3),
         memory in memory(),
         missed in prop::collection::vec(prop::option::weighted(0.8, 0_i64..72), 1..8),
+        transfer in transfer(),
     ) -> Case {
         let nodes: BTreeMap<NodeId, NodeState> = NODES
             .iter()
@@ -425,7 +503,7 @@ prop_compose! {
                 },
                 purge,
                 node_reserve: 0,
-        cache_reserve: 0,
+                cache_reserve: 0,
                 prune: PrunePolicy {
                     owner: "us".to_owned(),
                     default: prunes,
@@ -442,6 +520,7 @@ prop_compose! {
                         BTreeMap::new()
                     },
                 },
+                transfer,
                 verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
             },
         }

@@ -119,6 +119,7 @@ impl World {
                 artifact: artifact.expect("an artifact"),
                 is_our_name: true,
                 deletion: None,
+                method: None,
                 wanted_by: BTreeSet::new(),
             };
             placed.insert(target("pve"), BTreeMap::from([(file(), file_wanted)]));

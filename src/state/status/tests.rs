@@ -9,7 +9,7 @@ use crate::execute::{Failure, FailureKind, Outcome};
 use crate::orders;
 use crate::plan::{
     self, CacheState, Catalog, DirState, Naming, NodeState, Observed, Policy, PrunePolicy,
-    References, Retention, Sites, Step,
+    References, Retention, Sites, Step, Transfer,
 };
 use crate::reconcile::{Look, Verdict};
 
@@ -91,6 +91,7 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             max_percent: 20,
         },
         sites: Sites::default(),
+        transfer: Transfer::default(),
         verify: None,
     };
     let plan = plan::plan(&desired, &observed, &policy);
