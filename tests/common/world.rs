@@ -31,6 +31,8 @@ pub struct Config<'a> {
     pub lab: Option<&'a Lab>,
     /// More options for rsync.
     pub rsync: &'a str,
+    /// More keys of `defaults.push`, in YAML's flow style.
+    pub push: &'a str,
     /// The inventory: name, and how it is reached, in YAML's flow style.
     pub nodes: Vec<(String, String)>,
     /// More keys at the top.
@@ -87,10 +89,14 @@ impl World {
         };
         let text = format!(
             "defaults:\n  cache_dir: {root}/cache\n  push:\n    ssh_opts: \"{ssh}\"\n    \
-             rsync_opts: \"-av --progress --inplace {rsync}\"\n\
+             rsync_opts: \"-av --progress --inplace {rsync}\"\n{push}\
              manifest: {{dir: {root}/manifests}}\nfactory: {{url: \"{url}\"}}\n\
              github: {{api_url: \"{url}\"}}\n{limits}{nodes}{more}",
             rsync = config.rsync,
+            push = match config.push {
+                "" => String::new(),
+                keys => format!("    {keys}\n"),
+            },
             url = self.factory.url(),
             more = config.more,
         );

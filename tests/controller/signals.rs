@@ -108,6 +108,7 @@ fn asked_to_end_in_a_delivery_it_leaves_what_can_be_taken_up() {
             rsync,
             nodes: vec![("pve-01".to_owned(), reach(&pve))],
             more: ON_REQUEST,
+            ..Config::default()
         });
     };
     configure("--bwlimit=1m");

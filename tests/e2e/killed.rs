@@ -211,23 +211,33 @@ fn unpacking_while_it_downloads_is_killed() {
 }
 
 #[test]
-fn a_push_is_killed_and_goes_on() {
+fn a_push_with_rsync_is_killed_and_goes_on() {
+    killed_and_goes_on("--bwlimit=2m", "");
+}
+
+#[test]
+fn a_stream_is_killed_and_goes_on() {
+    killed_and_goes_on("", "bandwidth_limit: 512KiB");
+}
+
+fn killed_and_goes_on(slow_rsync: &str, slow_push: &str) {
     let lab = Lab::new();
     let node = lab.node();
     let world = World::new(StandinOptions {
         disk_bytes: 64 << 20,
         ..StandinOptions::default()
     });
-    let configure = |rsync: &str| {
+    let configure = |rsync: &str, push: &str| {
         world.configure(&Config {
             lab: Some(&lab),
             rsync,
+            push,
             nodes: vec![("pve-1".to_owned(), reach(&node))],
             ..Config::default()
         });
     };
     world.order_one("iso", "");
-    configure("--bwlimit=2m");
+    configure(slow_rsync, slow_push);
     let dir = node.root.join("iso");
     let partial = dir.join(format!(".talos-order.{ISO}.part"));
     let watch = Watch::start(&[world.cache(), dir.clone()]);
@@ -240,7 +250,7 @@ fn a_push_is_killed_and_goes_on() {
     }
 
     let mark = world.factory.mark();
-    configure("");
+    configure("", "");
     world.apply().expect(0).says("1 pushed");
     assert!(world.factory.images_since(mark).is_empty());
     watch.assert_only_whole_images(&world);
