@@ -206,10 +206,7 @@ fn summary(report: &Report) -> String {
             format!("fetched ({})", Bytes(done.fetched_bytes)),
         ),
         (done.unpacked, "unpacked".to_owned()),
-        (
-            done.pushed,
-            format!("pushed ({})", done.pushed_sizes()),
-        ),
+        (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
         (done.removed, "removed".to_owned()),
         (done.failed, "failed".to_owned()),
