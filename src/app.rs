@@ -48,6 +48,9 @@ const CACHE_RESERVE: u64 = 64 << 20;
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
 
+/// The directory in the state directory for ssh's sockets.
+const CONNECTIONS: &str = "ssh";
+
 /// How long, in seconds, files are read back in one pass at the configured rate.
 const READ_BACK_SECONDS: u64 = 300;
 
@@ -118,7 +121,8 @@ impl App {
     }
 
     fn with(settings: Settings, mode: Mode) -> Self {
-        let cache = Arc::new(Cache::new(settings.cache_dir.clone()));
+        let cache = Cache::new(settings.cache_dir.clone());
+        let cache = Arc::new(cache.unpacking_at_once(settings.limits.downloads));
         Self {
             settings,
             mode,
@@ -172,7 +176,7 @@ impl App {
             rsync_opts: settings.push.rsync_opts.clone(),
             connect: settings.limits.connect,
             idle: settings.limits.idle,
-            control_dir: None,
+            control_dir: self.connections(),
             sessions: settings.limits.nodes,
             owner: settings.owner.clone(),
             lease: nodes::LEASE,
@@ -199,6 +203,18 @@ impl App {
             downloads: settings.limits.downloads,
             nodes_at_once: settings.limits.nodes,
         })
+    }
+
+    /// Where open connections to nodes are for the next pass to find. A dry run
+    /// leaves nothing behind.
+    fn connections(&self) -> Option<PathBuf> {
+        match self.mode {
+            Mode::ReadOnly => None,
+            Mode::ReadWrite => {
+                let dir = self.settings.state_dir.join(CONNECTIONS);
+                std::path::absolute(dir).ok()
+            }
+        }
     }
 
     /// Asks for the released versions.

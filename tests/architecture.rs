@@ -106,7 +106,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Of a room that is imported for a few of its types only: those types. A room
 /// that is not listed here is open to everyone who may import it.
 const PARTS: &[(&str, &str, &[&str])] = &[
-    ("io", "model", &["Sha256", "Codec"]),
+    ("io", "model", &["Sha256", "DataDigest", "Codec"]),
     ("upstream", "plan", OBSERVED),
     ("cache", "plan", OBSERVED),
     ("nodes", "plan", OBSERVED),

@@ -32,6 +32,7 @@ use jiff::Timestamp;
 pub use error::CacheError;
 pub use receive::{Incoming, Receive, Received};
 
+use crate::io::decode::BUFFERED;
 use crate::io::lock::DirLock;
 use crate::io::{Meter, hash, task, unpack};
 use crate::model::{ArtifactId, FileName};
@@ -41,12 +42,24 @@ use crate::plan::Meta;
 #[derive(Debug, Clone)]
 pub struct Cache {
     dir: PathBuf,
+    /// How many bytes each image that is unpacked may hold in memory.
+    buffered: usize,
 }
 
 impl Cache {
     /// The cache in a directory, which need not exist and is not looked at.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self {
+            dir: dir.into(),
+            buffered: BUFFERED,
+        }
+    }
+
+    /// The same for so many images at once: they share the memory for unpacking.
+    #[must_use]
+    pub fn unpacking_at_once(mut self, images: usize) -> Self {
+        self.buffered = BUFFERED / images.max(1);
+        self
     }
 
     /// The directory.
@@ -95,6 +108,7 @@ impl Cache {
             codec,
             name: file.to_string(),
             kind: receive::kind_of(to.format),
+            buffered: self.buffered,
         };
         let meta = record::Draft {
             artifact: to,

@@ -99,6 +99,7 @@ impl Cache {
                     codec,
                     name: name.to_string(),
                     kind: kind_of(artifact.format),
+                    buffered: self.buffered,
                 })
             }
         };

@@ -17,7 +17,9 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 pub use error::CommandError;
@@ -28,16 +30,28 @@ pub use tail::printable;
 /// process left behind may hold the pipe open for as long as it likes.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// How much a pipe holds that gigabytes go through, in bytes: the two ends wait less
+/// for each other than with the usual 64 KiB. More is not given to everyone.
+const PIPE: usize = 1 << 20;
+
 /// A program with its words, what it reads, and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Command {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    stdin: Option<Vec<u8>>,
+    input: Input,
     idle: Option<Duration>,
     total: Option<Duration>,
     stdout_limit: usize,
+}
+
+/// What a process reads.
+#[derive(Debug)]
+enum Input {
+    Nothing,
+    Bytes(Bytes),
+    Pieces(mpsc::Receiver<Bytes>),
 }
 
 /// What a process left behind when it ended by itself, well or badly.
@@ -59,7 +73,7 @@ impl Command {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            stdin: None,
+            input: Input::Nothing,
             idle: None,
             total: None,
             stdout_limit: 1024 * 1024,
@@ -92,7 +106,14 @@ impl Command {
     /// Gives it something to read; without this it reads nothing.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = Some(bytes.into());
+        self.input = Input::Bytes(Bytes::from(bytes.into()));
+        self
+    }
+
+    /// Gives it pieces to read as they come; its input ends with the sender.
+    #[must_use]
+    pub fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
+        self.input = Input::Pieces(pieces);
         self
     }
 
@@ -147,7 +168,7 @@ impl Command {
 
     /// `None` if the taker wants no more.
     async fn run_with(
-        self,
+        mut self,
         mut taker: impl FnMut(&[u8]) -> bool + Send,
     ) -> Result<Option<Output>, CommandError> {
         let program = self.name();
@@ -157,10 +178,17 @@ impl Command {
         };
         let mut group = Group(self.spawn(&program)?);
         let mut stdin = group.0.stdin.take();
+        if let (Some(pipe), Input::Pieces(_)) = (&stdin, &self.input) {
+            // Fails where the user may have no more; then it is as it was.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE);
+        }
         let mut stdout = group.0.stdout.take();
         let mut stderr = group.0.stderr.take();
-        let input = self.stdin.unwrap_or_default();
-        let mut fed = 0;
+        let (mut piece, mut pieces) = match std::mem::replace(&mut self.input, Input::Nothing) {
+            Input::Nothing => (Bytes::new(), None),
+            Input::Bytes(bytes) => (bytes, None),
+            Input::Pieces(pieces) => (Bytes::new(), Some(pieces)),
+        };
         let mut tail = Tail::default();
         let mut from_stdout = vec![0_u8; 64 * 1024];
         let mut from_stderr = [0_u8; 4096];
@@ -197,22 +225,21 @@ impl Command {
                         }
                     }
                 }
-                written = write_some(&mut stdin, &input[fed..]) => {
-                    match written {
-                        Ok(count) => {
-                            fed += count;
-                            moved = Instant::now();
-                            if fed == input.len() {
-                                stdin = None;
-                            }
-                        }
+                more = write_some(&mut stdin, &mut piece, &mut pieces) => {
+                    match more {
+                        Ok(true) => moved = Instant::now(),
+                        Ok(false) => stdin = None,
                         // It does not want the rest; its exit code will say why.
-                        Err(_) => stdin = None,
+                        Err(_) => {
+                            stdin = None;
+                            pieces = None;
+                        }
                     }
                 }
                 status = group.0.wait(), if ended.is_none() => {
                     ended = Some((status.map_err(pipe)?, Instant::now()));
                     stdin = None;
+                    pieces = None;
                 }
                 () = until(deadline) => {
                     if let Some((status, _)) = ended {
@@ -234,31 +261,35 @@ impl Command {
         }
     }
 
-    /// Runs a short command from a place that cannot wait (a destructor), with
-    /// nothing to read and nobody to read its output; killed after `limit`.
-    pub fn run_briefly(self, limit: Duration) -> Option<ExitStatus> {
-        let mut child = std::process::Command::new(&self.program)
-            .args(&self.args)
-            .envs(self.env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+    /// Runs short commands, all at once, from a place that cannot wait (a destructor),
+    /// with nothing to read and nobody to read their output; killed after `limit`.
+    pub fn run_all_briefly(commands: impl Iterator<Item = Self>, limit: Duration) {
+        let start = |command: Self| {
+            std::process::Command::new(&command.program)
+                .args(&command.args)
+                .envs(command.env)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .ok()
+        };
+        let mut children: Vec<_> = commands.filter_map(start).collect();
         let started = std::time::Instant::now();
         loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if started.elapsed() < limit => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                _ => {
-                    // Both can only fail if it ended in this moment.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return None;
-                }
+            children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            if children.is_empty() {
+                return;
             }
+            if started.elapsed() >= limit {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for mut child in children {
+            // Both can only fail if it ended in this moment.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 
@@ -271,9 +302,9 @@ impl Command {
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(key, value)| (key, value)))
-            .stdin(match self.stdin {
-                Some(_) => Stdio::piped(),
-                None => Stdio::null(),
+            .stdin(match self.input {
+                Input::Nothing => Stdio::null(),
+                Input::Bytes(_) | Input::Pieces(_) => Stdio::piped(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -310,15 +341,28 @@ async fn read_some<R: AsyncRead + Unpin>(
     }
 }
 
-/// Writes what fits; never ready once the pipe is gone.
+/// Writes what fits, or waits for the next piece; false when that was all. Never
+/// ready once the pipe is gone. Nothing is lost where it is dropped while it waits.
 async fn write_some(
     pipe: &mut Option<tokio::process::ChildStdin>,
-    bytes: &[u8],
-) -> io::Result<usize> {
-    match pipe {
-        Some(pipe) => pipe.write(bytes).await,
-        None => std::future::pending().await,
+    piece: &mut Bytes,
+    pieces: &mut Option<mpsc::Receiver<Bytes>>,
+) -> io::Result<bool> {
+    let Some(pipe) = pipe else {
+        return std::future::pending().await;
+    };
+    if piece.is_empty() {
+        match pieces {
+            Some(more) => match more.recv().await {
+                Some(next) => *piece = next,
+                None => return Ok(false),
+            },
+            None => return Ok(false),
+        }
     }
+    let count = pipe.write(piece).await?;
+    piece.advance(count);
+    Ok(true)
 }
 
 async fn until(deadline: Option<Instant>) {

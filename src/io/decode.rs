@@ -4,7 +4,8 @@
 //!
 //! xz blocks that carry their sizes are decoded on all cores; everything else is
 //! decoded on the pushing thread. Memory has a bound that the size of the image
-//! does not enter: at most [`BUFFERED`] bytes are between the two ends, and
+//! does not enter: at most [`BUFFERED`] bytes are between the two ends (or less, where
+//! several decoders share them), and
 //! besides them one block being gathered, one chunk in the consumer's hands, and
 //! one dictionary for each decoder at work. Taking in and unpacking 1 GiB on two
 //! cores peaked at 70 MiB of memory for the blocks of `xz -0 -T0` (1 MiB, 256 KiB
@@ -26,8 +27,8 @@ use crate::model::Codec;
 pub use queue::Decoded;
 pub(super) use queue::{Output, Slot};
 
-/// How many bytes are held between the two ends at most (64 MiB); a sized xz
-/// block may take half of that, or else is decoded as a stream.
+/// How many bytes all decoders at work hold between their two ends at most (64 MiB);
+/// a sized xz block may take half of that, or else is decoded as a stream.
 pub const BUFFERED: usize = 64 << 20;
 
 /// A piece of the unpacked content.
@@ -143,13 +144,14 @@ enum Inner {
     Gzip(Box<gzip::GzipDecoder>),
 }
 
-/// Makes a decoder: the two ends of the pipe. They belong on different threads,
+/// Makes a decoder that holds so many bytes at most, and one block however large: the
+/// two ends of the pipe. They belong on different threads,
 /// since pushing waits for the consumer.
 ///
 /// # Errors
 /// If the decoding library cannot be set up.
-pub fn decoder(codec: Codec) -> Result<(Decoder, Decoded), DecodeError> {
-    let (output, decoded) = queue::queue(BUFFERED);
+pub fn decoder(codec: Codec, buffered: usize) -> Result<(Decoder, Decoded), DecodeError> {
+    let (output, decoded) = queue::queue(buffered.min(BUFFERED));
     let inner = match codec {
         Codec::Xz => Inner::Xz(Box::new(super::xz::XzDecoder::new(output))),
         Codec::Zstd => Inner::Zstd(zstd::ZstdDecoder::new(output)?),

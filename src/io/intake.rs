@@ -32,8 +32,8 @@ use crate::model::Sha256;
 use store::{Message, Store};
 
 /// How many pieces from the network may wait for the disk. A piece is what one
-/// read gave, 8 to 400 KiB.
-const WAITING: usize = 32;
+/// read gave, 8 to 400 KiB, so this is 3 MiB at most.
+const WAITING: usize = 8;
 
 /// What is to come, and what is to become of it.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ use super::hash::Hasher;
 use super::hash::data::DataHasher;
 use super::magic::{HEAD, Kind};
 use super::sparse::SparseWriter;
+use super::writeout::WriteOut;
 use crate::model::{DataDigest, Sha256};
 
 /// What follows the name in a temporary's name.
@@ -177,6 +178,7 @@ pub struct Landing {
     writer: SparseWriter,
     hasher: Hasher,
     data: DataHasher,
+    out: Option<WriteOut>,
     head: Vec<u8>,
     recognised: bool,
 }
@@ -199,6 +201,7 @@ impl Landing {
             writer,
             hasher: Hasher::default(),
             data: DataHasher::default(),
+            out: WriteOut::of(&temporary),
             head: Vec::new(),
             recognised: false,
         })
@@ -222,6 +225,9 @@ impl Landing {
         self.look(bytes)?;
         self.hasher.update(bytes);
         self.data.update(bytes);
+        if let Some(out) = &mut self.out {
+            out.more(bytes.len() as u64);
+        }
         self.writer
             .write(bytes)
             .map_err(LandingError::io("write to", &self.temporary()))

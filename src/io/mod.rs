@@ -21,6 +21,8 @@ pub mod landing;
 pub mod lock;
 pub mod magic;
 mod meter;
+pub mod outflow;
+pub mod pace;
 pub mod partial;
 mod sink;
 pub mod sparse;
@@ -28,6 +30,7 @@ pub mod task;
 #[cfg(test)]
 mod timing;
 pub mod unpack;
+mod writeout;
 mod xz;
 
 pub use command::{Command, CommandError, Output, printable};

@@ -79,7 +79,7 @@ fn pieces(packed: &Path) -> impl Iterator<Item = Bytes> + use<> {
 fn decode_only(codec: Codec, packed: &Path) -> Duration {
     let pieces = pieces(packed);
     let start = Instant::now();
-    let (mut decoder, decoded) = decoder(codec).unwrap();
+    let (mut decoder, decoded) = decoder(codec, crate::io::decode::BUFFERED).unwrap();
     let pusher = std::thread::spawn(move || {
         for piece in pieces {
             decoder.push(&piece).unwrap();
@@ -108,6 +108,7 @@ async fn take_in(dir: &Path, codec: Codec, kind: Kind, packed: &Path) -> Duratio
             codec,
             name: "image.raw".into(),
             kind: Kind::Gpt,
+            buffered: crate::io::decode::BUFFERED,
         }),
         promises: Vec::new(),
         meter: Arc::default(),

@@ -22,6 +22,8 @@ pub struct Unpack {
     pub name: String,
     /// What that must look like.
     pub kind: Kind,
+    /// How many bytes may be held between the decoder and the file.
+    pub buffered: usize,
 }
 
 /// The unpacked form in the making, on a thread of its own.
@@ -50,9 +52,14 @@ impl Unpacking {
     /// # Errors
     /// If the temporary or the thread cannot be made.
     pub fn start(dir: &Path, unpack: &Unpack) -> Result<Self, LandingError> {
-        let Unpack { codec, name, kind } = unpack;
+        let Unpack {
+            codec,
+            name,
+            kind,
+            buffered,
+        } = unpack;
         let (decoder, decoded) =
-            decode::decoder(*codec).map_err(|source| LandingError::Decode {
+            decode::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
                 name: name.clone(),
                 source,
             })?;

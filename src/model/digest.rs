@@ -9,6 +9,17 @@ use super::{Invalid, text_form};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256([u8; 32]);
 
+/// A digest of a content that costs only what its data cost: long runs of zeros are
+/// not hashed, so it is the same wherever they are holes. How it is made stands in
+/// `io::hash`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct DataDigest {
+    /// The digest.
+    pub sha256: Sha256,
+    /// How many bytes of the content are in blocks that are not all zeros.
+    pub bytes: u64,
+}
+
 impl Sha256 {
     /// Wraps the raw bytes of a digest.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

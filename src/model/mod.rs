@@ -20,7 +20,7 @@ mod version;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
-pub use digest::Sha256;
+pub use digest::{DataDigest, Sha256};
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
     Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
@@ -33,7 +33,7 @@ pub use schematic::{
     SchematicId, SecureBootOptions,
 };
 pub use site::{Network, Site, SiteName};
-pub use transfer::{DataDigest, Method, Proof, PushMethod, Via};
+pub use transfer::{Method, Proof, PushMethod, Via};
 pub use version::{Channel, Minor, TalosVersion};
 
 /// Why a text is not a value of one of the model's types.

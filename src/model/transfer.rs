@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Dir, FileName, Invalid, NodeId, Sha256, SiteName, text_form};
+use super::{Dir, FileName, Invalid, NodeId, SiteName, text_form};
 
 /// How a person wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,17 +54,6 @@ pub struct Via {
     pub file: FileName,
     /// The site that both belong to.
     pub site: SiteName,
-}
-
-/// A digest of a content that costs only what its data cost: long runs of zeros are
-/// not hashed, so it is the same wherever they are holes. How it is made stands in
-/// `io::hash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct DataDigest {
-    /// The digest.
-    pub sha256: Sha256,
-    /// How many bytes of the content are in blocks that are not all zeros.
-    pub bytes: u64,
 }
 
 macro_rules! words {

@@ -104,7 +104,19 @@ impl<'a> Operation<'a> {
         more: &[&str],
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
-        let mut words = vec![
+        let mut words = self.words();
+        words.extend(more);
+        // Boxed, since operations hold several of these at once.
+        Box::pin(
+            self.nodes
+                .ask(self.node, script, &words, self.unlocked(read)),
+        )
+        .await?
+    }
+
+    /// The words of `enter` in `lease.sh`, behind the nonce.
+    pub fn words(&self) -> Vec<&str> {
+        vec![
             self.ttl.as_str(),
             &self.token,
             &self.holder,
@@ -112,14 +124,18 @@ impl<'a> Operation<'a> {
             self.file.as_str(),
             &self.pattern,
             &self.owned,
-        ];
-        words.extend(more);
-        let read = |answer: &Answer<'_>| match answer.first("locked") {
+        ]
+    }
+
+    /// Reads an answer that may be that the directory is another's.
+    pub fn unlocked<T>(
+        &self,
+        read: impl FnOnce(&Answer<'_>) -> Option<T>,
+    ) -> impl FnOnce(&Answer<'_>) -> Option<Result<T, NodeError>> {
+        |answer| match answer.first("locked") {
             Some(found) => Some(Err(self.locked(found)?)),
             None => read(answer).map(Ok),
-        };
-        // Boxed, since operations hold several of these at once.
-        Box::pin(self.nodes.ask(self.node, script, &words, read)).await?
+        }
     }
 
     /// Runs the first script of an operation. A directory that another node of

@@ -3,9 +3,9 @@
 //!
 //! [`Nodes`] is the whole of it as a pass sees it; [`SystemNodes`] runs the
 //! system's ssh, rsync and sh: one small script over one protocol for both kinds
-//! of place (`script`), rsync for the bytes (`push`), and a record of what we
-//! placed beside the files (`record`), so that a look is one round trip and
-//! reads no image. The hand-written twin for tests is
+//! of place (`script`), a stream of data or rsync for the bytes (`push`, `stream`),
+//! and a record of what we placed beside the files (`record`), so that a look is one
+//! round trip and reads no image. The hand-written twin for tests is
 //! [`fake::FakeNodes`].
 
 #![expect(
@@ -28,6 +28,7 @@ mod rsync;
 mod samples;
 mod script;
 mod ssh;
+mod stream;
 mod system;
 mod upkeep;
 

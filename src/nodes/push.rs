@@ -6,7 +6,7 @@
 //! after the node itself has computed the digest.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::NodeError;
 use super::lease::Operation;
@@ -15,9 +15,9 @@ use super::record;
 use super::rsync::{self, Progress};
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
-use super::{Delivered, Delivery, diagnosis, local, upkeep};
+use super::{Delivered, Delivery, diagnosis, local};
 use crate::io::Command;
-use crate::model::{Host, Node, Reach, User};
+use crate::model::{Host, Method, Node, NodeId, Reach, Sha256, User};
 use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
@@ -33,15 +33,29 @@ enum Ready {
     /// The right file is there, and this is on record.
     Placed(Box<RecordEntry>),
     /// The directory is there, and ours to work in.
-    Send {
-        /// Free bytes.
-        free: u64,
-        /// The rest of an interrupted push: its length, and the bytes of disk
-        /// that it already has.
-        part: Option<(u64, u64)>,
-        /// rsync is installed.
-        rsync: bool,
-    },
+    Send(Room),
+}
+
+/// What a node has for a file that is to come.
+struct Room {
+    /// Free bytes.
+    free: u64,
+    /// The rest of an interrupted push: its length, and the bytes of disk
+    /// that it already has.
+    part: Option<(u64, u64)>,
+    /// What of that can be built upon.
+    begun: Option<Begun>,
+    /// rsync is installed.
+    rsync: bool,
+}
+
+/// The beginning of a file, as a node has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    /// How many bytes, in whole blocks.
+    pub length: u64,
+    /// The digest of their data.
+    pub sha256: Sha256,
 }
 
 impl SystemNodes {
@@ -53,63 +67,86 @@ impl SystemNodes {
         delivery.meter.set_total(delivery.size);
         let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
         let task = Task::new(operation, delivery);
-        let words = task.words();
+        let mut words = task.words();
+        let basis;
+        words.extend(match &delivery.method {
+            Method::Stream => ["stream", ""],
+            Method::Copy | Method::Rsync { basis: None } => ["other", ""],
+            Method::Rsync { basis: Some(file) } => {
+                basis = delivery.dir.join(file);
+                ["other", &basis]
+            }
+        });
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
-        let (copied, entry) = match ready.await?? {
-            Ready::Placed(entry) => (false, *entry),
-            Ready::Send { free, part, rsync } => {
-                let sending = self.send(&task, free, part, rsync);
-                let sent = task.operation.alive_while(sending).await;
-                if let Err(error) = sent {
-                    return Err(task.operation.leave(error).await);
+        let begun = Instant::now();
+        let (copied, (entry, wire_bytes)) = match ready.await?? {
+            Ready::Placed(entry) => (false, (*entry, None)),
+            Ready::Send(room) => {
+                let sending = self.send(&task, &room);
+                match task.operation.alive_while(sending).await {
+                    Ok(arrived) => (true, arrived),
+                    Err(error) => return Err(task.operation.leave(error).await),
                 }
-                let read = |answer: &Answer<'_>| task.read_checked(answer);
-                let checked = task.operation.ask(Script::Place, &words, read);
-                (true, checked.await??)
             }
         };
         delivery.meter.set_done(delivery.size);
         Ok(Delivered {
             copied,
-            wire_bytes: None,
-            took: Duration::ZERO,
+            wire_bytes,
+            took: begun.elapsed(),
             entry,
         })
     }
 
-    /// Puts the bytes beside the final name.
+    /// Makes the file lie there under its name. Gives what was recorded, and the bytes
+    /// that were sent where they are known.
     async fn send(
         &self,
         task: &Task<'_>,
-        free: u64,
-        part: Option<(u64, u64)>,
-        has_rsync: bool,
-    ) -> Result<(), NodeError> {
+        room: &Room,
+    ) -> Result<(RecordEntry, Option<u64>), NodeError> {
         let node = task.operation.node;
-        let need = task.need(part.map_or(0, |(_, on_disk)| on_disk));
-        if need > free {
-            return Err(task.no_space(need, free, String::new()));
+        let need = task.need(room.part.map_or(0, |(_, on_disk)| on_disk));
+        if need > room.free {
+            return Err(task.no_space(need, room.free, String::new()));
         }
-        task.check_source()?;
-        let sent = match &node.reach {
-            Reach::Local => {
-                let meter = std::sync::Arc::clone(&task.delivery.meter);
-                local::copy_local(task.delivery.source.clone(), task.part_path(), meter).await
+        if task.delivery.relay.is_none() {
+            task.check_source()?;
+        }
+        let sent = match (&task.delivery.method, &node.reach) {
+            (Method::Stream, _) => {
+                return match self.stream(task, room.begun).await {
+                    Ok(arrived) => Ok(arrived),
+                    Err(error) => Err(task.after_failure(error).await),
+                };
             }
-            Reach::Ssh { .. } if !has_rsync => Err(NodeError::MissingTool {
-                node: node.id.clone(),
-                tool: "rsync",
-            }),
-            Reach::Ssh { host, user, port } => {
-                let part = part.map_or(0, |(length, _)| length);
+            (Method::Copy | Method::Rsync { .. }, Reach::Local) => {
+                let meter = std::sync::Arc::clone(&task.delivery.meter);
+                let source = task.delivery.source.clone();
+                local::copy_local(source, task.part_path(), meter)
+                    .await
+                    .map(|()| None)
+            }
+            (Method::Copy | Method::Rsync { .. }, Reach::Ssh { .. }) if !room.rsync => {
+                Err(NodeError::MissingTool {
+                    node: node.id.clone(),
+                    tool: "rsync",
+                })
+            }
+            (Method::Copy | Method::Rsync { .. }, Reach::Ssh { host, user, port }) => {
+                let part = room.part.map_or(0, |(length, _)| length);
                 self.rsync(task, host, user.as_ref(), *port, part).await
             }
         };
-        match sent {
-            Ok(()) => Ok(()),
-            Err(error) => Err(task.after_failure(error).await),
-        }
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => return Err(task.after_failure(error).await),
+        };
+        let words = task.words();
+        let read = |answer: &Answer<'_>| task.read_checked(answer);
+        let entry = task.operation.ask(Script::Place, &words, read).await??;
+        Ok((entry, sent))
     }
 
     async fn rsync(
@@ -119,7 +156,7 @@ impl SystemNodes {
         user: Option<&User>,
         port: Option<u16>,
         part: u64,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Option<u64>, NodeError> {
         let ssh = self.ssh.words(user, port);
         let shell = quote::for_rsync(ssh.iter().map(String::as_str));
         // Absolute, because rsync takes `a:b` for a host with a path.
@@ -136,6 +173,7 @@ impl SystemNodes {
             .args(rsync::words(
                 &shell,
                 &self.config.rsync_opts,
+                self.rsync_limit(&task.operation.node.id),
                 &source.to_string_lossy(),
                 &target,
             ))
@@ -145,13 +183,22 @@ impl SystemNodes {
             .await
             .map_err(NodeError::of_remote_command)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(progress.sent());
         }
         Err(rsync_error(
             task.operation.node,
             output.status.code().unwrap_or(-1),
             output.stderr,
         ))
+    }
+
+    /// What each rsync may send in a second. They know nothing of one another, so each
+    /// gets its share of what all may.
+    fn rsync_limit(&self, node: &NodeId) -> Option<u64> {
+        let share = |all: u64| all / self.config.sessions.max(1) as u64;
+        let all = self.config.bandwidth.map(share);
+        let own = self.config.bandwidth_of.get(node).copied();
+        all.into_iter().chain(own).min()
     }
 }
 
@@ -178,11 +225,12 @@ fn rsync_error(node: &Node, code: i32, stderr: String) -> NodeError {
 }
 
 /// A delivery with everything that is computed from it once.
-struct Task<'a> {
-    operation: Operation<'a>,
-    delivery: &'a Delivery,
+pub(super) struct Task<'a> {
+    pub operation: Operation<'a>,
+    pub delivery: &'a Delivery,
     size: String,
     sha256: String,
+    data: String,
     line: record::LineTemplate,
 }
 
@@ -193,17 +241,22 @@ impl<'a> Task<'a> {
             delivery,
             size: delivery.size.to_string(),
             sha256: delivery.sha256.to_string(),
+            data: delivery
+                .data
+                .map(|data| data.sha256.to_string())
+                .unwrap_or_default(),
             line: record::template(&entry(delivery, owner, 0, 0)),
             operation,
         }
     }
 
-    /// The words of `prepare.sh` and `place.sh` after those of every operation.
-    fn words(&self) -> [&str; 7] {
+    /// The words of every script of a delivery after those of every operation.
+    pub fn words(&self) -> Vec<&str> {
         let [before, between, after] = &self.line.pieces;
-        [
+        vec![
             &self.size,
             &self.sha256,
+            &self.data,
             if self.delivery.replace { "yes" } else { "no" },
             record::HEADER,
             before,
@@ -216,6 +269,7 @@ impl<'a> Task<'a> {
     /// taken. Everything else leaves what was sent for the next attempt.
     async fn after_failure(&self, error: NodeError) -> NodeError {
         let stderr = match &error {
+            NodeError::Refused { message, .. } if rsync::is_disk_full(message) => message.clone(),
             NodeError::Rsync { stderr, .. } if rsync::is_disk_full(stderr) => stderr.clone(),
             NodeError::Copy { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 source.to_string()
@@ -262,19 +316,22 @@ impl<'a> Task<'a> {
             }
             None => None,
         };
-        Some(Ok(Ready::Send {
+        Some(Ok(Ready::Send(Room {
             free: read_free(answer)?,
             part,
+            begun: answer.first("begun").and_then(read_begun),
             rsync: answer.all("tool").any(|tool| tool == b"rsync"),
-        }))
+        })))
     }
 
-    fn read_checked(&self, answer: &Answer<'_>) -> Option<Result<RecordEntry, NodeError>> {
+    pub fn read_checked(&self, answer: &Answer<'_>) -> Option<Result<RecordEntry, NodeError>> {
         self.read_there(answer).or_else(|| {
+            let text = std::str::from_utf8(answer.first("differs")?).ok()?;
+            let (found, expected) = text.split_once(' ')?;
             Some(Err(NodeError::DigestDiffers {
                 place: self.operation.place(),
-                expected: self.delivery.sha256,
-                found: upkeep::differs(answer)?,
+                expected: expected.parse().ok()?,
+                found: found.parse().ok()?,
             }))
         })
     }
@@ -298,7 +355,7 @@ impl<'a> Task<'a> {
         }
     }
 
-    fn source_error(&self, source: std::io::Error) -> NodeError {
+    pub fn source_error(&self, source: std::io::Error) -> NodeError {
         NodeError::Source {
             path: self.delivery.source.clone(),
             source,
@@ -318,6 +375,15 @@ impl<'a> Task<'a> {
             self.delivery.size
         ))))
     }
+}
+
+/// `LENGTH DIGEST`.
+fn read_begun(value: &[u8]) -> Option<Begun> {
+    let (length, sha256) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+    Some(Begun {
+        length: length.parse().ok()?,
+        sha256: sha256.parse().ok()?,
+    })
 }
 
 fn read_free(answer: &Answer<'_>) -> Option<u64> {

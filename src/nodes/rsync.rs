@@ -2,7 +2,16 @@
 
 use crate::io::Meter;
 
-/// The words for one file, after `rsync`. `shell` is the ssh command for `-e`.
+/// What is given where a person set nothing: the words of the program that this one
+/// replaces.
+const USUAL: [&str; 3] = ["-av", "--progress", "--inplace"];
+
+/// What goes with those: zeros become holes, and cost next to nothing on the way. The
+/// rest of an image hardly compresses, so the quickest level is the best.
+const OURS: [&str; 3] = ["--sparse", "--compress", "--compress-level=1"];
+
+/// The words for one file, after `rsync`. `shell` is the ssh command for `-e`, and
+/// `limit` how many bytes may go in a second.
 ///
 /// The user's options come after `-e` and so can replace it. Ours behind them
 /// only say how the temporary name is written and how progress is shown. The
@@ -10,13 +19,26 @@ use crate::io::Meter;
 /// of an interrupted push is taken up, and no second copy needs room. rsync
 /// refuses that together with some of its own ways of not writing in place;
 /// where the user asked for one of them, what arrived is kept with `--partial`.
-pub(super) fn words(shell: &str, options: &[String], source: &str, target: &str) -> Vec<String> {
+pub(super) fn words(
+    shell: &str,
+    options: &[String],
+    limit: Option<u64>,
+    source: &str,
+    target: &str,
+) -> Vec<String> {
     const NOT_IN_PLACE: [&str; 3] = ["--partial-dir", "--delay-updates", "--no-inplace"];
     let refused = options
         .iter()
         .any(|option| NOT_IN_PLACE.iter().any(|name| option.starts_with(name)));
     let mut words = vec!["-e".to_owned(), shell.to_owned()];
     words.extend(options.iter().cloned());
+    if options.iter().eq(USUAL.iter()) {
+        words.extend(OURS.map(str::to_owned));
+    }
+    if let Some(limit) = limit {
+        // In KiB, where 0 would be no limit.
+        words.push(format!("--bwlimit={}", limit.div_ceil(1024).max(1)));
+    }
     words.push(if refused { "--partial" } else { "--inplace" }.to_owned());
     for word in ["--progress", "--no-human-readable", "--", source, target] {
         words.push(word.to_owned());
@@ -29,6 +51,7 @@ pub(super) fn words(shell: &str, options: &[String], source: &str, target: &str)
 pub(super) struct Progress<'a> {
     meter: &'a Meter,
     line: Vec<u8>,
+    sent: Option<u64>,
 }
 
 impl<'a> Progress<'a> {
@@ -36,7 +59,13 @@ impl<'a> Progress<'a> {
         Self {
             meter,
             line: Vec::new(),
+            sent: None,
         }
+    }
+
+    /// The bytes that rsync says it sent, where it was asked to say so much.
+    pub fn sent(&self) -> Option<u64> {
+        self.sent
     }
 
     /// Takes the next piece of rsync's output.
@@ -46,6 +75,7 @@ impl<'a> Progress<'a> {
                 if let Some(done) = done(&self.line) {
                     self.meter.set_done(done);
                 }
+                self.sent = sent(&self.line).or(self.sent);
                 self.line.clear();
             } else if self.line.len() < 256 {
                 self.line.push(byte);
@@ -61,6 +91,14 @@ fn done(line: &[u8]) -> Option<u64> {
     let mut words = line.split_whitespace();
     let (bytes, percent) = (words.next()?, words.next()?);
     percent.strip_suffix('%')?.parse::<u8>().ok()?;
+    bytes.replace([',', '.'], "").parse().ok()
+}
+
+/// `sent 1234 bytes  received 35 bytes  …`, which `-v` brings.
+fn sent(line: &[u8]) -> Option<u64> {
+    let line = std::str::from_utf8(line).ok()?.strip_prefix("sent ")?;
+    let (bytes, rest) = line.split_once(' ')?;
+    rest.starts_with("bytes").then_some(())?;
     bytes.replace([',', '.'], "").parse().ok()
 }
 
@@ -132,6 +170,7 @@ mod tests {
             if size == 1 {
                 assert_eq!(seen, [0, 32_768, 1_234_567, 2_743_742]);
             }
+            assert_eq!(progress.sent(), Some(1234));
         }
     }
 
@@ -145,8 +184,12 @@ mod tests {
     #[test]
     fn the_user_s_options_stand_between_ours() {
         let options: Vec<String> = ["-av", "--inplace"].map(str::to_owned).into();
-        let words = words("ssh -p 1", &options, "/cache/a", "host:/dir/.a.part");
-        assert_eq!(words[..4], ["-e", "ssh -p 1", "-av", "--inplace"]);
+        let limit = Some(5000);
+        let words = words("ssh -p 1", &options, limit, "/cache/a", "host:/dir/.a.part");
+        assert_eq!(
+            words[..5],
+            ["-e", "ssh -p 1", "-av", "--inplace", "--bwlimit=5"]
+        );
         assert_eq!(
             words[words.len() - 3..],
             ["--", "/cache/a", "host:/dir/.a.part"]
@@ -154,9 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn who_set_nothing_gets_holes_and_compression() {
+        let usual = USUAL.map(str::to_owned);
+        let usual = words("ssh", &usual, None, "/a", "h:/b");
+        assert!(OURS.iter().all(|word| usual.contains(&(*word).to_owned())));
+        let own = words("ssh", &["-av".to_owned()], None, "/a", "h:/b");
+        assert!(!own.contains(&"--sparse".to_owned()));
+    }
+
+    #[test]
     fn in_place_is_not_forced_on_those_who_chose_otherwise() {
         for option in ["--partial-dir=.tmp", "--delay-updates", "--no-inplace"] {
-            let words = words("ssh", &[option.to_owned()], "/a", "h:/b");
+            let words = words("ssh", &[option.to_owned()], None, "/a", "h:/b");
             assert!(!words.contains(&"--inplace".to_owned()), "{option}");
             assert!(words.contains(&"--partial".to_owned()));
         }

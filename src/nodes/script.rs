@@ -13,6 +13,7 @@ pub(super) enum Script {
     Observe,
     Prepare,
     Place,
+    Receive,
     Discard,
     Renew,
     Release,
@@ -32,6 +33,7 @@ impl Script {
             Self::Observe => scripts!("common" "observe"),
             Self::Prepare => scripts!("common" "lease" "delivery" "prepare"),
             Self::Place => scripts!("common" "lease" "delivery" "place"),
+            Self::Receive => scripts!("common" "lease" "delivery" "receive"),
             Self::Discard => scripts!("common" "lease" "discard"),
             Self::Renew => scripts!("common" "lease" "renew"),
             Self::Release => scripts!("common" "lease" "release"),
@@ -40,19 +42,61 @@ impl Script {
         }
     }
 
+    /// The programs for perl that a script runs, by the variable they are in.
+    const fn programs(self) -> &'static [(&'static str, &'static str)] {
+        const DATA: (&str, &str) = ("data_pl", include_str!("scripts/data.pl"));
+        const RECEIVE: (&str, &str) = ("receive_pl", include_str!("scripts/receive.pl"));
+        match self {
+            Self::Prepare | Self::Place => &[DATA],
+            Self::Receive => &[DATA, RECEIVE],
+            Self::Observe
+            | Self::Discard
+            | Self::Renew
+            | Self::Release
+            | Self::Remove
+            | Self::Verify => &[],
+        }
+    }
+
     /// The text to feed to `sh -s`.
     ///
     /// The call stands between braces: a shell that does not get the closing
     /// one does not run it, not even with the words that did arrive.
     pub fn text(self, nonce: &str, words: &[&str]) -> String {
-        let mut text = format!("{}{{ main {}", self.body(), for_shell(nonce));
-        for word in words {
-            text.push(' ');
-            text.push_str(&for_shell(word));
-        }
-        text.push_str(" </dev/null\n}\n");
-        text
+        let call = self.call(nonce, words);
+        format!("{}{{ {call} </dev/null\n}}\n", self.head())
     }
+
+    /// The command line of a script that reads a stream: the script cannot come the
+    /// same way.
+    pub fn line(self, nonce: &str, words: &[&str]) -> String {
+        let text = format!("{}{}\n", self.head(), self.call(nonce, words));
+        format!("sh -c {}", for_shell(&text))
+    }
+
+    fn head(self) -> String {
+        let mut head = String::new();
+        for (name, program) in self.programs() {
+            head.push_str(&format!("{name}={}\n", for_shell(program)));
+        }
+        head + self.body()
+    }
+
+    fn call(self, nonce: &str, words: &[&str]) -> String {
+        let mut call = format!("main {}", for_shell(nonce));
+        for word in words {
+            call.push(' ');
+            call.push_str(&for_shell(word));
+        }
+        call
+    }
+}
+
+/// The command line of a program that sends on what lies on a node, behind its first
+/// `from` bytes, as `receive.sh` reads it.
+pub(super) fn sender(path: &str, from: u64) -> String {
+    let program = for_shell(include_str!("scripts/send.pl"));
+    format!("perl -e {program} -- {} {from}", for_shell(path))
 }
 
 /// A word that no login shell prints by chance.

@@ -6,7 +6,8 @@
 //! says of one node, what the configuration says of all, then ours.
 
 use std::ffi::OsString;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,16 +15,19 @@ use super::error::NodeError;
 use crate::io::Command;
 use crate::model::{Host, User};
 
-/// What ssh puts behind a socket's directory: `/`, 40 hex digits for `%C`, and
-/// while the master is starting a dot and 16 random letters (`muxserver_listen`).
-const SOCKET_NAME: usize = 1 + 40 + 1 + 16;
+/// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
+/// `%C`, and while the master is starting a dot and 16 random letters
+/// (`muxserver_listen`).
+const SOCKET_NAME: usize = 1 + 4 + 40 + 1 + 16;
 
 /// The longest path of a socket, in bytes: `sun_path` of macOS and the BSDs,
 /// its end included; Linux has four more.
 const SOCKET_PATH: usize = 104 - 1;
 
 /// How long a master stays when nobody uses it, in seconds: longer than the
-/// pause between two steps of a pass, shorter than the pause between passes.
+/// pause between two steps of a pass, shorter than the usual pause between passes.
+/// Who runs one pass after another by hand finds the connections open: most of what
+/// a pass with nothing to do takes is agreeing on keys.
 const PERSIST: u32 = 60;
 
 /// After 3 × 15 s without a sign of life ssh gives a connection up.
@@ -39,6 +43,9 @@ const EXIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Ssh {
     options: Vec<String>,
+    /// Of the options, as hex: a connection that was opened with others, such as
+    /// another key, is not ours.
+    mark: String,
     connect: Duration,
     control: ControlDir,
 }
@@ -51,7 +58,11 @@ impl Ssh {
         connect: Duration,
         control: Option<&Path>,
     ) -> Result<Self, NodeError> {
+        // Two of one mark are no harm, only a connection that goes on for a minute.
+        let mut hasher = DefaultHasher::new();
+        options.hash(&mut hasher);
         Ok(Self {
+            mark: format!("{:04x}", hasher.finish() as u16),
             options,
             connect,
             control: ControlDir::new(control)?,
@@ -71,7 +82,11 @@ impl Ssh {
         let seconds = self.connect.as_secs().max(1);
         let ours = [
             "ControlMaster=auto".to_owned(),
-            format!("ControlPath={}/%C", self.control.path().display()),
+            format!(
+                "ControlPath={}/{}%C",
+                self.control.path().display(),
+                self.mark
+            ),
             format!("ControlPersist={PERSIST}"),
             format!("ConnectTimeout={seconds}"),
         ];
@@ -119,9 +134,10 @@ impl ControlDir {
                     path: path.to_owned(),
                     source,
                 })?;
-            return Ok(Self::Given(path.to_owned()));
+            if is_private(path) {
+                return Ok(Self::Given(path.to_owned()));
+            }
         }
-        // Whoever can open a socket in it can use the connection.
         let temporary = std::env::temp_dir();
         let make = |parent: &Path| {
             tempfile::Builder::new()
@@ -149,6 +165,14 @@ impl ControlDir {
     }
 }
 
+/// Whoever can open a socket in a directory can use the connection.
+fn is_private(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|facts| {
+        let own = facts.uid() == rustix::process::geteuid().as_raw();
+        facts.is_dir() && own && facts.mode() & 0o077 == 0
+    })
+}
+
 /// A socket's path must fit, and ssh reads `%` in it and splits it at blanks.
 fn fits(path: &Path) -> bool {
     let text = path.to_string_lossy();
@@ -165,7 +189,7 @@ impl Drop for ControlDir {
         let Ok(sockets) = std::fs::read_dir(dir.path()) else {
             return;
         };
-        for socket in sockets.flatten() {
+        let exits = sockets.flatten().map(|socket| {
             let mut path = OsString::from("ControlPath=");
             path.push(socket.path());
             // The host is not looked at: the socket is the address.
@@ -173,8 +197,8 @@ impl Drop for ControlDir {
                 .args(["-F", "/dev/null", "-o"])
                 .arg(path)
                 .args(["-O", "exit", "--", "master"])
-                .run_briefly(EXIT);
-        }
+        });
+        Command::run_all_briefly(exits, EXIT);
     }
 }
 
@@ -204,6 +228,13 @@ mod tests {
         assert_eq!(mode & 0o777, 0o700);
         drop(ssh);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_usual_places_are_short_enough() {
+        for state in ["/var/cache/talos-sync/.talos-order", "/var/lib/talos-order"] {
+            assert!(fits(&Path::new(state).join("ssh")), "{state}");
+        }
     }
 
     #[test]

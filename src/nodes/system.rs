@@ -11,6 +11,7 @@ use super::lease::Turns;
 use super::listing;
 use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
+use super::stream::Paces;
 use super::{Delivered, Delivery, Nodes, Removal, Removed, Verified};
 use crate::io::Command;
 use crate::model::{Dir, Node, NodeId, Reach};
@@ -63,6 +64,7 @@ pub struct SystemNodes {
     pub(super) config: NodesConfig,
     pub(super) ssh: Ssh,
     pub(super) turns: Turns,
+    pub(super) paces: Paces,
     sessions: Semaphore,
 }
 
@@ -77,6 +79,7 @@ impl SystemNodes {
         Ok(Self {
             ssh,
             turns: Turns::default(),
+            paces: Paces::new(&config),
             sessions: Semaphore::new(config.sessions.clamp(1, Semaphore::MAX_PERMITS)),
             config,
         })
@@ -92,14 +95,20 @@ impl SystemNodes {
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
         let nonce = script::nonce();
-        let command = match &node.reach {
-            Reach::Local => Command::new("sh").arg("-s"),
-            Reach::Ssh { host, user, port } => {
-                self.ssh.command(host, user.as_ref(), *port, "sh -s")
-            }
-        };
+        let text = script.text(&nonce, words);
+        let command = self.shell(node, "exec sh -s").stdin(text);
+        self.converse(node, command, &nonce, read).await
+    }
+
+    /// Runs a command that answers as a script does, and hands its answer to `read`.
+    pub(super) async fn converse<T>(
+        &self,
+        node: &Node,
+        command: Command,
+        nonce: &str,
+        read: impl FnOnce(&Answer<'_>) -> Option<T>,
+    ) -> Result<T, NodeError> {
         let output = command
-            .stdin(script.text(&nonce, words))
             .idle(self.config.idle)
             .stdout_limit(ANSWER_MAX)
             .run()
@@ -109,7 +118,7 @@ impl SystemNodes {
                 Reach::Ssh { .. } => NodeError::of_remote_command(error),
             })?;
         let stderr = output.stderr;
-        let answer = match script::answer(&output.stdout, &nonce) {
+        let answer = match script::answer(&output.stdout, nonce) {
             Ok(answer) => answer,
             Err(NoAnswer::CutShort) => return Err(NodeError::CutShort { stderr }),
             Err(NoAnswer::NotBegun(_))
@@ -185,6 +194,8 @@ fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
     let text = crate::io::printable(failure);
     let (stage, message) = text.split_once(' ').unwrap_or((text.as_str(), ""));
     let message = match message {
+        // What stopped the other end of a pipe is on standard error.
+        "" if stage == "cut" && stderr.is_empty() => "the stream ended early".to_owned(),
         "" => stderr.to_owned(),
         message => message.to_owned(),
     };
@@ -202,6 +213,8 @@ fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
             "digest" => "reading the file",
             "chmod" => "setting the file's mode",
             "sync" => "writing the file to disk",
+            "receive" => "receiving the file",
+            "cut" => "receiving the file whole",
             "rename" => "giving the file its final name",
             "gone" => "finding what was sent",
             _ => "a step",

@@ -1,4 +1,4 @@
-//! The images that were built, kept as long as there is room.
+//! The images that were built or read from files, kept as long as there is room.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::image;
+use super::options::StandinOptions;
 use crate::model::ArtifactId;
 
 /// Bytes of built images that are kept; the least recently asked one goes first.
@@ -42,17 +43,22 @@ struct Slot {
 }
 
 impl Images {
-    /// The image, built now if it is not there.
+    /// The image, read now if it is given as a file, and built if it is not.
     pub async fn get(
         &self,
         artifact: ArtifactId,
-        disk_bytes: u64,
+        options: &StandinOptions,
         generation: u64,
     ) -> io::Result<Image> {
         let cell = self.reserve((artifact.clone(), generation));
+        let file = options.files.get(&artifact).cloned();
+        let disk_bytes = options.disk_bytes;
         let image = cell
             .get_or_try_init(async || {
-                let build = move || image::build(&artifact, disk_bytes, generation).map(finish);
+                let build = move || match file {
+                    Some(path) => std::fs::read(path).map(finish),
+                    None => image::build(&artifact, disk_bytes, generation).map(finish),
+                };
                 tokio::task::spawn_blocking(build)
                     .await
                     .map_err(io::Error::other)?

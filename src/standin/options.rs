@@ -1,5 +1,10 @@
 //! What a stand-in can be told before it starts.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::model::ArtifactId;
+
 /// How a stand-in behaves.
 #[derive(Debug, Clone)]
 pub struct StandinOptions {
@@ -15,6 +20,9 @@ pub struct StandinOptions {
     /// The size of an unpacked disk in bytes; an ISO has a 32nd of it. Images are
     /// held in memory.
     pub disk_bytes: u64,
+    /// Images that are read from a file when they are first asked for, instead of
+    /// being built.
+    pub files: BTreeMap<ArtifactId, PathBuf>,
     /// Bytes per second and connection that images are sent with; `None` is as
     /// fast as it goes.
     pub rate: Option<u64>,
@@ -62,6 +70,7 @@ impl Default for StandinOptions {
             tags: None,
             redirect: Redirect::OtherOrigin,
             disk_bytes: 8 << 20,
+            files: BTreeMap::new(),
             rate: None,
             checksums: false,
             authorization: None,

@@ -132,7 +132,7 @@ impl Shared {
     async fn image(&self, artifact: ArtifactId) -> Result<Image, Refusal> {
         let generation = self.generation.load(Ordering::Relaxed);
         self.images
-            .get(artifact, self.options.disk_bytes, generation)
+            .get(artifact, &self.options, generation)
             .await
             .map_err(|error| Refusal {
                 status: StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,8 +1,11 @@
 //! The stand-in as any HTTP client sees it.
 
+use std::io::Write;
+
 use reqwest::{Client, Response};
 
 use super::*;
+use crate::model::TalosVersion;
 
 const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
@@ -229,6 +232,28 @@ async fn lists_are_json() {
         .map(|tag| &tag["name"])
         .collect();
     assert_eq!(names, ["pkg/machinery/v1.13.0-alpha.1", "v1.13.0-alpha.1"]);
+}
+
+#[tokio::test]
+async fn an_image_can_be_a_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"prepared").unwrap();
+    let version: TalosVersion = "v1.11.3".parse().unwrap();
+    let name = "nocloud-amd64.raw.xz";
+    let artifact = image::parse(EMPTY.parse().unwrap(), &version, name).unwrap();
+    let standin = Standin::start(StandinOptions {
+        files: [(artifact, file.path().to_owned())].into(),
+        ..StandinOptions::default()
+    })
+    .await
+    .unwrap();
+    let answer = get(&standin, &format!("image/{EMPTY}/v1.11.3/{name}")).await;
+    let target = header(&answer, "location").unwrap().to_owned();
+    let answer = client().get(&target).send().await.unwrap();
+    assert_eq!(header(&answer, "content-length"), Some("8"));
+    assert_eq!(answer.bytes().await.unwrap().as_ref(), b"prepared");
+    let other = get(&standin, &format!("image/{EMPTY}/v1.11.2/{name}")).await;
+    assert_eq!(other.status(), 302, "what is not a file is built");
 }
 
 #[tokio::test]

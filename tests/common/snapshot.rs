@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
@@ -92,6 +92,8 @@ fn take(path: &Path, things: &mut BTreeMap<PathBuf, Thing>) {
         "directory".to_owned()
     } else if meta.is_symlink() {
         fs::read_link(path).unwrap().display().to_string()
+    } else if meta.file_type().is_socket() {
+        "socket".to_owned()
     } else {
         digest(path).expect("the file was just listed").to_string()
     };

@@ -50,10 +50,18 @@ pub struct SshNode {
 
 impl Lab {
     pub fn new() -> Self {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// A lab whose files, those of its nodes included, are below a directory.
+    pub fn new_in(parent: &Path) -> Self {
         if rustix::process::geteuid().is_root() {
             fs::create_dir_all("/run/sshd").expect("sshd needs /run/sshd when root runs it");
         }
-        let dir = tempfile::Builder::new().prefix("lab-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("lab-")
+            .tempdir_in(parent)
+            .unwrap();
         keygen(&dir.path().join("client"));
         fs::write(dir.path().join("known_hosts"), "").unwrap();
         Self {
@@ -166,6 +174,11 @@ impl SshNode {
     /// A directory under the node's root, which need not exist.
     pub fn dir(&self, name: &str) -> Dir {
         self.root.join(name).display().to_string().parse().unwrap()
+    }
+
+    /// The process that listens, if the node is up.
+    pub fn pid(&self) -> Option<u32> {
+        self.sshd.as_ref().map(Child::id)
     }
 
     /// The processes of every connection that is open now.
@@ -335,7 +348,8 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
-fn kill(pid: u32) {
+/// Ends a process that a lab started.
+pub fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }

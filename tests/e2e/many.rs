@@ -53,18 +53,19 @@ impl Cluster {
     }
 }
 
-/// Puts a program before the real rsync that writes down every start of it.
-fn count_rsync(world: &mut World) -> PathBuf {
-    let (bin, log) = (world.at("bin"), world.at("rsync-starts"));
+/// Puts a program before the real ssh that writes down every file that is sent.
+fn count_sent(world: &mut World) -> PathBuf {
+    let (bin, log) = (world.at("bin"), world.at("sent"));
     fs::create_dir(&bin).unwrap();
     fs::write(&log, "").unwrap();
     let path = std::env::var("PATH").unwrap();
     let text = format!(
-        "#!/bin/sh\necho \"$*\" >>'{}'\nPATH='{path}'\nexec rsync \"$@\"\n",
+        "#!/bin/sh\ncase $* in *receive_pl=*) echo sent >>'{}' ;; esac\nPATH='{path}'\n\
+         exec ssh \"$@\"\n",
         log.display()
     );
-    fs::write(bin.join("rsync"), text).unwrap();
-    fs::set_permissions(bin.join("rsync"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(bin.join("ssh"), text).unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{path}", bin.display());
     world.program.env.push(("PATH".to_owned(), path));
     log
@@ -110,7 +111,7 @@ impl NoRoom {
 #[test]
 fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let mut cluster = Cluster::new(8);
-    let log = count_rsync(&mut cluster.world);
+    let log = count_sent(&mut cluster.world);
     cluster.nodes[2].stop();
     let no_room = NoRoom::on(&mut cluster.nodes[5]);
     let (healthy, troubled) = ([0, 1, 3, 4, 6, 7], [2, 5]);
@@ -141,7 +142,7 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     if no_room.mounted {
         assert!(says(5).contains("has 2.0 MiB free"), "{}", says(5));
     }
-    assert_eq!(starts(&log), 6, "rsync ran for the six that had room");
+    assert_eq!(starts(&log), 6, "it was sent to the six that had room");
 
     // Nobody did anything: the next pass knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());
@@ -173,7 +174,7 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
         .says("nothing to do")
         .omits("written");
     assert!(world.factory.images_since(mark).is_empty());
-    assert_eq!(starts(&log), 8, "no rsync where nothing is to be sent");
+    assert_eq!(starts(&log), 8, "nothing is sent where all is there");
     before.assert_same(&cluster.snapshot());
 }
 

@@ -19,6 +19,7 @@ mod life;
 mod many;
 mod owners;
 mod references;
+mod stream;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -62,7 +62,7 @@ async fn standing_still_is_told_from_taking_long() {
 async fn the_whole_group_dies_with_the_future() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let script = "sleep 300 & echo $! >\"$1\"; echo ready; wait";
-    let (ready, mut is_ready) = tokio::sync::mpsc::unbounded_channel();
+    let (ready, mut is_ready) = mpsc::unbounded_channel();
     let run = Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(file.path())

@@ -8,7 +8,7 @@ use super::*;
 /// Decodes by pushing pieces of the given length; the error of the consuming end
 /// counts more, as it does in real use.
 pub fn decode(codec: Codec, packed: &[u8], cut: usize) -> Result<Vec<u8>, DecodeError> {
-    let (mut decoder, decoded) = decoder(codec).unwrap();
+    let (mut decoder, decoded) = decoder(codec, BUFFERED).unwrap();
     std::thread::scope(|scope| {
         let consumer = scope.spawn(move || {
             let mut content = Vec::new();
@@ -173,7 +173,7 @@ fn all_optional_fields_of_a_gzip_header_are_passed_over() {
 #[test]
 fn a_consumer_that_goes_away_does_not_leave_the_pusher_waiting() {
     let packed = zstd(&vec![0x55; BUFFERED + (8 << 20)]);
-    let (mut decoder, mut decoded) = decoder(Codec::Zstd).unwrap();
+    let (mut decoder, mut decoded) = decoder(Codec::Zstd, BUFFERED).unwrap();
     let pusher = std::thread::spawn(move || decoder.push(&packed));
     decoded.next().unwrap().unwrap();
     drop(decoded);

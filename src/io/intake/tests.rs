@@ -37,6 +37,7 @@ fn spec(dir: &Path) -> Spec {
             codec: crate::model::Codec::Xz,
             name: "a.raw".into(),
             kind: Kind::Gpt,
+            buffered: crate::io::decode::BUFFERED,
         }),
         promises: Vec::new(),
         meter: Arc::default(),

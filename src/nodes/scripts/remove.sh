@@ -19,7 +19,7 @@ main() {
             finish
         fi
         seen=$(facts "$final")
-        found=$(digest "$final" 0) || fail digest "$final cannot be read"
+        found=$(digest "$final" gently 0) || fail digest "$final cannot be read"
         if [ "$found" != "$sha256" ]; then
             say "differs $found"
             finish

@@ -1,0 +1,171 @@
+//! Images in the shape of real ones: large, nearly empty, and compressed by the
+//! command that Talos compresses them with.
+//!
+//! The stand-in's own disks have a partition table that is right and a little too
+//! much noise. The rest is cut out in a few places, so that the data lie in several
+//! extents, as they do on a real disk.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use sha2::Digest;
+use talos_order::model::{
+    ArtifactId, Customization, Format, NameTemplate, Schematic, SchematicId, Sha256,
+};
+use talos_order::standin::image;
+
+use crate::measure;
+
+/// What is tested for zeros as a whole, in bytes: the block of a file system.
+const PAGE: usize = 4096;
+/// What is hashed at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// A prepared image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What it is, in its compressed form.
+    pub artifact: ArtifactId,
+    /// The unpacked file, with its holes.
+    pub raw: PathBuf,
+    /// The file that the factory serves.
+    pub xz: PathBuf,
+    pub raw_bytes: u64,
+    pub xz_bytes: u64,
+    /// Bytes of the unpacked file that are not in holes.
+    pub data_bytes: u64,
+    /// The digest of the unpacked file.
+    pub sha256: Sha256,
+    /// What makes its schematic another one.
+    pub kernel_arg: String,
+}
+
+/// A schematic of its own for every word.
+fn schematic(kernel_arg: &str) -> Schematic {
+    Schematic {
+        customization: Customization {
+            extra_kernel_args: vec![kernel_arg.to_owned()],
+            ..Customization::default()
+        },
+        ..Schematic::default()
+    }
+}
+
+impl Image {
+    /// Makes an image of a version in a directory.
+    pub fn make(dir: &Path, version: &str, raw_bytes: u64, data_bytes: u64) -> Result<Self> {
+        let kernel_arg = "lab=image".to_owned();
+        let id = schematic(&kernel_arg).id();
+        let artifact = artifact(id, version)?;
+        let raw = dir.join(format!("{version}.raw"));
+        let mut disk = image::build(&artifact.with_format(Format::Raw), raw_bytes, 0)?;
+        thin_out(&mut disk, data_bytes);
+        write_sparse(&raw, &disk)?;
+        let mut digest = sha2::Sha256::new();
+        disk.chunks(PIECE).for_each(|piece| digest.update(piece));
+        drop(disk);
+        // As Talos's imager does it.
+        measure::checked(
+            Command::new("xz").args(["-0", "-T0", "-k"]).arg(&raw),
+            &dir.join("xz.log"),
+        )?;
+        let xz = dir.join(format!("{version}.raw.xz"));
+        Ok(Self {
+            xz_bytes: fs::metadata(&xz)?.len(),
+            data_bytes: fs::metadata(&raw)?.blocks() * 512,
+            sha256: Sha256::from_bytes(digest.finalize().into()),
+            artifact,
+            raw,
+            xz,
+            raw_bytes,
+            kernel_arg,
+        })
+    }
+
+    /// The same bytes under the name of another schematic.
+    pub fn with_schematic(&self, kernel_arg: String) -> Self {
+        let mut image = self.clone();
+        image.artifact.schematic = schematic(&kernel_arg).id();
+        image.kernel_arg = kernel_arg;
+        image
+    }
+
+    /// What is sent to the factory to register its schematic.
+    pub fn document(&self) -> String {
+        schematic(&self.kernel_arg).document()
+    }
+
+    /// The name of the unpacked file wherever it is kept.
+    pub fn file_name(&self) -> String {
+        let artifact = self.artifact.with_format(Format::Raw);
+        NameTemplate::default().name(&artifact).to_string()
+    }
+}
+
+fn artifact(schematic: SchematicId, version: &str) -> Result<ArtifactId> {
+    let version = version.parse()?;
+    let file = "nocloud-amd64-secureboot.raw.xz";
+    image::parse(schematic, &version, file).context("the factory has such a file")
+}
+
+fn is_zero(page: &[u8]) -> bool {
+    page.iter().all(|&byte| byte == 0)
+}
+
+/// Takes data away until so much is left, in three places between the tables at
+/// both ends.
+fn thin_out(disk: &mut [u8], data_bytes: u64) {
+    let data: Vec<usize> = disk
+        .chunks(PAGE)
+        .enumerate()
+        .filter_map(|(number, page)| (!is_zero(page)).then_some(number * PAGE))
+        .collect();
+    let excess = data.len().saturating_sub(data_bytes as usize / PAGE);
+    for quarter in 1..=3 {
+        for &page in &data[data.len() * quarter / 4..][..excess / 3] {
+            disk[page..page + PAGE].fill(0);
+        }
+    }
+}
+
+/// Writes what is not zero; the rest of the file is a hole.
+fn write_sparse(path: &Path, disk: &[u8]) -> io::Result<()> {
+    let file = File::create(path)?;
+    file.set_len(disk.len() as u64)?;
+    for (number, page) in disk.chunks(PAGE).enumerate() {
+        if !is_zero(page) {
+            file.write_all_at(page, (number * PAGE) as u64)?;
+        }
+    }
+    file.sync_all()
+}
+
+/// The digest of a file.
+pub fn digest(path: &Path) -> io::Result<Sha256> {
+    let mut file = File::open(path)?;
+    let mut digest = sha2::Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match io::Read::read(&mut file, &mut piece)? {
+            0 => return Ok(Sha256::from_bytes(digest.finalize().into())),
+            length => digest.update(&piece[..length]),
+        }
+    }
+}
+
+/// Bytes that files take on the disk, those of a directory and all below it.
+pub fn allocated(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else {
+        return 0;
+    };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => allocated(&entry.path()),
+        Ok(meta) => meta.blocks() * 512,
+        Err(_) => 0,
+    });
+    sizes.sum()
+}

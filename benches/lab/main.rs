@@ -1,0 +1,138 @@
+//! The lab: what talos-order is measured in, built by itself.
+//!
+//! `cargo bench --bench lab` makes images in the shape of real ones, a factory that
+//! serves them and eight nodes with a real sshd, all on loopback addresses of this
+//! machine. It then does the same work in the sequential way (a script with curl,
+//! xz, sha256sum, ssh and rsync) and with the built program, and prints how many
+//! times faster the one is than the other, beside what the machine cannot do
+//! faster. docs/performance.md tells how to read that.
+//!
+//! Without `--bench`, which cargo adds, nothing is done: tests and lints that build
+//! every target cost nothing here.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the lab is made of files, processes and connections"
+)]
+
+mod args;
+mod bench;
+mod cases;
+#[path = "../../tests/common/factory.rs"]
+#[expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "shared with the tests, which may fail where they stand"
+)]
+mod factory;
+mod floor;
+mod images;
+mod machine;
+mod measure;
+mod ours;
+mod report;
+mod sequential;
+#[path = "../../tests/common/sshd.rs"]
+#[expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "shared with the tests, which may fail where they stand"
+)]
+mod sshd;
+mod wire;
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    match run(&args::Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &args::Args) -> Result<()> {
+    let cases = bench::chosen(args)?;
+    machine::require_tools()?;
+    let parent = machine::choose_dir(args.dir.as_deref())?;
+    machine::require_space(&parent, bench::space(args))?;
+    measure::take_in_orphans()?;
+    let dir = tempfile::Builder::new()
+        .prefix("talos-order-lab-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("{} cannot be written", parent.display()))?;
+    let _signals = Signals::watch()?;
+    let machine = machine::Machine::look();
+    let results = bench::run(args, dir.path(), &cases)?;
+    let report = report::Report::new(args, &machine, &results);
+    print!(
+        "{}",
+        if args.json {
+            report.json()
+        } else {
+            report.text()
+        }
+    );
+    Ok(())
+}
+
+/// Ends what the lab started when it is told to end; the run then fails at what it
+/// waits for, and cleans up behind itself on its way out.
+struct Signals {
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Signals {
+    fn watch() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let _entered = runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind)?;
+            runtime.spawn(async move {
+                while signals.recv().await.is_some() {
+                    for pid in sshd::descendants(std::process::id()) {
+                        sshd::kill(pid);
+                    }
+                }
+            });
+        }
+        Ok(Self { _runtime: runtime })
+    }
+}
+
+/// The processes that listen as nodes.
+fn pids(nodes: &[sshd::SshNode]) -> Vec<u32> {
+    nodes.iter().filter_map(sshd::SshNode::pid).collect()
+}
+
+/// Everything is on this machine: no proxy is asked.
+fn without_proxies(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().to_uppercase().ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// Removes a directory with everything in it, if it is there.
+fn remove(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
