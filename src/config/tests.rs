@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::model::{OrderId, Reach, VmConfigs};
+use crate::model::{OrderId, Proof, PushMethod, Reach, VmConfigs};
 
 fn settings(text: &str) -> Settings {
     parse("config.yaml", text, &|_| None).unwrap_or_else(|why| panic!("{:#?}", why.problems()))
@@ -217,5 +217,59 @@ proptest! {
         prop_assert_eq!(parts.len(), 4);
         let part = parts[2].as_os_str().to_str().expect("plain text");
         prop_assert!(part != ".." && !part.starts_with(['.', '-']));
+    }
+}
+
+#[test]
+fn nodes_of_a_site_know_each_other_and_who_serves_them() {
+    let settings = settings(
+        "defaults: {push: {method: stream, verify: inline, bandwidth_limit: 2MiB}}\n\
+         nodes:\n\
+         - {name: a, site: far, push_method: rsync, bandwidth_limit: 512KiB}\n\
+         - {name: b, site: far, bandwidth_limit: none}\n\
+         - {name: c}\n\
+         sites:\n\
+         - {name: far, relay: a, ssh_opts: -o User=root, at_once: 2}\n\
+         - {name: near}\n",
+    );
+    let push = &settings.push;
+    assert_eq!(
+        (push.method, push.proof),
+        (PushMethod::Stream, Proof::Inline)
+    );
+    assert_eq!(push.bandwidth, Some(2 << 20));
+    let of_nodes = settings.orders.inventory.nodes.iter();
+    let of_nodes: Vec<_> = of_nodes
+        .map(|entry| (entry.push_method, entry.bandwidth_limit))
+        .collect();
+    let first = (Some(PushMethod::Rsync), Some(512 << 10));
+    assert_eq!(of_nodes, [first, (None, None), (None, None)]);
+    let network = &settings.network;
+    let node = |name: &str| name.parse().expect("a node");
+    let relay = |name: &str| {
+        network
+            .relay_of(&node(name))
+            .map(|(relay, _)| relay.clone())
+    };
+    let relays = ["a", "b", "c"].map(relay);
+    assert_eq!(relays, [None, Some(node("a")), None]);
+    let sites: Vec<_> = network.sites.values().collect();
+    assert_eq!(sites[0].ssh_opts, ["-o", "User=root"]);
+    assert_eq!((sites[0].at_once, sites[1].at_once), (Some(2), None));
+    assert_eq!(sites[1].ssh_opts, ["-o", "BatchMode=yes"]);
+}
+
+#[test]
+fn options_for_rsync_that_repeat_the_default_choose_nothing() {
+    for (text, set) in [
+        ("", false),
+        (
+            "defaults: {push: {rsync_opts: -av  --progress --inplace}}",
+            false,
+        ),
+        ("defaults: {push: {rsync_opts: -av --inplace}}", true),
+        ("defaults: {push: {rsync_opts: \"\"}}", true),
+    ] {
+        assert_eq!(settings(text).push.rsync_opts_set, set, "{text}");
     }
 }

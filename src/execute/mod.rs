@@ -243,3 +243,106 @@ fn has_meter(action: &Action) -> bool {
         | Action::VerifyCache { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Site;
+
+    fn node(name: &str) -> NodeId {
+        name.parse().expect("a node")
+    }
+
+    /// Four nodes; one delivery at a time into the site of the first three, which
+    /// `pve-01` serves.
+    fn gates() -> (Gates, Network) {
+        let names = ["pve-01", "pve-02", "pve-03", "pve-04"].map(node);
+        let site: SiteName = "berlin".parse().expect("a site");
+        let berlin = Site {
+            relay: Some(names[0].clone()),
+            at_once: Some(1),
+            ..Site::default()
+        };
+        let network = Network {
+            site_of: names[..3]
+                .iter()
+                .map(|name| (name.clone(), site.clone()))
+                .collect(),
+            sites: BTreeMap::from([(site, berlin)]),
+        };
+        let specs = names.map(|id| {
+            let reach = crate::model::Reach::Local;
+            (id.clone(), Node { id, reach })
+        });
+        let world: World<(), ()> = World {
+            factory: Arc::new(()),
+            cache: Arc::new(Cache::new(std::path::PathBuf::from("unused"))),
+            nodes: Arc::new(()),
+            specs: specs.into(),
+            network: network.clone(),
+            revision: None,
+            now: Timestamp::UNIX_EPOCH,
+            downloads: 1,
+            nodes_at_once: 8,
+        };
+        (Gates::new(&world), network)
+    }
+
+    /// True if the delivery may begin at once; its places are kept in `held`.
+    fn begins<'a>(
+        gates: &'a Gates,
+        network: &Network,
+        name: &str,
+        via: Option<&Via>,
+        held: &mut Vec<Passes<'a>>,
+    ) -> bool {
+        use std::future::Future;
+        let mut waker = std::task::Context::from_waker(std::task::Waker::noop());
+        let name = node(name);
+        let delivery = std::pin::pin!(gates.delivery(network, &name, via));
+        match delivery.poll(&mut waker) {
+            std::task::Poll::Ready(passes) => {
+                held.push(passes);
+                true
+            }
+            std::task::Poll::Pending => false,
+        }
+    }
+
+    #[test]
+    fn a_site_takes_so_many_from_here_and_its_relay_serves_beside_that() {
+        let (gates, network) = gates();
+        let via = Via {
+            node: node("pve-01"),
+            dir: "/iso".parse().expect("a directory"),
+            file: "a.iso".parse().expect("a name"),
+            site: "berlin".parse().expect("a site"),
+        };
+        let mut held = Vec::new();
+        assert!(begins(&gates, &network, "pve-01", None, &mut held));
+        assert!(!begins(&gates, &network, "pve-02", None, &mut held));
+        assert!(begins(&gates, &network, "pve-04", None, &mut held));
+        // The relay receives and sends on at the same time.
+        assert!(begins(&gates, &network, "pve-02", Some(&via), &mut held));
+        assert!(!begins(&gates, &network, "pve-02", Some(&via), &mut held));
+        assert!(begins(&gates, &network, "pve-03", Some(&via), &mut held));
+        held.remove(0);
+        assert!(begins(&gates, &network, "pve-01", None, &mut held));
+    }
+
+    #[test]
+    fn a_relay_serves_two_at_once() {
+        let (gates, network) = gates();
+        let via = Via {
+            node: node("pve-01"),
+            dir: "/iso".parse().expect("a directory"),
+            file: "a.iso".parse().expect("a name"),
+            site: "berlin".parse().expect("a site"),
+        };
+        let mut held = Vec::new();
+        for (name, begun) in [("pve-02", true), ("pve-03", true), ("pve-04", false)] {
+            let begins = begins(&gates, &network, name, Some(&via), &mut held);
+            assert_eq!(begins, begun, "{name}");
+        }
+    }
+}

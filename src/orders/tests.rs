@@ -350,3 +350,12 @@ fn an_order_says_what_becomes_of_its_files() {
     );
     assert!(set.orders[0].suspended);
 }
+
+#[test]
+fn a_position_may_say_how_it_is_sent() {
+    use crate::model::PushMethod;
+    let method = |keys: &str| position("", keys).push_method;
+    assert_eq!(method("push: {enabled: true}"), None);
+    assert_eq!(method("push: {method: auto}"), Some(PushMethod::Auto));
+    assert_eq!(method("push: {method: rsync}"), Some(PushMethod::Rsync));
+}

@@ -272,14 +272,15 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
 fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
     let means = match (&way.method, &way.via) {
         (Method::Copy, _) => return Ok(()),
-        (_, Some(via)) => format!("sent on by {}", via.node),
+        (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
         (Method::Stream, None) => "streamed".to_owned(),
         (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),
     };
-    let size = match way.wire_bytes {
-        Some(bytes) => format!(", about {} over the link", Bytes(bytes)),
-        None => String::new(),
+    let size = match (way.wire_bytes, &way.via) {
+        (Some(bytes), None) => format!(", about {} over the link", Bytes(bytes)),
+        (Some(bytes), Some(_)) => format!(", about {}", Bytes(bytes)),
+        (None, _) => String::new(),
     };
     let or = match why {
         Why::Unrecorded => "otherwise ",

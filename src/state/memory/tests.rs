@@ -1,5 +1,7 @@
 //! What is remembered, over several passes.
 
+mod travel;
+
 use proptest::prelude::*;
 
 use super::*;
