@@ -22,6 +22,8 @@ mod retain;
 mod sites;
 pub mod step;
 mod verify;
+mod walk;
+mod wanted;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
@@ -37,3 +39,4 @@ pub use retain::Retention;
 pub use sites::Sites;
 pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;
+pub use wanted::WantedBy;

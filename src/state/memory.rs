@@ -149,6 +149,20 @@ fn prune_id(target: &PushTarget, file: &FileName) -> StepId {
     ))
 }
 
+/// The file on a node that a step is for, from its identity.
+fn place_of(id: &StepId) -> Option<(PushTarget, FileName)> {
+    let node = node_of(id)?;
+    // The kind has no slash either.
+    let (_, rest) = id.0.split_once('/')?;
+    let (dir, file) = rest.strip_prefix(node)?.rsplit_once('/')?;
+    let dir = if dir.is_empty() { "/" } else { dir };
+    let target = PushTarget {
+        node: node.parse().ok()?,
+        dir: dir.parse().ok()?,
+    };
+    Some((target, file.parse().ok()?))
+}
+
 fn verify_id(target: &PushTarget, file: &FileName) -> StepId {
     StepId(format!(
         "verify-node/{}{}",
@@ -199,10 +213,6 @@ impl Pass<'_> {
     /// starts no clock: what a file that cannot be read wants is not unwanted. Of a
     /// node that does not answer nothing is forgotten but what is wanted again.
     fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
-        let placed = self.look.desired.placed.iter();
-        let wanted: BTreeSet<StepId> = placed
-            .flat_map(|(target, files)| files.keys().map(|file| prune_id(target, file)))
-            .collect();
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
             let node = node_of(id).and_then(|node| node.parse::<NodeId>().ok());
@@ -229,7 +239,12 @@ impl Pass<'_> {
             let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
             consider(&held.id, !blocked);
         }
-        since.retain(|id, _| !wanted.contains(id));
+        let placed = &self.look.desired.placed;
+        let is_wanted = |id: &StepId| {
+            let (target, file) = place_of(id)?;
+            Some(placed.get(&target)?.contains_key(&file))
+        };
+        since.retain(|id, _| is_wanted(id) != Some(true));
         since
     }
 
@@ -337,7 +352,8 @@ impl Pass<'_> {
         approved.filter(|id| asked.contains(id)).cloned().collect()
     }
 
-    /// When files were last known to be whole: read back, or checked on arrival.
+    /// When files were last read back. That they were checked on arrival stands in
+    /// their records, so what was never read back needs no place here.
     fn verified(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
         let mut verified = self.memory.verified.clone();
         verified.retain(|id, _| self.may_be_there(id, places));
@@ -347,22 +363,18 @@ impl Pass<'_> {
                 (_, Fact::Verified { .. }) => {
                     verified.insert(step.id.clone(), now);
                 }
-                (Action::Push { target, file, .. }, Fact::Pushed { .. }) => {
-                    verified.insert(verify_id(target, file), now);
-                }
-                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
-                    verified.insert(verify_cache_id(file), now);
-                    if let Some((_, unpacked)) = unpack {
-                        verified.insert(verify_cache_id(unpacked), now);
-                    }
-                }
-                (Action::Unpack { file, .. }, Fact::Unpacked { .. }) => {
-                    verified.insert(verify_cache_id(file), now);
-                }
-                (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
+                (Action::Push { target, file, .. }, Fact::Pushed { .. })
+                | (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
                     verified.remove(&verify_id(target, file));
                 }
-                (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
+                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
+                    verified.remove(&verify_cache_id(file));
+                    if let Some((_, unpacked)) = unpack {
+                        verified.remove(&verify_cache_id(unpacked));
+                    }
+                }
+                (Action::Unpack { file, .. }, Fact::Unpacked { .. })
+                | (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
                     verified.remove(&verify_cache_id(file));
                 }
                 _ => {}
@@ -379,20 +391,16 @@ impl Pass<'_> {
                 .parse::<FileName>()
                 .is_ok_and(|file| files.contains_key(&file));
         }
-        let Some(node) = node_of(id).and_then(|node| node.parse::<NodeId>().ok()) else {
+        let Some((target, file)) = place_of(id) else {
             return false;
         };
-        match self.look.observed.nodes.get(&node) {
-            Some(NodeState::Listed { dirs, .. }) => dirs.iter().any(|(dir, state)| {
-                let target = PushTarget {
-                    node: node.clone(),
-                    dir: dir.clone(),
-                };
-                let mut files = state.record.keys();
-                files.any(|file| verify_id(&target, file) == *id)
-            }),
+        match self.look.observed.nodes.get(&target.node) {
+            Some(NodeState::Listed { dirs, .. }) => {
+                let dir = dirs.get(&target.dir);
+                dir.is_some_and(|state| state.record.contains_key(&file))
+            }
             Some(NodeState::Unreachable { .. }) => true,
-            None => places.contains_key(&node),
+            None => places.contains_key(&target.node),
         }
     }
 

@@ -119,7 +119,7 @@ impl World {
                 artifact: artifact.expect("an artifact"),
                 is_our_name: true,
                 deletion: None,
-                wanted_by: BTreeSet::new(),
+                wanted_by: Default::default(),
             };
             placed.insert(target("pve"), BTreeMap::from([(file(), file_wanted)]));
         }
@@ -131,7 +131,7 @@ impl World {
         self.look.plan.held.push(Held {
             id: id.clone(),
             reason,
-            wanted_by: BTreeSet::new(),
+            wanted_by: Default::default(),
         });
         self
     }
@@ -154,7 +154,7 @@ impl World {
             action,
             why: Why::Missing,
             needs: Vec::new(),
-            wanted_by: BTreeSet::new(),
+            wanted_by: Default::default(),
         });
         self.outcomes.insert(id, outcome);
         self
