@@ -1,7 +1,8 @@
 //! The parts of a pass that only think: reading orders, resolving, planning.
 //!
 //! Run with `cargo bench --bench pure`. What matters is the slope from one size to
-//! the next: ten times as much of anything should cost ten times as long.
+//! the next: ten times as much of anything should cost ten times as long. The last
+//! size is the hard one: ten thousand positions on every one of a hundred nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -17,9 +18,51 @@ use talos_order::plan::{
 };
 use talos_order::{config, orders};
 
-/// Positions and nodes of each size; every position goes to every node of a tenth
-/// of them, at least one.
-const SIZES: [(usize, usize); 4] = [(100, 10), (1_000, 10), (10_000, 10), (10_000, 100)];
+/// How much is wanted.
+#[derive(Clone, Copy)]
+struct Size {
+    positions: usize,
+    nodes: usize,
+    /// On how many of the nodes each position is wanted.
+    per_position: usize,
+}
+
+/// Each position goes to a tenth of the nodes, and in the last size to all of them.
+const SIZES: [Size; 7] = [
+    tenth(100, 10),
+    tenth(1_000, 10),
+    tenth(10_000, 10),
+    tenth(100, 100),
+    tenth(1_000, 100),
+    tenth(10_000, 100),
+    Size {
+        positions: 10_000,
+        nodes: 100,
+        per_position: 100,
+    },
+];
+
+const fn tenth(positions: usize, nodes: usize) -> Size {
+    Size {
+        positions,
+        nodes,
+        per_position: nodes / 10,
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            positions,
+            nodes,
+            per_position,
+        } = self;
+        write!(
+            f,
+            "{positions} positions on {per_position} of {nodes} nodes"
+        )
+    }
+}
 
 fn now() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().expect("a time")
@@ -37,10 +80,16 @@ fn defaults() -> OrderDefaults {
     settings.orders
 }
 
-/// Orders of 50 positions each, every position another schematic.
-fn text(positions: usize, nodes: usize) -> String {
+/// Orders of 50 positions each, every position another schematic. They differ where
+/// file names do, in the first digits: positions that share a name would only be
+/// refused.
+fn text(size: Size) -> String {
     let mut text = String::new();
-    let per_position = (nodes / 10).max(1);
+    let Size {
+        positions,
+        nodes,
+        per_position,
+    } = size;
     for position in 0..positions {
         if position % 50 == 0 {
             let order = position / 50;
@@ -49,8 +98,9 @@ fn text(positions: usize, nodes: usize) -> String {
         writeln!(
             text,
             "  - name: position-{position}\n    version: {{type: exact, value: v1.11.3}}\n    \
-             schematic_id: \"{:064x}\"\n    push:\n      enabled: true\n      hosts:",
-            position as u128 * 0x0123_4567_89ab_cdef_0123
+             schematic_id: \"{:016x}{:048x}\"\n    push:\n      enabled: true\n      hosts:",
+            (position as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            position
         )
         .expect("a string");
         for node in 0..per_position {
@@ -164,31 +214,38 @@ fn pure(criterion: &mut Criterion) {
     let defaults = defaults();
     let mut group = criterion.benchmark_group("pure");
     group.sample_size(10);
-    for (positions, nodes) in SIZES {
-        let text = text(positions, nodes);
+    for size in SIZES {
+        let text = text(size);
         let orders = orders::parse("orders.yaml", &text, &defaults);
-        let size = format!("{positions} positions, {nodes} nodes");
-        group.throughput(Throughput::Elements(positions as u64));
+        group.throughput(Throughput::Elements(size.positions as u64));
         // One file may have a mebibyte; larger sets are read from several.
         if orders.is_complete() {
-            group.bench_function(BenchmarkId::new("parse", &size), |bench| {
+            group.bench_function(BenchmarkId::new("parse", size), |bench| {
                 bench.iter(|| orders::parse("orders.yaml", black_box(&text), &defaults));
             });
+        } else if size.per_position < size.nodes {
+            group.bench_function(BenchmarkId::new("parse", size), |bench| {
+                bench.iter(|| in_pieces(black_box(&text), &defaults));
+            });
         }
-        let orders = in_pieces(positions, nodes, &defaults);
+        let orders = in_pieces(&text, &defaults);
         let observed = converged(&orders);
-        group.bench_function(BenchmarkId::new("resolve", &size), |bench| {
+        group.bench_function(BenchmarkId::new("resolve", size), |bench| {
             bench.iter(|| resolve(black_box(&orders), &observed.catalog, &naming()));
         });
         let desired = resolve(&orders, &observed.catalog, &naming());
-        group.bench_function(BenchmarkId::new("plan, nothing to do", &size), |bench| {
+        let converged = plan(&desired, &observed, &policy());
+        assert!(converged.steps.is_empty() && converged.held.is_empty());
+        assert!(converged.in_sync.len() > size.positions * size.per_position);
+        drop(converged);
+        group.bench_function(BenchmarkId::new("plan, nothing to do", size), |bench| {
             bench.iter(|| plan(black_box(&desired), &observed, &policy()));
         });
         let empty = Observed {
             cache: CacheState::default(),
             ..observed.clone()
         };
-        group.bench_function(BenchmarkId::new("plan, cache lost", &size), |bench| {
+        group.bench_function(BenchmarkId::new("plan, cache lost", size), |bench| {
             bench.iter(|| plan(black_box(&desired), &empty, &policy()));
         });
     }
@@ -196,9 +253,8 @@ fn pure(criterion: &mut Criterion) {
 }
 
 /// The orders as a directory of files would give them.
-fn in_pieces(positions: usize, nodes: usize, defaults: &OrderDefaults) -> OrderSet {
+fn in_pieces(text: &str, defaults: &OrderDefaults) -> OrderSet {
     let mut all = OrderSet::default();
-    let text = text(positions, nodes);
     for order in text.split("- orderid:").filter(|piece| !piece.is_empty()) {
         let piece = orders::parse("orders.yaml", &format!("- orderid:{order}"), defaults);
         assert!(piece.is_complete(), "the orders are right");

@@ -188,7 +188,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
-            .mark_wanted(wanted, look.observed.now)
+            .mark_wanted(wanted, &look.observed.cache, look.observed.now)
             .map_err(PassError::Cache)?;
         let manifests = self.record(orders, &look, &outcomes);
         let verdict = verdict(orders, &look, &outcomes, &manifests);

@@ -19,8 +19,8 @@ impl Cache {
     /// not known.
     pub fn observe(&self) -> Result<CacheState, CacheError> {
         let mut found = Found::default();
-        for (name, metadata) in self.list()? {
-            self.sort(&mut found, name, &metadata)?;
+        for name in self.list()? {
+            self.sort(&mut found, name)?;
         }
         let Found {
             records,
@@ -30,55 +30,63 @@ impl Cache {
         let mut files = BTreeMap::new();
         for (file, meta) in records {
             others.remove(&names::checksum_of(&file));
-            let now = others.remove(file.as_str());
+            let now = match others.remove(file.as_str()) {
+                true => self.examine(file.as_str())?,
+                false => None,
+            };
             let cached = CachedFile {
-                size: now.map(|(size, _)| size),
-                untouched: now.is_some_and(|(_, mtime)| mtime == meta.mtime_ns),
+                size: now.as_ref().map(Metadata::len),
+                // A link under a name of ours is not the file that we wrote.
+                untouched: now.is_some_and(|now| now.is_file() && mtime_ns(&now) == meta.mtime_ns),
                 meta,
             };
             files.insert(file, cached);
         }
         Ok(CacheState {
             files,
-            foreign: others.into_keys().collect::<BTreeSet<_>>(),
+            foreign: others,
             partial,
             free_bytes: self.free_bytes(),
         })
     }
 
-    fn sort(&self, found: &mut Found, name: String, metadata: &Metadata) -> Result<(), CacheError> {
-        if metadata.is_dir() {
-            return Ok(());
-        }
+    fn sort(&self, found: &mut Found, name: String) -> Result<(), CacheError> {
         match Entry::of(&name) {
             Entry::Lock | Entry::Temporary | Entry::PartialRecord(_) => {}
             Entry::Partial(file) => {
-                found.partial.insert(file, metadata.len());
+                if let Some(metadata) = self.examine(&name)? {
+                    found.partial.insert(file, metadata.len());
+                }
             }
             Entry::Record(file) => match self.load(&file)? {
                 Some(meta) => {
                     found.records.insert(file, meta);
                 }
                 None => {
-                    let facts = (metadata.len(), mtime_ns(metadata));
-                    found.others.insert(name, facts);
+                    found.others.insert(name);
                 }
             },
             Entry::Other => {
-                // A link under a name of ours is not the file that we wrote.
-                let mtime = if metadata.is_file() {
-                    mtime_ns(metadata)
-                } else {
-                    i64::MIN
-                };
-                found.others.insert(name, (metadata.len(), mtime));
+                found.others.insert(name);
             }
         }
         Ok(())
     }
 
-    /// Every entry of the directory, links not followed.
-    pub(super) fn list(&self) -> Result<Vec<(String, Metadata)>, CacheError> {
+    /// What an entry is, links not followed; `None` where it has gone since it was
+    /// listed.
+    fn examine(&self, name: &str) -> Result<Option<Metadata>, CacheError> {
+        let path = self.dir.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("examine", &path)(error)),
+        }
+    }
+
+    /// The name of every entry but directories. Three files lie there for an image,
+    /// and only one of them has to be examined, so the rest is left unasked.
+    pub(super) fn list(&self) -> Result<Vec<String>, CacheError> {
         let failed = |error| CacheError::io("list", &self.dir)(error);
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
@@ -88,11 +96,9 @@ impl Cache {
         let mut list = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
-            match entry.metadata() {
-                Ok(metadata) => {
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    list.push((name, metadata));
-                }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => {}
+                Ok(_) => list.push(entry.file_name().to_string_lossy().into_owned()),
                 // Gone between listing and looking.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(CacheError::io("examine", &entry.path())(error)),
@@ -116,6 +122,6 @@ impl Cache {
 struct Found {
     records: BTreeMap<FileName, Meta>,
     partial: BTreeMap<FileName, u64>,
-    /// Size in bytes and modification time of everything else, by name.
-    others: BTreeMap<String, (u64, i64)>,
+    /// Everything else.
+    others: BTreeSet<String>,
 }

@@ -88,8 +88,7 @@ async fn fetch(scene: &Scene, receive: Receive) -> Result<Received, CacheError> 
 }
 
 fn names(cache: &Cache) -> Vec<String> {
-    let list = cache.list().unwrap().into_iter();
-    let mut names: Vec<String> = list.map(|(name, _)| name).collect();
+    let mut names = cache.list().unwrap();
     names.sort();
     names
 }
@@ -363,7 +362,8 @@ async fn what_is_wanted_is_noted_once_an_hour() {
     let files = [name("a.raw"), name("absent.iso")];
     let noted = |minutes: i64| {
         let now = noon() + SignedDuration::from_mins(minutes);
-        scene.cache.mark_wanted(&files, now).unwrap();
+        let seen = scene.cache.observe().unwrap();
+        scene.cache.mark_wanted(&files, &seen, now).unwrap();
         let meta = scene.cache.load(&files[0]).unwrap().unwrap();
         meta.last_wanted.duration_since(noon()).as_mins()
     };

@@ -13,6 +13,7 @@ use super::{Cache, CacheError};
 use crate::io::landing::temporary_of;
 use crate::io::partial::{self, Partial};
 use crate::model::FileName;
+use crate::plan::{CacheState, Meta};
 
 /// How old a note about when a file was wanted may get. Retention counts in days,
 /// and a pass with nothing to do should write nothing.
@@ -52,10 +53,7 @@ impl Cache {
     pub fn sweep(&self) -> Result<u64, CacheError> {
         let mut freed = 0;
         let mut downloads = BTreeSet::new();
-        for (name, metadata) in self.list()? {
-            if metadata.is_dir() {
-                continue;
-            }
+        for name in self.list()? {
             match Entry::of(&name) {
                 Entry::Temporary => freed += remove(&self.dir.join(&name))?,
                 Entry::Partial(file) | Entry::PartialRecord(file) => {
@@ -75,18 +73,24 @@ impl Cache {
     }
 
     /// Notes in the records of files that orders want them now, where the note
-    /// there is older than an hour. Files without a record are passed over.
+    /// there was older than an hour when the cache was looked at. What was not there
+    /// then has a new record, or none.
     ///
     /// # Errors
     /// Any error of the file system.
     pub fn mark_wanted<'a>(
         &self,
         files: impl IntoIterator<Item = &'a FileName>,
+        seen: &CacheState,
         now: Timestamp,
     ) -> Result<(), CacheError> {
+        let is_old = |meta: &Meta| now.duration_since(meta.last_wanted) > NOTE_AGE;
         for file in files {
-            if let Some(mut meta) = self.load(file)?
-                && now.duration_since(meta.last_wanted) > NOTE_AGE
+            let seen = seen.files.get(file);
+            // Read again: it may have been fetched anew since.
+            if seen.is_some_and(|cached| is_old(&cached.meta))
+                && let Some(mut meta) = self.load(file)?
+                && is_old(&meta)
             {
                 meta.last_wanted = now;
                 self.store(file, &meta)?;

@@ -40,7 +40,7 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> In
         }
         nodes.push(node);
     }
-    Inventory { nodes }
+    Inventory::new(nodes)
 }
 
 fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode> {

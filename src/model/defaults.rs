@@ -1,6 +1,8 @@
 //! What orders fall back on: the configuration's share in reading an order.
 
-use super::{Arch, Dir, Node, NodeId, PushMethod, SiteName};
+use std::collections::BTreeMap;
+
+use super::{Arch, Dir, Node, NodeId, PushMethod, Reach, SiteName};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct OrderDefaults {
 pub struct Inventory {
     /// The nodes in the order they are written; ids and addresses are unique.
     pub nodes: Vec<InventoryNode>,
+    // Every host of every position is looked up here.
+    by_name: BTreeMap<NodeId, usize>,
+    by_address: BTreeMap<Reach, usize>,
+    by_label: BTreeMap<String, Vec<usize>>,
 }
 
 /// A node described once, for orders to refer to.
@@ -70,20 +76,40 @@ pub enum VmConfigs {
 }
 
 impl Inventory {
+    /// The inventory of these nodes.
+    pub fn new(nodes: Vec<InventoryNode>) -> Self {
+        let mut inventory = Self::default();
+        for (at, entry) in nodes.iter().enumerate() {
+            // Of several local nodes, which all have the same address, and of
+            // several of a name, the first.
+            let by_name = inventory.by_name.entry(entry.node.id.clone());
+            by_name.or_insert(at);
+            let by_address = inventory.by_address.entry(entry.node.reach.clone());
+            by_address.or_insert(at);
+            for label in &entry.labels {
+                let labelled = inventory.by_label.entry(label.clone()).or_default();
+                if labelled.last() != Some(&at) {
+                    labelled.push(at);
+                }
+            }
+        }
+        inventory.nodes = nodes;
+        inventory
+    }
+
     /// The node of this name.
     pub fn by_name(&self, id: &NodeId) -> Option<&InventoryNode> {
-        self.nodes.iter().find(|entry| &entry.node.id == id)
+        self.by_name.get(id).map(|&at| &self.nodes[at])
     }
 
     /// The node that is reached in this way, whatever it is called.
-    pub fn by_address(&self, reach: &super::Reach) -> Option<&InventoryNode> {
-        self.nodes.iter().find(|entry| &entry.node.reach == reach)
+    pub fn by_address(&self, reach: &Reach) -> Option<&InventoryNode> {
+        self.by_address.get(reach).map(|&at| &self.nodes[at])
     }
 
     /// The nodes that carry a label, in the order they are written.
-    pub fn by_label<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a InventoryNode> {
-        self.nodes
-            .iter()
-            .filter(move |entry| entry.labels.iter().any(|own| own == label))
+    pub fn by_label(&self, label: &str) -> impl Iterator<Item = &InventoryNode> {
+        let labelled = self.by_label.get(label).into_iter().flatten();
+        labelled.map(|&at| &self.nodes[at])
     }
 }

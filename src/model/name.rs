@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Arch, ArtifactId, Format, Invalid, Platform, TalosVersion, text_form};
 
@@ -15,8 +16,10 @@ use super::{Arch, ArtifactId, Format, Invalid, Platform, TalosVersion, text_form
 /// 255 bytes is the file system's limit; the rest is head-room for the
 /// temporary and sidecar names made from it. Proxmox cuts volume ids at commas,
 /// colons and blanks, so none of them is accepted.
+///
+/// The text is shared: a plan has the same name on every node it goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileName(String);
+pub struct FileName(Arc<str>);
 
 /// The longest accepted file name, in bytes.
 const NAME_MAX: usize = 200;
@@ -36,7 +39,7 @@ impl fmt::Display for FileName {
 
 impl AsRef<std::path::Path> for FileName {
     fn as_ref(&self) -> &std::path::Path {
-        std::path::Path::new(&self.0)
+        std::path::Path::new(&*self.0)
     }
 }
 
@@ -65,7 +68,7 @@ impl FromStr for FileName {
         if text.len() > NAME_MAX {
             return Err(refuse(format!("it is longer than {NAME_MAX} bytes")));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

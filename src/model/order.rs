@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{
     Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
@@ -10,7 +11,7 @@ use super::{
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderId(String);
+pub struct OrderId(Arc<str>);
 
 impl OrderId {
     /// The id as text.
@@ -36,7 +37,7 @@ impl FromStr for OrderId {
                 .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
             && text.starts_with(|c: char| c.is_ascii_alphanumeric());
         if fits {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
                 "{text:?} is not an order id; accepted are 1 to 128 letters, digits and . _ -, \

@@ -3,9 +3,12 @@
 //! These texts end up on the command lines of ssh and rsync and in the shell of
 //! a node, so each accepts only characters that mean nothing there. Quoting is
 //! done as well; the narrow alphabet is the second lock, not the first.
+//!
+//! Every delivery carries some of them, so clones share the text.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Invalid, text_form};
 
@@ -14,19 +17,19 @@ use super::{Invalid, text_form};
 /// The inventory's name where the node is listed there, otherwise what the
 /// order wrote: `pve-01`, `root@10.0.0.5`, `pve-01:2222`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(String);
+pub struct NodeId(Arc<str>);
 
 /// A host name or address that ssh can be given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Host(String);
+pub struct Host(Arc<str>);
 
 /// A login name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct User(String);
+pub struct User(Arc<str>);
 
 /// An absolute directory on a node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Dir(String);
+pub struct Dir(Arc<str>);
 
 /// A host with an optional login before it, as ssh takes them: `root@pve-01`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,10 +118,8 @@ impl Dir {
 
     /// The path of a file in this directory.
     pub fn join(&self, file: &super::FileName) -> String {
-        match self.0.as_str() {
-            "/" => format!("/{file}"),
-            dir => format!("{dir}/{file}"),
-        }
+        let (dir, file) = (self.as_str().trim_end_matches('/'), file.as_str());
+        [dir, "/", file].concat()
     }
 }
 
@@ -138,7 +139,7 @@ impl FromStr for NodeId {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if plain(text, "._-@:[]%") && !text.starts_with(['-', '.']) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
                 "{text:?} is not a node name; accepted are letters, digits and . _ - @ :, \
@@ -164,10 +165,10 @@ impl FromStr for Host {
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(text);
         if is_ipv6(bare) {
-            return Ok(Self(bare.to_owned()));
+            return Ok(Self(bare.into()));
         }
         if plain(text, "._-") && !text.starts_with(['-', '.']) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into()));
         }
         let port = text.rsplit_once(':').filter(|(host, port)| {
             !host.contains(':') && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
@@ -211,7 +212,7 @@ impl FromStr for User {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         if plain(text, "._-") && text.len() <= 64 && !text.starts_with('-') {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
                 "{text:?} is not a login name; accepted are letters, digits and . _ -"
@@ -246,7 +247,7 @@ impl FromStr for Dir {
             .split('/')
             .filter(|part| !part.is_empty() && *part != ".")
             .collect();
-        Ok(Self(format!("/{}", parts.join("/"))))
+        Ok(Self(format!("/{}", parts.join("/")).into()))
     }
 }
 

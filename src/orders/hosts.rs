@@ -1,5 +1,8 @@
 //! Where a position is delivered: nodes, groups of them, directories on them.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::collect::Nodes;
 use super::file::HostShape;
 use crate::model::{Dir, Format, InventoryNode, Login, Node, NodeId, OrderDefaults, Reach, User};
@@ -7,6 +10,9 @@ use crate::yaml::{At, NodeRef, Report, TextOr, one_of};
 
 /// A node and the directory on it that a position goes to.
 pub(super) type Destination = (Node, Dir);
+
+/// A node as the inventory has it, or one that only the order names.
+type Entry<'a> = Cow<'a, InventoryNode>;
 
 /// Everything that naming destinations depends on.
 pub(super) struct Hosts<'a> {
@@ -24,6 +30,31 @@ struct Dirs {
     import: Option<Dir>,
 }
 
+/// The destinations of a position so far; a group may be the whole fleet.
+#[derive(Default)]
+struct Here {
+    all: Vec<Destination>,
+    /// Where those of a name stand.
+    by_name: BTreeMap<NodeId, Vec<usize>>,
+}
+
+impl Here {
+    fn named(&self, id: &NodeId) -> impl Iterator<Item = &Destination> {
+        let named = self.by_name.get(id).into_iter().flatten();
+        named.map(|&at| &self.all[at])
+    }
+
+    /// Adds a destination that is not there yet.
+    fn add(&mut self, destination: Destination) {
+        let id = &destination.0.id;
+        if !self.named(id).any(|known| *known == destination) {
+            let named = self.by_name.entry(id.clone()).or_default();
+            named.push(self.all.len());
+            self.all.push(destination);
+        }
+    }
+}
+
 impl Hosts<'_> {
     /// The destinations of a list of hosts, each once, in the order written.
     pub fn destinations(
@@ -31,16 +62,14 @@ impl Hosts<'_> {
         hosts: &[At<TextOr<HostShape>>],
         report: &mut Report<'_>,
     ) -> Vec<Destination> {
-        let mut all: Vec<Destination> = Vec::new();
+        let mut here = Here::default();
         for host in hosts {
             for destination in self.host(host, report).unwrap_or_default() {
-                self.check_name(&destination.0, &all, host.place, report);
-                if !all.contains(&destination) {
-                    all.push(destination);
-                }
+                self.check_name(&destination.0, &here, host.place, report);
+                here.add(destination);
             }
         }
-        all
+        here.all
     }
 
     /// `None` where the host is refused.
@@ -81,7 +110,10 @@ impl Hosts<'_> {
                 .into_iter()
                 .map(|entry| {
                     let dir = self.dir(&dirs, &entry);
-                    (entry.node, dir)
+                    match entry {
+                        Cow::Borrowed(entry) => (entry.node.clone(), dir),
+                        Cow::Owned(entry) => (entry.node, dir),
+                    }
                 })
                 .collect(),
         )
@@ -93,7 +125,7 @@ impl Hosts<'_> {
         place: NodeRef,
         shape: &HostShape,
         report: &mut Report<'_>,
-    ) -> Option<Vec<InventoryNode>> {
+    ) -> Option<Vec<Entry<'_>>> {
         let ways = [
             ("host", shape.host.as_ref()),
             ("local", shape.local.as_ref()),
@@ -137,7 +169,7 @@ impl Hosts<'_> {
         text: &At<String>,
         shape: &HostShape,
         report: &mut Report<'_>,
-    ) -> Option<InventoryNode> {
+    ) -> Option<Entry<'_>> {
         let inventory = &self.defaults.inventory;
         // A local node of the inventory may have a name that is no host.
         if let Ok(id) = text.value.parse::<NodeId>()
@@ -145,7 +177,7 @@ impl Hosts<'_> {
             && shape.user.is_none()
             && shape.port.is_none()
         {
-            return Some(entry.clone());
+            return Some(Cow::Borrowed(entry));
         }
         let login: Login = report.parse(text)?;
         let user = match (&login.user, &shape.user) {
@@ -171,12 +203,12 @@ impl Hosts<'_> {
             port: shape.port.as_ref().map(|at| at.value),
         };
         if let Some(entry) = inventory.by_address(&reach) {
-            return Some(entry.clone());
+            return Some(Cow::Borrowed(entry));
         }
         let named = login.host.as_str().parse::<NodeId>().ok();
         if let Some(entry) = named.and_then(|id| inventory.by_name(&id)) {
             if agrees(&entry.node.reach, &reach) {
-                return Some(entry.clone());
+                return Some(Cow::Borrowed(entry));
             }
             report.at_with_hint(
                 text.place,
@@ -199,10 +231,10 @@ impl Hosts<'_> {
         }
     }
 
-    fn local(&self, text: &At<String>, report: &mut Report<'_>) -> Option<InventoryNode> {
+    fn local(&self, text: &At<String>, report: &mut Report<'_>) -> Option<Entry<'_>> {
         let id: NodeId = report.parse(text)?;
         match self.defaults.inventory.by_name(&id) {
-            Some(entry) if entry.node.reach == Reach::Local => Some(entry.clone()),
+            Some(entry) if entry.node.reach == Reach::Local => Some(Cow::Borrowed(entry)),
             Some(entry) => {
                 report.at_with_hint(
                     text.place,
@@ -221,20 +253,21 @@ impl Hosts<'_> {
         }
     }
 
-    fn named(&self, text: &At<String>, report: &mut Report<'_>) -> Option<InventoryNode> {
+    fn named(&self, text: &At<String>, report: &mut Report<'_>) -> Option<Entry<'_>> {
         let id: NodeId = report.parse(text)?;
         let inventory = &self.defaults.inventory;
-        let found = inventory.by_name(&id).cloned();
+        let found = inventory.by_name(&id);
         if found.is_none() {
             let names = inventory.nodes.iter().map(|entry| entry.node.id.as_str());
             unknown("node", text, names, report);
         }
-        found
+        found.map(Cow::Borrowed)
     }
 
-    fn group(&self, text: &At<String>, report: &mut Report<'_>) -> Option<Vec<InventoryNode>> {
+    fn group(&self, text: &At<String>, report: &mut Report<'_>) -> Option<Vec<Entry<'_>>> {
         let inventory = &self.defaults.inventory;
-        let found: Vec<InventoryNode> = inventory.by_label(&text.value).cloned().collect();
+        let found = inventory.by_label(&text.value).map(Cow::Borrowed);
+        let found: Vec<Entry<'_>> = found.collect();
         if found.is_empty() {
             let mut labels: Vec<&str> = inventory
                 .nodes
@@ -264,21 +297,15 @@ impl Hosts<'_> {
     }
 
     /// One name means one node, over all orders.
-    fn check_name(
-        &self,
-        node: &Node,
-        here: &[Destination],
-        place: NodeRef,
-        report: &mut Report<'_>,
-    ) {
+    fn check_name(&self, node: &Node, here: &Here, place: NodeRef, report: &mut Report<'_>) {
         let earlier = self.nodes.get(&node.id);
         let clash = match earlier {
             Some((other, source)) if other.reach != node.reach => {
                 Some((other, format!("{}:{}", source.file, source.line)))
             }
             _ => here
-                .iter()
-                .find(|(other, _)| other.id == node.id && other.reach != node.reach)
+                .named(&node.id)
+                .find(|(other, _)| other.reach != node.reach)
                 .map(|(other, _)| (other, "this position".to_owned())),
         };
         if let Some((other, by)) = clash {
@@ -319,8 +346,8 @@ fn address(node: &Node) -> String {
     }
 }
 
-fn bare(node: Node) -> InventoryNode {
-    InventoryNode {
+fn bare(node: Node) -> Entry<'static> {
+    Cow::Owned(InventoryNode {
         node,
         labels: Vec::new(),
         iso_dir: None,
@@ -331,7 +358,7 @@ fn bare(node: Node) -> InventoryNode {
         push_method: None,
         bandwidth_limit: None,
         site: None,
-    }
+    })
 }
 
 /// The directories that an entry gives; `None` if one is wrong.

@@ -66,10 +66,10 @@ pub(super) fn read_position(
     }
     let source = reading.source(node);
     for (node, _) in &draft.destinations {
-        reading
-            .nodes
-            .entry(node.id.clone())
-            .or_insert_with(|| (node.clone(), source.clone()));
+        if !reading.nodes.contains_key(&node.id) {
+            let first = (node.clone(), source.clone());
+            reading.nodes.insert(node.id.clone(), first);
+        }
     }
     let targets = draft
         .destinations

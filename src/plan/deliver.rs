@@ -6,39 +6,58 @@ use std::collections::BTreeMap;
 use super::desired::Placed;
 use super::diff::Planner;
 use super::id::push_step_id;
-use super::observed::{DirState, NodeState};
+use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::step::{Action, HeldReason, Why};
+use super::walk::Walk;
 use crate::model::{FileName, NodeId, PushTarget};
 
-impl Planner<'_> {
-    /// What goes to the nodes.
+/// The files wanted in a directory.
+type Files = BTreeMap<FileName, Placed>;
+
+/// What lies under a wanted name, and what our record says of it.
+#[derive(Clone, Copy)]
+struct There<'a> {
+    file: Option<&'a RemoteFile>,
+    entry: Option<&'a RecordEntry>,
+}
+
+impl<'a> Planner<'a> {
+    /// What goes to the nodes. What each directory shares is found once, before its
+    /// files: most of them are in place and cost no more than a look.
     pub(super) fn nodes(&mut self) {
         let mut free: BTreeMap<&NodeId, Option<u64>> = BTreeMap::new();
+        let unlisted = DirState::default();
         for (target, files) in &self.desired.placed {
             let state = self.observed.nodes.get(&target.node);
-            for (file, placed) in files {
-                if self.is_shared(target, file) {
-                    continue;
+            let elsewhere = self.elsewhere(target);
+            let (dir, why) = match state {
+                Some(NodeState::Listed { dirs, .. }) => {
+                    (dirs.get(&target.dir).unwrap_or(&unlisted), None)
                 }
-                match state {
-                    Some(NodeState::Listed { dirs, .. }) => {
-                        let unlisted = DirState::default();
-                        let dir = dirs.get(&target.dir).unwrap_or(&unlisted);
-                        if self
-                            .policy
-                            .sites
-                            .is_unmounted(&target.node, &target.dir, dir)
-                        {
-                            self.unmounted(target, file, placed);
-                            continue;
-                        }
-                        let free = free.entry(&target.node).or_insert(dir.free_bytes);
-                        self.place(target, file, placed, dir, free);
-                    }
-                    Some(NodeState::Unreachable { why }) => {
-                        self.unreachable(target, file, placed, why.clone());
-                    }
-                    None => self.unreachable(target, file, placed, "it was not asked".to_owned()),
+                Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
+                None => (&unlisted, Some("it was not asked")),
+            };
+            let sites = &self.policy.sites;
+            let is_unmounted = sites.is_unmounted(&target.node, &target.dir, dir);
+            let mut listed = Walk::new(&dir.files, String::as_str);
+            let mut recorded = Walk::new(&dir.record, FileName::as_str);
+            for (file, placed) in files {
+                if let Some((other, wanted)) = &elsewhere
+                    && wanted.contains_key(file)
+                {
+                    let (own, other) = (push_step_id(target, file), push_step_id(other, file));
+                    self.plan.shared.insert(own, other);
+                } else if let Some(why) = why {
+                    self.unreachable(target, file, placed, why.to_owned());
+                } else if is_unmounted {
+                    self.unmounted(target, file, placed);
+                } else {
+                    let there = There {
+                        file: listed.find(file.as_str()),
+                        entry: recorded.find(file.as_str()),
+                    };
+                    let free = free.entry(&target.node).or_insert(dir.free_bytes);
+                    self.place(target, file, placed, there, free);
                 }
             }
         }
@@ -63,21 +82,15 @@ impl Planner<'_> {
         }
     }
 
-    /// True if another node makes this delivery, because both see the storage and
-    /// both want the file there.
-    fn is_shared(&mut self, target: &PushTarget, file: &FileName) -> bool {
-        let speaker = self.policy.sites.speaker(&target.node, self.observed);
+    /// The directory through which another node fills this one, because both see the
+    /// storage, with what is wanted there.
+    fn elsewhere(&self, target: &PushTarget) -> Option<(PushTarget, &'a Files)> {
         let other = PushTarget {
-            node: speaker.clone(),
+            node: self.speakers.stand_in(&target.node)?.clone(),
             dir: target.dir.clone(),
         };
-        let wanted = self.desired.placed.get(&other);
-        if speaker == &target.node || !wanted.is_some_and(|files| files.contains_key(file)) {
-            return false;
-        }
-        let (own, other) = (push_step_id(target, file), push_step_id(&other, file));
-        self.plan.shared.insert(own, other);
-        true
+        let wanted = self.desired.placed.get(&other)?;
+        Some((other, wanted))
     }
 
     fn unmounted(&mut self, target: &PushTarget, file: &FileName, placed: &Placed) {
@@ -89,7 +102,7 @@ impl Planner<'_> {
     }
 
     fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
-        let id = self.push_action(target, file, placed).step_id();
+        let id = push_step_id(target, file);
         let reason = HeldReason::NodeUnreachable {
             node: target.node.clone(),
             why,
@@ -102,15 +115,15 @@ impl Planner<'_> {
         target: &PushTarget,
         file: &FileName,
         placed: &Placed,
-        dir: &DirState,
+        there: There<'_>,
         free: &mut Option<u64>,
     ) {
-        let mut action = self.push_action(target, file, placed);
-        let id = action.step_id();
-        let Some(why) = self.misplaced(file, placed, dir) else {
+        let id = push_step_id(target, file);
+        let Some(why) = self.misplaced(placed, there) else {
             return self.plan.in_sync.push(id);
         };
-        if let Some(owner) = self.other_owner(file, dir) {
+        let mut action = self.push_action(target, file, placed);
+        if let Some(owner) = self.other_owner(there) {
             let reason = HeldReason::NotOurs { owner };
             return self.held(id, reason, placed.wanted_by.clone());
         }
@@ -152,9 +165,9 @@ impl Planner<'_> {
 
     /// Who placed what lies there, if it was not us. An entry without an owner is
     /// anybody's.
-    fn other_owner(&self, file: &FileName, dir: &DirState) -> Option<String> {
-        dir.files.get(file.as_str())?;
-        let owner = &dir.record.get(file)?.owner;
+    fn other_owner(&self, there: There<'_>) -> Option<String> {
+        there.file?;
+        let owner = &there.entry?.owner;
         (!owner.is_empty() && *owner != self.policy.prune.owner).then(|| owner.clone())
     }
 
@@ -163,11 +176,11 @@ impl Planner<'_> {
     /// The digest on record is compared only where an order pins one: images
     /// before Talos 1.13 are not bit-reproducible, so a cache filled anew may hold
     /// other bytes, which is no reason to replace what is already delivered.
-    fn misplaced(&self, file: &FileName, placed: &Placed, dir: &DirState) -> Option<Why> {
-        let Some(found) = dir.files.get(file.as_str()) else {
+    fn misplaced(&self, placed: &Placed, there: There<'_>) -> Option<Why> {
+        let Some(found) = there.file else {
             return Some(Why::Missing);
         };
-        let Some(entry) = dir.record.get(file) else {
+        let Some(entry) = there.entry else {
             return Some(Why::Unrecorded);
         };
         if entry.artifact != placed.artifact {
@@ -184,9 +197,8 @@ impl Planner<'_> {
         if !entry.describes(found) {
             return Some(Why::Touched);
         }
-        let pinned = self.desired.artifacts[&placed.artifact].pinned;
-        match pinned {
-            Some(expected) if expected != entry.sha256 => Some(Why::DigestDiffers {
+        match self.pins.get(&placed.artifact) {
+            Some(&expected) if expected != entry.sha256 => Some(Why::DigestDiffers {
                 expected,
                 found: entry.sha256,
             }),

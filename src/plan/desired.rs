@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::observed::VersionSource;
+use super::wanted::WantedBy;
 use crate::model::{
     ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushMethod, PushTarget,
     Schematic, SchematicId, Sha256, TalosVersion,
@@ -40,7 +41,7 @@ pub struct Want {
     /// The digest that orders pin, if any does.
     pub pinned: Option<Sha256>,
     /// The positions that want it.
-    pub wanted_by: BTreeSet<PositionRef>,
+    pub wanted_by: WantedBy,
 }
 
 /// How a file in the cache comes to be.
@@ -73,7 +74,7 @@ pub struct Placed {
     /// auto wins.
     pub method: Option<PushMethod>,
     /// The positions that want it there.
-    pub wanted_by: BTreeSet<PositionRef>,
+    pub wanted_by: WantedBy,
 }
 
 /// A position with what became of it.

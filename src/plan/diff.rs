@@ -4,7 +4,7 @@
 //! the places decides what goes to the nodes, and retention decides what leaves.
 //! All three read maps, so the work is proportional to what is wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::desired::{Desired, Origin, Want};
 use super::hints;
@@ -14,11 +14,12 @@ use super::observed::{CachedFile, Observed};
 use super::prune::{self, PrunePolicy};
 use super::relay;
 use super::retain::{self, Retention};
-use super::sites::Sites;
+use super::sites::{Sites, Speakers};
 use super::step::{Action, Held, HeldReason, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
+use super::wanted::WantedBy;
 use super::way::Transfer;
-use crate::model::{ArtifactId, FileName, Format, PositionRef, SchematicId};
+use crate::model::{ArtifactId, FileName, Format, SchematicId, Sha256};
 
 /// What the plan is told besides what is wanted and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
         described: described(desired, observed),
         registering: BTreeMap::new(),
         cache_free: observed.cache.free_bytes.filter(|_| !policy.purge),
+        speakers: policy.sites.speakers(observed),
+        pins: pins(desired),
     };
     if policy.purge {
         planner.purge();
@@ -85,6 +88,13 @@ fn described(desired: &Desired, observed: &Observed) -> BTreeMap<SchematicId, Sc
         .collect()
 }
 
+fn pins(desired: &Desired) -> BTreeMap<&ArtifactId, Sha256> {
+    let artifacts = desired.artifacts.iter();
+    artifacts
+        .filter_map(|(artifact, want)| Some((artifact, want.pinned?)))
+        .collect()
+}
+
 /// A plan in the making.
 pub(super) struct Planner<'a> {
     pub(super) desired: &'a Desired,
@@ -103,6 +113,10 @@ pub(super) struct Planner<'a> {
     /// Bytes left for downloads, where that is known: a purge frees what nobody has
     /// counted.
     cache_free: Option<u64>,
+    /// Who acts for the shared storages.
+    pub(super) speakers: Speakers<'a>,
+    /// The digests that orders pin.
+    pub(super) pins: BTreeMap<&'a ArtifactId, Sha256>,
 }
 
 impl Planner<'_> {
@@ -111,7 +125,7 @@ impl Planner<'_> {
         action: Action,
         why: Why,
         needs: Vec<StepId>,
-        for_: BTreeSet<PositionRef>,
+        for_: WantedBy,
     ) -> StepId {
         let id = action.step_id();
         self.plan.steps.push(Step {
@@ -124,12 +138,7 @@ impl Planner<'_> {
         id
     }
 
-    pub(super) fn held(
-        &mut self,
-        id: StepId,
-        reason: HeldReason,
-        wanted_by: BTreeSet<PositionRef>,
-    ) {
+    pub(super) fn held(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
         self.plan.held.push(Held {
             id,
             reason,
@@ -144,14 +153,14 @@ impl Planner<'_> {
                 file: file.clone(),
                 bytes: cached.size.unwrap_or(0),
             };
-            self.step(action, Why::Purge, Vec::new(), BTreeSet::new());
+            self.step(action, Why::Purge, Vec::new(), WantedBy::default());
         }
         for (file, &bytes) in &self.observed.cache.partial {
             let action = Action::ClearPartial {
                 file: file.clone(),
                 bytes,
             };
-            self.step(action, Why::Purge, Vec::new(), BTreeSet::new());
+            self.step(action, Why::Purge, Vec::new(), WantedBy::default());
         }
     }
 
@@ -265,7 +274,9 @@ impl Planner<'_> {
             bytes: self.observed.catalog.sizes.get(artifact).copied(),
         };
         let mut wanted_by = want.wanted_by.clone();
-        wanted_by.extend(unpack.iter().flat_map(|(_, want)| want.wanted_by.clone()));
+        if let Some((_, raw)) = unpack {
+            wanted_by.extend(raw.wanted_by.iter().cloned());
+        }
         let files = [Some(&want.file), unpack.map(|(_, want)| &want.file)];
         if let Some(file) = files.into_iter().flatten().find(|file| self.foreign(file)) {
             let id = action.step_id();
@@ -353,7 +364,7 @@ impl Planner<'_> {
     }
 
     /// The step that makes the artifact's schematic known, planned once.
-    fn register(&mut self, artifact: &ArtifactId, for_: &BTreeSet<PositionRef>) -> Option<StepId> {
+    fn register(&mut self, artifact: &ArtifactId, for_: &WantedBy) -> Option<StepId> {
         let computed = *self.described.get(&artifact.schematic)?;
         let action = Action::Register {
             schematic: computed,
@@ -374,7 +385,7 @@ impl Planner<'_> {
             if let Err(why) = &want.outcome {
                 let id = StepId(format!("resolve/{}", want.position));
                 let reason = HeldReason::Unresolved { why: why.clone() };
-                self.held(id, reason, BTreeSet::from([want.position.clone()]));
+                self.held(id, reason, WantedBy::one(want.position.clone()));
             }
         }
     }
@@ -400,6 +411,7 @@ impl Planner<'_> {
             self.observed,
             &policy.prune,
             &policy.sites,
+            &self.speakers,
             &self.plan.steps,
         );
         self.plan.steps.extend(removals.steps);
@@ -408,9 +420,9 @@ impl Planner<'_> {
 
     fn verify(&mut self) {
         if let Some(policy) = &self.policy.verify {
-            let in_sync = self.plan.in_sync.iter().cloned().collect();
-            let sites = &self.policy.sites;
-            let steps = verify::verify(self.desired, self.observed, policy, sites, &in_sync);
+            let in_sync = self.plan.in_sync.iter().collect();
+            let (desired, observed) = (self.desired, self.observed);
+            let steps = verify::verify(desired, observed, policy, &self.speakers, &in_sync);
             self.plan.steps.extend(steps);
         }
     }
@@ -438,6 +450,8 @@ impl Planner<'_> {
 /// True if two URLs name the same file of the same factory; a token in the query
 /// is no part of that.
 fn same_source(wanted: &str, found: &str) -> bool {
-    let bare = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    fn bare(url: &str) -> &str {
+        url.split(['?', '#']).next().unwrap_or_default()
+    }
     bare(wanted) == bare(found)
 }

@@ -7,40 +7,46 @@ use std::collections::BTreeSet;
 
 use super::desired::Desired;
 use super::step::Hint;
-use crate::model::{Format, PushTarget};
+use crate::model::{Dir, Format, PositionRef};
 
 /// The remarks on what is wanted, sorted and each once.
 pub(super) fn hints(desired: &Desired) -> Vec<Hint> {
-    let mut hints = BTreeSet::new();
+    // Nodes call their directories alike, so a position has few remarks for many
+    // deliveries: they are counted before they are put into words.
+    let mut remarks: BTreeSet<(&PositionRef, Format, &Dir)> = BTreeSet::new();
     for (target, files) in &desired.placed {
         if !target.dir.as_str().ends_with("/template/iso") {
             continue;
         }
         for placed in files.values() {
-            let Some(text) = invisible(placed.artifact.format, target) else {
-                continue;
-            };
-            let about = placed.wanted_by.iter().cloned();
-            hints.extend(about.map(|about| Hint {
-                about,
-                text: text.clone(),
-            }));
+            let format = placed.artifact.format;
+            if format != Format::Iso {
+                let about = placed.wanted_by.iter();
+                remarks.extend(about.map(|about| (about, format, &target.dir)));
+            }
         }
     }
-    hints.into_iter().collect()
+    let in_words = remarks.into_iter().filter_map(|(about, format, dir)| {
+        Some(Hint {
+            about: about.clone(),
+            text: invisible(format, dir)?,
+        })
+    });
+    let mut hints: Vec<Hint> = in_words.collect();
+    hints.sort();
+    hints.dedup();
+    hints
 }
 
 /// Proxmox lists only `.iso` and `.img` in an ISO directory.
-fn invisible(format: Format, target: &PushTarget) -> Option<String> {
+fn invisible(format: Format, dir: &Dir) -> Option<String> {
     match format {
         Format::Iso => None,
         Format::Raw | Format::Qcow2 => Some(format!(
-            "Proxmox does not show .{format} files in {}; set import_dir to a storage's import directory",
-            target.dir
+            "Proxmox does not show .{format} files in {dir}; set import_dir to a storage's import directory"
         )),
         Format::RawXz | Format::RawZst | Format::RawGz => Some(format!(
-            "Proxmox cannot use .{format} files in {}; set push.prefer_decompressed to deliver the image itself",
-            target.dir
+            "Proxmox cannot use .{format} files in {dir}; set push.prefer_decompressed to deliver the image itself"
         )),
     }
 }

@@ -40,13 +40,12 @@ pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
         }
     }
     // Nobody is told of a schematic for a download that does not come.
-    let needed: BTreeSet<&StepId> = going.iter().flat_map(|step| &step.needs).collect();
-    let idle: BTreeSet<StepId> = going
-        .iter()
-        .filter(|step| matches!(step.action, Action::Register { .. }))
-        .filter(|step| !needed.contains(&step.id))
-        .map(|step| step.id.clone())
-        .collect();
+    let registers = |step: &&Step| matches!(step.action, Action::Register { .. });
+    let registrations = going.iter().filter(registers);
+    let mut idle: BTreeSet<StepId> = registrations.map(|step| step.id.clone()).collect();
+    for need in going.iter().flat_map(|step| &step.needs) {
+        idle.remove(need);
+    }
     going.retain(|step| !idle.contains(&step.id));
     plan.steps = going;
 }

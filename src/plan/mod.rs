@@ -23,6 +23,8 @@ mod retain;
 mod sites;
 pub mod step;
 mod verify;
+mod walk;
+mod wanted;
 mod way;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
@@ -40,4 +42,5 @@ pub use retain::Retention;
 pub use sites::Sites;
 pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;
+pub use wanted::WantedBy;
 pub use way::{Asker, Transfer, Way, WayReason};

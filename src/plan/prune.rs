@@ -12,13 +12,15 @@ use std::ops::Bound;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
-use super::desired::Desired;
+use super::desired::{Desired, Placed};
 use super::id::ApprovalId;
 use super::id::StepId;
 use super::observed::{DirState, NodeState, Observed, RecordEntry, References};
 use super::retain::{Removals, blocked};
-use super::sites::Sites;
+use super::sites::{Place, Sites, Speakers};
 use super::step::{Action, Held, HeldReason, Step, Why};
+use super::walk::Walk;
+use super::wanted::WantedBy;
 use crate::model::{ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion};
 
 /// What may go from nodes, and when.
@@ -47,6 +49,7 @@ pub(super) fn prune(
     observed: &Observed,
     policy: &PrunePolicy,
     sites: &Sites,
+    speakers: &Speakers<'_>,
     steps: &[Step],
 ) -> Removals {
     let pruner = Pruner {
@@ -68,13 +71,13 @@ pub(super) fn prune(
         else {
             continue;
         };
-        if !sites.speaks_for(node, observed) {
+        if !speakers.speaks_for(node) {
             continue;
         }
         let mut going = Vec::new();
         for (dir, listed) in dirs {
             let place = sites.place(node, dir);
-            for entry in pruner.unwanted(node, &place, listed) {
+            for entry in pruner.unwanted(node, place, listed) {
                 let target = PushTarget {
                     node: node.clone(),
                     dir: dir.clone(),
@@ -85,35 +88,33 @@ pub(super) fn prune(
                 }
             }
         }
-        let needs = pushes.get(node).cloned().unwrap_or_default();
+        if going.is_empty() {
+            continue;
+        }
+        let pushes = pushes.get(node).map_or(&[][..], Vec::as_slice);
         let recorded: usize = dirs.values().map(|dir| dir.record.len()).sum();
-        let placed = recorded + new_files(node, dirs, steps);
-        pruner.within_budget(node, going, placed, &needs, &mut removals);
+        let placed = recorded + new_files(dirs, pushes);
+        pruner.within_budget(node, going, placed, pushes, &mut removals);
     }
     removals
 }
 
-/// Where a file lies, whoever is asked: a node's directory, or a shared storage's.
-type Place = (String, Dir);
+/// The lists of files that are wanted at each place: one for each node that sees it.
+type Wanted<'a> = BTreeMap<Place<'a>, Vec<&'a BTreeMap<FileName, Placed>>>;
 
-/// The names and families that are wanted at each place.
-type Wanted<'a> = BTreeMap<Place, (BTreeSet<&'a FileName>, BTreeSet<Family>)>;
-
-fn wanted<'a>(desired: &'a Desired, sites: &Sites) -> Wanted<'a> {
-    let mut wanted: Wanted<'a> = BTreeMap::new();
+fn wanted<'a>(desired: &'a Desired, sites: &'a Sites) -> Wanted<'a> {
+    let mut wanted = Wanted::new();
     for (target, files) in &desired.placed {
         let place = sites.place(&target.node, &target.dir);
-        let (names, families) = wanted.entry(place).or_default();
-        names.extend(files.keys());
-        families.extend(files.values().map(|placed| placed.artifact.family()));
+        wanted.entry(place).or_default().push(files);
     }
     wanted
 }
 
 /// The images on their way to each place: they count as there, because a removal
 /// waits for them.
-fn arriving<'a>(steps: &'a [Step], sites: &Sites) -> BTreeMap<Place, Vec<&'a ArtifactId>> {
-    let mut arriving: BTreeMap<Place, Vec<&ArtifactId>> = BTreeMap::new();
+fn arriving<'a>(steps: &'a [Step], sites: &'a Sites) -> BTreeMap<Place<'a>, Vec<&'a ArtifactId>> {
+    let mut arriving: BTreeMap<Place<'_>, Vec<&ArtifactId>> = BTreeMap::new();
     for step in steps {
         if let Action::Push {
             target, artifact, ..
@@ -127,26 +128,23 @@ fn arriving<'a>(steps: &'a [Step], sites: &Sites) -> BTreeMap<Place, Vec<&'a Art
 }
 
 /// The deliveries of each node.
-fn pushes(steps: &[Step]) -> BTreeMap<&NodeId, Vec<StepId>> {
-    let mut pushes: BTreeMap<&NodeId, Vec<StepId>> = BTreeMap::new();
+fn pushes(steps: &[Step]) -> BTreeMap<&NodeId, Vec<&Step>> {
+    let mut pushes: BTreeMap<&NodeId, Vec<&Step>> = BTreeMap::new();
     for step in steps {
         if let Action::Push { target, .. } = &step.action {
-            pushes
-                .entry(&target.node)
-                .or_default()
-                .push(step.id.clone());
+            pushes.entry(&target.node).or_default().push(step);
         }
     }
     pushes
 }
 
-/// How many deliveries bring a node a file that its records do not name yet.
-fn new_files(node: &NodeId, dirs: &BTreeMap<Dir, DirState>, steps: &[Step]) -> usize {
+/// How many deliveries bring their node a file that its records do not name yet.
+fn new_files(dirs: &BTreeMap<Dir, DirState>, pushes: &[&Step]) -> usize {
     let is_new = |target: &PushTarget, file: &FileName| {
         let dir = dirs.get(&target.dir);
-        &target.node == node && !dir.is_some_and(|dir| dir.record.contains_key(file))
+        !dir.is_some_and(|dir| dir.record.contains_key(file))
     };
-    let new = steps.iter().filter(
+    let new = pushes.iter().filter(
         |step| matches!(&step.action, Action::Push { target, file, .. } if is_new(target, file)),
     );
     new.count()
@@ -157,40 +155,54 @@ struct Pruner<'a> {
     policy: &'a PrunePolicy,
     blocked: Option<String>,
     wanted: Wanted<'a>,
-    arriving: BTreeMap<Place, Vec<&'a ArtifactId>>,
+    arriving: BTreeMap<Place<'a>, Vec<&'a ArtifactId>>,
 }
 
 impl Pruner<'_> {
     /// The entries of a directory whose files nobody wants, that are meant to go
     /// one day, and that are not among the newest of a family still in use.
+    ///
+    /// In most directories everything is wanted. Families are counted only where
+    /// something is not.
     fn unwanted<'d>(
         &self,
         node: &NodeId,
-        place: &Place,
+        place: Place<'_>,
         dir: &'d DirState,
     ) -> Vec<&'d RecordEntry> {
-        let nothing = Default::default();
-        let (names, families) = self.wanted.get(place).unwrap_or(&nothing);
+        let wanted = self.wanted.get(&place).map_or(&[][..], Vec::as_slice);
+        let lists = wanted
+            .iter()
+            .map(|files| Walk::new(files, FileName::as_str));
+        let mut lists: Vec<_> = lists.collect();
         let present = |entry: &&RecordEntry| dir.files.contains_key(entry.name.as_str());
+        let mut missed: Vec<&RecordEntry> = dir.record.values().collect();
+        missed.retain(|entry| {
+            let name = entry.name.as_str();
+            !lists.iter_mut().any(|list| list.find(name).is_some())
+        });
+        missed.retain(|entry| present(entry) && self.is_meant_to_go(node, entry));
+        if missed.is_empty() {
+            return missed;
+        }
+        let of_wanted = wanted.iter().flat_map(|files| files.values());
+        let families: BTreeSet<Family> = of_wanted.map(|placed| placed.artifact.family()).collect();
         let mut versions: BTreeMap<Family, BTreeSet<&TalosVersion>> = BTreeMap::new();
         let there = dir.record.values().filter(present);
         let there = there.map(|entry| &entry.artifact);
-        let arriving = self.arriving.get(place).into_iter().flatten().copied();
+        let arriving = self.arriving.get(&place).into_iter().flatten().copied();
         for artifact in there.chain(arriving) {
             let family = versions.entry(artifact.family()).or_default();
             family.insert(&artifact.version);
         }
-        dir.record
-            .values()
-            .filter(present)
-            .filter(|entry| !names.contains(&entry.name) && self.is_meant_to_go(node, entry))
-            .filter(|entry| {
-                let family = entry.artifact.family();
-                let after = (Bound::Excluded(&entry.artifact.version), Bound::Unbounded);
-                let newer = versions[&family].range::<&TalosVersion, _>(after).count();
-                !families.contains(&family) || newer >= self.policy.keep_versions as usize
-            })
-            .collect()
+        let keep = self.policy.keep_versions as usize;
+        missed.retain(|entry| {
+            let family = entry.artifact.family();
+            let after = (Bound::Excluded(&entry.artifact.version), Bound::Unbounded);
+            let newer = versions[&family].range::<&TalosVersion, _>(after);
+            !families.contains(&family) || newer.take(keep).count() >= keep
+        });
+        missed
     }
 
     /// An order's word counts more than the node's, and the node's more than the
@@ -254,7 +266,7 @@ impl Pruner<'_> {
         node: &NodeId,
         going: Vec<(PushTarget, &RecordEntry)>,
         placed: usize,
-        needs: &[StepId],
+        pushes: &[&Step],
         removals: &mut Removals,
     ) {
         let share = placed * self.policy.max_percent as usize / 100;
@@ -280,8 +292,8 @@ impl Pruner<'_> {
                 why: Why::NotWanted {
                     hours: u64::try_from(seconds / 3600).unwrap_or(0),
                 },
-                needs: needs.to_vec(),
-                wanted_by: BTreeSet::new(),
+                needs: pushes.iter().map(|push| push.id.clone()).collect(),
+                wanted_by: WantedBy::default(),
             });
         }
     }
@@ -304,7 +316,7 @@ fn held(target: &PushTarget, entry: &RecordEntry, reason: HeldReason) -> Held {
     Held {
         id: id(target, entry),
         reason,
-        wanted_by: BTreeSet::new(),
+        wanted_by: WantedBy::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 use super::observed::{Catalog, VersionKnowledge, VersionSource};
+use super::wanted::WantedBy;
 use crate::model::{
     ArtifactId, Deletion, FileName, Format, NameTemplate, Order, OrderSet, Position, PositionRef,
     PushMethod, PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
@@ -37,36 +38,62 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     let is_suspended = |order: &&Order| order.suspended;
     let suspended = orders.orders.iter().filter(is_suspended);
     desired.suspended = suspended.map(|order| order.id.clone()).collect();
-    let mut deletions = BTreeMap::new();
     for order in &orders.orders {
-        deletions.insert(&order.id, order.deletion);
         for position in &order.positions {
-            let outcome = resolve_position(position, catalog, naming, &mut desired);
-            drafts.push((order.position_ref(position), position, outcome));
+            drafts.push(Draft {
+                reference: order.position_ref(position),
+                position,
+                deletion: order.deletion,
+                outcome: resolve_position(position, catalog, naming, &mut desired),
+            });
         }
     }
     // The order of files and orders must not matter, not even for whom a conflict
     // names.
-    drafts.sort_by(|a, b| a.0.cmp(&b.0));
-    refuse_conflicts(&mut drafts, naming);
-    for (reference, position, outcome) in drafts {
-        if let Ok(resolved) = &outcome {
-            let deletion = deletions[&reference.order];
-            want(
-                &mut desired,
-                &reference,
-                position,
-                deletion,
-                resolved,
-                naming,
-            );
+    drafts.sort_by(|a, b| a.reference.cmp(&b.reference));
+    refuse_conflicts(&mut drafts);
+    for draft in &drafts {
+        if let Ok(named) = &draft.outcome {
+            want(&mut desired, draft, named);
         }
-        desired.positions.push(PositionWant {
-            position: reference,
-            outcome,
-        });
     }
+    desired.placed = placed(&drafts);
+    desired.positions = drafts
+        .into_iter()
+        .map(|draft| PositionWant {
+            position: draft.reference,
+            outcome: draft.outcome.map(|named| named.resolved),
+        })
+        .collect();
     desired
+}
+
+/// A position with what it comes to, before it is known whether others agree.
+struct Draft<'a> {
+    reference: PositionRef,
+    position: &'a Position,
+    /// What its order says becomes of its files.
+    deletion: Option<Deletion>,
+    outcome: Result<Named, Unresolved>,
+}
+
+/// A resolved position with the names of its files, each made once.
+struct Named {
+    resolved: Resolved,
+    /// In the cache.
+    download: FileName,
+    /// In the cache, of the unpacked form.
+    unpacked: Option<FileName>,
+    /// On every node.
+    placed: FileName,
+}
+
+impl Named {
+    /// The files in the cache, with their names.
+    fn cached(&self) -> impl Iterator<Item = (&ArtifactId, &FileName)> {
+        let unpacked = self.resolved.unpacked.as_ref().zip(self.unpacked.as_ref());
+        std::iter::once((&self.resolved.download, &self.download)).chain(unpacked)
+    }
 }
 
 fn resolve_position(
@@ -74,7 +101,7 @@ fn resolve_position(
     catalog: &Catalog,
     naming: &Naming,
     desired: &mut Desired,
-) -> Result<Resolved, Unresolved> {
+) -> Result<Named, Unresolved> {
     let (version, version_source) = resolve_version(&position.version, &catalog.versions)?;
     let schematic = match &position.schematic {
         SchematicSource::Id(id) => *id,
@@ -100,22 +127,29 @@ fn resolve_position(
         Some(raw) if position.push_unpacked => raw.clone(),
         _ => download.clone(),
     };
-    let file = position
-        .filename
-        .clone()
-        .unwrap_or_else(|| naming.template.name(&delivered));
-    Ok(Resolved {
-        version,
-        version_source,
-        url: format!("{}{}", naming.factory_url, download.factory_path()),
-        targets: position
-            .targets
-            .iter()
-            .map(|target| (target.clone(), file.clone()))
-            .collect(),
-        download,
-        unpacked,
-        delivered,
+    let download_file = naming.template.name(&download);
+    let unpacked_file = unpacked.as_ref().map(|raw| naming.template.name(raw));
+    let placed = match (&position.filename, &unpacked_file) {
+        (Some(chosen), _) => chosen,
+        (None, Some(raw)) if position.push_unpacked => raw,
+        (None, _) => &download_file,
+    };
+    let targets = position.targets.iter();
+    Ok(Named {
+        resolved: Resolved {
+            version,
+            version_source,
+            url: format!("{}{}", naming.factory_url, download.factory_path()),
+            targets: targets
+                .map(|target| (target.clone(), placed.clone()))
+                .collect(),
+            download,
+            unpacked,
+            delivered,
+        },
+        placed: placed.clone(),
+        download: download_file,
+        unpacked: unpacked_file,
     })
 }
 
@@ -175,24 +209,42 @@ fn resolve_version(
     }
 }
 
-type Draft<'a> = (PositionRef, &'a Position, Result<Resolved, Unresolved>);
-
 /// Turns every draft that shares a path with a different artifact, or pins
 /// another digest for the same one, into an error that names its opponent.
-fn refuse_conflicts(drafts: &mut [Draft<'_>], naming: &Naming) {
-    let mut claims = Claims::default();
-    for (at, (_, position, outcome)) in drafts.iter().enumerate() {
-        if let Ok(resolved) = outcome {
-            claims.add(at, position, resolved, naming);
+fn refuse_conflicts(drafts: &mut [Draft<'_>]) {
+    let mut claims = Claims {
+        contested: contested(drafts),
+        ..Claims::default()
+    };
+    for (at, draft) in drafts.iter().enumerate() {
+        if let Ok(named) = &draft.outcome {
+            claims.add(at, draft.position, named);
         }
     }
     for (at, (other, reason)) in claims.refused {
-        let with = drafts[other].0.clone();
-        drafts[at].2 = Err(match reason {
+        let with = drafts[other].reference.clone();
+        drafts[at].outcome = Err(match reason {
             Refusal::Path(path) => Unresolved::Conflict { path, with },
             Refusal::Pin => Unresolved::PinConflict { with },
         });
     }
+}
+
+/// The names on nodes that more than one image is wanted under. A position has one
+/// name on all of its nodes, so the places of every other name need no comparing.
+fn contested<'a>(drafts: &'a [Draft<'_>]) -> BTreeSet<&'a FileName> {
+    let mut first: BTreeMap<&FileName, &ArtifactId> = BTreeMap::new();
+    let mut contested = BTreeSet::new();
+    for named in drafts
+        .iter()
+        .filter_map(|draft| draft.outcome.as_ref().ok())
+    {
+        let delivered = &named.resolved.delivered;
+        if *first.entry(&named.placed).or_insert(delivered) != delivered {
+            contested.insert(&named.placed);
+        }
+    }
+    contested
 }
 
 enum Refusal {
@@ -202,30 +254,29 @@ enum Refusal {
 
 #[derive(Default)]
 struct Claims<'a> {
-    cache: BTreeMap<FileName, (usize, ArtifactId)>,
+    contested: BTreeSet<&'a FileName>,
+    cache: BTreeMap<&'a FileName, (usize, &'a ArtifactId)>,
     nodes: BTreeMap<(&'a PushTarget, &'a FileName), (usize, &'a ArtifactId)>,
     pins: BTreeMap<&'a ArtifactId, (usize, Sha256)>,
     refused: BTreeMap<usize, (usize, Refusal)>,
 }
 
 impl<'a> Claims<'a> {
-    fn add(&mut self, at: usize, position: &Position, resolved: &'a Resolved, naming: &Naming) {
-        for artifact in [Some(&resolved.download), resolved.unpacked.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            let name = naming.template.name(artifact);
-            match self.cache.get(&name) {
-                Some((first, claimed)) if claimed != artifact => {
+    fn add(&mut self, at: usize, position: &Position, named: &'a Named) {
+        let resolved = &named.resolved;
+        for (artifact, name) in named.cached() {
+            match self.cache.get(name) {
+                Some((first, claimed)) if *claimed != artifact => {
                     self.refuse(*first, at, || Refusal::Path(format!("cache:{name}")));
                 }
                 Some(_) => {}
                 None => {
-                    self.cache.insert(name, (at, artifact.clone()));
+                    self.cache.insert(name, (at, artifact));
                 }
             }
         }
-        for (target, file) in &resolved.targets {
+        let is_contested = self.contested.contains(&named.placed);
+        for (target, file) in resolved.targets.iter().filter(|_| is_contested) {
             match self.nodes.get(&(target, file)) {
                 Some((first, claimed)) if *claimed != &resolved.delivered => {
                     let path = format!("{}:{}", target.node, target.dir.join(file));
@@ -281,26 +332,20 @@ fn plainer(one: Option<PushMethod>, other: Option<PushMethod>) -> Option<PushMet
     std::cmp::min_by_key(one, other, rank)
 }
 
-fn want(
-    desired: &mut Desired,
-    reference: &PositionRef,
-    position: &Position,
-    deletion: Option<Deletion>,
-    resolved: &Resolved,
-    naming: &Naming,
-) {
-    let mut add = |artifact: &ArtifactId, origin: Origin, pinned: Option<Sha256>| {
+/// Adds what a position wants in the cache.
+fn want(desired: &mut Desired, draft: &Draft<'_>, named: &Named) {
+    let mut add = |artifact: &ArtifactId, file: &FileName, origin: Origin, pinned| {
         let entry = desired
             .artifacts
             .entry(artifact.clone())
             .or_insert_with(|| Want {
-                file: naming.template.name(artifact),
+                file: file.clone(),
                 origin: origin.clone(),
                 pinned,
-                wanted_by: BTreeSet::new(),
+                wanted_by: WantedBy::default(),
             });
         entry.pinned = entry.pinned.or(pinned);
-        entry.wanted_by.insert(reference.clone());
+        entry.wanted_by.extend([draft.reference.clone()]);
         // A raw image that is also unpacked from a compressed one costs no bytes
         // of its own; among several compressed forms the first by name serves. A
         // pinned one is downloaded: only of a download the digest is promised.
@@ -313,34 +358,78 @@ fn want(
             entry.origin = origin.clone();
         }
     };
+    let resolved = &named.resolved;
     let download = Origin::Download {
         url: resolved.url.clone(),
     };
-    add(&resolved.download, download, position.pinned);
-    if let Some(raw) = &resolved.unpacked {
+    let pinned = draft.position.pinned;
+    add(&resolved.download, &named.download, download, pinned);
+    if let (Some(raw), Some(file)) = (&resolved.unpacked, &named.unpacked) {
         let unpack = Origin::Unpack {
             from: resolved.download.clone(),
         };
-        add(raw, unpack, None);
+        add(raw, file, unpack, None);
     }
-    for (target, file) in &resolved.targets {
-        desired
-            .placed
-            .entry(target.clone())
-            .or_default()
-            .entry(file.clone())
-            .and_modify(|placed| {
-                placed.deletion = stricter(placed.deletion, deletion);
-                placed.method = plainer(placed.method, position.push_method);
-            })
-            .or_insert_with(|| Placed {
-                artifact: resolved.delivered.clone(),
-                is_our_name: position.filename.is_none(),
-                deletion,
-                method: position.push_method,
-                wanted_by: BTreeSet::new(),
-            })
-            .wanted_by
-            .insert(reference.clone());
+}
+
+/// What is wanted where. The positions are taken in the order of their names on the
+/// nodes: then each directory's list comes about sorted, and who wants the same file
+/// comes one after the other.
+fn placed(drafts: &[Draft<'_>]) -> BTreeMap<PushTarget, BTreeMap<FileName, Placed>> {
+    let mut by_name: Vec<(&Draft<'_>, &Named)> = drafts
+        .iter()
+        .filter_map(|draft| Some((draft, draft.outcome.as_ref().ok()?)))
+        .collect();
+    // Stable: of several positions the first decides whose name it is.
+    by_name.sort_by(|(_, a), (_, b)| a.placed.cmp(&b.placed));
+    let mut lists: BTreeMap<&PushTarget, Vec<(FileName, Placed)>> = BTreeMap::new();
+    for (draft, named) in by_name {
+        let own = WantedBy::one(draft.reference.clone());
+        let mut joined = Joined::default();
+        for (target, file) in &named.resolved.targets {
+            let list = lists.entry(target).or_default();
+            match list.last_mut() {
+                Some((last, placed)) if last == file => {
+                    placed.deletion = stricter(placed.deletion, draft.deletion);
+                    placed.method = plainer(placed.method, draft.position.push_method);
+                    placed.wanted_by = joined.with(&placed.wanted_by, &own);
+                }
+                _ => {
+                    let placed = Placed {
+                        artifact: named.resolved.delivered.clone(),
+                        is_our_name: draft.position.filename.is_none(),
+                        deletion: draft.deletion,
+                        method: draft.position.push_method,
+                        wanted_by: own.clone(),
+                    };
+                    list.push((file.clone(), placed));
+                }
+            }
+        }
+    }
+    let lists = lists.into_iter();
+    lists
+        .map(|(target, files)| (target.clone(), files.into_iter().collect()))
+        .collect()
+}
+
+/// Adds one position to sets that are mostly the same one: the last answer is kept,
+/// so that nodes that share a set go on sharing one.
+#[derive(Default)]
+struct Joined {
+    last: Option<(WantedBy, WantedBy)>,
+}
+
+impl Joined {
+    fn with(&mut self, before: &WantedBy, own: &WantedBy) -> WantedBy {
+        match &self.last {
+            Some((known, joined)) if known.is_shared_with(before) => joined.clone(),
+            _ => {
+                let mut joined = before.clone();
+                joined.extend(own.iter().cloned());
+                self.last = Some((before.clone(), joined.clone()));
+                joined
+            }
+        }
     }
 }

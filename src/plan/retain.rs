@@ -11,6 +11,7 @@ use super::desired::Desired;
 use super::id::StepId;
 use super::observed::Observed;
 use super::step::{Action, Held, HeldReason, Step, Why};
+use super::wanted::WantedBy;
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
 
 /// What goes from the cache, and when.
@@ -63,14 +64,14 @@ pub(super) fn retain(
                 reason: HeldReason::PruneBlocked {
                     why: reason.clone(),
                 },
-                wanted_by: BTreeSet::new(),
+                wanted_by: WantedBy::default(),
             }),
             None => removals.steps.push(Step {
                 id,
                 action,
                 why,
                 needs,
-                wanted_by: BTreeSet::new(),
+                wanted_by: WantedBy::default(),
             }),
         }
     };
@@ -131,7 +132,8 @@ fn surplus(
         let age = observed.now.as_second() - cached.meta.last_wanted.as_second();
         let after = (Bound::Excluded(&artifact.version), Bound::Unbounded);
         let newer = versions.get(&family).map_or(0, |versions| {
-            versions.range::<TalosVersion, _>(after).count()
+            let newer = versions.range::<TalosVersion, _>(after);
+            newer.take(keep as usize).count()
         });
         let why = if newer >= keep as usize {
             Why::BeyondKeep { keep }

@@ -18,12 +18,12 @@ pub struct Sites {
 
 impl Sites {
     /// Where a directory is, equal for nodes that see the same one.
-    pub(super) fn place(&self, node: &NodeId, dir: &Dir) -> (String, Dir) {
+    pub(super) fn place<'a>(&'a self, node: &'a NodeId, dir: &'a Dir) -> Place<'a> {
         let owner = match self.storages.get(node) {
-            Some(storage) => format!("storage {storage}"),
-            None => format!("node {node}"),
+            Some(storage) => Owner::Storage(storage),
+            None => Owner::Node(node),
         };
-        (owner, dir.clone())
+        Place { owner, dir }
     }
 
     /// True if a directory that is shared is there only as an empty mount point.
@@ -42,19 +42,6 @@ impl Sites {
         }
     }
 
-    /// True if this node is the one to act for its shared storage: the first by
-    /// name that answers and has it mounted. Every other node speaks for itself.
-    pub(super) fn speaks_for(&self, node: &NodeId, observed: &Observed) -> bool {
-        let Some(storage) = self.storages.get(node) else {
-            return true;
-        };
-        let of_storage = self.storages.iter().filter(|(_, other)| *other == storage);
-        of_storage
-            .map(|(node, _)| node)
-            .find(|node| self.is_fit(node, observed))
-            == Some(node)
-    }
-
     fn is_fit(&self, node: &NodeId, observed: &Observed) -> bool {
         match observed.nodes.get(node) {
             Some(NodeState::Listed { dirs, .. }) => {
@@ -65,15 +52,52 @@ impl Sites {
         }
     }
 
-    /// The node that acts in the place of this one; itself where none is fit.
-    pub(super) fn speaker<'a>(&'a self, node: &'a NodeId, observed: &Observed) -> &'a NodeId {
-        let Some(storage) = self.storages.get(node) else {
-            return node;
+    /// Who acts for each storage: the first by name that answers and has it mounted.
+    pub(super) fn speakers<'a>(&'a self, observed: &Observed) -> Speakers<'a> {
+        let mut first = BTreeMap::new();
+        for (node, storage) in &self.storages {
+            if !first.contains_key(storage.as_str()) && self.is_fit(node, observed) {
+                first.insert(storage.as_str(), node);
+            }
+        }
+        Speakers { sites: self, first }
+    }
+}
+
+/// A directory, by who has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place<'a> {
+    owner: Owner<'a>,
+    dir: &'a Dir,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner<'a> {
+    Storage(&'a str),
+    Node(&'a NodeId),
+}
+
+/// Who acts for whom in a pass.
+pub(super) struct Speakers<'a> {
+    sites: &'a Sites,
+    first: BTreeMap<&'a str, &'a NodeId>,
+}
+
+impl<'a> Speakers<'a> {
+    /// True if this node is the one to act for its shared storage. Every other node
+    /// speaks for itself.
+    pub fn speaks_for(&self, node: &NodeId) -> bool {
+        let Some(storage) = self.sites.storages.get(node) else {
+            return true;
         };
-        let of_storage = self.storages.iter().filter(|(_, other)| *other == storage);
-        of_storage
-            .map(|(node, _)| node)
-            .find(|node| self.is_fit(node, observed))
-            .unwrap_or(node)
+        self.first.get(storage.as_str()) == Some(&node)
+    }
+
+    /// Another node that acts in the place of this one, if any does: where none is
+    /// fit, each speaks for itself.
+    pub fn stand_in(&self, node: &NodeId) -> Option<&'a NodeId> {
+        let storage = self.sites.storages.get(node)?;
+        let speaker = self.first.get(storage.as_str())?;
+        (*speaker != node).then_some(*speaker)
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::bytes::Bytes;
-use super::id::{ApprovalId, StepId, push_step_id};
+use super::id::{ApprovalId, StepId, on_node, push_step_id};
+use super::wanted::WantedBy;
 use super::way::Way;
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, PositionRef, PushTarget, SchematicId, Sha256,
@@ -40,7 +41,7 @@ pub struct Step {
     /// The steps that must have succeeded before.
     pub needs: Vec<StepId>,
     /// The positions it is done for; empty for a clean-up.
-    pub wanted_by: BTreeSet<PositionRef>,
+    pub wanted_by: WantedBy,
 }
 
 /// What a step does. Executing one takes no decision that is not written here.
@@ -160,12 +161,8 @@ impl Action {
             Self::Push { target, file, .. } => return push_step_id(target, file),
             Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
             Self::ClearPartial { file, .. } => format!("clear-partial/{file}"),
-            Self::PruneNode { target, file, .. } => {
-                format!("prune-node/{}{}", target.node, target.dir.join(file))
-            }
-            Self::VerifyNode { target, file, .. } => {
-                format!("verify-node/{}{}", target.node, target.dir.join(file))
-            }
+            Self::PruneNode { target, file, .. } => return on_node("prune-node/", target, file),
+            Self::VerifyNode { target, file, .. } => return on_node("verify-node/", target, file),
             Self::VerifyCache { file, .. } => format!("verify-cache/{file}"),
         })
     }
@@ -247,7 +244,7 @@ pub struct Held {
     /// Why it is not done.
     pub reason: HeldReason,
     /// The positions it would be done for.
-    pub wanted_by: BTreeSet<PositionRef>,
+    pub wanted_by: WantedBy,
 }
 
 /// Why something is held back.

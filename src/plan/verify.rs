@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::desired::Desired;
 use super::id::StepId;
 use super::observed::{NodeState, Observed};
-use super::sites::Sites;
+use super::sites::Speakers;
 use super::step::{Action, Step, Why};
+use super::wanted::WantedBy;
 use crate::model::PushTarget;
 
 /// How often files are read back.
@@ -29,8 +30,8 @@ pub(super) fn verify(
     desired: &Desired,
     observed: &Observed,
     policy: &VerifyPolicy,
-    sites: &Sites,
-    in_sync: &BTreeSet<StepId>,
+    speakers: &Speakers<'_>,
+    in_sync: &BTreeSet<&StepId>,
 ) -> Vec<Step> {
     let mut due: Vec<(Option<Timestamp>, Action)> = Vec::new();
     let mut consider = |action: Action, written: Timestamp| {
@@ -45,7 +46,7 @@ pub(super) fn verify(
         let Some(NodeState::Listed { dirs, .. }) = observed.nodes.get(&target.node) else {
             continue;
         };
-        if !sites.speaks_for(&target.node, observed) {
+        if !speakers.speaks_for(&target.node) {
             continue;
         }
         for file in files.keys() {
@@ -74,10 +75,7 @@ pub(super) fn verify(
             consider(action, cached.meta.completed_at);
         }
     }
-    due.sort_by(|a, b| {
-        let by_name = || a.1.step_id().cmp(&b.1.step_id());
-        a.0.cmp(&b.0).then_with(by_name)
-    });
+    due.sort_by_cached_key(|(last, action)| (*last, action.step_id()));
     within(policy.budget_bytes, due, observed)
 }
 
@@ -100,7 +98,7 @@ fn within(budget: u64, due: Vec<(Option<Timestamp>, Action)>, observed: &Observe
                 hours: hours.and_then(|hours| u64::try_from(hours).ok()),
             },
             needs: Vec::new(),
-            wanted_by: BTreeSet::new(),
+            wanted_by: WantedBy::default(),
         });
     }
     steps

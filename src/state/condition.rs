@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{is_prune, node_of};
+use super::memory::ids::{is_prune, node_of};
 use crate::execute::{Failure, FailureKind, Outcome};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 use crate::plan::{HeldReason, StepId, Suspended, Unresolved};
@@ -301,11 +301,12 @@ struct Concerns<'a> {
 impl<'a> Concerns<'a> {
     fn of(report: &'a Report) -> Self {
         let mut nodes: BTreeMap<&OrderId, BTreeSet<&NodeId>> = BTreeMap::new();
-        for (target, files) in &report.look.desired.placed {
-            for position in files.values().flat_map(|placed| &placed.wanted_by) {
-                let of_order = nodes.entry(&position.order).or_default();
-                of_order.insert(&target.node);
-            }
+        for want in &report.look.desired.positions {
+            let Ok(resolved) = &want.outcome else {
+                continue;
+            };
+            let of_order = nodes.entry(&want.position.order).or_default();
+            of_order.extend(resolved.targets.iter().map(|(target, _)| &target.node));
         }
         let plan = &report.look.plan;
         let causes = Causes {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use self::ids::{is_prune, node_of, place_of, prune_id, verify_cache_id, verify_id};
 use super::control::Scope;
 use super::{StateDir, StateError, file, travel};
 use crate::execute::{Fact, Outcome};
@@ -21,6 +22,8 @@ use crate::plan::{
     Suspended,
 };
 use crate::reconcile::Look;
+
+pub(super) mod ids;
 
 const MEMORY: &str = "memory.json";
 
@@ -131,39 +134,6 @@ pub fn next_try(memory: &Memory) -> Option<Timestamp> {
     failures.map(|failure| failure.until).min()
 }
 
-/// The node that a step is done on, from its identity; `None` for steps of this
-/// machine. A node's name has no slash.
-pub(super) fn node_of(id: &StepId) -> Option<&str> {
-    let on_node = ["push/", "prune-node/", "verify-node/"];
-    let rest = on_node.iter().find_map(|kind| id.0.strip_prefix(kind))?;
-    rest.split('/').next()
-}
-
-/// True for the removal of a file from a node.
-pub(super) fn is_prune(id: &StepId) -> bool {
-    id.0.starts_with("prune-node/")
-}
-
-fn prune_id(target: &PushTarget, file: &FileName) -> StepId {
-    StepId(format!(
-        "prune-node/{}{}",
-        target.node,
-        target.dir.join(file)
-    ))
-}
-
-fn verify_id(target: &PushTarget, file: &FileName) -> StepId {
-    StepId(format!(
-        "verify-node/{}{}",
-        target.node,
-        target.dir.join(file)
-    ))
-}
-
-fn verify_cache_id(file: &FileName) -> StepId {
-    StepId(format!("verify-cache/{file}"))
-}
-
 struct Pass<'a> {
     memory: &'a Memory,
     look: &'a Look,
@@ -202,10 +172,6 @@ impl Pass<'_> {
     /// starts no clock: what a file that cannot be read wants is not unwanted. Of a
     /// node that does not answer nothing is forgotten but what is wanted again.
     fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
-        let placed = self.look.desired.placed.iter();
-        let wanted: BTreeSet<StepId> = placed
-            .flat_map(|(target, files)| files.keys().map(|file| prune_id(target, file)))
-            .collect();
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
             let node = node_of(id).and_then(|node| node.parse::<NodeId>().ok());
@@ -232,7 +198,12 @@ impl Pass<'_> {
             let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
             consider(&held.id, !blocked);
         }
-        since.retain(|id, _| !wanted.contains(id));
+        let placed = &self.look.desired.placed;
+        let is_wanted = |id: &StepId| {
+            let (target, file) = place_of(id)?;
+            Some(placed.get(&target)?.contains_key(&file))
+        };
+        since.retain(|id, _| is_wanted(id) != Some(true));
         since
     }
 
@@ -358,7 +329,8 @@ impl Pass<'_> {
         approved.filter(|id| asked.contains(id)).cloned().collect()
     }
 
-    /// When files were last known to be whole: read back, or checked on arrival.
+    /// When files were last read back. That they were checked on arrival stands in
+    /// their records, so what was never read back needs no place here.
     fn verified(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
         let mut verified = self.memory.verified.clone();
         verified.retain(|id, _| self.may_be_there(id, places));
@@ -368,22 +340,18 @@ impl Pass<'_> {
                 (_, Fact::Verified { .. }) => {
                     verified.insert(step.id.clone(), now);
                 }
-                (Action::Push { target, file, .. }, Fact::Pushed { .. }) => {
-                    verified.insert(verify_id(target, file), now);
-                }
-                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
-                    verified.insert(verify_cache_id(file), now);
-                    if let Some((_, unpacked)) = unpack {
-                        verified.insert(verify_cache_id(unpacked), now);
-                    }
-                }
-                (Action::Unpack { file, .. }, Fact::Unpacked { .. }) => {
-                    verified.insert(verify_cache_id(file), now);
-                }
-                (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
+                (Action::Push { target, file, .. }, Fact::Pushed { .. })
+                | (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
                     verified.remove(&verify_id(target, file));
                 }
-                (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
+                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
+                    verified.remove(&verify_cache_id(file));
+                    if let Some((_, unpacked)) = unpack {
+                        verified.remove(&verify_cache_id(unpacked));
+                    }
+                }
+                (Action::Unpack { file, .. }, Fact::Unpacked { .. })
+                | (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
                     verified.remove(&verify_cache_id(file));
                 }
                 _ => {}
@@ -400,20 +368,16 @@ impl Pass<'_> {
                 .parse::<FileName>()
                 .is_ok_and(|file| files.contains_key(&file));
         }
-        let Some(node) = node_of(id).and_then(|node| node.parse::<NodeId>().ok()) else {
+        let Some((target, file)) = place_of(id) else {
             return false;
         };
-        match self.look.observed.nodes.get(&node) {
-            Some(NodeState::Listed { dirs, .. }) => dirs.iter().any(|(dir, state)| {
-                let target = PushTarget {
-                    node: node.clone(),
-                    dir: dir.clone(),
-                };
-                let mut files = state.record.keys();
-                files.any(|file| verify_id(&target, file) == *id)
-            }),
+        match self.look.observed.nodes.get(&target.node) {
+            Some(NodeState::Listed { dirs, .. }) => {
+                let dir = dirs.get(&target.dir);
+                dir.is_some_and(|state| state.record.contains_key(&file))
+            }
             Some(NodeState::Unreachable { .. }) => true,
-            None => places.contains_key(&node),
+            None => places.contains_key(&target.node),
         }
     }
 

@@ -122,7 +122,7 @@ impl World {
                 is_our_name: true,
                 deletion: None,
                 method: None,
-                wanted_by: BTreeSet::new(),
+                wanted_by: Default::default(),
             };
             placed.insert(target("pve"), BTreeMap::from([(file(), file_wanted)]));
         }
@@ -134,7 +134,7 @@ impl World {
         self.look.plan.held.push(Held {
             id: id.clone(),
             reason,
-            wanted_by: BTreeSet::new(),
+            wanted_by: Default::default(),
         });
         self
     }
@@ -157,7 +157,7 @@ impl World {
             action,
             why: Why::Missing,
             needs: Vec::new(),
-            wanted_by: BTreeSet::new(),
+            wanted_by: Default::default(),
         });
         self.outcomes.insert(id, outcome);
         self

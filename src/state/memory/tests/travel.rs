@@ -37,7 +37,7 @@ fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
         action,
         why: Why::Missing,
         needs,
-        wanted_by: BTreeSet::new(),
+        wanted_by: Default::default(),
     }
 }
 
