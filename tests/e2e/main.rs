@@ -18,6 +18,7 @@ mod killed;
 mod legacy;
 mod manifests;
 mod many;
+mod relay;
 mod together;
 mod watch;
 
