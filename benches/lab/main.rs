@@ -48,6 +48,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 
+/// The longest path of a lab in which the sockets of its connections have room.
+const SHORT: usize = 103 - "/ours/state/ssh/".len() - 57;
+
 fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
@@ -68,9 +71,15 @@ fn run(args: &args::Args) -> Result<()> {
     machine::require_space(&parent, bench::space(args))?;
     measure::take_in_orphans()?;
     let dir = tempfile::Builder::new()
-        .prefix("talos-order-lab-")
+        .prefix("to-lab-")
         .tempdir_in(&parent)
         .with_context(|| format!("{} cannot be written", parent.display()))?;
+    if dir.path().as_os_str().len() > SHORT {
+        eprintln!(
+            "{} is too long for sockets: no connection stays open",
+            dir.path().display()
+        );
+    }
     let _signals = Signals::watch()?;
     let machine = machine::Machine::look();
     let results = bench::run(args, dir.path(), &cases)?;

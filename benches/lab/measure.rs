@@ -1,8 +1,8 @@
 //! What a command costs: time, processor time, memory.
 //!
 //! Processor time is what the kernel adds up for children that were waited for. An
-//! ssh that went into the background is nobody's child; so this process takes in
-//! orphans, and waits for those that are ssh.
+//! ssh that went into the background to keep a connection open is nobody's child; so
+//! this process takes in orphans, ends those that are ssh, and waits for them.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::sshd::descendants;
 
@@ -21,7 +21,7 @@ const TICKS: f64 = 100.0;
 /// only what is reached in the last moment can be missed.
 const SAMPLE: Duration = Duration::from_millis(5);
 /// How long an ssh in the background may take to end.
-const ORPHAN: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one run took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,10 +42,21 @@ pub fn take_in_orphans() -> Result<()> {
 }
 
 /// Runs a command to its end, its output in a file; `nodes` are the processes of the
-/// nodes. Anything but exit code 0 is an error.
+/// nodes. Anything but exit code 0 is an error. Connections that it leaves open are
+/// ended, so that the next run has to open its own, and their time is counted.
 pub fn run(command: &mut Command, log: &Path, nodes: &[u32]) -> Result<Cost> {
-    reap(|_, _| true);
-    let before = descendants(std::process::id());
+    let (own, theirs) = (children_cpu(), trees_cpu(nodes));
+    let cost = run_on(command, log, nodes)?;
+    end_connections();
+    Ok(Cost {
+        cpu: children_cpu() - own,
+        nodes_cpu: trees_cpu(nodes) - theirs,
+        ..cost
+    })
+}
+
+/// Runs a command beside a controller, whose connections stay open.
+pub fn run_on(command: &mut Command, log: &Path, nodes: &[u32]) -> Result<Cost> {
     let (own, theirs) = (children_cpu(), trees_cpu(nodes));
     let begin = Instant::now();
     let mut child = spawn(command, log)?;
@@ -68,7 +79,6 @@ pub fn run(command: &mut Command, log: &Path, nodes: &[u32]) -> Result<Cost> {
     if !status.success() {
         bail!("{command:?} ended with {status}:\n{}", tail(log));
     }
-    await_orphans(&before);
     Ok(Cost {
         seconds,
         cpu: children_cpu() - own,
@@ -145,33 +155,35 @@ pub fn process_cpu(pid: u32) -> f64 {
     seconds(&pid.to_string(), &[14, 15, 16, 17])
 }
 
-/// Connections in the background end a moment after the program; those of a
-/// controller that was there before stay.
-fn await_orphans(before: &[u32]) {
+/// Ends every connection that was left open in the background.
+pub fn end_connections() {
     let begin = Instant::now();
-    while reap(|pid, name| name == "ssh" && !before.contains(&pid)) && begin.elapsed() < ORPHAN {
+    loop {
+        let open = orphans("ssh");
+        for &pid in &open {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        // One that has ended is an orphan until it was waited for.
+        let mut live = open;
+        live.retain(|&pid| matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)));
+        if live.is_empty() || begin.elapsed() > PATIENCE {
+            return;
+        }
         std::thread::sleep(SAMPLE);
     }
 }
 
-/// Waits for orphans that have ended. True if some with such a name still live.
-fn reap(wanted: impl Fn(u32, &str) -> bool) -> bool {
+/// Children of this process with such a name. None that it starts itself and that
+/// lives on is called `ssh`.
+fn orphans(wanted: &str) -> Vec<Pid> {
     let own = std::process::id().to_string();
-    let mut live = false;
-    for pid in descendants(std::process::id()) {
-        let Some((name, words)) = stat(&pid.to_string()) else {
-            continue;
-        };
-        // Of a child that this process started itself the standard library has to
-        // hear, and none of those is called so.
-        let started = ["sshd", "talos-order"].contains(&name.as_str());
-        if words.get(1) != Some(&own) || started || !wanted(pid, &name) {
-            continue;
-        }
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        live |= matches!(waitpid(pid, WaitOptions::NOHANG), Ok(None));
-    }
-    live
+    let all = descendants(std::process::id());
+    let ours = all.into_iter().filter(|pid| {
+        stat(&pid.to_string())
+            .is_some_and(|(name, words)| name == wanted && words.get(1) == Some(&own))
+    });
+    ours.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+        .collect()
 }
 
 /// The one in the middle, or what is between the two.

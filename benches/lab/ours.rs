@@ -23,6 +23,8 @@ pub struct Ours<'a> {
 }
 
 impl<'a> Ours<'a> {
+    /// `dir` should be short: where the sockets of connections have no room, none stays
+    /// open from one pass to the next.
     pub fn new(dir: PathBuf, lab: &Lab, factory: &str, nodes: &'a [SshNode]) -> Result<Self> {
         fs::create_dir_all(dir.join("orders"))?;
         Ok(Self {
@@ -41,7 +43,8 @@ impl<'a> Ours<'a> {
     /// Nothing is anywhere.
     pub fn wipe(&self) -> Result<()> {
         let nodes = (0..self.nodes.len()).map(|number| self.node_dir(number));
-        for dir in nodes.chain([self.dir.join("cache"), self.dir.join("manifests")]) {
+        let own = ["cache", "manifests", "state"].map(|name| self.dir.join(name));
+        for dir in nodes.chain(own) {
             crate::remove(&dir)?;
         }
         Ok(())
@@ -76,7 +79,7 @@ impl<'a> Ours<'a> {
     pub fn configure(&self, nodes: usize, ports: Option<&[u16]>) -> Result<()> {
         let dir = self.dir.display();
         let mut text = format!(
-            "owner: lab\n\
+            "owner: lab\nstate_dir: {dir}/state\n\
              defaults:\n  cache_dir: {dir}/cache\n  push:\n    enabled: true\n    \
              prefer_decompressed: true\n    ssh_opts: \"{ssh_opts}\"\n\
              manifest: {{dir: {dir}/manifests}}\n\
@@ -160,7 +163,7 @@ impl<'a> Ours<'a> {
     fn reconcile(&self) -> Result<Cost> {
         let log = self.log("reconcile");
         let pids = crate::pids(self.nodes);
-        measure::run(&mut self.command("reconcile", false), &log, &pids)
+        measure::run_on(&mut self.command("reconcile", false), &log, &pids)
     }
 }
 
@@ -187,5 +190,6 @@ impl Drop for Controller<'_> {
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.child.wait();
+        measure::end_connections();
     }
 }
