@@ -31,10 +31,10 @@ list() {
         -printf "file $1 %s %T@ %i %f\\0" >&3
 }
 
-# A record of more than 4 MiB would be some 8000 images: not ours any more.
+# A record of more than 32 MiB would be some 60000 images: not ours any more.
 recall() {
     printf 'record %s ' "$1" >&3 &&
-        head -c 4194304 -- "$2/.talos-order.jsonl" | tr -d '\000' >&3 &&
+        head -c 33554432 -- "$2/.talos-order.jsonl" | tr -d '\000' >&3 &&
         printf '\0' >&3
 }
 
