@@ -210,6 +210,7 @@ impl World {
                 size,
                 sha256,
                 url: format!("{factory}{}", artifact.factory_path()),
+                data: None,
                 unpacked_from: None,
                 provenance: Provenance::FirstSeen,
                 etag: None,
