@@ -7,13 +7,13 @@
 pub mod data;
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use sha2::Digest;
 
 use super::Meter;
-use super::sparse::{ZEROS, extents};
+use super::sparse::{Part, ZEROS, read_parts};
 use crate::model::Sha256;
 
 /// A running SHA-256 with the number of bytes that went in.
@@ -59,37 +59,25 @@ impl Hasher {
     }
 }
 
-/// How much of a file is read at once, in bytes.
-const READ: usize = 1 << 20;
-
 /// Length and digest of a file; its holes are hashed without being read. Counts
 /// the bytes, holes included, on the meter.
 ///
 /// # Errors
 /// Any error of the file system.
 pub fn hash_file(path: &Path, meter: &Meter) -> io::Result<Hashed> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    meter.set_total(size);
+    let file = File::open(path)?;
+    meter.set_total(file.metadata()?.len());
     let mut hasher = Hasher::default();
-    let mut buffer = vec![0; READ];
-    let mut at = 0;
-    for extent in extents(&file)? {
-        hasher.zeros(extent.start - at);
-        meter.add(extent.start - at);
-        file.seek(SeekFrom::Start(extent.start))?;
-        let mut left = extent.end - extent.start;
-        while left > 0 {
-            let want = left.min(READ as u64) as usize;
-            file.read_exact(&mut buffer[..want])?;
-            hasher.update(&buffer[..want]);
-            meter.add(want as u64);
-            left -= want as u64;
+    read_parts(&file, u64::MAX, |part| match part {
+        Part::Bytes(bytes) => {
+            hasher.update(bytes);
+            meter.add(bytes.len() as u64);
         }
-        at = extent.end;
-    }
-    hasher.zeros(size - at);
-    meter.add(size - at);
+        Part::Hole(length) => {
+            hasher.zeros(length);
+            meter.add(length);
+        }
+    })?;
     Ok(hasher.finish())
 }
 

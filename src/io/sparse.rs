@@ -150,7 +150,44 @@ pub fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
     Ok(found)
 }
 
-/// How much is copied at once, in bytes.
+/// A part of a file's content.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// That many zeros, which were not read.
+    Hole(u64),
+}
+
+/// Reads the first `limit` bytes of a file, or all of it if it has fewer, in order and
+/// without touching a hole.
+///
+/// # Errors
+/// Any error of the file system.
+pub fn read_parts(file: &File, limit: u64, mut take: impl FnMut(Part<'_>)) -> io::Result<()> {
+    let size = file.metadata()?.len().min(limit);
+    let mut buffer = vec![0; COPY];
+    let mut at = 0;
+    for extent in extents(file)? {
+        let (start, end) = (extent.start.min(size), extent.end.min(size));
+        if start > at {
+            take(Part::Hole(start - at));
+        }
+        at = start;
+        while at < end {
+            let piece = &mut buffer[..(end - at).min(COPY as u64) as usize];
+            file.read_exact_at(piece, at)?;
+            take(Part::Bytes(piece));
+            at += piece.len() as u64;
+        }
+    }
+    if size > at {
+        take(Part::Hole(size - at));
+    }
+    Ok(())
+}
+
+/// How much is read and copied at once, in bytes.
 const COPY: usize = 1 << 20;
 
 /// Copies a file's data extents into a new file of the same length and puts it

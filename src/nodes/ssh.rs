@@ -71,13 +71,7 @@ impl Ssh {
 
     /// The words up to the host, for ssh itself and for rsync's `-e`.
     pub fn words(&self, user: Option<&User>, port: Option<u16>) -> Vec<String> {
-        let mut words = vec!["ssh".to_owned()];
-        if let Some(port) = port {
-            words.extend(["-p".to_owned(), port.to_string()]);
-        }
-        if let Some(user) = user {
-            words.extend(["-l".to_owned(), user.to_string()]);
-        }
+        let mut words = login(user, port);
         words.extend(self.options.iter().cloned());
         let seconds = self.connect.as_secs().max(1);
         let ours = [
@@ -110,6 +104,18 @@ impl Ssh {
             .args(["--", host.as_str(), line])
             .env("LC_ALL", "C")
     }
+}
+
+/// ssh, with the login and the port where they are given.
+pub(super) fn login(user: Option<&User>, port: Option<u16>) -> Vec<String> {
+    let mut words = vec!["ssh".to_owned()];
+    if let Some(port) = port {
+        words.extend(["-p".to_owned(), port.to_string()]);
+    }
+    if let Some(user) = user {
+        words.extend(["-l".to_owned(), user.to_string()]);
+    }
+    words
 }
 
 /// Where the sockets of master connections are.

@@ -14,6 +14,7 @@ use super::error::NodeError;
 use super::push::{Begun, Task};
 use super::quote::for_shell;
 use super::script::{self, Answer, Script};
+use super::ssh::login;
 use super::system::SystemNodes;
 use crate::io::hash::data::hash_data;
 use crate::io::outflow::Outflow;
@@ -117,13 +118,7 @@ impl SystemNodes {
                 message: "it is a directory of this machine".to_owned(),
             });
         };
-        let mut ssh = vec!["ssh".to_owned()];
-        if let Some(port) = port {
-            ssh.extend(["-p".to_owned(), port.to_string()]);
-        }
-        if let Some(user) = user {
-            ssh.extend(["-l".to_owned(), user.to_string()]);
-        }
+        let mut ssh = login(user.as_ref(), *port);
         ssh.extend(relay.ssh_opts.iter().cloned());
         ssh.extend(["--".to_owned(), host.to_string(), line.to_owned()]);
         let ssh: Vec<String> = ssh.iter().map(|word| for_shell(word)).collect();

@@ -15,12 +15,12 @@
 //! `nodes/scripts/data.pl` is the same for a node.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use sha2::Digest;
 
-use crate::io::sparse::{HOLE, data_pieces, extents, is_zero};
+use crate::io::sparse::{HOLE, Part, data_pieces, is_zero, read_parts};
 use crate::model::{DataDigest, Sha256};
 
 /// The size of a block in bytes.
@@ -125,34 +125,17 @@ impl DataHasher {
     }
 }
 
-/// How much of a file is read at once, in bytes.
-const READ: usize = 1 << 20;
-
 /// The digest of the data in the first `limit` bytes of a file, or of all of it if
 /// it has fewer. Holes are not read.
 ///
 /// # Errors
 /// Any error of the file system.
 pub fn hash_data(path: &Path, limit: u64) -> io::Result<DataDigest> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len().min(limit);
     let mut hasher = DataHasher::default();
-    let mut buffer = vec![0; READ];
-    let mut at = 0;
-    for extent in extents(&file)? {
-        let extent = extent.start.min(size)..extent.end.min(size);
-        hasher.zeros(extent.start - at);
-        file.seek(SeekFrom::Start(extent.start))?;
-        let mut left = extent.end - extent.start;
-        while left > 0 {
-            let want = left.min(READ as u64) as usize;
-            file.read_exact(&mut buffer[..want])?;
-            hasher.update(&buffer[..want]);
-            left -= want as u64;
-        }
-        at = extent.end;
-    }
-    hasher.zeros(size - at);
+    read_parts(&File::open(path)?, limit, |part| match part {
+        Part::Bytes(bytes) => hasher.update(bytes),
+        Part::Hole(length) => hasher.zeros(length),
+    })?;
     Ok(hasher.finish())
 }
 
