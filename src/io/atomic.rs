@@ -17,6 +17,20 @@ const TEMPORARY: &str = ".tmp-";
 /// Any error of the file system; the temporary is removed then, and what was at
 /// `path` before is unchanged.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    put(path, content, File::sync_all)?;
+    sync_dir(parent(path)?)
+}
+
+/// Writes a file whole for every reader, and does not wait for the disk: a power
+/// failure may leave it empty. For what the next pass tells anew.
+///
+/// # Errors
+/// Like [`write()`].
+pub fn tell(path: &Path, content: &[u8]) -> io::Result<()> {
+    put(path, content, |_| Ok(()))
+}
+
+fn put(path: &Path, content: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let dir = parent(path)?;
     let name = file_name(path)?;
     let mut temporary = tempfile::Builder::new()
@@ -24,9 +38,9 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         .permissions(ordinary_mode())
         .tempfile_in(dir)?;
     temporary.write_all(content)?;
-    temporary.as_file().sync_all()?;
+    sync(temporary.as_file())?;
     temporary.persist(path).map_err(|failed| failed.error)?;
-    sync_dir(dir)
+    Ok(())
 }
 
 /// True for a name that [`write()`] gives to its temporaries of any file, with the

@@ -66,23 +66,43 @@ pub(super) fn text(path: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// Replaces the content of a file.
+/// Replaces the content of a file, where it is another.
 ///
 /// # Errors
 /// Any error of the file system.
 pub(super) fn write<T: Serialize>(path: &Path, content: &T) -> Result<(), StateError> {
-    let failed = |source| StateError::Io {
+    let text = form(path, content)?;
+    // A pass that changes nothing waits for no disk.
+    if std::fs::read(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    atomic::write(path, &text).map_err(failed(path))
+}
+
+/// Replaces the content of a file that the next pass writes anew.
+///
+/// # Errors
+/// Any error of the file system.
+pub(super) fn tell<T: Serialize>(path: &Path, content: &T) -> Result<(), StateError> {
+    atomic::tell(path, &form(path, content)?).map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> StateError {
+    move |source| StateError::Io {
         doing: "write",
         path: path.to_owned(),
         source,
-    };
+    }
+}
+
+fn form<T: Serialize>(path: &Path, content: &T) -> Result<Vec<u8>, StateError> {
     let versioned = Versioned {
         version: VERSION,
         content,
     };
-    let mut text = serde_json::to_vec_pretty(&versioned).map_err(|error| failed(error.into()))?;
+    let mut text = serde_json::to_vec_pretty(&versioned).map_err(|e| failed(path)(e.into()))?;
     text.push(b'\n');
-    atomic::write(path, &text).map_err(failed)
+    Ok(text)
 }
 
 #[cfg(test)]

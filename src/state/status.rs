@@ -109,7 +109,7 @@ impl StateDir {
     /// When the file cannot be written.
     pub fn save_status(&self, status: &Status) -> Result<(), StateError> {
         self.make()?;
-        file::write(&self.file(STATUS), status)
+        file::tell(&self.file(STATUS), status)
     }
 }
 
