@@ -33,6 +33,21 @@ const PERSIST: u32 = 60;
 /// After 3 × 15 s without a sign of life ssh gives a connection up.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=15", "ServerAliveCountMax=3"];
 
+/// The cipher that is tried first: where the processor has instructions for it, it
+/// takes two thirds of what the usual first one takes at both ends, for everything
+/// that goes over ssh. Of the fast ones it is the one that every policy accepts.
+const CIPHER: &str = "Ciphers=^aes256-gcm@openssh.com";
+
+/// True if this processor has instructions for AES. Proxmox VE runs on none without.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
 /// The mode of a directory for sockets.
 const PRIVATE: u32 = 0o700;
 
@@ -84,7 +99,9 @@ impl Ssh {
             format!("ControlPersist={PERSIST}"),
             format!("ConnectTimeout={seconds}"),
         ];
-        for option in ours.into_iter().chain(ALIVE.map(str::to_owned)) {
+        let cipher = has_aes().then(|| CIPHER.to_owned());
+        let ours = ours.into_iter().chain(ALIVE.map(str::to_owned));
+        for option in ours.chain(cipher) {
             words.extend(["-o".to_owned(), option]);
         }
         words

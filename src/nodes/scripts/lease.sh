@@ -7,6 +7,8 @@
 # between two of them is covered by the token: whoever comes later and finds
 # another's does nothing any more.
 
+hasher=
+
 # enter NONCE TTL TOKEN HOLDER DIR FILE PATTERN OWNED: begins, and names the words
 # that every script under a lease gets. PATTERN matches the lines of the file in
 # the record, OWNED stands in those that are ours.
@@ -120,6 +122,7 @@ rest() {
 # The fastest there is: openssl, which uses what the processor has for it, where that
 # works as it should.
 choose_hasher() {
+    [ -z "$hasher" ] || return 0
     hasher=sha256sum
     none=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
     case $(openssl dgst -sha256 -r 2>/dev/null </dev/null) in
