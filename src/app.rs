@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -99,6 +99,7 @@ pub struct App {
     settings: Settings,
     mode: Mode,
     cache: Arc<Cache>,
+    reader: Mutex<orders::Reader>,
 }
 
 impl App {
@@ -127,6 +128,7 @@ impl App {
             settings,
             mode,
             cache,
+            reader: Mutex::default(),
         }
     }
 
@@ -145,14 +147,15 @@ impl App {
         Timestamp::now()
     }
 
-    /// Loads the orders.
+    /// Loads the orders; those that did not change since the last time are the same.
     ///
     /// # Errors
     /// When no path is named, or it cannot be read at all. Problems inside are
     /// part of the answer.
-    pub fn orders(&self, path: Option<&Path>) -> Result<OrderSet, StartError> {
+    pub fn orders(&self, path: Option<&Path>) -> Result<Arc<OrderSet>, StartError> {
         let path = path.ok_or(StartError::NoOrders)?;
-        Ok(orders::load(path, &self.settings.orders)?)
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(reader.load(path, &self.settings.orders)?)
     }
 
     /// Takes the cache for this run.

@@ -249,7 +249,7 @@ impl Controller {
     }
 
     /// The pass itself, or in one sentence why it could not look.
-    async fn look_and_run(&mut self, running: &Running) -> Result<(OrderSet, Report), String> {
+    async fn look_and_run(&mut self, running: &Running) -> Result<(Arc<OrderSet>, Report), String> {
         let said = |error: &(dyn std::error::Error + 'static)| chain(error);
         let orders = self.app.orders(Some(&self.orders));
         let orders = orders.map_err(|error| said(&error))?;

@@ -266,10 +266,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
     ) -> BTreeMap<OrderId, Result<bool, ManifestError>> {
         self.manifests(orders, look, Some(outcomes))
             .into_iter()
-            .map(|(id, (path, manifest))| {
-                let last = manifest::read(&path);
-                (id, manifest::write(&path, last.as_ref(), &manifest))
-            })
+            .map(|(id, (path, manifest))| (id, manifest::write(&path, &manifest)))
             .collect()
     }
 }

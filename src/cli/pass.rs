@@ -108,7 +108,7 @@ fn manifest_changes(
 ) -> anyhow::Result<Vec<ManifestChange>> {
     let mut changes = Vec::new();
     for (order, (path, new)) in manifests {
-        let diff = manifest::diff(path, manifest::read(path).as_ref(), new)?;
+        let diff = manifest::diff(path, new)?;
         if !diff.is_empty() {
             changes.push(ManifestChange {
                 order: order.to_string(),

@@ -49,12 +49,10 @@ pub fn read(path: &Path) -> Option<Manifest> {
 ///
 /// # Errors
 /// When the directory or the file cannot be written.
-pub fn write(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<bool, ManifestError> {
-    let new = keep_times(last, new);
-    if last == Some(&new) {
+pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
+    let Some((_, text)) = change(path, new)? else {
         return Ok(false);
-    }
-    let text = text(path, &new)?;
+    };
     let failed = |source| ManifestError::Write {
         path: path.to_owned(),
         source,
@@ -71,24 +69,61 @@ pub fn write(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<boo
 ///
 /// # Errors
 /// When a value has no form in YAML.
-pub fn diff(path: &Path, last: Option<&Manifest>, new: &Manifest) -> Result<String, ManifestError> {
-    let new = keep_times(last, new);
-    let before = match last {
-        Some(last) if last == &new => return Ok(String::new()),
-        Some(last) => text(path, last)?,
-        None => String::new(),
+pub fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
+    let Some((last, after)) = change(path, new)? else {
+        return Ok(String::new());
     };
-    let after = text(path, &new)?;
-    let from = if last.is_some() {
-        path.display().to_string()
-    } else {
-        "/dev/null".to_owned()
+    let (before, from) = match &last {
+        Some(last) => (text(path, last)?, path.display().to_string()),
+        None => (String::new(), "/dev/null".to_owned()),
     };
     Ok(similar::TextDiff::from_lines(&before, &after)
         .unified_diff()
         .context_radius(3)
         .header(&from, &path.display().to_string())
         .to_string())
+}
+
+/// The last manifest, where there is one, and the text of the new one with the times
+/// of what did not change; `None` if both say the same.
+type Change = Option<(Option<Manifest>, String)>;
+
+fn change(path: &Path, new: &Manifest) -> Result<Change, ManifestError> {
+    let old = std::fs::read_to_string(path).ok();
+    // In most passes nothing has changed, and comparing texts costs a tenth of
+    // reading what is there.
+    if let Some(old) = &old
+        && differ_in_times_only(old, &text(path, new)?)
+    {
+        return Ok(None);
+    }
+    let last: Option<Manifest> = old.and_then(|text| serde_yaml::from_str(&text).ok());
+    let new = keep_times(last.as_ref(), new);
+    if last.as_ref() == Some(&new) {
+        return Ok(None);
+    }
+    let text = text(path, &new)?;
+    Ok(Some((last, text)))
+}
+
+/// True if two texts are alike but for what makes no change: the times, and the
+/// revision. Texts are written on one line each, so a line that begins with such a
+/// key is one.
+fn differ_in_times_only(old: &str, new: &str) -> bool {
+    let key = |line: &str| {
+        let key = line.split_once(':').map_or("", |(key, _)| key);
+        let is_time = ["generated_at", "timestamp_utc", "revision"].contains(&key.trim_start());
+        is_time.then(|| key.to_owned())
+    };
+    let (mut old, mut new) = (old.lines(), new.lines());
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return true,
+            (Some(old), Some(new)) if old == new => {}
+            (Some(old), Some(new)) if key(old).is_some() && key(old) == key(new) => {}
+            _ => return false,
+        }
+    }
 }
 
 fn text(path: &Path, manifest: &Manifest) -> Result<String, ManifestError> {
@@ -146,5 +181,26 @@ impl Entry {
             Self::Failed(failed) => &mut failed.timestamp_utc,
         };
         std::mem::replace(own, time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_times_and_the_revision_are_no_change() {
+        let same = |old: &str, new: &str| differ_in_times_only(old, new);
+        let old = "generated_at: 1\nrevision: a\nentries:\n- name: a\n  timestamp_utc: 1\n";
+        assert!(same(old, old));
+        assert!(same(
+            old,
+            &old.replace('1', "2").replace(": a\ne", ": b\ne")
+        ));
+        assert!(!same(old, &old.replace("name: a", "name: b")));
+        assert!(!same(old, &old.replace("revision: a\n", "")));
+        assert!(!same(old, &old.replace("  timestamp_utc", "timestamp_utc")));
+        assert!(!same(old, &format!("{old}- name: b\n")));
+        assert!(!same("", old));
     }
 }

@@ -19,6 +19,9 @@ mod schematic;
 mod version;
 
 use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 pub use error::OrdersError;
 pub use schematic::parse_schematic;
@@ -26,6 +29,7 @@ pub use schematic::parse_schematic;
 use crate::model::{OrderDefaults, OrderSet};
 use crate::yaml::Source;
 use collect::Collector;
+use files::Found;
 
 #[cfg(test)]
 mod tests;
@@ -37,14 +41,70 @@ mod tests;
 /// # Errors
 /// Only where the path itself is missing or cannot be read.
 pub fn load(path: &Path, defaults: &OrderDefaults) -> Result<OrderSet, OrdersError> {
+    Ok(gather(files::find(path)?, defaults))
+}
+
+fn gather(found: Vec<Found>, defaults: &OrderDefaults) -> OrderSet {
     let mut collector = Collector::new(defaults);
-    for found in files::find(path)? {
+    for found in found {
         match found.content {
             Ok(source) => collector.add(source),
             Err(problem) => collector.reject_file(&found.file, vec![*problem]),
         }
     }
-    Ok(collector.finish())
+    collector.finish()
+}
+
+/// Reads orders again and again, and understands them anew only where a byte of them
+/// changed.
+///
+/// What is kept is the set as a whole and not what each file said: ids and the names
+/// of nodes are unique over all files, so one that changes can change what is to be
+/// said of another.
+#[derive(Debug, Default)]
+pub struct Reader {
+    last: Option<(OrderDefaults, [u8; 32], Arc<OrderSet>)>,
+}
+
+impl Reader {
+    /// The same as [`load`].
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load(
+        &mut self,
+        path: &Path,
+        defaults: &OrderDefaults,
+    ) -> Result<Arc<OrderSet>, OrdersError> {
+        let found = files::find(path)?;
+        let digest = digest(&found);
+        if let Some((known, same, orders)) = &self.last
+            && (known, same) == (defaults, &digest)
+        {
+            return Ok(Arc::clone(orders));
+        }
+        let orders = Arc::new(gather(found, defaults));
+        self.last = Some((defaults.clone(), digest, Arc::clone(&orders)));
+        Ok(orders)
+    }
+}
+
+/// The digest of all files, with their names and with what kept them from being read.
+fn digest(found: &[Found]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for Found { file, content } in found {
+        let (kind, content) = match content {
+            Ok(source) => (0_u8, source.text.to_string()),
+            Err(problem) => (1, format!("{problem:?}")),
+        };
+        // Lengths keep the end of one from being taken for the begin of the next.
+        for text in [file.as_str(), content.as_str()] {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text);
+        }
+        hasher.update([kind]);
+    }
+    hasher.finalize().into()
 }
 
 /// Reads the orders in a text.

@@ -359,3 +359,30 @@ fn a_position_may_say_how_it_is_sent() {
     assert_eq!(method("push: {method: auto}"), Some(PushMethod::Auto));
     assert_eq!(method("push: {method: rsync}"), Some(PushMethod::Rsync));
 }
+
+#[test]
+fn orders_are_understood_anew_only_where_they_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let order = |id: &str| format!("orderid: {id}\npositions: []\n");
+    fs::write(file("a.yaml"), order("a")).unwrap();
+    fs::write(file("b.yaml"), order("b")).unwrap();
+    let plain = defaults("");
+    let mut reader = Reader::default();
+    let mut load = |defaults: &OrderDefaults| reader.load(dir.path(), defaults).unwrap();
+    let first = load(&plain);
+    assert!(Arc::ptr_eq(&first, &load(&plain)));
+    // What one file says can be wrong because of another.
+    fs::write(file("b.yaml"), order("a")).unwrap();
+    let clash = load(&plain);
+    assert!(!clash.is_complete());
+    assert_eq!(*clash, super::load(dir.path(), &plain).unwrap());
+    fs::write(file("b.yaml"), order("b")).unwrap();
+    assert_eq!(load(&plain), first);
+    // The same bytes under another name, and with other defaults.
+    fs::rename(file("b.yaml"), file("c.yaml")).unwrap();
+    let renamed = load(&plain);
+    assert!(renamed.orders[1].source.file.ends_with("c.yaml"));
+    let other = defaults("defaults: {arch: arm64}");
+    assert!(!Arc::ptr_eq(&renamed, &load(&other)));
+}
