@@ -51,7 +51,7 @@ impl<'a> Report<'a> {
         push(
             &mut text,
             &format!(
-                "load {} before and {} after; {} rounds, medians",
+                "load {} before and {} after; medians of rounds: {}",
                 self.machine.load, self.load_after, self.args.rounds
             ),
         );
