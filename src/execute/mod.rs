@@ -309,15 +309,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_site_takes_so_many_from_here_and_its_relay_serves_beside_that() {
-        let (gates, network) = gates();
-        let via = Via {
+    /// The relay of the site.
+    fn via() -> Via {
+        Via {
             node: node("pve-01"),
             dir: "/iso".parse().expect("a directory"),
             file: "a.iso".parse().expect("a name"),
             site: "berlin".parse().expect("a site"),
-        };
+        }
+    }
+
+    #[test]
+    fn a_site_takes_so_many_from_here_and_its_relay_serves_beside_that() {
+        let (gates, network) = gates();
+        let via = via();
         let mut held = Vec::new();
         assert!(begins(&gates, &network, "pve-01", None, &mut held));
         assert!(!begins(&gates, &network, "pve-02", None, &mut held));
@@ -333,12 +338,7 @@ mod tests {
     #[test]
     fn a_relay_serves_two_at_once() {
         let (gates, network) = gates();
-        let via = Via {
-            node: node("pve-01"),
-            dir: "/iso".parse().expect("a directory"),
-            file: "a.iso".parse().expect("a name"),
-            site: "berlin".parse().expect("a site"),
-        };
+        let via = via();
         let mut held = Vec::new();
         for (name, begun) in [("pve-02", true), ("pve-03", true), ("pve-04", false)] {
             let begins = begins(&gates, &network, name, Some(&via), &mut held);
