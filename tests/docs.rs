@@ -37,6 +37,60 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(name).expect("a readable page")
 }
 
+/// Every page that a user reads.
+fn pages() -> Vec<String> {
+    let mut pages: Vec<String> = std::fs::read_dir("docs")
+        .expect("the pages")
+        .map(|entry| entry.expect("an entry").path().display().to_string())
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    pages.extend(["README.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned));
+    pages.sort();
+    pages
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn every_link_between_the_pages_leads_somewhere() {
+    let mut seen = 0;
+    for name in pages() {
+        let text = page(&name);
+        let folder = std::path::Path::new(&name).parent().expect("a folder");
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or_default();
+            if link.contains("://") {
+                continue;
+            }
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => std::path::PathBuf::from(&name),
+                path => folder.join(path),
+            };
+            assert!(target.exists(), "{name} links to {link}");
+            if !fragment.is_empty() {
+                let target = page(&target.display().to_string());
+                let found = target
+                    .lines()
+                    .any(|line| line.starts_with('#') && anchor(line) == fragment);
+                assert!(found, "{name} links to {link}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "only {seen} links were found");
+}
+
 /// Any secret that the page names is there.
 fn read_config(file: &str, text: &str) -> config::Settings {
     config::parse(file, text, &|_| Some("secret".to_owned()))
@@ -55,8 +109,10 @@ fn every_configuration_in_the_docs_loads() {
     for (line, text) in blocks {
         read_config(&format!("docs/configuration.md:{line}"), &text);
     }
-    for (line, text) in yaml_blocks(&page("docs/install.md")) {
-        read_config(&format!("docs/install.md:{line}"), &text);
+    for name in ["docs/install.md", "docs/security.md"] {
+        for (line, text) in yaml_blocks(&page(name)) {
+            read_config(&format!("{name}:{line}"), &text);
+        }
     }
 }
 
@@ -64,14 +120,8 @@ fn every_configuration_in_the_docs_loads() {
 #[test]
 fn every_command_in_the_docs_is_accepted() {
     let mut seen = 0;
-    for name in [
-        "README.md",
-        "docs/install.md",
-        "docs/operations.md",
-        "docs/configuration.md",
-        "docs/orders.md",
-    ] {
-        for line in page(name).lines() {
+    for name in pages() {
+        for line in page(&name).lines() {
             // A prompt makes a line a command; the rest is prose or an answer.
             let Some(line) = line.trim().strip_prefix("$ ") else {
                 continue;

@@ -17,6 +17,7 @@
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -46,6 +47,18 @@ pub struct SshNode {
     sshd: Option<Child>,
     config: PathBuf,
     mounted: Option<PathBuf>,
+    /// Where the user tables are that this node has instead of the machine's.
+    users: Option<PathBuf>,
+}
+
+/// A login that exists on one node only.
+pub struct Login<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number, and that of its group.
+    pub uid: u32,
+    /// What stands before its key in `authorized_keys`.
+    pub key_options: &'a str,
 }
 
 impl Lab {
@@ -90,6 +103,10 @@ impl Lab {
 
     /// A node with more lines in its sshd_config.
     pub fn node_with(&self, config: &str) -> SshNode {
+        self.start_node(config, None)
+    }
+
+    fn start_node(&self, config: &str, users: Option<PathBuf>) -> SshNode {
         static LAST: AtomicU32 = AtomicU32::new(1);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         // 127.0.0.2 and up; beyond 127.0.0.254 the third byte counts.
@@ -105,11 +122,40 @@ impl Lab {
             sshd: None,
             config: home.join("sshd_config"),
             mounted: None,
+            users,
         };
         node.start_anywhere(self.path(), config);
         let key = fs::read_to_string(home.join("host.pub")).unwrap();
         self.know(&node, &key);
         node
+    }
+
+    /// A node with one more login, known to nobody but its sshd: that runs in a mount
+    /// namespace with user tables of its own. None where that is not possible, which
+    /// takes root.
+    pub fn node_of(&self, login: &Login<'_>) -> Option<SshNode> {
+        if !can_unshare() {
+            return None;
+        }
+        // What the login has to reach is below a directory of ours.
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let keys = self.path().join(format!("keys-of-{}", login.name));
+        let key = fs::read_to_string(self.path().join("client.pub")).unwrap();
+        fs::write(&keys, format!("{}{key}", login.key_options)).unwrap();
+        let tables = self.path().join("users");
+        fs::create_dir_all(&tables).unwrap();
+        let Login { name, uid, .. } = login;
+        let home = self.path().display();
+        for (table, line) in [
+            ("passwd", format!("{name}:x:{uid}:{uid}::{home}:/bin/sh")),
+            ("group", format!("{name}:x:{uid}:")),
+            ("shadow", format!("{name}:*:19000:0:99999:7:::")),
+        ] {
+            let known = fs::read_to_string(format!("/etc/{table}")).unwrap();
+            fs::write(tables.join(table), format!("{known}{line}\n")).unwrap();
+        }
+        let config = format!("Match User {name}\nAuthorizedKeysFile {}\n", keys.display());
+        Some(self.start_node(&config, Some(tables)))
     }
 
     /// Replaces a node's key in known_hosts by one that it does not have.
@@ -256,7 +302,18 @@ impl SshNode {
 
     fn try_start(&mut self) -> bool {
         let log = fs::File::create(self.config.with_extension("log")).unwrap();
-        let mut sshd = Command::new(sshd_path())
+        let mut sshd = match &self.users {
+            None => Command::new(sshd_path()),
+            Some(tables) => {
+                let script = "for table in passwd group shadow; do \
+                    mount --bind \"$1/$table\" /etc/$table || exit; done; shift; exec \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args(["-m", "sh", "-c", script, "sh"]);
+                command.arg(tables).arg(sshd_path());
+                command
+            }
+        };
+        let mut sshd = sshd
             .args(["-D", "-e", "-f"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -303,6 +360,15 @@ impl Drop for SshNode {
             let _ = Command::new("umount").arg("-l").arg(path).status();
         }
     }
+}
+
+/// True if a process here may have mounts of its own.
+fn can_unshare() -> bool {
+    let status = Command::new("unshare")
+        .args(["-m", "mount", "--bind", "/etc/passwd", "/etc/passwd"])
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
 }
 
 /// sshd wants to be called by its absolute path, and is in no user's PATH.

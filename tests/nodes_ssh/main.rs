@@ -18,6 +18,7 @@ mod lease;
 mod life;
 mod many;
 mod owners;
+mod privileges;
 mod references;
 mod stream;
 mod upkeep;
