@@ -77,7 +77,8 @@ fn map(node: &Node, is_top: bool, report: &mut Report<'_>) -> Vec<(String, Value
 }
 
 fn check_key(entry: &Entry, report: &mut Report<'_>) {
-    let is_text = !entry.plain_key || matches!(plain_value(&entry.key), Ok(Value::String(_)));
+    let is_plain = report.document().is_plain_key(entry);
+    let is_text = !is_plain || matches!(plain_value(&entry.key), Ok(Value::String(_)));
     if !is_text {
         let message = format!("the key {} is not text without quotes", shown(&entry.key));
         let problem = report.document().key_problem(entry, message).hint(QUOTE);

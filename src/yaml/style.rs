@@ -1,9 +1,6 @@
 //! How a scalar is written: with quotes or without, and with which tag. What a reader
 //! of YAML takes it for depends on that, and the parser does not say.
 
-use serde_yaml::Spanned;
-
-use super::raw::Raw;
 use super::source::Source;
 
 /// The tag that makes text of anything; every other one on a scalar is refused, since
@@ -22,11 +19,10 @@ pub(super) struct Style<'a> {
     pub tag: Option<&'a str>,
 }
 
-/// Looks at what stands at the place of a scalar, and before it.
-pub(super) fn style<'a>(source: &'a Source, raw: &Spanned<Raw<'_>>) -> Style<'a> {
-    let offset = raw.defined.span().byte_offset();
-    let at = offset.and_then(|at| usize::try_from(at).ok());
-    let Some((before, rest)) = at.and_then(|at| source.text.split_at_checked(at)) else {
+/// Looks at what stands at a scalar's offset in the text, and before it.
+pub(super) fn style(source: &Source, offset: Option<usize>) -> Style<'_> {
+    let parts = offset.and_then(|at| source.text.split_at_checked(at));
+    let Some((before, rest)) = parts else {
         return Style::default();
     };
     // Not the whole line: one that holds the whole file would be gone through again for

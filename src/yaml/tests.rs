@@ -273,7 +273,11 @@ fn scalars_without_quotes_are_told_apart() {
         .collect();
     assert_eq!(plain, [true, false, false]);
     let map = doc.root.get("map").expect("a map");
-    let plain: Vec<bool> = map.entries().iter().map(|entry| entry.plain_key).collect();
+    let plain: Vec<bool> = map
+        .entries()
+        .iter()
+        .map(|entry| doc.is_plain_key(entry))
+        .collect();
     assert_eq!(plain, [true, false]);
     assert!(doc.is_plain(doc.root.get("same").expect("an alias").id));
 }

@@ -38,8 +38,8 @@ struct Place {
     parent: Option<NodeRef>,
     step: Step,
     number: bool,
-    /// A scalar without quotes.
-    plain: bool,
+    /// Where it begins in the text, in bytes.
+    offset: Option<usize>,
 }
 
 /// How a node is reached from its parent.
@@ -96,9 +96,8 @@ pub struct Entry {
     pub key: String,
     /// The place of the key.
     pub(super) key_span: Span,
-    /// The key stands without quotes, so that a reader of YAML may take it for
-    /// something other than text.
-    pub plain_key: bool,
+    /// Where the key begins in the text, in bytes.
+    pub(super) key_offset: Option<usize>,
     /// The value.
     pub value: Node,
 }
@@ -114,6 +113,7 @@ impl Document {
             source: &source,
             places: Vec::new(),
             text_bytes: 0,
+            has_tags: source.text.contains('!'),
         };
         // A file that looks like neither was not written for this program; what the
         // parser makes of it could repeat it word by word.
@@ -148,7 +148,12 @@ impl Document {
     /// True if a node is a scalar without quotes, which readers of YAML may take for
     /// something other than text.
     pub fn is_plain(&self, id: NodeRef) -> bool {
-        self.places[id.0].plain
+        style(&self.source, self.places[id.0].offset).plain
+    }
+
+    /// The same of the key of an entry.
+    pub fn is_plain_key(&self, entry: &Entry) -> bool {
+        style(&self.source, entry.key_offset).plain
     }
 
     /// The node of a place.
@@ -252,6 +257,8 @@ struct Build<'a> {
     source: &'a Source,
     places: Vec<Place>,
     text_bytes: usize,
+    /// There may be tags; most files have none, and need no search for them.
+    has_tags: bool,
 }
 
 impl<'a> Build<'a> {
@@ -262,15 +269,18 @@ impl<'a> Build<'a> {
         step: Step,
     ) -> Result<Node, Box<Problem>> {
         let (span, written) = self.span(&raw);
-        let is_scalar = !matches!(raw.value, Raw::List(_) | Raw::Map(_));
-        let style = style(self.source, &raw);
-        if is_scalar && let Some(tag) = style.tag.filter(|tag| *tag != STRING_TAG) {
+        let offset = offset(&raw);
+        if self.has_tags
+            && !matches!(raw.value, Raw::List(_) | Raw::Map(_))
+            && let Some(tag) = style(self.source, offset).tag
+            && tag != STRING_TAG
+        {
             let (message, hint) = syntax::tag_words(tag);
             return Err(Box::new(self.source.problem(span, "", message).hint(hint)));
         }
         let number = matches!(raw.value, Raw::Number);
         let id = self.place(span, parent, step, number);
-        self.places[id.0].plain = is_scalar && style.plain;
+        self.places[id.0].offset = offset;
         let kind = match raw.value {
             Raw::Null => Kind::Null,
             Raw::Bool(value) if is_yaml_1_1_bool(written) => Kind::Bool {
@@ -309,7 +319,7 @@ impl<'a> Build<'a> {
             parent,
             step,
             number,
-            plain: false,
+            offset: None,
         });
         NodeRef(self.places.len() - 1)
     }
@@ -324,7 +334,7 @@ impl<'a> Build<'a> {
         let mut blemishes = Vec::new();
         for (raw_key, raw_value) in raw {
             let (key_span, written) = self.span(&raw_key);
-            let plain_key = style(self.source, &raw_key).plain;
+            let key_offset = offset(&raw_key);
             let key = match raw_key.value {
                 Raw::Text(text) => text.into_owned(),
                 Raw::Bool(_) | Raw::Number => written.to_owned(),
@@ -355,7 +365,7 @@ impl<'a> Build<'a> {
             entries.push(Entry {
                 key,
                 key_span,
-                plain_key,
+                key_offset,
                 value,
             });
         }
@@ -387,6 +397,12 @@ impl<'a> Build<'a> {
         };
         (span, written)
     }
+}
+
+/// Where a value begins in the text, in bytes.
+fn offset(raw: &Spanned<Raw<'_>>) -> Option<usize> {
+    let offset = raw.defined.span().byte_offset()?;
+    usize::try_from(offset).ok()
 }
 
 /// The key path of a place: `positions[0].version.minor`.
