@@ -20,7 +20,7 @@ use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
 use crate::daemon;
 use crate::io::lock::DirLock;
 use crate::manifest;
-use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs};
+use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{
@@ -391,7 +391,7 @@ fn directory(configs: &VmConfigs) -> Option<String> {
 }
 
 fn shown(path: &Path) -> String {
-    PathBuf::from(path).display().to_string()
+    visible_path(path)
 }
 
 fn authorization(credentials: &Credentials) -> Authorization {

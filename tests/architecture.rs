@@ -22,8 +22,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("yaml", &["model"]),
     ("plan", &["model"]),
     ("io", &["model"]),
-    ("config", &["model", "yaml"]),
-    ("orders", &["model", "yaml"]),
+    ("config", &["model", "yaml", "io"]),
+    ("orders", &["model", "yaml", "io"]),
     ("upstream", &["model", "io", "plan"]),
     ("cache", &["model", "io", "plan"]),
     ("nodes", &["model", "io", "plan"]),
@@ -106,7 +106,11 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Of a room that is imported for a few of its types only: those types. A room
 /// that is not listed here is open to everyone who may import it.
 const PARTS: &[(&str, &str, &[&str])] = &[
-    ("io", "model", &["Sha256", "DataDigest", "Codec"]),
+    (
+        "io",
+        "model",
+        &["Sha256", "DataDigest", "Codec", "is_invisible"],
+    ),
     ("upstream", "plan", OBSERVED),
     ("cache", "plan", OBSERVED),
     ("nodes", "plan", OBSERVED),

@@ -2,6 +2,7 @@
 
 use super::args::{Cli, Color, Command, LogFormat};
 use super::exit::Exit;
+use super::safe::Log;
 use super::{
     control, demo, docs, events, history, inspect, out, paint, pass, run as controller, status,
 };
@@ -83,9 +84,10 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let filter = cli.common.log.as_deref().unwrap_or(usual);
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|error| anyhow::anyhow!("--log {filter:?}: {error}"))?;
+    let json = matches!(cli.common.log_format, LogFormat::Json);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || Log { json })
         .log_internal_errors(false);
     // A second start (the demo answers several command lines in one process)
     // keeps the first log.

@@ -9,7 +9,7 @@ use super::args::{Common, Output};
 use super::exit::Exit;
 use super::{notices, out, paint};
 use crate::app::{App, Mode};
-use crate::model::{Minor, TalosVersion};
+use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
 use crate::plan::VersionKnowledge;
 
@@ -31,13 +31,18 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
                 "orders": orders.orders.len(),
                 "positions": positions,
                 "problems": problems,
+                "warnings": orders.warnings,
             });
             out::json(&answer)?;
         }
         Output::Text => {
             notices::problems(&orders);
+            let warnings = match orders.warnings.len() {
+                0 => String::new(),
+                count => format!(", {}", out::counted(count, "warning")),
+            };
             out::text(&format!(
-                "{} with {} in {}, {}\n",
+                "{} with {} in {}, {}{warnings}\n",
                 out::counted(orders.orders.len(), "order"),
                 out::counted(positions, "usable position"),
                 out::counted(orders.files, "file"),
@@ -54,16 +59,18 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
 
 /// Prints id and canonical YAML of a schematic.
 pub(super) fn schematic(file: &Path, output: Output) -> anyhow::Result<Exit> {
-    let mut text = String::new();
-    let name = if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)?;
-        "<stdin>".to_owned()
+    let (name, bytes) = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .take(orders::MAX_BYTES + 1)
+            .read_to_end(&mut bytes)?;
+        ("<stdin>".to_owned(), bytes)
     } else {
-        text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
-        file.display().to_string()
+        let name = visible_path(file);
+        let bytes = orders::read_file(file).with_context(|| format!("cannot read {name}"))?;
+        (name, bytes)
     };
-    let schematic = match orders::parse_schematic(&name, &text) {
+    let schematic = match orders::parse_schematic(&name, &bytes) {
         Ok(schematic) => schematic,
         Err(problems) => {
             for problem in problems {
@@ -78,7 +85,7 @@ pub(super) fn schematic(file: &Path, output: Output) -> anyhow::Result<Exit> {
             let answer = serde_json::json!({ "id": id, "schematic": canonical });
             out::json(&answer)?;
         }
-        Output::Text => out::text(&format!("{id}\n{canonical}"))?,
+        Output::Text => out::data(&format!("{id}\n{canonical}"))?,
     }
     Ok(Exit::Done)
 }

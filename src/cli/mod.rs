@@ -23,6 +23,7 @@ mod paint;
 mod pass;
 mod progress;
 mod run;
+mod safe;
 mod signal;
 mod status;
 mod table;

@@ -6,10 +6,13 @@ use super::{out, paint};
 use crate::model::OrderSet;
 use crate::plan::VersionKnowledge;
 
-/// Prints every problem of the orders to stderr.
+/// Prints every problem of the orders to stderr, then what has no effect.
 pub(super) fn problems(orders: &OrderSet) {
     for problem in orders.problems() {
         out::note(&format!("{} {problem}", paint::error("error:")));
+    }
+    for warning in &orders.warnings {
+        out::note(&format!("{} {warning}", paint::warning("warning:")));
     }
     for order in &orders.orders {
         for skipped in &order.skipped {

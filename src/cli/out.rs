@@ -3,15 +3,33 @@
 //! A reader that has gone (`talos-order apply | head`) ends nothing: what was asked
 //! for is the work, and the text only tells of it. The `print!` macros would panic.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+
+use super::safe;
 
 /// Writes text to stdout, its colours as the terminal wants them.
 ///
 /// # Errors
 /// When stdout cannot be written, as on a full disk; not when its reader has gone.
 pub(super) fn text(text: &str) -> io::Result<()> {
+    plain(&safe::terminal(text))
+}
+
+/// Writes data that another program may read: as it is, unless a terminal shows it.
+///
+/// # Errors
+/// As [`text`].
+pub(super) fn data(data: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() {
+        text(data)
+    } else {
+        bytes(data.as_bytes())
+    }
+}
+
+fn plain(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
@@ -23,7 +41,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
 pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut json = serde_json::to_string_pretty(value)?;
     json.push('\n');
-    Ok(text(&json)?)
+    Ok(plain(&safe::json(&json))?)
 }
 
 /// Writes bytes to stdout as they are.
@@ -37,7 +55,7 @@ pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
 
 /// Writes a line to stderr. There is no place to tell of a failure.
 pub(super) fn note(line: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", safe::terminal(line));
 }
 
 /// A count with its noun: `1 order`, `2 orders`.

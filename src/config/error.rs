@@ -55,7 +55,12 @@ impl ConfigError {
                 "without --config, /etc/talos-order/config.yaml and ./config.yaml are tried, \
                  then every value is a default",
             ),
-            Self::Read { .. } => Some("check the owner and the permissions of the file"),
+            Self::Read { source, .. } => Some(match source.kind() {
+                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::TimedOut => {
+                    "--config takes a file, or a pipe that somebody writes into"
+                }
+                _ => "check the owner and the permissions of the file",
+            }),
             Self::Invalid { .. } => None,
         }
     }

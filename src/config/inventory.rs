@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::file::NodeShape;
 use super::values;
-use crate::model::{Dir, Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
+use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
 use crate::yaml::{self, At, NodeRef, Report};
 
 /// The usable nodes; what is wrong with the others is reported.
@@ -46,11 +46,8 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> In
 fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode> {
     let place = shape.place;
     let shape = &shape.value;
-    let iso_dir = shape.iso_dir.as_ref().map(|text| report.parse::<Dir>(text));
-    let import_dir = shape
-        .import_dir
-        .as_ref()
-        .map(|text| report.parse::<Dir>(text));
+    let iso_dir = shape.iso_dir.as_ref().map(|text| report.image_dir(text));
+    let import_dir = shape.import_dir.as_ref().map(|text| report.image_dir(text));
     let labels = labels(shape.labels.as_deref().unwrap_or_default(), report);
     let storage = storage(shape, report);
     let vm_configs = shape

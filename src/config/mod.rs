@@ -30,7 +30,8 @@ pub use settings::{
     PruneSettings, PushSettings, ReconcileSettings, Settings, VerifySettings, VersionsFrom,
 };
 
-use crate::model::Problem;
+use crate::io::input;
+use crate::model::{Problem, visible_path};
 use crate::yaml::{Document, MAX_BYTES, Source};
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, Con
             ..settings
         });
     };
-    let file = path.display().to_string();
+    let file = visible_path(&path);
     let source = Source::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
     let mut settings = interpret(source, secrets)?;
     settings.source = Some(path);
@@ -140,10 +141,5 @@ fn find(named: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError>
 
 /// The bytes of a file, at most one more than is accepted.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    use io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+    input::read(path, MAX_BYTES)
 }

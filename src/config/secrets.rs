@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::file::{Factory, Github};
 use super::settings::Credentials;
+use crate::io::input;
 use crate::yaml::{At, Report};
 
 /// The variable that holds the GitHub token where the file names none; the one
@@ -198,10 +199,8 @@ fn variable<'a>(name: &'a At<String>, report: &mut Report<'_>) -> Option<&'a str
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(SECRET_MAX)
-        .read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = input::read(path, SECRET_MAX)?;
+    bytes.truncate(usize::try_from(SECRET_MAX).unwrap_or(usize::MAX));
+    String::from_utf8(bytes)
+        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

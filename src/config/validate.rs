@@ -21,7 +21,7 @@ use super::settings::{
 };
 use super::sites;
 use super::values::{DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, url, words};
-use crate::model::{Arch, Dir, NameTemplate, OrderDefaults, Problem, Proof};
+use crate::model::{Arch, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, Node, Report, read};
 
 const CACHE_DIR: &str = "/var/cache/talos-sync";
@@ -159,11 +159,11 @@ fn order_defaults(shape: &Defaults, report: &mut Report<'_>) -> Option<OrderDefa
         None => Some(Arch::Amd64),
     };
     let iso_dir = match &shape.proxmox_default_iso_dir {
-        Some(text) => report.parse::<Dir>(text),
+        Some(text) => report.image_dir(text),
         None => ISO_DIR.parse().ok(),
     };
     let import_dir = match &shape.proxmox_default_import_dir {
-        Some(text) => report.parse::<Dir>(text).map(Some),
+        Some(text) => report.image_dir(text).map(Some),
         None => Some(None),
     };
     Some(OrderDefaults {

@@ -58,6 +58,16 @@ pub(super) fn url(
     if !report.fits_a_line(at) {
         return None;
     }
+    // Before anything else: every other message repeats the text.
+    if let Some((_, rest)) = at.value.split_once("://")
+        && rest
+            .split(['/', '?', '#'])
+            .next()
+            .is_some_and(|host| host.contains('@'))
+    {
+        refuse_login(at, report);
+        return None;
+    }
     let mut url = match Url::parse(&at.value) {
         Ok(url) => url,
         Err(why) => {
@@ -89,12 +99,7 @@ pub(super) fn url(
         return None;
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let problem = report
-            .document()
-            .problem(at.place, "a URL with a login in it is not accepted")
-            .hint("use `username` with `password_env` or `password_file`")
-            .without_excerpt();
-        report.push(problem);
+        refuse_login(at, report);
         return None;
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -111,6 +116,15 @@ pub(super) fn url(
         url.set_path(&format!("{}/", url.path()));
     }
     Some(url)
+}
+
+fn refuse_login(at: &At<String>, report: &mut Report<'_>) {
+    let problem = report
+        .document()
+        .problem(at.place, "a URL with a login in it is not accepted")
+        .hint("use `username` with `password_env` or `password_file`")
+        .without_excerpt();
+    report.push(problem);
 }
 
 /// A length of time in units that people write: `7d`, `12h`, `1h 30m`, `90s`.

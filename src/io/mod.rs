@@ -13,9 +13,11 @@
 )]
 
 pub mod atomic;
+pub mod beneath;
 mod command;
 pub mod decode;
 pub mod hash;
+pub mod input;
 pub mod intake;
 pub mod landing;
 pub mod lock;

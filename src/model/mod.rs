@@ -17,6 +17,7 @@ mod schematic;
 mod site;
 mod transfer;
 mod version;
+mod visible;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
@@ -30,11 +31,12 @@ pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{
     Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
-    SchematicId, SecureBootOptions,
+    SchematicId, SecureBootOptions, plain_value,
 };
 pub use site::{Network, Site, SiteName};
 pub use transfer::{Method, Proof, PushMethod, Via};
 pub use version::{Channel, Minor, TalosVersion};
+pub use visible::{is_invisible, visible, visible_lines, visible_path};
 
 /// Why a text is not a value of one of the model's types.
 ///

@@ -247,6 +247,9 @@ pub struct OrderSet {
     pub nodes: std::collections::BTreeMap<NodeId, super::Node>,
     /// How many files were read.
     pub files: usize,
+    /// What was read and used, and probably means something else than it says. Nothing
+    /// is refused for it, and it does not make the orders incomplete.
+    pub warnings: Vec<Problem>,
 }
 
 impl OrderSet {

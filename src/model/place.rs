@@ -6,6 +6,8 @@
 //!
 //! Every delivery carries some of them, so clones share the text.
 
+mod system;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -187,6 +189,19 @@ impl FromStr for Login {
 
     /// Accepts `host` and `user@host`.
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            // A password in it is not repeated.
+            let login = rest.rsplit_once('@').map_or("", |(login, _)| login);
+            let shown = if login.contains(':') {
+                "a URL".to_owned()
+            } else {
+                format!("{text:?}")
+            };
+            return Err(Invalid::new(format!(
+                "{shown} is not a host; accepted are a DNS name, an ssh alias or an IP address"
+            ))
+            .hint(without_scheme(scheme, rest)));
+        }
         Ok(match text.split_once('@') {
             Some((user, host)) => Self {
                 user: Some(user.parse()?),
@@ -198,6 +213,27 @@ impl FromStr for Login {
             },
         })
     }
+}
+
+/// How to write what stands in a URL.
+fn without_scheme(scheme: &str, rest: &str) -> String {
+    let rest = rest.split('/').next().unwrap_or_default();
+    let (user, host) = match rest.split_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, rest),
+    };
+    let port = host.rsplit_once(':').filter(|(host, port)| {
+        let closed = !host.contains(':') || host.ends_with(']');
+        closed && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+    });
+    let (host, port) = port.map_or((host, None), |(host, port)| (host, Some(port)));
+    let user = user.filter(|user| !user.contains(':'));
+    let parts = [("host", Some(host)), ("user", user), ("port", port)];
+    let parts = parts
+        .into_iter()
+        .filter_map(|(key, value)| value.map(|value| format!("`{key}: {value}`")));
+    let parts: Vec<String> = parts.collect();
+    format!("leave out {scheme}:// and write {}", parts.join(", "))
 }
 
 /// An IPv6 address, with a zone such as `%eth0` where one is given.
@@ -321,6 +357,22 @@ mod tests {
         let hint = "write the port on its own: `host: pve` and `port: 2222`";
         assert_eq!(why.hint.as_deref(), Some(hint));
         assert_eq!("a b".parse::<Host>().unwrap_err().hint, None);
+    }
+
+    #[test]
+    fn a_url_gets_a_hint() {
+        for (text, hint) in [
+            ("ssh://pve", "`host: pve`"),
+            (
+                "ssh://root@pve-01:2222/",
+                "`host: pve-01`, `user: root`, `port: 2222`",
+            ),
+            ("ssh://root@[::1]", "`host: [::1]`, `user: root`"),
+            ("https://pve:8006", "`host: pve`, `port: 8006`"),
+        ] {
+            let why = text.parse::<Login>().unwrap_err();
+            assert!(why.hint.unwrap_or_default().ends_with(hint), "{text}");
+        }
     }
 
     #[test]

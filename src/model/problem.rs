@@ -4,6 +4,8 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthChar as _;
 
+use super::{is_invisible, visible, visible_lines};
+
 /// One thing that is wrong in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -64,14 +66,14 @@ impl Problem {
 
     /// One line: `file:line:column: path: message`.
     pub fn headline(&self) -> String {
-        let mut parts = self.file.clone();
+        let mut parts = visible(&self.file).into_owned();
         for number in [self.line, self.column].into_iter().flatten() {
             parts = format!("{parts}:{number}");
         }
         if !self.path.is_empty() {
-            parts = format!("{parts}: {}", self.path);
+            parts = format!("{parts}: {}", visible(&self.path));
         }
-        format!("{parts}: {}", self.message)
+        format!("{parts}: {}", visible(&self.message))
     }
 }
 
@@ -91,7 +93,7 @@ impl fmt::Display for Problem {
             excerpt.write(f, self.line, self.column)?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
+            write!(f, "\n  hint: {}", visible_lines(hint))?;
         }
         Ok(())
     }
@@ -132,7 +134,7 @@ impl Excerpt {
 fn shown(c: char) -> (String, usize) {
     match c {
         '\t' => (TAB.to_owned(), TAB.len()),
-        c if c.is_control() => (char::REPLACEMENT_CHARACTER.to_string(), 1),
+        c if c.is_control() || is_invisible(c) => (char::REPLACEMENT_CHARACTER.to_string(), 1),
         c => (c.to_string(), c.width().unwrap_or(0)),
     }
 }

@@ -10,6 +10,8 @@ mod canonical;
 mod emitter;
 #[cfg(test)]
 mod laws;
+mod plain;
+mod rules;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use std::str::FromStr;
 use sha2::Digest as _;
 
 pub use canonical::Canonical;
+pub use plain::plain_value;
 
 use super::artifact::named_value;
 use super::{Invalid, Sha256, text_form};

@@ -67,6 +67,7 @@ impl<'a> Collector<'a> {
             doc,
             defaults: self.defaults,
             nodes: &mut self.nodes,
+            warnings: &mut self.set.warnings,
         };
         match order::read_order(node, &mut reading) {
             Ok(order) => self.accept(doc, node, order),
@@ -153,6 +154,9 @@ fn orders_of<'d>(doc: &'d Document, report: &mut Report<'_>) -> Vec<&'d YamlNode
             report.push(problem);
             Vec::new()
         }
+        // Emptied on purpose. A file without a single word is not: a write that was
+        // cut short looks like that.
+        Kind::Null if doc.source.is_remarks_only() => Vec::new(),
         Kind::Null => {
             report.push(
                 Problem::of_file(&*doc.source.file, "the file is empty")
@@ -161,7 +165,7 @@ fn orders_of<'d>(doc: &'d Document, report: &mut Report<'_>) -> Vec<&'d YamlNode
             Vec::new()
         }
         _ => {
-            let message = format!("expected orders, found {}", root.describe());
+            let message = format!("expected orders, found {}", doc.describe(root));
             report.push(doc.problem(root.id, message).hint(FORMS));
             Vec::new()
         }

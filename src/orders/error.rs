@@ -38,7 +38,12 @@ impl OrdersError {
             Self::Missing { .. } => {
                 "an empty directory means no orders; a missing one may be a mount that is not there"
             }
-            Self::Unreadable { .. } => "check the owner and the permissions",
+            Self::Unreadable { source, .. } => match source.kind() {
+                io::ErrorKind::InvalidInput | io::ErrorKind::TimedOut => {
+                    "--orders takes a directory, a file, or a pipe that somebody writes into"
+                }
+                _ => "check the owner and the permissions",
+            },
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::yaml::{At, ListOr, TextOr};
 
@@ -157,8 +158,10 @@ pub struct CustomizationShape {
     /// Their order is kept: another order is another image.
     #[serde(rename = "systemExtensions")]
     pub system_extensions: Option<At<ListOr<ExtensionsShape>>>,
-    /// The boot loader. Default: chosen by the factory
-    pub bootloader: Option<BootloaderWord>,
+    /// The boot loader; upper and lower case are the same, and none is auto. Default:
+    /// chosen by the factory
+    #[schemars(extend("enum" = ["auto", "none", "dual-boot", "grub", "sd-boot"]))]
+    pub bootloader: Option<At<String>>,
     /// SecureBoot options.
     pub secureboot: Option<SecureBootShape>,
     /// Disk image options.
@@ -185,20 +188,6 @@ pub struct MetaShape {
     /// The value.
     #[schemars(required)]
     pub value: Option<String>,
-}
-
-/// A boot loader.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BootloaderWord {
-    /// Chosen by the factory.
-    Auto,
-    /// Both GRUB and systemd-boot.
-    DualBoot,
-    /// GRUB.
-    Grub,
-    /// systemd-boot.
-    SdBoot,
 }
 
 /// SecureBoot options.
@@ -248,7 +237,8 @@ pub struct OverlayShape {
     #[schemars(required)]
     pub name: Option<At<String>>,
     /// Options of the overlay.
-    pub options: Option<BTreeMap<String, serde_json::Value>>,
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub options: Option<At<IgnoredAny>>,
 }
 
 /// Where an image is delivered.

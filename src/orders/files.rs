@@ -4,15 +4,22 @@
 //! Kubernetes mounts `a.yaml -> ..data/a.yaml`. So links are followed, every real
 //! directory and file is visited once, and names that start with a dot are not
 //! looked at (they hold the other end of those links, or an editor's leavings).
+//!
+//! Nothing outside the directory is opened, wherever a link leads: whoever may write
+//! orders may not read this machine's files with the controller's rights. And the walk
+//! has limits. A tree that exceeds one is read as far as it goes and counts as
+//! incomplete, so that nothing is pruned because of what was not read.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::OrdersError;
-use crate::model::Problem;
+use crate::io::beneath::{BeneathError, Directory, Identity, Root, Thing};
+use crate::io::input;
+use crate::model::{Problem, visible_path};
 use crate::yaml::{MAX_BYTES, Source};
 
 /// A file of orders, read or not.
@@ -23,95 +30,199 @@ pub(super) struct Found {
     pub content: Result<Source, Box<Problem>>,
 }
 
+/// How much of a tree is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Files of orders. A thousand orders fit into one, and every file is parsed anew
+    /// where one of them changes.
+    pub files: usize,
+    /// Names of any kind, as many as the watch of the orders looks at: beyond this it
+    /// is not a directory of orders that somebody named.
+    pub entries: usize,
+    /// Bytes of all files together. They are held in memory, and their trees take
+    /// about ten times as much.
+    pub bytes: u64,
+    /// Directories within directories. Each holds a file descriptor while it is read.
+    pub depth: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            files: 10_000,
+            entries: 100_000,
+            bytes: 64 * 1024 * 1024,
+            depth: 32,
+        }
+    }
+}
+
 /// The files at a path, in the order they are to be read.
 pub(super) fn find(path: &Path) -> Result<Vec<Found>, OrdersError> {
+    find_within(path, Bounds::default())
+}
+
+pub(super) fn find_within(path: &Path, bounds: Bounds) -> Result<Vec<Found>, OrdersError> {
     let unreadable = |source| OrdersError::new(path.to_owned(), source);
     let meta = fs::metadata(path).map_err(unreadable)?;
     if !meta.is_dir() {
-        let bytes = read(path).map_err(unreadable)?;
+        let bytes = input::read(path, MAX_BYTES).map_err(unreadable)?;
         return Ok(vec![found(path, &bytes)]);
     }
-    let mut walk = Walk::default();
-    walk.directory(path).map_err(unreadable)?;
+    let root = Root::open(path).map_err(unreadable)?;
+    let (top, identity) = root.directory().map_err(unreadable)?;
+    let mut walk = Walk {
+        root,
+        bounds,
+        seen: HashSet::from([identity]),
+        entries: 0,
+        files: 0,
+        bytes: 0,
+        full: false,
+        found: Vec::new(),
+    };
+    walk.directory(path, &top, 0).map_err(unreadable)?;
     Ok(walk.found)
 }
 
-#[derive(Default)]
 struct Walk {
-    seen: HashSet<PathBuf>,
+    root: Root,
+    bounds: Bounds,
+    seen: HashSet<Identity>,
+    entries: usize,
+    files: usize,
+    bytes: u64,
+    /// A limit was reached; nothing more is read.
+    full: bool,
     found: Vec<Found>,
 }
 
 impl Walk {
     /// Visits a directory; fails only where it cannot be listed.
-    fn directory(&mut self, dir: &Path) -> io::Result<()> {
-        if !self.is_new(dir)? {
+    fn directory(&mut self, path: &Path, dir: &Directory, depth: usize) -> io::Result<()> {
+        let left = self.bounds.entries - self.entries;
+        let mut names: Vec<OsString> = dir.names(left)?;
+        if names.len() > left {
+            let most = self.bounds.entries;
+            self.stop(
+                path,
+                &format!("there are more than {most} files and directories"),
+            );
             return Ok(());
         }
-        let mut names: Vec<OsString> = fs::read_dir(dir)?
-            .map(|entry| entry.map(|entry| entry.file_name()))
-            .collect::<io::Result<_>>()?;
+        self.entries += names.len();
         names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
         names.sort();
         for name in names {
-            self.entry(&dir.join(name));
+            if self.full {
+                break;
+            }
+            self.entry(&path.join(&name), dir, &name, depth);
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path) {
-        let is_yaml = path
-            .extension()
-            .is_some_and(|ext| ext == "yaml" || ext == "yml");
-        let meta = match fs::metadata(path) {
-            Ok(meta) => meta,
+    fn entry(&mut self, path: &Path, dir: &Directory, name: &OsStr, depth: usize) {
+        let is_yaml = path.extension().is_some_and(is_yaml);
+        let thing = match self.root.look(dir, name) {
+            Ok(thing) => thing,
             // A broken link that could be orders, or a directory of them, must
             // not look like "nothing is wanted".
             Err(why) if is_yaml || path.extension().is_none() => {
-                let text = match why.kind() {
-                    io::ErrorKind::NotFound => "the link leads nowhere".to_owned(),
-                    _ => cannot_read(&why),
+                let problem = Problem::of_file(visible_path(path), cannot_look(&why));
+                let problem = match why {
+                    BeneathError::Outside => problem.hint(OUTSIDE),
+                    BeneathError::Io(_) => problem,
                 };
-                return self.reject(path, text);
+                return self.reject(path, problem);
             }
             Err(_) => return,
         };
-        if meta.is_dir() {
-            if let Err(why) = self.directory(path) {
-                self.reject(path, cannot_read(&why));
+        match thing {
+            Thing::Directory(below, identity) => {
+                if !self.seen.insert(identity) {
+                    return;
+                }
+                if depth >= self.bounds.depth {
+                    let most = self.bounds.depth;
+                    let message = format!("directories are nested deeper than {most} levels");
+                    return self.stop(path, &message);
+                }
+                if let Err(why) = self.directory(path, &below, depth + 1) {
+                    let problem = Problem::of_file(visible_path(path), cannot_read(&why));
+                    self.reject(path, problem);
+                }
             }
-        } else if is_yaml {
-            self.file(path, &meta);
+            Thing::File(file, identity) if is_yaml => self.file(path, file, identity),
+            // It was not opened: a pipe would be waited for until someone writes.
+            Thing::Special(what) if is_yaml => {
+                let message = format!("this is {what}, not a file");
+                self.reject(path, Problem::of_file(visible_path(path), message));
+            }
+            Thing::File(..) | Thing::Special(_) => {}
         }
     }
 
-    fn file(&mut self, path: &Path, meta: &fs::Metadata) {
-        // A pipe would be waited for until someone writes into it.
-        if !meta.is_file() {
-            return self.reject(path, "this is not a regular file".to_owned());
+    fn file(&mut self, path: &Path, file: File, identity: Identity) {
+        if !self.seen.insert(identity) {
+            return;
         }
-        match self.is_new(path) {
-            Ok(false) => return,
-            Ok(true) => {}
-            Err(why) => return self.reject(path, cannot_read(&why)),
+        self.files += 1;
+        if self.files > self.bounds.files {
+            let most = self.bounds.files;
+            return self.stop(path, &format!("there are more than {most} files of orders"));
         }
-        match read(path) {
-            Ok(bytes) => self.found.push(found(path, &bytes)),
-            Err(why) => self.reject(path, cannot_read(&why)),
+        let mut bytes = Vec::new();
+        if let Err(why) = file.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
+            let problem = Problem::of_file(visible_path(path), cannot_read(&why));
+            return self.reject(path, problem);
         }
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.bounds.bytes {
+            let most = self.bounds.bytes / (1024 * 1024);
+            return self.stop(
+                path,
+                &format!("all files together are larger than {most} MiB"),
+            );
+        }
+        self.found.push(found(path, &bytes));
     }
 
-    /// True the first time that the real thing behind a path is met.
-    fn is_new(&mut self, path: &Path) -> io::Result<bool> {
-        Ok(self.seen.insert(fs::canonicalize(path)?))
+    /// Ends the walk at a limit.
+    fn stop(&mut self, path: &Path, reason: &str) {
+        self.full = true;
+        let message = format!("{reason}; this and what follows is not read");
+        let problem = Problem::of_file(visible_path(path), message)
+            .hint("name a directory with --orders that holds orders and nothing else");
+        self.reject(path, problem);
     }
 
-    fn reject(&mut self, path: &Path, message: String) {
-        let file = path.display().to_string();
+    fn reject(&mut self, path: &Path, problem: Problem) {
         self.found.push(Found {
-            content: Err(Box::new(Problem::of_file(&file, message))),
-            file,
+            file: visible_path(path),
+            content: Err(Box::new(problem)),
         });
+    }
+}
+
+/// What can be done about a link that leads out.
+const OUTSIDE: &str = "files outside the orders directory are not read; copy the file into it, \
+     or name a directory with --orders that holds both ends of the link";
+
+/// True for the endings of YAML files, however they are spelled.
+fn is_yaml(extension: &OsStr) -> bool {
+    ["yaml", "yml"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn cannot_look(why: &BeneathError) -> String {
+    match why {
+        BeneathError::Outside => "the link leads out of the orders directory".to_owned(),
+        BeneathError::Io(why) if why.kind() == io::ErrorKind::NotFound => {
+            "the link leads nowhere".to_owned()
+        }
+        BeneathError::Io(why) => cannot_read(why),
     }
 }
 
@@ -123,18 +234,9 @@ fn cannot_read(why: &io::Error) -> String {
 }
 
 fn found(path: &Path, bytes: &[u8]) -> Found {
-    let file = path.display().to_string();
+    let file = visible_path(path);
     Found {
         content: Source::from_bytes(&file, bytes),
         file,
     }
-}
-
-/// The bytes of a file, at most one more than is accepted.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

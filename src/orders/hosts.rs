@@ -364,7 +364,7 @@ fn bare(node: Node) -> Entry<'static> {
 /// The directories that an entry gives; `None` if one is wrong.
 fn dirs(shape: &HostShape, report: &mut Report<'_>) -> Option<Dirs> {
     let mut parse = |text: Option<&At<String>>| match text {
-        Some(text) => report.parse::<Dir>(text).map(Some),
+        Some(text) => report.image_dir(text).map(Some),
         None => Some(None),
     };
     let iso = parse(shape.iso_dir.as_ref());

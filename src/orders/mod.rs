@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod files;
 mod hosts;
+mod options;
 mod order;
 mod position;
 mod schematic;
@@ -26,6 +27,9 @@ use sha2::{Digest, Sha256};
 pub use error::OrdersError;
 pub use schematic::parse_schematic;
 
+pub use crate::yaml::MAX_BYTES;
+
+use crate::io::input;
 use crate::model::{OrderDefaults, OrderSet};
 use crate::yaml::Source;
 use collect::Collector;
@@ -36,7 +40,8 @@ mod tests;
 
 /// Reads the orders at a path: one file, or all `*.yaml` and `*.yml` files of a
 /// directory, recursively, sorted by name. Hidden names are skipped, symbolic
-/// links are followed, and a file that is reached twice is read once.
+/// links are followed within the directory and never out of it, and a file that is
+/// reached twice is read once.
 ///
 /// # Errors
 /// Only where the path itself is missing or cannot be read.
@@ -115,6 +120,15 @@ pub fn parse(file_name: &str, text: &str, defaults: &OrderDefaults) -> OrderSet 
         Err(problem) => collector.reject_file(file_name, vec![*problem]),
     }
     collector.finish()
+}
+
+/// The bytes of a single file that a person named, at most one more than
+/// [`MAX_BYTES`].
+///
+/// # Errors
+/// Where it cannot be read, or is neither a file nor a pipe.
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    input::read(path, MAX_BYTES)
 }
 
 /// The JSON Schema of an orders file, for editors.

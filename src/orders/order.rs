@@ -7,7 +7,9 @@ use serde::de::IgnoredAny;
 use super::collect::Nodes;
 use super::file::{DeletionWord, OrderShape};
 use super::position::{self, Outcome};
-use crate::model::{Deletion, Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef};
+use crate::model::{
+    Deletion, Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef, visible,
+};
 use crate::yaml::{Document, Kind, Node, Report, read};
 
 /// What reading an order needs to know.
@@ -16,6 +18,8 @@ pub(super) struct Reading<'a> {
     pub defaults: &'a OrderDefaults,
     /// The nodes named so far; accepted positions add theirs.
     pub nodes: &'a mut Nodes,
+    /// What has no effect; nothing is refused for it.
+    pub warnings: &'a mut Vec<Problem>,
 }
 
 impl Reading<'_> {
@@ -73,7 +77,10 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
     if !matches!(node.kind, Kind::Map { .. }) {
         report.at_with_hint(
             node.id,
-            format!("expected an order, found {}", node.describe()),
+            format!(
+                "expected an order, found {}",
+                report.document().describe(node)
+            ),
             "an order is a map with `orderid` and `positions`",
         );
         return Head {
@@ -102,7 +109,8 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
     let customer = shape
         .customer
         .filter(|text| report.fits_a_line(text))
-        .map(|text| text.value);
+        // Free text in any script, shown in many places and never compared.
+        .map(|text| visible(&text.value).into_owned());
     Head {
         id,
         customer,

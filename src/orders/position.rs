@@ -12,7 +12,7 @@ use super::order::Reading;
 use super::{schematic, version};
 use crate::model::{
     Arch, FileName, Format, Platform, Position, PushMethod, PushTarget, RejectedPosition,
-    SchematicId, SchematicSource, Sha256, Skipped,
+    Schematic, SchematicId, SchematicSource, Sha256, Skipped, VersionPolicy, is_invisible, visible,
 };
 use crate::yaml::{At, Kind, Node, Report, read, shown};
 
@@ -41,7 +41,7 @@ pub(super) fn read_position(
     if !matches!(node.kind, Kind::Map { .. }) {
         report.at_with_hint(
             node.id,
-            format!("expected a position, found {}", node.describe()),
+            format!("expected a position, found {}", reading.doc.describe(node)),
             "a position is a map, such as `- name: my-image`",
         );
         return rejected(index, name, report);
@@ -53,7 +53,7 @@ pub(super) fn read_position(
         return Outcome::Skipped(Skipped {
             index,
             name,
-            product: product.trim().to_owned(),
+            product: visible(product.trim()).into_owned(),
         });
     }
     let shape: PositionShape = read(node, &mut report);
@@ -64,6 +64,7 @@ pub(super) fn read_position(
     if !report.is_empty() {
         return rejected(index, name, report);
     }
+    warn(&shape, &draft, node, reading);
     let source = reading.source(node);
     for (node, _) in &draft.destinations {
         if !reading.nodes.contains_key(&node.id) {
@@ -112,7 +113,8 @@ fn name(index: usize, node: &Node) -> String {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control)
+    let is_seen = |c: char| !c.is_control() && !is_invisible(c);
+    !text.is_empty() && text.chars().count() <= NAME_MAX && text.chars().all(is_seen)
 }
 
 fn check_name(
@@ -129,7 +131,7 @@ fn check_name(
         report.at(
             text.place,
             format!(
-                "{} is not a name; accepted are 1 to {NAME_MAX} characters of one line",
+                "{} is not a name; accepted are 1 to {NAME_MAX} characters of one line, all of which can be seen",
                 shown(&text.value)
             ),
         );
@@ -151,7 +153,7 @@ struct Draft {
     platform: Platform,
     format: Format,
     arch: Arch,
-    version: crate::model::VersionPolicy,
+    version: VersionPolicy,
     schematic: SchematicSource,
     unpack: bool,
     push_unpacked: bool,
@@ -178,6 +180,9 @@ fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) 
     }
     let version = version::policy(shape.version.as_ref(), report);
     let schematic = schematic_source(shape, report);
+    if let Some(SchematicSource::Customization(described)) = &schematic {
+        check_schematic(shape, described, (platform, arch), version.as_ref(), report);
+    }
     let push = Push::of(
         shape.push.as_ref(),
         defaults.push_enabled,
@@ -228,6 +233,80 @@ fn draft(shape: &PositionShape, reading: &Reading<'_>, report: &mut Report<'_>) 
         push_method,
         pinned,
     })
+}
+
+/// What the factory would refuse when the image is asked for, as far as it is known
+/// here; for a version that is not known yet, the plan says it.
+fn check_schematic(
+    shape: &PositionShape,
+    schematic: &Schematic,
+    (platform, arch): (Option<Platform>, Option<Arch>),
+    version: Option<&VersionPolicy>,
+    report: &mut Report<'_>,
+) {
+    let minor = match version {
+        Some(VersionPolicy::Exact(version)) => Some(version.minor()),
+        Some(VersionPolicy::LatestInMinor(minor)) => Some(*minor),
+        Some(VersionPolicy::Latest) | None => None,
+    };
+    let overlay = shape.overlay.as_ref().map(|at| at.place);
+    if let Some((key, why)) = minor.and_then(|minor| schematic.refused_by(minor)) {
+        let embedded = shape
+            .customization
+            .as_ref()
+            .and_then(|at| at.value.embedded_machine_configuration.as_ref());
+        let place = match key {
+            "overlay" => overlay,
+            _ => embedded.map(|at| at.place),
+        };
+        if let Some(place) = place {
+            report.at_with_hint(place, why, "choose a newer version, or leave it out");
+        }
+    }
+    if let (Some(platform), Some(arch), Some(place)) = (platform, arch, overlay)
+        && let Some(why) = schematic.overlay_refused_on(platform, arch)
+    {
+        report.at_with_hint(
+            place,
+            why,
+            "add `platform: metal` and `arch: arm64`, or leave the overlay out",
+        );
+    }
+}
+
+/// What is written and changes nothing.
+fn warn(shape: &PositionShape, draft: &Draft, node: &Node, reading: &mut Reading<'_>) {
+    let mut places = Vec::new();
+    if let SchematicSource::Customization(schematic) = &draft.schematic {
+        let secureboot = shape.secureboot.unwrap_or(false);
+        let keys = schematic
+            .customization
+            .without_effect(draft.format, secureboot);
+        let customization = node.get("customization");
+        places.extend(keys.into_iter().filter_map(|(key, why)| {
+            let place = customization?.get(key)?;
+            Some((place.id, format!("`{key}` has no effect {why}")))
+        }));
+    }
+    let prefers = shape
+        .push
+        .as_ref()
+        .and_then(|push| push.prefer_decompressed);
+    if prefers == Some(true)
+        && draft.format.codec().is_none()
+        && let Some(place) = node
+            .get("push")
+            .and_then(|push| push.get("prefer_decompressed"))
+    {
+        let format = draft.format;
+        let message = format!("`prefer_decompressed` has no effect on {format}");
+        places.push((place.id, message));
+    }
+    let doc = reading.doc;
+    let warnings = places
+        .into_iter()
+        .map(|(place, message)| doc.problem(place, message));
+    reading.warnings.extend(warnings);
 }
 
 fn or_default<T>(

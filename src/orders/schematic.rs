@@ -2,19 +2,19 @@
 
 use serde::Deserialize;
 
-use super::file::{
-    BootloaderWord, CustomizationShape, EnrollKeysWord, ExtensionsShape, MetaShape, OverlayShape,
-};
+use super::file::{CustomizationShape, EnrollKeysWord, ExtensionsShape, MetaShape, OverlayShape};
+use super::options;
 use crate::model::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Problem, Schematic,
     SecureBootOptions,
 };
-use crate::yaml::{At, Document, ListOr, Report, Source, read};
+use crate::yaml::{At, Document, ListOr, Report, Source, read, read_apart};
 
 /// A schematic file, as one gives it to the factory.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SchematicShape {
+    owner: Option<At<String>>,
     overlay: Option<At<OverlayShape>>,
     customization: Option<At<CustomizationShape>>,
 }
@@ -23,9 +23,11 @@ struct SchematicShape {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse_schematic(file_name: &str, text: &str) -> Result<Schematic, Vec<Problem>> {
-    let source =
-        Source::from_bytes(file_name, text.as_bytes()).map_err(|problem| vec![*problem])?;
+pub fn parse_schematic(
+    file_name: &str,
+    bytes: impl AsRef<[u8]>,
+) -> Result<Schematic, Vec<Problem>> {
+    let source = Source::from_bytes(file_name, bytes.as_ref()).map_err(|problem| vec![*problem])?;
     let doc = Document::parse(source).map_err(|problem| vec![*problem])?;
     let mut report = Report::new(&doc);
     let shape: SchematicShape = if doc.root.is_null() {
@@ -33,11 +35,16 @@ pub fn parse_schematic(file_name: &str, text: &str) -> Result<Schematic, Vec<Pro
     } else {
         read(&doc.root, &mut report)
     };
-    let schematic = schematic(
+    let mut schematic = schematic(
         shape.customization.as_ref(),
         shape.overlay.as_ref(),
         &mut report,
     );
+    // An Enterprise factory adds it, so a file that it wrote has one.
+    schematic.owner = shape
+        .owner
+        .filter(|owner| report.is_exact(owner))
+        .map(|owner| owner.value);
     if report.is_empty() {
         Ok(schematic)
     } else {
@@ -66,7 +73,10 @@ pub(super) fn schematic(
             extra_kernel_args: kernel_args(shape.extra_kernel_args.as_deref(), report),
             meta: meta(shape.meta.as_deref().unwrap_or_default(), report),
             official_extensions: extensions(shape.system_extensions.as_ref(), report),
-            bootloader: shape.bootloader.map(bootloader),
+            bootloader: shape
+                .bootloader
+                .as_ref()
+                .and_then(|text| bootloader(text, report)),
             secureboot: SecureBootOptions {
                 enroll_keys: secureboot
                     .and_then(|options| options.enroll_keys)
@@ -86,13 +96,17 @@ pub(super) fn schematic(
     }
 }
 
-fn bootloader(word: BootloaderWord) -> Bootloader {
-    match word {
-        BootloaderWord::Auto => Bootloader::Auto,
-        BootloaderWord::DualBoot => Bootloader::DualBoot,
-        BootloaderWord::Grub => Bootloader::Grub,
-        BootloaderWord::SdBoot => Bootloader::SdBoot,
+/// The factory reads the names without regard to case and calls its own choice `none`;
+/// in the canonical form they are written small, and `none` is left out.
+fn bootloader(text: &At<String>, report: &mut Report<'_>) -> Option<Bootloader> {
+    let word = At {
+        place: text.place,
+        value: text.value.to_ascii_lowercase(),
+    };
+    if word.value == "none" {
+        return Some(Bootloader::Auto);
     }
+    report.parse_among(&word, Bootloader::ALL.map(Bootloader::as_str))
 }
 
 fn enroll_keys(word: EnrollKeysWord) -> EnrollKeys {
@@ -121,9 +135,7 @@ fn sector_size(at: &At<u32>, report: &mut Report<'_>) -> Option<u32> {
 fn overlay(at: &At<OverlayShape>, report: &mut Report<'_>) -> Option<Overlay> {
     let shape = &at.value;
     let mut text = |key: &str, value: Option<&At<String>>, example: &str| match value {
-        Some(text) => report
-            .fits_a_line(text)
-            .then(|| text.value.trim().to_owned()),
+        Some(text) => report.is_exact(text).then(|| text.value.clone()),
         None => {
             report.missing(at.place, key, format!("such as `{key}: {example}`"));
             None
@@ -131,10 +143,11 @@ fn overlay(at: &At<OverlayShape>, report: &mut Report<'_>) -> Option<Overlay> {
     };
     let image = text("image", shape.image.as_ref(), "siderolabs/sbc-raspberrypi");
     let name = text("name", shape.name.as_ref(), "rpi_generic");
+    let options = shape.options.as_ref().map(|at| options::read(at, report));
     Some(Overlay {
         image: image?,
         name: name?,
-        options: shape.options.clone().unwrap_or_default(),
+        options: options.unwrap_or_default(),
     })
 }
 
@@ -183,15 +196,21 @@ fn meta(shapes: &[At<MetaShape>], report: &mut Report<'_>) -> Vec<MetaValue> {
 
 /// A key of one byte, as `10`, `0xa` or `"0xa"`.
 fn meta_key(text: &At<String>, report: &mut Report<'_>) -> Option<u8> {
-    let key = match text
-        .value
-        .strip_prefix("0x")
-        .or(text.value.strip_prefix("0X"))
-    {
-        Some(hex) => u8::from_str_radix(hex, 16),
-        None => text.value.parse(),
+    if let Some(message) = read_apart(&text.value) {
+        report.at(text.place, message);
+        return None;
+    }
+    let plain = text.value.strip_prefix('+').unwrap_or(&text.value);
+    let (radix, digits) = match plain.get(..2) {
+        Some("0x" | "0X") => (16, &plain[2..]),
+        Some("0o" | "0O") => (8, &plain[2..]),
+        Some("0b" | "0B") => (2, &plain[2..]),
+        _ => (10, plain),
     };
-    key.ok().or_else(|| {
+    // The standard library takes a sign behind the base, too.
+    let unsigned = digits.starts_with(|c: char| c.is_ascii_hexdigit());
+    let key = u8::from_str_radix(digits, radix).ok();
+    key.filter(|_| unsigned).or_else(|| {
         report.at(
             text.place,
             format!(
@@ -214,12 +233,26 @@ fn extensions(shape: Option<&At<ListOr<ExtensionsShape>>>, report: &mut Report<'
         if !report.fits_a_line(text) {
             continue;
         }
-        let name = text.value.trim();
-        if name.is_empty() || name.contains(char::is_whitespace) {
+        let name = text.value.as_str();
+        if !name.trim().is_empty() && !report.is_exact(text) {
+            continue;
+        }
+        if name.trim().is_empty() || name.contains(char::is_whitespace) {
             report.at_with_hint(
                 text.place,
                 format!("{:?} is not the name of an extension", text.value),
                 "one name each, such as siderolabs/qemu-guest-agent",
+            );
+        } else if !name.split('/').all(|part| !part.is_empty()) || !name.contains('/') {
+            let example = if name.contains('/') {
+                "qemu-guest-agent"
+            } else {
+                name
+            };
+            report.at_with_hint(
+                text.place,
+                format!("{:?} is not the name of an official extension", text.value),
+                format!("it begins with its owner, such as siderolabs/{example}"),
             );
         } else if names.iter().any(|other| other == name) {
             report.at(

@@ -1,6 +1,9 @@
 //! What orders come to: defaults, destinations, files. What is refused, and in
 //! which words, is in `tests/gallery`.
 
+mod files;
+mod schematics;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -214,11 +217,11 @@ fn directories_are_read_as_git_sync_and_kubernetes_mount_them() {
     write("orders/..2026_01_01/kube.yaml", "kube");
     symlink("..2026_01_01", root.join("..data")).expect("linked");
     symlink("..data/kube.yaml", root.join("kube.yaml")).expect("linked");
-    // A worktree of git-sync outside, a loop, a second way to the same tree.
-    write("revision/deep/er/git.yml", "git");
-    symlink("../revision", root.join("current")).expect("linked");
-    symlink("../orders", root.join("loop")).expect("linked");
-    symlink("../revision/deep", root.join("again")).expect("linked");
+    // A worktree of git-sync, a loop, a second way to the same tree.
+    write("orders/.revision/deep/er/git.yml", "git");
+    symlink(".revision", root.join("current")).expect("linked");
+    symlink(".", root.join("loop")).expect("linked");
+    symlink(".revision/deep", root.join("again")).expect("linked");
     // Things that are not orders.
     write("orders/.hidden.yaml", "hidden");
     write("orders/notes.txt", "notes");
@@ -258,7 +261,7 @@ fn what_cannot_be_read_is_a_fact_and_stops_nothing() {
         [
             "the link leads nowhere",
             "the file is larger than 1 MiB",
-            "this is not a regular file",
+            "this is a socket, not a file",
             "the link leads nowhere",
         ]
     );

@@ -121,6 +121,11 @@ pub enum Unresolved {
         /// The nearest that exist, greatest first.
         known: Vec<TalosVersion>,
     },
+    /// The factory makes no image of this version with what the position asks for.
+    Unsupported {
+        /// Why.
+        why: String,
+    },
     /// Another position wants a different file under the same path.
     Conflict {
         /// The path: a file in the cache, or `node:dir/file`.
@@ -150,6 +155,7 @@ impl std::fmt::Display for Unresolved {
                 }
                 Ok(())
             }
+            Self::Unsupported { why } => f.write_str(why),
             Self::Conflict { path, with } => write!(
                 f,
                 "another image is already wanted at {path}, by {with}; one path holds one image"

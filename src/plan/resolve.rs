@@ -106,6 +106,9 @@ fn resolve_position(
     let schematic = match &position.schematic {
         SchematicSource::Id(id) => *id,
         SchematicSource::Customization(schematic) => {
+            if let Some((_, why)) = schematic.refused_by(version.minor()) {
+                return Err(Unresolved::Unsupported { why });
+            }
             let computed = schematic.id();
             desired
                 .schematics

@@ -388,7 +388,9 @@ pub(super) fn reason_of(reason: &HeldReason) -> Reason {
         HeldReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
         HeldReason::Unresolved { why } => match why {
             Unresolved::VersionsUnknown { .. } => Reason::UpstreamUnavailable,
-            Unresolved::NoSuchVersion { .. } => Reason::NoSuchVersion,
+            Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
+                Reason::NoSuchVersion
+            }
             Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
         },
         HeldReason::PruneBlocked { .. }

@@ -80,6 +80,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn unsigned(self, max: u64) -> Result<u64, Fault> {
+        if let Kind::Number { text } = &self.node.kind
+            && let Some(message) = read_apart(text)
+        {
+            return Err(Fault::new(self.node.id, FaultKind::Other(message)));
+        }
         let value = match &self.node.kind {
             Kind::Number { text } => integer(text).and_then(|value| u64::try_from(value).ok()),
             _ => None,
@@ -92,6 +97,29 @@ impl<'a> Decoder<'a> {
                 _ => self.wrong(format!("a whole number from 0 to {max}")),
             })
     }
+}
+
+/// Why a number is refused that readers of YAML read apart: with a zero in front it
+/// is octal to some, and decimal to others.
+pub fn read_apart(text: &str) -> Option<String> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let rest = digits.strip_prefix('0')?;
+    let whole = rest.trim_start_matches('_').trim_start_matches('0');
+    if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '_')
+        || !rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    {
+        return None;
+    }
+    let whole = whole.replace('_', "");
+    let decimal = if whole.is_empty() { "0" } else { &whole };
+    let octal = u64::from_str_radix(&whole, 8).ok();
+    let octal = octal
+        .map(|value| format!(" or {value}"))
+        .unwrap_or_default();
+    Some(format!(
+        "the number {text} begins with 0; some programs read it as octal, others as decimal: \
+         write {decimal}{octal}"
+    ))
 }
 
 /// The value of a whole number as YAML writes it.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::blanks;
 use super::report::did_you_mean;
 use super::tree::{Document, Entry, Kind, Node, NodeRef};
 use super::{one_of, shown};
@@ -45,14 +46,15 @@ impl Fault {
     /// The problem as a person sees it. `root` is the subtree that was read.
     pub fn into_problem(self, doc: &Document, root: &Node) -> Problem {
         let id = self.node.unwrap_or(root.id);
-        let found = find(root, id);
+        let found = root.find(id);
         match self.kind {
             FaultKind::UnknownKey { accepted } => match find_entry(root, id) {
                 Some(entry) => unknown_key(doc, entry, accepted),
                 None => doc.problem(id, "a key is not known here"),
             },
             FaultKind::WrongType { expected } => {
-                let what = found.map_or_else(|| "something else".to_owned(), Node::describe);
+                let what =
+                    found.map_or_else(|| "something else".to_owned(), |node| doc.describe(node));
                 let problem = doc.problem(id, format!("expected {expected}, found {what}"));
                 match found.and_then(|node| type_hint(&expected, node)) {
                     Some(hint) => problem.hint(hint),
@@ -89,6 +91,10 @@ fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
             accepted.join(", ")
         ),
     );
+    // A key that only looks like an accepted one is the harder riddle.
+    if let Some(hint) = blanks::hint_for(&entry.key) {
+        return problem.hint(hint);
+    }
     match one_of(&entry.key, accepted.iter().copied()) {
         Some(near) => problem.hint(did_you_mean(near)),
         None => problem,
@@ -115,16 +121,6 @@ fn type_hint(expected: &str, found: &Node) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn find(node: &Node, id: NodeRef) -> Option<&Node> {
-    if node.id == id {
-        return Some(node);
-    }
-    let values = node.entries().iter().map(|entry| &entry.value);
-    values
-        .chain(node.elements())
-        .find_map(|child| find(child, id))
 }
 
 fn find_entry(node: &Node, id: NodeRef) -> Option<&Entry> {

@@ -9,15 +9,19 @@
 //! knows nothing of orders or configuration.
 
 mod at;
+mod blanks;
 mod decode;
 mod fault;
+mod raw;
 mod report;
+mod secrets;
 mod source;
+mod style;
 mod syntax;
 mod tree;
 
 pub use at::{At, ListOr, TextOr};
-pub use decode::read;
+pub use decode::{read, read_apart};
 pub use report::{Report, one_of, shown};
 pub use source::{MAX_BYTES, Source};
 pub use tree::{Document, Entry, Kind, Node, NodeRef};

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::at::At;
+use super::blanks;
 use super::tree::{Document, Entry, NodeRef};
-use crate::model::{Invalid, Minor, Problem};
+use crate::model::{Dir, Invalid, Minor, Problem};
 
 /// The longest text that is taken for a value of one line, in bytes: nothing
 /// that people name is longer, and messages repeat it.
@@ -125,9 +126,22 @@ impl<'d> Report<'d> {
         match text.value.parse() {
             Ok(value) => Some(value),
             Err(mut invalid) => {
-                if let Some(near) = one_of(&text.value, words) {
+                if let Some(hint) = blanks::hint_for(&text.value) {
+                    invalid = invalid.hint(hint);
+                } else if let Some(near) = one_of(&text.value, words) {
                     invalid = invalid.hint(did_you_mean(near));
                 }
+                self.invalid(text.place, invalid);
+                None
+            }
+        }
+    }
+
+    /// A directory that images are delivered to; a refusal is reported.
+    pub fn image_dir(&mut self, text: &At<String>) -> Option<Dir> {
+        match self.parse::<Dir>(text)?.for_images() {
+            Ok(dir) => Some(dir),
+            Err(invalid) => {
                 self.invalid(text.place, invalid);
                 None
             }
@@ -155,6 +169,32 @@ impl<'d> Report<'d> {
             return false;
         }
         true
+    }
+
+    /// True for such a text without anything that looks like a blank or cannot be
+    /// seen, and without blanks around it; otherwise reported. For names that somebody
+    /// else compares byte for byte.
+    pub fn is_exact(&mut self, text: &At<String>) -> bool {
+        if !self.fits_a_line(text) {
+            return false;
+        }
+        let message = if let Some((c, name)) = blanks::first_in(&text.value) {
+            format!(
+                "{} holds {name} (U+{:04X})",
+                shown(&text.value),
+                u32::from(c)
+            )
+        } else if text.value.trim() != text.value {
+            format!("{} has blanks around it", shown(&text.value))
+        } else {
+            return true;
+        };
+        self.at_with_hint(
+            text.place,
+            message,
+            "the factory takes the text as it is; write it without them",
+        );
+        false
     }
 
     /// Refuses a number where a version is meant: YAML reads 1.10 as 1.1.

@@ -8,8 +8,11 @@ use serde_yaml::budget::BudgetBreach;
 use serde_yaml::options::{AliasLimits, DuplicateKeyPolicy};
 use serde_yaml::{Budget, Error, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
+use std::borrow::Cow;
+
+use super::blanks;
+use super::raw::Raw;
 use super::source::{MAX_BYTES, Source, Span};
-use super::tree::Raw;
 use crate::model::Problem;
 
 /// The deepest nesting of lists and maps. Orders need 8 levels; overlay options
@@ -56,14 +59,62 @@ fn options() -> Options {
     }
 }
 
-/// Parses a text into raw values.
-pub(super) fn parse(source: &Source) -> Result<Spanned<Raw<'_>>, Box<Problem>> {
-    serde_yaml::from_str_with_options(&source.text, options())
+/// Parses a text into raw values; `text` is what [`one_document`] made of it.
+pub(super) fn parse<'a>(source: &Source, text: &'a str) -> Result<Spanned<Raw<'a>>, Box<Problem>> {
+    serde_yaml::from_str_with_options(text, options())
         .map_err(|error| Box::new(explain(source, error.without_snippet())))
+}
+
+/// The text with the markers of empty documents turned into comments of the same
+/// length: a `---` at the end of a file, or behind a comment at its head, is no second
+/// document to a person.
+pub(super) fn one_document(text: &str) -> Cow<'_, str> {
+    // Where each document's marker is, and whether anything follows it.
+    let mut documents: Vec<(Option<usize>, bool)> = vec![(None, false)];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let says_something = |text: &str| !(text.is_empty() || text.starts_with(['#', '%']));
+        if let Some(rest) = after_marker(line, "---") {
+            documents.push((Some(at), says_something(rest)));
+        } else if after_marker(line, "...").is_none()
+            && says_something(line.trim())
+            && let Some((_, full)) = documents.last_mut()
+        {
+            *full = true;
+        }
+        at += line.len();
+    }
+    let full = documents.iter().filter(|(_, full)| *full).count();
+    let empty = documents.iter().filter(|(_, full)| !full);
+    let markers: Vec<usize> = empty.filter_map(|(marker, _)| *marker).collect();
+    if full > 1 || markers.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = text.to_owned();
+    for marker in markers {
+        text.replace_range(marker..marker + 3, "#--");
+    }
+    Cow::Owned(text)
+}
+
+/// What follows a document's marker on its line.
+fn after_marker<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(marker)?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
 fn explain(source: &Source, error: &Error) -> Problem {
     let (message, hint) = words(error);
+    let line = error.location().map_or(0, |location| location.line());
+    if is_syntax(error)
+        && let Some(suspect) = blanks::suspect(source, line)
+    {
+        return source
+            .problem(suspect.span, "", suspect.message)
+            .hint(suspect.hint);
+    }
+    let quotes = is_syntax(error) && blanks::has_smart_quotes(source, line);
+    let hint = quotes.then_some(blanks::QUOTES_HINT).or(hint);
     let mut problem = match error.location() {
         Some(location) if location.line() > 0 => {
             let span = Span {
@@ -77,6 +128,23 @@ fn explain(source: &Source, error: &Error) -> Problem {
     };
     problem.hint = hint.map(str::to_owned);
     problem
+}
+
+/// True for an error of the parser itself, not of a limit or a rule of ours.
+fn is_syntax(error: &Error) -> bool {
+    match error {
+        Error::AliasError { error, .. } => is_syntax(error),
+        Error::MultipleDocuments { .. }
+        | Error::UnknownAnchor { .. }
+        | Error::RecursiveReferencesRequireWeakTypes { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::Budget { .. }
+        | Error::UnsupportedTag { .. } => false,
+        _ => true,
+    }
 }
 
 const ALIASES: &str = "write the values out instead of repeating them with `*`";
@@ -111,13 +179,10 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
         ),
         Error::Budget { breach, .. } => budget_words(breach),
         Error::AliasError { error, .. } => words(error),
-        Error::UnsupportedTag { tag, .. } => (
-            format!(
-                "the tag {} is not known; tags are not needed here",
-                super::shown(tag)
-            ),
-            Some("a text that starts with `!` needs quotes"),
-        ),
+        Error::UnsupportedTag { tag, .. } => {
+            let (message, hint) = tag_words(tag);
+            (message, Some(hint))
+        }
         other => {
             let rendered = other.render_with_formatter(&UserMessageFormatter);
             let bare = match rendered.rfind(" at line ") {
@@ -130,6 +195,15 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
             (format!("not valid YAML: {bare}"), syntax_hint(bare))
         }
     }
+}
+
+/// That a tag is refused, and what can be done about it.
+pub(super) fn tag_words(tag: &str) -> (String, &'static str) {
+    let tag = super::shown(tag);
+    (
+        format!("the tag {tag} is not known; tags are not needed here"),
+        "a text that starts with `!` needs quotes",
+    )
 }
 
 fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {

@@ -180,6 +180,18 @@ fn bombs_end_with_a_reason() {
     let same_keys = "k: 1\n".repeat(90_000);
     let values = format!("[{}]", "1,".repeat(250_000));
     let deep_block: String = (0..400).map(|n| format!("{}- \n", " ".repeat(n))).collect();
+    // On one line, each with a mistake beside it: nothing may go through the line anew
+    // for each of its values.
+    let one_line = format!(
+        "[{}{{flag: 1, url: \"{}\"}}]",
+        "a,".repeat(150_000),
+        "://@".repeat(50_000)
+    );
+    let doc = document(&one_line);
+    let last = doc.root.elements().last().expect("a map");
+    let mut report = Report::new(&doc);
+    let _: Shape = read(last, &mut report);
+    assert_eq!(report.finish().len(), 2);
     assert!(
         refused(&aliases).message.contains("MiB of text"),
         "{}",
@@ -227,5 +239,201 @@ proptest! {
         let (shape, problems) = read_shape(&format!("text: '{text}'\n"));
         prop_assert!(problems.is_empty());
         prop_assert_eq!(shape.text.expect("a text").value, text);
+    }
+}
+
+#[test]
+fn scalars_without_quotes_are_told_apart() {
+    for (written, plain) in [
+        ("abc", true),
+        ("010", true),
+        ("yes", true),
+        ("2026-01-01", true),
+        ("&anchor 1", true),
+        ("\"abc\"", false),
+        ("'010'", false),
+        ("&anchor \"x\"", false),
+        ("|\n  abc", false),
+        (">-\n  abc", false),
+        ("&anchor |\n  abc", false),
+        ("!!str 010", false),
+        ("&a !!str 010", false),
+        ("!!str &a 010", false),
+    ] {
+        let doc = document(&format!("text: {written}\n"));
+        let node = doc.root.get("text").expect("a value");
+        assert_eq!(doc.is_plain(node.id), plain, "{written}");
+    }
+    let doc = document("list: [a, 'b', \"c\"]\nmap: {1: a, '2': b}\nalias: &a x\nsame: *a\n");
+    let list = doc.root.get("list").expect("a list");
+    let plain: Vec<bool> = list
+        .elements()
+        .iter()
+        .map(|node| doc.is_plain(node.id))
+        .collect();
+    assert_eq!(plain, [true, false, false]);
+    let map = doc.root.get("map").expect("a map");
+    let plain: Vec<bool> = map
+        .entries()
+        .iter()
+        .map(|entry| doc.is_plain_key(entry))
+        .collect();
+    assert_eq!(plain, [true, false]);
+    assert!(doc.is_plain(doc.root.get("same").expect("an alias").id));
+}
+
+#[test]
+fn tags_that_change_a_scalar_are_refused() {
+    for tag in [
+        "!!int",
+        "!!float",
+        "!!bool",
+        "!!null",
+        "!!binary",
+        "!!timestamp",
+        "!mine",
+    ] {
+        for text in ["text: {} \"10\"\n", "- &a {} 10\n", "text: {} &a 10\n"] {
+            refused(&text.replace("{}", tag));
+        }
+    }
+}
+
+#[test]
+fn empty_documents_are_no_second_document() {
+    for text in [
+        "flag: yes\n---\n",
+        "flag: yes\n---",
+        "flag: yes\n---\n# the end\n---\n...\n",
+        "---\nflag: yes\n---\n",
+        "# a remark\n---\nflag: yes\n...\n",
+        "---\n---\nflag: yes\n",
+        "--- # first\n---\nflag: yes\n--- # last\n",
+        "%YAML 1.2\n---\nflag: yes\n---\n",
+        "text: |\n  ---\n  ...\nflag: yes\n---\n",
+    ] {
+        let (shape, problems) = read_shape(text);
+        assert!(problems.is_empty(), "{text:?}: {problems:?}");
+        assert_eq!(shape.flag, Some(true), "{text:?}");
+    }
+    for text in ["a: 1\n---\nb: 2\n", "a: 1\n--- b\n", "--- a\n--- b\n"] {
+        let message = refused(text).message;
+        assert!(
+            message.contains("second YAML document") || message.contains("neither"),
+            "{text:?}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_blank_that_is_none_is_named_where_it_stands() {
+    for (text, line, column, words) in [
+        (
+            "- orderid: a\n\u{a0}\u{a0}positions: []\n",
+            2,
+            1,
+            "a no-break space (U+00A0)",
+        ),
+        (
+            "- orderid: a\n\tpositions: []\n",
+            2,
+            1,
+            "indented with a tab",
+        ),
+        (
+            "- orderid: a\n  \tpositions: []\n",
+            2,
+            3,
+            "indented with a tab",
+        ),
+        ("a: 1\n\u{feff}b: : 2\n", 2, 1, "a byte order mark (U+FEFF)"),
+        (
+            "a: [1,\u{3000}2\nb: 3\n",
+            1,
+            7,
+            "an ideographic space (U+3000)",
+        ),
+    ] {
+        let problem = refused(text);
+        assert_eq!(
+            (problem.line, problem.column),
+            (Some(line), Some(column)),
+            "{problem}"
+        );
+        assert!(problem.message.contains(words), "{problem}");
+        assert!(problem.hint.is_some());
+    }
+}
+
+#[test]
+fn nothing_is_repeated_of_a_file_that_is_no_map_and_no_list() {
+    let secrets = [
+        "hunter2\n",
+        "hunter2 hunter2\n",
+        "root:hunter2:19000:0:99999:7:::\n",
+        "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+        "TOKEN=hunter2\n",
+        "machine x login y password hunter2\n",
+        "\"hunter2\n",
+        "@hunter2\n",
+        "*hunter2\n",
+        "!hunter2 x\n",
+        "'hunter2' x\n",
+        "12345hunter2\n",
+        "eyJhbGciOi.hunter2.x\n",
+    ];
+    for text in secrets {
+        let shown = match Document::parse(Source::new("t.yaml", text)) {
+            Err(problem) => format!("{problem}{problem:?}"),
+            Ok(doc) => {
+                let mut report = Report::new(&doc);
+                let _: Shape = read(&doc.root, &mut report);
+                report.at(doc.root.id, doc.describe(&doc.root));
+                let problems = report.finish();
+                format!("{problems:?}")
+            }
+        };
+        assert!(!shown.contains("hunter2") && !shown.is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn excerpts_leave_secrets_out() {
+    for text in [
+        "password: hunter2\nflag: 1\n",
+        "factory:\n  token: hunter2\nflag: 1\n",
+        "token: |\n  hunter2\nflag: 1\n",
+        "secret:\n  - hunter2\nflag: 1\n",
+        "url: https://u:hunter2@host/\nflag: 1\n",
+        "flag: 1 # x\npassword: hunter2\n",
+        "{password: hunter2, flag: 1}\n",
+    ] {
+        let (_, problems) = read_shape(text);
+        let shown = format!("{problems:?}");
+        assert!(
+            shown.contains("flag") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn numbers_that_readers_read_apart_are_refused() {
+    for (written, port) in [("22", Some(22)), ("0x16", Some(22)), ("0", Some(0))] {
+        let (shape, problems) = read_shape(&format!("port: {written}"));
+        assert!(problems.is_empty());
+        assert_eq!(shape.port.map(|at| at.value), port);
+    }
+    for (written, words) in [
+        ("022", "write 22 or 18"),
+        ("00", "write 0"),
+        ("09", "write 9"),
+    ] {
+        let (_, problems) = read_shape(&format!("port: {written}"));
+        assert!(
+            problems[0].message.ends_with(words),
+            "{}",
+            problems[0].message
+        );
     }
 }

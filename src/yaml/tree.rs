@@ -6,14 +6,13 @@
 //! the others become blemishes of their map, so that they cost one position and
 //! not the whole file.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use super::raw::Raw;
 use super::source::{Source, Span};
+use super::style::{STRING_TAG, style};
 use super::syntax::{self, MAX_TEXT};
 use crate::model::Problem;
 
@@ -39,6 +38,8 @@ struct Place {
     parent: Option<NodeRef>,
     step: Step,
     number: bool,
+    /// Where it begins in the text, in bytes.
+    offset: Option<usize>,
 }
 
 /// How a node is reached from its parent.
@@ -95,6 +96,8 @@ pub struct Entry {
     pub key: String,
     /// The place of the key.
     pub(super) key_span: Span,
+    /// Where the key begins in the text, in bytes.
+    pub(super) key_offset: Option<usize>,
     /// The value.
     pub value: Node,
 }
@@ -110,8 +113,15 @@ impl Document {
             source: &source,
             places: Vec::new(),
             text_bytes: 0,
+            has_tags: source.text.contains('!'),
         };
-        let root = build.node(syntax::parse(&source)?, None, Step::Root)?;
+        // A file that looks like neither was not written for this program; what the
+        // parser makes of it could repeat it word by word.
+        if !source.is_structured() {
+            return Err(Box::new(source.not_structured()));
+        }
+        let text = syntax::one_document(&source.text);
+        let root = build.node(syntax::parse(&source, &text)?, None, Step::Root)?;
         let places = build.places;
         Ok(Self {
             source,
@@ -133,6 +143,33 @@ impl Document {
     /// True if a node is a number as YAML sees it (unquoted).
     pub fn is_number(&self, id: NodeRef) -> bool {
         self.places[id.0].number
+    }
+
+    /// True if a node is a scalar without quotes, which readers of YAML may take for
+    /// something other than text.
+    pub fn is_plain(&self, id: NodeRef) -> bool {
+        style(&self.source, self.places[id.0].offset).plain
+    }
+
+    /// The same of the key of an entry.
+    pub fn is_plain_key(&self, entry: &Entry) -> bool {
+        style(&self.source, entry.key_offset).plain
+    }
+
+    /// The node of a place.
+    pub fn node(&self, id: NodeRef) -> Option<&Node> {
+        self.root.find(id)
+    }
+
+    /// What a message says that was found at a node. Of a document that is one scalar
+    /// nothing is repeated: it was not written for this program.
+    pub fn describe(&self, node: &Node) -> String {
+        match node.kind {
+            Kind::Bool { .. } | Kind::Number { .. } | Kind::Text(_) if node.id == self.root.id => {
+                "text".to_owned()
+            }
+            _ => node.describe(),
+        }
     }
 
     /// A problem at a node.
@@ -175,6 +212,17 @@ impl Node {
         }
     }
 
+    /// The node of a place in this subtree.
+    pub(super) fn find(&self, id: NodeRef) -> Option<&Self> {
+        if self.id == id {
+            return Some(self);
+        }
+        let values = self.entries().iter().map(|entry| &entry.value);
+        values
+            .chain(self.elements())
+            .find_map(|child| child.find(id))
+    }
+
     /// True for nothing, `~` and `null`.
     pub fn is_null(&self) -> bool {
         matches!(self.kind, Kind::Null)
@@ -189,7 +237,7 @@ impl Node {
     }
 
     /// What a message says that was found: `the number 1.10`, `a list`.
-    pub fn describe(&self) -> String {
+    fn describe(&self) -> String {
         match &self.kind {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool { text, .. } => format!("`{text}`"),
@@ -201,82 +249,6 @@ impl Node {
     }
 }
 
-/// What the parser says a value is, before its text is looked up. Text is
-/// borrowed where it can be, so that aliases to a long one cost nothing.
-#[derive(Debug)]
-pub(super) enum Raw<'a> {
-    Null,
-    Bool(bool),
-    Number,
-    Text(Cow<'a, str>),
-    List(Vec<Spanned<Raw<'a>>>),
-    Map(Vec<(Spanned<Raw<'a>>, Spanned<Raw<'a>>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw<'de>, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw<'de>, E> {
-        Ok(Raw::Bool(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Number)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Number)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Raw<'de>, E> {
-        Ok(Raw::Number)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw<'de>, E> {
-        Ok(Raw::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Raw<'de>, E> {
-        Ok(Raw::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Raw<'de>, E> {
-        Ok(Raw::Text(Cow::Owned(text)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw<'de>, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = access.next_element()? {
-            elements.push(element);
-        }
-        Ok(Raw::List(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw<'de>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = access.next_key()? {
-            entries.push((key, access.next_value()?));
-        }
-        Ok(Raw::Map(entries))
-    }
-}
-
 /// The longest key, in bytes.
 const KEY_MAX: usize = 256;
 
@@ -285,6 +257,8 @@ struct Build<'a> {
     source: &'a Source,
     places: Vec<Place>,
     text_bytes: usize,
+    /// There may be tags; most files have none, and need no search for them.
+    has_tags: bool,
 }
 
 impl<'a> Build<'a> {
@@ -295,8 +269,18 @@ impl<'a> Build<'a> {
         step: Step,
     ) -> Result<Node, Box<Problem>> {
         let (span, written) = self.span(&raw);
+        let offset = offset(&raw);
+        if self.has_tags
+            && !matches!(raw.value, Raw::List(_) | Raw::Map(_))
+            && let Some(tag) = style(self.source, offset).tag
+            && tag != STRING_TAG
+        {
+            let (message, hint) = syntax::tag_words(tag);
+            return Err(Box::new(self.source.problem(span, "", message).hint(hint)));
+        }
         let number = matches!(raw.value, Raw::Number);
         let id = self.place(span, parent, step, number);
+        self.places[id.0].offset = offset;
         let kind = match raw.value {
             Raw::Null => Kind::Null,
             Raw::Bool(value) if is_yaml_1_1_bool(written) => Kind::Bool {
@@ -335,6 +319,7 @@ impl<'a> Build<'a> {
             parent,
             step,
             number,
+            offset: None,
         });
         NodeRef(self.places.len() - 1)
     }
@@ -349,6 +334,7 @@ impl<'a> Build<'a> {
         let mut blemishes = Vec::new();
         for (raw_key, raw_value) in raw {
             let (key_span, written) = self.span(&raw_key);
+            let key_offset = offset(&raw_key);
             let key = match raw_key.value {
                 Raw::Text(text) => text.into_owned(),
                 Raw::Bool(_) | Raw::Number => written.to_owned(),
@@ -379,6 +365,7 @@ impl<'a> Build<'a> {
             entries.push(Entry {
                 key,
                 key_span,
+                key_offset,
                 value,
             });
         }
@@ -410,6 +397,12 @@ impl<'a> Build<'a> {
         };
         (span, written)
     }
+}
+
+/// Where a value begins in the text, in bytes.
+fn offset(raw: &Spanned<Raw<'_>>) -> Option<usize> {
+    let offset = raw.defined.span().byte_offset()?;
+    usize::try_from(offset).ok()
 }
 
 /// The key path of a place: `positions[0].version.minor`.

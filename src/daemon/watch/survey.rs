@@ -3,7 +3,7 @@
 //! The way to the orders is walked component by component as the kernel does it,
 //! because each link on it (git-sync's `current`, Kubernetes' `..data`) may be
 //! turned elsewhere, which shows in the directory that holds the link and nowhere
-//! else. The tree below is read as the orders are: links are followed, names with
+//! else. The tree below is read as the orders are: links are followed within it, names with
 //! a dot in front are left out (`.git`, an editor's leavings).
 //!
 //! Contents are not read. Size, times, inode and link targets change with every
@@ -68,6 +68,7 @@ pub(super) fn survey(orders: &Path) -> Survey {
     let end = look.resolve(orders);
     let present = end.is_some();
     if let Some((real, meta)) = end {
+        look.root.clone_from(&real);
         look.thing(&real, &meta);
     }
     Survey {
@@ -82,6 +83,9 @@ pub(super) fn survey(orders: &Path) -> Survey {
 struct Look {
     hash: DefaultHasher,
     places: Places,
+    /// The real path of the orders: what a link leads to outside is not read, so it
+    /// is not looked at either.
+    root: PathBuf,
     /// Real directories that were listed: a link may lead back.
     listed: HashSet<PathBuf>,
     entries: usize,
@@ -182,7 +186,9 @@ impl Look {
             let path = real.join(&name);
             match fs::symlink_metadata(&path) {
                 Ok(meta) if meta.is_symlink() => {
-                    if let Some((real, meta)) = self.resolve(&path) {
+                    if let Some((real, meta)) = self.resolve(&path)
+                        && real.starts_with(&self.root)
+                    {
                         self.thing(&real, &meta);
                     }
                 }

@@ -206,24 +206,30 @@ async fn a_single_file_is_replaced_as_editors_do_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_target_of_a_link_far_away_counts() {
     let case = Case::begin("orders", |dir| {
-        make(dir.join("elsewhere/real.yaml"), "one");
-        make(dir.join("shared/b.yaml"), "one");
-        fs::create_dir(dir.join("orders")).unwrap();
-        symlink("../elsewhere/real.yaml", dir.join("orders/a.yaml")).unwrap();
-        symlink(dir.join("shared"), dir.join("orders/shared")).unwrap();
+        make(dir.join("orders/.elsewhere/real.yaml"), "one");
+        make(dir.join("orders/.shared/b.yaml"), "one");
+        make(dir.join("outside/c.yaml"), "one");
+        symlink(".elsewhere/real.yaml", dir.join("orders/a.yaml")).unwrap();
+        let real = dir.canonicalize().unwrap();
+        symlink(real.join("orders/.shared"), dir.join("orders/shared")).unwrap();
+        // Neither is read, so nothing in them counts.
+        symlink("../outside", dir.join("orders/outside")).unwrap();
+        symlink("/", dir.join("orders/machine")).unwrap();
         // A circle, and a link to nowhere.
         symlink(".", dir.join("orders/again")).unwrap();
         symlink("nowhere", dir.join("orders/lost.yaml")).unwrap();
     })
     .await;
-    case.write("elsewhere/real.yaml", "two");
+    case.write("orders/.elsewhere/real.yaml", "two");
     case.wakes("the target of a file's link").await;
-    case.write("shared/b.yaml", "two");
+    case.write("orders/.shared/b.yaml", "two");
     case.wakes("a file in a linked directory").await;
     case.write("orders/nowhere", "found");
     case.wakes("a link that leads somewhere now").await;
-    case.write("elsewhere/other.yaml", "not linked");
+    case.write("orders/.elsewhere/other.yaml", "not linked");
     case.sleeps("a neighbour of the target").await;
+    case.write("outside/c.yaml", "two");
+    case.sleeps("a file outside the orders").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! The end of what a process said, as text that can be shown.
 
+use crate::model::is_invisible;
+
 /// How much is kept, in bytes: enough for ssh's longest warning (a changed host
 /// key, about 1 KiB) and what led to it.
 const KEPT: usize = 8 * 1024;
@@ -33,13 +35,14 @@ impl Tail {
 }
 
 /// Foreign bytes as text that can be shown and logged: no control characters
-/// but line feeds, which also stand for carriage returns; no blank lines.
+/// but line feeds, which also stand for carriage returns; nothing that turns the
+/// direction of writing or is not seen; no blank lines.
 pub fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
     let clean: String = text
         .chars()
         .map(|c| if c == '\t' { ' ' } else { c })
-        .filter(|&c| c == '\n' || !c.is_control())
+        .filter(|&c| c == '\n' || !(c.is_control() || is_invisible(c)))
         .collect();
     let lines: Vec<&str> = clean
         .lines()

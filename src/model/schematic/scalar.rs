@@ -169,7 +169,7 @@ pub(super) fn is_contested(text: &str) -> bool {
 /// An integer in Go's syntax, underscores already removed: decimal, `0x`, `0o`,
 /// `0b`, or octal with a leading zero; negative ones need 64 bits with a sign,
 /// others fit without.
-fn is_int(text: &str) -> bool {
+pub(super) fn is_int(text: &str) -> bool {
     let (sign, digits) = match text.as_bytes().first() {
         Some(b'+' | b'-') => text.split_at(1),
         _ => ("", text),
@@ -199,7 +199,7 @@ fn is_int(text: &str) -> bool {
 
 /// A decimal float, underscores already removed. One that is too great for 64
 /// bits is a string again.
-fn is_float(text: &str) -> bool {
+pub(super) fn is_float(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mantissa_end = unsigned.find(['e', 'E']).unwrap_or(unsigned.len());
     let (mantissa, exponent) = unsigned.split_at(mantissa_end);
@@ -253,7 +253,7 @@ fn is_base_60(text: &str) -> bool {
 
 /// A date, or a date and a time, in one of the four forms that go-yaml reads:
 /// `2006-1-2`, with `T` or `t` and a zone, or with a blank and without one.
-fn is_timestamp(text: &str) -> bool {
+pub(super) fn is_timestamp(text: &str) -> bool {
     let mut text = Cursor(text);
     let Some(year) = text.digits(4, 4) else {
         return false;

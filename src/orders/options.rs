@@ -1,0 +1,87 @@
+//! The options of an overlay: any YAML, with the values that the factory's own reader
+//! gives them.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::model::plain_value;
+use crate::yaml::{At, Entry, Kind, Node, Report, shown};
+
+/// What to write where readers of YAML disagree.
+const QUOTE: &str = "put it in quotes where text is meant, otherwise write the value out";
+
+/// The options below a place; what is refused is reported and left out.
+pub(super) fn read(at: &At<IgnoredAny>, report: &mut Report<'_>) -> BTreeMap<String, Value> {
+    let doc = report.document();
+    let Some(node) = doc.node(at.place) else {
+        return BTreeMap::new();
+    };
+    if !matches!(node.kind, Kind::Map { .. }) {
+        let message = format!("expected a map, found {}", doc.describe(node));
+        report.at(at.place, message);
+        return BTreeMap::new();
+    }
+    map(node, true, report).into_iter().collect()
+}
+
+fn value(node: &Node, report: &mut Report<'_>) -> Value {
+    match &node.kind {
+        Kind::List(elements) => elements
+            .iter()
+            .map(|element| value(element, report))
+            .collect(),
+        Kind::Map { .. } => Value::Object(map(node, false, report).into_iter().collect()),
+        Kind::Null | Kind::Bool { .. } | Kind::Number { .. } | Kind::Text(_) => {
+            let text = node.text().unwrap_or_default();
+            if !report.document().is_plain(node.id) {
+                return Value::String(text.to_owned());
+            }
+            match plain_value(text) {
+                Ok(value) => value,
+                Err(why) => {
+                    report.at_with_hint(node.id, format!("{} {why}", shown(text)), QUOTE);
+                    Value::Null
+                }
+            }
+        }
+    }
+}
+
+/// The entries of a map. The keys of the options themselves are text whatever they look
+/// like; further down a number is a number, which is another key.
+fn map(node: &Node, is_top: bool, report: &mut Report<'_>) -> Vec<(String, Value)> {
+    let Kind::Map { entries, blemishes } = &node.kind else {
+        return Vec::new();
+    };
+    for (place, message) in blemishes {
+        report.at(*place, message.clone());
+    }
+    let mut values = Vec::new();
+    for entry in entries {
+        // Merges are unfolded already, so this one stands in quotes; readers disagree
+        // whether it merges all the same.
+        if entry.key == "<<" {
+            let problem = report
+                .document()
+                .key_problem(entry, "the key \"<<\" is not accepted in options");
+            report.push(problem);
+        }
+        if !is_top {
+            check_key(entry, report);
+        }
+        values.push((entry.key.clone(), value(&entry.value, report)));
+    }
+    values
+}
+
+fn check_key(entry: &Entry, report: &mut Report<'_>) {
+    let is_plain = report.document().is_plain_key(entry);
+    let is_text = !is_plain || matches!(plain_value(&entry.key), Ok(Value::String(_)));
+    if !is_text {
+        let message = format!("the key {} is not text without quotes", shown(&entry.key));
+        let problem = report.document().key_problem(entry, message).hint(QUOTE);
+        report.push(problem);
+    }
+}
