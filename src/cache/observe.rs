@@ -34,12 +34,14 @@ impl Cache {
                 true => self.examine(file.as_str())?,
                 false => None,
             };
-            let cached = CachedFile {
+            let mut cached = CachedFile {
                 size: now.as_ref().map(Metadata::len),
                 // A link under a name of ours is not the file that we wrote.
                 untouched: now.is_some_and(|now| now.is_file() && mtime_ns(&now) == meta.mtime_ns),
+                fault: None,
                 meta,
             };
+            cached.fault = self.fault(&file, &cached);
             files.insert(file, cached);
         }
         Ok(CacheState {

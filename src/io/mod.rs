@@ -14,17 +14,22 @@
 
 pub mod atomic;
 mod command;
+pub mod container;
 pub mod decode;
+mod gate;
 pub mod hash;
 pub mod intake;
 pub mod landing;
 pub mod lock;
 pub mod magic;
 mod meter;
+mod occupied;
 pub mod outflow;
 pub mod pace;
 pub mod partial;
+mod prove;
 mod sink;
+mod space;
 pub mod sparse;
 pub mod task;
 #[cfg(test)]
@@ -34,5 +39,8 @@ mod writeout;
 mod xz;
 
 pub use command::{Command, CommandError, Output, printable};
+pub use gate::Bound;
 pub use meter::Meter;
+pub use occupied::make_way;
 pub use sink::{Sink, Validator};
+pub use space::explain;
