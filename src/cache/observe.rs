@@ -26,7 +26,13 @@ impl Cache {
             records,
             partial,
             mut others,
+            unrecorded,
         } = found;
+        // Not foreign, and nothing is known about it: as good as missing.
+        for file in unrecorded {
+            others.remove(file.as_str());
+            others.remove(&names::checksum_of(&file));
+        }
         let mut files = BTreeMap::new();
         for (file, meta) in records {
             others.remove(&names::checksum_of(&file));
@@ -66,6 +72,9 @@ impl Cache {
                 }
                 None => {
                     found.others.insert(name);
+                    if self.is_ours_by_checksum(&file) {
+                        found.unrecorded.insert(file);
+                    }
                 }
             },
             Entry::Other => {
@@ -126,4 +135,6 @@ struct Found {
     partial: BTreeMap<FileName, u64>,
     /// Everything else.
     others: BTreeSet<String>,
+    /// Files of ours whose records cannot be read.
+    unrecorded: BTreeSet<FileName>,
 }

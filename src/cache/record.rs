@@ -98,6 +98,7 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(CacheError::io("examine", &path)(error)),
             Ok(metadata) if metadata.is_file() && self.load(file)?.is_some() => Ok(()),
+            Ok(metadata) if metadata.is_file() && self.is_ours_by_checksum(file) => Ok(()),
             Ok(_) => Err(self.foreign(file)),
         }
     }

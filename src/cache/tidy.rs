@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::names::{self, Entry};
 use super::{Cache, CacheError, whole};
 use crate::io::landing::temporary_of;
+use crate::io::make_way;
 use crate::io::partial::{self, Partial};
 use crate::model::FileName;
 use crate::plan::{CacheState, Meta};
@@ -119,6 +120,11 @@ impl Cache {
 /// Removes a file, if it is there; the bytes that it had on the disk.
 fn remove(path: &Path) -> Result<u64, CacheError> {
     let removed = fs::symlink_metadata(path).and_then(|metadata| {
+        if metadata.is_dir() {
+            // It is nothing that we made.
+            make_way(path)?;
+            return Ok(0);
+        }
         fs::remove_file(path)?;
         // Blocks count 512 bytes each, whatever the file system's are (stat(2)).
         Ok(metadata.blocks() * 512)

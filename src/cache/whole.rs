@@ -3,16 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
 
 use super::{Cache, CacheError, names, receive};
 use crate::io::container::{self, EDITION, Fault, OpenFile};
-use crate::io::make_way;
+use crate::io::{atomic, make_way, set_aside};
 use crate::model::{ArtifactId, FileName, Format, Sha256};
 use crate::plan::{CachedFile, Meta};
 
 /// How many digests of earlier files a record keeps.
 const REFUTED_MAX: usize = 16;
+
+/// How much of a checksum file is read, in bytes: a digest and a name are shorter.
+const CHECKSUM_MAX: u64 = 1024;
 
 /// True if nobody has noted yet whether the file is a whole image, as far as its format
 /// tells that.
@@ -86,14 +90,41 @@ impl Cache {
         Ok(refuted)
     }
 
+    /// True if a file was ours before its record was damaged: there is a record, and the
+    /// checksum file beside it is one that we write.
+    pub(super) fn is_ours_by_checksum(&self, file: &FileName) -> bool {
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        let checksum = self.dir.join(names::checksum_of(file));
+        if !is_file(&names::record_of(&self.dir, file)) || !is_file(&checksum) {
+            return false;
+        }
+        let mut text = String::new();
+        let read = File::open(&checksum)
+            .and_then(|checksum| checksum.take(CHECKSUM_MAX).read_to_string(&mut text));
+        let line = text
+            .strip_suffix('\n')
+            .and_then(|line| line.split_once("  "));
+        read.is_ok()
+            && line.is_some_and(|(digest, name)| {
+                name == file.as_str() && digest.parse::<Sha256>().is_ok()
+            })
+    }
+
     /// Makes sure that an image and what lies beside it can be written: whatever else
-    /// has one of the names is set aside. A file that is not ours is left for
-    /// [`Self::refuse_foreign`], and so is a link without a record.
+    /// has one of the names is set aside, and so is a record that cannot be read. A file
+    /// that is not ours is left for [`Self::refuse_foreign`], and so is a link without a
+    /// record.
     ///
     /// # Errors
     /// If something cannot be moved.
     pub(super) fn make_way(&self, file: &FileName) -> Result<(), CacheError> {
         let record = names::record_of(&self.dir, file);
+        if self.is_ours_by_checksum(file) && self.load(file)?.is_none() {
+            // Its file is there to be replaced, which a new record permits.
+            let old = self.path(file);
+            set_aside(&record).map_err(CacheError::io("set aside", &record))?;
+            atomic::remove_if_there(&old).map_err(CacheError::io("remove", &old))?;
+        }
         let checksum = self.dir.join(names::checksum_of(file));
         for path in [record, checksum] {
             make_way(&path).map_err(CacheError::io("set aside", &path))?;

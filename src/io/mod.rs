@@ -41,6 +41,6 @@ mod xz;
 pub use command::{Command, CommandError, Output, printable};
 pub use gate::Bound;
 pub use meter::Meter;
-pub use occupied::make_way;
+pub use occupied::{make_way, set_aside};
 pub use sink::{Sink, Validator};
 pub use space::explain;

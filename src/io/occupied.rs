@@ -32,6 +32,14 @@ pub fn make_way(path: &Path) -> io::Result<()> {
         );
         return Ok(());
     }
+    set_aside(path)
+}
+
+/// Gives whatever has a name another one beside it, with a warning.
+///
+/// # Errors
+/// Any error of the file system.
+pub fn set_aside(path: &Path) -> io::Result<()> {
     let aside = aside_of(path)?;
     fs::rename(path, &aside)?;
     tracing::warn!(

@@ -250,8 +250,13 @@ impl Store {
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        // Without its full length it is just a little shorter next time.
-        let _ = self.landing.park();
+        if self.ledger.is_kept() {
+            // Without a note of it there is less to go on from next time.
+            let _ = self.landing.park();
+        } else {
+            let temporary = landing::temporary_of(&self.spec.dir, &self.spec.name);
+            let _ = atomic::remove_if_there(&temporary);
+        }
     }
 }
 

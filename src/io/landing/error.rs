@@ -120,6 +120,10 @@ impl LandingError {
             Self::NotWhole {
                 source: Fault::CutShort { .. },
                 ..
+            }
+            | Self::Decode {
+                source: DecodeError::Truncated { .. },
+                ..
             } => Some(
                 "a proxy between here and the factory may end downloads early without saying so",
             ),
