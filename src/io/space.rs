@@ -44,19 +44,25 @@ impl Reserve {
             self.until_look -= bytes;
             return Ok(());
         }
-        self.until_look = DISTANCE;
         // Where the file system does not say, its own errors have to do.
         let Ok(stat) = rustix::fs::fstatvfs(file) else {
+            self.until_look = DISTANCE;
             return Ok(());
         };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let kept = kept(stat.f_blocks.saturating_mul(stat.f_frsize));
-        if free < kept {
-            let full = NoRoom::Reserved { free, kept };
-            return Err(io::Error::new(io::ErrorKind::StorageFull, full));
-        }
+        let full = NoRoom::Reserved { free, kept };
+        self.until_look = grant(free, kept, bytes)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::StorageFull, full))?;
         Ok(())
     }
+}
+
+/// How much may follow these bytes without another look; `None` if they would go into
+/// what is kept.
+fn grant(free: u64, kept: u64, bytes: u64) -> Option<u64> {
+    let room = free.checked_sub(kept)?.checked_sub(bytes)?;
+    Some(room.min(DISTANCE))
 }
 
 /// What is kept free of a file system of so many bytes.
@@ -104,6 +110,10 @@ mod tests {
     fn the_reserve_is_a_share_of_a_small_file_system() {
         assert_eq!(kept(20 << 20), 1 << 20);
         assert_eq!(kept(1 << 40), RESERVE);
+        assert_eq!(grant(1 << 30, RESERVE, 1 << 20), Some(DISTANCE));
+        assert_eq!(grant(RESERVE + 100, RESERVE, 60), Some(40));
+        assert_eq!(grant(RESERVE + 100, RESERVE, 101), None);
+        assert_eq!(grant(0, RESERVE, 1), None);
     }
 
     #[test]

@@ -103,10 +103,13 @@ fn answer(mut stream: &TcpStream, cut: &Mutex<Cut>, bodies: &Bodies) -> std::io:
     };
     head(stream, "200 OK", cut.tells_length.then_some(kept.len()))?;
     stream.write_all(kept)?;
-    while cut.endless {
+    if !cut.endless {
+        return Ok(());
+    }
+    // Until the client has had enough.
+    loop {
         stream.write_all(&[0; 64 << 10])?;
     }
-    Ok(())
 }
 
 fn head(mut stream: &TcpStream, status: &str, length: Option<usize>) -> std::io::Result<()> {

@@ -33,7 +33,7 @@ impl Window {
                 self.tail_at = Some(end.saturating_sub(TAIL));
             }
         }
-        if let Some(skip) = self.into_tail(bytes.len() as u64) {
+        if let Some(skip) = self.before_tail(bytes.len() as u64) {
             let left = TAIL as usize - self.tail.len();
             let bytes = &bytes[skip..];
             self.tail.extend_from_slice(&bytes[..bytes.len().min(left)]);
@@ -46,7 +46,7 @@ impl Window {
         let missing = ((HEAD - self.head.len()) as u64).min(count);
         self.update(&vec![0; missing as usize]);
         let count = count - missing;
-        if let Some(skip) = self.into_tail(count) {
+        if let Some(skip) = self.before_tail(count) {
             let left = TAIL - self.tail.len() as u64;
             let length = (count - skip as u64).min(left) as usize;
             self.tail.resize(self.tail.len() + length, 0);
@@ -60,7 +60,7 @@ impl Window {
     }
 
     /// Where in the next so many bytes the rest of the tail begins.
-    fn into_tail(&self, coming: u64) -> Option<usize> {
+    fn before_tail(&self, coming: u64) -> Option<usize> {
         let next = self.tail_at? + self.tail.len() as u64;
         let skip = next.saturating_sub(self.size);
         (skip < coming).then_some(skip as usize)

@@ -1,5 +1,8 @@
 //! The intake on real files: what arrives, what is refused, what survives.
 
+mod bounds;
+mod resume;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,7 +11,6 @@ use super::*;
 use crate::io::container::tables;
 use crate::io::decode::tests::image;
 use crate::io::hash::Hasher;
-use crate::io::partial::{Mark, Partial};
 
 const URL: &str = "http://factory.test/nocloud-amd64.raw.xz";
 
@@ -195,120 +197,6 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
     }
 }
 
-/// A disk whose partition table says that it ends, with many zeros behind.
-fn bomb(codec: crate::model::Codec) -> Vec<u8> {
-    use crate::model::Codec;
-    let (mut raw, _) = disk();
-    raw.resize(raw.len() + (80 << 20), 0);
-    let mut packed = Vec::new();
-    match codec {
-        Codec::Xz => {
-            let mut reader = xz2::bufread::XzEncoder::new(&raw[..], 0);
-            io::Read::read_to_end(&mut reader, &mut packed).unwrap();
-        }
-        Codec::Zstd => packed = ::zstd::encode_all(&raw[..], 1).unwrap(),
-        Codec::Gzip => {
-            let mut reader = flate2::bufread::GzEncoder::new(&raw[..], flate2::Compression::fast());
-            io::Read::read_to_end(&mut reader, &mut packed).unwrap();
-        }
-    }
-    packed
-}
-
-/// What is too long is stopped on the way, whoever says how long it may be.
-#[tokio::test]
-async fn nothing_goes_on_for_longer_than_it_may() {
-    use crate::model::Codec;
-    let behind = "is longer than 70254592 bytes, though the disk that its partition table";
-    for (codec, kind) in [
-        (Codec::Xz, Kind::Xz),
-        (Codec::Zstd, Kind::Zstd),
-        (Codec::Gzip, Kind::Gzip),
-    ] {
-        let packed = bomb(codec);
-        let small = "is longer than 2097152 bytes, the most that `limits.image_size` allows";
-        for (is_kept, max, message) in [
-            (true, 2 << 20, small),
-            (false, 2 << 20, small),
-            (codec == Codec::Xz, 1 << 30, behind),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let mut spec = spec(dir.path());
-            spec.kind = kind;
-            let unpack = spec.unpack.as_mut().unwrap();
-            (unpack.codec, unpack.max, unpack.is_kept) = (codec, max, is_kept);
-            let error = transfer(spec, &packed).await.unwrap_err();
-            assert!(
-                gist(&error).contains(message),
-                "{codec:?}: {}",
-                gist(&error)
-            );
-            assert!(!error.is_transient());
-            assert_eq!(names(dir.path()), [""; 0], "{codec:?}");
-        }
-    }
-    // The download itself, with and without a length.
-    let (raw, _) = disk();
-    for announced in [None, Some(raw.len() as u64)] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spec = plain(dir.path(), "a.raw", Kind::Gpt);
-        spec.max = 1 << 20;
-        let mut intake = Intake::begin(spec).await.unwrap();
-        let refused = match intake.expect(announced, None).await {
-            Ok(()) => push(&mut intake, &raw).await.and(
-                // Taken when it is clear what became of everything before it.
-                intake.expect(None, None).await,
-            ),
-            refused => refused,
-        };
-        let text = refused.unwrap_err().to_string();
-        assert!(text.contains("is longer than 1048576 bytes"), "{text}");
-        drop(intake.finish().await);
-        assert_eq!(names(dir.path()), [""; 0]);
-    }
-    // More than was announced.
-    let dir = tempfile::tempdir().unwrap();
-    let mut intake = Intake::begin(plain(dir.path(), "a.raw", Kind::Gpt))
-        .await
-        .unwrap();
-    let total = raw.len() as u64;
-    intake
-        .expect(Some(total), version(raw.len()))
-        .await
-        .unwrap();
-    push(&mut intake, &raw).await.unwrap();
-    let _ = push(&mut intake, &[1]).await;
-    let error = intake.finish().await.unwrap_err();
-    assert!(
-        error.to_string().contains("which were announced"),
-        "{error}"
-    );
-    assert_eq!(names(dir.path()), [""; 0]);
-}
-
-/// What stopped a download that can be recognised later is on the disk, and that is
-/// noted; of another nothing is of use.
-#[tokio::test]
-async fn what_is_left_is_confirmed_by_the_disk() {
-    let (_, xz) = disk();
-    for validator in [None, version(xz.len())] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut intake = Intake::begin(spec(dir.path())).await.unwrap();
-        let is_known = validator.is_some();
-        intake.expect(None, validator).await.unwrap();
-        push(&mut intake, &xz[..50_000]).await.unwrap();
-        // Answered when everything before it was taken.
-        intake.expect(None, None).await.unwrap();
-        drop(intake);
-        // The next one waits until the thread behind it lets go of the file.
-        let next = Intake::begin(spec(dir.path())).await.unwrap();
-        assert_eq!(next.position().0, if is_known { 50_000 } else { 0 });
-        let record = Partial::load(dir.path(), "a.raw.xz");
-        let confirmed = record.and_then(|record| record.synced);
-        assert_eq!(confirmed, is_known.then(|| mark(&xz[..50_000])));
-    }
-}
-
 #[tokio::test]
 async fn a_wrong_digest_or_length_leaves_nothing() {
     let (_, xz) = disk();
@@ -413,119 +301,6 @@ async fn an_interrupted_download_is_taken_up_at_any_point() {
         assert_eq!(sealed.download.sha256(), sha256(&xz), "cut at {cut}");
         assert_eq!(sealed.unpacked.unwrap().sha256(), sha256(&raw));
     }
-}
-
-/// Leaves a partial download of known content with the record given.
-fn leave(dir: &Path, bytes: &[u8], change: impl FnOnce(&mut Partial)) {
-    let mut record = Partial::new(URL, &version(1 << 20).unwrap(), Some(1 << 20));
-    record.written = Some(mark(bytes));
-    change(&mut record);
-    fs::write(dir.join(".a.raw.xz.part"), bytes).unwrap();
-    let text = serde_json::to_vec(&record).unwrap();
-    fs::write(dir.join(".a.raw.xz.part.json"), text).unwrap();
-}
-
-fn mark(bytes: &[u8]) -> Mark {
-    Mark {
-        bytes: bytes.len() as u64,
-        sha256: sha256(bytes),
-    }
-}
-
-#[tokio::test]
-async fn a_partial_file_is_taken_up_only_if_all_of_it_fits() {
-    let (_, xz) = disk();
-    let half = &xz[..xz.len() / 2];
-    let position = async |bytes: &[u8], change: &dyn Fn(&mut Partial)| {
-        let dir = tempfile::tempdir().unwrap();
-        leave(dir.path(), bytes, change);
-        let intake = Intake::begin(spec(dir.path())).await.unwrap();
-        intake.position().0
-    };
-    let mut corrupt = half.to_vec();
-    corrupt[20] ^= 1;
-    // Its digest is right, and it is no xz.
-    let broken = mark(&corrupt);
-    // The middle was lost in a power failure: the length is right, and the bytes up
-    // to where the disk had confirmed them.
-    let confirmed = mark(&half[..10_000]);
-    let mut lost = half.to_vec();
-    lost[12_000..14_000].fill(0);
-    let mut longer = half.to_vec();
-    longer.extend([0; 5000]);
-
-    let all = half.len() as u64;
-    let whole = Some(mark(half));
-    type Change<'a> = &'a dyn Fn(&mut Partial);
-    let cases: [(&str, &[u8], Change<'_>, u64); 14] = [
-        ("all fits", half, &|_| {}, all),
-        ("another boot", half, &|record| record.boot.clear(), all),
-        ("another url", half, &|record| record.url.push('x'), 0),
-        (
-            "a smaller total",
-            half,
-            &|record| record.total = Some(10),
-            0,
-        ),
-        ("no mark", half, &|record| record.written = None, 0),
-        ("corrupt", &corrupt, &|record| record.written = whole, 0),
-        (
-            "no xz",
-            &corrupt,
-            &|record| record.written = Some(broken),
-            0,
-        ),
-        ("a page", b"<html>not found</html>", &|_| {}, 0),
-        ("lost", &lost, &|record| record.written = whole, 0),
-        (
-            "lost behind what was confirmed",
-            &lost,
-            &|record| {
-                record.written = whole;
-                record.synced = Some(confirmed);
-            },
-            10_000,
-        ),
-        (
-            "nothing lost",
-            half,
-            &|record| record.synced = Some(confirmed),
-            all,
-        ),
-        (
-            "longer than noted",
-            &longer,
-            &|record| record.written = whole,
-            all,
-        ),
-        (
-            "shorter than noted",
-            &half[..20_000],
-            &|record| {
-                record.written = whole;
-                record.synced = Some(confirmed);
-            },
-            10_000,
-        ),
-        (
-            "shorter than confirmed",
-            &half[..5000],
-            &|record| {
-                record.written = Some(confirmed);
-                record.synced = Some(confirmed);
-            },
-            0,
-        ),
-    ];
-    for (what, bytes, change, expected) in cases {
-        assert_eq!(position(bytes, change).await, expected, "{what}");
-    }
-
-    // Without any record there is nothing to compare with.
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join(".a.raw.xz.part"), half).unwrap();
-    let intake = Intake::begin(spec(dir.path())).await.unwrap();
-    assert_eq!(intake.position(), (0, None));
 }
 
 #[tokio::test]
