@@ -17,6 +17,7 @@
     reason = "measures a program on files of this machine"
 )]
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -217,6 +218,8 @@ impl World {
                 completed_at: now,
                 mtime_ns,
                 last_wanted: now,
+                whole: Some(talos_order::io::container::EDITION),
+                refuted: BTreeSet::new(),
             };
             let record = serde_json::to_string_pretty(&meta)?;
             fs::write(cache.join(format!(".{file}.meta.json")), record)?;

@@ -133,11 +133,14 @@ fn converged(orders: &OrderSet) -> Observed {
             completed_at: now(),
             mtime_ns: 0,
             last_wanted: now(),
+            whole: None,
+            refuted: BTreeSet::new(),
         };
         let cached = CachedFile {
             meta,
             size: Some(1000),
             untouched: true,
+            fault: None,
         };
         cache.files.insert(want.file.clone(), cached);
     }

@@ -123,6 +123,7 @@ impl App {
 
     fn with(settings: Settings, mode: Mode) -> Self {
         let cache = Cache::new(settings.cache_dir.clone());
+        let cache = cache.accepting_up_to(settings.limits.image_size);
         let cache = Arc::new(cache.unpacking_at_once(settings.limits.downloads));
         Self {
             settings,

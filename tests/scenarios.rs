@@ -60,6 +60,10 @@ struct Cached {
     found: Option<u64>,
     gone: bool,
     touched: bool,
+    /// Why it is not a whole image.
+    fault: Option<String>,
+    /// The digests of files of this name that were not whole images.
+    refuted: Vec<u8>,
     digest: u8,
     /// The bytes of it that are not zeros, where that is on record.
     data: Option<u64>,
@@ -216,10 +220,17 @@ impl World {
                     completed_at: now(),
                     mtime_ns: 0,
                     last_wanted: now() - SignedDuration::from_hours(24 * cached.days_unwanted),
+                    whole: None,
+                    refuted: cached
+                        .refuted
+                        .iter()
+                        .map(|byte| Sha256::from_bytes([*byte; 32]))
+                        .collect(),
                     artifact,
                 },
                 size: (!cached.gone).then_some(cached.found.unwrap_or(cached.size)),
                 untouched: !cached.touched,
+                fault: cached.fault.clone(),
             };
             (name.clone(), file)
         });

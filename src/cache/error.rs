@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::io::explain as io_explained;
 use crate::io::landing::{self, LandingError};
 use crate::io::lock::LockError;
 use crate::model::{FileName, Sha256};
@@ -87,8 +88,8 @@ impl CacheError {
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             doing,
+            source: io_explained(path, source),
             path: path.to_owned(),
-            source,
         }
     }
 }

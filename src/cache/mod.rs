@@ -22,6 +22,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod tidy;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +45,13 @@ pub struct Cache {
     dir: PathBuf,
     /// How many bytes each image that is unpacked may hold in memory.
     buffered: usize,
+    /// The largest image that is accepted, in bytes.
+    max: u64,
 }
+
+/// The largest image that is accepted where nothing else is said, in bytes. The
+/// factory's largest disks have 8 GiB.
+pub const IMAGE_MAX: u64 = 16 << 30;
 
 impl Cache {
     /// The cache in a directory, which need not exist and is not looked at.
@@ -52,7 +59,15 @@ impl Cache {
         Self {
             dir: dir.into(),
             buffered: BUFFERED,
+            max: IMAGE_MAX,
         }
+    }
+
+    /// The same with another largest size of an image, packed or not, in bytes.
+    #[must_use]
+    pub fn accepting_up_to(mut self, bytes: u64) -> Self {
+        self.max = bytes;
+        self
     }
 
     /// The same for so many images at once: they share the memory for unpacking.
@@ -109,6 +124,8 @@ impl Cache {
             name: file.to_string(),
             kind: receive::kind_of(to.format),
             buffered: self.buffered,
+            max: self.max,
+            is_kept: true,
         };
         let meta = record::Draft {
             artifact: to,

@@ -26,7 +26,13 @@ impl Cache {
             records,
             partial,
             mut others,
+            unrecorded,
         } = found;
+        // Not foreign, and nothing is known about it: as good as missing.
+        for file in unrecorded {
+            others.remove(file.as_str());
+            others.remove(&names::checksum_of(&file));
+        }
         let mut files = BTreeMap::new();
         for (file, meta) in records {
             others.remove(&names::checksum_of(&file));
@@ -34,12 +40,14 @@ impl Cache {
                 true => self.examine(file.as_str())?,
                 false => None,
             };
-            let cached = CachedFile {
+            let mut cached = CachedFile {
                 size: now.as_ref().map(Metadata::len),
                 // A link under a name of ours is not the file that we wrote.
                 untouched: now.is_some_and(|now| now.is_file() && mtime_ns(&now) == meta.mtime_ns),
+                fault: None,
                 meta,
             };
+            cached.fault = self.fault(&file, &cached);
             files.insert(file, cached);
         }
         Ok(CacheState {
@@ -64,6 +72,9 @@ impl Cache {
                 }
                 None => {
                     found.others.insert(name);
+                    if self.is_ours_by_checksum(&file) {
+                        found.unrecorded.insert(file);
+                    }
                 }
             },
             Entry::Other => {
@@ -124,4 +135,6 @@ struct Found {
     partial: BTreeMap<FileName, u64>,
     /// Everything else.
     others: BTreeSet<String>,
+    /// Files of ours whose records cannot be read.
+    unrecorded: BTreeSet<FileName>,
 }

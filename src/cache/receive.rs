@@ -86,10 +86,23 @@ impl Cache {
             meter,
         } = receive;
         self.make_dir()?;
+        self.make_way(&file)?;
         self.refuse_foreign(&file)?;
+        let is_promised = pinned.is_some() || upstream.is_some();
         let unpacking = match &unpack {
-            None => None,
+            // Its digest proves that it is whole.
+            None if is_promised => None,
+            // Else nothing does but what is in it.
+            None => download.format.codec().map(|codec| Unpack {
+                codec,
+                name: format!("what is in {file}"),
+                kind: kind_of(Format::Raw),
+                buffered: self.buffered,
+                max: self.max,
+                is_kept: false,
+            }),
             Some((artifact, name)) => {
+                self.make_way(name)?;
                 self.refuse_foreign(name)?;
                 let codec = download
                     .format
@@ -100,6 +113,8 @@ impl Cache {
                     name: name.to_string(),
                     kind: kind_of(artifact.format),
                     buffered: self.buffered,
+                    max: self.max,
+                    is_kept: true,
                 })
             }
         };
@@ -119,6 +134,7 @@ impl Cache {
             url: url.clone(),
             kind: kind_of(download.format),
             unpack: unpacking,
+            max: self.max,
             promises: promises.into_iter().flatten().collect(),
             meter,
         })

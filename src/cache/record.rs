@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Cache, CacheError, names};
 use crate::io::atomic;
+use crate::io::container::EDITION;
 use crate::io::landing::Landed;
 use crate::model::{ArtifactId, FileName, Sha256};
 use crate::plan::{Meta, Provenance};
@@ -60,6 +61,7 @@ impl Cache {
             etag,
         } = draft;
         let meta = Meta {
+            refuted: self.refuted(file, &artifact, landed.sha256())?,
             artifact,
             size: landed.size(),
             sha256: landed.sha256(),
@@ -71,6 +73,7 @@ impl Cache {
             completed_at: now,
             mtime_ns: landed.mtime_ns(),
             last_wanted: now,
+            whole: Some(EDITION),
         };
         self.store(file, &meta)?;
         let checksum = self.dir.join(names::checksum_of(file));
@@ -95,6 +98,7 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(CacheError::io("examine", &path)(error)),
             Ok(metadata) if metadata.is_file() && self.load(file)?.is_some() => Ok(()),
+            Ok(metadata) if metadata.is_file() && self.is_ours_by_checksum(file) => Ok(()),
             Ok(_) => Err(self.foreign(file)),
         }
     }

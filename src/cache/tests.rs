@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::io::container::tables;
 use crate::io::{Sink, Validator};
 use crate::model::{Arch, Format, Platform, SchematicId, Sha256};
 use crate::plan::Provenance;
@@ -24,8 +25,11 @@ struct Scene {
 
 fn scene() -> Scene {
     let dir = tempfile::tempdir().unwrap();
-    let mut raw = vec![0; 300_000];
-    raw[512..520].copy_from_slice(b"EFI PART");
+    let mut raw = vec![0; 300_032];
+    let (start, end) = tables(raw.len());
+    raw[..start.len()].copy_from_slice(&start);
+    let at = raw.len() - end.len();
+    raw[at..].copy_from_slice(&end);
     raw[100_000..200_000].fill_with({
         let mut random = fastrand::Rng::with_seed(1);
         move || random.u8(..)
@@ -123,6 +127,7 @@ async fn a_download_becomes_two_recorded_files() {
                 meta,
                 size,
                 untouched: true,
+                fault: None,
             };
             (name(file), cached)
         })

@@ -9,8 +9,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::names::{self, Entry};
-use super::{Cache, CacheError};
+use super::{Cache, CacheError, whole};
 use crate::io::landing::temporary_of;
+use crate::io::make_way;
 use crate::io::partial::{self, Partial};
 use crate::model::FileName;
 use crate::plan::{CacheState, Meta};
@@ -64,7 +65,7 @@ impl Cache {
         }
         for file in downloads {
             let resumable = Partial::load(&self.dir, file.as_str()).is_some()
-                && temporary_of(&self.dir, file.as_str()).exists();
+                && temporary_of(&self.dir, file.as_str()).is_file();
             if !resumable {
                 freed += self.remove_partial(&file)?;
             }
@@ -74,7 +75,8 @@ impl Cache {
 
     /// Notes in the records of files that orders want them now, where the note
     /// there was older than an hour when the cache was looked at. What was not there
-    /// then has a new record, or none.
+    /// then has a new record, or none. That a file was found to be a whole image when
+    /// the cache was looked at is noted, too, so that nobody has to look again.
     ///
     /// # Errors
     /// Any error of the file system.
@@ -86,13 +88,22 @@ impl Cache {
     ) -> Result<(), CacheError> {
         let is_old = |meta: &Meta| now.duration_since(meta.last_wanted) > NOTE_AGE;
         for file in files {
-            let seen = seen.files.get(file);
+            let Some(seen) = seen.files.get(file) else {
+                continue;
+            };
+            let is_to_note = whole::is_to_note(seen);
+            if !is_to_note && !is_old(&seen.meta) {
+                continue;
+            }
             // Read again: it may have been fetched anew since.
-            if seen.is_some_and(|cached| is_old(&cached.meta))
-                && let Some(mut meta) = self.load(file)?
-                && is_old(&meta)
+            if let Some(mut meta) = self.load(file)?
+                && meta.sha256 == seen.meta.sha256
+                && (is_to_note || is_old(&meta))
             {
                 meta.last_wanted = now;
+                if is_to_note {
+                    self.note_whole(file, &mut meta);
+                }
                 self.store(file, &meta)?;
             }
         }
@@ -109,6 +120,11 @@ impl Cache {
 /// Removes a file, if it is there; the bytes that it had on the disk.
 fn remove(path: &Path) -> Result<u64, CacheError> {
     let removed = fs::symlink_metadata(path).and_then(|metadata| {
+        if metadata.is_dir() {
+            // It is nothing that we made.
+            make_way(path)?;
+            return Ok(0);
+        }
         fs::remove_file(path)?;
         // Blocks count 512 bytes each, whatever the file system's are (stat(2)).
         Ok(metadata.blocks() * 512)

@@ -205,6 +205,9 @@ pub struct LimitsShape {
     pub idle: Option<At<String>>,
     /// How long to wait for a connection. Default: 15s
     pub connect: Option<At<String>>,
+    /// The largest image that is accepted, packed or unpacked, such as 32GiB. A
+    /// download that goes on for longer is broken off. Default: 16GiB
+    pub image_size: Option<At<String>>,
 }
 
 /// When the controller looks at orders, versions and nodes.

@@ -281,4 +281,6 @@ pub struct Limits {
     pub connect: Duration,
     /// How many times a transfer is taken up again before the step fails.
     pub retries: u32,
+    /// The largest image that is accepted, packed or not, in bytes; never 0.
+    pub image_size: u64,
 }

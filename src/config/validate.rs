@@ -20,7 +20,9 @@ use super::settings::{
     VersionsFrom,
 };
 use super::sites;
-use super::values::{DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, url, words};
+use super::values::{
+    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, size, url, words,
+};
 use crate::model::{Arch, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, Node, Report, read};
 
@@ -45,6 +47,8 @@ const CONNECT: Duration = Duration::from_secs(15);
 const DOWNLOADS: u32 = 3;
 const NODES: u32 = 8;
 const RETRIES: u32 = 5;
+/// 16 GiB: the factory's largest disks have half of that.
+const IMAGE_SIZE: u64 = 16 << 30;
 
 /// Settings from a parsed file.
 ///
@@ -301,5 +305,6 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
         idle: wait(shape.idle.as_ref(), IDLE),
         connect: wait(shape.connect.as_ref(), CONNECT),
         retries,
+        image_size: size(shape.image_size.as_ref(), IMAGE_SIZE, report),
     }
 }

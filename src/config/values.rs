@@ -272,6 +272,22 @@ pub(super) fn words(
     }
 }
 
+/// A size that is not nothing, such as `16GiB`.
+pub(super) fn size(text: Option<&At<String>>, default: u64, report: &mut Report<'_>) -> u64 {
+    let Some(at) = text else { return default };
+    if let Some(size) = bytes(&at.value).filter(|size| *size > 0) {
+        return size;
+    }
+    if report.fits_a_line(at) {
+        report.at_with_hint(
+            at.place,
+            format!("{:?} is not a size", at.value),
+            "a whole number with a unit, such as 16GiB or 20GB",
+        );
+    }
+    default
+}
+
 /// A whole number with a unit, in bytes.
 fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;

@@ -200,7 +200,17 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             meter: Arc::clone(meter),
         };
         let mut intake = self.world.cache.receive(receive).await?;
-        let transferred = self.world.factory.download(fetch.url, &mut intake).await?;
+        let downloaded = self.world.factory.download(fetch.url, &mut intake).await;
+        let transferred = match downloaded {
+            Ok(transferred) => transferred,
+            // What refused the bytes knows more than whoever sent them: whether that
+            // may pass, and what a person can do.
+            Err(error) if intake.failure().is_some() => {
+                let refused = intake.finish(self.world.now).await;
+                return Err(refused.err().map_or_else(|| error.into(), Failure::from));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let received = intake.finish(self.world.now).await?;
         self.learn(&received.download, fetch.file);
         if let (Some(meta), Some((_, file))) = (&received.unpacked, fetch.unpack) {

@@ -48,6 +48,8 @@ pub struct Spec {
     pub kind: Kind,
     /// The unpacked form, where that is wanted too.
     pub unpack: Option<Unpack>,
+    /// The largest size that is accepted, in bytes.
+    pub max: u64,
     /// The digests that it must have.
     pub promises: Vec<Promise>,
     /// Counts the received bytes.

@@ -1,163 +1,39 @@
 //! A file on its way to its name: a hidden temporary that is written sparsely and
-//! hashed in one go, and checked for what it looks like.
+//! hashed in one go, and checked for what it looks like and for being whole.
 //!
 //! The temporary of `NAME` is `.NAME.part`, always, so that the next process finds
 //! what a crash left. It is locked while it is written; a new attempt waits until
 //! a thread that an older one left behind has let go.
 
+mod error;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::atomic;
-use super::decode::{Chunk, DecodeError, Decoded};
+use super::container::OpenFile;
+use super::decode::{Chunk, Decoded};
+use super::gate::Gate;
 use super::hash::Hasher;
 use super::hash::data::DataHasher;
-use super::magic::{HEAD, Kind};
+use super::magic::Kind;
+use super::partial::{Ledger, Mark};
+use super::space::Reserve;
 use super::sparse::SparseWriter;
 use super::writeout::WriteOut;
+use super::{atomic, occupied};
 use crate::model::{DataDigest, Sha256};
+
+pub use error::LandingError;
+pub(crate) use error::is_transient;
 
 /// What follows the name in a temporary's name.
 const SUFFIX: &str = ".part";
 
 /// How much is read at once when a partial file is taken up again, in bytes.
 const READ: usize = 1 << 20;
-
-/// Why bytes did not become a file.
-#[derive(Debug, thiserror::Error)]
-pub enum LandingError {
-    /// The file system refused.
-    #[error("cannot {doing} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        doing: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// The content is something else.
-    #[error("{name} is {found}; expected is {expected}")]
-    WrongContent {
-        /// The name that the file would have had.
-        name: String,
-        /// What it must be.
-        expected: Kind,
-        /// What it looks like.
-        found: Kind,
-    },
-    /// It came in a different length than announced.
-    #[error("{name} has {found} bytes; announced were {expected}")]
-    Length {
-        /// The name that the file would have had.
-        name: String,
-        /// The announced length in bytes.
-        expected: u64,
-        /// The received length in bytes.
-        found: u64,
-    },
-    /// The digest is another.
-    #[error("{name} has the SHA-256 {found}; {by} {expected}")]
-    Digest {
-        /// The name that the file would have had.
-        name: String,
-        /// Who promised another, as the begin of a clause: `the order pins`.
-        by: &'static str,
-        /// The promised digest.
-        expected: Sha256,
-        /// The digest of what came.
-        found: Sha256,
-    },
-    /// The compressed data do not decode.
-    #[error("cannot unpack {name}")]
-    Decode {
-        /// The name of the unpacked file.
-        name: String,
-        /// What is wrong with the data.
-        source: DecodeError,
-    },
-    /// The bytes that are there are from another version of the file.
-    #[error("{name}: the bytes to come belong to another version than those received")]
-    OtherVersion {
-        /// The name that the file would have had.
-        name: String,
-    },
-    /// A worker thread stopped; its panic was printed.
-    #[error("the thread that writes {name} stopped unexpectedly")]
-    Stopped {
-        /// The name that the file would have had.
-        name: String,
-    },
-}
-
-impl LandingError {
-    /// True if the same attempt may succeed later without anyone doing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Io { source, .. } => is_transient(source),
-            Self::Decode { source, .. } => source.is_transient(),
-            Self::Length { .. } | Self::Stopped { .. } | Self::OtherVersion { .. } => true,
-            Self::WrongContent { .. } | Self::Digest { .. } => false,
-        }
-    }
-
-    /// What a person can do, where that is known.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Io { source, .. } if is_full(source) => {
-                Some("free some space there, or lower `cache_policy.keep_versions`")
-            }
-            Self::WrongContent {
-                found: Kind::Html | Kind::Text,
-                ..
-            } => Some("a proxy or a login page may answer in place of the server"),
-            Self::Digest { .. } => Some(
-                "if the new content is right, update the pinned digest; otherwise do not use it",
-            ),
-            _ => None,
-        }
-    }
-
-    /// True if the bytes themselves are wrong, so that keeping them is no use.
-    pub(super) fn is_about_content(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::Stopped { .. })
-    }
-
-    /// The file system's error, if it was one.
-    pub(super) fn io_kind(&self) -> io::ErrorKind {
-        match self {
-            Self::Io { source, .. } => source.kind(),
-            _ => io::ErrorKind::InvalidData,
-        }
-    }
-
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-/// True for an error of the file system that may pass: a full disk empties.
-pub(crate) fn is_transient(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    is_full(error)
-        || matches!(
-            error.kind(),
-            Kind::Interrupted | Kind::TimedOut | Kind::ResourceBusy | Kind::StaleNetworkFileHandle
-        )
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
 
 /// The temporary that becomes a file of this name.
 pub fn temporary_of(dir: &Path, name: &str) -> PathBuf {
@@ -169,41 +45,61 @@ pub fn name_of_temporary(temporary: &str) -> Option<&str> {
     temporary.strip_prefix('.')?.strip_suffix(SUFFIX)
 }
 
+/// What a temporary is to become.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The directory that it is in.
+    pub dir: &'a Path,
+    /// The name of the file.
+    pub name: &'a str,
+    /// What it must look like.
+    pub kind: Kind,
+    /// The largest size that is accepted, in bytes.
+    pub max: u64,
+}
+
 /// A temporary that is being filled.
 #[derive(Debug)]
 pub struct Landing {
     dir: PathBuf,
-    name: String,
-    expected: Kind,
+    gate: Gate,
     writer: SparseWriter,
+    reserve: Reserve,
     hasher: Hasher,
     data: DataHasher,
+    ledger: Option<Arc<Ledger>>,
     out: Option<WriteOut>,
-    head: Vec<u8>,
-    recognised: bool,
 }
 
 impl Landing {
     /// Opens the temporary of a name with what it holds; see [`Self::replay`] and
-    /// [`Self::restart`] for what to do with that.
+    /// [`Self::restart`] for what to do with that. How far it comes is noted in the
+    /// ledger, if there is one.
     ///
     /// # Errors
     /// [`LandingError::Io`].
-    pub fn open(dir: &Path, name: &str, expected: Kind) -> Result<Self, LandingError> {
+    pub fn open(target: Target<'_>, ledger: Option<Arc<Ledger>>) -> Result<Self, LandingError> {
+        let Target {
+            dir,
+            name,
+            kind,
+            max,
+        } = target;
         let temporary = temporary_of(dir, name);
-        let file = open_locked(&temporary).map_err(LandingError::io("open", &temporary))?;
+        let file = occupied::make_way(&temporary)
+            .and_then(|()| open_locked(&temporary))
+            .map_err(LandingError::io("open", &temporary))?;
         let writer =
             SparseWriter::append_to(file).map_err(LandingError::io("examine", &temporary))?;
         Ok(Self {
             dir: dir.to_owned(),
-            name: name.to_owned(),
-            expected,
+            gate: Gate::new(name, kind, max),
             writer,
+            reserve: Reserve::default(),
             hasher: Hasher::default(),
             data: DataHasher::default(),
-            out: WriteOut::of(&temporary),
-            head: Vec::new(),
-            recognised: false,
+            out: WriteOut::of(&temporary, ledger.clone()),
+            ledger,
         })
     }
 
@@ -214,7 +110,15 @@ impl Landing {
 
     /// True as soon as the first bytes are known to be of the expected kind.
     pub fn is_recognised(&self) -> bool {
-        self.recognised
+        self.gate.is_recognised()
+    }
+
+    /// Learns how long the file is said to be.
+    ///
+    /// # Errors
+    /// If that is more than is accepted.
+    pub fn announce(&mut self, total: u64) -> Result<(), LandingError> {
+        self.gate.announce(total)
     }
 
     /// Takes the next bytes.
@@ -222,15 +126,19 @@ impl Landing {
     /// # Errors
     /// If they cannot be written, or show that this is something else.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
-        self.look(bytes)?;
+        self.gate.take(bytes)?;
         self.hasher.update(bytes);
         self.data.update(bytes);
+        let length = bytes.len() as u64;
+        self.reserve
+            .ask(self.writer.file(), length)
+            .and_then(|()| self.writer.write(bytes))
+            .map_err(LandingError::io("write to", &self.temporary()))?;
+        let mark = self.ledger.is_some().then(|| self.mark());
         if let Some(out) = &mut self.out {
-            out.more(bytes.len() as u64);
+            out.more(length, mark);
         }
-        self.writer
-            .write(bytes)
-            .map_err(LandingError::io("write to", &self.temporary()))
+        Ok(())
     }
 
     /// Takes that many zero bytes.
@@ -238,39 +146,45 @@ impl Landing {
     /// # Errors
     /// If they show that this is something else.
     pub fn zeros(&mut self, count: u64) -> Result<(), LandingError> {
-        let missing = (HEAD - self.head.len()) as u64;
-        self.look(&[0; HEAD][..count.min(missing) as usize])?;
+        self.gate.zeros(count)?;
         self.hasher.zeros(count);
         self.data.zeros(count);
         self.writer.skip(count);
         Ok(())
     }
 
-    /// Reads what the temporary holds, so that writing can go on behind it. Each
-    /// piece is shown to `also`.
+    /// Reads what the temporary holds up to a mark, so that writing can go on behind
+    /// it; what lies behind the mark is dropped. Each piece is shown to `also`. False
+    /// if it is not what was written: then another mark may be tried.
     ///
     /// # Errors
     /// Like [`Self::write`], and what `also` gives.
     pub fn replay(
         &mut self,
+        mark: Mark,
         mut also: impl FnMut(&Self, &[u8]) -> Result<(), LandingError>,
-    ) -> Result<(), LandingError> {
+    ) -> Result<bool, LandingError> {
         let temporary = self.temporary();
+        self.rewind();
+        // Zeros at the end are not in the file until it is complete.
+        self.writer
+            .cut(mark.bytes)
+            .map_err(LandingError::io("cut", &temporary))?;
         let mut file = File::open(&temporary).map_err(LandingError::io("open", &temporary))?;
         let mut buffer = vec![0; READ];
-        let mut left = self.position();
+        let mut left = mark.bytes;
         while left > 0 {
             let want = left.min(READ as u64) as usize;
             let piece = &mut buffer[..want];
             file.read_exact(piece)
                 .map_err(LandingError::io("read", &temporary))?;
-            self.look(piece)?;
+            self.gate.take(piece)?;
             self.hasher.update(piece);
             self.data.update(piece);
             also(self, piece)?;
             left -= want as u64;
         }
-        Ok(())
+        Ok(self.mark() == mark)
     }
 
     /// Throws everything away.
@@ -278,32 +192,37 @@ impl Landing {
     /// # Errors
     /// [`LandingError::Io`].
     pub fn restart(&mut self) -> Result<(), LandingError> {
-        self.hasher = Hasher::default();
-        self.data = DataHasher::default();
-        self.head.clear();
-        self.recognised = false;
+        // What it noted of the old content must not be said of the new.
+        self.out = None;
+        self.rewind();
+        let temporary = self.temporary();
         self.writer
             .restart()
-            .map_err(LandingError::io("empty", &self.temporary()))
+            .map_err(LandingError::io("empty", &temporary))?;
+        self.out = WriteOut::of(&temporary, self.ledger.clone());
+        Ok(())
     }
 
-    /// Puts everything on the disk. The file has no name yet.
+    /// Checks that it is whole, and puts everything on the disk. The file has no name
+    /// yet.
     ///
     /// # Errors
-    /// If it is something else, or cannot be written.
+    /// If it is something else, or less, or cannot be written.
     pub fn finish(mut self) -> Result<Landed, LandingError> {
-        if !self.recognised {
-            self.recognise()?;
-        }
+        self.gate.finish()?;
         let temporary = self.temporary();
+        // Nothing is noted any more once the file may get its name.
+        self.out = None;
         let failed = |doing| LandingError::io(doing, &temporary);
         let file = self.writer.finish().map_err(failed("complete"))?;
+        let source = OpenFile::of(&file).map_err(failed("examine"))?;
+        self.gate.check(&source)?;
         file.sync_all().map_err(failed("write out"))?;
         let metadata = file.metadata().map_err(failed("examine"))?;
         let hashed = self.hasher.finish();
         Ok(Landed {
             dir: self.dir,
-            name: self.name,
+            name: self.gate.name().to_owned(),
             size: hashed.size,
             sha256: hashed.sha256,
             data: self.data.finish(),
@@ -312,17 +231,24 @@ impl Landing {
         })
     }
 
-    /// Stops for now: what was taken is in the file, whose length says how much
-    /// that is.
+    /// Stops for now: what was taken is on the disk, and that is noted.
     ///
     /// # Errors
     /// [`LandingError::Io`].
-    pub fn park(self) -> Result<(), LandingError> {
+    pub fn park(mut self) -> Result<(), LandingError> {
         let temporary = self.temporary();
-        self.writer
+        let mark = self.mark();
+        self.out = None;
+        let file = self
+            .writer
             .finish()
-            .map(drop)
-            .map_err(LandingError::io("complete", &temporary))
+            .map_err(LandingError::io("complete", &temporary))?;
+        let Some(ledger) = self.ledger.filter(|ledger| ledger.is_kept()) else {
+            return Ok(());
+        };
+        file.sync_data()
+            .map_err(LandingError::io("write out", &temporary))?;
+        ledger.note(mark, true)
     }
 
     /// Fills the file from a decoder, to the end.
@@ -336,7 +262,7 @@ impl Landing {
                 Ok(Chunk::Zeros(count)) => self.zeros(count)?,
                 Err(source) => {
                     return Err(LandingError::Decode {
-                        name: self.name,
+                        name: self.gate.name().to_owned(),
                         source,
                     });
                 }
@@ -346,35 +272,22 @@ impl Landing {
     }
 
     fn temporary(&self) -> PathBuf {
-        temporary_of(&self.dir, &self.name)
+        temporary_of(&self.dir, self.gate.name())
     }
 
-    /// Gathers the first bytes, and says at once if they are not the right ones.
-    fn look(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
-        if self.recognised {
-            return Ok(());
+    /// How far it has come.
+    fn mark(&self) -> Mark {
+        let hashed = self.hasher.clone().finish();
+        Mark {
+            bytes: hashed.size,
+            sha256: hashed.sha256,
         }
-        let missing = HEAD - self.head.len();
-        self.head
-            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
-        if self.head.len() < self.expected.head_len() {
-            return Ok(());
-        }
-        self.recognise()
     }
 
-    fn recognise(&mut self) -> Result<(), LandingError> {
-        let found = Kind::of(&self.head);
-        if found != self.expected {
-            return Err(LandingError::WrongContent {
-                name: self.name.clone(),
-                expected: self.expected,
-                found,
-            });
-        }
-        self.recognised = true;
-        self.head = Vec::new();
-        Ok(())
+    fn rewind(&mut self) {
+        self.hasher = Hasher::default();
+        self.data = DataHasher::default();
+        self.gate.rewind();
     }
 }
 
@@ -386,6 +299,8 @@ fn open_locked(path: &Path) -> io::Result<File> {
             .write(true)
             .create(true)
             .truncate(false)
+            // A link would lead to somebody else's file.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
             .open(path)?;
         file.lock()?;
         // Whoever had it may have removed or renamed it in the meantime.

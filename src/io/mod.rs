@@ -15,7 +15,9 @@
 pub mod atomic;
 pub mod beneath;
 mod command;
+pub mod container;
 pub mod decode;
+mod gate;
 pub mod hash;
 pub mod input;
 pub mod intake;
@@ -23,10 +25,13 @@ pub mod landing;
 pub mod lock;
 pub mod magic;
 mod meter;
+mod occupied;
 pub mod outflow;
 pub mod pace;
 pub mod partial;
+mod prove;
 mod sink;
+mod space;
 pub mod sparse;
 pub mod task;
 #[cfg(test)]
@@ -36,5 +41,8 @@ mod writeout;
 mod xz;
 
 pub use command::{Command, CommandError, Output, printable};
+pub use gate::Bound;
 pub use meter::Meter;
+pub use occupied::{make_way, set_aside};
 pub use sink::{Sink, Validator};
+pub use space::explain;

@@ -69,6 +69,22 @@ impl SparseWriter {
         Ok(Self { file, at })
     }
 
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Drops what lies behind a position and goes on there; a file that ends before
+    /// is filled up with zeros.
+    ///
+    /// # Errors
+    /// Any error of the file system.
+    pub fn cut(&mut self, at: u64) -> io::Result<()> {
+        self.file.set_len(at)?;
+        self.at = at;
+        Ok(())
+    }
+
     /// How many bytes the file has so far, holes at its end included.
     pub fn position(&self) -> u64 {
         self.at
@@ -101,9 +117,7 @@ impl SparseWriter {
     /// # Errors
     /// Any error of the file system.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.at = 0;
-        Ok(())
+        self.cut(0)
     }
 
     /// Gives the file its full length, which a hole at the end does not do.

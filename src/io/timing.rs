@@ -29,10 +29,11 @@ const MEBIBYTES: usize = 1024;
 fn make_image(path: &Path) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut writer = SparseWriter::append_to(File::create(path).unwrap()).unwrap();
+    let (start, end) = crate::io::container::tables(MEBIBYTES << 20);
     let mut block = vec![0; 1 << 20];
-    block[512..520].copy_from_slice(b"EFI PART");
+    block[..start.len()].copy_from_slice(&start);
     writer.write(&block).unwrap();
-    for number in 1..MEBIBYTES {
+    for number in 1..MEBIBYTES - 1 {
         if (100..141).contains(&number) {
             random.fill(&mut block);
             writer.write(&block).unwrap();
@@ -40,6 +41,8 @@ fn make_image(path: &Path) {
             writer.skip(1 << 20);
         }
     }
+    writer.skip((1 << 20) - end.len() as u64);
+    writer.write(&end).unwrap();
     writer.finish().unwrap();
 }
 
@@ -109,7 +112,10 @@ async fn take_in(dir: &Path, codec: Codec, kind: Kind, packed: &Path) -> Duratio
             name: "image.raw".into(),
             kind: Kind::Gpt,
             buffered: crate::io::decode::BUFFERED,
+            max: u64::MAX,
+            is_kept: true,
         }),
+        max: u64::MAX,
         promises: Vec::new(),
         meter: Arc::default(),
     })

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use super::decode::{self, DecodeError, Decoder};
+use super::gate::Gate;
 use super::hash::{Hashed, Hasher};
-use super::landing::{self, Landed, Landing, LandingError};
+use super::landing::{self, Landed, Landing, LandingError, Target};
 use super::magic::Kind;
-use super::{Meter, atomic};
+use super::{Meter, atomic, prove};
 use crate::model::Codec;
 
 /// The unpacked form of a compressed file.
@@ -24,20 +25,26 @@ pub struct Unpack {
     pub kind: Kind,
     /// How many bytes may be held between the decoder and the file.
     pub buffered: usize,
+    /// The largest size that is accepted of the unpacked file, in bytes.
+    pub max: u64,
+    /// False if the unpacked form is only looked at, to see that it is all there, and
+    /// is not written.
+    pub is_kept: bool,
 }
 
 /// The unpacked form in the making, on a thread of its own.
 #[derive(Debug)]
 pub struct Unpacking {
     name: String,
-    temporary: PathBuf,
+    /// What it is written to, if it is.
+    temporary: Option<PathBuf>,
     decoder: Option<Decoder>,
     thread: Option<Thread>,
     /// Bytes that came before it was clear that they are what they should be.
     held: Vec<u8>,
 }
 
-type Thread = JoinHandle<Result<Landed, LandingError>>;
+type Thread = JoinHandle<Result<Option<Landed>, LandingError>>;
 
 /// The unpacked form when all of its input is there.
 #[derive(Debug)]
@@ -57,21 +64,34 @@ impl Unpacking {
             name,
             kind,
             buffered,
+            max,
+            is_kept,
         } = unpack;
         let (decoder, decoded) =
             decode::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
                 name: name.clone(),
                 source,
             })?;
-        let mut landing = Landing::open(dir, name, *kind)?;
-        landing.restart()?;
-        let thread = thread::Builder::new()
-            .name("unpack".to_owned())
-            .spawn(move || landing.fill(decoded))
-            .map_err(LandingError::io("start a thread for", name.as_ref()))?;
+        let thread = thread::Builder::new().name("unpack".to_owned());
+        let (kind, max) = (*kind, *max);
+        let thread = if *is_kept {
+            let target = Target {
+                dir,
+                name,
+                kind,
+                max,
+            };
+            let mut landing = Landing::open(target, None)?;
+            landing.restart()?;
+            thread.spawn(move || landing.fill(decoded).map(Some))
+        } else {
+            let gate = Gate::new(name, kind, max);
+            thread.spawn(move || prove::prove(gate, decoded).map(|()| None))
+        };
+        let thread = thread.map_err(LandingError::io("start a thread for", name.as_ref()))?;
         Ok(Self {
             name: name.clone(),
-            temporary: landing::temporary_of(dir, name),
+            temporary: is_kept.then(|| landing::temporary_of(dir, name)),
             decoder: Some(decoder),
             thread: Some(thread),
             held: Vec::new(),
@@ -122,7 +142,9 @@ impl Unpacking {
             let _ = thread.join();
         }
         // A left-over is recognised and swept later.
-        let _ = atomic::remove_if_there(&self.temporary);
+        if let Some(temporary) = &self.temporary {
+            let _ = atomic::remove_if_there(temporary);
+        }
     }
 
     /// The error behind an error: if the other end is gone, it knows why.
@@ -142,11 +164,11 @@ impl Unpacking {
 }
 
 impl Unpacked {
-    /// Waits until everything is on the disk.
+    /// Waits until everything is on the disk; `None` if it was only looked at.
     ///
     /// # Errors
     /// Whatever went wrong with the unpacked file.
-    pub fn wait(self) -> Result<Landed, LandingError> {
+    pub fn wait(self) -> Result<Option<Landed>, LandingError> {
         match self.thread {
             Some(thread) => join(thread, &self.name),
             None => Err(LandingError::Stopped { name: self.name }),
@@ -154,7 +176,7 @@ impl Unpacked {
     }
 }
 
-fn join(thread: Thread, name: &str) -> Result<Landed, LandingError> {
+fn join(thread: Thread, name: &str) -> Result<Option<Landed>, LandingError> {
     thread.join().unwrap_or_else(|_| {
         Err(LandingError::Stopped {
             name: name.to_owned(),
@@ -179,6 +201,10 @@ pub fn unpack_file(
     meter: &Meter,
 ) -> Result<Landed, LandingError> {
     meter.set_total(recorded.size);
+    let unpack = &Unpack {
+        is_kept: true,
+        ..unpack.clone()
+    };
     let mut unpacking = Unpacking::start(dir, unpack)?;
     let found = match push_file(source, &mut unpacking, meter) {
         Ok(found) => found,
@@ -194,7 +220,9 @@ pub fn unpack_file(
     if landed.is_err() {
         let _ = atomic::remove_if_there(&landing::temporary_of(dir, &unpack.name));
     }
-    landed
+    landed?.ok_or_else(|| LandingError::Stopped {
+        name: unpack.name.clone(),
+    })
 }
 
 fn push_file(

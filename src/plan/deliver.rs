@@ -175,7 +175,8 @@ impl<'a> Planner<'a> {
     ///
     /// The digest on record is compared only where an order pins one: images
     /// before Talos 1.13 are not bit-reproducible, so a cache filled anew may hold
-    /// other bytes, which is no reason to replace what is already delivered.
+    /// other bytes, which is no reason to replace what is already delivered. That it is
+    /// a copy of a file that was found not to be a whole image is one.
     fn misplaced(&self, placed: &Placed, there: There<'_>) -> Option<Why> {
         let Some(found) = there.file else {
             return Some(Why::Missing);
@@ -196,6 +197,12 @@ impl<'a> Planner<'a> {
         }
         if !entry.describes(found) {
             return Some(Why::Touched);
+        }
+        if self.refuted.contains(&entry.sha256) {
+            let what = "it was delivered before its source was found to be cut short";
+            return Some(Why::NotWhole {
+                what: what.to_owned(),
+            });
         }
         match self.pins.get(&placed.artifact) {
             Some(&expected) if expected != entry.sha256 => Some(Why::DigestDiffers {

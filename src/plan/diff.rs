@@ -4,7 +4,7 @@
 //! the places decides what goes to the nodes, and retention decides what leaves.
 //! All three read maps, so the work is proportional to what is wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Origin, Want};
 use super::hints;
@@ -57,6 +57,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
         cache_free: observed.cache.free_bytes.filter(|_| !policy.purge),
         speakers: policy.sites.speakers(observed),
         pins: pins(desired),
+        refuted: refuted(observed),
     };
     if policy.purge {
         planner.purge();
@@ -95,6 +96,17 @@ fn pins(desired: &Desired) -> BTreeMap<&ArtifactId, Sha256> {
         .collect()
 }
 
+/// The digests of files that are known not to be whole images.
+fn refuted(observed: &Observed) -> BTreeSet<Sha256> {
+    let cached = observed.cache.files.values();
+    cached
+        .flat_map(|cached| {
+            let now = cached.fault.is_some().then_some(cached.meta.sha256);
+            cached.meta.refuted.iter().copied().chain(now)
+        })
+        .collect()
+}
+
 /// A plan in the making.
 pub(super) struct Planner<'a> {
     pub(super) desired: &'a Desired,
@@ -117,6 +129,8 @@ pub(super) struct Planner<'a> {
     pub(super) speakers: Speakers<'a>,
     /// The digests that orders pin.
     pub(super) pins: BTreeMap<&'a ArtifactId, Sha256>,
+    /// The digests of files that are known not to be whole images.
+    pub(super) refuted: BTreeSet<Sha256>,
 }
 
 impl Planner<'_> {
@@ -211,7 +225,7 @@ impl Planner<'_> {
                 found,
             }),
             Some(_) if !cached.untouched => Some(Why::Touched),
-            Some(_) => None,
+            Some(_) => cached.fault.clone().map(|what| Why::NotWhole { what }),
         }
     }
 

@@ -125,6 +125,8 @@ pub struct CachedFile {
     pub size: Option<u64>,
     /// True if its modification time is still the recorded one.
     pub untouched: bool,
+    /// Why it is not a whole image, where that is so: earlier releases did not look.
+    pub fault: Option<String>,
 }
 
 /// The metadata kept beside a cached file.
@@ -155,6 +157,14 @@ pub struct Meta {
     pub mtime_ns: i64,
     /// When an order last wanted it.
     pub last_wanted: Timestamp,
+    /// The edition of the checks by which it was found to be a whole image; absent in
+    /// records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<u32>,
+    /// Digests of files that had this name before and were found not to be whole:
+    /// what was delivered of them is replaced.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refuted: BTreeSet<Sha256>,
 }
 
 /// Why a digest is believed.

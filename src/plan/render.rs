@@ -365,6 +365,7 @@ fn sign(action: &Action, why: &Why) -> char {
             Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
             Why::SizeDiffers { .. }
             | Why::Touched
+            | Why::NotWhole { .. }
             | Why::DigestDiffers { .. }
             | Why::OtherImage { .. }
             | Why::OtherSource { .. }
@@ -389,6 +390,7 @@ impl fmt::Display for Why {
                 write!(f, "{found} bytes instead of {expected}")
             }
             Self::Touched => f.write_str("changed since it was written"),
+            Self::NotWhole { what } => write!(f, "not a whole image: {what}"),
             Self::DigestDiffers { expected, found } => write!(
                 f,
                 "digest {} instead of {}",

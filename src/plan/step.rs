@@ -190,6 +190,11 @@ pub enum Why {
     },
     /// The file was changed since it was written.
     Touched,
+    /// It is not the whole image: it ends before what it describes.
+    NotWhole {
+        /// What contradicts what, as a clause.
+        what: String,
+    },
     /// The digest is not the one that is wanted now.
     DigestDiffers {
         /// The digest wanted.

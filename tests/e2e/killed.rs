@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use talos_order::standin::{Fault, Redirect, StandinOptions};
 
 use crate::common::program::{kill, terminate};
@@ -25,6 +26,17 @@ fn length(path: &Path) -> u64 {
 
 fn part(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.part"))
+}
+
+fn record_of(world: &World, name: &str) -> PathBuf {
+    world.cache().join(format!(".{name}.part.json"))
+}
+
+/// How much of a download is noted as written.
+pub fn noted(world: &World, name: &str) -> u64 {
+    let text = fs::read_to_string(record_of(world, name)).unwrap_or_default();
+    let record: Value = serde_json::from_str(&text).unwrap_or_default();
+    record["written"]["bytes"].as_u64().unwrap_or(0)
 }
 
 /// Where final names are: the cache, and two directories of a local node.
@@ -66,8 +78,7 @@ fn a_download_goes_on_where_it_was_killed() {
     world.factory.inject("GET /blob/", Fault::Stall(150_000));
     let watch = Watch::start(&places(&world));
     let mut run = world.program.start(&["apply"]);
-    let partial = part(&world.cache(), RAW_XZ);
-    wait_for("bytes arrive", || length(&partial) >= 150_000);
+    wait_for("what came is noted", || noted(&world, RAW_XZ) == 150_000);
     kill(&mut run);
     assert!(!world.cache().join(RAW_XZ).exists());
 
@@ -93,13 +104,17 @@ fn a_download_that_was_killed_with_every_byte_there_asks_for_none() {
     world.factory.inject("GET /blob/", Fault::Stall(300_000));
     let mut run = world.program.start(&["apply"]);
     let partial = part(&world.cache(), ISO);
-    wait_for("bytes arrive", || length(&partial) >= 300_000);
+    wait_for("what came is noted", || noted(&world, ISO) == 300_000);
     kill(&mut run);
     // The moment between the last byte and the name is too short to be met, so the
-    // last bytes are written by hand.
+    // last bytes are written and noted by hand.
     let image = world.image(ISO);
     let mut file = fs::File::options().append(true).open(&partial).unwrap();
     file.write_all(&image[300_000..]).unwrap();
+    let record = record_of(&world, ISO);
+    let mut known: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    known["written"] = json!({"bytes": image.len(), "sha256": world.truth(ISO)});
+    fs::write(&record, known.to_string()).unwrap();
 
     let mark = world.factory.mark();
     world.apply().expect(0);

@@ -12,6 +12,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod cut;
+mod cutting;
 mod factory;
 mod hostile;
 mod killed;

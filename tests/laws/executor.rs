@@ -106,6 +106,7 @@ fn fill(
         meta,
         size: Some(1000),
         untouched: true,
+        fault: None,
     };
     cache.files.insert(file.clone(), cached);
 }

@@ -202,6 +202,8 @@ pub fn meta(artifact: &ArtifactId, byte: u8, hours_ago: i64) -> Meta {
         completed_at: now() - jiff::SignedDuration::from_hours(2),
         mtime_ns: 1,
         last_wanted: now() - jiff::SignedDuration::from_hours(hours_ago),
+        whole: None,
+        refuted: BTreeSet::new(),
     }
 }
 
@@ -223,6 +225,7 @@ fn cache() -> impl Strategy<Value = CacheState> {
                 meta: meta(&artifact, byte, hours),
                 size,
                 untouched,
+                fault: None,
             };
             state.files.insert(name(&artifact), cached);
         }

@@ -1,13 +1,14 @@
 //! The thread behind an intake: stores what comes and has it unpacked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Sealed, Spec};
-use crate::io::landing::{self, Landed, Landing, LandingError};
-use crate::io::partial::{self, Partial};
+use crate::io::landing::{self, Landed, Landing, LandingError, Target};
+use crate::io::partial::{Ledger, Mark, Partial};
 use crate::io::unpack::{Unpacked, Unpacking};
 use crate::io::{Validator, atomic};
 
@@ -25,6 +26,7 @@ pub enum Message {
 
 pub struct Store {
     spec: Spec,
+    ledger: Arc<Ledger>,
     landing: Landing,
     unpacking: Option<Unpacking>,
     total: Option<u64>,
@@ -34,10 +36,18 @@ pub struct Store {
 impl Store {
     /// Opens the temporary, and takes up what is in it if that is of any use.
     pub fn open(spec: Spec) -> Result<Self, LandingError> {
-        let landing = Landing::open(&spec.dir, &spec.name, spec.kind)?;
+        let ledger = Arc::new(Ledger::of(&spec.dir, &spec.name));
+        let target = Target {
+            dir: &spec.dir,
+            name: &spec.name,
+            kind: spec.kind,
+            max: spec.max,
+        };
+        let landing = Landing::open(target, Some(Arc::clone(&ledger)))?;
         let mut store = Self {
             unpacking: begin_unpacking(&spec)?,
             spec,
+            ledger,
             landing,
             total: None,
             validator: None,
@@ -48,29 +58,49 @@ impl Store {
         Ok(store)
     }
 
-    /// Reads a partial download again; `None` if anything about it is not right,
-    /// which is not worth an error, since it can be fetched anew.
+    /// Reads a partial download again, as far as it is what was written; `None` if
+    /// anything about it is not right, which is not worth an error, since it can be
+    /// fetched anew.
     fn take_up(&mut self) -> Option<()> {
         let partial = Partial::load(&self.spec.dir, &self.spec.name)?;
-        let fits = partial.url == self.spec.url
-            && partial
-                .total
-                .is_none_or(|total| self.landing.position() <= total);
-        if !fits {
+        let total = partial.total;
+        let max = total.unwrap_or(self.spec.max);
+        if partial.url != self.spec.url {
             return None;
         }
+        for mark in partial.marks().filter(|mark| mark.bytes <= max) {
+            if self.replay(mark, total).unwrap_or(false) {
+                self.total = total;
+                self.validator = Some(partial.validator.clone());
+                self.ledger.adopt(Partial {
+                    written: Some(mark),
+                    ..partial
+                });
+                return Some(());
+            }
+            tracing::warn!(
+                name = self.spec.name,
+                bytes = mark.bytes,
+                "a partial download is not what was written of it: its digest differs"
+            );
+            // What was unpacked of it is of no use either.
+            self.begin_unpacking_anew().ok()?;
+        }
+        None
+    }
+
+    fn replay(&mut self, mark: Mark, total: Option<u64>) -> Result<bool, LandingError> {
         let Self {
             landing, unpacking, ..
         } = self;
-        landing
-            .replay(|landing, bytes| match unpacking {
-                Some(unpacking) => unpacking.push(landing.is_recognised(), bytes),
-                None => Ok(()),
-            })
-            .ok()?;
-        self.total = partial.total;
-        self.validator = Some(partial.validator);
-        Some(())
+        let is_right = landing.replay(mark, |landing, bytes| match unpacking {
+            Some(unpacking) => unpacking.push(landing.is_recognised(), bytes),
+            None => Ok(()),
+        })?;
+        if let Some(total) = total {
+            landing.announce(total)?;
+        }
+        Ok(is_right)
     }
 
     pub fn position(&self) -> (u64, Option<Validator>) {
@@ -112,15 +142,21 @@ impl Store {
     }
 
     fn restart(&mut self) -> Result<(), LandingError> {
+        self.ledger.forget()?;
+        self.landing.restart()?;
+        self.begin_unpacking_anew()?;
+        self.total = None;
+        self.validator = None;
+        Ok(())
+    }
+
+    fn begin_unpacking_anew(&mut self) -> Result<(), LandingError> {
         // The old one must be gone before the new one opens the same temporary.
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        self.landing.restart()?;
         self.unpacking = begin_unpacking(&self.spec)?;
-        self.total = None;
-        self.validator = None;
-        self.forget_record()
+        Ok(())
     }
 
     fn expect(
@@ -139,22 +175,16 @@ impl Store {
                 });
             }
         }
+        if let Some(total) = total {
+            self.landing.announce(total)?;
+        }
         self.total = total.or(self.total);
         self.validator = validator.or(self.validator.take());
-        let partial = self
-            .validator
-            .as_ref()
-            .and_then(|validator| Partial::new(&self.spec.url, validator, self.total));
-        match partial {
-            Some(partial) => partial.store(&self.spec.dir, &self.spec.name),
+        match &self.validator {
+            Some(validator) => self.ledger.begin(&self.spec.url, validator, self.total),
             // Nothing to recognise it by later: a crash means starting anew.
-            None => self.forget_record(),
+            None => self.ledger.forget(),
         }
-    }
-
-    fn forget_record(&self) -> Result<(), LandingError> {
-        let record = partial::record_of(&self.spec.dir, &self.spec.name);
-        atomic::remove_if_there(&record).map_err(LandingError::io("remove", &record))
     }
 
     fn finish(self) -> Result<Sealed, LandingError> {
@@ -171,6 +201,7 @@ impl Store {
         }
         let Self {
             spec,
+            ledger,
             landing,
             unpacking,
             validator,
@@ -188,11 +219,11 @@ impl Store {
         match landed.and_then(|download| Ok((download, unpacked?))) {
             Ok((download, unpacked)) => Ok(Sealed {
                 download,
-                unpacked,
+                unpacked: unpacked.flatten(),
                 validator,
             }),
             Err(error) => {
-                clear(&spec, &error);
+                clear(&spec, &ledger, &error);
                 Err(error)
             }
         }
@@ -203,11 +234,14 @@ impl Store {
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        if !error.is_about_content() {
+        if is_of_use(&self.ledger, &error) {
             // The error that led here says more than one about parking.
             let _ = self.landing.park();
+        } else {
+            // Nothing is noted any more from here on.
+            drop(self.landing);
         }
-        clear(&self.spec, &error);
+        clear(&self.spec, &self.ledger, &error);
         error
     }
 
@@ -216,19 +250,31 @@ impl Store {
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        // Without its full length it is just a little shorter next time.
-        let _ = self.landing.park();
+        if self.ledger.is_kept() {
+            // Without a note of it there is less to go on from next time.
+            let _ = self.landing.park();
+        } else {
+            let temporary = landing::temporary_of(&self.spec.dir, &self.spec.name);
+            let _ = atomic::remove_if_there(&temporary);
+        }
     }
 }
 
-/// Removes what is wrong. What only the file system stopped stays, except for
-/// the unpacked form, which is made anew in any case.
-fn clear(spec: &Spec, error: &LandingError) {
+/// True if what came can be built upon after this error: nothing is wrong with it,
+/// and it will be recognised.
+fn is_of_use(ledger: &Ledger, error: &LandingError) -> bool {
+    !error.is_about_content() && ledger.is_kept()
+}
+
+/// Removes what is wrong, or would only take room. The unpacked form is made anew in
+/// any case.
+fn clear(spec: &Spec, ledger: &Ledger, error: &LandingError) {
     // The error that led here is the one to report.
-    if error.is_about_content() {
-        let _ = partial::remove(&spec.dir, &spec.name);
+    if !is_of_use(ledger, error) {
+        let _ = ledger.forget();
+        let _ = atomic::remove_if_there(&landing::temporary_of(&spec.dir, &spec.name));
     }
-    if let Some(unpack) = &spec.unpack {
+    if let Some(unpack) = spec.unpack.as_ref().filter(|unpack| unpack.is_kept) {
         let _ = atomic::remove_if_there(&landing::temporary_of(&spec.dir, &unpack.name));
     }
 }
