@@ -1,11 +1,11 @@
 //! One delivery: look, send, check and name.
 //!
-//! What is sent goes to a hidden name made from the final one, so that an
-//! interrupted push finds its rest again, Proxmox does not list it, and options
-//! such as `--inplace` can do no harm. The final name is given on the node,
+//! What is sent goes to a name in a private directory, made from the final one and the
+//! digest, so that an interrupted push finds its rest again, Proxmox does not list it,
+//! nobody else reaches it, and options such as `--inplace` can do no harm. The final name is given on the node,
 //! after the node itself has computed the digest.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::NodeError;
@@ -27,6 +27,9 @@ pub const RESERVE: u64 = 16 * 1024 * 1024;
 /// The slowest disk that is waited for, in bytes per second: both ends read the
 /// rest of an interrupted push without a word before rsync sends anything.
 const SLOWEST_READ: u64 = 16 * 1024 * 1024;
+
+/// The private directory in a directory on a node; `private.sh` makes it.
+const PARTS: &str = ".talos-order.parts";
 
 /// What a node says before anything is sent.
 enum Ready {
@@ -68,13 +71,11 @@ impl SystemNodes {
         let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
         let task = Task::new(operation, delivery);
         let mut words = task.words();
-        let basis;
         words.extend(match &delivery.method {
             Method::Stream => ["stream", ""],
             Method::Copy | Method::Rsync { basis: None } => ["other", ""],
             Method::Rsync { basis: Some(file) } => {
-                basis = delivery.dir.join(file);
-                ["other", &basis]
+                ["other", file.as_str()]
             }
         });
         let read = |answer: &Answer<'_>| task.read_ready(answer);
@@ -124,7 +125,7 @@ impl SystemNodes {
             (Method::Copy | Method::Rsync { .. }, Reach::Local) => {
                 let meter = std::sync::Arc::clone(&task.delivery.meter);
                 let source = task.delivery.source.clone();
-                local::copy_local(source, task.part_path(), meter)
+                local::copy_local(source, task.part(), meter)
                     .await
                     .map(|()| None)
             }
@@ -167,16 +168,20 @@ impl SystemNodes {
         } else {
             host.to_string()
         };
-        let target = format!("{host}:{}", task.part_path().display());
+        // Relative to where the program there goes first.
+        let target = format!("{host}:{}", task.part);
+        let (own, options) = remote_rsync(&self.config.rsync_opts);
+        let mut words = rsync::words(
+            &shell,
+            &options,
+            self.rsync_limit(&task.operation.node.id),
+            &source.to_string_lossy(),
+            &target,
+        );
+        words.insert(0, format!("--rsync-path={}", task.rsync_there(&own)));
         let mut progress = Progress::new(&task.delivery.meter);
         let output = Command::new("rsync")
-            .args(rsync::words(
-                &shell,
-                &self.config.rsync_opts,
-                self.rsync_limit(&task.operation.node.id),
-                &source.to_string_lossy(),
-                &target,
-            ))
+            .args(words)
             .env("LC_ALL", "C")
             .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))
             .stream(|bytes| progress.take(bytes))
@@ -200,6 +205,22 @@ impl SystemNodes {
         let own = self.config.bandwidth_of.get(node).copied();
         all.into_iter().chain(own).min()
     }
+}
+
+/// The program that the user's options name for the other end, and the other options.
+fn remote_rsync(options: &[String]) -> (String, Vec<String>) {
+    const OPTION: &str = "--rsync-path";
+    let mut program = "rsync".to_owned();
+    let mut others = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix(OPTION).map(|rest| rest.strip_prefix('=')) {
+            Some(Some(value)) => program = value.to_owned(),
+            Some(None) if word == OPTION => program = words.next().cloned().unwrap_or(program),
+            _ => others.push(word.clone()),
+        }
+    }
+    (program, others)
 }
 
 /// What rsync's end means, where ssh or the shell behind it is the cause.
@@ -231,8 +252,13 @@ pub(super) struct Task<'a> {
     size: String,
     sha256: String,
     data: String,
+    part: String,
     line: record::LineTemplate,
 }
+
+/// How much of a digest is in the name of a part, in hex digits: enough that two images
+/// of one name do not meet.
+const PART_DIGEST: usize = 12;
 
 impl<'a> Task<'a> {
     fn new(operation: Operation<'a>, delivery: &'a Delivery) -> Self {
@@ -245,6 +271,11 @@ impl<'a> Task<'a> {
                 .data
                 .map(|data| data.sha256.to_string())
                 .unwrap_or_default(),
+            part: format!(
+                "{}.{:.PART_DIGEST$}.part",
+                delivery.file,
+                delivery.sha256.to_string()
+            ),
             line: record::template(&entry(delivery, owner, 0, 0)),
             operation,
         }
@@ -258,6 +289,7 @@ impl<'a> Task<'a> {
             &self.sha256,
             &self.data,
             if self.delivery.replace { "yes" } else { "no" },
+            &self.part,
             record::HEADER,
             before,
             between,
@@ -276,7 +308,7 @@ impl<'a> Task<'a> {
             }
             _ => return error,
         };
-        match self.operation.ask(Script::Discard, &[], read_free).await {
+        match self.operation.ask(Script::Discard, &[&self.part], read_free).await {
             Ok(free) => self.no_space(self.need(0), free, stderr),
             // The first error says more than the one in cleaning up after it.
             Err(_) => error,
@@ -341,9 +373,34 @@ impl<'a> Task<'a> {
         self.delivery.size.saturating_sub(on_disk) + RESERVE
     }
 
-    fn part_path(&self) -> PathBuf {
-        let name = format!(".talos-order.{}.part", self.delivery.file);
-        Path::new(self.delivery.dir.as_str()).join(name)
+    /// Where a copy on this machine goes.
+    fn part(&self) -> local::Part {
+        local::Part {
+            dir: Path::new(self.delivery.dir.as_str()).join(PARTS),
+            inside: self.operation.inside().to_owned(),
+            name: self.part.clone(),
+        }
+    }
+
+    /// What the node runs instead of `program`, which gets rsync's words behind it. It
+    /// works in the private directory that `prepare.sh` was in, wherever its name may
+    /// lead now, and nobody else writes to the part meanwhile (see `pin` in
+    /// `delivery.sh`). A part is made here with a time that no option takes for newer.
+    fn rsync_there(&self, program: &str) -> String {
+        let script = format!(
+            "unset POSIXLY_CORRECT CDPATH; part={part}; \
+             cd -P -- {dir} && [ \"$(stat -c %d:%i .)\" = {inside} ] || \
+             {{ echo 'the private directory was replaced' >&2; exit 1; }}; \
+             [ -e \"$part\" ] || {{ : >\"$part\" && touch -d @1 -- \"$part\"; }} || exit 1; \
+             exec 8<>\"$part\" || exit 1; \
+             ! command -v flock >/dev/null || {{ flock -w 5 8 2>/dev/null; [ $? -ne 1 ]; }} || \
+             {{ echo 'another process still writes to the part' >&2; exit 1; }}; \
+             {program} \"$@\"",
+            part = quote::for_shell(&self.part),
+            dir = quote::for_shell(&format!("{}/{PARTS}", self.delivery.dir)),
+            inside = quote::for_shell(self.operation.inside()),
+        );
+        format!("sh -c {} rsync", quote::for_shell(&script))
     }
 
     fn no_space(&self, need: u64, free: u64, stderr: String) -> NodeError {
