@@ -1,10 +1,10 @@
 //! Copying to a directory of this machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

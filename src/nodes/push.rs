@@ -74,9 +74,7 @@ impl SystemNodes {
         words.extend(match &delivery.method {
             Method::Stream => ["stream", ""],
             Method::Copy | Method::Rsync { basis: None } => ["other", ""],
-            Method::Rsync { basis: Some(file) } => {
-                ["other", file.as_str()]
-            }
+            Method::Rsync { basis: Some(file) } => ["other", file.as_str()],
         });
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
@@ -308,7 +306,11 @@ impl<'a> Task<'a> {
             }
             _ => return error,
         };
-        match self.operation.ask(Script::Discard, &[&self.part], read_free).await {
+        match self
+            .operation
+            .ask(Script::Discard, &[&self.part], read_free)
+            .await
+        {
             Ok(free) => self.no_space(self.need(0), free, stderr),
             // The first error says more than the one in cleaning up after it.
             Err(_) => error,

@@ -70,7 +70,10 @@ async fn what_cannot_be_used_is_set_aside_and_does_not_come_back() {
             let mut delivery = delivery(dir.clone(), &content);
             delivery.method = method;
             assert!(nodes.deliver(&id, &delivery).await.unwrap().copied);
-            assert!(fs::read(at(&dir, NAME)).unwrap() == content.1, "{number} {name}");
+            assert!(
+                fs::read(at(&dir, NAME)).unwrap() == content.1,
+                "{number} {name}"
+            );
             let mut left = names(&dir);
             let aside = format!("{name}.damaged-");
             assert_eq!(
@@ -100,7 +103,10 @@ async fn nothing_is_removed_for_a_record_that_cannot_be_read() {
     let file = fs::OpenOptions::new().write(true).open(at(&dir, RECORD));
     file.unwrap().set_len(900 << 20).unwrap();
     let result = nodes.remove(&id, &removal(&delivery)).await;
-    assert!(matches!(result, Err(NodeError::Foreign { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(NodeError::Foreign { .. })),
+        "{result:?}"
+    );
     assert!(at(&dir, NAME).exists());
     let aside = names(&dir)
         .into_iter()
@@ -124,7 +130,9 @@ async fn a_crash_between_name_and_record_leaves_a_file_that_is_ours() {
     let node = node_with_tool(
         &lab,
         "mv",
-        &format!("/bin/mv \"$@\"\nfor last; do :; done\n[ \"$last\" != ../{NAME} ] || kill -9 $PPID"),
+        &format!(
+            "/bin/mv \"$@\"\nfor last; do :; done\n[ \"$last\" != ../{NAME} ] || kill -9 $PPID"
+        ),
     );
     let whole = lab.node();
     let id = whole.node("pve-01");
@@ -141,7 +149,10 @@ async fn a_crash_between_name_and_record_leaves_a_file_that_is_ours() {
             assert!(matches!(cut, Err(NodeError::CutShort { .. })), "{cut:?}");
             assert!(fs::read(at(&dir, NAME)).unwrap() == older.1);
             let state = look(&system(&lab), &id, &dir).await;
-            assert!(state.record.is_empty(), "what was only intended is no record");
+            assert!(
+                state.record.is_empty(),
+                "what was only intended is no record"
+            );
             // The lease that was left is the same instance's.
             let mut second = delivery(dir.clone(), &newer);
             second.method = method.clone();
@@ -149,7 +160,10 @@ async fn a_crash_between_name_and_record_leaves_a_file_that_is_ours() {
                 // Somebody put a file of the same length there since.
                 fs::write(at(&dir, NAME), vec![7; older.1.len()]).unwrap();
                 let result = system(&lab).deliver(&id, &second).await;
-                assert!(matches!(result, Err(NodeError::Foreign { .. })), "{result:?}");
+                assert!(
+                    matches!(result, Err(NodeError::Foreign { .. })),
+                    "{result:?}"
+                );
                 continue;
             }
             assert!(system(&lab).deliver(&id, &second).await.unwrap().copied);
@@ -247,4 +261,32 @@ async fn a_part_of_an_earlier_version_is_taken_up_or_cleared() {
     assert!(nodes.deliver(&id, &delivery).await.unwrap().copied);
     assert!(fs::read(at(&dir, NAME)).unwrap() == content.1);
     assert_eq!(names(&dir), [RECORD, NAME]);
+}
+
+/// What an earlier operation left running holds the part, and writes other bytes to it
+/// whenever it likes.
+#[tokio::test]
+async fn a_part_that_another_process_still_writes_to_is_given_up() {
+    let lab = Lab::new();
+    let node = lab.node();
+    let (nodes, id) = (system(&lab), node.node("pve-01"));
+    let content = file(&lab, MIB, 1);
+    let rows = [Method::Rsync { basis: None }, Method::Stream].map(|method| {
+        let dir = node.dir(&format!("iso-{}", method == Method::Stream));
+        let mut delivery = delivery(dir.clone(), &content);
+        delivery.method = method;
+        fs::create_dir_all(at(&dir, PARTS)).unwrap();
+        let part = part(&delivery);
+        fs::write(&part, &content.1).unwrap();
+        let writer = fs::OpenOptions::new().write(true).open(part).unwrap();
+        writer.lock().unwrap();
+        (delivery, writer)
+    });
+    let [one, two] = &rows;
+    let results = tokio::join!(nodes.deliver(&id, &one.0), nodes.deliver(&id, &two.0));
+    for (result, (delivery, writer)) in [(results.0, one), (results.1, two)] {
+        assert!(result.unwrap().copied);
+        writer.write_all_at(b"late", 1000).unwrap();
+        assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == content.1);
+    }
 }

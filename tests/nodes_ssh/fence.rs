@@ -215,7 +215,10 @@ async fn a_holder_whose_lock_is_gone_ends_and_makes_no_new_one() {
         assert!(again.copied);
         let epoch = fs::read_to_string(at(&dir, EPOCH)).unwrap();
         if gone == "epoch" {
-            assert_eq!(epoch, "1000000000000 7 leader\n", "it rises, and keeps the rest");
+            assert_eq!(
+                epoch, "1000000000000 7 leader\n",
+                "it rises, and keeps the rest"
+            );
         }
     }
 }
@@ -275,4 +278,67 @@ async fn nothing_comes_between_the_check_and_what_follows_it() {
         assert!(log.contains(&what), "{what}: {log}");
     }
     assert!(!log.contains("free"), "{log}");
+}
+
+/// What the version before answers to `hold fresh` for the same owner and node.
+fn as_version_0_1_0(dir: &Dir, token: &str) -> String {
+    let script = include_str!("lease-0.1.0.sh");
+    let text = format!("{script}\nmain n 60 {token} 'pve-01 {OWNER}' '{dir}' f x y fresh\n");
+    let mut child = Command::new("sh")
+        .arg("-s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("end n\0"), "{said:?}");
+    said
+}
+
+/// Controllers of this version and of the one before keep apart, either way.
+#[tokio::test]
+async fn a_controller_of_the_version_before_is_kept_apart_too() {
+    let lab = Lab::new();
+    let node = lab.node();
+    let (id, dir) = (node.node("pve-01"), node.dir("iso"));
+    let content = file(&lab, 4 * MIB, 1);
+    let delivery = delivery(dir.clone(), &content);
+    let nodes = other(&lab, |config| {
+        config.rsync_opts.push("--bwlimit=2m".to_owned());
+    });
+    let meets = async {
+        until("it is under way", || part(&delivery).exists()).await;
+        as_version_0_1_0(&dir, "old")
+    };
+    let (placed, said) = tokio::join!(nodes.deliver(&id, &delivery), meets);
+    assert!(placed.unwrap().copied);
+    let holder = format!("pve-01@{INSTANCE} {OWNER}\0");
+    assert!(
+        said.contains("\0locked ") && said.contains(&holder),
+        "{said:?}"
+    );
+
+    // Now it is the first.
+    assert!(!as_version_0_1_0(&dir, "old").contains("locked"));
+    let lock = fs::read(at(&dir, LOCK)).unwrap();
+    let gone = removal(&delivery);
+    match instance(&lab, 1, RSYNC_OPTS).remove(&id, &gone).await {
+        Err(NodeError::Locked { owner, by, .. }) => {
+            assert_eq!((owner.as_str(), by.as_str()), (OWNER, ""));
+        }
+        result => panic!("{result:?}"),
+    }
+    assert!(fs::read(at(&dir, LOCK)).unwrap() == lock && at(&dir, NAME).exists());
+    // Expired: each takes the other's.
+    let expired = |holder: &str| fs::write(at(&dir, LOCK), format!("1 t {holder}\n")).unwrap();
+    expired(&format!("pve-01@{INSTANCE} {OWNER}"));
+    assert!(!as_version_0_1_0(&dir, "old").contains("locked"));
+    expired(&format!("pve-01 {OWNER}"));
+    let removed = system(&lab).remove(&id, &gone).await.unwrap();
+    assert_eq!(
+        (removed, names(&dir)),
+        (Removed::Gone, vec![RECORD.to_owned()])
+    );
 }

@@ -70,7 +70,10 @@ async fn what_a_neighbour_put_there_is_refused_with_words_and_followed_by_nobody
     let directory = |path: &Path| {
         fs::create_dir(path).unwrap();
         // What the part will be called can be known.
-        link(&path.join(format!("{NAME}.{}.part", &sha256(&content.1).to_string()[..12])));
+        link(&path.join(format!(
+            "{NAME}.{}.part",
+            &sha256(&content.1).to_string()[..12]
+        )));
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     };
     let old = format!(".talos-order.{NAME}.part");
@@ -109,7 +112,10 @@ async fn what_a_neighbour_put_there_is_refused_with_words_and_followed_by_nobody
         ] {
             let result = nodes.deliver(id, delivery).await;
             assert!(bait.is_untouched(), "{number} {name}");
-            assert!(planted.symlink_metadata().is_ok(), "{number} {name}: it is his");
+            assert!(
+                planted.symlink_metadata().is_ok(),
+                "{number} {name}: it is his"
+            );
             if delivered {
                 result.unwrap();
                 continue;
@@ -157,7 +163,12 @@ async fn rsync_writes_where_it_was_checked_or_nowhere() {
     let delivery = delivery(dir.clone(), &file(&lab, 1000, 1));
     let error = system(&lab).deliver(&node.node("pve-01"), &delivery).await;
     let error = error.unwrap_err();
-    assert!(error.stderr().contains("the private directory was replaced"), "{error:?}");
+    assert!(
+        error
+            .stderr()
+            .contains("the private directory was replaced"),
+        "{error:?}"
+    );
     assert!(bait.is_untouched());
     assert!(!at(&dir, NAME).exists());
 }
@@ -234,8 +245,14 @@ async fn a_storage_without_modes_is_used_unless_a_link_could_be_put_there() {
             .find(|path| path.is_dir())
             .unwrap();
         for (tool, script) in [
-            ("mkdir", "/bin/mkdir \"$@\" && for last; do :; done && /bin/chmod 0777 \"$last\""),
-            ("chmod", "echo \"chmod: changing permissions: Operation not permitted\" >&2; exit 1"),
+            (
+                "mkdir",
+                "/bin/mkdir \"$@\" && for last; do :; done && /bin/chmod 0777 \"$last\"",
+            ),
+            (
+                "chmod",
+                "echo \"chmod: changing permissions: Operation not permitted\" >&2; exit 1",
+            ),
         ] {
             fs::write(bin.join(tool), format!("#!/bin/sh\n{script}\n")).unwrap();
             let mode = fs::Permissions::from_mode(0o755);
@@ -248,7 +265,10 @@ async fn a_storage_without_modes_is_used_unless_a_link_could_be_put_there() {
             match result {
                 Ok(delivered) => assert!(works && delivered.entry.size == 1000),
                 Err(error @ NodeError::Hostile { .. }) => {
-                    assert!(!works && error.to_string().contains("keeps no modes"), "{error}");
+                    assert!(
+                        !works && error.to_string().contains("keeps no modes"),
+                        "{error}"
+                    );
                 }
                 Err(error) => panic!("{error:?}"),
             }

@@ -187,7 +187,10 @@ async fn a_push_that_lost_its_lease_stops() {
     match result.unwrap_err() {
         error @ NodeError::Fenced { .. } => {
             assert!(error.is_transient() && error.hint().is_some());
-            assert!(error.to_string().ends_with("and other has it now"), "{error}");
+            assert!(
+                error.to_string().ends_with("and other has it now"),
+                "{error}"
+            );
         }
         error => panic!("{error:?}"),
     }

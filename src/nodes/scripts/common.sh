@@ -56,7 +56,8 @@ is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
 # facts FILE: size, modification time in nanoseconds, inode number. `%.9Y` has a
 # point in it, and taking that out leaves whole nanoseconds.
 facts() {
-    stat -c '%s %.9Y %i' -- "$1" | tr -d .
+    seconds=$(stat -c '%s %.9Y %i' -- "$1") || return
+    printf '%s' "${seconds%%.*}${seconds#*.}"
 }
 
 # The nearest directory that exists.

@@ -42,7 +42,6 @@ hold() {
     else
         confirm || lost
         inside
-        refresh
     fi
     held=$lock
     unguard
@@ -58,6 +57,8 @@ take() {
 # lost: another's work goes on in the directory, or went on meanwhile.
 lost() {
     held=
+    # A lock of its own under another epoch says nothing of who has it.
+    [ "$by" != "$token" ] || until= who=
     say "fenced $until $who"
     finish
 }
@@ -68,8 +69,11 @@ keep() { held=; }
 claim() {
     for attempt in 1 2 3; do
         now=$(date +%s)
-        own "$top/$lock"
         read_lock
+        if [ "$kind" != none ] && [ -z "$until" ]; then
+            own "$top/$lock"
+            read_lock
+        fi
         # Further ahead than any lease is made is a clock's mistake.
         if [ -n "$lease$until" ] && [ "$by" != "$token" ] && [ "$who" != "$holder" ] &&
             [ "$until" -gt "$now" ] && [ "$until" -le $((now + ttl + 3600)) ]; then
@@ -82,8 +86,8 @@ claim() {
         # what was moved may be a new lease: that is put back.
         if [ -n "$until" ]; then
             mv -f -T -- "$top/$lock" "lock.old.$token" 2>/dev/null || continue
-            [ "$(head -n 1 -- "lock.old.$token")" = "$lease" ] ||
-                mv -n -T -- "lock.old.$token" "$top/$lock"
+            peek "lock.old.$token"
+            [ "$first" = "$lease" ] || mv -n -T -- "lock.old.$token" "$top/$lock"
             rm -f -- "lock.old.$token"
         fi
         # Not by redirecting to it: that would follow what somebody put there.
@@ -117,7 +121,8 @@ read_lock() {
     lease= until= by= who=
     inspect "$top/$lock"
     [ "$kind" = file ] && is_trusted || return 0
-    lease=$(peek "$top/$lock")
+    peek "$top/$lock"
+    lease=$first
     until=${lease%% *} others=${lease#* }
     by=${others%% *} who=${others#* }
     case $until in
@@ -129,8 +134,8 @@ read_epoch() {
     count= more=
     inspect "$top/$epochs"
     [ "$kind" = file ] && is_trusted || return 0
-    count=$(peek "$top/$epochs")
-    more=${count#"${count%% *}"} count=${count%% *}
+    peek "$top/$epochs"
+    count=${first%% *} more=${first#"${first%% *}"}
     case $count in
     '' | 0* | *[!0-9]* | ????????????????*) count= more= ;;
     esac
@@ -139,8 +144,8 @@ read_epoch() {
 # raise: a new epoch. Where the file was lost it goes on from the time in seconds, which
 # is ahead of any count of leases: an epoch that was given is not given again.
 raise() {
-    own "$top/$epochs"
     read_epoch
+    if [ "$kind" != none ] && [ -z "$count" ]; then own "$top/$epochs"; fi
     epoch=$((${count:-$now} + 1))
     message=$({
         printf '%s%s\n' "$epoch" "$more" >"epoch.new.$token" &&

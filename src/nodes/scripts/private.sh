@@ -31,6 +31,10 @@ inspect() {
     set -- $(stat -c '%f %u %s %Y' -- "$1" 2>/dev/null)
     [ $# -eq 4 ] || return 0
     owner_id=$2 length=$3 changed=$4
+    kind_of "$1"
+}
+
+kind_of() {
     case $1 in
     8???) kind=file ;;
     4???) kind=dir ;;
@@ -75,9 +79,13 @@ set_aside() {
     kind=none
 }
 
-# peek PATH: the first line of a small file that was inspected.
+# peek PATH: the first line of a small file that was inspected, in `first`.
 peek() {
-    dd "if=$1" iflag=nofollow,nonblock bs=4096 count=1 2>/dev/null | head -n 1
+    {
+        first=$(dd "if=$1" iflag=nofollow,nonblock bs=4096 count=1)
+    } 2>/dev/null
+    first=${first%%"
+"*}
 }
 
 # inside: goes into the private directory, which is made if it is not there. What is
@@ -85,11 +93,12 @@ peek() {
 # is about to take it, comes here: it is removed by whoever gives the lease back.
 inside() {
     [ "$top" = . ] || return 0
-    place=$(stat -c '%d:%i' .)
-    inspect "./$parts"
+    # shellcheck disable=SC2046 # words
+    set -- $(stat -c '%d:%i %u %f' . "./$parts" 2>/dev/null)
+    place=$1 owner_id=$5 kind=none
+    [ $# -ne 6 ] || kind_of "$6"
     case $kind in
-    dir) ;;
-    none) ;;
+    dir | none) ;;
     *)
         is_trusted || hostile "$dir/$parts belongs to user $owner_id"
         set_aside "./$parts"
@@ -101,20 +110,20 @@ inside() {
     fi
     cd -P "./$parts" 2>/dev/null || fail mkdir "$dir/$parts cannot be entered"
     top=..
-    [ "$(stat -c '%d:%i' ..)" = "$place" ] || {
+    # shellcheck disable=SC2046 # words
+    set -- $(stat -c '%d:%i %u %a' . ..)
+    within=$1
+    [ "$4" = "$place" ] || {
         held= reached=
         hostile "$dir/$parts leads out of the directory"
     }
-    within=$(stat -c '%d:%i' .)
-    # shellcheck disable=SC2046 # two words
-    set -- $(stat -c '%u %a' .)
-    if [ "$1" = "$uid" ] && is_tight "$2"; then return 0; fi
-    [ "$1" = "$uid" ] || probe
-    [ "$1" = "$uid" ] || [ "$1" = "$probed" ] || {
+    if [ "$2" = "$uid" ] && is_tight "$3"; then return 0; fi
+    [ "$2" = "$uid" ] || probe
+    [ "$2" = "$uid" ] || [ "$2" = "$probed" ] || {
         held= reached=
-        hostile "$dir/$parts belongs to user $1"
+        hostile "$dir/$parts belongs to user $2"
     }
-    is_tight "$2" || chmod 0700 . 2>/dev/null
+    is_tight "$3" || chmod 0700 . 2>/dev/null
     is_tight "$(stat -c %a .)" && return 0
     # A storage without modes: what others can do there without links is to spoil what
     # is sent, and that is noticed.

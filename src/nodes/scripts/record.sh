@@ -19,8 +19,10 @@ vet() {
     own "$top/$record"
     [ "$kind" = file ] || return 1
     [ "$length" -gt 0 ] || return 0
-    if [ "$length" -gt $((record_blocks * record_block)) ] ||
-        [ "$(dd "if=$top/$record" iflag=nofollow,nonblock bs=1 count=1 2>/dev/null | tr '\0' .)" != '{' ]; then
+    {
+        first=$(dd "if=$top/$record" iflag=nofollow,nonblock bs=1 count=1)
+    } 2>/dev/null
+    if [ "$first" != '{' ] || [ "$length" -gt $((record_blocks * record_block)) ]; then
         set_aside "$top/$record"
         return 1
     fi
@@ -43,7 +45,7 @@ last_of() {
     fi || return 1
     line=$(
         exec 5>&1
-        { records; printf '%s ' $? >&5; } | grep -a -e "$1" | tail -n 1 | head -c 65536
+        { records; printf '%s ' $? >&5; } | grep -a -e "$1" | tail -n 1
     )
     case $line in
     '0 '*) line=${line#0 } ;;
