@@ -157,31 +157,41 @@ async fn stop(stopped: &str) {
 async fn a_live_lease_is_not_another_instance_s_of_the_same_owner() {
     let lab = Lab::new();
     let node = lab.node();
-    let (id, dir) = (node.node("pve-01"), node.dir("iso"));
-    let delivery = delivery(dir.clone(), &file(&lab, 1000, 1));
-    fs::create_dir_all(dir.as_str()).unwrap();
+    let id = node.node("pve-01");
+    let content = file(&lab, 1000, 1);
     let until = jiff::Timestamp::now().as_second() + 60;
-    // A newer version's, and one of a version that knew no instances.
-    for (holder, instance_of) in [
+    let nodes = instance(&lab, 1, RSYNC_OPTS);
+    // Another instance's, and one of a version that knew no instances.
+    let rows = [
         ("pve-01@00000000000000ff homelab", "00000000000000ff"),
         ("pve-01 homelab", ""),
-    ] {
-        let lease = format!("{until} 0123456789abcdef {holder}\n");
-        fs::write(at(&dir, LOCK), &lease).unwrap();
-        let nodes = instance(&lab, 1, RSYNC_OPTS);
-        let gone = removal(&delivery);
-        let results = tokio::join!(nodes.deliver(&id, &delivery), nodes.remove(&id, &gone));
-        for error in [results.0.unwrap_err(), results.1.unwrap_err()] {
-            match error {
-                NodeError::Locked { owner, by, .. } => {
-                    assert_eq!((owner.as_str(), by.as_str()), (OWNER, instance_of));
+    ];
+    let mut refused = Vec::new();
+    for (number, (holder, instance_of)) in rows.into_iter().enumerate() {
+        for removes in [false, true] {
+            let dir = node.dir(&format!("iso-{number}-{removes}"));
+            fs::create_dir_all(dir.as_str()).unwrap();
+            let lease = format!("{until} 0123456789abcdef {holder}\n");
+            fs::write(at(&dir, LOCK), &lease).unwrap();
+            let (nodes, id, delivery) = (&nodes, &id, delivery(dir.clone(), &content));
+            refused.push(async move {
+                let result = if removes {
+                    nodes.remove(id, &removal(&delivery)).await.map(drop)
+                } else {
+                    nodes.deliver(id, &delivery).await.map(drop)
+                };
+                match result.unwrap_err() {
+                    NodeError::Locked { owner, by, .. } => {
+                        assert_eq!((owner.as_str(), by.as_str()), (OWNER, instance_of));
+                    }
+                    error => panic!("{error:?}"),
                 }
-                error => panic!("{error:?}"),
-            }
+                assert_eq!(fs::read_to_string(at(&dir, LOCK)).unwrap(), lease);
+                assert_eq!(names(&dir), [LOCK]);
+            });
         }
-        assert_eq!(fs::read_to_string(at(&dir, LOCK)).unwrap(), lease);
     }
-    assert_eq!(names(&dir), [LOCK]);
+    futures_util::future::join_all(refused).await;
 }
 
 /// The lock goes, or the epoch moves on, while it works.
