@@ -109,7 +109,12 @@ async fn stop(stopped: &str) {
         "its programs" => [vec![child.id()], descendants(child.id())].concat(),
         _ => [vec![child.id()], node.sessions()].concat(),
     };
+    // Not within the moment in which a script has the directory's lock: whoever stops it
+    // there stops everybody, until it goes on or ends.
+    let directory = fs::File::open(dir.as_str()).unwrap();
+    directory.lock().unwrap();
     signal(&pids, Signal::STOP);
+    directory.unlock().unwrap();
 
     // It waits for the lease to expire, and takes it then.
     let other = delivery(dir.clone(), &second);
