@@ -183,6 +183,7 @@ impl App {
             control_dir: self.connections(),
             sessions: settings.limits.nodes,
             owner: settings.owner.clone(),
+            instance: self.instance(),
             lease: nodes::LEASE,
             verify_rate: settings.verify.rate,
             vm_configs: directory(&settings.prune.vm_configs),
@@ -207,6 +208,20 @@ impl App {
             downloads: settings.limits.downloads,
             nodes_at_once: settings.limits.nodes,
         })
+    }
+
+    /// What leases on nodes are taken for, beside the owner. A look takes none, and a
+    /// name that cannot be kept serves once: then what a crash leaves behind is waited
+    /// for until it expires.
+    fn instance(&self) -> String {
+        let made = || format!("{:016x}", fastrand::u64(..));
+        match self.mode {
+            Mode::ReadOnly => made(),
+            Mode::ReadWrite => self.cache.instance().unwrap_or_else(|error| {
+                tracing::warn!(reason = %error, "cannot keep a name for the cache");
+                made()
+            }),
+        }
     }
 
     /// Where open connections to nodes are for the next pass to find. A dry run

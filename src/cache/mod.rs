@@ -15,6 +15,7 @@
 #![expect(clippy::disallowed_methods, reason = "this room keeps files")]
 
 mod error;
+mod instance;
 mod names;
 mod observe;
 mod receive;

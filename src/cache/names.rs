@@ -8,6 +8,9 @@ use crate::model::FileName;
 /// The file that the lock is taken on.
 pub const LOCK: &str = ".talos-order.lock";
 
+/// The file that tells this cache from every other one.
+pub const INSTANCE: &str = ".talos-order.instance";
+
 const RECORD: &str = ".meta.json";
 const CHECKSUM: &str = ".sha256";
 
@@ -32,7 +35,7 @@ pub enum Entry {
     PartialRecord(FileName),
     /// A left-over of writing a small file.
     Temporary,
-    /// The lock file.
+    /// The lock file, and the file that tells which cache it is.
     Lock,
     /// An image, a checksum, or something foreign: the records tell.
     Other,
@@ -41,7 +44,7 @@ pub enum Entry {
 impl Entry {
     pub fn of(name: &str) -> Self {
         let file = |name: Option<&str>| name?.parse::<FileName>().ok();
-        if name == LOCK {
+        if name == LOCK || name == INSTANCE {
             Self::Lock
         } else if let Some(file) = file(partial::name_of_record(name)) {
             Self::PartialRecord(file)
@@ -66,7 +69,7 @@ fn is_small_file(name: &str) -> bool {
     let of = name_of_record(name)
         .or_else(|| partial::name_of_record(name))
         .or_else(|| name.strip_suffix(CHECKSUM));
-    of.is_some_and(|of| of.parse::<FileName>().is_ok())
+    name == INSTANCE || of.is_some_and(|of| of.parse::<FileName>().is_ok())
 }
 
 #[cfg(test)]
@@ -93,6 +96,8 @@ mod tests {
             (".a.raw.xz.sha256.tmp-Ab12".into(), Entry::Temporary),
             (".somebody.tmp-Ab12".into(), Entry::Other),
             (LOCK.into(), Entry::Lock),
+            (INSTANCE.into(), Entry::Lock),
+            (format!(".{INSTANCE}.tmp-Ab12"), Entry::Temporary),
             ("a.raw.xz".into(), Entry::Other),
             ("a.raw.xz.sha256".into(), Entry::Other),
             (".part".into(), Entry::Other),

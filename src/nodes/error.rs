@@ -106,8 +106,28 @@ pub enum NodeError {
         place: String,
         /// Who holds it.
         owner: String,
+        /// Which instance of that owner; empty where an earlier version holds it.
+        by: String,
         /// When it is free again if nobody refreshes it, by the node's clock.
         until: Timestamp,
+    },
+    /// The lease of an operation is gone: it expired while this controller or the
+    /// connection stood still, and somebody else went on. Nothing was changed since.
+    #[error("the lease of {place} was lost while this was under way{}", lost_to(holder.as_deref()))]
+    Fenced {
+        /// `node:directory`.
+        place: String,
+        /// The owner who has it now, if anybody does.
+        holder: Option<String>,
+    },
+    /// What is under a name of ours in the directory belongs to somebody else, who may
+    /// have put it there to be written to.
+    #[error("{node} refuses to work in a directory that others can write to: {message}")]
+    Hostile {
+        /// Which node.
+        node: NodeId,
+        /// What was found.
+        message: String,
     },
     /// Another controller placed the file.
     #[error("{place} was placed by another controller, {owner}")]
@@ -162,6 +182,10 @@ pub enum NodeError {
     },
 }
 
+fn lost_to(holder: Option<&str>) -> String {
+    holder.map_or_else(String::new, |owner| format!(", and {owner} has it now"))
+}
+
 /// What the system says of things that stay as they are until somebody acts.
 const LASTING: [&str; 6] = [
     "Permission denied",
@@ -214,8 +238,9 @@ impl NodeError {
             | Self::MissingTool { .. }
             | Self::Unintelligible { .. }
             | Self::NotOurs { .. }
+            | Self::Hostile { .. }
             | Self::Foreign { .. } => false,
-            Self::Locked { .. } => true,
+            Self::Locked { .. } | Self::Fenced { .. } => true,
             // Wrong bytes are sent anew from the start; room can be made by
             // whoever fills the disk, often a backup that is under way.
             Self::CutShort { .. } | Self::DigestDiffers { .. } | Self::NoSpace { .. } => true,
@@ -252,6 +277,17 @@ impl NodeError {
             Self::NoSpace { .. } => {
                 Some("remove what is not needed there, or choose another directory".to_owned())
             }
+            Self::Fenced { .. } => Some(
+                "nothing was changed after that, and the next pass looks again; if it happens \
+                 often, two controllers have the same nodes or this machine stands still at times"
+                    .to_owned(),
+            ),
+            Self::Hostile { .. } => Some(
+                "look who put it there, remove it, and let nobody but the login write to the \
+                 directory; what an earlier login of yours left can be given to this one with \
+                 `chown`"
+                    .to_owned(),
+            ),
             Self::NotOurs { .. } => Some(
                 "take it out of one controller's orders, or give it another filename in one of \
                  the two"
@@ -281,7 +317,7 @@ impl NodeError {
             | Self::NoSpace { stderr, .. }
             | Self::Rsync { stderr, .. } => stderr,
             Self::Program { source } => source.stderr(),
-            Self::Refused { message, .. } => message,
+            Self::Refused { message, .. } | Self::Hostile { message, .. } => message,
             _ => "",
         }
     }

@@ -1,14 +1,15 @@
 //! The lease of a directory, as the controller's side of `scripts/lease.sh`.
 //!
-//! It is held for an owner through a node, so two controllers never interleave,
-//! and neither do two nodes of one controller that see the same storage. What a
-//! crash leaves behind expires for others after [`LEASE`] and can be taken up at
-//! once by the node that left it. Inside this process, operations of one node on
+//! It is held for an instance of an owner through a node, so two controllers never
+//! interleave, not even two of one owner, and neither do two nodes of one controller
+//! that see the same storage. What a crash leaves behind expires for others after
+//! [`LEASE`] and can be taken up at once by the instance and the node that left it.
+//! An operation whose lock is gone is fenced: it changes nothing any more. Inside this process, operations of one node on
 //! one directory wait for each other here, before they ask the node.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -29,6 +30,10 @@ const SIGNS: u32 = 4;
 /// How often a directory is asked for that another node of ours works in: rather
 /// short beside the time that an image takes.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How much longer than a lease stands another instance of the same owner is waited
+/// for: clocks of whole seconds, and the time that asking takes.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What an operation holds while it is its turn in a directory.
 type Turn = tokio::sync::Mutex<()>;
@@ -63,6 +68,10 @@ pub(super) struct Operation<'a> {
     ttl: String,
     token: String,
     holder: String,
+    /// What the node gave with the lease.
+    epoch: OnceLock<String>,
+    /// Device and inode number of the private directory, as the node gave them.
+    inside: OnceLock<String>,
     pattern: String,
     owned: String,
     _turn: tokio::sync::OwnedMutexGuard<()>,
@@ -84,7 +93,14 @@ impl<'a> Operation<'a> {
             file,
             ttl: nodes.config.lease.as_secs().max(1).to_string(),
             token: script::nonce(),
-            holder: format!("{} {}", node.id, shown(&nodes.config.owner)),
+            holder: format!(
+                "{}@{} {}",
+                node.id,
+                nodes.config.instance,
+                shown(&nodes.config.owner)
+            ),
+            epoch: OnceLock::new(),
+            inside: OnceLock::new(),
             pattern: record::pattern(file),
             owned: record::owned(&nodes.config.owner),
             _turn: turn,
@@ -120,6 +136,7 @@ impl<'a> Operation<'a> {
             self.ttl.as_str(),
             &self.token,
             &self.holder,
+            self.epoch.get().map_or("", String::as_str),
             self.dir.as_str(),
             self.file.as_str(),
             &self.pattern,
@@ -132,25 +149,61 @@ impl<'a> Operation<'a> {
         &self,
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> impl FnOnce(&Answer<'_>) -> Option<Result<T, NodeError>> {
-        |answer| match answer.first("locked") {
-            Some(found) => Some(Err(self.locked(found)?)),
-            None => read(answer).map(Ok),
+        |answer| {
+            for name in answer.all("aside") {
+                let name = String::from_utf8_lossy(name);
+                tracing::warn!(
+                    node = %self.node.id,
+                    "{}/{} could not be used and was set aside under that name; \
+                     what it said is unknown from now on",
+                    self.dir,
+                    printable(name.as_bytes())
+                );
+            }
+            if let Some(found) = answer.first("locked") {
+                return Some(Err(self.locked(found)?));
+            }
+            if let Some(found) = answer.first("fenced") {
+                return Some(Err(self.fenced(found)));
+            }
+            for (tag, into) in [("epoch", &self.epoch), ("inside", &self.inside)] {
+                if let Some(found) = answer.first(tag) {
+                    let plain = |byte: &u8| byte.is_ascii_digit() || *byte == b':';
+                    let text = String::from_utf8(found.to_vec()).ok()?;
+                    if !text.bytes().all(|byte| plain(&byte)) {
+                        return None;
+                    }
+                    into.get_or_init(|| text);
+                }
+            }
+            read(answer).map(Ok)
         }
+    }
+
+    /// Device and inode number of the private directory on the node, as `stat`'s
+    /// `%d:%i` writes them; empty before the first script that tells them.
+    pub fn inside(&self) -> &str {
+        self.inside.get().map_or("", String::as_str)
     }
 
     /// Runs the first script of an operation. A directory that another node of
     /// ours works in is waited for: as long as that one gives signs of life it
-    /// comes to an end, and if not its lease does.
+    /// comes to an end, and if not its lease does. Another instance of the same
+    /// owner is waited for only until a lease that a crash left would have expired:
+    /// what it does is its own pass, and may take hours.
     pub async fn ask_first<T>(
         &self,
         script: Script,
         more: &[&str],
         read: impl Fn(&Answer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
+        let begun = Instant::now();
+        let config = &self.nodes.config;
         loop {
             match self.ask(script, more, &read).await {
-                Err(NodeError::Locked { owner, .. })
-                    if owner == shown(&self.nodes.config.owner) =>
+                Err(NodeError::Locked { owner, by, .. })
+                    if owner == shown(&config.owner)
+                        && (by == config.instance || begun.elapsed() <= config.lease + GRACE) =>
                 {
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
@@ -170,7 +223,7 @@ impl<'a> Operation<'a> {
             loop {
                 tokio::time::sleep(self.nodes.config.lease / SIGNS).await;
                 let sign = self.ask(Script::Renew, &[], |_| Some(())).await;
-                if let Err(error @ NodeError::Locked { .. }) = sign {
+                if let Err(error @ NodeError::Fenced { .. }) = sign {
                     return error;
                 }
             }
@@ -186,7 +239,7 @@ impl<'a> Operation<'a> {
     pub async fn leave(&self, error: NodeError) -> NodeError {
         let reachable = !matches!(
             error,
-            NodeError::Unreachable { .. } | NodeError::Locked { .. }
+            NodeError::Unreachable { .. } | NodeError::Locked { .. } | NodeError::Fenced { .. }
         );
         if reachable {
             // The error says more than one in tidying up after it.
@@ -209,16 +262,29 @@ impl<'a> Operation<'a> {
         })
     }
 
-    /// `UNTIL NODE OWNER`.
+    /// `UNTIL NODE@INSTANCE OWNER`, or without the instance from an earlier version.
     fn locked(&self, found: &[u8]) -> Option<NodeError> {
         let text = String::from_utf8_lossy(found);
         let (until, holder) = text.split_once(' ')?;
-        let (_, owner) = holder.split_once(' ').unwrap_or(("", holder));
+        let (node, owner) = holder.split_once(' ').unwrap_or(("", holder));
         Some(NodeError::Locked {
             place: format!("{}:{}", self.node.id, self.dir),
             owner: shown(owner),
+            by: shown(node.split_once('@').map_or("", |(_, instance)| instance)),
             until: Timestamp::from_second(until.parse().ok()?).ok()?,
         })
+    }
+
+    /// The same of whoever has the lease now; nothing where nobody has.
+    fn fenced(&self, found: &[u8]) -> NodeError {
+        let holder = match self.locked(found) {
+            Some(NodeError::Locked { owner, .. }) => Some(owner),
+            _ => None,
+        };
+        NodeError::Fenced {
+            place: format!("{}:{}", self.node.id, self.dir),
+            holder,
+        }
     }
 }
 

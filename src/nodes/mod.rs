@@ -30,6 +30,7 @@ mod script;
 mod ssh;
 mod stream;
 mod system;
+mod transfer;
 mod upkeep;
 
 pub use error::NodeError;
@@ -69,7 +70,11 @@ pub trait Nodes: Send + Sync + 'static {
     /// [`NodeError::NotOurs`] for wrong bytes that another owner placed,
     /// [`NodeError::Foreign`] for wrong bytes that nobody recorded, unless they
     /// are to be replaced, [`NodeError::Locked`] while another owner works in the
-    /// directory. Another node of the same owner is waited for.
+    /// directory, or another controller of the same owner for longer than a lease
+    /// stands. Another node of the same controller is waited for.
+    /// [`NodeError::Fenced`] where the lease was lost on the way, and
+    /// [`NodeError::Hostile`] where another user of the node has something in the
+    /// directory under a name of ours; the same for the others below.
     fn deliver(
         &self,
         node: &Node,

@@ -1,32 +1,29 @@
 //! One delivery: look, send, check and name.
 //!
-//! What is sent goes to a hidden name made from the final one, so that an
-//! interrupted push finds its rest again, Proxmox does not list it, and options
-//! such as `--inplace` can do no harm. The final name is given on the node,
-//! after the node itself has computed the digest.
+//! What is sent goes to a name in a private directory, made from the final one and the
+//! digest, so that an interrupted push finds its rest again, Proxmox does not list it,
+//! nobody else reaches it, and options such as `--inplace` can do no harm. The final
+//! name is given on the node, after the node itself has computed the digest.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use super::error::NodeError;
 use super::lease::Operation;
-use super::quote;
 use super::record;
-use super::rsync::{self, Progress};
+use super::rsync;
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
-use super::{Delivered, Delivery, diagnosis, local};
-use crate::io::Command;
-use crate::model::{Host, Method, Node, NodeId, Reach, Sha256, User};
+use super::{Delivered, Delivery, local};
+use crate::model::{Method, Node, Reach, Sha256};
 use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
 /// stops a Proxmox node, and the record needs a block of its own.
 pub const RESERVE: u64 = 16 * 1024 * 1024;
 
-/// The slowest disk that is waited for, in bytes per second: both ends read the
-/// rest of an interrupted push without a word before rsync sends anything.
-const SLOWEST_READ: u64 = 16 * 1024 * 1024;
+/// The private directory in a directory on a node; `private.sh` makes it.
+pub(super) const PARTS: &str = ".talos-order.parts";
 
 /// What a node says before anything is sent.
 enum Ready {
@@ -68,14 +65,10 @@ impl SystemNodes {
         let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
         let task = Task::new(operation, delivery);
         let mut words = task.words();
-        let basis;
         words.extend(match &delivery.method {
             Method::Stream => ["stream", ""],
             Method::Copy | Method::Rsync { basis: None } => ["other", ""],
-            Method::Rsync { basis: Some(file) } => {
-                basis = delivery.dir.join(file);
-                ["other", &basis]
-            }
+            Method::Rsync { basis: Some(file) } => ["other", file.as_str()],
         });
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
@@ -124,7 +117,7 @@ impl SystemNodes {
             (Method::Copy | Method::Rsync { .. }, Reach::Local) => {
                 let meter = std::sync::Arc::clone(&task.delivery.meter);
                 let source = task.delivery.source.clone();
-                local::copy_local(source, task.part_path(), meter)
+                local::copy_local(source, task.part(), meter)
                     .await
                     .map(|()| None)
             }
@@ -148,80 +141,6 @@ impl SystemNodes {
         let entry = task.operation.ask(Script::Place, &words, read).await??;
         Ok((entry, sent))
     }
-
-    async fn rsync(
-        &self,
-        task: &Task<'_>,
-        host: &Host,
-        user: Option<&User>,
-        port: Option<u16>,
-        part: u64,
-    ) -> Result<Option<u64>, NodeError> {
-        let ssh = self.ssh.words(user, port);
-        let shell = quote::for_rsync(ssh.iter().map(String::as_str));
-        // Absolute, because rsync takes `a:b` for a host with a path.
-        let source = std::path::absolute(&task.delivery.source)
-            .map_err(|source| task.source_error(source))?;
-        let host = if host.as_str().contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_string()
-        };
-        let target = format!("{host}:{}", task.part_path().display());
-        let mut progress = Progress::new(&task.delivery.meter);
-        let output = Command::new("rsync")
-            .args(rsync::words(
-                &shell,
-                &self.config.rsync_opts,
-                self.rsync_limit(&task.operation.node.id),
-                &source.to_string_lossy(),
-                &target,
-            ))
-            .env("LC_ALL", "C")
-            .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))
-            .stream(|bytes| progress.take(bytes))
-            .await
-            .map_err(NodeError::of_remote_command)?;
-        if output.status.success() {
-            return Ok(progress.sent());
-        }
-        Err(rsync_error(
-            task.operation.node,
-            output.status.code().unwrap_or(-1),
-            output.stderr,
-        ))
-    }
-
-    /// What each rsync may send in a second. They know nothing of one another, so each
-    /// gets its share of what all may.
-    fn rsync_limit(&self, node: &NodeId) -> Option<u64> {
-        let share = |all: u64| all / self.config.sessions.max(1) as u64;
-        let all = self.config.bandwidth.map(share);
-        let own = self.config.bandwidth_of.get(node).copied();
-        all.into_iter().chain(own).min()
-    }
-}
-
-/// What rsync's end means, where ssh or the shell behind it is the cause.
-fn rsync_error(node: &Node, code: i32, stderr: String) -> NodeError {
-    if rsync::is_shell_noise(&stderr) {
-        return NodeError::NoisyShell {
-            node: node.id.clone(),
-            text: "protocol version mismatch".to_owned(),
-            stderr,
-        };
-    }
-    if !rsync::is_disk_full(&stderr)
-        && matches!(code, 12 | 255)
-        && let Some(found) = diagnosis::known(&stderr)
-    {
-        return NodeError::unreachable(found, stderr);
-    }
-    NodeError::Rsync {
-        code,
-        meaning: rsync::meaning(code),
-        stderr,
-    }
 }
 
 /// A delivery with everything that is computed from it once.
@@ -231,8 +150,13 @@ pub(super) struct Task<'a> {
     size: String,
     sha256: String,
     data: String,
+    pub part: String,
     line: record::LineTemplate,
 }
+
+/// How much of a digest is in the name of a part, in hex digits: enough that two images
+/// of one name do not meet.
+const PART_DIGEST: usize = 12;
 
 impl<'a> Task<'a> {
     fn new(operation: Operation<'a>, delivery: &'a Delivery) -> Self {
@@ -245,6 +169,11 @@ impl<'a> Task<'a> {
                 .data
                 .map(|data| data.sha256.to_string())
                 .unwrap_or_default(),
+            part: format!(
+                "{}.{:.PART_DIGEST$}.part",
+                delivery.file,
+                delivery.sha256.to_string()
+            ),
             line: record::template(&entry(delivery, owner, 0, 0)),
             operation,
         }
@@ -258,6 +187,7 @@ impl<'a> Task<'a> {
             &self.sha256,
             &self.data,
             if self.delivery.replace { "yes" } else { "no" },
+            &self.part,
             record::HEADER,
             before,
             between,
@@ -276,7 +206,11 @@ impl<'a> Task<'a> {
             }
             _ => return error,
         };
-        match self.operation.ask(Script::Discard, &[], read_free).await {
+        match self
+            .operation
+            .ask(Script::Discard, &[&self.part], read_free)
+            .await
+        {
             Ok(free) => self.no_space(self.need(0), free, stderr),
             // The first error says more than the one in cleaning up after it.
             Err(_) => error,
@@ -341,9 +275,13 @@ impl<'a> Task<'a> {
         self.delivery.size.saturating_sub(on_disk) + RESERVE
     }
 
-    fn part_path(&self) -> PathBuf {
-        let name = format!(".talos-order.{}.part", self.delivery.file);
-        Path::new(self.delivery.dir.as_str()).join(name)
+    /// Where a copy on this machine goes.
+    fn part(&self) -> local::Part {
+        local::Part {
+            dir: Path::new(self.delivery.dir.as_str()).join(PARTS),
+            inside: self.operation.inside().to_owned(),
+            name: self.part.clone(),
+        }
     }
 
     fn no_space(&self, need: u64, free: u64, stderr: String) -> NodeError {

@@ -27,18 +27,25 @@ macro_rules! scripts {
     };
 }
 
+/// What every script under a lease begins with.
+macro_rules! lease {
+    ($($name:literal)+) => {
+        scripts!("common" "private" "lease" "digest" "record" $($name)+)
+    };
+}
+
 impl Script {
     const fn body(self) -> &'static str {
         match self {
             Self::Observe => scripts!("common" "observe"),
-            Self::Prepare => scripts!("common" "lease" "delivery" "prepare"),
-            Self::Place => scripts!("common" "lease" "delivery" "place"),
-            Self::Receive => scripts!("common" "lease" "delivery" "receive"),
-            Self::Discard => scripts!("common" "lease" "discard"),
-            Self::Renew => scripts!("common" "lease" "renew"),
-            Self::Release => scripts!("common" "lease" "release"),
-            Self::Remove => scripts!("common" "lease" "remove"),
-            Self::Verify => scripts!("common" "lease" "verify"),
+            Self::Prepare => lease!("delivery" "prepare"),
+            Self::Place => lease!("delivery" "place"),
+            Self::Receive => lease!("delivery" "receive"),
+            Self::Discard => lease!("discard"),
+            Self::Renew => lease!("renew"),
+            Self::Release => lease!("release"),
+            Self::Remove => lease!("remove"),
+            Self::Verify => lease!("verify"),
         }
     }
 

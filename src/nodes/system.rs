@@ -37,6 +37,11 @@ pub struct NodesConfig {
     /// The controller, as leases and records name it: one name for one
     /// controller, and the same one for as long as it lives.
     pub owner: String,
+    /// Which of the controllers that may have this owner: one for each cache, which
+    /// one process at a time has ([`Cache::instance`](crate::cache::Cache::instance)).
+    /// Letters, digits and `-`. A lease that the same instance left behind is taken
+    /// over at once.
+    pub instance: String,
     /// How long a directory stays locked without a sign of life, in whole
     /// seconds: [`LEASE`](super::LEASE).
     pub lease: Duration,
@@ -200,6 +205,12 @@ fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
         "" => stderr.to_owned(),
         message => message.to_owned(),
     };
+    if stage == "hostile" {
+        return NodeError::Hostile {
+            node: node.id.clone(),
+            message,
+        };
+    }
     NodeError::Refused {
         node: node.id.clone(),
         what: match stage {
@@ -218,6 +229,8 @@ fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
             "cut" => "receiving the file whole",
             "rename" => "giving the file its final name",
             "gone" => "finding what was sent",
+            "busy" => "keeping others from what was sent",
+            "aside" => "setting aside what cannot be used",
             _ => "a step",
         },
         message,

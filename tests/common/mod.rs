@@ -7,6 +7,7 @@ pub mod snapshot;
 pub mod sshd;
 pub mod world;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test fails.
@@ -22,4 +23,13 @@ pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
         );
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What arrived so far of a file in a directory of a node.
+pub fn part_on_node(dir: &Path, file: &str) -> Option<PathBuf> {
+    let mut parts = dir.join(".talos-order.parts").read_dir().ok()?.flatten();
+    let is_part = |name: &str| name.starts_with(file) && name.ends_with(".part");
+    parts
+        .find(|entry| entry.file_name().to_str().is_some_and(is_part))
+        .map(|entry| entry.path())
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::process::Signal;
 use talos_order::standin::{Fault, StandinOptions};
 
+use crate::common::part_on_node;
 use crate::common::sshd::Lab;
 use crate::daemon::{Daemon, ON_REQUEST, converged};
 use crate::world::{Config, World, reach};
@@ -115,8 +116,11 @@ fn asked_to_end_in_a_delivery_it_leaves_what_can_be_taken_up() {
     world.order_one("raw.xz", "");
     let mut daemon = Daemon::launch(&world);
     let import = pve.root.join("import");
-    let part = import.join(format!(".talos-order.{RAW}.part"));
-    let stored = || fs::metadata(&part).map_or(0, |meta| meta.blocks() * 512);
+    let part = || part_on_node(&import, RAW);
+    let stored = || {
+        let meta = part().and_then(|part| fs::metadata(part).ok());
+        meta.map_or(0, |meta| meta.blocks() * 512)
+    };
     daemon.wait("bytes arrive", || stored() >= 500_000);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.log());
@@ -127,6 +131,6 @@ fn asked_to_end_in_a_delivery_it_leaves_what_can_be_taken_up() {
     let daemon = Daemon::start(&world);
     assert!(converged(&daemon.status()), "{:#}", daemon.status());
     world.assert_holds(&import, &[RAW]);
-    assert!(!part.exists());
+    assert!(part().is_none());
     daemon.stop();
 }

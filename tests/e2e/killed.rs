@@ -12,7 +12,7 @@ use talos_order::standin::{Fault, Redirect, StandinOptions};
 use crate::common::program::{kill, terminate};
 use crate::common::snapshot::Snapshot;
 use crate::common::sshd::Lab;
-use crate::common::wait_for;
+use crate::common::{part_on_node, wait_for};
 use crate::watch::Watch;
 use crate::world::{Config, World, reach};
 
@@ -254,12 +254,12 @@ fn killed_and_goes_on(slow_rsync: &str, slow_push: &str) {
     world.order_one("iso", "");
     configure(slow_rsync, slow_push);
     let dir = node.root.join("iso");
-    let partial = dir.join(format!(".talos-order.{ISO}.part"));
+    let arrived = || part_on_node(&dir, ISO).map_or(0, |part| length(&part));
     let watch = Watch::start(&[world.cache(), dir.clone()]);
     // Each time it comes further: what had arrived was kept.
     for size in [200_000, 600_000, 1_200_000] {
         let mut run = world.program.start(&["apply"]);
-        wait_for("a part is there", || length(&partial) > size);
+        wait_for("a part is there", || arrived() > size);
         kill(&mut run);
         assert!(!dir.join(ISO).exists());
     }

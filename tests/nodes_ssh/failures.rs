@@ -93,7 +93,7 @@ async fn a_noisy_login_shell_is_named() {
 async fn noise_that_only_rsync_meets_is_recognised_too() {
     let lab = Lab::new();
     let node = lab.node_with(
-        "ForceCommand case $SSH_ORIGINAL_COMMAND in rsync*) echo hello ;; esac; \
+        "ForceCommand case $SSH_ORIGINAL_COMMAND in *'rsync --server'*) echo hello ;; esac; \
          eval \"$SSH_ORIGINAL_COMMAND\"\n",
     );
     let content = file(&lab, 10, 1);

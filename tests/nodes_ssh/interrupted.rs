@@ -28,7 +28,7 @@ async fn the_final_name_never_holds_a_part() {
                 let found = fs::read(at(&dir, NAME)).unwrap();
                 assert!(found == old || found == content.1);
                 looks += 1;
-                parts += usize::from(at(&dir, PART).exists());
+                parts += usize::from(part(&delivery).exists());
             }
         }
     }
@@ -38,8 +38,8 @@ async fn the_final_name_never_holds_a_part() {
 }
 
 /// Waits until a part of the file has arrived.
-async fn part_has_arrived(dir: &Dir) {
-    let part = at(dir, PART);
+async fn part_has_arrived(delivery: &Delivery) {
+    let part = part(delivery);
     until("something arrives", || {
         fs::metadata(&part).is_ok_and(|facts| facts.len() > MIB as u64)
     })
@@ -54,7 +54,7 @@ async fn a_push_whose_rsync_was_killed_is_taken_up_again() {
     let content = file(&lab, 8 * MIB, 1);
     let delivery = delivery(dir.clone(), &content);
     let killer = async {
-        part_has_arrived(&dir).await;
+        part_has_arrived(&delivery).await;
         let source = content.0.display().to_string();
         for pid in descendants(std::process::id()) {
             let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -85,7 +85,7 @@ async fn a_push_that_was_dropped_is_taken_up_again() {
     let (nodes, id) = (slow(&lab, 4), node.node("pve-01"));
     tokio::select! {
         result = nodes.deliver(&id, &delivery) => panic!("{result:?}"),
-        () = part_has_arrived(&dir) => (),
+        () = part_has_arrived(&delivery) => (),
     }
     assert_taken_up(&lab, &node, &delivery, &content.1).await;
 }
@@ -99,7 +99,7 @@ async fn a_node_that_goes_down_in_the_middle_gets_the_rest_later() {
     let delivery = delivery(dir.clone(), &content);
     let (nodes, id) = (slow(&lab, 4), node.node("pve-01"));
     let downfall = async {
-        part_has_arrived(&dir).await;
+        part_has_arrived(&delivery).await;
         node.stop();
     };
     let (result, ()) = tokio::join!(nodes.deliver(&id, &delivery), downfall);
@@ -116,8 +116,8 @@ async fn a_node_that_goes_down_in_the_middle_gets_the_rest_later() {
 async fn assert_taken_up(lab: &Lab, node: &SshNode, delivery: &Delivery, bytes: &[u8]) {
     let dir = &delivery.dir;
     let left: Vec<String> = names(dir).into_iter().filter(|name| name != LOCK).collect();
-    assert_eq!(left, [PART]);
-    let part = fs::metadata(at(dir, PART)).unwrap();
+    assert_eq!(left, [PARTS]);
+    let part = fs::metadata(part(delivery)).unwrap();
     let delivered = system(lab).deliver(&node.node("pve-01"), delivery).await;
     assert!(delivered.unwrap().copied);
     assert!(fs::read(at(dir, NAME)).unwrap() == bytes);

@@ -13,6 +13,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod faulty;
+mod fence;
+mod hostile;
 mod interrupted;
 mod lease;
 mod life;
@@ -43,10 +46,12 @@ use talos_order::plan::{DirState, NodeState, References};
 
 const MIB: usize = 1024 * 1024;
 const NAME: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
-const PART: &str = ".talos-order.talos-v1.11.3-nocloud-amd64-376567988ad3.iso.part";
+const PARTS: &str = ".talos-order.parts";
+const EPOCH: &str = ".talos-order.epoch";
 const RECORD: &str = ".talos-order.jsonl";
 const LOCK: &str = ".talos-order.lock";
 const OWNER: &str = "homelab";
+const INSTANCE: &str = "0000000000000001";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The configuration's defaults, so that every test runs with `--inplace`.
@@ -56,11 +61,20 @@ fn config(lab: &Lab, rsync_opts: &str) -> NodesConfig {
     NodesConfig {
         ssh_opts: lab.ssh_opts(),
         rsync_opts: shell_words::split(rsync_opts).unwrap(),
+        ..plain_config()
+    }
+}
+
+fn plain_config() -> NodesConfig {
+    NodesConfig {
+        ssh_opts: Vec::new(),
+        rsync_opts: Vec::new(),
         connect: Duration::from_secs(5),
         idle: Duration::from_secs(20),
         control_dir: None,
         sessions: 16,
         owner: OWNER.to_owned(),
+        instance: INSTANCE.to_owned(),
         lease: LEASE,
         verify_rate: None,
         vm_configs: None,
@@ -153,7 +167,14 @@ async fn why_unreachable(nodes: &SystemNodes, node: &Node, dir: &Dir) -> String 
     }
 }
 
-/// Every name in a directory, hidden ones included.
+/// Where what arrived so far of a delivery is.
+fn part(delivery: &Delivery) -> PathBuf {
+    let digest = &delivery.sha256.to_string()[..12];
+    let name = format!("{}.{digest}.part", delivery.file);
+    at(&delivery.dir, PARTS).join(name)
+}
+
+/// Every name in a directory, hidden ones included, but for the count of leases.
 fn names(dir: &Dir) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir.as_str())
         .map(|entries| {
@@ -162,6 +183,7 @@ fn names(dir: &Dir) -> Vec<String> {
                 .collect()
         })
         .unwrap_or_default();
+    names.retain(|name| name != EPOCH);
     names.sort();
     names
 }

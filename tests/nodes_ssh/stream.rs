@@ -38,8 +38,8 @@ fn limited(lab: &Lab, bandwidth: usize) -> SystemNodes {
 }
 
 /// Waits until so many bytes of a part are there, holes included.
-async fn has_come(dir: &Dir, length: usize) {
-    let part = at(dir, PART);
+async fn has_come(delivery: &Delivery, length: usize) {
+    let part = part(delivery);
     until("something arrives", || {
         fs::metadata(&part).is_ok_and(|facts| facts.len() > length as u64)
     })
@@ -133,9 +133,9 @@ async fn a_push_that_was_dropped_goes_on_where_it_was() {
     let slow = limited(&lab, 4 * MIB);
     tokio::select! {
         result = slow.deliver(&id, &delivery) => panic!("{result:?}"),
-        () = has_come(&dir, 20 * MIB + MIB) => (),
+        () = has_come(&delivery, 20 * MIB + MIB) => (),
     }
-    let begun = fs::metadata(at(&dir, PART)).unwrap();
+    let begun = fs::metadata(part(&delivery)).unwrap();
     let delivered = system(&lab).deliver(&id, &delivery).await.unwrap();
     let wire = delivered.wire_bytes.unwrap();
     // Two of the three parts were there, but for what was on its way.
@@ -158,7 +158,8 @@ async fn what_was_begun_with_other_bytes_is_begun_anew() {
     wrong[21 * MIB] ^= 1;
     let long = [&image.1[..], &[0; 5000]].concat();
     for begun in [wrong, vec![1; 65 * MIB], long] {
-        fs::write(at(&dir, PART), &begun).unwrap();
+        fs::create_dir_all(at(&dir, PARTS)).unwrap();
+        fs::write(part(&delivery), &begun).unwrap();
         let delivered = nodes.deliver(&id, &delivery).await.unwrap();
         assert!(delivered.wire_bytes.unwrap() > 6 * MIB as u64);
         assert!(fs::read(at(&dir, NAME)).unwrap() == image.1);

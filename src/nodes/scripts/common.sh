@@ -5,8 +5,23 @@
 # before is told from the answer, and an answer cut short is recognised.
 # The call of `main` is the last line, so a script that did not arrive whole
 # does nothing at all.
+#
+# What is kept in a directory, beside the files that were delivered:
+#
+#   .talos-order.jsonl       the record: what was placed, one line a file (record.sh)
+#   .talos-order.lock        the lease: who may change anything now (lease.sh)
+#   .talos-order.epoch       how many leases there were (lease.sh)
+#   .talos-order.parts/      mode 0700, ours alone; gone when nothing is in it (private.sh)
+#       FILE.DIGEST.part     what arrived so far of FILE; DIGEST is the beginning, 12 hex
+#                            digits, of the SHA-256 that the whole file has to have
+#       anything else        temporaries of a moment
+#   .talos-order.*.damaged-* what had one of these names and could not be used
+#   .talos-order.FILE.part   a part as earlier versions kept it; the next delivery of
+#                            FILE takes it up
 LC_ALL=C
 export LC_ALL
+# What changes how the tools read their words, or what they write.
+unset POSIXLY_CORRECT CDPATH GREP_OPTIONS BLOCK_SIZE
 umask 022
 exec 3>&1
 
@@ -29,6 +44,7 @@ finish() {
 
 # fail STAGE MESSAGE: an honest answer, so it is a complete one.
 fail() {
+    [ -z "$ticking" ] || exit 1
     say "fail $1 $2"
     finish
 }
@@ -40,7 +56,8 @@ is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
 # facts FILE: size, modification time in nanoseconds, inode number. `%.9Y` has a
 # point in it, and taking that out leaves whole nanoseconds.
 facts() {
-    stat -c '%s %.9Y %i' -- "$1" | tr -d .
+    seconds=$(stat -c '%s %.9Y %i' -- "$1") || return
+    printf '%s' "${seconds%%.*}${seconds#*.}"
 }
 
 # The nearest directory that exists.
@@ -54,3 +71,6 @@ nearest() {
 
 # What the shell holds against another controller; empty outside `lease.sh`.
 held=
+
+# Set in what runs beside the script, which is not to speak for it.
+ticking=

@@ -2,10 +2,13 @@
 # the first LIMIT bytes. `io/hash/data.rs` says what that is; holes are not read.
 use strict;
 use warnings;
+use Fcntl;
 my ($path, $limit) = @ARGV;
 my ($block, $read) = (4096, 1 << 20);
 my $zeros = "\0" x $block;
-open(my $file, '<:raw', $path) or die "$path: $!\n";
+# Neither a link nor a pipe in its place is followed or waited for.
+sysopen(my $file, $path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) or die "$path: $!\n";
+die "$path: it is not a plain file\n" unless -f $file;
 my $size = -s $file;
 # F_SETPIPE_SZ: a pipe that holds more makes the two ends wait less for each other.
 fcntl(STDOUT, 1031, $read);

@@ -1,13 +1,15 @@
 # What the two ends of a delivery share.
 
 # words NONCE … OWNED, see `enter`, and then
-#       SIZE SHA256 DATA REPLACE HEADER LINE1 LINE2 LINE3: names them. DATA is the
-#       digest of the file's data, or empty where that is not known.
+#       SIZE SHA256 DATA REPLACE PART HEADER LINE1 LINE2 LINE3: names them. DATA is the
+#       digest of the file's data, or empty where that is not known. PART is named after
+#       the digest: whoever still writes there for an operation that is long over writes
+#       the same bytes.
 words() {
     enter "$@"
-    shift 8
-    size=$1 sha256=$2 data=$3 replace=$4 header=$5
-    before=$6 between=$7 after=$8
+    shift 9
+    size=$1 sha256=$2 data=$3 replace=$4 part=$5 header=$6
+    before=$7 between=$8 after=$9
 }
 
 # matches FILE: it has the right bytes. Its digest is in `found`; of two ways to
@@ -19,28 +21,33 @@ matches() {
     else
         expected=$sha256
         found=$(digest "$1" whole)
-    fi || fail digest "$1 cannot be read"
+    fi || fail digest "$dir/${1##*/} cannot be read"
     [ "$found" = "$expected" ]
 }
 
-# Looks at what has the final name. The right bytes are adopted, or left to the
-# other owner whose record names them; wrong ones stay where they are not ours to
-# replace. Returns if the name is ours to take.
+# Looks at what has the final name, which is in `met` from then on. The right bytes are
+# adopted, or left to the other owner whose record names them; wrong ones stay where they
+# are not ours to replace. Returns if the name is ours to take; `line` is what the record
+# says of it then.
 judge() {
-    if [ -d "$final" ] && [ ! -L "$final" ]; then fail taken "$final is a directory"; fi
-    [ -e "$final" ] || [ -L "$final" ] || return 0
+    met=$(facts "$final" 2>/dev/null)
+    line=
+    [ -n "$met" ] || return 0
+    if [ -d "$final" ] && [ ! -L "$final" ]; then fail taken "$dir/$file is a directory"; fi
     same=
     if is_file "$final" && [ "$(stat -c %s -- "$final")" = "$size" ]; then
-        if matches "$final"; then same=1; fi
-        hold same
+        if matches "$final"; then same=$sha256; fi
     fi
-    if recorded && theirs; then
+    recorded || { is_file "$final" && intended "$same"; }
+    if [ -n "$line" ] && theirs; then
         say "theirs $line"
         [ -z "$same" ] || say same
         finish
     fi
     if [ -n "$same" ]; then
-        rm -f -- "$part"
+        take
+        [ "$met" = "$(facts "$final")" ] || fail digest "$dir/$file changed while it was read"
+        rm -rf -- "$part"
         placed
     fi
     if [ "$replace" = no ] && { [ -z "$line" ] || ! is_file "$final"; }; then
@@ -49,7 +56,7 @@ judge() {
     fi
 }
 
-# The final name holds what it should: records it and says so.
+# The final name holds what it should, and the lease is ours: records it and says so.
 placed() {
     set -- $(facts "$final")
     remember "$header" "$before$2$between$3$after"
@@ -58,16 +65,29 @@ placed() {
     finish
 }
 
-# arrive DIGEST: what was sent is in `part`. Checks it, gives it its name and records
-# it. With a DIGEST that was taken while it came it is not read again.
+# pin: opens the part on 8 and keeps others from writing to it: what an earlier operation
+# left running may not be over yet. What is done with it is done while it is pinned.
+pin() {
+    { command exec 8<>"$part"; } 2>/dev/null || fail receive "$dir/$parts/$part cannot be written"
+    if has flock; then
+        flock -w 5 8 2>/dev/null
+        [ $? -ne 1 ] || fail busy "another process still writes to $dir/$parts/$part"
+    fi
+    [ "$(stat -c %i - <&8)" = "$(stat -c %i -- "$part")" ] ||
+        fail busy "another process replaced $dir/$parts/$part"
+}
+
+# arrive DIGEST: what was sent is in `part`, which is pinned. Checks it, gives it its name
+# and records it. With a DIGEST that was taken while it came it is not read again.
 #
-# The name comes before the record: a crash in between leaves a right file that the
-# next pass adopts, the other order would leave a record of something that is not
-# there.
+# What is about to have the name is recorded before, what has it afterwards: a crash in
+# between leaves a file that is known to be ours if it has that digest. A record of what
+# is not there yet would be believed.
 arrive() {
-    message=$(chmod 0644 -- "$part" 2>&1) || fail chmod "$message"
+    # Where modes cannot be set, it has one that can be read or none that matters.
+    message=$(chmod 0644 -- "$part" 2>&1) || [ -r "$part" ] || fail chmod "$message"
     # Reading and writing out at the same time: one is work for the processor.
-    sync -- "$part" </dev/null >/dev/null 2>&1 3>&- &
+    sync -- "$part" </dev/null >/dev/null 2>&1 3>&- 8>&- &
     syncing=$!
     found=$1 expected=$data
     if [ "$(stat -c %s -- "$part")" != "$size" ]; then
@@ -85,10 +105,19 @@ arrive() {
     wait "$syncing"
     synced=$?
     rest
-    [ "$synced" -eq 0 ] || fail sync "$part could not be written out"
+    [ "$synced" -eq 0 ] || fail sync "$dir/$parts/$part could not be written out"
     # Somebody who knows nothing of leases may have been here in between.
     judge
-    hold same
-    message=$(mv -f -T -- "$part" "$final" 2>&1) || fail rename "$message"
+    take
+    # With a line of ours whatever has the name is ours to replace.
+    [ -n "$line" ] || intend "$header" "${before}0${between}0$after"
+    if [ -n "$met" ]; then
+        [ "$met" = "$(facts "$final" 2>/dev/null)" ] ||
+            fail rename "$dir/$file changed in between"
+        message=$(mv -f -T -- "$part" "$final" 2>&1) || fail rename "$message"
+    else
+        message=$(mv -n -T -- "$part" "$final" 2>&1)
+        [ ! -e "$part" ] || fail rename "${message:-$dir/$file appeared in between}"
+    fi
     placed
 }

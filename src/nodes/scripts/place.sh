@@ -6,7 +6,8 @@ main() {
     hold same
     if ! is_file "$part"; then
         judge
-        fail gone "$part is not there after rsync ended"
+        fail gone "$dir/$parts/$part is not there after rsync ended"
     fi
+    pin
     arrive ''
 }

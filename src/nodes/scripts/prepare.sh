@@ -1,5 +1,5 @@
-# main: see `words`, and then WAY BASIS: stream or another, and a file that shares much
-#       with the one to come, or nothing.
+# main: see `words`, and then WAY BASIS: stream or another, and a file of the directory
+#       that shares much with the one to come, or nothing.
 #
 # Makes the directory ready, adopts a file that is there already with the right
 # bytes, and otherwise says how much room there is and keeps the lease for what
@@ -7,16 +7,17 @@
 # its data up to the last whole block: the rest may have been on its way.
 main() {
     words "$@"
-    shift 16
+    shift 18
     message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge
-    # What is not a plain file cannot be the rest of an interrupted push.
-    is_file "$part" || rm -f -- "$part"
+    tidy
+    inherit
     # A copy of it is the rest of a push that has the most: rsync sends what differs.
-    if [ -n "$2" ] && [ ! -e "$part" ] && is_file "$2"; then
-        cp --reflink=auto --sparse=always -- "$2" "$part" 2>/dev/null &&
-            chmod 0644 -- "$part" || rm -f -- "$part"
+    if [ -n "$2" ] && [ ! -e "$part" ] && is_file "$top/$2"; then
+        cp -P --reflink=auto --sparse=always -- "$top/$2" "$part" 2>/dev/null &&
+            is_file "$part" || rm -f -- "$part"
+        chmod 0644 -- "$part" 2>/dev/null
     fi
     if is_file "$part"; then
         say "part $(stat -c '%s %b %B' -- "$part")"
@@ -28,8 +29,37 @@ main() {
             fi
         fi
     fi
-    space=$(stat -f -c '%a %S' -- "$dir" 2>&1) || fail space "$space"
+    space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"
     say "free $space"
+    say "inside $within"
     keep
     finish
+}
+
+# tidy: only what can be built upon stays. Parts of other files are others' to clear.
+tidy() {
+    for other in "$file".????????????.part; do
+        [ "$other" = "$part" ] || rm -rf -- "$other"
+    done
+    find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+    is_file "$part" || rm -rf -- "$part"
+    # Somebody who still writes to it keeps what is no longer the part of anything.
+    if [ -e "$part" ] && has flock; then
+        flock -s -w 5 "$part" true 2>/dev/null
+        [ $? -ne 1 ] || rm -f -- "$part"
+    fi
+}
+
+# inherit: a part where earlier versions kept it is taken up, or it is of no use.
+inherit() {
+    old=$top/.talos-order.$file.part
+    inspect "$old"
+    [ "$kind" = file ] && is_trusted || return 0
+    if [ -e "$part" ]; then
+        rm -f -- "$old"
+    else
+        mv -f -T -- "$old" "$part" 2>/dev/null
+        inspect "$part"
+        { [ "$kind" = file ] && is_trusted; } || rm -rf -- "$part"
+    fi
 }

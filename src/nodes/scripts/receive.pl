@@ -1,5 +1,6 @@
 # receive.pl FILE SIZE FROM HASHER: writes what comes on standard input into a file
-# that has its first FROM bytes already. What comes are pieces, each with where it
+# that has its first FROM bytes already. It is open on descriptor 8; FILE is what it is
+# called in messages. What comes are pieces, each with where it
 # belongs and how long it is before it, 8 bytes each, the highest first, in the order
 # of the file; one of no length is the last. Between them are zeros.
 #
@@ -8,7 +9,7 @@
 use strict;
 use warnings;
 my ($path, $size, $from, $hasher) = @ARGV;
-sysopen(my $file, $path, 1 | 64, 0600) or die "$path: $!\n";
+open(my $file, '+<&=:raw', 8) or die "$path: $!\n";
 # Also zeros that a part already has behind the place are gone with this.
 truncate($file, $from) or die "$path: $!\n";
 my $hash;

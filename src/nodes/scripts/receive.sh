@@ -5,11 +5,14 @@
 # back.
 main() {
     words "$@"
-    shift 16
+    shift 18
     choose_hasher
     inline=
     [ "$2" = no ] || inline=$hasher
-    said=$(perl -e "$receive_pl" -- "$part" "$size" "$1" "$inline" 2>&1)
+    hold same </dev/null
+    is_file "$part" || rm -rf -- "$part"
+    pin </dev/null
+    said=$(perl -e "$receive_pl" -- "$dir/$parts/$part" "$size" "$1" "$inline" 2>&1)
     case $? in
     0) ;;
     9) fail cut ;;

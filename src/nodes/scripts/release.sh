@@ -1,6 +1,6 @@
 # main NONCE … OWNED, see `enter`: no other script of this operation follows.
 main() {
     enter "$@"
-    release
+    if reach; then release; fi
     finish
 }

@@ -6,10 +6,12 @@
 # gone, and what took its name stays.
 main() {
     enter "$@"
-    sha256=$9
+    shift 9
+    sha256=$1
     [ -d "$dir" ] || gone
     hold fresh
-    if recorded && theirs; then
+    recorded
+    if [ -n "$line" ] && theirs; then
         say "theirs $line"
         finish
     fi
@@ -19,16 +21,17 @@ main() {
             finish
         fi
         seen=$(facts "$final")
-        found=$(digest "$final" gently 0) || fail digest "$final cannot be read"
+        found=$(digest "$final" gently 0) || fail digest "$dir/$file cannot be read"
         if [ "$found" != "$sha256" ]; then
             say "differs $found"
             finish
         fi
-        hold same
-        [ "$seen" = "$(facts "$final")" ] || fail digest "$final changed while it was read"
+        take
+        [ "$seen" = "$(facts "$final")" ] || fail digest "$dir/$file changed while it was read"
         message=$(rm -f -- "$final" 2>&1) || fail remove "$message"
         settle
     fi
+    take
     forget
     gone
 }

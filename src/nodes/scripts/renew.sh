@@ -2,6 +2,8 @@
 main() {
     enter "$@"
     hold same
+    take
+    refresh
     keep
     finish
 }

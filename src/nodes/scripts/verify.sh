@@ -5,7 +5,8 @@
 # ours to replace.
 main() {
     enter "$@"
-    sha256=$9 rate=${10}
+    shift 9
+    sha256=$1 rate=$2
     if [ ! -d "$dir" ]; then
         say missing
         finish
@@ -16,14 +17,15 @@ main() {
         finish
     fi
     if ! is_file "$final"; then
+        take
         forget
         say missing
         finish
     fi
     seen=$(facts "$final")
-    found=$(digest "$final" gently "$rate") || fail digest "$final cannot be read"
-    hold same
-    [ "$seen" = "$(facts "$final")" ] || fail digest "$final changed while it was read"
+    found=$(digest "$final" gently "$rate") || fail digest "$dir/$file cannot be read"
+    take
+    [ "$seen" = "$(facts "$final")" ] || fail digest "$dir/$file changed while it was read"
     if [ "$found" = "$sha256" ]; then
         say same
         finish
