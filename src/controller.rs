@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::app::{App, LivePass, Mode, StartError};
+use crate::app::{App, DirLock, LivePass, Mode, StartError};
 use crate::daemon::{self, Causes, Errand, Options, PassEnd, Progress, Running, Waker, Work};
 use crate::error::chain;
 use crate::execute::{Event, Meter};
@@ -129,6 +130,11 @@ pub struct Controller {
     pass: LivePass,
     read_back: bool,
     waiting: Waiting,
+    /// The cache, for as long as a pass has left downloads running in it.
+    held: Option<DirLock>,
+    waker: Waker,
+    /// Calls for a pass when a download ends that none waits for.
+    listener: JoinHandle<()>,
     /// Kept for as long as people may ask.
     _server: Option<Server>,
 }
@@ -194,9 +200,12 @@ impl Controller {
             orders,
             once,
             app,
-            pass,
             read_back: false,
             waiting,
+            held: None,
+            listener: listen(&pass, waker.clone()),
+            pass,
+            waker: waker.clone(),
             _server: server,
         })
     }
@@ -215,16 +224,23 @@ impl Controller {
         }
         // Held from before the memory is read until what was learned is kept: a pass by
         // hand in between would be forgotten.
-        let lock = tokio::select! {
-            lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
-            () = running.stop.cancelled() => Err(STOPPED.to_owned()),
+        let lock = match self.held.take() {
+            Some(lock) => Ok(lock),
+            None => tokio::select! {
+                lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
+                () = running.stop.cancelled() => Err(STOPPED.to_owned()),
+            },
         };
+        self.pass.handover = running.handover.clone();
         let session = Session::begin(&self.app, &self.orders, cause, asked);
         session.equip(&mut self.pass);
         let done = match &lock {
             Ok(_) => self.look_and_run(running).await,
             Err(why) => Err(why.clone()),
         };
+        if self.pass.downloads.is_busy() {
+            self.held = lock.ok();
+        }
         match done {
             Ok((orders, report)) => {
                 self.read_back = false;
@@ -323,6 +339,12 @@ impl End {
     }
 }
 
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
 impl Work for Controller {
     async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
         let asking = std::mem::take(&mut *lock(&self.waiting));
@@ -356,6 +378,10 @@ impl Work for Controller {
             .and_then(|app| app.pass(false).map(|pass| (app, pass)));
         match reloaded {
             Ok((app, pass)) => {
+                // Downloads that were left running end with the old pass.
+                self.held = None;
+                self.listener.abort();
+                self.listener = listen(&pass, self.waker.clone());
                 (self.app, self.pass) = (app, pass);
                 Ok(())
             }
@@ -395,6 +421,18 @@ fn told(error: &StartError) -> String {
         }
     }
     text
+}
+
+/// Calls for a pass whenever a download has ended that no pass waited for.
+fn listen(pass: &LivePass, waker: Waker) -> JoinHandle<()> {
+    // The bell alone: whoever holds the downloads keeps them running.
+    let bell = pass.downloads.bell();
+    tokio::spawn(async move {
+        loop {
+            bell.notified().await;
+            waker.wake(daemon::Cause::Retry);
+        }
+    })
 }
 
 /// Of several causes the one that a person would name.

@@ -10,9 +10,11 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+mod builds;
 #[path = "../common/mod.rs"]
 mod common;
 mod factory;
+mod faults;
 mod hostile;
 mod killed;
 mod legacy;
