@@ -10,15 +10,17 @@
     reason = "stamps events and feels the pulse of running transfers"
 )]
 
+mod background;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use background::Background;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-use crate::app::{App, DirLock, LivePass, Mode, StartError};
+use crate::app::{App, LivePass, Mode, StartError};
 use crate::daemon::{self, Causes, Errand, Options, PassEnd, Progress, Running, Waker, Work};
 use crate::error::chain;
 use crate::execute::{Event, Meter};
@@ -130,11 +132,7 @@ pub struct Controller {
     pass: LivePass,
     read_back: bool,
     waiting: Waiting,
-    /// The cache, for as long as a pass has left downloads running in it.
-    held: Option<DirLock>,
-    waker: Waker,
-    /// Calls for a pass when a download ends that none waits for.
-    listener: JoinHandle<()>,
+    background: Background,
     /// Kept for as long as people may ask.
     _server: Option<Server>,
 }
@@ -202,10 +200,8 @@ impl Controller {
             app,
             read_back: false,
             waiting,
-            held: None,
-            listener: listen(&pass, waker.clone()),
+            background: Background::new(&pass, waker.clone()),
             pass,
-            waker: waker.clone(),
             _server: server,
         })
     }
@@ -224,7 +220,7 @@ impl Controller {
         }
         // Held from before the memory is read until what was learned is kept: a pass by
         // hand in between would be forgotten.
-        let lock = match self.held.take() {
+        let lock = match self.background.lock() {
             Some(lock) => Ok(lock),
             None => tokio::select! {
                 lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
@@ -238,9 +234,7 @@ impl Controller {
             Ok(_) => self.look_and_run(running).await,
             Err(why) => Err(why.clone()),
         };
-        if self.pass.downloads.is_busy() {
-            self.held = lock.ok();
-        }
+        self.background.keep(lock.ok(), &self.pass);
         match done {
             Ok((orders, report)) => {
                 self.read_back = false;
@@ -339,12 +333,6 @@ impl End {
     }
 }
 
-impl Drop for Controller {
-    fn drop(&mut self) {
-        self.listener.abort();
-    }
-}
-
 impl Work for Controller {
     async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
         let asking = std::mem::take(&mut *lock(&self.waiting));
@@ -378,10 +366,7 @@ impl Work for Controller {
             .and_then(|app| app.pass(false).map(|pass| (app, pass)));
         match reloaded {
             Ok((app, pass)) => {
-                // Downloads that were left running end with the old pass.
-                self.held = None;
-                self.listener.abort();
-                self.listener = listen(&pass, self.waker.clone());
+                self.background.renew(&pass);
                 (self.app, self.pass) = (app, pass);
                 Ok(())
             }
@@ -421,18 +406,6 @@ fn told(error: &StartError) -> String {
         }
     }
     text
-}
-
-/// Calls for a pass whenever a download has ended that no pass waited for.
-fn listen(pass: &LivePass, waker: Waker) -> JoinHandle<()> {
-    // The bell alone: whoever holds the downloads keeps them running.
-    let bell = pass.downloads.bell();
-    tokio::spawn(async move {
-        loop {
-            bell.notified().await;
-            waker.wake(daemon::Cause::Retry);
-        }
-    })
 }
 
 /// Of several causes the one that a person would name.

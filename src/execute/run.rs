@@ -415,10 +415,8 @@ async fn download<F: Factory>(
     let mut intake = cache.receive(receive).await?;
     let transferred = factory.download(&fetch.url, &mut intake).await?;
     let received = intake.finish(now).await?;
-    for meta in [Some(&received.download), received.unpacked.as_ref()] {
-        if let Some(meta) = meta {
-            factory.remember_size(&meta.artifact, meta.size);
-        }
+    for meta in std::iter::once(&received.download).chain(&received.unpacked) {
+        factory.remember_size(&meta.artifact, meta.size);
     }
     Ok(Fact::Fetched {
         download: Box::new(received.download),

@@ -25,6 +25,8 @@ mod known;
 mod lists;
 mod memory;
 mod party;
+mod range;
+mod rate;
 mod retry;
 mod signature;
 mod sizes;

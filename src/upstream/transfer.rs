@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Method, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -18,6 +18,8 @@ use url::Url;
 
 use super::client::{Answer, Ask, Web};
 use super::party::Upstream;
+use super::range::{ContentRange, length};
+use super::rate::Rate;
 use super::retry::Attempts;
 use super::{Transferred, UpstreamError};
 use crate::io::{Sink, Validator};
@@ -230,10 +232,10 @@ impl Transfer<'_> {
     /// that was asked for, of the file that it is to be added to.
     fn rest(&self, answer: &Answer, have: u64, known: &Validator) -> Option<Coming> {
         let range = ContentRange::parse(answer.header(CONTENT_RANGE)?)?;
-        let length = range.last - range.first + 1;
+        let span = range.last - range.first + 1;
         let fits = range.first == have
             && known.total.is_none_or(|total| total == range.total)
-            && self::length(answer).is_ok_and(|sent| sent.is_none_or(|sent| sent == length));
+            && length(answer).is_ok_and(|sent| sent.is_none_or(|sent| sent == span));
         // A server need not repeat the tag. If it does, it has to be the same:
         // some answer 206 without having looked at If-Range.
         let same = match (answer.header(ETAG), known.value.starts_with('"')) {
@@ -353,154 +355,9 @@ pub async fn building(builds: &Semaphore) -> SemaphorePermit<'_> {
     builds.acquire().await.expect("the gate is never closed")
 }
 
-/// The rate of a transfer, measured over the time in which the network was waited for:
-/// a slow disk is not the server's fault.
-struct Rate {
-    least: u64,
-    window: Duration,
-    waited: Duration,
-    got: u64,
-}
-
-impl Rate {
-    fn new(limits: &Limits) -> Self {
-        Self {
-            least: limits.least_rate,
-            window: limits.rate_window,
-            waited: Duration::ZERO,
-            got: 0,
-        }
-    }
-
-    /// Counts what came after some waiting; refuses a window with too little in it.
-    fn took(&mut self, waited: Duration, bytes: u64, from: &str) -> Result<(), UpstreamError> {
-        self.waited += waited;
-        self.got += bytes;
-        if self.waited < self.window {
-            return Ok(());
-        }
-        let least = self.least as f64 * self.waited.as_secs_f64();
-        if (self.got as f64) < least {
-            return Err(UpstreamError::Slow {
-                url: from.to_owned(),
-                got: self.got,
-                window: self.waited,
-                least: self.least,
-            });
-        }
-        (self.waited, self.got) = (Duration::ZERO, 0);
-        Ok(())
-    }
-}
-
-/// The length that an answer tells, which has to be one number however often it is told.
-fn length(answer: &Answer) -> Result<Option<u64>, UpstreamError> {
-    let mut told = None;
-    for value in answer.response.headers().get_all(CONTENT_LENGTH) {
-        let number = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.trim().parse::<u64>().ok());
-        match (number, told) {
-            (Some(number), None) => told = Some(number),
-            (Some(number), Some(told)) if number == told => {}
-            _ => {
-                return Err(UpstreamError::Answer {
-                    url: answer.from.clone(),
-                    reason: "lengths that contradict each other, or are none".into(),
-                });
-            }
-        }
-    }
-    Ok(told)
-}
-
-/// `Content-Range: bytes FIRST-LAST/TOTAL`.
-#[derive(Debug, PartialEq, Eq)]
-struct ContentRange {
-    first: u64,
-    last: u64,
-    total: u64,
-}
-
-impl ContentRange {
-    /// `None` for every other form: an unknown total proves nothing.
-    fn parse(value: &str) -> Option<Self> {
-        let (range, total) = value
-            .trim()
-            .strip_prefix("bytes ")?
-            .trim()
-            .split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let range = Self {
-            first: first.parse().ok()?,
-            last: last.parse().ok()?,
-            total: total.parse().ok()?,
-        };
-        (range.first <= range.last && range.last < range.total).then_some(range)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_content_range_is_read_strictly() {
-        assert_eq!(
-            ContentRange::parse("bytes 5-9/10"),
-            Some(ContentRange {
-                first: 5,
-                last: 9,
-                total: 10
-            })
-        );
-        for wrong in [
-            "bytes 5-10/10",
-            "bytes 6-5/10",
-            "bytes 5-9/*",
-            "bytes */10",
-            "5-9/10",
-            "bytes 5-9",
-            "items 5-9/10",
-            "bytes -5-9/10",
-        ] {
-            assert_eq!(ContentRange::parse(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_rate_is_that_of_a_whole_window() {
-        let limits = Limits {
-            first_byte: Duration::ZERO,
-            idle: Duration::ZERO,
-            least_rate: 10,
-            rate_window: Duration::from_secs(60),
-            retries: 0,
-            backoff: Duration::ZERO,
-        };
-        let second = Duration::from_secs(1);
-        let mut rate = Rate::new(&limits);
-        // A burst, and then nothing to speak of: enough for this window, not for the next.
-        rate.took(Duration::ZERO, 600, "x").unwrap();
-        for _ in 0..60 {
-            rate.took(second, 1, "x").unwrap();
-        }
-        for _ in 0..59 {
-            rate.took(second, 1, "x").unwrap();
-        }
-        let error = rate.took(second, 1, "x").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "x sent 60 bytes in 60 s, less than the 10 bytes per second of `limits.least_rate`"
-        );
-        // None is no limit.
-        let mut rate = Rate::new(&Limits {
-            least_rate: 0,
-            ..limits
-        });
-        rate.took(second * 3600, 0, "x").unwrap();
-    }
 
     #[test]
     fn only_strong_validators_are_used() {

@@ -22,6 +22,7 @@ mod manifests;
 mod many;
 mod relay;
 mod together;
+mod trust;
 mod watch;
 
 use common::world;
