@@ -14,11 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
-use crate::config::{self, ConfigError, Credentials, Settings, VersionsFrom};
+use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsFrom};
 use crate::daemon;
-use crate::io::lock::DirLock;
+use crate::execute::Downloads;
+pub use crate::io::lock::DirLock;
 use crate::manifest;
 use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
@@ -28,7 +30,9 @@ use crate::plan::{
 };
 use crate::reconcile::Pass;
 use crate::state::StateDir;
-use crate::upstream::{self, Authorization, Factory, HttpFactory, UpstreamConfig, UpstreamError};
+use crate::upstream::{
+    self, Authorization, CaFile, Factory, HttpFactory, UpstreamConfig, UpstreamError,
+};
 
 /// A pass over the real places.
 pub type LivePass = Pass<HttpFactory, SystemNodes>;
@@ -205,7 +209,8 @@ impl App {
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
             memory: Memory::default(),
-            downloads: settings.limits.downloads,
+            downloads: Arc::new(Downloads::new(settings.limits.downloads)),
+            handover: CancellationToken::new(),
             nodes_at_once: settings.limits.nodes,
         })
     }
@@ -250,6 +255,12 @@ impl App {
         UpstreamConfig {
             factory: settings.factory.url.clone(),
             authorization: authorization(&settings.factory.credentials),
+            ca: settings
+                .factory
+                .ca
+                .clone()
+                .map(|(path, pem)| CaFile { path, pem }),
+            verify: verify(&settings.factory.verify),
             github: settings.github.api_url.clone(),
             github_token: settings.github.token.clone(),
             versions: settings.versions.iter().map(source).collect(),
@@ -258,6 +269,9 @@ impl App {
             connect: settings.limits.connect,
             first_byte: settings.limits.first_byte,
             idle: settings.limits.idle,
+            least_rate: settings.limits.least_rate,
+            rate_window: settings.limits.rate_window,
+            builds: settings.limits.builds,
             retries: settings.limits.retries,
             backoff: BACKOFF,
         }
@@ -418,6 +432,15 @@ fn authorization(credentials: &Credentials) -> Authorization {
             password: password.clone(),
         },
         Credentials::Bearer(token) => Authorization::Bearer(token.clone()),
+    }
+}
+
+fn verify(verify: &VerifyFactory) -> upstream::Verify {
+    match verify {
+        VerifyFactory::None => upstream::Verify::None,
+        VerifyFactory::Offered => upstream::Verify::Offered,
+        VerifyFactory::Checksum => upstream::Verify::Checksum,
+        VerifyFactory::Signature(key) => upstream::Verify::Signature { key: key.clone() },
     }
 }
 

@@ -10,10 +10,13 @@
     reason = "stamps events and feels the pulse of running transfers"
 )]
 
+mod background;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use background::Background;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
@@ -129,6 +132,7 @@ pub struct Controller {
     pass: LivePass,
     read_back: bool,
     waiting: Waiting,
+    background: Background,
     /// Kept for as long as people may ask.
     _server: Option<Server>,
 }
@@ -194,9 +198,10 @@ impl Controller {
             orders,
             once,
             app,
-            pass,
             read_back: false,
             waiting,
+            background: Background::new(&pass, waker.clone()),
+            pass,
             _server: server,
         })
     }
@@ -215,16 +220,21 @@ impl Controller {
         }
         // Held from before the memory is read until what was learned is kept: a pass by
         // hand in between would be forgotten.
-        let lock = tokio::select! {
-            lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
-            () = running.stop.cancelled() => Err(STOPPED.to_owned()),
+        let lock = match self.background.lock() {
+            Some(lock) => Ok(lock),
+            None => tokio::select! {
+                lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(|error| chain(&error)),
+                () = running.stop.cancelled() => Err(STOPPED.to_owned()),
+            },
         };
+        self.pass.handover = running.handover.clone();
         let session = Session::begin(&self.app, &self.orders, cause, asked);
         session.equip(&mut self.pass);
         let done = match &lock {
             Ok(_) => self.look_and_run(running).await,
             Err(why) => Err(why.clone()),
         };
+        self.background.keep(lock.ok(), &self.pass);
         match done {
             Ok((orders, report)) => {
                 self.read_back = false;
@@ -356,6 +366,7 @@ impl Work for Controller {
             .and_then(|app| app.pass(false).map(|pass| (app, pass)));
         match reloaded {
             Ok((app, pass)) => {
+                self.background.renew(&pass);
                 (self.app, self.pass) = (app, pass);
                 Ok(())
             }

@@ -1,20 +1,17 @@
 //! Looking at the three places, all at once. A failure becomes a state.
 //!
-//! What is asked for follows from what is wanted: the directories that files are
-//! to lie in, and the sizes of images that the cache does not hold.
+//! What is asked for follows from what is wanted: the directories that files are to lie
+//! in, and the versions where an order leaves one open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::model::{Dir, Node, NodeId, OrderSet, VersionPolicy};
+use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
 use crate::nodes::Nodes;
-use crate::plan::{CacheState, Catalog, Desired, Memory, NodeState, Origin, VersionKnowledge};
+use crate::plan::{CacheState, Catalog, Desired, Memory, Meta, NodeState, VersionKnowledge};
 use crate::upstream::Factory;
-
-/// How many HEAD requests run at once.
-const SIZES_AT_ONCE: usize = 8;
 
 /// Asks for what resolving needs: the versions, if any order leaves one open,
 /// and the ids that the factory gave to schematics.
@@ -36,33 +33,49 @@ pub async fn catalog<F: Factory>(orders: &OrderSet, factory: &F) -> Catalog {
     }
 }
 
-/// Asks the factory for the size of each download that the cache does not hold.
+/// The size that each download may have that the cache does not hold, after similar
+/// images: those in the cache first, then those that were fetched earlier.
 ///
-/// Only for the plan's figures: what a download really brings is told by its own
-/// answer, so an unknown size is never an error.
-pub async fn sizes<F: Factory>(
+/// Nobody is asked. The factory builds an image on HEAD as on GET, and a look changes
+/// nothing anywhere; what a download really brings is told by its own answer.
+pub fn sizes<F: Factory>(
     desired: &Desired,
     cache: &CacheState,
     factory: &F,
-    catalog: &mut Catalog,
-) {
-    let missing = desired.artifacts.iter().filter_map(|(artifact, want)| {
-        let Origin::Download { url } = &want.origin else {
-            return None;
-        };
-        let held = cache.files.get(&want.file);
+) -> BTreeMap<ArtifactId, u64> {
+    let missing = |artifact: &&ArtifactId| {
+        let held = cache.files.get(&desired.artifacts[*artifact].file);
         held.is_none_or(|held| held.size.is_none())
-            .then(|| (artifact.clone(), url.clone()))
-    });
-    let answers: Vec<_> = stream::iter(missing.collect::<Vec<_>>())
-        .map(|(artifact, url)| async move { (artifact, factory.size(&url).await) })
-        .buffer_unordered(SIZES_AT_ONCE)
-        .collect()
-        .await;
-    let known = answers
+    };
+    let missing: Vec<&ArtifactId> = desired.artifacts.keys().filter(missing).collect();
+    if missing.is_empty() {
+        return BTreeMap::new();
+    }
+    // What was fetched last is most like what would be fetched now.
+    let mut alike: BTreeMap<ArtifactId, &Meta> = BTreeMap::new();
+    for cached in cache.files.values() {
+        let meta = &cached.meta;
+        let kind = alike.entry(kind_of(&meta.artifact)).or_insert(meta);
+        if kind.completed_at < meta.completed_at {
+            *kind = meta;
+        }
+    }
+    let size = |artifact: &ArtifactId| {
+        let cached = alike.get(&kind_of(artifact)).map(|meta| meta.size);
+        cached.or_else(|| factory.seen_size(artifact))
+    };
+    missing
         .into_iter()
-        .filter_map(|(artifact, size)| Some((artifact, size?)));
-    catalog.sizes.extend(known);
+        .filter_map(|artifact| Some((artifact.clone(), size(artifact)?)))
+        .collect()
+}
+
+/// An image whatever its schematic.
+fn kind_of(artifact: &ArtifactId) -> ArtifactId {
+    ArtifactId {
+        schematic: SchematicId::from_bytes([0; 32]),
+        ..artifact.clone()
+    }
 }
 
 /// Lists the wanted directories of every node, so many nodes at once. A node that

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
-use crate::execute::{self, Event, Outcome, World};
+use crate::execute::{self, Downloads, Event, Outcome, World};
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
@@ -46,8 +46,12 @@ pub struct Pass<F, N> {
     pub manifest_path: ManifestPath,
     /// What is remembered from earlier passes.
     pub memory: Memory,
-    /// Downloads at once.
-    pub downloads: usize,
+    /// The downloads under way, and how many there may be. They outlive a pass that is
+    /// told to hand over.
+    pub downloads: Arc<Downloads>,
+    /// Cancelled when there is other work to look for: the pass ends without waiting
+    /// for its downloads, and the next one finds them.
+    pub handover: CancellationToken,
     /// Nodes worked on at once.
     pub nodes_at_once: usize,
 }
@@ -126,15 +130,15 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             node.or_insert_with(|| place.node.clone());
         }
         let cache = self.cache.observe().map_err(PassError::Cache)?;
-        let sizes = observe::sizes(&desired, &cache, &*self.factory, &mut catalog);
+        catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
         let nodes = observe::nodes(
             &desired,
             &self.memory,
             now,
             &*self.nodes,
             self.nodes_at_once,
-        );
-        let ((), nodes) = tokio::join!(sizes, nodes);
+        )
+        .await;
         let observed = Observed {
             catalog,
             cache,
@@ -162,7 +166,8 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         events: &mpsc::UnboundedSender<Event>,
         cancel: &CancellationToken,
     ) -> Result<Report, PassError> {
-        self.cache.sweep().map_err(PassError::Cache)?;
+        let busy = self.downloads.files();
+        self.cache.sweep(&busy).map_err(PassError::Cache)?;
         let mut round = 1;
         let mut earlier = BTreeMap::new();
         let outcomes = loop {
@@ -216,7 +221,8 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             network: self.policy.transfer.network.clone(),
             revision: self.context.revision.clone(),
             now: look.observed.now,
-            downloads: self.downloads,
+            downloads: Arc::clone(&self.downloads),
+            handover: self.handover.clone(),
             nodes_at_once: self.nodes_at_once,
         });
         let known = &look.observed.cache;
@@ -284,6 +290,7 @@ fn verdict(
         Outcome::Done { .. }
         | Outcome::Skipped { .. }
         | Outcome::Outdated { .. }
+        | Outcome::UnderWay
         | Outcome::Cancelled => false,
     };
     if !orders.is_complete()

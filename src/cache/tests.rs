@@ -1,6 +1,7 @@
 //! The cache on a real directory, with downloads pushed in by hand.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::process::Command;
@@ -198,7 +199,7 @@ async fn looking_changes_nothing_and_foreign_things_stay() {
     assert!(matches!(error, CacheError::Foreign { .. }), "{error}");
     assert!(scene.cache.remove(&name("a.raw")).is_err());
     scene.cache.remove(&name("b.iso")).unwrap();
-    scene.cache.sweep().unwrap();
+    scene.cache.sweep(&BTreeSet::new()).unwrap();
     assert_eq!(scene.cache.observe().unwrap().foreign, state.foreign);
 }
 
@@ -337,7 +338,7 @@ async fn sweeping_keeps_only_what_can_be_taken_up() {
     ] {
         fs::write(scene.cache.dir().join(left), "left over").unwrap();
     }
-    assert!(scene.cache.sweep().unwrap() > 0);
+    assert!(scene.cache.sweep(&BTreeSet::new()).unwrap() > 0);
     assert_eq!(
         names(&scene.cache),
         [".a.raw.xz.part", ".a.raw.xz.part.json"]

@@ -51,7 +51,7 @@ impl Cache {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn sweep(&self) -> Result<u64, CacheError> {
+    pub fn sweep(&self, busy: &BTreeSet<FileName>) -> Result<u64, CacheError> {
         let mut freed = 0;
         let mut downloads = BTreeSet::new();
         for name in self.list()? {
@@ -63,11 +63,11 @@ impl Cache {
                 Entry::Record(_) | Entry::Lock | Entry::Other => {}
             }
         }
-        for file in downloads {
+        for file in downloads.difference(busy) {
             let resumable = Partial::load(&self.dir, file.as_str()).is_some()
                 && temporary_of(&self.dir, file.as_str()).is_file();
             if !resumable {
-                freed += self.remove_partial(&file)?;
+                freed += self.remove_partial(file)?;
             }
         }
         Ok(freed)

@@ -275,7 +275,10 @@ impl Counts {
                 Fact::Removed { .. } => self.removed += 1,
             },
             Outcome::Failed { .. } => self.failed += 1,
-            Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::Cancelled => {
+            Outcome::Skipped { .. }
+            | Outcome::Outdated { .. }
+            | Outcome::UnderWay
+            | Outcome::Cancelled => {
                 self.skipped += 1;
             }
         }

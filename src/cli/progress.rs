@@ -187,6 +187,7 @@ impl Display {
                 format!("{} {label} (it needs: {needs})", paint::warning("skipped:"))
             }
             Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
+            Outcome::UnderWay => format!("{label}: {outcome}"),
             Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),
         }
     }

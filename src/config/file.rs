@@ -145,6 +145,16 @@ pub struct Factory {
     pub token_env: Option<At<String>>,
     /// The file that holds a bearer token.
     pub token_file: Option<At<String>>,
+    /// A file with the certificates (PEM) of authorities that are trusted besides the
+    /// system's, for a private CA. Default: none
+    pub ca_file: Option<At<String>>,
+    /// What has to vouch for an image that is fetched: the factory's checksum where it
+    /// offers one (offered), its checksum, its signature, or nothing (none). What is
+    /// demanded and not there refuses the image. Default: offered
+    #[schemars(extend("enum" = super::trust::WORDS))]
+    pub verify: Option<At<String>>,
+    /// The file with the public key (PEM, ECDSA P-256) of the factory's signatures.
+    pub public_key_file: Option<At<String>>,
 }
 
 /// The GitHub API, as a source of versions.
@@ -201,8 +211,17 @@ pub struct LimitsShape {
     /// How long to wait for the first byte of an image, which the factory may
     /// have to build first. Default: 15m
     pub first_byte: Option<At<String>>,
+    /// Images that are waited for at once until their first byte comes: as many as
+    /// the factory may have to build, 1 to 32. Default: 2
+    #[schemars(range(min = 1, max = 32))]
+    pub builds: Option<At<u32>>,
     /// How long a transfer may stand still. Default: 60s
     pub idle: Option<At<String>>,
+    /// How many bytes of an image come in a second at least, on average over
+    /// rate_window, such as 10KiB; none for no such limit. Default: 10KiB
+    pub least_rate: Option<At<String>>,
+    /// The time over which least_rate is measured. Default: 60s
+    pub rate_window: Option<At<String>>,
     /// How long to wait for a connection. Default: 15s
     pub connect: Option<At<String>>,
     /// The largest image that is accepted, packed or unpacked, such as 32GiB. A

@@ -17,6 +17,7 @@ mod running;
 mod secrets;
 mod settings;
 mod sites;
+mod trust;
 mod validate;
 mod values;
 
@@ -27,7 +28,8 @@ pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, Credentials, FactorySettings, GithubSettings, Limits, ManifestTarget,
-    PruneSettings, PushSettings, ReconcileSettings, Settings, VerifySettings, VersionsFrom,
+    PruneSettings, PushSettings, ReconcileSettings, Settings, VerifyFactory, VerifySettings,
+    VersionsFrom,
 };
 
 use crate::io::input;

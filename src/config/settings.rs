@@ -227,6 +227,25 @@ pub struct FactorySettings {
     pub url: Url,
     /// How requests are authorised.
     pub credentials: Credentials,
+    /// Certificates that are trusted besides the system's: the file and what is in it.
+    pub ca: Option<(PathBuf, Vec<u8>)>,
+    /// What has to vouch for an image.
+    pub verify: VerifyFactory,
+}
+
+/// What has to vouch for an image that is fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum VerifyFactory {
+    /// Nothing.
+    None,
+    /// The factory's checksum where it offers one.
+    #[default]
+    Offered,
+    /// The factory's checksum.
+    Checksum,
+    /// A signature with this key, a DER-encoded `SubjectPublicKeyInfo`; empty where the
+    /// key was not read because nobody is spoken to.
+    Signature(Vec<u8>),
 }
 
 /// The repository of Talos.
@@ -277,6 +296,12 @@ pub struct Limits {
     pub first_byte: Duration,
     /// How long a transfer may stand still.
     pub idle: Duration,
+    /// Bytes per second that an image comes with at least; 0 for no such limit.
+    pub least_rate: u64,
+    /// The time over which that is measured.
+    pub rate_window: Duration,
+    /// Images that are waited for at once until their first byte comes.
+    pub builds: usize,
     /// How long to wait for a connection to a node or an upstream.
     pub connect: Duration,
     /// How many times a transfer is taken up again before the step fails.

@@ -20,8 +20,9 @@ use super::settings::{
     VersionsFrom,
 };
 use super::sites;
+use super::trust;
 use super::values::{
-    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, size, url, words,
+    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, url, words,
 };
 use crate::model::{Arch, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, Node, Report, read};
@@ -45,6 +46,10 @@ const IDLE: Duration = MINUTE;
 const CONNECT: Duration = Duration::from_secs(15);
 /// The factory limits how much it builds at once; more downloads only wait.
 const DOWNLOADS: u32 = 3;
+/// A build takes minutes of the factory's processors.
+const BUILDS: u32 = 2;
+/// An image of 100 MiB in three hours: slower is no transfer, it only holds a place.
+const LEAST_RATE: u64 = 10 << 10;
 const NODES: u32 = 8;
 const RETRIES: u32 = 5;
 /// 16 GiB: the factory's largest disks have half of that.
@@ -260,9 +265,13 @@ fn factory(
     report: &mut Report<'_>,
 ) -> Option<FactorySettings> {
     let credentials = secrets.factory(shape, report);
+    let ca = trust::ca_file(shape, secrets, report);
+    let verify = trust::verify(shape, secrets, report);
     Some(FactorySettings {
         url: url(shape.url.as_ref(), FACTORY_URL, report)?,
         credentials,
+        ca,
+        verify,
     })
 }
 
@@ -295,6 +304,8 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
     let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32, report);
     let nodes = number(shape.nodes.as_ref(), NODES, 1..=256, report);
     let retries = number(shape.retries.as_ref(), RETRIES, 0..=100, report);
+    let builds = number(shape.builds.as_ref(), BUILDS, 1..=32, report);
+    let least_rate = rate(shape.least_rate.as_ref(), LEAST_RATE, report).unwrap_or(0);
     // A limit of nothing would fail everything; one of more than a day is none.
     let range = Duration::from_secs(1)..=DAY;
     let mut wait = |at: Option<&At<String>>, default| duration(at, default, range.clone(), report);
@@ -304,6 +315,9 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
         first_byte: wait(shape.first_byte.as_ref(), FIRST_BYTE),
         idle: wait(shape.idle.as_ref(), IDLE),
         connect: wait(shape.connect.as_ref(), CONNECT),
+        rate_window: wait(shape.rate_window.as_ref(), MINUTE),
+        least_rate,
+        builds: builds as usize,
         retries,
         image_size: size(shape.image_size.as_ref(), IMAGE_SIZE, report),
     }

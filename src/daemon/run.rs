@@ -192,8 +192,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         let progress = Progress::default();
         let running = Running {
             stop: self.stop.clone(),
+            handover: CancellationToken::new(),
             progress: progress.clone(),
         };
+        let handover = running.handover.clone();
         let mut pass = pin!(self.work.pass(causes, running));
         loop {
             tokio::select! {
@@ -203,6 +205,11 @@ impl<W: Work, C: Clock> Daemon<W, C> {
                     Signal::Reload => self.reload = true,
                 },
                 () = progress.beaten() => self.manager.alive(),
+                () = self.waker.woken(), if !handover.is_cancelled() => {
+                    if self.waker.is_called() {
+                        handover.cancel();
+                    }
+                }
             }
         }
     }

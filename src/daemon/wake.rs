@@ -113,6 +113,11 @@ impl Waker {
         Causes(self.0.causes.swap(0, Ordering::AcqRel))
     }
 
+    /// True if anything was called for since it was last taken.
+    pub(super) fn is_called(&self) -> bool {
+        self.0.causes.load(Ordering::Acquire) != 0
+    }
+
     /// True if somebody else holds on to it.
     #[cfg(test)]
     pub(super) fn is_shared(&self) -> bool {

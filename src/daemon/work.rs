@@ -56,6 +56,9 @@ pub enum Errand {
 pub struct Running {
     /// Cancelled when the daemon is to stop: leave things resumable and return.
     pub stop: CancellationToken,
+    /// Cancelled when another pass is called for: come to an end soon, and leave what
+    /// may take hours running for the next pass to find.
+    pub handover: CancellationToken,
     /// To be called whenever something moved.
     pub progress: Progress,
 }

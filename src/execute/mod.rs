@@ -7,11 +7,12 @@
 //! step; where the world has moved on since it was observed, the outcome says so
 //! and the next look decides.
 
+mod downloads;
 mod event;
 mod outcome;
 mod run;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use downloads::Downloads;
 pub use event::Event;
 pub use outcome::{Fact, Failure, FailureKind, Outcome};
 
@@ -47,8 +49,11 @@ pub struct World<F, N> {
     pub revision: Option<String>,
     /// The time of the pass, for records.
     pub now: Timestamp,
-    /// Downloads at once.
-    pub downloads: usize,
+    /// The downloads under way, and how many there may be.
+    pub downloads: Arc<Downloads>,
+    /// Cancelled when there is other work to look for: what downloads is left running,
+    /// and everything else comes to its end.
+    pub handover: CancellationToken,
     /// Nodes worked on at once.
     pub nodes_at_once: usize,
 }
@@ -66,8 +71,13 @@ pub async fn execute<F: Factory, N: Nodes>(
     cancel: CancellationToken,
 ) -> BTreeMap<StepId, Outcome> {
     let mut schedule = Schedule::new(plan);
+    let downloads = Arc::clone(&world.downloads);
+    let wanted: Vec<_> = plan.steps.iter().filter_map(run::as_fetch).collect();
+    downloads.keep_only(&wanted).await;
+    let handover = world.handover.clone();
     let bench = Arc::new(run::Bench::new(world, known));
     let mut tasks: JoinSet<(usize, Outcome)> = JoinSet::new();
+    let mut running = Tally::new(plan, &downloads);
     loop {
         while let Some(at) = schedule.ready.pop_front() {
             let step = &plan.steps[at];
@@ -75,24 +85,86 @@ pub async fn execute<F: Factory, N: Nodes>(
                 schedule.finish(at, outcome, &events);
                 continue;
             }
+            running.begins(at);
             let (step, bench) = (step.clone(), Arc::clone(&bench));
             let (events, cancel) = (events.clone(), cancel.clone());
+            let handover = handover.clone();
             tasks.spawn(async move {
+                let is_download = matches!(step.action, Action::Fetch { .. });
                 let outcome = tokio::select! {
                     biased;
                     () = cancel.cancelled() => Outcome::Cancelled,
+                    () = handover.cancelled(), if is_download => Outcome::UnderWay,
                     outcome = bench.run(&step, &events) => outcome,
                 };
                 (at, outcome)
             });
         }
+        // Whoever waits for this pass does not wait for what an earlier one has begun.
+        if running.is_of_earlier_passes(&downloads) {
+            handover.cancel();
+        }
         match tasks.join_next().await {
-            Some(Ok((at, outcome))) => schedule.finish(at, outcome, &events),
+            Some(Ok((at, outcome))) => {
+                running.ends(at);
+                schedule.finish(at, outcome, &events);
+            }
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
             None => break,
         }
     }
+    if cancel.is_cancelled() {
+        downloads.keep_only(&[]).await;
+    }
     schedule.outcomes
+}
+
+/// What runs: to tell when nothing is left but downloads that an earlier pass began,
+/// and those that wait for their places.
+struct Tally {
+    downloads: BTreeSet<usize>,
+    earlier: BTreeSet<usize>,
+    running: BTreeSet<usize>,
+}
+
+impl Tally {
+    fn new(plan: &Plan, downloads: &Downloads) -> Self {
+        let fetches = plan.steps.iter().enumerate();
+        let fetches = fetches.filter_map(|(at, step)| Some((at, run::as_fetch(step)?)));
+        let fetches: Vec<_> = fetches.collect();
+        Self {
+            earlier: fetches
+                .iter()
+                .filter(|(_, fetch)| downloads.find(fetch).is_some())
+                .map(|(at, _)| *at)
+                .collect(),
+            downloads: fetches.into_iter().map(|(at, _)| at).collect(),
+            running: BTreeSet::new(),
+        }
+    }
+
+    fn begins(&mut self, at: usize) {
+        self.running.insert(at);
+    }
+
+    fn ends(&mut self, at: usize) {
+        self.running.remove(&at);
+    }
+
+    /// True if nothing that this pass has begun, or is about to begin, is running.
+    fn is_of_earlier_passes(&self, downloads: &Downloads) -> bool {
+        let mut earlier = 0;
+        let mut waiting = false;
+        for at in &self.running {
+            match (self.earlier.contains(at), self.downloads.contains(at)) {
+                (true, _) => earlier += 1,
+                (false, true) => waiting = true,
+                (false, false) => return false,
+            }
+        }
+        // What waits has no place only if the earlier ones have them all.
+        earlier > 0 && (!waiting || earlier >= downloads.at_once())
+    }
 }
 
 /// Which steps may run next, kept up to date in time proportional to the number
@@ -164,7 +236,9 @@ const SERVED_AT_ONCE: usize = 2;
 
 /// The limits on what happens at once.
 struct Gates {
-    downloads: Semaphore,
+    /// What is unpacked or read back here. Not the gate of downloads: what is in the
+    /// cache does not wait for what is still to come.
+    disk: Semaphore,
     nodes: Semaphore,
     /// One delivery at a time per node: they share its disk and its link.
     node: BTreeMap<NodeId, Semaphore>,
@@ -185,7 +259,7 @@ impl Gates {
             Some((name.clone(), limit))
         });
         Self {
-            downloads: Semaphore::new(world.downloads.max(1)),
+            disk: Semaphore::new(world.downloads.at_once()),
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
             node: node.map(|id| (id.clone(), Semaphore::new(1))).collect(),
             relay: relays
@@ -282,7 +356,8 @@ mod tests {
             network: network.clone(),
             revision: None,
             now: Timestamp::UNIX_EPOCH,
-            downloads: 1,
+            downloads: Arc::new(Downloads::new(1)),
+            handover: CancellationToken::new(),
             nodes_at_once: 8,
         };
         (Gates::new(&world), network)

@@ -36,6 +36,8 @@ pub enum Outcome {
         /// What has changed.
         what: String,
     },
+    /// It is a download that goes on in the background; a later pass hears of its end.
+    UnderWay,
     /// The pass was stopped before it was done.
     Cancelled,
 }
@@ -147,6 +149,7 @@ impl std::fmt::Display for Outcome {
             Self::Failed { failure } => f.write_str(&failure.error),
             Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
             Self::Outdated { what } => f.write_str(what),
+            Self::UnderWay => f.write_str("it goes on in the background"),
             Self::Cancelled => f.write_str("the pass was stopped"),
         }
     }

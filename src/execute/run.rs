@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc;
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::downloads::{Fetch, Ticket};
 use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter, pass};
-use crate::cache::{CacheError, Receive};
+use crate::cache::{Cache, CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, Deletion, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256, Via,
@@ -24,13 +26,26 @@ pub(super) struct Bench<F, N> {
     files: Mutex<BTreeMap<FileName, Meta>>,
 }
 
-/// What a download step says, by reference.
-struct Fetch<'a> {
-    url: &'a str,
-    download: &'a ArtifactId,
-    file: &'a FileName,
-    unpack: Option<&'a (ArtifactId, FileName)>,
-    pinned: Option<Sha256>,
+/// What a step says, if it is a download.
+pub(super) fn as_fetch(step: &Step) -> Option<Fetch> {
+    let Action::Fetch {
+        url,
+        download,
+        file,
+        unpack,
+        pinned,
+        bytes: _,
+    } = &step.action
+    else {
+        return None;
+    };
+    Some(Fetch {
+        url: url.clone(),
+        download: download.clone(),
+        file: file.clone(),
+        unpack: unpack.clone(),
+        pinned: *pinned,
+    })
 }
 
 /// What a delivery step says, by reference.
@@ -60,13 +75,14 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
     /// Runs a step; never panics on a failing place.
     pub(super) async fn run(&self, step: &Step, events: &mpsc::UnboundedSender<Event>) -> Outcome {
         let meter = Arc::new(Meter::default());
-        let started = || {
+        let begun = |meter: &Arc<Meter>| {
             let _ = events.send(Event::Started {
                 step: step.id.clone(),
                 action: Box::new(step.action.clone()),
-                meter: has_meter(&step.action).then(|| Arc::clone(&meter)),
+                meter: has_meter(&step.action).then(|| Arc::clone(meter)),
             });
         };
+        let started = || begun(&meter);
         let done = |result: Result<Fact, Failure>| match result {
             Ok(fact) => Outcome::Done { fact },
             Err(failure) => Outcome::Failed { failure },
@@ -80,25 +96,27 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 started();
                 self.register(*schematic, *expected, document).await
             }
-            Action::Fetch {
-                url,
-                download,
-                file,
-                unpack,
-                pinned,
-                bytes,
-            } => {
-                let _gate = pass(&self.gates.downloads).await;
-                meter.set_total(bytes.unwrap_or(0));
-                started();
-                let fetch = Fetch {
-                    url,
-                    download,
-                    file,
-                    unpack: unpack.as_ref(),
-                    pinned: *pinned,
+            Action::Fetch { bytes, .. } => {
+                let Some(fetch) = as_fetch(step) else {
+                    return Outcome::Cancelled;
                 };
-                done(self.fetch(&fetch, &meter).await)
+                let ticket = match self.world.downloads.find(&fetch) {
+                    Some(ticket) => ticket,
+                    None => {
+                        let place = self.world.downloads.place().await;
+                        meter.set_total(bytes.bytes().unwrap_or(0));
+                        self.begin(fetch.clone(), meter, place)
+                    }
+                };
+                begun(&ticket.meter);
+                let Some(ended) = ticket.end().await else {
+                    return Outcome::Cancelled;
+                };
+                self.world.downloads.forget(&fetch.file);
+                if let Ok(fact) = &ended {
+                    self.learn_fetched(fact, &fetch);
+                }
+                done(ended)
             }
             Action::Unpack {
                 from: _,
@@ -107,7 +125,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 file,
                 bytes,
             } => {
-                let _gate = pass(&self.gates.downloads).await;
+                let _gate = pass(&self.gates.disk).await;
                 meter.set_total(*bytes);
                 started();
                 done(self.unpack(from_file, to, file, &meter).await)
@@ -158,7 +176,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 self.verify_on_node(target, file, *bytes, *sha256).await
             }
             Action::VerifyCache { file, bytes } => {
-                let _gate = pass(&self.gates.downloads).await;
+                let _gate = pass(&self.gates.disk).await;
                 started();
                 self.verify_in_cache(file, *bytes).await
             }
@@ -188,39 +206,28 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         }
     }
 
-    async fn fetch(&self, fetch: &Fetch<'_>, meter: &Arc<Meter>) -> Result<Fact, Failure> {
-        let upstream = self.world.factory.checksum(fetch.url).await?;
-        let receive = Receive {
-            download: fetch.download.clone(),
-            file: fetch.file.clone(),
-            url: fetch.url.to_owned(),
-            unpack: fetch.unpack.cloned(),
-            pinned: fetch.pinned,
-            upstream,
-            meter: Arc::clone(meter),
-        };
-        let mut intake = self.world.cache.receive(receive).await?;
-        let downloaded = self.world.factory.download(fetch.url, &mut intake).await;
-        let transferred = match downloaded {
-            Ok(transferred) => transferred,
-            // What refused the bytes knows more than whoever sent them: whether that
-            // may pass, and what a person can do.
-            Err(error) if intake.failure().is_some() => {
-                let refused = intake.finish(self.world.now).await;
-                return Err(refused.err().map_or_else(|| error.into(), Failure::from));
+    /// Begins a download that may outlive this pass.
+    fn begin(&self, fetch: Fetch, meter: Arc<Meter>, place: OwnedSemaphorePermit) -> Ticket {
+        let work = download(
+            Arc::clone(&self.world.factory),
+            Arc::clone(&self.world.cache),
+            fetch.clone(),
+            Arc::clone(&meter),
+            self.world.now,
+        );
+        self.world.downloads.begin(fetch, meter, place, work)
+    }
+
+    fn learn_fetched(&self, fact: &Fact, fetch: &Fetch) {
+        if let Fact::Fetched {
+            download, unpacked, ..
+        } = fact
+        {
+            self.learn(download, &fetch.file);
+            if let (Some(meta), Some((_, file))) = (unpacked, &fetch.unpack) {
+                self.learn(meta, file);
             }
-            Err(error) => return Err(error.into()),
-        };
-        let received = intake.finish(self.world.now).await?;
-        self.learn(&received.download, fetch.file);
-        if let (Some(meta), Some((_, file))) = (&received.unpacked, fetch.unpack) {
-            self.learn(meta, file);
         }
-        Ok(Fact::Fetched {
-            download: Box::new(received.download),
-            unpacked: received.unpacked.map(Box::new),
-            wire_bytes: transferred.wire_bytes,
-        })
     }
 
     async fn unpack(
@@ -384,6 +391,47 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             kind: FailureKind::Other,
         })
     }
+}
+
+/// Everything that an image's fetch asks of the factory, and what comes of it: first
+/// who vouches for it, then the image.
+async fn download<F: Factory>(
+    factory: Arc<F>,
+    cache: Arc<Cache>,
+    fetch: Fetch,
+    meter: Arc<Meter>,
+    now: Timestamp,
+) -> Result<Fact, Failure> {
+    let upstream = factory.checksum(&fetch.url).await?;
+    let receive = Receive {
+        download: fetch.download,
+        file: fetch.file,
+        url: fetch.url.clone(),
+        unpack: fetch.unpack,
+        pinned: fetch.pinned,
+        upstream,
+        meter,
+    };
+    let mut intake = cache.receive(receive).await?;
+    let transferred = match factory.download(&fetch.url, &mut intake).await {
+        Ok(transferred) => transferred,
+        // What refused the bytes knows more than whoever sent them: whether that may
+        // pass, and what a person can do.
+        Err(error) if intake.failure().is_some() => {
+            let refused = intake.finish(now).await;
+            return Err(refused.err().map_or_else(|| error.into(), Failure::from));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let received = intake.finish(now).await?;
+    for meta in std::iter::once(&received.download).chain(&received.unpacked) {
+        factory.remember_size(&meta.artifact, meta.size);
+    }
+    Ok(Fact::Fetched {
+        download: Box::new(received.download),
+        unpacked: received.unpacked.map(Box::new),
+        wire_bytes: transferred.wire_bytes,
+    })
 }
 
 fn failed(error: impl Into<Failure>) -> Outcome {

@@ -153,6 +153,7 @@ impl<'a> Results<'a> {
                 Some((PushStatus::Held, format!("{needs} did not succeed")))
             }
             Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
+            Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
                 Some((PushStatus::Held, "the pass was stopped".to_owned()))
             }
@@ -333,10 +334,8 @@ fn image(
             path: path(&resolved.download),
             done: fetch_trouble.is_none() && (meta.is_some() || dry),
             sha256: meta.map(|meta| meta.sha256),
-            size_bytes: meta.map(|meta| meta.size).or_else(|| {
-                let sizes = &results.observed.catalog.sizes;
-                sizes.get(&resolved.download).copied().filter(|_| dry)
-            }),
+            // The size of a similar image is a figure for a plan, not for a record.
+            size_bytes: meta.map(|meta| meta.size),
             provenance: meta.map(|meta| meta.provenance),
         },
         decompressed: resolved.unpacked.as_ref().map(|raw| {

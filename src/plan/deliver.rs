@@ -7,6 +7,7 @@ use super::desired::Placed;
 use super::diff::Planner;
 use super::id::push_step_id;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
+use super::size::Size;
 use super::step::{Action, HeldReason, Why};
 use super::walk::Walk;
 use crate::model::{FileName, NodeId, PushTarget};
@@ -73,8 +74,8 @@ impl<'a> Planner<'a> {
             cache_file: cache_file.clone(),
             file: file.clone(),
             bytes: match cached.filter(|_| present) {
-                Some(cached) => Some(cached.meta.size),
-                None => self.observed.catalog.sizes.get(&placed.artifact).copied(),
+                Some(cached) => Size::Known(cached.meta.size),
+                None => Size::from(self.observed.catalog.sizes.get(&placed.artifact).copied()),
             },
             replace: placed.is_our_name,
             deletion: placed.deletion,
@@ -131,12 +132,8 @@ impl<'a> Planner<'a> {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
         }
-        if let (
-            Action::Push {
-                bytes: Some(bytes), ..
-            },
-            Some(left),
-        ) = (&action, &mut *free)
+        if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
+            && let Some(bytes) = bytes.bytes()
             && why != Why::Unrecorded
         {
             let need = bytes + self.policy.node_reserve;

@@ -285,7 +285,7 @@ impl Planner<'_> {
             file: want.file.clone(),
             unpack: unpack.map(|(raw, want)| (raw.clone(), want.file.clone())),
             pinned: want.pinned,
-            bytes: self.observed.catalog.sizes.get(artifact).copied(),
+            bytes: self.observed.catalog.sizes.get(artifact).copied().into(),
         };
         let mut wanted_by = want.wanted_by.clone();
         if let Some((_, raw)) = unpack {
@@ -342,7 +342,7 @@ impl Planner<'_> {
         self.incoming.insert(artifact.clone(), id);
     }
 
-    /// Why a download does not fit, as far as its size is known. An image that is
+    /// Why a download does not fit, as far as its size can be told before. An image that is
     /// unpacked as well takes about as much again: its zeros are holes.
     fn no_room(&mut self, artifact: &ArtifactId, unpack: bool) -> Option<HeldReason> {
         let free = self.cache_free.as_mut()?;

@@ -37,7 +37,8 @@ pub struct Catalog {
     /// The ids that the factory gave to schematics, where they differ from the
     /// computed ones, and what is known of their being registered.
     pub schematics: BTreeMap<SchematicId, Registration>,
-    /// Sizes in bytes of images that the factory answered for, by identity.
+    /// Sizes in bytes that similar images had, by the image that is wanted; the
+    /// factory itself is not asked (see [`Size`](super::Size)).
     pub sizes: BTreeMap<ArtifactId, u64>,
 }
 

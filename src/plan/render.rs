@@ -24,6 +24,8 @@ pub struct Totals {
     pub fetch_bytes: u64,
     /// Downloads of unknown size.
     pub fetch_unknown: usize,
+    /// Some of the bytes to download are those of similar images.
+    pub fetch_about: bool,
     /// Files to unpack from the cache.
     pub unpack: usize,
     /// Files to deliver.
@@ -32,6 +34,8 @@ pub struct Totals {
     pub push_bytes: u64,
     /// Deliveries of unknown size.
     pub push_unknown: usize,
+    /// Some of the bytes to deliver are those of similar images.
+    pub push_about: bool,
     /// Bytes that go from this machine over links, as far as they are known.
     pub link_bytes: u64,
     /// Deliveries over links of which that is not known.
@@ -57,14 +61,16 @@ impl Totals {
                 Action::Register { .. } => totals.register += 1,
                 Action::Fetch { bytes, .. } => {
                     totals.fetch += 1;
-                    totals.fetch_bytes += bytes.unwrap_or(0);
-                    totals.fetch_unknown += usize::from(bytes.is_none());
+                    totals.fetch_bytes += bytes.bytes().unwrap_or(0);
+                    totals.fetch_unknown += usize::from(bytes.bytes().is_none());
+                    totals.fetch_about |= bytes.is_about();
                 }
                 Action::Unpack { .. } => totals.unpack += 1,
                 Action::Push { bytes, way, .. } => {
                     totals.push += 1;
-                    totals.push_bytes += bytes.unwrap_or(0);
-                    totals.push_unknown += usize::from(bytes.is_none());
+                    totals.push_bytes += bytes.bytes().unwrap_or(0);
+                    totals.push_unknown += usize::from(bytes.bytes().is_none());
+                    totals.push_about |= bytes.is_about();
                     totals.add(way);
                 }
                 Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. } => {
@@ -95,10 +101,11 @@ impl Totals {
     /// over links and within sites.
     fn push_sizes(&self) -> String {
         let mut parts = Vec::new();
+        let about = if self.push_about { "about " } else { "" };
         let mut add = |bytes: u64, unknown: usize, what: &str| {
             let more = if unknown > 0 { " and more" } else { "" };
             if bytes > 0 {
-                parts.push(format!("{}{more}{what}", Bytes(bytes)));
+                parts.push(format!("{about}{}{more}{what}", Bytes(bytes)));
             }
         };
         add(self.push_bytes, self.push_unknown, "");
@@ -157,7 +164,10 @@ pub fn headline(plan: &Plan) -> String {
             parts.push(format!("{count} {what}{size}"));
         }
     };
-    let fetched = size(totals.fetch_bytes, totals.fetch_unknown);
+    let mut fetched = size(totals.fetch_bytes, totals.fetch_unknown);
+    if totals.fetch_about {
+        fetched = fetched.replacen('(', "(about ", 1);
+    }
     add(totals.register, "to register", String::new());
     add(totals.fetch, "to fetch", fetched);
     add(totals.unpack, "to unpack", String::new());
@@ -178,10 +188,6 @@ pub fn headline(plan: &Plan) -> String {
 
 fn write_step(out: &mut String, step: &Step) -> fmt::Result {
     let sign = sign(&step.action, &step.why);
-    let size = |bytes: &Option<u64>| match bytes {
-        Some(bytes) => Bytes(*bytes).to_string(),
-        None => "size not known yet".to_owned(),
-    };
     let why = &step.why;
     match &step.action {
         Action::Register { schematic, .. } => {
@@ -194,7 +200,7 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             bytes,
             ..
         } => {
-            writeln!(out, "  {sign} fetch     {file}  {}  ({why})", size(bytes))?;
+            writeln!(out, "  {sign} fetch     {file}  {bytes}  ({why})")?;
             if let Some((_, raw)) = unpack {
                 writeln!(out, "              unpacked to {raw}")?;
             }
@@ -219,10 +225,9 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
         } => {
             writeln!(
                 out,
-                "  {sign} push      {}:{}  {}  ({why})",
+                "  {sign} push      {}:{}  {bytes}  ({why})",
                 target.node,
                 target.dir.join(file),
-                size(bytes)
             )?;
             write_way(out, way, why)
         }
@@ -322,13 +327,14 @@ fn write_held(out: &mut String, held: &Held) -> fmt::Result {
 }
 
 fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
-    let mut nodes: BTreeMap<&NodeId, (usize, u64, usize)> = BTreeMap::new();
+    let mut nodes: BTreeMap<&NodeId, (usize, u64, usize, bool)> = BTreeMap::new();
     for step in &plan.steps {
         if let Action::Push { target, bytes, .. } = &step.action {
             let sum = nodes.entry(&target.node).or_default();
             sum.0 += 1;
-            sum.1 += bytes.unwrap_or(0);
-            sum.2 += usize::from(bytes.is_none());
+            sum.1 += bytes.bytes().unwrap_or(0);
+            sum.2 += usize::from(bytes.bytes().is_none());
+            sum.3 |= bytes.is_about();
         }
     }
     if nodes.is_empty() {
@@ -340,7 +346,7 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
         .map(|node| node.as_str().len())
         .max()
         .unwrap_or(0);
-    for (node, (files, bytes, unknown)) in nodes {
+    for (node, (files, bytes, unknown, about)) in nodes {
         let files = match files {
             1 => "1 file".to_owned(),
             count => format!("{count} files"),
@@ -350,7 +356,8 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
             (bytes, 0) => Bytes(bytes).to_string(),
             (bytes, _) => format!("{} and more", Bytes(bytes)),
         };
-        writeln!(out, "  {node:width$}  {files}, {size}")?;
+        let about = if about { "about " } else { "" };
+        writeln!(out, "  {node:width$}  {files}, {about}{size}")?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::bytes::Bytes;
 use super::id::{ApprovalId, StepId, on_node, push_step_id};
+use super::size::Size;
 use super::wanted::WantedBy;
 use super::way::Way;
 use crate::model::{
@@ -71,8 +72,9 @@ pub enum Action {
         unpack: Option<(ArtifactId, FileName)>,
         /// The digest the download must have.
         pinned: Option<Sha256>,
-        /// The size of the download in bytes, where the factory told it.
-        bytes: Option<u64>,
+        /// The size of the download, as far as it is known before.
+        #[serde(flatten)]
+        bytes: Size,
     },
     /// Unpack a file that the cache already holds.
     Unpack {
@@ -97,8 +99,10 @@ pub enum Action {
         cache_file: FileName,
         /// Its name on the node.
         file: FileName,
-        /// Its size in bytes, where the cache or the factory told it.
-        bytes: Option<u64>,
+        /// Its size: that of the file in the cache, or what is known before it is
+        /// fetched.
+        #[serde(flatten)]
+        bytes: Size,
         /// A file of this name that we have no record of may be replaced.
         replace: bool,
         /// What an order says becomes of it later.

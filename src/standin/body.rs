@@ -85,6 +85,10 @@ pub async fn deliver(
     let end = match fault {
         Some(Fault::Short(after)) => End::Broken { after },
         Some(Fault::Stall(after)) => End::Stalled { after },
+        Some(Fault::Drip { after, every }) => {
+            // However much was announced, the drops do not come to an end before it.
+            End::Dripping { after, every }
+        }
         _ => End::Whole,
     };
     let body = send(content, end, note, shared);
@@ -121,6 +125,10 @@ fn replace(fault: &Fault, uri: &axum::http::Uri) -> Option<Response> {
             response
         }
         Fault::Html => ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response(),
+        Fault::Page(code) => {
+            let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::FORBIDDEN);
+            (status, [(CONTENT_TYPE, "text/html")], PAGE).into_response()
+        }
         Fault::RedirectLoop => redirect(&uri.to_string()),
         Fault::RedirectTo(target) => redirect(target),
         _ => return None,
@@ -137,6 +145,7 @@ enum End {
     Whole,
     Broken { after: u64 },
     Stalled { after: u64 },
+    Dripping { after: u64, every: Duration },
 }
 
 /// A body in pieces, at the rate that was asked for.
@@ -150,7 +159,7 @@ fn send(content: Bytes, end: End, note: Note, shared: Arc<Shared>) -> Body {
     };
     let content = match end {
         End::Whole => content,
-        End::Broken { after } | End::Stalled { after } => cut(after),
+        End::Broken { after } | End::Stalled { after } | End::Dripping { after, .. } => cut(after),
     };
     let piece = shared.options.rate.map_or(PIECE, |rate| {
         let per_tick = rate.saturating_mul(TICK.as_millis() as u64) / 1000;
@@ -172,6 +181,10 @@ fn send(content: Bytes, end: End, note: Note, shared: Arc<Shared>) -> Body {
                             Some(Err(broken("the fault")))
                         }
                         End::Stalled { .. } => std::future::pending().await,
+                        End::Dripping { every, .. } => {
+                            tokio::time::sleep(every).await;
+                            Some(Ok(Bytes::from_static(b" ")))
+                        }
                     };
                 }
                 if let Some(rate) = shared.options.rate {

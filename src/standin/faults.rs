@@ -18,6 +18,8 @@ pub enum Fault {
     },
     /// An HTML page with status 200, as a captive portal sends it.
     Html,
+    /// An HTML page with another status.
+    Page(u16),
     /// A redirect to the same URL.
     RedirectLoop,
     /// A redirect to this URL.
@@ -27,6 +29,13 @@ pub enum Fault {
     /// Nothing more comes after this many bytes of the body, and the connection
     /// stays open.
     Stall(u64),
+    /// After this many bytes of the body one more comes now and then, for ever.
+    Drip {
+        /// Bytes that come as fast as usual.
+        after: u64,
+        /// The time between two more.
+        every: Duration,
+    },
     /// The head of the answer comes after this time only.
     Late(Duration),
     /// Right length, wrong bytes.

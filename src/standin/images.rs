@@ -27,7 +27,41 @@ pub struct Image {
 
 /// Builds images once and keeps them.
 #[derive(Debug, Default)]
-pub struct Images(Mutex<Shelf>);
+pub struct Images {
+    shelf: Mutex<Shelf>,
+    builds: Arc<Mutex<Builds>>,
+}
+
+/// What was built, and how much of it at once.
+#[derive(Debug, Default)]
+struct Builds {
+    begun: Vec<String>,
+    running: usize,
+    most: usize,
+}
+
+/// A build under way.
+struct Building(Arc<Mutex<Builds>>);
+
+impl Building {
+    fn begin(builds: &Arc<Mutex<Builds>>, artifact: &ArtifactId) -> Self {
+        let mut all = builds.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{}/{}", artifact.version, artifact.factory_file());
+        all.begun.push(name);
+        all.running += 1;
+        all.most = all.most.max(all.running);
+        Self(Arc::clone(builds))
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .running -= 1;
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -52,21 +86,42 @@ impl Images {
     ) -> io::Result<Image> {
         let cell = self.reserve((artifact.clone(), generation));
         let file = options.files.get(&artifact).cloned();
-        let disk_bytes = options.disk_bytes;
-        let image = cell
-            .get_or_try_init(async || {
-                let build = move || match file {
-                    Some(path) => std::fs::read(path).map(finish),
-                    None => image::build(&artifact, disk_bytes, generation).map(finish),
-                };
-                tokio::task::spawn_blocking(build)
-                    .await
-                    .map_err(io::Error::other)?
-            })
-            .await?
-            .clone();
+        let (disk_bytes, build_time) = (options.disk_bytes, options.build_time);
+        let builds = Arc::clone(&self.builds);
+        // A build goes on when whoever asked for it has gone.
+        let image = tokio::spawn(async move {
+            let built = cell
+                .get_or_try_init(async || {
+                    let _building = Building::begin(&builds, &artifact);
+                    tokio::time::sleep(build_time).await;
+                    let build = move || match file {
+                        Some(path) => std::fs::read(path).map(finish),
+                        None => image::build(&artifact, disk_bytes, generation).map(finish),
+                    };
+                    tokio::task::spawn_blocking(build)
+                        .await
+                        .map_err(io::Error::other)?
+                })
+                .await;
+            built.cloned()
+        });
+        let image = image.await.map_err(io::Error::other)??;
         self.make_room();
         Ok(image)
+    }
+
+    /// What was built, in the order in which it began.
+    pub fn builds(&self) -> Vec<String> {
+        self.of_builds(|builds| builds.begun.clone())
+    }
+
+    /// How many builds went on at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.of_builds(|builds| builds.most)
+    }
+
+    fn of_builds<T>(&self, ask: impl Fn(&Builds) -> T) -> T {
+        ask(&self.builds.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn reserve(&self, key: Key) -> Arc<OnceCell<Image>> {
@@ -96,7 +151,7 @@ impl Images {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Shelf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "serves connections")]
 
 mod body;
+mod bundle;
 mod faults;
 mod github;
 pub mod image;
@@ -110,6 +111,17 @@ impl Standin {
     /// How many queued faults were not met yet.
     pub fn faults_left(&self) -> usize {
         self.shared.faults.left()
+    }
+
+    /// What was built so far, in the form `VERSION/FILE`, in the order in which the
+    /// builds began. A real factory spends minutes of its processors on each.
+    pub fn builds(&self) -> Vec<String> {
+        self.shared.images.builds()
+    }
+
+    /// How many builds went on at once, at most.
+    pub fn most_builds_at_once(&self) -> usize {
+        self.shared.images.most_at_once()
     }
 
     /// Builds every image anew from now on, with other bytes and another entity

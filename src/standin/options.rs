@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::ArtifactId;
 
@@ -26,8 +27,14 @@ pub struct StandinOptions {
     /// Bytes per second and connection that images are sent with; `None` is as
     /// fast as it goes.
     pub rate: Option<u64>,
+    /// How long building an image takes, which happens on the first HEAD or GET of it,
+    /// or of its checksum where those are offered.
+    pub build_time: Duration,
     /// Offers `.sha256` and `.sha512`, as an Enterprise factory does.
     pub checksums: bool,
+    /// Signs images with this key for `.sigstore.json`: PKCS #8 in DER, ECDSA on the
+    /// curve P-256.
+    pub signing_key: Option<Vec<u8>>,
     /// The value of `Authorization` without which the factory answers 401.
     pub authorization: Option<String>,
     /// The owner that an Enterprise factory adds to every schematic, which gives
@@ -72,7 +79,9 @@ impl Default for StandinOptions {
             disk_bytes: 8 << 20,
             files: BTreeMap::new(),
             rate: None,
+            build_time: Duration::ZERO,
             checksums: false,
+            signing_key: None,
             authorization: None,
             owner: None,
         }

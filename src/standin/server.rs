@@ -24,7 +24,7 @@ use super::images::{Image, Images};
 use super::options::{Redirect, StandinOptions};
 use super::requests::Requests;
 use super::schematics::Schematics;
-use super::{body, image};
+use super::{body, bundle, image};
 use crate::model::{ArtifactId, SchematicId};
 
 /// The extensions that the stand-in knows, for whoever lists them.
@@ -57,7 +57,7 @@ pub struct Shared {
     pub stop: CancellationToken,
     versions: RwLock<Vec<String>>,
     schematics: Schematics,
-    images: Images,
+    pub images: Images,
     base: String,
     blobs: SocketAddr,
 }
@@ -292,8 +292,7 @@ enum Sum {
     Sha512,
 }
 
-/// What only an Enterprise factory has. Signatures are not offered even then:
-/// there is no key that anyone would trust.
+/// What only an Enterprise factory has.
 async fn checksum(
     shared: &Shared,
     (schematic, version, file): (&str, &str, &str),
@@ -303,17 +302,26 @@ async fn checksum(
         let text = text.to_owned();
         Err(Refusal { status, text })
     };
-    if !shared.options.checksums {
+    // Answered before anything is built, as the real one does.
+    let offered = match kind {
+        Some(_) => shared.options.checksums,
+        None => shared.options.signing_key.is_some(),
+    };
+    if !offered {
         return refuse(
             StatusCode::PAYMENT_REQUIRED,
             "enterprise feature is not enabled",
         );
     }
-    let Some(kind) = kind else {
-        return refuse(StatusCode::NOT_FOUND, "signature not found");
-    };
     let artifact = shared.find(schematic, version, file)?;
     let image = shared.image(artifact).await?;
+    let Some(kind) = kind else {
+        let key = shared.options.signing_key.as_deref().unwrap_or_default();
+        return match bundle::sign(&image.bytes, key) {
+            Some(bundle) => Ok(github::answer(StatusCode::OK, &bundle)),
+            None => refuse(StatusCode::INTERNAL_SERVER_ERROR, "cannot sign"),
+        };
+    };
     let digest = match kind {
         Sum::Sha256 => hex(&sha2::Sha256::digest(&image.bytes)),
         Sum::Sha512 => hex(&sha2::Sha512::digest(&image.bytes)),

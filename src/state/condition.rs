@@ -363,6 +363,10 @@ impl Causes<'_> {
             }
             Some(Outcome::Skipped { needs }) => self.of_step(needs),
             Some(Outcome::Outdated { what }) => Some((Reason::Interrupted, what.clone())),
+            Some(Outcome::UnderWay) => Some((
+                Reason::Interrupted,
+                said(id, &Outcome::UnderWay.to_string()),
+            )),
             Some(Outcome::Cancelled) | None => {
                 Some((Reason::Interrupted, "the pass was stopped".to_owned()))
             }

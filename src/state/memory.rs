@@ -233,7 +233,12 @@ impl Pass<'_> {
                     );
                     backoff.insert(step.id.clone(), entry);
                 }
-                Some(Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::Cancelled)
+                Some(
+                    Outcome::Skipped { .. }
+                    | Outcome::Outdated { .. }
+                    | Outcome::UnderWay
+                    | Outcome::Cancelled,
+                )
                 | None => {}
             }
         }

@@ -143,6 +143,8 @@ impl StepRecord {
                 (StepEnd::Skipped, Some(format!("{needs} did not succeed")))
             }
             Outcome::Outdated { what } => (StepEnd::Outdated, Some(what.clone())),
+            // No word of its own: an older release reads these, too.
+            Outcome::UnderWay => (StepEnd::Cancelled, Some(outcome.to_string())),
             Outcome::Cancelled => (StepEnd::Cancelled, None),
         };
         let bytes = match outcome {

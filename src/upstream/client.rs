@@ -2,119 +2,27 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
-use url::{Host, Origin, Url};
+use url::{Host, Url};
 
-use super::config::{Authorization, UpstreamConfig};
-use super::{UpstreamError, retry, text};
+use super::config::UpstreamConfig;
+use super::party::Upstream;
+use super::{UpstreamError, retry, text, trust};
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
 /// Redirects that are followed. A factory needs one, a renamed repository two.
 const HOPS: usize = 8;
 /// Bytes of an error's text that are read at all.
 const ERROR_TEXT: usize = 16 << 10;
+/// What is shown of a web page with an error status: its text is of use to a browser.
+pub const PAGE: &str = "a web page";
 /// How long to wait for the text of an error.
 const ERROR_TIME: Duration = Duration::from_secs(5);
-
-/// Who is asked, which decides the credentials that go along.
-#[derive(Debug)]
-pub struct Upstream {
-    /// The base URL, without user and password.
-    pub base: Url,
-    origin: Origin,
-    authorization: Option<HeaderValue>,
-    /// What must not appear in a message.
-    secrets: Vec<SecretString>,
-}
-
-impl Upstream {
-    /// The factory. A user in its URL serves where nothing else is configured.
-    pub fn factory(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
-        let url = &config.factory;
-        let in_url = match (url.username(), url.password()) {
-            ("", None) => None,
-            (user, password) => Some((decoded(user), decoded(password.unwrap_or_default()))),
-        };
-        match (&config.authorization, in_url) {
-            (Authorization::Basic { username, password }, _) => {
-                Self::basic(url, username, password.expose_secret())
-            }
-            (Authorization::Bearer(token), _) => Self::bearer(url, token),
-            (Authorization::None, Some((user, password))) => Self::basic(url, &user, &password),
-            (Authorization::None, None) => Ok(Self::open(url)),
-        }
-    }
-
-    /// GitHub.
-    pub fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
-        match &config.github_token {
-            Some(token) => Self::bearer(&config.github, token),
-            None => Ok(Self::open(&config.github)),
-        }
-    }
-
-    fn open(url: &Url) -> Self {
-        let mut base = text::without_user(url);
-        if !base.path().ends_with('/') {
-            // Without it, the last part would be replaced when paths are joined.
-            base.set_path(&format!("{}/", base.path()));
-        }
-        Self {
-            base,
-            origin: url.origin(),
-            authorization: None,
-            secrets: Vec::new(),
-        }
-    }
-
-    fn basic(url: &Url, username: &str, password: &str) -> Result<Self, UpstreamError> {
-        let pair = format!("{username}:{password}");
-        let encoded = BASE64_STANDARD.encode(pair);
-        let secrets = vec![encoded.clone(), password.to_owned()];
-        Self::open(url).with("Basic", &encoded, secrets)
-    }
-
-    fn bearer(url: &Url, token: &SecretString) -> Result<Self, UpstreamError> {
-        let token = token.expose_secret();
-        Self::open(url).with("Bearer", token, vec![token.to_owned()])
-    }
-
-    fn with(
-        mut self,
-        scheme: &str,
-        value: &str,
-        mut secrets: Vec<String>,
-    ) -> Result<Self, UpstreamError> {
-        let mut header = HeaderValue::from_str(&format!("{scheme} {value}")).map_err(|_| {
-            UpstreamError::Credentials {
-                url: text::public(&self.base),
-            }
-        })?;
-        header.set_sensitive(true);
-        self.authorization = Some(header);
-        // Hiding a very short password would only garble texts.
-        secrets.retain(|secret| secret.len() >= 4);
-        self.secrets = secrets.into_iter().map(SecretString::from).collect();
-        Ok(self)
-    }
-
-    /// A text of a server, fit to be shown: proxies like to repeat what they got.
-    fn shown(&self, body: &str) -> Option<String> {
-        let mut body = body.to_owned();
-        for secret in &self.secrets {
-            body = body.replace(secret.expose_secret(), "(hidden)");
-        }
-        text::shown(&body)
-    }
-}
 
 /// A request to be sent.
 #[derive(Debug, Clone)]
@@ -164,15 +72,44 @@ impl Answer {
         self.response.status()
     }
 
+    /// Refuses a web page that answers as if all were well, as sign-in pages of
+    /// proxies and networks do.
+    fn unless_page(self) -> Result<Self, UpstreamError> {
+        match self.header(CONTENT_TYPE) {
+            Some(kind) if self.status().is_success() && text::is_html(kind) => {
+                Err(UpstreamError::Page {
+                    content_type: text::shown(kind).unwrap_or_default(),
+                    url: self.from,
+                })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The value of a header, if it is text.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// The whole body, which must be small.
-    pub async fn text(mut self, limit: usize, idle: Duration) -> Result<String, UpstreamError> {
+    /// The whole body, which must be small: so many bytes, all of them within so much
+    /// time. A limit on silence alone would let a source that sends a byte now and
+    /// then hold a pass for days.
+    pub async fn text(mut self, limit: usize, total: Duration) -> Result<String, UpstreamError> {
         let mut body = Vec::new();
-        while let Some(piece) = self.piece(Instant::now() + idle, idle).await? {
+        let until = Instant::now() + total;
+        loop {
+            let piece = match self.piece(until, total).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(UpstreamError::Timeout { url, .. }) => {
+                    return Err(UpstreamError::Late {
+                        url,
+                        got: body.len() as u64,
+                        after: total,
+                    });
+                }
+                Err(error) => return Err(error),
+            };
             if body.len() + piece.len() > limit {
                 return Err(UpstreamError::Answer {
                     url: self.from,
@@ -181,10 +118,18 @@ impl Answer {
             }
             body.extend_from_slice(&piece);
         }
-        String::from_utf8(body).map_err(|_| UpstreamError::Answer {
-            url: self.from,
+        let text = String::from_utf8(body).map_err(|_| UpstreamError::Answer {
+            url: self.from.clone(),
             reason: "something that is not UTF-8 text".into(),
-        })
+        })?;
+        // Some proxies call their pages plain text.
+        if text::is_page(&text) {
+            return Err(UpstreamError::Page {
+                url: self.from,
+                content_type: "HTML".into(),
+            });
+        }
+        Ok(text)
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -217,6 +162,7 @@ impl Web {
     pub fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         let bases = [&config.factory, &config.github];
         let needs_tls = bases.iter().any(|url| url.scheme() == "https");
+        let trusted = trust::certificates(config.ca.as_ref())?;
         let build = |builder: fn() -> ClientBuilder| {
             let common = || {
                 builder()
@@ -226,13 +172,16 @@ impl Web {
                     .redirect(reqwest::redirect::Policy::none())
                     .referer(false)
             };
-            let built = common().build();
-            // A machine without CA certificates can still speak plain HTTP.
+            let built = common().tls_certs_merge(trusted.clone()).build();
+            // A machine without CA certificates can still speak plain HTTP, and HTTPS to
+            // whom the configured ones vouch for.
             let built = match built {
-                Err(_) if !needs_tls => common().tls_certs_only([]).build(),
+                Err(_) if !needs_tls || !trusted.is_empty() => {
+                    common().tls_certs_only(trusted.clone()).build()
+                }
                 built => built,
             };
-            built.map_err(|source| UpstreamError::Setup { source })
+            built.map_err(|source| trust::blamed(config.ca.as_ref(), source))
         };
         let direct = bases.iter().any(|url| is_this_machine(url));
         Ok(Self {
@@ -243,7 +192,9 @@ impl Web {
         })
     }
 
-    /// Sends a request and follows redirects; any status is an answer.
+    /// Sends a request and follows redirects; any status is an answer. A web page in
+    /// place of it is not: nothing that is asked here is one, and it is refused in this
+    /// one place, before anybody reads it as something else.
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
         let deadline = Instant::now() + ask.patience;
         let mut url = text::without_user(&ask.url);
@@ -264,11 +215,12 @@ impl Web {
             match target(&ask.method, &url, &response)? {
                 Some(next) => url = next,
                 None => {
-                    return Ok(Answer {
+                    let answer = Answer {
                         response,
                         from: shown,
                         deadline,
-                    });
+                    };
+                    return answer.unless_page();
                 }
             }
         }
@@ -291,13 +243,11 @@ impl Web {
     pub async fn refusal(&self, ask: &Ask<'_>, mut answer: Answer) -> UpstreamError {
         let status = answer.status().as_u16();
         let retry_after = retry::wish(answer.response.headers(), SystemTime::now());
-        let is_text = answer
-            .header(CONTENT_TYPE)
-            .is_none_or(|kind| !kind.contains("html"));
+        let is_page = answer.header(CONTENT_TYPE).is_some_and(text::is_html);
         let mut body = Vec::new();
         // A text that does not come is no reason to hide the status.
         let until = Instant::now() + ERROR_TIME;
-        while is_text && body.len() < ERROR_TEXT {
+        while !is_page && body.len() < ERROR_TEXT {
             match answer.piece(until, ERROR_TIME).await {
                 Ok(Some(piece)) => body.extend_from_slice(&piece),
                 Ok(None) | Err(_) => break,
@@ -308,9 +258,12 @@ impl Web {
             method: name(&ask.method),
             url: answer.from,
             status,
-            text: ask
-                .upstream
-                .shown(&message(&String::from_utf8_lossy(&body))),
+            text: match is_page {
+                true => Some(PAGE.to_owned()),
+                false => ask
+                    .upstream
+                    .shown(&message(&String::from_utf8_lossy(&body))),
+            },
             retry_after,
         }
     }
@@ -325,9 +278,7 @@ impl Web {
             .headers(ask.headers.clone())
             // The bytes of an image are to be the bytes of the image.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(authorization) = &ask.upstream.authorization
-            && url.origin() == ask.upstream.origin
-        {
+        if let Some(authorization) = ask.upstream.authorization_for(url) {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         match &ask.body {
@@ -399,10 +350,6 @@ fn message(body: &str) -> String {
         .and_then(|json| json.get("message")?.as_str())
         .unwrap_or(body)
         .to_owned()
-}
-
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn name(method: &Method) -> &'static str {

@@ -16,6 +16,10 @@ pub struct UpstreamConfig {
     pub factory: Url,
     /// How requests to the factory are authorised.
     pub authorization: Authorization,
+    /// Certificates that are trusted besides the system's.
+    pub ca: Option<CaFile>,
+    /// What has to vouch for an image.
+    pub verify: Verify,
     /// The base URL of GitHub's API, with a trailing slash.
     pub github: Url,
     /// A token for GitHub, which raises the rate limit.
@@ -32,11 +36,45 @@ pub struct UpstreamConfig {
     pub first_byte: Duration,
     /// How long a transfer may stand still.
     pub idle: Duration,
+    /// Bytes per second that an image comes with at least, on average over
+    /// [`rate_window`](Self::rate_window); 0 for no such limit.
+    pub least_rate: u64,
+    /// The time over which the rate is measured.
+    pub rate_window: Duration,
+    /// How many images may be waited for at once until their first byte comes: what
+    /// the factory has to build at once.
+    pub builds: usize,
     /// How many times a request is tried again before it fails; for a download:
     /// how many times in a row without progress.
     pub retries: u32,
     /// How long to wait before the first retry; doubles with each.
     pub backoff: Duration,
+}
+
+/// Certificates of authorities, in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaFile {
+    /// The file that they are from, for messages.
+    pub path: PathBuf,
+    /// What is in it.
+    pub pem: Vec<u8>,
+}
+
+/// What has to vouch for the bytes of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Nothing: no checksum is asked for.
+    None,
+    /// The factory's checksum where it offers one, else nothing.
+    #[default]
+    Offered,
+    /// The factory's checksum.
+    Checksum,
+    /// A signature with this key.
+    Signature {
+        /// An ECDSA key on the curve P-256, as a DER-encoded `SubjectPublicKeyInfo`.
+        key: Vec<u8>,
+    },
 }
 
 /// How requests to a factory are authorised.
@@ -70,6 +108,8 @@ impl UpstreamConfig {
         Self {
             factory,
             authorization: Authorization::None,
+            ca: None,
+            verify: Verify::default(),
             github,
             github_token: None,
             versions: vec![VersionsFrom::Factory, VersionsFrom::Github],
@@ -79,6 +119,9 @@ impl UpstreamConfig {
             // Building an image that nobody asked for before takes minutes.
             first_byte: Duration::from_secs(600),
             idle: Duration::from_secs(60),
+            least_rate: 10 << 10,
+            rate_window: Duration::from_secs(60),
+            builds: 2,
             retries: 5,
             backoff: Duration::from_secs(1),
         }

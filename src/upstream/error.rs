@@ -1,5 +1,6 @@
 //! Why an upstream did not do what was asked.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why an upstream did not do what was asked.
@@ -11,6 +12,15 @@ pub enum UpstreamError {
     /// No HTTP client could be made.
     #[error("cannot set up HTTPS")]
     Setup {
+        /// What the library said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The configured certificates are of no use.
+    #[error("the certificates in {} cannot be used", .path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
         /// What the library said.
         #[source]
         source: reqwest::Error,
@@ -49,6 +59,45 @@ pub enum UpstreamError {
         waiting_for: &'static str,
         /// How long.
         after: Duration,
+    },
+    /// A small answer that did not come to its end in time.
+    #[error("{url} sent {got} bytes in {} s and did not come to an end", .after.as_secs_f32())]
+    Late {
+        /// Who was asked.
+        url: String,
+        /// Bytes that came.
+        got: u64,
+        /// How long the whole answer may take.
+        after: Duration,
+    },
+    /// A transfer below the least rate.
+    #[error(
+        "{url} sent {got} bytes in {} s, less than the {least} bytes per second of `limits.least_rate`",
+        .window.as_secs_f32()
+    )]
+    Slow {
+        /// Who was asked.
+        url: String,
+        /// Bytes that came within the window.
+        got: u64,
+        /// How long they were waited for.
+        window: Duration,
+        /// The least rate, in bytes per second.
+        least: u64,
+    },
+    /// What the configuration demands is not offered.
+    #[error("{url} is not offered, and `factory.verify` demands it")]
+    NotOffered {
+        /// Who was asked.
+        url: String,
+    },
+    /// A signature that does not hold.
+    #[error("the signature {url} {reason}")]
+    Signature {
+        /// Where it is from.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// An error status.
     #[error("{method} {url} was answered with {}", answer(*.status, .text.as_deref()))]
@@ -98,8 +147,8 @@ pub enum UpstreamError {
         /// What is wrong with the answer.
         reason: String,
     },
-    /// A web page in place of an image.
-    #[error("{url} answered with a page ({content_type}) in place of an image")]
+    /// A web page in place of what was asked for.
+    #[error("{url} answered with a web page ({content_type}) in place of what was asked for")]
     Page {
         /// Who was asked.
         url: String,
@@ -133,6 +182,8 @@ impl UpstreamError {
             Self::Transport { .. }
             | Self::Timeout { .. }
             | Self::RateLimited { .. }
+            | Self::Late { .. }
+            | Self::Slow { .. }
             | Self::Short { .. } => true,
             Self::Status { status, .. } => {
                 matches!(status, 408 | 425 | 429)
@@ -140,6 +191,9 @@ impl UpstreamError {
             }
             Self::GaveUp { source, .. } => source.is_transient(),
             Self::Setup { .. }
+            | Self::CaFile { .. }
+            | Self::NotOffered { .. }
+            | Self::Signature { .. }
             | Self::Url { .. }
             | Self::Credentials { .. }
             | Self::Redirect { .. }
@@ -176,9 +230,37 @@ impl UpstreamError {
                 "there seem to be no CA certificates on this machine; install the package \
                  ca-certificates, or name a bundle in the environment variable SSL_CERT_FILE",
             ),
-            Self::Transport { connect: true, .. } => {
-                Some("check `factory.url`, the network, and the proxy variables of the environment")
+            Self::CaFile { .. } => Some(
+                "`factory.ca_file` holds certificates in PEM form; \
+                 `openssl x509 -in FILE -noout -text` shows what is in it",
+            ),
+            Self::Transport { .. } if self.says("invalid peer certificate") => Some(
+                "the certificate of a private CA is trusted where `factory.ca_file`, or \
+                 SSL_CERT_FILE or SSL_CERT_DIR in the environment, names the CA's own \
+                 certificate; a proxy that opens TLS needs the same",
+            ),
+            Self::Transport { .. } if self.says("InvalidContentType") => Some(
+                "the server does not speak TLS there; check whether `factory.url` is \
+                 http or https, and its port",
+            ),
+            Self::Transport { connect: true, .. } => Some(
+                "check `factory.url`, the network, and the proxy variables of the environment: \
+                 HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
+            ),
+            Self::NotOffered { .. } => Some(
+                "checksums and signatures are offered by Enterprise factories; \
+                 `factory.verify: offered` checks what is there",
+            ),
+            Self::Signature { .. } => Some(
+                "compare `factory.public_key_file` with the factory's own key at \
+                 /oci/cosign/signing-key.pub, fetched over a way that you trust",
+            ),
+            Self::Slow { .. } => {
+                Some("where the link is that slow, set `limits.least_rate` lower, or to none")
             }
+            Self::Status {
+                text: Some(text), ..
+            } if text == super::client::PAGE => Some(PAGE_HINT),
             Self::Status { status: 401, .. } => {
                 Some("the factory wants credentials; see `factory` in the configuration")
             }
@@ -190,13 +272,20 @@ impl UpstreamError {
             Self::RateLimited { .. } => {
                 Some("a token raises GitHub's limit; see `github.token_env` in the configuration")
             }
-            Self::Redirect { .. } => Some("check `factory.url`: https or http, host and path"),
-            Self::Page { .. } => {
-                Some("a proxy or a sign-in page may answer in place of the factory")
-            }
+            Self::Redirect { .. } => Some(
+                "check `factory.url`: https or http, host and path; a proxy or a network that \
+                 wants a sign-in redirects, too",
+            ),
+            Self::Page { .. } => Some(PAGE_HINT),
             Self::GaveUp { source, .. } => source.hint(),
             _ => None,
         }
+    }
+
+    /// True if one of the causes says this: the TLS library's errors have no type that
+    /// would be ours to ask.
+    fn says(&self, what: &str) -> bool {
+        self.one_line().contains(what)
     }
 
     /// The message with those of its causes, for places that keep one line.
@@ -211,6 +300,10 @@ impl UpstreamError {
         line
     }
 }
+
+/// What to do where a page answers.
+const PAGE_HINT: &str = "a proxy or a sign-in page may answer in place of the factory; check \
+    HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment, and `factory.url`";
 
 fn answer(status: u16, text: Option<&str>) -> String {
     match text {

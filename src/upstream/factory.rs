@@ -1,46 +1,52 @@
 //! The real thing: [`Factory`] over HTTP.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use url::Url;
 
-use super::client::{self, Ask, Upstream, Web};
-use super::config::{UpstreamConfig, VersionsFrom};
+use super::client::{self, Ask, Web};
+use super::config::{UpstreamConfig, Verify, VersionsFrom};
 use super::known::KnownIds;
+use super::lists::{Lists, Sources};
 use super::memory::Memory;
+use super::party::Upstream;
 use super::retry::Attempts;
-use super::transfer::{Limits, Transfer};
-use super::versions::Source;
-use super::{Factory, Transferred, UpstreamError, text};
+use super::sizes::SeenSizes;
+use super::transfer::{self, Limits, Transfer};
+use super::{Factory, Transferred, UpstreamError, signature, text};
 use crate::io::Sink;
-use crate::model::{SchematicId, Sha256};
-use crate::plan::{Registration, VersionKnowledge, VersionSource};
+use crate::model::{ArtifactId, SchematicId, Sha256};
+use crate::plan::{Registration, VersionKnowledge};
 
-/// How long the answer to a small request may take.
+/// How long the answer to a small request may take: its head, and then all of its body.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a size is waited for. Asking builds the image where it is not built
-/// yet, and a plan is not worth minutes of waiting.
-const SIZE_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the answer to a schematic, which repeats the document.
 const SCHEMATIC_BYTES: usize = 4 << 20;
 /// Bytes of a checksum file: a digest and a name.
 const CHECKSUM_BYTES: usize = 4 << 10;
+/// Bytes of a signature's bundle, which may have a certificate and log entries in it.
+const BUNDLE_BYTES: usize = 256 << 10;
 
 /// A client of an Image Factory and of GitHub.
 #[derive(Debug)]
 pub struct HttpFactory {
-    web: Web,
-    factory: Upstream,
-    github: Upstream,
+    web: Arc<Web>,
+    factory: Arc<Upstream>,
     known: KnownIds,
-    sources: Vec<(VersionsFrom, Memory)>,
+    sizes: SeenSizes,
+    pub(super) lists: Lists,
     limits: Limits,
-    /// How long a size is waited for.
-    pub(super) size_patience: Duration,
+    /// How long all of a small answer may take, from its head on.
+    pub(super) patience: Duration,
+    verify: Verify,
+    /// What the factory may be building at once for us.
+    builds: Semaphore,
 }
 
 impl HttpFactory {
@@ -53,8 +59,8 @@ impl HttpFactory {
         for base in [&config.factory, &config.github] {
             client::parse(base.as_str())?;
         }
-        let factory = Upstream::factory(config)?;
-        let github = Upstream::github(config)?;
+        let factory = Arc::new(Upstream::factory(config)?);
+        let github = Arc::new(Upstream::github(config)?);
         let sources = config.versions.iter().map(|&kind| {
             let base = match kind {
                 VersionsFrom::Factory => &factory.base,
@@ -63,20 +69,31 @@ impl HttpFactory {
             let memory = Memory::new(&config.state_dir, config.read_only, kind, base);
             (kind, memory)
         });
-        let known = KnownIds::new(&config.state_dir, config.read_only, &config.factory);
+        let sources = sources.collect();
+        let web = Arc::new(Web::new(config)?);
         Ok(Self {
-            known,
-            sources: sources.collect(),
-            web: Web::new(config)?,
-            size_patience: SIZE_PATIENCE,
+            known: KnownIds::new(&config.state_dir, config.read_only, &config.factory),
+            sizes: SeenSizes::new(&config.state_dir, config.read_only),
+            lists: Lists::new(Sources {
+                web: Arc::clone(&web),
+                factory: Arc::clone(&factory),
+                github,
+                sources,
+                retries: (config.retries, config.backoff),
+            }),
+            web,
             factory,
-            github,
             limits: Limits {
                 first_byte: config.first_byte,
                 idle: config.idle,
+                least_rate: config.least_rate,
+                rate_window: config.rate_window,
                 retries: config.retries,
                 backoff: config.backoff,
             },
+            patience: PATIENCE,
+            verify: config.verify.clone(),
+            builds: Semaphore::new(config.builds.max(1)),
         })
     }
 
@@ -88,7 +105,7 @@ impl HttpFactory {
         let mut ask = Ask {
             method: Method::POST,
             body: Some(document.to_owned()),
-            ..Ask::get(&self.factory, self.below("schematics")?, PATIENCE)
+            ..Ask::get(&self.factory, self.below("schematics")?, self.patience)
         };
         ask.header(CONTENT_TYPE, "application/yaml");
         ask.header(ACCEPT, "application/json");
@@ -97,7 +114,7 @@ impl HttpFactory {
             return Err(self.web.refusal(&ask, answer).await);
         }
         let from = answer.from.clone();
-        let body = answer.text(SCHEMATIC_BYTES, PATIENCE).await?;
+        let body = answer.text(SCHEMATIC_BYTES, self.patience).await?;
         // Older factories give the id alone, newer ones the document with it.
         #[derive(Deserialize)]
         struct Registered {
@@ -111,17 +128,27 @@ impl HttpFactory {
             })
     }
 
-    async fn checksum_once(&self, url: &Url, file: &str) -> Result<Option<Sha256>, UpstreamError> {
-        // The digest is that of the built image, so the image may have to be built.
+    /// A small file beside an image; `None` where the factory does not offer it.
+    async fn beside(&self, url: &Url, limit: usize) -> Result<Option<Beside>, UpstreamError> {
+        // It is about the built image, so the image may have to be built.
         let ask = Ask::get(&self.factory, url.clone(), self.limits.first_byte);
+        let building = transfer::building(&self.builds).await;
         let answer = self.web.ask(&ask).await?;
+        drop(building);
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::PAYMENT_REQUIRED | StatusCode::NOT_FOUND => return Ok(None),
             _ => return Err(self.web.refusal(&ask, answer).await),
         }
         let from = answer.from.clone();
-        let body = answer.text(CHECKSUM_BYTES, self.limits.idle).await?;
+        let body = answer.text(limit, self.patience).await?;
+        Ok(Some(Beside { from, body }))
+    }
+
+    async fn checksum_once(&self, url: &Url, file: &str) -> Result<Option<Sha256>, UpstreamError> {
+        let Some(Beside { from, body }) = self.beside(url, CHECKSUM_BYTES).await? else {
+            return Ok(None);
+        };
         match checksum_of(&body, file) {
             Some(digest) => Ok(Some(digest)),
             None => Err(UpstreamError::Answer {
@@ -131,17 +158,42 @@ impl HttpFactory {
         }
     }
 
-    async fn ask_size(&self, url: &str) -> Result<Option<u64>, UpstreamError> {
-        let ask = Ask {
-            method: Method::HEAD,
-            ..Ask::get(&self.factory, client::parse(url)?, self.size_patience)
-        };
-        let answer = self.web.demand(&ask).await?;
-        if answer.header(CONTENT_ENCODING).is_some() {
+    async fn signed_once(&self, url: &Url, key: &[u8]) -> Result<Option<Sha256>, UpstreamError> {
+        let Some(Beside { from, body }) = self.beside(url, BUNDLE_BYTES).await? else {
             return Ok(None);
-        }
-        let length = answer.header(CONTENT_LENGTH);
-        Ok(length.and_then(|length| length.trim().parse().ok()))
+        };
+        let signed = signature::signed_digest(&body, key);
+        signed
+            .map(Some)
+            .map_err(|reason| UpstreamError::Signature { url: from, reason })
+    }
+
+    /// What vouches for an image, once.
+    async fn vouched(&self, image: &Url) -> Result<Option<Sha256>, UpstreamError> {
+        let file = image.path().rsplit('/').next().unwrap_or_default();
+        let beside = |suffix: &str| {
+            let mut url = image.clone();
+            url.set_path(&format!("{}{suffix}", image.path()));
+            url
+        };
+        let (url, digest) = match &self.verify {
+            Verify::None => return Ok(None),
+            Verify::Offered => return self.checksum_once(&beside(".sha256"), file).await,
+            Verify::Checksum => {
+                let url = beside(".sha256");
+                let digest = self.checksum_once(&url, file).await?;
+                (url, digest)
+            }
+            Verify::Signature { key } => {
+                let url = beside(".sigstore.json");
+                let digest = self.signed_once(&url, key).await?;
+                (url, digest)
+            }
+        };
+        // Falling back to less than what is demanded would be no demand.
+        digest.map(Some).ok_or_else(|| UpstreamError::NotOffered {
+            url: text::public(&url),
+        })
     }
 
     fn below(&self, path: &str) -> Result<Url, UpstreamError> {
@@ -154,59 +206,15 @@ impl HttpFactory {
 
 impl Factory for HttpFactory {
     async fn versions(&self) -> VersionKnowledge {
-        let mut failures = Vec::new();
-        for (kind, memory) in &self.sources {
-            let source = Source {
-                kind: *kind,
-                web: &self.web,
-                upstream: match kind {
-                    VersionsFrom::Factory => &self.factory,
-                    VersionsFrom::Github => &self.github,
-                },
-                memory,
-                retries: (self.limits.retries, self.limits.backoff),
-            };
-            match source.ask().await {
-                Ok(listing) => {
-                    return VersionKnowledge::Known {
-                        versions: listing.versions(),
-                        source: named(*kind),
-                        fetched_at: listing.fetched_at,
-                        failures,
-                    };
-                }
-                Err(error) => {
-                    failures.push(format!("{}: {}", named(*kind).as_str(), error.one_line()));
-                }
-            }
-        }
-        // The youngest list, whoever it is from: between an hour-old answer of the
-        // second source and a month-old one of the first, the second is right.
-        let remembered = self.sources.iter().rev().filter_map(|(kind, memory)| {
-            let listing = memory.recall().listing?;
-            Some((*kind, listing))
-        });
-        match remembered.max_by_key(|(_, listing)| listing.fetched_at) {
-            Some((kind, listing)) => VersionKnowledge::Known {
-                versions: listing.versions(),
-                source: named(kind),
-                fetched_at: listing.fetched_at,
-                failures,
-            },
-            None => VersionKnowledge::Unknown { failures },
-        }
+        self.lists.versions().await
     }
 
-    async fn size(&self, url: &str) -> Option<u64> {
-        let size = self.ask_size(url);
-        match tokio::time::timeout(self.size_patience, size).await {
-            Ok(Ok(size)) => size,
-            Ok(Err(error)) => {
-                tracing::debug!(reason = error.one_line(), "the size is not known");
-                None
-            }
-            Err(_) => None,
-        }
+    fn seen_size(&self, artifact: &ArtifactId) -> Option<u64> {
+        self.sizes.of(artifact)
+    }
+
+    fn remember_size(&self, artifact: &ArtifactId, bytes: u64) {
+        self.sizes.learn(artifact, bytes);
     }
 
     fn known_ids(&self) -> BTreeMap<SchematicId, Registration> {
@@ -232,12 +240,10 @@ impl Factory for HttpFactory {
     }
 
     async fn checksum(&self, url: &str) -> Result<Option<Sha256>, UpstreamError> {
-        let mut url = client::parse(url)?;
-        let file = url.path().rsplit('/').next().unwrap_or_default().to_owned();
-        url.set_path(&format!("{}.sha256", url.path()));
+        let url = client::parse(url)?;
         let mut attempts = self.attempts();
         loop {
-            match self.checksum_once(&url, &file).await {
+            match self.vouched(&url).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => tokio::time::sleep(attempts.after(error)?).await,
             }
@@ -254,16 +260,16 @@ impl Factory for HttpFactory {
             upstream: &self.factory,
             url: client::parse(url)?,
             limits: self.limits,
+            builds: &self.builds,
         };
         transfer.run(sink).await
     }
 }
 
-fn named(source: VersionsFrom) -> VersionSource {
-    match source {
-        VersionsFrom::Factory => VersionSource::Factory,
-        VersionsFrom::Github => VersionSource::Github,
-    }
+/// A small file that lies beside an image, with who sent it.
+struct Beside {
+    from: String,
+    body: String,
 }
 
 /// The digest in a checksum file: one line, `<64 hex digits>  <file>`, of this

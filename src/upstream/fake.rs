@@ -13,7 +13,7 @@ use sha2::Digest;
 
 use super::{Factory, Transferred, UpstreamError};
 use crate::io::{Sink, Validator};
-use crate::model::{SchematicId, Sha256};
+use crate::model::{ArtifactId, SchematicId, Sha256};
 use crate::plan::{Registration, VersionKnowledge, VersionSource};
 
 /// Bytes that are handed to a sink at once.
@@ -24,8 +24,6 @@ const PIECE: usize = 64 << 10;
 pub enum Call {
     /// The versions.
     Versions,
-    /// The size of the image at a URL.
-    Size(String),
     /// A schematic, by its document.
     Register(String),
     /// The digest of the image at a URL.
@@ -45,6 +43,7 @@ struct State {
     checksums: BTreeMap<String, Sha256>,
     ids: BTreeMap<String, SchematicId>,
     known: BTreeMap<SchematicId, Registration>,
+    sizes: BTreeMap<String, u64>,
     failures: VecDeque<(String, Failure)>,
     calls: Vec<Call>,
 }
@@ -134,7 +133,7 @@ impl FakeFactory {
     fn called(&self, call: Call) -> Option<Failure> {
         let mut state = self.lock();
         let index = match &call {
-            Call::Versions | Call::Size(_) => None,
+            Call::Versions => None,
             Call::Register(what) | Call::Checksum(what) | Call::Download(what) => state
                 .failures
                 .iter()
@@ -171,9 +170,14 @@ impl Factory for FakeFactory {
         self.lock().versions.clone()
     }
 
-    async fn size(&self, url: &str) -> Option<u64> {
-        self.called(Call::Size(url.to_owned()));
-        self.lock().images.get(url).map(|image| image.len() as u64)
+    fn seen_size(&self, artifact: &ArtifactId) -> Option<u64> {
+        let kind = format!("{}/{}", artifact.version, artifact.factory_file());
+        self.lock().sizes.get(&kind).copied()
+    }
+
+    fn remember_size(&self, artifact: &ArtifactId, bytes: u64) {
+        let kind = format!("{}/{}", artifact.version, artifact.factory_file());
+        self.lock().sizes.insert(kind, bytes);
     }
 
     fn known_ids(&self) -> BTreeMap<SchematicId, Registration> {

@@ -3,11 +3,13 @@
 //! [`Factory`] is the whole outside as a pass sees it; [`HttpFactory`] speaks to
 //! the real one. Its hand-written twin for tests is [`fake::FakeFactory`].
 //!
-//! Three rules hold for everything in here. Credentials go to the origin they
+//! These rules hold for everything in here. Credentials go to the origin they
 //! belong to and to no other, whatever a redirect says, and never into a message.
-//! Time is limited by silence, not by duration: an image may take minutes to be
-//! built and hours to arrive. And what is already in a [`Sink`] is continued only
-//! where the server proves that it is the same file.
+//! A small answer has a limit of time and of bytes for the whole of it; an image may
+//! take minutes to be built and hours to arrive, but it has to come with a least
+//! rate. What is already in a [`Sink`] is continued only where the server proves that
+//! it is the same file. And an image is asked for by its own fetch only: the factory
+//! builds it on HEAD as on GET.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,22 +22,29 @@ mod error;
 mod factory;
 pub mod fake;
 mod known;
+mod lists;
 mod memory;
+mod party;
+mod range;
+mod rate;
 mod retry;
+mod signature;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod text;
 mod transfer;
+mod trust;
 mod versions;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use crate::io::Sink;
-use crate::model::{SchematicId, Sha256};
+use crate::model::{ArtifactId, SchematicId, Sha256};
 use crate::plan::{Registration, VersionKnowledge};
 
-pub use config::{Authorization, UpstreamConfig, VersionsFrom};
+pub use config::{Authorization, CaFile, UpstreamConfig, Verify, VersionsFrom};
 pub use error::UpstreamError;
 pub use factory::HttpFactory;
 
@@ -45,9 +54,13 @@ pub trait Factory: Send + Sync + 'static {
     /// the last good list on disk with its age.
     fn versions(&self) -> impl Future<Output = VersionKnowledge> + Send;
 
-    /// The size in bytes that the factory gives for an image, asked with HEAD
-    /// within a short time; `None` where it does not say in that time.
-    fn size(&self, url: &str) -> impl Future<Output = Option<u64>> + Send;
+    /// The size in bytes that a similar image had (of the same version, platform,
+    /// architecture and format, whatever its schematic), as far as one was fetched.
+    /// Nobody is asked.
+    fn seen_size(&self, artifact: &ArtifactId) -> Option<u64>;
+
+    /// Remembers the size of an image that was fetched, or unpacked from one.
+    fn remember_size(&self, artifact: &ArtifactId, bytes: u64);
 
     /// The ids that the factory gave to schematics, by the computed ones, where
     /// the two are known to differ.
@@ -61,8 +74,10 @@ pub trait Factory: Send + Sync + 'static {
         document: &str,
     ) -> impl Future<Output = Result<SchematicId, UpstreamError>> + Send;
 
-    /// The digest that the factory publishes for an image (`<url>.sha256`);
-    /// `None` where it does not offer one (402, 404).
+    /// The digest that the factory vouches for: published (`<url>.sha256`) or signed
+    /// (`<url>.sigstore.json`), as the configuration says; `None` where none is offered
+    /// (402, 404) and none is demanded. To be asked as a part of the image's own fetch,
+    /// since the image may be built for it.
     fn checksum(
         &self,
         url: &str,

@@ -44,6 +44,23 @@ pub fn public(url: &Url) -> String {
     url.into()
 }
 
+/// True for the content type of a web page.
+pub fn is_html(content_type: &str) -> bool {
+    let kind = content_type.trim_start().to_ascii_lowercase();
+    kind.starts_with("text/html") || kind.starts_with("application/xhtml")
+}
+
+/// True for a text that begins like a web page.
+pub fn is_page(text: &str) -> bool {
+    let begin = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let begins = |with: &str| {
+        begin
+            .get(..with.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(with))
+    };
+    begins("<!doctype html") || begins("<html")
+}
+
 /// A URL without user and password.
 pub fn without_user(url: &Url) -> Url {
     let mut url = url.clone();

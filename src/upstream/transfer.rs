@@ -8,15 +8,18 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderName,
-    IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
+use reqwest::{Method, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::Url;
 
-use super::client::{Answer, Ask, Upstream, Web};
+use super::client::{Answer, Ask, Web};
+use super::party::Upstream;
+use super::range::{ContentRange, length};
+use super::rate::Rate;
 use super::retry::Attempts;
 use super::{Transferred, UpstreamError};
 use crate::io::{Sink, Validator};
@@ -29,11 +32,17 @@ const PROGRESS: u64 = 1 << 20;
 /// within its second (RFC 9110, 8.8.2.2); a minute leaves room for clocks.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// How long a length is waited for that the answer itself does not tell.
+const LENGTH_PATIENCE: Duration = Duration::from_secs(20);
+
 /// What a transfer is told about time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub first_byte: Duration,
     pub idle: Duration,
+    /// Bytes per second; 0 for no limit.
+    pub least_rate: u64,
+    pub rate_window: Duration,
     pub retries: u32,
     pub backoff: Duration,
 }
@@ -45,6 +54,8 @@ pub struct Transfer<'a> {
     pub upstream: &'a Upstream,
     pub url: Url,
     pub limits: Limits,
+    /// Held from the request until its first byte, while the factory may be building.
+    pub builds: &'a Semaphore,
 }
 
 /// What the server sends now, as far as its head says.
@@ -74,7 +85,10 @@ impl Transfer<'_> {
                 Err(error) => error,
             };
             let (position, _) = sink.position();
-            if position >= furthest.saturating_add(PROGRESS) {
+            // A source that stays below the least rate does not earn more attempts by
+            // what trickles in: it would hold its place among the downloads for ever.
+            let slow = matches!(error, UpstreamError::Slow { .. });
+            if position >= furthest.saturating_add(PROGRESS) && !slow {
                 furthest = position;
                 attempts.progressed();
             }
@@ -112,24 +126,29 @@ impl Transfer<'_> {
                 return Ok(etag);
             }
             let ask = self.ask(held.as_ref());
+            let building = building(self.builds).await;
             let answer = self.web.ask(&ask).await?;
             match answer.status() {
                 StatusCode::OK => {
                     // Looked at first: a sign-in page is no reason to throw away
                     // what is there.
-                    let coming = self.whole(&answer)?;
+                    let coming = self.whole(&answer).await?;
                     if held.is_some() {
                         tracing::info!(url = answer.from, "the server sends the whole file again");
                         self.put(sink.restart().await)?;
                     }
-                    return self.receive(answer, coming, sink, wire_bytes).await;
+                    return self
+                        .receive(answer, coming, sink, wire_bytes, building)
+                        .await;
                 }
                 StatusCode::PARTIAL_CONTENT => {
                     if let Some((have, validator)) = &held
                         && let Some(coming) = self.rest(&answer, *have, validator)
                     {
                         self.acceptable(&answer)?;
-                        return self.receive(answer, coming, sink, wire_bytes).await;
+                        return self
+                            .receive(answer, coming, sink, wire_bytes, building)
+                            .await;
                     }
                     if held.is_none() {
                         return Err(UpstreamError::Answer {
@@ -179,9 +198,12 @@ impl Transfer<'_> {
     }
 
     /// The head of an answer with the whole file.
-    fn whole(&self, answer: &Answer) -> Result<Coming, UpstreamError> {
+    async fn whole(&self, answer: &Answer) -> Result<Coming, UpstreamError> {
         self.acceptable(answer)?;
-        let total = number(answer, CONTENT_LENGTH);
+        let total = match length(answer)? {
+            Some(total) => Some(total),
+            None => self.told_length().await,
+        };
         Ok(Coming {
             from: 0,
             total,
@@ -190,14 +212,30 @@ impl Transfer<'_> {
         })
     }
 
+    /// The length by HEAD, where the answer to GET has none: a body that ends early
+    /// without one looks like one that is whole. The image is built by now, so asking
+    /// costs the factory nothing. What cannot be told is not known, which is no error.
+    async fn told_length(&self) -> Option<u64> {
+        let ask = Ask {
+            method: Method::HEAD,
+            ..Ask::get(self.upstream, self.url.clone(), LENGTH_PATIENCE)
+        };
+        let answer = self.web.demand(&ask).await.ok()?;
+        match answer.header(CONTENT_ENCODING) {
+            // The length of something else.
+            Some(_) => None,
+            None => length(&answer).ok()?,
+        }
+    }
+
     /// The head of an answer with a part of the file: `None` unless it is the part
     /// that was asked for, of the file that it is to be added to.
     fn rest(&self, answer: &Answer, have: u64, known: &Validator) -> Option<Coming> {
         let range = ContentRange::parse(answer.header(CONTENT_RANGE)?)?;
-        let length = range.last - range.first + 1;
+        let span = range.last - range.first + 1;
         let fits = range.first == have
             && known.total.is_none_or(|total| total == range.total)
-            && number(answer, CONTENT_LENGTH).is_none_or(|sent| sent == length);
+            && length(answer).is_ok_and(|sent| sent.is_none_or(|sent| sent == span));
         // A server need not repeat the tag. If it does, it has to be the same:
         // some answer 206 without having looked at If-Range.
         let same = match (answer.header(ETAG), known.value.starts_with('"')) {
@@ -226,17 +264,6 @@ impl Transfer<'_> {
                 ),
             });
         }
-        let kind = answer.header(CONTENT_TYPE).unwrap_or_default();
-        if kind
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("text/html")
-        {
-            return Err(UpstreamError::Page {
-                url: answer.from.clone(),
-                content_type: kind.to_owned(),
-            });
-        }
         Ok(())
     }
 
@@ -246,7 +273,9 @@ impl Transfer<'_> {
         coming: Coming,
         sink: &mut S,
         wire_bytes: &mut u64,
+        building: SemaphorePermit<'_>,
     ) -> Result<Option<String>, UpstreamError> {
+        let mut building = Some(building);
         self.put(sink.expect(coming.total, coming.validator).await)?;
         let mut got = coming.from;
         // The first byte has the whole of its long time, also where the head
@@ -254,7 +283,17 @@ impl Transfer<'_> {
         let idle = self.limits.idle;
         let mut until = answer.deadline.max(Instant::now() + idle);
         let mut patience = self.limits.first_byte;
-        while let Some(piece) = answer.piece(until, patience).await? {
+        let mut rate = Rate::new(&self.limits);
+        loop {
+            let asked = Instant::now();
+            let Some(piece) = answer.piece(until, patience).await? else {
+                break;
+            };
+            match building.take() {
+                // What the first byte took is not the rate of the transfer.
+                Some(permit) => drop(permit),
+                None => rate.took(asked.elapsed(), piece.len() as u64, &answer.from)?,
+            }
             *wire_bytes += piece.len() as u64;
             got += piece.len() as u64;
             if let Some(total) = coming.total
@@ -310,63 +349,15 @@ fn is_usable(value: &str) -> bool {
     is_strong(value) || httpdate::parse_http_date(value).is_ok()
 }
 
-fn number(answer: &Answer, name: HeaderName) -> Option<u64> {
-    answer.header(name)?.trim().parse().ok()
-}
-
-/// `Content-Range: bytes FIRST-LAST/TOTAL`.
-#[derive(Debug, PartialEq, Eq)]
-struct ContentRange {
-    first: u64,
-    last: u64,
-    total: u64,
-}
-
-impl ContentRange {
-    /// `None` for every other form: an unknown total proves nothing.
-    fn parse(value: &str) -> Option<Self> {
-        let (range, total) = value
-            .trim()
-            .strip_prefix("bytes ")?
-            .trim()
-            .split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let range = Self {
-            first: first.parse().ok()?,
-            last: last.parse().ok()?,
-            total: total.parse().ok()?,
-        };
-        (range.first <= range.last && range.last < range.total).then_some(range)
-    }
+/// Waits for a place among the images that the factory may have to build. The gate is
+/// never closed.
+pub async fn building(builds: &Semaphore) -> SemaphorePermit<'_> {
+    builds.acquire().await.expect("the gate is never closed")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_content_range_is_read_strictly() {
-        assert_eq!(
-            ContentRange::parse("bytes 5-9/10"),
-            Some(ContentRange {
-                first: 5,
-                last: 9,
-                total: 10
-            })
-        );
-        for wrong in [
-            "bytes 5-10/10",
-            "bytes 6-5/10",
-            "bytes 5-9/*",
-            "bytes */10",
-            "5-9/10",
-            "bytes 5-9",
-            "items 5-9/10",
-            "bytes -5-9/10",
-        ] {
-            assert_eq!(ContentRange::parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn only_strong_validators_are_used() {

@@ -9,14 +9,17 @@ use reqwest::header::{ACCEPT, ETAG, HeaderMap, IF_NONE_MATCH, LINK};
 use serde_json::Value;
 use url::Url;
 
-use super::client::{Answer, Ask, Upstream, Web};
+use super::client::{Answer, Ask, Web};
 use super::memory::{Listing, Memory, Page, Remembered};
+use super::party::Upstream;
 use super::retry::{self, Attempts};
 use super::{UpstreamError, VersionsFrom, text};
 use crate::model::TalosVersion;
 
 /// How long a page of a list may take; a list is a few kilobytes.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a source may take for all of its pages, with what is tried again.
+pub const TOTAL: Duration = Duration::from_secs(60);
 /// Bytes of a page that are read.
 const PAGE_BYTES: usize = 4 << 20;
 /// Pages that are followed: at 100 tags each, ten times what there is.
@@ -37,6 +40,8 @@ pub struct Source<'a> {
     pub memory: &'a Memory,
     /// How many retries are allowed at most, and the wait before the first.
     pub retries: (u32, Duration),
+    /// How long all of it may take.
+    pub total: Duration,
 }
 
 impl Source<'_> {
@@ -53,7 +58,16 @@ impl Source<'_> {
                 retry_after: Some(rest.unsigned_abs()),
             });
         }
-        match self.pages(remembered.listing.as_ref()).await {
+        let pages = self.pages(remembered.listing.as_ref());
+        let asked = match tokio::time::timeout(self.total, pages).await {
+            Ok(asked) => asked,
+            Err(_) => Err(UpstreamError::Timeout {
+                url: text::public(&self.upstream.base),
+                waiting_for: "waiting for the whole list of versions",
+                after: self.total,
+            }),
+        };
+        match asked {
             Ok(listing) => {
                 self.memory.keep(Remembered {
                     listing: Some(listing.clone()),

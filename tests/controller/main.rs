@@ -15,6 +15,7 @@
 mod common;
 mod daemon;
 mod follows;
+mod handover;
 mod idle;
 mod outages;
 mod prunes;

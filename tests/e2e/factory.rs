@@ -68,7 +68,7 @@ fn ordered(options: StandinOptions, format: &str, more: &str) -> World {
 fn a_page_is_not_an_image() {
     let world = ordered(StandinOptions::default(), "iso", "");
     world.factory.inject("GET /blob/", Fault::Html);
-    refused(&world, "answered with a page");
+    refused(&world, "answered with a web page");
     world.apply().expect(0);
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
 }

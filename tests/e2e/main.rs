@@ -10,11 +10,13 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+mod builds;
 #[path = "../common/mod.rs"]
 mod common;
 mod cut;
 mod cutting;
 mod factory;
+mod faults;
 mod hostile;
 mod killed;
 mod legacy;
@@ -22,6 +24,7 @@ mod manifests;
 mod many;
 mod relay;
 mod together;
+mod trust;
 mod watch;
 
 use common::world;

@@ -119,7 +119,15 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     world.order_one("iso", "");
 
     let ran = world.apply().expect(1).says("1 fetched").says("6 pushed");
-    ran.says("2 held back").says("pve-2 does not answer");
+    let ran = ran.says("pve-2 does not answer");
+    if no_room.mounted {
+        // Nobody knows the size of an image that was never fetched, so it is the node
+        // that finds that there is no room, before anything is sent.
+        ran.says("1 failed, 1 held back")
+            .complains("there is no room in pve-5");
+    } else {
+        ran.says("2 held back");
+    }
     for node in healthy {
         world.assert_holds(&cluster.dir(node), &[ISO]);
     }
@@ -140,13 +148,17 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let says = |node: usize| pushed[node]["stderr"].as_str().unwrap();
     assert!(says(2).contains("refuses the connection"), "{}", says(2));
     if no_room.mounted {
-        assert!(says(5).contains("has 2.0 MiB free"), "{}", says(5));
+        assert!(says(5).contains("there is no room"), "{}", says(5));
     }
     assert_eq!(starts(&log), 6, "it was sent to the six that had room");
 
     // Nobody did anything: the next pass knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());
-    world.apply().expect(1).says("held");
+    let ran = world.apply().expect(1).says("2 held back");
+    if no_room.mounted {
+        // The image is in the cache, and so is its size.
+        ran.says("has 2.0 MiB free");
+    }
     assert!(world.factory.images_since(mark).is_empty());
     assert_eq!(starts(&log), 6);
     before.assert_same(&cluster.snapshot());

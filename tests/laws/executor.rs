@@ -48,7 +48,8 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                     panic!("{} goes to a node that does not answer", step.id);
                 };
                 // What is adopted takes no room.
-                let taken = bytes.filter(|_| step.why != Why::Unrecorded).unwrap_or(0);
+                let taken = bytes.bytes().filter(|_| step.why != Why::Unrecorded);
+                let taken = taken.unwrap_or(0);
                 for dir in dirs.values_mut() {
                     dir.free_bytes = dir.free_bytes.map(|free| free.saturating_sub(taken));
                 }

@@ -377,10 +377,26 @@ async fn content_in_another_coding_is_refused() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_not_told_is_not_needed() {
+async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
     let world = world(Redirect::Never).await;
     let silent = Fault::WithoutHeader("content-length");
+    world.standin.inject("GET /image/", silent.clone());
+    let mut sink = MemorySink::default();
+    world
+        .client()
+        .download(&world.image(ISO), &mut sink)
+        .await
+        .unwrap();
+    assert!(sink.bytes == built(ISO, 0));
+    assert_eq!(sink.total, Some(sink.bytes.len() as u64));
+    assert_eq!(world.story(), ["GET image 200", "HEAD image 200"]);
+    assert_eq!(world.standin.builds().len(), 1);
+
+    // Where even that is not told, the transfer does without.
     world.standin.inject("GET /image/", silent);
+    world
+        .standin
+        .inject("HEAD /image/", Fault::status(405, "not allowed"));
     let mut sink = MemorySink::default();
     world
         .client()

@@ -2,7 +2,10 @@
 
 mod credentials;
 mod download;
+mod pace;
 mod requests;
+mod signatures;
+mod tls;
 mod versions;
 
 use std::io;

@@ -1,4 +1,4 @@
-//! Registrations, sizes and checksums.
+//! Registrations and checksums.
 
 use sha2::Digest;
 
@@ -54,6 +54,52 @@ async fn an_answer_without_an_id_is_not_an_id() {
     }
 }
 
+/// A sign-in page is told as what it is, whatever was asked for and whatever it calls
+/// itself.
+#[tokio::test]
+async fn a_web_page_is_no_answer_to_anything() {
+    let world = World::new(StandinOptions {
+        checksums: true,
+        ..StandinOptions::default()
+    })
+    .await;
+    let page = || Fault::status(200, "\n <!DOCTYPE html><html><title>Sign in</title></html>");
+    for fault in [
+        Fault::Html,
+        page(),
+        Fault::status(200, "<HTML><body>Welcome"),
+    ] {
+        let client = world.client();
+        let asked = world.standin.requests().len();
+        let mut errors = Vec::new();
+        world.standin.inject("POST /schematics", fault.clone());
+        errors.extend(client.register(ANY, "").await.err());
+        world.standin.inject(".sha256", fault.clone());
+        errors.extend(client.checksum(&world.image(ISO)).await.err());
+        for error in &errors {
+            assert!(matches!(error, UpstreamError::Page { .. }), "{error}");
+            assert!(!error.is_transient(), "{error}");
+            assert!(error.hint().unwrap().contains("NO_PROXY"), "{error}");
+        }
+        assert_eq!(errors.len(), 2);
+        world.standin.inject("/versions", fault.clone());
+        world.standin.inject("/tags", fault.clone());
+        let VersionKnowledge::Unknown { failures } = client.versions().await else {
+            panic!("a page is no list");
+        };
+        for failure in failures {
+            assert!(failure.contains("a web page ("), "{failure}");
+        }
+        assert_eq!(world.standin.requests().len(), asked + 4);
+    }
+    // With an error status, it is the status that counts, and the page is not quoted.
+    let forbidden = Fault::Page(403);
+    world.standin.inject("POST /schematics", forbidden);
+    let error = world.client().register(ANY, "").await.unwrap_err();
+    assert!(error.to_string().ends_with("403: a web page"), "{error}");
+    assert!(error.hint().unwrap().contains("sign-in page"));
+}
+
 #[tokio::test]
 async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere() {
     let world = World::new(StandinOptions::default()).await;
@@ -67,22 +113,6 @@ async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere()
     assert!(matches!(error, UpstreamError::Redirect { .. }), "{error}");
     assert!(error.hint().is_some());
     assert_eq!(world.standin.requests().len(), 3);
-}
-
-#[tokio::test]
-async fn a_size_is_what_head_says_or_nothing() {
-    let world = World::new(StandinOptions::default()).await;
-    let mut client = world.client();
-    let url = world.image(ISO);
-    assert_eq!(client.size(&url).await, Some(built(ISO, 0).len() as u64));
-    assert_eq!(world.story(), ["HEAD image 200"]);
-    assert_eq!(client.size(&world.image("nocloud-amd64.vhd")).await, None);
-    assert_eq!(client.size("ftp://127.0.0.1/").await, None);
-
-    client.size_patience = Duration::from_millis(100);
-    let late = Fault::Late(Duration::from_secs(60));
-    world.standin.inject("HEAD /image/", late);
-    assert_eq!(client.size(&url).await, None);
 }
 
 #[tokio::test]
@@ -159,7 +189,6 @@ async fn the_twin_keeps_the_contract() {
         twin.versions().await,
         VersionKnowledge::Known { .. }
     ));
-    assert_eq!(twin.size(url).await, Some(200_000));
     assert_eq!(twin.checksum(url).await.unwrap(), None);
     let id = twin.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), EMPTY);
@@ -187,5 +216,5 @@ async fn the_twin_keeps_the_contract() {
     assert_eq!((sink.bytes, sink.restarts), (vec![8; 10], 1));
     let error = twin.download("http://x/", &mut MemorySink::default()).await;
     assert!(!error.unwrap_err().is_transient());
-    assert_eq!(twin.calls().len(), 8);
+    assert_eq!(twin.calls().len(), 7);
 }

@@ -15,7 +15,7 @@ fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
         artifact: artifact.expect("an artifact"),
         cache_file: file(),
         file: file(),
-        bytes: None,
+        bytes: crate::plan::Size::Unknown,
         replace: true,
         deletion: None,
         way: Way {

@@ -1,0 +1,59 @@
+//! What a pass leaves running: downloads that take long, in a cache that stays locked.
+
+use tokio::task::JoinHandle;
+
+use crate::app::{DirLock, LivePass};
+use crate::daemon::{Cause, Waker};
+
+/// What there is between two passes.
+pub struct Background {
+    /// The cache, for as long as a pass has left downloads running in it.
+    held: Option<DirLock>,
+    waker: Waker,
+    /// Calls for a pass when a download ends that none waits for.
+    listener: JoinHandle<()>,
+}
+
+impl Background {
+    pub fn new(pass: &LivePass, waker: Waker) -> Self {
+        Self {
+            held: None,
+            listener: listen(pass, waker.clone()),
+            waker,
+        }
+    }
+
+    /// The lock on the cache, if the last pass left it locked.
+    pub fn lock(&mut self) -> Option<DirLock> {
+        self.held.take()
+    }
+
+    /// Keeps the cache locked if the pass has left downloads running in it.
+    pub fn keep(&mut self, lock: Option<DirLock>, pass: &LivePass) {
+        self.held = lock.filter(|_| pass.downloads.is_busy());
+    }
+
+    /// Another pass takes the place of the old one, and with that one its downloads end.
+    pub fn renew(&mut self, pass: &LivePass) {
+        self.held = None;
+        self.listener.abort();
+        self.listener = listen(pass, self.waker.clone());
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+fn listen(pass: &LivePass, waker: Waker) -> JoinHandle<()> {
+    // The bell alone: whoever holds the downloads keeps them running.
+    let bell = pass.downloads.bell();
+    tokio::spawn(async move {
+        loop {
+            bell.notified().await;
+            waker.wake(Cause::Retry);
+        }
+    })
+}

@@ -1,0 +1,153 @@
+//! The lists of versions of all sources, and what serves while none answers.
+//!
+//! A pass does not wait long for a list where an older one is at hand: the orders that
+//! name their version have nothing to do with it. Who is asked goes on being asked in
+//! the background, and what they say serves the next pass.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::VersionsFrom;
+use super::client::Web;
+use super::memory::Memory;
+use super::party::Upstream;
+use super::versions::{Source, TOTAL};
+use crate::plan::{VersionKnowledge, VersionSource};
+
+/// How long a pass waits for a list where an older one can serve.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// The sources of versions.
+#[derive(Debug)]
+pub struct Lists {
+    sources: Arc<Sources>,
+    /// What is being asked at present.
+    asking: Mutex<Option<JoinHandle<VersionKnowledge>>>,
+    /// How long it is waited for where an older list can serve.
+    pub(super) short: Duration,
+}
+
+/// Whom to ask, and how.
+#[derive(Debug)]
+pub struct Sources {
+    pub web: Arc<Web>,
+    pub factory: Arc<Upstream>,
+    pub github: Arc<Upstream>,
+    pub sources: Vec<(VersionsFrom, Memory)>,
+    pub retries: (u32, Duration),
+}
+
+impl Lists {
+    pub fn new(sources: Sources) -> Self {
+        Self {
+            sources: Arc::new(sources),
+            asking: Mutex::default(),
+            short: SHORT,
+        }
+    }
+
+    /// The versions from the first source that answers, or the youngest list that one
+    /// of them gave before.
+    pub async fn versions(&self) -> VersionKnowledge {
+        let earlier = self.asking().take();
+        let mut asking = match earlier {
+            // Asked by an earlier pass that did not wait for it; one question at a time
+            // is enough. What an ended one got is remembered.
+            Some(asking) if !asking.is_finished() => asking,
+            _ => {
+                let sources = Arc::clone(&self.sources);
+                tokio::spawn(async move { sources.ask().await })
+            }
+        };
+        // With nothing to fall back on, all that the sources themselves are given.
+        let patience = match self.sources.remembered(Vec::new()) {
+            VersionKnowledge::Unknown { .. } => TOTAL * 3,
+            _ => self.short,
+        };
+        match tokio::time::timeout(patience, &mut asking).await {
+            Ok(Ok(known)) => known,
+            Ok(Err(_)) => self
+                .sources
+                .remembered(vec!["asking for it failed".to_owned()]),
+            Err(_) => {
+                *self.asking() = Some(asking);
+                let seconds = patience.as_secs_f32();
+                let why =
+                    format!("no source has answered within {seconds} s; the next pass asks again");
+                self.sources.remembered(vec![why])
+            }
+        }
+    }
+
+    fn asking(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<VersionKnowledge>>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lists {
+    fn drop(&mut self) {
+        if let Some(asking) = self.asking().take() {
+            asking.abort();
+        }
+    }
+}
+
+impl Sources {
+    async fn ask(&self) -> VersionKnowledge {
+        let mut failures = Vec::new();
+        for (kind, memory) in &self.sources {
+            let source = Source {
+                kind: *kind,
+                web: &self.web,
+                upstream: match kind {
+                    VersionsFrom::Factory => &self.factory,
+                    VersionsFrom::Github => &self.github,
+                },
+                memory,
+                retries: self.retries,
+                total: TOTAL,
+            };
+            match source.ask().await {
+                Ok(listing) => {
+                    return VersionKnowledge::Known {
+                        versions: listing.versions(),
+                        source: named(*kind),
+                        fetched_at: listing.fetched_at,
+                        failures,
+                    };
+                }
+                Err(error) => {
+                    failures.push(format!("{}: {}", named(*kind).as_str(), error.one_line()));
+                }
+            }
+        }
+        self.remembered(failures)
+    }
+
+    /// The youngest list, whoever it is from: between an hour-old answer of the
+    /// second source and a month-old one of the first, the second is right.
+    fn remembered(&self, failures: Vec<String>) -> VersionKnowledge {
+        let remembered = self.sources.iter().rev().filter_map(|(kind, memory)| {
+            let listing = memory.recall().listing?;
+            Some((*kind, listing))
+        });
+        match remembered.max_by_key(|(_, listing)| listing.fetched_at) {
+            Some((kind, listing)) => VersionKnowledge::Known {
+                versions: listing.versions(),
+                source: named(kind),
+                fetched_at: listing.fetched_at,
+                failures,
+            },
+            None => VersionKnowledge::Unknown { failures },
+        }
+    }
+}
+
+fn named(source: VersionsFrom) -> VersionSource {
+    match source {
+        VersionsFrom::Factory => VersionSource::Factory,
+        VersionsFrom::Github => VersionSource::Github,
+    }
+}
