@@ -77,6 +77,7 @@ impl SystemNodes {
                 ["other", &basis]
             }
         });
+        words.push(self.vm_configs(node));
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
         let begun = Instant::now();

@@ -30,8 +30,8 @@ macro_rules! scripts {
 impl Script {
     const fn body(self) -> &'static str {
         match self {
-            Self::Observe => scripts!("common" "observe"),
-            Self::Prepare => scripts!("common" "lease" "delivery" "prepare"),
+            Self::Observe => scripts!("common" "roots" "observe"),
+            Self::Prepare => scripts!("common" "roots" "lease" "delivery" "prepare"),
             Self::Place => scripts!("common" "lease" "delivery" "place"),
             Self::Receive => scripts!("common" "lease" "delivery" "receive"),
             Self::Discard => scripts!("common" "lease" "discard"),

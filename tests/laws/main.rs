@@ -70,6 +70,27 @@ proptest! {
     }
 
     #[test]
+    fn no_step_touches_a_directory_whose_storage_is_not_there(case in case()) {
+        for step in planned(&case, &case.observed).steps {
+            let (Action::Push { target, .. }
+            | Action::PruneNode { target, .. }
+            | Action::VerifyNode { target, .. }) = &step.action
+            else {
+                continue;
+            };
+            let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
+                continue;
+            };
+            if let Some(dir) = dirs.get(&target.dir) {
+                prop_assert!(
+                    dir.root.is_none() && !dir.is_silent,
+                    "{} is planned although {} is {dir:?}", step.id, target.dir
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_relay_answers_and_has_the_image_or_gets_it_before(case in case()) {
         let plan = planned(&case, &case.observed);
         let mut seen: BTreeSet<&StepId> = BTreeSet::new();

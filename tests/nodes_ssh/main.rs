@@ -19,6 +19,7 @@ mod life;
 mod many;
 mod owners;
 mod references;
+mod storages;
 mod stream;
 mod upkeep;
 
