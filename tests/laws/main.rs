@@ -376,6 +376,8 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "verify-node",
         "verify-cache",
         "node-unreachable",
+        "not-mounted",
+        "dir-silent",
         "unresolved",
         "prune-blocked",
         "foreign-file",

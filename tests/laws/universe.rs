@@ -260,8 +260,8 @@ fn dir_state() -> impl Strategy<Value = DirState> {
     (
         prop::collection::vec(file, 0..5),
         prop::option::of(0_u64..5000),
-        prop::bool::weighted(0.1),
-        prop::bool::weighted(0.05),
+        prop::bool::weighted(0.02),
+        prop::bool::weighted(0.02),
     )
         .prop_map(|(files, free, unmounted, is_silent)| {
             let mut state = DirState {

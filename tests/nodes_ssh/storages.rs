@@ -17,7 +17,7 @@ fn nodes_with_storage(lab: &Lab, host: &SshNode, point: &Dir, option: &str) -> S
 
 fn here(host: &SshNode) -> Node {
     Node {
-        reach: talos_order::model::Reach::Local,
+        reach: Reach::Local,
         ..host.node("here")
     }
 }
@@ -44,7 +44,7 @@ async fn nothing_is_made_in_a_mount_point_that_is_not_mounted() {
             .deliver(&node, &delivery(dir.clone(), &content))
             .await
             .unwrap_err();
-        assert!(error.sentence().contains("is not mounted"), "{error:?}");
+        assert!(format!("{error:?}").contains("is not mounted"), "{error:?}");
         assert!(names(&point).is_empty());
     }
 }
