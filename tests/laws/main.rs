@@ -335,7 +335,7 @@ proptest! {
 fn the_universe_holds_what_the_laws_speak_of() {
     let mut runner = proptest::test_runner::TestRunner::new(config());
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..1024 {
+    for _ in 0..4096 {
         let case = case().new_tree(&mut runner).expect("a case").current();
         let plan = planned(&case, &case.observed);
         let kind = |value: serde_json::Value, key: &str| value[key].as_str().map(str::to_owned);
