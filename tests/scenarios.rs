@@ -18,7 +18,8 @@ use talos_order::model::{
 use talos_order::plan::{
     CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, Naming, NodeState, Observed,
     Policy, Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile, Retention,
-    Sites, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan, render, resolve,
+    Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan, render,
+    resolve,
 };
 use talos_order::{config, orders};
 
@@ -90,6 +91,11 @@ struct NodeWorld {
 struct DirWorld {
     free: Option<u64>,
     mount: Option<String>,
+    /// The directory is missing, and this one above it is there.
+    nearest: Option<String>,
+    root: Option<StorageRoot>,
+    silent: bool,
+    inodes_full: bool,
     files: BTreeMap<String, Found>,
 }
 
@@ -248,9 +254,13 @@ impl World {
         }
         let dirs = node.dirs.iter().map(|(dir, world)| {
             let mut state = DirState {
-                exists: true,
+                exists: world.nearest.is_none(),
                 free_bytes: world.free,
                 mount_point: world.mount.clone(),
+                nearest: world.nearest.clone(),
+                root: world.root.clone(),
+                is_silent: world.silent,
+                inodes_full: world.inodes_full,
                 ..DirState::default()
             };
             for (name, found) in &world.files {

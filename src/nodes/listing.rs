@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::script::Answer;
 use super::{record, references};
 use crate::model::Dir;
-use crate::plan::{DirState, NodeState, RemoteFile};
+use crate::plan::{DirState, NodeState, RemoteFile, StorageRoot};
+
+/// The fields that are about one directory.
+const TAGS: [&str; 9] = [
+    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record",
+];
 
 /// The state that an answer describes; `None` if it is not what the script
 /// writes. Directories are numbered in the order in which they were asked for.
@@ -17,7 +22,7 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             tools.insert(String::from_utf8_lossy(value).into_owned());
             continue;
         }
-        if !matches!(tag, "present" | "free" | "mount" | "file" | "record") {
+        if !TAGS.contains(&tag) {
             continue;
         }
         let (number, rest) = word(value);
@@ -25,6 +30,10 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
         match tag {
             "present" => state.exists = true,
             "free" => state.free_bytes = free(rest)?,
+            "full" => state.inodes_full = true,
+            "silent" => state.is_silent = true,
+            "nearest" => state.nearest = Some(String::from_utf8_lossy(rest).into_owned()),
+            "root" => state.root = Some(root(rest)?),
             "mount" => state.mount_point = Some(String::from_utf8_lossy(rest).into_owned()),
             "file" => {
                 let (name, file) = file(rest)?;
@@ -49,6 +58,19 @@ fn free(value: &[u8]) -> Option<Option<u64>> {
     let (blocks, size) = text(value)?.split_once(' ')?;
     let (blocks, size): (u64, u64) = (blocks.parse().ok()?, size.parse().ok()?);
     Some(blocks.checked_mul(size))
+}
+
+/// Name, kind, mount point or `-`, and the path, which may hold blanks.
+fn root(value: &[u8]) -> Option<StorageRoot> {
+    let text = String::from_utf8_lossy(value);
+    let mut words = text.splitn(4, ' ');
+    let mut word = || Some(words.next()?.to_owned());
+    Some(StorageRoot {
+        name: word()?,
+        kind: word()?,
+        mount: word().filter(|mount| mount != "-"),
+        path: word()?,
+    })
 }
 
 /// Size, modification time with a fraction, inode number, and then the name,
@@ -111,6 +133,11 @@ mod tests {
             ("mount", b"0 /mnt/with blank"),
             ("free", b"1 9007199254740992 4096"),
             ("present", b"1"),
+            ("silent", b"0"),
+            ("full", b"1"),
+            ("nearest", b"0 /mnt"),
+            ("root", b"0 usb dir /mnt/u /mnt/u/with blank"),
+            ("root", b"1 local dir - /b"),
             ("file", b"1 12 1700000000.9999999990 77 a b\n1 2 3 4 c"),
             ("file", b"1 0 -5.0000000000 78 \xff"),
             ("tick", b""),
@@ -123,6 +150,13 @@ mod tests {
         assert!(!a.exists && b.exists);
         assert_eq!(a.free_bytes, Some(40960));
         assert_eq!(b.free_bytes, None, "more than can be counted is not known");
+        assert!(a.is_silent && !a.inodes_full && !b.is_silent && b.inodes_full);
+        assert_eq!((a.nearest.as_deref(), b.nearest), (Some("/mnt"), None));
+        let root = a.root.unwrap();
+        assert_eq!((root.name.as_str(), root.kind.as_str()), ("usb", "dir"));
+        assert_eq!(root.mount.as_deref(), Some("/mnt/u"));
+        assert_eq!(root.path, "/mnt/u/with blank");
+        assert_eq!(b.root.unwrap().mount, None);
         assert_eq!(a.mount_point.as_deref(), Some("/mnt/with blank"));
         assert_eq!(
             b.files["a b\n1 2 3 4 c"],
@@ -146,6 +180,7 @@ mod tests {
             ("file", "0 1 1.0 1 name"),
             ("free", "0 many 4096"),
             ("present", ""),
+            ("root", "0 name kind -"),
         ] {
             let fields = vec![(tag, value.as_bytes())];
             assert_eq!(state(fields), None, "{tag} {value}");

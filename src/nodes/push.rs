@@ -70,6 +70,7 @@ impl SystemNodes {
             Method::Copy | Method::Rsync { basis: None } => ["other", ""],
             Method::Rsync { basis: Some(file) } => ["other", file.as_str()],
         });
+        words.push(self.vm_configs(node));
         let read = |answer: &Answer<'_>| task.read_ready(answer);
         let ready = task.operation.ask_first(Script::Prepare, &words, read);
         let begun = Instant::now();

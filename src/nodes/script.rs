@@ -37,8 +37,8 @@ macro_rules! lease {
 impl Script {
     const fn body(self) -> &'static str {
         match self {
-            Self::Observe => scripts!("common" "observe"),
-            Self::Prepare => lease!("delivery" "prepare"),
+            Self::Observe => scripts!("common" "roots" "observe"),
+            Self::Prepare => lease!("roots" "delivery" "prepare"),
             Self::Place => lease!("delivery" "place"),
             Self::Receive => lease!("delivery" "receive"),
             Self::Discard => lease!("discard"),

@@ -154,6 +154,14 @@ impl SystemNodes {
         })
     }
 
+    /// Where Proxmox keeps the configurations of a node's cluster, beside its
+    /// `storage.cfg`; empty where they are not to be read.
+    pub(super) fn vm_configs(&self, node: &Node) -> &str {
+        let own = self.config.vm_configs_of.get(&node.id);
+        let configs = own.unwrap_or(&self.config.vm_configs);
+        configs.as_deref().unwrap_or_default()
+    }
+
     async fn session(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.sessions
             .acquire()
@@ -165,10 +173,7 @@ impl SystemNodes {
 impl Nodes for SystemNodes {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         let _session = self.session().await;
-        let own = self.config.vm_configs_of.get(&node.id);
-        let configs = own.unwrap_or(&self.config.vm_configs);
-        let configs = configs.as_deref().unwrap_or_default();
-        let mut words = vec![configs];
+        let mut words = vec![self.vm_configs(node)];
         words.extend(dirs.iter().map(Dir::as_str));
         let read = |answer: &Answer<'_>| listing::read(answer, dirs);
         match self.ask(node, Script::Observe, &words, read).await {

@@ -39,7 +39,7 @@ impl<'a> Planner<'a> {
                 None => (&unlisted, Some("it was not asked")),
             };
             let sites = &self.policy.sites;
-            let is_unmounted = sites.is_unmounted(&target.node, &target.dir, dir);
+            let absent = sites.absent(&target.node, &target.dir, dir);
             let mut listed = Walk::new(&dir.files, String::as_str);
             let mut recorded = Walk::new(&dir.record, FileName::as_str);
             for (file, placed) in files {
@@ -50,15 +50,16 @@ impl<'a> Planner<'a> {
                     self.plan.shared.insert(own, other);
                 } else if let Some(why) = why {
                     self.unreachable(target, file, placed, why.to_owned());
-                } else if is_unmounted {
-                    self.unmounted(target, file, placed);
+                } else if let Some(reason) = &absent {
+                    let id = push_step_id(target, file);
+                    self.held(id, reason.clone(), placed.wanted_by.clone());
                 } else {
                     let there = There {
                         file: listed.find(file.as_str()),
                         entry: recorded.find(file.as_str()),
                     };
                     let free = free.entry(&target.node).or_insert(dir.free_bytes);
-                    self.place(target, file, placed, there, free);
+                    self.place(target, file, placed, there, free, dir.inodes_full);
                 }
             }
         }
@@ -94,14 +95,6 @@ impl<'a> Planner<'a> {
         Some((other, wanted))
     }
 
-    fn unmounted(&mut self, target: &PushTarget, file: &FileName, placed: &Placed) {
-        let reason = HeldReason::NotMounted {
-            place: format!("{}:{}", target.node, target.dir),
-        };
-        let id = push_step_id(target, file);
-        self.held(id, reason, placed.wanted_by.clone());
-    }
-
     fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
         let id = push_step_id(target, file);
         let reason = HeldReason::NodeUnreachable {
@@ -118,6 +111,7 @@ impl<'a> Planner<'a> {
         placed: &Placed,
         there: There<'_>,
         free: &mut Option<u64>,
+        inodes_full: bool,
     ) {
         let id = push_step_id(target, file);
         let Some(why) = self.misplaced(placed, there) else {
@@ -131,6 +125,10 @@ impl<'a> Planner<'a> {
         if let Some(source) = self.held_sources.get(&placed.artifact).cloned() {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
+        }
+        if inodes_full && why != Why::Unrecorded {
+            let place = format!("{}:{}", target.node, target.dir);
+            return self.held(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()

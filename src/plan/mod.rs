@@ -20,6 +20,7 @@ mod relay;
 pub mod render;
 mod resolve;
 mod retain;
+mod root;
 mod sites;
 mod size;
 pub mod step;
@@ -34,7 +35,8 @@ pub use id::{ApprovalId, StepId, push_step_id};
 pub use memory::{Backoff, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
-    RecordEntry, References, Registration, RemoteFile, VersionKnowledge, VersionSource,
+    RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
+    VersionSource,
 };
 pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};

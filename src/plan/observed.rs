@@ -223,6 +223,29 @@ pub struct DirState {
     /// The mount point of the file system it is on (or would be on): `/` for a
     /// share that is not mounted.
     pub mount_point: Option<String>,
+    /// The nearest directory above a missing one that exists, or the directory
+    /// itself, where it was asked.
+    pub nearest: Option<String>,
+    /// The storage it belongs to, where the node describes one.
+    pub root: Option<StorageRoot>,
+    /// It did not answer in time, so nothing is known of it.
+    pub is_silent: bool,
+    /// No further file can be made: the file system has no inode left.
+    pub inodes_full: bool,
+}
+
+/// The storage that a directory belongs to, as the node describes it in Proxmox's
+/// `storage.cfg` or in `/etc/fstab`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageRoot {
+    /// The storage's name; `fstab` for a file system of `/etc/fstab`.
+    pub name: String,
+    /// Its type: `nfs`, `dir`, `ext4`.
+    pub kind: String,
+    /// What has to be mounted for it, if anything.
+    pub mount: Option<String>,
+    /// Its directory.
+    pub path: String,
 }
 
 /// A file on a node.

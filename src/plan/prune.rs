@@ -76,6 +76,10 @@ pub(super) fn prune(
         }
         let mut going = Vec::new();
         for (dir, listed) in dirs {
+            // What lies in the mount point of a storage is not the storage's.
+            if sites.absent(node, dir, listed).is_some() {
+                continue;
+            }
             let place = sites.place(node, dir);
             for entry in pruner.unwanted(node, place, listed) {
                 let target = PushTarget {

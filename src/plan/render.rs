@@ -407,7 +407,7 @@ impl fmt::Display for Why {
             Self::OtherImage { found } => write!(f, "holds another image: {}", image(found)),
             Self::OtherSource { found } => write!(f, "came from {found}"),
             Self::Unrecorded => {
-                f.write_str("there without a record; adopted if its digest is right")
+                f.write_str("there without a record; recorded and not sent if its digest is right")
             }
             Self::BeyondKeep { keep: 1 } => f.write_str("not the newest version"),
             Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),

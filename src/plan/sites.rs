@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::observed::{DirState, NodeState, Observed};
+use super::root;
+use super::step::HeldReason;
 use crate::model::{Dir, NodeId};
 
 /// Which nodes see which shared storage.
@@ -26,8 +28,26 @@ impl Sites {
         Place { owner, dir }
     }
 
+    /// Why nothing may be read from or written to a directory that is on a node, or
+    /// would be made there: its storage is not where it should be.
+    pub(super) fn absent(&self, node: &NodeId, dir: &Dir, state: &DirState) -> Option<HeldReason> {
+        let place = || format!("{node}:{dir}");
+        if state.is_silent {
+            return Some(HeldReason::DirSilent { place: place() });
+        }
+        let why = match root::absent(dir, state) {
+            Some(why) => Some(why),
+            None if self.is_unmounted(node, dir, state) => None,
+            None => return None,
+        };
+        Some(HeldReason::NotMounted {
+            place: place(),
+            why,
+        })
+    }
+
     /// True if a directory that is shared is there only as an empty mount point.
-    pub(super) fn is_unmounted(&self, node: &NodeId, dir: &Dir, state: &DirState) -> bool {
+    fn is_unmounted(&self, node: &NodeId, dir: &Dir, state: &DirState) -> bool {
         let Some(storage) = self.storages.get(node) else {
             return false;
         };
@@ -46,7 +66,7 @@ impl Sites {
         match observed.nodes.get(node) {
             Some(NodeState::Listed { dirs, .. }) => {
                 let mut dirs = dirs.iter();
-                dirs.all(|(dir, state)| !self.is_unmounted(node, dir, state))
+                dirs.all(|(dir, state)| self.absent(node, dir, state).is_none())
             }
             Some(NodeState::Unreachable { .. }) | None => false,
         }

@@ -301,8 +301,21 @@ pub enum HeldReason {
         /// What went wrong last.
         error: String,
     },
-    /// The storage is not mounted on the node.
+    /// The storage is not mounted on the node, or its directory is not there.
     NotMounted {
+        /// Where.
+        place: String,
+        /// What tells so, and what helps, where it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// The directory did not answer in time; the rest of the node did.
+    DirSilent {
+        /// Where.
+        place: String,
+    },
+    /// The file system has no inode left.
+    NoInodes {
         /// Where.
         place: String,
     },
@@ -391,6 +404,8 @@ impl HeldReason {
             | Self::SourceHeld { .. }
             | Self::BackingOff { .. }
             | Self::NotMounted { .. }
+            | Self::DirSilent { .. }
+            | Self::NoInodes { .. }
             | Self::UseUnknown { .. }
             | Self::OverBudget { .. }
             | Self::NoSpace { .. } => true,
@@ -407,6 +422,8 @@ impl HeldReason {
             Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
             | Self::NotMounted { .. }
+            | Self::DirSilent { .. }
+            | Self::NoInodes { .. }
             | Self::OverBudget { .. }
             | Self::UseUnknown { .. }
             | Self::NoSpace { .. } => true,
@@ -440,7 +457,21 @@ impl fmt::Display for HeldReason {
                 f,
                 "failed {failures} times, next try at {until:.0}: {error}"
             ),
-            Self::NotMounted { place } => write!(f, "{place} is not mounted"),
+            Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
+            Self::NotMounted {
+                place,
+                why: Some(why),
+            } => write!(f, "{place}: {why}"),
+            Self::DirSilent { place } => write!(
+                f,
+                "{place} did not answer within 10 s; \
+                 hint: check the server of its storage on the node: `pvesm status`"
+            ),
+            Self::NoInodes { place } => write!(
+                f,
+                "no file can be made in {place}: its file system has no inodes left; \
+                 hint: `df -i` on the node shows them"
+            ),
             Self::InGrace { until } => write!(f, "not wanted any more, stays until {until:.0}"),
             Self::InUse { vms } => {
                 let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();

@@ -408,7 +408,7 @@ pub(super) fn reason_of(reason: &HeldReason) -> Reason {
         HeldReason::SourceHeld { .. } => Reason::Interrupted,
         HeldReason::Suspended { .. } => Reason::Suspended,
         HeldReason::BackingOff { .. } => Reason::BackingOff,
-        HeldReason::NotMounted { .. } => Reason::NotMounted,
-        HeldReason::NoSpace { .. } => Reason::InsufficientSpace,
+        HeldReason::NotMounted { .. } | HeldReason::DirSilent { .. } => Reason::NotMounted,
+        HeldReason::NoSpace { .. } | HeldReason::NoInodes { .. } => Reason::InsufficientSpace,
     }
 }

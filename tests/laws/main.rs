@@ -70,6 +70,27 @@ proptest! {
     }
 
     #[test]
+    fn no_step_touches_a_directory_whose_storage_is_not_there(case in case()) {
+        for step in planned(&case, &case.observed).steps {
+            let (Action::Push { target, .. }
+            | Action::PruneNode { target, .. }
+            | Action::VerifyNode { target, .. }) = &step.action
+            else {
+                continue;
+            };
+            let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
+                continue;
+            };
+            if let Some(dir) = dirs.get(&target.dir) {
+                prop_assert!(
+                    dir.root.is_none() && !dir.is_silent,
+                    "{} is planned although {} is {dir:?}", step.id, target.dir
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_relay_answers_and_has_the_image_or_gets_it_before(case in case()) {
         let plan = planned(&case, &case.observed);
         let mut seen: BTreeSet<&StepId> = BTreeSet::new();
@@ -314,7 +335,7 @@ proptest! {
 fn the_universe_holds_what_the_laws_speak_of() {
     let mut runner = proptest::test_runner::TestRunner::new(config());
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..1024 {
+    for _ in 0..4096 {
         let case = case().new_tree(&mut runner).expect("a case").current();
         let plan = planned(&case, &case.observed);
         let kind = |value: serde_json::Value, key: &str| value[key].as_str().map(str::to_owned);
@@ -355,6 +376,8 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "verify-node",
         "verify-cache",
         "node-unreachable",
+        "not-mounted",
+        "dir-silent",
         "unresolved",
         "prune-blocked",
         "foreign-file",

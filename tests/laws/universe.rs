@@ -14,8 +14,8 @@ use talos_order::model::{
 use talos_order::plan::{
     Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, Naming,
     NodeState, Observed, Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile,
-    Retention, Sites, StepId, Suspended, Transfer, VerifyPolicy, VersionKnowledge, VersionSource,
-    push_step_id,
+    Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy, VersionKnowledge,
+    VersionSource, push_step_id,
 };
 
 /// Orders, a world, and a policy.
@@ -263,10 +263,19 @@ fn dir_state() -> impl Strategy<Value = DirState> {
     (
         prop::collection::vec(file, 0..5),
         prop::option::of(0_u64..5000),
+        prop::bool::weighted(0.02),
+        prop::bool::weighted(0.02),
     )
-        .prop_map(|(files, free)| {
+        .prop_map(|(files, free, unmounted, is_silent)| {
             let mut state = DirState {
                 mount_point: Some("/var/lib".to_owned()),
+                root: unmounted.then(|| StorageRoot {
+                    name: "usb".to_owned(),
+                    kind: "dir".to_owned(),
+                    mount: Some("/var/lib/vz".to_owned()),
+                    path: "/var/lib/vz".to_owned(),
+                }),
+                is_silent,
                 exists: true,
                 free_bytes: free,
                 ..DirState::default()

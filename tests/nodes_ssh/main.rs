@@ -23,6 +23,7 @@ mod many;
 mod owners;
 mod privileges;
 mod references;
+mod storages;
 mod stream;
 mod upkeep;
 

@@ -4,6 +4,8 @@
 main() {
     begin "$1"
     configs=$2
+    storages=${2:-/etc/pve/nodes}
+    roots=$(roots "${storages%/*}/storage.cfg")
     shift 2
     number=0
     for dir in "$@"; do
@@ -15,8 +17,25 @@ main() {
 }
 
 look() {
+    # A storage whose server is gone holds whoever asks: nothing but this one
+    # command does, and the other directories are seen.
+    patiently stat -f -c %a -- "$2" >/dev/null 2>&1
+    case $? in
+    124 | 137)
+        say "silent $1"
+        return 0
+        ;;
+    esac
     nearest "$2"
+    say "nearest $1 $near"
+    home=$(home "$roots" "$2")
+    [ -z "$home" ] || say "root $1 $home"
     if space=$(stat -f -c '%a %S' -- "$near" 2>/dev/null); then say "free $1 $space"; fi
+    # A file system that counts no inodes has as many as are needed.
+    case $(stat -f -c '%c %d' -- "$near" 2>/dev/null) in
+    0\ * | '') ;;
+    *\ 0) say "full $1" ;;
+    esac
     if mount=$(stat -c %m -- "$near" 2>/dev/null); then say "mount $1 $mount"; fi
     [ -d "$2" ] || return 0
     say "present $1"

@@ -1,5 +1,6 @@
-# main: see `words`, and then WAY BASIS: stream or another, and a file of the directory
-#       that shares much with the one to come, or nothing.
+# main: see `words`, and then WAY BASIS CONFIGS: stream or another, a file of the directory
+#       that shares much with the one to come, or nothing, and where Proxmox keeps the
+#       nodes' configurations.
 #
 # Makes the directory ready, adopts a file that is there already with the right
 # bytes, and otherwise says how much room there is and keeps the lease for what
@@ -8,6 +9,7 @@
 main() {
     words "$@"
     shift 18
+    if message=$(unmounted "$dir" "${3:-/etc/pve/nodes}"); then fail mkdir "$message"; fi
     message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge

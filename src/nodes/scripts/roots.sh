@@ -1,0 +1,105 @@
+# Which storage a directory belongs to, and what has to be mounted for it.
+
+# patiently COMMAND WORD...: ends it after ten seconds where that can be done. A
+# server that does not answer holds a process for ever. The status is 124 or 137
+# then.
+patiently() {
+    if has timeout; then timeout -k 2 10 "$@"; else "$@"; fi
+}
+
+# roots FILE: a line `NAME KIND MOUNT PATH` for each storage with a directory that
+# Proxmox's storage.cfg in FILE describes for this node, and for each line of
+# /etc/fstab. MOUNT is what has to be mounted, or `-` where nothing has to be.
+roots() {
+    {
+        patiently head -c 1048576 -- "$1" 2>/dev/null
+        printf '\nend: end\n'
+    } | {
+        kind=
+        while read -r key value; do
+            case $key in
+            '' | '#'*) ;;
+            *:)
+                root
+                kind=${key%:} name=$value path='' must='' only=''
+                ;;
+            path) path=$value ;;
+            is_mountpoint) must=$value ;;
+            nodes) only=$value ;;
+            esac
+        done
+    }
+    patiently head -c 1048576 -- /etc/fstab 2>/dev/null | while read -r what where type rest; do
+        case $what in '#'*) continue ;; esac
+        case $where in /?*) echo "fstab $type $where $where" ;; esac
+    done
+}
+
+root() {
+    case $kind in
+    nfs | cifs | cephfs | glusterfs) must=yes path=${path:-/mnt/pve/$name} ;;
+    dir | btrfs) ;;
+    *) return 0 ;;
+    esac
+    host=$(uname -n)
+    case ",$only," in
+    ,, | *",${host%%.*},"*) ;;
+    *) return 0 ;;
+    esac
+    case $must in
+    /*) ;;
+    1 | yes | on | true) must=$path ;;
+    *) must=- ;;
+    esac
+    echo "$name $kind $must $path"
+}
+
+# home ROOTS DIR: the line of ROOTS that DIR belongs to, or nothing. The longest path
+# wins, and one that has to be mounted before all others: a directory that was made
+# below a mount point that is not mounted proves nothing.
+home() {
+    printf '%s\n' "$1" | {
+        best='' length=0 bound=0
+        while read -r name kind must path; do
+            [ -n "$path" ] || continue
+            case $2/ in
+            "${path%/}"/*) ;;
+            *) continue ;;
+            esac
+            binding=0
+            [ "$must" = - ] || binding=1
+            [ "$binding" -ge "$bound" ] || continue
+            if [ "$binding" -gt "$bound" ] || [ "${#path}" -gt "$length" ]; then
+                best="$name $kind $must $path" length=${#path} bound=$binding
+            fi
+        done
+        printf '%s' "$best"
+    }
+}
+
+# unmounted DIR CONFIGS: says what is not mounted that DIR is to be on, if anything.
+# The plan has decided so before; it is asked again here because nothing may be made
+# in a mount point that lost its file system since.
+unmounted() {
+    of=$(home "$(roots "${2%/*}/storage.cfg")" "$1")
+    case $of in
+    '')
+        case $1/ in
+        /mnt/pve/*/*)
+            must=${1#/mnt/pve/}
+            must=/mnt/pve/${must%%/*}
+            ;;
+        *) return 1 ;;
+        esac
+        ;;
+    *)
+        must=${of#* * }
+        must=${must%% *}
+        [ "$must" != - ] || return 1
+        ;;
+    esac
+    nearest "$1"
+    at=$(stat -c %m -- "$near" 2>/dev/null)
+    case $at/ in "$must"/*) return 1 ;; esac
+    echo "$must is not mounted"
+}

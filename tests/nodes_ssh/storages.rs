@@ -1,0 +1,85 @@
+//! Storages that are not mounted get nothing, over ssh and on this machine.
+
+use super::*;
+
+/// A `storage.cfg` that says that a file system has to be mounted at a directory.
+fn nodes_with_storage(lab: &Lab, host: &SshNode, point: &Dir, option: &str) -> SystemNodes {
+    let configs = host.root.join("etc/pve/nodes");
+    fs::create_dir_all(&configs).unwrap();
+    let text = format!(
+        "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n\ndir: usb\n\tpath {point}\n\t{option}\n"
+    );
+    fs::write(host.root.join("etc/pve/storage.cfg"), text).unwrap();
+    other(lab, |config| {
+        config.vm_configs = Some(configs.display().to_string());
+    })
+}
+
+fn here(host: &SshNode) -> Node {
+    Node {
+        reach: Reach::Local,
+        ..host.node("here")
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_in_a_mount_point_that_is_not_mounted() {
+    let lab = Lab::new();
+    let host = lab.node();
+    let point = host.dir("usb");
+    let dir = host.dir("usb/template/iso");
+    fs::create_dir_all(point.as_str()).unwrap();
+    let nodes = nodes_with_storage(&lab, &host, &point, "is_mountpoint yes");
+    let content = file(&lab, MIB, 1);
+    for node in [host.node("pve-01"), here(&host)] {
+        let state = look(&nodes, &node, &dir).await;
+        let root = state.root.unwrap();
+        assert_eq!((root.name.as_str(), root.kind.as_str()), ("usb", "dir"));
+        assert_eq!(root.mount.as_deref(), Some(point.as_str()));
+        assert_eq!(state.nearest.as_deref(), Some(point.as_str()));
+        assert!(!state.exists && state.mount_point.as_deref() != Some(point.as_str()));
+
+        // It may have gone between the look and the delivery.
+        let error = nodes
+            .deliver(&node, &delivery(dir.clone(), &content))
+            .await
+            .unwrap_err();
+        assert!(format!("{error:?}").contains("is not mounted"), "{error:?}");
+        assert!(names(&point).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_is_mounted_gets_its_directories() {
+    let lab = Lab::new();
+    let mut host = lab.node();
+    if !host.mount_small("usb", 32) {
+        eprintln!("skipped: nothing can be mounted here");
+        return;
+    }
+    let point = host.dir("usb");
+    let dir = host.dir("usb/template/iso");
+    let nodes = nodes_with_storage(&lab, &host, &point, "is_mountpoint yes");
+    let node = host.node("pve-01");
+    let state = look(&nodes, &node, &dir).await;
+    assert_eq!(state.mount_point.as_deref(), Some(point.as_str()));
+    let content = file(&lab, MIB, 1);
+    let delivered = nodes.deliver(&node, &delivery(dir.clone(), &content)).await;
+    assert!(delivered.unwrap().copied);
+    assert_eq!(names(&dir), [RECORD, NAME]);
+}
+
+#[tokio::test]
+async fn a_plain_directory_of_a_storage_needs_no_mount() {
+    let lab = Lab::new();
+    let host = lab.node();
+    let point = host.dir("plain");
+    fs::create_dir_all(point.as_str()).unwrap();
+    let nodes = nodes_with_storage(&lab, &host, &point, "is_mountpoint no");
+    let node = host.node("pve-01");
+    let dir = host.dir("plain/template/iso");
+    assert_eq!(look(&nodes, &node, &dir).await.root.unwrap().mount, None);
+    let content = file(&lab, MIB, 1);
+    let delivered = nodes.deliver(&node, &delivery(dir.clone(), &content)).await;
+    assert!(delivered.unwrap().copied);
+}
