@@ -33,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Lab {
     dir: tempfile::TempDir,
     known_hosts: Mutex<()>,
+    launcher: Vec<String>,
 }
 
 /// A running sshd with a root directory of its own.
@@ -44,6 +45,7 @@ pub struct SshNode {
     /// Where its files are: on this machine, under the lab's directory.
     pub root: PathBuf,
     sshd: Option<Child>,
+    launcher: Vec<String>,
     config: PathBuf,
     mounted: Option<PathBuf>,
 }
@@ -67,7 +69,15 @@ impl Lab {
         Self {
             dir,
             known_hosts: Mutex::new(()),
+            launcher: Vec::new(),
         }
+    }
+
+    /// Each sshd is started by a program: these words stand before its own.
+    #[must_use]
+    pub fn launched_by(mut self, launcher: Vec<String>) -> Self {
+        self.launcher = launcher;
+        self
     }
 
     /// The lab's directory.
@@ -103,6 +113,7 @@ impl Lab {
             port: 0,
             root,
             sshd: None,
+            launcher: self.launcher.clone(),
             config: home.join("sshd_config"),
             mounted: None,
         };
@@ -256,7 +267,11 @@ impl SshNode {
 
     fn try_start(&mut self) -> bool {
         let log = fs::File::create(self.config.with_extension("log")).unwrap();
-        let mut sshd = Command::new(sshd_path())
+        let sshd = sshd_path();
+        let words = self.launcher.iter().map(std::ffi::OsStr::new);
+        let mut words = words.chain([sshd.as_os_str()]);
+        let mut sshd = Command::new(words.next().expect("sshd is the last word"))
+            .args(words)
             .args(["-D", "-e", "-f"])
             .arg(&self.config)
             .stdin(Stdio::null())

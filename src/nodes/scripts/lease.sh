@@ -92,6 +92,9 @@ read_lock() {
     '' | *[!0-9]* | ????????????*)
         until=$(stat -c %Y -- "$lock" 2>/dev/null || echo 0)
         until=$((until + ttl)) by= who='? somebody unknown'
+        # Whoever makes one holds the directory meanwhile: one that is empty now, or
+        # zeros, is what a crash left, and nobody's.
+        if [ -z "$lease" ] && has flock; then until=0; fi
         ;;
     esac
 }
