@@ -254,7 +254,9 @@ impl Seams {
 
     fn get(&self, field: Field) -> u64 {
         let mut bytes = [0; 8];
-        self.file.read_exact_at(&mut bytes, field as u64 * 8).unwrap();
+        self.file
+            .read_exact_at(&mut bytes, field as u64 * 8)
+            .unwrap();
         u64::from_ne_bytes(bytes)
     }
 }

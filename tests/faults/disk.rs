@@ -198,8 +198,9 @@ impl Disk {
 
     fn follow(&mut self, live: &mut Names, line: Line) {
         let at = self.lines;
-        let parent_is_there =
-            |live: &Names, path: &Path| matches!(live.get(path.parent().unwrap()), Some(Thing::Dir));
+        let parent_is_there = |live: &Names, path: &Path| {
+            matches!(live.get(path.parent().unwrap()), Some(Thing::Dir))
+        };
         let id = match live.get(&line.path) {
             Some(Thing::File(id)) => Some(*id),
             _ => None,
@@ -238,7 +239,8 @@ impl Disk {
             }
             Op::Fsync | Op::Sync => {
                 let roots = self.roots.iter();
-                let of = roots.filter(|root| line.path.starts_with(root) || line.path == Path::new(""));
+                let of =
+                    roots.filter(|root| line.path.starts_with(root) || line.path == Path::new(""));
                 self.synced.extend(of.map(|root| (at, root.clone())));
                 return;
             }
@@ -270,9 +272,14 @@ impl Disk {
 
     /// The content of a file before the line `until`.
     fn content(&self, id: Id, until: usize, bytes: &mut Bytes<'_>) -> Vec<u8> {
-        let of_it = self.changes.iter().filter(|(at, of, _)| *of == id && *at < until);
+        let of_it = self
+            .changes
+            .iter()
+            .filter(|(at, of, _)| *of == id && *at < until);
         let changes: Vec<&Change> = of_it.map(|(_, _, change)| change).collect();
-        let synced = changes.iter().rposition(|change| matches!(change, Change::Synced));
+        let synced = changes
+            .iter()
+            .rposition(|change| matches!(change, Change::Synced));
         let synced = synced.map_or(0, |at| at + 1);
         let mut content = self.contents[id].clone();
         for change in &changes[..synced] {
@@ -351,7 +358,8 @@ impl Disk {
         if let Some(facts) = facts {
             let file = fs::File::options().write(true).open(&hidden).unwrap();
             file.set_modified(facts.mtime).unwrap();
-            file.set_permissions(fs::Permissions::from_mode(facts.mode)).unwrap();
+            file.set_permissions(fs::Permissions::from_mode(facts.mode))
+                .unwrap();
         }
         let inode = fs::metadata(&hidden).unwrap().ino();
         fs::rename(&hidden, path).unwrap();

@@ -110,9 +110,7 @@ fn kills(scene: Scene, count: u32) {
             let name = scene.name();
             panic!("SEED={seed}, {name}, kill {struck}: {why}\n{story:#?}")
         };
-        stage
-            .tell_truth("after the kills")
-            .unwrap_or_else(describe);
+        stage.tell_truth("after the kills").unwrap_or_else(describe);
         stage.converge().map(|_| ()).unwrap_or_else(describe);
         stage.end_sessions();
         stage.in_sync().unwrap_or_else(describe);

@@ -28,6 +28,7 @@ mod kills;
 mod power;
 mod reader;
 mod scenes;
+mod teeth;
 mod truth;
 mod walk;
 

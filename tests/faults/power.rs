@@ -43,7 +43,9 @@ impl Outage {
         let describe = |why| format!("{why}\n  before {}", self.disk.said(at));
         self.stage.end_sessions();
         self.disk.cut(at, kept, &self.boot);
-        self.stage.tell_truth("after the outage").map_err(describe)?;
+        self.stage
+            .tell_truth("after the outage")
+            .map_err(describe)?;
         self.stage.converge().map_err(describe)?;
         self.stage.end_sessions();
         self.stage.in_sync().map_err(describe)
@@ -131,7 +133,7 @@ scenes! {
 #[test]
 #[ignore = "minutes: every call of the runs that the samples leave out"]
 fn every_outage_elsewhere() {
-    for scene in [Scene::Update, Scene::Relay, Scene::Resume] {
+    for scene in [Scene::Update, Scene::Relay, Scene::Resume, Scene::Redeliver] {
         Outage::new(scene).every();
     }
 }

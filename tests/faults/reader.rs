@@ -103,7 +103,10 @@ impl Shared {
         let found = Sha256::from_bytes(sha2::Sha256::digest(bytes).into());
         if !truth.is_some_and(|allowed| allowed.contains(&found)) {
             let length = bytes.len();
-            self.lie(format!("{} holds {length} bytes with {found}", path.display()));
+            self.lie(format!(
+                "{} holds {length} bytes with {found}",
+                path.display()
+            ));
         }
     }
 

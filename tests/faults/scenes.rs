@@ -1,6 +1,7 @@
 //! What a run does while something goes wrong: a stage, a state to begin with, the run,
 //! and what must be there in the end.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,13 +34,15 @@ pub enum Scene {
     Prune,
     /// One node sends an image on to another.
     Relay,
-    /// A download that broke off goes on, and so does a delivery.
+    /// A download that broke off goes on.
     Resume,
+    /// A delivery that broke off goes on.
+    Redeliver,
     /// The controller, with its state.
     Controller,
 }
 
-pub const SCENES: [Scene; 9] = [
+pub const SCENES: [Scene; 10] = [
     Scene::Local,
     Scene::Stream,
     Scene::Update,
@@ -48,6 +51,7 @@ pub const SCENES: [Scene; 9] = [
     Scene::Prune,
     Scene::Relay,
     Scene::Resume,
+    Scene::Redeliver,
     Scene::Controller,
 ];
 
@@ -93,6 +97,8 @@ pub struct Stage {
     /// The sshds that listen.
     listening: Vec<u32>,
     lab: Option<Lab>,
+    /// The call at which a delivery breaks off, as far as that was found out.
+    broken_off: Cell<u64>,
     reader: Reader,
 }
 
@@ -179,7 +185,13 @@ impl Stage {
         truth.insert(FIXED.to_owned(), fixed.into());
         let places = places(&world, &nodes);
         let cache = world.cache();
-        seams.count_in(&[vec![cache.clone(), world.at("manifests")], roots(&world, &nodes)].concat());
+        seams.count_in(
+            &[
+                vec![cache.clone(), world.at("manifests")],
+                roots(&world, &nodes),
+            ]
+            .concat(),
+        );
         let state = state.then(|| cache.join(".talos-order"));
         let state = state.into_iter().collect();
         let images = [vec![cache], places].concat();
@@ -191,6 +203,7 @@ impl Stage {
             listening: nodes.iter().flat_map(SshNode::sessions).collect(),
             nodes,
             lab,
+            broken_off: Cell::new(0),
         }
     }
 
@@ -260,6 +273,13 @@ impl Stage {
                 self.world.factory.inject("GET /blob/", half);
                 apply(1)?;
             }
+            Scene::Redeliver => {
+                let cached = order(NEW, "      push: {enabled: false}\n");
+                self.world.order("one.yaml", &cached);
+                apply(0)?;
+                self.world.order("one.yaml", &order(NEW, ""));
+                self.break_off()?;
+            }
             Scene::Controller => {
                 self.world.order("one.yaml", &order(OLD, ""));
                 let ran = self.world.program.run(&["run", "--once"]);
@@ -271,6 +291,41 @@ impl Stage {
         }
         self.end_sessions();
         Ok(())
+    }
+
+    /// Runs until a part of an image is on a node, whatever its name.
+    fn break_off(&self) -> Result<(), String> {
+        if self.broken_off.get() == 0 {
+            // The part comes somewhere behind the middle of the run.
+            let command = self.world.program.command(&["apply"]);
+            let (ended, rest) = self.seams.run(&command, None, Calls::Files)?;
+            drop(rest);
+            self.broken_off.set(ended.calls * 2 / 5);
+            self.end_sessions();
+            roots(&self.world, &self.nodes)
+                .iter()
+                .for_each(|root| empty(root));
+        }
+        loop {
+            let fault = Fault {
+                at: self.broken_off.get(),
+                kind: Kind::Power,
+            };
+            let command = self.world.program.command(&["apply"]);
+            let (ended, rest) = self.seams.run(&command, Some(fault), Calls::Files)?;
+            drop(rest);
+            self.end_sessions();
+            if ended.met.is_empty() {
+                self.broken_off.set(0);
+                return Err("preparing: no part was ever on the node".to_owned());
+            }
+            let roots = roots(&self.world, &self.nodes);
+            if roots.iter().any(|root| has_part(root)) {
+                return Ok(());
+            }
+            self.broken_off.set(fault.at + 1);
+            roots.iter().for_each(|root| empty(root));
+        }
     }
 
     /// One case: a state, a run with a fault, what is there then, runs without.
@@ -285,7 +340,10 @@ impl Stage {
         let (ended, run) = self.seams.run(&command, fault, calls)?;
         let met = ended.met.clone();
         let describe = |what: String| {
-            format!("{what}\n  met {met}\n  the run said: {}", self.seams.said().trim())
+            format!(
+                "{what}\n  met {met}\n  the run said: {}",
+                self.seams.said().trim()
+            )
         };
         // What goes on after a fault may still be busy; only lies are wrong, at any time.
         self.tell_truth("after the fault").map_err(describe)?;
@@ -364,7 +422,7 @@ impl Stage {
                 let raw = of(raw(NEW));
                 (vec![raw.clone(), of(format!("{}.xz", raw.0))], vec![raw])
             }
-            Scene::Stream | Scene::Resume | Scene::Prune => (new(), new()),
+            Scene::Stream | Scene::Resume | Scene::Redeliver | Scene::Prune => (new(), new()),
             Scene::Update | Scene::Controller => (both(), both()),
             Scene::Replace | Scene::Rsync => {
                 let fixed = (FIXED.to_owned(), new()[0].1);
@@ -431,6 +489,19 @@ impl Stage {
     }
 }
 
+/// True if a hidden file below a directory has some of an image.
+fn has_part(dir: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        path.is_dir() && has_part(&path)
+            || hidden && fs::metadata(&path).is_ok_and(|meta| meta.len() >= DISK / 128)
+    })
+}
+
 /// Removes what is in a directory; the directory stays.
 pub fn empty(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
@@ -453,17 +524,13 @@ fn roots(world: &World, nodes: &[SshNode]) -> Vec<PathBuf> {
 
 fn places(world: &World, nodes: &[SshNode]) -> Vec<PathBuf> {
     let roots = roots(world, nodes);
-    let places = roots.iter().flat_map(|root| ["iso", "import"].map(|name| root.join(name)));
+    let places = roots
+        .iter()
+        .flat_map(|root| ["iso", "import"].map(|name| root.join(name)));
     places.collect()
 }
 
-fn configure(
-    scene: Scene,
-    world: &World,
-    lab: Option<&Lab>,
-    nodes: &[SshNode],
-    defaults: &str,
-) {
+fn configure(scene: Scene, world: &World, lab: Option<&Lab>, nodes: &[SshNode], defaults: &str) {
     // Machines are asked for what they use where something may be removed.
     let mut more = "owner: homelab\n".to_owned();
     let mut extra = "";

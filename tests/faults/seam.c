@@ -207,18 +207,23 @@ static int path_of_fd(pid_t pid, int fd, char *to) {
     return link_text(path, to);
 }
 
-/* Takes `//`, `/./` and a slash at the end away. */
+/* Takes `//`, `.`, `..` and a slash at the end away, without looking for links. */
 static void tidy(char *path) {
     char *to = path;
-    for (const char *from = path; *from; from++) {
-        if (from[0] == '/' && from[1] == '/') continue;
-        if (from[0] == '/' && from[1] == '.' && (from[2] == '/' || !from[2])) {
-            from++;
-            continue;
+    for (const char *from = path; *from;) {
+        while (*from == '/') from++;
+        size_t length = strcspn(from, "/");
+        if (length == 2 && from[0] == '.' && from[1] == '.') {
+            while (to > path && *--to != '/') {
+            }
+        } else if (length && !(length == 1 && from[0] == '.')) {
+            *to++ = '/';
+            memmove(to, from, length);
+            to += length;
         }
-        *to++ = *from;
+        from += length;
     }
-    while (to > path + 1 && to[-1] == '/') to--;
+    if (to == path) *to++ = '/';
     *to = 0;
 }
 
@@ -237,7 +242,6 @@ static int path_at(pid_t pid, int dir, uint64_t at, char *to) {
         if (snprintf(to, PATH_MAX, "%s/%s", base, name) >= PATH_MAX) return -1;
     }
     tidy(to);
-    /* perl, rsync and others open "/proc/self/fd/N" or the like for nobody here. */
     return 0;
 }
 

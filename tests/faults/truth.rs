@@ -33,7 +33,10 @@ pub fn lies_in_cache(cache: &Path) -> Vec<String> {
         let facts = facts(&path);
         let believed = meta.size == facts.size && meta.mtime_ns == facts.mtime;
         if believed && meta.sha256 != found {
-            lies.push(format!("the record of {name} says {}, it is {found}", meta.sha256));
+            lies.push(format!(
+                "the record of {name} says {}, it is {found}",
+                meta.sha256
+            ));
         }
     }
     lies

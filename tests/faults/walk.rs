@@ -116,6 +116,7 @@ scenes! {
     a_removal_survives_faults every_call_of_a_removal Prune 6
     a_relay_survives_faults every_call_of_a_relay Relay 6
     a_resumption_survives_faults every_call_of_a_resumption Resume 6
+    a_delivery_goes_on_after_faults every_call_of_a_delivery_that_goes_on Redeliver 6
     a_controller_survives_faults every_call_of_a_controller Controller 10
 }
 
