@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 
-use crate::scenes::empty;
+use crate::places::empty;
 
 /// The unit in which bytes reach a disk.
 const BLOCK: usize = 4096;

@@ -4,12 +4,11 @@
 //! person would kill, at any moment, also in the middle of a call.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
 use crate::common::sshd::{descendants, kill};
-use crate::common::wait_for;
 use crate::scenes::{Scene, Stage};
 
 /// The seed of everything that is drawn.
@@ -103,7 +102,7 @@ fn kills(scene: Scene, count: u32) {
             }
             struck += 1;
             target.strike(&mut run, &stage, &mut random);
-            wait_for("the run ends", || run.try_wait().unwrap().is_some());
+            wait_for_end(&mut run, &story);
         }
         checks += 1;
         let describe = |why| {
@@ -111,7 +110,9 @@ fn kills(scene: Scene, count: u32) {
             panic!("SEED={seed}, {name}, kill {struck}: {why}\n{story:#?}")
         };
         stage.tell_truth("after the kills").unwrap_or_else(describe);
-        stage.converge().map(|_| ()).unwrap_or_else(describe);
+        if let Err(why) = stage.converge() {
+            describe(why);
+        }
         stage.end_sessions();
         stage.in_sync().unwrap_or_else(describe);
         assert!(missed < 4 * count, "{missed} runs were over too early");
@@ -122,6 +123,39 @@ fn kills(scene: Scene, count: u32) {
         stage.digests(),
         whole.elapsed()
     );
+}
+
+/// How long a run may go on once something of it was killed: ssh needs 45 s to give up
+/// on a connection that is silent, and a run may meet several.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// What is unusually long, and told.
+const LONG_TIME: Duration = Duration::from_secs(20);
+
+fn wait_for_end(run: &mut Child, story: &[String]) {
+    let begin = Instant::now();
+    let mut told = false;
+    while run.try_wait().unwrap().is_none() {
+        let took = begin.elapsed();
+        if took > LONG_TIME && !told {
+            told = true;
+            let below = descendants(run.id());
+            let below: Vec<String> = below.into_iter().map(line_of).collect();
+            println!("still there after {took:.0?}: {story:?}\n{below:#?}");
+        }
+        assert!(took < LIMIT, "it does not end: {story:#?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    if told {
+        println!("it ended after {:.0?}", begin.elapsed());
+    }
+}
+
+/// A process and its words.
+fn line_of(pid: u32) -> String {
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words).replace('\0', " ");
+    format!("{pid} {}", words.chars().take(150).collect::<String>())
 }
 
 fn start(mut command: Command) -> Child {

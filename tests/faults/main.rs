@@ -25,6 +25,7 @@ mod common;
 mod control;
 mod disk;
 mod kills;
+mod places;
 mod power;
 mod reader;
 mod scenes;

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use talos_order::model::Sha256;
@@ -13,9 +12,10 @@ use crate::common::snapshot::images;
 use crate::common::sshd::{Lab, SshNode, kill};
 use crate::common::wait_for;
 use crate::control::{Calls, Ended, Fault, Kind, Seams};
+use crate::places::{configure, empty, has_part, places, roots};
 use crate::reader::{Reader, Truth};
 use crate::truth::{digest, lies_in_cache, lies_on_node, recorded};
-use crate::world::{Config, World, position, reach};
+use crate::world::{World, position};
 
 /// What goes on. Each has another way through the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const NEW: &str = "v1.11.3";
 const FIXED: &str = "talos.iso";
 
 /// The size of a disk; an ISO has a 32nd of it. What is tested does not depend on it.
-const DISK: u64 = 4 << 20;
+pub const DISK: u64 = 4 << 20;
 
 fn iso(version: &str) -> String {
     format!("talos-{version}-nocloud-amd64-376567988ad3.iso")
@@ -101,6 +101,9 @@ pub struct Stage {
     broken_off: Cell<u64>,
     reader: Reader,
 }
+
+/// The images in a directory, by name.
+type Images = Vec<(String, Sha256)>;
 
 /// How a case went.
 #[derive(Debug)]
@@ -410,7 +413,7 @@ impl Stage {
     }
 
     /// What is to be in the cache, and in each directory, in the end.
-    fn wanted(&self) -> (Vec<(String, Sha256)>, Vec<(String, Sha256)>) {
+    fn wanted(&self) -> (Images, Images) {
         let of = |name: String| {
             let truth = self.world.truth(&name);
             (name, truth)
@@ -487,89 +490,4 @@ impl Stage {
         pids.retain(|pid| !self.listening.contains(pid));
         pids
     }
-}
-
-/// True if a hidden file below a directory has some of an image.
-fn has_part(dir: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return false;
-    };
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        path.is_dir() && has_part(&path)
-            || hidden && fs::metadata(&path).is_ok_and(|meta| meta.len() >= DISK / 128)
-    })
-}
-
-/// Removes what is in a directory; the directory stays.
-pub fn empty(dir: &Path) {
-    fs::create_dir_all(dir).unwrap();
-    for entry in fs::read_dir(dir).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(path).unwrap();
-        } else {
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
-
-fn roots(world: &World, nodes: &[SshNode]) -> Vec<PathBuf> {
-    match nodes {
-        [] => vec![world.at("node1")],
-        nodes => nodes.iter().map(|node| node.root.clone()).collect(),
-    }
-}
-
-fn places(world: &World, nodes: &[SshNode]) -> Vec<PathBuf> {
-    let roots = roots(world, nodes);
-    let places = roots
-        .iter()
-        .flat_map(|root| ["iso", "import"].map(|name| root.join(name)));
-    places.collect()
-}
-
-fn configure(scene: Scene, world: &World, lab: Option<&Lab>, nodes: &[SshNode], defaults: &str) {
-    // Machines are asked for what they use where something may be removed.
-    let mut more = "owner: homelab\n".to_owned();
-    let mut extra = "";
-    match scene {
-        Scene::Prune => {
-            let vms = world.at("vms");
-            fs::create_dir_all(vms.join("pve-0/qemu-server")).unwrap();
-            let vms = vms.display();
-            more.push_str(&format!(
-                "prune: {{vm_configs: {vms}, grace: 0s, keep_versions: 1}}\n"
-            ));
-            extra = ", prune: true";
-        }
-        Scene::Relay => {
-            let ssh = lab.map(Lab::ssh_opts).unwrap_or_default().join(" ");
-            more.push_str(&format!(
-                "sites: [{{name: berlin, relay: pve-0, ssh_opts: \"{ssh}\"}}]\n"
-            ));
-            extra = ", site: berlin";
-        }
-        _ => {}
-    }
-    let method = match scene {
-        Scene::Rsync => "rsync",
-        _ => "auto",
-    };
-    let push = format!("method: {method}\n  {defaults}");
-    if nodes.is_empty() {
-        world.configure_local(1, &more);
-        return;
-    }
-    let nodes = nodes.iter().enumerate();
-    world.configure(&Config {
-        lab,
-        push: &push,
-        nodes: nodes
-            .map(|(at, node)| (format!("pve-{at}"), reach(node) + extra))
-            .collect(),
-        more: &more,
-        ..Config::default()
-    });
 }

@@ -53,7 +53,7 @@ fn every_kind_does_what_it_says() {
         (4, Kind::Slow, true, &["b"], 8),
     ];
     for (at, kind, goes_well, left, length) in cases {
-        crate::scenes::empty(&root);
+        crate::places::empty(&root);
         let fault = (at > 0).then_some(Fault { at, kind });
         let run = seams.run(&shell(&root, PUBLISH), fault, Calls::Files);
         let (ended, rest) = run.unwrap();
