@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Lab {
     dir: tempfile::TempDir,
     known_hosts: Mutex<()>,
+    launcher: Vec<String>,
 }
 
 /// A running sshd with a root directory of its own.
@@ -45,6 +46,7 @@ pub struct SshNode {
     /// Where its files are: on this machine, under the lab's directory.
     pub root: PathBuf,
     sshd: Option<Child>,
+    launcher: Vec<String>,
     config: PathBuf,
     mounted: Option<PathBuf>,
     /// Where the user tables are that this node has instead of the machine's.
@@ -80,7 +82,15 @@ impl Lab {
         Self {
             dir,
             known_hosts: Mutex::new(()),
+            launcher: Vec::new(),
         }
+    }
+
+    /// Each sshd is started by a program: these words stand before its own.
+    #[must_use]
+    pub fn launched_by(mut self, launcher: Vec<String>) -> Self {
+        self.launcher = launcher;
+        self
     }
 
     /// The lab's directory.
@@ -120,6 +130,7 @@ impl Lab {
             port: 0,
             root,
             sshd: None,
+            launcher: self.launcher.clone(),
             config: home.join("sshd_config"),
             mounted: None,
             users,
@@ -302,18 +313,20 @@ impl SshNode {
 
     fn try_start(&mut self) -> bool {
         let log = fs::File::create(self.config.with_extension("log")).unwrap();
-        let mut sshd = match &self.users {
-            None => Command::new(sshd_path()),
-            Some(tables) => {
-                let script = "for table in passwd group shadow; do \
-                    mount --bind \"$1/$table\" /etc/$table || exit; done; shift; exec \"$@\"";
-                let mut command = Command::new("unshare");
-                command.args(["-m", "sh", "-c", script, "sh"]);
-                command.arg(tables).arg(sshd_path());
-                command
-            }
-        };
-        let mut sshd = sshd
+        let script = "for table in passwd group shadow; do \
+            mount --bind \"$1/$table\" /etc/$table || exit; done; shift; exec \"$@\"";
+        let unshared = self.users.iter().flat_map(|tables| {
+            let words = ["unshare", "-m", "sh", "-c", script, "sh"].map(Into::into);
+            words.into_iter().chain([tables.clone().into_os_string()])
+        });
+        let launcher = self.launcher.iter().map(Into::into);
+        let words: Vec<std::ffi::OsString> = launcher
+            .chain(unshared)
+            .chain([sshd_path().into_os_string()])
+            .collect();
+        let mut words = words.iter();
+        let mut sshd = Command::new(words.next().expect("sshd is the last word"))
+            .args(words)
             .args(["-D", "-e", "-f"])
             .arg(&self.config)
             .stdin(Stdio::null())

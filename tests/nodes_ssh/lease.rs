@@ -132,10 +132,19 @@ async fn leases_are_left_and_taken_over_by_their_words() {
     }
     assert_eq!(names(&dir), [LOCK]);
     assert_eq!(held_until(&dir), Some(soon.try_into().unwrap()));
-    // What is half made counts from when it was.
-    fs::write(at(&dir, LOCK), "").unwrap();
-    let half = nodes.deliver(&id, &delivery).await;
-    assert!(matches!(half, Err(NodeError::Locked { .. })), "{half:?}");
+    // What does not read counts from when it was written.
+    fs::write(at(&dir, LOCK), "something of a later version\n").unwrap();
+    let unread = nodes.deliver(&id, &delivery).await;
+    assert!(
+        matches!(unread, Err(NodeError::Locked { .. })),
+        "{unread:?}"
+    );
+    // What a crash left half made is nobody's.
+    for half in ["", "\0\0\0\0\0\0\0\0"] {
+        fs::write(at(&dir, LOCK), half).unwrap();
+        nodes.deliver(&id, &delivery).await.unwrap();
+        assert_eq!(names(&dir), [RECORD, NAME]);
+    }
     // Expired, impossible, or our own: taken, and given back in the end.
     for (until, holder) in [
         (past, "pve-01 some body"),

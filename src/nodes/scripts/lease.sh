@@ -126,7 +126,12 @@ read_lock() {
     until=${lease%% *} others=${lease#* }
     by=${others%% *} who=${others#* }
     case $until in
-    '' | *[!0-9]* | ????????????*) until=$((changed + ttl)) by= who='? somebody unknown' ;;
+    '' | *[!0-9]* | ????????????*)
+        until=$((changed + ttl)) by= who='? somebody unknown'
+        # Whoever makes one holds the directory meanwhile: one that is empty now, or
+        # zeros, is what a crash left, and nobody's.
+        if [ -z "$lease" ] && has flock; then until=0; fi
+        ;;
     esac
 }
 
