@@ -13,6 +13,8 @@ pub mod controller;
 pub mod daemon;
 pub mod error;
 pub mod execute;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod io;
 pub mod manifest;
 pub mod model;

@@ -92,6 +92,14 @@ pub fn parse(
     interpret(source, &Secrets::From(env))
 }
 
+/// Makes settings of a text and reads no secrets, from wherever they would come.
+#[cfg(any(test, fuzzing))]
+pub fn parse_without_secrets(file_name: &str, text: &str) -> Result<Settings, ConfigError> {
+    let source = Source::from_bytes(file_name, text.as_bytes())
+        .map_err(|problem| invalid(file_name, *problem))?;
+    interpret(source, &Secrets::NotNeeded)
+}
+
 /// The JSON Schema of the configuration file, for editors.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(file::ConfigFile).to_value()

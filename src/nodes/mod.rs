@@ -16,6 +16,8 @@
 mod diagnosis;
 mod error;
 pub mod fake;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod lease;
 mod listing;
 mod local;

@@ -12,13 +12,43 @@ const PIECE: usize = 256 << 10;
 /// accepts too. The factory's `zstd -18` uses 8 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
 
+/// The longest header of a frame, in bytes (`ZSTD_FRAMEHEADERSIZE_MAX`).
+const HEADER_MAX: usize = 18;
+
 pub struct ZstdDecoder {
     codec: Decoder<'static>,
     output: Output,
     piece: Vec<u8>,
     at: u64,
+    frame: Frame,
     /// True between frames, where the input may end.
     complete: bool,
+}
+
+/// The frame that is being decoded.
+#[derive(Default)]
+struct Frame {
+    /// Its first bytes, up to [`HEADER_MAX`].
+    head: Vec<u8>,
+    /// What came out of it, in bytes.
+    made: u64,
+}
+
+impl Frame {
+    fn take(&mut self, consumed: &[u8], made: usize) {
+        let room = HEADER_MAX - self.head.len();
+        self.head.extend(&consumed[..consumed.len().min(room)]);
+        self.made += made as u64;
+    }
+
+    /// The length that the header announces, where it is another than what came out.
+    ///
+    /// The library compares them as well, but not where the last block is empty and
+    /// the frame arrives in pieces.
+    fn broken_promise(&self) -> Option<u64> {
+        let announced = zstd_safe::get_frame_content_size(&self.head).ok()??;
+        (announced != self.made).then_some(announced)
+    }
 }
 
 impl std::fmt::Debug for ZstdDecoder {
@@ -45,6 +75,7 @@ impl ZstdDecoder {
             output,
             piece: vec![0; PIECE],
             at: 0,
+            frame: Frame::default(),
             complete: false,
         })
     }
@@ -70,9 +101,23 @@ impl ZstdDecoder {
                 }
             })?;
             let made = output.pos();
+            self.frame.take(&bytes[before..input.pos()], made);
             self.output.copy(&self.piece[..made])?;
             // The library's hint is zero exactly at the end of a frame.
             self.complete = hint == 0;
+            if self.complete {
+                let frame = std::mem::take(&mut self.frame);
+                if let Some(announced) = frame.broken_promise() {
+                    return Err(DecodeError::Corrupt {
+                        codec: ZSTD,
+                        at: self.at + input.pos() as u64,
+                        what: format!(
+                            "a frame holds {} bytes and announces {announced}",
+                            frame.made
+                        ),
+                    });
+                }
+            }
             let full = made == self.piece.len();
             more = input.pos() < bytes.len() || (full && !self.complete);
         }

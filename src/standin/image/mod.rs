@@ -9,7 +9,7 @@
 mod gpt;
 mod iso9660;
 mod noise;
-mod pack;
+pub mod pack;
 mod qcow2;
 #[cfg(test)]
 mod tests;
