@@ -56,14 +56,23 @@ impl Session {
     /// Begins: reads what is remembered, without what would hold back whoever asks
     /// for a pass by name.
     pub fn begin(app: &App, orders: &Path, cause: Cause, asked: &[Scope]) -> Self {
-        let state = app.state();
-        let mut memory = state.memory();
+        let (state, now) = (app.state(), app.now());
+        let last_run = state
+            .status()
+            .and_then(|status| Some(status.last_pass?.finished));
+        let clocks = state::clock::reading(now);
+        let limits = Limits::default();
+        let (mut memory, jump) =
+            state::clock::settle(state.memory(), now, clocks, last_run, &limits);
+        if let Some(jump) = jump {
+            tracing::warn!("the clock of this machine jumped by {jump:#}; waits are counted anew");
+        }
         for scope in asked {
             forgive(&mut memory, scope);
         }
         Self {
             revision: state::revision::of(orders),
-            started: app.now(),
+            started: now,
             state,
             cause,
             memory,
@@ -266,6 +275,9 @@ impl Controller {
         for problem in orders.problems() {
             tracing::error!("{}", problem.headline());
         }
+        // Every run begins with an empty cache where the configuration says so; the one
+        // before has taken its word.
+        self.pass.policy.purge = self.app.settings().cache_policy.purge_before;
         self.pass.policy.verify = self.read_back.then(|| self.app.verify_policy());
         running.progress.beat();
         let look = tokio::select! {

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::{paint, status};
 use crate::app::App;
 use crate::model::{NodeId, OrderId};
-use crate::plan::{ApprovalId, Suspended};
+use crate::plan::ApprovalId;
 use crate::state::Status;
 use crate::state::control::{self, Scope};
 
@@ -87,12 +87,26 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
 pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
     let state = App::offline(common.config.as_deref())?.state();
     let what = What::read(args)?;
+    if let What::All = what {
+        let resumed = state.resume_all().await?;
+        if let Some(aside) = resumed.aside {
+            let warning = paint::warning("warning:");
+            anstream::eprintln!(
+                "{warning} what was suspended could not be read; it is kept as {}",
+                aside.display()
+            );
+        }
+        match resumed.changed {
+            true => anstream::println!("{what} is resumed; {LATER}"),
+            false => anstream::println!("{what} was not suspended"),
+        }
+        return Ok(Exit::Done);
+    }
     let mut changed = false;
     let left = state
         .change_suspended(|suspended| {
             changed = match &what {
-                // Everything that a person suspended, whichever way.
-                What::All => std::mem::take(suspended) != Suspended::default(),
+                What::All => std::mem::take(suspended).is_everything(),
                 What::Order(id) => suspended.orders.remove(id),
                 What::Node(id) => suspended.nodes.remove(id),
             };

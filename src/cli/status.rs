@@ -152,6 +152,9 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
 fn suspended(status: &Status) -> Option<String> {
     let suspended = &status.suspended;
     let mut parts: Vec<String> = Vec::new();
+    if let Some(why) = &suspended.unreadable {
+        parts.push(format!("everything: {why}"));
+    }
     if suspended.all {
         parts.push("everything".to_owned());
     }

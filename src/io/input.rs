@@ -35,6 +35,45 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     read_within(path, max, PIPE_WAIT)
 }
 
+/// The bytes of a file that a program keeps for itself: a pipe in its place is not waited
+/// for. One byte more than `max` where there are more than `max`.
+///
+/// # Errors
+/// What the file system says; [`io::ErrorKind::InvalidInput`] for anything but a file.
+pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?
+        .take(max.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a file for reading; a pipe or device in its place is refused, and not waited for.
+///
+/// # Errors
+/// As for [`read_file`].
+pub fn open_file(path: &Path) -> io::Result<File> {
+    // Looked at before it is opened: opening some devices does something.
+    refuse_others(std::fs::metadata(path)?.file_type())?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path)?;
+    refuse_others(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+fn refuse_others(kind: std::fs::FileType) -> io::Result<()> {
+    if kind.is_file() {
+        return Ok(());
+    }
+    if kind.is_fifo() {
+        let message = "it is a pipe; accepted is a file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Err(not_a_file(kind))
+}
+
 fn read_within(path: &Path, max: u64, wait: Duration) -> io::Result<Vec<u8>> {
     // Looked at before it is opened: opening some devices does something.
     let is_readable = |kind: std::fs::FileType| kind.is_file() || kind.is_fifo();

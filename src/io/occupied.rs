@@ -32,14 +32,14 @@ pub fn make_way(path: &Path) -> io::Result<()> {
         );
         return Ok(());
     }
-    set_aside(path)
+    set_aside(path).map(drop)
 }
 
-/// Gives whatever has a name another one beside it, with a warning.
+/// Gives whatever has a name another one beside it, with a warning, and returns that.
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn set_aside(path: &Path) -> io::Result<()> {
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = aside_of(path)?;
     fs::rename(path, &aside)?;
     tracing::warn!(
@@ -47,7 +47,7 @@ pub fn set_aside(path: &Path) -> io::Result<()> {
         moved_to = %aside.display(),
         "something was in the place of a file and was set aside"
     );
-    Ok(())
+    Ok(aside)
 }
 
 /// The first free name: visible, so that it is found.

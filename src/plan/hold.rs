@@ -52,9 +52,12 @@ pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
 
 fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReason> {
     let suspended = &memory.suspended;
-    let because = |what: String| Some(HeldReason::Suspended { what });
-    if suspended.all {
-        return because("everything".to_owned());
+    let because = |what: String| Some(HeldReason::Suspended { what, why: None });
+    if suspended.is_everything() {
+        return Some(HeldReason::Suspended {
+            what: "everything".to_owned(),
+            why: suspended.unreadable.clone(),
+        });
     }
     if let Some(node) = node_of(&step.action).filter(|node| suspended.nodes.contains(*node)) {
         return because(format!("node {node}"));
@@ -66,6 +69,7 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReas
     // What another order wants as well is done.
     (is_suspended(first) && orders.all(is_suspended)).then(|| HeldReason::Suspended {
         what: format!("order {first}"),
+        why: None,
     })
 }
 

@@ -36,6 +36,21 @@ pub struct Memory {
     /// The nodes that a relay did not reach, or that failed as relays, with how long
     /// deliveries go around that.
     pub detours: BTreeMap<NodeId, Detour>,
+    /// What the clocks showed when this was kept; `None` in a memory of an earlier
+    /// version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReading>,
+}
+
+/// What the clocks of a machine show at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReading {
+    /// The time of day.
+    pub time: Timestamp,
+    /// Which start of the machine this is; the kernel makes one up at each.
+    pub boot: String,
+    /// Seconds since that start, which nobody can set; sleep counts.
+    pub uptime_seconds: u64,
 }
 
 /// How fast bytes went to a node.
@@ -77,6 +92,17 @@ pub struct Suspended {
     pub orders: BTreeSet<OrderId>,
     /// These nodes.
     pub nodes: BTreeSet<NodeId>,
+    /// Why the file with these instructions cannot be read. What it says may be about
+    /// anything, so everything counts as suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+impl Suspended {
+    /// True if nothing at all may be done.
+    pub fn is_everything(&self) -> bool {
+        self.all || self.unreadable.is_some()
+    }
 }
 
 /// A node with the directories that were delivered to.

@@ -32,7 +32,7 @@ mod way;
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
 pub use id::{ApprovalId, StepId, push_step_id};
-pub use memory::{Backoff, Detour, Link, Memory, Place, Suspended};
+pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
     RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,

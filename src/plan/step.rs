@@ -291,6 +291,9 @@ pub enum HeldReason {
     Suspended {
         /// What is suspended: `everything`, an order or a node.
         what: String,
+        /// Why, where nobody asked for it: the operator's instructions cannot be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// It failed before and is tried again later.
     BackingOff {
@@ -448,7 +451,11 @@ impl fmt::Display for HeldReason {
                 "a file that was not written by talos-order lies at {file} in the cache"
             ),
             Self::SourceHeld { source } => write!(f, "{source} is held back"),
-            Self::Suspended { what } => write!(f, "{what} is suspended"),
+            Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
+            Self::Suspended {
+                what,
+                why: Some(why),
+            } => write!(f, "{what} is suspended: {why}"),
             Self::BackingOff {
                 failures,
                 until,

@@ -209,6 +209,8 @@ impl Board<'_> {
                 Reason::Suspended,
                 "the order says `suspend: true`".to_owned(),
             ));
+        } else if let Some(why) = &self.suspended.unreadable {
+            own.insert((Reason::Suspended, format!("everything is suspended: {why}")));
         } else if self.suspended.all {
             own.insert((Reason::Suspended, "everything is suspended".to_owned()));
         } else if self.suspended.orders.contains(&order.id) {

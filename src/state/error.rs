@@ -19,6 +19,12 @@ pub enum StateError {
         /// What went wrong.
         source: io::Error,
     },
+    /// What an operator suspended is not known, and is not to be overwritten.
+    #[error("{why}, so everything counts as suspended")]
+    Instructions {
+        /// The file and why it cannot be read.
+        why: String,
+    },
     /// Someone else changes the files just now.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -67,7 +73,9 @@ impl StateError {
             ),
             Self::Lock(error) => error.is_transient(),
             Self::Timeout { .. } | Self::Answer { .. } | Self::Refused { .. } => true,
-            Self::NotRunning { .. } | Self::AlreadyRunning { .. } => false,
+            Self::NotRunning { .. } | Self::AlreadyRunning { .. } | Self::Instructions { .. } => {
+                false
+            }
         }
     }
 
@@ -92,6 +100,10 @@ impl StateError {
             Self::Timeout { .. } => {
                 Some("`talos-order status` tells how it ends; `--timeout` waits longer")
             }
+            Self::Instructions { .. } => Some(
+                "repair the file, or run `talos-order resume --all`, which keeps it under another \
+                 name and ends every suspension",
+            ),
             Self::Lock(LockError::Held { .. }) => Some("try again in a moment"),
             Self::Lock(LockError::Io { .. })
             | Self::Io { .. }

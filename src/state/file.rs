@@ -1,23 +1,27 @@
-//! One small JSON file: written whole, read forgivingly.
+//! One small JSON file: written whole, read within bounds, never lost.
 //!
-//! The version stands first in the file. Another version than ours, a torn file or
-//! anything else that does not read is told in the log and taken for no file: all of
-//! it can be found out again, and refusing to run over it would cost more.
+//! The version stands first in the file. A file that cannot be read (another version
+//! than ours, torn, garbage, too large, no file at all) is no reason to stop: what it
+//! held is found out again, or, for an operator's instructions, the reader fails closed.
+//! But it may be of use to somebody, a newer version for one: before such a file is
+//! replaced it gets another name.
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-use crate::io::atomic;
+use crate::io::{atomic, input};
 
 /// What the files say of their form; counted up when an old one would be misread.
 const VERSION: u32 = 1;
 
-/// More than any of these files ever has, and little enough to be read at once.
-const MAX_BYTES: u64 = 64 << 20;
+/// More than any of these files ever has (a memory of a million files), in bytes.
+const MAX_BYTES: u64 = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Versioned<T> {
@@ -26,65 +30,157 @@ struct Versioned<T> {
     content: T,
 }
 
-/// The content of a file; `None` if there is none that can be used.
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let text = text(path)?;
-    let unusable = |why: &dyn std::fmt::Display| {
-        tracing::warn!(path = %path.display(), "taken for absent: {why}");
-    };
-    match serde_json::from_slice::<Versioned<T>>(&text) {
-        Ok(file) if file.version == VERSION => Some(file.content),
-        Ok(file) => {
-            unusable(&format!("version {}, not {VERSION}", file.version));
-            None
-        }
-        Err(why) => {
-            unusable(&why);
-            None
+/// What is found where a file should be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<T> {
+    /// Nothing.
+    Nothing,
+    /// What it says.
+    Content(T),
+    /// Something else, and why it cannot be read, with the path.
+    Unreadable(String),
+}
+
+impl<T> Found<T> {
+    /// What it says; a file that cannot be read is told and counts as absent.
+    pub fn or_told(self) -> Option<T> {
+        match self {
+            Self::Nothing => None,
+            Self::Content(content) => Some(content),
+            Self::Unreadable(why) => {
+                tracing::warn!("{why}; it counts as absent");
+                None
+            }
         }
     }
+}
+
+/// Looks at a file and touches nothing.
+pub(super) fn find<T: DeserializeOwned>(path: &Path) -> Found<T> {
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Found::Unreadable(format!("{} cannot be read: {why}", path.display()))
+    };
+    let text = match bytes(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Found::Nothing,
+        Err(error) => return unreadable(&error),
+    };
+    match serde_json::from_slice::<Versioned<T>>(&text) {
+        Ok(file) if file.version == VERSION => Found::Content(file.content),
+        Ok(file) => unreadable(&format!(
+            "it has version {}, and this program reads version {VERSION}",
+            file.version
+        )),
+        Err(why) => unreadable(&why),
+    }
+}
+
+/// The content of a file; `None` if there is none that can be read.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    find(path).or_told()
 }
 
 /// The bytes of a file; what keeps them from being read is only told.
 pub(super) fn text(path: &Path) -> Option<Vec<u8>> {
-    let read = || {
-        use io::Read as _;
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path)?;
-        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            let error: io::Error = error;
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(path = %path.display(), "taken for absent: {error}");
-            }
-            None
-        }
+    bytes(path).unwrap_or_else(|error| {
+        tracing::warn!(path = %path.display(), "it counts as absent: {error}");
+        None
+    })
+}
+
+fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match input::read_file(path, MAX_BYTES) {
+        Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {} MiB", MAX_BYTES >> 20),
+        )),
+        Ok(bytes) => Ok(Some(bytes)),
+        // A link that leads nowhere is there, and is in the way.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
+            Ok(_) => Err(io::Error::new(
+                error.kind(),
+                "it is a link that leads nowhere",
+            )),
+            Err(_) => Ok(None),
+        },
+        Err(error) => Err(error),
     }
 }
 
-/// Replaces the content of a file, where it is another.
+/// Replaces the content of a file, where it is another. One that cannot be read keeps
+/// its content under another name.
 ///
 /// # Errors
 /// Any error of the file system.
-pub(super) fn write<T: Serialize>(path: &Path, content: &T) -> Result<(), StateError> {
+pub(super) fn write<T>(path: &Path, content: &T) -> Result<(), StateError>
+where
+    T: Serialize + DeserializeOwned,
+{
     let text = form(path, content)?;
-    // A pass that changes nothing waits for no disk.
-    if std::fs::read(path).is_ok_and(|there| there == text) {
+    // A run that changes nothing waits for no disk.
+    if bytes(path).is_ok_and(|there| there.as_deref() == Some(&text)) {
         return Ok(());
     }
+    make_way::<T>(path)?;
     atomic::write(path, &text).map_err(failed(path))
 }
 
-/// Replaces the content of a file that the next pass writes anew.
+/// Replaces the content of a file that the next run writes anew.
 ///
 /// # Errors
 /// Any error of the file system.
-pub(super) fn tell<T: Serialize>(path: &Path, content: &T) -> Result<(), StateError> {
+pub(super) fn tell<T>(path: &Path, content: &T) -> Result<(), StateError>
+where
+    T: Serialize + DeserializeOwned,
+{
+    make_way::<T>(path)?;
     atomic::tell(path, &form(path, content)?).map_err(failed(path))
+}
+
+/// Gives a file that cannot be read another name, and says so.
+fn make_way<T: DeserializeOwned>(path: &Path) -> Result<(), StateError> {
+    if let Found::Unreadable(why) = find::<T>(path) {
+        // What a power failure leaves of a file that was not synced says nothing.
+        let empty = fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
+        if !empty {
+            let aside = set_aside(path)?;
+            tracing::warn!("{why}; it is kept as {}", aside.display());
+        }
+    }
+    Ok(())
+}
+
+/// Gives whatever is at a path another name beside it, and returns that.
+///
+/// # Errors
+/// Any error of the file system.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
+    let moved = |source| StateError::Io {
+        doing: "rename",
+        path: path.to_owned(),
+        source,
+    };
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let names = (1..100).map(|number| match number {
+        1 => format!("{name}.unreadable-{now}"),
+        number => format!("{name}.unreadable-{now}-{number}"),
+    });
+    for name in names {
+        let aside = path.with_file_name(name);
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(rustix::fs::CWD, path, rustix::fs::CWD, &aside, flags) {
+            Ok(()) => return Ok(aside),
+            Err(rustix::io::Errno::EXIST) => {}
+            // Not every file system can refuse to replace.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !aside.exists() => {
+                fs::rename(path, &aside).map_err(moved)?;
+                return Ok(aside);
+            }
+            Err(error) => return Err(moved(error.into())),
+        }
+    }
+    Err(moved(io::ErrorKind::AlreadyExists.into()))
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StateError {
@@ -112,6 +208,61 @@ mod tests {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Content {
         names: Vec<String>,
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_under_another_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        let content = Content { names: Vec::new() };
+        for (number, damage) in ["{\"version\": 2, \"names\": []}", "garbage", "[]"]
+            .iter()
+            .enumerate()
+        {
+            std::fs::write(&path, damage).unwrap();
+            match number {
+                0 => write(&path, &content).unwrap(),
+                _ => tell(&path, &content).unwrap(),
+            }
+            assert_eq!(read::<Content>(&path).unwrap(), content);
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        write(&path, &content).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        write(&path, &content).unwrap();
+        let mut kept: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .filter_map(|entry| {
+                let path = entry.unwrap().path();
+                let aside = path.to_string_lossy().contains(".unreadable-");
+                aside.then(|| std::fs::read_to_string(path).unwrap_or_default())
+            })
+            .collect();
+        kept.sort();
+        assert_eq!(
+            kept,
+            ["", "", "[]", "garbage", "{\"version\": 2, \"names\": []}"]
+        );
+        // Nothing is lost with an empty file: it is what an unsynced one becomes.
+        std::fs::write(&path, "").unwrap();
+        tell(&path, &content).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn a_pipe_or_a_huge_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        assert!(matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("pipe")));
+        std::fs::remove_file(&path).unwrap();
+        let huge = std::fs::File::create(&path).unwrap();
+        huge.set_len(3 << 30).unwrap();
+        assert!(
+            matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("256 MiB"))
+        );
     }
 
     #[test]

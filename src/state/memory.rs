@@ -104,6 +104,7 @@ pub fn after(
         verified: pass.verified(&places),
         links: pass.links(&places),
         detours: pass.detours(&places),
+        clock: memory.clock.clone(),
         places,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! All of it is small files in one directory, each written whole or not at all, so
 //! that `status`, `history` and `events` work while the controller runs and while it
-//! does not. A file that cannot be read is as good as none: losing the memory costs
-//! time and never an image. What a person decides (`suspend`, `approve`) lies in
+//! does not. A file that cannot be read is as good as none, and kept under another name
+//! before it is replaced: losing the memory costs time and never an image. What a person decides (`suspend`, `approve`) lies in
 //! files of its own, which the verbs change and the next pass picks up; asking for a
 //! pass now goes through a socket ([`control`]). What is to be remembered after a
 //! pass is decided by a pure function, [`memory::after`].
@@ -13,6 +13,7 @@
     reason = "reads and writes the controller's own files and its socket"
 )]
 
+pub mod clock;
 pub mod condition;
 pub mod control;
 mod error;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 pub use condition::{Condition, Ready, Reason};
 pub use error::StateError;
 pub use memory::{Limits, after};
+pub use people::Resumed;
 pub use record::{Cause, PassRecord, PassVerdict, StepRecord};
 pub use status::Status;
 

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StateDir, StateError, file};
+use super::file::{self, Found};
+use super::{StateDir, StateError};
 use crate::io::lock::DirLock;
 use crate::plan::{ApprovalId, Suspended};
 
@@ -27,25 +28,68 @@ struct Approved {
     approved: BTreeSet<ApprovalId>,
 }
 
+/// What came of ending every suspension.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Something was suspended.
+    pub changed: bool,
+    /// Where instructions are kept that could not be read.
+    pub aside: Option<PathBuf>,
+}
+
 impl StateDir {
-    /// What is suspended.
+    /// What is suspended: everything, where the operator's instructions cannot be read.
     pub fn suspended(&self) -> Suspended {
-        file::read(&self.file(SUSPENDED)).unwrap_or_default()
+        match file::find(&self.file(SUSPENDED)) {
+            Found::Nothing => Suspended::default(),
+            Found::Content(suspended) => Suspended {
+                unreadable: None,
+                ..suspended
+            },
+            Found::Unreadable(why) => Suspended {
+                unreadable: Some(why),
+                ..Suspended::default()
+            },
+        }
     }
 
     /// Changes what is suspended, and returns it as it is then.
     ///
     /// # Errors
-    /// When the directory cannot be written, or stays locked.
+    /// [`StateError::Instructions`] where it cannot be read: it is not overwritten. When
+    /// the directory cannot be written, or stays locked.
     pub async fn change_suspended(
         &self,
         change: impl FnOnce(&mut Suspended),
     ) -> Result<Suspended, StateError> {
         let _lock = self.lock().await?;
         let mut suspended = self.suspended();
+        if let Some(why) = suspended.unreadable {
+            return Err(StateError::Instructions { why });
+        }
         change(&mut suspended);
         file::write(&self.file(SUSPENDED), &suspended)?;
         Ok(suspended)
+    }
+
+    /// Ends every suspension. Instructions that cannot be read are kept under another
+    /// name, which is returned.
+    ///
+    /// # Errors
+    /// When the directory cannot be written, or stays locked.
+    pub async fn resume_all(&self) -> Result<Resumed, StateError> {
+        let _lock = self.lock().await?;
+        let path = self.file(SUSPENDED);
+        let before = self.suspended();
+        let aside = match before.unreadable {
+            Some(_) => Some(file::set_aside(&path)?),
+            None => None,
+        };
+        file::write(&path, &Suspended::default())?;
+        Ok(Resumed {
+            changed: before != Suspended::default(),
+            aside,
+        })
     }
 
     /// The removals that a person has approved.

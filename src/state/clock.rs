@@ -1,0 +1,279 @@
+//! What a clock that was wrong may not do to what is remembered.
+//!
+//! Times are kept as times of day, and those are only as good as the clock that they
+//! were read from. Two things are known besides: how long the machine has been up, which
+//! nobody can set, and how long each wait is at most. From these follows how much time
+//! has really passed. When that is in doubt the shorter time counts: a failure is tried
+//! again early, and a file that nobody wants stays longer.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::memory::Limits;
+use crate::plan::{ClockReading, Memory};
+
+/// What counts as a jump. Time servers correct a clock by less, or step by step.
+const JUMP: SignedDuration = SignedDuration::from_secs(60);
+
+/// How much time counts at most between the last run before a start of the machine and
+/// the first one after it: whether it was off for so long, or its clock is wrong, cannot
+/// be told.
+const OFF_MOST: SignedDuration = SignedDuration::from_hours(24);
+
+/// The clocks of this machine; `None` where the kernel does not tell.
+pub fn reading(now: Timestamp) -> Option<ClockReading> {
+    let line = |path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.split_whitespace().next().map(str::to_owned)
+    };
+    let uptime: f64 = line("/proc/uptime")?.parse().ok()?;
+    Some(ClockReading {
+        time: now,
+        boot: line("/proc/sys/kernel/random/boot_id")?,
+        uptime_seconds: uptime as u64,
+    })
+}
+
+/// A memory whose times fit the clock of today, and by how much that one moved since
+/// then, where it jumped. `last_run` is when the run before ended, as the clock was then.
+pub fn settle(
+    mut memory: Memory,
+    now: Timestamp,
+    reading: Option<ClockReading>,
+    last_run: Option<Timestamp>,
+    limits: &Limits,
+) -> (Memory, Option<SignedDuration>) {
+    let mut jump = None;
+    match (&memory.clock, &reading) {
+        (Some(before), Some(reading)) if before.boot == reading.boot => {
+            let real = seconds(reading.uptime_seconds) - seconds(before.uptime_seconds);
+            let moved = now.duration_since(before.time) - real;
+            if moved.abs() > JUMP {
+                jump = Some(moved);
+                shift(&mut memory, moved, true);
+                memory.clock = Some(reading.clone());
+            }
+        }
+        (Some(before), _) => {
+            let seen = last_run.map_or(before.time, |last| last.max(before.time));
+            let off = now.duration_since(seen);
+            let counted = off.clamp(SignedDuration::ZERO, OFF_MOST);
+            if off.is_negative() {
+                jump = Some(off);
+            }
+            shift(&mut memory, off - counted, false);
+            memory.clock = reading;
+        }
+        (None, _) => memory.clock = reading,
+    }
+    bound(&mut memory, now, limits);
+    (memory, jump)
+}
+
+fn seconds(count: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Moves the times since which files are not wanted, and with `all` every other one.
+fn shift(memory: &mut Memory, by: SignedDuration, all: bool) {
+    let Memory {
+        unwanted_since,
+        backoff,
+        circuits,
+        verified,
+        links,
+        detours,
+        approved: _,
+        suspended: _,
+        places: _,
+        clock: _,
+    } = memory;
+    let moved = |time: &mut Timestamp| *time = time.saturating_add(by).unwrap_or(*time);
+    unwanted_since.values_mut().for_each(moved);
+    if all {
+        verified.values_mut().for_each(moved);
+        backoff
+            .values_mut()
+            .for_each(|entry| moved(&mut entry.until));
+        circuits
+            .values_mut()
+            .for_each(|entry| moved(&mut entry.until));
+        detours
+            .values_mut()
+            .for_each(|entry| moved(&mut entry.until));
+        links
+            .values_mut()
+            .for_each(|entry| moved(&mut entry.measured_at));
+    }
+}
+
+/// Nothing that is past lies ahead, and nothing is waited for longer than a wait lasts.
+fn bound(memory: &mut Memory, now: Timestamp, limits: &Limits) {
+    let most = SignedDuration::try_from(limits.most).unwrap_or(SignedDuration::MAX);
+    let latest = now.saturating_add(most).unwrap_or(Timestamp::MAX);
+    let Memory {
+        unwanted_since,
+        backoff,
+        circuits,
+        verified,
+        links,
+        detours,
+        approved: _,
+        suspended: _,
+        places: _,
+        clock: _,
+    } = memory;
+    let until = backoff.values_mut().chain(circuits.values_mut());
+    let until = until.map(|entry| &mut entry.until);
+    let until = until.chain(detours.values_mut().map(|entry| &mut entry.until));
+    until.for_each(|until| *until = (*until).min(latest));
+    let since = unwanted_since.values_mut().chain(verified.values_mut());
+    let since = since.chain(links.values_mut().map(|entry| &mut entry.measured_at));
+    since.for_each(|since| *since = (*since).min(now));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::plan::{Backoff, StepId};
+
+    const HOUR: i64 = 3600;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn clock(boot: &str, time: i64, uptime: u64) -> ClockReading {
+        ClockReading {
+            time: at(time),
+            boot: boot.to_owned(),
+            uptime_seconds: uptime,
+        }
+    }
+
+    fn memory(since: i64, until: i64, clock: Option<ClockReading>) -> Memory {
+        let id = || StepId("push/n/srv/a.iso".to_owned());
+        Memory {
+            unwanted_since: BTreeMap::from([(id(), at(since))]),
+            backoff: BTreeMap::from([(
+                id(),
+                Backoff {
+                    failures: 3,
+                    until: at(until),
+                    error: String::new(),
+                },
+            )]),
+            clock,
+            ..Memory::default()
+        }
+    }
+
+    /// How long ago the file began to be unwanted, and when the step is tried again, both
+    /// in seconds from now; and whether a jump is told.
+    fn settled(memory: Memory, now: i64, reading: Option<ClockReading>) -> (i64, i64, bool) {
+        let (memory, jump) = settle(memory, at(now), reading, None, &Limits::default());
+        let since = memory.unwanted_since.values().next().unwrap();
+        let until = memory.backoff.values().next().unwrap().until;
+        let of = |time: Timestamp| time.duration_since(at(now)).as_secs();
+        (of(*since), of(until), jump.is_some())
+    }
+
+    #[test]
+    fn only_time_that_passed_counts() {
+        const YEAR: i64 = 365 * 24 * HOUR;
+        const QUARTER: i64 = HOUR / 4;
+        let before = || Some(clock("a", 0, 1000));
+        for (what, memory, now, reading, expected) in [
+            (
+                "as it should be",
+                memory(-HOUR, 60, before()),
+                600,
+                Some(clock("a", 600, 1600)),
+                (-HOUR - 600, -540, false),
+            ),
+            (
+                "a small correction",
+                memory(-HOUR, 60, before()),
+                630,
+                Some(clock("a", 630, 1600)),
+                (-HOUR - 630, -570, false),
+            ),
+            (
+                "a year ahead",
+                memory(-HOUR, 660, before()),
+                YEAR + 600,
+                Some(clock("a", YEAR + 600, 1600)),
+                (-HOUR - 600, 60, true),
+            ),
+            (
+                "a year back",
+                memory(-HOUR, 660, before()),
+                600 - YEAR,
+                Some(clock("a", 600 - YEAR, 1600)),
+                (-HOUR - 600, 60, true),
+            ),
+            (
+                "off for an hour",
+                memory(-HOUR, 60, before()),
+                HOUR,
+                Some(clock("b", HOUR, 10)),
+                (-2 * HOUR, 60 - HOUR, false),
+            ),
+            (
+                "off for a year, or wrong",
+                memory(-HOUR, 60, before()),
+                YEAR,
+                Some(clock("b", YEAR, 10)),
+                (-25 * HOUR, 60 - YEAR, false),
+            ),
+            (
+                "started in the past",
+                memory(-HOUR, 60, before()),
+                -YEAR,
+                Some(clock("b", -YEAR, 10)),
+                (-HOUR, QUARTER, true),
+            ),
+            (
+                "kept by a version without clocks, ahead",
+                memory(YEAR, YEAR, None),
+                0,
+                Some(clock("a", 0, 10)),
+                (0, QUARTER, false),
+            ),
+            (
+                "a kernel that tells nothing",
+                memory(YEAR, YEAR, None),
+                0,
+                None,
+                (0, QUARTER, false),
+            ),
+        ] {
+            assert_eq!(settled(memory, now, reading), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_later_run_of_the_same_start_sees_the_same_clock() {
+        let (first, _) = settle(
+            memory(0, 0, None),
+            at(0),
+            Some(clock("a", 0, 10)),
+            None,
+            &Limits::default(),
+        );
+        let later = Some(clock("a", 5000, 5010));
+        let (second, jump) = settle(first.clone(), at(5000), later, None, &Limits::default());
+        assert_eq!(
+            (&second.clock, jump),
+            (&first.clock, None),
+            "nothing is written for it"
+        );
+    }
+
+    #[test]
+    fn this_machine_tells_its_clocks() {
+        let reading = reading(Timestamp::now()).expect("Linux tells");
+        assert!(!reading.boot.is_empty() && reading.uptime_seconds > 0);
+    }
+}
