@@ -5,16 +5,23 @@
 //! would let two waiters lock two different files of one name.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+
+use super::make_way;
 
 /// How long to wait between two tries; a lock is held for seconds to minutes.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// What a file says of its holder is shorter, in bytes: the longest part is a command line.
+const HOLDER_MAX: u64 = 1 << 20;
 
 /// A lock on a directory, held until it is dropped.
 #[derive(Debug)]
@@ -120,17 +127,14 @@ impl DirLock {
             path: path.clone(),
             source,
         };
-        // Never truncated on opening: its content belongs to whoever holds it.
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = open(&path).map_err(failed)?;
         let deadline = Instant::now().checked_add(wait);
         loop {
             match file.try_lock() {
+                Ok(()) if !is_at(&file, &path) => {
+                    file = open(&path).map_err(failed)?;
+                    continue;
+                }
                 Ok(()) => {
                     sign(&mut file).map_err(failed)?;
                     return Ok(Self { file });
@@ -156,6 +160,30 @@ impl Drop for DirLock {
     }
 }
 
+/// Opens the file to lock, and makes it if need be. Whatever else has the name (a link
+/// that leads elsewhere or nowhere, a pipe, a directory) is set aside.
+fn open(path: &Path) -> io::Result<File> {
+    make_way(path)?;
+    // Never truncated on opening: its content belongs to whoever holds it.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
+}
+
+/// True if the file is still the one of that name: who waits for a lock on another one
+/// locks nobody out.
+fn is_at(file: &File, path: &Path) -> bool {
+    let at = |facts: &fs::Metadata| (facts.dev(), facts.ino());
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    at(&ours) == at(&there)
+}
+
 fn sign(file: &mut File) -> io::Result<()> {
     let mut text = serde_json::to_vec(&Holder::this_process())?;
     text.push(b'\n');
@@ -167,7 +195,7 @@ fn sign(file: &mut File) -> io::Result<()> {
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).ok()?;
-    file.read_to_string(&mut text).ok()?;
+    file.take(HOLDER_MAX).read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -194,5 +222,58 @@ mod tests {
         let waiter = DirLock::acquire(dir.path(), ".lock", Duration::from_secs(60));
         let (second, ()) = tokio::join!(waiter, async { drop(first) });
         second.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_locked_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        type Obstacle = fn(&Path);
+        let obstacles: [(&str, Obstacle); 4] = [
+            ("a directory", |path| fs::create_dir(path).unwrap()),
+            ("a link that leads nowhere", |path| {
+                std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap();
+            }),
+            ("a link that leads elsewhere", |path| {
+                let elsewhere = path.with_file_name("precious");
+                fs::write(&elsewhere, "precious").unwrap();
+                std::os::unix::fs::symlink(elsewhere, path).unwrap();
+            }),
+            ("a pipe", |path| {
+                rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap();
+            }),
+        ];
+        for (what, make) in obstacles {
+            make(&path);
+            let lock = DirLock::acquire(dir.path(), ".lock", Duration::ZERO).await;
+            drop(lock.unwrap_or_else(|error| panic!("{what}: {error:?}")));
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(dir.path().join("precious")).unwrap(),
+            "precious"
+        );
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            4,
+            "three are kept: an empty directory is no loss"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_lock_file_that_was_replaced_locks_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        let first = DirLock::acquire(dir.path(), ".lock", Duration::ZERO)
+            .await
+            .unwrap();
+        let waiter = DirLock::acquire(dir.path(), ".lock", Duration::from_secs(60));
+        let (second, ()) = tokio::join!(waiter, async {
+            tokio::time::sleep(AGAIN * 2).await;
+            fs::remove_file(&path).unwrap();
+            drop(first);
+        });
+        let second = second.unwrap();
+        assert!(is_at(&second.file, &path));
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::form::{Entry, Manifest};
-use crate::io::atomic;
+use crate::io::{atomic, input};
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +38,21 @@ impl ManifestError {
     }
 }
 
+/// More than any manifest has (an order of a hundred thousand pushes), in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
 /// The last manifest; `None` if there is none that can be read. What a file under
 /// this name held before is of no use to anybody then.
 pub fn read(path: &Path) -> Option<Manifest> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = read_text(path)?;
     serde_yaml::from_str(&text).ok()
+}
+
+/// The text of a manifest; `None` for whatever else is there.
+fn read_text(path: &Path) -> Option<String> {
+    let bytes = input::read_file(path, MAX_BYTES).ok()?;
+    let bytes = Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_BYTES)?;
+    String::from_utf8(bytes).ok()
 }
 
 /// Writes a manifest unless the last one says the same; true if it was written.
@@ -89,7 +99,7 @@ pub fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
 type Change = Option<(Option<Manifest>, String)>;
 
 fn change(path: &Path, new: &Manifest) -> Result<Change, ManifestError> {
-    let old = std::fs::read_to_string(path).ok();
+    let old = read_text(path);
     // In most passes nothing has changed, and comparing texts costs a tenth of
     // reading what is there.
     if let Some(old) = &old

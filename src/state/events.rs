@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use super::record::StepRecord;
 use super::{StateDir, StateError};
+use crate::io::{input, make_way};
 
 const EVENTS: &str = "events.jsonl";
 const OLDER: &str = "events.1.jsonl";
@@ -38,6 +39,8 @@ impl StateDir {
             path: path.clone(),
             source,
         };
+        // Writing to a pipe may wait for ever, and a link may lead anywhere.
+        make_way(&path).map_err(failed)?;
         if std::fs::metadata(&path).is_ok_and(|file| file.len() >= BYTES_MAX) {
             std::fs::rename(&path, self.file(OLDER)).map_err(failed)?;
         }
@@ -132,7 +135,7 @@ impl EventReader {
 }
 
 fn open(path: &std::path::Path) -> io::Result<Option<File>> {
-    match File::open(path) {
+    match input::open_file(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

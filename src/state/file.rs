@@ -10,12 +10,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-use crate::io::{atomic, input};
+use crate::io::{self as ours, atomic, input};
 
 /// What the files say of their form; counted up when an old one would be misread.
 const VERSION: u32 = 1;
@@ -80,15 +79,11 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     find(path).or_told()
 }
 
-/// The bytes of a file; what keeps them from being read is only told.
-pub(super) fn text(path: &Path) -> Option<Vec<u8>> {
-    bytes(path).unwrap_or_else(|error| {
-        tracing::warn!(path = %path.display(), "it counts as absent: {error}");
-        None
-    })
-}
-
-fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The bytes of a file, within bounds; `None` if there is none.
+///
+/// # Errors
+/// What the file system says, and what is there instead of a file.
+pub(super) fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match input::read_file(path, MAX_BYTES) {
         Ok(bytes) if bytes.len() as u64 > MAX_BYTES => Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -155,32 +150,11 @@ fn make_way<T: DeserializeOwned>(path: &Path) -> Result<(), StateError> {
 /// # Errors
 /// Any error of the file system.
 pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    let moved = |source| StateError::Io {
+    ours::set_aside(path).map_err(|source| StateError::Io {
         doing: "rename",
         path: path.to_owned(),
         source,
-    };
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = (1..100).map(|number| match number {
-        1 => format!("{name}.unreadable-{now}"),
-        number => format!("{name}.unreadable-{now}-{number}"),
-    });
-    for name in names {
-        let aside = path.with_file_name(name);
-        let flags = rustix::fs::RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(rustix::fs::CWD, path, rustix::fs::CWD, &aside, flags) {
-            Ok(()) => return Ok(aside),
-            Err(rustix::io::Errno::EXIST) => {}
-            // Not every file system can refuse to replace.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if !aside.exists() => {
-                fs::rename(path, &aside).map_err(moved)?;
-                return Ok(aside);
-            }
-            Err(error) => return Err(moved(error.into())),
-        }
-    }
-    Err(moved(io::ErrorKind::AlreadyExists.into()))
+    })
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StateError {
@@ -219,25 +193,25 @@ mod tests {
             .iter()
             .enumerate()
         {
-            std::fs::write(&path, damage).unwrap();
+            fs::write(&path, damage).unwrap();
             match number {
                 0 => write(&path, &content).unwrap(),
                 _ => tell(&path, &content).unwrap(),
             }
             assert_eq!(read::<Content>(&path).unwrap(), content);
         }
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
         write(&path, &content).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nowhere", &path).unwrap();
         write(&path, &content).unwrap();
-        let mut kept: Vec<String> = std::fs::read_dir(dir.path())
+        let mut kept: Vec<String> = fs::read_dir(dir.path())
             .unwrap()
             .filter_map(|entry| {
                 let path = entry.unwrap().path();
-                let aside = path.to_string_lossy().contains(".unreadable-");
-                aside.then(|| std::fs::read_to_string(path).unwrap_or_default())
+                let aside = path.to_string_lossy().contains(".set-aside-");
+                aside.then(|| fs::read_to_string(path).unwrap_or_default())
             })
             .collect();
         kept.sort();
@@ -246,9 +220,9 @@ mod tests {
             ["", "", "[]", "garbage", "{\"version\": 2, \"names\": []}"]
         );
         // Nothing is lost with an empty file: it is what an unsynced one becomes.
-        std::fs::write(&path, "").unwrap();
+        fs::write(&path, "").unwrap();
         tell(&path, &content).unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 6);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 6);
     }
 
     #[test]
@@ -257,8 +231,8 @@ mod tests {
         let path = dir.path().join("a.json");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
         assert!(matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("pipe")));
-        std::fs::remove_file(&path).unwrap();
-        let huge = std::fs::File::create(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let huge = fs::File::create(&path).unwrap();
         huge.set_len(3 << 30).unwrap();
         assert!(
             matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("256 MiB"))
@@ -276,14 +250,14 @@ mod tests {
         write(&path, &content).unwrap();
         assert_eq!(read::<Content>(&path), Some(content));
 
-        let whole = std::fs::read(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() - 2 {
-            std::fs::write(&path, &whole[..length]).unwrap();
+            fs::write(&path, &whole[..length]).unwrap();
             assert_eq!(read::<Content>(&path), None, "{length} bytes");
         }
         let newer = String::from_utf8(whole).unwrap().replace('1', "2");
         for garbage in [newer.as_str(), "[]", "null", "\0\0\0", "\u{ff}"] {
-            std::fs::write(&path, garbage).unwrap();
+            fs::write(&path, garbage).unwrap();
             assert_eq!(read::<Content>(&path), None, "{garbage:?}");
         }
         assert_eq!(read::<Content>(dir.path()), None);

@@ -12,22 +12,43 @@ const HISTORY: &str = "history.jsonl";
 /// Three days of a pass each ten minutes, and more than anyone reads.
 const PASSES_MAX: usize = 500;
 
+#[derive(Default)]
+struct History {
+    passes: Vec<PassRecord>,
+    /// There is more in the file than can be read.
+    is_damaged: bool,
+}
+
 impl StateDir {
     /// The last passes, the oldest first; lines that cannot be read are left out.
     pub fn history(&self) -> Vec<PassRecord> {
+        self.read_history().passes
+    }
+
+    fn read_history(&self) -> History {
         let path = self.file(HISTORY);
-        let text = file::text(&path).unwrap_or_default();
-        let lines = text.split(|byte| *byte == b'\n');
-        lines
-            .filter(|line| !line.is_empty())
-            .filter_map(|line| {
-                serde_json::from_slice(line)
-                    .inspect_err(
-                        |why| tracing::warn!(path = %path.display(), "a line is left out: {why}"),
-                    )
-                    .ok()
-            })
-            .collect()
+        let mut history = History::default();
+        let text = match file::bytes(&path) {
+            Ok(text) => text.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!("{} cannot be read: {error}", path.display());
+                history.is_damaged = true;
+                return history;
+            }
+        };
+        let mut lines = text.split(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next() {
+            match serde_json::from_slice(line) {
+                Ok(pass) => history.passes.push(pass),
+                Err(_) if line.is_empty() => {}
+                Err(why) => {
+                    tracing::warn!(path = %path.display(), "a line is left out: {why}");
+                    // A crash cuts the last one.
+                    history.is_damaged |= lines.peek().is_some();
+                }
+            }
+        }
+        history
     }
 
     /// Adds a pass and forgets the oldest.
@@ -36,7 +57,11 @@ impl StateDir {
     /// When the file cannot be written.
     pub fn add_to_history(&self, pass: &PassRecord) -> Result<(), StateError> {
         self.make()?;
-        let passes = self.history();
+        let History { passes, is_damaged } = self.read_history();
+        if is_damaged {
+            let aside = file::set_aside(&self.file(HISTORY))?;
+            tracing::warn!("{HISTORY} is kept as {}", aside.display());
+        }
         let kept = passes.len().saturating_sub(PASSES_MAX - 1);
         let path = self.file(HISTORY);
         let failed = |source| StateError::Io {

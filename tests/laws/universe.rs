@@ -468,6 +468,7 @@ fn memory() -> impl Strategy<Value = Memory> {
                 all,
                 orders: orders.iter().map(|id| id.parse().expect("an id")).collect(),
                 nodes: nodes.iter().map(|id| id.parse().expect("a node")).collect(),
+                unreadable: None,
             };
             memory
         },
