@@ -45,6 +45,13 @@ const ROOMS: &[(&str, &[&str])] = &[
         "state",
         &["error", "model", "plan", "io", "execute", "reconcile"],
     ),
+    // For tests and fuzzers only: it calls every reader of foreign bytes.
+    (
+        "fuzz",
+        &[
+            "model", "plan", "io", "config", "orders", "nodes", "standin", "manifest",
+        ],
+    ),
     // When, never what: it sees no pass, no configuration and no place.
     ("daemon", &[]),
     (

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::desired::Placed;
 use super::diff::Planner;
+use super::held::HeldReason;
 use super::id::push_step_id;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::size::Size;
-use super::step::{Action, HeldReason, Why};
+use super::step::{Action, Why};
 use super::walk::Walk;
 use crate::model::{FileName, NodeId, PushTarget};
 

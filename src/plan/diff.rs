@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Origin, Want};
+use super::held::{Held, HeldReason};
 use super::hints;
 use super::hold;
 use super::id::StepId;
@@ -15,7 +16,7 @@ use super::prune::{self, PrunePolicy};
 use super::relay;
 use super::retain::{self, Retention};
 use super::sites::{Sites, Speakers};
-use super::step::{Action, Held, HeldReason, Plan, Step, Why};
+use super::step::{Action, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
 use super::wanted::WantedBy;
 use super::way::Transfer;

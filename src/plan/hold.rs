@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
+use super::held::{Held, HeldReason};
 use super::id::StepId;
 use super::memory::Memory;
 use super::observed::Observed;
-use super::step::{Action, Held, HeldReason, Plan, Step};
+use super::step::{Action, Plan, Step};
 use crate::model::{NodeId, OrderId};
 
 /// Takes out of the plan what must not be done now.

@@ -10,6 +10,7 @@ mod bytes;
 mod deliver;
 pub mod desired;
 mod diff;
+mod held;
 mod hints;
 mod hold;
 mod id;
@@ -31,6 +32,7 @@ mod way;
 
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
+pub use held::{Held, HeldReason};
 pub use id::{ApprovalId, StepId, push_step_id};
 pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
@@ -44,7 +46,7 @@ pub use resolve::{Naming, resolve};
 pub use retain::Retention;
 pub use sites::Sites;
 pub use size::Size;
-pub use step::{Action, Held, HeldReason, Hint, Plan, Step, Why};
+pub use step::{Action, Hint, Plan, Step, Why};
 pub use verify::VerifyPolicy;
 pub use wanted::WantedBy;
 pub use way::{Asker, Transfer, Way, WayReason};

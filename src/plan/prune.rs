@@ -13,12 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::desired::{Desired, Placed};
+use super::held::{Held, HeldReason};
 use super::id::ApprovalId;
 use super::id::StepId;
 use super::observed::{DirState, NodeState, Observed, RecordEntry, References};
 use super::retain::{Removals, blocked};
 use super::sites::{Place, Sites, Speakers};
-use super::step::{Action, Held, HeldReason, Step, Why};
+use super::step::{Action, Step, Why};
 use super::walk::Walk;
 use super::wanted::WantedBy;
 use crate::model::{ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion};

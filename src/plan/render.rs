@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 pub use super::bytes::Bytes;
+use super::held::Held;
 use super::relay::Unrelayed;
-use super::step::{Action, Held, Plan, Step, Why};
+use super::step::{Action, Plan, Step, Why};
 use super::way::Way;
 use crate::model::{ArtifactId, Method, NodeId, SiteName};
 

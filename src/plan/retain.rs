@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::desired::Desired;
+use super::held::{Held, HeldReason};
 use super::id::StepId;
 use super::observed::Observed;
-use super::step::{Action, Held, HeldReason, Step, Why};
+use super::step::{Action, Step, Why};
 use super::wanted::WantedBy;
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
 

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use super::held::HeldReason;
 use super::observed::{DirState, NodeState, Observed};
 use super::root;
-use super::step::HeldReason;
 use crate::model::{Dir, NodeId};
 
 /// Which nodes see which shared storage.

@@ -8,10 +8,7 @@ use std::process::{Command, Stdio};
 use common::sshd::Login;
 
 /// The forced command, as it is shipped.
-const COMMAND: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/systemd/node/talos-order-command"
-);
+const COMMAND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/talos-order-command");
 
 /// A user id that no machine gives to anybody.
 const UID: u32 = 64_321;
