@@ -139,6 +139,7 @@ const OBSERVED: &[&str] = &[
     "References",
     "Registration",
     "RemoteFile",
+    "StorageRoot",
     "VersionKnowledge",
     "VersionSource",
 ];
