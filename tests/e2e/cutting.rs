@@ -94,8 +94,9 @@ fn answer(mut stream: &TcpStream, cut: &Mutex<Cut>, bodies: &Bodies) -> std::io:
     let Some(whole) = body(path, cut, bodies) else {
         return head(stream, "404 Not Found", Some(0));
     };
+    // Nothing but the image itself says how long it is.
     if method == "HEAD" {
-        return head(stream, "200 OK", Some(whole.len()));
+        return head(stream, "405 Method Not Allowed", Some(0));
     }
     let kept = match cut.within {
         true => &whole[..],
