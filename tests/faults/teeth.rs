@@ -154,8 +154,13 @@ fn a_state_file_that_is_half_there_is_seen() {
     let dir = tempfile::tempdir().unwrap();
     let state = vec![dir.path().to_owned()];
     let reader = Reader::start(Vec::new(), state, Truth::new());
-    fs::write(dir.path().join("a.json"), "{\"version\": 1}").unwrap();
+    let put = |text: &str| {
+        let hidden = dir.path().join(".a.json");
+        fs::write(&hidden, text).unwrap();
+        fs::rename(hidden, dir.path().join("a.json")).unwrap();
+    };
+    put("{\"version\": 1}");
     assert_eq!(reader.lies(), [""; 0]);
-    fs::write(dir.path().join("a.json"), "{\"version\":").unwrap();
+    put("{\"version\":");
     assert_eq!(reader.lies().len(), 1);
 }
