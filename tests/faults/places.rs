@@ -9,14 +9,20 @@ use crate::world::{Config, World, reach};
 
 /// True if a hidden file below a directory has some of an image.
 pub fn has_part(dir: &Path) -> bool {
+    holds_part(dir, false)
+}
+
+/// `hidden`: a directory above is hidden, and so is what is in it.
+fn holds_part(dir: &Path, hidden: bool) -> bool {
     let Ok(entries) = fs::read_dir(dir) else {
         return false;
     };
     entries.flatten().any(|entry| {
         let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        path.is_dir() && has_part(&path)
-            || hidden && fs::metadata(&path).is_ok_and(|meta| meta.len() >= DISK / 128)
+        let hidden = hidden || entry.file_name().to_string_lossy().starts_with('.');
+        path.is_dir() && holds_part(&path, hidden)
+            || hidden
+                && fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() >= DISK / 128)
     })
 }
 
