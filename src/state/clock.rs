@@ -25,11 +25,12 @@ pub fn reading(now: Timestamp) -> Option<ClockReading> {
         let text = std::fs::read_to_string(path).ok()?;
         text.split_whitespace().next().map(str::to_owned)
     };
-    let uptime: f64 = line("/proc/uptime")?.parse().ok()?;
+    let uptime = line("/proc/uptime")?;
+    let (seconds, _) = uptime.split_once('.').unwrap_or((&uptime, ""));
     Some(ClockReading {
         time: now,
         boot: line("/proc/sys/kernel/random/boot_id")?,
-        uptime_seconds: uptime as u64,
+        uptime_seconds: seconds.parse().ok()?,
     })
 }
 
