@@ -108,21 +108,21 @@ macro_rules! scenes {
 }
 
 scenes! {
-    a_local_delivery_survives_faults every_call_of_a_local_delivery Local 14
-    a_stream_survives_faults every_call_of_a_stream Stream 14
+    a_local_delivery_survives_faults every_call_of_a_local_delivery Local 13
+    a_stream_survives_faults every_call_of_a_stream Stream 10
     an_update_survives_faults every_call_of_an_update Update 6
-    a_replacement_survives_faults every_call_of_a_replacement Replace 8
-    rsync_survives_faults every_call_of_rsync Rsync 8
+    a_replacement_survives_faults every_call_of_a_replacement Replace 6
+    rsync_survives_faults every_call_of_rsync Rsync 6
     a_removal_survives_faults every_call_of_a_removal Prune 6
     a_relay_survives_faults every_call_of_a_relay Relay 6
     a_resumption_survives_faults every_call_of_a_resumption Resume 6
     a_delivery_goes_on_after_faults every_call_of_a_delivery_that_goes_on Redeliver 6
-    a_controller_survives_faults every_call_of_a_controller Controller 10
+    a_controller_survives_faults every_call_of_a_controller Controller 8
 }
 
 #[test]
 fn programs_that_do_not_start_cost_nothing_but_time() {
-    Walk::new(Scene::Replace, Calls::Programs).sample(6);
+    Walk::new(Scene::Replace, Calls::Programs).sample(4);
 }
 
 #[test]
