@@ -7,7 +7,8 @@ use crate::common::sshd::{Lab, SshNode};
 use crate::scenes::{DISK, Scene};
 use crate::world::{Config, World, reach};
 
-/// True if a hidden file below a directory has some of an image.
+/// True if a hidden file below a directory, or a file in a hidden directory, has some
+/// of an image.
 pub fn has_part(dir: &Path) -> bool {
     holds_part(dir, false)
 }
@@ -17,12 +18,14 @@ fn holds_part(dir: &Path, hidden: bool) -> bool {
     let Ok(entries) = fs::read_dir(dir) else {
         return false;
     };
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        let hidden = hidden || entry.file_name().to_string_lossy().starts_with('.');
-        path.is_dir() && holds_part(&path, hidden)
-            || hidden
-                && fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() >= DISK / 128)
+    let is_hidden = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with('.'))
+    };
+    entries.flatten().map(|entry| entry.path()).any(|path| {
+        let hidden = is_hidden(dir) || is_hidden(&path);
+        let is_large = |meta: fs::Metadata| meta.is_file() && meta.len() >= DISK / 128;
+        path.is_dir() && has_part(&path) || hidden && fs::metadata(&path).is_ok_and(is_large)
     })
 }
 

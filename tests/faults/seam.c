@@ -227,6 +227,18 @@ static void tidy(char *path) {
     *to = 0;
 }
 
+/* What a path through an open descriptor, /proc/self/fd/N/NAME, stands for. */
+static void through_proc(pid_t pid, char *path) {
+    static const char self[] = "/proc/self/";
+    char seen[PATH_MAX], real[PATH_MAX];
+    char *name = strrchr(path, '/');
+    if (strncmp(path, self, sizeof self - 1)) return;
+    snprintf(seen, sizeof seen, "/proc/%d/%.*s", pid, (int)(name - path - (sizeof self - 1)),
+             path + sizeof self - 1);
+    if (!realpath(seen, real)) return;
+    if (snprintf(seen, sizeof seen, "%s%s", real, name) < PATH_MAX) strcpy(path, seen);
+}
+
 static int path_at(pid_t pid, int dir, uint64_t at, char *to) {
     char name[PATH_MAX], base[PATH_MAX], path[64];
     if (peek_text(pid, at, name)) return -1;
@@ -248,6 +260,7 @@ static int path_at(pid_t pid, int dir, uint64_t at, char *to) {
         if (snprintf(to, PATH_MAX, "%s/%s", base, name) >= PATH_MAX) return -1;
     }
     tidy(to);
+    through_proc(pid, to);
     return 0;
 }
 

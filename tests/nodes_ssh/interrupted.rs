@@ -76,6 +76,39 @@ async fn a_push_whose_rsync_was_killed_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn a_script_that_is_killed_gives_no_more_signs_of_life() {
+    let lab = Lab::new();
+    let node = lab.node();
+    let (id, dir) = (node.node("pve-01"), node.dir("iso"));
+    let delivery = delivery(dir, &file(&lab, 2 * MIB, 1));
+    system(&lab).deliver(&id, &delivery).await.unwrap();
+    // Minutes of reading, which the signs of life make bearable.
+    let mut config = config(&lab, RSYNC_OPTS);
+    config.verify_rate = Some(10_000);
+    let nodes = SystemNodes::new(config).unwrap();
+    let shells = || {
+        let mut pids = node.sessions();
+        pids.retain(|pid| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            words.is_ok_and(|words| words.starts_with("sh\0"))
+        });
+        pids
+    };
+    let killer = async {
+        // The script itself, what gives the signs, and what reads.
+        until("the file is read", || shells().len() > 2).await;
+        common::sshd::kill(shells()[0]);
+    };
+    let check = removal(&delivery);
+    let both = async { tokio::join!(nodes.verify(&id, &check), killer) };
+    let (result, ()) = tokio::time::timeout(Duration::from_secs(60), both)
+        .await
+        .expect("it is noticed that the script is gone");
+    result.unwrap_err();
+    until("nothing is left of it", || shells().is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_push_that_was_dropped_is_taken_up_again() {
     let lab = Lab::new();
     let node = lab.node();

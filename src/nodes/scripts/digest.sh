@@ -6,11 +6,12 @@ hasher=
 # for a standstill, and into the lease: gigabytes are hashed and written out in silence.
 #
 # It says nothing of a lease that was lost, and does not make it anew: the script itself
-# finds that before it changes anything.
+# finds that before it changes anything. It ends with the script, also where that is
+# killed: signs of life of nobody would keep the session open, and the lease, for ever.
 alive() {
     (
         ticking=1
-        while sleep 5 >/dev/null 2>&1 3>&-; do
+        while sleep 5 >/dev/null 2>&1 3>&- && kill -0 "$$" 2>/dev/null; do
             printf 'tick\0' >&3
             if [ -n "$held" ]; then
                 guard
