@@ -19,6 +19,11 @@ const OURS: [&str; 3] = ["--sparse", "--compress", "--compress-level=1"];
 /// of an interrupted push is taken up, and no second copy needs room. rsync
 /// refuses that together with some of its own ways of not writing in place;
 /// where the user asked for one of them, what arrived is kept with `--partial`.
+///
+/// What is there already is compared block by block, always: a part of the same size
+/// and time may be a copy of another image, or zeros after a power failure. The sizes
+/// and times by which rsync would skip it save nothing, since a part that is right has
+/// its final name already.
 pub(super) fn words(
     shell: &str,
     options: &[String],
@@ -40,6 +45,7 @@ pub(super) fn words(
         words.push(format!("--bwlimit={}", limit.div_ceil(1024).max(1)));
     }
     words.push(if refused { "--partial" } else { "--inplace" }.to_owned());
+    words.push("--ignore-times".to_owned());
     for word in ["--progress", "--no-human-readable", "--", source, target] {
         words.push(word.to_owned());
     }

@@ -130,6 +130,16 @@ scenes! {
     the_power_goes_in_a_controller every_outage_in_a_controller Controller 6
 }
 
+/// A part that looks whole, of the right size and time, and holds nothing.
+#[test]
+fn rsync_believes_no_part_for_its_size_and_time() {
+    let outage = Outage::new(Scene::Rsync);
+    let lines = outage.disk.lines();
+    // It is synced and renamed somewhere in the second half of the run.
+    let late = (lines / 2..lines).step_by(3);
+    outage.run(late.map(|at| (at, Kept::Lengths)));
+}
+
 #[test]
 #[ignore = "minutes: every call of the runs that the samples leave out"]
 fn every_outage_elsewhere() {
