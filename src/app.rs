@@ -184,6 +184,7 @@ impl App {
             rsync_opts: settings.push.rsync_opts.clone(),
             connect: settings.limits.connect,
             idle: settings.limits.idle,
+            look: settings.limits.look,
             control_dir: self.connections(),
             sessions: settings.limits.nodes,
             owner: settings.owner.clone(),

@@ -224,6 +224,8 @@ pub struct LimitsShape {
     pub rate_window: Option<At<String>>,
     /// How long to wait for a connection. Default: 15s
     pub connect: Option<At<String>>,
+    /// How long a look at a node may take altogether. Default: 60s
+    pub look: Option<At<String>>,
     /// The largest image that is accepted, packed or unpacked, such as 32GiB. A
     /// download that goes on for longer is broken off. Default: 16GiB
     pub image_size: Option<At<String>>,

@@ -304,6 +304,8 @@ pub struct Limits {
     pub builds: usize,
     /// How long to wait for a connection to a node or an upstream.
     pub connect: Duration,
+    /// How long a look at a node may take altogether.
+    pub look: Duration,
     /// How many times a transfer is taken up again before the step fails.
     pub retries: u32,
     /// The largest image that is accepted, packed or not, in bytes; never 0.

@@ -315,6 +315,7 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
         first_byte: wait(shape.first_byte.as_ref(), FIRST_BYTE),
         idle: wait(shape.idle.as_ref(), IDLE),
         connect: wait(shape.connect.as_ref(), CONNECT),
+        look: wait(shape.look.as_ref(), MINUTE),
         rate_window: wait(shape.rate_window.as_ref(), MINUTE),
         least_rate,
         builds: builds as usize,

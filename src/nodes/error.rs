@@ -226,6 +226,12 @@ impl NodeError {
                 hint: None,
                 stderr,
             },
+            CommandError::Total { after, stderr, .. } => Self::Unreachable {
+                why: format!("it did not come to an end within {} s", after.as_secs()),
+                transient: true,
+                hint: None,
+                stderr,
+            },
             source => Self::Program { source },
         }
     }

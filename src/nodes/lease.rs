@@ -74,16 +74,20 @@ pub(super) struct Operation<'a> {
     inside: OnceLock<String>,
     pattern: String,
     owned: String,
+    /// How long each of its scripts may take.
+    patience: Duration,
     _turn: tokio::sync::OwnedMutexGuard<()>,
 }
 
 impl<'a> Operation<'a> {
-    /// Waits for its turn in this process; asks nobody yet.
+    /// Waits for its turn in this process; asks nobody yet. No script of it runs for
+    /// longer than `patience`.
     pub async fn begin(
         nodes: &'a SystemNodes,
         node: &'a Node,
         dir: &'a Dir,
         file: &'a FileName,
+        patience: Duration,
     ) -> Self {
         let turn = nodes.turns.of(&node.id, dir).lock_owned().await;
         Self {
@@ -103,6 +107,7 @@ impl<'a> Operation<'a> {
             inside: OnceLock::new(),
             pattern: record::pattern(file),
             owned: record::owned(&nodes.config.owner),
+            patience,
             _turn: turn,
         }
     }
@@ -123,10 +128,13 @@ impl<'a> Operation<'a> {
         let mut words = self.words();
         words.extend(more);
         // Boxed, since operations hold several of these at once.
-        Box::pin(
-            self.nodes
-                .ask(self.node, script, &words, self.unlocked(read)),
-        )
+        Box::pin(self.nodes.ask(
+            self.node,
+            script,
+            &words,
+            self.patience,
+            self.unlocked(read),
+        ))
         .await?
     }
 

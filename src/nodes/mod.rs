@@ -21,6 +21,7 @@ pub mod fuzz;
 mod lease;
 mod listing;
 mod local;
+mod patience;
 mod push;
 mod quote;
 mod record;

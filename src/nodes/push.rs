@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::error::NodeError;
 use super::lease::Operation;
+use super::patience;
 use super::record;
 use super::rsync;
 use super::script::{Answer, Script};
@@ -62,7 +63,8 @@ impl SystemNodes {
         delivery: &Delivery,
     ) -> Result<Delivered, NodeError> {
         delivery.meter.set_total(delivery.size);
-        let operation = Operation::begin(self, node, &delivery.dir, &delivery.file).await;
+        let patience = patience::for_file(delivery.size);
+        let operation = Operation::begin(self, node, &delivery.dir, &delivery.file, patience).await;
         let task = Task::new(operation, delivery);
         let mut words = task.words();
         words.extend(match &delivery.method {

@@ -33,6 +33,17 @@ const PERSIST: u32 = 60;
 /// After 3 × 15 s without a sign of life ssh gives a connection up.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=15", "ServerAliveCountMax=3"];
 
+/// What a user's own configuration may ask for and scripts cannot work with: a terminal
+/// that changes what is printed, no standard input, going to the background, and
+/// commands of its own beside or instead of ours. OpenSSH 8.7 and newer know all of them.
+const PLAIN: [&str; 5] = [
+    "RequestTTY=no",
+    "StdinNull=no",
+    "ForkAfterAuthentication=no",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+];
+
 /// The cipher that is tried first: where the processor has instructions for it, it
 /// takes two thirds of what the usual first one takes at both ends, for everything
 /// that goes over ssh. Of the fast ones it is the one that every policy accepts.
@@ -100,7 +111,8 @@ impl Ssh {
             format!("ConnectTimeout={seconds}"),
         ];
         let cipher = has_aes().then(|| CIPHER.to_owned());
-        let ours = ours.into_iter().chain(ALIVE.map(str::to_owned));
+        let fixed = ALIVE.into_iter().chain(PLAIN).map(str::to_owned);
+        let ours = ours.into_iter().chain(fixed);
         for option in ours.chain(cipher) {
             words.extend(["-o".to_owned(), option]);
         }

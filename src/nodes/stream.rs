@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::Relay;
 use super::error::NodeError;
+use super::patience;
 use super::push::{Begun, Task};
 use super::quote::for_shell;
 use super::script::{self, Answer, Script};
@@ -70,10 +71,14 @@ impl SystemNodes {
         let node = task.operation.node;
         let read = |answer: &Answer<'_>| task.read_checked(answer);
         let read = task.operation.unlocked(read);
+        let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
+        let patience = patience::for_transfer(wire, delivery.size);
         match &delivery.relay {
             Some(relay) => {
                 let command = self.relayed(node, relay, from, &line)?;
-                let entry = self.converse(node, command, &nonce, read).await???;
+                let entry = self
+                    .converse(node, command, &nonce, patience, read)
+                    .await???;
                 Ok((entry, delivery.data.map(|data| data.bytes)))
             }
             None => {
@@ -85,7 +90,7 @@ impl SystemNodes {
                     meter: Arc::clone(&delivery.meter),
                 };
                 let command = self.shell(node, &line).feed(pieces);
-                let answer = self.converse(node, command, &nonce, read);
+                let answer = self.converse(node, command, &nonce, patience, read);
                 let (sent, entry) = tokio::join!(outflow.pour(to), answer);
                 // A source that cannot be read is why the node got no end.
                 let sent = sent.map_err(|source| task.source_error(source))?;

@@ -29,6 +29,8 @@ pub struct NodesConfig {
     /// How long a session may stand still. Scripts give a sign of life every
     /// five seconds, so less than ten would be rash.
     pub idle: Duration,
+    /// How long a look at a node may take altogether.
+    pub look: Duration,
     /// Where the sockets of shared connections go; a private temporary
     /// directory if it is not given or too long for a socket's path.
     pub control_dir: Option<PathBuf>,
@@ -92,18 +94,20 @@ impl SystemNodes {
     }
 
     /// Runs a script on a node and hands its answer to `read`, which gives
-    /// `None` for an answer that the script does not write.
+    /// `None` for an answer that the script does not write. After `patience` it is
+    /// ended, whatever it still sends.
     pub(super) async fn ask<T>(
         &self,
         node: &Node,
         script: Script,
         words: &[&str],
+        patience: Duration,
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
         let nonce = script::nonce();
         let text = script.text(&nonce, words);
         let command = self.shell(node, "exec sh -s").stdin(text);
-        self.converse(node, command, &nonce, read).await
+        self.converse(node, command, &nonce, patience, read).await
     }
 
     /// Runs a command that answers as a script does, and hands its answer to `read`.
@@ -112,10 +116,12 @@ impl SystemNodes {
         node: &Node,
         command: Command,
         nonce: &str,
+        patience: Duration,
         read: impl FnOnce(&Answer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
         let output = command
             .idle(self.config.idle)
+            .total(patience)
             .stdout_limit(ANSWER_MAX)
             .run()
             .await
@@ -176,7 +182,10 @@ impl Nodes for SystemNodes {
         let mut words = vec![self.vm_configs(node)];
         words.extend(dirs.iter().map(Dir::as_str));
         let read = |answer: &Answer<'_>| listing::read(answer, dirs);
-        match self.ask(node, Script::Observe, &words, read).await {
+        match self
+            .ask(node, Script::Observe, &words, self.config.look, read)
+            .await
+        {
             Ok(state) => state,
             Err(error) => NodeState::Unreachable {
                 why: error.sentence(),

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::error::NodeError;
+use super::patience;
 use super::push::{PARTS, Task};
 use super::rsync::{self, Progress};
 use super::system::SystemNodes;
@@ -56,6 +57,10 @@ impl SystemNodes {
             .args(words)
             .env("LC_ALL", "C")
             .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))
+            .total(patience::for_transfer(
+                task.delivery.size,
+                task.delivery.size,
+            ))
             .stream(|bytes| progress.take(bytes))
             .await
             .map_err(NodeError::of_remote_command)?;

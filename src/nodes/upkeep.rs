@@ -7,7 +7,7 @@ use super::error::NodeError;
 use super::lease::Operation;
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
-use super::{Removal, Removed, Verified};
+use super::{Removal, Removed, Verified, patience};
 use crate::model::{Node, Sha256};
 
 impl SystemNodes {
@@ -16,7 +16,8 @@ impl SystemNodes {
         node: &Node,
         removal: &Removal,
     ) -> Result<Removed, NodeError> {
-        let operation = Operation::begin(self, node, &removal.dir, &removal.file).await;
+        let patience = patience::for_file(removal.size);
+        let operation = Operation::begin(self, node, &removal.dir, &removal.file, patience).await;
         let sha256 = removal.sha256.to_string();
         operation
             .ask_first(Script::Remove, &[&sha256], |answer| {
@@ -36,7 +37,8 @@ impl SystemNodes {
         node: &Node,
         check: &Removal,
     ) -> Result<Verified, NodeError> {
-        let operation = Operation::begin(self, node, &check.dir, &check.file).await;
+        let patience = patience::for_gentle_read(check.size, self.config.verify_rate);
+        let operation = Operation::begin(self, node, &check.dir, &check.file, patience).await;
         let sha256 = check.sha256.to_string();
         let rate = self.config.verify_rate.unwrap_or(0).to_string();
         operation

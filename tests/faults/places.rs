@@ -10,11 +10,6 @@ use crate::world::{Config, World, reach};
 /// True if a hidden file below a directory, or a file in a hidden directory, has some
 /// of an image.
 pub fn has_part(dir: &Path) -> bool {
-    holds_part(dir, false)
-}
-
-/// `hidden`: a directory above is hidden, and so is what is in it.
-fn holds_part(dir: &Path, hidden: bool) -> bool {
     let Ok(entries) = fs::read_dir(dir) else {
         return false;
     };

@@ -242,13 +242,7 @@ static void through_proc(pid_t pid, char *path) {
 static int path_at(pid_t pid, int dir, uint64_t at, char *to) {
     char name[PATH_MAX], base[PATH_MAX], path[64];
     if (peek_text(pid, at, name)) return -1;
-    if (!strncmp(name, "/proc/self/fd/", 14)) {
-        /* A name below an open directory, as who cannot trust a path writes it. */
-        char *rest;
-        int fd = strtol(name + 14, &rest, 10);
-        if (path_of_fd(pid, fd, base)) return -1;
-        if (snprintf(to, PATH_MAX, "%s%s", base, rest) >= PATH_MAX) return -1;
-    } else if (name[0] == '/') {
+    if (name[0] == '/') {
         strcpy(to, name);
     } else {
         if (dir == AT_FDCWD) {

@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod drips;
 mod failures;
 mod faulty;
 mod fence;
@@ -25,6 +26,7 @@ mod privileges;
 mod references;
 mod storages;
 mod stream;
+mod traps;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,7 @@ fn plain_config() -> NodesConfig {
         ssh_opts: Vec::new(),
         rsync_opts: Vec::new(),
         connect: Duration::from_secs(5),
+        look: Duration::from_secs(60),
         idle: Duration::from_secs(20),
         control_dir: None,
         sessions: 16,
