@@ -13,6 +13,7 @@
 mod error;
 mod file;
 mod inventory;
+mod rsync_opts;
 mod running;
 mod secrets;
 mod settings;

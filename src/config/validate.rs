@@ -13,6 +13,7 @@ use super::file::{
     VersionSourceWord, Versions,
 };
 use super::inventory::inventory;
+use super::rsync_opts;
 use super::running;
 use super::secrets::Secrets;
 use super::settings::{
@@ -216,6 +217,15 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushS
     let none = PushDefaults::default();
     let shape = shape.unwrap_or(&none);
     let rsync_opts = words(shape.rsync_opts.as_ref(), RSYNC_OPTS, report);
+    if let (Some(at), Some((option, why))) =
+        (shape.rsync_opts.as_ref(), rsync_opts::refused(&rsync_opts))
+    {
+        report.at_with_hint(
+            at.place,
+            format!("{option} cannot be used for deliveries: {why}"),
+            "leave it out; the default is `-av --progress --inplace`",
+        );
+    }
     PushSettings {
         ssh_opts: words(shape.ssh_opts.as_ref(), SSH_OPTS, report),
         // Whoever copies the default into the file has chosen nothing.

@@ -23,18 +23,18 @@ const SLOWEST_LINK: u64 = 10 << 10;
 /// For work that goes through a file of so many bytes on the node: it may be read twice
 /// there, once to look at what is there already and once to check what came.
 pub(super) fn for_file(bytes: u64) -> Duration {
-    BASE + Duration::from_secs(bytes.saturating_mul(2) / SLOWEST_READ)
+    BASE.saturating_add(Duration::from_secs(bytes.saturating_mul(2) / SLOWEST_READ))
 }
 
 /// For work as [`for_file`], behind so many bytes that go over the link.
 pub(super) fn for_transfer(wire: u64, bytes: u64) -> Duration {
-    for_file(bytes) + Duration::from_secs(wire / SLOWEST_LINK)
+    for_file(bytes).saturating_add(Duration::from_secs(wire / SLOWEST_LINK))
 }
 
 /// For reading a file back at a rate, in bytes per second.
 pub(super) fn for_gentle_read(bytes: u64, rate: Option<u64>) -> Duration {
     let asked = rate.map_or(0, |rate| bytes / rate.max(1));
-    for_file(bytes) + Duration::from_secs(asked.saturating_mul(2))
+    for_file(bytes).saturating_add(Duration::from_secs(asked.saturating_mul(2)))
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
         let minutes = |time: Duration| time.as_secs() / 60;
         assert_eq!(minutes(for_file(2 * GIB)), 70);
         // 96 MiB of a disk of 2 GiB, over the slowest link.
-        assert_eq!(minutes(for_transfer(96 << 20, 2 * GIB)), 70 + 163);
+        assert_eq!(minutes(for_transfer(96 << 20, 2 * GIB)), 70 + 164);
         assert!(for_gentle_read(2 * GIB, Some(GIB / 1024)) > for_gentle_read(2 * GIB, None));
         assert!(for_gentle_read(u64::MAX, Some(0)) > BASE);
     }
