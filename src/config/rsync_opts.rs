@@ -47,12 +47,23 @@ const LONG: &[Refused] = &[
     ("only-write-batch", ELSEWHERE),
     ("daemon", ELSEWHERE),
     ("server", ELSEWHERE),
+    ("sender", ELSEWHERE),
+    ("remote-option", ELSEWHERE),
+    ("relative", ELSEWHERE),
     ("append", UNCHECKED),
+    ("version", NOTHING),
+    ("help", NOTHING),
+    ("stop-after", SKIPS),
+    ("stop-at", SKIPS),
+    ("time-limit", SKIPS),
 ];
 
 /// Short options, alone or among others, as in `-avn`.
 const SHORT: &[(char, &str)] = &[
     ('b', RENAMES),
+    ('M', ELSEWHERE),
+    ('R', ELSEWHERE),
+    ('V', NOTHING),
     ('n', NOTHING),
     ('u', SKIPS),
     ('f', SKIPS),
@@ -61,7 +72,7 @@ const SHORT: &[(char, &str)] = &[
 ];
 
 /// Short options that take the rest of their word as a value.
-const WITH_VALUE: &str = "eTBMf@";
+const WITH_VALUE: &str = "eTB@";
 
 /// The first option that is refused, as it is written, with the reason.
 pub(super) fn refused(words: &[String]) -> Option<(String, &'static str)> {
@@ -109,6 +120,9 @@ mod tests {
             ("--files-from list", "--files-from"),
             ("--exclude=*.iso", "--exclude"),
             ("--append", "--append"),
+            ("-M--dry-run", "-M"),
+            ("-aR", "-R"),
+            ("--version", "--version"),
         ] {
             assert_eq!(option(text).as_deref(), Some(expected), "{text}");
         }

@@ -170,7 +170,14 @@ impl ControlDir {
                     source,
                 })?;
             if is_private(path) {
-                return Ok(Self::Given(path.to_owned()));
+                if takes_sockets(path) {
+                    return Ok(Self::Given(path.to_owned()));
+                }
+                tracing::warn!(
+                    "the file system of {} has no sockets; connections to nodes are not kept \
+                     open between runs",
+                    path.display()
+                );
             }
         }
         let temporary = std::env::temp_dir();
@@ -206,6 +213,15 @@ fn is_private(path: &Path) -> bool {
         let own = facts.uid() == rustix::process::geteuid().as_raw();
         facts.is_dir() && own && facts.mode() & 0o077 == 0
     })
+}
+
+/// Not every file system has sockets: network shares and FUSE often do not.
+fn takes_sockets(dir: &Path) -> bool {
+    let probe = dir.join(format!("probe-{:016x}", fastrand::u64(..)));
+    let bound = std::os::unix::net::UnixListener::bind(&probe).is_ok();
+    // What was not made cannot be removed.
+    let _ = std::fs::remove_file(&probe);
+    bound
 }
 
 /// A socket's path must fit, and ssh reads `%` in it and splits it at blanks.
@@ -270,6 +286,15 @@ mod tests {
         for state in ["/var/cache/talos-sync/.talos-order", "/var/lib/talos-order"] {
             assert!(fits(&Path::new(state).join("ssh")), "{state}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_takes_sockets_is_told_from_one_that_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(takes_sockets(dir.path()));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        // Nothing can be made here, whoever asks.
+        assert!(!takes_sockets(Path::new("/proc/self")));
     }
 
     #[test]

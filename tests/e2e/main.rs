@@ -18,6 +18,7 @@ mod cutting;
 mod factory;
 mod faults;
 mod hostile;
+mod instructions;
 mod killed;
 mod legacy;
 mod manifests;

@@ -81,10 +81,16 @@ impl ZstdDecoder {
     }
 
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
-        let mut input = InBuffer::around(bytes);
+        let mut before = 0;
         let mut more = !bytes.is_empty();
         while more {
-            let before = input.pos();
+            // The first byte of a frame comes alone: a frame that is there as a whole would
+            // be read by other code of the library, which accepts other damage.
+            let end = match self.frame.head.is_empty() {
+                true => bytes.len().min(before + 1),
+                false => bytes.len(),
+            };
+            let mut input = InBuffer::around(&bytes[before..end]);
             let mut output = OutBuffer::around(&mut self.piece[..]);
             // Between frames anything but a frame's magic number is garbage.
             let at_start = self.complete;
@@ -101,7 +107,8 @@ impl ZstdDecoder {
                 }
             })?;
             let made = output.pos();
-            self.frame.take(&bytes[before..input.pos()], made);
+            let after = before + input.pos();
+            self.frame.take(&bytes[before..after], made);
             self.output.copy(&self.piece[..made])?;
             // The library's hint is zero exactly at the end of a frame.
             self.complete = hint == 0;
@@ -110,7 +117,7 @@ impl ZstdDecoder {
                 if let Some(announced) = frame.broken_promise() {
                     return Err(DecodeError::Corrupt {
                         codec: ZSTD,
-                        at: self.at + input.pos() as u64,
+                        at: self.at + after as u64,
                         what: format!(
                             "a frame holds {} bytes and announces {announced}",
                             frame.made
@@ -119,7 +126,8 @@ impl ZstdDecoder {
                 }
             }
             let full = made == self.piece.len();
-            more = input.pos() < bytes.len() || (full && !self.complete);
+            before = after;
+            more = after < bytes.len() || (full && !self.complete);
         }
         self.at += bytes.len() as u64;
         Ok(())
