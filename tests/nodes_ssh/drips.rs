@@ -30,11 +30,10 @@ async fn a_node_that_never_ends_is_unknown_and_costs_the_others_nothing() {
         look(&nodes, &well.node("well"), &well.dir("iso")).await;
         let why = tokio::time::timeout(PATIENCE, slow).await;
         let why = why.unwrap_or_else(|_| panic!("{what}: no end")).unwrap();
-        let expected = match what {
-            "a flood" => "wrote more than",
-            _ => "it did not come to an end within 3 s",
-        };
-        assert!(why.contains(expected), "{what}: {why}");
+        // Whether a flood is too much or too long first is up to the machine.
+        let too_much = what == "a flood" && why.contains("wrote more than");
+        let too_long = why.contains("it did not come to an end within 3 s");
+        assert!(too_much || too_long, "{what}: {why}");
     }
 }
 
