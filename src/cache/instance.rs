@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Cache, names};
+use crate::io::make_way;
 
 /// Longer than the file is ever, in bytes.
 const READ_MAX: u64 = 256;
@@ -51,11 +52,12 @@ impl Cache {
 
 /// The name, if the file is there and this cache's own.
 fn read(path: &Path) -> io::Result<Option<String>> {
-    match fs::symlink_metadata(path) {
-        Ok(facts) if facts.is_file() => {}
-        Ok(_) => return Err(io::Error::other("it is not a plain file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    make_way(path)?;
+    if let Err(error) = fs::symlink_metadata(path) {
+        return match error.kind() {
+            io::ErrorKind::NotFound => Ok(None),
+            _ => Err(error),
+        };
     }
     let file = File::open(path)?;
     let inode = file.metadata()?.ino();

@@ -95,8 +95,9 @@ impl Cache {
         }
     }
 
-    /// The name of every entry but directories. Three files lie there for an image,
-    /// and only one of them has to be examined, so the rest is left unasked.
+    /// The name of every entry but directories; one in the place of a record counts, too,
+    /// since it hides whose the image is. Three files lie there for an image, and only one
+    /// of them has to be examined, so the rest is left unasked.
     pub(super) fn list(&self) -> Result<Vec<String>, CacheError> {
         let failed = |error| CacheError::io("list", &self.dir)(error);
         let entries = match fs::read_dir(&self.dir) {
@@ -107,9 +108,10 @@ impl Cache {
         let mut list = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {}
-                Ok(_) => list.push(entry.file_name().to_string_lossy().into_owned()),
+                Ok(kind) if kind.is_dir() && !matches!(Entry::of(&name), Entry::Record(_)) => {}
+                Ok(_) => list.push(name),
                 // Gone between listing and looking.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(CacheError::io("examine", &entry.path())(error)),

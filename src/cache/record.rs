@@ -6,11 +6,14 @@ use std::io;
 use jiff::Timestamp;
 
 use super::{Cache, CacheError, names};
-use crate::io::atomic;
 use crate::io::container::EDITION;
 use crate::io::landing::Landed;
+use crate::io::{atomic, input};
 use crate::model::{ArtifactId, FileName, Sha256};
 use crate::plan::{Meta, Provenance};
+
+/// Longer than a record is ever, in bytes: the refuted digests in it take some sixty each.
+const RECORD_MAX: u64 = 1 << 20;
 
 /// What is known of a file before its content is.
 #[derive(Debug, Clone)]
@@ -27,9 +30,9 @@ impl Cache {
     /// the file is not known to be ours then.
     pub(super) fn load(&self, file: &FileName) -> Result<Option<Meta>, CacheError> {
         let path = names::record_of(&self.dir, file);
-        match fs::read(&path) {
+        match input::read_file(&path, RECORD_MAX) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if input::is_no_file_of_ours(&error) => Ok(None),
             Err(error) => Err(CacheError::io("read", &path)(error)),
         }
     }

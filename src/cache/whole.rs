@@ -90,12 +90,13 @@ impl Cache {
         Ok(refuted)
     }
 
-    /// True if a file was ours before its record was damaged: there is a record, and the
-    /// checksum file beside it is one that we write.
+    /// True if a file was ours before its record was damaged: something is in the place of
+    /// the record, and the checksum file beside it is one that we write.
     pub(super) fn is_ours_by_checksum(&self, file: &FileName) -> bool {
         let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
         let checksum = self.dir.join(names::checksum_of(file));
-        if !is_file(&names::record_of(&self.dir, file)) || !is_file(&checksum) {
+        let record = names::record_of(&self.dir, file);
+        if fs::symlink_metadata(record).is_err() || !is_file(&checksum) {
             return false;
         }
         let mut text = String::new();

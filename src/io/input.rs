@@ -35,17 +35,33 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     read_within(path, max, PIPE_WAIT)
 }
 
-/// The bytes of a file that a program keeps for itself: a pipe in its place is not waited
-/// for. One byte more than `max` where there are more than `max`.
+/// The bytes of a file that the program keeps for itself, up to `max`: a pipe in its
+/// place is not waited for, and a huge file is not read.
 ///
 /// # Errors
-/// What the file system says; [`io::ErrorKind::InvalidInput`] for anything but a file.
+/// What the file system says. [`is_no_file_of_ours`] tells the errors that are about what
+/// lies there from those that are about reading it.
 pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = open_file(path)?;
     let mut bytes = Vec::new();
-    open_file(path)?
-        .take(max.saturating_add(1))
-        .read_to_end(&mut bytes)?;
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        let message = format!("it is larger than {max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
     Ok(bytes)
+}
+
+/// True if something lies there that the program did not write: a directory, a pipe, a
+/// link in a circle or to nowhere, or more bytes than it ever writes.
+pub fn is_no_file_of_ours(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::NotFound
+    ) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Opens a file for reading; a pipe or device in its place is refused, and not waited for.

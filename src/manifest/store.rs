@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::form::{Entry, Manifest};
-use crate::io::{atomic, input};
+use crate::io::{atomic, input, make_way};
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +50,7 @@ pub fn read(path: &Path) -> Option<Manifest> {
 
 /// The text of a manifest; `None` for whatever else is there.
 fn read_text(path: &Path) -> Option<String> {
-    let bytes = input::read_file(path, MAX_BYTES).ok()?;
-    let bytes = Some(bytes).filter(|bytes| bytes.len() as u64 <= MAX_BYTES)?;
-    String::from_utf8(bytes).ok()
+    String::from_utf8(input::read_file(path, MAX_BYTES).ok()?).ok()
 }
 
 /// Writes a manifest unless the last one says the same; true if it was written.
@@ -70,6 +68,7 @@ pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
+    make_way(path).map_err(failed)?;
     atomic::write(path, text.as_bytes()).map_err(failed)?;
     Ok(true)
 }

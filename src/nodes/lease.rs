@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::error::NodeError;
+use super::patience;
 use super::record;
 use super::script::{self, Answer, Script};
 use super::system::SystemNodes;
@@ -127,14 +128,16 @@ impl<'a> Operation<'a> {
     ) -> Result<T, NodeError> {
         let mut words = self.words();
         words.extend(more);
+        let patience = match script {
+            // These look at no image.
+            Script::Renew | Script::Release | Script::Discard => patience::for_file(0),
+            _ => self.patience,
+        };
         // Boxed, since operations hold several of these at once.
-        Box::pin(self.nodes.ask(
-            self.node,
-            script,
-            &words,
-            self.patience,
-            self.unlocked(read),
-        ))
+        Box::pin(
+            self.nodes
+                .ask(self.node, script, &words, patience, self.unlocked(read)),
+        )
         .await?
     }
 

@@ -26,9 +26,12 @@ pub(super) fn for_file(bytes: u64) -> Duration {
     BASE.saturating_add(Duration::from_secs(bytes.saturating_mul(2) / SLOWEST_READ))
 }
 
-/// For work as [`for_file`], behind so many bytes that go over the link.
-pub(super) fn for_transfer(wire: u64, bytes: u64) -> Duration {
-    for_file(bytes).saturating_add(Duration::from_secs(wire / SLOWEST_LINK))
+/// For work as [`for_file`], behind so many bytes that go over the link, of which the
+/// configuration allows `limit` in a second.
+pub(super) fn for_transfer(wire: u64, bytes: u64, limit: Option<u64>) -> Duration {
+    // Half of what is allowed: others may have their share of it first.
+    let slowest = limit.map_or(SLOWEST_LINK, |limit| (limit / 2).clamp(1, SLOWEST_LINK));
+    for_file(bytes).saturating_add(Duration::from_secs(wire / slowest))
 }
 
 /// For reading a file back at a rate, in bytes per second.
@@ -49,7 +52,9 @@ mod tests {
         let minutes = |time: Duration| time.as_secs() / 60;
         assert_eq!(minutes(for_file(2 * GIB)), 70);
         // 96 MiB of a disk of 2 GiB, over the slowest link.
-        assert_eq!(minutes(for_transfer(96 << 20, 2 * GIB)), 70 + 164);
+        assert_eq!(minutes(for_transfer(96 << 20, 2 * GIB, None)), 70 + 164);
+        let narrow = for_transfer(96 << 20, 2 * GIB, Some(2 << 10));
+        assert!(minutes(narrow) > 70 + 819, "a limit of 2 KiB/s is kept to");
         assert!(for_gentle_read(2 * GIB, Some(GIB / 1024)) > for_gentle_read(2 * GIB, None));
         assert!(for_gentle_read(u64::MAX, Some(0)) > BASE);
     }

@@ -72,7 +72,7 @@ impl SystemNodes {
         let read = |answer: &Answer<'_>| task.read_checked(answer);
         let read = task.operation.unlocked(read);
         let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
-        let patience = patience::for_transfer(wire, delivery.size);
+        let patience = patience::for_transfer(wire, delivery.size, self.share_of(&node.id));
         match &delivery.relay {
             Some(relay) => {
                 let command = self.relayed(node, relay, from, &line)?;

@@ -47,7 +47,7 @@ impl SystemNodes {
         let mut words = rsync::words(
             &shell,
             &options,
-            self.rsync_limit(&task.operation.node.id),
+            self.share_of(&task.operation.node.id),
             &source.to_string_lossy(),
             &target,
         );
@@ -60,6 +60,7 @@ impl SystemNodes {
             .total(patience::for_transfer(
                 task.delivery.size,
                 task.delivery.size,
+                self.share_of(&task.operation.node.id),
             ))
             .stream(|bytes| progress.take(bytes))
             .await
@@ -74,9 +75,9 @@ impl SystemNodes {
         ))
     }
 
-    /// What each rsync may send in a second. They know nothing of one another, so each
-    /// gets its share of what all may.
-    fn rsync_limit(&self, node: &NodeId) -> Option<u64> {
+    /// How many bytes each rsync may send to a node in a second. They know nothing of one
+    /// another, so each gets its share of what all may. A stream never gets less.
+    pub(super) fn share_of(&self, node: &NodeId) -> Option<u64> {
         let share = |all: u64| all / self.config.sessions.max(1) as u64;
         let all = self.config.bandwidth.map(share);
         let own = self.config.bandwidth_of.get(node).copied();

@@ -74,36 +74,49 @@ fn seconds(count: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
+/// The times in a memory.
+struct Times<'a> {
+    /// Since when files are not wanted: the graces of what is pruned hang on them.
+    unwanted: Vec<&'a mut Timestamp>,
+    /// When something else happened.
+    past: Vec<&'a mut Timestamp>,
+    /// Until when something is left alone.
+    until: Vec<&'a mut Timestamp>,
+}
+
+impl<'a> Times<'a> {
+    fn of(memory: &'a mut Memory) -> Self {
+        let Memory {
+            unwanted_since,
+            backoff,
+            circuits,
+            verified,
+            links,
+            detours,
+            approved: _,
+            suspended: _,
+            places: _,
+            clock: _,
+        } = memory;
+        let links = links.values_mut().map(|link| &mut link.measured_at);
+        let failures = backoff.values_mut().chain(circuits.values_mut());
+        let failures = failures.map(|failure| &mut failure.until);
+        let detours = detours.values_mut().map(|detour| &mut detour.until);
+        Self {
+            unwanted: unwanted_since.values_mut().collect(),
+            past: verified.values_mut().chain(links).collect(),
+            until: failures.chain(detours).collect(),
+        }
+    }
+}
+
 /// Moves the times since which files are not wanted, and with `all` every other one.
 fn shift(memory: &mut Memory, by: SignedDuration, all: bool) {
-    let Memory {
-        unwanted_since,
-        backoff,
-        circuits,
-        verified,
-        links,
-        detours,
-        approved: _,
-        suspended: _,
-        places: _,
-        clock: _,
-    } = memory;
-    let moved = |time: &mut Timestamp| *time = time.saturating_add(by).unwrap_or(*time);
-    unwanted_since.values_mut().for_each(moved);
-    if all {
-        verified.values_mut().for_each(moved);
-        backoff
-            .values_mut()
-            .for_each(|entry| moved(&mut entry.until));
-        circuits
-            .values_mut()
-            .for_each(|entry| moved(&mut entry.until));
-        detours
-            .values_mut()
-            .for_each(|entry| moved(&mut entry.until));
-        links
-            .values_mut()
-            .for_each(|entry| moved(&mut entry.measured_at));
+    let times = Times::of(memory);
+    let others = times.past.into_iter().chain(times.until);
+    let others = others.filter(|_| all);
+    for time in times.unwanted.into_iter().chain(others) {
+        *time = time.saturating_add(by).unwrap_or(*time);
     }
 }
 
@@ -111,25 +124,13 @@ fn shift(memory: &mut Memory, by: SignedDuration, all: bool) {
 fn bound(memory: &mut Memory, now: Timestamp, limits: &Limits) {
     let most = SignedDuration::try_from(limits.most).unwrap_or(SignedDuration::MAX);
     let latest = now.saturating_add(most).unwrap_or(Timestamp::MAX);
-    let Memory {
-        unwanted_since,
-        backoff,
-        circuits,
-        verified,
-        links,
-        detours,
-        approved: _,
-        suspended: _,
-        places: _,
-        clock: _,
-    } = memory;
-    let until = backoff.values_mut().chain(circuits.values_mut());
-    let until = until.map(|entry| &mut entry.until);
-    let until = until.chain(detours.values_mut().map(|entry| &mut entry.until));
-    until.for_each(|until| *until = (*until).min(latest));
-    let since = unwanted_since.values_mut().chain(verified.values_mut());
-    let since = since.chain(links.values_mut().map(|entry| &mut entry.measured_at));
-    since.for_each(|since| *since = (*since).min(now));
+    let times = Times::of(memory);
+    for time in times.unwanted.into_iter().chain(times.past) {
+        *time = (*time).min(now);
+    }
+    for until in times.until {
+        *until = (*until).min(latest);
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 //! were edited since is not looked at. A repository in the reftable format has no
 //! readable refs, and so no revision here.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use crate::io::input;
 
 /// References point at references; git gives up at five as well.
 const DEPTH: usize = 5;
@@ -91,7 +92,7 @@ fn is_reference(name: &str) -> bool {
 }
 
 fn packed(common_dir: &Path, name: &str) -> Option<String> {
-    let file = File::open(common_dir.join("packed-refs")).ok()?;
+    let file = input::open_file(&common_dir.join("packed-refs")).ok()?;
     BufReader::new(file)
         .lines()
         .map_while(Result::ok)
@@ -104,7 +105,7 @@ fn packed(common_dir: &Path, name: &str) -> Option<String> {
 /// The first line of a small file, without the space around it.
 fn line(path: &Path) -> Option<String> {
     let mut text = String::new();
-    let file = File::open(path).ok()?;
+    let file = input::open_file(path).ok()?;
     file.take(LINE_MAX).read_to_string(&mut text).ok()?;
     let line = text.lines().next()?.trim();
     (!line.is_empty()).then(|| line.to_owned())

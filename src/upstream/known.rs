@@ -11,11 +11,14 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::io::atomic;
+use crate::io::{atomic, input};
 use crate::model::SchematicId;
 use crate::plan::Registration;
 
 const FILE: &str = "schematics.json";
+
+/// More than the ids of a hundred thousand schematics, in bytes.
+const FILE_BYTES: u64 = 16 << 20;
 
 /// What is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +82,7 @@ impl KnownIds {
             base: self.base.clone(),
             ids: BTreeMap::new(),
         };
-        let known = std::fs::read(&self.file)
+        let known = input::read_file(&self.file, FILE_BYTES)
             .ok()
             .and_then(|text| serde_json::from_slice::<Known>(&text).ok());
         known

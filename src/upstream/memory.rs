@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::VersionsFrom;
-use crate::io::atomic;
+use crate::io::{atomic, input};
 use crate::model::TalosVersion;
+
+/// More than any list of versions, in bytes: what a source may answer is bounded as well.
+const FILE_BYTES: u64 = 64 << 20;
 
 /// What is remembered of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +114,7 @@ impl Memory {
             base: self.base.clone(),
             ..Remembered::default()
         };
-        let text = match std::fs::read(&self.file) {
+        let text = match input::read_file(&self.file, FILE_BYTES) {
             Ok(text) => text,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {

@@ -7,11 +7,10 @@
 //! than a figure in the next plan.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::io::atomic;
+use crate::io::{atomic, input};
 use crate::model::ArtifactId;
 
 const FILE: &str = "sizes.json";
@@ -77,19 +76,7 @@ impl SeenSizes {
     }
 
     fn read(&self) -> Sizes {
-        let Ok(meta) = std::fs::metadata(&self.file) else {
-            return Sizes::new();
-        };
-        // A pipe in its place would be waited for.
-        if !meta.is_file() {
-            return Sizes::new();
-        }
-        let text = std::fs::File::open(&self.file).and_then(|file| {
-            let mut text = Vec::new();
-            file.take(FILE_BYTES).read_to_end(&mut text)?;
-            Ok(text)
-        });
-        let sizes = text
+        let sizes = input::read_file(&self.file, FILE_BYTES)
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         sizes.unwrap_or_default()

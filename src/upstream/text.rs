@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::model::is_invisible;
+
 /// Characters of an upstream's text that are passed on.
 const SHOWN: usize = 300;
 
@@ -9,7 +11,7 @@ const SHOWN: usize = 300;
 /// runs of blanks, not too long. `None` where nothing is left.
 pub fn shown(text: &str) -> Option<String> {
     let words: Vec<&str> = text
-        .split(|c: char| c.is_whitespace() || c.is_control() || reorders(c))
+        .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
         .filter(|word| !word.is_empty())
         .collect();
     let line = words.join(" ");
@@ -20,15 +22,6 @@ pub fn shown(text: &str) -> Option<String> {
         Some((end, _)) => Some(format!("{}…", &line[..end])),
         None => Some(line),
     }
-}
-
-/// Characters that change the order in which a terminal shows others, or that
-/// show nothing: they could make a message say something else than it does.
-fn reorders(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 /// A URL without user, password and fragment, and with the query hidden: object

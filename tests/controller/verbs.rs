@@ -296,3 +296,26 @@ fn events_are_followed_while_they_come() {
     assert!(seen.load(Ordering::Relaxed));
     daemon.stop();
 }
+
+#[test]
+fn what_is_to_be_purged_before_runs_is_purged_before_each_of_them() {
+    let world = World::small();
+    world.configure_local(1, ON_REQUEST);
+    let config = world.at("config.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    let purged = text.replacen(
+        "  push:\n",
+        "  cache_policy: {purge_before: true}\n  push:\n",
+        1,
+    );
+    assert_ne!(purged, text);
+    fs::write(&config, purged).unwrap();
+    world.order_one("iso", "");
+    let daemon = Daemon::start(&world);
+    for _ in 0..2 {
+        let mark = world.factory.mark();
+        daemon.beside(&["reconcile"]).expect(0);
+        assert_eq!(world.factory.images_since(mark).len(), 1);
+    }
+    daemon.stop();
+}
