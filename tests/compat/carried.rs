@@ -19,7 +19,7 @@ impl Scene {
     }
 
     /// What a plan would do.
-    fn steps(&self) -> Vec<Value> {
+    pub fn steps(&self) -> Vec<Value> {
         let plan = self.run(&["plan", "-o", "json"]).json();
         let steps = plan["plan"]["steps"].as_array();
         steps.unwrap_or_else(|| panic!("{plan:#}")).clone()
@@ -36,7 +36,7 @@ impl Scene {
 
 /// Neither a warning nor an error of the log, nor a mistake that was found.
 #[track_caller]
-fn assert_quiet(ran: &Ran) {
+pub fn assert_quiet(ran: &Ran) {
     let is_loud = ["WARN", "ERROR", "warning", "error"]
         .iter()
         .any(|word| ran.stderr.contains(word));
@@ -52,7 +52,7 @@ fn configuration_and_orders_are_read_as_before() {
     }
     // The order for another product was told of before, too.
     let ran = Scene::restored(Kind::Legacy).run(&["validate"]).expect(0);
-    assert_eq!(ran.stderr.lines().count(), 2, "{ran}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
     assert!(ran.stderr.contains("another-product"), "{ran}");
 }
 
@@ -115,7 +115,6 @@ fn failures_and_approvals_are_kept() {
     let (memory, mark) = (scene.json("memory.json"), scene.world.factory.mark());
     assert_eq!(scene.failures("v1.99.0"), 3);
     let ran = scene.run(&["run", "--once", "--log", "warn"]).expect(1);
-    println!("{ran} {}", scene.run(&["status"]));
     assert_quiet(&ran);
     // Neither the image nor the node is asked for before its time.
     let later = scene.json("memory.json");
@@ -125,8 +124,8 @@ fn failures_and_approvals_are_kept() {
     assert_eq!(scene.world.factory.images_since(mark), [""; 0]);
     // What was approved goes, and nothing else does.
     scene.world.assert_holds(&scene.world.at("nas/iso"), &[ISO]);
-    let approved = &scene.json("approved.json")["approved"];
-    assert_eq!(approved.as_array().map(Vec::len), Some(0));
+    // While a node is silent it is not known whether the approval is of use to it.
+    assert_eq!(scene.json("approved.json")["approved"][0], scene.approval());
 }
 
 #[test]
@@ -180,7 +179,9 @@ fn what_a_kill_left_is_taken_up() {
     assert_eq!(ends, begun, "the part became the file");
     // The download began anew: nothing proves what that version had of it.
     let requests = scene.world.factory.requests();
-    let ranges = requests.iter().filter_map(|request| request.header("range"));
+    let ranges = requests
+        .iter()
+        .filter_map(|request| request.header("range"));
     assert_eq!(ranges.count(), 0);
     for (dir, place) in [(&iso, "node"), (&scene.world.cache(), "cache")] {
         for entry in fs::read_dir(dir).unwrap() {
@@ -204,11 +205,11 @@ impl Scene {
         let path = self.dir("pve-1", "iso").join(".talos-order.lock");
         let text = fs::read_to_string(&path).unwrap();
         let words: Vec<&str> = text.trim_end().split(' ').collect();
-        let [_, token, "pve-1", _] = words[..] else {
+        let [_, token, node, _] = words[..] else {
             panic!("{text}");
         };
         let until = jiff::Timestamp::now().as_second() + seconds;
-        let text = format!("{until} {token} pve-1 {owner}\n");
+        let text = format!("{until} {token} {node} {owner}\n");
         fs::write(&path, &text).unwrap();
         text
     }

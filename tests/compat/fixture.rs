@@ -54,7 +54,7 @@ pub fn dir(kind: Kind) -> PathBuf {
 
 impl Scene {
     /// The directories that are kept, by the name they have in the fixture.
-    fn places(&self) -> Vec<(&'static str, PathBuf)> {
+    pub fn places(&self) -> Vec<(&'static str, PathBuf)> {
         let world = ("world", self.world.dir.path().to_owned());
         let nodes = self.nodes.iter();
         let nodes = nodes.map(|(name, node)| (*name, node.root.clone()));
@@ -76,7 +76,10 @@ impl Scene {
             (path(self.world.dir.path()), "@world@"),
             (path(self.lab.path()), "@lab@"),
             (factory.trim_end_matches('/').to_owned(), "@factory@"),
-            (factory.trim_end_matches('/').replace("http://", ""), "@factory-host@"),
+            (
+                factory.trim_end_matches('/').replace("http://", ""),
+                "@factory-host@",
+            ),
             (boot.trim().to_owned(), "@boot@"),
             (path(&self.world.program.binary), "@binary@"),
         ] {
@@ -185,8 +188,15 @@ impl Image {
             return None;
         }
         let (there, whole) = (fs::read(path).unwrap(), scene.world.image(of));
-        assert!(whole.starts_with(&there), "{path:?} is not the stand-in's {of}");
-        let written = facts.modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+        assert!(
+            whole.starts_with(&there),
+            "{path:?} is not the stand-in's {of}"
+        );
+        let written = facts
+            .modified()
+            .unwrap()
+            .duration_since(UNIX_EPOCH)
+            .unwrap();
         Some(Self {
             of: of.to_owned(),
             bytes: facts.len(),
@@ -200,12 +210,17 @@ impl Image {
         fs::write(path, &scene.world.image(&self.of)[..bytes]).unwrap();
         let since = Duration::from_nanos(self.mtime_ns.try_into().unwrap());
         let written: SystemTime = UNIX_EPOCH + since;
-        fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(written)
+            .unwrap();
     }
 }
 
 /// Every plain file below a directory, by its path from there.
-fn files(root: &Path) -> Vec<PathBuf> {
+pub fn files(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![root.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -229,8 +244,8 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(word) {
         let (before, after) = (&rest[..at], &rest[at + word.len()..]);
-        let is_inside = word.starts_with(char::is_alphanumeric)
-            && before.ends_with(char::is_alphanumeric);
+        let is_inside =
+            word.starts_with(char::is_alphanumeric) && before.ends_with(char::is_alphanumeric);
         let is_word = !is_inside && !after.starts_with(char::is_alphanumeric);
         done += before;
         done += if is_word { by } else { word };
@@ -265,7 +280,11 @@ fn without_times(text: &str, now: Timestamp) -> String {
 fn with_times(text: &str, now: Timestamp) -> String {
     let later = |nanos: i128| {
         let since = SignedDuration::from_nanos_i128(nanos);
-        let left = if nanos > 0 { LEFT } else { SignedDuration::ZERO };
+        let left = if nanos > 0 {
+            LEFT
+        } else {
+            SignedDuration::ZERO
+        };
         (now + since + left).to_string()
     };
     let text = replace_named(text, "@time", later);

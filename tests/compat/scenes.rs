@@ -143,7 +143,11 @@ impl Scene {
             .nodes
             .iter()
             .map(|(name, node)| {
-                let prune = if *name == "pve-1" { ", prune: true" } else { "" };
+                let prune = if *name == "pve-1" {
+                    ", prune: true"
+                } else {
+                    ""
+                };
                 (name.to_string(), reach(node) + prune)
             })
             .collect();
@@ -191,7 +195,10 @@ impl Scene {
 
 /// An order of one image for some nodes.
 pub fn order(id: &str, format: &str, version: &str, nodes: &[&str]) -> String {
-    let hosts: Vec<String> = nodes.iter().map(|node| format!("{{node: {node}}}")).collect();
+    let hosts: Vec<String> = nodes
+        .iter()
+        .map(|node| format!("{{node: {node}}}"))
+        .collect();
     let hosts = hosts.join(", ");
     let unpacked = match format {
         "iso" => "",
