@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use talos_order::model::Sha256;
 
+use crate::common::snapshot::images;
 use crate::scenes::{Kind, Scene, patch};
 
 const IMAGES: &str = "images.json";
@@ -128,7 +129,18 @@ impl Scene {
                 fs::write(&to, text).unwrap();
             }
         }
+        scene.assert_images();
         scene
+    }
+
+    /// The stand-in makes the images that the records are about.
+    fn assert_images(&self) {
+        for name in images(&self.world.cache()) {
+            let meta = self.world.cache().join(format!(".{name}.meta.json"));
+            let meta = fs::read_to_string(meta).unwrap();
+            let is_so = meta.contains(&self.world.truth(&name).to_string());
+            assert!(is_so, "{name} changed: run `tests/compat/run write`");
+        }
     }
 
     /// Keeps what is there in the place of what was kept before.

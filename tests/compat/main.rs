@@ -6,7 +6,7 @@
 //! today's program over it, and looks for what was promised to whoever wrote it.
 //!
 //! The program of that version is not kept. The tests in [`before`] need it and are
-//! ignored: `tests/compat/before` builds it, runs them, and writes the files anew if
+//! ignored: `tests/compat/run` builds it, runs them, and writes the files anew if
 //! asked to.
 
 #![expect(
