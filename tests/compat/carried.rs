@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::common::program::Ran;
 use crate::common::snapshot::{Snapshot, images};
-use crate::scenes::{AGENT_RAW, ISO, Kind, RAW, Scene, patch};
+use crate::scenes::{AGENT_RAW, ISO, Kind, RAW, SLOW, Scene, patch};
 
 impl Scene {
     /// Everything but what the program remembers for itself.
@@ -234,8 +234,8 @@ impl Scene {
     pub fn hurry(&self) {
         let config = self.world.at("config.yaml");
         let text = fs::read_to_string(&config).unwrap();
-        assert!(text.contains(" --bwlimit=50k"));
-        fs::write(&config, text.replace(" --bwlimit=50k", "")).unwrap();
+        assert!(text.contains(SLOW));
+        fs::write(&config, text.replace(SLOW, "bandwidth_limit: none")).unwrap();
     }
 
     /// The lease that the earlier version left, with other words.

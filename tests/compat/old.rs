@@ -182,7 +182,7 @@ impl Scene {
         let before = iso.join(format!(".talos-order.{ISO}.part"));
         let delivered = || part_on_node(&iso, ISO).unwrap_or_else(|| before.clone());
         wait_for("both are half done", || {
-            arrived(&download) >= 100_000 && arrived(&delivered()) >= 100_000
+            arrived(&download) >= 100_000 && arrived(&delivered()) >= 20_000
         });
         let below = descendants(run.id());
         let sessions = self.node("pve-1").sessions();

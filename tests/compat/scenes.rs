@@ -34,6 +34,9 @@ pub const ALL: [Kind; 5] = [
     Kind::Owned,
 ];
 
+/// Half a minute for an ISO image.
+pub const SLOW: &str = "bandwidth_limit: 10KiB";
+
 /// Images by the names that all nodes and caches here give them.
 pub const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 pub const RAW: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.raw";
@@ -132,13 +135,13 @@ impl Scene {
                  prune: {vm_configs: false, grace: 0s, keep_versions: 1, max_files: 1, \
                  max_percent: 0}\n",
             ),
-            // Slow enough to be met half done.
-            Kind::Killed => self.configure_with("--bwlimit=50k", "owner: homelab\n"),
+            // Slow enough to be met half done, on a busy machine as well.
+            Kind::Killed => self.configure_with(SLOW, "owner: homelab\n"),
             Kind::Owned => self.configure_with("", "owner: homelab\n"),
         }
     }
 
-    fn configure_with(&self, rsync: &str, more: &str) {
+    fn configure_with(&self, push: &str, more: &str) {
         let mut nodes: Vec<(String, String)> = self
             .nodes
             .iter()
@@ -165,7 +168,7 @@ impl Scene {
         }
         self.world.configure(&Config {
             lab: Some(&self.lab),
-            rsync,
+            push,
             nodes,
             more,
             ..Config::default()
