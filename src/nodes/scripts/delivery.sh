@@ -48,20 +48,12 @@ judge() {
         take
         [ "$met" = "$(facts "$final")" ] || fail digest "$dir/$file changed while it was read"
         rm -rf -- "$part"
-        if of_before; then rm -f -- "$old"; fi
         placed
     fi
     if [ "$replace" = no ] && { [ -z "$line" ] || ! is_file "$final"; }; then
         say foreign
         finish
     fi
-}
-
-# of_before: there is a part where earlier versions kept it, in `old`, and it is ours.
-of_before() {
-    old=$top/.talos-order.$file.part
-    inspect "$old"
-    [ "$kind" = file ] && is_trusted
 }
 
 # The final name holds what it should, and the lease is ours: records it and says so.

@@ -38,18 +38,12 @@ main() {
     finish
 }
 
-# tidy: only what can be built upon stays. Parts of other files are others' to clear,
-# unless nobody has gone on with them for a week: what was delivered by another way, or is
-# not wanted any more, has nobody who would.
+# tidy: only what can be built upon stays. Parts of other files are others' to clear.
 tidy() {
     for other in "$file".????????????.part; do
         [ "$other" = "$part" ] || rm -rf -- "$other"
     done
     find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
-    find . -mindepth 1 -maxdepth 1 -name '*.part' ! -name "$part" -mtime +7 \
-        -exec rm -rf -- {} +
-    find "$top/" -mindepth 1 -maxdepth 1 -name '.talos-order.*.part' \
-        ! -name ".talos-order.$file.part" -mtime +7 -type f -user "$uid" -exec rm -f -- {} +
     is_file "$part" || rm -rf -- "$part"
     # Somebody who still writes to it keeps what is no longer the part of anything.
     if [ -e "$part" ] && has flock; then
@@ -60,7 +54,9 @@ tidy() {
 
 # inherit: a part where earlier versions kept it is taken up, or it is of no use.
 inherit() {
-    of_before || return 0
+    old=$top/.talos-order.$file.part
+    inspect "$old"
+    [ "$kind" = file ] && is_trusted || return 0
     if [ -e "$part" ]; then
         rm -f -- "$old"
     else
