@@ -20,6 +20,7 @@ mod faults;
 mod hostile;
 mod instructions;
 mod killed;
+mod leftovers;
 mod legacy;
 mod manifests;
 mod many;
