@@ -27,6 +27,7 @@ mod many;
 mod relay;
 mod state;
 mod together;
+mod told;
 mod trust;
 mod watch;
 
