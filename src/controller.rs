@@ -5,12 +5,9 @@
 //! learned; [`Controller`] does that whenever the loop says so, and answers those who
 //! ask for a pass and wait.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "stamps events and feels the pulse of running transfers"
-)]
-
 mod background;
+mod session;
+mod teller;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,116 +15,24 @@ use std::time::Duration;
 
 use background::Background;
 use jiff::Timestamp;
+pub use session::Session;
+use teller::tell;
 use tokio::sync::mpsc;
 
 use crate::app::{App, LivePass, Mode, StartError};
-use crate::daemon::{self, Causes, Errand, Options, PassEnd, Progress, Running, Waker, Work};
+use crate::daemon::{self, Causes, Errand, Options, PassEnd, Running, Waker, Work};
 use crate::error::chain;
-use crate::execute::{Event, Meter};
 use crate::model::OrderSet;
-use crate::plan::{Memory, StepId};
 use crate::reconcile::{PassError, Report, Verdict};
 use crate::state::control::{Answer, Request, Scope, Server};
-use crate::state::memory::{forgive, next_try};
-use crate::state::record::Occasion;
-use crate::state::{
-    self, Cause, Limits, PassRecord, Ready, StateDir, StateError, Status, StepRecord,
-};
+use crate::state::memory::next_try;
+use crate::state::{Cause, Ready, StateError, Status};
 
 /// How long a pass of the loop waits for a pass by hand that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why there was no pass where the end was asked for.
 const STOPPED: &str = "it was asked to stop";
-
-/// How often running transfers are asked whether they move.
-const PULSE: Duration = Duration::from_secs(5);
-
-/// What surrounds one pass: what is remembered before it, and kept after it.
-pub struct Session {
-    state: StateDir,
-    started: Timestamp,
-    cause: Cause,
-    revision: Option<String>,
-    memory: Memory,
-}
-
-impl Session {
-    /// Begins: reads what is remembered, without what would hold back whoever asks
-    /// for a pass by name.
-    pub fn begin(app: &App, orders: &Path, cause: Cause, asked: &[Scope]) -> Self {
-        let (state, now) = (app.state(), app.now());
-        let last_run = state
-            .status()
-            .and_then(|status| Some(status.last_pass?.finished));
-        let clocks = state::clock::reading(now);
-        let limits = Limits::default();
-        let (mut memory, jump) =
-            state::clock::settle(state.memory(), now, clocks, last_run, &limits);
-        if let Some(jump) = jump {
-            tracing::warn!("the clock of this machine jumped by {jump:#}; waits are counted anew");
-        }
-        for scope in asked {
-            forgive(&mut memory, scope);
-        }
-        Self {
-            revision: state::revision::of(orders),
-            started: now,
-            state,
-            cause,
-            memory,
-        }
-    }
-
-    /// Gives the pass what is remembered.
-    pub fn equip(&self, pass: &mut LivePass) {
-        pass.memory = self.memory.clone();
-        pass.context.revision.clone_from(&self.revision);
-    }
-
-    /// Keeps what the pass learned, and tells how things are now.
-    ///
-    /// # Errors
-    /// When the controller's files cannot be written. The pass itself is not undone
-    /// by that; the next one knows less.
-    pub async fn end(
-        self,
-        now: Timestamp,
-        orders: &OrderSet,
-        report: &Report,
-    ) -> Result<(Status, Memory), StateError> {
-        let limits = Limits::default();
-        let memory = state::after(&self.memory, &report.look, &report.outcomes, now, &limits);
-        self.state.save_memory(&self.memory, &memory).await?;
-        let occasion = self.occasion(now);
-        self.state
-            .add_to_history(&PassRecord::new(&occasion, report))?;
-        let before = self.state.status().unwrap_or_default();
-        let status = before.finished(&occasion, orders, report, &memory);
-        self.state.save_status(&status)?;
-        Ok((status, memory))
-    }
-
-    /// Tells that the pass could not even look.
-    fn unable(self, now: Timestamp, error: &str) -> Result<Status, StateError> {
-        let occasion = self.occasion(now);
-        let record = PassRecord::unable(&occasion, error.to_owned());
-        self.state.add_to_history(&record)?;
-        let before = self.state.status().unwrap_or_default();
-        let status = before.unable(&occasion, error.to_owned());
-        self.state.save_status(&status)?;
-        Ok(status)
-    }
-
-    fn occasion(&self, now: Timestamp) -> Occasion {
-        Occasion {
-            started: self.started,
-            finished: now,
-            cause: self.cause,
-            revision: self.revision.clone(),
-        }
-    }
-}
 
 /// The people who wait for a pass.
 type Waiting = Arc<Mutex<Vec<Request>>>;
@@ -446,53 +351,5 @@ async fn take_requests(mut requests: mpsc::Receiver<Request>, waiting: Waiting, 
     while let Some(request) = requests.recv().await {
         lock(&waiting).push(request);
         waker.wake(daemon::Cause::Request);
-    }
-}
-
-/// Writes what happens to the log and to the events, and gives signs of life for as
-/// long as bytes move.
-async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, progress: Progress) {
-    let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
-    let mut pulse = tokio::time::interval(PULSE);
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => {
-                    progress.beat();
-                    note(event, &state, &mut meters);
-                }
-                None => return,
-            },
-            _ = pulse.tick() => {
-                for (_, meter, last) in &mut meters {
-                    let (done, _) = meter.read();
-                    if done != *last {
-                        *last = done;
-                        progress.beat();
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
-    match event {
-        Event::Started { step, meter, .. } => {
-            tracing::info!(%step, "begins");
-            meters.extend(meter.map(|meter| (step, meter, 0)));
-        }
-        Event::Finished { step, outcome } => {
-            meters.retain(|(other, ..)| *other != step);
-            let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
-            if outcome.is_success() {
-                tracing::info!(%step, "is done");
-            } else {
-                tracing::warn!(%step, reason = %outcome, "is not done");
-            }
-            if let Err(error) = state.add_events(&[record]) {
-                tracing::warn!(reason = %chain(&error), "cannot tell the events");
-            }
-        }
     }
 }

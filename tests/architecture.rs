@@ -138,6 +138,7 @@ const OBSERVED: &[&str] = &[
     "RecordEntry",
     "References",
     "Registration",
+    "Part",
     "RemoteFile",
     "StorageRoot",
     "VersionKnowledge",

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, SchematicId, Sha256,
-    TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
+    Sha256, TalosVersion,
 };
 use talos_order::plan::{
     CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, Naming, NodeState, Observed,
-    Policy, Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile, Retention,
-    Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan, render,
-    resolve,
+    Part, Policy, Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile,
+    Retention, Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan,
+    render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -97,6 +97,7 @@ struct DirWorld {
     silent: bool,
     inodes_full: bool,
     files: BTreeMap<String, Found>,
+    parts: BTreeMap<PartName, Part>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -261,6 +262,7 @@ impl World {
                 root: world.root.clone(),
                 is_silent: world.silent,
                 inodes_full: world.inodes_full,
+                parts: world.parts.clone(),
                 ..DirState::default()
             };
             for (name, found) in &world.files {

@@ -1,11 +1,9 @@
 //! `history`: the last passes, what each did and why.
 
-use std::io::Write;
-
 use super::args::{Common, Output};
 use super::exit::Exit;
-use super::paint;
 use super::table::one_line;
+use super::{out, paint};
 use crate::app::App;
 use crate::plan::render::Bytes;
 use crate::state::PassRecord;
@@ -15,22 +13,14 @@ pub(super) fn run(common: &Common, number: usize, output: Output) -> anyhow::Res
     let app = App::offline(common.config.as_deref())?;
     let passes = app.state().history();
     let shown = &passes[passes.len().saturating_sub(number)..];
-    let mut out = anstream::stdout().lock();
     match output {
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut out, shown)?;
-            writeln!(out)?;
-        }
+        Output::Json => out::json(&shown)?,
         Output::Text if shown.is_empty() => {
             let state = app.state();
             let dir = state.path().display();
-            anstream::eprintln!("no pass is on record in {dir}");
+            out::note(&format!("no pass is on record in {dir}"));
         }
-        Output::Text => {
-            for pass in shown {
-                out.write_all(text(pass).as_bytes())?;
-            }
-        }
+        Output::Text => out::text(&shown.iter().map(text).collect::<String>())?,
     }
     Ok(Exit::Done)
 }

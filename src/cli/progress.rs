@@ -215,6 +215,9 @@ fn label(action: &Action) -> String {
         Action::PruneCache { file, .. } => format!("remove {file}"),
         Action::ClearPartial { file, .. } => format!("remove part of {file}"),
         Action::PruneNode { target, file, .. } => format!("remove {file} from {}", target.node),
+        Action::ClearPart { target, part, .. } => {
+            format!("remove part of {} from {}", part.file(), target.node)
+        }
         Action::VerifyNode { target, file, .. } => format!("verify {file} on {}", target.node),
         Action::VerifyCache { file, .. } => format!("verify {file} in the cache"),
     }

@@ -1,14 +1,12 @@
 //! `status`: how each order does, each node, and what is held back.
 
-use std::io::Write;
-
 use anyhow::Context;
 use jiff::Timestamp;
 
 use super::args::{Common, Output};
 use super::exit::Exit;
-use super::paint;
 use super::table::{Table, one_line, span};
+use super::{out, paint};
 use crate::app::App;
 use crate::model::NodeId;
 use crate::plan::render::Bytes;
@@ -39,13 +37,9 @@ pub(super) fn show(
     output: Output,
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
-    let mut out = anstream::stdout().lock();
     match output {
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut out, status)?;
-            writeln!(out)?;
-        }
-        Output::Text => out.write_all(text(status, scope, now).as_bytes())?,
+        Output::Json => out::json(status)?,
+        Output::Text => out::text(&text(status, scope, now))?,
     }
     let shown = status.conditions.iter().filter(|c| concerns(scope, c));
     let ready = match scope {

@@ -312,6 +312,7 @@ fn has_meter(action: &Action) -> bool {
         Action::Register { .. }
         | Action::PruneCache { .. }
         | Action::ClearPartial { .. }
+        | Action::ClearPart { .. }
         | Action::PruneNode { .. }
         | Action::VerifyNode { .. }
         | Action::VerifyCache { .. } => false,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -11,9 +12,10 @@ use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter,
 use crate::cache::{Cache, CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
-    ArtifactId, Deletion, FileName, OrderId, PositionRef, PushTarget, SchematicId, Sha256, Via,
+    ArtifactId, Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, SchematicId, Sha256,
+    Via,
 };
-use crate::nodes::{Delivery, Nodes, Relay, Removal, Removed, Verified};
+use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
 use crate::plan::{Action, CacheState, Meta, Step, Way};
 use crate::upstream::Factory;
 
@@ -163,6 +165,22 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 let _gate = pass(&self.gates.nodes).await;
                 started();
                 self.remove_from_node(target, file, *bytes, *sha256).await
+            }
+            Action::ClearPart {
+                target,
+                part,
+                bytes,
+                idle_seconds,
+            } => {
+                let _own = pass(&self.gates.node[&target.node]).await;
+                let _gate = pass(&self.gates.nodes).await;
+                started();
+                let leftover = Leftover {
+                    dir: target.dir.clone(),
+                    part: part.clone(),
+                    idle: Duration::from_secs(*idle_seconds),
+                };
+                self.clear_part(&target.node, &leftover, *bytes).await
             }
             Action::VerifyNode {
                 target,
@@ -332,6 +350,19 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 transient: false,
                 kind: FailureKind::WrongBytes,
             }),
+            Err(error) => failed(error),
+        }
+    }
+
+    async fn clear_part(&self, node: &NodeId, leftover: &Leftover, bytes: u64) -> Outcome {
+        let node = &self.world.specs[node];
+        match self.world.nodes.clear(node, leftover).await {
+            Ok(Cleared::Gone) => Outcome::Done {
+                fact: Fact::Removed { bytes },
+            },
+            Ok(Cleared::Unfinished) => Outcome::Outdated {
+                what: format!("{} is being written to", leftover.part),
+            },
             Err(error) => failed(error),
         }
     }

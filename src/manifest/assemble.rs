@@ -108,6 +108,7 @@ impl<'a> Results<'a> {
                 | Action::Push { .. }
                 | Action::PruneCache { .. }
                 | Action::ClearPartial { .. }
+                | Action::ClearPart { .. }
                 | Action::PruneNode { .. }
                 | Action::VerifyNode { .. }
                 | Action::VerifyCache { .. } => {}

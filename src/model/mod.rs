@@ -11,6 +11,7 @@ mod defaults;
 mod digest;
 mod name;
 mod order;
+mod part;
 mod place;
 mod problem;
 mod schematic;
@@ -27,6 +28,7 @@ pub use order::{
     Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
     RejectedOrder, RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
 };
+pub use part::PartName;
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{

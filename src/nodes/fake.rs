@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Delivered, Delivery, NodeError, Nodes, Removal, Removed, Verified};
-use crate::model::{Dir, FileName, Node, NodeId, Sha256};
-use crate::plan::{DirState, NodeState, RecordEntry, References, RemoteFile};
+use super::{Cleared, Delivered, Delivery, Leftover, NodeError, Nodes, Removal, Removed, Verified};
+use crate::model::{Dir, FileName, Node, NodeId, PartName, Sha256};
+use crate::plan::{DirState, NodeState, Part, RecordEntry, References, RemoteFile};
 
 /// Nodes in memory. A node that nothing was said about is up and empty, and no
 /// virtual machine refers to anything.
@@ -56,6 +56,7 @@ struct FakeNode {
 #[derive(Debug, Default)]
 struct FakeDir {
     files: BTreeMap<String, (RemoteFile, Sha256)>,
+    parts: BTreeMap<PartName, Part>,
     record: BTreeMap<FileName, RecordEntry>,
 }
 
@@ -81,6 +82,15 @@ pub enum Call {
         dir: Dir,
         /// The name there.
         file: FileName,
+    },
+    /// What arrived so far of a file was to be removed.
+    Clear {
+        /// Where.
+        node: NodeId,
+        /// The directory there.
+        dir: Dir,
+        /// The name there.
+        part: PartName,
     },
     /// A file was to be read back.
     Verify {
@@ -144,6 +154,14 @@ impl FakeNodes {
         let file = world.file(size, 0);
         let dir = world.node(node).dirs.entry(dir.clone()).or_default();
         dir.files.insert(name.to_owned(), (file, sha256));
+    }
+
+    /// An interrupted delivery left this there.
+    pub fn put_part(&self, node: &NodeId, dir: &Dir, name: &PartName, part: Part) {
+        self.with(node, |node| {
+            let dir = node.dirs.entry(dir.clone()).or_default();
+            dir.parts.insert(name.clone(), part);
+        });
     }
 
     /// Takes a file away behind the record's back.
@@ -230,6 +248,7 @@ impl FakeNodes {
         };
         delivery.meter.set_total(delivery.size);
         delivery.meter.set_done(delivery.size);
+        dir.parts.retain(|part, _| *part.file() != delivery.file);
         let entry = super::push::entry(delivery, &owner, file.mtime, file.inode);
         dir.record.insert(delivery.file.clone(), entry.clone());
         Ok(Delivered {
@@ -269,6 +288,27 @@ impl FakeNodes {
         }
         dir.record.remove(&removal.file);
         Ok(Removed::Gone)
+    }
+
+    fn clear_away(&self, node: &Node, leftover: &Leftover) -> Result<Cleared, NodeError> {
+        let mut world = self.world();
+        world.calls.push(Call::Clear {
+            node: node.id.clone(),
+            dir: leftover.dir.clone(),
+            part: leftover.part.clone(),
+        });
+        let state = world.node(&node.id);
+        state.change()?;
+        let Some(dir) = state.dirs.get_mut(&leftover.dir) else {
+            return Ok(Cleared::Gone);
+        };
+        match dir.parts.get(&leftover.part) {
+            Some(part) if part.idle_seconds < leftover.idle.as_secs() => Ok(Cleared::Unfinished),
+            _ => {
+                dir.parts.remove(&leftover.part);
+                Ok(Cleared::Gone)
+            }
+        }
     }
 
     fn read_back(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
@@ -372,6 +412,7 @@ impl FakeNode {
                     .map(|(name, (file, _))| (name.clone(), *file))
                     .collect(),
                 record: found.record.clone(),
+                parts: found.parts.clone(),
                 ..state
             },
         }
@@ -412,87 +453,11 @@ impl Nodes for FakeNodes {
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
         self.read_back(node, check)
     }
+
+    async fn clear(&self, node: &Node, leftover: &Leftover) -> Result<Cleared, NodeError> {
+        self.clear_away(node, leftover)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nodes::samples;
-
-    #[tokio::test]
-    async fn the_twin_keeps_the_rules_of_the_real_one() {
-        let nodes = FakeNodes::new();
-        let (node, delivery) = samples::delivery("a.iso");
-        let (id, dirs) = (&node.id, BTreeSet::from([delivery.dir.clone()]));
-        nodes.set_free(id, delivery.size + 1);
-        assert!(nodes.deliver(&node, &delivery).await.unwrap().copied);
-        assert!(!nodes.deliver(&node, &delivery).await.unwrap().copied);
-        let described = async || match nodes.observe(&node, &dirs).await {
-            NodeState::Listed { dirs, .. } => {
-                let dir = &dirs[&delivery.dir];
-                dir.record[&delivery.file].describes(&dir.files["a.iso"])
-            }
-            NodeState::Unreachable { why } => panic!("{why}"),
-        };
-        assert!(described().await);
-        nodes.put(
-            id,
-            &delivery.dir,
-            "a.iso",
-            delivery.size,
-            samples::other_digest(),
-        );
-        assert!(!described().await);
-        let full = nodes.deliver(&node, &delivery).await;
-        assert!(
-            matches!(full, Err(NodeError::NoSpace { free: 1, .. })),
-            "{full:?}"
-        );
-        nodes.set_down(id, "it is being moved");
-        let state = nodes.observe(&node, &dirs).await;
-        assert!(matches!(state, NodeState::Unreachable { .. }));
-        assert_eq!(nodes.take_calls().len(), 6);
-    }
-
-    #[tokio::test]
-    async fn what_is_somebody_else_s_stays() {
-        let nodes = FakeNodes::new();
-        let (node, mut delivery) = samples::delivery("a.iso");
-        let mut removal = Removal {
-            dir: delivery.dir.clone(),
-            file: delivery.file.clone(),
-            size: delivery.size,
-            sha256: delivery.sha256,
-        };
-        let placed = nodes.deliver(&node, &delivery).await.unwrap().entry;
-        nodes.set_owner("other");
-        let kept = nodes.deliver(&node, &delivery).await.unwrap();
-        assert_eq!((kept.copied, kept.entry), (false, placed));
-        let refused = nodes.remove(&node, &removal).await;
-        assert!(matches!(refused, Err(NodeError::NotOurs { .. })));
-        delivery.sha256 = samples::other_digest();
-        let refused = nodes.deliver(&node, &delivery).await;
-        assert!(matches!(refused, Err(NodeError::NotOurs { .. })));
-
-        nodes.set_owner("homelab");
-        removal.sha256 = samples::other_digest();
-        let found = nodes.remove(&node, &removal).await.unwrap();
-        let right = nodes.digest(&node.id, &removal.dir, "a.iso").unwrap();
-        assert_eq!(found, Removed::Differs(right));
-        let found = nodes.verify(&node, &removal).await.unwrap();
-        assert_eq!(found, Verified::Differs(right));
-        removal.sha256 = right;
-        let found = nodes.verify(&node, &removal).await.unwrap();
-        assert_eq!(found, Verified::Same);
-        let found = nodes.remove(&node, &removal).await.unwrap();
-        assert_eq!(found, Removed::Gone);
-        let found = nodes.verify(&node, &removal).await.unwrap();
-        assert_eq!(found, Verified::Missing);
-
-        nodes.put(&node.id, &delivery.dir, "a.iso", 7, right);
-        let refused = nodes.deliver(&node, &delivery).await;
-        assert!(matches!(refused, Err(NodeError::Foreign { .. })));
-        delivery.replace = true;
-        assert!(nodes.deliver(&node, &delivery).await.unwrap().copied);
-    }
-}
+mod tests;

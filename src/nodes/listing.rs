@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::script::Answer;
 use super::{record, references};
-use crate::model::Dir;
-use crate::plan::{DirState, NodeState, RemoteFile, StorageRoot};
+use crate::model::{Dir, PartName};
+use crate::plan::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
-const TAGS: [&str; 9] = [
-    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record",
+const TAGS: [&str; 10] = [
+    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record", "part",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -39,6 +39,8 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
                 let (name, file) = file(rest)?;
                 state.files.insert(name, file);
             }
+            // A name that is none of ours is none of our business.
+            "part" => state.parts.extend(part(rest)?),
             "record" => state.record = record::parse(rest),
             _ => continue,
         }
@@ -88,6 +90,24 @@ fn file(value: &[u8]) -> Option<(String, RemoteFile)> {
     Some((String::from_utf8_lossy(name).into_owned(), file))
 }
 
+/// What the node's clock showed, modification time with a fraction, blocks of 512 bytes,
+/// and then the name; nothing where the name is not one that we give.
+#[expect(clippy::option_option, reason = "unintelligible, or not ours")]
+fn part(value: &[u8]) -> Option<Option<(PartName, Part)>> {
+    let (now, rest) = word(value);
+    let (mtime, rest) = word(rest);
+    let (blocks, name) = word(rest);
+    let (now, blocks): (i64, u64) = (text(now)?.parse().ok()?, text(blocks)?.parse().ok()?);
+    let idle = now.saturating_sub(nanoseconds(text(mtime)?)? / 1_000_000_000);
+    let part = Part {
+        bytes: blocks.saturating_mul(512),
+        // One that was written to in the future is being written to.
+        idle_seconds: u64::try_from(idle).unwrap_or(0),
+    };
+    let name = text(name).and_then(|name| name.parse().ok());
+    Some(name.map(|name| (name, part)))
+}
+
 /// find writes seconds, a point and ten digits; before 1970 the seconds are
 /// rounded down and the fraction counts up from there.
 fn nanoseconds(text: &str) -> Option<i64> {
@@ -127,7 +147,8 @@ mod tests {
 
     #[test]
     fn names_are_taken_as_they_are() {
-        let fields: Vec<(&str, &[u8])> = vec![
+        let fields: Vec<(&str, &[u8])> =
+            vec![
             ("tool", b"rsync"),
             ("free", b"0 10 4096"),
             ("mount", b"0 /mnt/with blank"),
@@ -140,6 +161,12 @@ mod tests {
             ("root", b"1 local dir - /b"),
             ("file", b"1 12 1700000000.9999999990 77 a b\n1 2 3 4 c"),
             ("file", b"1 0 -5.0000000000 78 \xff"),
+            (
+                "part",
+                b"1 1700000100 1700000000.5000000000 16 .talos-order.parts/c.iso.0123456789ab.part",
+            ),
+            ("part", b"1 50 1700000000.0000000000 8 .talos-order.c.iso.part"),
+            ("part", b"1 50 10.0000000000 8 .talos-order.parts/\xff.part"),
             ("tick", b""),
         ];
         let Some(NodeState::Listed { dirs, tools, .. }) = state(fields) else {
@@ -167,6 +194,21 @@ mod tests {
             }
         );
         assert!(b.files.contains_key("\u{fffd}"));
+        let parts = b.parts.iter().map(|(name, part)| {
+            let name = name.to_string();
+            (name, part.bytes, part.idle_seconds)
+        });
+        assert_eq!(
+            parts.collect::<Vec<_>>(),
+            [
+                (".talos-order.c.iso.part".to_owned(), 4096, 0),
+                (
+                    ".talos-order.parts/c.iso.0123456789ab.part".to_owned(),
+                    8192,
+                    100
+                ),
+            ]
+        );
     }
 
     #[test]
@@ -181,6 +223,7 @@ mod tests {
             ("free", "0 many 4096"),
             ("present", ""),
             ("root", "0 name kind -"),
+            ("part", "0 1 1.0000000000 many .talos-order.a.part"),
         ] {
             let fields = vec![(tag, value.as_bytes())];
             assert_eq!(state(fields), None, "{tag} {value}");

@@ -52,7 +52,7 @@ use jiff::Timestamp;
 
 use crate::io::Meter;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, Proof, Sha256,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
 };
 use crate::plan::{NodeState, RecordEntry};
 
@@ -97,6 +97,17 @@ pub trait Nodes: Send + Sync + 'static {
         removal: &Removal,
     ) -> impl Future<Output = Result<Removed, NodeError>> + Send;
 
+    /// Removes what arrived so far of a file that nobody wants any more. That it is gone
+    /// already is fine.
+    ///
+    /// # Errors
+    /// [`NodeError::Locked`] while another controller works in the directory.
+    fn clear(
+        &self,
+        node: &Node,
+        leftover: &Leftover,
+    ) -> impl Future<Output = Result<Cleared, NodeError>> + Send;
+
     /// Reads a file back whole, gently, and compares it. Where it differs its line
     /// in the record describes nothing any more (modification time and inode
     /// number 0), so that the next look has it replaced and it is still known to
@@ -131,6 +142,26 @@ pub enum Removed {
     Gone,
     /// It has another digest and stays.
     Differs(Sha256),
+}
+
+/// What arrived so far of a file, on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The directory that the file was for.
+    pub dir: Dir,
+    /// Its name there.
+    pub part: PartName,
+    /// It stays if it was written to within this time.
+    pub idle: Duration,
+}
+
+/// How removing a part went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleared {
+    /// It is gone.
+    Gone,
+    /// Somebody writes to it, or did so a moment ago: it stays.
+    Unfinished,
 }
 
 /// How reading back went.

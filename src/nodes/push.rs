@@ -16,7 +16,7 @@ use super::rsync;
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
 use super::{Delivered, Delivery, local};
-use crate::model::{Method, Node, Reach, Sha256};
+use crate::model::{Method, Node, PartName, Reach, Sha256};
 use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
@@ -157,10 +157,6 @@ pub(super) struct Task<'a> {
     line: record::LineTemplate,
 }
 
-/// How much of a digest is in the name of a part, in hex digits: enough that two images
-/// of one name do not meet.
-const PART_DIGEST: usize = 12;
-
 impl<'a> Task<'a> {
     fn new(operation: Operation<'a>, delivery: &'a Delivery) -> Self {
         let owner = &operation.nodes.config.owner;
@@ -172,11 +168,7 @@ impl<'a> Task<'a> {
                 .data
                 .map(|data| data.sha256.to_string())
                 .unwrap_or_default(),
-            part: format!(
-                "{}.{:.PART_DIGEST$}.part",
-                delivery.file,
-                delivery.sha256.to_string()
-            ),
+            part: PartName::new(&delivery.file, &delivery.sha256).inside(),
             line: record::template(&entry(delivery, owner, 0, 0)),
             operation,
         }

@@ -15,6 +15,7 @@ pub(super) enum Script {
     Place,
     Receive,
     Discard,
+    Clear,
     Renew,
     Release,
     Remove,
@@ -42,6 +43,7 @@ impl Script {
             Self::Place => lease!("delivery" "place"),
             Self::Receive => lease!("delivery" "receive"),
             Self::Discard => lease!("discard"),
+            Self::Clear => lease!("clear"),
             Self::Renew => lease!("renew"),
             Self::Release => lease!("release"),
             Self::Remove => lease!("remove"),
@@ -58,6 +60,7 @@ impl Script {
             Self::Receive => &[DATA, RECEIVE],
             Self::Observe
             | Self::Discard
+            | Self::Clear
             | Self::Renew
             | Self::Release
             | Self::Remove

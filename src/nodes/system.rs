@@ -12,7 +12,7 @@ use super::listing;
 use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
 use super::stream::Paces;
-use super::{Delivered, Delivery, Nodes, Removal, Removed, Verified};
+use super::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use crate::io::Command;
 use crate::model::{Dir, Node, NodeId, Reach};
 use crate::plan::NodeState;
@@ -206,6 +206,10 @@ impl Nodes for SystemNodes {
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
         let _session = self.session().await;
         self.read_back(node, check).await
+    }
+
+    async fn clear(&self, node: &Node, leftover: &Leftover) -> Result<Cleared, NodeError> {
+        self.clear_away(node, leftover).await
     }
 }
 

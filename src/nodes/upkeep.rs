@@ -7,7 +7,7 @@ use super::error::NodeError;
 use super::lease::Operation;
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
-use super::{Removal, Removed, Verified, patience};
+use super::{Cleared, Leftover, Removal, Removed, Verified, patience};
 use crate::model::{Node, Sha256};
 
 impl SystemNodes {
@@ -28,6 +28,28 @@ impl SystemNodes {
                     Some(_) => Removed::Gone,
                     None => Removed::Differs(differs(answer)?),
                 }))
+            })
+            .await?
+    }
+
+    pub(super) async fn clear_away(
+        &self,
+        node: &Node,
+        leftover: &Leftover,
+    ) -> Result<Cleared, NodeError> {
+        let file = leftover.part.file();
+        // Nothing is read, however large it is.
+        let patience = patience::for_file(0);
+        let operation = Operation::begin(self, node, &leftover.dir, file, patience).await;
+        let (part, idle) = (leftover.part.inside(), leftover.idle.as_secs().to_string());
+        operation
+            .ask_first(Script::Clear, &[&part, &idle], |answer| {
+                if let Some(refusal) = operation.refusal(answer) {
+                    return Some(Err(refusal));
+                }
+                let cleared = answer.first("cleared").map(|_| Cleared::Gone);
+                let unfinished = answer.first("unfinished").map(|_| Cleared::Unfinished);
+                Some(Ok(cleared.or(unfinished)?))
             })
             .await?
     }

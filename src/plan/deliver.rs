@@ -27,7 +27,8 @@ impl<'a> Planner<'a> {
     /// What goes to the nodes. What each directory shares is found once, before its
     /// files: most of them are in place and cost no more than a look.
     pub(super) fn nodes(&mut self) {
-        let mut free: BTreeMap<&NodeId, Option<u64>> = BTreeMap::new();
+        // By file system: directories on one share its room.
+        let mut free: BTreeMap<(&NodeId, Option<&str>), Option<u64>> = BTreeMap::new();
         let unlisted = DirState::default();
         for (target, files) in &self.desired.placed {
             let state = self.observed.nodes.get(&target.node);
@@ -59,8 +60,9 @@ impl<'a> Planner<'a> {
                         file: listed.find(file.as_str()),
                         entry: recorded.find(file.as_str()),
                     };
-                    let free = free.entry(&target.node).or_insert(dir.free_bytes);
-                    self.place(target, file, placed, there, free, dir.inodes_full);
+                    let disk = (&target.node, dir.mount_point.as_deref());
+                    let free = free.entry(disk).or_insert(dir.free_bytes);
+                    self.place(target, file, placed, there, free, dir);
                 }
             }
         }
@@ -112,7 +114,7 @@ impl<'a> Planner<'a> {
         placed: &Placed,
         there: There<'_>,
         free: &mut Option<u64>,
-        inodes_full: bool,
+        dir: &DirState,
     ) {
         let id = push_step_id(target, file);
         let Some(why) = self.misplaced(placed, there) else {
@@ -127,7 +129,7 @@ impl<'a> Planner<'a> {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
         }
-        if inodes_full && why != Why::Unrecorded {
+        if dir.inodes_full && why != Why::Unrecorded {
             let place = format!("{}:{}", target.node, target.dir);
             return self.held(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
         }
@@ -135,12 +137,16 @@ impl<'a> Planner<'a> {
             && let Some(bytes) = bytes.bytes()
             && why != Why::Unrecorded
         {
+            // What arrived of it before is room that it has already.
+            let (own, parts) = parts(dir, file);
+            let bytes = bytes.saturating_sub(own);
             let need = bytes + self.policy.node_reserve;
             if need > *left {
                 let reason = HeldReason::NoSpace {
                     place: format!("{}:{}", target.node, target.dir),
                     need,
                     free: *left,
+                    parts,
                 };
                 return self.held(id, reason, placed.wanted_by.clone());
             }
@@ -208,4 +214,17 @@ impl<'a> Planner<'a> {
             _ => None,
         }
     }
+}
+
+/// The space that interrupted deliveries of a file take, and those of others, in bytes.
+fn parts(dir: &DirState, file: &FileName) -> (u64, u64) {
+    let mut space = (0, 0);
+    for (name, part) in &dir.parts {
+        let sum = match name.file() == file {
+            true => &mut space.0,
+            false => &mut space.1,
+        };
+        *sum += part.bytes;
+    }
+    space
 }

@@ -12,6 +12,7 @@ use super::hints;
 use super::hold;
 use super::id::StepId;
 use super::observed::{CachedFile, Observed};
+use super::parts;
 use super::prune::{self, PrunePolicy};
 use super::relay;
 use super::retain::{self, Retention};
@@ -68,6 +69,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.unresolved();
     planner.retention();
     planner.prune_nodes();
+    planner.clear_parts();
     planner.verify();
     planner.plan.hints = hints::hints(desired);
     let mut plan = planner.finish();
@@ -355,6 +357,7 @@ impl Planner<'_> {
                 place: "the cache".to_owned(),
                 need,
                 free: *free,
+                parts: 0,
             });
         }
         *free -= bytes;
@@ -433,6 +436,20 @@ impl Planner<'_> {
         self.plan.held.extend(removals.held);
     }
 
+    fn clear_parts(&mut self) {
+        let policy = self.policy;
+        let removals = parts::parts(
+            self.desired,
+            self.observed,
+            &policy.prune,
+            &policy.sites,
+            &self.speakers,
+            &self.plan,
+        );
+        self.plan.steps.extend(removals.steps);
+        self.plan.held.extend(removals.held);
+    }
+
     fn verify(&mut self) {
         if let Some(policy) = &self.policy.verify {
             let in_sync = self.plan.in_sync.iter().collect();
@@ -452,7 +469,10 @@ impl Planner<'_> {
             (Action::Push { .. }, _) => 3,
             (Action::VerifyCache { .. } | Action::VerifyNode { .. }, _) => 5,
             (Action::PruneNode { .. }, _) => 6,
-            (Action::PruneCache { .. } | Action::ClearPartial { .. }, _) => 4,
+            (
+                Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::ClearPart { .. },
+                _,
+            ) => 4,
         };
         self.plan
             .steps

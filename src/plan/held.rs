@@ -126,7 +126,16 @@ pub enum HeldReason {
         need: u64,
         /// Bytes free.
         free: u64,
+        /// Bytes there that interrupted deliveries of other images take.
+        #[serde(skip_serializing_if = "is_zero")]
+        parts: u64,
     },
+}
+
+/// serde hands over references.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl Held {
@@ -253,12 +262,27 @@ impl fmt::Display for HeldReason {
                  `talos-order approve {}` lets them",
                 approval.0
             ),
-            Self::NoSpace { place, need, free } => write!(
-                f,
-                "{place} has {} free; with the room that must stay free, {} are needed",
-                Bytes(*free),
-                Bytes(*need)
-            ),
+            Self::NoSpace {
+                place,
+                need,
+                free,
+                parts,
+            } => {
+                write!(
+                    f,
+                    "{place} has {} free; with the room that must stay free, {} are needed",
+                    Bytes(*free),
+                    Bytes(*need)
+                )?;
+                match parts {
+                    0 => Ok(()),
+                    parts => write!(
+                        f,
+                        "; interrupted deliveries of other images take {} there",
+                        Bytes(*parts)
+                    ),
+                }
+            }
         }
     }
 }

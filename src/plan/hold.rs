@@ -78,6 +78,7 @@ fn node_of(action: &Action) -> Option<&NodeId> {
     match action {
         Action::Push { target, .. }
         | Action::PruneNode { target, .. }
+        | Action::ClearPart { target, .. }
         | Action::VerifyNode { target, .. } => Some(&target.node),
         Action::Register { .. }
         | Action::Fetch { .. }

@@ -19,15 +19,15 @@ impl fmt::Display for StepId {
 
 /// The identity of a delivery to a path of a node.
 pub fn push_step_id(target: &PushTarget, file: &FileName) -> StepId {
-    on_node("push/", target, file)
+    on_node("push/", target, file.as_str())
 }
 
 /// The identity of a step that is done with a file on a node. Made for every file
 /// of every node in every pass, so its text is put together in one piece.
-pub(super) fn on_node(kind: &str, target: &PushTarget, file: &FileName) -> StepId {
+pub(super) fn on_node(kind: &str, target: &PushTarget, file: &str) -> StepId {
     // Only the root ends with a slash.
     let dir = target.dir.as_str().trim_end_matches('/');
-    StepId([kind, target.node.as_str(), dir, "/", file.as_str()].concat())
+    StepId([kind, target.node.as_str(), dir, "/", file].concat())
 }
 
 /// What a person approves: exactly this list of removals on this node. Another

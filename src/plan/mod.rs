@@ -16,6 +16,7 @@ mod hold;
 mod id;
 mod memory;
 pub mod observed;
+mod parts;
 mod prune;
 mod relay;
 pub mod render;
@@ -36,8 +37,8 @@ pub use held::{Held, HeldReason};
 pub use id::{ApprovalId, StepId, push_step_id};
 pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
-    CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Provenance,
-    RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
+    CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
+    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
     VersionSource,
 };
 pub use prune::PrunePolicy;

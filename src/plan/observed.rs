@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, SchematicId, Sha256,
-    TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, PartName, SchematicId,
+    Sha256, TalosVersion,
 };
 
 /// Everything a pass knows about the world.
@@ -232,6 +232,17 @@ pub struct DirState {
     pub is_silent: bool,
     /// No further file can be made: the file system has no inode left.
     pub inodes_full: bool,
+    /// What arrived so far of files that are not complete.
+    pub parts: BTreeMap<PartName, Part>,
+}
+
+/// What arrived so far of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The space that it takes, in bytes: holes take none.
+    pub bytes: u64,
+    /// How long ago it was last written to, in seconds by the node's clock.
+    pub idle_seconds: u64,
 }
 
 /// The storage that a directory belongs to, as the node describes it in Proxmox's

@@ -80,7 +80,8 @@ impl Totals {
                 }
                 Action::PruneNode { bytes, .. }
                 | Action::PruneCache { bytes, .. }
-                | Action::ClearPartial { bytes, .. } => {
+                | Action::ClearPartial { bytes, .. }
+                | Action::ClearPart { bytes, .. } => {
                     totals.remove += 1;
                     totals.remove_bytes += bytes;
                 }
@@ -244,6 +245,18 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             target.dir.join(file),
             Bytes(*bytes)
         ),
+        Action::ClearPart {
+            target,
+            part,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} remove    part of {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(part.file()),
+            Bytes(*bytes)
+        ),
         Action::VerifyNode {
             target,
             file,
@@ -366,7 +379,10 @@ fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
 /// `+` for what comes, `~` for what takes the place of something, `-` for what goes.
 fn sign(action: &Action, why: &Why) -> char {
     match action {
-        Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::PruneNode { .. } => '-',
+        Action::PruneCache { .. }
+        | Action::ClearPartial { .. }
+        | Action::PruneNode { .. }
+        | Action::ClearPart { .. } => '-',
         Action::VerifyNode { .. } | Action::VerifyCache { .. } => '?',
         Action::Register { .. } => '+',
         Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
@@ -423,7 +439,7 @@ impl fmt::Display for Why {
                 write!(f, "last read back {} ago", duration(*hours))
             }
             Self::Purge => f.write_str("the cache is purged"),
-            Self::Abandoned => f.write_str("an interrupted download nobody wants"),
+            Self::Abandoned => f.write_str("left by an interrupted transfer that nobody wants"),
         }
     }
 }

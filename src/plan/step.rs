@@ -9,7 +9,9 @@ use super::id::{StepId, on_node, push_step_id};
 use super::size::Size;
 use super::wanted::WantedBy;
 use super::way::Way;
-use crate::model::{ArtifactId, Deletion, FileName, PositionRef, PushTarget, SchematicId, Sha256};
+use crate::model::{
+    ArtifactId, Deletion, FileName, PartName, PositionRef, PushTarget, SchematicId, Sha256,
+};
 
 /// What a pass is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -125,6 +127,17 @@ pub enum Action {
         /// The digest it must still have.
         sha256: Sha256,
     },
+    /// Remove what an interrupted delivery left on a node.
+    ClearPart {
+        /// Where it lies.
+        target: PushTarget,
+        /// Its name there.
+        part: PartName,
+        /// The space that it takes, in bytes.
+        bytes: u64,
+        /// For how many seconds nobody must have written to it.
+        idle_seconds: u64,
+    },
     /// Read a delivered file back and compare it with its record.
     VerifyNode {
         /// Where it lies.
@@ -162,8 +175,15 @@ impl Action {
             Self::Push { target, file, .. } => return push_step_id(target, file),
             Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
             Self::ClearPartial { file, .. } => format!("clear-partial/{file}"),
-            Self::PruneNode { target, file, .. } => return on_node("prune-node/", target, file),
-            Self::VerifyNode { target, file, .. } => return on_node("verify-node/", target, file),
+            Self::PruneNode { target, file, .. } => {
+                return on_node("prune-node/", target, file.as_str());
+            }
+            Self::VerifyNode { target, file, .. } => {
+                return on_node("verify-node/", target, file.as_str());
+            }
+            Self::ClearPart { target, part, .. } => {
+                return on_node("clear-part/", target, &part.to_string());
+            }
             Self::VerifyCache { file, .. } => format!("verify-cache/{file}"),
         })
     }
@@ -238,7 +258,7 @@ pub enum Why {
         /// In whole hours; `None` if never.
         hours: Option<u64>,
     },
-    /// The download that left it is no longer wanted.
+    /// The download or delivery that left it is no longer wanted.
     Abandoned,
 }
 

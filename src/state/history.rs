@@ -88,6 +88,7 @@ mod tests {
     fn pass(second: i64) -> PassRecord {
         let at = Timestamp::from_second(second).unwrap();
         let occasion = Occasion {
+            owner: "homelab".to_owned(),
             started: at,
             finished: at,
             cause: Cause::Schedule,

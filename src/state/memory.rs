@@ -191,7 +191,11 @@ impl Pass<'_> {
             }
         };
         for step in &self.look.plan.steps {
-            if matches!(step.action, Action::PruneNode { .. }) && !self.is_done(step) {
+            let removes = matches!(
+                step.action,
+                Action::PruneNode { .. } | Action::ClearPart { .. }
+            );
+            if removes && !self.is_done(step) {
                 consider(&step.id, true);
             }
         }
@@ -388,7 +392,7 @@ impl Pass<'_> {
     }
 
     /// Where images were delivered to. A directory is forgotten once no order names
-    /// it and the record there is empty.
+    /// it, the record there is empty, and no part of an image lies there.
     fn places(&self) -> BTreeMap<NodeId, Place> {
         let specs = &self.look.desired.nodes;
         let mut places = self.memory.places.clone();
@@ -410,7 +414,7 @@ impl Pass<'_> {
         for (id, place) in &mut places {
             if let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(id) {
                 for (dir, state) in dirs {
-                    if !state.record.is_empty() {
+                    if !state.record.is_empty() || !state.parts.is_empty() {
                         place.dirs.insert(dir.clone());
                     }
                 }
@@ -440,7 +444,7 @@ impl Pass<'_> {
             self.outcome(&prune_id(&target, file))
                 .is_some_and(Outcome::is_success)
         };
-        state.record.keys().any(|file| !removed(file))
+        !state.parts.is_empty() || state.record.keys().any(|file| !removed(file))
     }
 }
 

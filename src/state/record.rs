@@ -238,9 +238,10 @@ fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
             };
             (true, recorded)
         }
+        // A file that a purge takes away is on record, and in its place.
         Action::Fetch { file, .. } | Action::Unpack { file, .. } => {
-            let known = report.look.observed.cache.files.contains_key(file);
-            (false, known)
+            let cached = report.look.observed.cache.files.get(file);
+            (false, cached.is_some_and(|cached| cached.size.is_none()))
         }
         _ => return false,
     };
@@ -276,7 +277,7 @@ pub struct PassRecord {
     pub more_steps: usize,
     /// How many things were held back.
     pub held: usize,
-    /// How many things were in place already.
+    /// How many files are in place, those that were before and those that came.
     pub in_sync: usize,
     /// What it found and did, in numbers.
     #[serde(flatten)]
@@ -290,6 +291,8 @@ fn is_zero(count: &usize) -> bool {
 /// When and why a pass was done, and on which orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
+    /// The controller that did it, or for which a person did.
+    pub owner: String,
     /// When it began.
     pub started: Timestamp,
     /// When it was over.
@@ -309,7 +312,7 @@ impl PassRecord {
             steps: steps.into_iter().take(STEPS_MAX).collect(),
             more_steps,
             held: report.look.plan.held.len(),
-            in_sync: report.look.plan.in_sync.len(),
+            in_sync: report.look.plan.in_sync.len() + placed(report),
             totals: Totals::of(report),
             ..Self::failed(occasion, None, PassVerdict::from(&report.verdict))
         }
@@ -335,6 +338,19 @@ impl PassRecord {
             totals: Totals::default(),
         }
     }
+}
+
+/// How many files came, into the cache and to nodes.
+fn placed(report: &Report) -> usize {
+    let facts = report.outcomes.values().map(|outcome| match outcome {
+        Outcome::Done { fact } => match fact {
+            Fact::Fetched { unpacked, .. } => 1 + usize::from(unpacked.is_some()),
+            Fact::Unpacked { .. } | Fact::Pushed { .. } => 1,
+            Fact::Registered { .. } | Fact::Verified { .. } | Fact::Removed { .. } => 0,
+        },
+        _ => 0,
+    });
+    facts.sum()
 }
 
 /// Failures first, so that they survive the cut.

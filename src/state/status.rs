@@ -160,16 +160,17 @@ impl Status {
         self.suspended = memory.suspended.clone();
         self.notes = notes(report);
         self.totals.add(&record.totals);
-        self.over(record)
+        self.over(&occasion.owner, record)
     }
 
     /// A pass is over that could not even look. What is known of the orders stays.
     #[must_use]
     pub fn unable(self, occasion: &Occasion, error: String) -> Self {
-        self.over(PassRecord::unable(occasion, error))
+        self.over(&occasion.owner, PassRecord::unable(occasion, error))
     }
 
-    fn over(mut self, record: PassRecord) -> Self {
+    fn over(mut self, owner: &str, record: PassRecord) -> Self {
+        owner.clone_into(&mut self.owner);
         self.running = None;
         self.revision = record.revision;
         self.last_pass = Some(LastPass {

@@ -88,7 +88,7 @@ impl World {
         };
         let limits = match config.more {
             more if more.contains("limits:") => "",
-            _ => "limits: {retries: 0, connect: 5s}\n",
+            _ => "limits: {retries: 0, connect: 20s}\n",
         };
         let text = format!(
             "defaults:\n  cache_dir: {root}/cache\n  push:\n    ssh_opts: \"{ssh}\"\n    \

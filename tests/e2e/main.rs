@@ -20,12 +20,14 @@ mod faults;
 mod hostile;
 mod instructions;
 mod killed;
+mod leftovers;
 mod legacy;
 mod manifests;
 mod many;
 mod relay;
 mod state;
 mod together;
+mod told;
 mod trust;
 mod watch;
 

@@ -65,6 +65,7 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                     ..entry(file, &meta.artifact, meta.sha256)
                 };
                 dir.record.insert(file.clone(), entry);
+                dir.parts.retain(|part, _| part.file() != file);
             }
             Action::PruneCache { file, .. } => {
                 after.cache.files.remove(file);
@@ -79,6 +80,13 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                 let dir = dirs.get_mut(&target.dir).expect("a listed directory");
                 dir.files.remove(file.as_str());
                 dir.record.remove(file);
+            }
+            Action::ClearPart { target, part, .. } => {
+                let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
+                    panic!("{} goes to a node that does not answer", step.id);
+                };
+                let dir = dirs.get_mut(&target.dir).expect("a listed directory");
+                assert!(dir.parts.remove(part).is_some(), "{} is there", step.id);
             }
             Action::ClearPartial { file, .. } => {
                 after.cache.partial.remove(file);

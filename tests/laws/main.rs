@@ -161,7 +161,10 @@ proptest! {
         prop_assume!(doubt);
         for step in plan(&desired, &case.observed, &case.policy).steps {
             prop_assert!(
-                !matches!(step.action, Action::PruneCache { .. } | Action::ClearPartial { .. }),
+                !matches!(
+                    step.action,
+                    Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::ClearPart { .. }
+                ),
                 "{} removes on doubt", step.id
             );
         }
@@ -227,6 +230,7 @@ proptest! {
                 Action::Push { .. }
                 | Action::Register { .. }
                 | Action::PruneNode { .. }
+                | Action::ClearPart { .. }
                 | Action::VerifyNode { .. }
                 | Action::VerifyCache { .. } => Vec::new(),
             };
@@ -286,6 +290,28 @@ proptest! {
     }
 
     #[test]
+    fn a_part_goes_from_a_node_only_if_nobody_waits_for_it(case in case()) {
+        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let plan = plan(&desired, &case.observed, &case.policy);
+        for step in &plan.steps {
+            let Action::ClearPart { target, part, .. } = &step.action else { continue };
+            let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
+                return Err(TestCaseError::fail("its node does not answer"));
+            };
+            let idle = dirs[&target.dir].parts[part].idle_seconds;
+            prop_assert!(idle >= universe::GRACE.unsigned_abs(), "{} was written to", step.id);
+            let missed = case.observed.memory.unwanted_since[&step.id];
+            let age = case.observed.now.as_second() - missed.as_second();
+            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
+            prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
+            let push = push_step_id(target, part.file());
+            let waits = plan.steps.iter().any(|step| step.id == push)
+                || plan.held.iter().any(|held| held.id == push);
+            prop_assert!(!waits, "{} is to be completed", step.id);
+        }
+    }
+
+    #[test]
     fn what_is_suspended_or_failed_a_moment_ago_is_left_alone(case in case()) {
         let memory = &case.observed.memory;
         for step in planned(&case, &case.observed).steps {
@@ -293,7 +319,10 @@ proptest! {
             if let Some(backoff) = memory.backoff.get(&step.id) {
                 prop_assert!(backoff.until <= case.observed.now, "{} backs off", step.id);
             }
-            if let Action::Push { target, .. } | Action::PruneNode { target, .. } = &step.action {
+            if let Action::Push { target, .. }
+            | Action::PruneNode { target, .. }
+            | Action::ClearPart { target, .. } = &step.action
+            {
                 prop_assert!(!memory.suspended.nodes.contains(&target.node));
             }
             let suspended = |order| memory.suspended.orders.contains(order);
@@ -373,6 +402,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "prune-cache",
         "clear-partial",
         "prune-node",
+        "clear-part",
         "verify-node",
         "verify-cache",
         "node-unreachable",

@@ -7,15 +7,15 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use talos_order::model::{
     Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, NameTemplate, Network, Node,
-    NodeId, Order, OrderSet, Platform, Position, Problem, PushMethod, PushTarget, Reach,
+    NodeId, Order, OrderSet, PartName, Platform, Position, Problem, PushMethod, PushTarget, Reach,
     RejectedFile, Schematic, SchematicId, SchematicSource, Sha256, Site, SiteName, SourceRef,
     TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
     Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, Naming,
-    NodeState, Observed, Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile,
-    Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy, VersionKnowledge,
-    VersionSource, push_step_id,
+    NodeState, Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References,
+    RemoteFile, Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy,
+    VersionKnowledge, VersionSource, push_step_id,
 };
 
 /// Orders, a world, and a policy.
@@ -265,8 +265,9 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         prop::option::of(0_u64..5000),
         prop::bool::weighted(0.02),
         prop::bool::weighted(0.02),
+        prop::collection::vec((artifact(), 0_u8..2, 0..2 * GRACE), 0..2),
     )
-        .prop_map(|(files, free, unmounted, is_silent)| {
+        .prop_map(|(files, free, unmounted, is_silent, parts)| {
             let mut state = DirState {
                 mount_point: Some("/var/lib".to_owned()),
                 root: unmounted.then(|| StorageRoot {
@@ -300,6 +301,15 @@ fn dir_state() -> impl Strategy<Value = DirState> {
                     };
                     state.record.insert(name, entry);
                 }
+            }
+            for (artifact, byte, idle) in parts {
+                let digest = Sha256::from_bytes([byte; 32]);
+                let name = PartName::new(&naming().template.name(&artifact), &digest);
+                let part = Part {
+                    bytes: 400,
+                    idle_seconds: idle.unsigned_abs(),
+                };
+                state.parts.insert(name, part);
             }
             state
         })
@@ -552,9 +562,13 @@ fn missed_since(
             continue;
         };
         for (dir, listed) in dirs {
-            for file in listed.record.keys() {
+            let files = listed.record.keys();
+            let removals = files.map(|file| format!("prune-node/{node}{}", dir.join(file)));
+            let parts = listed.parts.keys();
+            let clearings = parts.map(|part| format!("clear-part/{node}{dir}/{part}"));
+            for id in removals.chain(clearings) {
                 if let Some(Some(hours)) = hours.next() {
-                    let id = StepId(format!("prune-node/{node}{}", dir.join(file)));
+                    let id = StepId(id);
                     since.insert(id, now() - jiff::SignedDuration::from_hours(*hours));
                 }
             }

@@ -19,6 +19,7 @@ mod fence;
 mod hostile;
 mod interrupted;
 mod lease;
+mod leftovers;
 mod life;
 mod many;
 mod owners;
@@ -39,11 +40,11 @@ use std::time::{Duration, Instant};
 use common::sshd::{Lab, SshNode, descendants};
 use sha2::Digest;
 use talos_order::model::{
-    Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256,
+    Arch, ArtifactId, Dir, Format, Method, Node, PartName, Platform, Proof, Reach, Sha256,
 };
 use talos_order::nodes::{
-    Delivered, Delivery, LEASE, NodeError, Nodes, NodesConfig, Removal, Removed, SystemNodes,
-    Verified,
+    Cleared, Delivered, Delivery, LEASE, Leftover, NodeError, Nodes, NodesConfig, Removal, Removed,
+    SystemNodes, Verified,
 };
 use talos_order::plan::{DirState, NodeState, References};
 
@@ -72,7 +73,7 @@ fn plain_config() -> NodesConfig {
     NodesConfig {
         ssh_opts: Vec::new(),
         rsync_opts: Vec::new(),
-        connect: Duration::from_secs(5),
+        connect: Duration::from_secs(20),
         look: Duration::from_secs(60),
         idle: Duration::from_secs(20),
         control_dir: None,

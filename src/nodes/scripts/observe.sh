@@ -7,6 +7,7 @@ main() {
     storages=${2:-/etc/pve/nodes}
     roots=$(roots "${storages%/*}/storage.cfg")
     shift 2
+    now=$(date +%s)
     number=0
     for dir in "$@"; do
         look "$number" "$dir"
@@ -45,9 +46,17 @@ look() {
     fi
 }
 
+# Beside the files: what arrived so far of others, with the space that it takes in
+# blocks of 512 bytes. Parts are links for nobody: `find` follows none.
 list() {
-    find "$2/" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f ! -name '.*' \
-        -printf "file $1 %s %T@ %i %f\\0" >&3
+    find "$2/" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
+        \( ! -name '.*' -printf "file $1 %s %T@ %i %f\\0" \
+        -o -name '.talos-order.*.part' -printf "part $1 $now %T@ %b %f\\0" \) >&3 || return
+    # A private directory that is not ours to read holds nothing of ours.
+    if [ -d "$2/.talos-order.parts" ] && [ -r "$2/.talos-order.parts" ]; then
+        find "$2/.talos-order.parts" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
+            -name '*.part' -printf "part $1 $now %T@ %b .talos-order.parts/%f\\0" >&3
+    fi
 }
 
 # A record of more than 32 MiB would be some 60000 images: not ours any more.

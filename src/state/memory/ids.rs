@@ -7,14 +7,14 @@ use crate::plan::StepId;
 /// The node that a step is done on, from its identity; `None` for steps of this
 /// machine. A node's name has no slash.
 pub fn node_of(id: &StepId) -> Option<&str> {
-    let on_node = ["push/", "prune-node/", "verify-node/"];
+    let on_node = ["push/", "prune-node/", "verify-node/", "clear-part/"];
     let rest = on_node.iter().find_map(|kind| id.0.strip_prefix(kind))?;
     rest.split('/').next()
 }
 
-/// True for the removal of a file from a node.
+/// True for the removal of a file, or of a part of one, from a node.
 pub fn is_prune(id: &StepId) -> bool {
-    id.0.starts_with("prune-node/")
+    id.0.starts_with("prune-node/") || id.0.starts_with("clear-part/")
 }
 
 pub fn prune_id(target: &PushTarget, file: &FileName) -> StepId {

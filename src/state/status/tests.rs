@@ -130,6 +130,7 @@ fn full(step: &Step) -> Outcome {
 
 fn occasion(second: i64) -> Occasion {
     Occasion {
+        owner: "homelab".to_owned(),
         started: at(second),
         finished: at(second + 1),
         cause: Cause::Change,

@@ -1,0 +1,74 @@
+//! Tells of the steps of a running pass: in the log, in the events, and to whoever
+//! watches whether anything still moves.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "stamps events and feels the pulse of running transfers"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::daemon::Progress;
+use crate::error::chain;
+use crate::execute::{Event, Meter};
+use crate::plan::StepId;
+use crate::state::{StateDir, StepRecord};
+
+/// How often running transfers are asked whether they move.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// Writes what happens to the log and to the events, and gives signs of life for as
+/// long as bytes move.
+pub(super) async fn tell(
+    mut events: mpsc::UnboundedReceiver<Event>,
+    state: StateDir,
+    progress: Progress,
+) {
+    let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
+    let mut pulse = tokio::time::interval(PULSE);
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    progress.beat();
+                    note(event, &state, &mut meters);
+                }
+                None => return,
+            },
+            _ = pulse.tick() => {
+                for (_, meter, last) in &mut meters {
+                    let (done, _) = meter.read();
+                    if done != *last {
+                        *last = done;
+                        progress.beat();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
+    match event {
+        Event::Started { step, meter, .. } => {
+            tracing::info!(%step, "begins");
+            meters.extend(meter.map(|meter| (step, meter, 0)));
+        }
+        Event::Finished { step, outcome } => {
+            meters.retain(|(other, ..)| *other != step);
+            let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
+            if outcome.is_success() {
+                tracing::info!(%step, "is done");
+            } else {
+                tracing::warn!(%step, reason = %outcome, "is not done");
+            }
+            if let Err(error) = state.add_events(&[record]) {
+                tracing::warn!(reason = %chain(&error), "cannot tell the events");
+            }
+        }
+    }
+}
