@@ -131,9 +131,7 @@ impl Display {
     }
 
     fn label<'a>(&'a self, step: &'a StepId) -> &'a str {
-        self.labels
-            .get(step)
-            .map_or(step.0.as_str(), String::as_str)
+        self.labels.get(step).map_or(step.as_str(), String::as_str)
     }
 
     fn finished(&self, step: &StepId, outcome: &Outcome) -> String {

@@ -305,20 +305,6 @@ async fn pass(gate: &Semaphore) -> Pass<'_> {
     gate.acquire().await.expect("gates are never closed")
 }
 
-/// True for a step that moves enough bytes to be worth a progress bar.
-fn has_meter(action: &Action) -> bool {
-    match action {
-        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => true,
-        Action::Register { .. }
-        | Action::PruneCache { .. }
-        | Action::ClearPartial { .. }
-        | Action::ClearPart { .. }
-        | Action::PruneNode { .. }
-        | Action::VerifyNode { .. }
-        | Action::VerifyCache { .. } => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

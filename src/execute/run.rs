@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::downloads::{Fetch, Ticket};
-use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, has_meter, pass};
+use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, pass};
 use crate::cache::{Cache, CacheError, Receive};
 use crate::io::Meter;
 use crate::model::{
@@ -81,7 +81,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             let _ = events.send(Event::Started {
                 step: step.id.clone(),
                 action: Box::new(step.action.clone()),
-                meter: has_meter(&step.action).then(|| Arc::clone(meter)),
+                meter: step.action.brings().then(|| Arc::clone(meter)),
             });
         };
         let started = || begun(&meter);

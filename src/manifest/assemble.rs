@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::plan::{
     Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
-    StepId, VersionKnowledge, push_step_id,
+    StepId, VersionKnowledge,
 };
 
 /// What every manifest of a pass says alike.
@@ -104,14 +104,7 @@ impl<'a> Results<'a> {
                 Action::Unpack { to, .. } => {
                     fetching.insert(to, &step.id);
                 }
-                Action::Register { .. }
-                | Action::Push { .. }
-                | Action::PruneCache { .. }
-                | Action::ClearPartial { .. }
-                | Action::ClearPart { .. }
-                | Action::PruneNode { .. }
-                | Action::VerifyNode { .. }
-                | Action::VerifyCache { .. } => {}
+                _ => {}
             }
         }
         let mut metas = in_sync(&observed.cache);
@@ -364,15 +357,14 @@ fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> 
         .flatten()
         .flat_map(|artifact| {
             let file = context.naming.name(artifact);
-            [format!("fetch/{file}"), format!("unpack/{file}")]
+            [StepId::fetch(&file), StepId::unpack(&file)]
         })
-        .map(StepId)
         .filter(|id| results.held.contains_key(id))
         .collect()
 }
 
 fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<'_>) -> Pushed {
-    let id = push_step_id(target, file);
+    let id = StepId::push(target, file);
     let (status, stderr) = results
         .trouble(&id)
         .unwrap_or((PushStatus::Ok, String::new()));

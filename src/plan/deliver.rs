@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::desired::Placed;
 use super::diff::Planner;
 use super::held::HeldReason;
-use super::id::push_step_id;
+use super::id::StepId;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::size::Size;
 use super::step::{Action, Why};
@@ -48,12 +48,12 @@ impl<'a> Planner<'a> {
                 if let Some((other, wanted)) = &elsewhere
                     && wanted.contains_key(file)
                 {
-                    let (own, other) = (push_step_id(target, file), push_step_id(other, file));
+                    let (own, other) = (StepId::push(target, file), StepId::push(other, file));
                     self.plan.shared.insert(own, other);
                 } else if let Some(why) = why {
                     self.unreachable(target, file, placed, why.to_owned());
                 } else if let Some(reason) = &absent {
-                    let id = push_step_id(target, file);
+                    let id = StepId::push(target, file);
                     self.held(id, reason.clone(), placed.wanted_by.clone());
                 } else {
                     let there = There {
@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
     }
 
     fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
-        let id = push_step_id(target, file);
+        let id = StepId::push(target, file);
         let reason = HeldReason::NodeUnreachable {
             node: target.node.clone(),
             why,
@@ -116,7 +116,7 @@ impl<'a> Planner<'a> {
         free: &mut Option<u64>,
         dir: &DirState,
     ) {
-        let id = push_step_id(target, file);
+        let id = StepId::push(target, file);
         let Some(why) = self.misplaced(placed, there) else {
             return self.plan.in_sync.push(id);
         };

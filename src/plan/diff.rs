@@ -265,9 +265,7 @@ impl Planner<'_> {
     }
 
     fn in_sync(&mut self, want: &Want) {
-        self.plan
-            .in_sync
-            .push(StepId(format!("fetch/{}", want.file)));
+        self.plan.in_sync.push(StepId::fetch(&want.file));
     }
 
     fn foreign(&self, file: &FileName) -> bool {
@@ -401,7 +399,7 @@ impl Planner<'_> {
     fn unresolved(&mut self) {
         for want in &self.desired.positions {
             if let Err(why) = &want.outcome {
-                let id = StepId(format!("resolve/{}", want.position));
+                let id = StepId::resolve(&want.position);
                 let reason = HeldReason::Unresolved { why: why.clone() };
                 self.held(id, reason, WantedBy::one(want.position.clone()));
             }

@@ -11,7 +11,7 @@ use super::id::StepId;
 use super::memory::Memory;
 use super::observed::Observed;
 use super::step::{Action, Plan, Step};
-use crate::model::{NodeId, OrderId};
+use crate::model::OrderId;
 
 /// Takes out of the plan what must not be done now.
 pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
@@ -60,7 +60,8 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReas
             why: suspended.unreadable.clone(),
         });
     }
-    if let Some(node) = node_of(&step.action).filter(|node| suspended.nodes.contains(*node)) {
+    let node = step.action.target().map(|target| &target.node);
+    if let Some(node) = node.filter(|node| suspended.nodes.contains(*node)) {
         return because(format!("node {node}"));
     }
     let is_suspended =
@@ -72,21 +73,6 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReas
         what: format!("order {first}"),
         why: None,
     })
-}
-
-fn node_of(action: &Action) -> Option<&NodeId> {
-    match action {
-        Action::Push { target, .. }
-        | Action::PruneNode { target, .. }
-        | Action::ClearPart { target, .. }
-        | Action::VerifyNode { target, .. } => Some(&target.node),
-        Action::Register { .. }
-        | Action::Fetch { .. }
-        | Action::Unpack { .. }
-        | Action::PruneCache { .. }
-        | Action::VerifyCache { .. }
-        | Action::ClearPartial { .. } => None,
-    }
 }
 
 fn backing_off(step: &Step, observed: &Observed) -> Option<HeldReason> {

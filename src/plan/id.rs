@@ -1,15 +1,208 @@
-//! Identities: of steps, which keep them over passes, and of what a person approves.
+//! The identities of steps: made and read here, and nowhere else.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FileName, PushTarget};
+use crate::model::{FileName, NodeId, PartName, PositionRef, PushTarget, SchematicId};
 
-/// The identity of a step, the same in every pass: `push/pve-01/iso-dir/file`.
+/// The identity of a step, the same in every pass: what is remembered of earlier passes
+/// hangs on it.
+///
+/// `KIND/SUBJECT`. A step on a node names node and path (`push/pve-01/var/lib/vz/a.iso`),
+/// one in the cache its file (`fetch/a.iso`). What cannot be read, because a later
+/// version wrote it, is kept as it is and belongs to no step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct StepId(pub String);
+pub struct StepId(String);
+
+/// What kind of step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepKind {
+    /// A position is resolved. Never a step; what is held back has this identity.
+    Resolve,
+    /// A schematic is made known.
+    Register,
+    /// A file is downloaded.
+    Fetch,
+    /// A file is unpacked.
+    Unpack,
+    /// A file is delivered.
+    Push,
+    /// A file goes from the cache.
+    PruneCache,
+    /// A partial download goes from the cache.
+    ClearPartial,
+    /// A file goes from a node.
+    PruneNode,
+    /// A part of a file goes from a node.
+    ClearPart,
+    /// A file on a node is read back.
+    VerifyNode,
+    /// A file in the cache is read back.
+    VerifyCache,
+}
+
+impl StepKind {
+    const ALL: [Self; 11] = [
+        Self::Resolve,
+        Self::Register,
+        Self::Fetch,
+        Self::Unpack,
+        Self::Push,
+        Self::PruneCache,
+        Self::ClearPartial,
+        Self::PruneNode,
+        Self::ClearPart,
+        Self::VerifyNode,
+        Self::VerifyCache,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Register => "register",
+            Self::Fetch => "fetch",
+            Self::Unpack => "unpack",
+            Self::Push => "push",
+            Self::PruneCache => "prune-cache",
+            Self::ClearPartial => "clear-partial",
+            Self::PruneNode => "prune-node",
+            Self::ClearPart => "clear-part",
+            Self::VerifyNode => "verify-node",
+            Self::VerifyCache => "verify-cache",
+        }
+    }
+
+    const fn is_on_node(self) -> bool {
+        matches!(
+            self,
+            Self::Push | Self::PruneNode | Self::ClearPart | Self::VerifyNode
+        )
+    }
+}
+
+impl StepId {
+    /// Of a position that could not be resolved.
+    pub fn resolve(position: &PositionRef) -> Self {
+        Self::of(StepKind::Resolve, position)
+    }
+
+    /// Of making a schematic known.
+    pub fn register(schematic: &SchematicId) -> Self {
+        Self::of(StepKind::Register, schematic)
+    }
+
+    /// Of a download into the cache, by the name of the file there.
+    pub fn fetch(file: &FileName) -> Self {
+        Self::of(StepKind::Fetch, file)
+    }
+
+    /// Of unpacking a cached file, by the name that the result has in the cache.
+    pub fn unpack(file: &FileName) -> Self {
+        Self::of(StepKind::Unpack, file)
+    }
+
+    /// Of a delivery to a path of a node.
+    pub fn push(target: &PushTarget, file: &FileName) -> Self {
+        Self::on(StepKind::Push, target, file.as_str())
+    }
+
+    /// Of removing a file from the cache.
+    pub fn prune_cache(file: &FileName) -> Self {
+        Self::of(StepKind::PruneCache, file)
+    }
+
+    /// Of removing a partial download, by the name that the whole file would have.
+    pub fn clear_partial(file: &FileName) -> Self {
+        Self::of(StepKind::ClearPartial, file)
+    }
+
+    /// Of removing a file from a node.
+    pub fn prune_node(target: &PushTarget, file: &FileName) -> Self {
+        Self::on(StepKind::PruneNode, target, file.as_str())
+    }
+
+    /// Of removing what an interrupted delivery left on a node.
+    pub fn clear_part(target: &PushTarget, part: &PartName) -> Self {
+        Self::on(StepKind::ClearPart, target, &part.to_string())
+    }
+
+    /// Of reading back a file on a node.
+    pub fn verify_node(target: &PushTarget, file: &FileName) -> Self {
+        Self::on(StepKind::VerifyNode, target, file.as_str())
+    }
+
+    /// Of reading back a file in the cache.
+    pub fn verify_cache(file: &FileName) -> Self {
+        Self::of(StepKind::VerifyCache, file)
+    }
+
+    fn of(kind: StepKind, subject: &dyn fmt::Display) -> Self {
+        Self(format!("{}/{subject}", kind.as_str()))
+    }
+
+    /// Made for every file of every node in every pass, so the text is put together in
+    /// one piece.
+    fn on(kind: StepKind, target: &PushTarget, name: &str) -> Self {
+        // Only the root ends with a slash.
+        let dir = target.dir.as_str().trim_end_matches('/');
+        Self([kind.as_str(), "/", target.node.as_str(), dir, "/", name].concat())
+    }
+
+    /// The identity as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What kind of step it is; `None` if it is none of this version's.
+    pub fn kind(&self) -> Option<StepKind> {
+        let (kind, _) = self.0.split_once('/')?;
+        StepKind::ALL.into_iter().find(|word| word.as_str() == kind)
+    }
+
+    /// The node that the step is done on; `None` for steps of this machine.
+    pub fn node(&self) -> Option<NodeId> {
+        let (node, _) = self.on_node()?;
+        node.parse().ok()
+    }
+
+    /// The path on a node that the step is for: directory and name of a file.
+    pub fn path(&self) -> Option<(PushTarget, FileName)> {
+        let (node, path) = self.on_node()?;
+        let (dir, file) = path.rsplit_once('/')?;
+        let dir = if dir.is_empty() { "/" } else { dir };
+        let target = PushTarget {
+            node: node.parse().ok()?,
+            dir: dir.parse().ok()?,
+        };
+        Some((target, file.parse().ok()?))
+    }
+
+    /// The file in the cache that the step is for.
+    pub fn cached(&self) -> Option<FileName> {
+        if self.kind()?.is_on_node() {
+            return None;
+        }
+        let (_, file) = self.0.split_once('/')?;
+        file.parse().ok()
+    }
+
+    /// True if the step removes something from a node.
+    pub fn removes_from_node(&self) -> bool {
+        matches!(self.kind(), Some(StepKind::PruneNode | StepKind::ClearPart))
+    }
+
+    /// The node, which has no slash in its name, and the path there.
+    fn on_node(&self) -> Option<(&str, &str)> {
+        if !self.kind()?.is_on_node() {
+            return None;
+        }
+        let (_, subject) = self.0.split_once('/')?;
+        let slash = subject.find('/')?;
+        Some(subject.split_at(slash))
+    }
+}
 
 impl fmt::Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,21 +210,73 @@ impl fmt::Display for StepId {
     }
 }
 
-/// The identity of a delivery to a path of a node.
-pub fn push_step_id(target: &PushTarget, file: &FileName) -> StepId {
-    on_node("push/", target, file.as_str())
-}
-
-/// The identity of a step that is done with a file on a node. Made for every file
-/// of every node in every pass, so its text is put together in one piece.
-pub(super) fn on_node(kind: &str, target: &PushTarget, file: &str) -> StepId {
-    // Only the root ends with a slash.
-    let dir = target.dir.as_str().trim_end_matches('/');
-    StepId([kind, target.node.as_str(), dir, "/", file].concat())
-}
-
 /// What a person approves: exactly this list of removals on this node. Another
 /// file on the list makes another id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ApprovalId(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sha256;
+
+    fn target(dir: &str) -> PushTarget {
+        PushTarget {
+            node: "pve-01".parse().unwrap(),
+            dir: dir.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_is_made_can_be_read_back() {
+        let file: FileName = "a.iso".parse().unwrap();
+        for dir in ["/", "/var/lib/vz/template/iso"] {
+            let target = target(dir);
+            for (id, kind) in [
+                (StepId::push(&target, &file), StepKind::Push),
+                (StepId::prune_node(&target, &file), StepKind::PruneNode),
+                (StepId::verify_node(&target, &file), StepKind::VerifyNode),
+            ] {
+                assert_eq!(id.kind(), Some(kind), "{id}");
+                assert_eq!(id.path(), Some((target.clone(), file.clone())), "{id}");
+                assert_eq!(id.node(), Some(target.node.clone()));
+                assert_eq!(id.cached(), None);
+            }
+            let part = PartName::new(&file, &Sha256::from_bytes([1; 32]));
+            let id = StepId::clear_part(&target, &part);
+            assert_eq!(id.node(), Some(target.node.clone()));
+            assert!(id.removes_from_node());
+        }
+        for (id, kind) in [
+            (StepId::fetch(&file), StepKind::Fetch),
+            (StepId::unpack(&file), StepKind::Unpack),
+            (StepId::prune_cache(&file), StepKind::PruneCache),
+            (StepId::clear_partial(&file), StepKind::ClearPartial),
+            (StepId::verify_cache(&file), StepKind::VerifyCache),
+        ] {
+            assert_eq!(id.kind(), Some(kind), "{id}");
+            assert_eq!(id.cached(), Some(file.clone()), "{id}");
+            assert_eq!((id.node(), id.path()), (None, None));
+        }
+        let push = StepId::push(&target("/iso"), &file);
+        assert_eq!(push.as_str(), "push/pve-01/iso/a.iso");
+        assert_eq!(StepId::fetch(&file).as_str(), "fetch/a.iso");
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_belongs_to_no_step() {
+        for text in [
+            "",
+            "push",
+            "push/pve-01",
+            "clone/pve-01/9000",
+            "push//a",
+            "fetch/a/b",
+        ] {
+            let id: StepId = serde_json::from_str(&format!("{text:?}")).unwrap();
+            assert_eq!((id.path(), id.cached()), (None, None), "{text}");
+            assert_eq!(serde_json::to_string(&id).unwrap(), format!("{text:?}"));
+        }
+    }
+}

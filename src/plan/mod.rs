@@ -34,7 +34,7 @@ mod way;
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
 pub use held::{Held, HeldReason};
-pub use id::{ApprovalId, StepId, push_step_id};
+pub use id::{ApprovalId, StepId, StepKind};
 pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,

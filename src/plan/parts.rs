@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::desired::Desired;
 use super::held::{Held, HeldReason};
-use super::id::{StepId, push_step_id};
+use super::id::StepId;
 use super::observed::{NodeState, Observed, Part};
 use super::prune::PrunePolicy;
 use super::retain::{Removals, blocked};
@@ -119,7 +119,7 @@ fn awaited<'a>(
             let files: &BTreeMap<FileName, _> = files;
             let awaited = files
                 .keys()
-                .filter(|file| !is_in_sync(&push_step_id(target, file)));
+                .filter(|file| !is_in_sync(&StepId::push(target, file)));
             awaited.map(move |file| (place, file)).collect::<Vec<_>>()
         })
         .collect()

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::desired::Desired;
 use super::diff::Policy;
-use super::id::{StepId, push_step_id};
+use super::id::{StepId, StepKind};
 use super::memory::Detour;
 use super::observed::{NodeState, Observed, RecordEntry};
 use super::step::{Action, Plan, Step};
@@ -144,7 +144,7 @@ impl<'a> Sources<'a> {
             }
         }
         let ids = |ids: &mut dyn Iterator<Item = &StepId>| {
-            ids.filter(|id| id.0.starts_with("push/"))
+            ids.filter(|id| id.kind() == Some(StepKind::Push))
                 .cloned()
                 .collect()
         };
@@ -225,7 +225,7 @@ impl<'a> Sources<'a> {
         }
         let mut why = RelayUnfit::Held;
         for &(target, file) in places {
-            let id = push_step_id(target, file);
+            let id = StepId::push(target, file);
             if self.in_sync.contains(&id) {
                 let entry = dirs.get(&target.dir).and_then(|dir| dir.record.get(file));
                 if entry.is_some_and(|entry| self.is_same(entry, bytes)) {
@@ -239,7 +239,7 @@ impl<'a> Sources<'a> {
         }
         let planned = places
             .iter()
-            .map(|&place| (place, push_step_id(place.0, place.1)))
+            .map(|&place| (place, StepId::push(place.0, place.1)))
             .find(|(_, id)| self.planned.contains(id));
         match (planned, self.detour(relay)) {
             (Some(_), Some(detour)) => Err(failed(detour)),

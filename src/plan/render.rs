@@ -78,12 +78,12 @@ impl Totals {
                     totals.verify += 1;
                     totals.verify_bytes += bytes;
                 }
-                Action::PruneNode { bytes, .. }
-                | Action::PruneCache { bytes, .. }
-                | Action::ClearPartial { bytes, .. }
-                | Action::ClearPart { bytes, .. } => {
+                Action::PruneNode { .. }
+                | Action::PruneCache { .. }
+                | Action::ClearPartial { .. }
+                | Action::ClearPart { .. } => {
                     totals.remove += 1;
-                    totals.remove_bytes += bytes;
+                    totals.remove_bytes += step.action.removes().unwrap_or(0);
                 }
             }
         }

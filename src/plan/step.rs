@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::held::Held;
-use super::id::{StepId, on_node, push_step_id};
+use super::id::StepId;
 use super::size::Size;
 use super::wanted::WantedBy;
 use super::way::Way;
@@ -168,24 +168,59 @@ pub enum Action {
 impl Action {
     /// The identity of a step with this action.
     pub fn step_id(&self) -> StepId {
-        StepId(match self {
-            Self::Register { schematic, .. } => format!("register/{schematic}"),
-            Self::Fetch { file, .. } => format!("fetch/{file}"),
-            Self::Unpack { file, .. } => format!("unpack/{file}"),
-            Self::Push { target, file, .. } => return push_step_id(target, file),
-            Self::PruneCache { file, .. } => format!("prune-cache/{file}"),
-            Self::ClearPartial { file, .. } => format!("clear-partial/{file}"),
-            Self::PruneNode { target, file, .. } => {
-                return on_node("prune-node/", target, file.as_str());
-            }
-            Self::VerifyNode { target, file, .. } => {
-                return on_node("verify-node/", target, file.as_str());
-            }
-            Self::ClearPart { target, part, .. } => {
-                return on_node("clear-part/", target, &part.to_string());
-            }
-            Self::VerifyCache { file, .. } => format!("verify-cache/{file}"),
-        })
+        match self {
+            Self::Register { schematic, .. } => StepId::register(schematic),
+            Self::Fetch { file, .. } => StepId::fetch(file),
+            Self::Unpack { file, .. } => StepId::unpack(file),
+            Self::Push { target, file, .. } => StepId::push(target, file),
+            Self::PruneCache { file, .. } => StepId::prune_cache(file),
+            Self::ClearPartial { file, .. } => StepId::clear_partial(file),
+            Self::PruneNode { target, file, .. } => StepId::prune_node(target, file),
+            Self::ClearPart { target, part, .. } => StepId::clear_part(target, part),
+            Self::VerifyNode { target, file, .. } => StepId::verify_node(target, file),
+            Self::VerifyCache { file, .. } => StepId::verify_cache(file),
+        }
+    }
+
+    /// The directory on a node in which something is done; `None` for what is done on
+    /// this machine.
+    pub const fn target(&self) -> Option<&PushTarget> {
+        match self {
+            Self::Push { target, .. }
+            | Self::PruneNode { target, .. }
+            | Self::ClearPart { target, .. }
+            | Self::VerifyNode { target, .. } => Some(target),
+            Self::Register { .. }
+            | Self::Fetch { .. }
+            | Self::Unpack { .. }
+            | Self::PruneCache { .. }
+            | Self::ClearPartial { .. }
+            | Self::VerifyCache { .. } => None,
+        }
+    }
+
+    /// The bytes that go with it, in the cache or on a node, if it removes something.
+    pub const fn removes(&self) -> Option<u64> {
+        match self {
+            Self::PruneCache { bytes, .. }
+            | Self::ClearPartial { bytes, .. }
+            | Self::PruneNode { bytes, .. }
+            | Self::ClearPart { bytes, .. } => Some(*bytes),
+            Self::Register { .. }
+            | Self::Fetch { .. }
+            | Self::Unpack { .. }
+            | Self::Push { .. }
+            | Self::VerifyNode { .. }
+            | Self::VerifyCache { .. } => None,
+        }
+    }
+
+    /// True if it brings bytes to where they were not: into the cache or to a node.
+    pub const fn brings(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch { .. } | Self::Unpack { .. } | Self::Push { .. }
+        )
     }
 }
 

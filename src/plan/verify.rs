@@ -52,7 +52,7 @@ pub(super) fn verify(
         for file in files.keys() {
             let entry = dirs.get(&target.dir).and_then(|dir| dir.record.get(file));
             if let Some(entry) = entry
-                && in_sync.contains(&super::id::push_step_id(target, file))
+                && in_sync.contains(&StepId::push(target, file))
             {
                 let action = Action::VerifyNode {
                     target: PushTarget::clone(target),
@@ -66,7 +66,7 @@ pub(super) fn verify(
     }
     for want in desired.artifacts.values() {
         if let Some(cached) = observed.cache.files.get(&want.file)
-            && in_sync.contains(&StepId(format!("fetch/{}", want.file)))
+            && in_sync.contains(&StepId::fetch(&want.file))
         {
             let action = Action::VerifyCache {
                 file: want.file.clone(),

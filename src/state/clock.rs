@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn memory(since: i64, until: i64, clock: Option<ClockReading>) -> Memory {
-        let id = || StepId("push/n/srv/a.iso".to_owned());
+        let id = || StepId::fetch(&"a.iso".parse().unwrap());
         Memory {
             unwanted_since: BTreeMap::from([(id(), at(since))]),
             backoff: BTreeMap::from([(

@@ -12,7 +12,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::memory::ids::{is_prune, node_of};
 use crate::execute::{Failure, FailureKind, Outcome};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 use crate::plan::{HeldReason, StepId, Suspended, Unresolved};
@@ -259,8 +258,7 @@ impl Board<'_> {
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {
-                let node = node_of(&held.id).filter(|_| is_prune(&held.id));
-                let node = node.and_then(|node| node.parse().ok());
+                let node = held.id.node().filter(|_| held.id.removes_from_node());
                 let trouble = (reason_of(&held.reason), held.reason.to_string());
                 self.line(None, node).insert(trouble);
             }
@@ -270,7 +268,7 @@ impl Board<'_> {
             let Some(Outcome::Failed { failure }) = report.outcomes.get(&step.id) else {
                 continue;
             };
-            let node = node_of(&step.id).and_then(|node| node.parse().ok());
+            let node = step.id.node();
             let trouble = (reason_of_failure(failure), said(&step.id, &failure.error));
             self.line(None, node).insert(trouble);
         }
@@ -325,7 +323,7 @@ impl<'a> Concerns<'a> {
         });
         let mut troubles: BTreeMap<&OrderId, Vec<_>> = BTreeMap::new();
         for (id, wanted_by, trouble) in of_held.chain(of_steps) {
-            let node: Option<NodeId> = node_of(id).and_then(|node| node.parse().ok());
+            let node = id.node();
             let orders: BTreeSet<&OrderId> = wanted_by.iter().map(|at| &at.order).collect();
             for order in orders {
                 let of_order = troubles.entry(order).or_default();

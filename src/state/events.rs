@@ -166,7 +166,8 @@ mod tests {
     use crate::plan::StepId;
 
     fn step(name: &str) -> StepRecord {
-        StepRecord::new(None, &StepId(name.to_owned()), None, &Outcome::Cancelled)
+        let step = StepId::fetch(&name.parse().unwrap());
+        StepRecord::new(None, &step, None, &Outcome::Cancelled)
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use self::ids::{is_prune, node_of, place_of, prune_id, verify_cache_id, verify_id};
 use super::control::Scope;
 use super::{StateDir, StateError, file, travel};
 use crate::execute::{Fact, Outcome};
@@ -22,8 +21,6 @@ use crate::plan::{
     Suspended,
 };
 use crate::reconcile::Look;
-
-pub(super) mod ids;
 
 const MEMORY: &str = "memory.json";
 
@@ -123,7 +120,7 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
             memory.circuits.remove(node);
             memory
                 .backoff
-                .retain(|id, _| node_of(id).is_none_or(|of| of != node.as_str()));
+                .retain(|id, _| id.node().as_ref() != Some(node));
         }
     }
 }
@@ -175,8 +172,7 @@ impl Pass<'_> {
     fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
-            let node = node_of(id).and_then(|node| node.parse::<NodeId>().ok());
-            let Some(node) = node.filter(|node| places.contains_key(node)) else {
+            let Some(node) = id.node().filter(|node| places.contains_key(node)) else {
                 continue;
             };
             if !self.answers(&node) {
@@ -191,21 +187,23 @@ impl Pass<'_> {
             }
         };
         for step in &self.look.plan.steps {
-            let removes = matches!(
-                step.action,
-                Action::PruneNode { .. } | Action::ClearPart { .. }
-            );
-            if removes && !self.is_done(step) {
+            if step.id.removes_from_node() && !self.is_done(step) {
                 consider(&step.id, true);
             }
         }
-        for held in self.look.plan.held.iter().filter(|held| is_prune(&held.id)) {
+        for held in self
+            .look
+            .plan
+            .held
+            .iter()
+            .filter(|held| held.id.removes_from_node())
+        {
             let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
             consider(&held.id, !blocked);
         }
         let placed = &self.look.desired.placed;
         let is_wanted = |id: &StepId| {
-            let (target, file) = place_of(id)?;
+            let (target, file) = id.path()?;
             Some(placed.get(&target)?.contains_key(&file))
         };
         since.retain(|id, _| is_wanted(id) != Some(true));
@@ -232,7 +230,7 @@ impl Pass<'_> {
                 Some(Outcome::Failed { failure }) => {
                     let entry = self.failed(
                         before.get(&step.id),
-                        &step.id.0,
+                        step.id.as_str(),
                         self.limits.step,
                         &failure.error,
                     );
@@ -312,9 +310,9 @@ impl Pass<'_> {
         let unfinished = plan
             .steps
             .iter()
-            .any(|step| is_prune(&step.id) && !self.is_done(step));
+            .any(|step| step.id.removes_from_node() && !self.is_done(step));
         let undecided = plan.held.iter().any(|held| {
-            is_prune(&held.id)
+            held.id.removes_from_node()
                 && matches!(
                     held.reason,
                     HeldReason::PruneBlocked { .. }
@@ -352,17 +350,17 @@ impl Pass<'_> {
                 }
                 (Action::Push { target, file, .. }, Fact::Pushed { .. })
                 | (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
-                    verified.remove(&verify_id(target, file));
+                    verified.remove(&StepId::verify_node(target, file));
                 }
                 (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
-                    verified.remove(&verify_cache_id(file));
+                    verified.remove(&StepId::verify_cache(file));
                     if let Some((_, unpacked)) = unpack {
-                        verified.remove(&verify_cache_id(unpacked));
+                        verified.remove(&StepId::verify_cache(unpacked));
                     }
                 }
                 (Action::Unpack { file, .. }, Fact::Unpacked { .. })
                 | (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
-                    verified.remove(&verify_cache_id(file));
+                    verified.remove(&StepId::verify_cache(file));
                 }
                 _ => {}
             }
@@ -372,13 +370,10 @@ impl Pass<'_> {
 
     /// False for a file that was looked for and is not on record any more.
     fn may_be_there(&self, id: &StepId, places: &BTreeMap<NodeId, Place>) -> bool {
-        if let Some(file) = id.0.strip_prefix("verify-cache/") {
-            let files = &self.look.observed.cache.files;
-            return file
-                .parse::<FileName>()
-                .is_ok_and(|file| files.contains_key(&file));
+        if let Some(file) = id.cached() {
+            return self.look.observed.cache.files.contains_key(&file);
         }
-        let Some((target, file)) = place_of(id) else {
+        let Some((target, file)) = id.path() else {
             return false;
         };
         match self.look.observed.nodes.get(&target.node) {
@@ -441,7 +436,7 @@ impl Pass<'_> {
             return true;
         };
         let removed = |file: &FileName| {
-            self.outcome(&prune_id(&target, file))
+            self.outcome(&StepId::prune_node(&target, file))
                 .is_some_and(Outcome::is_success)
         };
         !state.parts.is_empty() || state.record.keys().any(|file| !removed(file))

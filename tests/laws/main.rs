@@ -13,9 +13,7 @@ use executor::apply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::model::{Deletion, Method, NodeId, PushTarget};
-use talos_order::plan::{
-    Action, NodeState, Observed, Plan, References, StepId, plan, push_step_id, resolve,
-};
+use talos_order::plan::{Action, NodeState, Observed, Plan, References, StepId, plan, resolve};
 use universe::{Case, case, naming};
 
 fn config() -> ProptestConfig {
@@ -107,7 +105,7 @@ proptest! {
             let network = &case.policy.transfer.network;
             prop_assert_eq!(network.relay_of(&target.node), Some((&via.node, &via.site)));
             let target = PushTarget { node: via.node.clone(), dir: via.dir.clone() };
-            let source = push_step_id(&target, &via.file);
+            let source = StepId::push(&target, &via.file);
             if step.needs.contains(&source) {
                 prop_assert!(seen.contains(&source), "{} comes before its source", step.id);
                 continue;
@@ -304,7 +302,7 @@ proptest! {
             let age = case.observed.now.as_second() - missed.as_second();
             prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
             prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
-            let push = push_step_id(target, part.file());
+            let push = StepId::push(target, part.file());
             let waits = plan.steps.iter().any(|step| step.id == push)
                 || plan.held.iter().any(|held| held.id == push);
             prop_assert!(!waits, "{} is to be completed", step.id);
@@ -338,7 +336,7 @@ proptest! {
         let plan = plan(&desired, &case.observed, &case.policy);
         for (target, files) in &desired.placed {
             for file in files.keys() {
-                let id = push_step_id(target, file);
+                let id = StepId::push(target, file);
                 let count = plan.steps.iter().filter(|step| step.id == id).count()
                     + plan.held.iter().filter(|held| held.id == id).count()
                     + plan.in_sync.iter().filter(|other| **other == id).count()

@@ -15,7 +15,7 @@ use talos_order::plan::{
     Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, Naming,
     NodeState, Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References,
     RemoteFile, Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy,
-    VersionKnowledge, VersionSource, push_step_id,
+    VersionKnowledge, VersionSource,
 };
 
 /// Orders, a world, and a policy.
@@ -469,10 +469,8 @@ fn memory() -> impl Strategy<Value = Memory> {
                     until: now() + jiff::SignedDuration::from_hours(hours),
                     error: "it broke".to_owned(),
                 };
-                memory
-                    .backoff
-                    .insert(StepId(format!("fetch/{file}")), backoff.clone());
-                memory.backoff.insert(push_step_id(&target, &file), backoff);
+                memory.backoff.insert(StepId::fetch(&file), backoff.clone());
+                memory.backoff.insert(StepId::push(&target, &file), backoff);
             }
             memory.suspended = Suspended {
                 all,
@@ -562,13 +560,16 @@ fn missed_since(
             continue;
         };
         for (dir, listed) in dirs {
+            let target = PushTarget {
+                node: node.clone(),
+                dir: dir.clone(),
+            };
             let files = listed.record.keys();
-            let removals = files.map(|file| format!("prune-node/{node}{}", dir.join(file)));
+            let removals = files.map(|file| StepId::prune_node(&target, file));
             let parts = listed.parts.keys();
-            let clearings = parts.map(|part| format!("clear-part/{node}{dir}/{part}"));
+            let clearings = parts.map(|part| StepId::clear_part(&target, part));
             for id in removals.chain(clearings) {
                 if let Some(Some(hours)) = hours.next() {
-                    let id = StepId(id);
                     since.insert(id, now() - jiff::SignedDuration::from_hours(*hours));
                 }
             }

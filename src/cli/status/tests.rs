@@ -61,7 +61,13 @@ fn status() -> Status {
         ),
     ];
     status.held.push(HeldLine {
-        step: crate::plan::StepId("push/pve-02/iso/a.iso".to_owned()),
+        step: crate::plan::StepId::push(
+            &crate::model::PushTarget {
+                node: "pve-02".parse().unwrap(),
+                dir: "/iso".parse().unwrap(),
+            },
+            &"a.iso".parse().unwrap(),
+        ),
         reason: Reason::TargetUnreachable,
         message: "pve-02 does not answer: no route to host".to_owned(),
         next_try: Some(at(3660)),

@@ -178,7 +178,7 @@ impl World {
 }
 
 fn prune() -> StepId {
-    prune_id(&target("pve"), &file())
+    StepId::prune_node(&target("pve"), &file())
 }
 
 fn grace() -> HeldReason {
@@ -322,7 +322,7 @@ fn places_stay_until_nothing_of_ours_is_there() {
 #[test]
 fn read_backs_are_remembered_as_long_as_the_file_is_there() {
     let mut world = World::new();
-    let verify = verify_id(&target("pve"), &file());
+    let verify = StepId::verify_node(&target("pve"), &file());
     let action = Action::VerifyNode {
         target: target("pve"),
         file: file(),
@@ -377,8 +377,12 @@ fn asking_for_a_node_forgives_that_node_only() {
         until: at(0),
         error: String::new(),
     };
-    let steps = ["push/pve/iso/a", "push/pve-2/iso/a", "fetch/a"];
-    let ids = steps.map(|id| StepId(id.to_owned()));
+    let file: FileName = "a".parse().unwrap();
+    let ids = [
+        StepId::push(&target("pve"), &file),
+        StepId::push(&target("pve-2"), &file),
+        StepId::fetch(&file),
+    ];
     let memory = || Memory {
         backoff: ids.iter().map(|id| (id.clone(), entry.clone())).collect(),
         circuits: ["pve", "pve-2"].map(|n| (node(n), entry.clone())).into(),

@@ -189,7 +189,7 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     let silent = status
         .held
         .iter()
-        .find(|held| held.step.0.contains("pve-01"));
+        .find(|held| held.step.as_str().contains("pve-01"));
     assert_eq!(silent.and_then(|held| held.next_try), Some(at(130)));
 }
 
