@@ -21,6 +21,7 @@ mod interrupted;
 mod lease;
 mod life;
 mod many;
+mod modes;
 mod owners;
 mod privileges;
 mod references;
