@@ -24,6 +24,7 @@ mod legacy;
 mod manifests;
 mod many;
 mod relay;
+mod sockets;
 mod state;
 mod together;
 mod trust;
