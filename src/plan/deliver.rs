@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::desired::Placed;
-use super::diff::Planner;
+use super::diff::{Planner, Policy};
 use super::held::HeldReason;
 use super::id::push_step_id;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
@@ -39,8 +39,14 @@ impl<'a> Planner<'a> {
                 Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
                 None => (&unlisted, Some("it was not asked")),
             };
-            let sites = &self.policy.sites;
-            let absent = sites.absent(&target.node, &target.dir, dir);
+            let Policy { sites, create, .. } = self.policy;
+            let absent = sites.absent(&target.node, &target.dir, dir).or_else(|| {
+                let forbids = create.forbids(&target.node, &target.dir, dir);
+                forbids.then(|| HeldReason::DirMissing {
+                    place: format!("{}:{}", target.node, target.dir),
+                    dir: target.dir.clone(),
+                })
+            });
             let mut listed = Walk::new(&dir.files, String::as_str);
             let mut recorded = Walk::new(&dir.record, FileName::as_str);
             for (file, placed) in files {

@@ -44,6 +44,7 @@ pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
+pub use root::Create;
 pub use sites::Sites;
 pub use size::Size;
 pub use step::{Action, Hint, Plan, Step, Why};

@@ -13,6 +13,7 @@
 mod builds;
 #[path = "../common/mod.rs"]
 mod common;
+mod create;
 mod cut;
 mod cutting;
 mod factory;
