@@ -9,9 +9,9 @@ use super::held::HeldReason;
 use super::id::push_step_id;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::size::Size;
-use super::step::{Action, Why};
+use super::step::{Action, Condition, Otherwise, Why};
 use super::walk::Walk;
-use crate::model::{FileName, NodeId, PushTarget};
+use crate::model::{FileName, NodeId, PushTarget, visible};
 
 /// The files wanted in a directory.
 type Files = BTreeMap<FileName, Placed>;
@@ -126,6 +126,8 @@ impl<'a> Planner<'a> {
         };
         let mut action = self.push_action(target, file, placed);
         if let Some(owner) = self.other_owner(there) {
+            // It stands in a record on the node, and this is shown to people.
+            let owner = visible(&owner).into_owned();
             let reason = HeldReason::NotOurs { owner };
             return self.held(id, reason, placed.wanted_by.clone());
         }
@@ -133,13 +135,13 @@ impl<'a> Planner<'a> {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
         }
-        if inodes_full && why != Why::Unrecorded {
+        if inodes_full && !why.is_unrecorded() {
             let place = format!("{}:{}", target.node, target.dir);
             return self.held(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()
-            && why != Why::Unrecorded
+            && !why.is_unrecorded()
         {
             let need = bytes + self.policy.node_reserve;
             if need > *left {
@@ -154,7 +156,7 @@ impl<'a> Planner<'a> {
         }
         // A file under a name that a person chose, without our record, may be theirs.
         if let Action::Push { replace, .. } = &mut action {
-            *replace = placed.is_our_name || why != Why::Unrecorded;
+            *replace = placed.is_our_name || !why.is_unrecorded();
         }
         let needs = self
             .incoming
@@ -184,7 +186,13 @@ impl<'a> Planner<'a> {
             return Some(Why::Missing);
         };
         let Some(entry) = there.entry else {
-            return Some(Why::Unrecorded);
+            return Some(Why::Unrecorded {
+                condition: Condition::AdoptIfDigestMatches,
+                otherwise: match placed.is_our_name {
+                    true => Otherwise::Replace,
+                    false => Otherwise::Fail,
+                },
+            });
         };
         if entry.artifact != placed.artifact {
             return Some(Why::OtherImage {

@@ -47,7 +47,7 @@ pub use retain::Retention;
 pub use root::Create;
 pub use sites::Sites;
 pub use size::Size;
-pub use step::{Action, Hint, Plan, Step, Why};
+pub use step::{Action, Condition, Hint, Otherwise, Plan, Step, Why};
 pub use verify::VerifyPolicy;
 pub use wanted::WantedBy;
 pub use way::{Asker, Transfer, Way, WayReason};
