@@ -8,8 +8,9 @@ use crate::model::{Dir, PartName};
 use crate::plan::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
-const TAGS: [&str; 10] = [
-    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record", "part",
+const TAGS: [&str; 11] = [
+    "present", "free", "full", "mount", "nearest", "root", "proxmox", "silent", "file", "record",
+    "part",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -32,6 +33,7 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             "free" => state.free_bytes = free(rest)?,
             "full" => state.inodes_full = true,
             "silent" => state.is_silent = true,
+            "proxmox" => state.is_proxmox = true,
             "nearest" => state.nearest = Some(String::from_utf8_lossy(rest).into_owned()),
             "root" => state.root = Some(root(rest)?),
             "mount" => state.mount_point = Some(String::from_utf8_lossy(rest).into_owned()),
@@ -157,6 +159,7 @@ mod tests {
             ("silent", b"0"),
             ("full", b"1"),
             ("nearest", b"0 /mnt"),
+            ("proxmox", b"0"),
             ("root", b"0 usb dir /mnt/u /mnt/u/with blank"),
             ("root", b"1 local dir - /b"),
             ("file", b"1 12 1700000000.9999999990 77 a b\n1 2 3 4 c"),
@@ -179,6 +182,7 @@ mod tests {
         assert_eq!(b.free_bytes, None, "more than can be counted is not known");
         assert!(a.is_silent && !a.inodes_full && !b.is_silent && b.inodes_full);
         assert_eq!((a.nearest.as_deref(), b.nearest), (Some("/mnt"), None));
+        assert!(a.is_proxmox && !b.is_proxmox);
         let root = a.root.unwrap();
         assert_eq!((root.name.as_str(), root.kind.as_str()), ("usb", "dir"));
         assert_eq!(root.mount.as_deref(), Some("/mnt/u"));
