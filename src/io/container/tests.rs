@@ -231,6 +231,33 @@ fn images_of_qemu_pass_and_cut_ones_do_not() {
 }
 
 #[test]
+fn a_qcow2_may_end_within_a_cluster_whose_rest_was_never_written() {
+    // A header, an L1 table, an L2 table with entries of 16 bytes, and half a cluster.
+    let cluster = 64 << 10;
+    let mut image = vec![0; 3 * cluster + cluster / 2];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"QFI\xfb\0\0\0\x03");
+    put(20, &16_u32.to_be_bytes());
+    put(24, &(4 * cluster as u64).to_be_bytes());
+    put(36, &1_u32.to_be_bytes());
+    put(40, &(cluster as u64).to_be_bytes());
+    // Extended entries: one bit for each thirty-second of a cluster that was written.
+    put(72, &(1_u64 << 4).to_be_bytes());
+    put(cluster, &(2 * cluster as u64).to_be_bytes());
+    put(2 * cluster, &(3 * cluster as u64).to_be_bytes());
+    put(2 * cluster + 8, &0xffff_u64.to_be_bytes());
+    check(Kind::Qcow2, &image).unwrap();
+    let fault = check(Kind::Qcow2, &image[..image.len() - 1].to_vec()).unwrap_err();
+    let Fault::CutShort { claimed, .. } = fault else {
+        panic!("{fault}");
+    };
+    assert_eq!(claimed, image.len() as u64);
+    // What reads as zeros is not in the file either.
+    image[2 * cluster + 8..][..8].copy_from_slice(&(!0_u64 << 32).to_be_bytes());
+    check(Kind::Qcow2, &image[..3 * cluster].to_vec()).unwrap();
+}
+
+#[test]
 fn tables_that_would_take_for_ever_are_refused_soon() {
     let mut image = built("nocloud-amd64.qcow2");
     // Every entry of a large L1 table leads to the same table.
