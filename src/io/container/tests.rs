@@ -310,6 +310,26 @@ fn what_passes_by_is_checked_like_a_file() {
     }
 }
 
+#[test]
+fn what_passes_by_is_checked_also_where_its_two_ends_overlap() {
+    for (sector, sectors) in [(512, 90), (512, 128), (4096, 16)] {
+        let disk = disk(sector, sectors);
+        for cut in [100, 512, 40_000] {
+            let pass = |disk: &[u8]| {
+                let mut window = Window::default();
+                disk.chunks(cut).for_each(|piece| window.update(piece));
+                check(Kind::Gpt, &window)
+            };
+            pass(&disk).unwrap_or_else(|fault| panic!("{sectors} of {sector}: {fault}"));
+            let mut holed = disk.clone();
+            let end = holed.len() - sector;
+            holed[end..].fill(0);
+            let fault = pass(&holed).unwrap_err();
+            assert!(matches!(fault, Fault::Damaged { .. }), "{fault}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     /// Whatever is written over the structures, there is an answer.
