@@ -145,8 +145,9 @@ macro_rules! targets {
 }
 
 targets! {
-    cache_record config digest file_name gzip manifest memory node_answer node_record orders
-    rsync_progress schematic version xz zstd
+    cache_record checksum config control_answer control_question digest file_name gpt gzip
+    http_header iso manifest mbr memory node_answer node_record orders qcow2 rsync_progress
+    schematic signature storage_root version versions xz xz_sums zstd
 }
 
 /// Writes the seeds and the cases to where the fuzzer looks for them.
@@ -160,5 +161,41 @@ fn write_corpora() {
         for (number, input) in inputs.enumerate() {
             fs::write(folder.join(format!("seed-{number:04}")), input).expect("written");
         }
+    }
+}
+
+/// Writes the descriptions of images that only `qemu-img` makes.
+#[test]
+#[ignore = "writes to src/fuzz/seeds, and needs qemu-img"]
+fn write_qemu_seeds() {
+    use crate::io::{container::fuzz::describe, magic::Kind};
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut raw = vec![0; 256 << 10];
+    raw[..600].fill(9);
+    raw[100_000..100_700].fill(8);
+    let source = dir.path().join("disk.raw");
+    fs::write(&source, raw).expect("written");
+    for (name, options) in [
+        ("0.10", &["-o", "compat=0.10"][..]),
+        ("small-clusters", &["-o", "cluster_size=512"]),
+        ("compressed", &["-c", "-o", "cluster_size=4k"]),
+        ("extended", &["-o", "extended_l2=on,cluster_size=128k"]),
+        (
+            "preallocated",
+            &["-o", "preallocation=metadata,cluster_size=8k"],
+        ),
+    ] {
+        let target = dir.path().join(name);
+        let made = std::process::Command::new("qemu-img")
+            .args(["convert", "-f", "raw", "-O", "qcow2"])
+            .args(options)
+            .args([&source, &target])
+            .status();
+        assert!(made.expect("qemu-img").success(), "{name}");
+        let image = fs::read(&target).expect("an image");
+        let seed = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/fuzz/seeds/qcow2")
+            .join(name);
+        fs::write(seed, describe(Kind::Qcow2, &image)).expect("written");
     }
 }

@@ -44,6 +44,8 @@ pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
+#[cfg(any(test, fuzzing))]
+pub use root::absent;
 pub use sites::Sites;
 pub use size::Size;
 pub use step::{Action, Hint, Plan, Step, Why};

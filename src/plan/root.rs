@@ -15,7 +15,7 @@ const PROXMOX: &str = "/mnt/pve";
 const MOUNTS: [&str; 2] = ["/mnt", "/media"];
 
 /// Why nothing may be done in a directory; `None` if its storage is there.
-pub(super) fn absent(dir: &Dir, state: &DirState) -> Option<String> {
+pub fn absent(dir: &Dir, state: &DirState) -> Option<String> {
     let dir = dir.as_str();
     let why = match &state.root {
         Some(root) => of_storage(root, state),
