@@ -14,6 +14,7 @@ mod seeds;
 mod tests;
 
 use std::fmt::Debug;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,17 +89,18 @@ fn orders(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let set = orders::parse("orders.yaml", text, &defaults());
+    let set = orders::parse("orders.yaml", text, &DEFAULTS);
     for problem in set.problems() {
         assert_printable(&problem.to_string());
     }
 }
 
-fn defaults() -> OrderDefaults {
+/// What the orders of the seeds are read with.
+static DEFAULTS: LazyLock<OrderDefaults> = LazyLock::new(|| {
     config::parse("config.yaml", seeds::CONFIG, &|_| Some("secret".to_owned()))
         .expect("the configuration of the seeds")
         .orders
-}
+});
 
 fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {

@@ -13,6 +13,9 @@ use super::{TARGETS, Target, seeds};
 
 /// Mutations of one target: enough to be worth it, few enough for every run.
 const ROUNDS: usize = 1_500;
+/// The same where one input takes a tenth of a millisecond.
+const SLOW_ROUNDS: usize = 200;
+const SLOW: [&str; 5] = ["gpt", "manifest", "mbr", "qcow2", "xz_sums"];
 
 /// Words that mean something to one reader or another.
 const WORDS: &[&[u8]] = &[
@@ -62,14 +65,19 @@ fn folder(kind: &str, target: &Target) -> PathBuf {
 }
 
 fn cases(target: &Target) -> Vec<Vec<u8>> {
-    let Ok(entries) = fs::read_dir(folder("cases", target)) else {
+    inputs(&folder("cases", target))
+}
+
+/// The files in a folder, if there is one.
+fn inputs(folder: &Path) -> Vec<Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     paths
         .iter()
-        .map(|path| fs::read(path).expect("a case"))
+        .map(|path| fs::read(path).expect("an input"))
         .collect()
 }
 
@@ -111,7 +119,9 @@ fn run(target: &Target) {
     assert!(!known.is_empty(), "{} has no seeds", target.name);
     known.extend(cases(target));
     let mut random = fastrand::Rng::with_seed(7);
-    let mutated = (0..ROUNDS).map(|_| mutate(&mut random, &known));
+    let is_slow = SLOW.contains(&target.name);
+    let rounds = if is_slow { SLOW_ROUNDS } else { ROUNDS };
+    let mutated = (0..rounds).map(|_| mutate(&mut random, &known));
     for input in known.iter().cloned().chain(mutated.collect::<Vec<_>>()) {
         let fed = catch_unwind(AssertUnwindSafe(|| (target.feed)(&input)));
         assert!(
@@ -160,6 +170,18 @@ fn write_corpora() {
         let inputs = seeds::seeds(target.name).into_iter().chain(cases(target));
         for (number, input) in inputs.enumerate() {
             fs::write(folder.join(format!("seed-{number:04}")), input).expect("written");
+        }
+    }
+}
+
+/// Feeds everything that a fuzzer has gathered, so that it can be seen what of the
+/// readers it reaches; `fuzz/coverage` calls it.
+#[test]
+#[ignore = "reads fuzz/corpus, which a fuzzer fills"]
+fn replay_corpora() {
+    for target in TARGETS {
+        for input in inputs(&folder("corpus", target)) {
+            (target.feed)(&input);
         }
     }
 }
