@@ -69,11 +69,16 @@ fn root(value: &[u8]) -> Option<StorageRoot> {
     let text = String::from_utf8_lossy(value);
     let mut words = text.splitn(4, ' ');
     let mut word = || Some(words.next()?.to_owned());
-    Some(StorageRoot {
-        name: word()?,
-        kind: word()?,
-        mount: word().filter(|mount| mount != "-"),
-        path: word()?,
+    let (name, kind, mount, path) = (word()?, word()?, word()?, word()?);
+    let mount = (mount != "-").then_some(mount);
+    // No other path is held against what is mounted: below nothing lies everything.
+    let is_path = |text: &String| text.starts_with('/');
+    let is_whole = is_path(&path) && mount.as_ref().is_none_or(is_path);
+    is_whole.then_some(StorageRoot {
+        name,
+        kind,
+        mount,
+        path,
     })
 }
 
@@ -228,6 +233,9 @@ mod tests {
             ("present", ""),
             ("root", "0 name kind -"),
             ("part", "0 1 1.0000000000 many .talos-order.a.part"),
+            ("root", "0 name kind  /a"),
+            ("root", "0 name kind mnt /a"),
+            ("root", "0 name kind - a"),
         ] {
             let fields = vec![(tag, value.as_bytes())];
             assert_eq!(state(fields), None, "{tag} {value}");

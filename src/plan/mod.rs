@@ -46,6 +46,8 @@ pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
 pub use root::Create;
+#[cfg(any(test, fuzzing))]
+pub use root::absent;
 pub use sites::Sites;
 pub use size::Size;
 pub use step::{Action, Condition, Hint, Otherwise, Plan, Step, Why};

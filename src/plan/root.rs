@@ -59,7 +59,7 @@ fn is_below_storage(dir: &str, state: &DirState) -> bool {
 }
 
 /// Why nothing may be done in a directory; `None` if its storage is there.
-pub(super) fn absent(dir: &Dir, state: &DirState) -> Option<String> {
+pub fn absent(dir: &Dir, state: &DirState) -> Option<String> {
     let dir = dir.as_str();
     let why = match &state.root {
         Some(root) => of_storage(root, state),

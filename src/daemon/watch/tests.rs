@@ -37,9 +37,12 @@ async fn files_come_change_and_go() {
     let write = |name, text| case.write(name, text);
     case.sleeps("a hidden file", || write("orders/.a.yaml.swp", "editor"))
         .await;
-    case.wakes("a file of the same length", || write("orders/a.yaml", "two"))
+    case.wakes("a file of the same length", || {
+        write("orders/a.yaml", "two")
+    })
+    .await;
+    case.wakes("a new file", || write("orders/b.yaml", ""))
         .await;
-    case.wakes("a new file", || write("orders/b.yaml", "")).await;
     let removal = || fs::remove_file(case.path("orders/b.yaml")).unwrap();
     case.wakes("a removed file", removal).await;
     let deep = "orders/deep/er/c.yaml";
@@ -186,10 +189,7 @@ async fn the_target_of_a_link_far_away_counts() {
             "a neighbour of the target",
             write("orders/.elsewhere/other.yaml", "not linked"),
         ),
-        (
-            "a file outside the orders",
-            write("outside/c.yaml", "two"),
-        ),
+        ("a file outside the orders", write("outside/c.yaml", "two")),
     ] {
         case.sleeps(what, || change(&case)).await;
     }
@@ -284,8 +284,10 @@ async fn ten_thousand_events_in_a_look_are_one_wake_up() {
     case.sees("a burst").await;
     case.sleeps("its echo", || {}).await;
     assert_eq!(case.looks().wakes, before.wakes + 1);
-    case.wakes("a change after the burst", || case.write("orders/0.yaml", ""))
-        .await;
+    case.wakes("a change after the burst", || {
+        case.write("orders/0.yaml", "")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

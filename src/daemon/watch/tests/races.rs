@@ -95,7 +95,12 @@ const EXCHANGED: Way = Way {
 /// The link and the directory take turns, so that each round is like the one before.
 const TURNED: Way = Way {
     what: "replaced by turning a link",
-    prepare: |dir| make(dir.join("far").join(other(dir)).join("orders/a.yaml"), "new"),
+    prepare: |dir| {
+        make(
+            dir.join("far").join(other(dir)).join("orders/a.yaml"),
+            "new",
+        )
+    },
     steps: &[
         |dir| turn(&dir.join("far/above"), other(dir)),
         |dir| fs::remove_dir_all(dir.join("far").join(other(dir))).unwrap(),
