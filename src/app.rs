@@ -26,7 +26,8 @@ use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{
-    Memory, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy, VersionKnowledge,
+    Create, Memory, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy,
+    VersionKnowledge,
 };
 use crate::reconcile::Pass;
 use crate::state::StateDir;
@@ -290,6 +291,10 @@ impl App {
             cache_reserve: CACHE_RESERVE,
             prune: self.prune_policy(),
             sites: self.sites(),
+            create: Create {
+                default: self.settings.push.create,
+                nodes: self.of_nodes(|entry| entry.create),
+            },
             transfer: self.transfer(),
             verify: None,
         }

@@ -49,7 +49,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "fuzz",
         &[
-            "model", "plan", "io", "config", "orders", "nodes", "standin", "manifest",
+            "model", "plan", "io", "config", "orders", "upstream", "nodes", "standin", "manifest",
+            "state",
         ],
     ),
     // When, never what: it sees no pass, no configuration and no place.

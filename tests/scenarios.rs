@@ -16,10 +16,10 @@ use talos_order::model::{
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, Naming, NodeState, Observed,
-    Part, Policy, Provenance, PrunePolicy, RecordEntry, References, Registration, RemoteFile,
-    Retention, Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge, VersionSource, plan,
-    render, resolve,
+    CacheState, CachedFile, Catalog, Create, DirState, Link, Memory, Meta, Naming, NodeState,
+    Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References, Registration,
+    RemoteFile, Retention, Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge,
+    VersionSource, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -94,6 +94,8 @@ struct DirWorld {
     /// The directory is missing, and this one above it is there.
     nearest: Option<String>,
     root: Option<StorageRoot>,
+    /// The node has Proxmox's directory for storage.cfg.
+    proxmox: bool,
     silent: bool,
     inodes_full: bool,
     files: BTreeMap<String, Found>,
@@ -260,6 +262,7 @@ impl World {
                 mount_point: world.mount.clone(),
                 nearest: world.nearest.clone(),
                 root: world.root.clone(),
+                is_proxmox: world.proxmox,
                 is_silent: world.silent,
                 inodes_full: world.inodes_full,
                 parts: world.parts.clone(),
@@ -338,6 +341,13 @@ fn run(dir: &Path) -> String {
         },
         sites: Sites {
             storages: world.storages.clone(),
+        },
+        create: Create {
+            default: settings.push.create,
+            nodes: nodes
+                .clone()
+                .filter_map(|entry| Some((entry.node.id.clone(), entry.create?)))
+                .collect(),
         },
         transfer: Transfer {
             default: settings.push.method,

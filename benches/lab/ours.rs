@@ -80,7 +80,7 @@ impl<'a> Ours<'a> {
         let dir = self.dir.display();
         let mut text = format!(
             "owner: lab\nstate_dir: {dir}/state\n\
-             defaults:\n  cache_dir: {dir}/cache\n  push:\n    enabled: true\n    \
+             defaults:\n  cache_dir: {dir}/cache\n  push:\n    enabled: true\n    create: true\n    \
              prefer_decompressed: true\n    ssh_opts: \"{ssh_opts}\"\n\
              manifest: {{dir: {dir}/manifests}}\n\
              factory: {{url: \"{factory}\"}}\ngithub: {{api_url: \"{factory}\"}}\n\

@@ -138,7 +138,7 @@ fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
 fn write_files(dir: &Path, factory: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     let at = dir.display();
     let config = format!(
-        "defaults:\n  cache_dir: {at}/cache\nmanifest:\n  dir: {at}/manifests\n\
+        "defaults:\n  cache_dir: {at}/cache\n  push: {{create: true}}\nmanifest:\n  dir: {at}/manifests\n\
          factory:\n  url: {factory}\nnodes:\n\
          \x20 - {{name: node-a, local: true, labels: [demo], iso_dir: {at}/node-a/iso, import_dir: {at}/node-a/import}}\n\
          \x20 - {{name: node-b, local: true, labels: [demo], iso_dir: {at}/node-b/iso, import_dir: {at}/node-b/import}}\n"

@@ -96,6 +96,9 @@ pub struct PushDefaults {
     pub rsync_opts: Option<At<String>>,
     /// Options given to ssh, also by rsync. Default: -o BatchMode=yes
     pub ssh_opts: Option<At<String>>,
+    /// A missing directory is made also where it is below no storage of its node, where
+    /// the node does not say otherwise. Default: false
+    pub create: Option<bool>,
     /// Of a compressed image the unpacked form is pushed. Default: false
     pub prefer_decompressed: Option<bool>,
 }
@@ -315,6 +318,9 @@ pub struct NodeShape {
     pub iso_dir: Option<At<String>>,
     /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir
     pub import_dir: Option<At<String>>,
+    /// A missing directory is made also where it is below no storage of the node.
+    /// Default: defaults.push.create
+    pub create: Option<bool>,
     /// Words by which orders mean several nodes at once (group: LABEL).
     pub labels: Option<Vec<At<String>>>,
     /// What no order wants any more is removed from it, where the order does not

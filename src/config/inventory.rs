@@ -81,6 +81,7 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
             Some(dir) => Some(dir?),
             None => None,
         },
+        create: shape.create,
         prune: shape.prune,
         storage: storage?,
         vm_configs: match vm_configs {

@@ -283,6 +283,9 @@ pub struct PushSettings {
     /// How many are sent in a second to all nodes together; `None` for no limit.
     /// Never 0.
     pub bandwidth: Option<u64>,
+    /// Missing directories are made wherever they are, where a node does not say
+    /// otherwise.
+    pub create: bool,
 }
 
 /// How much happens at once, and how long things may take.

@@ -238,6 +238,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushS
             .and_then(|at| report.parse_among(at, Proof::ALL.iter().map(|proof| proof.as_str())))
             .unwrap_or_default(),
         bandwidth: limit(shape.bandwidth_limit.as_ref(), report),
+        create: shape.create.unwrap_or(false),
     }
 }
 

@@ -118,12 +118,6 @@ impl Waker {
         self.0.causes.load(Ordering::Acquire) != 0
     }
 
-    /// True if somebody else holds on to it.
-    #[cfg(test)]
-    pub(super) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
-    }
-
     /// Returns once something may have been called for. Sometimes nothing was
     /// (it was taken before the bell was heard), so look with
     /// [`take`](Self::take). May be dropped and called again at any time.

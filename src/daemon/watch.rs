@@ -9,26 +9,44 @@
 //! directory is replaced, moved or mounted over. Where the kernel has no watches
 //! left, the looks alone have to do.
 //!
+//! No change is lost, whatever is replaced and whenever:
+//!
+//! 1. The watches stand before the survey that a look reports. What changed before
+//!    them is in the survey, what changes after them is an event. The events that the
+//!    former watches had not told yet are older, so they can go with them.
+//! 2. Every directory of the way is watched, from the root on, and each before the one
+//!    in it. So a watch that has come to stand on a directory that was replaced is no
+//!    danger: either the holding directory was watched by then, and tells, or it was
+//!    not, and the watch stands on the new one. The root cannot be replaced.
+//! 3. A look that found other places than are watched, or missed one when watching,
+//!    is made again. Equal places alone prove nothing: a directory can be gone for
+//!    just as long as it takes to miss it.
+//! 4. A survey that a further change could resemble is made again, too
+//!    ([`Survey::fresh`]).
+//!
+//! Outside of this are file systems that send no events, mounts on the way, and
+//! directories on the way that we may not read: the scheduled look is for them.
+//!
 //! A thread and not a task: a look can hang on a network file system, and must
 //! then hang alone.
 
+mod arm;
 mod survey;
 
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notify::{ErrorKind, EventHandler, RecommendedWatcher, RecursiveMode, Watcher};
-use rustix::io::Errno;
+use notify::RecommendedWatcher;
 use tokio::sync::oneshot;
 
-use self::survey::{Places, Survey, survey};
+use self::arm::{Machine, Real, arm, hint};
+use self::survey::Survey;
 use super::error::DaemonError;
 use super::wake::{Cause, Waker};
 
@@ -58,6 +76,10 @@ impl Default for Watching {
 /// somebody is changing the tree faster than it can be listed.
 const ROUNDS: usize = 4;
 
+/// As long as the kernel's clock stands still at most: the slowest one in use ticks a
+/// hundred times a second.
+const TICK: Duration = Duration::from_millis(10);
+
 /// A watch that stands; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -74,14 +96,14 @@ impl Watch {
         watching: Watching,
         waker: Waker,
     ) -> Result<Self, DaemonError> {
-        Self::start_with(orders, watching, waker, Arm::Inotify).await
+        Self::start_with(orders, watching, waker, Real).await
     }
 
     async fn start_with(
         orders: &Path,
         watching: Watching,
         waker: Waker,
-        arm: Arm,
+        machine: impl Machine,
     ) -> Result<Self, DaemonError> {
         let orders = std::path::absolute(orders).map_err(DaemonError::Watch)?;
         let (nudge, nudges) = sync_channel(1);
@@ -92,7 +114,7 @@ impl Watch {
             orders,
             watching,
             waker,
-            arm,
+            machine,
             alive: Arc::downgrade(&alive),
             nudge: nudge.clone(),
             nudges,
@@ -131,34 +153,12 @@ impl Drop for Watch {
     }
 }
 
-/// Where events come from.
-#[derive(Debug, Clone, Copy)]
-enum Arm {
-    Inotify,
-    /// For tests: a kernel that has no watches left.
-    #[cfg(test)]
-    Exhausted,
-}
-
-impl Arm {
-    fn watcher(self, handler: impl EventHandler) -> notify::Result<RecommendedWatcher> {
-        match self {
-            Self::Inotify => {
-                let config = notify::Config::default().with_follow_symlinks(false);
-                RecommendedWatcher::new(handler, config)
-            }
-            #[cfg(test)]
-            Self::Exhausted => Err(notify::Error::new(ErrorKind::MaxFilesWatch)),
-        }
-    }
-}
-
 /// The thread's own state.
-struct Sentry {
+struct Sentry<M> {
     orders: PathBuf,
     watching: Watching,
     waker: Waker,
-    arm: Arm,
+    machine: M,
     alive: Weak<()>,
     nudge: SyncSender<()>,
     nudges: Receiver<()>,
@@ -167,19 +167,22 @@ struct Sentry {
     polling: bool,
 }
 
-impl Sentry {
+impl<M: Machine> Sentry<M> {
     fn stand(mut self, stands: oneshot::Sender<()>) {
         // What is there at the start is no change.
         self.seen = self.look();
         self.warn_of(None);
+        self.machine.looked(&self.seen);
         let _ = stands.send(());
         while self.wait() {
             let before = std::mem::take(&mut self.seen);
             self.seen = self.look();
             self.warn_of(Some(&before));
-            if self.seen.fingerprint != before.fingerprint {
+            // Where the last look could not tell, an equal fingerprint says nothing.
+            if self.seen.fingerprint != before.fingerprint || before.fresh {
                 self.waker.wake(Cause::Orders);
             }
+            self.machine.looked(&self.seen);
         }
     }
 
@@ -200,18 +203,20 @@ impl Sentry {
         self.alive.strong_count() > 0
     }
 
-    /// Listens first and looks then, so that nothing falls in between; and again
-    /// where the look found more places to listen at.
+    /// Watches first and surveys then, until the survey finds the places that are
+    /// watched: see the head of this file.
     fn look(&mut self) -> Survey {
-        let mut found = survey(&self.orders);
+        let mut found = self.machine.survey(&self.orders);
         for _ in 0..ROUNDS {
             // The old watches go first: they count against the same limit.
             self.watcher = None;
-            let armed = self.arm(&found.places);
+            let armed = arm(&self.machine, &found.places, &self.nudge);
             self.note(armed.as_ref().err());
-            self.watcher = armed.ok();
-            let again = survey(&self.orders);
-            let settled = again.places == found.places;
+            // Where nothing can be watched, there is nothing to wait for either.
+            let complete = armed.as_ref().map_or(true, |armed| armed.complete);
+            self.watcher = armed.ok().map(|armed| armed.watcher);
+            let again = self.survey_at_rest();
+            let settled = complete && !again.fresh && again.places == found.places;
             found = again;
             if settled {
                 return found;
@@ -222,21 +227,18 @@ impl Sentry {
         found
     }
 
-    fn arm(&self, places: &Places) -> notify::Result<RecommendedWatcher> {
-        let handler = Handler {
-            places: places.clone(),
-            nudge: self.nudge.clone(),
-        };
-        let mut watcher = self.arm.watcher(handler)?;
-        for dir in &places.dirs {
-            match watcher.watch(dir, RecursiveMode::NonRecursive) {
-                Ok(()) => {}
-                // Gone since the look: the next one will see that.
-                Err(error) if is_absence(&error) => {}
-                Err(error) => return Err(error),
+    /// Surveys until no file changed in the tick in which the survey began, if it ever
+    /// comes to that.
+    fn survey_at_rest(&self) -> Survey {
+        let mut found = self.machine.survey(&self.orders);
+        for _ in 0..ROUNDS {
+            if !found.fresh {
+                break;
             }
+            thread::sleep(TICK);
+            found = self.machine.survey(&self.orders);
         }
-        Ok(watcher)
+        found
     }
 
     /// Says once that polling has to do, and once that it is over.
@@ -271,51 +273,5 @@ impl Sentry {
                 "too many files for orders; changes in some of them are seen by the schedule only"
             );
         }
-    }
-}
-
-/// Runs on notify's thread for every event, so it does next to nothing.
-struct Handler {
-    places: Places,
-    nudge: SyncSender<()>,
-}
-
-impl EventHandler for Handler {
-    fn handle_event(&mut self, event: notify::Result<notify::Event>) {
-        let matters = match &event {
-            // Reading is no change, and our own looks would call for looks.
-            Ok(event) if event.kind.is_access() => false,
-            Ok(event) => {
-                event.need_rescan() || event.paths.iter().any(|path| self.places.concern(path))
-            }
-            // Something was lost.
-            Err(_) => true,
-        };
-        if matters {
-            // One nudge in the channel says all there is to say.
-            let _ = self.nudge.try_send(());
-        }
-    }
-}
-
-fn is_absence(error: &notify::Error) -> bool {
-    match &error.kind {
-        ErrorKind::PathNotFound => true,
-        ErrorKind::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        ),
-        _ => false,
-    }
-}
-
-/// What a person can do.
-fn hint(error: &notify::Error) -> &'static str {
-    match &error.kind {
-        ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",
-        ErrorKind::Io(error) if Errno::from_io_error(error) == Some(Errno::MFILE) => {
-            "raise fs.inotify.max_user_instances or LimitNOFILE="
-        }
-        _ => "see that the orders and the directories above them can be read",
     }
 }

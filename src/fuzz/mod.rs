@@ -7,13 +7,21 @@
 //!
 //! Compiled for tests and fuzzing only.
 
+mod packed;
+mod repair;
 mod seeds;
 #[cfg(test)]
 mod tests;
 
-use crate::io::decode::{self, Chunk};
-use crate::model::{Codec, NameTemplate, OrderDefaults, Sha256};
-use crate::{config, nodes, orders};
+use std::fmt::Debug;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::io::container;
+use crate::model::{NameTemplate, OrderDefaults, Sha256};
+use crate::{config, nodes, orders, plan, state, upstream};
 
 /// A reader of bytes from outside.
 #[derive(Clone, Copy)]
@@ -26,67 +34,38 @@ pub struct Target {
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "cache_record",
-        feed: cache_record,
-    },
-    Target {
-        name: "config",
-        feed: config,
-    },
-    Target {
-        name: "digest",
-        feed: digest,
-    },
-    Target {
-        name: "file_name",
-        feed: file_name,
-    },
-    Target {
-        name: "gzip",
-        feed: gzip,
-    },
-    Target {
-        name: "manifest",
-        feed: manifest,
-    },
-    Target {
-        name: "memory",
-        feed: memory,
-    },
-    Target {
-        name: "node_answer",
-        feed: nodes::fuzz::answer,
-    },
-    Target {
-        name: "node_record",
-        feed: nodes::fuzz::record,
-    },
-    Target {
-        name: "orders",
-        feed: orders,
-    },
-    Target {
-        name: "rsync_progress",
-        feed: nodes::fuzz::rsync_progress,
-    },
-    Target {
-        name: "schematic",
-        feed: schematic,
-    },
-    Target {
-        name: "version",
-        feed: version,
-    },
-    Target {
-        name: "xz",
-        feed: xz,
-    },
-    Target {
-        name: "zstd",
-        feed: zstd,
-    },
+    target("cache_record", cache_record),
+    target("checksum", checksum),
+    target("config", config),
+    target("control_answer", state::fuzz::answer),
+    target("control_question", control_question),
+    target("digest", digest),
+    target("file_name", file_name),
+    target("gpt", container::fuzz::gpt),
+    target("gzip", packed::gzip),
+    target("http_header", upstream::fuzz::header),
+    target("iso", container::fuzz::iso),
+    target("manifest", manifest),
+    target("mbr", container::fuzz::mbr),
+    target("memory", memory),
+    target("node_answer", nodes::fuzz::answer),
+    target("node_record", nodes::fuzz::record),
+    target("orders", orders),
+    target("qcow2", container::fuzz::qcow2),
+    target("rsync_progress", nodes::fuzz::rsync_progress),
+    target("schematic", schematic),
+    target("signature", signature),
+    target("storage_root", storage_root),
+    target("version", version),
+    target("versions", versions),
+    target("xz", packed::xz),
+    target("xz_sums", packed::xz_sums),
+    target("zstd", packed::zstd),
 ];
+
+const fn target(name: &'static str, feed: fn(&[u8])) -> Target {
+    Target { name, feed }
+}
 
 /// Feeds the target of a name; for the fuzzer's programs.
 ///
@@ -96,10 +75,6 @@ pub fn feed(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
     (target.expect("a target of that name").feed)(bytes);
 }
-
-/// The most that a decoder may make of one input before a target loses interest:
-/// bombs have a test of their own.
-const DECODED_MAX: u64 = 64 << 20;
 
 /// Fails if a terminal would do anything but show the text.
 fn assert_printable(text: &str) {
@@ -114,17 +89,18 @@ fn orders(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let set = orders::parse("orders.yaml", text, &defaults());
+    let set = orders::parse("orders.yaml", text, &DEFAULTS);
     for problem in set.problems() {
         assert_printable(&problem.to_string());
     }
 }
 
-fn defaults() -> OrderDefaults {
+/// What the orders of the seeds are read with.
+static DEFAULTS: LazyLock<OrderDefaults> = LazyLock::new(|| {
     config::parse("config.yaml", seeds::CONFIG, &|_| Some("secret".to_owned()))
         .expect("the configuration of the seeds")
         .orders
-}
+});
 
 fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -192,84 +168,67 @@ fn manifest(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let _ = serde_yaml::from_str::<Manifest>(text);
-}
-
-fn memory(bytes: &[u8]) {
-    let _ = serde_json::from_slice::<crate::plan::Memory>(bytes);
-}
-
-fn cache_record(bytes: &[u8]) {
-    let _ = serde_json::from_slice::<crate::plan::Meta>(bytes);
-}
-
-fn xz(bytes: &[u8]) {
-    decode(Codec::Xz, bytes);
-}
-
-fn gzip(bytes: &[u8]) {
-    decode(Codec::Gzip, bytes);
-}
-
-fn zstd(bytes: &[u8]) {
-    decode(Codec::Zstd, bytes);
-}
-
-/// Decodes twice, with the input cut at different places: what comes out may not
-/// depend on that.
-fn decode(codec: Codec, bytes: &[u8]) {
-    // The first byte says how long the pieces are.
-    let Some((&cut, packed)) = bytes.split_first() else {
-        return;
-    };
-    let whole = decoded(codec, packed, packed.len().max(1));
-    let pieces = decoded(codec, packed, usize::from(cut).max(1));
-    if whole.as_ref().map_or(0, |content| content.length) < DECODED_MAX {
-        assert_eq!(whole, pieces);
+    if let Ok(manifest) = serde_yaml::from_str::<Manifest>(text) {
+        let written = serde_yaml::to_string(&manifest).expect("a form in YAML");
+        let again = serde_yaml::from_str::<Manifest>(&written).ok();
+        assert_eq!(again.as_ref(), Some(&manifest), "{written}");
     }
 }
 
-/// What came out of a decoder.
-#[derive(Debug, PartialEq, Eq)]
-struct Content {
-    length: u64,
-    data: Sha256,
+fn memory(bytes: &[u8]) {
+    kept::<plan::Memory>(bytes);
 }
 
-fn decoded(codec: Codec, packed: &[u8], cut: usize) -> Option<Content> {
-    use sha2::Digest as _;
-    let (mut decoder, decoded) = decode::decoder(codec, 1 << 20).expect("a decoder");
-    std::thread::scope(|scope| {
-        let consumer = scope.spawn(move || {
-            let (mut length, mut hasher) = (0, sha2::Sha256::new());
-            for chunk in decoded {
-                match chunk.ok()? {
-                    Chunk::Data(bytes) => {
-                        length += bytes.len() as u64;
-                        hasher.update(&bytes);
-                    }
-                    Chunk::Zeros(count) => {
-                        length += count;
-                        let mut left = count.min(DECODED_MAX);
-                        while left > 0 {
-                            let now = left.min(1 << 16);
-                            hasher.update(&[0; 1 << 16][..now as usize]);
-                            left -= now;
-                        }
-                    }
-                }
-                if length > DECODED_MAX {
-                    break;
-                }
-            }
-            let data = Sha256::from_bytes(hasher.finalize().into());
-            Some(Content { length, data })
-        });
-        let pushed = packed
-            .chunks(cut)
-            .try_for_each(|piece| decoder.push(piece))
-            .and_then(|()| decoder.finish());
-        let content = consumer.join().expect("no panic in the consumer")?;
-        (pushed.is_ok() || content.length > DECODED_MAX).then_some(content)
-    })
+fn cache_record(bytes: &[u8]) {
+    kept::<plan::Meta>(bytes);
+}
+
+/// A file of ours: what was read can be written and read again.
+fn kept<T: DeserializeOwned + Serialize + PartialEq + Debug>(bytes: &[u8]) {
+    if let Ok(read) = serde_json::from_slice::<T>(bytes) {
+        let written = serde_json::to_string(&read).expect("a form in JSON");
+        assert_eq!(
+            serde_json::from_str::<T>(&written).ok(),
+            Some(read),
+            "{written}"
+        );
+    }
+}
+
+fn checksum(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        upstream::fuzz::checksum(text);
+    }
+}
+
+fn signature(bytes: &[u8]) {
+    let text = std::str::from_utf8(bytes).ok();
+    let why = text.and_then(upstream::fuzz::signature);
+    assert_printable(&why.unwrap_or_default());
+}
+
+fn versions(bytes: &[u8]) {
+    let text = std::str::from_utf8(bytes).ok();
+    let why = text.and_then(upstream::fuzz::versions);
+    assert_printable(&why.unwrap_or_default());
+}
+
+fn control_question(bytes: &[u8]) {
+    let why = state::fuzz::question(bytes);
+    assert_printable(&why.unwrap_or_default());
+}
+
+/// A storage that has to be mounted is used only where it is mounted, whatever a node
+/// says of it.
+fn storage_root(bytes: &[u8]) {
+    let Some((dir, state)) = nodes::fuzz::root(bytes) else {
+        return;
+    };
+    let why = plan::absent(&dir, &state);
+    if let Some(mount) = state.root.and_then(|root| root.mount) {
+        // Nothing but the root directory is mounted.
+        let is_root = !mount.is_empty() && mount.bytes().all(|byte| byte == b'/');
+        assert_eq!(why.is_none(), is_root, "{mount:?} is not mounted: {why:?}");
+    }
+    assert_printable(&why.unwrap_or_default());
 }

@@ -6,8 +6,11 @@
 
 use std::path::Path;
 
+use crate::io::container::fuzz as container;
+use crate::io::magic::Kind;
 use crate::model::{ArtifactId, Codec, Format, Platform};
 use crate::standin::image;
+use crate::upstream;
 
 /// A configuration with a node, for the orders.
 pub const CONFIG: &str = "defaults: {push: {enabled: true}}\n\
@@ -29,8 +32,40 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "talos-v1.12.0-rc.1-digital-ocean-arm64-secureboot-376567988ad3.raw.xz",
         ]),
         "xz" => images(Codec::Xz),
+        "xz_sums" => [images(Codec::Xz), streams()].concat(),
         "gzip" => images(Codec::Gzip),
         "zstd" => images(Codec::Zstd),
+        "iso" => described(Kind::Iso, &[Format::Iso]),
+        "mbr" => [described(Kind::Iso, &[Format::Iso]), tables()].concat(),
+        "gpt" => [described(Kind::Gpt, &[Format::Raw]), tables()].concat(),
+        "qcow2" => [described(Kind::Qcow2, &[Format::Qcow2]), of_qemu()].concat(),
+        "signature" => texts(&upstream::fuzz::BUNDLES),
+        "checksum" => checksums(),
+        "versions" => texts(&[
+            include_str!("seeds/versions-factory.json"),
+            include_str!("seeds/versions-github.json"),
+        ]),
+        "http_header" => texts(&[
+            "<https://api.github.com/repositories/1/tags?page=2>; rel=\"next\", <https://api.github.com/>; rel=\"last\"",
+            "bytes 0-4095/81920",
+            "120",
+            "Wed, 21 Oct 2015 07:28:00 GMT",
+        ]),
+        "control_question" => texts(&[
+            "{\"reconcile\":\"all\"}\n",
+            "{\"reconcile\":{\"order\":\"homelab\"}}\n",
+            "{\"reconcile\":{\"node\":\"pve-01\"}}\n",
+        ]),
+        "control_answer" => texts(&[
+            "{\"refused\":\"it is about to stop\"}\n",
+            include_str!("seeds/answer.json"),
+        ]),
+        "storage_root" => texts(&[
+            "nas nfs /mnt/pve/nas /mnt/pve/nas",
+            "local dir - /var/lib/vz",
+            "fstab ext4 /var/lib /var/lib",
+            "usb dir / /with a blank",
+        ]),
         "manifest" => texts(&[include_str!("seeds/manifest.yaml")]),
         "memory" => texts(&[include_str!("seeds/memory.json")]),
         "cache_record" => texts(&[include_str!("seeds/meta.json")]),
@@ -81,6 +116,99 @@ fn schematics() -> Vec<Vec<u8>> {
         "customization:\n  embeddedMachineConfiguration: |\n    version: v1alpha1\n  diskImage: {sectorSize: 4096}\n",
         "customization: {systemExtensions: {officialExtensions: [siderolabs/qemu-guest-agent]}, bootloader: sd-boot}\n",
     ])
+}
+
+/// Checksums as `sha256sum` writes them, in both of its modes.
+fn checksums() -> Vec<Vec<u8>> {
+    let (digest, image) = ("a5".repeat(32), upstream::fuzz::IMAGE);
+    texts(&[
+        &format!("{digest}  {image}\n"),
+        &format!("{digest} *{image}\n"),
+    ])
+}
+
+/// Descriptions of images that the stand-in makes.
+fn described(kind: Kind, formats: &[Format]) -> Vec<Vec<u8>> {
+    let of = |&format| {
+        let artifact = ArtifactId {
+            format,
+            ..artifact()
+        };
+        let built = image::build(&artifact, 1 << 20, 0).expect("an image");
+        container::describe(kind, &built)
+    };
+    formats.iter().map(of).collect()
+}
+
+/// Descriptions of small disks of both sizes of sectors, of a partition each, whose
+/// checksums and copy of the table are still to be made; and of a partition in an MBR.
+fn tables() -> Vec<Vec<u8>> {
+    let disk = |flags: u8, sector: u32, sectors: u64| {
+        let mut seed = vec![flags, 0, 0xc0];
+        seed.extend((sectors * u64::from(sector)).to_le_bytes());
+        let mut piece = |at: u32, bytes: &[u8]| {
+            seed.extend(at.to_le_bytes());
+            seed.push(bytes.len() as u8);
+            seed.extend(bytes);
+        };
+        piece(
+            446,
+            &[0x80, 0, 0, 0, 0xef, 0, 0, 0, 34, 0, 0, 0, 60, 0, 0, 0],
+        );
+        piece(510, &[0x55, 0xaa]);
+        piece(sector + 12, &92_u32.to_le_bytes());
+        piece(sector + 24, &1_u64.to_le_bytes());
+        piece(sector + 32, &(sectors - 1).to_le_bytes());
+        piece(sector + 72, &2_u64.to_le_bytes());
+        // Four entries of 128 bytes, of which one is in use.
+        piece(sector + 80, &[4, 0, 0, 0, 128, 0, 0, 0]);
+        piece(2 * sector, &[7; 16]);
+        piece(2 * sector + 32, &[10, 0, 0, 0, 0, 0, 0, 0, 20]);
+        seed
+    };
+    vec![
+        disk(5, 512, 200),
+        disk(5, 512, 90),
+        disk(5 | 0x80, 512, 4096),
+        disk(7, 4096, 32),
+    ]
+}
+
+/// Descriptions of images that `qemu-img` made; `write_qemu_seeds` among the tests
+/// makes them anew.
+fn of_qemu() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("seeds/qcow2/0.10").to_vec(),
+        include_bytes!("seeds/qcow2/small-clusters").to_vec(),
+        include_bytes!("seeds/qcow2/compressed").to_vec(),
+        include_bytes!("seeds/qcow2/extended").to_vec(),
+        include_bytes!("seeds/qcow2/preallocated").to_vec(),
+    ]
+}
+
+/// Two streams without checks of their data, which may so be changed; padding between
+/// them, and blocks with and without their sizes.
+fn streams() -> Vec<Vec<u8>> {
+    use std::io::Write as _;
+    use xz2::stream::{Check, MtStreamBuilder, Stream};
+    let pack = |stream: Stream| {
+        let mut encoder = xz2::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder
+            .write_all(&[&[0; 600][..], b"something else"].concat())
+            .expect("room");
+        encoder.finish().expect("packed")
+    };
+    let blocks = MtStreamBuilder::new()
+        .threads(1)
+        .block_size(300)
+        .check(Check::None)
+        .encoder();
+    let blocks = pack(blocks.expect("an encoder"));
+    let one = pack(Stream::new_easy_encoder(0, Check::None).expect("an encoder"));
+    vec![
+        [&[200][..], &blocks].concat(),
+        [&[200][..], &one, &[0; 4], &blocks].concat(),
+    ]
 }
 
 /// A compressed disk of nothing, and one of something, behind a byte that says how

@@ -13,6 +13,9 @@ use super::{TARGETS, Target, seeds};
 
 /// Mutations of one target: enough to be worth it, few enough for every run.
 const ROUNDS: usize = 1_500;
+/// The same where one input takes a tenth of a millisecond.
+const SLOW_ROUNDS: usize = 200;
+const SLOW: [&str; 5] = ["gpt", "manifest", "mbr", "qcow2", "xz_sums"];
 
 /// Words that mean something to one reader or another.
 const WORDS: &[&[u8]] = &[
@@ -62,14 +65,19 @@ fn folder(kind: &str, target: &Target) -> PathBuf {
 }
 
 fn cases(target: &Target) -> Vec<Vec<u8>> {
-    let Ok(entries) = fs::read_dir(folder("cases", target)) else {
+    inputs(&folder("cases", target))
+}
+
+/// The files in a folder, if there is one.
+fn inputs(folder: &Path) -> Vec<Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     paths
         .iter()
-        .map(|path| fs::read(path).expect("a case"))
+        .map(|path| fs::read(path).expect("an input"))
         .collect()
 }
 
@@ -111,7 +119,9 @@ fn run(target: &Target) {
     assert!(!known.is_empty(), "{} has no seeds", target.name);
     known.extend(cases(target));
     let mut random = fastrand::Rng::with_seed(7);
-    let mutated = (0..ROUNDS).map(|_| mutate(&mut random, &known));
+    let is_slow = SLOW.contains(&target.name);
+    let rounds = if is_slow { SLOW_ROUNDS } else { ROUNDS };
+    let mutated = (0..rounds).map(|_| mutate(&mut random, &known));
     for input in known.iter().cloned().chain(mutated.collect::<Vec<_>>()) {
         let fed = catch_unwind(AssertUnwindSafe(|| (target.feed)(&input)));
         assert!(
@@ -145,8 +155,9 @@ macro_rules! targets {
 }
 
 targets! {
-    cache_record config digest file_name gzip manifest memory node_answer node_record orders
-    rsync_progress schematic version xz zstd
+    cache_record checksum config control_answer control_question digest file_name gpt gzip
+    http_header iso manifest mbr memory node_answer node_record orders qcow2 rsync_progress
+    schematic signature storage_root version versions xz xz_sums zstd
 }
 
 /// Writes the seeds and the cases to where the fuzzer looks for them.
@@ -160,5 +171,53 @@ fn write_corpora() {
         for (number, input) in inputs.enumerate() {
             fs::write(folder.join(format!("seed-{number:04}")), input).expect("written");
         }
+    }
+}
+
+/// Feeds everything that a fuzzer has gathered, so that it can be seen what of the
+/// readers it reaches; `fuzz/coverage` calls it.
+#[test]
+#[ignore = "reads fuzz/corpus, which a fuzzer fills"]
+fn replay_corpora() {
+    for target in TARGETS {
+        for input in inputs(&folder("corpus", target)) {
+            (target.feed)(&input);
+        }
+    }
+}
+
+/// Writes the descriptions of images that only `qemu-img` makes.
+#[test]
+#[ignore = "writes to src/fuzz/seeds, and needs qemu-img"]
+fn write_qemu_seeds() {
+    use crate::io::{container::fuzz::describe, magic::Kind};
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut raw = vec![0; 256 << 10];
+    raw[..600].fill(9);
+    raw[100_000..100_700].fill(8);
+    let source = dir.path().join("disk.raw");
+    fs::write(&source, raw).expect("written");
+    for (name, options) in [
+        ("0.10", &["-o", "compat=0.10"][..]),
+        ("small-clusters", &["-o", "cluster_size=512"]),
+        ("compressed", &["-c", "-o", "cluster_size=4k"]),
+        ("extended", &["-o", "extended_l2=on,cluster_size=128k"]),
+        (
+            "preallocated",
+            &["-o", "preallocation=metadata,cluster_size=8k"],
+        ),
+    ] {
+        let target = dir.path().join(name);
+        let made = std::process::Command::new("qemu-img")
+            .args(["convert", "-f", "raw", "-O", "qcow2"])
+            .args(options)
+            .args([&source, &target])
+            .status();
+        assert!(made.expect("qemu-img").success(), "{name}");
+        let image = fs::read(&target).expect("an image");
+        let seed = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/fuzz/seeds/qcow2")
+            .join(name);
+        fs::write(seed, describe(Kind::Qcow2, &image)).expect("written");
     }
 }

@@ -11,6 +11,8 @@
 //! sectors (at the tables, for qcow2), take bounded memory and time whatever the
 //! bytes are, and never panic.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gpt;
 mod iso;
 mod mbr;

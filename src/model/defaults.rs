@@ -45,6 +45,8 @@ pub struct InventoryNode {
     pub import_dir: Option<Dir>,
     /// What no order wants any more is removed from it, where it says so.
     pub prune: Option<bool>,
+    /// Missing directories are made on it wherever they are, where it says so.
+    pub create: Option<bool>,
     /// The storage that its directories are on, where it is named.
     pub storage: Option<Storage>,
     /// Where it keeps the configurations of virtual machines, where it says so.

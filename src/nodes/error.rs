@@ -144,7 +144,7 @@ pub enum NodeError {
         place: String,
     },
     /// rsync ended with an error.
-    #[error("rsync failed: {meaning} (code {code})")]
+    #[error("rsync failed: {meaning} (code {code}){}", super::rsync::said(stderr))]
     Rsync {
         /// Its exit code; -1 if a signal ended it.
         code: i32,
@@ -309,6 +309,12 @@ impl NodeError {
             Self::Rsync { code: 1, .. } => {
                 Some("check `rsync_opts` in the configuration".to_owned())
             }
+            Self::Rsync { stderr, .. } if stderr.contains("Operation not permitted") => Some(
+                "a storage without modes (CIFS, FAT, some of FUSE) refuses that: leave options \
+                 that need them out of `rsync_opts` (`--partial-dir`, `--delay-updates`, \
+                 `--no-inplace`), or set `push_method: stream` for the node"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

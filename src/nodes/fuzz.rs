@@ -1,26 +1,144 @@
 //! What a node can send, for `crate::fuzz`.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use super::{listing, record, rsync, script};
 use crate::io::Meter;
+use crate::model::Dir;
+use crate::plan::{DirState, NodeState, References};
 
-/// The output of a look, frame included.
+/// The output of a look, frame included: what was understood of it can be written as
+/// the script writes it, and is understood the same.
 pub fn answer(bytes: &[u8]) {
-    let dirs = ["/var/lib/vz/import", "/var/lib/vz/template/iso"];
-    let dirs = dirs.map(|dir| dir.parse().expect("a directory"));
-    if let Ok(answer) = script::answer(bytes, NONCE) {
-        let _ = listing::read(&answer, &BTreeSet::from(dirs));
+    if let Some(state) = look(bytes) {
+        let again = written(&state);
+        let understood = look(&again);
+        let text = String::from_utf8_lossy(&again);
+        assert_eq!(understood.as_ref(), Some(&state), "{text}");
     }
+}
+
+/// The directories that the answers of the seeds are about.
+const DIRS: [&str; 2] = ["/var/lib/vz/import", "/var/lib/vz/template/iso"];
+
+fn look(bytes: &[u8]) -> Option<NodeState> {
+    let dirs: BTreeSet<Dir> = DIRS.map(|dir| dir.parse().expect("a directory")).into();
+    listing::read(&script::answer(bytes, NONCE).ok()?, &dirs)
 }
 
 /// The nonce that the answers of the seeds carry.
 pub const NONCE: &str = "n1";
 
+/// What `observe.sh` prints for a state.
+fn written(state: &NodeState) -> Vec<u8> {
+    let NodeState::Listed {
+        dirs,
+        tools,
+        references,
+    } = state
+    else {
+        panic!("a look that failed was read");
+    };
+    let mut out = format!("\0begin {NONCE}\0").into_bytes();
+    let mut say = |text: &str| write!(out, "{text}\0").expect("room");
+    for tool in tools {
+        say(&format!("tool {tool}"));
+    }
+    for (number, state) in dirs.values().enumerate() {
+        for field in fields(state) {
+            let (tag, value) = field.split_once(' ').unwrap_or((&field, ""));
+            say(&format!("{tag} {number} {value}"));
+        }
+    }
+    match references {
+        References::Known(known) => {
+            let mut lines = String::new();
+            for (name, ids) in known {
+                for id in ids {
+                    lines += &format!("/etc/pve/nodes/a/qemu-server/{id}.conf:/{name}\n");
+                }
+            }
+            say(&format!("refs {lines}"));
+        }
+        References::Unknown { why } => {
+            let why = why.split_once(": ").map_or("", |(_, why)| why);
+            say(&format!("unread {why}"));
+        }
+    }
+    say(&format!("end {NONCE}"));
+    out
+}
+
+/// The fields about one directory, without its number.
+fn fields(state: &DirState) -> Vec<String> {
+    let DirState {
+        exists,
+        files,
+        record,
+        free_bytes,
+        mount_point,
+        nearest,
+        root,
+        is_silent,
+        inodes_full,
+    } = state;
+    let mut fields = Vec::new();
+    for (is, tag) in [
+        (exists, "present"),
+        (is_silent, "silent"),
+        (inodes_full, "full"),
+    ] {
+        fields.extend(is.then(|| tag.to_owned()));
+    }
+    fields.extend(free_bytes.map(|free| format!("free {free} 1")));
+    fields.extend(mount_point.as_ref().map(|mount| format!("mount {mount}")));
+    fields.extend(nearest.as_ref().map(|near| format!("nearest {near}")));
+    fields.extend(root.as_ref().map(|root| {
+        let mount = root.mount.as_deref().unwrap_or("-");
+        format!("root {} {} {mount} {}", root.name, root.kind, root.path)
+    }));
+    for (name, file) in files {
+        let (seconds, fraction) = (
+            file.mtime.div_euclid(1_000_000_000),
+            file.mtime.rem_euclid(1_000_000_000),
+        );
+        let time = format!("{seconds}.{fraction:09}0");
+        fields.push(format!("file {} {time} {} {name}", file.size, file.inode));
+    }
+    if !record.is_empty() {
+        let lines = record.values().map(|entry| {
+            let line = serde_json::to_string(entry).expect("a form in JSON");
+            format!("\n{line}")
+        });
+        fields.push(format!(
+            "record {}{}",
+            record::HEADER,
+            lines.collect::<String>()
+        ));
+    }
+    fields
+}
+
+/// What a node says of the storage that a directory belongs to, where nothing but the
+/// root directory is mounted.
+pub fn root(bytes: &[u8]) -> Option<(Dir, DirState)> {
+    let mut output = format!("\0begin {NONCE}\0root 0 ").into_bytes();
+    output.extend(bytes.iter().filter(|&&byte| byte != 0));
+    output.extend(format!("\0mount 0 /\0refs \0end {NONCE}\0").bytes());
+    answer(&output);
+    let NodeState::Listed { dirs, .. } = look(&output)? else {
+        return None;
+    };
+    dirs.into_iter().next()
+}
+
 /// The record beside the images in a directory.
 pub fn record(bytes: &[u8]) {
     for (name, entry) in record::parse(bytes) {
         assert_eq!(name, entry.name);
+        let line = serde_json::to_vec(&entry).expect("a form in JSON");
+        assert_eq!(record::parse_line(&line), Some(entry));
     }
 }
 

@@ -269,7 +269,7 @@ impl<'a> Operation<'a> {
         let entry = record::parse_line(answer.first("theirs")?)?;
         Some(NodeError::NotOurs {
             place: self.place(),
-            owner: entry.owner,
+            owner: shown(&entry.owner),
         })
     }
 

@@ -8,8 +8,9 @@ use crate::model::{Dir, PartName};
 use crate::plan::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
-const TAGS: [&str; 10] = [
-    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record", "part",
+const TAGS: [&str; 11] = [
+    "present", "free", "full", "mount", "nearest", "root", "proxmox", "silent", "file", "record",
+    "part",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -32,6 +33,7 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             "free" => state.free_bytes = free(rest)?,
             "full" => state.inodes_full = true,
             "silent" => state.is_silent = true,
+            "proxmox" => state.is_proxmox = true,
             "nearest" => state.nearest = Some(String::from_utf8_lossy(rest).into_owned()),
             "root" => state.root = Some(root(rest)?),
             "mount" => state.mount_point = Some(String::from_utf8_lossy(rest).into_owned()),
@@ -67,11 +69,16 @@ fn root(value: &[u8]) -> Option<StorageRoot> {
     let text = String::from_utf8_lossy(value);
     let mut words = text.splitn(4, ' ');
     let mut word = || Some(words.next()?.to_owned());
-    Some(StorageRoot {
-        name: word()?,
-        kind: word()?,
-        mount: word().filter(|mount| mount != "-"),
-        path: word()?,
+    let (name, kind, mount, path) = (word()?, word()?, word()?, word()?);
+    let mount = (mount != "-").then_some(mount);
+    // No other path is held against what is mounted: below nothing lies everything.
+    let is_path = |text: &String| text.starts_with('/');
+    let is_whole = is_path(&path) && mount.as_ref().is_none_or(is_path);
+    is_whole.then_some(StorageRoot {
+        name,
+        kind,
+        mount,
+        path,
     })
 }
 
@@ -157,6 +164,7 @@ mod tests {
             ("silent", b"0"),
             ("full", b"1"),
             ("nearest", b"0 /mnt"),
+            ("proxmox", b"0"),
             ("root", b"0 usb dir /mnt/u /mnt/u/with blank"),
             ("root", b"1 local dir - /b"),
             ("file", b"1 12 1700000000.9999999990 77 a b\n1 2 3 4 c"),
@@ -179,6 +187,7 @@ mod tests {
         assert_eq!(b.free_bytes, None, "more than can be counted is not known");
         assert!(a.is_silent && !a.inodes_full && !b.is_silent && b.inodes_full);
         assert_eq!((a.nearest.as_deref(), b.nearest), (Some("/mnt"), None));
+        assert!(a.is_proxmox && !b.is_proxmox);
         let root = a.root.unwrap();
         assert_eq!((root.name.as_str(), root.kind.as_str()), ("usb", "dir"));
         assert_eq!(root.mount.as_deref(), Some("/mnt/u"));
@@ -224,6 +233,9 @@ mod tests {
             ("present", ""),
             ("root", "0 name kind -"),
             ("part", "0 1 1.0000000000 many .talos-order.a.part"),
+            ("root", "0 name kind  /a"),
+            ("root", "0 name kind mnt /a"),
+            ("root", "0 name kind - a"),
         ] {
             let fields = vec![(tag, value.as_bytes())];
             assert_eq!(state(fields), None, "{tag} {value}");

@@ -7,8 +7,18 @@ use crate::io::Meter;
 const USUAL: [&str; 3] = ["-av", "--progress", "--inplace"];
 
 /// What goes with those: zeros become holes, and cost next to nothing on the way. The
-/// rest of an image hardly compresses, so the quickest level is the best.
-const OURS: [&str; 3] = ["--sparse", "--compress", "--compress-level=1"];
+/// rest of an image hardly compresses, so the quickest level is the best. Mode and owner
+/// of the file in the cache say nothing about the one on the node, and some storages
+/// (CIFS, FAT, FUSE) let nobody set them, nor the time.
+const OURS: [&str; 7] = [
+    "--sparse",
+    "--compress",
+    "--compress-level=1",
+    "--no-perms",
+    "--no-owner",
+    "--no-group",
+    "--no-times",
+];
 
 /// The words for one file, after `rsync`. `shell` is the ssh command for `-e`, and
 /// `limit` how many bytes may go in a second.
@@ -106,6 +116,66 @@ fn sent(line: &[u8]) -> Option<u64> {
     let (bytes, rest) = line.split_once(' ')?;
     rest.starts_with("bytes").then_some(())?;
     bytes.replace([',', '.'], "").parse().ok()
+}
+
+/// How rsync begins a line about something of its own.
+const LINE: &str = "rsync: ";
+
+/// How rsync sums up what it told of before.
+const SUMMARY: &str = "rsync error: ";
+
+/// How lines begin that tell of a mode, an owner, a time or the like that was not set.
+/// The texts are rsync's own, which it never translates.
+const ATTRIBUTES: [&str; 6] = [
+    "failed to set ",
+    "chown ",
+    "chgrp ",
+    "set_acl: ",
+    "rsync_xal_set: ",
+    "failed to write xattr ",
+];
+
+/// True if an exit code 23 is about nothing but modes, owners, times and the like: then
+/// every byte was sent. Whether they are the right ones is for the digest to say.
+pub(super) fn lacks_only_attributes(code: i32, stderr: &str) -> bool {
+    let mut told = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix(LINE))
+        // `[receiver] `, which versions before 3.2 do not write.
+        .map(|line| match line.strip_prefix('[') {
+            Some(rest) => rest.split_once("] ").map_or(line, |(_, text)| text),
+            None => line,
+        })
+        .peekable();
+    code == 23
+        && told.peek().is_some()
+        && told.all(|text| ATTRIBUTES.iter().any(|begin| text.starts_with(begin)))
+}
+
+/// How many lines of standard error are part of an error's text.
+const SAID_LINES: usize = 3;
+
+/// How many characters of each line are.
+const SAID: usize = 240;
+
+/// The lines in which rsync says what went wrong, to stand behind the meaning of its exit
+/// code; the first lines of whatever there is where none is rsync's.
+pub(super) fn said(stderr: &str) -> String {
+    let lines = || stderr.lines().filter(|line| !line.starts_with(SUMMARY));
+    let is_own = |line: &&str| line.starts_with(LINE);
+    let any = lines().any(|line| is_own(&line));
+    let shown = lines()
+        .filter(|line| !any || is_own(line))
+        .take(SAID_LINES)
+        .map(|line| match line.char_indices().nth(SAID) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        });
+    let shown: Vec<String> = shown.collect();
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!(": {}", shown.join("; ")),
+    }
 }
 
 /// True if standard error tells of a full disk, in any language.
@@ -209,6 +279,36 @@ mod tests {
         assert!(OURS.iter().all(|word| usual.contains(&(*word).to_owned())));
         let own = words("ssh", &["-av".to_owned()], None, "/a", "h:/b");
         assert!(!own.contains(&"--sparse".to_owned()));
+    }
+
+    #[test]
+    fn what_is_only_about_attributes_is_told_from_what_is_about_bytes() {
+        let mode = "rsync: [receiver] failed to set permissions on \"/d/p\": Operation not \
+                    permitted (1)";
+        let old = "rsync: chown \"/d/p\" failed: Operation not permitted (1)";
+        let temporary = "rsync: [receiver] mkstemp \"/d/.p\" failed: Operation not permitted (1)";
+        let end = "rsync error: some files/attrs were not transferred (see previous errors) \
+                   (code 23) at main.c(1394) [sender=3.5.0]";
+        for (lines, expected) in [
+            (vec![mode, end], true),
+            (vec!["Welcome", old, mode, end], true),
+            (vec![temporary, end], false),
+            (vec![mode, temporary, end], false),
+            (vec![end], false),
+            (vec![], false),
+        ] {
+            let stderr = lines.join("\n");
+            assert_eq!(lacks_only_attributes(23, &stderr), expected, "{stderr}");
+            assert!(!lacks_only_attributes(11, &stderr));
+        }
+        assert_eq!(
+            said(&[mode, "Welcome", old, end].join("\n")),
+            format!(": {mode}; {old}")
+        );
+        assert_eq!(said("sh: 1: rsync: not found"), ": sh: 1: rsync: not found");
+        assert_eq!(said(end), "");
+        let long = said(&format!("rsync: {}", "ü".repeat(1000)));
+        assert_eq!(long.chars().count(), SAID + 3);
     }
 
     #[test]

@@ -99,20 +99,22 @@ impl Ssh {
     pub fn words(&self, user: Option<&User>, port: Option<u16>) -> Vec<String> {
         let mut words = login(user, port);
         words.extend(self.options.iter().cloned());
+        let shared = match self.control.path() {
+            Some(dir) => vec![
+                "ControlMaster=auto".to_owned(),
+                format!("ControlPath={}/{}%C", dir.display(), self.mark),
+                format!("ControlPersist={PERSIST}"),
+            ],
+            // Said, because a user's own configuration may ask for a master.
+            None => ["ControlMaster=no", "ControlPath=none"]
+                .map(str::to_owned)
+                .into(),
+        };
         let seconds = self.connect.as_secs().max(1);
-        let ours = [
-            "ControlMaster=auto".to_owned(),
-            format!(
-                "ControlPath={}/{}%C",
-                self.control.path().display(),
-                self.mark
-            ),
-            format!("ControlPersist={PERSIST}"),
-            format!("ConnectTimeout={seconds}"),
-        ];
+        let connect = format!("ConnectTimeout={seconds}");
         let cipher = has_aes().then(|| CIPHER.to_owned());
         let fixed = ALIVE.into_iter().chain(PLAIN).map(str::to_owned);
-        let ours = ours.into_iter().chain(fixed);
+        let ours = shared.into_iter().chain([connect]).chain(fixed);
         for option in ours.chain(cipher) {
             words.extend(["-o".to_owned(), option]);
         }
@@ -154,10 +156,18 @@ enum ControlDir {
     Given(PathBuf),
     /// Our own, for as long as we are there.
     Own(tempfile::TempDir),
+    /// Nowhere: each session has a connection of its own.
+    Nowhere,
 }
 
 impl ControlDir {
     fn new(given: Option<&Path>) -> Result<Self, NodeError> {
+        Self::among(given, &[&std::env::temp_dir(), Path::new("/tmp")])
+    }
+
+    /// The given directory, or a new one in the first of others, if any takes sockets.
+    fn among(given: Option<&Path>, others: &[&Path]) -> Result<Self, NodeError> {
+        let mut given_without = None;
         if let Some(path) = given
             && fits(path)
         {
@@ -173,36 +183,45 @@ impl ControlDir {
                 if takes_sockets(path) {
                     return Ok(Self::Given(path.to_owned()));
                 }
-                tracing::warn!(
-                    "the file system of {} has no sockets; connections to nodes are not kept \
-                     open between runs",
-                    path.display()
-                );
+                given_without = Some(path);
             }
         }
-        let temporary = std::env::temp_dir();
-        let make = |parent: &Path| {
-            tempfile::Builder::new()
+        for parent in others {
+            let own = tempfile::Builder::new()
                 .prefix("to-")
                 .rand_bytes(8)
                 .permissions(std::fs::Permissions::from_mode(PRIVATE))
-                .tempdir_in(parent)
-                .map_err(|source| NodeError::ControlDir {
-                    path: parent.to_owned(),
-                    source,
-                })
-        };
-        let own = make(&temporary)?;
-        if fits(own.path()) {
+                .tempdir_in(parent);
+            let own = own.ok().filter(|dir| fits(dir.path()));
+            let Some(own) = own.filter(|dir| takes_sockets(dir.path())) else {
+                continue;
+            };
+            if let Some(given) = given_without {
+                tracing::warn!(
+                    "the file system of {} has no sockets; connections to nodes are not kept \
+                     open between runs",
+                    given.display()
+                );
+            }
             return Ok(Self::Own(own));
         }
-        make(Path::new("/tmp")).map(Self::Own)
+        let places = given_without.into_iter().chain(others.iter().copied());
+        let mut places: Vec<String> = places.map(|path| path.display().to_string()).collect();
+        places.dedup();
+        tracing::warn!(
+            "no socket can be made in {}; each session opens a connection of its own to its \
+             node, which takes longer; hint: set `state_dir` or TMPDIR to a short path on a \
+             local disk",
+            places.join(" or ")
+        );
+        Ok(Self::Nowhere)
     }
 
-    fn path(&self) -> &Path {
+    fn path(&self) -> Option<&Path> {
         match self {
-            Self::Given(path) => path,
-            Self::Own(dir) => dir.path(),
+            Self::Given(path) => Some(path),
+            Self::Own(dir) => Some(dir.path()),
+            Self::Nowhere => None,
         }
     }
 }
@@ -273,7 +292,7 @@ mod tests {
     #[test]
     fn our_own_directory_is_short_private_and_goes_with_us() {
         let ssh = Ssh::new(Vec::new(), Duration::from_secs(1), None).unwrap();
-        let path = ssh.control.path().to_owned();
+        let path = ssh.control.path().unwrap().to_owned();
         assert!(fits(&path));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
@@ -295,6 +314,29 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         // Nothing can be made here, whoever asks.
         assert!(!takes_sockets(Path::new("/proc/self")));
+    }
+
+    #[test]
+    fn where_no_directory_takes_sockets_no_connection_is_shared() {
+        let long = tempfile::tempdir().unwrap();
+        let long = long.path().join("x".repeat(60));
+        std::fs::create_dir(&long).unwrap();
+        // Nothing can be made in the one, and no path fits in the other.
+        for others in [[Path::new("/proc/self"), long.as_path()], [&long, &long]] {
+            let control = ControlDir::among(Some(&long), &others).unwrap();
+            assert!(matches!(control, ControlDir::Nowhere));
+            assert_eq!(std::fs::read_dir(&long).unwrap().count(), 0);
+            let ssh = Ssh {
+                options: Vec::new(),
+                mark: String::new(),
+                connect: Duration::from_secs(1),
+                control,
+            };
+            let words = ssh.words(None, None);
+            assert!(words.contains(&"ControlMaster=no".to_owned()));
+            assert!(words.contains(&"ControlPath=none".to_owned()));
+            assert!(!words.iter().any(|word| word.contains("ControlPersist")));
+        }
     }
 
     #[test]

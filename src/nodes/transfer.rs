@@ -65,14 +65,13 @@ impl SystemNodes {
             .stream(|bytes| progress.take(bytes))
             .await
             .map_err(NodeError::of_remote_command)?;
-        if output.status.success() {
+        let code = output.status.code().unwrap_or(-1);
+        // The mode that counts is set when the file gets its name, and that is not asked
+        // of a storage that has none.
+        if output.status.success() || rsync::lacks_only_attributes(code, &output.stderr) {
             return Ok(progress.sent());
         }
-        Err(rsync_error(
-            task.operation.node,
-            output.status.code().unwrap_or(-1),
-            output.stderr,
-        ))
+        Err(rsync_error(task.operation.node, code, output.stderr))
     }
 
     /// How many bytes each rsync may send to a node in a second. They know nothing of one
@@ -89,13 +88,14 @@ impl Task<'_> {
     /// What the node runs instead of `program`, which gets rsync's words behind it. It
     /// works in the private directory that `prepare.sh` was in, wherever its name may
     /// lead now, and nobody else writes to the part meanwhile (see `pin` in
-    /// `delivery.sh`). A part is made here with a time that no option takes for newer.
+    /// `delivery.sh`). A part is made here with a time that no option takes for newer,
+    /// where the storage lets times be set.
     fn rsync_there(&self, program: &str) -> String {
         let script = format!(
-            "unset POSIXLY_CORRECT CDPATH; part={part}; \
+            "unset POSIXLY_CORRECT CDPATH; umask 022; part={part}; \
              cd -P -- {dir} && [ \"$(stat -c %d:%i .)\" = {inside} ] || \
              {{ echo 'the private directory was replaced' >&2; exit 1; }}; \
-             [ -e \"$part\" ] || {{ : >\"$part\" && touch -d @1 -- \"$part\"; }} || exit 1; \
+             if [ ! -e \"$part\" ]; then : >\"$part\" && touch -d @1 -- \"$part\" 2>/dev/null; fi; \
              exec 8<>\"$part\" || exit 1; \
              ! command -v flock >/dev/null || {{ flock -w 5 8 2>/dev/null; [ $? -ne 1 ]; }} || \
              {{ echo 'another process still writes to the part' >&2; exit 1; }}; \

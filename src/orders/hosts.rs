@@ -352,6 +352,7 @@ fn bare(node: Node) -> Entry<'static> {
         labels: Vec::new(),
         iso_dir: None,
         import_dir: None,
+        create: None,
         prune: None,
         storage: None,
         vm_configs: None,

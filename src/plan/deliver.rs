@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::desired::Placed;
-use super::diff::Planner;
+use super::diff::{Planner, Policy};
 use super::held::HeldReason;
 use super::id::StepId;
 use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::size::Size;
-use super::step::{Action, Why};
+use super::step::{Action, Condition, Otherwise, Why};
 use super::walk::Walk;
-use crate::model::{FileName, NodeId, PushTarget};
+use crate::model::{FileName, NodeId, PushTarget, visible};
 
 /// The files wanted in a directory.
 type Files = BTreeMap<FileName, Placed>;
@@ -40,8 +40,14 @@ impl<'a> Planner<'a> {
                 Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
                 None => (&unlisted, Some("it was not asked")),
             };
-            let sites = &self.policy.sites;
-            let absent = sites.absent(&target.node, &target.dir, dir);
+            let Policy { sites, create, .. } = self.policy;
+            let absent = sites.absent(&target.node, &target.dir, dir).or_else(|| {
+                let forbids = create.forbids(&target.node, &target.dir, dir);
+                forbids.then(|| HeldReason::DirMissing {
+                    place: format!("{}:{}", target.node, target.dir),
+                    dir: target.dir.clone(),
+                })
+            });
             let mut listed = Walk::new(&dir.files, String::as_str);
             let mut recorded = Walk::new(&dir.record, FileName::as_str);
             for (file, placed) in files {
@@ -122,6 +128,8 @@ impl<'a> Planner<'a> {
         };
         let mut action = self.push_action(target, file, placed);
         if let Some(owner) = self.other_owner(there) {
+            // It stands in a record on the node, and this is shown to people.
+            let owner = visible(&owner).into_owned();
             let reason = HeldReason::NotOurs { owner };
             return self.held(id, reason, placed.wanted_by.clone());
         }
@@ -129,13 +137,13 @@ impl<'a> Planner<'a> {
             let reason = HeldReason::SourceHeld { source };
             return self.held(id, reason, placed.wanted_by.clone());
         }
-        if dir.inodes_full && why != Why::Unrecorded {
+        if dir.inodes_full && !why.is_unrecorded() {
             let place = format!("{}:{}", target.node, target.dir);
             return self.held(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()
-            && why != Why::Unrecorded
+            && !why.is_unrecorded()
         {
             // What arrived of it before is room that it has already.
             let (own, parts) = parts(dir, file);
@@ -154,7 +162,7 @@ impl<'a> Planner<'a> {
         }
         // A file under a name that a person chose, without our record, may be theirs.
         if let Action::Push { replace, .. } = &mut action {
-            *replace = placed.is_our_name || why != Why::Unrecorded;
+            *replace = placed.is_our_name || !why.is_unrecorded();
         }
         let needs = self
             .incoming
@@ -184,7 +192,13 @@ impl<'a> Planner<'a> {
             return Some(Why::Missing);
         };
         let Some(entry) = there.entry else {
-            return Some(Why::Unrecorded);
+            return Some(Why::Unrecorded {
+                condition: Condition::AdoptIfDigestMatches,
+                otherwise: match placed.is_our_name {
+                    true => Otherwise::Replace,
+                    false => Otherwise::Fail,
+                },
+            });
         };
         if entry.artifact != placed.artifact {
             return Some(Why::OtherImage {

@@ -16,6 +16,7 @@ use super::parts;
 use super::prune::{self, PrunePolicy};
 use super::relay;
 use super::retain::{self, Retention};
+use super::root::Create;
 use super::sites::{Sites, Speakers};
 use super::step::{Action, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
@@ -38,6 +39,8 @@ pub struct Policy {
     pub prune: PrunePolicy,
     /// Which nodes share a storage.
     pub sites: Sites,
+    /// Where missing directories are made.
+    pub create: Create,
     /// How images are sent.
     pub transfer: Transfer,
     /// What is read back; `None` for nothing.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::bytes::Bytes;
 use super::id::{ApprovalId, StepId};
 use super::wanted::WantedBy;
-use crate::model::{FileName, NodeId};
+use crate::model::{Dir, FileName, NodeId};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,6 +76,13 @@ pub enum HeldReason {
         /// What tells so, and what helps, where it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+    },
+    /// The directory is missing, and may be made only if somebody says so.
+    DirMissing {
+        /// Where.
+        place: String,
+        /// The directory alone.
+        dir: Dir,
     },
     /// The directory did not answer in time; the rest of the node did.
     DirSilent {
@@ -172,6 +179,7 @@ impl HeldReason {
             | Self::SourceHeld { .. }
             | Self::BackingOff { .. }
             | Self::NotMounted { .. }
+            | Self::DirMissing { .. }
             | Self::DirSilent { .. }
             | Self::NoInodes { .. }
             | Self::UseUnknown { .. }
@@ -190,6 +198,7 @@ impl HeldReason {
             Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
             | Self::NotMounted { .. }
+            | Self::DirMissing { .. }
             | Self::DirSilent { .. }
             | Self::NoInodes { .. }
             | Self::OverBudget { .. }
@@ -234,6 +243,12 @@ impl fmt::Display for HeldReason {
                 place,
                 why: Some(why),
             } => write!(f, "{place}: {why}"),
+            Self::DirMissing { place, dir } => write!(
+                f,
+                "{place} does not exist, and no storage that it belongs to is known there; \
+                 hint: mount its storage, or `mkdir -p {dir}` on the node, or set \
+                 `create: true` for the node in `nodes`, or in `defaults.push` for all"
+            ),
             Self::DirSilent { place } => write!(
                 f,
                 "{place} did not answer within 10 s; \

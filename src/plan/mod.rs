@@ -45,9 +45,12 @@ pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
 pub use retain::Retention;
+pub use root::Create;
+#[cfg(any(test, fuzzing))]
+pub use root::absent;
 pub use sites::Sites;
 pub use size::Size;
-pub use step::{Action, Hint, Plan, Step, Why};
+pub use step::{Action, Condition, Hint, Otherwise, Plan, Step, Why};
 pub use verify::VerifyPolicy;
 pub use wanted::WantedBy;
 pub use way::{Asker, Transfer, Way, WayReason};

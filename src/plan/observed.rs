@@ -228,6 +228,9 @@ pub struct DirState {
     pub nearest: Option<String>,
     /// The storage it belongs to, where the node describes one.
     pub root: Option<StorageRoot>,
+    /// The node describes its storages as Proxmox VE does, so what is below none of them
+    /// is on none.
+    pub is_proxmox: bool,
     /// It did not answer in time, so nothing is known of it.
     pub is_silent: bool,
     /// No further file can be made: the file system has no inode left.

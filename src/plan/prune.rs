@@ -22,7 +22,9 @@ use super::sites::{Place, Sites, Speakers};
 use super::step::{Action, Step, Why};
 use super::walk::Walk;
 use super::wanted::WantedBy;
-use crate::model::{ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion};
+use crate::model::{
+    ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
+};
 
 /// What may go from nodes, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,7 +234,7 @@ impl Pruner<'_> {
         }
         if entry.owner != self.policy.owner {
             return Some(HeldReason::NotOurs {
-                owner: entry.owner.clone(),
+                owner: visible(&entry.owner).into_owned(),
             });
         }
         if !entry.describes(&dir.files[entry.name.as_str()]) {

@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 pub use super::bytes::Bytes;
 use super::held::Held;
 use super::relay::Unrelayed;
-use super::step::{Action, Plan, Step, Why};
+use super::step::{Action, Condition, Otherwise, Plan, Step, Why};
 use super::way::Way;
 use crate::model::{ArtifactId, Method, NodeId, SiteName};
 
@@ -302,7 +302,11 @@ fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
         (None, _) => String::new(),
     };
     let or = match why {
-        Why::Unrecorded => "otherwise ",
+        Why::Unrecorded {
+            otherwise: Otherwise::Fail,
+            ..
+        } => return Ok(()),
+        Why::Unrecorded { .. } => "otherwise ",
         _ => "",
     };
     writeln!(out, "              {or}{means}{size}: {}", way.because)?;
@@ -393,7 +397,7 @@ fn sign(action: &Action, why: &Why) -> char {
             | Why::DigestDiffers { .. }
             | Why::OtherImage { .. }
             | Why::OtherSource { .. }
-            | Why::Unrecorded
+            | Why::Unrecorded { .. }
             | Why::BeyondKeep { .. }
             | Why::Orphaned { .. }
             | Why::NotWanted { .. }
@@ -423,9 +427,18 @@ impl fmt::Display for Why {
             ),
             Self::OtherImage { found } => write!(f, "holds another image: {}", image(found)),
             Self::OtherSource { found } => write!(f, "came from {found}"),
-            Self::Unrecorded => {
-                f.write_str("there without a record; recorded and not sent if its digest is right")
-            }
+            Self::Unrecorded {
+                condition: Condition::AdoptIfDigestMatches,
+                otherwise,
+            } => write!(
+                f,
+                "there without a record; if its digest is right it is recorded and not sent, \
+                 otherwise it {}",
+                match otherwise {
+                    Otherwise::Replace => "is replaced",
+                    Otherwise::Fail => "stays and the step fails",
+                }
+            ),
             Self::BeyondKeep { keep: 1 } => f.write_str("not the newest version"),
             Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),
             Self::Orphaned { hours } => {

@@ -2,11 +2,13 @@
 //!
 //! A directory below a mount point can be made and filled while nothing is mounted
 //! there. The bytes land on the root disk then, hidden as soon as the storage is
-//! back. So what has to be mounted has to be seen mounted, and a missing directory is
-//! made only below something that a person or Proxmox has made.
+//! back. So what has to be mounted has to be seen mounted. A missing directory may be a
+//! slip of the pen, so it is made only below a storage, or where somebody said so.
+
+use std::collections::BTreeMap;
 
 use super::observed::{DirState, StorageRoot};
-use crate::model::Dir;
+use crate::model::{Dir, NodeId, visible};
 
 /// Where Proxmox mounts storages under their own names.
 const PROXMOX: &str = "/mnt/pve";
@@ -14,19 +16,57 @@ const PROXMOX: &str = "/mnt/pve";
 /// Where people mount file systems under names of their choice.
 const MOUNTS: [&str; 2] = ["/mnt", "/media"];
 
+/// The directory of the storage `local`, which every Proxmox VE has, whether its
+/// `storage.cfg` says so or not, and whoever may read that.
+const LOCAL: &str = "/var/lib/vz";
+
+/// Where directories may be made that are below no storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Create {
+    /// On nodes that say nothing of it.
+    pub default: bool,
+    /// What single nodes say.
+    pub nodes: BTreeMap<NodeId, bool>,
+}
+
+impl Create {
+    /// True if a directory is missing that may not be made.
+    pub(super) fn forbids(&self, node: &NodeId, dir: &Dir, state: &DirState) -> bool {
+        let says = self.nodes.get(node).unwrap_or(&self.default);
+        !says && !state.exists && !is_below_storage(dir.as_str(), state)
+    }
+}
+
+/// True if a missing directory is below an existing storage, or, where a node describes
+/// none, is only one name longer than one that exists.
+fn is_below_storage(dir: &str, state: &DirState) -> bool {
+    if state.root.is_some() || first_below(PROXMOX, dir).is_some() {
+        // Whether that is there is asked first, see `absent`.
+        return true;
+    }
+    let Some(near) = state.nearest.as_deref() else {
+        return true;
+    };
+    if let Some(point) = MOUNTS.iter().find_map(|above| first_below(above, dir)) {
+        return is_within(near, point) && is_mounted(point, state);
+    }
+    let is_bare = near == "/" || MOUNTS.contains(&near);
+    let is_next = dir.strip_prefix(near).is_some_and(|rest| {
+        let name = rest.strip_prefix('/');
+        name.is_some_and(|name| !name.contains('/'))
+    });
+    is_within(near, LOCAL) || !state.is_proxmox && !is_bare && is_next
+}
+
 /// Why nothing may be done in a directory; `None` if its storage is there.
-pub(super) fn absent(dir: &Dir, state: &DirState) -> Option<String> {
+pub fn absent(dir: &Dir, state: &DirState) -> Option<String> {
     let dir = dir.as_str();
     let why = match &state.root {
         Some(root) => of_storage(root, state),
         None => by_convention(dir, state),
     };
     // Paths come from nodes, and this is shown to people.
-    why.map(|why| {
-        why.chars()
-            .map(|c| if is_plain(c) { c } else { '?' })
-            .collect()
-    })
+    why.map(|why| visible(&why).into_owned())
 }
 
 fn of_storage(root: &StorageRoot, state: &DirState) -> Option<String> {
@@ -64,25 +104,11 @@ fn of_storage(root: &StorageRoot, state: &DirState) -> Option<String> {
 }
 
 fn by_convention(dir: &str, state: &DirState) -> Option<String> {
-    if let Some(point) = first_below(PROXMOX, dir) {
-        return (!is_mounted(point, state)).then(|| {
-            format!(
-                "nothing is mounted at {point}; hint: mount the storage, or add it to \
-                 /etc/pve/storage.cfg as a dir storage if {point} is a plain directory"
-            )
-        });
-    }
-    if state.exists {
-        return None;
-    }
-    let near = state.nearest.as_deref()?;
-    let point = MOUNTS.iter().find_map(|above| first_below(above, dir));
-    let is_bare = near == "/" || near == PROXMOX || MOUNTS.contains(&near);
-    let is_unmounted = point.is_some_and(|point| !is_mounted(point, state));
-    (is_bare || is_unmounted).then(|| {
+    let point = first_below(PROXMOX, dir)?;
+    (!is_mounted(point, state)).then(|| {
         format!(
-            "it does not exist, and no storage that it belongs to is known; \
-             hint: mount its storage, or `mkdir -p {dir}` on the node"
+            "nothing is mounted at {point}; hint: mount the storage, or add it to \
+             /etc/pve/storage.cfg as a dir storage if {point} is a plain directory"
         )
     })
 }
@@ -104,12 +130,6 @@ fn first_below<'a>(above: &str, path: &'a str) -> Option<&'a str> {
     let rest = path.strip_prefix(above)?.strip_prefix('/')?;
     let name = rest.split('/').next().filter(|name| !name.is_empty())?;
     Some(&path[..above.len() + 1 + name.len()])
-}
-
-/// Neither a control character nor one that changes the direction of text.
-fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -163,7 +183,48 @@ mod tests {
             let mut state = state(mount, nearest, dir == nearest);
             state.root = storage.and_then(|(mount, path)| root(mount, path));
             let why = absent(&dir.parse().unwrap(), &state);
-            assert_eq!(why.is_none(), usable, "{dir} on {mount}: {why:?}");
+            let forbidden = forbids(dir, &state, false);
+            let found = why.is_none() && !forbidden;
+            assert_eq!(found, usable, "{dir} on {mount}: {why:?}");
+        }
+    }
+
+    fn forbids(dir: &str, state: &DirState, create: bool) -> bool {
+        let node: NodeId = "pve-01".parse().unwrap();
+        let create = Create {
+            default: !create,
+            nodes: [(node.clone(), create)].into(),
+        };
+        create.forbids(&node, &dir.parse().unwrap(), state)
+    }
+
+    #[test]
+    fn a_missing_directory_is_made_below_a_storage_or_where_somebody_says_so() {
+        #[rustfmt::skip]
+        let table: &[(&str, &str, &str, bool, bool)] = &[
+            // Directory, mount point, nearest that exists, Proxmox, made.
+            ("/srv/isos", "/", "/srv", true, false),
+            ("/srv/isos", "/", "/srv", false, true),
+            ("/srv/a/isos", "/", "/srv", false, false),
+            ("/data/isos", "/", "/", false, false),
+            ("/isos", "/", "/", false, false),
+            ("/tank/isos", "/tank", "/tank", true, false),
+            ("/mnt/usb/a/b/iso", "/mnt/usb", "/mnt/usb/a", true, true),
+            ("/mnt/usb", "/", "/mnt", false, false),
+            ("/media/usb/iso", "/media", "/media/usb", false, false),
+            ("/var/lib/vz/a/b", "/", "/var/lib/vz", true, true),
+            ("/var/lib/vz/import", "/", "/var/lib", true, false),
+            ("/var/lib/vz2/import", "/", "/var/lib/vz2", true, false),
+        ];
+        for &(dir, mount, nearest, is_proxmox, made) in table {
+            let mut state = state(mount, nearest, false);
+            state.is_proxmox = is_proxmox;
+            assert_eq!(!forbids(dir, &state, false), made, "{dir} on {mount}");
+            assert!(!forbids(dir, &state, true), "{dir}");
+            state.exists = true;
+            assert!(!forbids(dir, &state, false), "{dir}");
+            (state.exists, state.root) = (false, root(None, "/"));
+            assert!(!forbids(dir, &state, false), "{dir}");
         }
     }
 
@@ -182,6 +243,6 @@ mod tests {
         let mut state = state("/", "/mnt", false);
         state.root = root(Some("/mnt/\u{1b}[2J\u{202e}"), "/mnt/x");
         let why = absent(&"/mnt/x".parse().unwrap(), &state).unwrap();
-        assert!(why.contains("/mnt/?[2J?"), "{why}");
+        assert!(why.contains(r"/mnt/\u{1b}[2J\u{202e}"), "{why}");
     }
 }

@@ -268,9 +268,14 @@ pub enum Why {
         /// The URL on record.
         found: String,
     },
-    /// A file of this name is there that we did not place; it is adopted if its
-    /// digest is right, and replaced otherwise.
-    Unrecorded,
+    /// A file of this name is there that we did not place. What it holds is known only
+    /// when the step is done.
+    Unrecorded {
+        /// What then decides.
+        condition: Condition,
+        /// What is done where the condition is not met.
+        otherwise: Otherwise,
+    },
     /// More versions of the family are kept than the policy says.
     BeyondKeep {
         /// How many are kept.
@@ -297,6 +302,31 @@ pub enum Why {
     Abandoned,
 }
 
+/// On what the end of a step depends that a plan cannot know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// A file that has the right digest is recorded as ours, and nothing is sent.
+    AdoptIfDigestMatches,
+}
+
+/// What is done where a condition is not met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    /// The file is replaced: its name is one that only we give.
+    Replace,
+    /// The file stays, and the step fails: a person chose the name, and it may be theirs.
+    Fail,
+}
+
+impl Why {
+    /// A file that has no record lies there.
+    pub const fn is_unrecorded(&self) -> bool {
+        matches!(self, Self::Unrecorded { .. })
+    }
+}
+
 /// A remark for a person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Hint {
@@ -304,4 +334,25 @@ pub struct Hint {
     pub about: PositionRef,
     /// One sentence.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_stands_beside_its_reason() {
+        let why = Why::Unrecorded {
+            condition: Condition::AdoptIfDigestMatches,
+            otherwise: Otherwise::Replace,
+        };
+        assert_eq!(
+            serde_json::to_value(&why).unwrap(),
+            serde_json::json!({
+                "reason": "unrecorded",
+                "condition": "adopt-if-digest-matches",
+                "otherwise": "replace",
+            })
+        );
+    }
 }

@@ -43,6 +43,8 @@ pub enum Reason {
     InsufficientSpace,
     /// A storage is not mounted.
     NotMounted,
+    /// A directory is missing and may not be made.
+    DirectoryMissing,
     /// Removing waits for a person.
     PruneBlocked,
     /// A step failed for another reason.
@@ -408,6 +410,7 @@ pub(super) fn reason_of(reason: &HeldReason) -> Reason {
         HeldReason::SourceHeld { .. } => Reason::Interrupted,
         HeldReason::Suspended { .. } => Reason::Suspended,
         HeldReason::BackingOff { .. } => Reason::BackingOff,
+        HeldReason::DirMissing { .. } => Reason::DirectoryMissing,
         HeldReason::NotMounted { .. } | HeldReason::DirSilent { .. } => Reason::NotMounted,
         HeldReason::NoSpace { .. } | HeldReason::NoInodes { .. } => Reason::InsufficientSpace,
     }

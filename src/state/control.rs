@@ -13,13 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, Take,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::{StateDir, StateError, Status};
-use crate::model::{NodeId, OrderId};
+use crate::model::{NodeId, OrderId, visible};
 
 /// A directory of its own, since its mode is what guards the socket from the moment
 /// that the socket is there.
@@ -27,7 +29,7 @@ const DIR: &str = "control";
 const SOCKET: &str = "socket";
 
 /// A request is a word and a name.
-const REQUEST_MAX: u64 = 4096;
+pub(super) const REQUEST_MAX: u64 = 4096;
 
 /// A status of ten thousand nodes.
 const ANSWER_MAX: u64 = 64 << 20;
@@ -51,9 +53,9 @@ pub enum Scope {
 }
 
 /// What comes in over the socket.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Question {
+pub(super) enum Question {
     Reconcile(Scope),
 }
 
@@ -166,10 +168,8 @@ async fn listen(listener: UnixListener, requests: mpsc::Sender<Request>) {
 
 async fn serve(mut stream: UnixStream, requests: &mpsc::Sender<Request>) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
-    let mut reader = BufReader::new(reader.take(REQUEST_MAX));
-    let mut line = String::new();
-    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
-    let answer = match serde_json::from_str::<Question>(&line) {
+    let mut reader = bounded(reader);
+    let answer = match tokio::time::timeout(PATIENCE, hear(&mut reader)).await?? {
         Ok(Question::Reconcile(scope)) => {
             let (answer, answered) = oneshot::channel();
             let mut more = String::new();
@@ -183,11 +183,35 @@ async fn serve(mut stream: UnixStream, requests: &mpsc::Sender<Request>) -> io::
                 Err(_) => stopping(),
             }
         }
-        Err(error) => Answer::Refused(format!("the question is not understood: {error}")),
+        Err(why) => Answer::Refused(why),
     };
-    let mut text = serde_json::to_vec(&answer)?;
+    writer.write_all(&line(&answer)?).await
+}
+
+/// No more of a connection than a question is long.
+pub(super) fn bounded<R: AsyncRead>(reader: R) -> BufReader<Take<R>> {
+    BufReader::new(reader.take(REQUEST_MAX))
+}
+
+/// Reads a question; the refusal of what is none.
+pub(super) async fn hear(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<Result<Question, String>> {
+    let mut line = String::new();
+    reader.read_line(&mut line).await?;
+    Ok(serde_json::from_str(&line).map_err(|error| {
+        format!(
+            "the question is not understood: {}",
+            visible(&error.to_string())
+        )
+    }))
+}
+
+/// What goes over the socket, in either direction.
+pub(super) fn line(what: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(what)?;
     text.push(b'\n');
-    writer.write_all(&text).await
+    Ok(text)
 }
 
 /// Asks the running controller for a pass and waits until it is over.
@@ -225,9 +249,7 @@ pub async fn ask(state: &StateDir, scope: Scope, wait: Duration) -> Result<Statu
 }
 
 async fn exchange(mut stream: UnixStream, question: Question) -> io::Result<Answer> {
-    let mut text = serde_json::to_vec(&question)?;
-    text.push(b'\n');
-    stream.write_all(&text).await?;
+    stream.write_all(&line(&question)?).await?;
     let mut line = String::new();
     let mut reader = BufReader::new(stream.take(ANSWER_MAX));
     if reader.read_line(&mut line).await? == 0 {
@@ -298,12 +320,16 @@ mod tests {
 
         let mut stream = UnixStream::connect(socket(&state)).await.unwrap();
         stream
-            .write_all(b"{\"reconcile\":\"most\"}\n")
+            .write_all("{\"reconcile\":\"m\u{7f}\u{202e}st\"}\n".as_bytes())
             .await
             .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.contains("not understood"), "{answer}");
+        let Answer::Refused(why) = serde_json::from_str(&answer).unwrap() else {
+            panic!("{answer}");
+        };
+        assert!(why.contains("not understood"), "{why}");
+        assert!(why.contains("m\\u{7f}\\u{202e}st"), "{why}");
 
         let wait = Duration::from_millis(20);
         let late = ask(&state, Scope::All, wait).await.unwrap_err();

@@ -19,6 +19,8 @@ pub mod control;
 mod error;
 pub mod events;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod history;
 pub mod memory;
 mod people;

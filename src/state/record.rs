@@ -248,7 +248,9 @@ fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
     match &step.why {
         Why::Missing => recorded,
         Why::SizeDiffers { .. } | Why::Touched => true,
-        Why::Unrecorded => is_push && matches!(fact, Some(Fact::Pushed { copied: true, .. })),
+        Why::Unrecorded { .. } => {
+            is_push && matches!(fact, Some(Fact::Pushed { copied: true, .. }))
+        }
         _ => false,
     }
 }

@@ -274,7 +274,7 @@ struct Beside {
 
 /// The digest in a checksum file: one line, `<64 hex digits>  <file>`, of this
 /// file and no other. Two blanks, or a blank and the star of binary mode.
-fn checksum_of(body: &str, file: &str) -> Option<Sha256> {
+pub(super) fn checksum_of(body: &str, file: &str) -> Option<Sha256> {
     let line = body.strip_suffix('\n').unwrap_or(body);
     let (digest, name) = line.split_at_checked(64)?;
     let name = name.strip_prefix("  ").or(name.strip_prefix(" *"))?;

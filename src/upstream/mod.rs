@@ -21,6 +21,8 @@ mod config;
 mod error;
 mod factory;
 pub mod fake;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod known;
 mod lists;
 mod memory;

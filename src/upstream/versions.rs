@@ -173,35 +173,14 @@ impl Source<'_> {
         let next = next_page(answer.response.headers(), url);
         let from = answer.from.clone();
         let body = answer.text(PAGE_BYTES, PATIENCE).await?;
-        let wrong = |reason: String| UpstreamError::Answer {
-            url: from.clone(),
-            reason,
-        };
-        let list: Value = serde_json::from_str(&body)
-            .map_err(|error| wrong(format!("something that is not JSON ({error})")))?;
-        let Value::Array(entries) = list else {
-            return Err(wrong("JSON that is not a list".into()));
-        };
+        let versions = versions_in(self.kind, &body)
+            .map_err(|reason| UpstreamError::Answer { url: from, reason })?;
         Ok(Page {
             url: url.clone(),
             etag,
             next,
-            versions: self.read(&entries),
+            versions,
         })
-    }
-
-    /// The entries that are versions. The rest is left out: most of GitHub's tags
-    /// are of a Go module, and one odd entry must not hide all others.
-    fn read(&self, entries: &[Value]) -> BTreeSet<TalosVersion> {
-        entries
-            .iter()
-            .filter_map(|entry| match self.kind {
-                VersionsFrom::Factory => entry.as_str(),
-                VersionsFrom::Github => entry.get("name")?.as_str(),
-            })
-            .filter(|name| name.starts_with('v'))
-            .filter_map(|name| name.parse().ok())
-            .collect()
     }
 
     /// GitHub's way of saying "not now", with two statuses and three headers.
@@ -232,9 +211,35 @@ impl Source<'_> {
     }
 }
 
+/// The versions on a page of a list.
+///
+/// Entries that are none are left out: most of GitHub's tags are of a Go module, and one
+/// odd entry must not hide all others.
+///
+/// # Errors
+/// If it is no list; says what it is instead.
+pub(super) fn versions_in(
+    kind: VersionsFrom,
+    body: &str,
+) -> Result<BTreeSet<TalosVersion>, String> {
+    let list: Value = serde_json::from_str(body)
+        .map_err(|error| format!("something that is not JSON ({error})"))?;
+    let Value::Array(entries) = list else {
+        return Err("JSON that is not a list".to_owned());
+    };
+    let versions = entries.iter().filter_map(|entry| {
+        let name = match kind {
+            VersionsFrom::Factory => entry.as_str()?,
+            VersionsFrom::Github => entry.get("name")?.as_str()?,
+        };
+        name.parse().ok().filter(|_| name.starts_with('v'))
+    });
+    Ok(versions.collect())
+}
+
 /// The page after this one, from `Link: <…>; rel="next"`; only of the same
 /// origin, because the token goes along.
-fn next_page(headers: &HeaderMap, from: &Url) -> Option<Url> {
+pub(super) fn next_page(headers: &HeaderMap, from: &Url) -> Option<Url> {
     headers
         .get_all(LINK)
         .iter()

@@ -91,7 +91,8 @@ impl World {
             _ => "limits: {retries: 0, connect: 20s}\n",
         };
         let text = format!(
-            "defaults:\n  cache_dir: {root}/cache\n  push:\n    ssh_opts: \"{ssh}\"\n    \
+            "defaults:\n  cache_dir: {root}/cache\n  push:\n    create: true\n    \
+             ssh_opts: \"{ssh}\"\n    \
              rsync_opts: \"-av --progress --inplace {rsync}\"\n{push}\
              manifest: {{dir: {root}/manifests}}\nfactory: {{url: \"{url}\"}}\n\
              github: {{api_url: \"{url}\"}}\n{limits}{nodes}{more}",

@@ -13,6 +13,7 @@
 mod builds;
 #[path = "../common/mod.rs"]
 mod common;
+mod create;
 mod cut;
 mod cutting;
 mod factory;
@@ -25,6 +26,7 @@ mod legacy;
 mod manifests;
 mod many;
 mod relay;
+mod sockets;
 mod state;
 mod together;
 mod told;

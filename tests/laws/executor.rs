@@ -3,7 +3,6 @@
 use talos_order::model::{ArtifactId, FileName, Sha256};
 use talos_order::plan::{
     Action, CacheState, CachedFile, NodeState, Observed, Plan, Provenance, RecordEntry, RemoteFile,
-    Why,
 };
 
 use crate::universe::{entry, meta, now};
@@ -48,7 +47,7 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                     panic!("{} goes to a node that does not answer", step.id);
                 };
                 // What is adopted takes no room.
-                let taken = bytes.bytes().filter(|_| step.why != Why::Unrecorded);
+                let taken = bytes.bytes().filter(|_| !step.why.is_unrecorded());
                 let taken = taken.unwrap_or(0);
                 for dir in dirs.values_mut() {
                     dir.free_bytes = dir.free_bytes.map(|free| free.saturating_sub(taken));

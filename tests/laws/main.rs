@@ -81,7 +81,7 @@ proptest! {
             };
             if let Some(dir) = dirs.get(&target.dir) {
                 prop_assert!(
-                    dir.root.is_none() && !dir.is_silent,
+                    dir.root.is_none() && !dir.is_silent && dir.exists,
                     "{} is planned although {} is {dir:?}", step.id, target.dir
                 );
             }
@@ -406,6 +406,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "node-unreachable",
         "not-mounted",
         "dir-silent",
+        "dir-missing",
         "unresolved",
         "prune-blocked",
         "foreign-file",

@@ -12,7 +12,7 @@ use talos_order::model::{
     TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, Naming,
+    Backoff, CacheState, CachedFile, Catalog, Create, Detour, DirState, Link, Memory, Meta, Naming,
     NodeState, Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References,
     RemoteFile, Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy,
     VersionKnowledge, VersionSource,
@@ -265,9 +265,19 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         prop::option::of(0_u64..5000),
         prop::bool::weighted(0.02),
         prop::bool::weighted(0.02),
+        prop::bool::weighted(0.02),
         prop::collection::vec((artifact(), 0_u8..2, 0..2 * GRACE), 0..2),
     )
-        .prop_map(|(files, free, unmounted, is_silent, parts)| {
+        .prop_map(|(files, free, unmounted, is_silent, missing, parts)| {
+            if missing {
+                return DirState {
+                    nearest: Some("/var".to_owned()),
+                    mount_point: Some("/".to_owned()),
+                    is_proxmox: true,
+                    free_bytes: free,
+                    ..DirState::default()
+                };
+            }
             let mut state = DirState {
                 mount_point: Some("/var/lib".to_owned()),
                 root: unmounted.then(|| StorageRoot {
@@ -541,6 +551,7 @@ prop_compose! {
                         BTreeMap::new()
                     },
                 },
+                create: Create::default(),
                 transfer,
                 verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
             },

@@ -182,44 +182,6 @@ async fn a_crash_between_name_and_record_leaves_a_file_that_is_ours() {
     }
 }
 
-/// Where modes cannot be set, a file that can be read is delivered.
-#[tokio::test]
-async fn a_mode_that_cannot_be_set_is_no_reason_to_fail() {
-    let lab = Lab::new();
-    let source = lab.path().join("nochmod.c");
-    fs::write(
-        &source,
-        "#include <errno.h>\n#include <sys/types.h>\n\
-         int chmod(const char *p, mode_t m) { errno = EPERM; return -1; }\n\
-         int fchmod(int f, mode_t m) { errno = EPERM; return -1; }\n\
-         int fchmodat(int d, const char *p, mode_t m, int f) { errno = EPERM; return -1; }\n",
-    )
-    .unwrap();
-    let library = lab.path().join("nochmod.so");
-    let built = std::process::Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .status();
-    if !built.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: there is no C compiler");
-        return;
-    }
-    let node = lab.node_with(&format!(
-        "ForceCommand LD_PRELOAD={}; export LD_PRELOAD; eval \"$SSH_ORIGINAL_COMMAND\"\n",
-        library.display()
-    ));
-    let (nodes, id, dir) = (system(&lab), node.node("pve-01"), node.dir("iso"));
-    let content = file(&lab, 10_000, 1);
-    for proof in [Proof::Readback, Proof::Inline] {
-        let mut delivery = delivery(dir.clone(), &content);
-        delivery.method = Method::Stream;
-        delivery.proof = proof;
-        assert!(nodes.deliver(&id, &delivery).await.unwrap().copied);
-        assert_eq!(fs::metadata(at(&dir, NAME)).unwrap().mode() & 0o777, 0o644);
-        nodes.remove(&id, &removal(&delivery)).await.unwrap();
-    }
-}
-
 /// `POSIXLY_CORRECT` and `CDPATH` in the environment of a login.
 #[tokio::test]
 async fn an_odd_environment_changes_nothing() {

@@ -22,6 +22,7 @@ mod lease;
 mod leftovers;
 mod life;
 mod many;
+mod modes;
 mod owners;
 mod privileges;
 mod references;

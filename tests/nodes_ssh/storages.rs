@@ -69,6 +69,23 @@ async fn a_storage_that_is_mounted_gets_its_directories() {
     assert_eq!(names(&dir), [RECORD, NAME]);
 }
 
+/// What is below no storage may be made only where there are none to be below of.
+#[tokio::test]
+async fn a_node_tells_whether_it_describes_its_storages() {
+    let lab = Lab::new();
+    let host = lab.node();
+    let (point, dir) = (host.dir("usb"), host.dir("other/iso"));
+    let described = nodes_with_storage(&lab, &host, &point, "is_mountpoint yes");
+    let none = host.root.join("nowhere/nodes").display().to_string();
+    let plain = other(&lab, |config| config.vm_configs = Some(none));
+    for node in [host.node("pve-01"), here(&host)] {
+        let state = look(&described, &node, &dir).await;
+        assert!(state.is_proxmox && state.root.is_none() && !state.exists);
+        assert_eq!(state.nearest.as_deref(), host.root.to_str());
+        assert!(!look(&plain, &node, &dir).await.is_proxmox);
+    }
+}
+
 #[tokio::test]
 async fn a_plain_directory_of_a_storage_needs_no_mount() {
     let lab = Lab::new();

@@ -2,14 +2,18 @@
 //!
 //! The way to the orders is walked component by component as the kernel does it,
 //! because each link on it (git-sync's `current`, Kubernetes' `..data`) may be
-//! turned elsewhere, which shows in the directory that holds the link and nowhere
-//! else. The tree below is read as the orders are: links are followed within it, names with
-//! a dot in front are left out (`.git`, an editor's leavings).
+//! turned elsewhere, and each directory may be replaced, which shows in the directory
+//! that holds it and nowhere else. The tree below is read as the orders are: links are
+//! followed within it, names with a dot in front are left out (`.git`, an editor's
+//! leavings).
 //!
 //! Contents are not read. Size, times, inode and link targets change with every
-//! way of writing a file; the time of change cannot even be set back. (Two writes of
-//! the same length in one tick of the kernel's clock with a look between them are
-//! the exception, and the next scheduled pass, which reads everything, is the cure.)
+//! way of writing a file; the time of change cannot even be set back. A file that
+//! changed in the tick of the kernel's clock in which the look began is the exception:
+//! a second write of the same length in this tick leaves no trace. The survey says so
+//! ([`Survey::fresh`]), and another one has to follow. (A file system that keeps whole
+//! seconds only can hide a write for as long; there the next scheduled pass, which
+//! reads everything, is the cure.)
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -20,6 +24,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 /// As many links in a row as the kernel follows (path_resolution(7)).
 const LINKS_MAX: usize = 40;
@@ -39,13 +44,20 @@ pub(super) struct Survey {
     pub present: bool,
     /// There was more than is looked at.
     pub truncated: bool,
+    /// A file changed so lately that it can change again without another fingerprint.
+    pub fresh: bool,
 }
 
 /// Where to listen, by real paths.
+///
+/// With every directory but the root there is the one that holds it, and the name by
+/// which it does; what this is good for is said in [`watch`](super).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Places {
-    /// Every directory to be watched.
+    /// Directories that hold orders, or links on the way to them.
     pub dirs: BTreeSet<PathBuf>,
+    /// Directories that only hold the next one of the way.
+    pub way: BTreeSet<PathBuf>,
     /// Those of them in which every visible name counts.
     pub trees: BTreeSet<PathBuf>,
     /// Names that count wherever they are.
@@ -53,18 +65,25 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// Every directory to be watched, each after the one that holds it.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        // Paths are compared by component, so a path sorts behind its beginning.
+        self.dirs.union(&self.way).map(PathBuf::as_path)
+    }
+
     /// True if something that happened at a path may matter.
     pub fn concern(&self, path: &Path) -> bool {
         let visible = || path.file_name().is_some_and(|name| !is_hidden(name));
         let in_tree = || path.parent().is_some_and(|dir| self.trees.contains(dir));
-        self.names.contains(path) || self.dirs.contains(path) || (visible() && in_tree())
+        let itself = || self.dirs.contains(path) || self.way.contains(path);
+        self.names.contains(path) || itself() || (visible() && in_tree())
     }
 }
 
 /// Looks at the orders. Never fails: what cannot be read is a fact like others,
 /// and part of the fingerprint.
 pub(super) fn survey(orders: &Path) -> Survey {
-    let mut look = Look::default();
+    let mut look = Look::begin();
     let end = look.resolve(orders);
     let present = end.is_some();
     if let Some((real, meta)) = end {
@@ -76,11 +95,15 @@ pub(super) fn survey(orders: &Path) -> Survey {
         places: look.places,
         present,
         truncated: look.entries > ENTRIES_MAX,
+        fresh: look.fresh,
     }
 }
 
-#[derive(Default)]
 struct Look {
+    /// The kernel's clock at the beginning, as it goes into times of change: a change
+    /// from now on has no earlier time than this.
+    began: (i64, i64),
+    fresh: bool,
     hash: DefaultHasher,
     places: Places,
     /// The real path of the orders: what a link leads to outside is not read, so it
@@ -92,6 +115,18 @@ struct Look {
 }
 
 impl Look {
+    fn begin() -> Self {
+        Self {
+            began: clock(ClockId::RealtimeCoarse),
+            fresh: false,
+            hash: DefaultHasher::default(),
+            places: Places::default(),
+            root: PathBuf::new(),
+            listed: HashSet::new(),
+            entries: 0,
+        }
+    }
+
     /// Follows a path to the real thing behind it and notes every place where the
     /// way can change. `None` where it leads nowhere.
     fn resolve(&mut self, path: &Path) -> Option<(PathBuf, Metadata)> {
@@ -127,6 +162,7 @@ impl Look {
                 self.listen(&here, next.clone());
                 return Some((next, meta));
             } else if meta.is_dir() {
+                self.pass(&here, &next);
                 here = next;
             } else {
                 return self.dead_end(&here, next, &Errno::NOTDIR.into());
@@ -149,6 +185,15 @@ impl Look {
         self.places.names.insert(name);
     }
 
+    /// A directory on the way, which may be replaced like any other.
+    fn pass(&mut self, dir: &Path, name: &Path) {
+        // Most of them are known: all files have the greatest part of the way in common.
+        if !self.places.names.contains(name) {
+            self.places.way.insert(dir.to_owned());
+            self.places.names.insert(name.to_owned());
+        }
+    }
+
     /// A real file, directory or other thing.
     fn thing(&mut self, real: &Path, meta: &Metadata) {
         if meta.is_dir() {
@@ -162,6 +207,9 @@ impl Look {
             ];
             let place = [meta.dev(), meta.ino(), meta.size()];
             (u64::from(meta.mode()), place, times).hash(&mut self.hash);
+            let changed = (meta.ctime(), meta.ctime_nsec());
+            // A time to come is that of a clock that was set back, or is not ours.
+            self.fresh |= changed >= self.began && changed <= clock(ClockId::Realtime);
         }
     }
 
@@ -197,6 +245,11 @@ impl Look {
             }
         }
     }
+}
+
+fn clock(id: ClockId) -> (i64, i64) {
+    let time = clock_gettime(id);
+    (time.tv_sec, time.tv_nsec)
 }
 
 /// The visible names in a directory, sorted: the order in which a file system

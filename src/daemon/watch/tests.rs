@@ -1,92 +1,16 @@
 //! The watch on real directories with real events.
 
+mod case;
+mod races;
+
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use tempfile::TempDir;
-use tokio::time::timeout;
-
-use super::*;
-
-/// Long enough for anything that is to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Quick, and without looks that no event called for.
-const EVENTS_ONLY: Watching = Watching {
-    quiet: Duration::from_millis(30),
-    longest: Duration::from_millis(240),
-    poll: Duration::from_secs(3600),
-};
-
-struct Case {
-    dir: TempDir,
-    waker: Waker,
-    watch: Watch,
-}
-
-impl Case {
-    /// Watches `orders` in a fresh directory that `prepare` fills.
-    async fn begin(orders: &str, prepare: impl FnOnce(&Path)) -> Self {
-        Self::with(orders, EVENTS_ONLY, Arm::Inotify, prepare).await
-    }
-
-    async fn with(orders: &str, watching: Watching, arm: Arm, prepare: impl FnOnce(&Path)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path());
-        let waker = Waker::default();
-        let path = dir.path().join(orders);
-        let watch = Watch::start_with(&path, watching, waker.clone(), arm);
-        let watch = watch.await.unwrap();
-        Self { dir, waker, watch }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    /// Puts a link in place of another one, as git-sync and Kubernetes do.
-    fn turn(&self, link: &str, target: &str) {
-        let temporary = self.path(".link-to-be");
-        symlink(target, &temporary).unwrap();
-        fs::rename(temporary, self.path(link)).unwrap();
-    }
-
-    /// Waits for a wake-up, and for the end of what belongs to it.
-    async fn wakes(&self, what: &str) {
-        let woken = timeout(PATIENCE, self.waker.woken()).await;
-        assert!(woken.is_ok(), "{what} is not noticed");
-        while timeout(EVENTS_ONLY.longest, self.waker.woken())
-            .await
-            .is_ok()
-        {}
-        assert!(self.waker.take().contains(Cause::Orders));
-    }
-
-    /// Nothing wakes.
-    async fn sleeps(&self, what: &str) {
-        let woken = timeout(EVENTS_ONLY.longest, self.waker.woken()).await;
-        assert!(woken.is_err(), "{what} wakes");
-    }
-
-    /// How many wake-ups come until it is quiet for `quiet`.
-    async fn count(&self, quiet: Duration) -> usize {
-        let mut count = 0;
-        while timeout(quiet, self.waker.woken()).await.is_ok() {
-            count += usize::from(!self.waker.take().is_empty());
-        }
-        count
-    }
-}
-
-fn make(path: PathBuf, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
+use self::case::{Case, EVENTS_ONLY, OFTEN, make, turn};
+use super::Watching;
 
 fn git(dir: &Path, arguments: &[&str]) {
     let identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
@@ -104,24 +28,30 @@ fn git(dir: &Path, arguments: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_come_change_and_go() {
     let case = Case::begin("orders", |dir| make(dir.join("orders/a.yaml"), "one")).await;
-    case.sleeps("nothing").await;
-    fs::read(case.path("orders/a.yaml")).unwrap();
-    fs::read_dir(case.path("orders")).unwrap().count();
-    case.sleeps("reading").await;
-    case.write("orders/.a.yaml.swp", "an editor's own");
-    case.sleeps("a hidden file").await;
-    case.write("orders/a.yaml", "two");
-    case.wakes("a file of the same length").await;
-    case.write("orders/b.yaml", "");
-    case.wakes("a new file").await;
-    fs::remove_file(case.path("orders/b.yaml")).unwrap();
-    case.wakes("a removed file").await;
-    make(case.path("orders/deep/er/c.yaml"), "one");
-    case.wakes("a new directory").await;
-    case.write("orders/deep/er/c.yaml", "two");
-    case.wakes("a file in the new directory").await;
-    case.write("beside.yaml", "not ours");
-    case.sleeps("a file beside the directory").await;
+    case.sleeps("nothing", || {}).await;
+    case.sleeps("reading", || {
+        fs::read(case.path("orders/a.yaml")).unwrap();
+        fs::read_dir(case.path("orders")).unwrap().count();
+    })
+    .await;
+    let write = |name, text| case.write(name, text);
+    case.sleeps("a hidden file", || write("orders/.a.yaml.swp", "editor"))
+        .await;
+    case.wakes("a file of the same length", || {
+        write("orders/a.yaml", "two")
+    })
+    .await;
+    case.wakes("a new file", || write("orders/b.yaml", ""))
+        .await;
+    let removal = || fs::remove_file(case.path("orders/b.yaml")).unwrap();
+    case.wakes("a removed file", removal).await;
+    let deep = "orders/deep/er/c.yaml";
+    case.wakes("a new directory", || make(case.path(deep), "one"))
+        .await;
+    case.wakes("a file in the new directory", || write(deep, "two"))
+        .await;
+    case.sleeps("a file beside the directory", || write("beside.yaml", ""))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,16 +65,16 @@ async fn git_pulls_in_place() {
         git(dir, &["clone", "-q", "origin", "clone"]);
     })
     .await;
+    let (origin, clone) = (case.path("origin"), case.path("clone"));
     for text in ["two\n", "three\n"] {
-        case.write("origin/orders/a.yaml", text);
-        git(
-            &case.path("origin"),
-            &["commit", "-q", "-a", "-m", text.trim()],
-        );
-        git(&case.path("clone"), &["fetch", "-q"]);
-        case.sleeps("a fetch").await;
-        git(&case.path("clone"), &["pull", "-q", "--ff-only"]);
-        case.wakes("a pull").await;
+        case.sleeps("a fetch", || {
+            case.write("origin/orders/a.yaml", text);
+            git(&origin, &["commit", "-q", "-a", "-m", text.trim()]);
+            git(&clone, &["fetch", "-q"]);
+        })
+        .await;
+        case.wakes("a pull", || git(&clone, &["pull", "-q", "--ff-only"]))
+            .await;
     }
 }
 
@@ -156,21 +86,28 @@ async fn a_link_on_the_way_is_turned_as_git_sync_does_it() {
     })
     .await;
     for new in 2..5 {
-        make(
-            case.path(&format!(".worktrees/{new}/site/orders/a.yaml")),
-            "same",
-        );
-        case.sleeps("a worktree that nothing points to").await;
-        case.turn("current", &format!(".worktrees/{new}"));
-        case.wakes("a turned link").await;
-        fs::remove_dir_all(case.path(&format!(".worktrees/{}", new - 1))).unwrap();
-        case.write(&format!(".worktrees/{new}/site/orders/a.yaml"), "edit");
-        case.wakes("an edit behind the turned link").await;
+        let tree = |number| case.path(&format!(".worktrees/{number}"));
+        let file = tree(new).join("site/orders/a.yaml");
+        case.sleeps("a worktree that nothing points to", || {
+            make(file.clone(), "same");
+        })
+        .await;
+        case.wakes("a turned link", || {
+            turn(&case.path("current"), &format!(".worktrees/{new}"));
+        })
+        .await;
+        case.wakes("an edit behind the turned link", || {
+            fs::remove_dir_all(tree(new - 1)).unwrap();
+            fs::write(file, "edit").unwrap();
+        })
+        .await;
     }
 }
 
+/// What the kubelet does for a new version of a `ConfigMap`: a directory with the
+/// files, `..data` turned to it by a rename, and the old directory removed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mounted_config_map_is_replaced_as_kubernetes_does_it() {
+async fn a_mounted_config_map_wakes_once_for_each_version() {
     for orders in ["mount", "mount/a.yaml"] {
         let case = Case::begin(orders, |dir| {
             make(dir.join("mount/..1/a.yaml"), "same");
@@ -178,12 +115,16 @@ async fn a_mounted_config_map_is_replaced_as_kubernetes_does_it() {
             symlink("..data/a.yaml", dir.join("mount/a.yaml")).unwrap();
         })
         .await;
-        for new in 2..5 {
-            make(case.path(&format!("mount/..{new}/a.yaml")), "same");
-            case.turn("mount/..data", &format!("..{new}"));
-            case.wakes("a turned ..data").await;
-            fs::remove_dir_all(case.path(&format!("mount/..{}", new - 1))).unwrap();
-            case.sleeps("clearing up").await;
+        for new in 2..12 {
+            let version = |number| case.path(&format!("mount/..{number}"));
+            case.wakes("a new version", || {
+                make(version(new).join("a.yaml"), "same");
+                turn(&case.path("mount/..data"), &format!("..{new}"));
+                fs::remove_dir_all(version(new - 1)).unwrap();
+            })
+            .await;
+            case.sleeps("the time after", || {}).await;
+            assert_eq!(case.looks().wakes, new - 1, "one for each version");
         }
     }
 }
@@ -192,14 +133,20 @@ async fn a_mounted_config_map_is_replaced_as_kubernetes_does_it() {
 async fn a_single_file_is_replaced_as_editors_do_it() {
     let case = Case::begin("a.yaml", |dir| make(dir.join("a.yaml"), "0")).await;
     for text in ["1", "2", "3"] {
-        case.write(".a.yaml.new", text);
-        case.write("4913", "");
-        fs::remove_file(case.path("4913")).unwrap();
-        case.sleeps("an editor's preparations").await;
-        fs::rename(case.path(".a.yaml.new"), case.path("a.yaml")).unwrap();
-        case.wakes("a file renamed over").await;
-        case.write("a.yaml", "in place");
-        case.wakes("the new file written in place").await;
+        case.sleeps("an editor's preparations", || {
+            case.write(".a.yaml.new", text);
+            case.write("4913", "");
+            fs::remove_file(case.path("4913")).unwrap();
+        })
+        .await;
+        case.wakes("a file renamed over", || {
+            fs::rename(case.path(".a.yaml.new"), case.path("a.yaml")).unwrap();
+        })
+        .await;
+        case.wakes("the new file written in place", || {
+            case.write("a.yaml", "in place");
+        })
+        .await;
     }
 }
 
@@ -220,16 +167,32 @@ async fn the_target_of_a_link_far_away_counts() {
         symlink("nowhere", dir.join("orders/lost.yaml")).unwrap();
     })
     .await;
-    case.write("orders/.elsewhere/real.yaml", "two");
-    case.wakes("the target of a file's link").await;
-    case.write("orders/.shared/b.yaml", "two");
-    case.wakes("a file in a linked directory").await;
-    case.write("orders/nowhere", "found");
-    case.wakes("a link that leads somewhere now").await;
-    case.write("orders/.elsewhere/other.yaml", "not linked");
-    case.sleeps("a neighbour of the target").await;
-    case.write("outside/c.yaml", "two");
-    case.sleeps("a file outside the orders").await;
+    let write = |name, text| move |case: &Case| case.write(name, text);
+    for (what, change) in [
+        (
+            "the target of a file's link",
+            write("orders/.elsewhere/real.yaml", "two"),
+        ),
+        (
+            "a file in a linked directory",
+            write("orders/.shared/b.yaml", "two"),
+        ),
+        (
+            "a link that leads somewhere now",
+            write("orders/nowhere", "found"),
+        ),
+    ] {
+        case.wakes(what, || change(&case)).await;
+    }
+    for (what, change) in [
+        (
+            "a neighbour of the target",
+            write("orders/.elsewhere/other.yaml", "not linked"),
+        ),
+        ("a file outside the orders", write("outside/c.yaml", "two")),
+    ] {
+        case.sleeps(what, || change(&case)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,56 +201,93 @@ async fn the_directory_is_removed_and_made_again() {
         make(dir.join("above/orders/a.yaml"), "one");
     })
     .await;
+    let file = || case.path("above/orders/a.yaml");
     for removed in ["above/orders", "above", "above/orders"] {
-        fs::remove_dir_all(case.path(removed)).unwrap();
-        case.wakes("the directory's end").await;
-        make(case.path("above/orders/a.yaml"), "one");
-        case.wakes("the directory's return").await;
-        case.write("above/orders/a.yaml", "two");
-        case.wakes("a change in the new directory").await;
+        case.wakes("the directory's end", || {
+            fs::remove_dir_all(case.path(removed)).unwrap();
+        })
+        .await;
+        case.wakes("the directory's return", || make(file(), "one"))
+            .await;
+        case.wakes("a change in the new directory", || make(file(), "two"))
+            .await;
     }
     // Moved away and replaced, which leaves the old watch alive on the old one.
-    fs::rename(case.path("above/orders"), case.path("old")).unwrap();
-    make(case.path("above/orders/a.yaml"), "one");
-    case.wakes("another directory in its place").await;
-    case.write("old/a.yaml", "two");
-    case.sleeps("a change in the old directory").await;
-    case.write("above/orders/a.yaml", "two");
-    case.wakes("a change in the other directory").await;
+    case.wakes("another directory in its place", || {
+        fs::rename(case.path("above/orders"), case.path("old")).unwrap();
+        make(file(), "one");
+    })
+    .await;
+    case.sleeps("a change in the old directory", || {
+        case.write("old/a.yaml", "two");
+    })
+    .await;
+    case.wakes("a change in the other directory", || make(file(), "two"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_far_above_is_replaced() {
+    let case = Case::begin("far/away/orders", |dir| {
+        make(dir.join("far/away/orders/a.yaml"), "one");
+        make(dir.join("next/away/orders/a.yaml"), "one");
+    })
+    .await;
+    case.wakes("another directory far above", || {
+        fs::rename(case.path("far"), case.path("last")).unwrap();
+        fs::rename(case.path("next"), case.path("far")).unwrap();
+    })
+    .await;
+    case.sleeps("a change in the old directory", || {
+        case.write("last/away/orders/a.yaml", "two");
+    })
+    .await;
+    case.wakes("a change in the new directory", || {
+        case.write("far/away/orders/a.yaml", "two");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_that_come_late_are_noticed() {
     let case = Case::begin("not/yet/there", |_| {}).await;
-    case.sleeps("nothing").await;
-    make(case.path("not/at/all"), "");
-    make(case.path("not/yet/there/a.yaml"), "one");
-    case.wakes("the directory's arrival").await;
-    case.write("not/yet/there/a.yaml", "two");
-    case.wakes("a change in it").await;
+    case.sleeps("nothing", || {}).await;
+    case.wakes("the directory's arrival", || {
+        make(case.path("not/at/all"), "");
+        make(case.path("not/yet/there/a.yaml"), "one");
+    })
+    .await;
+    case.wakes("a change in it", || {
+        case.write("not/yet/there/a.yaml", "two");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_events_are_two_wake_ups_at_most() {
-    let watching = Watching {
-        quiet: Duration::from_millis(300),
-        longest: Duration::from_secs(10),
-        ..EVENTS_ONLY
-    };
-    let case = Case::with("orders", watching, Arm::Inotify, |dir| {
+async fn ten_thousand_events_in_a_look_are_one_wake_up() {
+    let case = Case::begin("orders", |dir| {
         fs::create_dir(dir.join("orders")).unwrap();
     })
     .await;
-    for number in 0..10_000 {
-        case.write(
-            &format!("orders/{}.yaml", number % 100),
-            &number.to_string(),
-        );
-    }
-    let count = case.count(watching.quiet * 4).await;
-    assert!((1..=2).contains(&count), "{count}");
-    case.write("orders/0.yaml", "after it all");
-    case.wakes("a change after the burst").await;
+    // All of them between the moment at which the directory is watched and the survey
+    // behind it: every event is heard, and the survey sees what they come to.
+    let (orders, before) = (case.path("orders"), case.looks());
+    let survey = case.points() - 1;
+    let burst = move || {
+        for number in 0..10_000 {
+            let file = orders.join(format!("{}.yaml", number % 100));
+            fs::write(file, number.to_string()).unwrap();
+        }
+    };
+    case.in_a_look("a burst", [(survey, Box::new(burst) as _)])
+        .await;
+    case.sees("a burst").await;
+    case.sleeps("its echo", || {}).await;
+    assert_eq!(case.looks().wakes, before.wakes + 1);
+    case.wakes("a change after the burst", || {
+        case.write("orders/0.yaml", "")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,59 +296,50 @@ async fn it_never_gets_quiet_and_is_looked_at_all_the_same() {
         quiet: Duration::from_secs(3600),
         ..EVENTS_ONLY
     };
-    let case = Case::with("orders", never_quiet, Arm::Inotify, |dir| {
+    let case = Case::with("orders", never_quiet, false, |dir| {
         make(dir.join("orders/a.yaml"), "one");
     })
     .await;
     for text in ["three", "four"] {
-        case.write("orders/a.yaml", text);
-        case.wakes("a change in the midst of others").await;
+        case.wakes("a change in the midst of others", || {
+            case.write("orders/a.yaml", text);
+        })
+        .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looks_without_a_change_wake_nobody() {
-    let often = Watching {
-        poll: Duration::from_millis(10),
-        ..EVENTS_ONLY
-    };
-    for arm in [Arm::Inotify, Arm::Exhausted] {
-        let case = Case::with("orders", often, arm, |dir| {
+    for exhausted in [false, true] {
+        let case = Case::with("orders", OFTEN, exhausted, |dir| {
             make(dir.join("orders/a.yaml"), "one");
         })
         .await;
-        case.sleeps("looking").await;
+        for _ in 0..5 {
+            case.sleeps("looking", || {}).await;
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_watches_the_looks_have_to_do() {
-    let often = Watching {
-        poll: Duration::from_millis(20),
-        ..EVENTS_ONLY
-    };
-    let case = Case::with("current", often, Arm::Exhausted, |dir| {
+    let case = Case::with("current", OFTEN, true, |dir| {
         make(dir.join("1/a.yaml"), "same");
         make(dir.join("2/a.yaml"), "same");
         symlink("1", dir.join("current")).unwrap();
     })
     .await;
-    case.write("1/a.yaml", "another length");
-    case.wakes("a change").await;
-    case.turn("current", "2");
-    case.wakes("a turned link").await;
-    fs::remove_file(case.path("current")).unwrap();
-    case.wakes("the end").await;
+    case.wakes("a change", || case.write("1/a.yaml", "another"))
+        .await;
+    case.wakes("a turned link", || turn(&case.path("current"), "2"))
+        .await;
+    case.wakes("the end", || {
+        fs::remove_file(case.path("current")).unwrap();
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_thread_ends_with_the_watch() {
-    let Case { dir, waker, watch } = Case::begin("orders", |_| {}).await;
-    drop(watch);
-    let started = Instant::now();
-    while waker.is_shared() {
-        assert!(started.elapsed() < PATIENCE, "the thread goes on");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    drop(dir);
+    Case::begin("orders", |_| {}).await.ends().await;
 }

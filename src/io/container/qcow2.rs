@@ -21,6 +21,10 @@ const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const REFCOUNT_OFFSET: u64 = !0x1ff;
 const COMPRESSED: u64 = 1 << 62;
 
+/// How many parts a cluster has, each with a bit that says whether it was written, where
+/// entries are extended. The bits above those are of parts that read as zeros.
+const SUBCLUSTERS: u32 = 32;
+
 /// Incompatible features that move the data elsewhere or change the entries
 /// (version 3, bytes 72 to 79).
 const EXTERNAL_DATA: u64 = 1 << 2;
@@ -87,7 +91,7 @@ impl<S: Source> Reader<'_, S> {
             table,
             length,
             8,
-            |reader, _, entry| match entry & REFCOUNT_OFFSET {
+            |reader, _, entry| match be64(entry, 0) & REFCOUNT_OFFSET {
                 0 => Ok(()),
                 block => reach(
                     reader.source,
@@ -104,7 +108,7 @@ impl<S: Source> Reader<'_, S> {
         let per_table = cluster / self.entry;
         self.entries("its L1 table", table, length, 8, |reader, number, entry| {
             let first = number.saturating_mul(per_table);
-            match entry & OFFSET {
+            match be64(entry, 0) & OFFSET {
                 0 => Ok(()),
                 table => reader.table(table, first),
             }
@@ -127,8 +131,9 @@ impl<S: Source> Reader<'_, S> {
     }
 
     /// A cluster of data, which begins at this byte of the disk.
-    fn data(&self, entry: u64, start: u64) -> Result<(), Fault> {
+    fn data(&self, extended: &[u8], start: u64) -> Result<(), Fault> {
         let what = "a cluster of its data";
+        let entry = be64(extended, 0);
         if entry & COMPRESSED != 0 {
             // The offset has no fixed width, and above it is how many sectors
             // follow the one it lies in. The last of them may end early.
@@ -141,11 +146,24 @@ impl<S: Source> Reader<'_, S> {
         match entry & OFFSET {
             0 => Ok(()),
             offset => {
-                // The file may end with the disk, in the middle of a cluster.
-                let length = self.disk.saturating_sub(start).min(self.cluster());
-                reach(self.source, what, offset.saturating_add(length))
+                // The file may end with the disk, in the middle of a cluster, or with
+                // the last part of a cluster that was written.
+                let length = self.disk.saturating_sub(start).min(self.written(extended));
+                match length {
+                    0 => Ok(()),
+                    length => reach(self.source, what, offset.saturating_add(length)),
+                }
             }
         }
+    }
+
+    /// How much of a cluster is in the file.
+    fn written(&self, extended: &[u8]) -> u64 {
+        if self.entry == 8 {
+            return self.cluster();
+        }
+        let parts = SUBCLUSTERS - (be64(extended, 8) as u32).leading_zeros();
+        u64::from(parts) * (self.cluster() / u64::from(SUBCLUSTERS))
     }
 
     /// Reads a table, and shows each entry with its number.
@@ -155,7 +173,7 @@ impl<S: Source> Reader<'_, S> {
         at: u64,
         length: u64,
         size: u64,
-        mut take: impl FnMut(&mut Self, u64, u64) -> Result<(), Fault>,
+        mut take: impl FnMut(&mut Self, u64, &[u8]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         reach(self.source, what, at.saturating_add(length))?;
         self.left = self
@@ -167,7 +185,7 @@ impl<S: Source> Reader<'_, S> {
             let piece = (length - done).min(PIECE);
             let bytes = read(self.source, what, at + done, piece as usize)?;
             for (number, entry) in bytes.chunks(size as usize).enumerate() {
-                take(self, done / size + number as u64, be64(entry, 0))?;
+                take(self, done / size + number as u64, entry)?;
             }
             done += piece;
         }

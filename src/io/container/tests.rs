@@ -231,6 +231,33 @@ fn images_of_qemu_pass_and_cut_ones_do_not() {
 }
 
 #[test]
+fn a_qcow2_may_end_within_a_cluster_whose_rest_was_never_written() {
+    // A header, an L1 table, an L2 table with entries of 16 bytes, and half a cluster.
+    let cluster = 64 << 10;
+    let mut image = vec![0; 3 * cluster + cluster / 2];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"QFI\xfb\0\0\0\x03");
+    put(20, &16_u32.to_be_bytes());
+    put(24, &(4 * cluster as u64).to_be_bytes());
+    put(36, &1_u32.to_be_bytes());
+    put(40, &(cluster as u64).to_be_bytes());
+    // Extended entries: one bit for each thirty-second of a cluster that was written.
+    put(72, &(1_u64 << 4).to_be_bytes());
+    put(cluster, &(2 * cluster as u64).to_be_bytes());
+    put(2 * cluster, &(3 * cluster as u64).to_be_bytes());
+    put(2 * cluster + 8, &0xffff_u64.to_be_bytes());
+    check(Kind::Qcow2, &image).unwrap();
+    let fault = check(Kind::Qcow2, &image[..image.len() - 1].to_vec()).unwrap_err();
+    let Fault::CutShort { claimed, .. } = fault else {
+        panic!("{fault}");
+    };
+    assert_eq!(claimed, image.len() as u64);
+    // What reads as zeros is not in the file either.
+    image[2 * cluster + 8..][..8].copy_from_slice(&(!0_u64 << 32).to_be_bytes());
+    check(Kind::Qcow2, &image[..3 * cluster].to_vec()).unwrap();
+}
+
+#[test]
 fn tables_that_would_take_for_ever_are_refused_soon() {
     let mut image = built("nocloud-amd64.qcow2");
     // Every entry of a large L1 table leads to the same table.
@@ -279,6 +306,26 @@ fn what_passes_by_is_checked_like_a_file() {
             holed[end - 4096..].fill(0);
             let fault = passed(&holed, cut).unwrap_err();
             assert!(matches!(fault, Fault::Damaged { .. }), "{name}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn what_passes_by_is_checked_also_where_its_two_ends_overlap() {
+    for (sector, sectors) in [(512, 90), (512, 128), (4096, 16)] {
+        let disk = disk(sector, sectors);
+        for cut in [100, 512, 40_000] {
+            let pass = |disk: &[u8]| {
+                let mut window = Window::default();
+                disk.chunks(cut).for_each(|piece| window.update(piece));
+                check(Kind::Gpt, &window)
+            };
+            pass(&disk).unwrap_or_else(|fault| panic!("{sectors} of {sector}: {fault}"));
+            let mut holed = disk.clone();
+            let end = holed.len() - sector;
+            holed[end..].fill(0);
+            let fault = pass(&holed).unwrap_err();
+            assert!(matches!(fault, Fault::Damaged { .. }), "{fault}");
         }
     }
 }

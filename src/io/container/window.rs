@@ -30,7 +30,13 @@ impl Window {
                 .extend_from_slice(&bytes[..bytes.len().min(missing)]);
             if self.head.len() == HEAD {
                 let end = disk_size(&self.head).unwrap_or(0);
-                self.tail_at = Some(end.saturating_sub(TAIL));
+                let tail_at = end.saturating_sub(TAIL);
+                self.tail_at = Some(tail_at);
+                // Of a small disk some of the tail has passed by already.
+                let passed = self.size as usize;
+                if let Some(passed) = self.head.get(tail_at as usize..passed) {
+                    self.tail.extend_from_slice(passed);
+                }
             }
         }
         if let Some(skip) = self.before_tail(bytes.len() as u64) {

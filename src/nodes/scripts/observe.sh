@@ -6,6 +6,10 @@ main() {
     configs=$2
     storages=${2:-/etc/pve/nodes}
     roots=$(roots "${storages%/*}/storage.cfg")
+    # One that cannot be asked in time may be one.
+    proxmox=1
+    patiently stat -- "${storages%/*}" >/dev/null 2>&1
+    [ $? -ne 1 ] || proxmox=
     shift 2
     now=$(date +%s)
     number=0
@@ -29,6 +33,7 @@ look() {
     esac
     nearest "$2"
     say "nearest $1 $near"
+    [ -z "$proxmox" ] || say "proxmox $1"
     home=$(home "$roots" "$2")
     [ -z "$home" ] || say "root $1 $home"
     if space=$(stat -f -c '%a %S' -- "$near" 2>/dev/null); then say "free $1 $space"; fi

@@ -8,7 +8,7 @@ use crate::config;
 use crate::execute::{Failure, FailureKind, Outcome};
 use crate::orders;
 use crate::plan::{
-    self, CacheState, Catalog, DirState, Naming, NodeState, Observed, Policy, PrunePolicy,
+    self, CacheState, Catalog, Create, DirState, Naming, NodeState, Observed, Policy, PrunePolicy,
     References, Retention, Sites, Step, Transfer,
 };
 use crate::reconcile::{Look, Verdict};
@@ -91,6 +91,7 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             max_percent: 20,
         },
         sites: Sites::default(),
+        create: Create::default(),
         transfer: Transfer::default(),
         verify: None,
     };

@@ -104,7 +104,7 @@ impl Scene {
     fn configure(&self, url: &str, limits: &str) {
         let root = self.dir.path().display();
         let text = format!(
-            "defaults: {{cache_dir: {root}/cache}}\nmanifest: {{dir: {root}/manifests}}\n\
+            "defaults: {{cache_dir: {root}/cache, push: {{create: true}}}}\nmanifest: {{dir: {root}/manifests}}\n\
              factory: {{url: \"{url}\", username: me, password_env: PASSWORD}}\n\
              github: {{api_url: \"{url}\"}}\nversions: {{sources: [factory]}}\n\
              limits: {limits}\nnodes:\n  - {{name: pve-1, labels: [all], local: true, \
