@@ -12,9 +12,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::Timestamp;
 use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, DirState, Memory, Meta, Naming, NodeState, Observed, Policy,
-    Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites, Transfer,
-    VersionKnowledge, plan, resolve,
+    CacheState, CachedFile, Catalog, Create, DirState, Memory, Meta, Naming, NodeState, Observed,
+    Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites,
+    Transfer, VersionKnowledge, plan, resolve,
 };
 use talos_order::{config, orders};
 
@@ -208,6 +208,7 @@ fn policy() -> Policy {
             max_percent: 20,
         },
         sites: Sites::default(),
+        create: Create::default(),
         transfer: Transfer::default(),
         verify: None,
     }
