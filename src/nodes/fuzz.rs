@@ -82,12 +82,15 @@ fn fields(state: &DirState) -> Vec<String> {
         root,
         is_silent,
         inodes_full,
+        is_proxmox,
+        parts,
     } = state;
     let mut fields = Vec::new();
     for (is, tag) in [
         (exists, "present"),
         (is_silent, "silent"),
         (inodes_full, "full"),
+        (is_proxmox, "proxmox"),
     ] {
         fields.extend(is.then(|| tag.to_owned()));
     }
@@ -105,6 +108,10 @@ fn fields(state: &DirState) -> Vec<String> {
         );
         let time = format!("{seconds}.{fraction:09}0");
         fields.push(format!("file {} {time} {} {name}", file.size, file.inode));
+    }
+    for (name, part) in parts {
+        let (now, blocks) = (part.idle_seconds, part.bytes / 512);
+        fields.push(format!("part {now} 0.0000000000 {blocks} {name}"));
     }
     if !record.is_empty() {
         let lines = record.values().map(|entry| {
