@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use talos_order::standin::Fault;
 
 use crate::common::program::{Ran, terminate};
-use crate::common::sshd::{descendants, kill};
+use crate::common::sshd::descendants;
 use crate::common::{part_on_node, wait_for};
 use crate::scenes::{ISO, Kind, RAW, Scene, exact, order};
 
@@ -184,10 +185,17 @@ impl Scene {
         wait_for("both are half done", || {
             arrived(&download) >= 100_000 && arrived(&delivered()) >= 20_000
         });
-        let below = descendants(run.id());
-        let sessions = self.node("pve-1").sessions();
-        run.kill().unwrap();
+        // All at once, as far as anybody can tell: a script that sees its connection end
+        // gives its lease back.
+        let mut all = self.node("pve-1").sessions();
+        all.push(run.id());
+        all.extend(descendants(run.id()));
+        for signal in [Signal::STOP, Signal::KILL] {
+            for pid in &all {
+                let pid = Pid::from_raw(pid.to_owned().try_into().unwrap()).unwrap();
+                let _ = kill_process(pid, signal);
+            }
+        }
         run.wait().unwrap();
-        below.into_iter().chain(sessions).for_each(kill);
     }
 }
