@@ -37,9 +37,12 @@ async fn files_come_change_and_go() {
     let write = |name, text| case.write(name, text);
     case.sleeps("a hidden file", || write("orders/.a.yaml.swp", "editor"))
         .await;
-    case.wakes("a file of the same length", || write("orders/a.yaml", "two"))
+    case.wakes("a file of the same length", || {
+        write("orders/a.yaml", "two")
+    })
+    .await;
+    case.wakes("a new file", || write("orders/b.yaml", ""))
         .await;
-    case.wakes("a new file", || write("orders/b.yaml", "")).await;
     let removal = || fs::remove_file(case.path("orders/b.yaml")).unwrap();
     case.wakes("a removed file", removal).await;
     let deep = "orders/deep/er/c.yaml";
@@ -186,10 +189,7 @@ async fn the_target_of_a_link_far_away_counts() {
             "a neighbour of the target",
             write("orders/.elsewhere/other.yaml", "not linked"),
         ),
-        (
-            "a file outside the orders",
-            write("outside/c.yaml", "two"),
-        ),
+        ("a file outside the orders", write("outside/c.yaml", "two")),
     ] {
         case.sleeps(what, || change(&case)).await;
     }
@@ -284,8 +284,10 @@ async fn ten_thousand_events_in_a_look_are_one_wake_up() {
     case.sees("a burst").await;
     case.sleeps("its echo", || {}).await;
     assert_eq!(case.looks().wakes, before.wakes + 1);
-    case.wakes("a change after the burst", || case.write("orders/0.yaml", ""))
-        .await;
+    case.wakes("a change after the burst", || {
+        case.write("orders/0.yaml", "")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -304,6 +306,21 @@ async fn it_never_gets_quiet_and_is_looked_at_all_the_same() {
         })
         .await;
     }
+}
+
+/// A further change in the same tick leaves no trace, so it is taken for granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_look_that_never_came_to_rest_an_equal_fingerprint_says_nothing() {
+    let case = Case::begin("orders", |dir| make(dir.join("orders/a.yaml"), "one")).await;
+    let before = case.looks().wakes;
+    case.set_restless(true);
+    case.until("a look without rest", |looks| looks.seen.fresh)
+        .await;
+    case.set_restless(false);
+    case.until("the look behind it", |looks| looks.wakes > before)
+        .await;
+    case.until("rest", |looks| !looks.seen.fresh).await;
+    case.sleeps("the time after", || {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
