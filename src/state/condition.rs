@@ -91,6 +91,7 @@ pub struct Condition {
     /// How it does.
     pub state: Ready,
     /// Why it is not ready.
+    #[serde(flatten, with = "super::words")]
     pub reason: Option<Reason>,
     /// One sentence for a person.
     pub message: String,

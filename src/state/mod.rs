@@ -28,6 +28,7 @@ pub mod record;
 pub mod revision;
 pub mod status;
 mod travel;
+mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -85,6 +85,7 @@ pub struct HeldLine {
     /// The step it would be.
     pub step: StepId,
     /// Why it is not done, in a word.
+    #[serde(flatten, with = "super::words::always")]
     pub reason: Reason,
     /// Why it is not done, for a person.
     pub message: String,

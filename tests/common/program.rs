@@ -8,6 +8,8 @@ use super::PATIENCE;
 /// A way to run the program: its directory and its environment.
 #[derive(Debug, Clone)]
 pub struct Program {
+    /// Which one: the one that was built, unless a test says otherwise.
+    pub binary: PathBuf,
     /// The working directory.
     pub dir: PathBuf,
     /// More variables for the environment.
@@ -29,6 +31,7 @@ impl Program {
     /// The program in a working directory.
     pub fn new(dir: &Path) -> Self {
         Self {
+            binary: env!("CARGO_BIN_EXE_talos-order").into(),
             dir: dir.to_owned(),
             env: Vec::new(),
             args: Vec::new(),
@@ -45,7 +48,7 @@ impl Program {
 
     /// A command that is not run yet.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_talos-order"));
+        let mut command = Command::new(&self.binary);
         command.current_dir(&self.dir).args(args).args(&self.args);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();

@@ -16,6 +16,9 @@ use super::sshd::{Lab, SshNode};
 /// The schematics of the orders here, with what they customize.
 pub const PLAIN: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 pub const AGENT: &str = "ce4c980550dd2ab1b17bbf2b08801c7eb59418eafe8f279833297925d67c7515";
+pub const ISCSI: &str = "c9078f9419961640c712a8bf2bb9174933dfcf1da383fd8ea2b7dc21493f8bac";
+/// The plain one where a factory adds `owner: example`.
+pub const OWNED: &str = "4db83fd11221e1a7cddcfa07ef6cd4adb6fd504d8e36decad0e9672097bb5528";
 
 /// The factory and one directory for everything else.
 pub struct World {
@@ -159,7 +162,7 @@ impl World {
     /// The bytes of an image, as the factory serves it.
     pub fn image(&self, name: &str) -> Vec<u8> {
         let parts = NameTemplate::default().read(name).expect(name);
-        let schematic = [PLAIN, AGENT]
+        let schematic = [PLAIN, AGENT, ISCSI, OWNED]
             .into_iter()
             .find(|id| id.starts_with(&parts.schematic))
             .expect("one of the schematics here");
