@@ -82,7 +82,10 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
         _ => "warn",
     };
     let filter = cli.common.log.as_deref().unwrap_or(usual);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+    // What the watcher of the orders has to say comes to us as a value. Besides, it
+    // warns of every watched directory that goes, which git-sync and Kubernetes make
+    // happen with each change. Whoever names it in --log hears it all the same.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("notify=off,{filter}"))
         .map_err(|error| anyhow::anyhow!("--log {filter:?}: {error}"))?;
     let json = matches!(cli.common.log_format, LogFormat::Json);
     let log = tracing_subscriber::fmt()

@@ -9,6 +9,7 @@
 
 mod packed;
 mod repair;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod tests;
@@ -95,9 +96,13 @@ fn orders(bytes: &[u8]) {
     }
 }
 
+/// A configuration with a node, for the orders.
+const CONFIG: &str = "defaults: {push: {enabled: true}}\n\
+    nodes:\n  - {name: pve-01, labels: [all], storage: fast, shared: true}\n  - {name: nas, local: true}\n";
+
 /// What the orders of the seeds are read with.
 static DEFAULTS: LazyLock<OrderDefaults> = LazyLock::new(|| {
-    config::parse("config.yaml", seeds::CONFIG, &|_| Some("secret".to_owned()))
+    config::parse("config.yaml", CONFIG, &|_| Some("secret".to_owned()))
         .expect("the configuration of the seeds")
         .orders
 });

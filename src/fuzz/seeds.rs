@@ -12,10 +12,6 @@ use crate::model::{ArtifactId, Codec, Format, Platform};
 use crate::standin::image;
 use crate::upstream;
 
-/// A configuration with a node, for the orders.
-pub const CONFIG: &str = "defaults: {push: {enabled: true}}\n\
-    nodes:\n  - {name: pve-01, labels: [all], storage: fast, shared: true}\n  - {name: nas, local: true}\n";
-
 /// The seeds of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {

@@ -175,7 +175,7 @@ fn write_corpora() {
 }
 
 /// Feeds everything that a fuzzer has gathered, so that it can be seen what of the
-/// readers it reaches; `fuzz/coverage` calls it.
+/// readers it reaches; `fuzz/covered` calls it.
 #[test]
 #[ignore = "reads fuzz/corpus, which a fuzzer fills"]
 fn replay_corpora() {

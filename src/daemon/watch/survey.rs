@@ -275,3 +275,67 @@ fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
         Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_fresh_in_the_tick_of_its_change_and_not_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.yaml");
+        // Until writing and looking fall into the same tick.
+        while !survey(dir.path()).fresh {
+            fs::write(&file, "").unwrap();
+        }
+        while survey(dir.path()).fresh {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The time of change is what counts, and not one that can be set.
+        let times = fs::FileTimes::new().set_modified(std::time::SystemTime::now());
+        let written = fs::File::options().write(true).open(&file).unwrap();
+        while !survey(dir.path()).fresh {
+            written
+                .set_times(times.set_modified(std::time::UNIX_EPOCH))
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn every_directory_of_the_way_is_a_place_and_so_is_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("real/deep/orders/sub")).unwrap();
+        std::os::unix::fs::symlink("real/deep", root.join("link")).unwrap();
+        let places = survey(&root.join("link/orders")).places;
+        let all: Vec<&Path> = places.all().collect();
+        assert_eq!(all[0], Path::new("/"));
+        for dir in &all[1..] {
+            let above = dir.parent().unwrap();
+            let before = all.iter().position(|other| *other == above);
+            let own = all.iter().position(|other| other == dir);
+            assert!(
+                before.is_some() && before < own,
+                "{} in {all:?}",
+                dir.display()
+            );
+            assert!(places.concern(dir), "{}", dir.display());
+        }
+        for expected in [
+            "",
+            "real",
+            "real/deep",
+            "real/deep/orders",
+            "real/deep/orders/sub",
+        ] {
+            let expected = root.join(expected);
+            assert!(
+                all.iter().any(|dir| *dir == expected),
+                "{} in {all:?}",
+                expected.display()
+            );
+        }
+    }
+}

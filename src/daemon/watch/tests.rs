@@ -308,6 +308,21 @@ async fn it_never_gets_quiet_and_is_looked_at_all_the_same() {
     }
 }
 
+/// A further change in the same tick leaves no trace, so it is taken for granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_look_that_never_came_to_rest_an_equal_fingerprint_says_nothing() {
+    let case = Case::begin("orders", |dir| make(dir.join("orders/a.yaml"), "one")).await;
+    let before = case.looks().wakes;
+    case.set_restless(true);
+    case.until("a look without rest", |looks| looks.seen.fresh)
+        .await;
+    case.set_restless(false);
+    case.until("the look behind it", |looks| looks.wakes > before)
+        .await;
+    case.until("rest", |looks| !looks.seen.fresh).await;
+    case.sleeps("the time after", || {}).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn looks_without_a_change_wake_nobody() {
     for exhausted in [false, true] {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct Looks {
     /// Looks that woke.
     pub wakes: usize,
     /// What the last one found.
-    seen: Survey,
+    pub seen: Survey,
 }
 
 pub type Step = Box<dyn FnOnce() + Send>;
@@ -61,6 +62,7 @@ struct Script {
 #[derive(Clone)]
 struct Staged {
     exhausted: bool,
+    restless: Arc<AtomicBool>,
     waker: Waker,
     script: Arc<Mutex<Script>>,
     surveys: watch::Sender<usize>,
@@ -97,7 +99,9 @@ impl Machine for Staged {
     fn survey(&self, orders: &Path) -> Survey {
         self.point();
         self.surveys.send_modify(|surveys| *surveys += 1);
-        Real.survey(orders)
+        let mut found = Real.survey(orders);
+        found.fresh |= self.restless.load(Ordering::Relaxed);
+        found
     }
 
     fn looked(&self, seen: &Survey) {
@@ -136,6 +140,7 @@ impl Case {
         let waker = Waker::default();
         let staged = Staged {
             exhausted,
+            restless: Arc::default(),
             waker: waker.clone(),
             script: Arc::default(),
             surveys: watch::Sender::default(),
@@ -205,7 +210,12 @@ impl Case {
         self.until(what, |looks| looks.surveys > begun).await
     }
 
-    async fn until(&self, what: &str, holds: impl FnMut(&Looks) -> bool) -> Looks {
+    /// From now on, every survey comes upon a file that has just changed, or none does.
+    pub fn set_restless(&self, restless: bool) {
+        self.staged.restless.store(restless, Ordering::Relaxed);
+    }
+
+    pub async fn until(&self, what: &str, holds: impl FnMut(&Looks) -> bool) -> Looks {
         let mut looks = self.staged.looks.subscribe();
         let found = timeout(PATIENCE, looks.wait_for(holds)).await;
         match found {

@@ -53,28 +53,29 @@ const REMOVED_FROM_ABOVE: Way = Way {
     ],
 };
 
+/// The old one is kept: its end would be told by the watch that stays with it.
 const MOVED: Way = Way {
     what: "moved aside for another one",
-    prepare: |dir| make(dir.join("far/above/.new/a.yaml"), "new"),
+    prepare: |dir| {
+        let _ = fs::remove_dir_all(dir.join("far/above/.old"));
+        make(dir.join("far/above/.new/a.yaml"), "new");
+    },
     steps: &[
         |dir| fs::rename(dir.join(ORDERS), dir.join("far/above/.old")).unwrap(),
-        |dir| {
-            fs::rename(dir.join("far/above/.new"), dir.join(ORDERS)).unwrap();
-            fs::remove_dir_all(dir.join("far/above/.old")).unwrap();
-        },
+        |dir| fs::rename(dir.join("far/above/.new"), dir.join(ORDERS)).unwrap(),
         |dir| fs::write(dir.join(FILE), "wen").unwrap(),
     ],
 };
 
 const MOVED_FAR_ABOVE: Way = Way {
     what: "moved aside with the directory far above",
-    prepare: |dir| make(dir.join(".new/above/orders/a.yaml"), "new"),
+    prepare: |dir| {
+        let _ = fs::remove_dir_all(dir.join(".old"));
+        make(dir.join(".new/above/orders/a.yaml"), "new");
+    },
     steps: &[
         |dir| fs::rename(dir.join("far"), dir.join(".old")).unwrap(),
-        |dir| {
-            fs::rename(dir.join(".new"), dir.join("far")).unwrap();
-            fs::remove_dir_all(dir.join(".old")).unwrap();
-        },
+        |dir| fs::rename(dir.join(".new"), dir.join("far")).unwrap(),
         |dir| fs::write(dir.join(FILE), "wen").unwrap(),
     ],
 };
