@@ -173,6 +173,17 @@ impl Scene {
             more,
             ..Config::default()
         });
+        // The earlier version knows no such key: it makes every directory. They are there
+        // for either of them.
+        let config = self.world.at("config.yaml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, text.replace("    create: true\n", "")).unwrap();
+        let nodes = self.nodes.iter().map(|(_, node)| node.root.clone());
+        for root in nodes.chain([self.world.at("nas")]) {
+            for dir in ["iso", "import"] {
+                fs::create_dir_all(root.join(dir)).unwrap();
+            }
+        }
     }
 
     fn configure_legacy(&self) {
