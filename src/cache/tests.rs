@@ -236,6 +236,23 @@ async fn a_changed_file_is_noticed_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_is_kept_when_its_image_is_unpacked_again() {
+    let scene = scene();
+    let from = fetch(&scene, receive()).await.unwrap().download;
+    let record = scene.cache.dir().join(".a.raw.meta.json");
+    fs::write(&record, "garbage").unwrap();
+    let (file, raw) = (name("a.raw"), artifact(Format::Raw));
+    let unpacked = scene
+        .cache
+        .unpack(&name("a.raw.xz"), &from, raw, &file, Arc::default(), noon())
+        .await
+        .unwrap();
+    assert_eq!(scene.cache.load(&file).unwrap(), Some(unpacked));
+    let kept = scene.cache.dir().join("a.raw.meta.json.set-aside-1");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "garbage");
+}
+
+#[tokio::test]
 async fn a_damaged_download_is_not_unpacked() {
     let scene = scene();
     let one = Receive {

@@ -1,5 +1,6 @@
 //! The built program, run as a person runs it.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -14,6 +15,9 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// The arguments of every run.
     pub args: Vec<String>,
+    /// The program itself, and the user that runs it where that is another one.
+    pub exe: PathBuf,
+    pub user: Option<u32>,
 }
 
 /// How a run ended.
@@ -32,6 +36,8 @@ impl Program {
             dir: dir.to_owned(),
             env: Vec::new(),
             args: Vec::new(),
+            exe: env!("CARGO_BIN_EXE_talos-order").into(),
+            user: None,
         }
     }
 
@@ -45,7 +51,10 @@ impl Program {
 
     /// A command that is not run yet.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_talos-order"));
+        let mut command = Command::new(&self.exe);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.current_dir(&self.dir).args(args).args(&self.args);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
