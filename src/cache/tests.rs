@@ -396,6 +396,38 @@ async fn what_is_wanted_is_noted_once_an_hour() {
 }
 
 #[tokio::test]
+async fn a_note_of_a_time_that_lies_ahead_counts_as_one_of_now() {
+    let scene = scene();
+    fetch(&scene, receive()).await.unwrap();
+    let year = SignedDuration::from_hours(365 * 24);
+    let noted = |now: Timestamp, wanted: &[FileName]| {
+        let seen = scene.cache.observe().unwrap();
+        scene.cache.mark_wanted(wanted, &seen, now).unwrap();
+        ["a.raw", "a.raw.xz"].map(|file| scene.cache.load(&name(file)).unwrap().unwrap())
+    };
+    let (now, files) = (noon(), [name("a.raw"), name("a.raw.xz")]);
+    assert!(
+        noted(now + year, &files)
+            .iter()
+            .all(|meta| meta.last_wanted == now + year)
+    );
+    // The clock is set right, and one of them is not wanted any more.
+    let later = now + SignedDuration::from_secs(1);
+    assert!(
+        noted(later, &files[..1])
+            .iter()
+            .all(|meta| meta.last_wanted == later)
+    );
+    let before = noted(later, &[]);
+    let corrected = later - SignedDuration::from_secs(30);
+    assert_eq!(
+        noted(corrected, &files),
+        before,
+        "a correction writes nothing"
+    );
+}
+
+#[tokio::test]
 async fn the_lock_is_not_part_of_the_state() {
     let scene = scene();
     let lock = scene.cache.lock(Duration::ZERO).await.unwrap();

@@ -43,7 +43,7 @@ pub use observed::{
 pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
-pub use retain::Retention;
+pub use retain::{Retention, missed};
 pub use sites::Sites;
 pub use size::Size;
 pub use step::{Action, Hint, Plan, Step, Why};

@@ -19,7 +19,7 @@ use crate::execute::{Fact, Outcome};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{
     Action, ApprovalId, Backoff, Detour, HeldReason, Link, Memory, NodeState, Place, Step, StepId,
-    Suspended,
+    Suspended, missed,
 };
 use crate::reconcile::Look;
 
@@ -205,6 +205,9 @@ impl Pass<'_> {
             Some(placed.get(&target)?.contains_key(&file))
         };
         since.retain(|id, _| is_wanted(id) != Some(true));
+        let mut cached = missed(&self.look.desired, &self.look.observed);
+        cached.retain(|id, _| !self.outcome(id).is_some_and(Outcome::is_success));
+        since.extend(cached);
         since
     }
 

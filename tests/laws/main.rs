@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::model::{Deletion, Method, NodeId, PushTarget};
 use talos_order::plan::{
-    Action, NodeState, Observed, Plan, References, StepId, plan, push_step_id, resolve,
+    Action, NodeState, Observed, Plan, References, StepId, Why, missed, plan, push_step_id, resolve,
 };
 use universe::{Case, case, naming};
 
@@ -165,6 +165,44 @@ proptest! {
                 "{} removes on doubt", step.id
             );
         }
+    }
+
+    #[test]
+    fn an_orphan_goes_after_its_grace_by_the_record_and_by_the_memory(case in case()) {
+        let now = case.observed.now;
+        for step in planned(&case, &case.observed).steps {
+            let (Action::PruneCache { file, .. }, Why::Orphaned { .. }) = (&step.action, &step.why)
+            else {
+                continue;
+            };
+            let first = case.observed.memory.unwanted_since.get(&step.id).copied();
+            let first = first.ok_or_else(|| TestCaseError::fail("it is missed in this pass"))?;
+            let last = case.observed.cache.files[file].meta.last_wanted;
+            for since in [first, last] {
+                let age = now.as_second() - since.as_second();
+                prop_assert!(age >= universe::ORPHAN_GRACE, "{} is in its grace", step.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missed_is_remembered_from_the_first_pass_on(case in case()) {
+        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let families: BTreeSet<_> = desired.artifacts.keys().map(|wanted| wanted.family()).collect();
+        let doubt = !desired.complete
+            || desired.positions.is_empty()
+            || desired.positions.iter().any(|want| want.outcome.is_err());
+        let found = missed(&desired, &case.observed);
+        for (file, cached) in &case.observed.cache.files {
+            let id = StepId(format!("prune-cache/{file}"));
+            let before = case.observed.memory.unwanted_since.get(&id).copied();
+            let expected = match families.contains(&cached.meta.artifact.family()) {
+                true => None,
+                false => before.or((!doubt).then_some(case.observed.now)),
+            };
+            prop_assert_eq!(found.get(&id).copied(), expected, "{}", id);
+        }
+        prop_assert!(found.len() <= case.observed.cache.files.len());
     }
 
     #[test]
@@ -354,6 +392,9 @@ fn the_universe_holds_what_the_laws_speak_of() {
                     *seen.entry(format!("way {word}")).or_default() += 1;
                 }
             }
+            if matches!(step.why, Why::Orphaned { .. }) {
+                *seen.entry("orphaned".to_owned()).or_default() += 1;
+            }
             *seen
                 .entry(kind(action, "kind").expect("a kind"))
                 .or_default() += 1;
@@ -371,6 +412,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "unpack",
         "push",
         "prune-cache",
+        "orphaned",
         "clear-partial",
         "prune-node",
         "verify-node",

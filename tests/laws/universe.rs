@@ -213,7 +213,7 @@ fn cache() -> impl Strategy<Value = CacheState> {
         0_u8..2,
         prop::option::weighted(0.8, prop_oneof![4 => Just(1000_u64), 1 => Just(999)]),
         prop::bool::weighted(0.8),
-        select(vec![0_i64, 24, 24 * 30]),
+        select(vec![-24 * 900_i64, 0, 24, 24 * 30]),
     );
     let foreign = prop::collection::vec(artifact(), 0..4);
     let partial = prop::collection::vec((artifact(), 0_u64..500), 0..2);
@@ -420,6 +420,9 @@ fn network(relay: &str, members: &[&str]) -> Network {
 /// How long, in seconds, a file stays after the pass that first missed it.
 pub const GRACE: i64 = 24 * 3600;
 
+/// How long, in seconds, a file in the cache stays whose family no order refers to.
+pub const ORPHAN_GRACE: i64 = 48 * 3600;
+
 /// A few failures and suspensions.
 fn memory() -> impl Strategy<Value = Memory> {
     let failed = prop::collection::vec((target(), artifact(), -2_i64..2), 0..6);
@@ -497,7 +500,7 @@ prop_compose! {
             .zip(states)
             .collect();
         let memory = Memory {
-            unwanted_since: missed_since(&nodes, &missed),
+            unwanted_since: missed_since(&cache, &nodes, &missed),
             ..memory
         };
         Case {
@@ -512,7 +515,7 @@ prop_compose! {
             policy: Policy {
                 retention: Retention {
                     keep_versions: keep,
-                    orphan_grace_seconds: 7 * 24 * 3600,
+                    orphan_grace_seconds: ORPHAN_GRACE,
                 },
                 purge,
                 node_reserve: 0,
@@ -542,11 +545,18 @@ prop_compose! {
 
 /// Every recorded file with how many hours ago it was first missed, if it was.
 fn missed_since(
+    cache: &CacheState,
     nodes: &BTreeMap<NodeId, NodeState>,
     hours: &[Option<i64>],
 ) -> BTreeMap<StepId, Timestamp> {
     let mut since = BTreeMap::new();
     let mut hours = hours.iter().cycle();
+    for file in cache.files.keys() {
+        if let Some(Some(hours)) = hours.next() {
+            let id = StepId(format!("prune-cache/{file}"));
+            since.insert(id, now() - jiff::SignedDuration::from_hours(*hours));
+        }
+    }
     for (node, state) in nodes {
         let NodeState::Listed { dirs, .. } = state else {
             continue;
