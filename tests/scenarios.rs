@@ -96,6 +96,8 @@ struct DirWorld {
     root: Option<StorageRoot>,
     silent: bool,
     inodes_full: bool,
+    /// Why the record cannot be read; its files are foreign then.
+    unread: Option<String>,
     files: BTreeMap<String, Found>,
 }
 
@@ -261,6 +263,7 @@ impl World {
                 root: world.root.clone(),
                 is_silent: world.silent,
                 inodes_full: world.inodes_full,
+                unread: world.unread.clone(),
                 ..DirState::default()
             };
             for (name, found) in &world.files {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::Answer;
+use super::script::{Answer, excerpt};
 use super::{record, references};
 use crate::model::Dir;
 use crate::plan::{DirState, NodeState, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
-const TAGS: [&str; 9] = [
-    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record",
+const TAGS: [&str; 10] = [
+    "present", "free", "full", "mount", "nearest", "root", "silent", "file", "record", "norecord",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -40,8 +40,13 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
                 state.files.insert(name, file);
             }
             "record" => state.record = record::parse(rest),
+            "norecord" => state.unread = Some(excerpt(rest)),
             _ => continue,
         }
+    }
+    // What came of it before reading failed is not all of it.
+    for state in states.iter_mut().filter(|state| state.unread.is_some()) {
+        state.record.clear();
     }
     let references = references::read(answer, &states)?;
     let dirs: BTreeMap<Dir, DirState> = dirs.iter().cloned().zip(states).collect();
@@ -114,6 +119,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nodes::samples::entry;
 
     fn dirs() -> BTreeSet<Dir> {
         ["/a", "/b"].map(|dir| dir.parse().unwrap()).into()
@@ -167,6 +173,31 @@ mod tests {
             }
         );
         assert!(b.files.contains_key("\u{fffd}"));
+    }
+
+    #[test]
+    fn half_a_record_is_none() {
+        let line = serde_json::to_string(&entry("a.iso")).unwrap();
+        let (whole, half) = (format!("0 {line}\n"), format!("1 {line}\n"));
+        let fields: Vec<(&str, &[u8])> = vec![
+            ("record", whole.as_bytes()),
+            ("record", half.as_bytes()),
+            (
+                "norecord",
+                b"1 dd: error reading '/b': Input/output error\x1b[2J",
+            ),
+        ];
+        let Some(NodeState::Listed { dirs, .. }) = state(fields) else {
+            panic!("refused")
+        };
+        let [a, b] = dirs.into_values().collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((a.record.len(), a.unread), (1, None));
+        assert!(b.record.is_empty());
+        let why = b.unread.unwrap();
+        assert!(
+            why.contains("Input/output error") && !why.contains('\x1b'),
+            "{why}"
+        );
     }
 
     #[test]

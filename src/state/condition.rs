@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::memory::ids::{is_prune, node_of};
+use super::memory::ids::node_of;
 use crate::execute::{Failure, FailureKind, Outcome};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 use crate::plan::{HeldReason, StepId, Suspended, Unresolved};
@@ -259,8 +259,7 @@ impl Board<'_> {
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {
-                let node = node_of(&held.id).filter(|_| is_prune(&held.id));
-                let node = node.and_then(|node| node.parse().ok());
+                let node = node_of(&held.id).and_then(|node| node.parse().ok());
                 let trouble = (reason_of(&held.reason), held.reason.to_string());
                 self.line(None, node).insert(trouble);
             }
@@ -403,6 +402,7 @@ pub(super) fn reason_of(reason: &HeldReason) -> Reason {
         | HeldReason::InGrace { .. }
         | HeldReason::InUse { .. }
         | HeldReason::UseUnknown { .. }
+        | HeldReason::RecordUnread { .. }
         | HeldReason::NotOurs { .. }
         | HeldReason::Changed
         | HeldReason::OverBudget { .. } => Reason::PruneBlocked,

@@ -164,14 +164,20 @@ impl Pass<'_> {
             })
     }
 
-    fn answers(&self, node: &NodeId) -> bool {
-        let state = self.look.observed.nodes.get(node);
-        matches!(state, Some(NodeState::Listed { .. }))
+    /// True if what we placed there is known: the node answers, and the directory's record
+    /// can be read.
+    fn knows(&self, id: &StepId, node: &NodeId) -> bool {
+        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
+            return false;
+        };
+        let dir = place_of(id).and_then(|(target, _)| dirs.get(&target.dir));
+        dir.is_none_or(|dir| dir.unread.is_none())
     }
 
     /// Since when files are not wanted. A removal that the orders' own state blocks
-    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a
-    /// node that does not answer nothing is forgotten but what is wanted again.
+    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
+    /// that does not answer, and of a directory whose record cannot be read, nothing is
+    /// forgotten but what is wanted again.
     fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
@@ -179,7 +185,7 @@ impl Pass<'_> {
             let Some(node) = node.filter(|node| places.contains_key(node)) else {
                 continue;
             };
-            if !self.answers(&node) {
+            if !self.knows(id, &node) {
                 since.insert(id.clone(), first);
             }
         }
@@ -312,17 +318,15 @@ impl Pass<'_> {
             .steps
             .iter()
             .any(|step| is_prune(&step.id) && !self.is_done(step));
-        let undecided = plan.held.iter().any(|held| {
-            is_prune(&held.id)
-                && matches!(
-                    held.reason,
-                    HeldReason::PruneBlocked { .. }
-                        | HeldReason::NodeUnreachable { .. }
-                        | HeldReason::Suspended { .. }
-                        | HeldReason::BackingOff { .. }
-                        | HeldReason::UseUnknown { .. }
-                        | HeldReason::NotMounted { .. }
-                )
+        let undecided = plan.held.iter().any(|held| match held.reason {
+            HeldReason::PruneBlocked { .. }
+            | HeldReason::NodeUnreachable { .. }
+            | HeldReason::Suspended { .. }
+            | HeldReason::BackingOff { .. }
+            | HeldReason::UseUnknown { .. }
+            | HeldReason::NotMounted { .. } => is_prune(&held.id),
+            HeldReason::RecordUnread { .. } => true,
+            _ => false,
         });
         let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
         let silent = self.look.observed.nodes.values().any(silent);
@@ -383,7 +387,7 @@ impl Pass<'_> {
         match self.look.observed.nodes.get(&target.node) {
             Some(NodeState::Listed { dirs, .. }) => {
                 let dir = dirs.get(&target.dir);
-                dir.is_some_and(|state| state.record.contains_key(&file))
+                dir.is_some_and(|dir| dir.unread.is_some() || dir.record.contains_key(&file))
             }
             Some(NodeState::Unreachable { .. }) => true,
             None => places.contains_key(&target.node),
@@ -443,7 +447,7 @@ impl Pass<'_> {
             self.outcome(&prune_id(&target, file))
                 .is_some_and(Outcome::is_success)
         };
-        state.record.keys().any(|file| !removed(file))
+        state.unread.is_some() || state.record.keys().any(|file| !removed(file))
     }
 }
 

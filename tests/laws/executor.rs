@@ -65,6 +65,8 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                     ..entry(file, &meta.artifact, meta.sha256)
                 };
                 dir.record.insert(file.clone(), entry);
+                // What could not be read was set aside.
+                dir.unread = None;
             }
             Action::PruneCache { file, .. } => {
                 after.cache.files.remove(file);

@@ -286,6 +286,7 @@ proptest! {
                 return Err(TestCaseError::fail("its node does not answer"));
             };
             let dir = &dirs[&target.dir];
+            prop_assert_eq!(&dir.unread, &None);
             let entry = &dir.record[file];
             prop_assert_eq!(&entry.owner, "us");
             prop_assert!(entry.describes(&dir.files[file.as_str()]), "{} was changed", step.id);
@@ -429,6 +430,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "in-grace",
         "in-use",
         "use-unknown",
+        "record-unread",
         "not-ours",
         "changed",
         "over-budget",

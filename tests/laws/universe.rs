@@ -265,9 +265,11 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         prop::option::of(0_u64..5000),
         prop::bool::weighted(0.02),
         prop::bool::weighted(0.02),
+        prop::bool::weighted(0.05),
     )
-        .prop_map(|(files, free, unmounted, is_silent)| {
+        .prop_map(|(files, free, unmounted, is_silent, unread)| {
             let mut state = DirState {
+                unread: unread.then(|| "it is longer than 32 MiB".to_owned()),
                 mount_point: Some("/var/lib".to_owned()),
                 root: unmounted.then(|| StorageRoot {
                     name: "usb".to_owned(),
@@ -292,7 +294,7 @@ fn dir_state() -> impl Strategy<Value = DirState> {
                     inode: 6,
                 };
                 state.files.insert(name.to_string(), file);
-                if recorded {
+                if recorded && !unread {
                     let entry = RecordEntry {
                         owner: owner.to_owned(),
                         deletion,

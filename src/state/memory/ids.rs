@@ -7,7 +7,7 @@ use crate::plan::StepId;
 /// The node that a step is done on, from its identity; `None` for steps of this
 /// machine. A node's name has no slash.
 pub fn node_of(id: &StepId) -> Option<&str> {
-    let on_node = ["push/", "prune-node/", "verify-node/"];
+    let on_node = ["push/", "prune-node/", "verify-node/", "record/"];
     let rest = on_node.iter().find_map(|kind| id.0.strip_prefix(kind))?;
     rest.split('/').next()
 }
