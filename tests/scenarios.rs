@@ -98,6 +98,8 @@ struct DirWorld {
     proxmox: bool,
     silent: bool,
     inodes_full: bool,
+    /// Why the record cannot be read; its files are foreign then.
+    unread: Option<String>,
     files: BTreeMap<String, Found>,
     parts: BTreeMap<PartName, Part>,
 }
@@ -266,6 +268,7 @@ impl World {
                 is_silent: world.silent,
                 inodes_full: world.inodes_full,
                 parts: world.parts.clone(),
+                unread: world.unread.clone(),
                 ..DirState::default()
             };
             for (name, found) in &world.files {

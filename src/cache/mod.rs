@@ -119,6 +119,7 @@ impl Cache {
             .ok_or_else(|| CacheError::NotCompressed {
                 file: from_file.clone(),
             })?;
+        self.make_way(file)?;
         self.refuse_foreign(file)?;
         let job = unpack::Unpack {
             codec,

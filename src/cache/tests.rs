@@ -236,6 +236,23 @@ async fn a_changed_file_is_noticed_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_is_kept_when_its_image_is_unpacked_again() {
+    let scene = scene();
+    let from = fetch(&scene, receive()).await.unwrap().download;
+    let record = scene.cache.dir().join(".a.raw.meta.json");
+    fs::write(&record, "garbage").unwrap();
+    let (file, raw) = (name("a.raw"), artifact(Format::Raw));
+    let unpacked = scene
+        .cache
+        .unpack(&name("a.raw.xz"), &from, raw, &file, Arc::default(), noon())
+        .await
+        .unwrap();
+    assert_eq!(scene.cache.load(&file).unwrap(), Some(unpacked));
+    let kept = scene.cache.dir().join("a.raw.meta.json.set-aside-1");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "garbage");
+}
+
+#[tokio::test]
 async fn a_damaged_download_is_not_unpacked() {
     let scene = scene();
     let one = Receive {
@@ -376,6 +393,38 @@ async fn what_is_wanted_is_noted_once_an_hour() {
     let minutes: Vec<i64> = [59, 60, 61, 90, 122].into_iter().map(noted).collect();
     assert_eq!(minutes, [0, 0, 61, 61, 122]);
     assert!(scene.cache.observe().unwrap().files[&files[0]].untouched);
+}
+
+#[tokio::test]
+async fn a_note_of_a_time_that_lies_ahead_counts_as_one_of_now() {
+    let scene = scene();
+    fetch(&scene, receive()).await.unwrap();
+    let year = SignedDuration::from_hours(365 * 24);
+    let noted = |now: Timestamp, wanted: &[FileName]| {
+        let seen = scene.cache.observe().unwrap();
+        scene.cache.mark_wanted(wanted, &seen, now).unwrap();
+        ["a.raw", "a.raw.xz"].map(|file| scene.cache.load(&name(file)).unwrap().unwrap())
+    };
+    let (now, files) = (noon(), [name("a.raw"), name("a.raw.xz")]);
+    assert!(
+        noted(now + year, &files)
+            .iter()
+            .all(|meta| meta.last_wanted == now + year)
+    );
+    // The clock is set right, and one of them is not wanted any more.
+    let later = now + SignedDuration::from_secs(1);
+    assert!(
+        noted(later, &files[..1])
+            .iter()
+            .all(|meta| meta.last_wanted == later)
+    );
+    let before = noted(later, &[]);
+    let corrected = later - SignedDuration::from_secs(30);
+    assert_eq!(
+        noted(corrected, &files),
+        before,
+        "a correction writes nothing"
+    );
 }
 
 #[tokio::test]

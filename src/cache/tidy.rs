@@ -20,6 +20,10 @@ use crate::plan::{CacheState, Meta};
 /// and a pass with nothing to do should write nothing.
 const NOTE_AGE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How far ahead a note may lie: clocks are corrected, and a download of this pass ends
+/// after the look.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
+
 impl Cache {
     /// Removes a file of ours with everything beside it, and what there is of an
     /// incomplete one. Returns the bytes on the disk that this freed. That there
@@ -76,7 +80,9 @@ impl Cache {
     /// Notes in the records of files that orders want them now, where the note
     /// there was older than an hour when the cache was looked at. What was not there
     /// then has a new record, or none. That a file was found to be a whole image when
-    /// the cache was looked at is noted, too, so that nobody has to look again.
+    /// the cache was looked at is noted, too, so that nobody has to look again. A note of
+    /// a time that lies ahead, by a clock that was wrong, counts as one of now, whoever
+    /// wants the file.
     ///
     /// # Errors
     /// Any error of the file system.
@@ -86,19 +92,21 @@ impl Cache {
         seen: &CacheState,
         now: Timestamp,
     ) -> Result<(), CacheError> {
-        let is_old = |meta: &Meta| now.duration_since(meta.last_wanted) > NOTE_AGE;
-        for file in files {
-            let Some(seen) = seen.files.get(file) else {
-                continue;
+        let wanted: BTreeSet<&FileName> = files.into_iter().collect();
+        for (file, seen) in &seen.files {
+            let is_wanted = wanted.contains(file);
+            let is_due = |meta: &Meta| {
+                let age = now.duration_since(meta.last_wanted);
+                age < -CLOCKS || (is_wanted && age > NOTE_AGE)
             };
-            let is_to_note = whole::is_to_note(seen);
-            if !is_to_note && !is_old(&seen.meta) {
+            let is_to_note = is_wanted && whole::is_to_note(seen);
+            if !is_to_note && !is_due(&seen.meta) {
                 continue;
             }
             // Read again: it may have been fetched anew since.
             if let Some(mut meta) = self.load(file)?
                 && meta.sha256 == seen.meta.sha256
-                && (is_to_note || is_old(&meta))
+                && (is_to_note || is_due(&meta))
             {
                 meta.last_wanted = now;
                 if is_to_note {

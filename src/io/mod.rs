@@ -21,6 +21,7 @@ mod gate;
 pub mod hash;
 pub mod input;
 pub mod intake;
+pub mod keep;
 pub mod landing;
 pub mod lock;
 pub mod magic;

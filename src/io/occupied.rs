@@ -40,13 +40,19 @@ pub fn make_way(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Any error of the file system.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = aside_of(path)?;
-    fs::rename(path, &aside)?;
+    let aside = rename_aside(path)?;
     tracing::warn!(
         path = %path.display(),
         moved_to = %aside.display(),
         "something was in the place of a file and was set aside"
     );
+    Ok(aside)
+}
+
+/// The same for a caller who says more about it.
+pub(super) fn rename_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = aside_of(path)?;
+    fs::rename(path, &aside)?;
     Ok(aside)
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::form::{Entry, Manifest};
-use crate::io::{atomic, input, make_way};
+use crate::io::keep::{self, Found};
+use crate::io::{atomic, make_way};
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,16 +42,24 @@ impl ManifestError {
 /// More than any manifest has (an order of a hundred thousand pushes), in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// The last manifest; `None` if there is none that can be read. What a file under
-/// this name held before is of no use to anybody then.
+/// The last manifest; `None` if there is none that can be read, which is told.
 pub fn read(path: &Path) -> Option<Manifest> {
-    let text = read_text(path)?;
-    serde_yaml::from_str(&text).ok()
+    text_at(path).and_then(path, parse).or_told()
 }
 
-/// The text of a manifest; `None` for whatever else is there.
-fn read_text(path: &Path) -> Option<String> {
-    String::from_utf8(input::read_file(path, MAX_BYTES).ok()?).ok()
+/// What is there, as far as it is text.
+fn text_at(path: &Path) -> Found<String> {
+    keep::find(path, MAX_BYTES, |bytes| {
+        String::from_utf8(bytes).map_err(|why| why.to_string())
+    })
+}
+
+fn parse(text: String) -> Result<Manifest, String> {
+    serde_yaml::from_str(&text).map_err(|why| {
+        // The lines after the first one show the place.
+        let why = why.to_string();
+        why.lines().next().unwrap_or_default().to_owned()
+    })
 }
 
 /// Writes a manifest unless the last one says the same; true if it was written.
@@ -58,7 +67,7 @@ fn read_text(path: &Path) -> Option<String> {
 /// # Errors
 /// When the directory or the file cannot be written.
 pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
-    let Some((_, text)) = change(path, new)? else {
+    let Some(Change { last, text }) = change(path, new)? else {
         return Ok(false);
     };
     let failed = |source| ManifestError::Write {
@@ -68,6 +77,7 @@ pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
+    last.make_way(path).map_err(failed)?;
     make_way(path).map_err(failed)?;
     atomic::write(path, text.as_bytes()).map_err(failed)?;
     Ok(true)
@@ -79,12 +89,12 @@ pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
 /// # Errors
 /// When a value has no form in YAML.
 pub fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
-    let Some((last, after)) = change(path, new)? else {
+    let Some(Change { last, text: after }) = change(path, new)? else {
         return Ok(String::new());
     };
     let (before, from) = match &last {
-        Some(last) => (text(path, last)?, path.display().to_string()),
-        None => (String::new(), "/dev/null".to_owned()),
+        Found::Content(last) => (text(path, last)?, path.display().to_string()),
+        Found::Nothing | Found::Unreadable(_) => (String::new(), "/dev/null".to_owned()),
     };
     Ok(similar::TextDiff::from_lines(&before, &after)
         .unified_diff()
@@ -93,26 +103,34 @@ pub fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
         .to_string())
 }
 
-/// The last manifest, where there is one, and the text of the new one with the times
-/// of what did not change; `None` if both say the same.
-type Change = Option<(Option<Manifest>, String)>;
+/// A manifest that says something new.
+struct Change {
+    last: Found<Manifest>,
+    /// With the times of what did not change.
+    text: String,
+}
 
-fn change(path: &Path, new: &Manifest) -> Result<Change, ManifestError> {
-    let old = read_text(path);
+/// What a new manifest changes; `None` if the last one says the same.
+fn change(path: &Path, new: &Manifest) -> Result<Option<Change>, ManifestError> {
+    let old = text_at(path);
     // In most passes nothing has changed, and comparing texts costs a tenth of
     // reading what is there.
-    if let Some(old) = &old
+    if let Found::Content(old) = &old
         && differ_in_times_only(old, &text(path, new)?)
     {
         return Ok(None);
     }
-    let last: Option<Manifest> = old.and_then(|text| serde_yaml::from_str(&text).ok());
-    let new = keep_times(last.as_ref(), new);
-    if last.as_ref() == Some(&new) {
+    let last = old.and_then(path, parse);
+    let before = match &last {
+        Found::Content(last) => Some(last),
+        Found::Nothing | Found::Unreadable(_) => None,
+    };
+    let new = keep_times(before, new);
+    if before == Some(&new) {
         return Ok(None);
     }
     let text = text(path, &new)?;
-    Ok(Some((last, text)))
+    Ok(Some(Change { last, text }))
 }
 
 /// True if two texts are alike but for what makes no change: the times, and the

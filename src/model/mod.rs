@@ -28,7 +28,7 @@ pub use order::{
     Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
     RejectedOrder, RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
 };
-pub use part::PartName;
+pub use part::{PARTS_DIR, PartName};
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{

@@ -84,6 +84,7 @@ fn fields(state: &DirState) -> Vec<String> {
         inodes_full,
         is_proxmox,
         parts,
+        unread,
     } = state;
     let mut fields = Vec::new();
     for (is, tag) in [
@@ -113,6 +114,7 @@ fn fields(state: &DirState) -> Vec<String> {
         let (now, blocks) = (part.idle_seconds, part.bytes / 512);
         fields.push(format!("part {now} 0.0000000000 {blocks} {name}"));
     }
+    fields.extend(unread.as_ref().map(|why| format!("norecord {why}")));
     if !record.is_empty() {
         let lines = record.values().map(|entry| {
             let line = serde_json::to_string(entry).expect("a form in JSON");

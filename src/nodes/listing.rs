@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::Answer;
+use super::script::{Answer, excerpt};
 use super::{record, references};
 use crate::model::{Dir, PartName};
 use crate::plan::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
-const TAGS: [&str; 11] = [
+const TAGS: [&str; 12] = [
     "present", "free", "full", "mount", "nearest", "root", "proxmox", "silent", "file", "record",
-    "part",
+    "norecord", "part",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -44,8 +44,13 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             // A name that is none of ours is none of our business.
             "part" => state.parts.extend(part(rest)?),
             "record" => state.record = record::parse(rest),
+            "norecord" => state.unread = Some(excerpt(rest)),
             _ => continue,
         }
+    }
+    // What came of it before reading failed is not all of it.
+    for state in states.iter_mut().filter(|state| state.unread.is_some()) {
+        state.record.clear();
     }
     let references = references::read(answer, &states)?;
     let dirs: BTreeMap<Dir, DirState> = dirs.iter().cloned().zip(states).collect();
@@ -141,6 +146,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nodes::samples::entry;
 
     fn dirs() -> BTreeSet<Dir> {
         ["/a", "/b"].map(|dir| dir.parse().unwrap()).into()
@@ -217,6 +223,31 @@ mod tests {
                     100
                 ),
             ]
+        );
+    }
+
+    #[test]
+    fn half_a_record_is_none() {
+        let line = serde_json::to_string(&entry("a.iso")).unwrap();
+        let (whole, half) = (format!("0 {line}\n"), format!("1 {line}\n"));
+        let fields: Vec<(&str, &[u8])> = vec![
+            ("record", whole.as_bytes()),
+            ("record", half.as_bytes()),
+            (
+                "norecord",
+                b"1 dd: error reading '/b': Input/output error\x1b[2J",
+            ),
+        ];
+        let Some(NodeState::Listed { dirs, .. }) = state(fields) else {
+            panic!("refused")
+        };
+        let [a, b] = dirs.into_values().collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((a.record.len(), a.unread), (1, None));
+        assert!(b.record.is_empty());
+        let why = b.unread.unwrap();
+        assert!(
+            why.contains("Input/output error") && !why.contains('\x1b'),
+            "{why}"
         );
     }
 

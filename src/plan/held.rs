@@ -109,6 +109,13 @@ pub enum HeldReason {
         /// Why.
         why: String,
     },
+    /// What we placed in a directory is not known: its record cannot be read.
+    RecordUnread {
+        /// Where.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// Another controller placed it.
     NotOurs {
         /// Its name.
@@ -183,6 +190,7 @@ impl HeldReason {
             | Self::DirSilent { .. }
             | Self::NoInodes { .. }
             | Self::UseUnknown { .. }
+            | Self::RecordUnread { .. }
             | Self::OverBudget { .. }
             | Self::NoSpace { .. } => true,
         }
@@ -203,6 +211,7 @@ impl HeldReason {
             | Self::NoInodes { .. }
             | Self::OverBudget { .. }
             | Self::UseUnknown { .. }
+            | Self::RecordUnread { .. }
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
             | Self::BackingOff { .. }
@@ -265,6 +274,11 @@ impl fmt::Display for HeldReason {
                 write!(f, "in use by VM {}", vms.join(", "))
             }
             Self::UseUnknown { why } => write!(f, "which VMs use it is not known: {why}"),
+            Self::RecordUnread { place, why } => write!(
+                f,
+                "nothing is removed from {place}: the record of what was placed there cannot \
+                 be read: {why}"
+            ),
             Self::NotOurs { owner } => write!(f, "{owner} placed it"),
             Self::Changed => f.write_str("not the file that was placed any more"),
             Self::OverBudget {

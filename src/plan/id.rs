@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FileName, NodeId, PartName, PositionRef, PushTarget, SchematicId};
+use crate::model::{FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId};
 
 /// The identity of a step, the same in every pass: what is remembered of earlier passes
 /// hangs on it.
@@ -21,6 +21,9 @@ pub struct StepId(String);
 pub enum StepKind {
     /// A position is resolved. Never a step; what is held back has this identity.
     Resolve,
+    /// What is to go from a directory is found out. Never a step; what is held back has
+    /// this identity.
+    Record,
     /// A schematic is made known.
     Register,
     /// A file is downloaded.
@@ -44,8 +47,9 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Resolve,
+        Self::Record,
         Self::Register,
         Self::Fetch,
         Self::Unpack,
@@ -61,6 +65,7 @@ impl StepKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
+            Self::Record => "record",
             Self::Register => "register",
             Self::Fetch => "fetch",
             Self::Unpack => "unpack",
@@ -77,7 +82,7 @@ impl StepKind {
     const fn is_on_node(self) -> bool {
         matches!(
             self,
-            Self::Push | Self::PruneNode | Self::ClearPart | Self::VerifyNode
+            Self::Record | Self::Push | Self::PruneNode | Self::ClearPart | Self::VerifyNode
         )
     }
 }
@@ -86,6 +91,12 @@ impl StepId {
     /// Of a position that could not be resolved.
     pub fn resolve(position: &PositionRef) -> Self {
         Self::of(StepKind::Resolve, position)
+    }
+
+    /// Of finding out what is to go from a directory.
+    pub fn record(target: &PushTarget) -> Self {
+        let subject = [target.node.as_str(), target.dir.as_str()].concat();
+        Self::of(StepKind::Record, &subject)
     }
 
     /// Of making a schematic known.
@@ -167,16 +178,34 @@ impl StepId {
         node.parse().ok()
     }
 
-    /// The path on a node that the step is for: directory and name of a file.
+    /// The path on a node that the step is for: directory and name of a file. A part of
+    /// a file is none.
     pub fn path(&self) -> Option<(PushTarget, FileName)> {
-        let (node, path) = self.on_node()?;
+        let is_file = matches!(
+            self.kind()?,
+            StepKind::Push | StepKind::PruneNode | StepKind::VerifyNode
+        );
+        let (node, path) = self.on_node().filter(|_| is_file)?;
         let (dir, file) = path.rsplit_once('/')?;
-        let dir = if dir.is_empty() { "/" } else { dir };
-        let target = PushTarget {
-            node: node.parse().ok()?,
-            dir: dir.parse().ok()?,
+        Some((place(node, dir)?, file.parse().ok()?))
+    }
+
+    /// The directory on a node in which something is done.
+    pub fn target(&self) -> Option<PushTarget> {
+        let (node, path) = self.on_node()?;
+        let dir = match self.kind()? {
+            StepKind::Record => path,
+            // A part lies beside its file, or in a directory that is beside it.
+            StepKind::ClearPart => {
+                let inside = format!("/{PARTS_DIR}/");
+                let (dir, _) = path
+                    .rsplit_once(inside.as_str())
+                    .or_else(|| path.rsplit_once('/'))?;
+                dir
+            }
+            _ => path.rsplit_once('/')?.0,
         };
-        Some((target, file.parse().ok()?))
+        place(node, dir)
     }
 
     /// The file in the cache that the step is for.
@@ -202,6 +231,14 @@ impl StepId {
         let slash = subject.find('/')?;
         Some(subject.split_at(slash))
     }
+}
+
+fn place(node: &str, dir: &str) -> Option<PushTarget> {
+    let dir = if dir.is_empty() { "/" } else { dir };
+    Some(PushTarget {
+        node: node.parse().ok()?,
+        dir: dir.parse().ok()?,
+    })
 }
 
 impl fmt::Display for StepId {
@@ -240,13 +277,24 @@ mod tests {
             ] {
                 assert_eq!(id.kind(), Some(kind), "{id}");
                 assert_eq!(id.path(), Some((target.clone(), file.clone())), "{id}");
-                assert_eq!(id.node(), Some(target.node.clone()));
-                assert_eq!(id.cached(), None);
+                assert_eq!(id.target(), Some(target.clone()), "{id}");
+                assert_eq!((id.node(), id.cached()), (Some(target.node.clone()), None));
             }
-            let part = PartName::new(&file, &Sha256::from_bytes([1; 32]));
-            let id = StepId::clear_part(&target, &part);
-            assert_eq!(id.node(), Some(target.node.clone()));
-            assert!(id.removes_from_node());
+            let record = StepId::record(&target);
+            assert_eq!(
+                (record.target(), record.path()),
+                (Some(target.clone()), None)
+            );
+            let new = PartName::new(&file, &Sha256::from_bytes([1; 32]));
+            for part in [new, ".talos-order.a.iso.part".parse().unwrap()] {
+                let id = StepId::clear_part(&target, &part);
+                assert_eq!(
+                    (id.target(), id.path()),
+                    (Some(target.clone()), None),
+                    "{id}"
+                );
+                assert!(id.removes_from_node());
+            }
         }
         for (id, kind) in [
             (StepId::fetch(&file), StepKind::Fetch),

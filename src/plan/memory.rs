@@ -16,8 +16,8 @@ use crate::model::{Dir, Node, NodeId, OrderId};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// Since when a file on a node is not wanted any more, by the step that would
-    /// remove it.
+    /// Since when a file on a node is not wanted any more, and one in the cache is of
+    /// a family that no order refers to, by the step that would remove it.
     pub unwanted_since: BTreeMap<StepId, Timestamp>,
     /// The steps that failed, with when they are to be tried again.
     pub backoff: BTreeMap<StepId, Backoff>,

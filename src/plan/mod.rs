@@ -44,7 +44,7 @@ pub use observed::{
 pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};
-pub use retain::Retention;
+pub use retain::{Retention, missed};
 pub use root::Create;
 #[cfg(any(test, fuzzing))]
 pub use root::absent;

@@ -217,6 +217,9 @@ pub struct DirState {
     pub files: BTreeMap<String, RemoteFile>,
     /// What the record beside the files says that we placed, by name.
     pub record: BTreeMap<FileName, RecordEntry>,
+    /// Why the record cannot be read, as a clause: what it says is not known then, and
+    /// that is not nothing.
+    pub unread: Option<String>,
     /// Free bytes for an unprivileged writer, where it could be asked; for a
     /// missing directory, where it would be made.
     pub free_bytes: Option<u64>,

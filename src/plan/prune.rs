@@ -83,12 +83,16 @@ pub(super) fn prune(
             if sites.absent(node, dir, listed).is_some() {
                 continue;
             }
+            let target = PushTarget {
+                node: node.clone(),
+                dir: dir.clone(),
+            };
+            if let Some(why) = &listed.unread {
+                removals.held.push(unread(&target, why));
+            }
             let place = sites.place(node, dir);
             for entry in pruner.unwanted(node, place, listed) {
-                let target = PushTarget {
-                    node: node.clone(),
-                    dir: dir.clone(),
-                };
+                let target = target.clone();
                 match pruner.refusal(&target, entry, listed, references) {
                     Some(reason) => removals.held.push(held(&target, entry, reason)),
                     None => going.push((target, entry)),
@@ -323,6 +327,18 @@ fn held(target: &PushTarget, entry: &RecordEntry, reason: HeldReason) -> Held {
     Held {
         id: id(target, entry),
         reason,
+        wanted_by: WantedBy::default(),
+    }
+}
+
+/// What is to go from a directory is not known.
+fn unread(target: &PushTarget, why: &str) -> Held {
+    Held {
+        id: StepId::record(target),
+        reason: HeldReason::RecordUnread {
+            place: format!("{}:{}", target.node, target.dir),
+            why: why.to_owned(),
+        },
         wanted_by: WantedBy::default(),
     }
 }

@@ -137,6 +137,8 @@ fn bound(memory: &mut Memory, now: Timestamp, limits: &Limits) {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::plan::{Backoff, StepId};
 
@@ -252,6 +254,42 @@ mod tests {
             ),
         ] {
             assert_eq!(settled(memory, now, reading), expected, "{what}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(7),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Hours that pass, by how many the clock is set meanwhile, and whether the
+        /// machine starts anew.
+        #[test]
+        fn no_grace_runs_faster_than_time_but_for_a_day_at_each_start(
+            runs in prop::collection::vec(
+                (0_i64..72, prop_oneof![Just(0), -90_000_i64..90_000], any::<bool>()),
+                1..12,
+            ),
+        ) {
+            let mut memory = memory(0, 0, Some(clock("0", 0, 0)));
+            let (mut now, mut up, mut boot, mut passed) = (0, 0, 0, 0);
+            for (hours, set, is_start) in runs {
+                passed += hours * HOUR;
+                now += (hours + set) * HOUR;
+                up += hours * HOUR;
+                if is_start {
+                    (up, boot) = (0, boot + 1);
+                }
+                let reading = clock(&boot.to_string(), now, up.unsigned_abs());
+                let limits = Limits::default();
+                (memory, _) = settle(memory, at(now), Some(reading), None, &limits);
+                let since = memory.unwanted_since.values().next().unwrap();
+                let counted = at(now).duration_since(*since).as_secs();
+                prop_assert!((0..=passed + boot * 24 * HOUR).contains(&counted));
+            }
         }
     }
 

@@ -261,7 +261,7 @@ impl Board<'_> {
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {
-                let node = held.id.node().filter(|_| held.id.removes_from_node());
+                let node = held.id.node();
                 let trouble = (reason_of(&held.reason), held.reason.to_string());
                 self.line(None, node).insert(trouble);
             }
@@ -404,6 +404,7 @@ pub(super) fn reason_of(reason: &HeldReason) -> Reason {
         | HeldReason::InGrace { .. }
         | HeldReason::InUse { .. }
         | HeldReason::UseUnknown { .. }
+        | HeldReason::RecordUnread { .. }
         | HeldReason::NotOurs { .. }
         | HeldReason::Changed
         | HeldReason::OverBudget { .. } => Reason::PruneBlocked,

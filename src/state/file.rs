@@ -1,12 +1,8 @@
 //! One small JSON file: written whole, read within bounds, never lost.
 //!
-//! The version stands first in the file. A file that cannot be read (another version
-//! than ours, torn, garbage, too large, no file at all) is no reason to stop: what it
-//! held is found out again, or, for an operator's instructions, the reader fails closed.
-//! But it may be of use to somebody, a newer version for one: before such a file is
-//! replaced it gets another name.
+//! The version stands first in the file. What cannot be read is kept under another name
+//! before it is replaced ([`keep`]).
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-use crate::io::{self as ours, atomic, input};
+pub(super) use crate::io::keep::Found;
+use crate::io::{self as ours, atomic, keep};
 
 /// What the files say of their form; counted up when an old one would be misread.
 const VERSION: u32 = 1;
@@ -29,49 +26,17 @@ struct Versioned<T> {
     content: T,
 }
 
-/// What is found where a file should be.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<T> {
-    /// Nothing.
-    Nothing,
-    /// What it says.
-    Content(T),
-    /// Something else, and why it cannot be read, with the path.
-    Unreadable(String),
-}
-
-impl<T> Found<T> {
-    /// What it says; a file that cannot be read is told and counts as absent.
-    pub fn or_told(self) -> Option<T> {
-        match self {
-            Self::Nothing => None,
-            Self::Content(content) => Some(content),
-            Self::Unreadable(why) => {
-                tracing::warn!("{why}; it counts as absent");
-                None
-            }
-        }
-    }
-}
-
 /// Looks at a file and touches nothing.
 pub(super) fn find<T: DeserializeOwned>(path: &Path) -> Found<T> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        Found::Unreadable(format!("{} cannot be read: {why}", path.display()))
-    };
-    let text = match bytes(path) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Found::Nothing,
-        Err(error) => return unreadable(&error),
-    };
-    match serde_json::from_slice::<Versioned<T>>(&text) {
-        Ok(file) if file.version == VERSION => Found::Content(file.content),
-        Ok(file) => unreadable(&format!(
-            "it has version {}, and this program reads version {VERSION}",
-            file.version
-        )),
-        Err(why) => unreadable(&why),
-    }
+    keep::find(path, MAX_BYTES, |text| {
+        let file: Versioned<T> = keep::json(&text, VERSION)?;
+        match file.version {
+            VERSION => Ok(file.content),
+            other => Err(format!(
+                "it has version {other}, and this program reads version {VERSION}"
+            )),
+        }
+    })
 }
 
 /// The content of a file; `None` if there is none that can be read.
@@ -84,18 +49,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// # Errors
 /// What the file system says, and what is there instead of a file.
 pub(super) fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match input::read_file(path, MAX_BYTES) {
-        Ok(bytes) => Ok(Some(bytes)),
-        // A link that leads nowhere is there, and is in the way.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
-            Ok(_) => Err(io::Error::new(
-                error.kind(),
-                "it is a link that leads nowhere",
-            )),
-            Err(_) => Ok(None),
-        },
-        Err(error) => Err(error),
-    }
+    keep::bytes(path, MAX_BYTES)
 }
 
 /// Replaces the content of a file, where it is another. One that cannot be read keeps
@@ -112,7 +66,7 @@ where
     if bytes(path).is_ok_and(|there| there.as_deref() == Some(&text)) {
         return Ok(());
     }
-    make_way::<T>(path)?;
+    find::<T>(path).make_way(path).map_err(renaming(path))?;
     atomic::write(path, &text).map_err(failed(path))
 }
 
@@ -124,21 +78,8 @@ pub(super) fn tell<T>(path: &Path, content: &T) -> Result<(), StateError>
 where
     T: Serialize + DeserializeOwned,
 {
-    make_way::<T>(path)?;
+    find::<T>(path).make_way(path).map_err(renaming(path))?;
     atomic::tell(path, &form(path, content)?).map_err(failed(path))
-}
-
-/// Gives a file that cannot be read another name, and says so.
-fn make_way<T: DeserializeOwned>(path: &Path) -> Result<(), StateError> {
-    if let Found::Unreadable(why) = find::<T>(path) {
-        // What a power failure leaves of a file that was not synced says nothing.
-        let empty = fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0);
-        if !empty {
-            let aside = set_aside(path)?;
-            tracing::warn!("{why}; it is kept as {}", aside.display());
-        }
-    }
-    Ok(())
 }
 
 /// Gives whatever is at a path another name beside it, and returns that.
@@ -146,11 +87,15 @@ fn make_way<T: DeserializeOwned>(path: &Path) -> Result<(), StateError> {
 /// # Errors
 /// Any error of the file system.
 pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    ours::set_aside(path).map_err(|source| StateError::Io {
+    ours::set_aside(path).map_err(renaming(path))
+}
+
+fn renaming(path: &Path) -> impl Fn(io::Error) -> StateError {
+    move |source| StateError::Io {
         doing: "rename",
         path: path.to_owned(),
         source,
-    })
+    }
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StateError {
@@ -173,6 +118,8 @@ fn form<T: Serialize>(path: &Path, content: &T) -> Result<Vec<u8>, StateError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -252,6 +199,17 @@ mod tests {
             assert_eq!(read::<Content>(&path), None, "{length} bytes");
         }
         let newer = String::from_utf8(whole).unwrap().replace('1', "2");
+        // Also where the later form is another one.
+        for newer in [&newer, "{\"version\": 2}"] {
+            fs::write(&path, newer).unwrap();
+            let Found::Unreadable(why) = find::<Content>(&path) else {
+                panic!("{newer}")
+            };
+            assert!(
+                why.contains("a later version of talos-order wrote it"),
+                "{why}"
+            );
+        }
         for garbage in [newer.as_str(), "[]", "null", "\0\0\0", "\u{ff}"] {
             fs::write(&path, garbage).unwrap();
             assert_eq!(read::<Content>(&path), None, "{garbage:?}");

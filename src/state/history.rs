@@ -36,15 +36,13 @@ impl StateDir {
                 return history;
             }
         };
-        let mut lines = text.split(|byte| *byte == b'\n').peekable();
-        while let Some(line) = lines.next() {
+        for line in text.split(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
                 Ok(pass) => history.passes.push(pass),
                 Err(_) if line.is_empty() => {}
                 Err(why) => {
                     tracing::warn!(path = %path.display(), "a line is left out: {why}");
-                    // A crash cuts the last one.
-                    history.is_damaged |= lines.peek().is_some();
+                    history.is_damaged = true;
                 }
             }
         }
@@ -122,5 +120,21 @@ mod tests {
         torn.extend(b"\n\xff\n");
         std::fs::write(state.file(HISTORY), torn).unwrap();
         assert_eq!(state.history().len(), PASSES_MAX - 1);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_kept_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        for (number, damage) in ["garbage", "{\"started\": \"2026", "{\"version\": 2}\n"]
+            .into_iter()
+            .enumerate()
+        {
+            std::fs::write(state.file(HISTORY), damage).unwrap();
+            state.add_to_history(&pass(1)).unwrap();
+            assert_eq!(state.history(), [pass(1)]);
+            let kept = state.file(&format!("{HISTORY}.set-aside-{}", number + 1));
+            assert_eq!(std::fs::read_to_string(kept).unwrap(), damage);
+        }
     }
 }

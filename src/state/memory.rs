@@ -18,7 +18,7 @@ use crate::execute::{Fact, Outcome};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{
     Action, ApprovalId, Backoff, Detour, HeldReason, Link, Memory, NodeState, Place, Step, StepId,
-    Suspended,
+    Suspended, missed,
 };
 use crate::reconcile::Look;
 
@@ -161,21 +161,27 @@ impl Pass<'_> {
             })
     }
 
-    fn answers(&self, node: &NodeId) -> bool {
-        let state = self.look.observed.nodes.get(node);
-        matches!(state, Some(NodeState::Listed { .. }))
+    /// True if what we placed there is known: the node answers, and the directory's record
+    /// can be read.
+    fn knows(&self, id: &StepId, node: &NodeId) -> bool {
+        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
+            return false;
+        };
+        let dir = id.target().and_then(|target| dirs.get(&target.dir));
+        dir.is_none_or(|dir| dir.unread.is_none())
     }
 
     /// Since when files are not wanted. A removal that the orders' own state blocks
-    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a
-    /// node that does not answer nothing is forgotten but what is wanted again.
+    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
+    /// that does not answer, and of a directory whose record cannot be read, nothing is
+    /// forgotten but what is wanted again.
     fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
             let Some(node) = id.node().filter(|node| places.contains_key(node)) else {
                 continue;
             };
-            if !self.answers(&node) {
+            if !self.knows(id, &node) {
                 since.insert(id.clone(), first);
             }
         }
@@ -207,6 +213,9 @@ impl Pass<'_> {
             Some(placed.get(&target)?.contains_key(&file))
         };
         since.retain(|id, _| is_wanted(id) != Some(true));
+        let mut cached = missed(&self.look.desired, &self.look.observed);
+        cached.retain(|id, _| !self.outcome(id).is_some_and(Outcome::is_success));
+        since.extend(cached);
         since
     }
 
@@ -311,17 +320,15 @@ impl Pass<'_> {
             .steps
             .iter()
             .any(|step| step.id.removes_from_node() && !self.is_done(step));
-        let undecided = plan.held.iter().any(|held| {
-            held.id.removes_from_node()
-                && matches!(
-                    held.reason,
-                    HeldReason::PruneBlocked { .. }
-                        | HeldReason::NodeUnreachable { .. }
-                        | HeldReason::Suspended { .. }
-                        | HeldReason::BackingOff { .. }
-                        | HeldReason::UseUnknown { .. }
-                        | HeldReason::NotMounted { .. }
-                )
+        let undecided = plan.held.iter().any(|held| match held.reason {
+            HeldReason::PruneBlocked { .. }
+            | HeldReason::NodeUnreachable { .. }
+            | HeldReason::Suspended { .. }
+            | HeldReason::BackingOff { .. }
+            | HeldReason::UseUnknown { .. }
+            | HeldReason::NotMounted { .. } => held.id.removes_from_node(),
+            HeldReason::RecordUnread { .. } => true,
+            _ => false,
         });
         let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
         let silent = self.look.observed.nodes.values().any(silent);
@@ -379,7 +386,7 @@ impl Pass<'_> {
         match self.look.observed.nodes.get(&target.node) {
             Some(NodeState::Listed { dirs, .. }) => {
                 let dir = dirs.get(&target.dir);
-                dir.is_some_and(|state| state.record.contains_key(&file))
+                dir.is_some_and(|dir| dir.unread.is_some() || dir.record.contains_key(&file))
             }
             Some(NodeState::Unreachable { .. }) => true,
             None => places.contains_key(&target.node),
@@ -439,7 +446,9 @@ impl Pass<'_> {
             self.outcome(&StepId::prune_node(&target, file))
                 .is_some_and(Outcome::is_success)
         };
-        !state.parts.is_empty() || state.record.keys().any(|file| !removed(file))
+        !state.parts.is_empty()
+            || state.unread.is_some()
+            || state.record.keys().any(|file| !removed(file))
     }
 }
 

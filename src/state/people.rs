@@ -23,7 +23,7 @@ const LOCK: &str = ".state.lock";
 /// A change takes milliseconds; whoever holds the lock for longer hangs.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Approved {
     approved: BTreeSet<ApprovalId>,
 }
@@ -92,14 +92,19 @@ impl StateDir {
         })
     }
 
-    /// The removals that a person has approved.
+    /// The removals that a person has approved: none, where that cannot be read.
     pub fn approved(&self) -> BTreeSet<ApprovalId> {
-        file::read::<Approved>(&self.file(APPROVED))
-            .unwrap_or_default()
-            .approved
+        match file::find::<Approved>(&self.file(APPROVED)) {
+            Found::Nothing => BTreeSet::new(),
+            Found::Content(file) => file.approved,
+            Found::Unreadable(why) => {
+                tracing::warn!("{why}; nothing counts as approved");
+                BTreeSet::new()
+            }
+        }
     }
 
-    /// Approves a removal.
+    /// Approves a removal. Approvals that cannot be read are kept under another name.
     ///
     /// # Errors
     /// When the directory cannot be written, or stays locked.

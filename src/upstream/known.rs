@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::io::{atomic, input};
+use crate::io::keep;
 use crate::model::SchematicId;
 use crate::plan::Registration;
 
@@ -68,7 +68,7 @@ impl KnownIds {
         if *known == before || self.read_only {
             return;
         }
-        if let Err(error) = self.write(known) {
+        if let Err(error) = keep::write_json(&self.file, FILE_BYTES, known) {
             tracing::warn!(
                 file = %self.file.display(),
                 reason = %error,
@@ -78,22 +78,11 @@ impl KnownIds {
     }
 
     fn read(&self) -> Known {
-        let nothing = Known {
+        let known = keep::find_json::<Known>(&self.file, FILE_BYTES).or_told();
+        let ours = known.filter(|known| known.base == self.base);
+        ours.unwrap_or_else(|| Known {
             base: self.base.clone(),
             ids: BTreeMap::new(),
-        };
-        let known = input::read_file(&self.file, FILE_BYTES)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Known>(&text).ok());
-        known
-            .filter(|known| known.base == self.base)
-            .unwrap_or(nothing)
-    }
-
-    fn write(&self, known: &Known) -> std::io::Result<()> {
-        if let Some(dir) = self.file.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        atomic::write(&self.file, &serde_json::to_vec_pretty(known)?)
+        })
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! One small JSON file per source: the last good list with the entity tags of its
 //! pages, and until when the source wants to be left alone. A file that cannot be
-//! read is as good as none; a file that cannot be written costs no more than the
-//! next run's knowledge. In a dry run nothing is written, and what was learnt is
+//! read is as good as none, and is kept under another name; a file that cannot be
+//! written costs no more than the next run's knowledge. In a dry run nothing is written, and what was learnt is
 //! remembered for the life of the process only.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::VersionsFrom;
-use crate::io::{atomic, input};
+use crate::io::keep;
 use crate::model::TalosVersion;
 
 /// More than any list of versions, in bytes: what a source may answer is bounded as well.
@@ -98,7 +97,7 @@ impl Memory {
     /// Remembers something else from now on.
     pub fn keep(&self, remembered: Remembered) {
         if !self.read_only
-            && let Err(error) = write(&self.file, &remembered)
+            && let Err(error) = keep::write_json(&self.file, FILE_BYTES, &remembered)
         {
             tracing::warn!(
                 file = %self.file.display(),
@@ -110,43 +109,11 @@ impl Memory {
     }
 
     fn read(&self) -> Remembered {
-        let nothing = Remembered {
+        let found = keep::find_json::<Remembered>(&self.file, FILE_BYTES).or_told();
+        let ours = found.filter(|remembered| remembered.base == self.base);
+        ours.unwrap_or_else(|| Remembered {
             base: self.base.clone(),
             ..Remembered::default()
-        };
-        let text = match input::read_file(&self.file, FILE_BYTES) {
-            Ok(text) => text,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.complain(&error);
-                }
-                return nothing;
-            }
-        };
-        match serde_json::from_slice::<Remembered>(&text) {
-            Ok(remembered) if remembered.base == self.base => remembered,
-            Ok(_) => nothing,
-            Err(error) => {
-                self.complain(&error);
-                nothing
-            }
-        }
+        })
     }
-
-    fn complain(&self, error: &dyn std::error::Error) {
-        tracing::warn!(
-            file = %self.file.display(),
-            reason = %error,
-            "cannot recall the list of versions"
-        );
-    }
-}
-
-/// Temporary sibling, sync, rename: a crash leaves the old file or the new one.
-fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
-    let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)?;
-    let mut text = serde_json::to_vec_pretty(remembered)?;
-    text.push(b'\n');
-    atomic::write(file, &text)
 }

@@ -3,14 +3,14 @@
 //! Asking the factory for a size makes it build the image. What is remembered here
 //! costs nothing, and is near enough: images of one version, platform, architecture and
 //! format differ by their extensions only. One small JSON file, bounded; a file that
-//! cannot be read is as good as none, and one that cannot be written costs no more
-//! than a figure in the next plan.
+//! cannot be read is as good as none, and is kept under another name, and one that
+//! cannot be written costs no more than a figure in the next plan.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::io::{atomic, input};
+use crate::io::keep;
 use crate::model::ArtifactId;
 
 const FILE: &str = "sizes.json";
@@ -62,7 +62,7 @@ impl SeenSizes {
         if self.read_only {
             return;
         }
-        if let Err(error) = self.write(sizes) {
+        if let Err(error) = keep::write_json(&self.file, FILE_BYTES, sizes) {
             tracing::warn!(
                 file = %self.file.display(),
                 reason = %error,
@@ -76,17 +76,8 @@ impl SeenSizes {
     }
 
     fn read(&self) -> Sizes {
-        let sizes = input::read_file(&self.file, FILE_BYTES)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok());
+        let sizes = keep::find_json(&self.file, FILE_BYTES).or_told();
         sizes.unwrap_or_default()
-    }
-
-    fn write(&self, sizes: &Sizes) -> std::io::Result<()> {
-        if let Some(dir) = self.file.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        atomic::write(&self.file, &serde_json::to_vec_pretty(sizes)?)
     }
 }
 

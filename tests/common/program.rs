@@ -1,5 +1,6 @@
 //! The built program, run as a person runs it.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -16,6 +17,8 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// The arguments of every run.
     pub args: Vec<String>,
+    /// The user that runs it, where that is another one.
+    pub user: Option<u32>,
 }
 
 /// How a run ended.
@@ -35,6 +38,7 @@ impl Program {
             dir: dir.to_owned(),
             env: Vec::new(),
             args: Vec::new(),
+            user: None,
         }
     }
 
@@ -49,6 +53,9 @@ impl Program {
     /// A command that is not run yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.current_dir(&self.dir).args(args).args(&self.args);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();

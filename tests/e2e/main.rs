@@ -11,6 +11,7 @@
 )]
 
 mod builds;
+mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
 mod create;

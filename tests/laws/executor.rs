@@ -65,6 +65,8 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
                 };
                 dir.record.insert(file.clone(), entry);
                 dir.parts.retain(|part, _| part.file() != file);
+                // What could not be read was set aside.
+                dir.unread = None;
             }
             Action::PruneCache { file, .. } => {
                 after.cache.files.remove(file);

@@ -13,7 +13,9 @@ use executor::apply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::model::{Deletion, Method, NodeId, PushTarget};
-use talos_order::plan::{Action, NodeState, Observed, Plan, References, StepId, plan, resolve};
+use talos_order::plan::{
+    Action, NodeState, Observed, Plan, References, StepId, Why, missed, plan, resolve,
+};
 use universe::{Case, case, naming};
 
 fn config() -> ProptestConfig {
@@ -169,6 +171,44 @@ proptest! {
     }
 
     #[test]
+    fn an_orphan_goes_after_its_grace_by_the_record_and_by_the_memory(case in case()) {
+        let now = case.observed.now;
+        for step in planned(&case, &case.observed).steps {
+            let (Action::PruneCache { file, .. }, Why::Orphaned { .. }) = (&step.action, &step.why)
+            else {
+                continue;
+            };
+            let first = case.observed.memory.unwanted_since.get(&step.id).copied();
+            let first = first.ok_or_else(|| TestCaseError::fail("it is missed in this pass"))?;
+            let last = case.observed.cache.files[file].meta.last_wanted;
+            for since in [first, last] {
+                let age = now.as_second() - since.as_second();
+                prop_assert!(age >= universe::ORPHAN_GRACE, "{} is in its grace", step.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missed_is_remembered_from_the_first_pass_on(case in case()) {
+        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let families: BTreeSet<_> = desired.artifacts.keys().map(|wanted| wanted.family()).collect();
+        let doubt = !desired.complete
+            || desired.positions.is_empty()
+            || desired.positions.iter().any(|want| want.outcome.is_err());
+        let found = missed(&desired, &case.observed);
+        for (file, cached) in &case.observed.cache.files {
+            let id = StepId::prune_cache(file);
+            let before = case.observed.memory.unwanted_since.get(&id).copied();
+            let expected = match families.contains(&cached.meta.artifact.family()) {
+                true => None,
+                false => before.or((!doubt).then_some(case.observed.now)),
+            };
+            prop_assert_eq!(found.get(&id).copied(), expected, "{}", id);
+        }
+        prop_assert!(found.len() <= case.observed.cache.files.len());
+    }
+
+    #[test]
     fn the_newest_versions_of_a_family_stay(case in case()) {
         prop_assume!(!case.policy.purge);
         let after = apply(&planned(&case, &case.observed), &case.observed);
@@ -250,6 +290,7 @@ proptest! {
                 return Err(TestCaseError::fail("its node does not answer"));
             };
             let dir = &dirs[&target.dir];
+            prop_assert_eq!(&dir.unread, &None);
             let entry = &dir.record[file];
             prop_assert_eq!(&entry.owner, "us");
             prop_assert!(entry.describes(&dir.files[file.as_str()]), "{} was changed", step.id);
@@ -381,6 +422,9 @@ fn the_universe_holds_what_the_laws_speak_of() {
                     *seen.entry(format!("way {word}")).or_default() += 1;
                 }
             }
+            if matches!(step.why, Why::Orphaned { .. }) {
+                *seen.entry("orphaned".to_owned()).or_default() += 1;
+            }
             *seen
                 .entry(kind(action, "kind").expect("a kind"))
                 .or_default() += 1;
@@ -398,6 +442,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "unpack",
         "push",
         "prune-cache",
+        "orphaned",
         "clear-partial",
         "prune-node",
         "clear-part",
@@ -416,6 +461,7 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "in-grace",
         "in-use",
         "use-unknown",
+        "record-unread",
         "not-ours",
         "changed",
         "over-budget",

@@ -213,7 +213,7 @@ fn cache() -> impl Strategy<Value = CacheState> {
         0_u8..2,
         prop::option::weighted(0.8, prop_oneof![4 => Just(1000_u64), 1 => Just(999)]),
         prop::bool::weighted(0.8),
-        select(vec![0_i64, 24, 24 * 30]),
+        select(vec![-24 * 900_i64, 0, 24, 24 * 30]),
     );
     let foreign = prop::collection::vec(artifact(), 0..4);
     let partial = prop::collection::vec((artifact(), 0_u64..500), 0..2);
@@ -266,63 +266,67 @@ fn dir_state() -> impl Strategy<Value = DirState> {
         prop::bool::weighted(0.02),
         prop::bool::weighted(0.02),
         prop::bool::weighted(0.02),
+        prop::bool::weighted(0.05),
         prop::collection::vec((artifact(), 0_u8..2, 0..2 * GRACE), 0..2),
     )
-        .prop_map(|(files, free, unmounted, is_silent, missing, parts)| {
-            if missing {
-                return DirState {
-                    nearest: Some("/var".to_owned()),
-                    mount_point: Some("/".to_owned()),
-                    is_proxmox: true,
+        .prop_map(
+            |(files, free, unmounted, is_silent, missing, unread, parts)| {
+                if missing {
+                    return DirState {
+                        nearest: Some("/var".to_owned()),
+                        mount_point: Some("/".to_owned()),
+                        is_proxmox: true,
+                        free_bytes: free,
+                        ..DirState::default()
+                    };
+                }
+                let mut state = DirState {
+                    unread: unread.then(|| "it is longer than 32 MiB".to_owned()),
+                    mount_point: Some("/var/lib".to_owned()),
+                    root: unmounted.then(|| StorageRoot {
+                        name: "usb".to_owned(),
+                        kind: "dir".to_owned(),
+                        mount: Some("/var/lib/vz".to_owned()),
+                        path: "/var/lib/vz".to_owned(),
+                    }),
+                    is_silent,
+                    exists: true,
                     free_bytes: free,
                     ..DirState::default()
                 };
-            }
-            let mut state = DirState {
-                mount_point: Some("/var/lib".to_owned()),
-                root: unmounted.then(|| StorageRoot {
-                    name: "usb".to_owned(),
-                    kind: "dir".to_owned(),
-                    mount: Some("/var/lib/vz".to_owned()),
-                    path: "/var/lib/vz".to_owned(),
-                }),
-                is_silent,
-                exists: true,
-                free_bytes: free,
-                ..DirState::default()
-            };
-            for (artifact, fixed, recorded, size, byte, owner, deletion) in files {
-                let name: FileName = if fixed {
-                    "fixed.img".parse().expect("a name")
-                } else {
-                    naming().template.name(&artifact)
-                };
-                let file = RemoteFile {
-                    size,
-                    mtime: 5,
-                    inode: 6,
-                };
-                state.files.insert(name.to_string(), file);
-                if recorded {
-                    let entry = RecordEntry {
-                        owner: owner.to_owned(),
-                        deletion,
-                        ..entry(&name, &artifact, Sha256::from_bytes([byte; 32]))
+                for (artifact, fixed, recorded, size, byte, owner, deletion) in files {
+                    let name: FileName = if fixed {
+                        "fixed.img".parse().expect("a name")
+                    } else {
+                        naming().template.name(&artifact)
                     };
-                    state.record.insert(name, entry);
+                    let file = RemoteFile {
+                        size,
+                        mtime: 5,
+                        inode: 6,
+                    };
+                    state.files.insert(name.to_string(), file);
+                    if recorded && !unread {
+                        let entry = RecordEntry {
+                            owner: owner.to_owned(),
+                            deletion,
+                            ..entry(&name, &artifact, Sha256::from_bytes([byte; 32]))
+                        };
+                        state.record.insert(name, entry);
+                    }
                 }
-            }
-            for (artifact, byte, idle) in parts {
-                let digest = Sha256::from_bytes([byte; 32]);
-                let name = PartName::new(&naming().template.name(&artifact), &digest);
-                let part = Part {
-                    bytes: 400,
-                    idle_seconds: idle.unsigned_abs(),
-                };
-                state.parts.insert(name, part);
-            }
-            state
-        })
+                for (artifact, byte, idle) in parts {
+                    let digest = Sha256::from_bytes([byte; 32]);
+                    let name = PartName::new(&naming().template.name(&artifact), &digest);
+                    let part = Part {
+                        bytes: 400,
+                        idle_seconds: idle.unsigned_abs(),
+                    };
+                    state.parts.insert(name, part);
+                }
+                state
+            },
+        )
 }
 
 pub fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEntry {
@@ -440,6 +444,9 @@ fn network(relay: &str, members: &[&str]) -> Network {
 /// How long, in seconds, a file stays after the pass that first missed it.
 pub const GRACE: i64 = 24 * 3600;
 
+/// How long, in seconds, a file in the cache stays whose family no order refers to.
+pub const ORPHAN_GRACE: i64 = 48 * 3600;
+
 /// A few failures and suspensions.
 fn memory() -> impl Strategy<Value = Memory> {
     let failed = prop::collection::vec((target(), artifact(), -2_i64..2), 0..6);
@@ -515,7 +522,7 @@ prop_compose! {
             .zip(states)
             .collect();
         let memory = Memory {
-            unwanted_since: missed_since(&nodes, &missed),
+            unwanted_since: missed_since(&cache, &nodes, &missed),
             ..memory
         };
         Case {
@@ -530,7 +537,7 @@ prop_compose! {
             policy: Policy {
                 retention: Retention {
                     keep_versions: keep,
-                    orphan_grace_seconds: 7 * 24 * 3600,
+                    orphan_grace_seconds: ORPHAN_GRACE,
                 },
                 purge,
                 node_reserve: 0,
@@ -561,11 +568,18 @@ prop_compose! {
 
 /// Every recorded file with how many hours ago it was first missed, if it was.
 fn missed_since(
+    cache: &CacheState,
     nodes: &BTreeMap<NodeId, NodeState>,
     hours: &[Option<i64>],
 ) -> BTreeMap<StepId, Timestamp> {
     let mut since = BTreeMap::new();
     let mut hours = hours.iter().cycle();
+    for file in cache.files.keys() {
+        if let Some(Some(hours)) = hours.next() {
+            let id = StepId::prune_cache(file);
+            since.insert(id, now() - jiff::SignedDuration::from_hours(*hours));
+        }
+    }
     for (node, state) in nodes {
         let NodeState::Listed { dirs, .. } = state else {
             continue;

@@ -29,6 +29,7 @@ mod references;
 mod storages;
 mod stream;
 mod traps;
+mod unread;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -46,9 +46,7 @@ look() {
     [ -d "$2" ] || return 0
     say "present $1"
     message=$(list "$1" "$2" 2>&1) || fail list "$message"
-    if [ -f "$2/.talos-order.jsonl" ]; then
-        message=$(recall "$1" "$2" 2>&1) || fail recall "$message"
-    fi
+    recall "$1" "$2"
 }
 
 # Beside the files: what arrived so far of others, with the space that it takes in
@@ -64,11 +62,31 @@ list() {
     fi
 }
 
-# A record of more than 32 MiB would be some 60000 images: not ours any more.
+# recall NUMBER DIR: the record, or why it cannot be read. Half of one would be worse than
+# none: what is not in it would pass for what nobody placed.
 recall() {
-    printf 'record %s ' "$1" >&3 &&
-        head -c 33554432 -- "$2/.talos-order.jsonl" | tr -d '\000' >&3 &&
+    record=$2/.talos-order.jsonl
+    [ -e "$record" ] || [ -L "$record" ] || return 0
+    if ! is_file "$record"; then
+        say "norecord $1 it is not a plain file"
+        return 0
+    fi
+    # As in `record.sh`: 32 MiB are some 60000 images, so more is not ours any more.
+    if [ "$(stat -c %s -- "$record")" -gt 33554432 ]; then
+        say "norecord $1 it is longer than 32 MiB"
+        return 0
+    fi
+    message=$(
+        exec 5>&1
+        {
+            printf 'record %s ' "$1"
+            dd "if=$record" iflag=nofollow,nonblock,fullblock bs=65536 count=512 \
+                status=none || echo "dd failed with status $?" >&5
+        } 2>&5 | tr -d '\000' 2>&5 >&3
         printf '\0' >&3
+    )
+    [ -z "$message" ] || say "norecord $1 ${message%%"
+"*}"
 }
 
 # A machine that moves to another node while we read could be seen on neither:

@@ -95,6 +95,19 @@ impl World {
         self
     }
 
+    /// The node answers, and the directory's record cannot be read.
+    fn unread(&mut self) -> &mut Self {
+        self.listed(false).nothing_planned();
+        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get_mut(&node("pve"))
+        else {
+            unreachable!()
+        };
+        for dir in dirs.values_mut() {
+            dir.unread = Some("it is longer than 32 MiB".to_owned());
+        }
+        self
+    }
+
     fn silent(&mut self) -> &mut Self {
         let state = NodeState::Unreachable {
             why: "no route".to_owned(),
@@ -225,6 +238,31 @@ fn a_clock_starts_once_and_stops_when_the_file_is_wanted_again() {
     world.listed(true).wanted(false);
     assert_eq!(since(world.held(&prune(), grace()).pass(70)), Some(at(70)));
     assert_eq!(since(world.prune(removed()).pass(80)), None);
+}
+
+#[test]
+fn of_a_directory_whose_record_cannot_be_read_nothing_is_forgotten() {
+    let mut world = World::new();
+    let verify = StepId::verify_node(&target("pve"), &file());
+    world.memory.verified.insert(verify, at(5));
+    world.held(&prune(), grace()).pass(10);
+    let before = world.memory.clone();
+    assert!(!before.unwanted_since.is_empty() && !before.verified.is_empty());
+    let memory = world.unread().pass(20);
+    assert_eq!(memory, &before);
+    // A word that was given for it stays as well.
+    let id = ApprovalId("0123".to_owned());
+    world.memory.approved.insert(id.clone());
+    let reason = HeldReason::RecordUnread {
+        place: "pve:/iso".to_owned(),
+        why: "it is longer than 32 MiB".to_owned(),
+    };
+    let record = StepId::record(&target("pve"));
+    assert!(world.held(&record, reason).pass(30).approved.contains(&id));
+    assert_eq!(world.memory.unwanted_since, before.unwanted_since);
+    // Read again, and empty: nothing of ours is there any more.
+    let memory = world.listed(false).nothing_planned().pass(40);
+    assert!(memory.unwanted_since.is_empty() && memory.places.is_empty());
 }
 
 #[test]

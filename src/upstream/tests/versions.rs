@@ -268,7 +268,7 @@ async fn a_dry_run_writes_nothing_but_reads() {
 }
 
 #[tokio::test]
-async fn a_damaged_memory_is_no_memory() {
+async fn a_damaged_memory_is_no_memory_and_is_kept() {
     let world = world(&["v1.11.0"], &[VersionsFrom::Factory]).await;
     let state = world.dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
@@ -281,7 +281,10 @@ async fn a_damaged_memory_is_no_memory() {
         VersionKnowledge::Unknown { .. }
     ));
     known(world.client().versions().await);
-    assert_eq!(files_in(&state), ["versions-factory.json"]);
+    let kept = "versions-factory.json.set-aside-1";
+    assert_eq!(files_in(&state), ["versions-factory.json", kept]);
+    let text = std::fs::read_to_string(state.join(kept)).unwrap();
+    assert_eq!(text, "{\"base\": 1");
 }
 
 #[tokio::test]
