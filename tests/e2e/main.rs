@@ -24,6 +24,7 @@ mod killed;
 mod legacy;
 mod manifests;
 mod many;
+mod permissions;
 mod relay;
 mod state;
 mod together;
