@@ -72,15 +72,22 @@ impl CacheError {
     /// What a person can do, where that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Io { source, .. }
+            | Self::Landing(LandingError::Io { source, .. })
+            | Self::Lock(LockError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Some(
+                    "everything in `defaults.cache_dir` must be readable and writable for the \
+                     user who runs this",
+                )
+            }
             Self::Landing(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Foreign { .. } => {
                 Some("move it away, or give the image another name with `filename:`")
             }
             Self::Damaged { .. } => Some("remove it, and the next pass fetches it anew"),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("`defaults.cache_dir` must be writable for the user who runs this")
-            }
             Self::Io { .. } | Self::NotCompressed { .. } => None,
         }
     }

@@ -150,7 +150,9 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     let converged = report.verdict == Verdict::Converged;
     if let Err(error) = session.end(app.now(), &orders, &report).await {
         let chain = crate::error::chain(&error);
-        out::note(&format!("{} {chain}", paint::warning("warning:")));
+        let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
+        let hint = hint.unwrap_or_default();
+        out::note(&format!("{} {chain}{hint}", paint::warning("warning:")));
     }
     match args.output {
         Output::Json => {

@@ -44,7 +44,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The last manifest; `None` if there is none that can be read, which is told.
 pub fn read(path: &Path) -> Option<Manifest> {
-    text_at(path).and_then(path, parse).or_told()
+    text_at(path).and_then(path, |text| parse(&text)).or_told()
 }
 
 /// What is there, as far as it is text.
@@ -54,8 +54,8 @@ fn text_at(path: &Path) -> Found<String> {
     })
 }
 
-fn parse(text: String) -> Result<Manifest, String> {
-    serde_yaml::from_str(&text).map_err(|why| {
+fn parse(text: &str) -> Result<Manifest, String> {
+    serde_yaml::from_str(text).map_err(|why| {
         // The lines after the first one show the place.
         let why = why.to_string();
         why.lines().next().unwrap_or_default().to_owned()
@@ -120,7 +120,7 @@ fn change(path: &Path, new: &Manifest) -> Result<Option<Change>, ManifestError> 
     {
         return Ok(None);
     }
-    let last = old.and_then(path, parse);
+    let last = old.and_then(path, |text| parse(&text));
     let before = match &last {
         Found::Content(last) => Some(last),
         Found::Nothing | Found::Unreadable(_) => None,

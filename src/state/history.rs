@@ -57,8 +57,7 @@ impl StateDir {
         self.make()?;
         let History { passes, is_damaged } = self.read_history();
         if is_damaged {
-            let aside = file::set_aside(&self.file(HISTORY))?;
-            tracing::warn!("{HISTORY} is kept as {}", aside.display());
+            file::set_aside(&self.file(HISTORY))?;
         }
         let kept = passes.len().saturating_sub(PASSES_MAX - 1);
         let path = self.file(HISTORY);

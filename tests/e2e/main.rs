@@ -26,6 +26,7 @@ mod leftovers;
 mod legacy;
 mod manifests;
 mod many;
+mod permissions;
 mod relay;
 mod sockets;
 mod state;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use executor::apply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use talos_order::model::{Deletion, Method, NodeId, PushTarget};
+use talos_order::model::{ArtifactId, Deletion, Method, NodeId, PushTarget};
 use talos_order::plan::{
     Action, NodeState, Observed, Plan, References, StepId, Why, missed, plan, resolve,
 };
@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn what_is_missed_is_remembered_from_the_first_pass_on(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let families: BTreeSet<_> = desired.artifacts.keys().map(|wanted| wanted.family()).collect();
+        let families: BTreeSet<_> = desired.artifacts.keys().map(ArtifactId::family).collect();
         let doubt = !desired.complete
             || desired.positions.is_empty()
             || desired.positions.iter().any(|want| want.outcome.is_err());
