@@ -14,7 +14,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio::task::JoinSet;
 
 use super::super::Watching;
-use super::case::{Case, EVENTS_ONLY, Step, make, turn};
+use super::case::{Case, EVENTS_ONLY, Kernel, Step, make, turn};
 
 const ORDERS: &str = "far/above/orders";
 const FILE: &str = "far/above/orders/a.yaml";
@@ -129,7 +129,7 @@ fn other(dir: &Path) -> &'static str {
 
 impl Way {
     async fn watched(&self) -> Case {
-        Case::with(ORDERS, AT_ONCE, false, |dir| {
+        Case::with(ORDERS, AT_ONCE, Kernel::Willing, |dir| {
             if self.what == TURNED.what {
                 make(dir.join("far/.1/orders/a.yaml"), "old");
                 symlink(".1", dir.join("far/above")).unwrap();
