@@ -194,7 +194,7 @@ fn an_idle_loop_feeds_the_watchdog_and_a_hanging_pass_does_not() {
     let (idle, hanging) = (start(&[]), start(&["hang"]));
     let is_food = |message: &str| message == "WATCHDOG=1\n";
     let mut fed = 0;
-    while fed < 20 {
+    while fed < 10 {
         fed += usize::from(is_food(&idle.hears_all()));
     }
     // In as long a time, the other one said at most that its pass began. The end is

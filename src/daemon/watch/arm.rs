@@ -1,4 +1,8 @@
 //! Watches on all places at once, made from nothing.
+//!
+//! notify's watches tell of every opening of a file, too, of which there are many in a
+//! directory like `/etc`. They are dropped where they arrive: a thousand of them a second
+//! take half a per cent of a processor.
 
 use std::io;
 use std::path::Path;

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +39,16 @@ pub const OFTEN: Watching = Watching {
     ..EVENTS_ONLY
 };
 
+/// What the kernel has to say to being asked for a watch.
+#[derive(Clone, Copy)]
+pub enum Kernel {
+    Willing,
+    /// No to everything: it has no watches left.
+    Exhausted,
+    /// No to directories of this name: they may not be read.
+    Refusing(&'static str),
+}
+
 /// What came of the looks that are over.
 #[derive(Debug, Default, Clone)]
 pub struct Looks {
@@ -61,7 +72,7 @@ struct Script {
 /// The machine, with tests in between.
 #[derive(Clone)]
 struct Staged {
-    exhausted: bool,
+    kernel: Kernel,
     restless: Arc<AtomicBool>,
     waker: Waker,
     script: Arc<Mutex<Script>>,
@@ -85,15 +96,20 @@ impl Staged {
 
 impl Machine for Staged {
     fn watcher(&self, handler: Handler) -> notify::Result<RecommendedWatcher> {
-        if self.exhausted {
-            return Err(notify::Error::new(ErrorKind::MaxFilesWatch));
+        match self.kernel {
+            Kernel::Exhausted => Err(notify::Error::new(ErrorKind::MaxFilesWatch)),
+            Kernel::Willing | Kernel::Refusing(_) => Real.watcher(handler),
         }
-        Real.watcher(handler)
     }
 
     fn watch(&self, watcher: &mut RecommendedWatcher, dir: &Path) -> notify::Result<()> {
         self.point();
-        Real.watch(watcher, dir)
+        match self.kernel {
+            Kernel::Refusing(name) if dir.ends_with(name) => {
+                Err(notify::Error::io(io::ErrorKind::PermissionDenied.into()))
+            }
+            _ => Real.watch(watcher, dir),
+        }
     }
 
     fn survey(&self, orders: &Path) -> Survey {
@@ -125,21 +141,21 @@ pub struct Case {
 impl Case {
     /// Watches `orders` in a fresh directory that `prepare` fills.
     pub async fn begin(orders: &str, prepare: impl FnOnce(&Path)) -> Self {
-        Self::with(orders, EVENTS_ONLY, false, prepare).await
+        Self::with(orders, EVENTS_ONLY, Kernel::Willing, prepare).await
     }
 
-    /// The same, perhaps on a kernel that has no watches left.
+    /// The same, perhaps on a kernel that does not do everything.
     pub async fn with(
         orders: &str,
         watching: Watching,
-        exhausted: bool,
+        kernel: Kernel,
         prepare: impl FnOnce(&Path),
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
         let waker = Waker::default();
         let staged = Staged {
-            exhausted,
+            kernel,
             restless: Arc::default(),
             waker: waker.clone(),
             script: Arc::default(),

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tokio::task::JoinSet;
 
 use super::super::Watching;
-use super::case::{Case, EVENTS_ONLY, Step, make, turn};
+use super::case::{Case, EVENTS_ONLY, Kernel, Step, make, turn};
 
 const ORDERS: &str = "far/above/orders";
 const FILE: &str = "far/above/orders/a.yaml";
@@ -23,6 +24,15 @@ const AT_ONCE: Watching = Watching {
     longest: Duration::from_millis(10),
     ..EVENTS_ONLY
 };
+
+static WAYS: [Way; 6] = [
+    REMOVED,
+    REMOVED_FROM_ABOVE,
+    MOVED,
+    MOVED_FAR_ABOVE,
+    EXCHANGED,
+    TURNED,
+];
 
 /// A way to replace the directory with the orders.
 struct Way {
@@ -119,7 +129,7 @@ fn other(dir: &Path) -> &'static str {
 
 impl Way {
     async fn watched(&self) -> Case {
-        Case::with(ORDERS, AT_ONCE, false, |dir| {
+        Case::with(ORDERS, AT_ONCE, Kernel::Willing, |dir| {
             if self.what == TURNED.what {
                 make(dir.join("far/.1/orders/a.yaml"), "old");
                 symlink(".1", dir.join("far/above")).unwrap();
@@ -145,64 +155,41 @@ impl Way {
         })
         .await;
     }
+}
 
-    async fn at_every_point(&self) {
-        let case = self.watched().await;
-        let points = case.points();
-        for first in 0..=points {
-            for second in first..=points {
-                for third in second..=points {
-                    self.replace_in_a_look(&case, [first, second, third]).await;
-                }
-            }
-        }
+/// Tests every way by itself, and all of them at the same time: they wait for most of it.
+async fn all_at_once<F>(test: fn(&'static Way) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut tests: JoinSet<()> = WAYS.iter().map(test).collect();
+    while let Some(ended) = tests.join_next().await {
+        ended.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn removed_and_made_again_at_every_point_of_a_look() {
-    REMOVED.at_every_point().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn removed_from_above_and_made_again_at_every_point_of_a_look() {
-    REMOVED_FROM_ABOVE.at_every_point().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn moved_aside_at_every_point_of_a_look() {
-    MOVED.at_every_point().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn moved_aside_from_far_above_at_every_point_of_a_look() {
-    MOVED_FAR_ABOVE.at_every_point().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn exchanged_at_every_point_of_a_look() {
-    EXCHANGED.at_every_point().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_turned_at_every_point_of_a_look() {
-    TURNED.at_every_point().await;
-}
-
-/// Nothing is waited for between a replacement and the writes behind it.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_replacements_with_writes_right_behind_them() {
-    let ways = [
-        REMOVED,
-        REMOVED_FROM_ABOVE,
-        MOVED,
-        MOVED_FAR_ABOVE,
-        EXCHANGED,
-        TURNED,
-    ];
-    for way in &ways {
+async fn no_write_is_lost_behind_a_replacement_at_any_point_of_a_look() {
+    all_at_once(|way| async move {
         let case = way.watched().await;
-        for round in 0..200_usize.div_ceil(ways.len()) {
+        let points = case.points();
+        for first in 0..=points {
+            for second in first..=points {
+                for third in second..=points {
+                    way.replace_in_a_look(&case, [first, second, third]).await;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Nothing is waited for between a replacement and the write behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_write_is_lost_in_two_hundred_replacements_of_each_kind() {
+    all_at_once(|way| async move {
+        let case = way.watched().await;
+        for round in 1..=200 {
             let what = format!("{}, round {round}", way.what);
             case.wakes(&what, || {
                 (way.prepare)(&case.path(""));
@@ -211,10 +198,10 @@ async fn two_hundred_replacements_with_writes_right_behind_them() {
                 }
             })
             .await;
-            for text in ["one", "two"] {
-                case.wakes(&format!("a write behind {what}"), || case.write(FILE, text))
-                    .await;
-            }
+            let what = format!("a write behind {what}");
+            case.wakes(&what, || case.write(FILE, &round.to_string()))
+                .await;
         }
-    }
+    })
+    .await;
 }
