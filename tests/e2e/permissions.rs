@@ -29,8 +29,8 @@ fn unprivileged() -> Option<(World, String)> {
     if is_root {
         // Where tests are built may be out of the user's reach.
         let exe = world.at("talos-order");
-        fs::copy(&world.program.exe, &exe).unwrap();
-        world.program.exe = exe;
+        fs::copy(&world.program.binary, &exe).unwrap();
+        world.program.binary = exe;
         world.program.user = Some(NOBODY);
         give_away(world.dir.path());
     }
