@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Waits until something is so; a test fails where it never is.
 pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -32,4 +32,17 @@ pub fn part_on_node(dir: &Path, file: &str) -> Option<PathBuf> {
     parts
         .find(|entry| entry.file_name().to_str().is_some_and(is_part))
         .map(|entry| entry.path())
+}
+
+/// Writes a program that can be run at once. Another process writes it: what a test
+/// writes itself may still be open, for a moment, in a child that another test has just
+/// forked, and the kernel runs nothing that is open for writing.
+pub fn write_program(path: &Path, text: &[u8]) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut install = Command::new("install");
+    install.args(["-m", "0755", "/dev/stdin"]).arg(path);
+    let mut child = install.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text).unwrap();
+    assert!(child.wait().unwrap().success(), "{}", path.display());
 }

@@ -1,13 +1,13 @@
 //! Several ssh nodes at once, some of them in trouble.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use talos_order::standin::StandinOptions;
 
 use crate::common::snapshot::Snapshot;
 use crate::common::sshd::{Lab, SshNode};
+use crate::common::write_program;
 use crate::world::{Config, World, reach};
 
 const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
@@ -64,8 +64,7 @@ fn count_sent(world: &mut World) -> PathBuf {
          exec ssh \"$@\"\n",
         log.display()
     );
-    fs::write(bin.join("ssh"), text).unwrap();
-    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&bin.join("ssh"), text.as_bytes());
     let path = format!("{}:{path}", bin.display());
     world.program.env.push(("PATH".to_owned(), path));
     log

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::common::program::Ran;
 use crate::common::snapshot::{Snapshot, digest, images};
+use crate::common::write_program;
 use crate::state::{Thing, aside, empty_cache, world};
 use crate::world::World;
 
@@ -29,7 +30,7 @@ fn unprivileged() -> Option<(World, String)> {
     if is_root {
         // Where tests are built may be out of the user's reach.
         let exe = world.at("talos-order");
-        fs::copy(&world.program.binary, &exe).unwrap();
+        write_program(&exe, &fs::read(&world.program.binary).unwrap());
         world.program.binary = exe;
         world.program.user = Some(NOBODY);
         give_away(world.dir.path());

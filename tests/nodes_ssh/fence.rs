@@ -1,6 +1,5 @@
 //! Several controllers in one directory, one of them stopped for longer than its lease.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -242,9 +241,8 @@ async fn a_holder_whose_lock_is_gone_ends_and_makes_no_new_one() {
 pub(super) fn node_with_tool(lab: &Lab, tool: &str, script: &str) -> SshNode {
     let bin = lab.path().join(format!("bin-{}", fastrand::u64(..)));
     fs::create_dir(&bin).unwrap();
-    let path = bin.join(tool);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("#!/bin/sh\n{script}\n");
+    common::write_program(&bin.join(tool), text.as_bytes());
     let bin = bin.display();
     lab.node_with(&format!(
         "ForceCommand PATH={bin}:$PATH; export PATH; eval \"$SSH_ORIGINAL_COMMAND\"\n"

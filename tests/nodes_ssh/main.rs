@@ -58,7 +58,7 @@ const RECORD: &str = ".talos-order.jsonl";
 const LOCK: &str = ".talos-order.lock";
 const OWNER: &str = "homelab";
 const INSTANCE: &str = "0000000000000001";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The configuration's defaults, so that every test runs with `--inplace`.
 const RSYNC_OPTS: &str = "-av --progress --inplace";
