@@ -110,7 +110,7 @@ const TURNED: Way = Way {
         make(
             dir.join("far").join(other(dir)).join("orders/a.yaml"),
             "new",
-        )
+        );
     },
     steps: &[
         |dir| turn(&dir.join("far/above"), other(dir)),
