@@ -4,10 +4,10 @@
 //! decides whether the loop is woken. So nothing hangs on an event being complete,
 //! in order or true, and a burst of them costs one look.
 //!
-//! After every batch, and every now and then without one, the watches are made
-//! anew from nothing: a watch stays with the inode, so it dies quietly where a
-//! directory is replaced, moved or mounted over. Where the kernel has no watches
-//! left, the looks alone have to do.
+//! After every batch, and every now and then without one, all places are watched
+//! anew: a watch stays with the inode, so it dies quietly where a directory is
+//! replaced, moved or mounted over. Where the kernel has no watches left, the looks
+//! alone have to do.
 //!
 //! No change is lost, whatever is replaced and whenever:
 //!
@@ -30,7 +30,7 @@
 //! A thread and not a task: a look can hang on a network file system, and must
 //! then hang alone.
 
-mod arm;
+mod listen;
 mod survey;
 
 #[cfg(test)]
@@ -42,11 +42,10 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notify::RecommendedWatcher;
 use tokio::sync::oneshot;
 
-use self::arm::{Machine, Real, arm, hint};
-use self::survey::Survey;
+use self::listen::{Listener, Machine, Real, hint};
+use self::survey::{Places, Survey};
 use super::error::DaemonError;
 use super::wake::{Cause, Waker};
 
@@ -118,7 +117,7 @@ impl Watch {
             alive: Arc::downgrade(&alive),
             nudge: nudge.clone(),
             nudges,
-            watcher: None,
+            listener: None,
             seen: Survey::default(),
             polling: false,
         };
@@ -162,7 +161,7 @@ struct Sentry<M> {
     alive: Weak<()>,
     nudge: SyncSender<()>,
     nudges: Receiver<()>,
-    watcher: Option<RecommendedWatcher>,
+    listener: Option<Listener>,
     seen: Survey,
     polling: bool,
 }
@@ -208,13 +207,10 @@ impl<M: Machine> Sentry<M> {
     fn look(&mut self) -> Survey {
         let mut found = self.machine.survey(&self.orders);
         for _ in 0..ROUNDS {
-            // The old watches go first: they count against the same limit.
-            self.watcher = None;
-            let armed = arm(&self.machine, &found.places, &self.nudge);
-            self.note(armed.as_ref().err());
+            let listens = self.listen(&found.places);
+            self.note(listens.as_ref().err());
             // Where nothing can be watched, there is nothing to wait for either.
-            let complete = armed.as_ref().map_or(true, |armed| armed.complete);
-            self.watcher = armed.ok().map(|armed| armed.watcher);
+            let complete = listens.unwrap_or(true);
             let again = self.survey_at_rest();
             let settled = complete && !again.fresh && again.places == found.places;
             found = again;
@@ -225,6 +221,18 @@ impl<M: Machine> Sentry<M> {
         // To come back soon; a full channel says the same.
         let _ = self.nudge.try_send(());
         found
+    }
+
+    /// Watches all places anew. False if one was not there.
+    fn listen(&mut self, places: &Places) -> notify::Result<bool> {
+        // What failed is dropped with all its watches: they may be what was lacking.
+        let mut listener = match self.listener.take() {
+            Some(listener) => listener,
+            None => Listener::new(&self.machine, self.nudge.clone())?,
+        };
+        let complete = listener.listen(&self.machine, places)?;
+        self.listener = Some(listener);
+        Ok(complete)
     }
 
     /// Surveys until no file changed in the tick in which the survey began, if it ever

@@ -39,7 +39,7 @@ async fn files_come_change_and_go() {
     case.sleeps("a hidden file", || write("orders/.a.yaml.swp", "editor"))
         .await;
     case.wakes("a file of the same length", || {
-        write("orders/a.yaml", "two")
+        write("orders/a.yaml", "two");
     })
     .await;
     case.wakes("a new file", || write("orders/b.yaml", ""))
@@ -288,7 +288,7 @@ async fn ten_thousand_events_in_a_look_are_one_wake_up() {
     case.sleeps("its echo", || {}).await;
     assert_eq!(case.looks().wakes, before.wakes + 1);
     case.wakes("a change after the burst", || {
-        case.write("orders/0.yaml", "")
+        case.write("orders/0.yaml", "");
     })
     .await;
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::super::arm::{Handler, Machine, Real};
+use super::super::listen::{Handler, Machine, Real};
 use super::super::survey::{Survey, survey};
 use super::super::{Watch, Watching};
 use crate::daemon::wake::{Cause, Waker};
@@ -76,6 +76,7 @@ struct Staged {
     restless: Arc<AtomicBool>,
     waker: Waker,
     script: Arc<Mutex<Script>>,
+    instances: Arc<AtomicUsize>,
     surveys: watch::Sender<usize>,
     looks: watch::Sender<Looks>,
 }
@@ -98,7 +99,10 @@ impl Machine for Staged {
     fn watcher(&self, handler: Handler) -> notify::Result<RecommendedWatcher> {
         match self.kernel {
             Kernel::Exhausted => Err(notify::Error::new(ErrorKind::MaxFilesWatch)),
-            Kernel::Willing | Kernel::Refusing(_) => Real.watcher(handler),
+            Kernel::Willing | Kernel::Refusing(_) => {
+                self.instances.fetch_add(1, Ordering::Relaxed);
+                Real.watcher(handler)
+            }
         }
     }
 
@@ -159,6 +163,7 @@ impl Case {
             restless: Arc::default(),
             waker: waker.clone(),
             script: Arc::default(),
+            instances: Arc::default(),
             surveys: watch::Sender::default(),
             looks: watch::Sender::default(),
         };
@@ -238,6 +243,11 @@ impl Case {
             Ok(found) => found.unwrap().clone(),
             Err(_) => panic!("{what} is not noticed: {:?}", self.looks()),
         }
+    }
+
+    /// The instances of inotify that were made.
+    pub fn instances(&self) -> usize {
+        self.staged.instances.load(Ordering::Relaxed)
     }
 
     /// Before which points something can happen in a look: the first survey, one for
