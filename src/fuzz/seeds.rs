@@ -31,10 +31,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "xz_sums" => [images(Codec::Xz), streams()].concat(),
         "gzip" => images(Codec::Gzip),
         "zstd" => images(Codec::Zstd),
-        "iso" => described(Kind::Iso, &[Format::Iso]),
-        "mbr" => [described(Kind::Iso, &[Format::Iso]), tables()].concat(),
-        "gpt" => [described(Kind::Gpt, &[Format::Raw]), tables()].concat(),
-        "qcow2" => [described(Kind::Qcow2, &[Format::Qcow2]), of_qemu()].concat(),
+        "iso" => isos(),
+        "mbr" => tables(),
+        "gpt" => [vec![described(Kind::Gpt, Format::Raw)], tables()].concat(),
+        "qcow2" => [vec![described(Kind::Qcow2, Format::Qcow2)], of_qemu()].concat(),
         "signature" => texts(&upstream::fuzz::BUNDLES),
         "checksum" => checksums(),
         "versions" => texts(&[
@@ -123,17 +123,25 @@ fn checksums() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Descriptions of images that the stand-in makes.
-fn described(kind: Kind, formats: &[Format]) -> Vec<Vec<u8>> {
-    let of = |&format| {
-        let artifact = ArtifactId {
-            format,
-            ..artifact()
-        };
-        let built = image::build(&artifact, 1 << 20, 0).expect("an image");
-        container::describe(kind, &built)
+/// The description of an image that the stand-in makes.
+fn described(kind: Kind, format: Format) -> Vec<u8> {
+    let artifact = ArtifactId {
+        format,
+        ..artifact()
     };
-    formats.iter().map(of).collect()
+    let built = image::build(&artifact, 1 << 20, 0).expect("an image");
+    container::describe(kind, &built)
+}
+
+/// An ISO image, and the same with partition tables in it.
+fn isos() -> Vec<Vec<u8>> {
+    let plain = described(Kind::Iso, Format::Iso);
+    let hybrid = |table: Vec<u8>| {
+        let pieces = &table[container::HEAD..];
+        [&table[..1], &plain[1..], pieces].concat()
+    };
+    let hybrids: Vec<Vec<u8>> = tables().into_iter().map(hybrid).collect();
+    [vec![plain.clone()], hybrids].concat()
 }
 
 /// Descriptions of small disks of both sizes of sectors, of a partition each, whose
