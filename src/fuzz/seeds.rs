@@ -51,6 +51,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "{\"reconcile\":\"all\"}\n",
             "{\"reconcile\":{\"order\":\"homelab\"}}\n",
             "{\"reconcile\":{\"node\":\"pve-01\"}}\n",
+            &" ".repeat(5000),
         ]),
         "control_answer" => texts(&[
             "{\"refused\":\"it is about to stop\"}\n",
@@ -175,6 +176,8 @@ fn tables() -> Vec<Vec<u8>> {
         disk(5, 512, 90),
         disk(5 | 0x80, 512, 4096),
         disk(7, 4096, 32),
+        // Its partition ends behind it.
+        disk(5, 512, 18),
     ]
 }
 
@@ -212,7 +215,27 @@ fn streams() -> Vec<Vec<u8>> {
     vec![
         [&[200][..], &blocks].concat(),
         [&[200][..], &one, &[0; 4], &blocks].concat(),
+        [&[200][..], &with_long_number(&one)].concat(),
     ]
+}
+
+/// A stream of one block whose index writes the number of blocks in two bytes, which is
+/// not allowed.
+fn with_long_number(stream: &[u8]) -> Vec<u8> {
+    let (rest, footer) = stream.split_at(stream.len() - 12);
+    let quarters = footer[4..8]
+        .first_chunk()
+        .map_or(0, |b| u32::from_le_bytes(*b));
+    let (blocks, index) = rest.split_at(rest.len() - (quarters as usize + 1) * 4);
+    // Behind the first zero and the number stand two sizes, padding and a checksum.
+    let sizes = &index[2..index.len() - 4];
+    let end = sizes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1);
+    let mut index = [&[0, 0x81, 0][..], &sizes[..end]].concat();
+    index.resize(index.len().next_multiple_of(4) + 4, 0);
+    [blocks, &index, footer].concat()
 }
 
 /// A compressed disk of nothing, and one of something, behind a byte that says how
