@@ -31,10 +31,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "xz_sums" => [images(Codec::Xz), streams()].concat(),
         "gzip" => images(Codec::Gzip),
         "zstd" => images(Codec::Zstd),
-        "iso" => described(Kind::Iso, &[Format::Iso]),
-        "mbr" => [described(Kind::Iso, &[Format::Iso]), tables()].concat(),
-        "gpt" => [described(Kind::Gpt, &[Format::Raw]), tables()].concat(),
-        "qcow2" => [described(Kind::Qcow2, &[Format::Qcow2]), of_qemu()].concat(),
+        "iso" => isos(),
+        "mbr" => tables(),
+        "gpt" => [vec![described(Kind::Gpt, Format::Raw)], tables()].concat(),
+        "qcow2" => [vec![described(Kind::Qcow2, Format::Qcow2)], of_qemu()].concat(),
         "signature" => texts(&upstream::fuzz::BUNDLES),
         "checksum" => checksums(),
         "versions" => texts(&[
@@ -51,6 +51,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "{\"reconcile\":\"all\"}\n",
             "{\"reconcile\":{\"order\":\"homelab\"}}\n",
             "{\"reconcile\":{\"node\":\"pve-01\"}}\n",
+            &" ".repeat(5000),
         ]),
         "control_answer" => texts(&[
             "{\"refused\":\"it is about to stop\"}\n",
@@ -123,17 +124,25 @@ fn checksums() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Descriptions of images that the stand-in makes.
-fn described(kind: Kind, formats: &[Format]) -> Vec<Vec<u8>> {
-    let of = |&format| {
-        let artifact = ArtifactId {
-            format,
-            ..artifact()
-        };
-        let built = image::build(&artifact, 1 << 20, 0).expect("an image");
-        container::describe(kind, &built)
+/// The description of an image that the stand-in makes.
+fn described(kind: Kind, format: Format) -> Vec<u8> {
+    let artifact = ArtifactId {
+        format,
+        ..artifact()
     };
-    formats.iter().map(of).collect()
+    let built = image::build(&artifact, 1 << 20, 0).expect("an image");
+    container::describe(kind, &built)
+}
+
+/// An ISO image, and the same with partition tables in it.
+fn isos() -> Vec<Vec<u8>> {
+    let plain = described(Kind::Iso, Format::Iso);
+    let hybrid = |table: Vec<u8>| {
+        let pieces = &table[container::HEAD..];
+        [&table[..1], &plain[1..], pieces].concat()
+    };
+    let hybrids: Vec<Vec<u8>> = tables().into_iter().map(hybrid).collect();
+    [vec![plain.clone()], hybrids].concat()
 }
 
 /// Descriptions of small disks of both sizes of sectors, of a partition each, whose
@@ -167,6 +176,8 @@ fn tables() -> Vec<Vec<u8>> {
         disk(5, 512, 90),
         disk(5 | 0x80, 512, 4096),
         disk(7, 4096, 32),
+        // Its partition ends behind it.
+        disk(5, 512, 18),
     ]
 }
 
@@ -204,7 +215,27 @@ fn streams() -> Vec<Vec<u8>> {
     vec![
         [&[200][..], &blocks].concat(),
         [&[200][..], &one, &[0; 4], &blocks].concat(),
+        [&[200][..], &with_long_number(&one)].concat(),
     ]
+}
+
+/// A stream of one block whose index writes the number of blocks in two bytes, which is
+/// not allowed.
+fn with_long_number(stream: &[u8]) -> Vec<u8> {
+    let (rest, footer) = stream.split_at(stream.len() - 12);
+    let quarters = footer[4..8]
+        .first_chunk()
+        .map_or(0, |b| u32::from_le_bytes(*b));
+    let (blocks, index) = rest.split_at(rest.len() - (quarters as usize + 1) * 4);
+    // Behind the first zero and the number stand two sizes, padding and a checksum.
+    let sizes = &index[2..index.len() - 4];
+    let end = sizes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |at| at + 1);
+    let mut index = [&[0, 0x81, 0][..], &sizes[..end]].concat();
+    index.resize(index.len().next_multiple_of(4) + 4, 0);
+    [blocks, &index, footer].concat()
 }
 
 /// A compressed disk of nothing, and one of something, behind a byte that says how

@@ -16,7 +16,7 @@ use super::range::ContentRange;
 use super::signature::signed_digest;
 use super::versions::{next_page, versions_in};
 use super::{VersionsFrom, retry};
-use crate::model::Sha256;
+use crate::model::{Sha256, TalosVersion};
 
 /// Bundles of two implementations, signed with the key below.
 pub const BUNDLES: [&str; 2] = [
@@ -75,6 +75,8 @@ pub fn versions(text: &str) -> Option<String> {
         });
         let list = serde_json::Value::Array(entries.collect()).to_string();
         assert_eq!(versions_in(kind, &list).as_ref(), Ok(&versions), "{list}");
+        let is_there = |version: &TalosVersion| text.contains(&version.to_string());
+        assert!(text.contains('\\') || versions.iter().all(is_there));
         // `"v1.2.3",` and no shorter: a page does not hold more than its length.
         assert!(versions.len() * 9 <= text.len() + 9);
         let page = Page {

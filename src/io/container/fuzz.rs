@@ -110,7 +110,7 @@ struct Image {
 }
 
 /// What stands before the pieces: flags, where to cut, and the size.
-const HEAD: usize = 1 + 2 + 8;
+pub const HEAD: usize = 1 + 2 + 8;
 
 /// What stands before the bytes of a piece: where it lies, and how long it is.
 const PIECE_HEAD: usize = 4 + 1;

@@ -35,7 +35,7 @@ pub fn hold(
     } else {
         assert!(needed(image) <= image.size, "it needs {}", needed(image));
     }
-    let cut = (u128::from(image.size) * u128::from(image.cut) >> 16) as u64;
+    let cut = ((u128::from(image.size) * u128::from(image.cut)) >> 16) as u64;
     let part = judge(cut);
     assert!(
         part.is_err() || judged.is_ok(),
