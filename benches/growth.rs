@@ -27,8 +27,9 @@ use std::{fs, io};
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
+use talos_order::facts::{Catalog, Meta, Provenance, RecordEntry};
 use talos_order::model::Sha256;
-use talos_order::plan::{Catalog, Desired, Meta, Naming, Provenance, RecordEntry, resolve};
+use talos_order::plan::{Desired, Naming, resolve};
 use talos_order::standin::{Standin, StandinOptions};
 use talos_order::{config, orders};
 

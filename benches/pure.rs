@@ -10,11 +10,13 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
+use talos_order::facts::{
+    CacheState, CachedFile, Catalog, DirState, Memory, Meta, NodeState, Observed, Provenance,
+    RecordEntry, References, RemoteFile, VersionKnowledge,
+};
 use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, Create, DirState, Memory, Meta, Naming, NodeState, Observed,
-    Policy, Provenance, PrunePolicy, RecordEntry, References, RemoteFile, Retention, Sites,
-    Transfer, VersionKnowledge, plan, resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, plan, resolve,
 };
 use talos_order::{config, orders};
 

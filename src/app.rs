@@ -17,20 +17,18 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
+use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsFrom};
 use crate::daemon;
 use crate::execute::Downloads;
+use crate::facts::{Memory, VersionKnowledge};
 pub use crate::io::lock::DirLock;
-use crate::manifest;
 use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{
-    Create, Memory, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy,
-    VersionKnowledge,
-};
+use crate::plan::{Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy};
 use crate::reconcile::Pass;
-use crate::state::StateDir;
+use crate::store::StateDir;
 use crate::upstream::{
     self, Authorization, CaFile, Factory, HttpFactory, UpstreamConfig, UpstreamError,
 };

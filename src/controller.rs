@@ -20,13 +20,16 @@ use teller::tell;
 use tokio::sync::mpsc;
 
 use crate::app::{App, LivePass, Mode, StartError};
+use crate::conclude::Scope;
+use crate::conclude::memory::next_try;
+use crate::conclude::{Cause, Ready, Status};
+use crate::conclude::{Report, Verdict};
 use crate::daemon::{self, Causes, Errand, Options, PassEnd, Running, Waker, Work};
 use crate::error::chain;
 use crate::model::OrderSet;
-use crate::reconcile::{PassError, Report, Verdict};
-use crate::state::control::{Answer, Request, Scope, Server};
-use crate::state::memory::next_try;
-use crate::state::{Cause, Ready, StateError, Status};
+use crate::reconcile::PassError;
+use crate::store::StateError;
+use crate::store::control::{Answer, Request, Server};
 
 /// How long a pass of the loop waits for a pass by hand that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);

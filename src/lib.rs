@@ -8,15 +8,17 @@
 pub mod app;
 pub mod cache;
 pub mod cli;
+pub mod conclude;
 pub mod config;
 pub mod controller;
 pub mod daemon;
 pub mod error;
 pub mod execute;
+pub mod facts;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod io;
-pub mod manifest;
+
 pub mod model;
 pub mod nodes;
 pub mod observe;
@@ -24,6 +26,6 @@ pub mod orders;
 pub mod plan;
 pub mod reconcile;
 pub mod standin;
-pub mod state;
+pub mod store;
 pub mod upstream;
 pub mod yaml;

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use crate::facts::{CacheState, Catalog, Memory, Meta, NodeState, VersionKnowledge};
 use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
 use crate::nodes::Nodes;
-use crate::plan::{CacheState, Catalog, Desired, Memory, Meta, NodeState, VersionKnowledge};
+use crate::plan::Desired;
 use crate::upstream::Factory;
 
 /// Asks for what resolving needs: the versions, if any order leaves one open,

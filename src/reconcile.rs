@@ -12,14 +12,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
-use crate::execute::{self, Downloads, Event, Outcome, World};
-use crate::manifest::{self, Manifest, ManifestError};
+use crate::conclude::manifest::{self, Manifest};
+use crate::conclude::{Report, verdict};
+use crate::error::chain;
+use crate::execute::{self, Downloads, Event, World};
+use crate::facts::Outcome;
+use crate::facts::{Memory, Observed, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{
-    self, Desired, Held, Memory, Naming, Observed, Plan, Policy, PositionWant, StepId,
-};
+use crate::plan::{self, Look, Naming, Policy, PositionWant};
+use crate::store::manifest as files;
 use crate::upstream::Factory;
 
 /// How often a pass looks again when the world moved on under it.
@@ -54,42 +57,6 @@ pub struct Pass<F, N> {
     pub handover: CancellationToken,
     /// Nodes worked on at once.
     pub nodes_at_once: usize,
-}
-
-/// What a look at the world came to.
-#[derive(Debug)]
-pub struct Look {
-    /// What is wanted.
-    pub desired: Desired,
-    /// What is there.
-    pub observed: Observed,
-    /// The difference.
-    pub plan: Plan,
-}
-
-/// What came of a pass.
-#[derive(Debug)]
-pub struct Report {
-    /// The last look, with the plan that was executed.
-    pub look: Look,
-    /// An outcome for every step of the last look's plan, and for what was done
-    /// before the pass looked again.
-    pub outcomes: BTreeMap<StepId, Outcome>,
-    /// The manifests, by order, with whether each had to be written.
-    pub manifests: BTreeMap<OrderId, Result<bool, ManifestError>>,
-    /// What the pass comes to.
-    pub verdict: Verdict,
-}
-
-/// What a pass comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything that is wanted is in place.
-    Converged,
-    /// Something is not in place, and trying again may help.
-    Retry,
-    /// Something is not in place, and a person has to act.
-    Stalled,
 }
 
 /// Why a pass could not even look.
@@ -254,7 +221,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             let Some(id) = &rejected.id else { continue };
             let path = (self.manifest_path)(id, rejected.customer.as_deref());
             let now = look.observed.now;
-            let last = manifest::read(&path);
+            let last = files::read(&path);
             let refused = manifest::refused(rejected, id, last, &self.context, now);
             manifests
                 .entry(id.clone())
@@ -269,42 +236,13 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
         orders: &OrderSet,
         look: &Look,
         outcomes: &BTreeMap<StepId, Outcome>,
-    ) -> BTreeMap<OrderId, Result<bool, ManifestError>> {
+    ) -> BTreeMap<OrderId, Result<bool, String>> {
         self.manifests(orders, look, Some(outcomes))
             .into_iter()
-            .map(|(id, (path, manifest))| (id, manifest::write(&path, &manifest)))
+            .map(|(id, (path, manifest))| {
+                let written = files::write(&path, &manifest);
+                (id, written.map_err(|error| chain(&error)))
+            })
             .collect()
-    }
-}
-
-/// Judges a pass: a rejected order or a permanent failure needs a person, a
-/// transient one needs time.
-fn verdict(
-    orders: &OrderSet,
-    look: &Look,
-    outcomes: &BTreeMap<StepId, Outcome>,
-    manifests: &BTreeMap<OrderId, Result<bool, ManifestError>>,
-) -> Verdict {
-    let permanent = |outcome: &Outcome| match outcome {
-        Outcome::Failed { failure } => !failure.transient,
-        Outcome::Done { .. }
-        | Outcome::Skipped { .. }
-        | Outcome::Outdated { .. }
-        | Outcome::UnderWay
-        | Outcome::Cancelled => false,
-    };
-    if !orders.is_complete()
-        || look.plan.held.iter().any(Held::needs_person)
-        || outcomes.values().any(permanent)
-    {
-        return Verdict::Stalled;
-    }
-    let converged = !look.plan.held.iter().any(Held::is_trouble)
-        && outcomes.values().all(Outcome::is_success)
-        && manifests.values().all(Result::is_ok);
-    if converged {
-        Verdict::Converged
-    } else {
-        Verdict::Retry
     }
 }

@@ -11,15 +11,18 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use talos_order::facts::{
+    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed, Part,
+    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
+    VersionSource,
+};
 use talos_order::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    CacheState, CachedFile, Catalog, Create, DirState, Link, Memory, Meta, Naming, NodeState,
-    Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References, Registration,
-    RemoteFile, Retention, Sites, StorageRoot, Transfer, VerifyPolicy, VersionKnowledge,
-    VersionSource, plan, render, resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy, plan, render,
+    resolve,
 };
 use talos_order::{config, orders};
 

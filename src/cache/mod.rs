@@ -34,11 +34,11 @@ use jiff::Timestamp;
 pub use error::CacheError;
 pub use receive::{Incoming, Receive, Received};
 
+use crate::facts::Meta;
 use crate::io::decode::BUFFERED;
 use crate::io::lock::DirLock;
 use crate::io::{Meter, hash, task, unpack};
 use crate::model::{ArtifactId, FileName};
-use crate::plan::Meta;
 
 /// A directory of images.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@ use std::io;
 
 use super::names::{self, Entry};
 use super::{Cache, CacheError};
+use crate::facts::{CacheState, CachedFile, Meta};
 use crate::io::landing::mtime_ns;
 use crate::model::FileName;
-use crate::plan::{CacheState, CachedFile, Meta};
 
 impl Cache {
     /// What the cache holds. A directory that does not exist holds nothing, and

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use super::record::Draft;
 use super::{Cache, CacheError};
+use crate::facts::{Meta, Provenance};
 use crate::io::intake::{Intake, Promise, Sealed, Spec};
 use crate::io::landing::LandingError;
 use crate::io::magic::Kind;
 use crate::io::unpack::Unpack;
 use crate::io::{Meter, Sink, Validator, atomic, partial};
 use crate::model::{ArtifactId, FileName, Format, Sha256};
-use crate::plan::{Meta, Provenance};
 
 /// A download to take in.
 #[derive(Debug, Clone)]

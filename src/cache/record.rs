@@ -6,11 +6,11 @@ use std::io;
 use jiff::Timestamp;
 
 use super::{Cache, CacheError, names};
+use crate::facts::{Meta, Provenance};
 use crate::io::container::EDITION;
 use crate::io::landing::Landed;
 use crate::io::{atomic, input};
 use crate::model::{ArtifactId, FileName, Sha256};
-use crate::plan::{Meta, Provenance};
 
 /// Longer than a record is ever, in bytes: the refuted digests in it take some sixty each.
 const RECORD_MAX: u64 = 1 << 20;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::facts::Provenance;
 use crate::io::container::tables;
 use crate::io::{Sink, Validator};
 use crate::model::{Arch, Format, Platform, SchematicId, Sha256};
-use crate::plan::Provenance;
 
 const URL: &str = "http://factory.test/nocloud-amd64.raw.xz";
 
@@ -124,7 +124,7 @@ async fn a_download_becomes_two_recorded_files() {
         .into_iter()
         .map(|(file, meta)| {
             let size = Some(meta.size);
-            let cached = crate::plan::CachedFile {
+            let cached = crate::facts::CachedFile {
                 meta,
                 size,
                 untouched: true,

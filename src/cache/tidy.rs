@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::names::{self, Entry};
 use super::{Cache, CacheError, whole};
+use crate::facts::{CacheState, Meta};
 use crate::io::landing::temporary_of;
 use crate::io::make_way;
 use crate::io::partial::{self, Partial};
 use crate::model::FileName;
-use crate::plan::{CacheState, Meta};
 
 /// How old a note about when a file was wanted may get. Retention counts in days,
 /// and a pass with nothing to do should write nothing.

@@ -7,10 +7,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Cache, CacheError, names, receive};
+use crate::facts::{CachedFile, Meta};
 use crate::io::container::{self, EDITION, Fault, OpenFile};
 use crate::io::{atomic, make_way, set_aside};
 use crate::model::{ArtifactId, FileName, Format, Sha256};
-use crate::plan::{CachedFile, Meta};
 
 /// How many digests of earlier files a record keeps.
 const REFUTED_MAX: usize = 16;

@@ -12,10 +12,11 @@ use super::args::{Common, Kind, Output, WhatArgs};
 use super::exit::Exit;
 use super::{paint, status};
 use crate::app::App;
+use crate::conclude::Scope;
+use crate::conclude::Status;
+use crate::facts::ApprovalId;
 use crate::model::{NodeId, OrderId};
-use crate::plan::ApprovalId;
-use crate::state::Status;
-use crate::state::control::{self, Scope};
+use crate::store::control;
 
 /// What a person can do to have it at once.
 const LATER: &str = "the next pass sees it; `talos-order reconcile` begins one now";

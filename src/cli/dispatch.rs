@@ -9,7 +9,7 @@ use super::{
 use crate::app::StartError;
 use crate::error::chain;
 use crate::reconcile::PassError;
-use crate::state::StateError;
+use crate::store::StateError;
 
 /// Answers the command line.
 ///

@@ -8,9 +8,9 @@ use super::exit::Exit;
 use super::table::one_line;
 use super::{paint, signal};
 use crate::app::App;
+use crate::conclude::StepRecord;
+use crate::conclude::record::StepEnd;
 use crate::plan::render::Bytes;
-use crate::state::StepRecord;
-use crate::state::record::StepEnd;
 
 /// Soon enough for a person, and nothing for the disk.
 const AGAIN: Duration = Duration::from_millis(500);

@@ -5,8 +5,8 @@ use super::exit::Exit;
 use super::table::one_line;
 use super::{out, paint};
 use crate::app::App;
+use crate::conclude::PassRecord;
 use crate::plan::render::Bytes;
-use crate::state::PassRecord;
 
 /// Shows the last passes, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: Output) -> anyhow::Result<Exit> {

@@ -9,9 +9,9 @@ use super::args::{Common, Output};
 use super::exit::Exit;
 use super::{notices, out, paint};
 use crate::app::{App, Mode};
+use crate::facts::VersionKnowledge;
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
-use crate::plan::VersionKnowledge;
 
 /// Checks configuration and orders; touches neither network nor nodes.
 pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> {

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{out, paint};
+use crate::facts::VersionKnowledge;
 use crate::model::OrderSet;
-use crate::plan::VersionKnowledge;
 
 /// Prints every problem of the orders to stderr, then what has no effect.
 pub(super) fn problems(orders: &OrderSet) {

@@ -10,15 +10,18 @@ use super::args::{Common, Output, PassArgs};
 use super::exit::Exit;
 use super::{notices, out, paint, progress, signal};
 use crate::app::{App, Mode, StartError};
+use crate::conclude::Cause;
+use crate::conclude::Scope;
+use crate::conclude::manifest;
+use crate::conclude::{Report, Verdict};
 use crate::controller::Session;
-use crate::execute::{Fact, Outcome};
-use crate::manifest;
+use crate::facts::StepId;
+use crate::facts::{Fact, Outcome};
 use crate::model::{OrderSet, Problem};
+use crate::plan::Look;
 use crate::plan::render::{self, Bytes};
-use crate::plan::{Held, Plan, StepId};
-use crate::reconcile::{Look, Report, Verdict};
-use crate::state::Cause;
-use crate::state::control::Scope;
+use crate::plan::{Held, Plan};
+use crate::store;
 
 /// What `plan -o json` prints.
 #[derive(Serialize)]
@@ -108,7 +111,7 @@ fn manifest_changes(
 ) -> anyhow::Result<Vec<ManifestChange>> {
     let mut changes = Vec::new();
     for (order, (path, new)) in manifests {
-        let diff = manifest::diff(path, new)?;
+        let diff = store::manifest::diff(path, new)?;
         if !diff.is_empty() {
             changes.push(ManifestChange {
                 order: order.to_string(),
@@ -168,11 +171,8 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
-            let chain = crate::error::chain(error);
-            out::note(&format!(
-                "{} manifest of {order}: {chain}",
-                paint::error("failed:")
-            ));
+            let failed = paint::error("failed:");
+            out::note(&format!("{failed} manifest of {order}: {error}"));
         }
     }
     Ok(if converged { Exit::Done } else { Exit::Failed })

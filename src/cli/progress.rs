@@ -11,9 +11,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{out, paint};
-use crate::execute::{Event, Fact, Meter, Outcome};
+use crate::execute::{Event, Meter};
+use crate::facts::StepId;
+use crate::facts::{Fact, Outcome};
 use crate::plan::render::Bytes;
-use crate::plan::{Action, Plan, StepId};
+use crate::plan::{Action, Plan};
 
 /// How often bars are redrawn.
 const TICK: Duration = Duration::from_millis(120);

@@ -8,10 +8,10 @@ use super::exit::Exit;
 use super::table::{Table, one_line, span};
 use super::{out, paint};
 use crate::app::App;
+use crate::conclude::Scope;
+use crate::conclude::{Condition, Ready, Status};
 use crate::model::NodeId;
 use crate::plan::render::Bytes;
-use crate::state::control::Scope;
-use crate::state::{Condition, Ready, Status};
 
 /// So many things held back are shown; `-o json` has all that are kept.
 const HELD_SHOWN: usize = 20;

@@ -5,13 +5,14 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use crate::app::{App, LivePass};
+use crate::conclude::Report;
+use crate::conclude::Scope;
+use crate::conclude::memory::forgive;
+use crate::conclude::record::Occasion;
+use crate::conclude::{self, Cause, Limits, PassRecord, Status};
+use crate::facts::Memory;
 use crate::model::OrderSet;
-use crate::plan::Memory;
-use crate::reconcile::Report;
-use crate::state::control::Scope;
-use crate::state::memory::forgive;
-use crate::state::record::Occasion;
-use crate::state::{self, Cause, Limits, PassRecord, StateDir, StateError, Status};
+use crate::store::{self, StateDir, StateError};
 
 /// What surrounds one pass: what is remembered before it, and kept after it.
 pub struct Session {
@@ -31,10 +32,10 @@ impl Session {
         let last_run = state
             .status()
             .and_then(|status| Some(status.last_pass?.finished));
-        let clocks = state::clock::reading(now);
+        let clocks = store::reading(now);
         let limits = Limits::default();
         let (mut memory, jump) =
-            state::clock::settle(state.memory(), now, clocks, last_run, &limits);
+            conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
             tracing::warn!("the clock of this machine jumped by {jump:#}; waits are counted anew");
         }
@@ -42,7 +43,7 @@ impl Session {
             forgive(&mut memory, scope);
         }
         Self {
-            revision: state::revision::of(orders),
+            revision: store::revision::of(orders),
             owner: app.settings().owner.clone(),
             started: now,
             state,
@@ -69,7 +70,7 @@ impl Session {
         report: &Report,
     ) -> Result<(Status, Memory), StateError> {
         let limits = Limits::default();
-        let memory = state::after(&self.memory, &report.look, &report.outcomes, now, &limits);
+        let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
         let occasion = self.occasion(now);
         self.state

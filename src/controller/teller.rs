@@ -12,11 +12,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::conclude::StepRecord;
 use crate::daemon::Progress;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
-use crate::plan::StepId;
-use crate::state::{StateDir, StepRecord};
+use crate::facts::StepId;
+use crate::store::StateDir;
 
 /// How often running transfers are asked whether they move.
 const PULSE: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::{Fact, Failure};
+use crate::facts::{Fact, Failure};
 use crate::io::Meter;
 use crate::model::{ArtifactId, FileName, Sha256};
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Outcome;
+use crate::facts::Outcome;
+use crate::facts::StepId;
 use crate::io::Meter;
-use crate::plan::{Action, StepId};
+use crate::plan::Action;
 
 /// Something that happened.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@
 
 mod downloads;
 mod event;
-mod outcome;
+mod failure;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -22,15 +22,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use downloads::Downloads;
 pub use event::Event;
-pub use outcome::{Fact, Failure, FailureKind, Outcome};
 
 /// How far a step has come.
 pub use crate::io::Meter;
 
 use crate::cache::Cache;
+use crate::facts::{CacheState, Outcome, StepId};
 use crate::model::{Network, Node, NodeId, SiteName, Via};
 use crate::nodes::Nodes;
-use crate::plan::{Action, CacheState, Plan, Step, StepId};
+use crate::plan::{Action, Plan, Step};
 use crate::upstream::Factory;
 
 /// Everything that steps act on.

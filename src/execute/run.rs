@@ -8,15 +8,17 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::downloads::{Fetch, Ticket};
-use super::{Event, Fact, Failure, FailureKind, Gates, Outcome, World, pass};
+use super::{Event, Gates, World, pass};
 use crate::cache::{Cache, CacheError, Receive};
+use crate::facts::{CacheState, Meta};
+use crate::facts::{Fact, Failure, FailureKind, Outcome};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, SchematicId, Sha256,
     Via,
 };
 use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
-use crate::plan::{Action, CacheState, Meta, Step, Way};
+use crate::plan::{Action, Step, Way};
 use crate::upstream::Factory;
 
 /// Where steps are worked on: the places, the limits, and what is known of the

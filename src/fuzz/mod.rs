@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::io::container;
 use crate::model::{NameTemplate, OrderDefaults, Sha256};
-use crate::{config, nodes, orders, plan, state, upstream};
+use crate::{config, facts, nodes, orders, plan, store, upstream};
 
 /// A reader of bytes from outside.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub const TARGETS: &[Target] = &[
     target("cache_record", cache_record),
     target("checksum", checksum),
     target("config", config),
-    target("control_answer", state::fuzz::answer),
+    target("control_answer", store::fuzz::answer),
     target("control_question", control_question),
     target("digest", digest),
     target("file_name", file_name),
@@ -169,7 +169,7 @@ fn digest(bytes: &[u8]) {
 }
 
 fn manifest(bytes: &[u8]) {
-    use crate::manifest::Manifest;
+    use crate::conclude::manifest::Manifest;
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
@@ -181,11 +181,11 @@ fn manifest(bytes: &[u8]) {
 }
 
 fn memory(bytes: &[u8]) {
-    kept::<plan::Memory>(bytes);
+    kept::<facts::Memory>(bytes);
 }
 
 fn cache_record(bytes: &[u8]) {
-    kept::<plan::Meta>(bytes);
+    kept::<facts::Meta>(bytes);
 }
 
 /// A file of ours: what was read can be written and read again.
@@ -219,7 +219,7 @@ fn versions(bytes: &[u8]) {
 }
 
 fn control_question(bytes: &[u8]) {
-    let why = state::fuzz::question(bytes);
+    let why = store::fuzz::question(bytes);
     assert_printable(&why.unwrap_or_default());
 }
 

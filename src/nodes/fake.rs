@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Cleared, Delivered, Delivery, Leftover, NodeError, Nodes, Removal, Removed, Verified};
+use crate::facts::{DirState, NodeState, Part, RecordEntry, References, RemoteFile};
 use crate::model::{Dir, FileName, Node, NodeId, PartName, Sha256};
-use crate::plan::{DirState, NodeState, Part, RecordEntry, References, RemoteFile};
 
 /// Nodes in memory. A node that nothing was said about is up and empty, and no
 /// virtual machine refers to anything.

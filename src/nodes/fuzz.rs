@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::{listing, record, rsync, script};
+use crate::facts::{DirState, NodeState, References};
 use crate::io::Meter;
 use crate::model::Dir;
-use crate::plan::{DirState, NodeState, References};
 
 /// The output of a look, frame included: what was understood of it can be written as
 /// the script writes it, and is understood the same.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::script::{Answer, excerpt};
 use super::{record, references};
+use crate::facts::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 use crate::model::{Dir, PartName};
-use crate::plan::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 
 /// The fields that are about one directory.
 const TAGS: [&str; 12] = [

@@ -50,11 +50,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::facts::{NodeState, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
 };
-use crate::plan::{NodeState, RecordEntry};
 
 /// Everything a pass asks of nodes.
 pub trait Nodes: Send + Sync + 'static {

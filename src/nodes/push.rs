@@ -16,8 +16,8 @@ use super::rsync;
 use super::script::{Answer, Script};
 use super::system::SystemNodes;
 use super::{Delivered, Delivery, local};
+use crate::facts::RecordEntry;
 use crate::model::{Method, Node, PartName, Reach, Sha256};
-use crate::plan::RecordEntry;
 
 /// Room that is left free beside a file, in bytes: a full root file system
 /// stops a Proxmox node, and the record needs a block of its own.

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::facts::RecordEntry;
 use crate::model::FileName;
-use crate::plan::RecordEntry;
 
 /// The first line of a new record.
 pub(super) const HEADER: &str = r#"{"talos-order":"record","version":1}"#;

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::script::Answer;
+use crate::facts::{DirState, References};
 use crate::model::FileName;
-use crate::plan::{DirState, References};
 
 /// Where a Proxmox cluster keeps the configurations of its virtual machines.
 pub const VM_CONFIGS: &str = "/etc/pve/nodes";
@@ -61,8 +61,8 @@ fn is_plain(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::RemoteFile;
     use crate::nodes::samples::entry;
-    use crate::plan::RemoteFile;
 
     fn dir() -> DirState {
         let mut dir = DirState::default();

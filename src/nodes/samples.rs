@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Delivery;
+use crate::facts::RecordEntry;
 use crate::model::{Arch, ArtifactId, Format, Method, Node, Platform, Proof, Reach, Sha256};
-use crate::plan::RecordEntry;
 
 pub(super) fn artifact() -> ArtifactId {
     ArtifactId {

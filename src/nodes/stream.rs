@@ -17,12 +17,12 @@ use super::quote::for_shell;
 use super::script::{self, Answer, Script};
 use super::ssh::login;
 use super::system::SystemNodes;
+use crate::facts::RecordEntry;
 use crate::io::hash::data::hash_data;
 use crate::io::outflow::Outflow;
 use crate::io::pace::Pace;
 use crate::io::{Command, task};
 use crate::model::{Node, NodeId, Proof, Reach};
-use crate::plan::RecordEntry;
 
 /// How fast may be sent, to all nodes and to each.
 #[derive(Debug)]

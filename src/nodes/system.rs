@@ -13,9 +13,9 @@ use super::script::{self, Answer, NoAnswer, Script};
 use super::ssh::Ssh;
 use super::stream::Paces;
 use super::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
+use crate::facts::NodeState;
 use crate::io::Command;
 use crate::model::{Dir, Node, NodeId, Reach};
-use crate::plan::NodeState;
 
 /// How nodes are spoken to; plain values.
 #[derive(Debug, Clone, PartialEq, Eq)]

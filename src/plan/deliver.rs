@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use super::desired::Placed;
 use super::diff::{Planner, Policy};
 use super::held::HeldReason;
-use super::id::StepId;
-use super::observed::{DirState, NodeState, RecordEntry, RemoteFile};
 use super::size::Size;
 use super::step::{Action, Condition, Otherwise, Why};
 use super::walk::Walk;
+use crate::facts::{DirState, NodeState, RecordEntry, RemoteFile, StepId};
 use crate::model::{FileName, NodeId, PushTarget, visible};
 
 /// The files wanted in a directory.

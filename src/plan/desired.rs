@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::observed::VersionSource;
 use super::wanted::WantedBy;
+use crate::facts::VersionSource;
 use crate::model::{
     ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushMethod, PushTarget,
     Schematic, SchematicId, Sha256, TalosVersion,

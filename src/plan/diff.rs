@@ -10,8 +10,6 @@ use super::desired::{Desired, Origin, Want};
 use super::held::{Held, HeldReason};
 use super::hints;
 use super::hold;
-use super::id::StepId;
-use super::observed::{CachedFile, Observed};
 use super::parts;
 use super::prune::{self, PrunePolicy};
 use super::relay;
@@ -22,6 +20,7 @@ use super::step::{Action, Plan, Step, Why};
 use super::verify::{self, VerifyPolicy};
 use super::wanted::WantedBy;
 use super::way::Transfer;
+use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, FileName, Format, SchematicId, Sha256};
 
 /// What the plan is told besides what is wanted and what is there.

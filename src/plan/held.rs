@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::bytes::Bytes;
-use super::id::{ApprovalId, StepId};
 use super::wanted::WantedBy;
+use crate::facts::{ApprovalId, StepId};
 use crate::model::{Dir, FileName, NodeId};
 
 /// Something that should be done and is not.

@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 
 use super::desired::Desired;
 use super::held::{Held, HeldReason};
-use super::id::StepId;
-use super::memory::Memory;
-use super::observed::Observed;
 use super::step::{Action, Plan, Step};
+use crate::facts::{Memory, Observed, StepId};
 use crate::model::OrderId;
 
 /// Takes out of the plan what must not be done now.

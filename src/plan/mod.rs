@@ -13,9 +13,7 @@ mod diff;
 mod held;
 mod hints;
 mod hold;
-mod id;
-mod memory;
-pub mod observed;
+mod look;
 mod parts;
 mod prune;
 mod relay;
@@ -34,13 +32,7 @@ mod way;
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
 pub use diff::{Policy, plan};
 pub use held::{Held, HeldReason};
-pub use id::{ApprovalId, StepId, StepKind};
-pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
-pub use observed::{
-    CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
-    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
-    VersionSource,
-};
+pub use look::Look;
 pub use prune::PrunePolicy;
 pub use relay::{RelayUnfit, Unrelayed};
 pub use resolve::{Naming, resolve};

@@ -12,13 +12,12 @@ use jiff::SignedDuration;
 
 use super::desired::Desired;
 use super::held::{Held, HeldReason};
-use super::id::StepId;
-use super::observed::{NodeState, Observed, Part};
 use super::prune::PrunePolicy;
 use super::retain::{Removals, blocked};
 use super::sites::{Place, Sites, Speakers};
 use super::step::{Action, Plan, Step, Why};
 use super::wanted::WantedBy;
+use crate::facts::{NodeState, Observed, Part, StepId};
 use crate::model::{FileName, PartName, PushTarget};
 
 /// Plans which parts go from nodes; `plan` holds what was decided of the deliveries.

@@ -14,14 +14,12 @@ use sha2::{Digest, Sha256 as Hasher};
 
 use super::desired::{Desired, Placed};
 use super::held::{Held, HeldReason};
-use super::id::ApprovalId;
-use super::id::StepId;
-use super::observed::{DirState, NodeState, Observed, RecordEntry, References};
 use super::retain::{Removals, blocked};
 use super::sites::{Place, Sites, Speakers};
 use super::step::{Action, Step, Why};
 use super::walk::Walk;
 use super::wanted::WantedBy;
+use crate::facts::{ApprovalId, DirState, NodeState, Observed, RecordEntry, References, StepId};
 use crate::model::{
     ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
 };

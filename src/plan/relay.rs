@@ -13,11 +13,9 @@ use serde::Serialize;
 
 use super::desired::Desired;
 use super::diff::Policy;
-use super::id::{StepId, StepKind};
-use super::memory::Detour;
-use super::observed::{NodeState, Observed, RecordEntry};
 use super::step::{Action, Plan, Step};
 use super::way::{RECEIVER, Way, WayReason};
+use crate::facts::{Detour, NodeState, Observed, RecordEntry, StepId, StepKind};
 use crate::model::{ArtifactId, FileName, Method, NodeId, PushTarget, Via};
 
 /// A delivery that a relay could make and does not.

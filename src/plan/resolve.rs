@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
-use super::observed::{Catalog, VersionKnowledge, VersionSource};
 use super::wanted::WantedBy;
+use crate::facts::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
     ArtifactId, Deletion, FileName, Format, NameTemplate, Order, OrderSet, Position, PositionRef,
     PushMethod, PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,

@@ -16,10 +16,9 @@ use jiff::Timestamp;
 
 use super::desired::Desired;
 use super::held::{Held, HeldReason};
-use super::id::StepId;
-use super::observed::{CachedFile, Observed};
 use super::step::{Action, Step, Why};
 use super::wanted::WantedBy;
+use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
 
 /// What goes from the cache, and when.

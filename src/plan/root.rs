@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::observed::{DirState, StorageRoot};
+use crate::facts::{DirState, StorageRoot};
 use crate::model::{Dir, NodeId, visible};
 
 /// Where Proxmox mounts storages under their own names.

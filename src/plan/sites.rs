@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::held::HeldReason;
-use super::observed::{DirState, NodeState, Observed};
 use super::root;
+use crate::facts::{DirState, NodeState, Observed};
 use crate::model::{Dir, NodeId};
 
 /// Which nodes see which shared storage.

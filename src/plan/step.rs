@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::held::Held;
-use super::id::StepId;
 use super::size::Size;
 use super::wanted::WantedBy;
 use super::way::Way;
+use crate::facts::StepId;
 use crate::model::{
     ArtifactId, Deletion, FileName, PartName, PositionRef, PushTarget, SchematicId, Sha256,
 };

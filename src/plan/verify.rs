@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::desired::Desired;
-use super::id::StepId;
-use super::observed::{NodeState, Observed};
 use super::sites::Speakers;
 use super::step::{Action, Step, Why};
 use super::wanted::WantedBy;
+use crate::facts::{NodeState, Observed, StepId};
 use crate::model::PushTarget;
 
 /// How often files are read back.

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::bytes::Bytes;
 use super::desired::{Origin, Placed};
 use super::diff::Planner;
-use super::observed::{DirState, NodeState, RecordEntry};
 use super::relay::Unrelayed;
+use crate::facts::{DirState, NodeState, RecordEntry};
 use crate::model::{
     ArtifactId, FileName, Format, Method, Network, NodeId, Proof, PushMethod, PushTarget, Reach,
     Via,

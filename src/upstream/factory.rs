@@ -20,9 +20,9 @@ use super::retry::Attempts;
 use super::sizes::SeenSizes;
 use super::transfer::{self, Limits, Transfer};
 use super::{Factory, Transferred, UpstreamError, signature, text};
+use crate::facts::{Registration, VersionKnowledge};
 use crate::io::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
-use crate::plan::{Registration, VersionKnowledge};
 
 /// How long the answer to a small request may take: its head, and then all of its body.
 const PATIENCE: Duration = Duration::from_secs(60);

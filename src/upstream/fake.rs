@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use sha2::Digest;
 
 use super::{Factory, Transferred, UpstreamError};
+use crate::facts::{Registration, VersionKnowledge, VersionSource};
 use crate::io::{Sink, Validator};
 use crate::model::{ArtifactId, SchematicId, Sha256};
-use crate::plan::{Registration, VersionKnowledge, VersionSource};
 
 /// Bytes that are handed to a sink at once.
 const PIECE: usize = 64 << 10;

@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::facts::Registration;
 use crate::io::keep;
 use crate::model::SchematicId;
-use crate::plan::Registration;
 
 const FILE: &str = "schematics.json";
 

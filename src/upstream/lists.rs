@@ -14,7 +14,7 @@ use super::client::Web;
 use super::memory::Memory;
 use super::party::Upstream;
 use super::versions::{Source, TOTAL};
-use crate::plan::{VersionKnowledge, VersionSource};
+use crate::facts::{VersionKnowledge, VersionSource};
 
 /// How long a pass waits for a list where an older one can serve.
 const SHORT: Duration = Duration::from_secs(10);

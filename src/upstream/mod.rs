@@ -42,9 +42,9 @@ mod versions;
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use crate::facts::{Registration, VersionKnowledge};
 use crate::io::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
-use crate::plan::{Registration, VersionKnowledge};
 
 pub use config::{Authorization, CaFile, UpstreamConfig, Verify, VersionsFrom};
 pub use error::UpstreamError;

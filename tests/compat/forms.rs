@@ -10,10 +10,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use talos_order::manifest::PushStatus;
-use talos_order::plan::Provenance;
-use talos_order::state::record::StepEnd;
-use talos_order::state::{Cause, PassVerdict, Ready};
+use talos_order::conclude::manifest::PushStatus;
+use talos_order::conclude::record::StepEnd;
+use talos_order::conclude::{Cause, PassVerdict, Ready};
+use talos_order::facts::Provenance;
 
 use crate::fixture::files;
 use crate::scenes::{ALL, Kind, Scene};
@@ -252,7 +252,7 @@ fn lines_on_nodes_are_written_as_the_earlier_version_looks_for_them() {
 /// A word that is new here is one that the earlier version cannot read: it loses the line
 /// of the history, the whole status, or the manifest's past. Write one that it knows, as
 /// a download that goes on in the background does, or put the new one beside it, as
-/// `src/state/words.rs` does for reasons.
+/// `src/conclude/words.rs` does for reasons.
 #[test]
 fn words_are_those_that_the_earlier_version_knows() {
     fn word(value: impl serde::Serialize) -> String {

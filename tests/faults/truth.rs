@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
+use talos_order::facts::{Meta, RecordEntry, RemoteFile};
 use talos_order::model::Sha256;
-use talos_order::plan::{Meta, RecordEntry, RemoteFile};
 
 use crate::reader::finals;
 

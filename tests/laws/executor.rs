@@ -1,9 +1,10 @@
 //! A toy executor: it does what a plan says to the world that it was made for.
 
-use talos_order::model::{ArtifactId, FileName, Sha256};
-use talos_order::plan::{
-    Action, CacheState, CachedFile, NodeState, Observed, Plan, Provenance, RecordEntry, RemoteFile,
+use talos_order::facts::{
+    CacheState, CachedFile, NodeState, Observed, Provenance, RecordEntry, RemoteFile,
 };
+use talos_order::model::{ArtifactId, FileName, Sha256};
+use talos_order::plan::{Action, Plan};
 
 use crate::universe::{entry, meta, now};
 

@@ -12,10 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use executor::apply;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use talos_order::facts::{NodeState, Observed, References, StepId};
 use talos_order::model::{ArtifactId, Deletion, Method, NodeId, PushTarget};
-use talos_order::plan::{
-    Action, NodeState, Observed, Plan, References, StepId, Why, missed, plan, resolve,
-};
+use talos_order::plan::{Action, Plan, Why, missed, plan, resolve};
 use universe::{Case, case, naming};
 
 fn config() -> ProptestConfig {

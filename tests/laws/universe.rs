@@ -5,6 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use talos_order::facts::{
+    Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, NodeState,
+    Observed, Part, Provenance, RecordEntry, References, RemoteFile, StepId, StorageRoot,
+    Suspended, VersionKnowledge, VersionSource,
+};
 use talos_order::model::{
     Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, NameTemplate, Network, Node,
     NodeId, Order, OrderSet, PartName, Platform, Position, Problem, PushMethod, PushTarget, Reach,
@@ -12,10 +17,7 @@ use talos_order::model::{
     TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Backoff, CacheState, CachedFile, Catalog, Create, Detour, DirState, Link, Memory, Meta, Naming,
-    NodeState, Observed, Part, Policy, Provenance, PrunePolicy, RecordEntry, References,
-    RemoteFile, Retention, Sites, StepId, StorageRoot, Suspended, Transfer, VerifyPolicy,
-    VersionKnowledge, VersionSource,
+    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy,
 };
 
 /// Orders, a world, and a policy.

@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 
 use common::sshd::{Lab, SshNode, descendants};
 use sha2::Digest;
+use talos_order::facts::{DirState, NodeState, References};
 use talos_order::model::{
     Arch, ArtifactId, Dir, Format, Method, Node, PartName, Platform, Proof, Reach, Sha256,
 };
@@ -48,7 +49,6 @@ use talos_order::nodes::{
     Cleared, Delivered, Delivery, LEASE, Leftover, NodeError, Nodes, NodesConfig, Removal, Removed,
     SystemNodes, Verified,
 };
-use talos_order::plan::{DirState, NodeState, References};
 
 const MIB: usize = 1024 * 1024;
 const NAME: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";

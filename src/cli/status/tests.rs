@@ -1,9 +1,9 @@
 //! The text of a status, as a person sees it.
 
 use super::*;
-use crate::state::condition::Reason;
-use crate::state::record::{Cause, PassVerdict, Totals};
-use crate::state::status::{HeldLine, LastPass};
+use crate::conclude::condition::Reason;
+use crate::conclude::record::{Cause, PassVerdict, Totals};
+use crate::conclude::status::{HeldLine, LastPass};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -61,7 +61,7 @@ fn status() -> Status {
         ),
     ];
     status.held.push(HeldLine {
-        step: crate::plan::StepId::push(
+        step: crate::facts::StepId::push(
             &crate::model::PushTarget {
                 node: "pve-02".parse().unwrap(),
                 dir: "/iso".parse().unwrap(),

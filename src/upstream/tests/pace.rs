@@ -1,7 +1,7 @@
 //! Time and builds: what is slow ends, and what is asked for costs the factory little.
 
 use super::*;
-use crate::plan::VersionSource;
+use crate::facts::VersionSource;
 
 const XZ: &str = "nocloud-amd64.raw.xz";
 

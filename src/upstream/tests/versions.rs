@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::*;
-use crate::plan::VersionSource;
+use crate::facts::VersionSource;
 
 /// Versions, source, time and failures of what must be known.
 fn known(knowledge: VersionKnowledge) -> (Vec<String>, VersionSource, Timestamp, Vec<String>) {

@@ -9,15 +9,13 @@ use super::form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
     PushStatus, Pushed,
 };
-use crate::execute::{Fact, Outcome};
+use crate::facts::{CacheState, Meta, Observed, StepId, VersionKnowledge};
+use crate::facts::{Fact, Outcome};
 use crate::model::{
     ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
     SchematicSource, SourceRef, TalosVersion,
 };
-use crate::plan::{
-    Action, CacheState, Held, HeldReason, Meta, Observed, Plan, PositionWant, Resolved, Step,
-    StepId, VersionKnowledge,
-};
+use crate::plan::{Action, Held, HeldReason, Plan, PositionWant, Resolved, Step};
 
 /// What every manifest of a pass says alike.
 #[derive(Debug, Clone)]

@@ -20,8 +20,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{StateDir, StateError, Status};
-use crate::model::{NodeId, OrderId, visible};
+use super::{StateDir, StateError};
+use crate::conclude::{Scope, Status};
+use crate::model::visible;
 
 /// A directory of its own, since its mode is what guards the socket from the moment
 /// that the socket is there.
@@ -39,18 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Questions at once; more wait to be taken.
 const CONNECTIONS: usize = 32;
-
-/// What a person wants to see in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Everything.
-    All,
-    /// This order.
-    Order(OrderId),
-    /// This node.
-    Node(NodeId),
-}
 
 /// What comes in over the socket.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::memory::Limits;
-use crate::plan::{ClockReading, Memory};
+use crate::facts::{ClockReading, Memory};
 
 /// What counts as a jump. Time servers correct a clock by less, or step by step.
 const JUMP: SignedDuration = SignedDuration::from_secs(60);
@@ -18,21 +18,6 @@ const JUMP: SignedDuration = SignedDuration::from_secs(60);
 /// the first one after it: whether it was off for so long, or its clock is wrong, cannot
 /// be told.
 const OFF_MOST: SignedDuration = SignedDuration::from_hours(24);
-
-/// The clocks of this machine; `None` where the kernel does not tell.
-pub fn reading(now: Timestamp) -> Option<ClockReading> {
-    let line = |path| {
-        let text = std::fs::read_to_string(path).ok()?;
-        text.split_whitespace().next().map(str::to_owned)
-    };
-    let uptime = line("/proc/uptime")?;
-    let (seconds, _) = uptime.split_once('.').unwrap_or((&uptime, ""));
-    Some(ClockReading {
-        time: now,
-        boot: line("/proc/sys/kernel/random/boot_id")?,
-        uptime_seconds: seconds.parse().ok()?,
-    })
-}
 
 /// A memory whose times fit the clock of today, and by how much that one moved since
 /// then, where it jumped. `last_run` is when the run before ended, as the clock was then.
@@ -140,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::{Backoff, StepId};
+    use crate::facts::{Backoff, StepId};
 
     const HOUR: i64 = 3600;
 
@@ -309,11 +294,5 @@ mod tests {
             (&first.clock, None),
             "nothing is written for it"
         );
-    }
-
-    #[test]
-    fn this_machine_tells_its_clocks() {
-        let reading = reading(Timestamp::now()).expect("Linux tells");
-        assert!(!reading.boot.is_empty() && reading.uptime_seconds > 0);
     }
 }

@@ -3,21 +3,12 @@
 //! Assembling is pure: what was wanted, planned and came of it goes in, a
 //! [`Manifest`] comes out. A dry run assembles the manifest that the pass would
 //! write and shows the difference to the last one, so the two cannot disagree.
-//! Writing replaces the file atomically, and only if more than its timestamps
-//! would change.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "store reads and writes the files"
-)]
 
 mod assemble;
 mod form;
-mod store;
 
 pub use assemble::{Context, Results, assemble, refused};
 pub use form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
     PushStatus, Pushed,
 };
-pub use store::{ManifestError, diff, read, write};

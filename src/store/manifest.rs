@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::form::{Entry, Manifest};
+use crate::conclude::manifest::{Entry, Manifest};
 use crate::io::keep::{self, Found};
 use crate::io::{atomic, make_way};
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::{ApprovalId, StepId};
+use super::step_id::{ApprovalId, StepId};
 use crate::model::{Dir, Node, NodeId, OrderId};
 
 /// What is remembered from earlier passes.

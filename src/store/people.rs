@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{self, Found};
 use super::{StateDir, StateError};
+use crate::facts::{ApprovalId, Suspended};
 use crate::io::lock::DirLock;
-use crate::plan::{ApprovalId, Suspended};
 
 const SUSPENDED: &str = "suspended.json";
 const APPROVED: &str = "approved.json";

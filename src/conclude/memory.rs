@@ -12,17 +12,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::control::Scope;
-use super::{StateDir, StateError, file, travel};
-use crate::execute::{Fact, Outcome};
+use super::links;
+use super::scope::Scope;
+use crate::facts::{ApprovalId, Backoff, Detour, Link, Memory, NodeState, Place, StepId};
+use crate::facts::{Fact, Outcome};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
-use crate::plan::{
-    Action, ApprovalId, Backoff, Detour, HeldReason, Link, Memory, NodeState, Place, Step, StepId,
-    Suspended, missed,
-};
-use crate::reconcile::Look;
-
-const MEMORY: &str = "memory.json";
+use crate::plan::{Action, HeldReason, Look, Step, missed};
 
 /// How long to wait after failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,35 +39,6 @@ impl Default for Limits {
             node: Duration::from_secs(15),
             most: Duration::from_secs(15 * 60),
         }
-    }
-}
-
-impl StateDir {
-    /// What is remembered, with what a person suspended and approved.
-    pub fn memory(&self) -> Memory {
-        let memory: Memory = file::read(&self.file(MEMORY)).unwrap_or_default();
-        Memory {
-            suspended: self.suspended(),
-            approved: self.approved(),
-            ..memory
-        }
-    }
-
-    /// Keeps the memory of a pass that began with `before`. What a person decided
-    /// meanwhile stays as it is; approvals that are in `before` only are forgotten.
-    ///
-    /// # Errors
-    /// When the directory cannot be written.
-    pub async fn save_memory(&self, before: &Memory, after: &Memory) -> Result<(), StateError> {
-        self.make()?;
-        let spent: BTreeSet<&ApprovalId> = before.approved.difference(&after.approved).collect();
-        let own = Memory {
-            suspended: Suspended::default(),
-            approved: BTreeSet::new(),
-            ..after.clone()
-        };
-        file::write(&self.file(MEMORY), &own)?;
-        self.forget_approvals(&spent).await
     }
 }
 
@@ -261,7 +227,7 @@ impl Pass<'_> {
     fn links(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Link> {
         let steps = &self.look.plan.steps;
         let now = self.look.observed.now;
-        let mut links = travel::links(self.memory, steps, self.outcomes, now);
+        let mut links = links::links(self.memory, steps, self.outcomes, now);
         links.retain(|node, _| places.contains_key(node));
         links
     }
@@ -271,7 +237,7 @@ impl Pass<'_> {
         let steps = &self.look.plan.steps;
         let begin = self.look.observed.now;
         let until = until(self.now, self.limits.most);
-        let mut detours = travel::detours(self.memory, steps, self.outcomes, begin, until);
+        let mut detours = links::detours(self.memory, steps, self.outcomes, begin, until);
         detours.retain(|node, _| places.contains_key(node));
         detours
     }

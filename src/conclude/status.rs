@@ -11,12 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition, Ready, Reason};
 use super::record::{Cause, Occasion, PassRecord, PassVerdict, Totals};
-use super::{StateDir, StateError, file};
+use super::report::Report;
+use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{NodeId, OrderSet};
-use crate::plan::{ApprovalId, Backoff, HeldReason, Memory, StepId, Suspended, VersionKnowledge};
-use crate::reconcile::Report;
-
-const STATUS: &str = "status.json";
+use crate::plan::HeldReason;
 
 /// So many things held back are listed; more would not be read.
 const HELD_MAX: usize = 1000;
@@ -96,22 +94,6 @@ pub struct HeldLine {
     /// What `approve` takes, where that lets it go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
-}
-
-impl StateDir {
-    /// How things are; `None` where no controller ever was.
-    pub fn status(&self) -> Option<Status> {
-        file::read(&self.file(STATUS))
-    }
-
-    /// Writes how things are.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_status(&self, status: &Status) -> Result<(), StateError> {
-        self.make()?;
-        file::tell(&self.file(STATUS), status)
-    }
 }
 
 impl Status {

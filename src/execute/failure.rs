@@ -1,126 +1,11 @@
-//! What came of a step.
-
-use serde::Serialize;
+//! From the errors of the places to the failure of a step.
 
 use crate::cache::CacheError;
 use crate::error::chain;
+use crate::facts::{Failure, FailureKind};
 use crate::io::landing::LandingError;
-use crate::model::SchematicId;
 use crate::nodes::NodeError;
-use crate::plan::{Meta, RecordEntry, StepId};
 use crate::upstream::UpstreamError;
-
-/// What came of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
-    /// It is done.
-    Done {
-        /// What was learned from it.
-        #[serde(flatten)]
-        fact: Fact,
-    },
-    /// It failed; the error chain, outermost first.
-    Failed {
-        /// What went wrong.
-        #[serde(flatten)]
-        failure: Failure,
-    },
-    /// Something it needs did not succeed.
-    Skipped {
-        /// What it needs.
-        needs: StepId,
-    },
-    /// The world is not as it was observed; the next look decides.
-    Outdated {
-        /// What has changed.
-        what: String,
-    },
-    /// It is a download that goes on in the background; a later pass hears of its end.
-    UnderWay,
-    /// The pass was stopped before it was done.
-    Cancelled,
-}
-
-/// What was learned from a step that is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "did")]
-pub enum Fact {
-    /// A schematic is known to the factory.
-    Registered {
-        /// Under this id.
-        id: SchematicId,
-    },
-    /// A file is in the cache, and perhaps its unpacked form.
-    Fetched {
-        /// The download.
-        download: Box<Meta>,
-        /// The unpacked form.
-        unpacked: Option<Box<Meta>>,
-        /// Bytes over the wire, repeats included.
-        wire_bytes: u64,
-    },
-    /// A file was unpacked from the cache.
-    Unpacked {
-        /// The unpacked form.
-        meta: Box<Meta>,
-    },
-    /// A file lies on a node.
-    Pushed {
-        /// What was recorded there.
-        entry: Box<RecordEntry>,
-        /// False if it was there already.
-        copied: bool,
-        /// Bytes that were sent to the node, where that is known.
-        wire_bytes: Option<u64>,
-        /// How long sending took, in milliseconds.
-        millis: u64,
-    },
-    /// A file was read back and is what the record says.
-    Verified {
-        /// Bytes read.
-        bytes: u64,
-    },
-    /// A file is gone.
-    Removed {
-        /// Bytes freed.
-        bytes: u64,
-    },
-}
-
-/// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// The errors, outermost first, joined by `: `.
-    pub error: String,
-    /// What a person can do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// Trying again may help.
-    pub transient: bool,
-    /// What kind of trouble it is.
-    pub kind: FailureKind,
-}
-
-/// What kind of trouble a failure is, for whoever counts and sorts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailureKind {
-    /// The node was not reached, or was lost on the way.
-    Unreachable,
-    /// There was not enough room.
-    NoSpace,
-    /// The bytes were not the promised ones.
-    WrongBytes,
-    /// The upstream asked for patience.
-    RateLimited,
-    /// The upstream did not answer, or not with what was asked for.
-    Upstream,
-    /// A file that is not ours is in the way.
-    InTheWay,
-    /// Anything else.
-    Other,
-}
 
 /// Each room's error knows whether trying again may help and what a person can do.
 macro_rules! failures {
@@ -133,27 +18,6 @@ macro_rules! failures {
     )+};
 }
 failures!(UpstreamError CacheError NodeError);
-
-impl Outcome {
-    /// True if whatever needs the step can go on.
-    pub fn is_success(&self) -> bool {
-        matches!(self, Self::Done { .. })
-    }
-}
-
-/// Why a step is not done, for a person; `done` if it is.
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Done { .. } => f.write_str("done"),
-            Self::Failed { failure } => f.write_str(&failure.error),
-            Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
-            Self::Outdated { what } => f.write_str(what),
-            Self::UnderWay => f.write_str("it goes on in the background"),
-            Self::Cancelled => f.write_str("the pass was stopped"),
-        }
-    }
-}
 
 impl Failure {
     /// Flattens an error with its causes.

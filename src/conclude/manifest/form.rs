@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Provenance;
 use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion};
-use crate::plan::Provenance;
 
 /// What a pass did for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,11 +5,10 @@ mod travel;
 use proptest::prelude::*;
 
 use super::*;
-use crate::execute::{Failure, FailureKind};
+use crate::facts::{CacheState, Catalog, DirState, Observed, References};
+use crate::facts::{Failure, FailureKind};
 use crate::model::{Node, Reach};
-use crate::plan::{
-    CacheState, Catalog, Desired, DirState, Held, Observed, Placed, Plan, References, Why,
-};
+use crate::plan::{Desired, Held, Placed, Plan, Why};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -375,37 +374,6 @@ fn read_backs_are_remembered_as_long_as_the_file_is_there() {
     world.nothing_planned().listed(true);
     assert_eq!(world.pass(7).verified[&verify], at(5));
     assert!(world.listed(false).pass(8).verified.is_empty());
-}
-
-#[tokio::test]
-async fn it_survives_the_file_and_a_persons_word_survives_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = StateDir::new(dir.path().join("state"));
-    assert_eq!(state.memory(), Memory::default());
-    let mut world = World::new();
-    world.held(&prune(), grace()).pass(10);
-    let (old, new) = (ApprovalId("old".to_owned()), ApprovalId("new".to_owned()));
-    state.approve(old.clone()).await.unwrap();
-    let before = state.memory();
-    // While the pass runs, a person speaks.
-    state.approve(new.clone()).await.unwrap();
-    state
-        .change_suspended(|suspended| {
-            suspended.nodes.insert(node("pve"));
-        })
-        .await
-        .unwrap();
-    state.save_memory(&before, &world.memory).await.unwrap();
-    let read = state.memory();
-    assert_eq!(read.unwanted_since, world.memory.unwanted_since);
-    assert_eq!(read.places, world.memory.places);
-    assert_eq!(read.approved, BTreeSet::from([new]));
-    assert!(read.suspended.nodes.contains(&node("pve")));
-
-    std::fs::write(state.file(MEMORY), "{\"version\":1,\"unwan").unwrap();
-    let read = state.memory();
-    assert!(read.unwanted_since.is_empty());
-    assert!(read.suspended.nodes.contains(&node("pve")));
 }
 
 #[test]

@@ -10,9 +10,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::execute::{Fact, Outcome};
-use crate::plan::{Action, NodeState, Plan, Step, StepId, Why};
-use crate::reconcile::{Report, Verdict};
+use super::report::{Report, Verdict};
+use crate::facts::{Fact, Outcome};
+use crate::facts::{NodeState, StepId};
+use crate::plan::{Action, Plan, Step, Why};
 
 /// A history line tells so many steps; a first pass over a large fleet has more,
 /// and `events.jsonl` has them all.

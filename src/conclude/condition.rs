@@ -12,10 +12,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::execute::{Failure, FailureKind, Outcome};
+use super::report::Report;
+use crate::facts::{Failure, FailureKind, Outcome};
+use crate::facts::{StepId, Suspended};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
-use crate::plan::{HeldReason, StepId, Suspended, Unresolved};
-use crate::reconcile::Report;
+use crate::plan::{HeldReason, Unresolved};
 
 /// How something does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::execute::{Fact, Outcome};
+use crate::facts::{Detour, Link, Memory, StepId};
+use crate::facts::{Fact, Outcome};
 use crate::model::{Method, NodeId};
-use crate::plan::{Action, Detour, Link, Memory, Step, StepId};
+use crate::plan::{Action, Step};
 
 /// Less than this, in bytes, says more of the connection's start than of its speed.
 const LEAST: u64 = 4 << 20;

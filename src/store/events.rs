@@ -10,8 +10,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use super::record::StepRecord;
 use super::{StateDir, StateError};
+use crate::conclude::StepRecord;
 use crate::io::{input, make_way};
 
 const EVENTS: &str = "events.jsonl";
@@ -162,8 +162,8 @@ fn take_chunk(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::execute::Outcome;
-    use crate::plan::StepId;
+    use crate::facts::Outcome;
+    use crate::facts::StepId;
 
     fn step(name: &str) -> StepRecord {
         let step = StepId::fetch(&name.parse().unwrap());

@@ -3,8 +3,8 @@
 //! The file is written anew with every pass. That costs a few hundred kilobytes
 //! each ten minutes, and a reader never sees half a line.
 
-use super::record::PassRecord;
 use super::{StateDir, StateError, file};
+use crate::conclude::PassRecord;
 use crate::io::atomic;
 
 const HISTORY: &str = "history.jsonl";
@@ -80,7 +80,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::state::record::{Cause, Occasion};
+    use crate::conclude::record::{Cause, Occasion};
 
     fn pass(second: i64) -> PassRecord {
         let at = Timestamp::from_second(second).unwrap();

@@ -1,0 +1,17 @@
+//! What somebody asks about.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{NodeId, OrderId};
+
+/// What a person wants to see in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everything.
+    All,
+    /// This order.
+    Order(OrderId),
+    /// This node.
+    Node(NodeId),
+}

@@ -1,0 +1,21 @@
+//! What is known: what was observed, what is remembered, and what came of each step.
+//!
+//! Plain values, and pure. Whoever looks at a place writes them ([`NodeState`],
+//! [`CacheState`], [`Catalog`]), whoever runs a step does ([`Outcome`]), and whoever
+//! decides or concludes reads them. So an adapter of a place knows nothing of plans.
+//!
+//! Each place can also be unknown, and unknown is never empty.
+
+mod memory;
+mod observed;
+mod outcome;
+mod step_id;
+
+pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
+pub use observed::{
+    CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
+    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
+    VersionSource,
+};
+pub use outcome::{Fact, Failure, FailureKind, Outcome};
+pub use step_id::{ApprovalId, StepId, StepKind};

@@ -1,0 +1,40 @@
+//! How things are, as a file.
+
+use super::{StateDir, StateError, file};
+use crate::conclude::Status;
+
+const STATUS: &str = "status.json";
+
+impl StateDir {
+    /// How things are; `None` where no controller ever was.
+    pub fn status(&self) -> Option<Status> {
+        file::read(&self.file(STATUS))
+    }
+
+    /// Writes how things are.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_status(&self, status: &Status) -> Result<(), StateError> {
+        self.make()?;
+        file::tell(&self.file(STATUS), status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_survives_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        assert_eq!(state.status(), None);
+        let status = Status {
+            owner: "homelab".to_owned(),
+            ..Status::default()
+        };
+        state.save_status(&status).unwrap();
+        assert_eq!(state.status(), Some(status));
+    }
+}
