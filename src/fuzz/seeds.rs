@@ -67,7 +67,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "memory" => texts(&[include_str!("seeds/memory.json")]),
         "cache_record" => texts(&[include_str!("seeds/meta.json")]),
         "node_record" => texts(&[include_str!("seeds/record.jsonl")]),
-        "node_answer" => texts(&[include_str!("seeds/answer.txt").replace('|', "\0").as_str()]),
+        "node_answer" => texts(&[
+            &include_str!("seeds/answer.txt").replace('|', "\0"),
+            &include_str!("seeds/answer-unread.txt").replace('|', "\0"),
+        ]),
         "rsync_progress" => {
             texts(&["\r      1234567  45%  117.99MB/s    0:00:01\rsent 12 bytes\n"])
         }

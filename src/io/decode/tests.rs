@@ -156,6 +156,17 @@ fn trailing_garbage_and_flipped_bits_are_errors() {
 }
 
 #[test]
+fn no_format_of_zstd_before_its_first_release_is_read() {
+    // A frame of version 0.6, whole and behind a byte that begins any other frame.
+    let old = b"\x26\xb5\x2f\xfd\xc6\xc6\0\0\0\0\0\x13\xc6\xc6\xc6\x2f";
+    for packed in [&old[..], &[&b"\x28"[..], old].concat()] {
+        for cut in [1, 1000] {
+            decode(Codec::Zstd, packed, cut).unwrap_err();
+        }
+    }
+}
+
+#[test]
 fn all_optional_fields_of_a_gzip_header_are_passed_over() {
     let plain = gzip(b"content");
     let mut packed = plain[..10].to_vec();
