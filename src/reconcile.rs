@@ -68,13 +68,6 @@ pub enum PassError {
 }
 
 impl PassError {
-    /// Trying again may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Cache(error) => error.is_transient(),
-        }
-    }
-
     /// What a person can do.
     pub fn hint(&self) -> Option<String> {
         match self {

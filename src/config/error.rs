@@ -64,17 +64,4 @@ impl ConfigError {
             Self::Invalid { .. } => None,
         }
     }
-
-    /// True where trying again may help without a person's doing.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Read { source, .. } => matches!(
-                source.kind(),
-                std::io::ErrorKind::Interrupted
-                    | std::io::ErrorKind::TimedOut
-                    | std::io::ErrorKind::StaleNetworkFileHandle
-            ),
-            Self::Missing { .. } | Self::Invalid { .. } => false,
-        }
-    }
 }

@@ -49,11 +49,6 @@ pub enum CronError {
 }
 
 impl CronError {
-    /// Never: it stays as it was written.
-    pub fn is_transient(&self) -> bool {
-        false
-    }
-
     /// What a person can do.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -22,13 +22,6 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// True: all of these are states of the machine, and starting anew may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Signals(_) | Self::Watch(_) | Self::WatchGone | Self::Scheduler(_) => true,
-        }
-    }
-
     /// What a person can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

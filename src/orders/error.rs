@@ -46,12 +46,4 @@ impl OrdersError {
             },
         }
     }
-
-    /// True: a mount or a checkout may come back by itself.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Missing { .. } => true,
-            Self::Unreadable { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
-        }
-    }
 }

@@ -270,7 +270,7 @@ fn what_cannot_be_read_is_a_fact_and_stops_nothing() {
 #[test]
 fn a_missing_path_is_not_an_empty_set() {
     let why = load(Path::new("/nonexistent/orders"), &defaults("")).expect_err("missing");
-    assert!(matches!(why, OrdersError::Missing { .. }) && why.is_transient());
+    assert!(matches!(why, OrdersError::Missing { .. }));
     let empty = tempfile::tempdir().expect("a directory");
     let set = load(empty.path(), &defaults("")).expect("readable");
     assert!(set.is_complete() && set.files == 0);

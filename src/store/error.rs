@@ -61,24 +61,6 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// True if the same attempt may succeed later without anyone doing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Io { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::Interrupted
-                    | io::ErrorKind::StorageFull
-                    | io::ErrorKind::QuotaExceeded
-                    | io::ErrorKind::StaleNetworkFileHandle
-            ),
-            Self::Lock(error) => error.is_transient(),
-            Self::Timeout { .. } | Self::Answer { .. } | Self::Refused { .. } => true,
-            Self::NotRunning { .. } | Self::AlreadyRunning { .. } | Self::Instructions { .. } => {
-                false
-            }
-        }
-    }
-
     /// What a person can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -32,13 +32,6 @@ pub enum ManifestError {
     },
 }
 
-impl ManifestError {
-    /// Trying again may help (a full disk may have been freed).
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Write { .. })
-    }
-}
-
 /// More than any manifest has (an order of a hundred thousand pushes), in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
