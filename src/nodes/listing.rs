@@ -43,6 +43,8 @@ pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeStat
             }
             // A name that is none of ours is none of our business.
             "part" => state.parts.extend(part(rest)?),
+            // The beginning of one that cannot be read whole is none.
+            "record" if state.unread.is_some() => {}
             "record" => state.record = record::parse(rest),
             "norecord" => state.unread = Some(excerpt(rest)),
             _ => continue,

@@ -5,13 +5,11 @@ main() {
     begin "$1"
     configs=$2
     storages=${2:-/etc/pve/nodes}
-    roots=$(roots "${storages%/*}/storage.cfg")
-    # One that cannot be asked in time may be one.
-    proxmox=1
-    patiently stat -- "${storages%/*}" >/dev/null 2>&1
-    [ $? -ne 1 ] || proxmox=
+    roots=$(roots "${storages%/*}")
+    proxmox=
+    case $roots in *proxmox) proxmox=1 ;; esac
     shift 2
-    now=$(date +%s)
+    now=
     number=0
     for dir in "$@"; do
         look "$number" "$dir"
@@ -24,7 +22,7 @@ main() {
 look() {
     # A storage whose server is gone holds whoever asks: nothing but this one
     # command does, and the other directories are seen.
-    patiently stat -f -c %a -- "$2" >/dev/null 2>&1
+    space=$(patiently stat -f -c '%a %S %c %d' -- "$2" 2>/dev/null)
     case $? in
     124 | 137)
         say "silent $1"
@@ -32,13 +30,15 @@ look() {
         ;;
     esac
     nearest "$2"
+    [ "$near" = "$2" ] || space=$(stat -f -c '%a %S %c %d' -- "$near" 2>/dev/null)
     say "nearest $1 $near"
     [ -z "$proxmox" ] || say "proxmox $1"
     home=$(home "$roots" "$2")
     [ -z "$home" ] || say "root $1 $home"
-    if space=$(stat -f -c '%a %S' -- "$near" 2>/dev/null); then say "free $1 $space"; fi
+    inodes=${space#* * }
+    [ -z "$space" ] || say "free $1 ${space%" $inodes"}"
     # A file system that counts no inodes has as many as are needed.
-    case $(stat -f -c '%c %d' -- "$near" 2>/dev/null) in
+    case $inodes in
     0\ * | '') ;;
     *\ 0) say "full $1" ;;
     esac
@@ -50,11 +50,19 @@ look() {
 }
 
 # Beside the files: what arrived so far of others, with the space that it takes in
-# blocks of 512 bytes. Parts are links for nobody: `find` follows none.
+# blocks of 512 bytes. Parts are links for nobody: `find` follows none. The same look
+# finds a record of more than 32 MiB: as in `record.sh` that are some 60000 images, so it
+# is not ours any more, and what `recall` tells of it counts for nothing.
 list() {
+    # The time is asked for where there is a part.
+    for part in "$2"/.talos-order.parts "$2"/.talos-order.*.part; do
+        [ ! -e "$part" ] || now=${now:-$(date +%s)}
+    done
     find "$2/" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
         \( ! -name '.*' -printf "file $1 %s %T@ %i %f\\0" \
-        -o -name '.talos-order.*.part' -printf "part $1 $now %T@ %b %f\\0" \) >&3 || return
+        -o -name '.talos-order.*.part' -printf "part $1 $now %T@ %b %f\\0" \
+        -o -name .talos-order.jsonl -size +65536b \
+        -printf "norecord $1 it is longer than 32 MiB\\0" \) >&3 || return
     # A private directory that is not ours to read holds nothing of ours.
     if [ -d "$2/.talos-order.parts" ] && [ -r "$2/.talos-order.parts" ]; then
         find "$2/.talos-order.parts" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
@@ -69,11 +77,6 @@ recall() {
     [ -e "$record" ] || [ -L "$record" ] || return 0
     if ! is_file "$record"; then
         say "norecord $1 it is not a plain file"
-        return 0
-    fi
-    # As in `record.sh`: 32 MiB are some 60000 images, so more is not ours any more.
-    if [ "$(stat -c %s -- "$record")" -gt 33554432 ]; then
-        say "norecord $1 it is longer than 32 MiB"
         return 0
     fi
     message=$(

@@ -7,14 +7,18 @@ patiently() {
     if has timeout; then timeout -k 2 10 "$@"; else "$@"; fi
 }
 
-# roots FILE: a line `NAME KIND MOUNT PATH` for each storage with a directory that
-# Proxmox's storage.cfg in FILE describes for this node, and for each line of
-# /etc/fstab. MOUNT is what has to be mounted, or `-` where nothing has to be.
+# roots DIR: a line `NAME KIND MOUNT PATH` for each storage with a directory that
+# Proxmox's storage.cfg in DIR describes for this node, and for each line of
+# /etc/fstab. MOUNT is what has to be mounted, or `-` where nothing has to be. Behind
+# them a line `proxmox` if DIR is there, or cannot be asked in time.
 roots() {
-    {
-        patiently head -c 1048576 -- "$1" 2>/dev/null
-        printf '\nend: end\n'
-    } | {
+    # A cluster file system can hang, so the shell itself does not look at it.
+    # shellcheck disable=SC2016 # words of the inner shell
+    config=$(patiently sh -c \
+        '[ -d "$1" ] || exit 3; [ ! -e "$1/storage.cfg" ] || head -c 1048576 -- "$1/storage.cfg"' \
+        sh "$1" 2>/dev/null)
+    there=$?
+    printf '%s\nend: end\n' "$config" | {
         kind=
         while read -r key value; do
             case $key in
@@ -29,10 +33,13 @@ roots() {
             esac
         done
     }
-    patiently head -c 1048576 -- /etc/fstab 2>/dev/null | while read -r what where type rest; do
-        case $what in '#'*) continue ;; esac
-        case $where in /?*) echo "fstab $type $where $where" ;; esac
-    done
+    if [ -f /etc/fstab ]; then
+        while read -r what where type rest; do
+            case $what in '#'*) continue ;; esac
+            case $where in /?*) echo "fstab $type $where $where" ;; esac
+        done </etc/fstab
+    fi
+    [ "$there" -eq 3 ] || echo proxmox
 }
 
 root() {
@@ -81,7 +88,7 @@ home() {
 # The plan has decided so before; it is asked again here because nothing may be made
 # in a mount point that lost its file system since.
 unmounted() {
-    of=$(home "$(roots "${2%/*}/storage.cfg")" "$1")
+    of=$(home "$(roots "${2%/*}")" "$1")
     case $of in
     '')
         case $1/ in
