@@ -22,7 +22,7 @@
 //!    is made again. Equal places alone prove nothing: a directory can be gone for
 //!    just as long as it takes to miss it.
 //! 4. A survey that a further change could resemble is made again, too
-//!    ([`Survey::fresh`]).
+//!    (`Survey::fresh`).
 //!
 //! Outside of this are file systems that send no events, mounts on the way, and
 //! directories on the way that we may not read: the scheduled look is for them.

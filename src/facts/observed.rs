@@ -38,7 +38,7 @@ pub struct Catalog {
     /// computed ones, and what is known of their being registered.
     pub schematics: BTreeMap<SchematicId, Registration>,
     /// Sizes in bytes that similar images had, by the image that is wanted; the
-    /// factory itself is not asked (see [`Size`](super::Size)).
+    /// factory itself is not asked (see the `Size` of a plan).
     pub sizes: BTreeMap<ArtifactId, u64>,
 }
 

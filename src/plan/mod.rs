@@ -1,7 +1,7 @@
 //! Deciding: what is wanted, what is there, and the steps between.
 //!
 //! This room is pure. It reads no file, no clock and no environment and logs
-//! nothing; given the same [`Desired`], [`Observed`] and [`Policy`] it makes the
+//! nothing; given the same [`Desired`], [`Observed`](crate::facts::Observed) and [`Policy`] it makes the
 //! same [`Plan`], byte for byte. Reasons for acting and for not acting are part
 //! of the plan, so a dry run, the log, the execution and the manifest all read
 //! one value and cannot disagree.
