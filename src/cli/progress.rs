@@ -12,8 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{out, paint};
 use crate::execute::{Event, Meter};
-use crate::facts::StepId;
-use crate::facts::{Fact, Outcome};
+use crate::facts::{Fact, Outcome, StepId};
 use crate::plan::render::Bytes;
 use crate::plan::{Action, Plan};
 

@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
-use crate::facts::{Failure, FailureKind, Outcome};
-use crate::facts::{StepId, Suspended};
+use crate::facts::{Failure, FailureKind, Outcome, StepId, Suspended};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 use crate::plan::{HeldReason, Unresolved};
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::facts::{Detour, Link, Memory, StepId};
-use crate::facts::{Fact, Outcome};
+use crate::facts::{Detour, Fact, Link, Memory, Outcome, StepId};
 use crate::model::{Method, NodeId};
 use crate::plan::{Action, Step};
 

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 
 use super::links;
 use super::scope::Scope;
-use crate::facts::{ApprovalId, Backoff, Detour, Link, Memory, NodeState, Place, StepId};
-use crate::facts::{Fact, Outcome};
+use crate::facts::{
+    ApprovalId, Backoff, Detour, Fact, Link, Memory, NodeState, Outcome, Place, StepId,
+};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{Action, HeldReason, Look, Step, missed};
 

@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::report::{Report, Verdict};
-use crate::facts::{Fact, Outcome};
-use crate::facts::{NodeState, StepId};
+use crate::facts::{Fact, NodeState, Outcome, StepId};
 use crate::plan::{Action, Plan, Step, Why};
 
 /// A history line tells so many steps; a first pass over a large fleet has more,

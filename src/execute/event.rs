@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::facts::Outcome;
-use crate::facts::StepId;
+use crate::facts::{Outcome, StepId};
 use crate::io::Meter;
 use crate::plan::Action;
 

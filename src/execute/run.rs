@@ -10,8 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::downloads::{Fetch, Ticket};
 use super::{Event, Gates, World, pass};
 use crate::cache::{Cache, CacheError, Receive};
-use crate::facts::{CacheState, Meta};
-use crate::facts::{Fact, Failure, FailureKind, Outcome};
+use crate::facts::{CacheState, Fact, Failure, FailureKind, Meta, Outcome};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, SchematicId, Sha256,

@@ -100,3 +100,35 @@ async fn a_plain_directory_of_a_storage_needs_no_mount() {
     let delivered = nodes.deliver(&node, &delivery(dir.clone(), &content)).await;
     assert!(delivered.unwrap().copied);
 }
+
+/// A machine is told to be Proxmox's by the directory of its cluster file system, and not
+/// by what its file systems are called.
+#[tokio::test]
+async fn a_mount_point_s_name_makes_no_proxmox_of_a_machine() {
+    let lab = Lab::new();
+    let table = lab.path().join("fstab");
+    fs::write(&table, "UUID=1 /mnt/proxmox ext4 defaults 0 0\n").unwrap();
+    let script = format!(
+        "mount --bind '{}' /etc/fstab && exec \"$@\"",
+        table.display()
+    );
+    let launcher = ["unshare", "-m", "sh", "-c", &script, "sh"].map(str::to_owned);
+    let mut tried = std::process::Command::new(&launcher[0]);
+    let tried = tried.args(&launcher[1..]).arg("true").status();
+    if !tried.is_ok_and(|status| status.success()) || Path::new("/etc/pve").exists() {
+        eprintln!("skipped: /etc/fstab cannot be another one here, or this is a Proxmox VE");
+        return;
+    }
+    let lab = lab.launched_by(launcher.into());
+    let host = lab.node();
+    let nodes = system(&lab);
+    let state = look(&nodes, &host.node("pve-01"), &host.dir("iso")).await;
+    assert!(!state.is_proxmox);
+    let below: Dir = "/mnt/proxmox/iso".parse().unwrap();
+    let state = look(&nodes, &host.node("pve-01"), &below).await;
+    assert_eq!(
+        state.root.unwrap().name,
+        "fstab",
+        "the table is the one that is read"
+    );
+}

@@ -9,8 +9,7 @@ use super::form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
     PushStatus, Pushed,
 };
-use crate::facts::{CacheState, Meta, Observed, StepId, VersionKnowledge};
-use crate::facts::{Fact, Outcome};
+use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId, VersionKnowledge};
 use crate::model::{
     ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
     SchematicSource, SourceRef, TalosVersion,

@@ -5,8 +5,7 @@ mod travel;
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::{CacheState, Catalog, DirState, Observed, References};
-use crate::facts::{Failure, FailureKind};
+use crate::facts::{CacheState, Catalog, DirState, Failure, FailureKind, Observed, References};
 use crate::model::{Node, Reach};
 use crate::plan::{Desired, Held, Placed, Plan, Why};
 

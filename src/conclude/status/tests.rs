@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::conclude::Verdict;
 use crate::config;
-use crate::facts::{CacheState, Catalog, DirState, NodeState, Observed, References};
-use crate::facts::{Failure, FailureKind, Outcome};
+use crate::facts::{
+    CacheState, Catalog, DirState, Failure, FailureKind, NodeState, Observed, Outcome, References,
+};
 use crate::orders;
 use crate::plan::Look;
 use crate::plan::{self, Create, Naming, Policy, PrunePolicy, Retention, Sites, Step, Transfer};

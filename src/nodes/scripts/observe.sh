@@ -7,7 +7,10 @@ main() {
     storages=${2:-/etc/pve/nodes}
     roots=$(roots "${storages%/*}")
     proxmox=
-    case $roots in *proxmox) proxmox=1 ;; esac
+    # The whole line: the path of a storage may end like that as well.
+    case "
+$roots" in *"
+proxmox") proxmox=1 ;; esac
     shift 2
     now=
     number=0
