@@ -9,7 +9,7 @@
 //! `GROWTH_PROGRAM` names another build of the program, to compare it with.
 //!
 //! Worlds of up to a hundred places are made by a real first pass against the factory
-//! stand-in. Larger ones are written down as such a pass leaves them, which takes
+//! factory stub. Larger ones are written down as such a pass leaves them, which takes
 //! seconds instead of minutes; that the measured pass finds nothing to do is checked.
 
 #![expect(
@@ -27,10 +27,10 @@ use std::{fs, io};
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
+use talos_order::factory_stub::{FactoryStub, StubOptions};
 use talos_order::facts::{Catalog, Meta, Provenance, RecordEntry};
 use talos_order::model::Sha256;
 use talos_order::plan::{Desired, Naming, resolve};
-use talos_order::standin::{Standin, StandinOptions};
 use talos_order::{config, orders};
 
 /// What is asked of the program, by name.
@@ -188,11 +188,11 @@ impl World {
 
     fn first_pass(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
-        let options = StandinOptions {
+        let options = StubOptions {
             disk_bytes: 1 << 20,
-            ..StandinOptions::default()
+            ..StubOptions::default()
         };
-        let factory = runtime.block_on(Standin::start(options))?;
+        let factory = runtime.block_on(FactoryStub::start(options))?;
         self.write_config(&factory.url())?;
         self.run(&["--once"]).map(drop)
     }
@@ -219,7 +219,7 @@ impl World {
                 completed_at: now,
                 mtime_ns,
                 last_wanted: now,
-                whole: Some(talos_order::io::container::EDITION),
+                whole: Some(talos_order::io::image::container::EDITION),
                 refuted: BTreeSet::new(),
             };
             let record = serde_json::to_string_pretty(&meta)?;

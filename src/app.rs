@@ -22,7 +22,7 @@ use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, Ver
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{Memory, VersionKnowledge};
-pub use crate::io::lock::DirLock;
+pub use crate::io::file::lock::DirLock;
 use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};

@@ -19,13 +19,13 @@ pub mod facts;
 pub mod fuzz;
 pub mod io;
 
+pub mod factory_stub;
 pub mod model;
 pub mod nodes;
 pub mod observe;
 pub mod orders;
 pub mod plan;
 pub mod reconcile;
-pub mod standin;
 pub mod store;
 pub mod upstream;
 pub mod yaml;

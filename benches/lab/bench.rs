@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::args::Args;
 use crate::cases::{Case, MANY};
@@ -18,7 +18,7 @@ use crate::sequential::Sequential;
 use crate::sshd::{Lab, SshNode};
 use crate::wire::Wire;
 
-/// The versions of both images; the stand-in lists them.
+/// The versions of both images; the factory stub lists them.
 const VERSIONS: [&str; 2] = ["v1.11.2", "v1.11.3"];
 
 /// Everything that a case uses.
@@ -87,9 +87,9 @@ pub fn run(args: &Args, dir: &Path, cases: &[Case]) -> Result<Results> {
     let files = all
         .clone()
         .map(|image| (image.artifact.clone(), image.xz.clone()));
-    let factory = Factory::start(StandinOptions {
+    let factory = Factory::start(StubOptions {
         files: files.collect::<BTreeMap<_, _>>(),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     let url = factory.url();
     for image in all {

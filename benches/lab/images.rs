@@ -1,7 +1,7 @@
 //! Images in the shape of real ones: large, nearly empty, and compressed by the
 //! command that Talos compresses them with.
 //!
-//! The stand-in's own disks have a partition table that is right and a little too
+//! The factory stub's own disks have a partition table that is right and a little too
 //! much noise. The rest is cut out in a few places, so that the data lie in several
 //! extents, as they do on a real disk.
 
@@ -13,10 +13,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::Digest;
+use talos_order::factory_stub::image;
 use talos_order::model::{
     ArtifactId, Customization, Format, NameTemplate, Schematic, SchematicId, Sha256,
 };
-use talos_order::standin::image;
 
 use crate::measure;
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::io::explain as io_explained;
-use crate::io::landing::{self, LandingError};
-use crate::io::lock::LockError;
+use crate::io::file::explain as io_explained;
+use crate::io::file::lock::LockError;
+use crate::io::flow::landing::{self, LandingError};
 use crate::model::{FileName, Sha256};
 
 /// Why the cache did not do what was asked.

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Cache, names};
-use crate::io::make_way;
+use crate::io::file::make_way;
 
 /// Longer than the file is ever, in bytes.
 const READ_MAX: u64 = 256;

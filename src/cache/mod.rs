@@ -35,9 +35,11 @@ pub use error::CacheError;
 pub use receive::{Incoming, Receive, Received};
 
 use crate::facts::Meta;
-use crate::io::decode::BUFFERED;
-use crate::io::lock::DirLock;
-use crate::io::{Meter, hash, task, unpack};
+use crate::io::codec::decode::BUFFERED;
+use crate::io::file::lock::DirLock;
+use crate::io::flow::unpack;
+use crate::io::process::task;
+use crate::io::{Meter, hash};
 use crate::model::{ArtifactId, FileName};
 
 /// A directory of images.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::io::{atomic, landing, partial};
+use crate::io::file::atomic;
+use crate::io::flow::{landing, partial};
 use crate::model::FileName;
 
 /// The file that the lock is taken on.

@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use super::record::Draft;
 use super::{Cache, CacheError};
 use crate::facts::{Meta, Provenance};
-use crate::io::intake::{Intake, Promise, Sealed, Spec};
-use crate::io::landing::LandingError;
-use crate::io::magic::Kind;
-use crate::io::unpack::Unpack;
-use crate::io::{Meter, Sink, Validator, atomic, partial};
+use crate::io::Meter;
+use crate::io::file::atomic;
+use crate::io::flow::intake::{Intake, Promise, Sealed, Spec};
+use crate::io::flow::landing::LandingError;
+use crate::io::flow::unpack::Unpack;
+use crate::io::flow::{Sink, Validator, partial};
+use crate::io::image::magic::Kind;
 use crate::model::{ArtifactId, FileName, Format, Sha256};
 
 /// A download to take in.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::{Cache, CacheError, names};
 use crate::facts::{Meta, Provenance};
-use crate::io::container::EDITION;
-use crate::io::landing::Landed;
-use crate::io::{atomic, input};
+use crate::io::file::{atomic, input};
+use crate::io::flow::landing::Landed;
+use crate::io::image::container::EDITION;
 use crate::model::{ArtifactId, FileName, Sha256};
 
 /// Longer than a record is ever, in bytes: the refuted digests in it take some sixty each.

@@ -11,8 +11,8 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::facts::Provenance;
-use crate::io::container::tables;
-use crate::io::{Sink, Validator};
+use crate::io::flow::{Sink, Validator};
+use crate::io::image::container::tables;
 use crate::model::{Arch, Format, Platform, SchematicId, Sha256};
 
 const URL: &str = "http://factory.test/nocloud-amd64.raw.xz";

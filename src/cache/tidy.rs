@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::names::{self, Entry};
 use super::{Cache, CacheError, whole};
 use crate::facts::{CacheState, Meta};
-use crate::io::landing::temporary_of;
-use crate::io::make_way;
-use crate::io::partial::{self, Partial};
+use crate::io::file::make_way;
+use crate::io::flow::landing::temporary_of;
+use crate::io::flow::partial::{self, Partial};
 use crate::model::FileName;
 
 /// How old a note about when a file was wanted may get. Retention counts in days,

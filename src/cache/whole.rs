@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::{Cache, CacheError, names, receive};
 use crate::facts::{CachedFile, Meta};
-use crate::io::container::{self, EDITION, Fault, OpenFile};
-use crate::io::{atomic, make_way, set_aside};
+use crate::io::file::{atomic, make_way, set_aside};
+use crate::io::image::container::{self, EDITION, Fault, OpenFile};
 use crate::model::{ArtifactId, FileName, Format, Sha256};
 
 /// How many digests of earlier files a record keeps.

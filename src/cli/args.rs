@@ -281,7 +281,7 @@ pub enum Command {
         /// Where to work [default: a new temporary directory]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Keep the factory stand-in running afterwards, to try things with
+        /// Keep the factory stub running afterwards, to try things with
         #[arg(long)]
         serve: bool,
     },

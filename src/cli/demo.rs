@@ -1,7 +1,7 @@
 //! `demo`: the whole job on this machine, offline, in seconds.
 //!
 //! Nothing is staged: the orders are loaded, planned and applied by the same code
-//! as ever, against a factory stand-in on a loopback port that speaks the real
+//! as ever, against a factory stub on a loopback port that speaks the real
 //! one's protocol, and two directories that play the nodes.
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use super::args::{Common, PassArgs};
 use super::exit::Exit;
 use super::{out, paint, pass, signal};
-use crate::standin::{Standin, StandinOptions};
+use crate::factory_stub::{FactoryStub, StubOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
 /// one file under one name.
@@ -46,9 +46,9 @@ const ORDERS: &str = r#"# Two orders, one version, different extensions: two ima
 /// Runs the demo in `dir`, or in a new directory under the temporary one.
 pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> anyhow::Result<Exit> {
     let dir = make_dir(dir)?;
-    let factory = Standin::start(StandinOptions::default())
+    let factory = FactoryStub::start(StubOptions::default())
         .await
-        .context("cannot start the factory stand-in on a loopback port")?;
+        .context("cannot start the factory stub on a loopback port")?;
     let (config, orders) = write_files(&dir, &factory.url())?;
     let common = Common {
         config: Some(config),
@@ -64,7 +64,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         dir.display()
     );
 
-    say("An Image Factory stand-in answers on a loopback port, two directories play nodes.")?;
+    say("An Image Factory stub answers on a loopback port, two directories play nodes.")?;
     step(&format!("talos-order plan {shown}"))?;
     // What the manifests would say is shown by the real command; here it would bury
     // the plan.
@@ -105,13 +105,13 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     }
     if serve {
         say(&format!(
-            "The stand-in answers at {} until Ctrl-C.",
+            "The factory stub answers at {} until Ctrl-C.",
             factory.url()
         ))?;
         signal::stop_on_signal()?.cancelled().await;
     } else {
         out::text(
-            "\nThe stand-in ends with this command; --serve keeps it. \
+            "\nThe factory stub ends with this command; --serve keeps it. \
              For the real factory, see examples/.\n",
         )?;
     }

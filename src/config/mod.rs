@@ -33,7 +33,7 @@ pub use settings::{
     VersionsFrom,
 };
 
-use crate::io::input;
+use crate::io::file::input;
 use crate::model::{Problem, visible_path};
 use crate::yaml::{Document, MAX_BYTES, Source};
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::file::{Factory, Github};
 use super::settings::Credentials;
-use crate::io::input;
+use crate::io::file::input;
 use crate::yaml::{At, Report};
 
 /// The variable that holds the GitHub token where the file names none; the one

@@ -3,7 +3,7 @@
 use crate::cache::CacheError;
 use crate::error::chain;
 use crate::facts::{Failure, FailureKind};
-use crate::io::landing::LandingError;
+use crate::io::flow::landing::LandingError;
 use crate::nodes::NodeError;
 use crate::upstream::UpstreamError;
 

@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::io::container;
+use crate::io::image::container;
 use crate::model::{NameTemplate, OrderDefaults, Sha256};
 use crate::{config, facts, nodes, orders, plan, store, upstream};
 

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use sha2::Digest as _;
 
 use super::repair;
-use crate::io::decode::{self, Chunk};
+use crate::io::codec::decode::{self, Chunk};
 use crate::model::{Codec, Sha256};
 
 /// The most that a decoder may make of one input before a target loses interest:

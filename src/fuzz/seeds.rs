@@ -6,10 +6,10 @@
 
 use std::path::Path;
 
-use crate::io::container::fuzz as container;
-use crate::io::magic::Kind;
+use crate::factory_stub::image;
+use crate::io::image::container::fuzz as container;
+use crate::io::image::magic::Kind;
 use crate::model::{ArtifactId, Codec, Format, Platform};
-use crate::standin::image;
 use crate::upstream;
 
 /// The seeds of a target.
@@ -127,7 +127,7 @@ fn checksums() -> Vec<Vec<u8>> {
     ])
 }
 
-/// The description of an image that the stand-in makes.
+/// The description of an image that the factory stub makes.
 fn described(kind: Kind, format: Format) -> Vec<u8> {
     let artifact = ArtifactId {
         format,

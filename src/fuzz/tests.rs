@@ -190,7 +190,8 @@ fn replay_corpora() {
 #[test]
 #[ignore = "writes to src/fuzz/seeds, and needs qemu-img"]
 fn write_qemu_seeds() {
-    use crate::io::{container::fuzz::describe, magic::Kind};
+    use crate::io::image::container::fuzz::describe;
+    use crate::io::image::magic::Kind;
     let dir = tempfile::tempdir().expect("a directory");
     let mut raw = vec![0; 256 << 10];
     raw[..600].fill(9);

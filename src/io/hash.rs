@@ -12,8 +12,8 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use super::Meter;
-use super::sparse::{Part, ZEROS, read_parts};
+use crate::io::Meter;
+use crate::io::file::sparse::{Part, ZEROS, read_parts};
 use crate::model::Sha256;
 
 /// A running SHA-256 with the number of bytes that went in.

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Sink;
-use super::decode::{Chunk, decoder};
-use super::intake::{Intake, Spec};
-use super::magic::Kind;
-use super::sparse::SparseWriter;
-use super::unpack::Unpack;
+use crate::io::codec::decode::{Chunk, decoder};
+use crate::io::file::sparse::SparseWriter;
+use crate::io::flow::Sink;
+use crate::io::flow::intake::{Intake, Spec};
+use crate::io::flow::unpack::Unpack;
+use crate::io::image::magic::Kind;
 use crate::model::Codec;
 
 const MEBIBYTES: usize = 1024;
@@ -29,7 +29,7 @@ const MEBIBYTES: usize = 1024;
 fn make_image(path: &Path) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut writer = SparseWriter::append_to(File::create(path).unwrap()).unwrap();
-    let (start, end) = crate::io::container::tables(MEBIBYTES << 20);
+    let (start, end) = crate::io::image::container::tables(MEBIBYTES << 20);
     let mut block = vec![0; 1 << 20];
     block[..start.len()].copy_from_slice(&start);
     writer.write(&block).unwrap();
@@ -82,7 +82,7 @@ fn pieces(packed: &Path) -> impl Iterator<Item = Bytes> + use<> {
 fn decode_only(codec: Codec, packed: &Path) -> Duration {
     let pieces = pieces(packed);
     let start = Instant::now();
-    let (mut decoder, decoded) = decoder(codec, crate::io::decode::BUFFERED).unwrap();
+    let (mut decoder, decoded) = decoder(codec, crate::io::codec::decode::BUFFERED).unwrap();
     let pusher = std::thread::spawn(move || {
         for piece in pieces {
             decoder.push(&piece).unwrap();
@@ -111,7 +111,7 @@ async fn take_in(dir: &Path, codec: Codec, kind: Kind, packed: &Path) -> Duratio
             codec,
             name: "image.raw".into(),
             kind: Kind::Gpt,
-            buffered: crate::io::decode::BUFFERED,
+            buffered: crate::io::codec::decode::BUFFERED,
             max: u64::MAX,
             is_kept: true,
         }),

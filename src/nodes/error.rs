@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::io::CommandError;
+use crate::io::process::CommandError;
 use crate::model::{NodeId, Sha256};
 
 use super::diagnosis::{self, Diagnosis};

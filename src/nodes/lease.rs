@@ -18,7 +18,7 @@ use super::patience;
 use super::record;
 use super::script::{self, Answer, Script};
 use super::system::SystemNodes;
-use crate::io::printable;
+use crate::io::process::printable;
 use crate::model::{Dir, FileName, Node, NodeId};
 
 /// How long a lease stands without a sign of life. Nodes that share a storage

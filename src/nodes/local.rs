@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::OFlags;
 
 use super::error::NodeError;
-use crate::io::{Meter, sparse};
+use crate::io::Meter;
+use crate::io::file::sparse;
 
 /// Where a copy goes: a file in the private directory of another one.
 #[derive(Debug)]

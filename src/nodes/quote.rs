@@ -29,7 +29,7 @@ pub(super) fn for_rsync<'a>(words: impl IntoIterator<Item = &'a str>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::Command;
+    use crate::io::process::Command;
 
     const HOSTILE: [&str; 7] = [
         "",

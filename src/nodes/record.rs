@@ -71,7 +71,7 @@ pub(super) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::Command;
+    use crate::io::process::Command;
     use crate::nodes::samples::entry;
 
     fn filled(entry: &RecordEntry) -> String {

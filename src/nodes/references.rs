@@ -19,7 +19,7 @@ pub const VM_CONFIGS: &str = "/etc/pve/nodes";
 pub(super) fn read(answer: &Answer<'_>, dirs: &[DirState]) -> Option<References> {
     if let Some(why) = answer.first("unread") {
         return Some(References::Unknown {
-            why: match crate::io::printable(why) {
+            why: match crate::io::process::printable(why) {
                 why if why.is_empty() => {
                     "the configurations of virtual machines cannot be read".to_owned()
                 }

@@ -5,7 +5,7 @@
 //! frame; making and reading it stand side by side here.
 
 use super::quote::for_shell;
-use crate::io::printable;
+use crate::io::process::printable;
 
 /// What runs on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,12 +238,16 @@ mod tests {
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
         let text = Script::Observe.text("n1", &["", "/"]);
-        let whole = crate::io::Command::new("sh").arg("-s").stdin(text.clone());
+        let whole = crate::io::process::Command::new("sh")
+            .arg("-s")
+            .stdin(text.clone());
         let whole = whole.run().await.unwrap();
         assert!(answer(&whole.stdout, "n1").is_ok());
         let call = text.rfind("{ main").unwrap();
         for cut in [call + 8, text.len() - 15, text.len() - 3] {
-            let part = crate::io::Command::new("sh").arg("-s").stdin(&text[..cut]);
+            let part = crate::io::process::Command::new("sh")
+                .arg("-s")
+                .stdin(&text[..cut]);
             let part = part.run().await.unwrap();
             assert_eq!(part.stdout, b"", "{:?}", &text[call..cut]);
         }

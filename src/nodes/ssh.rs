@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::NodeError;
-use crate::io::Command;
+use crate::io::process::Command;
 use crate::model::{Host, User};
 
 /// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for

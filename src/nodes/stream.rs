@@ -18,10 +18,10 @@ use super::script::{self, Answer, Script};
 use super::ssh::login;
 use super::system::SystemNodes;
 use crate::facts::RecordEntry;
+use crate::io::flow::outflow::Outflow;
+use crate::io::flow::pace::Pace;
 use crate::io::hash::data::hash_data;
-use crate::io::outflow::Outflow;
-use crate::io::pace::Pace;
-use crate::io::{Command, task};
+use crate::io::process::{Command, task};
 use crate::model::{Node, NodeId, Proof, Reach};
 
 /// How fast may be sent, to all nodes and to each.

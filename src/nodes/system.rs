@@ -14,7 +14,7 @@ use super::ssh::Ssh;
 use super::stream::Paces;
 use super::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use crate::facts::NodeState;
-use crate::io::Command;
+use crate::io::process::Command;
 use crate::model::{Dir, Node, NodeId, Reach};
 
 /// How nodes are spoken to; plain values.
@@ -215,7 +215,7 @@ impl Nodes for SystemNodes {
 
 /// A script's own word for what went wrong, in a person's words.
 fn refused(node: &Node, failure: &[u8], stderr: &str) -> NodeError {
-    let text = crate::io::printable(failure);
+    let text = crate::io::process::printable(failure);
     let (stage, message) = text.split_once(' ').unwrap_or((text.as_str(), ""));
     let message = match message {
         // What stopped the other end of a pipe is on standard error.

@@ -13,7 +13,7 @@ use super::push::{PARTS, Task};
 use super::rsync::{self, Progress};
 use super::system::SystemNodes;
 use super::{diagnosis, quote};
-use crate::io::Command;
+use crate::io::process::Command;
 use crate::model::{Host, Node, NodeId, User};
 
 /// The slowest disk that is waited for, in bytes per second: both ends read the

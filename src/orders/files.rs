@@ -17,8 +17,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::OrdersError;
-use crate::io::beneath::{BeneathError, Directory, Identity, Root, Thing};
-use crate::io::input;
+use crate::io::file::beneath::{BeneathError, Directory, Identity, Root, Thing};
+use crate::io::file::input;
 use crate::model::{Problem, visible_path};
 use crate::yaml::{MAX_BYTES, Source};
 

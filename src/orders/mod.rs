@@ -29,7 +29,7 @@ pub use schematic::parse_schematic;
 
 pub use crate::yaml::MAX_BYTES;
 
-use crate::io::input;
+use crate::io::file::input;
 use crate::model::{OrderDefaults, OrderSet};
 use crate::yaml::Source;
 use collect::Collector;

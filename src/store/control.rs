@@ -99,7 +99,7 @@ impl Server {
             return Err(StateError::AlreadyRunning { socket });
         }
         // What a controller that was killed left behind.
-        crate::io::atomic::remove_if_there(&socket).map_err(failed)?;
+        crate::io::file::atomic::remove_if_there(&socket).map_err(failed)?;
         let listener = UnixListener::bind(&socket).map_err(failed)?;
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))
             .map_err(failed)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::io::lock::LockError;
+use crate::io::file::lock::LockError;
 
 /// Why the state was not kept, or the controller did not answer.
 #[derive(Debug, thiserror::Error)]

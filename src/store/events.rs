@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::{StateDir, StateError};
 use crate::conclude::StepRecord;
-use crate::io::{input, make_way};
+use crate::io::file::{input, make_way};
 
 const EVENTS: &str = "events.jsonl";
 const OLDER: &str = "events.1.jsonl";

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-pub(super) use crate::io::keep::Found;
-use crate::io::{self as ours, atomic, keep};
+pub(super) use crate::io::file::keep::Found;
+use crate::io::file::{atomic, keep, set_aside as move_aside};
 
 /// What the files say of their form; counted up when an old one would be misread.
 const VERSION: u32 = 1;
@@ -87,7 +87,7 @@ where
 /// # Errors
 /// Any error of the file system.
 pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
-    ours::set_aside(path).map_err(renaming(path))
+    move_aside(path).map_err(renaming(path))
 }
 
 fn renaming(path: &Path) -> impl Fn(io::Error) -> StateError {

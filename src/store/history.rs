@@ -5,7 +5,7 @@
 
 use super::{StateDir, StateError, file};
 use crate::conclude::PassRecord;
-use crate::io::atomic;
+use crate::io::file::atomic;
 
 const HISTORY: &str = "history.jsonl";
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::conclude::manifest::{Entry, Manifest};
-use crate::io::keep::{self, Found};
-use crate::io::{atomic, make_way};
+use crate::io::file::keep::{self, Found};
+use crate::io::file::{atomic, make_way};
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Found};
 use super::{StateDir, StateError};
 use crate::facts::{ApprovalId, Suspended};
-use crate::io::lock::DirLock;
+use crate::io::file::lock::DirLock;
 
 const SUSPENDED: &str = "suspended.json";
 const APPROVED: &str = "approved.json";

@@ -10,7 +10,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::io::input;
+use crate::io::file::input;
 
 /// References point at references; git gives up at five as well.
 const DEPTH: usize = 5;

@@ -21,7 +21,7 @@ use super::sizes::SeenSizes;
 use super::transfer::{self, Limits, Transfer};
 use super::{Factory, Transferred, UpstreamError, signature, text};
 use crate::facts::{Registration, VersionKnowledge};
-use crate::io::Sink;
+use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
 
 /// How long the answer to a small request may take: its head, and then all of its body.

@@ -13,7 +13,7 @@ use sha2::Digest;
 
 use super::{Factory, Transferred, UpstreamError};
 use crate::facts::{Registration, VersionKnowledge, VersionSource};
-use crate::io::{Sink, Validator};
+use crate::io::flow::{Sink, Validator};
 use crate::model::{ArtifactId, SchematicId, Sha256};
 
 /// Bytes that are handed to a sink at once.

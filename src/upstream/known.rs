@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::facts::Registration;
-use crate::io::keep;
+use crate::io::file::keep;
 use crate::model::SchematicId;
 
 const FILE: &str = "schematics.json";

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::VersionsFrom;
-use crate::io::keep;
+use crate::io::file::keep;
 use crate::model::TalosVersion;
 
 /// More than any list of versions, in bytes: what a source may answer is bounded as well.

@@ -43,7 +43,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use crate::facts::{Registration, VersionKnowledge};
-use crate::io::Sink;
+use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
 
 pub use config::{Authorization, CaFile, UpstreamConfig, Verify, VersionsFrom};

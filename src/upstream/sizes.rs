@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::io::keep;
+use crate::io::file::keep;
 use crate::model::ArtifactId;
 
 const FILE: &str = "sizes.json";

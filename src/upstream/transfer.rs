@@ -22,7 +22,7 @@ use super::range::{ContentRange, length};
 use super::rate::Rate;
 use super::retry::Attempts;
 use super::{Transferred, UpstreamError};
-use crate::io::{Sink, Validator};
+use crate::io::flow::{Sink, Validator};
 
 /// New bytes that count as progress. Less does not, or a server that breaks off
 /// at once would be asked for ever.

@@ -1,26 +1,26 @@
-//! The factory stand-in for tests that are not asynchronous themselves.
+//! The factory stub for tests that are not asynchronous themselves.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use talos_order::standin::{Fault, Request, Standin, StandinOptions};
+use talos_order::factory_stub::{FactoryStub, Fault, Request, StubOptions};
 
-/// A stand-in with the runtime it is served by.
+/// A factory stub with the runtime it is served by.
 pub struct Factory {
-    standin: Option<Standin>,
+    stub: Option<FactoryStub>,
     runtime: tokio::runtime::Runtime,
     port: AtomicU16,
 }
 
 impl Factory {
     /// Starts one as the options say.
-    pub fn start(options: StandinOptions) -> Self {
+    pub fn start(options: StubOptions) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let mut factory = Self {
-            standin: None,
+            stub: None,
             runtime,
             port: AtomicU16::new(0),
         };
@@ -31,27 +31,27 @@ impl Factory {
     /// One with small images that are quickly made: an ISO of about 300 KiB, a disk
     /// of 8 MiB.
     pub fn small() -> Self {
-        Self::start(StandinOptions::default())
+        Self::start(StubOptions::default())
     }
 
     /// Ends the old server, if there is one, and starts a new one on its port. What
     /// was asked of the old one is forgotten, and so are its schematics.
-    pub fn restart(&mut self, options: StandinOptions) {
+    pub fn restart(&mut self, options: StubOptions) {
         self.stop();
-        let options = StandinOptions {
+        let options = StubOptions {
             port: self.port.load(Ordering::Relaxed),
             ..options
         };
-        let standin = self.runtime.block_on(Standin::start(options)).unwrap();
-        let url: url::Url = standin.url().parse().unwrap();
+        let stub = self.runtime.block_on(FactoryStub::start(options)).unwrap();
+        let url: url::Url = stub.url().parse().unwrap();
         self.port.store(url.port().unwrap(), Ordering::Relaxed);
-        self.standin = Some(standin);
+        self.stub = Some(stub);
     }
 
     /// Nobody answers from now on.
     pub fn stop(&mut self) {
-        if let Some(standin) = self.standin.take() {
-            self.runtime.block_on(standin.stop());
+        if let Some(stub) = self.stub.take() {
+            self.runtime.block_on(stub.stop());
         }
     }
 
@@ -65,9 +65,9 @@ impl Factory {
         self.running().inject(request, fault);
     }
 
-    /// The running stand-in.
-    pub fn running(&self) -> &Standin {
-        self.standin.as_ref().expect("the stand-in runs")
+    /// The running stub.
+    pub fn running(&self) -> &FactoryStub {
+        self.stub.as_ref().expect("the factory stub runs")
     }
 
     /// Everything that was asked so far.

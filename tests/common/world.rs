@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sha2::Digest;
+use talos_order::factory_stub::{StubOptions, image};
 use talos_order::model::{ArtifactId, NameTemplate, SchematicId, Sha256};
-use talos_order::standin::{StandinOptions, image};
 
 use super::factory::Factory;
 use super::program::{Program, Ran};
@@ -25,7 +25,7 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub factory: Factory,
     pub program: Program,
-    options: StandinOptions,
+    options: StubOptions,
 }
 
 /// What is said in config.yaml besides the directories.
@@ -44,7 +44,7 @@ pub struct Config<'a> {
 
 impl World {
     /// With a factory as the options say, and no files yet.
-    pub fn new(options: StandinOptions) -> Self {
+    pub fn new(options: StubOptions) -> Self {
         let dir = tempfile::Builder::new().prefix("e2e-").tempdir().unwrap();
         let factory = Factory::start(options.clone());
         let work = dir.path().join("work");
@@ -60,7 +60,7 @@ impl World {
 
     /// With a factory of small images.
     pub fn small() -> Self {
-        Self::new(StandinOptions::default())
+        Self::new(StubOptions::default())
     }
 
     /// Everything that a pass may write, but for the nodes.
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// The options that the factory was founded with.
-    pub fn options(&self) -> StandinOptions {
+    pub fn options(&self) -> StubOptions {
         self.options.clone()
     }
 

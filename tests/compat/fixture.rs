@@ -133,7 +133,7 @@ impl Scene {
         scene
     }
 
-    /// The stand-in makes the images that the records are about.
+    /// The factory stub makes the images that the records are about.
     fn assert_images(&self) {
         for name in images(&self.world.cache()) {
             let meta = self.world.cache().join(format!(".{name}.meta.json"));
@@ -202,7 +202,7 @@ impl Image {
         let (there, whole) = (fs::read(path).unwrap(), scene.world.image(of));
         assert!(
             whole.starts_with(&there),
-            "{path:?} is not the stand-in's {of}"
+            "{path:?} is not the factory stub's {of}"
         );
         let written = facts
             .modified()

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use talos_order::standin::Fault;
+use talos_order::factory_stub::Fault;
 
 use crate::common::program::{Ran, terminate};
 use crate::common::sshd::descendants;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::sshd::{Lab, SshNode};
 use crate::world::{Config, World, position, reach};
@@ -72,9 +72,9 @@ impl Kind {
 impl Scene {
     /// The places, without a file in them.
     pub fn empty(kind: Kind) -> Self {
-        let options = StandinOptions {
+        let options = StubOptions {
             owner: (kind == Kind::Owned).then(|| "example".to_owned()),
-            ..StandinOptions::default()
+            ..StubOptions::default()
         };
         let (world, lab) = (World::new(options), Lab::new());
         let names: &[&str] = match kind {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::standin::Fault;
+use talos_order::factory_stub::Fault;
 
 use crate::daemon::{Daemon, ON_CHANGE, condition, converged, reason};
 use crate::world::{World, position};

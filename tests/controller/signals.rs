@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::process::Signal;
-use talos_order::standin::{Fault, StandinOptions};
+use talos_order::factory_stub::{Fault, StubOptions};
 
 use crate::common::part_on_node;
 use crate::common::sshd::Lab;
@@ -100,7 +100,7 @@ fn asked_to_end_in_a_download_it_leaves_what_can_be_taken_up() {
 
 #[test]
 fn asked_to_end_in_a_delivery_it_leaves_what_can_be_taken_up() {
-    let world = World::new(StandinOptions::default());
+    let world = World::new(StubOptions::default());
     let lab = Lab::new();
     let pve = lab.node();
     let configure = |rsync| {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
-use talos_order::standin::Fault;
+use talos_order::factory_stub::Fault;
 
 use crate::common::sshd::Lab;
 use crate::daemon::{Daemon, FAST, converged};

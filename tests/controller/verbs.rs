@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use talos_order::standin::{Fault, StandinOptions};
+use talos_order::factory_stub::{Fault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::daemon::{Daemon, ON_CHANGE, ON_REQUEST, condition, converged, reason};
@@ -202,9 +202,9 @@ fn once_is_one_pass_and_its_exit_code_says_how_it_went() {
 #[test]
 fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     // Slow enough for both to be at work.
-    let options = StandinOptions {
+    let options = StubOptions {
         rate: Some(600_000),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     };
     let world = World::new(options);
     world.configure_local(1, ON_CHANGE);

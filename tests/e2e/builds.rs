@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use talos_order::standin::{Fault, StandinOptions};
+use talos_order::factory_stub::{Fault, StubOptions};
 
 use crate::world::{World, position};
 
@@ -19,10 +19,10 @@ fn asked(world: &World, mark: usize) -> Vec<String> {
 #[test]
 fn a_plan_has_nothing_built_and_a_run_each_image_once_two_at_a_time() {
     for checksums in [false, true] {
-        let world = World::new(StandinOptions {
+        let world = World::new(StubOptions {
             checksums,
             build_time: Duration::from_millis(200),
-            ..StandinOptions::default()
+            ..StubOptions::default()
         });
         world.configure_local(1, "limits: {downloads: 5, retries: 0}\n");
         let orders = VERSIONS.map(|version| {

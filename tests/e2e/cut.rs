@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use sha2::Digest;
+use talos_order::factory_stub::Fault;
 use talos_order::model::Sha256;
-use talos_order::standin::Fault;
 
 use crate::common::program::{Ran, kill};
 use crate::common::wait_for;

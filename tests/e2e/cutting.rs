@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use sha2::Digest;
-use talos_order::standin::{StandinOptions, image};
+use talos_order::factory_stub::{StubOptions, image};
 
 /// What becomes of a body.
 #[derive(Clone, Copy)]
@@ -130,7 +130,7 @@ fn body(path: &str, cut: Cut, bodies: &Bodies) -> Option<Arc<Vec<u8>>> {
     let mut parts = path.strip_prefix("/image/")?.split('/');
     let (schematic, version) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let artifact = image::parse(schematic, &version, parts.next()?)?;
-    let size = StandinOptions::default().disk_bytes;
+    let size = StubOptions::default().disk_bytes;
     let build = |artifact| image::build(artifact, size, 0).unwrap();
     let body = match artifact.format.codec().filter(|_| cut.within) {
         None => build(&artifact),

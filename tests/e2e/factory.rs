@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::standin::{Fault, StandinOptions};
+use talos_order::factory_stub::{Fault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::world::{PLAIN, World, position};
@@ -12,9 +12,9 @@ const RAW_XZ: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.raw.xz";
 
 #[test]
 fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         owner: Some("acme".to_owned()),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     world.configure_local(1, "");
     world.order_one("iso", "");
@@ -57,7 +57,7 @@ fn refused(world: &World, why: &str) {
     assert_eq!(entry["pushed"][0]["status"], "held");
 }
 
-fn ordered(options: StandinOptions, format: &str, more: &str) -> World {
+fn ordered(options: StubOptions, format: &str, more: &str) -> World {
     let world = World::new(options);
     world.configure_local(1, "");
     world.order_one(format, more);
@@ -66,7 +66,7 @@ fn ordered(options: StandinOptions, format: &str, more: &str) -> World {
 
 #[test]
 fn a_page_is_not_an_image() {
-    let world = ordered(StandinOptions::default(), "iso", "");
+    let world = ordered(StubOptions::default(), "iso", "");
     world.factory.inject("GET /blob/", Fault::Html);
     refused(&world, "answered with a web page");
     world.apply().expect(0);
@@ -76,7 +76,7 @@ fn a_page_is_not_an_image() {
 #[test]
 fn other_bytes_are_not_an_image() {
     for format in ["iso", "raw.xz"] {
-        let world = ordered(StandinOptions::default(), format, "");
+        let world = ordered(StubOptions::default(), format, "");
         world.factory.inject("GET /blob/", Fault::WrongBytes);
         refused(&world, "expected is");
         world.apply().expect(0);
@@ -86,7 +86,7 @@ fn other_bytes_are_not_an_image() {
 #[test]
 fn a_wrong_pin_is_never_overruled() {
     let pin = format!("      sha256: \"{}\"\n", "ab".repeat(32));
-    let world = ordered(StandinOptions::default(), "iso", &pin);
+    let world = ordered(StubOptions::default(), "iso", &pin);
     refused(&world, "the order pins");
     // Nor later.
     refused(&world, "the order pins");
@@ -99,9 +99,9 @@ fn a_wrong_pin_is_never_overruled() {
 
 #[test]
 fn the_factory_s_checksum_counts() {
-    let options = StandinOptions {
+    let options = StubOptions {
         checksums: true,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     };
     let world = ordered(options, "raw.xz", "");
     let checksum = format!("/image/{PLAIN}/v1.11.3/nocloud-amd64.raw.xz.sha256");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use talos_order::standin::{Fault, Redirect, StandinOptions};
+use talos_order::factory_stub::{Fault, Redirect, StubOptions};
 
 use crate::common::program::{kill, terminate};
 use crate::common::snapshot::Snapshot;
@@ -129,10 +129,10 @@ fn killed_again_and_again_it_gets_there() {
     // Slow enough to be met at every stage; the images come without ranges, with
     // ranges from the same place, and from another.
     for redirect in [Redirect::Never, Redirect::OtherOrigin] {
-        let options = StandinOptions {
+        let options = StubOptions {
             rate: Some(2 << 20),
             redirect,
-            ..StandinOptions::default()
+            ..StubOptions::default()
         };
         let world = World::new(options);
         world.configure_local(1, "");
@@ -158,9 +158,9 @@ fn killed_again_and_again_it_gets_there() {
 
 #[test]
 fn unpacking_is_killed_and_done_again() {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         disk_bytes: 48 << 20,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     world.configure_local(1, "");
     world.order_one("raw.xz", "      push: {enabled: false}\n");
@@ -238,9 +238,9 @@ fn a_stream_is_killed_and_goes_on() {
 fn killed_and_goes_on(slow_rsync: &str, slow_push: &str) {
     let lab = Lab::new();
     let node = lab.node();
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         disk_bytes: 64 << 20,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     let configure = |rsync: &str, push: &str| {
         world.configure(&Config {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::program::kill;
 use crate::common::sshd::Lab;
@@ -15,9 +15,9 @@ const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     let lab = Lab::new();
     let node = lab.node();
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         disk_bytes: 16 << 20,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     let configure = |push: &str, grace: &str| {
         world.configure(&Config {

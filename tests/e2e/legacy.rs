@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::sshd::{Lab, SshNode};
 use crate::world::World;
 
-/// What the orders come to with the stand-in's releases.
+/// What the orders come to with the factory stub's releases.
 const ISO: &str = "talos-v1.12.1-nocloud-amd64-ce4c980550dd.iso";
 const RAW: &str = "talos-v1.11.3-metal-amd64-secureboot-376567988ad3.raw";
 const RAW_XZ: &str = "talos-v1.11.3-metal-amd64-secureboot-376567988ad3.raw.xz";
@@ -24,7 +24,7 @@ struct Legacy {
 
 impl Legacy {
     fn new() -> Self {
-        let (world, lab) = (World::new(StandinOptions::default()), Lab::new());
+        let (world, lab) = (World::new(StubOptions::default()), Lab::new());
         let (first, second) = (lab.node(), lab.node());
         let hosts: String = [("pve-01", &first), ("pve-02", &second)]
             .map(|(name, node)| {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use talos_order::standin::Fault;
+use talos_order::factory_stub::Fault;
 
 use crate::world::{World, position};
 

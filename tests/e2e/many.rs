@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::snapshot::Snapshot;
 use crate::common::sshd::{Lab, SshNode};
@@ -26,7 +26,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(count: usize) -> Self {
-        let (world, lab) = (World::new(StandinOptions::default()), Lab::new());
+        let (world, lab) = (World::new(StubOptions::default()), Lab::new());
         let nodes: Vec<SshNode> = (0..count).map(|_| lab.node()).collect();
         let inventory = nodes.iter().enumerate();
         world.configure(&Config {

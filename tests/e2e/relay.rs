@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::sshd::{Lab, SshNode};
 use crate::world::{Config, World, reach};
@@ -21,7 +21,7 @@ impl Site {
         let lab = Lab::new();
         Self {
             nodes: (0..3).map(|_| lab.node()).collect(),
-            world: World::new(StandinOptions::default()),
+            world: World::new(StubOptions::default()),
             lab,
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
-use talos_order::standin::StandinOptions;
+use talos_order::factory_stub::StubOptions;
 
 use crate::common::snapshot::{digest, images};
 use crate::world::World;
@@ -145,9 +145,9 @@ fn clear(file: &Path) {
 /// A world with one image in place, from a factory that gives ids of its own, and the
 /// image's name.
 pub fn world() -> (World, String) {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         owner: Some("acme".to_owned()),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     world.configure_local(1, "");
     world.order_one(

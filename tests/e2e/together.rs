@@ -1,6 +1,6 @@
 //! Two runs at once.
 
-use talos_order::standin::Fault;
+use talos_order::factory_stub::Fault;
 
 use crate::common::program::kill;
 use crate::common::wait_for;

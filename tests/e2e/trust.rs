@@ -5,7 +5,7 @@ use std::fs;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use talos_order::standin::{Fault, StandinOptions};
+use talos_order::factory_stub::{Fault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::world::World;
@@ -23,9 +23,9 @@ fn signing() -> (World, String) {
     let random = SystemRandom::new();
     let secret = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, secret.as_ref()).unwrap();
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         signing_key: Some(secret.as_ref().to_vec()),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     });
     let der = [&P256, pair.public_key().as_ref()].concat();
     let body = BASE64_STANDARD.encode(der);
@@ -110,7 +110,7 @@ fn what_is_demanded_and_not_offered_refuses_the_image() {
     );
     // A factory that has one.
     let mut world = world;
-    let options = StandinOptions {
+    let options = StubOptions {
         checksums: true,
         ..world.options()
     };

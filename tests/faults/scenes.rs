@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use talos_order::factory_stub::{Fault as Interruption, StubOptions};
 use talos_order::model::Sha256;
-use talos_order::standin::{Fault as Interruption, StandinOptions};
 
 use crate::common::snapshot::images;
 use crate::common::sshd::{Lab, SshNode, kill};
@@ -166,9 +166,9 @@ impl Stage {
     }
 
     fn with_state(scene: Scene, state: bool) -> Self {
-        let world = World::new(StandinOptions {
+        let world = World::new(StubOptions {
             disk_bytes: DISK,
-            ..StandinOptions::default()
+            ..StubOptions::default()
         });
         let seams = Seams::new(&world.at("seams"), &[]);
         let count = scene.over_ssh();

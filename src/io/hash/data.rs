@@ -20,7 +20,7 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use crate::io::sparse::{HOLE, Part, data_pieces, is_zero, read_parts};
+use crate::io::file::sparse::{HOLE, Part, data_pieces, is_zero, read_parts};
 use crate::model::{DataDigest, Sha256};
 
 /// The size of a block in bytes.

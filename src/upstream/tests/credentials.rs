@@ -7,9 +7,9 @@ use super::*;
 const BASIC: &str = "Basic dXNlcjpvcGVuIHNlc2FtZQ==";
 
 async fn world(authorization: &str) -> World {
-    World::new(StandinOptions {
+    World::new(StubOptions {
         authorization: Some(authorization.into()),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await
 }
@@ -42,7 +42,7 @@ async fn credentials_go_to_the_factory_and_stay_there() {
             VersionKnowledge::Known { .. }
         ));
         let (cdn, factory): (Vec<_>, Vec<_>) = world
-            .standin
+            .stub
             .requests()
             .into_iter()
             .partition(|request| request.cdn);
@@ -57,16 +57,14 @@ async fn credentials_go_to_the_factory_and_stay_there() {
 #[tokio::test]
 async fn a_user_in_the_url_of_the_factory_serves_as_well() {
     let mut world = world(BASIC).await;
-    let base = world.standin.url();
+    let base = world.stub.url();
     let url = base.replace("http://", "http://user:open%20sesame@");
     world.config.factory = Url::parse(&url).unwrap();
     let client = world.client();
     let image = world.image("nocloud-amd64.iso").replace(&base, &url);
     let mut sink = MemorySink::default();
     client.download(&image, &mut sink).await.unwrap();
-    world
-        .standin
-        .inject("GET /image/", Fault::status(404, "gone"));
+    world.stub.inject("GET /image/", Fault::status(404, "gone"));
     let error = client.download(&image, &mut sink).await;
     // The sink is full, so nothing was asked; start anew.
     assert!(error.is_ok());
@@ -84,7 +82,7 @@ async fn missing_credentials_are_told_with_a_hint() {
         error.to_string(),
         format!(
             "POST {}schematics was answered with 401: authentication required",
-            world.standin.url()
+            world.stub.url()
         )
     );
     assert!(error.hint().unwrap().contains("credentials"));
@@ -96,7 +94,7 @@ async fn a_server_that_repeats_the_secret_does_not_get_it_printed() {
     world.config.authorization = basic();
     let echo = format!("header was {BASIC}, password open sesame");
     world
-        .standin
+        .stub
         .inject("POST /schematics", Fault::status(400, echo));
     let error = world.client().register(ANY, "x").await.unwrap_err();
     let text = format!("{error} {error:?}");
@@ -114,14 +112,14 @@ async fn a_server_that_repeats_the_secret_does_not_get_it_printed() {
 
 #[tokio::test]
 async fn the_token_goes_to_github_and_not_to_the_factory() {
-    let factory = World::new(StandinOptions::default()).await;
-    let mut world = World::new(StandinOptions::default()).await;
-    world.config.factory = Url::parse(&factory.standin.url()).unwrap();
+    let factory = World::new(StubOptions::default()).await;
+    let mut world = World::new(StubOptions::default()).await;
+    world.config.factory = Url::parse(&factory.stub.url()).unwrap();
     world.config.github_token = Some(SecretString::from("ghp_token"));
-    factory.standin.inject("/versions", Fault::status(404, ""));
+    factory.stub.inject("/versions", Fault::status(404, ""));
     world.client().versions().await;
-    assert_eq!(factory.standin.requests()[0].header("authorization"), None);
-    let asked = world.standin.requests();
+    assert_eq!(factory.stub.requests()[0].header("authorization"), None);
+    let asked = world.stub.requests();
     assert_eq!(asked[0].path, "/repos/siderolabs/talos/tags");
     assert_eq!(asked[0].header("authorization"), Some("Bearer ghp_token"));
 }

@@ -6,9 +6,9 @@ const ISO: &str = "nocloud-amd64.iso";
 const XZ: &str = "nocloud-amd64.raw.xz";
 
 async fn world(redirect: Redirect) -> World {
-    World::new(StandinOptions {
+    World::new(StubOptions {
         redirect,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await
 }
@@ -34,7 +34,7 @@ async fn a_direct_answer_arrives_whole() {
             retries: 0
         }
     );
-    let requests = world.standin.requests();
+    let requests = world.stub.requests();
     assert_eq!(requests[0].header("accept-encoding"), Some("identity"));
 }
 
@@ -42,7 +42,7 @@ async fn a_direct_answer_arrives_whole() {
 async fn a_short_body_is_continued_at_the_redirect_target() {
     for redirect in [Redirect::SameOrigin, Redirect::OtherOrigin] {
         let world = world(redirect).await;
-        world.standin.inject("GET /blob/", Fault::Short(100_000));
+        world.stub.inject("GET /blob/", Fault::Short(100_000));
         let mut sink = MemorySink::default();
         let done = world
             .client()
@@ -61,7 +61,7 @@ async fn a_short_body_is_continued_at_the_redirect_target() {
                 "GET blob 206 bytes=100000-"
             ]
         );
-        let last = world.standin.requests().pop().unwrap();
+        let last = world.stub.requests().pop().unwrap();
         assert_eq!(last.header("if-range"), done.etag.as_deref());
         assert_eq!(last.cdn, redirect == Redirect::OtherOrigin);
     }
@@ -70,7 +70,7 @@ async fn a_short_body_is_continued_at_the_redirect_target() {
 #[tokio::test]
 async fn a_direct_answer_that_breaks_off_starts_over() {
     let world = world(Redirect::Never).await;
-    world.standin.inject("GET /image/", Fault::Short(70_000));
+    world.stub.inject("GET /image/", Fault::Short(70_000));
     let mut sink = MemorySink::default();
     let done = world
         .client()
@@ -86,13 +86,13 @@ async fn a_direct_answer_that_breaks_off_starts_over() {
 /// What a second answer does with a range that it should have honoured.
 async fn not_continued(fault: Fault) -> (MemorySink, World) {
     let world = world(Redirect::OtherOrigin).await;
-    world.standin.inject("GET /blob/", Fault::Short(100_000));
-    world.standin.inject("GET /blob/", fault);
+    world.stub.inject("GET /blob/", Fault::Short(100_000));
+    world.stub.inject("GET /blob/", fault);
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(XZ), &mut sink).await;
     assert_eq!(done.unwrap().retries, 1);
     assert!(sink.bytes == built(XZ, 0));
-    assert_eq!(world.standin.faults_left(), 0);
+    assert_eq!(world.stub.faults_left(), 0);
     (sink, world)
 }
 
@@ -123,7 +123,7 @@ async fn a_wrong_part_is_not_put_behind_the_right_one() {
 async fn a_weak_entity_tag_continues_nothing() {
     let world = world(Redirect::OtherOrigin).await;
     let weak = Fault::Header("etag", "W/\"weak\"".into());
-    world.standin.inject("GET /blob/", weak);
+    world.stub.inject("GET /blob/", weak);
     let mut sink = MemorySink {
         room: Some(100_000),
         ..MemorySink::default()
@@ -142,14 +142,14 @@ async fn a_weak_entity_tag_continues_nothing() {
 async fn a_file_that_changed_meanwhile_starts_over() {
     let mut world = world(Redirect::OtherOrigin).await;
     world.config.retries = 0;
-    world.standin.inject("GET /blob/", Fault::Short(100_000));
+    world.stub.inject("GET /blob/", Fault::Short(100_000));
     let mut sink = MemorySink::default();
     let client = world.client();
     let error = client.download(&world.image(XZ), &mut sink).await;
     assert!(error.unwrap_err().is_transient());
     assert_eq!(sink.bytes.len(), 100_000);
 
-    world.standin.rebuild_images();
+    world.stub.rebuild_images();
     let done = client.download(&world.image(XZ), &mut sink).await.unwrap();
     assert!(sink.bytes == built(XZ, 1));
     assert_eq!((sink.restarts, done.retries), (1, 0));
@@ -162,10 +162,10 @@ async fn what_is_whole_already_is_not_asked_for() {
     let mut sink = MemorySink::default();
     let client = world.client();
     let first = client.download(&world.image(ISO), &mut sink).await.unwrap();
-    let asked = world.standin.requests().len();
+    let asked = world.stub.requests().len();
     let again = client.download(&world.image(ISO), &mut sink).await.unwrap();
     assert_eq!((again.wire_bytes, again.etag), (0, first.etag));
-    assert_eq!(world.standin.requests().len(), asked);
+    assert_eq!(world.stub.requests().len(), asked);
 }
 
 #[tokio::test]
@@ -193,8 +193,8 @@ async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
     let world = world(Redirect::OtherOrigin).await;
     for code in [400, 401, 402, 403, 404] {
         let fault = Fault::status(code, "no\tsuch \x1b[1mthing");
-        world.standin.inject("GET /image/", fault);
-        let before = world.standin.requests().len();
+        world.stub.inject("GET /image/", fault);
+        let before = world.stub.requests().len();
         let mut sink = MemorySink::default();
         let error = world.client().download(&world.image(ISO), &mut sink).await;
         let error = error.unwrap_err();
@@ -204,7 +204,7 @@ async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
             format!("GET {url} was answered with {code}: no such [1mthing")
         );
         assert!(!error.is_transient());
-        assert_eq!(world.standin.requests().len(), before + 1);
+        assert_eq!(world.stub.requests().len(), before + 1);
         assert!(sink.bytes.is_empty() && sink.total.is_none());
     }
 }
@@ -230,7 +230,7 @@ async fn a_cold_build_that_fails_at_first_is_asked_again() {
     let world = world(Redirect::OtherOrigin).await;
     for code in [500, 502, 503] {
         world
-            .standin
+            .stub
             .inject("GET /image/", Fault::status(code, "building"));
     }
     let mut sink = MemorySink::default();
@@ -243,7 +243,7 @@ async fn a_cold_build_that_fails_at_first_is_asked_again() {
 async fn retries_come_to_an_end() {
     let world = world(Redirect::Never).await;
     for _ in 0..10 {
-        world.standin.inject("GET /image/", Fault::Short(5000));
+        world.stub.inject("GET /image/", Fault::Short(5000));
     }
     let mut sink = MemorySink::default();
     let error = world.client().download(&world.image(ISO), &mut sink).await;
@@ -261,7 +261,7 @@ async fn progress_earns_new_retries() {
     let mut world = world(Redirect::OtherOrigin).await;
     world.config.retries = 1;
     for _ in 0..5 {
-        world.standin.inject("GET /blob/", Fault::Short(1_500_000));
+        world.stub.inject("GET /blob/", Fault::Short(1_500_000));
     }
     let mut sink = MemorySink::default();
     let url = world.image("nocloud-amd64.raw");
@@ -278,7 +278,7 @@ async fn a_server_that_asks_for_time_gets_it() {
         text: "busy".into(),
         retry_after: Some(retry_after.into()),
     };
-    world.standin.inject("GET /image/", busy("1"));
+    world.stub.inject("GET /image/", busy("1"));
     let begin = std::time::Instant::now();
     let mut sink = MemorySink::default();
     let client = world.client();
@@ -286,7 +286,7 @@ async fn a_server_that_asks_for_time_gets_it() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
 
     // More than a pass can wait for is left to the next pass.
-    world.standin.inject("GET /image/", busy("3600"));
+    world.stub.inject("GET /image/", busy("3600"));
     let error = client
         .download(&world.image(ISO), &mut MemorySink::default())
         .await;
@@ -299,7 +299,7 @@ async fn a_server_that_asks_for_time_gets_it() {
 async fn a_transfer_that_stands_still_is_taken_up_again() {
     let mut world = world(Redirect::OtherOrigin).await;
     world.config.idle = Duration::from_millis(300);
-    world.standin.inject("GET /blob/", Fault::Stall(100_000));
+    world.stub.inject("GET /blob/", Fault::Stall(100_000));
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(XZ), &mut sink).await;
     assert_eq!(done.unwrap().retries, 1);
@@ -312,14 +312,14 @@ async fn the_first_byte_may_take_longer_than_the_others() {
     let mut world = world(Redirect::Never).await;
     world.config.idle = Duration::from_millis(100);
     let late = Fault::Late(Duration::from_millis(500));
-    world.standin.inject("GET /image/", late.clone());
+    world.stub.inject("GET /image/", late.clone());
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(ISO), &mut sink).await;
     assert_eq!(done.unwrap().retries, 0);
 
     world.config.first_byte = Duration::from_millis(200);
     world.config.retries = 0;
-    world.standin.inject("GET /image/", late);
+    world.stub.inject("GET /image/", late);
     let error = world
         .client()
         .download(&world.image(ISO), &mut MemorySink::default())
@@ -337,7 +337,7 @@ async fn the_first_byte_may_take_longer_than_the_others() {
 async fn a_web_page_is_not_an_image() {
     let world = world(Redirect::OtherOrigin).await;
     for place in ["GET /image/", "GET /blob/"] {
-        world.standin.inject(place, Fault::Html);
+        world.stub.inject(place, Fault::Html);
         let mut sink = MemorySink::default();
         let error = world.client().download(&world.image(ISO), &mut sink).await;
         let error = error.unwrap_err();
@@ -354,7 +354,7 @@ async fn a_web_page_does_not_cost_what_is_there_already() {
     let client = world.client();
     let mut sink = MemorySink::default();
     for fault in [Fault::Short(100_000), Fault::Html] {
-        world.standin.inject("GET /blob/", fault);
+        world.stub.inject("GET /blob/", fault);
         let error = client.download(&world.image(XZ), &mut sink).await;
         assert!(error.is_err());
         assert_eq!(sink.bytes.len(), 100_000);
@@ -368,7 +368,7 @@ async fn a_web_page_does_not_cost_what_is_there_already() {
 async fn content_in_another_coding_is_refused() {
     let world = world(Redirect::OtherOrigin).await;
     let coded = Fault::Header("content-encoding", "gzip".into());
-    world.standin.inject("GET /blob/", coded);
+    world.stub.inject("GET /blob/", coded);
     let mut sink = MemorySink::default();
     let error = world.client().download(&world.image(ISO), &mut sink).await;
     let text = error.unwrap_err().to_string();
@@ -380,7 +380,7 @@ async fn content_in_another_coding_is_refused() {
 async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
     let world = world(Redirect::Never).await;
     let silent = Fault::WithoutHeader("content-length");
-    world.standin.inject("GET /image/", silent.clone());
+    world.stub.inject("GET /image/", silent.clone());
     let mut sink = MemorySink::default();
     world
         .client()
@@ -390,12 +390,12 @@ async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
     assert!(sink.bytes == built(ISO, 0));
     assert_eq!(sink.total, Some(sink.bytes.len() as u64));
     assert_eq!(world.story(), ["GET image 200", "HEAD image 200"]);
-    assert_eq!(world.standin.builds().len(), 1);
+    assert_eq!(world.stub.builds().len(), 1);
 
     // Where even that is not told, the transfer does without.
-    world.standin.inject("GET /image/", silent);
+    world.stub.inject("GET /image/", silent);
     world
-        .standin
+        .stub
         .inject("HEAD /image/", Fault::status(405, "not allowed"));
     let mut sink = MemorySink::default();
     world
@@ -411,7 +411,7 @@ async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
 async fn redirects_end_somewhere_or_nowhere() {
     let world = world(Redirect::OtherOrigin).await;
     for _ in 0..9 {
-        world.standin.inject("GET /image/", Fault::RedirectLoop);
+        world.stub.inject("GET /image/", Fault::RedirectLoop);
     }
     let download = async || {
         let mut sink = MemorySink::default();
@@ -424,13 +424,13 @@ async fn redirects_end_somewhere_or_nowhere() {
         "{error}"
     );
     assert!(!error.is_transient());
-    assert_eq!(world.standin.faults_left(), 0);
+    assert_eq!(world.stub.faults_left(), 0);
     for (target, complaint) in [
         ("file:///etc/passwd", "which is not a web address"),
         ("http://", "to something that is not a URL"),
     ] {
         world
-            .standin
+            .stub
             .inject("GET /image/", Fault::RedirectTo(target.into()));
         let text = download().await.to_string();
         assert!(text.ends_with(complaint), "{text}");
@@ -460,7 +460,7 @@ async fn nobody_there_is_told_with_a_hint() {
     world.config.retries = 1;
     let url = format!("{}?token=secret", world.image(ISO));
     let client = world.client();
-    world.standin.stop().await;
+    world.stub.stop().await;
     let error = client.download(&url, &mut MemorySink::default()).await;
     let error = error.unwrap_err();
     assert!(error.is_transient());

@@ -1,4 +1,4 @@
-//! The client against the stand-in: real connections that go wrong on purpose.
+//! The client against the factory stub: real connections that go wrong on purpose.
 
 mod credentials;
 mod download;
@@ -15,28 +15,28 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::io::Validator;
+use crate::io::flow::Validator;
 
 /// A computed id, where it does not matter which.
 const ANY: SchematicId = SchematicId::from_bytes([0; 32]);
 
-use crate::standin::{Fault, Redirect, Request, Standin, StandinOptions};
+use crate::factory_stub::{FactoryStub, Fault, Redirect, Request, StubOptions};
 
 /// The id of the schematic that every factory knows.
 const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
-/// A stand-in, a client of it, and a directory for the client's memory.
+/// A factory stub, a client of it, and a directory for the client's memory.
 struct World {
-    standin: Standin,
+    stub: FactoryStub,
     config: UpstreamConfig,
     dir: TempDir,
 }
 
 impl World {
-    async fn new(options: StandinOptions) -> Self {
-        let standin = Standin::start(options).await.unwrap();
+    async fn new(options: StubOptions) -> Self {
+        let stub = FactoryStub::start(options).await.unwrap();
         let dir = TempDir::new().unwrap();
-        let url = Url::parse(&standin.url()).unwrap();
+        let url = Url::parse(&stub.url()).unwrap();
         let config = UpstreamConfig {
             first_byte: Duration::from_secs(20),
             idle: Duration::from_secs(10),
@@ -44,11 +44,7 @@ impl World {
             backoff: Duration::from_millis(10),
             ..UpstreamConfig::new(url.clone(), url, dir.path().join("state"))
         };
-        Self {
-            standin,
-            config,
-            dir,
-        }
+        Self { stub, config, dir }
     }
 
     fn client(&self) -> HttpFactory {
@@ -56,7 +52,7 @@ impl World {
     }
 
     fn image(&self, file: &str) -> String {
-        format!("{}image/{EMPTY}/v1.11.3/{file}", self.standin.url())
+        format!("{}image/{EMPTY}/v1.11.3/{file}", self.stub.url())
     }
 
     /// The requests for images, in the form `METHOD origin status range`.
@@ -77,7 +73,7 @@ impl World {
                     .unwrap_or_default()
             )
         };
-        self.standin.requests().into_iter().map(line).collect()
+        self.stub.requests().into_iter().map(line).collect()
     }
 }
 
@@ -124,10 +120,13 @@ impl Sink for MemorySink {
     }
 }
 
-/// The bytes that the stand-in serves for a file, made without it.
+/// The bytes that the factory stub serves for a file, made without it.
 fn built(file: &str, generation: u64) -> Vec<u8> {
-    let artifact =
-        crate::standin::image::parse(EMPTY.parse().unwrap(), &"v1.11.3".parse().unwrap(), file);
-    let size = StandinOptions::default().disk_bytes;
-    crate::standin::image::build(&artifact.unwrap(), size, generation).unwrap()
+    let artifact = crate::factory_stub::image::parse(
+        EMPTY.parse().unwrap(),
+        &"v1.11.3".parse().unwrap(),
+        file,
+    );
+    let size = StubOptions::default().disk_bytes;
+    crate::factory_stub::image::build(&artifact.unwrap(), size, generation).unwrap()
 }

@@ -15,17 +15,17 @@ fn drip(after: u64) -> Fault {
 
 #[tokio::test]
 async fn a_small_answer_that_drips_comes_to_an_end() {
-    let mut world = World::new(StandinOptions {
+    let mut world = World::new(StubOptions {
         checksums: true,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     world.config.retries = 1;
     let mut client = world.client();
     client.patience = Duration::from_millis(200);
     for _ in 0..2 {
-        world.standin.inject("POST /schematics", drip(0));
-        world.standin.inject(".sha256", drip(5));
+        world.stub.inject("POST /schematics", drip(0));
+        world.stub.inject(".sha256", drip(5));
     }
     let url = world.image(XZ);
     let errors = [
@@ -41,14 +41,14 @@ async fn a_small_answer_that_drips_comes_to_an_end() {
             "{text}"
         );
     }
-    assert_eq!(world.standin.faults_left(), 0);
+    assert_eq!(world.stub.faults_left(), 0);
     // The next attempt finds all well.
     assert!(client.checksum(&url).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
-    let mut world = World::new(StandinOptions::default()).await;
+    let mut world = World::new(StubOptions::default()).await;
     world.config.versions = vec![VersionsFrom::Factory];
     let mut client = world.client();
     client.lists.short = Duration::from_millis(50);
@@ -57,7 +57,7 @@ async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
     };
     // The list is whole, but takes its time.
     let late = Fault::Late(Duration::from_millis(400));
-    world.standin.inject("/versions", late);
+    world.stub.inject("/versions", late);
     let VersionKnowledge::Known {
         fetched_at: then,
         failures,
@@ -80,19 +80,19 @@ async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
         panic!("it answers");
     };
     assert!(now > then && failures.is_empty(), "{failures:?}");
-    assert_eq!(world.standin.requests().len(), 2);
+    assert_eq!(world.stub.requests().len(), 2);
 }
 
 /// Bytes that trickle in earn no more attempts, however many they add up to.
 #[tokio::test]
 async fn an_image_below_the_least_rate_is_given_up() {
-    let mut world = World::new(StandinOptions::default()).await;
+    let mut world = World::new(StubOptions::default()).await;
     world.config.retries = 2;
     world.config.least_rate = 1 << 20;
     world.config.rate_window = Duration::from_millis(200);
     // More than a mebibyte each time: what counts as progress elsewhere.
     for _ in 0..3 {
-        world.standin.inject("GET /blob/", drip(1_500_000));
+        world.stub.inject("GET /blob/", drip(1_500_000));
     }
     let client = world.client();
     let mut sink = MemorySink::default();
@@ -108,7 +108,7 @@ async fn an_image_below_the_least_rate_is_given_up() {
         "{text}"
     );
     assert!(error.is_transient() && error.hint().unwrap().contains("least_rate"));
-    assert_eq!(world.standin.faults_left(), 0);
+    assert_eq!(world.stub.faults_left(), 0);
     // What came is kept, and the next pass goes on from there.
     assert!(sink.bytes.len() > 4_500_000);
     let restarts = sink.restarts;
@@ -119,9 +119,9 @@ async fn an_image_below_the_least_rate_is_given_up() {
 
 #[tokio::test]
 async fn a_slow_link_above_the_least_rate_is_no_fault() {
-    let mut world = World::new(StandinOptions {
+    let mut world = World::new(StubOptions {
         rate: Some(1 << 20),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     world.config.least_rate = 64 << 10;
@@ -135,10 +135,10 @@ async fn a_slow_link_above_the_least_rate_is_no_fault() {
 #[tokio::test]
 async fn only_so_many_images_are_built_at_once() {
     for (checksums, limit) in [(false, 2), (true, 2), (true, 1)] {
-        let mut world = World::new(StandinOptions {
+        let mut world = World::new(StubOptions {
             checksums,
             build_time: Duration::from_millis(100),
-            ..StandinOptions::default()
+            ..StubOptions::default()
         })
         .await;
         world.config.builds = limit;
@@ -156,20 +156,20 @@ async fn only_so_many_images_are_built_at_once() {
             fetch("v1.11.1"),
             fetch("v1.11.2")
         );
-        let builds = world.standin.builds();
+        let builds = world.stub.builds();
         assert_eq!(builds.len(), 5, "{builds:?}");
-        assert_eq!(world.standin.most_builds_at_once(), limit);
+        assert_eq!(world.stub.most_builds_at_once(), limit);
     }
 }
 
 #[tokio::test]
 async fn a_checksum_that_is_not_offered_builds_nothing() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     let client = world.client();
     assert_eq!(client.checksum(&world.image(XZ)).await.unwrap(), None);
-    assert!(world.standin.builds().is_empty());
+    assert!(world.stub.builds().is_empty());
     // HEAD builds as GET does, which is why nobody sends one for a figure.
     let head = reqwest::Client::builder().no_proxy().build().unwrap();
     head.head(world.image(XZ)).send().await.unwrap();
-    assert_eq!(world.standin.builds(), ["v1.11.3/nocloud-amd64.raw.xz"]);
+    assert_eq!(world.stub.builds(), ["v1.11.3/nocloud-amd64.raw.xz"]);
 }

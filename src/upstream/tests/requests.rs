@@ -8,11 +8,11 @@ const ISO: &str = "metal-amd64.iso";
 
 #[tokio::test]
 async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     let client = world.client();
     let id = client.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), EMPTY);
-    let sent = &world.standin.requests()[0];
+    let sent = &world.stub.requests()[0];
     assert_eq!(sent.status, 201);
     assert_eq!(sent.header("content-type"), Some("application/yaml"));
 
@@ -20,7 +20,7 @@ async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
     let other = "ab".repeat(32);
     let body = format!("{{\"id\": \"{other}\"}}");
     world
-        .standin
+        .stub
         .inject("POST /schematics", Fault::status(200, body));
     let id = client.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), other);
@@ -28,7 +28,7 @@ async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
 
 #[tokio::test]
 async fn what_the_factory_has_against_a_schematic_is_passed_on() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     let error = world.client().register(ANY, "customisation: {}\n").await;
     let error = error.unwrap_err();
     let text = error.to_string();
@@ -38,15 +38,15 @@ async fn what_the_factory_has_against_a_schematic_is_passed_on() {
     );
     assert!(text.contains("customisation"), "{text}");
     assert!(!error.is_transient());
-    assert_eq!(world.standin.requests().len(), 1);
+    assert_eq!(world.stub.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn an_answer_without_an_id_is_not_an_id() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     for body in ["{}", "{\"id\": \"short\"}", "Welcome", "[]"] {
         world
-            .standin
+            .stub
             .inject("POST /schematics", Fault::status(200, body));
         let error = world.client().register(ANY, "").await.unwrap_err();
         assert!(matches!(error, UpstreamError::Answer { .. }), "{error}");
@@ -58,9 +58,9 @@ async fn an_answer_without_an_id_is_not_an_id() {
 /// itself.
 #[tokio::test]
 async fn a_web_page_is_no_answer_to_anything() {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         checksums: true,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     let page = || Fault::status(200, "\n <!DOCTYPE html><html><title>Sign in</title></html>");
@@ -70,11 +70,11 @@ async fn a_web_page_is_no_answer_to_anything() {
         Fault::status(200, "<HTML><body>Welcome"),
     ] {
         let client = world.client();
-        let asked = world.standin.requests().len();
+        let asked = world.stub.requests().len();
         let mut errors = Vec::new();
-        world.standin.inject("POST /schematics", fault.clone());
+        world.stub.inject("POST /schematics", fault.clone());
         errors.extend(client.register(ANY, "").await.err());
-        world.standin.inject(".sha256", fault.clone());
+        world.stub.inject(".sha256", fault.clone());
         errors.extend(client.checksum(&world.image(ISO)).await.err());
         for error in &errors {
             assert!(matches!(error, UpstreamError::Page { .. }), "{error}");
@@ -82,19 +82,19 @@ async fn a_web_page_is_no_answer_to_anything() {
             assert!(error.hint().unwrap().contains("NO_PROXY"), "{error}");
         }
         assert_eq!(errors.len(), 2);
-        world.standin.inject("/versions", fault.clone());
-        world.standin.inject("/tags", fault.clone());
+        world.stub.inject("/versions", fault.clone());
+        world.stub.inject("/tags", fault.clone());
         let VersionKnowledge::Unknown { failures } = client.versions().await else {
             panic!("a page is no list");
         };
         for failure in failures {
             assert!(failure.contains("a web page ("), "{failure}");
         }
-        assert_eq!(world.standin.requests().len(), asked + 4);
+        assert_eq!(world.stub.requests().len(), asked + 4);
     }
     // With an error status, it is the status that counts, and the page is not quoted.
     let forbidden = Fault::Page(403);
-    world.standin.inject("POST /schematics", forbidden);
+    world.stub.inject("POST /schematics", forbidden);
     let error = world.client().register(ANY, "").await.unwrap_err();
     assert!(error.to_string().ends_with("403: a web page"), "{error}");
     assert!(error.hint().unwrap().contains("sign-in page"));
@@ -102,44 +102,42 @@ async fn a_web_page_is_no_answer_to_anything() {
 
 #[tokio::test]
 async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     world
-        .standin
+        .stub
         .inject("POST /schematics", Fault::status(503, "later"));
     world.client().register(ANY, "").await.unwrap();
     let target = Fault::RedirectTo("/schematics".into());
-    world.standin.inject("POST /schematics", target);
+    world.stub.inject("POST /schematics", target);
     let error = world.client().register(ANY, "").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Redirect { .. }), "{error}");
     assert!(error.hint().is_some());
-    assert_eq!(world.standin.requests().len(), 3);
+    assert_eq!(world.stub.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn a_checksum_that_is_not_offered_is_none() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     let client = world.client();
     let url = world.image(ISO);
     assert_eq!(client.checksum(&url).await.unwrap(), None);
-    assert_eq!(world.standin.requests()[0].status, 402);
-    world.standin.inject(".sha256", Fault::status(404, "no"));
+    assert_eq!(world.stub.requests()[0].status, 402);
+    world.stub.inject(".sha256", Fault::status(404, "no"));
     assert_eq!(client.checksum(&url).await.unwrap(), None);
-    assert_eq!(world.standin.requests().len(), 2);
+    assert_eq!(world.stub.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn a_checksum_that_is_offered_is_that_of_the_image() {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         checksums: true,
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     let client = world.client();
     let digest: [u8; 32] = sha2::Sha256::digest(built(ISO, 0)).into();
     let url = world.image(ISO);
-    world
-        .standin
-        .inject(".sha256", Fault::status(503, "building"));
+    world.stub.inject(".sha256", Fault::status(503, "building"));
     assert_eq!(
         client.checksum(&url).await.unwrap(),
         Some(Sha256::from_bytes(digest))
@@ -151,7 +149,7 @@ async fn a_checksum_that_is_offered_is_that_of_the_image() {
         Fault::status(200, format!("{}  other.iso", "ab".repeat(32))),
         Fault::status(403, "not yours"),
     ] {
-        world.standin.inject(".sha256", fault);
+        world.stub.inject(".sha256", fault);
         let error = client.checksum(&url).await.unwrap_err();
         assert!(!error.is_transient(), "{error}");
     }
@@ -162,7 +160,7 @@ async fn a_checksum_that_is_offered_is_that_of_the_image() {
 
 #[tokio::test]
 async fn only_web_addresses_are_asked() {
-    let mut world = World::new(StandinOptions::default()).await;
+    let mut world = World::new(StubOptions::default()).await;
     let client = world.client();
     for url in [
         "",

@@ -91,9 +91,9 @@ async fn signing() -> (World, Vec<u8>) {
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
     let secret = secret.unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, secret.as_ref()).unwrap();
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         signing_key: Some(secret.as_ref().to_vec()),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     (world, pair.public_key().as_ref().to_vec())
@@ -106,7 +106,7 @@ async fn a_signature_that_is_demanded_vouches_for_the_image() {
     let digest: [u8; 32] = sha2::Sha256::digest(built(ISO, 0)).into();
     let vouched = world.client().checksum(&world.image(ISO)).await.unwrap();
     assert_eq!(vouched, Some(Sha256::from_bytes(digest)));
-    let asked = world.standin.requests();
+    let asked = world.stub.requests();
     assert!(asked[0].path.ends_with(".iso.sigstore.json"));
 
     world.config.verify = Verify::Signature { key: right() };
@@ -126,7 +126,7 @@ async fn a_signature_that_is_demanded_vouches_for_the_image() {
 
 #[tokio::test]
 async fn what_is_demanded_and_not_offered_refuses_the_image() {
-    let mut world = World::new(StandinOptions::default()).await;
+    let mut world = World::new(StubOptions::default()).await;
     for (verify, suffix) in [
         (Verify::Checksum, ".sha256"),
         (Verify::Signature { key: right() }, ".sigstore.json"),
@@ -146,13 +146,13 @@ async fn what_is_demanded_and_not_offered_refuses_the_image() {
         );
         assert!(!error.is_transient() && error.hint().is_some());
     }
-    assert!(world.standin.builds().is_empty());
+    assert!(world.stub.builds().is_empty());
     // Nothing demanded, nothing asked.
-    let asked = world.standin.requests().len();
+    let asked = world.stub.requests().len();
     world.config.verify = Verify::None;
     assert_eq!(
         world.client().checksum(&world.image(ISO)).await.unwrap(),
         None
     );
-    assert_eq!(world.standin.requests().len(), asked);
+    assert_eq!(world.stub.requests().len(), asked);
 }

@@ -92,8 +92,8 @@ async fn an_authority_that_nobody_knows_is_told_with_what_to_set() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_as_such() {
-    let world = World::new(StandinOptions::default()).await;
-    let url = world.standin.url().replace("http:", "https:");
+    let world = World::new(StubOptions::default()).await;
+    let url = world.stub.url().replace("http:", "https:");
     let url = Url::parse(&url).unwrap();
     let client = HttpFactory::new(&config(&url, &world.dir, CA)).unwrap();
     let error = client.register(ANY, "").await.unwrap_err();
@@ -106,11 +106,11 @@ async fn a_server_without_tls_is_told_as_such() {
 
 #[tokio::test]
 async fn nobody_there_names_the_variables_of_proxies() {
-    let world = World::new(StandinOptions::default()).await;
+    let world = World::new(StubOptions::default()).await;
     let mut config = world.config.clone();
     config.retries = 0;
     let client = HttpFactory::new(&config).unwrap();
-    world.standin.stop().await;
+    world.stub.stop().await;
     let error = client.register(ANY, "").await.unwrap_err();
     let hint = error.hint().unwrap();
     for name in ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {

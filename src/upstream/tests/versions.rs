@@ -28,9 +28,9 @@ fn list(versions: &[&str]) -> Vec<String> {
 }
 
 async fn world(versions: &[&str], sources: &[VersionsFrom]) -> World {
-    let mut world = World::new(StandinOptions {
+    let mut world = World::new(StubOptions {
         versions: list(versions),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     world.config.versions = sources.to_vec();
@@ -71,14 +71,14 @@ async fn the_factory_is_asked_first_and_odd_entries_are_left_out() {
     let (versions, source, _, failures) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.9.0", "v1.10.0", "v1.11.0-alpha.1"]);
     assert_eq!((source, failures), (VersionSource::Factory, vec![]));
-    assert_eq!(world.standin.requests().len(), 1);
+    assert_eq!(world.stub.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn github_is_asked_page_by_page_where_the_factory_does_not_know() {
-    let world = World::new(StandinOptions {
+    let world = World::new(StubOptions {
         versions: many(),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     for fault in [
@@ -86,8 +86,8 @@ async fn github_is_asked_page_by_page_where_the_factory_does_not_know() {
         Fault::status(200, "{}"),
         Fault::status(200, "[1, {}]"),
     ] {
-        let asked = world.standin.requests().len();
-        world.standin.inject("/versions", fault);
+        let asked = world.stub.requests().len();
+        world.stub.inject("/versions", fault);
         let (versions, source, _, failures) = known(world.client().versions().await);
         assert_eq!(versions, many());
         assert_eq!((source, failures.len()), (VersionSource::Github, 1));
@@ -95,7 +95,7 @@ async fn github_is_asked_page_by_page_where_the_factory_does_not_know() {
             failures[0].starts_with("factory: http://127"),
             "{failures:?}"
         );
-        let paths: Vec<_> = world.standin.requests()[asked..]
+        let paths: Vec<_> = world.stub.requests()[asked..]
             .iter()
             .map(|request| format!("{}?{}", request.path, request.query))
             .collect();
@@ -112,9 +112,9 @@ async fn github_is_asked_page_by_page_where_the_factory_does_not_know() {
 
 #[tokio::test]
 async fn what_did_not_change_is_not_sent_again_page_by_page() {
-    let mut world = World::new(StandinOptions {
+    let mut world = World::new(StubOptions {
         versions: many(),
-        ..StandinOptions::default()
+        ..StubOptions::default()
     })
     .await;
     world.config.versions = vec![VersionsFrom::Github];
@@ -124,7 +124,7 @@ async fn what_did_not_change_is_not_sent_again_page_by_page() {
     assert_eq!(versions, many());
     assert!(second > first);
     let statuses = |from: usize| -> Vec<u16> {
-        let requests = world.standin.requests();
+        let requests = world.stub.requests();
         requests[from..]
             .iter()
             .map(|request| request.status)
@@ -134,7 +134,7 @@ async fn what_did_not_change_is_not_sent_again_page_by_page() {
     // A tag that sorts last changes the second page alone.
     let mut more = many();
     more.insert(0, "v1.9.9".into());
-    world.standin.set_versions(more.clone());
+    world.stub.set_versions(more.clone());
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, more);
     assert_eq!(statuses(4), [304, 200]);
@@ -143,13 +143,13 @@ async fn what_did_not_change_is_not_sent_again_page_by_page() {
 #[tokio::test]
 async fn a_page_elsewhere_is_not_asked() {
     let mut world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
-    let other = World::new(StandinOptions::default()).await;
+    let other = World::new(StubOptions::default()).await;
     world.config.github_token = Some("ghp_token".into());
-    let link = format!("<{}repositories/1/tags>; rel=\"next\"", other.standin.url());
-    world.standin.inject("/tags", Fault::Header("link", link));
+    let link = format!("<{}repositories/1/tags>; rel=\"next\"", other.stub.url());
+    world.stub.inject("/tags", Fault::Header("link", link));
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0"]);
-    assert!(other.standin.requests().is_empty());
+    assert!(other.stub.requests().is_empty());
 }
 
 #[tokio::test]
@@ -157,18 +157,18 @@ async fn pages_that_go_round_in_circles_end() {
     let world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
     let link = "</repos/siderolabs/talos/tags?per_page=100>; rel=\"next\"";
     world
-        .standin
+        .stub
         .inject("/tags", Fault::Header("link", link.into()));
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0"]);
-    assert_eq!(world.standin.requests().len(), 1);
+    assert_eq!(world.stub.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_used_up_limit_is_told_and_respected() {
     let world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
     known(world.client().versions().await);
-    world.standin.limit_github(Some(Duration::from_secs(1800)));
+    world.stub.limit_github(Some(Duration::from_secs(1800)));
     let (versions, source, _, failures) = known(world.client().versions().await);
     assert_eq!(
         (versions, source),
@@ -176,12 +176,12 @@ async fn a_used_up_limit_is_told_and_respected() {
     );
     assert!(failures[0].contains("rate limit"), "{failures:?}");
     assert!(failures[0].contains("reset in 30 min"), "{failures:?}");
-    assert_eq!(world.standin.requests().len(), 2);
+    assert_eq!(world.stub.requests().len(), 2);
     // Not even another process asks again before the time.
-    world.standin.limit_github(None);
+    world.stub.limit_github(None);
     let (.., failures) = known(world.client().versions().await);
     assert!(failures[0].contains("rate limit"), "{failures:?}");
-    assert_eq!(world.standin.requests().len(), 2);
+    assert_eq!(world.stub.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_limit_that_was_just_lifted_is_asked_again() {
         text: String::new(),
         retry_after: Some("0".into()),
     };
-    world.standin.inject("/tags", busy);
+    world.stub.inject("/tags", busy);
     let (.., failures) = known(world.client().versions().await);
     assert_eq!(failures, Vec::<String>::new());
 }
@@ -210,7 +210,7 @@ async fn with_everything_down_the_last_good_list_serves() {
         files_in(&world.dir.path().join("state")),
         ["versions-factory.json"]
     );
-    world.standin.stop().await;
+    world.stub.stop().await;
     let (versions, source, fetched_at, failures) = known(client.versions().await);
     assert_eq!(versions, ["v1.11.0", "v1.11.1"]);
     assert_eq!((source, fetched_at), (VersionSource::Factory, then));
@@ -225,13 +225,11 @@ async fn with_everything_down_the_last_good_list_serves() {
 async fn the_youngest_list_serves_and_only_that_of_the_same_factory() {
     let mut world = world(&["v1.11.0"], &[VersionsFrom::Factory, VersionsFrom::Github]).await;
     known(world.client().versions().await);
-    world.standin.set_versions(list(&["v1.11.0", "v1.11.1"]));
-    world
-        .standin
-        .inject("/versions", Fault::status(404, "gone"));
+    world.stub.set_versions(list(&["v1.11.0", "v1.11.1"]));
+    world.stub.inject("/versions", Fault::status(404, "gone"));
     known(world.client().versions().await);
     for path in ["/versions", "/tags"] {
-        world.standin.inject(path, Fault::status(404, "gone"));
+        world.stub.inject(path, Fault::status(404, "gone"));
     }
     let (versions, source, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0", "v1.11.1"]);
@@ -253,17 +251,13 @@ async fn a_dry_run_writes_nothing_but_reads() {
     known(client.versions().await);
     assert_eq!(files_in(world.dir.path()), Vec::<String>::new());
     // It remembers for itself, though.
-    world
-        .standin
-        .inject("/versions", Fault::status(404, "gone"));
+    world.stub.inject("/versions", Fault::status(404, "gone"));
     known(client.versions().await);
 
     world.config.read_only = false;
     known(world.client().versions().await);
     world.config.read_only = true;
-    world
-        .standin
-        .inject("/versions", Fault::status(404, "gone"));
+    world.stub.inject("/versions", Fault::status(404, "gone"));
     known(world.client().versions().await);
 }
 
@@ -273,9 +267,7 @@ async fn a_damaged_memory_is_no_memory_and_is_kept() {
     let state = world.dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
     std::fs::write(state.join("versions-factory.json"), "{\"base\": 1").unwrap();
-    world
-        .standin
-        .inject("/versions", Fault::status(404, "gone"));
+    world.stub.inject("/versions", Fault::status(404, "gone"));
     assert!(matches!(
         world.client().versions().await,
         VersionKnowledge::Unknown { .. }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use talos_order::factory_stub::image;
 use talos_order::model::{ArtifactId, Format, NameTemplate, SchematicId};
-use talos_order::standin::image;
 
 use super::{At, SECRET, XZ};
 use crate::world::PLAIN;

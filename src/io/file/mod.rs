@@ -1,0 +1,13 @@
+//! Files: written whole or not at all, sparse ones, and what may stand in their way.
+
+pub mod atomic;
+pub mod beneath;
+pub mod input;
+pub mod keep;
+pub mod lock;
+pub(in crate::io) mod occupied;
+pub(in crate::io) mod space;
+pub mod sparse;
+
+pub use occupied::{make_way, set_aside};
+pub use space::explain;

@@ -1,0 +1,263 @@
+//! Takes a download in: writes, hashes, unpacks, hashes again, all at once.
+//!
+//! ```text
+//! network -> Intake -> [store thread: .NAME.part, SHA-256] -> decoder (all cores)
+//!                                                                |
+//!                      [unpack thread: .RAW.part, SHA-256, sparse] <
+//! ```
+//!
+//! Every arrow is a bounded queue, so a slow disk slows the network and memory
+//! stays bounded. [`Intake::finish`] hands out files that are checked and on the
+//! disk but have no name yet; the caller gives them their names. What is wrong
+//! is removed; what is merely unfinished stays, with a record beside it, and the
+//! next intake for the same URL reads it once and goes on from there.
+
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::io::Meter;
+use crate::io::flow::landing::{Landed, LandingError};
+use crate::io::flow::unpack::Unpack;
+use crate::io::flow::{Sink, Validator};
+use crate::io::image::magic::Kind;
+use crate::model::Sha256;
+use store::{Message, Store};
+
+/// How many pieces from the network may wait for the disk. A piece is what one
+/// read gave, 8 to 400 KiB, so this is 3 MiB at most.
+const WAITING: usize = 8;
+
+/// What is to come, and what is to become of it.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The directory of all files.
+    pub dir: PathBuf,
+    /// The name of the download.
+    pub name: String,
+    /// Where it comes from: a partial file is only taken up for the same URL.
+    pub url: String,
+    /// What it must look like.
+    pub kind: Kind,
+    /// The unpacked form, where that is wanted too.
+    pub unpack: Option<Unpack>,
+    /// The largest size that is accepted, in bytes.
+    pub max: u64,
+    /// The digests that it must have.
+    pub promises: Vec<Promise>,
+    /// Counts the received bytes.
+    pub meter: Arc<Meter>,
+}
+
+/// A digest that somebody vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    /// The digest.
+    pub sha256: Sha256,
+    /// Who vouches, as the begin of a clause: `the order pins`.
+    pub by: &'static str,
+}
+
+/// The files of a finished download: checked, on the disk, without their names.
+///
+/// Dropping it leaves temporaries, which is what a crash at that point leaves.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The download.
+    pub download: Landed,
+    /// The unpacked form, where that was wanted.
+    pub unpacked: Option<Landed>,
+    /// What identified the version of the file, where the server said it.
+    pub validator: Option<Validator>,
+}
+
+/// A download on its way in. Bytes go in through [`Sink`].
+///
+/// Dropping it leaves what has come for the next attempt.
+#[derive(Debug)]
+pub struct Intake {
+    name: String,
+    meter: Arc<Meter>,
+    to_store: mpsc::Sender<Message>,
+    outcome: Option<oneshot::Receiver<Result<Sealed, LandingError>>>,
+    failure: Option<LandingError>,
+    abandoned: Arc<AtomicBool>,
+    received: u64,
+    validator: Option<Validator>,
+}
+
+impl Intake {
+    /// Starts, or goes on from what an earlier process left; reading that again
+    /// happens before this returns. A total that equals the position means that
+    /// everything is there, and only [`Self::finish`] is missing.
+    ///
+    /// # Errors
+    /// If the temporary cannot be made.
+    pub async fn begin(spec: Spec) -> Result<Self, LandingError> {
+        let (to_store, inbox) = mpsc::channel(WAITING);
+        let (report, outcome) = oneshot::channel();
+        let (ready, begun) = oneshot::channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let name = spec.name.clone();
+        let meter = Arc::clone(&spec.meter);
+        let stopped = || LandingError::Stopped { name: name.clone() };
+
+        let flag = Arc::clone(&abandoned);
+        std::thread::Builder::new()
+            .name("intake".to_owned())
+            .spawn(move || match Store::open(spec) {
+                Err(error) => drop(ready.send(Err(error))),
+                Ok(store) => {
+                    let _ = ready.send(Ok(store.position()));
+                    // Nobody may be left to hear it, which is all right.
+                    if let Some(outcome) = store.run(inbox, &flag) {
+                        let _ = report.send(outcome);
+                    }
+                }
+            })
+            .map_err(LandingError::io("start a thread for", name.as_ref()))?;
+
+        let (received, validator) = begun.await.map_err(|_| stopped())??;
+        meter.set_done(received);
+        if let Some(total) = validator.as_ref().and_then(|known| known.total) {
+            meter.set_total(total);
+        }
+        Ok(Self {
+            name,
+            meter,
+            to_store,
+            outcome: Some(outcome),
+            failure: None,
+            abandoned,
+            received,
+            validator,
+        })
+    }
+
+    /// Why the sink refused bytes, with its type; [`Self::finish`] gives it too.
+    pub fn failure(&self) -> Option<&LandingError> {
+        self.failure.as_ref()
+    }
+
+    /// Says that everything has come. Checks length, digests, container and
+    /// content, and puts the files on the disk.
+    ///
+    /// # Errors
+    /// Whatever is wrong; the temporaries are removed then, unless only the file
+    /// system failed.
+    pub async fn finish(mut self) -> Result<Sealed, LandingError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        // If the thread has stopped, its outcome says why.
+        let _ = self.to_store.send(Message::Finish).await;
+        match self.outcome.take() {
+            Some(outcome) => outcome.await.unwrap_or_else(|_| Err(self.stopped())),
+            None => Err(self.stopped()),
+        }
+    }
+
+    fn stopped(&self) -> LandingError {
+        LandingError::Stopped {
+            name: self.name.clone(),
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> io::Result<()> {
+        match self.to_store.send(message).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.learn_failure().await),
+        }
+    }
+
+    /// Sends a message and waits until it has been acted upon.
+    async fn ask(&mut self, make: impl FnOnce(oneshot::Sender<()>) -> Message) -> io::Result<()> {
+        let (reply, done) = oneshot::channel();
+        self.send(make(reply)).await?;
+        match done.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.learn_failure().await),
+        }
+    }
+
+    /// The thread has stopped: keeps its error, and gives the gist of it in the
+    /// form that the sending side passes on.
+    async fn learn_failure(&mut self) -> io::Error {
+        if let Some(outcome) = self.outcome.take() {
+            self.failure = match outcome.await {
+                Ok(Err(error)) => Some(error),
+                Ok(Ok(_)) | Err(_) => Some(self.stopped()),
+            };
+        }
+        match &self.failure {
+            Some(failure) => io::Error::new(failure.io_kind(), gist(failure)),
+            None => io::Error::other(self.stopped()),
+        }
+    }
+}
+
+/// An error with its causes in one line, for where its type cannot go.
+fn gist(error: &LandingError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        // The thread then stops after the piece in its hands, not after the queue.
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Sink for Intake {
+    fn position(&self) -> (u64, Option<Validator>) {
+        (self.received, self.validator.clone())
+    }
+
+    async fn restart(&mut self) -> io::Result<()> {
+        self.ask(Message::Restart).await?;
+        self.received = 0;
+        self.validator = None;
+        self.meter.set_done(0);
+        self.meter.set_total(0);
+        Ok(())
+    }
+
+    async fn expect(&mut self, total: Option<u64>, validator: Option<Validator>) -> io::Result<()> {
+        let known = validator.clone();
+        self.ask(|reply| Message::Expect {
+            total,
+            validator: known,
+            reply,
+        })
+        .await?;
+        if validator.is_some() {
+            self.validator = validator;
+        }
+        if let Some(total) = total {
+            self.meter.set_total(total);
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        let length = bytes.len() as u64;
+        self.send(Message::Bytes(bytes)).await?;
+        self.received += length;
+        self.meter.add(length);
+        Ok(())
+    }
+}

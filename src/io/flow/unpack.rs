@@ -1,0 +1,269 @@
+//! Unpacking to a file, beside whatever delivers the compressed bytes: a download
+//! as it comes, or a compressed file that is there already.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use crate::io::Meter;
+use crate::io::codec::decode::{self, DecodeError, Decoder};
+use crate::io::file::atomic;
+use crate::io::flow::gate::Gate;
+use crate::io::flow::landing::{self, Landed, Landing, LandingError, Target};
+use crate::io::flow::prove;
+use crate::io::hash::{Hashed, Hasher};
+use crate::io::image::magic::Kind;
+use crate::model::Codec;
+
+/// The unpacked form of a compressed file.
+#[derive(Debug, Clone)]
+pub struct Unpack {
+    /// How it is compressed.
+    pub codec: Codec,
+    /// The name of the unpacked file.
+    pub name: String,
+    /// What that must look like.
+    pub kind: Kind,
+    /// How many bytes may be held between the decoder and the file.
+    pub buffered: usize,
+    /// The largest size that is accepted of the unpacked file, in bytes.
+    pub max: u64,
+    /// False if the unpacked form is only looked at, to see that it is all there, and
+    /// is not written.
+    pub is_kept: bool,
+}
+
+/// The unpacked form in the making, on a thread of its own.
+#[derive(Debug)]
+pub struct Unpacking {
+    name: String,
+    /// What it is written to, if it is.
+    temporary: Option<PathBuf>,
+    decoder: Option<Decoder>,
+    thread: Option<Thread>,
+    /// Bytes that came before it was clear that they are what they should be.
+    held: Vec<u8>,
+}
+
+type Thread = JoinHandle<Result<Option<Landed>, LandingError>>;
+
+/// The unpacked form when all of its input is there.
+#[derive(Debug)]
+pub struct Unpacked {
+    name: String,
+    thread: Option<Thread>,
+}
+
+impl Unpacking {
+    /// Starts unpacking to the temporary of a name.
+    ///
+    /// # Errors
+    /// If the temporary or the thread cannot be made.
+    pub fn start(dir: &Path, unpack: &Unpack) -> Result<Self, LandingError> {
+        let Unpack {
+            codec,
+            name,
+            kind,
+            buffered,
+            max,
+            is_kept,
+        } = unpack;
+        let (decoder, decoded) =
+            decode::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
+                name: name.clone(),
+                source,
+            })?;
+        let thread = thread::Builder::new().name("unpack".to_owned());
+        let (kind, max) = (*kind, *max);
+        let thread = if *is_kept {
+            let target = Target {
+                dir,
+                name,
+                kind,
+                max,
+            };
+            let mut landing = Landing::open(target, None)?;
+            landing.restart()?;
+            thread.spawn(move || landing.fill(decoded).map(Some))
+        } else {
+            let gate = Gate::new(name, kind, max);
+            thread.spawn(move || prove::prove(gate, decoded).map(|()| None))
+        };
+        let thread = thread.map_err(LandingError::io("start a thread for", name.as_ref()))?;
+        Ok(Self {
+            name: name.clone(),
+            temporary: is_kept.then(|| landing::temporary_of(dir, name)),
+            decoder: Some(decoder),
+            thread: Some(thread),
+            held: Vec::new(),
+        })
+    }
+
+    /// Takes compressed bytes; holds them until the first of them are recognised,
+    /// so that a page of text is reported as that and not as broken xz.
+    ///
+    /// # Errors
+    /// If they do not decode, or the unpacked file cannot be written.
+    pub fn push(&mut self, recognised: bool, bytes: &[u8]) -> Result<(), LandingError> {
+        if !recognised {
+            self.held.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let Some(decoder) = &mut self.decoder else {
+            return Ok(());
+        };
+        let held = std::mem::take(&mut self.held);
+        let pushed = decoder.push(&held).and_then(|()| decoder.push(bytes));
+        pushed.map_err(|error| self.explain(error))
+    }
+
+    /// Says that everything has been pushed.
+    ///
+    /// # Errors
+    /// If the data are incomplete; nothing is left then.
+    pub fn finish(mut self) -> Result<Unpacked, LandingError> {
+        match self.decoder.take().map_or(Ok(()), Decoder::finish) {
+            Ok(()) => Ok(Unpacked {
+                name: self.name,
+                thread: self.thread,
+            }),
+            Err(error) => {
+                let error = self.explain(error);
+                self.cancel();
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops, and removes what there is.
+    pub fn cancel(mut self) {
+        drop(self.decoder.take());
+        if let Some(thread) = self.thread.take() {
+            // Its error is that it was stopped.
+            let _ = thread.join();
+        }
+        // A left-over is recognised and swept later.
+        if let Some(temporary) = &self.temporary {
+            let _ = atomic::remove_if_there(temporary);
+        }
+    }
+
+    /// The error behind an error: if the other end is gone, it knows why.
+    fn explain(&mut self, source: DecodeError) -> LandingError {
+        drop(self.decoder.take());
+        if matches!(source, DecodeError::Closed)
+            && let Some(thread) = self.thread.take()
+            && let Err(behind) = join(thread, &self.name)
+        {
+            return behind;
+        }
+        LandingError::Decode {
+            name: self.name.clone(),
+            source,
+        }
+    }
+}
+
+impl Unpacked {
+    /// Waits until everything is on the disk; `None` if it was only looked at.
+    ///
+    /// # Errors
+    /// Whatever went wrong with the unpacked file.
+    pub fn wait(self) -> Result<Option<Landed>, LandingError> {
+        match self.thread {
+            Some(thread) => join(thread, &self.name),
+            None => Err(LandingError::Stopped { name: self.name }),
+        }
+    }
+}
+
+fn join(thread: Thread, name: &str) -> Result<Option<Landed>, LandingError> {
+    thread.join().unwrap_or_else(|_| {
+        Err(LandingError::Stopped {
+            name: name.to_owned(),
+        })
+    })
+}
+
+/// How much of a compressed file is read at once, in bytes.
+const READ: usize = 1 << 20;
+
+/// Unpacks a file into a directory, hashing both on the way. Counts the compressed
+/// bytes on the meter. Blocks for seconds.
+///
+/// # Errors
+/// If the compressed file is not what was recorded about it, does not decode, or
+/// the unpacked one cannot be written; nothing is left of the latter then.
+pub fn unpack_file(
+    source: &Path,
+    recorded: Hashed,
+    dir: &Path,
+    unpack: &Unpack,
+    meter: &Meter,
+) -> Result<Landed, LandingError> {
+    meter.set_total(recorded.size);
+    let unpack = &Unpack {
+        is_kept: true,
+        ..unpack.clone()
+    };
+    let mut unpacking = Unpacking::start(dir, unpack)?;
+    let found = match push_file(source, &mut unpacking, meter) {
+        Ok(found) => found,
+        Err(error) => {
+            unpacking.cancel();
+            return Err(error);
+        }
+    };
+    // What the file should have been says more than what is wrong with it.
+    let landed = same(source, recorded, found)
+        .and_then(|()| unpacking.finish())
+        .and_then(Unpacked::wait);
+    if landed.is_err() {
+        let _ = atomic::remove_if_there(&landing::temporary_of(dir, &unpack.name));
+    }
+    landed?.ok_or_else(|| LandingError::Stopped {
+        name: unpack.name.clone(),
+    })
+}
+
+fn push_file(
+    source: &Path,
+    unpacking: &mut Unpacking,
+    meter: &Meter,
+) -> Result<Hashed, LandingError> {
+    let mut file = File::open(source).map_err(LandingError::io("open", source))?;
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; READ];
+    loop {
+        let count = file
+            .read(&mut buffer)
+            .map_err(LandingError::io("read", source))?;
+        if count == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(&buffer[..count]);
+        unpacking.push(true, &buffer[..count])?;
+        meter.add(count as u64);
+    }
+}
+
+fn same(source: &Path, recorded: Hashed, found: Hashed) -> Result<(), LandingError> {
+    let name = || source.display().to_string();
+    if recorded.size != found.size {
+        return Err(LandingError::Length {
+            name: name(),
+            expected: recorded.size,
+            found: found.size,
+        });
+    }
+    if recorded.sha256 != found.sha256 {
+        return Err(LandingError::Digest {
+            name: name(),
+            by: "the record says",
+            expected: recorded.sha256,
+            found: found.sha256,
+        });
+    }
+    Ok(())
+}
