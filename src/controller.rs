@@ -6,15 +6,19 @@
 //! ask for a pass and wait.
 
 mod background;
+pub mod http;
+mod queue;
 mod session;
 mod teller;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use background::Background;
+use http::{Api, ControlError, ControlSocket};
 use jiff::Timestamp;
+use queue::RunQueue;
 pub use session::Session;
 use teller::tell;
 use tokio::sync::mpsc;
@@ -29,16 +33,12 @@ use crate::error::chain;
 use crate::model::OrderSet;
 use crate::reconcile::PassError;
 use crate::store::StateError;
-use crate::store::control::{Answer, Request, Server};
 
 /// How long a pass of the loop waits for a pass by hand that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why there was no pass where the end was asked for.
 const STOPPED: &str = "it was asked to stop";
-
-/// The people who wait for a pass.
-type Waiting = Arc<Mutex<Vec<Request>>>;
 
 /// Does a pass whenever the loop says so.
 pub struct Controller {
@@ -48,10 +48,8 @@ pub struct Controller {
     app: App,
     pass: LivePass,
     read_back: bool,
-    waiting: Waiting,
+    queue: RunQueue,
     background: Background,
-    /// Kept for as long as people may ask.
-    _server: Option<Server>,
 }
 
 /// Why the controller cannot begin.
@@ -63,6 +61,9 @@ pub enum ControllerError {
     /// The controller's own files.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The loop.
     #[error(transparent)]
     Loop(#[from] daemon::DaemonError),
@@ -78,9 +79,23 @@ pub async fn run(
     once: bool,
 ) -> Result<daemon::Ended, ControllerError> {
     let waker = Waker::default();
-    let controller = Controller::start(config, orders, once, &waker).await?;
+    let queue = RunQueue::new(waker.clone());
+    let controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     let (state, options) = (controller.app.state(), controller.options());
-    let ended = Box::pin(daemon::run(controller, options, waker)).await?;
+    let api = Api {
+        queue: queue.clone(),
+        state: state.clone(),
+    };
+    let socket = match once {
+        true => None,
+        false => Some(ControlSocket::open(api).await?),
+    };
+    let ended = Box::pin(daemon::run(controller, options, waker)).await;
+    queue.close();
+    if let Some(socket) = socket {
+        socket.close().await;
+    }
+    let ended = ended?;
     // Nobody begins another pass; whoever asks for the status is told so.
     if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
@@ -93,33 +108,25 @@ pub async fn run(
 }
 
 impl Controller {
-    async fn start(
+    fn start(
         config: Option<&Path>,
         orders: Option<&Path>,
         once: bool,
+        queue: RunQueue,
         waker: &Waker,
     ) -> Result<Self, ControllerError> {
         let app = App::start(config, Mode::ReadWrite)?;
         let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
         let pass = app.pass(false)?;
-        let waiting = Waiting::default();
-        let server = if once {
-            None
-        } else {
-            let (server, requests) = Server::start(&app.state()).await?;
-            tokio::spawn(take_requests(requests, Arc::clone(&waiting), waker.clone()));
-            Some(server)
-        };
         Ok(Self {
             config: config.map(Path::to_owned),
             orders,
             once,
             app,
             read_back: false,
-            waiting,
+            queue,
             background: Background::new(&pass, waker.clone()),
             pass,
-            _server: server,
         })
     }
 
@@ -255,16 +262,16 @@ impl End {
 
 impl Work for Controller {
     async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
-        let asking = std::mem::take(&mut *lock(&self.waiting));
+        let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let end = self.one_pass(cause(causes), &asked, &running).await;
         for request in asking {
             request.answer(match &end.status {
-                Some(status) => Answer::Done(Box::new(Status {
+                Some(status) => Ok(Box::new(Status {
                     next_pass: self.about_next(),
                     ..status.clone()
                 })),
-                None => Answer::Refused(end.line.clone()),
+                None => Err(end.line.clone()),
             });
         }
         PassEnd {
@@ -342,17 +349,4 @@ fn cause(causes: Causes) -> Cause {
         .into_iter()
         .find(|(called, _)| causes.contains(*called));
     named.map_or(Cause::Schedule, |(_, cause)| cause)
-}
-
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Vec<Request>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whoever asks is answered at the end of the next pass, not of the running one:
-/// that one may have looked before whatever they want to see was there.
-async fn take_requests(mut requests: mpsc::Receiver<Request>, waiting: Waiting, waker: Waker) {
-    while let Some(request) = requests.recv().await {
-        lock(&waiting).push(request);
-        waker.wake(daemon::Cause::Request);
-    }
 }

@@ -14,9 +14,9 @@ use super::{paint, status};
 use crate::app::App;
 use crate::conclude::Scope;
 use crate::conclude::Status;
+use crate::controller::http::client;
 use crate::facts::ApprovalId;
 use crate::model::{NodeId, OrderId};
-use crate::store::control;
 
 /// What a person can do to have it at once.
 const LATER: &str = "the next pass sees it; `talos-order reconcile` begins one now";
@@ -170,6 +170,6 @@ pub(super) async fn reconcile(
         (None, Some(node)) => Scope::Node(node),
         (None, None) => Scope::All,
     };
-    let status = control::ask(&app.state(), scope.clone(), timeout).await?;
+    let status = client::reconcile(&app.state(), scope.clone(), timeout).await?;
     status::show(&status, &scope, output, app.now())
 }

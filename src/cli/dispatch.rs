@@ -7,6 +7,7 @@ use super::{
     control, demo, docs, events, history, inspect, out, paint, pass, run as controller, status,
 };
 use crate::app::StartError;
+use crate::controller::http::ControlError;
 use crate::error::chain;
 use crate::reconcile::PassError;
 use crate::store::StateError;
@@ -123,8 +124,9 @@ pub fn report(error: &anyhow::Error) -> Exit {
         .and_then(StartError::hint)
         .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint))
         .or_else(|| {
-            let error = error.downcast_ref::<StateError>()?;
-            error.hint().map(str::to_owned)
+            let state = error.downcast_ref().and_then(StateError::hint);
+            let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
+            hint.map(str::to_owned)
         });
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));

@@ -13,6 +13,7 @@ pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
         // The causes that have exit codes of their own are told apart above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),
         Err(controller::ControllerError::State(error)) => return Err(error.into()),
+        Err(controller::ControllerError::Control(error)) => return Err(error.into()),
         Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
     };
     Ok(match ended {

@@ -10,16 +10,13 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "reads and writes the controller's own files and its socket"
+    reason = "reads and writes the controller's own files"
 )]
 
 mod clock;
-pub mod control;
 mod error;
 pub mod events;
 mod file;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
 pub mod history;
 pub mod manifest;
 mod memory;
@@ -54,7 +51,8 @@ impl StateDir {
         self.dir.join(name)
     }
 
-    fn make(&self) -> Result<(), StateError> {
+    /// Makes it, unless it is there.
+    pub(crate) fn make(&self) -> Result<(), StateError> {
         std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io {
             doing: "make",
             path: self.dir.clone(),
