@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
-use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsFrom};
+use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsSetting};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{Memory, VersionKnowledge};
@@ -361,13 +361,13 @@ impl App {
     }
 
     /// When the loop does passes.
-    pub fn schedule(&self) -> daemon::Schedule {
+    pub fn schedule(&self) -> daemon::LoopSchedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {
             // Checked when the configuration was read.
             daemon::Cron::parse(pattern, reconcile.time_zone.as_deref()).ok()
         });
-        daemon::Schedule {
+        daemon::LoopSchedule {
             interval: reconcile.interval,
             jitter: f64::from(reconcile.jitter) / 100.0,
             cron,
@@ -448,9 +448,9 @@ fn verify(verify: &VerifyFactory) -> upstream::Verify {
     }
 }
 
-fn source(from: &VersionsFrom) -> upstream::VersionsFrom {
+fn source(from: &VersionsSetting) -> upstream::VersionsFrom {
     match from {
-        VersionsFrom::Factory => upstream::VersionsFrom::Factory,
-        VersionsFrom::Github => upstream::VersionsFrom::Github,
+        VersionsSetting::Factory => upstream::VersionsFrom::Factory,
+        VersionsSetting::Github => upstream::VersionsFrom::Github,
     }
 }

@@ -28,7 +28,9 @@ use crate::conclude::Scope;
 use crate::conclude::memory::next_try;
 use crate::conclude::{Cause, Ready, Status};
 use crate::conclude::{Report, Verdict};
-use crate::daemon::{self, Causes, Errand, Options, PassEnd, Running, Waker, Work};
+use crate::daemon::{
+    self, LoopRequest, NextRun, Options, PassEnd, RunContext, WakeCauses, Waker, Work,
+};
 use crate::error::chain;
 use crate::model::OrderSet;
 use crate::reconcile::PassError;
@@ -72,7 +74,7 @@ pub enum ControllerError {
 /// Runs the loop until a signal asks for the end, or for one pass.
 ///
 /// # Errors
-/// When it cannot begin. What goes wrong in a pass is told by its verdict.
+/// When it cannot begin. What goes wrong in a pass is told by its end.
 pub async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
@@ -130,7 +132,7 @@ impl Controller {
         })
     }
 
-    async fn one_pass(&mut self, cause: Cause, asked: &[Scope], running: &Running) -> End {
+    async fn one_pass(&mut self, cause: Cause, asked: &[Scope], running: &RunContext) -> End {
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
         // A single pass may be done beside a loop, whose word on its next one stays.
@@ -183,7 +185,10 @@ impl Controller {
     }
 
     /// The pass itself, or in one sentence why it could not look.
-    async fn look_and_run(&mut self, running: &Running) -> Result<(Arc<OrderSet>, Report), String> {
+    async fn look_and_run(
+        &mut self,
+        running: &RunContext,
+    ) -> Result<(Arc<OrderSet>, Report), String> {
         let said = |error: &(dyn std::error::Error + 'static)| chain(error);
         let orders = self.app.orders(Some(&self.orders));
         let orders = orders.map_err(|error| said(&error))?;
@@ -194,15 +199,15 @@ impl Controller {
         // before has taken its word.
         self.pass.policy.purge = self.app.settings().cache_policy.purge_before;
         self.pass.policy.verify = self.read_back.then(|| self.app.verify_policy());
-        running.progress.beat();
+        running.heartbeat.beat();
         let look = tokio::select! {
             look = self.pass.look(&orders, self.app.now()) => look.map_err(|error| said(&error))?,
             () = running.stop.cancelled() => return Err(STOPPED.to_owned()),
         };
-        running.progress.beat();
+        running.heartbeat.beat();
         tracing::info!("{}", crate::plan::render::headline(&look.plan));
         let (events, told) = mpsc::unbounded_channel();
-        let teller = tokio::spawn(tell(told, self.app.state(), running.progress.clone()));
+        let teller = tokio::spawn(tell(told, self.app.state(), running.heartbeat.clone()));
         let report = self.pass.run(&orders, look, &events, &running.stop).await;
         drop(events);
         if let Err(error) = teller.await {
@@ -221,7 +226,8 @@ impl Controller {
 
 /// What the end of a pass means, to the loop and to whoever waits.
 struct End {
-    verdict: daemon::Verdict,
+    converged: bool,
+    next: NextRun,
     line: String,
     status: Option<Status>,
 }
@@ -229,12 +235,11 @@ struct End {
 impl End {
     fn of(verdict: &Verdict, status: Status, next: Option<Timestamp>, now: Timestamp) -> Self {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
-        let verdict = match verdict {
-            Verdict::Converged => daemon::Verdict::Converged,
-            Verdict::Retry => daemon::Verdict::Retry { after },
+        let next = match verdict {
+            Verdict::Retry => NextRun::Retry { after },
             // A person has to act for something; the rest is tried again meanwhile.
-            Verdict::Stalled if after.is_some() => daemon::Verdict::Retry { after },
-            Verdict::Stalled => daemon::Verdict::Stalled,
+            Verdict::Stalled if after.is_some() => NextRun::Retry { after },
+            Verdict::Converged | Verdict::Stalled => NextRun::Scheduled,
         };
         let total = status.conditions.len();
         let conditions = status.conditions.iter();
@@ -246,14 +251,16 @@ impl End {
                 }
                 count => format!("{count} of {total} ready, {} held back", status.held.len()),
             },
-            verdict,
+            converged: *verdict == Verdict::Converged,
+            next,
             status: Some(status),
         }
     }
 
     fn failed(why: String) -> Self {
         Self {
-            verdict: daemon::Verdict::Retry { after: None },
+            converged: false,
+            next: NextRun::Retry { after: None },
             line: why,
             status: None,
         }
@@ -261,7 +268,7 @@ impl End {
 }
 
 impl Work for Controller {
-    async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let end = self.one_pass(cause(causes), &asked, &running).await;
@@ -275,16 +282,17 @@ impl Work for Controller {
             });
         }
         PassEnd {
-            verdict: end.verdict,
+            converged: end.converged,
+            next: end.next,
             line: end.line,
         }
     }
 
-    fn errand(&mut self, errand: Errand) {
-        match errand {
+    fn take_note(&mut self, request: LoopRequest) {
+        match request {
             // Each pass asks for the versions, and is answered "not modified".
-            Errand::RefreshVersions => {}
-            Errand::DeepVerify => self.read_back = true,
+            LoopRequest::RefreshVersions => {}
+            LoopRequest::DeepVerify => self.read_back = true,
         }
     }
 
@@ -336,8 +344,8 @@ fn told(error: &StartError) -> String {
 }
 
 /// Of several causes the one that a person would name.
-fn cause(causes: Causes) -> Cause {
-    use daemon::Cause as Called;
+fn cause(causes: WakeCauses) -> Cause {
+    use daemon::WakeCause as Called;
     let ranked = [
         (Called::Request, Cause::Request),
         (Called::Orders, Cause::Change),

@@ -6,9 +6,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, Output, PassArgs};
+use super::args::{Common, OutputForm, PassArgs};
 use super::exit::Exit;
-use super::{notices, out, paint, progress, signal};
+use super::{notices, out, progress, signal, style};
 use crate::app::{App, Mode, StartError};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
@@ -69,7 +69,7 @@ pub(super) async fn show_plan(
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
     match args.output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = PlanAnswer {
                 plan: &look.plan,
                 manifests: changes,
@@ -77,11 +77,11 @@ pub(super) async fn show_plan(
             };
             out::json(&answer)?;
         }
-        Output::Text => {
-            let mut text = paint::plan(&render::render(&look.plan));
+        OutputForm::Text => {
+            let mut text = style::plan(&render::render(&look.plan));
             for change in changes.into_iter().filter(|_| with_manifests) {
                 text.push('\n');
-                text.push_str(&paint::diff(&change.diff));
+                text.push_str(&style::diff(&change.diff));
             }
             out::text(&text)?;
         }
@@ -145,8 +145,8 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    if args.output == Output::Text {
-        out::text(&paint::plan(&render::render(&look.plan)))?;
+    if args.output == OutputForm::Text {
+        out::text(&style::plan(&render::render(&look.plan)))?;
     }
     let report = run(&mut pass, &orders, look, &cancel).await?;
     let converged = report.verdict == Verdict::Converged;
@@ -154,10 +154,10 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         let chain = crate::error::chain(&error);
         let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
         let hint = hint.unwrap_or_default();
-        out::note(&format!("{} {chain}{hint}", paint::warning("warning:")));
+        out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
     }
     match args.output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = ApplyAnswer {
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
@@ -166,11 +166,11 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
             };
             out::json(&answer)?;
         }
-        Output::Text => out::text(&format!("{}\n", summary(&report)))?,
+        OutputForm::Text => out::text(&format!("{}\n", summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
-            let failed = paint::error("failed:");
+            let failed = style::error("failed:");
             out::note(&format!("{failed} manifest of {order}: {error}"));
         }
     }
@@ -223,9 +223,9 @@ fn summary(report: &Report) -> String {
     }
     parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
     let word = match report.verdict {
-        Verdict::Converged => paint::heading("Done:"),
-        Verdict::Retry => paint::warning("Not done, trying again may help:"),
-        Verdict::Stalled => paint::error("Not done:"),
+        Verdict::Converged => style::heading("Done:"),
+        Verdict::Retry => style::warning("Not done, trying again may help:"),
+        Verdict::Stalled => style::error("Not done:"),
     };
     format!("{word} {}", parts.join(", "))
 }

@@ -3,7 +3,7 @@
 use super::args::Common;
 use super::exit::Exit;
 use crate::controller;
-use crate::daemon::{Ended, Verdict};
+use crate::daemon::Ended;
 
 /// Runs until a signal asks for the end, or for one pass.
 pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
@@ -17,7 +17,7 @@ pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
         Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
     };
     Ok(match ended {
-        Ended::Once(end) if end.verdict != Verdict::Converged => Exit::Failed,
+        Ended::Once(end) if !end.converged => Exit::Failed,
         Ended::Once(_) | Ended::Stopped(_) => Exit::Done,
     })
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{
-    CachePolicyShape, ConfigFile, Defaults, Factory, LimitsShape, Manifest, PushDefaults,
+    CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
 use super::inventory::inventory;
@@ -17,8 +17,8 @@ use super::rsync_opts;
 use super::running;
 use super::secrets::Secrets;
 use super::settings::{
-    CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushSettings, Settings,
-    VersionsFrom,
+    CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PushSettings,
+    Settings, VersionsSetting,
 };
 use super::sites;
 use super::trust;
@@ -242,7 +242,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushS
     }
 }
 
-fn manifest(shape: &Manifest, report: &mut Report<'_>) -> ManifestTarget {
+fn manifest(shape: &ManifestShape, report: &mut Report<'_>) -> ManifestTarget {
     let template = shape.path_template.as_ref().and_then(|at| {
         let path = path(Some(at), report)?;
         match ManifestTarget::template(&path.to_string_lossy()) {
@@ -271,7 +271,7 @@ fn manifest(shape: &Manifest, report: &mut Report<'_>) -> ManifestTarget {
 }
 
 fn factory(
-    shape: &Factory,
+    shape: &FactoryShape,
     secrets: &Secrets<'_>,
     report: &mut Report<'_>,
 ) -> Option<FactorySettings> {
@@ -286,9 +286,9 @@ fn factory(
     })
 }
 
-fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom> {
+fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsSetting> {
     let Some(words) = shape.and_then(|versions| versions.sources) else {
-        return vec![VersionsFrom::Factory, VersionsFrom::Github];
+        return vec![VersionsSetting::Factory, VersionsSetting::Github];
     };
     if words.value.is_empty() {
         report.at(
@@ -299,8 +299,8 @@ fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom
     let mut sources = Vec::new();
     for word in &words.value {
         let source = match word.value {
-            VersionSourceWord::Factory => VersionsFrom::Factory,
-            VersionSourceWord::Github => VersionsFrom::Github,
+            VersionSourceWord::Factory => VersionsSetting::Factory,
+            VersionSourceWord::Github => VersionsSetting::Github,
         };
         if sources.contains(&source) {
             report.at(word.place, "this source is in the list already");
@@ -311,7 +311,7 @@ fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsFrom
     sources
 }
 
-fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
+fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> LimitSettings {
     let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32, report);
     let nodes = number(shape.nodes.as_ref(), NODES, 1..=256, report);
     let retries = number(shape.retries.as_ref(), RETRIES, 0..=100, report);
@@ -320,7 +320,7 @@ fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> Limits {
     // A limit of nothing would fail everything; one of more than a day is none.
     let range = Duration::from_secs(1)..=DAY;
     let mut wait = |at: Option<&At<String>>, default| duration(at, default, range.clone(), report);
-    Limits {
+    LimitSettings {
         downloads: downloads as usize,
         nodes: nodes as usize,
         first_byte: wait(shape.first_byte.as_ref(), FIRST_BYTE),

@@ -50,7 +50,7 @@ impl RunQueue {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
             waiting.push(RunRequest { scope, answer });
-            self.waker.wake(daemon::Cause::Request);
+            self.waker.wake(daemon::WakeCause::Request);
         }
         answered
     }

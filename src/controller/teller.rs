@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::conclude::StepRecord;
-use crate::daemon::Progress;
+use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
 use crate::facts::StepId;
@@ -27,7 +27,7 @@ const PULSE: Duration = Duration::from_secs(5);
 pub(super) async fn tell(
     mut events: mpsc::UnboundedReceiver<Event>,
     state: StateDir,
-    progress: Progress,
+    progress: Heartbeat,
 ) {
     let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
     let mut pulse = tokio::time::interval(PULSE);

@@ -31,8 +31,8 @@ mod tests;
 
 pub use cron::{Cron, CronError};
 pub use error::DaemonError;
-pub use run::{Ended, Options, run};
-pub use schedule::Schedule;
-pub use wake::{Cause, Causes, Waker};
+pub use run::{Ended, run};
+pub use schedule::LoopSchedule;
+pub use wake::{WakeCause, WakeCauses, Waker};
 pub use watch::Watching;
-pub use work::{Errand, PassEnd, Progress, Running, Verdict, Work};
+pub use work::{Heartbeat, LoopRequest, NextRun, Options, PassEnd, RunContext, Work};

@@ -20,7 +20,7 @@ mod file;
 pub mod history;
 pub mod manifest;
 mod memory;
-mod people;
+mod overrides;
 pub mod revision;
 mod status;
 
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub use clock::reading;
 pub use error::StateError;
-pub use people::Resumed;
+pub use overrides::Resumed;
 
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
