@@ -9,9 +9,9 @@ use std::fmt::{self, Write};
 
 pub use super::bytes::Bytes;
 use super::held::Held;
-use super::relay::Unrelayed;
-use super::step::{Action, Condition, Otherwise, Plan, Step, Why};
-use super::way::Way;
+use super::step::{Action, AdoptCondition, Otherwise, Plan, Step, Why};
+use super::transport::Transport;
+use super::transport::Unrelayed;
 use crate::model::{ArtifactId, Method, NodeId, SiteName};
 
 /// What a plan comes to, in numbers.
@@ -67,12 +67,14 @@ impl Totals {
                     totals.fetch_about |= bytes.is_about();
                 }
                 Action::Unpack { .. } => totals.unpack += 1,
-                Action::Push { bytes, way, .. } => {
+                Action::Push {
+                    bytes, transport, ..
+                } => {
                     totals.push += 1;
                     totals.push_bytes += bytes.bytes().unwrap_or(0);
                     totals.push_unknown += usize::from(bytes.bytes().is_none());
                     totals.push_about |= bytes.is_about();
-                    totals.add(way);
+                    totals.add(transport);
                 }
                 Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. } => {
                     totals.verify += 1;
@@ -90,8 +92,8 @@ impl Totals {
         totals
     }
 
-    fn add(&mut self, way: &Way) {
-        match (&way.method, &way.via, way.wire_bytes) {
+    fn add(&mut self, transport: &Transport) {
+        match (&transport.method, &transport.via, transport.wire_bytes) {
             (Method::Copy, _, _) => {}
             (_, Some(_), bytes) => self.relay_bytes += bytes.unwrap_or(0),
             (_, None, Some(bytes)) => self.link_bytes += bytes,
@@ -222,7 +224,7 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             target,
             file,
             bytes,
-            way,
+            transport,
             ..
         } => {
             writeln!(
@@ -231,7 +233,7 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
                 target.node,
                 target.dir.join(file),
             )?;
-            write_way(out, way, why)
+            write_way(out, transport, why)
         }
         Action::PruneNode {
             target,
@@ -288,15 +290,15 @@ fn write_step(out: &mut String, step: &Step) -> fmt::Result {
 }
 
 /// How bytes travel, where they do: within this machine there is nothing to say.
-fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
-    let means = match (&way.method, &way.via) {
+fn write_way(out: &mut String, transport: &Transport, why: &Why) -> fmt::Result {
+    let means = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return Ok(()),
         (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
         (Method::Stream, None) => "streamed".to_owned(),
         (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),
     };
-    let size = match (way.wire_bytes, &way.via) {
+    let size = match (transport.wire_bytes, &transport.via) {
         (Some(bytes), None) => format!(", about {} over the link", Bytes(bytes)),
         (Some(bytes), Some(_)) => format!(", about {}", Bytes(bytes)),
         (None, _) => String::new(),
@@ -309,8 +311,12 @@ fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
         Why::Unrecorded { .. } => "otherwise ",
         _ => "",
     };
-    writeln!(out, "              {or}{means}{size}: {}", way.because)?;
-    if let Some(Unrelayed { relay, why }) = &way.unrelayed {
+    writeln!(
+        out,
+        "              {or}{means}{size}: {}",
+        transport.because
+    )?;
+    if let Some(Unrelayed { relay, why }) = &transport.unrelayed {
         writeln!(out, "              not sent on by {relay}: {why}")?;
     }
     Ok(())
@@ -320,8 +326,10 @@ fn write_way(out: &mut String, way: &Way, why: &Why) -> fmt::Result {
 fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
     let mut relays: BTreeMap<(&SiteName, &NodeId), BTreeSet<&NodeId>> = BTreeMap::new();
     for step in &plan.steps {
-        if let Action::Push { target, way, .. } = &step.action
-            && let Some(via) = &way.via
+        if let Action::Push {
+            target, transport, ..
+        } = &step.action
+            && let Some(via) = &transport.via
         {
             let served = relays.entry((&via.site, &via.node)).or_default();
             served.insert(&target.node);
@@ -428,7 +436,7 @@ impl fmt::Display for Why {
             Self::OtherImage { found } => write!(f, "holds another image: {}", image(found)),
             Self::OtherSource { found } => write!(f, "came from {found}"),
             Self::Unrecorded {
-                condition: Condition::AdoptIfDigestMatches,
+                condition: AdoptCondition::AdoptIfDigestMatches,
                 otherwise,
             } => write!(
                 f,
