@@ -391,19 +391,14 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         }
     }
 
-    /// A damaged file of ours is as good as none: it goes, and the next look
-    /// fetches it again.
+    /// A damaged file is replaced by a step of the next plan, as on a node.
     async fn verify_in_cache(&self, file: &FileName, bytes: u64) -> Outcome {
-        let cache = &self.world.cache;
-        match cache.verify(file).await {
+        match self.world.cache.verify(file).await {
             Ok(()) => Outcome::Done {
                 fact: Fact::Verified { bytes },
             },
-            Err(damage @ CacheError::Damaged { .. }) => match cache.remove(file) {
-                Ok(_) => Outcome::Outdated {
-                    what: damage.to_string(),
-                },
-                Err(error) => failed(error),
+            Err(damage @ CacheError::Damaged { .. }) => Outcome::Outdated {
+                what: damage.to_string(),
             },
             Err(error) => failed(error),
         }
