@@ -16,7 +16,7 @@ use talos_order::facts::{
 };
 use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, plan, resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, plan, resolve,
 };
 use talos_order::{config, orders};
 
@@ -209,9 +209,9 @@ fn policy() -> Policy {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites::default(),
+        shared: SharedStorages::default(),
         create: Create::default(),
-        transfer: Transfer::default(),
+        transport: TransportPolicy::default(),
         verify: None,
     }
 }

@@ -26,7 +26,9 @@ pub use crate::io::file::lock::DirLock;
 use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy};
+use crate::plan::{
+    Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
+};
 use crate::reconcile::Pass;
 use crate::store::StateDir;
 use crate::upstream::{
@@ -288,12 +290,12 @@ impl App {
             node_reserve: nodes::RESERVE,
             cache_reserve: CACHE_RESERVE,
             prune: self.prune_policy(),
-            sites: self.sites(),
+            shared: self.shared_storages(),
             create: Create {
                 default: self.settings.push.create,
                 nodes: self.of_nodes(|entry| entry.create),
             },
-            transfer: self.transfer(),
+            transport: self.transport(),
             verify: None,
         }
     }
@@ -312,21 +314,21 @@ impl App {
     }
 
     /// The nodes that see a shared storage.
-    fn sites(&self) -> Sites {
+    fn shared_storages(&self) -> SharedStorages {
         let nodes = &self.settings.orders.inventory.nodes;
         let shared = nodes.iter().filter_map(|entry| {
             let storage = entry.storage.as_ref().filter(|storage| storage.shared)?;
             Some((entry.node.id.clone(), storage.name.clone()))
         });
-        Sites {
-            storages: shared.collect(),
+        SharedStorages {
+            of_nodes: shared.collect(),
         }
     }
 
     /// How images are sent.
-    fn transfer(&self) -> Transfer {
+    fn transport(&self) -> TransportPolicy {
         let push = &self.settings.push;
-        Transfer {
+        TransportPolicy {
             default: push.method,
             nodes: self.of_nodes(|entry| entry.push_method),
             proof: push.proof,

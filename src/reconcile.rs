@@ -177,7 +177,7 @@ impl<F: Factory, N: Nodes> Pass<F, N> {
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
-            network: self.policy.transfer.network.clone(),
+            network: self.policy.transport.network.clone(),
             revision: self.context.revision.clone(),
             now: look.observed.now,
             downloads: Arc::clone(&self.downloads),

@@ -21,8 +21,8 @@ use talos_order::model::{
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy, plan, render,
-    resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
+    plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -345,8 +345,8 @@ fn run(dir: &Path) -> String {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites {
-            storages: world.storages.clone(),
+        shared: SharedStorages {
+            of_nodes: world.storages.clone(),
         },
         create: Create {
             default: settings.push.create,
@@ -355,7 +355,7 @@ fn run(dir: &Path) -> String {
                 .filter_map(|entry| Some((entry.node.id.clone(), entry.create?)))
                 .collect(),
         },
-        transfer: Transfer {
+        transport: TransportPolicy {
             default: settings.push.method,
             nodes: nodes
                 .filter_map(|entry| Some((entry.node.id.clone(), entry.push_method?)))

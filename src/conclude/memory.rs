@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::links;
 use super::scope::Scope;
 use crate::facts::{
-    ApprovalId, Backoff, Detour, Fact, Link, Memory, NodeState, Outcome, Place, StepId,
+    ApprovalId, Backoff, Fact, Link, Memory, NodeState, Outcome, Place, RelayBackoff, StepId,
 };
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{Action, HeldReason, Look, Step, missed};
@@ -234,7 +234,7 @@ impl Pass<'_> {
     }
 
     /// The relays that are left out, for as long as a failure waits at most.
-    fn detours(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Detour> {
+    fn detours(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, RelayBackoff> {
         let steps = &self.look.plan.steps;
         let begin = self.look.observed.now;
         let until = until(self.now, self.limits.most);

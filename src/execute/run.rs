@@ -17,7 +17,7 @@ use crate::model::{
     Via,
 };
 use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
-use crate::plan::{Action, Step, Way};
+use crate::plan::{Action, Step, Transport};
 use crate::upstream::Factory;
 
 /// Where steps are worked on: the places, the limits, and what is known of the
@@ -58,7 +58,7 @@ struct Push<'a> {
     file: &'a FileName,
     replace: bool,
     deletion: Option<Deletion>,
-    way: &'a Way,
+    transport: &'a Transport,
 }
 
 impl<F: Factory, N: Nodes> Bench<F, N> {
@@ -141,9 +141,9 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                 bytes: _,
                 replace,
                 deletion,
-                way,
+                transport,
             } => {
-                let (network, via) = (&self.world.network, way.via.as_ref());
+                let (network, via) = (&self.world.network, transport.via.as_ref());
                 let _gates = self.gates.delivery(network, &target.node, via).await;
                 started();
                 let push = Push {
@@ -152,7 +152,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
                     file,
                     replace: *replace,
                     deletion: *deletion,
-                    way,
+                    transport,
                 };
                 done(self.push(&push, &step.wanted_by, &meter).await)
             }
@@ -296,10 +296,10 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
             deletion: push.deletion,
             revision: self.world.revision.clone(),
             now: self.world.now,
-            method: push.way.method.clone(),
-            proof: push.way.proof,
+            method: push.transport.method.clone(),
+            proof: push.transport.proof,
             data: meta.data,
-            relay: self.relay(push.way.via.as_ref()),
+            relay: self.relay(push.transport.via.as_ref()),
             meter: Arc::clone(meter),
         };
         let delivered = self
@@ -391,19 +391,14 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
         }
     }
 
-    /// A damaged file of ours is as good as none: it goes, and the next look
-    /// fetches it again.
+    /// A damaged file is replaced by a step of the next plan, as on a node.
     async fn verify_in_cache(&self, file: &FileName, bytes: u64) -> Outcome {
-        let cache = &self.world.cache;
-        match cache.verify(file).await {
+        match self.world.cache.verify(file).await {
             Ok(()) => Outcome::Done {
                 fact: Fact::Verified { bytes },
             },
-            Err(damage @ CacheError::Damaged { .. }) => match cache.remove(file) {
-                Ok(_) => Outcome::Outdated {
-                    what: damage.to_string(),
-                },
-                Err(error) => failed(error),
+            Err(damage @ CacheError::Damaged { .. }) => Outcome::Outdated {
+                what: damage.to_string(),
             },
             Err(error) => failed(error),
         }

@@ -35,7 +35,7 @@ pub struct Memory {
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long
     /// deliveries go around that.
-    pub detours: BTreeMap<NodeId, Detour>,
+    pub detours: BTreeMap<NodeId, RelayBackoff>,
     /// What the clocks showed when this was kept; `None` in a memory of an earlier
     /// version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct Link {
 
 /// Why a relay is left out for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Detour {
+pub struct RelayBackoff {
     /// Until when.
     pub until: Timestamp,
     /// What went wrong.

@@ -11,7 +11,9 @@ use crate::facts::{
 };
 use crate::orders;
 use crate::plan::Look;
-use crate::plan::{self, Create, Naming, Policy, PrunePolicy, Retention, Sites, Step, Transfer};
+use crate::plan::{
+    self, Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, Step, TransportPolicy,
+};
 
 const ORDERS: &str = "
 - orderid: alpha
@@ -90,9 +92,9 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites::default(),
+        shared: SharedStorages::default(),
         create: Create::default(),
-        transfer: Transfer::default(),
+        transport: TransportPolicy::default(),
         verify: None,
     };
     let plan = plan::plan(&desired, &observed, &policy);
