@@ -41,18 +41,18 @@ pub(super) async fn run(common: &Common, watch: bool, output: OutputForm) -> any
 
 /// Whether anyone reads what is written.
 #[derive(PartialEq, Eq)]
-enum EventReader {
+enum StdoutReader {
     There,
     Gone,
 }
 
-impl EventReader {
+impl StdoutReader {
     fn is_gone(&self) -> bool {
         *self == Self::Gone
     }
 }
 
-fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<EventReader> {
+fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     let mut out = anstream::stdout().lock();
     let mut write = || {
         for step in steps {
@@ -64,9 +64,9 @@ fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<EventReader> {
         out.flush()
     };
     match write() {
-        Ok(()) => Ok(EventReader::There),
+        Ok(()) => Ok(StdoutReader::There),
         // `events -w | head` ends like this.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(EventReader::Gone),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(StdoutReader::Gone),
         Err(error) => Err(error),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, OutputForm, PassArgs};
@@ -14,7 +15,8 @@ use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::manifest;
 use crate::conclude::{Report, Verdict};
-use crate::controller::Session;
+use crate::controller::{FinishedRun, RunError, RunObserver, Session};
+use crate::execute::Event;
 use crate::facts::{Fact, Outcome, StepId};
 use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
@@ -61,11 +63,11 @@ pub(super) async fn show_plan(
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = orders_path(common)?;
-    let orders = app.orders(Some(path))?;
-    notices::problems(&orders);
     let mut pass = app.pass(args.purge_cache)?;
-    Session::begin(&app, path, Cause::Request, &[Scope::All]).equip(&mut pass);
-    let look = pass.look(&orders, app.now()).await?;
+    let never = CancellationToken::new();
+    let session = session(&app, path, args);
+    let looked = session.look(&mut pass, &never, notices::problems).await;
+    let (orders, look) = looked.map_err(error_of)?;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
     match args.output {
@@ -135,22 +137,22 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
-    let orders = app.orders(Some(path))?;
-    notices::problems(&orders);
-    // Whoever asks by hand has mended something: failures hold nothing back.
-    let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
-    session.equip(&mut pass);
-    let look = tokio::select! {
-        look = pass.look(&orders, app.now()) => look?,
-        () = cancel.cancelled() => return Ok(Exit::Failed),
+    let session = session(&app, path, args);
+    let mut shown = Shown {
+        output: args.output,
     };
-    notices::versions(&look.observed.catalog.versions, look.observed.now);
-    if args.output == OutputForm::Text {
-        out::text(&style::plan(&render::render(&look.plan)))?;
-    }
-    let report = run(&mut pass, &orders, look, &cancel).await?;
+    let run = match session.run(&mut pass, &cancel, &mut shown).await {
+        Ok(run) => run,
+        Err(RunError::Stopped) => return Ok(Exit::Failed),
+        Err(error) => return Err(error_of(error)),
+    };
+    let FinishedRun {
+        orders,
+        report,
+        kept,
+    } = run;
     let converged = report.verdict == Verdict::Converged;
-    if let Err(error) = session.end(app.now(), &orders, &report).await {
+    if let Err(error) = kept {
         let chain = crate::error::chain(&error);
         let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
         let hint = hint.unwrap_or_default();
@@ -177,19 +179,44 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     Ok(if converged { Exit::Done } else { Exit::Failed })
 }
 
-async fn run(
-    pass: &mut crate::app::LivePass,
-    orders: &OrderSet,
-    look: Look,
-    cancel: &CancellationToken,
-) -> anyhow::Result<Report> {
-    let (events, shown) = mpsc::unbounded_channel();
-    let labels = progress::labels(&look.plan);
-    let display = tokio::spawn(progress::show(shown, labels));
-    let report = pass.run(orders, look, &events, cancel).await;
-    drop(events);
-    display.await?;
-    Ok(report?)
+/// Whoever asks by hand has mended something: failures hold nothing back.
+fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
+    let session = Session::begin(app, orders, Cause::Request, &[Scope::All]);
+    session.purging(args.purge_cache)
+}
+
+/// The causes that have hints and exit codes of their own are told apart above.
+fn error_of(error: RunError) -> anyhow::Error {
+    match error {
+        RunError::Start(error) => error.into(),
+        RunError::Pass(error) => error.into(),
+        RunError::Show(error) => error.into(),
+        error @ RunError::Stopped => error.into(),
+    }
+}
+
+/// Shows a run while it goes on.
+struct Shown {
+    output: OutputForm,
+}
+
+impl RunObserver for Shown {
+    fn read(&mut self, orders: &OrderSet) {
+        notices::problems(orders);
+    }
+
+    fn planned(
+        &mut self,
+        look: &Look,
+        events: mpsc::UnboundedReceiver<Event>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        notices::versions(&look.observed.catalog.versions, look.observed.now);
+        if self.output == OutputForm::Text {
+            out::text(&style::plan(&render::render(&look.plan)))?;
+        }
+        let labels = progress::labels(&look.plan);
+        Ok(tokio::spawn(progress::show(events, labels)))
+    }
 }
 
 /// What a pass did, in one line.

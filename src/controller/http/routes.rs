@@ -32,9 +32,6 @@ pub(in crate::controller) struct Api {
     pub state: StateDir,
 }
 
-/// An answer that is no status.
-pub(super) type Refusal = (StatusCode, String);
-
 impl Api {
     pub(super) fn router(self) -> Router {
         Router::new()
@@ -96,7 +93,7 @@ async fn reconcile(State(api): State<Api>, request: Request) -> Result<Response,
 }
 
 /// The body of a request, bounded in length and time.
-async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
+async fn whole_body(request: Request) -> Result<Bytes, (StatusCode, String)> {
     match tokio::time::timeout(PATIENCE, Bytes::from_request(request, &())).await {
         Ok(read) => read.map_err(|error| (error.status(), error.body_text())),
         Err(_) => Err((
