@@ -7,7 +7,7 @@
 
 mod background;
 mod end;
-pub mod http;
+pub(crate) mod http;
 mod queue;
 mod session;
 mod teller;

@@ -32,6 +32,8 @@ fn api(state: &StateDir) -> Api {
 fn status() -> Status {
     Status {
         owner: "me".to_owned(),
+        // More than a socket and a buffer take at once.
+        notes: vec!["n".repeat(1 << 20)],
         ..Status::default()
     }
 }
