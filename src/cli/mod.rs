@@ -26,6 +26,7 @@ mod safe;
 mod signal;
 mod status;
 mod style;
+mod summary;
 mod table;
 
 pub use args::{Cli, Common, OutputForm, Verb};

@@ -70,3 +70,39 @@ pub(super) fn cause(causes: WakeCauses) -> Cause {
         .find(|(called, _)| causes.contains(*called));
     named.map_or(Cause::Schedule, |(_, cause)| cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_causes_the_one_that_a_person_would_name_is_recorded() {
+        let both = |one, other| cause(WakeCauses::from(one).with(other));
+        assert_eq!(both(WakeCause::Schedule, WakeCause::Orders), Cause::Change);
+        assert_eq!(both(WakeCause::Orders, WakeCause::Request), Cause::Request);
+        assert_eq!(both(WakeCause::Retry, WakeCause::Start), Cause::Start);
+        assert_eq!(
+            both(WakeCause::Versions, WakeCause::Verify),
+            Cause::Schedule
+        );
+    }
+
+    #[test]
+    fn what_can_be_tried_again_is_also_where_a_person_has_to_act() {
+        let now = Timestamp::UNIX_EPOCH;
+        let of = |verdict, wait: Option<u64>| {
+            let next = wait.map(|wait| now + Duration::from_secs(wait));
+            let RunEnd { end, .. } = RunEnd::of(&verdict, Status::default(), next, now);
+            assert_eq!(end.line, "0 of 0 ready");
+            (end.converged, end.next)
+        };
+        let retry = |after: Option<u64>| NextRun::Retry {
+            after: after.map(Duration::from_secs),
+        };
+        assert_eq!(of(Verdict::Converged, Some(9)), (true, NextRun::Scheduled));
+        assert_eq!(of(Verdict::Retry, None), (false, retry(None)));
+        assert_eq!(of(Verdict::Retry, Some(9)), (false, retry(Some(9))));
+        assert_eq!(of(Verdict::Stalled, Some(9)), (false, retry(Some(9))));
+        assert_eq!(of(Verdict::Stalled, None), (false, NextRun::Scheduled));
+    }
+}

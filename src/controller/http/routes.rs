@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -39,7 +39,7 @@ impl Api {
             .route("/v1/status", get(status))
             .route("/v1/reconcile", post(reconcile))
             .fallback(nothing_here)
-            .method_not_allowed_fallback(nothing_here)
+            .method_not_allowed_fallback(not_so)
             .layer(DefaultBodyLimit::max(REQUEST_MAX))
             .with_state(self)
     }
@@ -103,10 +103,17 @@ async fn whole_body(request: Request) -> Result<Bytes, (StatusCode, String)> {
     }
 }
 
-/// Also for a method that a path does not take: whoever asks is of another version.
 async fn nothing_here(uri: Uri) -> Response {
     let path = visible(uri.path()).into_owned();
-    message(StatusCode::NOT_FOUND, format!("{path} cannot be asked so"))
+    message(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
+}
+
+async fn not_so(method: Method, uri: Uri) -> Response {
+    let (method, path) = (visible(method.as_str()), visible(uri.path()));
+    message(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{path} does not take {method}"),
+    )
 }
 
 fn message(status: StatusCode, message: String) -> Response {

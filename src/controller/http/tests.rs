@@ -138,7 +138,7 @@ async fn every_answer_has_a_code_and_a_message() {
     for (request, code, says) in [
         (get("/v1/status"), 503, "no pass has begun yet"),
         (get("/v2/status"), 404, "/v2/status"),
-        (get("/v1/reconcile"), 404, "/v1/reconcile"),
+        (get("/v1/reconcile"), 405, "/v1/reconcile does not take GET"),
         (b"GET nonsense\r\n\r\n".to_vec(), 400, ""),
     ] {
         let answer = told(&state, &request).await;
@@ -232,6 +232,23 @@ async fn patience_with_who_says_nothing_ends() {
         let answer = told(&state, begin.as_bytes()).await;
         assert!(answer.starts_with(code), "{begin}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    let _socket = ControlSocket::open(api(&state)).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(UnixStream::connect(socket::path(&state)).await.unwrap());
+    }
+    let asking = told(&state, b"GET /v1/health HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut asking = std::pin::pin!(asking);
+    let early = tokio::time::timeout(Duration::from_millis(100), asking.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
+    silent.pop();
+    assert!(asking.await.starts_with("HTTP/1.1 200 OK"));
 }
 
 #[tokio::test]
