@@ -1,10 +1,11 @@
 //! What surrounds one pass: the memory before it, and what is kept after it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::app::{App, LivePass};
+use crate::app::App;
 use crate::conclude::Report;
 use crate::conclude::Scope;
 use crate::conclude::memory::forgive;
@@ -12,6 +13,8 @@ use crate::conclude::record::Occasion;
 use crate::conclude::{self, Cause, Limits, PassRecord, Status};
 use crate::facts::Memory;
 use crate::model::OrderSet;
+use crate::plan::RunOptions;
+use crate::reconcile::Inputs;
 use crate::store::{self, StateDir, StateError};
 
 /// What surrounds one pass: what is remembered before it, and kept after it.
@@ -52,10 +55,14 @@ impl Session {
         }
     }
 
-    /// Gives the pass what is remembered.
-    pub fn equip(&self, pass: &mut LivePass) {
-        pass.memory = self.memory.clone();
-        pass.context.revision.clone_from(&self.revision);
+    /// What the run works with.
+    pub fn inputs(&self, orders: Arc<OrderSet>, options: RunOptions) -> Inputs {
+        Inputs {
+            orders,
+            revision: self.revision.clone(),
+            memory: self.memory.clone(),
+            options,
+        }
     }
 
     /// Keeps what the pass learned, and tells how things are now.
