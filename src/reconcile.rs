@@ -16,7 +16,7 @@ use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, verdict};
 use crate::error::chain;
-use crate::execute::{self, Downloads, Event, World};
+use crate::execute::{self, Downloads, Event, ExecutionContext};
 use crate::facts::{Memory, Observed, Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
@@ -188,7 +188,7 @@ impl<F: Factory, N: Nodes> Reconciler<F, N> {
         look: &Look,
         signals: &Signals,
     ) -> BTreeMap<StepId, Outcome> {
-        let world = Arc::new(World {
+        let context = Arc::new(ExecutionContext {
             factory: Arc::clone(&self.factory),
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
@@ -202,7 +202,7 @@ impl<F: Factory, N: Nodes> Reconciler<F, N> {
         });
         let known = &look.observed.cache;
         let (events, cancel) = (signals.events.clone(), signals.cancel.clone());
-        execute::execute(&look.plan, known, world, events, cancel).await
+        execute::execute(&look.plan, known, context, events, cancel).await
     }
 
     /// The manifest of every order that has an id: as the run left things, or, for

@@ -48,11 +48,11 @@ impl Drop for Background {
 }
 
 fn listen(reconciler: &LiveReconciler, waker: Waker) -> JoinHandle<()> {
-    // The bell alone: whoever holds the downloads keeps them running.
-    let bell = reconciler.downloads.bell();
+    // The notice alone: whoever holds the downloads keeps them running.
+    let unclaimed = reconciler.downloads.unclaimed();
     tokio::spawn(async move {
         loop {
-            bell.notified().await;
+            unclaimed.notified().await;
             waker.wake(Cause::Retry);
         }
     })
