@@ -10,7 +10,7 @@ use crate::conclude::Report;
 use crate::conclude::Scope;
 use crate::conclude::memory::forgive;
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, Limits, PassRecord, Status};
+use crate::conclude::{self, Cause, PassRecord, RetryLimits, Status};
 use crate::facts::Memory;
 use crate::model::OrderSet;
 use crate::plan::RunOptions;
@@ -36,7 +36,7 @@ impl Session {
             .status()
             .and_then(|status| Some(status.last_pass?.finished));
         let clocks = store::reading(now);
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
@@ -76,7 +76,7 @@ impl Session {
         orders: &OrderSet,
         report: &Report,
     ) -> Result<(Status, Memory), StateError> {
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
         let occasion = self.occasion(now);
