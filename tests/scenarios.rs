@@ -21,8 +21,8 @@ use talos_order::model::{
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
-    plan, render, resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -333,7 +333,6 @@ fn run(dir: &Path) -> String {
             keep_versions: Some(settings.cache_policy.keep_versions),
             orphan_grace_seconds: settings.cache_policy.orphan_grace.as_secs() as i64,
         },
-        purge: world.purge,
         node_reserve: 0,
         cache_reserve: 0,
         prune: PrunePolicy {
@@ -364,6 +363,9 @@ fn run(dir: &Path) -> String {
             rsync_opts_set: settings.push.rsync_opts_set,
             network: settings.network.clone(),
         },
+    };
+    let options = RunOptions {
+        purge: world.purge,
         verify: world.verify.then_some(VerifyPolicy {
             max_age_seconds: 24 * 3600,
             budget_bytes: 1500,
@@ -377,7 +379,7 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems + &render::render(&plan(&desired, &observed, &policy))
+    problems + &render::render(&plan(&desired, &observed, &policy, &options))
 }
 
 #[test]

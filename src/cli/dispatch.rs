@@ -9,7 +9,7 @@ use super::{
 use crate::app::StartError;
 use crate::controller::http::ControlError;
 use crate::error::chain;
-use crate::reconcile::PassError;
+use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
 /// Answers the command line.
@@ -122,7 +122,11 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
     let hint = start
         .and_then(StartError::hint)
-        .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint))
+        .or_else(|| {
+            error
+                .downcast_ref::<ReconcileError>()
+                .and_then(ReconcileError::hint)
+        })
         .or_else(|| {
             let state = error.downcast_ref().and_then(StateError::hint);
             let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));

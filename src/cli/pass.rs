@@ -63,13 +63,14 @@ pub(super) async fn show_plan(
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = orders_path(common)?;
-    let mut pass = app.pass(args.purge_cache)?;
+    let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
     let session = session(&app, path, args);
-    let looked = session.look(&mut pass, &never, notices::problems).await;
-    let (orders, look) = looked.map_err(error_of)?;
+    let looked = session.look(&reconciler, &never, notices::problems).await;
+    let (inputs, look) = looked.map_err(error_of)?;
+    let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
+    let changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
     match args.output {
         OutputForm::Json => {
             let answer = PlanAnswer {
@@ -132,7 +133,7 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     // it: another run may have taken a while.
     app.orders(Some(path))?;
     let cancel = signal::stop_on_signal()?;
-    let mut pass = app.pass(args.purge_cache)?;
+    let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
@@ -141,7 +142,8 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     let mut shown = Shown {
         output: args.output,
     };
-    let run = match session.run(&mut pass, &cancel, &mut shown).await {
+    let never = CancellationToken::new();
+    let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
         Ok(run) => run,
         Err(RunError::Stopped) => return Ok(Exit::Failed),
         Err(error) => return Err(error_of(error)),
@@ -181,15 +183,15 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
 
 /// Whoever asks by hand has mended something: failures hold nothing back.
 fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
-    let session = Session::begin(app, orders, Cause::Request, &[Scope::All]);
-    session.purging(args.purge_cache)
+    let options = app.run_options(args.purge_cache, false);
+    Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
 
 /// The causes that have hints and exit codes of their own are told apart above.
 fn error_of(error: RunError) -> anyhow::Error {
     match error {
         RunError::Start(error) => error.into(),
-        RunError::Pass(error) => error.into(),
+        RunError::Reconcile(error) => error.into(),
         RunError::Show(error) => error.into(),
         error @ RunError::Stopped => error.into(),
     }

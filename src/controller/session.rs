@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, LivePass, StartError};
+use crate::app::{App, LiveReconciler, StartError};
 use crate::conclude::memory::forgive;
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, Limits, PassRecord, Report, Scope, Status};
+use crate::conclude::{self, Cause, PassRecord, Report, RetryLimits, Scope, Status};
 use crate::execute::Event;
 use crate::facts::Memory;
 use crate::model::OrderSet;
-use crate::plan::Look;
-use crate::reconcile::PassError;
+use crate::plan::{Look, RunOptions};
+use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
 
 /// One run: what is remembered before it, the run, and what is kept after it.
@@ -28,8 +28,7 @@ pub struct Session<'a> {
     cause: Cause,
     revision: Option<String>,
     memory: Memory,
-    purge: bool,
-    read_back: bool,
+    options: RunOptions,
 }
 
 /// Whoever is told how a run goes on.
@@ -68,7 +67,7 @@ pub enum RunError {
     Start(#[from] StartError),
     /// The run itself.
     #[error(transparent)]
-    Pass(#[from] PassError),
+    Reconcile(#[from] ReconcileError),
     /// The plan cannot be shown.
     #[error(transparent)]
     Show(#[from] std::io::Error),
@@ -81,13 +80,19 @@ impl<'a> Session<'a> {
     /// Begins: reads what is remembered, without what would hold back whoever asks
     /// for a run by name. What is written is right only if the cache is locked from
     /// before this until the end.
-    pub fn begin(app: &'a App, orders: &'a Path, cause: Cause, asked: &[Scope]) -> Self {
+    pub fn begin(
+        app: &'a App,
+        orders: &'a Path,
+        cause: Cause,
+        asked: &[Scope],
+        options: RunOptions,
+    ) -> Self {
         let (state, now) = (app.state(), app.now());
         let last_run = state
             .status()
             .and_then(|status| Some(status.last_pass?.finished));
         let clocks = store::reading(now);
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
@@ -104,23 +109,8 @@ impl<'a> Session<'a> {
             state,
             cause,
             memory,
-            purge: app.settings().cache_policy.purge_before,
-            read_back: false,
+            options,
         }
-    }
-
-    /// Begins with an empty cache, also where the configuration does not say so.
-    #[must_use]
-    pub fn purging(mut self, purge: bool) -> Self {
-        self.purge |= purge;
-        self
-    }
-
-    /// Hashes delivered files anew.
-    #[must_use]
-    pub fn reading_back(mut self, read_back: bool) -> Self {
-        self.read_back = read_back;
-        self
     }
 
     /// Reads the orders, which are told on, and looks. Changes nothing anywhere.
@@ -129,21 +119,23 @@ impl<'a> Session<'a> {
     /// When there is nothing to look with, or `stop` is cancelled.
     pub async fn look(
         &self,
-        pass: &mut LivePass,
+        reconciler: &LiveReconciler,
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
-    ) -> Result<(Arc<OrderSet>, Look), RunError> {
+    ) -> Result<(Inputs, Look), RunError> {
         let orders = self.app.orders(Some(self.orders))?;
         read(&orders);
-        pass.memory = self.memory.clone();
-        pass.context.revision.clone_from(&self.revision);
-        pass.policy.purge = self.purge;
-        pass.policy.verify = self.read_back.then(|| self.app.verify_policy());
+        let inputs = Inputs {
+            orders,
+            revision: self.revision.clone(),
+            memory: self.memory.clone(),
+            options: self.options.clone(),
+        };
         let look = tokio::select! {
-            look = pass.look(&orders, self.app.now()) => look?,
+            look = reconciler.look(&inputs, self.app.now()) => look?,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
-        Ok((orders, look))
+        Ok((inputs, look))
     }
 
     /// The whole run: looks, does what is planned, and keeps what came of it.
@@ -152,23 +144,29 @@ impl<'a> Session<'a> {
     /// When it cannot look, or nobody can be told the plan.
     pub async fn run(
         &self,
-        pass: &mut LivePass,
+        reconciler: &LiveReconciler,
         stop: &CancellationToken,
+        handover: &CancellationToken,
         observer: &mut impl RunObserver,
     ) -> Result<FinishedRun, RunError> {
         let read = |orders: &OrderSet| observer.read(orders);
-        let (orders, look) = self.look(pass, stop, read).await?;
+        let (inputs, look) = self.look(reconciler, stop, read).await?;
         let (events, told) = mpsc::unbounded_channel();
         let following = observer.planned(&look, told)?;
-        let report = pass.run(&orders, look, &events, stop).await;
-        drop(events);
+        let signals = Signals {
+            events,
+            cancel: stop.clone(),
+            handover: handover.clone(),
+        };
+        let report = reconciler.run(&inputs, look, &signals).await;
+        drop(signals);
         if let Err(error) = following.await {
             tracing::warn!(reason = %error, "the teller of events failed");
         }
         let report = report?;
-        let kept = self.keep(&orders, &report).await;
+        let kept = self.keep(&inputs.orders, &report).await;
         Ok(FinishedRun {
-            orders,
+            orders: inputs.orders,
             report,
             kept,
         })
@@ -180,7 +178,7 @@ impl<'a> Session<'a> {
         report: &Report,
     ) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
-        let (now, limits) = (occasion.finished, Limits::default());
+        let (now, limits) = (occasion.finished, RetryLimits::default());
         let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state

@@ -10,7 +10,7 @@ use super::end::{RunEnd, cause};
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
-use crate::app::{App, LivePass, Mode, StartError};
+use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Cause, Scope, Status};
 use crate::daemon::{LoopRequest, Options, PassEnd, RunContext, WakeCauses, Waker, Work};
@@ -26,7 +26,7 @@ pub(super) struct Controller {
     orders: PathBuf,
     once: bool,
     app: App,
-    pass: LivePass,
+    reconciler: LiveReconciler,
     read_back: bool,
     queue: RunQueue,
     background: Background,
@@ -42,7 +42,7 @@ impl Controller {
     ) -> Result<Self, StartError> {
         let app = App::start(config, Mode::ReadWrite)?;
         let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
-        let pass = app.pass(false)?;
+        let reconciler = app.reconciler()?;
         Ok(Self {
             config: config.map(Path::to_owned),
             orders,
@@ -50,8 +50,8 @@ impl Controller {
             app,
             read_back: false,
             queue,
-            background: Background::new(&pass, waker.clone()),
-            pass,
+            background: Background::new(&reconciler, waker.clone()),
+            reconciler,
         })
     }
 
@@ -72,18 +72,22 @@ impl Controller {
                 () = running.stop.cancelled() => Err(RunError::Stopped),
             },
         };
-        self.pass.handover = running.handover.clone();
-        let session = Session::begin(&self.app, &self.orders, cause, asked);
-        let session = session.reading_back(self.read_back);
+        let options = self.app.run_options(false, self.read_back);
+        let session = Session::begin(&self.app, &self.orders, cause, asked, options);
         let mut teller = Teller::new(self.app.state(), running.heartbeat.clone());
         let (lock, done) = match lock {
             Ok(lock) => {
-                let done = session.run(&mut self.pass, &running.stop, &mut teller);
+                let done = session.run(
+                    &self.reconciler,
+                    &running.stop,
+                    &running.handover,
+                    &mut teller,
+                );
                 (Some(lock), done.await)
             }
             Err(error) => (None, Err(error)),
         };
-        self.background.keep(lock, &self.pass);
+        self.background.keep(lock, &self.reconciler);
         let now = self.app.now();
         match done {
             Ok(FinishedRun { report, kept, .. }) => {
@@ -150,11 +154,11 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite)
-            .and_then(|app| app.pass(false).map(|pass| (app, pass)));
+            .and_then(|app| app.reconciler().map(|reconciler| (app, reconciler)));
         match reloaded {
-            Ok((app, pass)) => {
-                self.background.renew(&pass);
-                (self.app, self.pass) = (app, pass);
+            Ok((app, reconciler)) => {
+                self.background.renew(&reconciler);
+                (self.app, self.reconciler) = (app, reconciler);
                 Ok(())
             }
             Err(error) => Err(told(&error)),

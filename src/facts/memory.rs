@@ -30,7 +30,7 @@ pub struct Memory {
     /// When a file was last read back whole, by the step that does it.
     pub verified: BTreeMap<StepId, Timestamp>,
     /// Where images were delivered to: also watched once no order names it.
-    pub places: BTreeMap<NodeId, Place>,
+    pub places: BTreeMap<NodeId, KnownNode>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long
@@ -107,7 +107,7 @@ impl Suspended {
 
 /// A node with the directories that were delivered to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct KnownNode {
     /// How it is reached.
     pub node: Node,
     /// The directories.

@@ -35,7 +35,8 @@ pub use look::Look;
 pub use mounts::absent;
 pub use planner::plan;
 pub use policy::{
-    Create, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
+    Create, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
 pub use size::Size;

@@ -146,9 +146,9 @@ mod tests {
 
     #[test]
     fn a_directory_is_used_only_where_its_storage_is() {
-        type Root<'a> = Option<(Option<&'a str>, &'a str)>;
+        type StorageRow<'a> = Option<(Option<&'a str>, &'a str)>;
         #[rustfmt::skip]
-        let table: &[(&str, &str, &str, Root<'_>, bool)] = &[
+        let table: &[(&str, &str, &str, StorageRow<'_>, bool)] = &[
             // Directory, mount point, nearest that exists, storage, usable.
             ("/var/lib/vz/import", "/", "/var/lib/vz", None, true),
             ("/var/lib/vz/import", "/", "/var/lib/vz", Some((None, "/var/lib/vz")), true),

@@ -1,7 +1,7 @@
 //! The difference between what is wanted and what is there, as steps.
 
 use super::desired::Desired;
-use super::policy::Policy;
+use super::policy::{Policy, RunOptions};
 use super::stage::{PlanDraft, Stage, StageInput};
 use super::stages;
 use super::step::Plan;
@@ -29,8 +29,8 @@ const STAGES: &[Stage] = &[
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as
 /// in sync. Each stage walks sorted maps once, so the work is proportional to what is
 /// wanted and what is there.
-pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
-    let input = StageInput::new(desired, observed, policy);
+pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &RunOptions) -> Plan {
+    let input = StageInput::new(desired, observed, policy, options);
     let mut draft = PlanDraft::default();
     for stage in STAGES {
         stage(&input, &mut draft);

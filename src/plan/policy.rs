@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 
 use crate::model::{Network, NodeId, Proof, PushMethod};
 
-/// Everything that the planner is told.
+/// The settings of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// What may go from the cache.
     pub retention: Retention,
-    /// The cache is emptied of everything that is ours before anything else.
-    pub purge: bool,
     /// Bytes that a delivery must leave free on a node.
     pub node_reserve: u64,
     /// Bytes that a download must leave free in the cache's file system.
@@ -25,6 +23,13 @@ pub struct Policy {
     pub create: Create,
     /// How images are sent.
     pub transport: TransportPolicy,
+}
+
+/// What one run is asked for besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// The cache is emptied of everything that is ours before anything else.
+    pub purge: bool,
     /// What is read back; `None` for nothing.
     pub verify: Option<VerifyPolicy>,
 }

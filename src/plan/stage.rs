@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::desired::Desired;
 use super::held::{Held, HeldReason};
-use super::policy::Policy;
+use super::policy::{Policy, RunOptions};
 use super::step::{Action, Plan, Step, Why};
 use super::storages::StorageLeaders;
 use super::wanted::WantedBy;
@@ -23,6 +23,7 @@ pub(super) struct StageInput<'a> {
     pub desired: &'a Desired,
     pub observed: &'a Observed,
     pub policy: &'a Policy,
+    pub options: &'a RunOptions,
     /// Which node acts for each shared storage.
     pub leaders: StorageLeaders<'a>,
     /// Why nothing may be removed in this run, if that is so.
@@ -30,19 +31,25 @@ pub(super) struct StageInput<'a> {
 }
 
 impl<'a> StageInput<'a> {
-    pub fn new(desired: &'a Desired, observed: &'a Observed, policy: &'a Policy) -> Self {
+    pub fn new(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        policy: &'a Policy,
+        options: &'a RunOptions,
+    ) -> Self {
         Self {
             leaders: policy.shared.leaders(observed),
             removals_blocked: removals_blocked(desired),
             desired,
             observed,
             policy,
+            options,
         }
     }
 
     /// A file of the cache, unless the cache is emptied first.
     pub fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
-        if self.policy.purge {
+        if self.options.purge {
             return None;
         }
         self.observed.cache.files.get(file)

@@ -28,7 +28,7 @@ fn config() -> ProptestConfig {
 
 fn planned(case: &Case, observed: &Observed) -> Plan {
     let desired = resolve(&case.orders, &observed.catalog, &naming());
-    plan(&desired, observed, &case.policy)
+    plan(&desired, observed, &case.policy, &case.options)
 }
 
 proptest! {
@@ -38,12 +38,12 @@ proptest! {
     fn after_a_full_execution_there_is_nothing_to_do(case in case()) {
         let mut case = case;
         // What does not fit into a pass is read back in the next.
-        if let Some(verify) = &mut case.policy.verify {
+        if let Some(verify) = &mut case.options.verify {
             verify.budget_bytes = u64::MAX;
         }
         let first = planned(&case, &case.observed);
         let after = apply(&first, &case.observed);
-        case.policy.purge = false;
+        case.options.purge = false;
         let second = planned(&case, &after);
         prop_assert!(second.steps.is_empty(), "left over: {:#?}", second.steps);
     }
@@ -140,10 +140,10 @@ proptest! {
 
     #[test]
     fn nothing_wanted_is_removed_except_by_a_purge(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let wanted: BTreeSet<_> = desired.artifacts.values().map(|want| &want.file).collect();
-        for step in plan(&desired, &case.observed, &case.policy).steps {
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             if let Action::PruneCache { file, .. } | Action::ClearPartial { file, .. } = &step.action {
                 prop_assert!(!wanted.contains(file), "{} is wanted", step.id);
             }
@@ -152,13 +152,13 @@ proptest! {
 
     #[test]
     fn nothing_is_removed_while_something_is_unknown(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let doubt = !desired.complete
             || desired.positions.is_empty()
             || desired.positions.iter().any(|want| want.outcome.is_err());
         prop_assume!(doubt);
-        for step in plan(&desired, &case.observed, &case.policy).steps {
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             prop_assert!(
                 !matches!(
                     step.action,
@@ -209,7 +209,7 @@ proptest! {
 
     #[test]
     fn the_newest_versions_of_a_family_stay(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let after = apply(&planned(&case, &case.observed), &case.observed);
         let Some(keep) = case.policy.retention.keep_versions else { return Ok(()) };
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
@@ -280,7 +280,7 @@ proptest! {
     #[test]
     fn a_file_goes_from_a_node_only_if_everything_speaks_for_it(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let mut gone: BTreeMap<&NodeId, usize> = BTreeMap::new();
         for step in &plan.steps {
             let Action::PruneNode { target, file, .. } = &step.action else { continue };
@@ -330,7 +330,7 @@ proptest! {
     #[test]
     fn a_part_goes_from_a_node_only_if_nobody_waits_for_it(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for step in &plan.steps {
             let Action::ClearPart { target, part, .. } = &step.action else { continue };
             let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
@@ -373,7 +373,7 @@ proptest! {
     #[test]
     fn every_wanted_place_is_a_step_or_held_or_in_sync_exactly_once(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for (target, files) in &desired.placed {
             for file in files.keys() {
                 let id = StepId::push(target, file);

@@ -17,7 +17,8 @@ use talos_order::model::{
     TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy,
 };
 
 /// Orders, a world, and a policy.
@@ -26,6 +27,7 @@ pub struct Case {
     pub orders: OrderSet,
     pub observed: Observed,
     pub policy: Policy,
+    pub options: RunOptions,
 }
 
 const VERSIONS: [&str; 4] = ["v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
@@ -541,7 +543,6 @@ prop_compose! {
                     keep_versions: keep,
                     orphan_grace_seconds: ORPHAN_GRACE,
                 },
-                purge,
                 node_reserve: 0,
                 cache_reserve: 0,
                 prune: PrunePolicy {
@@ -562,6 +563,9 @@ prop_compose! {
                 },
                 create: Create::default(),
                 transport: transfer,
+            },
+            options: RunOptions {
+                purge,
                 verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
             },
         }

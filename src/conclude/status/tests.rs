@@ -12,7 +12,8 @@ use crate::facts::{
 use crate::orders;
 use crate::plan::Look;
 use crate::plan::{
-    self, Create, Naming, Policy, PrunePolicy, Retention, SharedStorages, Step, TransportPolicy,
+    self, Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, Step,
+    TransportPolicy,
 };
 
 const ORDERS: &str = "
@@ -80,7 +81,6 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             keep_versions: None,
             orphan_grace_seconds: 0,
         },
-        purge: false,
         node_reserve: 0,
         cache_reserve: 0,
         prune: PrunePolicy {
@@ -95,9 +95,8 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
         shared: SharedStorages::default(),
         create: Create::default(),
         transport: TransportPolicy::default(),
-        verify: None,
     };
-    let plan = plan::plan(&desired, &observed, &policy);
+    let plan = plan::plan(&desired, &observed, &policy, &RunOptions::default());
     let outcomes = plan
         .steps
         .iter()

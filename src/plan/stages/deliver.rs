@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::method::{self, Choice};
-use super::walk::Walk;
+use super::method::{self, MethodChoice};
+use super::walk::SortedWalk;
 use crate::facts::{DirState, NodeState, Observed, RecordEntry, RemoteFile, StepId};
 use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
 use crate::plan::desired::{Desired, Placed};
@@ -70,8 +70,8 @@ impl<'a> Deliveries<'a, '_> {
                     dir: target.dir.clone(),
                 })
             });
-            let mut listed = Walk::new(&dir.files, String::as_str);
-            let mut recorded = Walk::new(&dir.record, FileName::as_str);
+            let mut listed = SortedWalk::new(&dir.files, String::as_str);
+            let mut recorded = SortedWalk::new(&dir.record, FileName::as_str);
             for (file, placed) in files {
                 if let Some((other, wanted)) = &elsewhere
                     && wanted.contains_key(file)
@@ -119,7 +119,7 @@ impl<'a> Deliveries<'a, '_> {
             },
             replace: placed.is_our_name,
             deletion: placed.deletion,
-            transport: method::choose(&Choice {
+            transport: method::choose(&MethodChoice {
                 input: self.input,
                 incoming: &self.draft.incoming,
                 target,

@@ -20,7 +20,7 @@ pub(in crate::plan) fn fetch(input: &StageInput<'_>, draft: &mut PlanDraft) {
             .observed
             .cache
             .free_bytes
-            .filter(|_| !input.policy.purge),
+            .filter(|_| !input.options.purge),
         input,
         draft,
     };
@@ -83,7 +83,7 @@ impl Fetcher<'_, '_> {
         let partial = self.input.observed.cache.partial.get(&want.file);
         let Some(cached) = self.input.cached(&want.file) else {
             return Some(match partial {
-                Some(&have) if have > 0 && !self.input.policy.purge => Why::Partial { have },
+                Some(&have) if have > 0 && !self.input.options.purge => Why::Partial { have },
                 _ => Why::Missing,
             });
         };
@@ -231,7 +231,7 @@ impl Fetcher<'_, '_> {
 
     /// The purge steps that must free these names first.
     fn purged<'f>(&self, files: impl Iterator<Item = &'f FileName>) -> Vec<StepId> {
-        if !self.input.policy.purge {
+        if !self.input.options.purge {
             return Vec::new();
         }
         files

@@ -25,7 +25,7 @@ const READING_SECONDS: u64 = 3;
 const DIFFERENCE: u64 = 100;
 
 /// A delivery whose method is to be chosen.
-pub(super) struct Choice<'a> {
+pub(super) struct MethodChoice<'a> {
     pub input: &'a StageInput<'a>,
     /// The steps that bring artifacts into the cache.
     pub incoming: &'a BTreeMap<ArtifactId, StepId>,
@@ -35,11 +35,11 @@ pub(super) struct Choice<'a> {
 }
 
 /// How the bytes of a delivery travel.
-pub(super) fn choose(choice: &Choice<'_>) -> Transport {
+pub(super) fn choose(choice: &MethodChoice<'_>) -> Transport {
     choice.transport()
 }
 
-impl Choice<'_> {
+impl MethodChoice<'_> {
     fn transport(&self) -> Transport {
         let node = self.input.desired.nodes.get(&self.target.node);
         let is_local = node.is_some_and(|node| node.reach == Reach::Local);

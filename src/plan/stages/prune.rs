@@ -12,7 +12,7 @@ use std::ops::Bound;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
-use super::walk::Walk;
+use super::walk::SortedWalk;
 use crate::facts::{ApprovalId, DirState, NodeState, RecordEntry, References, StepId};
 use crate::model::{
     ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
@@ -156,7 +156,7 @@ impl Pruner<'_> {
         let wanted = self.wanted.get(&key).map_or(&[][..], Vec::as_slice);
         let lists = wanted
             .iter()
-            .map(|files| Walk::new(files, FileName::as_str));
+            .map(|files| SortedWalk::new(files, FileName::as_str));
         let mut lists: Vec<_> = lists.collect();
         let present = |entry: &&RecordEntry| dir.files.contains_key(entry.name.as_str());
         let mut missed: Vec<&RecordEntry> = dir.record.values().collect();

@@ -14,7 +14,7 @@ use crate::plan::step::{Action, Why};
 
 /// Plans what is read back, of what is in place.
 pub(in crate::plan) fn verify(input: &StageInput<'_>, draft: &mut PlanDraft) {
-    let Some(policy) = &input.policy.verify else {
+    let Some(policy) = &input.options.verify else {
         return;
     };
     let (desired, observed) = (input.desired, input.observed);
