@@ -36,11 +36,11 @@ pub trait RunObserver {
     /// The orders are read, and the look begins.
     fn read(&mut self, orders: &OrderSet);
 
-    /// The plan is made and is done now; what the task that is returned is for gets the
-    /// events, and is waited for.
+    /// The plan is made, and its steps begin. The returned task takes the events until
+    /// there are no more; the run waits for its end.
     ///
     /// # Errors
-    /// When nobody can be told; nothing is done then.
+    /// When the plan cannot be shown; no step begins then.
     fn planned(
         &mut self,
         look: &Look,
