@@ -15,7 +15,6 @@
 
 mod diagnosis;
 mod error;
-pub mod fake;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod lease;
