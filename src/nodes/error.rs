@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use crate::io::process::CommandError;
 use crate::model::{NodeId, Sha256};
 
-use super::diagnosis::{self, Diagnosis};
+use crate::nodes::ssh::diagnosis;
+use crate::nodes::ssh::diagnosis::Diagnosis;
 
 /// Why a node did not do what was asked.
 ///
@@ -144,7 +145,10 @@ pub enum NodeError {
         place: String,
     },
     /// rsync ended with an error.
-    #[error("rsync failed: {meaning} (code {code}){}", super::rsync::said(stderr))]
+    #[error(
+        "rsync failed: {meaning} (code {code}){}",
+        crate::nodes::rsync::output::said(stderr)
+    )]
     Rsync {
         /// Its exit code; -1 if a signal ended it.
         code: i32,
@@ -253,7 +257,7 @@ impl NodeError {
             Self::Program { source } => source.is_transient(),
             Self::Refused { message, .. } => !LASTING.iter().any(|text| message.contains(text)),
             Self::Rsync { code, stderr, .. } => {
-                super::rsync::is_transient(*code)
+                crate::nodes::rsync::output::is_transient(*code)
                     && !LASTING.iter().any(|text| stderr.contains(text))
             }
             Self::Source { source, .. }

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use super::{listing, record, rsync, script};
 use crate::facts::{DirState, NodeState, References};
 use crate::io::Meter;
 use crate::model::Dir;
+use crate::nodes::protocol::listing;
+use crate::nodes::protocol::record;
+use crate::nodes::protocol::script;
+use crate::nodes::rsync::output as rsync;
 
 /// The output of a look, frame included: what was understood of it can be written as
 /// the script writes it, and is understood the same.

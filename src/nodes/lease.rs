@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::error::NodeError;
-use super::patience;
-use super::record;
-use super::script::{self, Answer, Script};
-use super::system::SystemNodes;
 use crate::io::process::printable;
 use crate::model::{Dir, FileName, Node, NodeId};
+use crate::nodes::error::NodeError;
+use crate::nodes::protocol::record;
+use crate::nodes::protocol::script;
+use crate::nodes::protocol::script::{Answer, Script};
+use crate::nodes::session::timeouts as patience;
+use crate::nodes::system::SystemNodes;
 
 /// How long a lease stands without a sign of life. Nodes that share a storage
 /// have to agree on the time to within a part of this.

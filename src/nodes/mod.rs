@@ -13,32 +13,25 @@
     reason = "speaks to nodes and copies into directories"
 )]
 
-mod diagnosis;
+mod deliver;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod lease;
-mod listing;
 mod local;
-mod patience;
-mod push;
-mod quote;
-mod record;
-mod references;
+mod protocol;
 mod rsync;
 #[cfg(test)]
 mod samples;
-mod script;
+mod session;
 mod ssh;
-mod stream;
 mod system;
-mod transfer;
 mod upkeep;
 
+pub use deliver::push::RESERVE;
 pub use error::NodeError;
 pub use lease::LEASE;
-pub use push::RESERVE;
-pub use references::VM_CONFIGS;
+pub use protocol::references::VM_CONFIGS;
 pub use system::{NodesConfig, SystemNodes};
 
 use std::collections::BTreeSet;

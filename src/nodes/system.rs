@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::error::NodeError;
-use super::lease::Turns;
-use super::listing;
-use super::script::{self, Answer, NoAnswer, Script};
-use super::ssh::Ssh;
-use super::stream::Paces;
-use super::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use crate::facts::NodeState;
 use crate::io::process::Command;
 use crate::model::{Dir, Node, NodeId, Reach};
+use crate::nodes::deliver::stream::Paces;
+use crate::nodes::error::NodeError;
+use crate::nodes::lease::Turns;
+use crate::nodes::protocol::listing;
+use crate::nodes::protocol::script;
+use crate::nodes::protocol::script::{Answer, NoAnswer, Script};
+use crate::nodes::ssh::args::Ssh;
+use crate::nodes::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 
 /// How nodes are spoken to; plain values.
 #[derive(Debug, Clone, PartialEq, Eq)]

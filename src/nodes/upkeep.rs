@@ -3,12 +3,13 @@
 //! Each is one script under the lease of the directory; the node decides by the
 //! digest that it computes itself, whatever was seen when this was planned.
 
-use super::error::NodeError;
-use super::lease::Operation;
-use super::script::{Answer, Script};
-use super::system::SystemNodes;
-use super::{Cleared, Leftover, Removal, Removed, Verified, patience};
 use crate::model::{Node, Sha256};
+use crate::nodes::error::NodeError;
+use crate::nodes::lease::Operation;
+use crate::nodes::protocol::script::{Answer, Script};
+use crate::nodes::session::timeouts as patience;
+use crate::nodes::system::SystemNodes;
+use crate::nodes::{Cleared, Leftover, Removal, Removed, Verified};
 
 impl SystemNodes {
     pub(super) async fn take_away(

@@ -11,9 +11,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::NodeError;
 use crate::io::process::Command;
 use crate::model::{Host, User};
+use crate::nodes::error::NodeError;
 
 /// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
 /// `%C`, and while the master is starting a dot and 16 random letters
@@ -67,7 +67,7 @@ const EXIT: Duration = Duration::from_secs(2);
 
 /// How ssh is called.
 #[derive(Debug)]
-pub(super) struct Ssh {
+pub(in crate::nodes) struct Ssh {
     options: Vec<String>,
     /// Of the options, as hex: a connection that was opened with others, such as
     /// another key, is not ours.
@@ -138,7 +138,7 @@ impl Ssh {
 }
 
 /// ssh, with the login and the port where they are given.
-pub(super) fn login(user: Option<&User>, port: Option<u16>) -> Vec<String> {
+pub(in crate::nodes) fn login(user: Option<&User>, port: Option<u16>) -> Vec<String> {
     let mut words = vec!["ssh".to_owned()];
     if let Some(port) = port {
         words.extend(["-p".to_owned(), port.to_string()]);

@@ -7,7 +7,7 @@
 
 /// Why ssh did not get through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Diagnosis {
+pub(in crate::nodes) struct Diagnosis {
     /// One sentence without a full stop.
     pub why: String,
     /// Trying again later may help without anybody doing anything.
@@ -113,7 +113,7 @@ const TABLE: &[Known] = &[
 ];
 
 /// The cause that the text names, if it names one that is known.
-pub(super) fn known(stderr: &str) -> Option<Diagnosis> {
+pub(in crate::nodes) fn known(stderr: &str) -> Option<Diagnosis> {
     let row = TABLE
         .iter()
         .find(|row| row.words.iter().any(|words| stderr.contains(words)))?;
@@ -125,7 +125,7 @@ pub(super) fn known(stderr: &str) -> Option<Diagnosis> {
 }
 
 /// The cause, or else the last thing that ssh said.
-pub(super) fn of_ssh(stderr: &str) -> Diagnosis {
+pub(in crate::nodes) fn of_ssh(stderr: &str) -> Diagnosis {
     known(stderr).unwrap_or_else(|| Diagnosis {
         why: match stderr.lines().last() {
             Some(line) => format!("ssh says {line:?}"),

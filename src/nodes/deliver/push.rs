@@ -8,23 +8,24 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::error::NodeError;
-use super::lease::Operation;
-use super::patience;
-use super::record;
-use super::rsync;
-use super::script::{Answer, Script};
-use super::system::SystemNodes;
-use super::{Delivered, Delivery, local};
 use crate::facts::RecordEntry;
 use crate::model::{Method, Node, PartName, Reach, Sha256};
+use crate::nodes::error::NodeError;
+use crate::nodes::lease::Operation;
+use crate::nodes::local::copy as local;
+use crate::nodes::protocol::record;
+use crate::nodes::protocol::script::{Answer, Script};
+use crate::nodes::rsync::output as rsync;
+use crate::nodes::session::timeouts as patience;
+use crate::nodes::system::SystemNodes;
+use crate::nodes::{Delivered, Delivery};
 
 /// Room that is left free beside a file, in bytes: a full root file system
 /// stops a Proxmox node, and the record needs a block of its own.
 pub const RESERVE: u64 = 16 * 1024 * 1024;
 
 /// The private directory in a directory on a node; `private.sh` makes it.
-pub(super) const PARTS: &str = ".talos-order.parts";
+pub(in crate::nodes) const PARTS: &str = ".talos-order.parts";
 
 /// What a node says before anything is sent.
 enum Ready {
@@ -49,7 +50,7 @@ struct Room {
 
 /// The beginning of a file, as a node has it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Begun {
+pub(in crate::nodes) struct Begun {
     /// How many bytes, in whole blocks.
     pub length: u64,
     /// The digest of their data.
@@ -57,7 +58,7 @@ pub(super) struct Begun {
 }
 
 impl SystemNodes {
-    pub(super) async fn push(
+    pub(in crate::nodes) async fn push(
         &self,
         node: &Node,
         delivery: &Delivery,
@@ -147,7 +148,7 @@ impl SystemNodes {
 }
 
 /// A delivery with everything that is computed from it once.
-pub(super) struct Task<'a> {
+pub(in crate::nodes) struct Task<'a> {
     pub operation: Operation<'a>,
     pub delivery: &'a Delivery,
     size: String,
@@ -325,7 +326,12 @@ fn read_free(answer: &Answer<'_>) -> Option<u64> {
 }
 
 /// What is recorded of a delivery, with what the file got on the node.
-pub(super) fn entry(delivery: &Delivery, owner: &str, mtime: i64, inode: u64) -> RecordEntry {
+pub(in crate::nodes) fn entry(
+    delivery: &Delivery,
+    owner: &str,
+    mtime: i64,
+    inode: u64,
+) -> RecordEntry {
     RecordEntry {
         name: delivery.file.clone(),
         size: delivery.size,

@@ -22,20 +22,20 @@ const SLOWEST_LINK: u64 = 10 << 10;
 
 /// For work that goes through a file of so many bytes on the node: it may be read twice
 /// there, once to look at what is there already and once to check what came.
-pub(super) fn for_file(bytes: u64) -> Duration {
+pub(in crate::nodes) fn for_file(bytes: u64) -> Duration {
     BASE.saturating_add(Duration::from_secs(bytes.saturating_mul(2) / SLOWEST_READ))
 }
 
 /// For work as [`for_file`], behind so many bytes that go over the link, of which the
 /// configuration allows `limit` in a second.
-pub(super) fn for_transfer(wire: u64, bytes: u64, limit: Option<u64>) -> Duration {
+pub(in crate::nodes) fn for_transfer(wire: u64, bytes: u64, limit: Option<u64>) -> Duration {
     // Half of what is allowed: others may have their share of it first.
     let slowest = limit.map_or(SLOWEST_LINK, |limit| (limit / 2).clamp(1, SLOWEST_LINK));
     for_file(bytes).saturating_add(Duration::from_secs(wire / slowest))
 }
 
 /// For reading a file back at a rate, in bytes per second.
-pub(super) fn for_gentle_read(bytes: u64, rate: Option<u64>) -> Duration {
+pub(in crate::nodes) fn for_gentle_read(bytes: u64, rate: Option<u64>) -> Duration {
     let asked = rate.map_or(0, |rate| bytes / rate.max(1));
     for_file(bytes).saturating_add(Duration::from_secs(asked.saturating_mul(2)))
 }

@@ -9,30 +9,31 @@
 
 use std::sync::Arc;
 
-use super::Relay;
-use super::error::NodeError;
-use super::patience;
-use super::push::{Begun, Task};
-use super::quote::for_shell;
-use super::script::{self, Answer, Script};
-use super::ssh::login;
-use super::system::SystemNodes;
 use crate::facts::RecordEntry;
 use crate::io::flow::outflow::Outflow;
 use crate::io::flow::pace::Pace;
 use crate::io::hash::data::hash_data;
 use crate::io::process::{Command, task};
 use crate::model::{Node, NodeId, Proof, Reach};
+use crate::nodes::Relay;
+use crate::nodes::deliver::push::{Begun, Task};
+use crate::nodes::error::NodeError;
+use crate::nodes::protocol::script;
+use crate::nodes::protocol::script::{Answer, Script};
+use crate::nodes::session::timeouts as patience;
+use crate::nodes::ssh::args::login;
+use crate::nodes::ssh::quote::for_shell;
+use crate::nodes::system::SystemNodes;
 
 /// How fast may be sent, to all nodes and to each.
 #[derive(Debug)]
-pub(super) struct Paces {
+pub(in crate::nodes) struct Paces {
     all: Option<Arc<Pace>>,
     of: std::collections::BTreeMap<NodeId, Arc<Pace>>,
 }
 
 impl Paces {
-    pub fn new(config: &super::NodesConfig) -> Self {
+    pub fn new(config: &crate::nodes::NodesConfig) -> Self {
         let of = config.bandwidth_of.iter();
         Self {
             all: config.bandwidth.map(|rate| Arc::new(Pace::new(rate))),
@@ -51,7 +52,7 @@ impl Paces {
 impl SystemNodes {
     /// Sends what is missing and has it checked, named and recorded, in one session.
     /// Gives the bytes that were sent as well.
-    pub(super) async fn stream(
+    pub(in crate::nodes) async fn stream(
         &self,
         task: &Task<'_>,
         begun: Option<Begun>,
@@ -100,7 +101,7 @@ impl SystemNodes {
     }
 
     /// A command that runs a line in the login shell of a node.
-    pub(super) fn shell(&self, node: &Node, line: &str) -> Command {
+    pub(in crate::nodes) fn shell(&self, node: &Node, line: &str) -> Command {
         match &node.reach {
             Reach::Local => Command::new("sh").args(["-c", line]),
             Reach::Ssh { host, user, port } => self.ssh.command(host, user.as_ref(), *port, line),

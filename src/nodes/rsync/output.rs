@@ -34,7 +34,7 @@ const OURS: [&str; 7] = [
 /// and time may be a copy of another image, or zeros after a power failure. The sizes
 /// and times by which rsync would skip it save nothing, since a part that is right has
 /// its final name already.
-pub(super) fn words(
+pub(in crate::nodes) fn words(
     shell: &str,
     options: &[String],
     limit: Option<u64>,
@@ -64,7 +64,7 @@ pub(super) fn words(
 
 /// Reads rsync's progress as it arrives: `  1234567  45%  1.2MB/s  0:00:01`,
 /// each over the last with a carriage return.
-pub(super) struct Progress<'a> {
+pub(in crate::nodes) struct Progress<'a> {
     meter: &'a Meter,
     line: Vec<u8>,
     sent: Option<u64>,
@@ -137,7 +137,7 @@ const ATTRIBUTES: [&str; 6] = [
 
 /// True if an exit code 23 is about nothing but modes, owners, times and the like: then
 /// every byte was sent. Whether they are the right ones is for the digest to say.
-pub(super) fn lacks_only_attributes(code: i32, stderr: &str) -> bool {
+pub(in crate::nodes) fn lacks_only_attributes(code: i32, stderr: &str) -> bool {
     let mut told = stderr
         .lines()
         .filter_map(|line| line.strip_prefix(LINE))
@@ -160,7 +160,7 @@ const SAID: usize = 240;
 
 /// The lines in which rsync says what went wrong, to stand behind the meaning of its exit
 /// code; the first lines of whatever there is where none is rsync's.
-pub(super) fn said(stderr: &str) -> String {
+pub(in crate::nodes) fn said(stderr: &str) -> String {
     let lines = || stderr.lines().filter(|line| !line.starts_with(SUMMARY));
     let is_own = |line: &&str| line.starts_with(LINE);
     let any = lines().any(|line| is_own(&line));
@@ -179,18 +179,18 @@ pub(super) fn said(stderr: &str) -> String {
 }
 
 /// True if standard error tells of a full disk, in any language.
-pub(super) fn is_disk_full(stderr: &str) -> bool {
+pub(in crate::nodes) fn is_disk_full(stderr: &str) -> bool {
     // 28 is ENOSPC, which rsync writes behind the translated text.
     stderr.contains("No space left on device") || stderr.contains("(28)")
 }
 
 /// True if rsync met text where its protocol should begin.
-pub(super) fn is_shell_noise(stderr: &str) -> bool {
+pub(in crate::nodes) fn is_shell_noise(stderr: &str) -> bool {
     stderr.contains("is your shell clean?")
 }
 
 /// The meaning of an exit code, from the manual of rsync 3.4.
-pub(super) const fn meaning(code: i32) -> &'static str {
+pub(in crate::nodes) const fn meaning(code: i32) -> &'static str {
     match code {
         1 => "syntax or usage error",
         2 => "the two versions of rsync do not understand each other",
@@ -219,7 +219,7 @@ pub(super) const fn meaning(code: i32) -> &'static str {
 }
 
 /// True if the same push may succeed later without anybody doing anything.
-pub(super) const fn is_transient(code: i32) -> bool {
+pub(in crate::nodes) const fn is_transient(code: i32) -> bool {
     !matches!(code, 1..=4 | 6 | 25 | 126 | 127)
 }
 

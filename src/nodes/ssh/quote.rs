@@ -7,13 +7,13 @@
 
 /// One word for a POSIX shell: the text between single quotes, inside which
 /// nothing but the quote itself has a meaning.
-pub(super) fn for_shell(word: &str) -> String {
+pub(in crate::nodes) fn for_shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A command for rsync's `-e`, which splits at blanks, knows both kinds of
 /// quotes and reads a doubled quote inside quotes as one (its manual, `--rsh`).
-pub(super) fn for_rsync<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(in crate::nodes) fn for_rsync<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let plain = |c: char| !matches!(c, ' ' | '\'' | '"');
     let words: Vec<String> = words
         .into_iter()

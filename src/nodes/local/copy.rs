@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 
-use super::error::NodeError;
 use crate::io::Meter;
 use crate::io::file::sparse;
+use crate::nodes::error::NodeError;
 
 /// Where a copy goes: a file in the private directory of another one.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(in crate::nodes) struct Part {
     /// The private directory.
     pub dir: PathBuf,
     /// Its device and inode number, as the script that made it ready wrote them.
@@ -69,7 +69,7 @@ impl Part {
 ///
 /// The digest is not taken here: the file is read back afterwards, as on any
 /// other node, because what counts is what lies there.
-pub(super) async fn copy_local(
+pub(in crate::nodes) async fn copy_local(
     source: PathBuf,
     part: Part,
     meter: Arc<Meter>,

@@ -7,16 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::Answer;
 use crate::facts::{DirState, References};
 use crate::model::FileName;
+use crate::nodes::protocol::script::Answer;
 
 /// Where a Proxmox cluster keeps the configurations of its virtual machines.
 pub const VM_CONFIGS: &str = "/etc/pve/nodes";
 
 /// The references to files that are in the directories or in their records;
 /// `None` if the answer is not what the script writes.
-pub(super) fn read(answer: &Answer<'_>, dirs: &[DirState]) -> Option<References> {
+pub(in crate::nodes) fn read(answer: &Answer<'_>, dirs: &[DirState]) -> Option<References> {
     if let Some(why) = answer.first("unread") {
         return Some(References::Unknown {
             why: match crate::io::process::printable(why) {

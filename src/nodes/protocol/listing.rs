@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{Answer, excerpt};
-use super::{record, references};
 use crate::facts::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 use crate::model::{Dir, PartName};
+use crate::nodes::protocol::record;
+use crate::nodes::protocol::references;
+use crate::nodes::protocol::script::{Answer, excerpt};
 
 /// The fields that are about one directory.
 const TAGS: [&str; 12] = [
@@ -15,7 +16,7 @@ const TAGS: [&str; 12] = [
 
 /// The state that an answer describes; `None` if it is not what the script
 /// writes. Directories are numbered in the order in which they were asked for.
-pub(super) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeState> {
+pub(in crate::nodes) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeState> {
     let mut states: Vec<DirState> = vec![DirState::default(); dirs.len()];
     let mut tools = BTreeSet::new();
     for &(tag, value) in &answer.fields {

@@ -4,12 +4,12 @@
 //! one protocol and one parser for both. `scripts/common.sh` describes the
 //! frame; making and reading it stand side by side here.
 
-use super::quote::for_shell;
 use crate::io::process::printable;
+use crate::nodes::ssh::quote::for_shell;
 
 /// What runs on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Script {
+pub(in crate::nodes) enum Script {
     Observe,
     Prepare,
     Place,
@@ -104,19 +104,19 @@ impl Script {
 
 /// The command line of a program that sends on what lies on a node, behind its first
 /// `from` bytes, as `receive.sh` reads it.
-pub(super) fn sender(path: &str, from: u64) -> String {
+pub(in crate::nodes) fn sender(path: &str, from: u64) -> String {
     let program = for_shell(include_str!("scripts/send.pl"));
     format!("perl -e {program} -- {} {from}", for_shell(path))
 }
 
 /// A word that no login shell prints by chance.
-pub(super) fn nonce() -> String {
+pub(in crate::nodes) fn nonce() -> String {
     format!("{:016x}", fastrand::u64(..))
 }
 
 /// A whole answer: its fields, and what was printed before it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer<'a> {
+pub(in crate::nodes) struct Answer<'a> {
     /// What the login shell printed; empty for a clean one.
     pub noise: String,
     /// First word and rest of each field.
@@ -125,7 +125,7 @@ pub(super) struct Answer<'a> {
 
 /// Why some output is no whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoAnswer {
+pub(in crate::nodes) enum NoAnswer {
     /// The script did not begin; this is what was printed instead.
     NotBegun(String),
     /// The script began, and its end is missing.
@@ -136,7 +136,7 @@ pub(super) enum NoAnswer {
 const SHOWN: usize = 120;
 
 /// The beginning of foreign text.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
+pub(in crate::nodes) fn excerpt(bytes: &[u8]) -> String {
     let text = printable(bytes);
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -145,7 +145,7 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
 }
 
 /// Reads the output of a script.
-pub(super) fn answer<'a>(output: &'a [u8], nonce: &str) -> Result<Answer<'a>, NoAnswer> {
+pub(in crate::nodes) fn answer<'a>(output: &'a [u8], nonce: &str) -> Result<Answer<'a>, NoAnswer> {
     let begin = format!("\0begin {nonce}\0");
     let end = format!("end {nonce}");
     let at = output

@@ -7,14 +7,16 @@
 
 use std::time::Duration;
 
-use super::error::NodeError;
-use super::patience;
-use super::push::{PARTS, Task};
-use super::rsync::{self, Progress};
-use super::system::SystemNodes;
-use super::{diagnosis, quote};
 use crate::io::process::Command;
 use crate::model::{Host, Node, NodeId, User};
+use crate::nodes::deliver::push::{PARTS, Task};
+use crate::nodes::error::NodeError;
+use crate::nodes::rsync::output as rsync;
+use crate::nodes::rsync::output::Progress;
+use crate::nodes::session::timeouts as patience;
+use crate::nodes::ssh::diagnosis;
+use crate::nodes::ssh::quote;
+use crate::nodes::system::SystemNodes;
 
 /// The slowest disk that is waited for, in bytes per second: both ends read the
 /// rest of an interrupted push without a word before rsync sends anything.
@@ -23,7 +25,7 @@ const SLOWEST_READ: u64 = 16 * 1024 * 1024;
 impl SystemNodes {
     /// Sends the file into its part on the node, which has `part` bytes already. Gives
     /// the bytes that were sent, where rsync says so.
-    pub(super) async fn rsync(
+    pub(in crate::nodes) async fn rsync(
         &self,
         task: &Task<'_>,
         host: &Host,
@@ -76,7 +78,7 @@ impl SystemNodes {
 
     /// How many bytes each rsync may send to a node in a second. They know nothing of one
     /// another, so each gets its share of what all may. A stream never gets less.
-    pub(super) fn share_of(&self, node: &NodeId) -> Option<u64> {
+    pub(in crate::nodes) fn share_of(&self, node: &NodeId) -> Option<u64> {
         let share = |all: u64| all / self.config.sessions.max(1) as u64;
         let all = self.config.bandwidth.map(share);
         let own = self.config.bandwidth_of.get(node).copied();

@@ -1,0 +1,5 @@
+//! Delivering a file.
+
+pub(super) mod push;
+mod rsync;
+pub(super) mod stream;

@@ -1,0 +1,3 @@
+//! Directories of this machine.
+
+pub(super) mod copy;

@@ -1,0 +1,3 @@
+//! rsync: its arguments, and what it says.
+
+pub(super) mod output;

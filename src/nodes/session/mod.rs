@@ -1,0 +1,3 @@
+//! A session with a node.
+
+pub(super) mod timeouts;
