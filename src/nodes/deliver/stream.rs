@@ -3,148 +3,105 @@
 //!
 //! The bytes come from this machine, or from another node that has the file; the
 //! node that gets them runs the same script either way. Perl receives them, because
-//! each Proxmox node has it. The other way that was tried is a sparse archive for
-//! `tar`: as fast, but it can neither go on where it was nor hash what comes.
-//! `dd` for each part starts a process for each.
+//! each Proxmox node has it. A sparse archive for `tar` was tried instead: as fast,
+//! but it can neither go on where it was nor hash what comes. `dd` for each piece
+//! starts a process for each.
 
 use std::sync::Arc;
 
+use super::prepared::{Begun, PreparedDelivery};
 use crate::facts::RecordEntry;
 use crate::io::flow::outflow::Outflow;
-use crate::io::flow::pace::Pace;
 use crate::io::hash::data::hash_data;
 use crate::io::process::{Command, task};
-use crate::model::{Node, NodeId, Proof, Reach};
-use crate::nodes::Relay;
-use crate::nodes::deliver::push::{Begun, Task};
+use crate::model::{Proof, Reach};
 use crate::nodes::error::NodeError;
-use crate::nodes::protocol::script;
-use crate::nodes::protocol::script::{Answer, Script};
-use crate::nodes::session::timeouts as patience;
+use crate::nodes::interface::Relay;
+use crate::nodes::protocol::script::{self, Script};
+use crate::nodes::session::node_session::NodeSession;
+use crate::nodes::session::timeouts;
 use crate::nodes::ssh::args::login;
 use crate::nodes::ssh::quote::for_shell;
-use crate::nodes::system::SystemNodes;
 
-/// How fast may be sent, to all nodes and to each.
-#[derive(Debug)]
-pub(in crate::nodes) struct Paces {
-    all: Option<Arc<Pace>>,
-    of: std::collections::BTreeMap<NodeId, Arc<Pace>>,
-}
-
-impl Paces {
-    pub fn new(config: &crate::nodes::NodesConfig) -> Self {
-        let of = config.bandwidth_of.iter();
-        Self {
-            all: config.bandwidth.map(|rate| Arc::new(Pace::new(rate))),
-            of: of
-                .map(|(id, &rate)| (id.clone(), Arc::new(Pace::new(rate))))
-                .collect(),
+/// Sends what is missing and has it checked, named and recorded, by one script. Gives
+/// the bytes that were sent as well.
+pub(super) async fn send(
+    prepared: &PreparedDelivery<'_>,
+    begun: Option<Begun>,
+) -> Result<(RecordEntry, Option<u64>), NodeError> {
+    let (delivery, operation) = (prepared.delivery, &prepared.operation);
+    let session = operation.session;
+    let from = match begun {
+        Some(begun) if agrees(prepared, begun).await? => begun.length,
+        _ => 0,
+    };
+    let inline = delivery.proof == Proof::Inline && delivery.data.is_some() && from == 0;
+    let nonce = script::nonce();
+    let from_text = from.to_string();
+    let mut args = operation.args();
+    args.extend(prepared.args());
+    args.extend([from_text.as_str(), if inline { "yes" } else { "no" }]);
+    let line = Script::Receive.line(&nonce, &args);
+    let read = operation.unlocked(|answer| prepared.read_checked(answer));
+    let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
+    let timeout = timeouts::for_transfer(wire, delivery.size, session.share());
+    match &delivery.relay {
+        Some(relay) => {
+            let command = relayed(session, relay, from, &line)?;
+            let entry = session.run(command, &nonce, timeout, read).await???;
+            Ok((entry, delivery.data.map(|data| data.bytes)))
         }
-    }
-
-    fn to(&self, node: &NodeId) -> Vec<Arc<Pace>> {
-        let both = self.all.iter().chain(self.of.get(node));
-        both.cloned().collect()
-    }
-}
-
-impl SystemNodes {
-    /// Sends what is missing and has it checked, named and recorded, in one session.
-    /// Gives the bytes that were sent as well.
-    pub(in crate::nodes) async fn stream(
-        &self,
-        task: &Task<'_>,
-        begun: Option<Begun>,
-    ) -> Result<(RecordEntry, Option<u64>), NodeError> {
-        let delivery = task.delivery;
-        let from = match begun {
-            Some(begun) if task.agrees(begun).await? => begun.length,
-            _ => 0,
-        };
-        let inline = delivery.proof == Proof::Inline && delivery.data.is_some() && from == 0;
-        let nonce = script::nonce();
-        let from_text = from.to_string();
-        let mut words = task.operation.words();
-        words.extend(task.words());
-        words.extend([from_text.as_str(), if inline { "yes" } else { "no" }]);
-        let line = Script::Receive.line(&nonce, &words);
-        let node = task.operation.node;
-        let read = |answer: &Answer<'_>| task.read_checked(answer);
-        let read = task.operation.unlocked(read);
-        let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
-        let patience = patience::for_transfer(wire, delivery.size, self.share_of(&node.id));
-        match &delivery.relay {
-            Some(relay) => {
-                let command = self.relayed(node, relay, from, &line)?;
-                let entry = self
-                    .converse(node, command, &nonce, patience, read)
-                    .await???;
-                Ok((entry, delivery.data.map(|data| data.bytes)))
-            }
-            None => {
-                let (to, pieces) = Outflow::channel();
-                let outflow = Outflow {
-                    path: delivery.source.clone(),
-                    from,
-                    paces: self.paces.to(&node.id),
-                    meter: Arc::clone(&delivery.meter),
-                };
-                let command = self.shell(node, &line).feed(pieces);
-                let answer = self.converse(node, command, &nonce, patience, read);
-                let (sent, entry) = tokio::join!(outflow.pour(to), answer);
-                // A source that cannot be read is why the node got no end.
-                let sent = sent.map_err(|source| task.source_error(source))?;
-                Ok((entry???, sent))
-            }
+        None => {
+            let (to, pieces) = Outflow::channel();
+            let outflow = Outflow {
+                path: delivery.source.clone(),
+                from,
+                paces: session.paces(),
+                meter: Arc::clone(&delivery.meter),
+            };
+            let command = session.shell(&line).feed(pieces);
+            let answer = session.run(command, &nonce, timeout, read);
+            let (sent, entry) = tokio::join!(outflow.pour(to), answer);
+            // A source that cannot be read is why the node got no end.
+            let sent = sent.map_err(|source| prepared.source_error(source))?;
+            Ok((entry???, sent))
         }
-    }
-
-    /// A command that runs a line in the login shell of a node.
-    pub(in crate::nodes) fn shell(&self, node: &Node, line: &str) -> Command {
-        match &node.reach {
-            Reach::Local => Command::new("sh").args(["-c", line]),
-            Reach::Ssh { host, user, port } => self.ssh.command(host, user.as_ref(), *port, line),
-        }
-    }
-
-    /// A command that has a node send its file to another one, and gives what that
-    /// one answers.
-    fn relayed(
-        &self,
-        node: &Node,
-        relay: &Relay,
-        from: u64,
-        line: &str,
-    ) -> Result<Command, NodeError> {
-        let Reach::Ssh { host, user, port } = &node.reach else {
-            return Err(NodeError::Refused {
-                node: node.id.clone(),
-                what: "being served by another node",
-                message: "it is a directory of this machine".to_owned(),
-            });
-        };
-        let mut ssh = login(user.as_ref(), *port);
-        ssh.extend(relay.ssh_opts.iter().cloned());
-        ssh.extend(["--".to_owned(), host.to_string(), line.to_owned()]);
-        let ssh: Vec<String> = ssh.iter().map(|word| for_shell(word)).collect();
-        let pipe = format!("{} | {}", script::sender(&relay.path, from), ssh.join(" "));
-        Ok(self.shell(&relay.node, &pipe))
     }
 }
 
-impl Task<'_> {
-    /// True if what a node has of a file is the beginning of this one. It is read here
-    /// for that; a relay's file is the same as ours.
-    async fn agrees(&self, begun: Begun) -> Result<bool, NodeError> {
-        let source = self.delivery.source.clone();
-        if begun.length > self.delivery.size {
-            return Ok(false);
-        }
-        let ours = task::on_thread("prefix", move || hash_data(&source, begun.length)).await;
-        match ours.and_then(|found| found) {
-            Ok(ours) => Ok(ours.sha256 == begun.sha256),
-            Err(source) => Err(self.source_error(source)),
-        }
+/// A command that has another node send its file to the one of the session, and gives
+/// what that one answers.
+fn relayed(
+    session: &NodeSession<'_>,
+    relay: &Relay,
+    from: u64,
+    line: &str,
+) -> Result<Command, NodeError> {
+    let Reach::Ssh { host, user, port } = &session.node.reach else {
+        return Err(NodeError::Refused {
+            node: session.node.id.clone(),
+            what: "being served by another node",
+            message: "it is a directory of this machine".to_owned(),
+        });
+    };
+    let mut ssh = login(user.as_ref(), *port);
+    ssh.extend(relay.ssh_opts.iter().cloned());
+    ssh.extend(["--".to_owned(), host.to_string(), line.to_owned()]);
+    let ssh: Vec<String> = ssh.iter().map(|arg| for_shell(arg)).collect();
+    let pipe = format!("{} | {}", script::sender(&relay.path, from), ssh.join(" "));
+    Ok(session.shell_of(&relay.node, &pipe))
+}
+
+/// True if what a node has of a file is the beginning of this one. It is read here
+/// for that; a relay's file is the same as ours.
+async fn agrees(prepared: &PreparedDelivery<'_>, begun: Begun) -> Result<bool, NodeError> {
+    if begun.length > prepared.delivery.size {
+        return Ok(false);
+    }
+    let source = prepared.delivery.source.clone();
+    let ours = task::on_thread("prefix", move || hash_data(&source, begun.length)).await;
+    match ours.and_then(|found| found) {
+        Ok(ours) => Ok(ours.sha256 == begun.sha256),
+        Err(source) => Err(prepared.source_error(source)),
     }
 }

@@ -16,16 +16,16 @@ use crate::nodes::error::NodeError;
 
 /// Where a copy goes: a file in the private directory of another one.
 #[derive(Debug)]
-pub(in crate::nodes) struct Part {
+pub(crate) struct CopyTarget {
     /// The private directory.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Its device and inode number, as the script that made it ready wrote them.
-    pub inside: String,
+    pub(crate) inside: String,
     /// The name in it.
-    pub name: String,
+    pub(crate) name: String,
 }
 
-impl Part {
+impl CopyTarget {
     /// Opens the directory and the file, and keeps others from writing to it. Both
     /// are what they were when they were checked, or this fails: whoever may write to
     /// the directory above could exchange them.
@@ -69,9 +69,9 @@ impl Part {
 ///
 /// The digest is not taken here: the file is read back afterwards, as on any
 /// other node, because what counts is what lies there.
-pub(in crate::nodes) async fn copy_local(
+pub(crate) async fn copy_local(
     source: PathBuf,
-    part: Part,
+    part: CopyTarget,
     meter: Arc<Meter>,
 ) -> Result<(), NodeError> {
     let stop = StopOnDrop(Arc::default());
@@ -92,7 +92,12 @@ impl Drop for StopOnDrop {
 }
 
 /// Copies data extents only: what is a hole here is one there.
-fn copy(source: &Path, part: &Part, meter: &Meter, stop: &AtomicBool) -> Result<(), NodeError> {
+fn copy(
+    source: &Path,
+    part: &CopyTarget,
+    meter: &Meter,
+    stop: &AtomicBool,
+) -> Result<(), NodeError> {
     // Opened here as well, so that a missing source is told from a full target.
     File::open(source).map_err(|error| NodeError::Source {
         path: source.to_owned(),
@@ -118,7 +123,7 @@ mod tests {
         std::fs::write(source.path(), "bytes").unwrap();
         let copy = |source: &Path, dir: &Path, name: &str| {
             let facts = std::fs::metadata(dir).unwrap();
-            let part = Part {
+            let part = CopyTarget {
                 dir: dir.to_owned(),
                 inside: format!("{}:{}", facts.dev(), facts.ino()),
                 name: name.to_owned(),
@@ -145,7 +150,7 @@ mod tests {
         std::fs::create_dir(path("parts")).unwrap();
         let facts = std::fs::metadata(path("parts")).unwrap();
         let copy = |name: &str| {
-            let part = Part {
+            let part = CopyTarget {
                 dir: path("parts"),
                 inside: format!("{}:{}", facts.dev(), facts.ino()),
                 name: name.to_owned(),

@@ -1,3 +1,4 @@
-//! Directories of this machine.
+//! Directories of this machine, served without ssh: the same scripts, and a copy in place
+//! of rsync.
 
-pub(super) mod copy;
+pub(crate) mod copy;

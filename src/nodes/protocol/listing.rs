@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{DirState, NodeState, Part, RemoteFile, StorageRoot};
 use crate::model::{Dir, PartName};
+use crate::nodes::protocol::answer::{ScriptAnswer, excerpt};
 use crate::nodes::protocol::record;
 use crate::nodes::protocol::references;
-use crate::nodes::protocol::script::{Answer, excerpt};
 
 /// The fields that are about one directory.
 const TAGS: [&str; 12] = [
@@ -16,7 +16,7 @@ const TAGS: [&str; 12] = [
 
 /// The state that an answer describes; `None` if it is not what the script
 /// writes. Directories are numbered in the order in which they were asked for.
-pub(in crate::nodes) fn read(answer: &Answer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeState> {
+pub(crate) fn read(answer: &ScriptAnswer<'_>, dirs: &BTreeSet<Dir>) -> Option<NodeState> {
     let mut states: Vec<DirState> = vec![DirState::default(); dirs.len()];
     let mut tools = BTreeSet::new();
     for &(tag, value) in &answer.fields {
@@ -158,7 +158,7 @@ mod tests {
     fn state(mut fields: Vec<(&str, &[u8])>) -> Option<NodeState> {
         fields.push(("refs", b""));
         let noise = String::new();
-        read(&Answer { noise, fields }, &dirs())
+        read(&ScriptAnswer { noise, fields }, &dirs())
     }
 
     #[test]

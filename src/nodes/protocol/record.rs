@@ -12,29 +12,29 @@ use crate::facts::RecordEntry;
 use crate::model::FileName;
 
 /// The first line of a new record.
-pub(in crate::nodes) const HEADER: &str = r#"{"talos-order":"record","version":1}"#;
+pub(crate) const HEADER: &str = r#"{"talos-order":"record","version":1}"#;
 
 /// A line whose modification time and inode number are filled in on the node,
 /// between the first and the second and the second and the third piece.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::nodes) struct LineTemplate {
+pub(crate) struct LineTemplate {
     pub pieces: [String; 3],
 }
 
 /// A basic regular expression that matches the lines of a file and of no other.
-pub(in crate::nodes) fn pattern(file: &FileName) -> String {
+pub(crate) fn pattern(file: &FileName) -> String {
     // Of the alphabet of file names only the dot has a meaning there.
     format!(r#"^{{"name":"{}","#, file.as_str().replace('.', r"\."))
 }
 
 /// What stands in the lines that name this owner and in no other: the quotes
 /// inside the texts of a line are escaped, so none of them can forge it.
-pub(in crate::nodes) fn owned(owner: &str) -> String {
+pub(crate) fn owned(owner: &str) -> String {
     format!(r#","owner":{},"#, serde_json::Value::from(owner))
 }
 
 /// The line for an entry, whatever its `mtime` and `inode`.
-pub(in crate::nodes) fn template(entry: &RecordEntry) -> LineTemplate {
+pub(crate) fn template(entry: &RecordEntry) -> LineTemplate {
     let unplaced = RecordEntry {
         mtime: 0,
         inode: 0,
@@ -56,12 +56,12 @@ pub(in crate::nodes) fn template(entry: &RecordEntry) -> LineTemplate {
 }
 
 /// Reads one line, if it is an entry.
-pub(in crate::nodes) fn parse_line(line: &[u8]) -> Option<RecordEntry> {
+pub(crate) fn parse_line(line: &[u8]) -> Option<RecordEntry> {
     serde_json::from_slice(line).ok()
 }
 
 /// Reads a record; a later line of a name replaces an earlier one.
-pub(in crate::nodes) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
+pub(crate) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
     text.split(|&byte| byte == b'\n')
         .filter_map(parse_line)
         .map(|entry| (entry.name.clone(), entry))

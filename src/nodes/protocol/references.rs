@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{DirState, References};
 use crate::model::FileName;
-use crate::nodes::protocol::script::Answer;
+use crate::nodes::protocol::answer::ScriptAnswer;
 
 /// Where a Proxmox cluster keeps the configurations of its virtual machines.
 pub const VM_CONFIGS: &str = "/etc/pve/nodes";
 
 /// The references to files that are in the directories or in their records;
 /// `None` if the answer is not what the script writes.
-pub(in crate::nodes) fn read(answer: &Answer<'_>, dirs: &[DirState]) -> Option<References> {
+pub(crate) fn read(answer: &ScriptAnswer<'_>, dirs: &[DirState]) -> Option<References> {
     if let Some(why) = answer.first("unread") {
         return Some(References::Unknown {
             why: match crate::io::process::printable(why) {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn refs(text: &str) -> Option<References> {
-        let answer = Answer {
+        let answer = ScriptAnswer {
             noise: String::new(),
             fields: vec![("refs", text.as_bytes())],
         };
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_not_an_empty_one() {
-        let answer = Answer {
+        let answer = ScriptAnswer {
             noise: String::new(),
             fields: Vec::new(),
         };

@@ -1,3 +1,4 @@
-//! rsync: its arguments, and what it says.
+//! rsync, whoever calls it: its arguments and what it says.
 
-pub(super) mod output;
+pub(crate) mod args;
+pub(crate) mod output;

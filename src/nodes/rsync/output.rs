@@ -1,77 +1,17 @@
-//! What is particular to rsync: its words, its progress lines, its exit codes.
+//! What rsync prints and how it ends: its progress lines, its messages, its exit codes.
 
 use crate::io::Meter;
 
-/// What is given where a person set nothing: the words of the program that this one
-/// replaces.
-const USUAL: [&str; 3] = ["-av", "--progress", "--inplace"];
-
-/// What goes with those: zeros become holes, and cost next to nothing on the way. The
-/// rest of an image hardly compresses, so the quickest level is the best. Mode and owner
-/// of the file in the cache say nothing about the one on the node, and some storages
-/// (CIFS, FAT, FUSE) let nobody set them, nor the time.
-const OURS: [&str; 7] = [
-    "--sparse",
-    "--compress",
-    "--compress-level=1",
-    "--no-perms",
-    "--no-owner",
-    "--no-group",
-    "--no-times",
-];
-
-/// The words for one file, after `rsync`. `shell` is the ssh command for `-e`, and
-/// `limit` how many bytes may go in a second.
-///
-/// The user's options come after `-e` and so can replace it. Ours behind them
-/// only say how the temporary name is written and how progress is shown. The
-/// temporary name is the atomicity, so writing it in place is right: the rest
-/// of an interrupted push is taken up, and no second copy needs room. rsync
-/// refuses that together with some of its own ways of not writing in place;
-/// where the user asked for one of them, what arrived is kept with `--partial`.
-///
-/// What is there already is compared block by block, always: a part of the same size
-/// and time may be a copy of another image, or zeros after a power failure. The sizes
-/// and times by which rsync would skip it save nothing, since a part that is right has
-/// its final name already.
-pub(in crate::nodes) fn words(
-    shell: &str,
-    options: &[String],
-    limit: Option<u64>,
-    source: &str,
-    target: &str,
-) -> Vec<String> {
-    const NOT_IN_PLACE: [&str; 3] = ["--partial-dir", "--delay-updates", "--no-inplace"];
-    let refused = options
-        .iter()
-        .any(|option| NOT_IN_PLACE.iter().any(|name| option.starts_with(name)));
-    let mut words = vec!["-e".to_owned(), shell.to_owned()];
-    words.extend(options.iter().cloned());
-    if options.iter().eq(USUAL.iter()) {
-        words.extend(OURS.map(str::to_owned));
-    }
-    if let Some(limit) = limit {
-        // In KiB, where 0 would be no limit.
-        words.push(format!("--bwlimit={}", limit.div_ceil(1024).max(1)));
-    }
-    words.push(if refused { "--partial" } else { "--inplace" }.to_owned());
-    words.push("--ignore-times".to_owned());
-    for word in ["--progress", "--no-human-readable", "--", source, target] {
-        words.push(word.to_owned());
-    }
-    words
-}
-
 /// Reads rsync's progress as it arrives: `  1234567  45%  1.2MB/s  0:00:01`,
 /// each over the last with a carriage return.
-pub(in crate::nodes) struct Progress<'a> {
+pub(crate) struct RsyncProgress<'a> {
     meter: &'a Meter,
     line: Vec<u8>,
     sent: Option<u64>,
 }
 
-impl<'a> Progress<'a> {
-    pub fn new(meter: &'a Meter) -> Self {
+impl<'a> RsyncProgress<'a> {
+    pub(crate) fn new(meter: &'a Meter) -> Self {
         Self {
             meter,
             line: Vec::new(),
@@ -80,12 +20,12 @@ impl<'a> Progress<'a> {
     }
 
     /// The bytes that rsync says it sent, where it was asked to say so much.
-    pub fn sent(&self) -> Option<u64> {
+    pub(crate) fn sent(&self) -> Option<u64> {
         self.sent
     }
 
     /// Takes the next piece of rsync's output.
-    pub fn take(&mut self, bytes: &[u8]) {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if matches!(byte, b'\r' | b'\n') {
                 if let Some(done) = done(&self.line) {
@@ -137,7 +77,7 @@ const ATTRIBUTES: [&str; 6] = [
 
 /// True if an exit code 23 is about nothing but modes, owners, times and the like: then
 /// every byte was sent. Whether they are the right ones is for the digest to say.
-pub(in crate::nodes) fn lacks_only_attributes(code: i32, stderr: &str) -> bool {
+pub(crate) fn lacks_only_attributes(code: i32, stderr: &str) -> bool {
     let mut told = stderr
         .lines()
         .filter_map(|line| line.strip_prefix(LINE))
@@ -160,7 +100,7 @@ const SAID: usize = 240;
 
 /// The lines in which rsync says what went wrong, to stand behind the meaning of its exit
 /// code; the first lines of whatever there is where none is rsync's.
-pub(in crate::nodes) fn said(stderr: &str) -> String {
+pub(crate) fn said(stderr: &str) -> String {
     let lines = || stderr.lines().filter(|line| !line.starts_with(SUMMARY));
     let is_own = |line: &&str| line.starts_with(LINE);
     let any = lines().any(|line| is_own(&line));
@@ -179,18 +119,18 @@ pub(in crate::nodes) fn said(stderr: &str) -> String {
 }
 
 /// True if standard error tells of a full disk, in any language.
-pub(in crate::nodes) fn is_disk_full(stderr: &str) -> bool {
+pub(crate) fn is_disk_full(stderr: &str) -> bool {
     // 28 is ENOSPC, which rsync writes behind the translated text.
     stderr.contains("No space left on device") || stderr.contains("(28)")
 }
 
 /// True if rsync met text where its protocol should begin.
-pub(in crate::nodes) fn is_shell_noise(stderr: &str) -> bool {
+pub(crate) fn is_shell_noise(stderr: &str) -> bool {
     stderr.contains("is your shell clean?")
 }
 
 /// The meaning of an exit code, from the manual of rsync 3.4.
-pub(in crate::nodes) const fn meaning(code: i32) -> &'static str {
+pub(crate) const fn meaning(code: i32) -> &'static str {
     match code {
         1 => "syntax or usage error",
         2 => "the two versions of rsync do not understand each other",
@@ -219,7 +159,7 @@ pub(in crate::nodes) const fn meaning(code: i32) -> &'static str {
 }
 
 /// True if the same push may succeed later without anybody doing anything.
-pub(in crate::nodes) const fn is_transient(code: i32) -> bool {
+pub(crate) const fn is_transient(code: i32) -> bool {
     !matches!(code, 1..=4 | 6 | 25 | 126 | 127)
 }
 
@@ -236,7 +176,7 @@ mod tests {
         for size in [1, 7, output.len()] {
             let meter = Meter::default();
             let mut seen = Vec::new();
-            let mut progress = Progress::new(&meter);
+            let mut progress = RsyncProgress::new(&meter);
             for piece in output.chunks(size) {
                 progress.take(piece);
                 seen.push(meter.read().0);
@@ -255,30 +195,6 @@ mod tests {
         for line in ["sent 1,234 bytes", "12 files", "100%", "7 x%", ""] {
             assert_eq!(done(line.as_bytes()), None, "{line}");
         }
-    }
-
-    #[test]
-    fn the_user_s_options_stand_between_ours() {
-        let options: Vec<String> = ["-av", "--inplace"].map(str::to_owned).into();
-        let limit = Some(5000);
-        let words = words("ssh -p 1", &options, limit, "/cache/a", "host:/dir/.a.part");
-        assert_eq!(
-            words[..5],
-            ["-e", "ssh -p 1", "-av", "--inplace", "--bwlimit=5"]
-        );
-        assert_eq!(
-            words[words.len() - 3..],
-            ["--", "/cache/a", "host:/dir/.a.part"]
-        );
-    }
-
-    #[test]
-    fn who_set_nothing_gets_holes_and_compression() {
-        let usual = USUAL.map(str::to_owned);
-        let usual = words("ssh", &usual, None, "/a", "h:/b");
-        assert!(OURS.iter().all(|word| usual.contains(&(*word).to_owned())));
-        let own = words("ssh", &["-av".to_owned()], None, "/a", "h:/b");
-        assert!(!own.contains(&"--sparse".to_owned()));
     }
 
     #[test]
@@ -309,14 +225,5 @@ mod tests {
         assert_eq!(said(end), "");
         let long = said(&format!("rsync: {}", "ü".repeat(1000)));
         assert_eq!(long.chars().count(), SAID + 3);
-    }
-
-    #[test]
-    fn in_place_is_not_forced_on_those_who_chose_otherwise() {
-        for option in ["--partial-dir=.tmp", "--delay-updates", "--no-inplace"] {
-            let words = words("ssh", &[option.to_owned()], None, "/a", "h:/b");
-            assert!(!words.contains(&"--inplace".to_owned()), "{option}");
-            assert!(words.contains(&"--partial".to_owned()));
-        }
     }
 }

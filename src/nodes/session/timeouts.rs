@@ -1,14 +1,14 @@
-//! How long a conversation with a node may take.
+//! How long a script on a node may take.
 //!
 //! A node that stands still is noticed by its silence. One that goes on to send
-//! something, be it signs of life, and never comes to an end is noticed by the limits
-//! here: each allows for the slowest link and disk that are worth waiting for, and no
-//! more. Such a node is unknown in this run. It takes the place of one node in the
-//! meantime, and nothing else.
+//! something, be it ticks, and never comes to an end is noticed by the limits here: each
+//! allows for the slowest link and disk that are worth waiting for, and no more. Such a
+//! node is unknown in this run. It takes up one of the sessions in the meantime, and
+//! nothing else.
 
 use std::time::Duration;
 
-/// What every conversation may take besides its bytes: logging in, waiting for another
+/// What every script may take besides its bytes: logging in, waiting for another
 /// process's hold on a directory (30 s at most), writing out and renaming.
 const BASE: Duration = Duration::from_secs(120);
 
@@ -22,20 +22,20 @@ const SLOWEST_LINK: u64 = 10 << 10;
 
 /// For work that goes through a file of so many bytes on the node: it may be read twice
 /// there, once to look at what is there already and once to check what came.
-pub(in crate::nodes) fn for_file(bytes: u64) -> Duration {
+pub(crate) fn for_file(bytes: u64) -> Duration {
     BASE.saturating_add(Duration::from_secs(bytes.saturating_mul(2) / SLOWEST_READ))
 }
 
 /// For work as [`for_file`], behind so many bytes that go over the link, of which the
 /// configuration allows `limit` in a second.
-pub(in crate::nodes) fn for_transfer(wire: u64, bytes: u64, limit: Option<u64>) -> Duration {
+pub(crate) fn for_transfer(wire: u64, bytes: u64, limit: Option<u64>) -> Duration {
     // Half of what is allowed: others may have their share of it first.
     let slowest = limit.map_or(SLOWEST_LINK, |limit| (limit / 2).clamp(1, SLOWEST_LINK));
     for_file(bytes).saturating_add(Duration::from_secs(wire / slowest))
 }
 
 /// For reading a file back at a rate, in bytes per second.
-pub(in crate::nodes) fn for_gentle_read(bytes: u64, rate: Option<u64>) -> Duration {
+pub(crate) fn for_gentle_read(bytes: u64, rate: Option<u64>) -> Duration {
     let asked = rate.map_or(0, |rate| bytes / rate.max(1));
     for_file(bytes).saturating_add(Duration::from_secs(asked.saturating_mul(2)))
 }
@@ -47,7 +47,7 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     #[test]
-    fn no_conversation_is_without_end_and_none_ends_too_early() {
+    fn no_script_is_without_end_and_none_ends_too_early() {
         assert_eq!(for_file(0), BASE);
         let minutes = |time: Duration| time.as_secs() / 60;
         assert_eq!(minutes(for_file(2 * GIB)), 70);

@@ -1,32 +1,24 @@
-//! What ssh means: its standard error, distilled to one sentence.
+//! What ssh means: its standard error, reduced to one sentence.
 //!
-//! ssh has one exit code for everything (255), so its words are all there is.
+//! ssh has one exit code for everything (255), so its texts are all there is.
 //! They are matched in the C locale, which every ssh here is started in. The
 //! table is ordered: what names the cause stands before what only names the
 //! symptom ("Connection closed" follows most of the others).
 
-/// Why ssh did not get through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::nodes) struct Diagnosis {
-    /// One sentence without a full stop.
-    pub why: String,
-    /// Trying again later may help without anybody doing anything.
-    pub transient: bool,
-    /// What a person can do.
-    pub hint: Option<&'static str>,
-}
+use crate::nodes::error::NodeError;
 
-struct Known {
+struct SshCause {
     /// Any of these in the text.
-    words: &'static [&'static str],
+    texts: &'static [&'static str],
     why: &'static str,
+    /// Trying again later may help without anybody doing anything.
     transient: bool,
     hint: Option<&'static str>,
 }
 
-const TABLE: &[Known] = &[
-    Known {
-        words: &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
+const TABLE: &[SshCause] = &[
+    SshCause {
+        texts: &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
         why: "its host key is not the one in known_hosts",
         transient: false,
         hint: Some(
@@ -34,8 +26,8 @@ const TABLE: &[Known] = &[
              in once by hand; if not, somebody may be in between",
         ),
     },
-    Known {
-        words: &["Host key verification failed", "host key is known for"],
+    SshCause {
+        texts: &["Host key verification failed", "host key is known for"],
         why: "its host key is not known here",
         transient: false,
         hint: Some(
@@ -43,8 +35,8 @@ const TABLE: &[Known] = &[
              `-o StrictHostKeyChecking=accept-new` to ssh_opts",
         ),
     },
-    Known {
-        words: &["Permission denied", "Too many authentication failures"],
+    SshCause {
+        texts: &["Permission denied", "Too many authentication failures"],
         why: "it does not accept the login",
         transient: false,
         hint: Some(
@@ -52,38 +44,38 @@ const TABLE: &[Known] = &[
              authorized_keys, or name another key with `-i` in ssh_opts",
         ),
     },
-    Known {
-        words: &["Temporary failure in name resolution"],
+    SshCause {
+        texts: &["Temporary failure in name resolution"],
         why: "its name cannot be resolved at the moment",
         transient: true,
         hint: None,
     },
-    Known {
-        words: &["Could not resolve hostname"],
+    SshCause {
+        texts: &["Could not resolve hostname"],
         why: "its name cannot be resolved",
         transient: false,
         hint: Some("check the host's spelling, or give its address"),
     },
-    Known {
-        words: &["Connection refused"],
+    SshCause {
+        texts: &["Connection refused"],
         why: "it refuses the connection",
         transient: true,
         hint: Some("check that sshd runs there and that the port is right"),
     },
-    Known {
-        words: &["timed out", "Timeout, server"],
+    SshCause {
+        texts: &["timed out", "Timeout, server"],
         why: "it does not answer in time",
         transient: true,
         hint: None,
     },
-    Known {
-        words: &["No route to host", "Network is unreachable"],
+    SshCause {
+        texts: &["No route to host", "Network is unreachable"],
         why: "there is no route to it",
         transient: true,
         hint: None,
     },
-    Known {
-        words: &[
+    SshCause {
+        texts: &[
             "Bad configuration option",
             "command-line: line",
             "unknown option",
@@ -92,14 +84,14 @@ const TABLE: &[Known] = &[
         transient: false,
         hint: Some("check `ssh_opts` in the configuration"),
     },
-    Known {
-        words: &["no matching", "Unable to negotiate"],
+    SshCause {
+        texts: &["no matching", "Unable to negotiate"],
         why: "ssh and the node share no key exchange, cipher or key type",
         transient: false,
         hint: Some("one of the two is very old; see `ssh -v`"),
     },
-    Known {
-        words: &[
+    SshCause {
+        texts: &[
             "Connection reset",
             "Connection closed",
             "closed by remote host",
@@ -113,32 +105,40 @@ const TABLE: &[Known] = &[
 ];
 
 /// The cause that the text names, if it names one that is known.
-pub(in crate::nodes) fn known(stderr: &str) -> Option<Diagnosis> {
-    let row = TABLE
-        .iter()
-        .find(|row| row.words.iter().any(|words| stderr.contains(words)))?;
-    Some(Diagnosis {
-        why: row.why.to_owned(),
-        transient: row.transient,
-        hint: row.hint,
+pub(crate) fn known(stderr: &str) -> Option<NodeError> {
+    let named = |cause: &&SshCause| cause.texts.iter().any(|text| stderr.contains(text));
+    let cause = TABLE.iter().find(named)?;
+    Some(NodeError::Unreachable {
+        why: cause.why.to_owned(),
+        transient: cause.transient,
+        hint: cause.hint,
+        stderr: stderr.to_owned(),
     })
 }
 
 /// The cause, or else the last thing that ssh said.
-pub(in crate::nodes) fn of_ssh(stderr: &str) -> Diagnosis {
-    known(stderr).unwrap_or_else(|| Diagnosis {
+pub(crate) fn unreachable(stderr: String) -> NodeError {
+    known(&stderr).unwrap_or_else(|| NodeError::Unreachable {
         why: match stderr.lines().last() {
             Some(line) => format!("ssh says {line:?}"),
             None => "ssh failed without saying why".to_owned(),
         },
         transient: true,
         hint: None,
+        stderr,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cause(stderr: &str) -> (String, bool) {
+        match unreachable(stderr.to_owned()) {
+            NodeError::Unreachable { why, transient, .. } => (why, transient),
+            error => panic!("{error:?}"),
+        }
+    }
 
     /// Texts as OpenSSH 9.2 writes them.
     #[test]
@@ -193,14 +193,13 @@ mod tests {
             ),
         ];
         for (stderr, why, transient) in cases {
-            let found = of_ssh(stderr);
-            assert_eq!((found.why.as_str(), found.transient), (why, transient));
+            assert_eq!(cause(stderr), (why.to_owned(), transient));
         }
     }
 
     #[test]
     fn what_is_not_known_is_quoted() {
-        assert_eq!(of_ssh("a\nsomething new").why, "ssh says \"something new\"");
-        assert_eq!(of_ssh("").why, "ssh failed without saying why");
+        assert_eq!(cause("a\nsomething new").0, "ssh says \"something new\"");
+        assert_eq!(cause("").0, "ssh failed without saying why");
     }
 }

@@ -1,29 +1,29 @@
 //! Quoting for the two readers of a command line that split it themselves: the
 //! POSIX shell on a node, and rsync with its `-e`.
 //!
-//! The model's texts accept only characters that mean nothing to either, so
-//! this is the second lock on the same door; options written by a person and
-//! the record's JSON have no such alphabet and pass through here alone.
+//! The model's texts accept only characters that mean nothing to either, so for them
+//! this is a second protection. Options written by a person and the record's JSON have
+//! no such alphabet: for them it is the only one.
 
-/// One word for a POSIX shell: the text between single quotes, inside which
+/// One argument for a POSIX shell: the text between single quotes, inside which
 /// nothing but the quote itself has a meaning.
-pub(in crate::nodes) fn for_shell(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+pub(crate) fn for_shell(arg: &str) -> String {
+    format!("'{}'", arg.replace('\'', r"'\''"))
 }
 
 /// A command for rsync's `-e`, which splits at blanks, knows both kinds of
 /// quotes and reads a doubled quote inside quotes as one (its manual, `--rsh`).
-pub(in crate::nodes) fn for_rsync<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn for_rsync<'a>(args: impl IntoIterator<Item = &'a str>) -> String {
     let plain = |c: char| !matches!(c, ' ' | '\'' | '"');
-    let words: Vec<String> = words
+    let args: Vec<String> = args
         .into_iter()
-        .map(|word| match word {
+        .map(|arg| match arg {
             "" => "''".to_owned(),
-            _ if word.chars().all(plain) => word.to_owned(),
-            _ => format!("'{}'", word.replace('\'', "''")),
+            _ if arg.chars().all(plain) => arg.to_owned(),
+            _ => format!("'{}'", arg.replace('\'', "''")),
         })
         .collect();
-    words.join(" ")
+    args.join(" ")
 }
 
 #[cfg(test)]
@@ -42,30 +42,30 @@ mod tests {
     ];
 
     #[tokio::test]
-    async fn the_shell_gives_every_word_back() {
-        let words: Vec<String> = HOSTILE.iter().map(|word| for_shell(word)).collect();
-        let script = format!("printf '%s\\0' {}", words.join(" "));
+    async fn the_shell_gives_every_argument_back() {
+        let args: Vec<String> = HOSTILE.iter().map(|arg| for_shell(arg)).collect();
+        let script = format!("printf '%s\\0' {}", args.join(" "));
         let output = Command::new("sh").arg("-s").stdin(script).run().await;
-        let expected: String = HOSTILE.iter().map(|word| format!("{word}\0")).collect();
+        let expected: String = HOSTILE.iter().map(|arg| format!("{arg}\0")).collect();
         assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected);
     }
 
-    /// rsync itself is the judge: its "remote shell" writes down its words.
+    /// rsync itself is the judge: its "remote shell" writes down its arguments.
     #[tokio::test]
-    async fn rsync_gives_every_word_back() {
+    async fn rsync_gives_every_argument_back() {
         let dir = tempfile::tempdir().unwrap();
         let seen = dir.path().join("seen");
         let script = format!("printf '%s\\0' \"$@\" >{}", seen.display());
-        let mut words = vec!["sh", "-c", script.as_str(), "sh"];
-        words.extend(HOSTILE);
+        let mut args = vec!["sh", "-c", script.as_str(), "sh"];
+        args.extend(HOSTILE);
         Command::new("rsync")
             .arg("-e")
-            .arg(for_rsync(words))
+            .arg(for_rsync(args))
             .args(["host:/nothing", "/nowhere"])
             .run()
             .await
             .unwrap();
-        let expected: String = HOSTILE.iter().map(|word| format!("{word}\0")).collect();
+        let expected: String = HOSTILE.iter().map(|arg| format!("{arg}\0")).collect();
         let seen = std::fs::read_to_string(seen).unwrap();
         assert_eq!(seen[..expected.len()], expected);
         assert!(seen[expected.len()..].starts_with("host\0rsync\0--server\0"));
