@@ -21,7 +21,7 @@ pub trait Nodes: Send + Sync + 'static {
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
 
-    /// Makes a file lie at its path with the right digest, and records it.
+    /// Puts a file at its path with the right digest, and records it.
     ///
     /// The final name appears only when the digest was checked on the node. A
     /// file that is there already with the right size and digest is adopted
@@ -34,7 +34,7 @@ pub trait Nodes: Send + Sync + 'static {
     /// are to be replaced, [`NodeError::Locked`] while another owner works in the
     /// directory, or another controller of the same owner for longer than a lease
     /// stands. Another node of the same controller is waited for.
-    /// [`NodeError::Fenced`] where the lease was lost on the way, and
+    /// [`NodeError::Fenced`] where the lease was lost meanwhile, and
     /// [`NodeError::Hostile`] where another user of the node has something in the
     /// directory under a name of ours; the same for the others below.
     fn deliver(
@@ -158,7 +158,7 @@ pub struct Delivery {
     pub revision: Option<String>,
     /// The orders that want it, for the record.
     pub orders: BTreeSet<OrderId>,
-    /// The time of the pass, for the record.
+    /// The time of the run, for the record.
     pub now: Timestamp,
     /// How its bytes travel.
     pub method: Method,
@@ -180,7 +180,7 @@ pub struct Relay {
     pub node: Node,
     /// Its path there.
     pub path: String,
-    /// Words for ssh on that node, beside how the destination is reached.
+    /// Arguments for ssh on that node, beside how the destination is reached.
     pub ssh_opts: Vec<String>,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Operation<'a> {
     owned: String,
     /// How long each of its scripts may take.
     timeout: Duration,
-    _turn: OwnedMutexGuard<()>,
+    _queued: OwnedMutexGuard<()>,
 }
 
 impl<'a> Operation<'a> {
@@ -79,7 +79,7 @@ impl<'a> Operation<'a> {
             pattern: record::pattern(file),
             owned: record::owned(&config.owner),
             timeout,
-            _turn: session.enter(dir).await,
+            _queued: session.enter(dir).await,
         }
     }
 
@@ -217,7 +217,7 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Gives the lease back after an error, if there is a way to: what is not
+    /// Gives the lease back after an error, if the node can be reached: what is not
     /// given back expires.
     pub(super) async fn release_after(&self, error: NodeError) -> NodeError {
         let reachable = !matches!(

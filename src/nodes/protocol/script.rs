@@ -123,6 +123,21 @@ mod tests {
     use super::*;
     use crate::nodes::protocol::answer::read;
 
+    #[test]
+    fn every_script_says_what_it_takes_and_answers_and_is_sent_without_that() {
+        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/src/nodes/protocol/scripts");
+        for file in std::fs::read_dir(scripts).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let header: Vec<&str> = text.lines().take_while(|l| l.starts_with('#')).collect();
+            for topic in ["# arguments: ", "# answers: ", "# exit codes: "] {
+                let has = header.iter().any(|line| line.starts_with(topic));
+                assert!(has, "{}: {topic}", path.display());
+            }
+            assert!(!without_comments(&text).contains("arguments: "));
+        }
+    }
+
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
         let text = Script::Observe.text("n1", &["", "/"]);

@@ -22,7 +22,7 @@ use crate::nodes::ssh::diagnosis;
 /// `observe.sh`), and the files that it names.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
-/// The right to work on one node, one of so many at a time, and the way to it.
+/// The right to work on one node, one of so many at a time.
 ///
 /// It is cheap: what is costly, the connection, belongs to [`Ssh`] and stays.
 pub(crate) struct NodeSession<'a> {
@@ -112,7 +112,7 @@ impl NodeSession<'_> {
         }
     }
 
-    /// Waits until it is this session's turn in a directory.
+    /// Waits for the operations of this process in a directory that came before.
     pub(crate) async fn enter(&self, dir: &Dir) -> OwnedMutexGuard<()> {
         self.queue.enter(&self.node.id, dir).await
     }

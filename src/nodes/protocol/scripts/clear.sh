@@ -1,9 +1,16 @@
-# main NONCE … OWNED, see `enter`, and then PART AGE
+# clear.sh: removes what arrived of a file that was never completed.
 #
-# Removes what arrived of FILE and was never completed: PART in the private directory, or
-# beside FILE, where earlier versions kept it, if PART is empty. One that was written to
-# within the last AGE seconds, by the node's clock, or that somebody has open to write,
-# stays. Temporaries of a moment that a crash left go with it.
+# arguments: those of lease.sh, and then PART AGE
+#              PART  its name in the private directory; empty for the one beside the file,
+#                    where earlier versions kept it
+#              AGE   it stays if it was written to within so many seconds, by the node's
+#                    clock
+# answers:   cleared     it is gone
+#            unfinished  it stays: it was written to, or somebody has it open to write
+#            fail with the stages hostile and remove
+# exit codes: as common.sh
+#
+# Temporaries of a moment that a crash left go with it.
 main() {
     enter "$@"
     shift 9

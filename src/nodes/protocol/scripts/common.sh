@@ -1,10 +1,17 @@
-# Sent in front of every other script, to `sh -s` on a node or on this machine.
+# common.sh: stands in front of every other script: the frame around answers, and helpers.
 #
-# A script answers in fields that end in NUL, which no file name and no field
-# can contain, between `begin NONCE` and `end NONCE`: what a login shell prints
-# before is told from the answer, and an answer cut short is recognised.
-# The call of `main` is the last line, so a script that did not arrive whole
-# does nothing at all.
+# arguments: none of its own. The last line of every script is the call `main NONCE …`, so
+#            a script that did not arrive whole does nothing at all.
+# answers:   fields that end in NUL, which no file name and no field can contain, between
+#            `begin NONCE` and `end NONCE`: what a login shell prints before is told from
+#            the answer, and an answer cut short is recognised. The first word of a field
+#            is its tag.
+#              tool NAME           a program that the node has
+#              fail STAGE MESSAGE  what could not be done; the script ends with it
+# exit codes: 0 with a whole answer, also one that says `fail`. Everything else means that
+#            the script was ended, and then the answer has no end either.
+#
+# The comments stay here: `script.rs` leaves out every line that begins with `#`.
 #
 # What is kept in a directory, beside the files that were delivered:
 #
@@ -20,7 +27,7 @@
 #                            FILE takes it up
 LC_ALL=C
 export LC_ALL
-# What changes how the tools read their words, or what they write.
+# What changes how the tools read their arguments, or what they write.
 unset POSIXLY_CORRECT CDPATH GREP_OPTIONS BLOCK_SIZE
 umask 022
 exec 3>&1
@@ -42,7 +49,7 @@ finish() {
     exit 0
 }
 
-# fail STAGE MESSAGE: an honest answer, so it is a complete one.
+# fail STAGE MESSAGE: an answer as any other, so it is a complete one.
 fail() {
     [ -z "$ticking" ] || exit 1
     say "fail $1 $2"
@@ -72,5 +79,5 @@ nearest() {
 # What the shell holds against another controller; empty outside `lease.sh`.
 held=
 
-# Set in what runs beside the script, which is not to speak for it.
+# Set in what runs beside the script, which does not answer for it.
 ticking=

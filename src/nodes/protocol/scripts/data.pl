@@ -1,5 +1,9 @@
-# data.pl FILE LIMIT: writes what the digest of a file's data is the SHA-256 of, for
-# the first LIMIT bytes. `io/hash/data.rs` says what that is; holes are not read.
+# data.pl: writes what the digest of a file's data is the SHA-256 of; holes are not read.
+# `io/hash/data.rs` says what that is.
+#
+# arguments: FILE LIMIT, of which the first LIMIT bytes count
+# answers:   those bytes, on standard output
+# exit codes: 0, or another with a message on standard error
 use strict;
 use warnings;
 use Fcntl;

@@ -1,11 +1,25 @@
-# What the two ends of a delivery share.
+# delivery.sh: what the scripts of a delivery share.
+#
+# arguments: those of lease.sh, and then
+#            SIZE SHA256 DATA REPLACE PART HEADER LINE1 LINE2 LINE3 (`enter_delivery`
+#            names them)
+#              DATA     the digest of the file's data; empty where it is not known
+#              REPLACE  yes or no: a file that nobody recorded may be replaced
+#              PART     the name in the private directory. It has the digest in it: whoever
+#                       still writes there for an operation that is long over writes the
+#                       same bytes.
+#              HEADER   the first line of a new record
+#              LINE1-3  the file's line, without the two numbers that stand between
+# answers:   placed SIZE MTIME INODE  the file has its name and is recorded
+#            theirs LINE              another owner recorded a file of that name
+#            same                     behind `theirs`: it has the right bytes
+#            foreign                  nobody recorded the file that has the name
+#            differs FOUND EXPECTED   what was sent is wrong and was removed
+#            fail with the stages taken, digest, receive, busy, chmod, sync, rename
+# exit codes: as common.sh
 
-# words NONCE … OWNED, see `enter`, and then
-#       SIZE SHA256 DATA REPLACE PART HEADER LINE1 LINE2 LINE3: names them. DATA is the
-#       digest of the file's data, or empty where that is not known. PART is named after
-#       the digest: whoever still writes there for an operation that is long over writes
-#       the same bytes.
-words() {
+# enter_delivery NONCE … LINE3: begins, and names the arguments.
+enter_delivery() {
     enter "$@"
     shift 9
     size=$1 sha256=$2 data=$3 replace=$4 part=$5 header=$6
@@ -30,12 +44,12 @@ matches() {
 # are not ours to replace. Returns if the name is ours to take; `line` is what the record
 # says of it then.
 judge() {
-    met=$(facts "$final" 2>/dev/null)
-    line=
+    met= line=
+    if is_there "$final"; then met=$(facts "$final" 2>/dev/null); fi
     [ -n "$met" ] || return 0
     if [ -d "$final" ] && [ ! -L "$final" ]; then fail taken "$dir/$file is a directory"; fi
     same=
-    if is_file "$final" && [ "$(stat -c %s -- "$final")" = "$size" ]; then
+    if is_file "$final" && [ "${met%% *}" = "$size" ]; then
         if matches "$final"; then same=$sha256; fi
     fi
     recorded || { is_file "$final" && intended "$same"; }
@@ -47,7 +61,7 @@ judge() {
     if [ -n "$same" ]; then
         take
         [ "$met" = "$(facts "$final")" ] || fail digest "$dir/$file changed while it was read"
-        rm -rf -- "$part"
+        discard "$part"
         placed
     fi
     if [ "$replace" = no ] && { [ -z "$line" ] || ! is_file "$final"; }; then
@@ -73,8 +87,9 @@ pin() {
         flock -w 5 8 2>/dev/null
         [ $? -ne 1 ] || fail busy "another process still writes to $dir/$parts/$part"
     fi
-    [ "$(stat -c %i - <&8)" = "$(stat -c %i -- "$part")" ] ||
-        fail busy "another process replaced $dir/$parts/$part"
+    # shellcheck disable=SC2046 # words
+    set -- $(stat -c %i -- - "$part" <&8)
+    [ $# -eq 2 ] && [ "$1" = "$2" ] || fail busy "another process replaced $dir/$parts/$part"
 }
 
 # arrive DIGEST: what was sent is in `part`, which is pinned. Checks it, gives it its name
@@ -101,10 +116,10 @@ arrive() {
         finish
     fi
     # Asking once more would not do: an error in writing out is told only once.
-    alive
+    start_ticks
     wait "$syncing"
     synced=$?
-    rest
+    stop_ticks
     [ "$synced" -eq 0 ] || fail sync "$dir/$parts/$part could not be written out"
     # Somebody who knows nothing of leases may have been here in between.
     judge

@@ -1,14 +1,18 @@
-# Digests of files, and signs of life while they are made.
+# digest.sh: digests of files, and ticks while they are made.
+#
+# arguments: none; functions for the scripts under a lease
+# answers:   tick  every five seconds while something takes long
+# exit codes: as common.sh; of `digest`: not 0 where the file cannot be read
 
 hasher=
 
-# alive: until `rest`, a sign of life goes out every five seconds for whoever watches
-# for a standstill, and into the lease: gigabytes are hashed and written out in silence.
+# start_ticks: until `stop_ticks`, a tick is said every five seconds to whoever watches for
+# a standstill, and the lease is renewed: gigabytes are hashed and written out in silence.
 #
 # It says nothing of a lease that was lost, and does not make it anew: the script itself
 # finds that before it changes anything. It ends with the script, also where that is
-# killed: signs of life of nobody would keep the session open, and the lease, for ever.
-alive() {
+# killed: ticks of nobody would keep the session open, and the lease, for ever.
+start_ticks() {
     (
         ticking=1
         while sleep 5 >/dev/null 2>&1 3>&- && kill -0 "$$" 2>/dev/null; do
@@ -23,7 +27,7 @@ alive() {
     ticker=$!
 }
 
-rest() {
+stop_ticks() {
     kill "$ticker" 2>/dev/null
     wait "$ticker" 2>/dev/null
 }
@@ -45,7 +49,7 @@ choose_hasher() {
 # nothing.
 digest() {
     choose_hasher
-    alive
+    start_ticks
     sum=$(
         case $2 in
         whole) $hasher <"$1" ;;
@@ -53,7 +57,7 @@ digest() {
         esac 3>&- 8>&-
     )
     hashed=$?
-    rest
+    stop_ticks
     printf '%s' "${sum%% *}"
     return "$hashed"
 }
@@ -62,7 +66,7 @@ gently() {
     polite=
     if has nice; then polite='nice -n 19'; fi
     if ionice -c3 true 2>/dev/null; then polite="ionice -c3 $polite"; fi
-    hashed "$polite $hasher" pour "$1" "$2"
+    hashed "$polite $hasher" read_slowly "$1" "$2"
     status=$?
     dd "if=$1" iflag=nocache count=0 2>/dev/null
     return "$status"
@@ -86,8 +90,8 @@ hashed() {
     esac
 }
 
-# pour FILE RATE: the file, RATE bytes and then a second's pause.
-pour() {
+# read_slowly FILE RATE: the file, RATE bytes and then a second's pause.
+read_slowly() {
     exec 8<"$1" || return
     dd "if=$1" iflag=nocache count=0 2>/dev/null
     if [ "$2" -gt 0 ]; then
@@ -100,4 +104,3 @@ pour() {
     fi
     $polite cat <&8
 }
-

@@ -1,11 +1,14 @@
-# main NONCE … OWNED, see `enter`, and then PART: removes what was sent so far and says
-# how much room there is.
+# discard.sh: removes what was sent so far, where the disk is full.
+#
+# arguments: those of lease.sh, and then PART, its name in the private directory
+# answers:   free BLOCKS BLOCK  what is free then; fail with the stage space
+# exit codes: as common.sh
 main() {
     enter "$@"
     shift 9
     hold same
     take
-    rm -rf -- "$1"
+    discard "$1"
     unguard
     space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"
     say "free $space"

@@ -1,16 +1,31 @@
-# The lease of a directory: who may change it, and until when.
+# lease.sh: the lease of a directory: who may change it, and until when.
+#
+# arguments: NONCE TTL TOKEN HOLDER EPOCH DIR FILE PATTERN OWNED, which every script under
+#            a lease gets first (`enter` names them)
+#              TTL      how long the lease stands without a renewal, in seconds
+#              TOKEN    the operation; HOLDER, for whom it is: NODE@INSTANCE OWNER
+#              EPOCH    what the first script of the operation answered; empty in that one
+#              DIR FILE what it is about
+#              PATTERN  matches the lines of FILE in the record
+#              OWNED    stands in those lines that are ours
+# answers:   epoch EPOCH          the lease was taken
+#            locked UNTIL HOLDER  somebody else has it; nothing was changed
+#            fenced UNTIL HOLDER  it was lost; nothing was changed since; both are empty
+#                                 where nobody has it
+#            fail with the stage lock
+# exit codes: as common.sh
 #
 # `.talos-order.lock` holds one line, `UNTIL TOKEN NODE@INSTANCE OWNER`: seconds since
 # 1970 by the node's clock, the operation that took it, and for whom. INSTANCE is one
 # cache of one controller, which one process at a time can work with. Earlier versions
 # wrote NODE alone, and take this for another node's: they wait until it expires.
 #
-# It is made in one exclusive step, lives from sign of life to sign of life, and is
-# nobody's once it has expired. An operation runs over several scripts, and what lies
-# between two of them is covered by the token: the lock has to be there, with this
-# token, whenever something is renamed, removed or recorded, and that is looked at in
-# the same step (`take`). Whoever does not find it is fenced: it changes nothing any
-# more, and makes no new lock. It cannot know what happened while it was away.
+# It is made in one exclusive step, stands until it is not renewed in time, and is
+# nobody's then. An operation runs over several scripts, and what lies between two of them
+# is covered by the token: the lock has to be there, with this token, whenever something
+# is renamed, removed or recorded, and that is looked at in the same step (`take`). Whoever
+# does not find it is fenced: it changes nothing any more, and makes no new lock. It cannot
+# know what happened while it was away.
 #
 # `.talos-order.epoch` holds `EPOCH`, a number that each new lease raises, and an
 # operation ends with its epoch as well. What stands behind the number is kept as it is:
@@ -18,9 +33,7 @@
 
 lock=.talos-order.lock epochs=.talos-order.epoch
 
-# enter NONCE TTL TOKEN HOLDER EPOCH DIR FILE PATTERN OWNED: begins, and names the words
-# that every script under a lease gets. EPOCH is empty until there is one. PATTERN
-# matches the lines of the file in the record, OWNED stands in those that are ours.
+# enter NONCE … OWNED: begins, and names the arguments.
 enter() {
     begin "$1"
     ttl=$2 token=$3 holder=$4 epoch=$5 dir=$6 file=$7 pattern=$8 owned=$9
@@ -69,9 +82,11 @@ keep() { held=; }
 claim() {
     for attempt in 1 2 3; do
         now=$(date +%s)
+        survey_lease
         read_lock
         if [ "$kind" != none ] && [ -z "$until" ]; then
             own "$top/$lock"
+            survey_lease
             read_lock
         fi
         # Further ahead than any lease is made is a clock's mistake.
@@ -102,6 +117,7 @@ claim() {
 
 # confirm: the lease is this operation's. One that expired and that nobody took is.
 confirm() {
+    survey_lease
     read_lock
     [ "$by" = "$token" ] || return 1
     read_epoch
@@ -116,10 +132,13 @@ refresh() {
         rm -f -- "lock.new.$token"
 } 2>/dev/null
 
+# What the functions below and `inside` read.
+survey_lease() { survey "$top/$lock" "$top/$epochs" "$top" "$top/$parts"; }
+
 # What is not a lease is one that somebody is making, or a crash left half made.
 read_lock() {
     lease= until= by= who=
-    inspect "$top/$lock"
+    pick "$top/$lock"
     [ "$kind" = file ] && is_trusted || return 0
     peek "$top/$lock"
     lease=$first
@@ -137,7 +156,7 @@ read_lock() {
 
 read_epoch() {
     count= more=
-    inspect "$top/$epochs"
+    pick "$top/$epochs"
     [ "$kind" = file ] && is_trusted || return 0
     peek "$top/$epochs"
     count=${first%% *} more=${first#"${first%% *}"}
@@ -147,8 +166,11 @@ read_epoch() {
 }
 
 # raise: a new epoch. Where the file was lost it goes on from the time in seconds, which
-# is ahead of any count of leases: an epoch that was given is not given again.
+# is ahead of any count of leases: an epoch that was given is not given again. The file is
+# looked at behind the new lock: where nothing guards, another lease may have come and gone
+# since the survey.
 raise() {
+    survey "$top/$epochs"
     read_epoch
     if [ "$kind" != none ] && [ -z "$count" ]; then own "$top/$epochs"; fi
     epoch=$((${count:-$now} + 1))
@@ -163,12 +185,14 @@ release() {
     held=
     [ -n "$reached" ] || return 0
     guard
+    survey_lease
     read_lock
     if [ "$by" = "$token" ]; then
-        rm -f -- "$top/$lock"
         if [ "$top" = .. ]; then
-            rm -f -- *".$token"
+            rm -f -- *".$token" "$top/$lock"
             cd -P ..
+        else
+            rm -f -- "$top/$lock"
         fi
         top=.
         # Not if there is something in it.

@@ -1,6 +1,28 @@
-# main NONCE CONFIGS DIR...: what lies in the directories, numbered from 0, and
-# what the configurations of virtual machines under CONFIGS refer to; nothing of
-# those where CONFIGS is empty.
+# observe.sh: what is in directories, and what virtual machines refer to.
+#
+# arguments: NONCE CONFIGS DIR…
+#              CONFIGS  where the configurations of virtual machines are; empty where they
+#                       are not to be read
+# answers:   of each directory, with its NUMBER from 0 behind the tag:
+#              silent                      its storage does not answer; nothing else follows
+#              nearest PATH                it, or what exists of the path to it
+#              proxmox                     the node is one of Proxmox VE
+#              root NAME KIND MOUNT PATH   its storage; MOUNT is `-` where nothing has to be
+#                                          mounted
+#              free BLOCKS BLOCK           what is free, without what is kept for root
+#              full                        no inode is free
+#              mount PATH                  where its file system is mounted
+#              present                     it exists
+#              file SIZE MTIME INODE NAME  a file in it
+#              part NOW MTIME BLOCKS NAME  what arrived so far of one, in blocks of 512
+#                                          bytes
+#              record TEXT                 the record
+#              norecord WHY                it cannot be read, or not whole
+#            and then one of
+#              refs LINES   PATH.conf:/NAME, what the machines refer to
+#              unread WHY   that cannot be told
+#            fail with the stage list
+# exit codes: as common.sh
 main() {
     begin "$1"
     configs=$2
@@ -25,7 +47,7 @@ proxmox") proxmox=1 ;; esac
 look() {
     # A storage whose server is gone holds whoever asks: nothing but this one
     # command does, and the other directories are seen.
-    space=$(patiently stat -f -c '%a %S %c %d' -- "$2" 2>/dev/null)
+    space=$(with_timeout stat -f -c '%a %S %c %d' -- "$2" 2>/dev/null)
     case $? in
     124 | 137)
         say "silent $1"

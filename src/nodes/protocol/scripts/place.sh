@@ -1,8 +1,10 @@
-# main: see `words`.
+# place.sh: checks what was sent, gives it its final name and records it.
 #
-# Checks what was sent, gives it its final name and records it.
+# arguments: those of delivery.sh
+# answers:   those of delivery.sh; fail with the stage gone
+# exit codes: as common.sh
 main() {
-    words "$@"
+    enter_delivery "$@"
     hold same
     if ! is_file "$part"; then
         judge

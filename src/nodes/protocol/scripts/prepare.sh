@@ -1,13 +1,24 @@
-# main: see `words`, and then WAY BASIS CONFIGS: stream or another, a file of the directory
-#       that shares much with the one to come, or nothing, and where Proxmox keeps the
-#       nodes' configurations.
+# prepare.sh: makes a directory ready for a file that is to come.
 #
-# Makes the directory ready, adopts a file that is there already with the right
-# bytes, and otherwise says how much room there is and keeps the lease for what
-# follows. What an interrupted push left is told, and for a stream also the digest of
-# its data up to the last whole block: the rest may have been on its way.
+# arguments: those of delivery.sh, and then METHOD BASIS CONFIGS
+#              METHOD   stream or other
+#              BASIS    a file of the directory that shares much with the one to come, or
+#                       nothing
+#              CONFIGS  where Proxmox keeps the nodes' configurations; empty for the usual
+#                       place
+# answers:   those of delivery.sh where the right bytes have the name already; else
+#            part LENGTH BLOCKS BLOCK  what an interrupted push left: bytes, blocks on the
+#                                      disk and how long one is
+#            begun LENGTH DIGEST       for a stream: the digest of its data up to the last
+#                                      whole block; the rest may not have been written out
+#            free BLOCKS BLOCK         what is free, without what is kept for root
+#            inside DEVICE:INODE       the private directory
+#            fail with the stages mkdir, space
+# exit codes: as common.sh
+#
+# Where it says `free`, the lease is kept for the script that follows.
 main() {
-    words "$@"
+    enter_delivery "$@"
     shift 18
     if message=$(unmounted "$dir" "${3:-/etc/pve/nodes}"); then fail mkdir "$message"; fi
     message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
@@ -22,9 +33,10 @@ main() {
         chmod 0644 -- "$part" 2>/dev/null
     fi
     if is_file "$part"; then
-        say "part $(stat -c '%s %b %B' -- "$part")"
+        there=$(stat -c '%s %b %B' -- "$part")
+        say "part $there"
         if [ "$1" = stream ]; then
-            length=$(stat -c %s -- "$part")
+            length=${there%% *}
             length=$((length - length % 4096))
             if [ "$length" -gt 0 ] && begun=$(digest "$part" data "$length"); then
                 say "begun $length $begun"
@@ -41,10 +53,10 @@ main() {
 # tidy: only what can be built upon stays. Parts of other files are others' to clear.
 tidy() {
     for other in "$file".????????????.part; do
-        [ "$other" = "$part" ] || rm -rf -- "$other"
+        [ "$other" = "$part" ] || discard "$other"
     done
     find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
-    is_file "$part" || rm -rf -- "$part"
+    is_file "$part" || discard "$part"
     # Somebody who still writes to it keeps what is no longer the part of anything.
     if [ -e "$part" ] && has flock; then
         flock -s -w 5 "$part" true 2>/dev/null

@@ -1,4 +1,10 @@
-# Working in a directory in which others may write as well.
+# private.sh: works in a directory in which others may write as well.
+#
+# arguments: none; functions for the scripts under a lease. They read `dir`, `token` and
+#            `held`, see lease.sh.
+# answers:   aside NAME  what had a name of ours, could not be used and has this name now
+#            fail with the stages hostile, aside, mkdir, lock
+# exit codes: as common.sh
 #
 # The login is root on most nodes, and a directory may belong to somebody else: whoever
 # may write in it can put a link, a pipe or a directory where one of our files is to be,
@@ -24,15 +30,36 @@ reach() {
     reached=1
 }
 
-# inspect PATH: what it is, without following a link: `kind` is none, file, dir, link or
-# other; `owner_id`, `length` and `changed` in seconds go with it.
-inspect() {
-    kind=none owner_id= length= changed=
-    set -- $(stat -c '%f %u %s %Y' -- "$1" 2>/dev/null)
-    [ $# -eq 4 ] || return 0
-    owner_id=$2 length=$3 changed=$4
-    kind_of "$1"
+# survey PATH…: asks what they are, without following a link, by one process for all of
+# them. No path has a blank in it.
+survey() { surveyed=$(stat -c '%n %f %u %s %Y %d:%i' -- "$@" 2>/dev/null); }
+
+# pick PATH: what it was in the survey: `kind` is none, file, dir, link or other;
+# `owner_id`, `length`, `changed` in seconds, and `id`, device and inode number, go with
+# it.
+pick() {
+    kind=none owner_id= length= changed= id= picked=$1
+    # shellcheck disable=SC2086 # words
+    set -- $surveyed
+    while [ $# -ge 6 ]; do
+        if [ "$1" = "$picked" ]; then
+            owner_id=$3 length=$4 changed=$5 id=$6
+            kind_of "$2"
+            return 0
+        fi
+        shift 6
+    done
 }
+
+# inspect PATH: what it is now.
+inspect() {
+    surveyed=
+    if is_there "$1"; then survey "$1"; fi
+    pick "$1"
+}
+
+# is_there PATH: something has the name. It follows no link, and starts no process.
+is_there() { [ -L "$1" ] || [ -e "$1" ]; }
 
 kind_of() {
     case $1 in
@@ -79,6 +106,9 @@ set_aside() {
     kind=none
 }
 
+# discard PATH: removes whatever has the name.
+discard() { if is_there "$1"; then rm -rf -- "$1"; fi; }
+
 # peek PATH: the first line of a small file that was inspected, in `first`.
 peek() {
     {
@@ -88,15 +118,15 @@ peek() {
 "*}
 }
 
-# inside: goes into the private directory, which is made if it is not there. What is
-# checked is where we arrived, not what has the name now. Only whoever has the lease, or
-# is about to take it, comes here: it is removed by whoever gives the lease back.
+# inside: goes into the private directory, which is made if it is not there. It and the
+# directory around it are in the survey. What is checked is where we arrived, not what had
+# or has the name. Only whoever has the lease, or is about to take it, comes here: it is
+# removed by whoever gives the lease back.
 inside() {
     [ "$top" = . ] || return 0
-    # shellcheck disable=SC2046 # words
-    set -- $(stat -c '%d:%i %u %f' . "./$parts" 2>/dev/null)
-    place=$1 owner_id=$5 kind=none
-    [ $# -ne 6 ] || kind_of "$6"
+    pick .
+    place=$id
+    pick "./$parts"
     case $kind in
     dir | none) ;;
     *)
@@ -106,7 +136,8 @@ inside() {
     esac
     if [ "$kind" = none ]; then
         # Not `mkdir -m`: that is a second step, which some storages do not permit.
-        message=$(umask 077 && mkdir -- "./$parts" 2>&1) || fail mkdir "$message"
+        message=$(umask 077 && mkdir -- "./$parts" 2>&1) || [ -d "./$parts" ] ||
+            fail mkdir "$message"
     fi
     cd -P "./$parts" 2>/dev/null || fail mkdir "$dir/$parts cannot be entered"
     top=..

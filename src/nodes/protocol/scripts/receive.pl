@@ -1,11 +1,16 @@
-# receive.pl FILE SIZE FROM HASHER: writes what comes on standard input into a file
-# that has its first FROM bytes already. It is open on descriptor 8; FILE is what it is
-# called in messages. What comes are pieces, each with where it
-# belongs and how long it is before it, 8 bytes each, the highest first, in the order
-# of the file; one of no length is the last. Between them are zeros.
+# receive.pl: writes what comes on standard input into a file.
 #
-# With a HASHER, that gets what the digest of the data is made from, as it comes, and
-# writes the digest to standard output.
+# arguments: FILE SIZE FROM HASHER
+#              FILE    what it is called in messages; it is open on descriptor 8
+#              SIZE    its length in the end
+#              FROM    it has its first FROM bytes already
+#              HASHER  a command that gets what the digest of the data is made from, as it
+#                      comes; empty for none
+# standard input: pieces, each with where it belongs and how long it is before it, 8 bytes
+#            each, the highest first, in the order of the file; one of no length is the
+#            last. Between them are zeros.
+# answers:   what HASHER writes, on standard output
+# exit codes: 0; 9 where the input ended early; another with a message on standard error
 use strict;
 use warnings;
 my ($path, $size, $from, $hasher) = @ARGV;

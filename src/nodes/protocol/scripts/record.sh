@@ -1,4 +1,9 @@
-# The record of a directory: what was placed in it, one line a file.
+# record.sh: the record of a directory: what was placed in it, one line a file.
+#
+# arguments: none; functions for the scripts under a lease. They read PATTERN and OWNED,
+#            see lease.sh.
+# answers:   fail with the stages recall, record, digest
+# exit codes: as common.sh
 #
 # It is read up to a length that bounds what this shell and its tools take, and replaced
 # in one move. One that cannot be ours (too long, not made of lines like ours, of another
@@ -57,8 +62,8 @@ last_of() {
 # recorded: the line of the file, in `line`.
 recorded() { last_of "$pattern"; }
 
-# intended: the line of what was about to get the file's name, as one of the record, in
-# `line`, if that is what has the name. A digest that is known is not computed again.
+# intended SHA256: the line of what was about to get the file's name, as one of the record,
+# in `line`, if that is what has the name; the facts of that are in `met`. A digest that is known is not computed again.
 intended() {
     last_of "$placing" || return 1
     line="{\"name\"${line#'{"placing"'}"
@@ -66,7 +71,7 @@ intended() {
     sum=${sum%%'"'*}
     bytes=${line#*'"size":'}
     bytes=${bytes%%,*}
-    if [ "$(stat -c %s -- "$final")" = "$bytes" ]; then
+    if [ "${met%% *}" = "$bytes" ]; then
         if [ -z "$1" ]; then
             whole=$(digest "$final" whole) || fail digest "$dir/$file cannot be read"
         else
@@ -121,7 +126,7 @@ rewrite() {
     } >"record.new.$token" &&
         sync -- "record.new.$token" &&
         mv -f -T -- "record.new.$token" "$top/$record"; then
-        rm -f -- "record.old.$token"
+        # `release` removes the old one.
         return 0
     fi
     rm -f -- "record.new.$token" "record.old.$token"

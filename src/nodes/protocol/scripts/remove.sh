@@ -1,7 +1,14 @@
-# main NONCE … OWNED, see `enter`, and then SHA256
+# remove.sh: removes a file that the record names as ours, if it still is what it was.
 #
-# Removes a file that the record names as ours, if it still is what it was. The
-# line goes after the file: a crash in between leaves a line about nothing, which
+# arguments: those of lease.sh, and then SHA256, what it has to be
+# answers:   gone           it is not there any more, nor is its line
+#            differs FOUND  it has another digest and stays
+#            theirs LINE    another owner recorded it
+#            foreign        nobody recorded it
+#            fail with the stages digest and remove
+# exit codes: as common.sh
+#
+# The line goes after the file: a crash in between leaves a line about nothing, which
 # the next removal drops. What is no plain file is not what we placed, so that is
 # gone, and what took its name stays.
 main() {

@@ -1,4 +1,8 @@
-# main NONCE … OWNED, see `enter`: a sign of life between two scripts.
+# renew.sh: renews the lease between two scripts of an operation.
+#
+# arguments: those of lease.sh
+# answers:   those of lease.sh
+# exit codes: as common.sh
 main() {
     enter "$@"
     hold same

@@ -1,9 +1,13 @@
-# Which storage a directory belongs to, and what has to be mounted for it.
+# roots.sh: which storage a directory belongs to, and what has to be mounted for it.
+#
+# arguments: none; functions for observe.sh and prepare.sh
+# answers:   none of its own
+# exit codes: as common.sh; of `unmounted`: 0 where something is not mounted
 
-# patiently COMMAND WORD...: ends it after ten seconds where that can be done. A
+# with_timeout COMMAND ARG…: ends it after ten seconds where that can be done. A
 # server that does not answer holds a process for ever. The status is 124 or 137
 # then.
-patiently() {
+with_timeout() {
     if has timeout; then timeout -k 2 10 "$@"; else "$@"; fi
 }
 
@@ -13,8 +17,8 @@ patiently() {
 # them a line `proxmox` if DIR is there, or cannot be asked in time.
 roots() {
     # A cluster file system can hang, so the shell itself does not look at it.
-    # shellcheck disable=SC2016 # words of the inner shell
-    config=$(patiently sh -c \
+    # shellcheck disable=SC2016 # arguments of the inner shell
+    config=$(with_timeout sh -c \
         '[ -d "$1" ] || exit 3; [ ! -e "$1/storage.cfg" ] || head -c 1048576 -- "$1/storage.cfg"' \
         sh "$1" 2>/dev/null)
     there=$?

@@ -1,5 +1,8 @@
-# send.pl FILE FROM: writes the data of a file behind its first FROM bytes to standard
-# output, as receive.pl reads it.
+# send.pl: writes the data of a file as receive.pl reads it.
+#
+# arguments: FILE FROM, behind the first FROM bytes of which it begins
+# answers:   the pieces, on standard output
+# exit codes: 0, or another with a message on standard error
 use strict;
 use warnings;
 use Fcntl;

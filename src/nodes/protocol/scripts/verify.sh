@@ -1,8 +1,17 @@
-# main NONCE … OWNED, see `enter`, and then SHA256 RATE
+# verify.sh: reads a file back and compares it.
 #
-# Reads a file back and compares. A line about a damaged file stays and describes
-# nothing any more: so the next look has it replaced, and it is still known to be
-# ours to replace.
+# arguments: those of lease.sh, and then SHA256 RATE
+#              SHA256  what it has to be
+#              RATE    bytes in a second; 0 for any number
+# answers:   same           it is
+#            differs FOUND  it is not
+#            missing        it is not there, nor is its line any more
+#            theirs LINE    another owner recorded it
+#            fail with the stage digest
+# exit codes: as common.sh
+#
+# A line about a damaged file stays and describes nothing any more: so the next look has
+# it replaced, and it is still known to be ours to replace.
 main() {
     enter "$@"
     shift 9
