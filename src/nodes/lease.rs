@@ -17,7 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::error::NodeError;
 use super::protocol::answer::ScriptAnswer;
 use super::protocol::record;
-use super::protocol::script::{self, Script};
+use super::protocol::script::{self, NodeScript};
 use super::session::node_session::NodeSession;
 use super::session::timeouts;
 use crate::io::process::printable;
@@ -97,7 +97,7 @@ impl<'a> Operation<'a> {
     /// `enter` in `lease.sh` takes.
     pub(super) async fn ask<T>(
         &self,
-        script: Script,
+        script: NodeScript,
         more: &[&str],
         read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
@@ -105,7 +105,7 @@ impl<'a> Operation<'a> {
         args.extend(more);
         let timeout = match script {
             // These look at no image.
-            Script::Renew | Script::Release | Script::Discard => timeouts::for_file(0),
+            NodeScript::Renew | NodeScript::Release | NodeScript::Discard => timeouts::for_file(0),
             _ => self.timeout,
         };
         // Boxed, since operations hold several of these at once.
@@ -176,7 +176,7 @@ impl<'a> Operation<'a> {
     /// what it does is a run of its own, and may take hours.
     pub(super) async fn ask_first<T>(
         &self,
-        script: Script,
+        script: NodeScript,
         more: &[&str],
         read: impl Fn(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
@@ -205,7 +205,7 @@ impl<'a> Operation<'a> {
         let renewals = async {
             loop {
                 tokio::time::sleep(self.session.config.lease / RENEWALS).await;
-                let renewal = self.ask(Script::Renew, &[], |_| Some(())).await;
+                let renewal = self.ask(NodeScript::Renew, &[], |_| Some(())).await;
                 if let Err(error @ NodeError::Fenced { .. }) = renewal {
                     return error;
                 }
@@ -226,7 +226,7 @@ impl<'a> Operation<'a> {
         );
         if reachable {
             // The error says more than one in tidying up after it.
-            let _ = self.ask(Script::Release, &[], |_| Some(())).await;
+            let _ = self.ask(NodeScript::Release, &[], |_| Some(())).await;
         }
         error
     }

@@ -6,7 +6,7 @@
 use super::error::NodeError;
 use super::interface::{Cleared, Leftover, Removal, Removed};
 use super::lease::Operation;
-use super::protocol::script::Script;
+use super::protocol::script::NodeScript;
 use super::session::node_session::NodeSession;
 use super::session::timeouts;
 
@@ -18,7 +18,7 @@ pub(super) async fn remove(
     let operation = Operation::begin(session, &removal.dir, &removal.file, timeout).await;
     let sha256 = removal.sha256.to_string();
     let args = [&*sha256];
-    let removed = operation.ask_first(Script::Remove, &args, |answer| {
+    let removed = operation.ask_first(NodeScript::Remove, &args, |answer| {
         if let Some(refusal) = operation.refusal(answer) {
             return Some(Err(refusal));
         }
@@ -40,7 +40,7 @@ pub(super) async fn clear(
     let operation = Operation::begin(session, &leftover.dir, file, timeout).await;
     let (part, idle) = (leftover.part.inside(), leftover.idle.as_secs().to_string());
     let args = [&*part, &*idle];
-    let cleared = operation.ask_first(Script::Clear, &args, |answer| {
+    let cleared = operation.ask_first(NodeScript::Clear, &args, |answer| {
         if let Some(refusal) = operation.refusal(answer) {
             return Some(Err(refusal));
         }

@@ -3,7 +3,7 @@
 use super::error::NodeError;
 use super::interface::{Removal, Verified};
 use super::lease::Operation;
-use super::protocol::script::Script;
+use super::protocol::script::NodeScript;
 use super::session::node_session::NodeSession;
 use super::session::timeouts;
 
@@ -17,7 +17,7 @@ pub(super) async fn verify(
     let sha256 = check.sha256.to_string();
     let rate = rate.unwrap_or(0).to_string();
     let args = [&*sha256, &*rate];
-    let verified = operation.ask_first(Script::Verify, &args, |answer| {
+    let verified = operation.ask_first(NodeScript::Verify, &args, |answer| {
         if let Some(refusal) = operation.refusal(answer) {
             return Some(Err(refusal));
         }

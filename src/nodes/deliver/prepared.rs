@@ -9,7 +9,7 @@ use crate::nodes::interface::Delivery;
 use crate::nodes::lease::Operation;
 use crate::nodes::local::copy::CopyTarget;
 use crate::nodes::protocol::answer::ScriptAnswer;
-use crate::nodes::protocol::script::Script;
+use crate::nodes::protocol::script::NodeScript;
 use crate::nodes::protocol::{PARTS, record};
 use crate::nodes::rsync::output;
 
@@ -104,7 +104,7 @@ impl<'a> PreparedDelivery<'a> {
         };
         match self
             .operation
-            .ask(Script::Discard, &[&self.part], read_free)
+            .ask(NodeScript::Discard, &[&self.part], read_free)
             .await
         {
             Ok(free) => self.no_space(self.need(0), free, stderr),

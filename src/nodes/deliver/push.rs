@@ -6,12 +6,12 @@ use std::time::Instant;
 use super::prepared::{MissingFile, PrepareAnswer, PreparedDelivery};
 use super::{rsync, stream};
 use crate::facts::RecordEntry;
-use crate::model::{Method, Reach};
+use crate::model::Method;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery};
 use crate::nodes::lease::Operation;
 use crate::nodes::local::copy::copy_local;
-use crate::nodes::protocol::script::Script;
+use crate::nodes::protocol::script::NodeScript;
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
 
@@ -31,7 +31,9 @@ pub(crate) async fn deliver(
     });
     args.push(session.vm_configs());
     let operation = &prepared.operation;
-    let ready = operation.ask_first(Script::Prepare, &args, |answer| prepared.read_ready(answer));
+    let ready = operation.ask_first(NodeScript::Prepare, &args, |answer| {
+        prepared.read_ready(answer)
+    });
     let begun = Instant::now();
     let (copied, (entry, wire_bytes)) = match ready.await?? {
         PrepareAnswer::Placed(entry) => (false, (*entry, None)),
@@ -58,7 +60,6 @@ async fn send(
     missing: &MissingFile,
 ) -> Result<(RecordEntry, Option<u64>), NodeError> {
     let (delivery, operation) = (prepared.delivery, &prepared.operation);
-    let node = operation.session.node;
     let need = prepared.need(missing.part.map_or(0, |(_, on_disk)| on_disk));
     if need > missing.free {
         return Err(prepared.no_space(need, missing.free, String::new()));
@@ -66,27 +67,25 @@ async fn send(
     if delivery.relay.is_none() {
         prepared.check_source()?;
     }
-    let sent = match (&delivery.method, &node.reach) {
-        (Method::Stream, _) => {
-            return match stream::send(prepared, missing.begun).await {
-                Ok(arrived) => Ok(arrived),
-                Err(error) => Err(prepared.after_failure(error).await),
-            };
-        }
-        (Method::Copy | Method::Rsync { .. }, Reach::Local) => {
+    if delivery.method == Method::Stream {
+        return match stream::send(prepared, missing.begun).await {
+            Ok(arrived) => Ok(arrived),
+            Err(error) => Err(prepared.after_failure(error).await),
+        };
+    }
+    let sent = match operation.session.ssh_host() {
+        None => {
             let (source, meter) = (delivery.source.clone(), Arc::clone(&delivery.meter));
             let copied = copy_local(source, prepared.copy_target(), meter);
             copied.await.map(|()| None)
         }
-        (Method::Copy | Method::Rsync { .. }, Reach::Ssh { .. }) if !missing.rsync => {
-            Err(NodeError::MissingTool {
-                node: node.id.clone(),
-                tool: "rsync",
-            })
-        }
-        (Method::Copy | Method::Rsync { .. }, Reach::Ssh { host, user, port }) => {
+        Some(_) if !missing.rsync => Err(NodeError::MissingTool {
+            node: operation.session.node.id.clone(),
+            tool: "rsync",
+        }),
+        Some(host) => {
             let part = missing.part.map_or(0, |(length, _)| length);
-            rsync::send(prepared, host, user.as_ref(), *port, part).await
+            rsync::send(prepared, host, part).await
         }
     };
     let sent = match sent {
@@ -94,6 +93,8 @@ async fn send(
         Err(error) => return Err(prepared.after_failure(error).await),
     };
     let args = prepared.args();
-    let placed = operation.ask(Script::Place, &args, |answer| prepared.read_checked(answer));
+    let placed = operation.ask(NodeScript::Place, &args, |answer| {
+        prepared.read_checked(answer)
+    });
     Ok((placed.await??, sent))
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::prepared::PreparedDelivery;
 use crate::io::process::Command;
-use crate::model::{Host, NodeId, User};
+use crate::model::NodeId;
 use crate::nodes::error::NodeError;
 use crate::nodes::protocol::PARTS;
 use crate::nodes::rsync::args::{remote_rsync, rsync_args};
 use crate::nodes::rsync::output::{self, RsyncProgress};
 use crate::nodes::session::timeouts;
+use crate::nodes::ssh::args::SshHost;
 use crate::nodes::ssh::{diagnosis, quote};
 
 /// The slowest disk that is waited for, in bytes per second: both ends read the
@@ -24,21 +25,18 @@ const SLOWEST_READ: u64 = 16 * 1024 * 1024;
 /// the bytes that were sent, where rsync says so.
 pub(super) async fn send(
     prepared: &PreparedDelivery<'_>,
-    host: &Host,
-    user: Option<&User>,
-    port: Option<u16>,
+    host: SshHost<'_>,
     part: u64,
 ) -> Result<Option<u64>, NodeError> {
     let (delivery, session) = (prepared.delivery, prepared.operation.session);
-    let ssh = session.ssh.args(user, port);
+    let ssh = session.ssh.args(host);
     let shell = quote::for_rsync(ssh.iter().map(String::as_str));
     // Absolute, because rsync takes `a:b` for a host with a path.
     let source =
         std::path::absolute(&delivery.source).map_err(|source| prepared.source_error(source))?;
-    let host = if host.as_str().contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_string()
+    let host = match host.host.as_str() {
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.to_owned(),
     };
     // Relative to where the program there goes first.
     let target = format!("{host}:{}", prepared.part);

@@ -14,13 +14,12 @@ use crate::facts::RecordEntry;
 use crate::io::flow::outflow::Outflow;
 use crate::io::hash::data::hash_data;
 use crate::io::process::{Command, task};
-use crate::model::{Proof, Reach};
+use crate::model::Proof;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::Relay;
-use crate::nodes::protocol::script::{self, Script};
+use crate::nodes::protocol::script::{self, NodeScript};
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
-use crate::nodes::ssh::args::login;
 use crate::nodes::ssh::quote::for_shell;
 
 /// Sends what is missing and has it checked, named and recorded, by one script. Gives
@@ -41,7 +40,7 @@ pub(super) async fn send(
     let mut args = operation.args();
     args.extend(prepared.args());
     args.extend([from_text.as_str(), if inline { "yes" } else { "no" }]);
-    let line = Script::Receive.line(&nonce, &args);
+    let line = NodeScript::Receive.line(&nonce, &args);
     let read = operation.unlocked(|answer| prepared.read_checked(answer));
     let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
     let timeout = timeouts::for_transfer(wire, delivery.size, session.share());
@@ -77,16 +76,16 @@ fn relayed(
     from: u64,
     line: &str,
 ) -> Result<Command, NodeError> {
-    let Reach::Ssh { host, user, port } = &session.node.reach else {
+    let Some(host) = session.ssh_host() else {
         return Err(NodeError::Refused {
             node: session.node.id.clone(),
             what: "being served by another node",
             message: "it is a directory of this machine".to_owned(),
         });
     };
-    let mut ssh = login(user.as_ref(), *port);
+    let mut ssh = host.login();
     ssh.extend(relay.ssh_opts.iter().cloned());
-    ssh.extend(["--".to_owned(), host.to_string(), line.to_owned()]);
+    ssh.extend(["--".to_owned(), host.host.to_string(), line.to_owned()]);
     let ssh: Vec<String> = ssh.iter().map(|arg| for_shell(arg)).collect();
     let pipe = format!("{} | {}", script::sender(&relay.path, from), ssh.join(" "));
     Ok(session.shell_of(&relay.node, &pipe))

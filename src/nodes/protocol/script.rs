@@ -4,7 +4,7 @@ use crate::nodes::ssh::quote::for_shell;
 
 /// What runs on the node; each is described in its file in `scripts/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Script {
+pub(crate) enum NodeScript {
     Observe,
     Prepare,
     Place,
@@ -30,7 +30,7 @@ macro_rules! lease {
     };
 }
 
-impl Script {
+impl NodeScript {
     const fn body(self) -> &'static str {
         match self {
             Self::Observe => scripts!("common" "roots" "observe"),
@@ -140,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
-        let text = Script::Observe.text("n1", &["", "/"]);
+        let text = NodeScript::Observe.text("n1", &["", "/"]);
         let whole = crate::io::process::Command::new("sh")
             .arg("-s")
             .stdin(text.clone());

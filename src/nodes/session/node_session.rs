@@ -9,13 +9,13 @@ use super::queue::DirQueue;
 use super::rates::{self, Paces};
 use crate::io::flow::pace::Pace;
 use crate::io::process::Command;
-use crate::model::{Dir, Node, Reach};
+use crate::model::{Dir, Node};
 use crate::nodes::config::NodesConfig;
 use crate::nodes::error::NodeError;
 use crate::nodes::protocol::answer::{self, NoAnswer, ScriptAnswer};
 use crate::nodes::protocol::failure::refused;
-use crate::nodes::protocol::script::{self, Script};
-use crate::nodes::ssh::args::Ssh;
+use crate::nodes::protocol::script::{self, NodeScript};
+use crate::nodes::ssh::args::{Ssh, SshHost};
 use crate::nodes::ssh::diagnosis;
 
 /// The largest answer accepted, in bytes: a record as long as one is read (see
@@ -40,7 +40,7 @@ impl NodeSession<'_> {
     /// sends.
     pub(crate) async fn ask<T>(
         &self,
-        script: Script,
+        script: NodeScript,
         args: &[&str],
         timeout: Duration,
         read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
@@ -59,7 +59,7 @@ impl NodeSession<'_> {
         timeout: Duration,
         read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
-        let is_remote = self.node.reach != Reach::Local;
+        let is_remote = self.ssh_host().is_some();
         let output = command
             .idle(self.config.idle)
             .total(timeout)
@@ -106,10 +106,15 @@ impl NodeSession<'_> {
 
     /// The same on another node, which works for this one.
     pub(crate) fn shell_of(&self, node: &Node, line: &str) -> Command {
-        match &node.reach {
-            Reach::Local => Command::new("sh").args(["-c", line]),
-            Reach::Ssh { host, user, port } => self.ssh.command(host, user.as_ref(), *port, line),
+        match SshHost::of(node) {
+            None => Command::new("sh").args(["-c", line]),
+            Some(host) => self.ssh.command(host, line),
         }
+    }
+
+    /// Where ssh goes; none for a directory of this machine.
+    pub(crate) fn ssh_host(&self) -> Option<SshHost<'_>> {
+        SshHost::of(self.node)
     }
 
     /// Waits for the operations of this process in a directory that came before.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::control::ControlDir;
 use crate::io::process::Command;
-use crate::model::{Host, User};
+use crate::model::{Host, Node, Reach, User};
 use crate::nodes::error::NodeError;
 
 /// How long a master stays when nobody uses it, in seconds: longer than the
@@ -47,6 +47,40 @@ fn has_aes() -> bool {
     return false;
 }
 
+/// Where ssh goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SshHost<'a> {
+    pub(crate) host: &'a Host,
+    user: Option<&'a User>,
+    port: Option<u16>,
+}
+
+impl<'a> SshHost<'a> {
+    /// The host of a node; none for a directory of this machine.
+    pub(crate) fn of(node: &'a Node) -> Option<Self> {
+        match &node.reach {
+            Reach::Local => None,
+            Reach::Ssh { host, user, port } => Some(Self {
+                host,
+                user: user.as_ref(),
+                port: *port,
+            }),
+        }
+    }
+
+    /// ssh, with the login and the port where they are given.
+    pub(crate) fn login(self) -> Vec<String> {
+        let mut args = vec!["ssh".to_owned()];
+        if let Some(port) = self.port {
+            args.extend(["-p".to_owned(), port.to_string()]);
+        }
+        if let Some(user) = self.user {
+            args.extend(["-l".to_owned(), user.to_string()]);
+        }
+        args
+    }
+}
+
 /// How ssh is called.
 #[derive(Debug)]
 pub(crate) struct Ssh {
@@ -78,8 +112,8 @@ impl Ssh {
     }
 
     /// The program and its arguments up to the host, for ssh itself and for rsync's `-e`.
-    pub(crate) fn args(&self, user: Option<&User>, port: Option<u16>) -> Vec<String> {
-        let mut args = login(user, port);
+    pub(crate) fn args(&self, host: SshHost<'_>) -> Vec<String> {
+        let mut args = host.login();
         args.extend(self.options.iter().cloned());
         let shared = match self.control.path() {
             Some(dir) => vec![
@@ -104,31 +138,13 @@ impl Ssh {
     }
 
     /// A command that runs `line` in the login shell of a host.
-    pub(crate) fn command(
-        &self,
-        host: &Host,
-        user: Option<&User>,
-        port: Option<u16>,
-        line: &str,
-    ) -> Command {
-        let args = self.args(user, port);
+    pub(crate) fn command(&self, host: SshHost<'_>, line: &str) -> Command {
+        let args = self.args(host);
         Command::new(&args[0])
             .args(&args[1..])
-            .args(["--", host.as_str(), line])
+            .args(["--", host.host.as_str(), line])
             .env("LC_ALL", "C")
     }
-}
-
-/// ssh, with the login and the port where they are given.
-pub(crate) fn login(user: Option<&User>, port: Option<u16>) -> Vec<String> {
-    let mut args = vec!["ssh".to_owned()];
-    if let Some(port) = port {
-        args.extend(["-p".to_owned(), port.to_string()]);
-    }
-    if let Some(user) = user {
-        args.extend(["-l".to_owned(), user.to_string()]);
-    }
-    args
 }
 
 #[cfg(test)]
@@ -139,8 +155,12 @@ mod tests {
     fn what_is_nearer_to_the_node_comes_first() {
         let options = vec!["-o".to_owned(), "ControlPath=none".to_owned()];
         let ssh = Ssh::new(options, Duration::from_millis(10), None).unwrap();
-        let user = "root".parse().unwrap();
-        let args = ssh.args(Some(&user), Some(2222));
+        let (host, user) = ("pve".parse().unwrap(), "root".parse().unwrap());
+        let args = ssh.args(SshHost {
+            host: &host,
+            user: Some(&user),
+            port: Some(2222),
+        });
         assert_eq!(
             args[..7],
             ["ssh", "-p", "2222", "-l", "root", "-o", "ControlPath=none"]
@@ -156,7 +176,12 @@ mod tests {
             connect: Duration::from_secs(1),
             control: ControlDir::Nowhere,
         };
-        let args = ssh.args(None, None);
+        let host = "pve".parse().unwrap();
+        let args = ssh.args(SshHost {
+            host: &host,
+            user: None,
+            port: None,
+        });
         assert!(args.contains(&"ControlMaster=no".to_owned()));
         assert!(args.contains(&"ControlPath=none".to_owned()));
         assert!(!args.iter().any(|arg| arg.contains("ControlPersist")));
