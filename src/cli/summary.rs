@@ -37,7 +37,7 @@ pub(super) fn summary(report: &Report) -> String {
     let word = match report.verdict {
         Verdict::Converged => style::heading("Done:"),
         Verdict::Retry => style::warning("Not done, trying again may help:"),
-        Verdict::Stalled => style::error("Not done:"),
+        Verdict::Stalled | Verdict::Failed => style::error("Not done:"),
     };
     format!("{word} {}", parts.join(", "))
 }

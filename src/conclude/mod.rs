@@ -18,12 +18,14 @@ mod report;
 mod scope;
 pub mod status;
 mod troubles;
+mod verdict;
 mod words;
 
 pub use condition::{Condition, Ready};
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;
-pub use record::{Cause, PassRecord, PassVerdict, StepRecord};
-pub use report::{Report, Verdict, verdict};
+pub use record::{Cause, PassRecord, StepRecord};
+pub use report::Report;
 pub use scope::Scope;
 pub use status::Status;
+pub use verdict::{Verdict, verdict};

@@ -10,7 +10,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::report::{Report, Verdict};
+use super::report::Report;
+use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
 use crate::plan::{Action, Plan, Step, Why};
 
@@ -45,41 +46,6 @@ impl fmt::Display for Cause {
             Self::Retry => "retry",
             Self::Request => "request",
             Self::Reload => "reload",
-        })
-    }
-}
-
-/// What a pass came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PassVerdict {
-    /// Everything that is wanted is in place.
-    Converged,
-    /// Something is not in place, and trying again may help.
-    Retry,
-    /// Something is not in place, and a person has to act.
-    Stalled,
-    /// The pass could not even look.
-    Failed,
-}
-
-impl From<&Verdict> for PassVerdict {
-    fn from(verdict: &Verdict) -> Self {
-        match verdict {
-            Verdict::Converged => Self::Converged,
-            Verdict::Retry => Self::Retry,
-            Verdict::Stalled => Self::Stalled,
-        }
-    }
-}
-
-impl fmt::Display for PassVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Converged => "converged",
-            Self::Retry => "retry",
-            Self::Stalled => "stalled",
-            Self::Failed => "failed",
         })
     }
 }
@@ -268,7 +234,7 @@ pub struct PassRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// What it came to.
-    pub verdict: PassVerdict,
+    pub verdict: Verdict,
     /// What kept it from looking, if something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -316,16 +282,16 @@ impl PassRecord {
             held: report.look.plan.held.len(),
             in_sync: report.look.plan.in_sync.len() + placed(report),
             totals: Totals::of(report),
-            ..Self::failed(occasion, None, PassVerdict::from(&report.verdict))
+            ..Self::failed(occasion, None, report.verdict)
         }
     }
 
     /// The record of a pass that could not even look.
     pub fn unable(occasion: &Occasion, error: String) -> Self {
-        Self::failed(occasion, Some(error), PassVerdict::Failed)
+        Self::failed(occasion, Some(error), Verdict::Failed)
     }
 
-    fn failed(occasion: &Occasion, error: Option<String>, verdict: PassVerdict) -> Self {
+    fn failed(occasion: &Occasion, error: Option<String>, verdict: Verdict) -> Self {
         Self {
             started: occasion.started,
             finished: occasion.finished,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::verdict::Verdict;
 use crate::facts::{Outcome, StepId};
-use crate::model::{OrderId, OrderSet};
-use crate::plan::{Held, Look};
+use crate::model::OrderId;
+use crate::plan::Look;
 
 /// What came of a pass.
 #[derive(Debug)]
@@ -19,47 +20,4 @@ pub struct Report {
     pub manifests: BTreeMap<OrderId, Result<bool, String>>,
     /// What the pass comes to.
     pub verdict: Verdict,
-}
-
-/// What a pass comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything that is wanted is in place.
-    Converged,
-    /// Something is not in place, and trying again may help.
-    Retry,
-    /// Something is not in place, and a person has to act.
-    Stalled,
-}
-
-/// Judges a pass: a rejected order or a permanent failure needs a person, a
-/// transient one needs time.
-pub fn verdict(
-    orders: &OrderSet,
-    look: &Look,
-    outcomes: &BTreeMap<StepId, Outcome>,
-    manifests: &BTreeMap<OrderId, Result<bool, String>>,
-) -> Verdict {
-    let permanent = |outcome: &Outcome| match outcome {
-        Outcome::Failed { failure } => !failure.transient,
-        Outcome::Done { .. }
-        | Outcome::Skipped { .. }
-        | Outcome::Outdated { .. }
-        | Outcome::UnderWay
-        | Outcome::Cancelled => false,
-    };
-    if !orders.is_complete()
-        || look.plan.held.iter().any(Held::needs_person)
-        || outcomes.values().any(permanent)
-    {
-        return Verdict::Stalled;
-    }
-    let converged = !look.plan.held.iter().any(Held::is_trouble)
-        && outcomes.values().all(Outcome::is_success)
-        && manifests.values().all(Result::is_ok);
-    if converged {
-        Verdict::Converged
-    } else {
-        Verdict::Retry
-    }
 }

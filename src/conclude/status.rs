@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition, Ready};
 use super::reason::{Reason, reason_of};
-use super::record::{Cause, Occasion, PassRecord, PassVerdict, Totals};
+use super::record::{Cause, Occasion, PassRecord, Totals};
 use super::report::Report;
+use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{NodeId, OrderSet};
 use crate::plan::HeldReason;
@@ -69,7 +70,7 @@ pub struct LastPass {
     /// Why it began.
     pub cause: Cause,
     /// What it came to.
-    pub verdict: PassVerdict,
+    pub verdict: Verdict,
     /// What kept it from looking, if something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -173,7 +174,7 @@ impl Status {
         let looked = self
             .last_pass
             .as_ref()
-            .is_some_and(|pass| pass.verdict != PassVerdict::Failed);
+            .is_some_and(|pass| pass.verdict != Verdict::Failed);
         looked
             && self
                 .conditions

@@ -19,7 +19,7 @@ impl RunEnd {
     pub fn of(verdict: &Verdict, status: Status, next: Option<Timestamp>, now: Timestamp) -> Self {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let next = match verdict {
-            Verdict::Retry => NextRun::Retry { after },
+            Verdict::Retry | Verdict::Failed => NextRun::Retry { after },
             // A person has to act for something; the rest is tried again meanwhile.
             Verdict::Stalled if after.is_some() => NextRun::Retry { after },
             Verdict::Converged | Verdict::Stalled => NextRun::Scheduled,

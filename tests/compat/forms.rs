@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 use talos_order::conclude::manifest::PushStatus;
 use talos_order::conclude::record::StepEnd;
-use talos_order::conclude::{Cause, PassVerdict, Ready};
+use talos_order::conclude::{Cause, Ready, Verdict};
 use talos_order::facts::Provenance;
 
 use crate::fixture::files;
@@ -265,10 +265,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         End::Done | End::Failed | End::Skipped | End::Outdated | End::Cancelled => word(end),
     };
     let verdict = |verdict| match verdict {
-        PassVerdict::Converged
-        | PassVerdict::Retry
-        | PassVerdict::Stalled
-        | PassVerdict::Failed => word(verdict),
+        Verdict::Converged | Verdict::Retry | Verdict::Stalled | Verdict::Failed => word(verdict),
     };
     let cause = |cause| match cause {
         Cause::Start
@@ -290,7 +287,7 @@ fn words_are_those_that_the_earlier_version_knows() {
     let words = [
         end(End::Done),
         end(End::Outdated),
-        verdict(PassVerdict::Converged),
+        verdict(Verdict::Converged),
         cause(Cause::Reload),
         ready(Ready::Stalled),
         status(PushStatus::Held),

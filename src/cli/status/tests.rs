@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::conclude::Reason;
-use crate::conclude::record::{Cause, PassVerdict, Totals};
+use crate::conclude::Verdict;
+use crate::conclude::record::{Cause, Totals};
 use crate::conclude::status::{HeldLine, LastPass};
 
 fn at(second: i64) -> Timestamp {
@@ -31,7 +32,7 @@ fn status() -> Status {
             started: at(3000),
             finished: at(3002),
             cause: Cause::Change,
-            verdict: PassVerdict::Stalled,
+            verdict: Verdict::Stalled,
             error: None,
             totals: Totals::default(),
         }),

@@ -1,0 +1,68 @@
+//! What a run comes to, in one word: for the loop, the exit code, the status and the
+//! record.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Outcome, StepId};
+use crate::model::{OrderId, OrderSet};
+use crate::plan::{Held, Look};
+
+/// What a run comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything that is wanted is in place.
+    Converged,
+    /// Something is not in place, and trying again may help.
+    Retry,
+    /// Something is not in place, and a person has to act.
+    Stalled,
+    /// The run could not even look.
+    Failed,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Converged => "converged",
+            Self::Retry => "retry",
+            Self::Stalled => "stalled",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// Judges a run that has looked: a rejected order or a permanent failure needs a person, a
+/// transient one needs time.
+pub fn verdict(
+    orders: &OrderSet,
+    look: &Look,
+    outcomes: &BTreeMap<StepId, Outcome>,
+    manifests: &BTreeMap<OrderId, Result<bool, String>>,
+) -> Verdict {
+    let permanent = |outcome: &Outcome| match outcome {
+        Outcome::Failed { failure } => !failure.transient,
+        Outcome::Done { .. }
+        | Outcome::Skipped { .. }
+        | Outcome::Outdated { .. }
+        | Outcome::UnderWay
+        | Outcome::Cancelled => false,
+    };
+    if !orders.is_complete()
+        || look.plan.held.iter().any(Held::needs_person)
+        || outcomes.values().any(permanent)
+    {
+        return Verdict::Stalled;
+    }
+    let converged = !look.plan.held.iter().any(Held::is_trouble)
+        && outcomes.values().all(Outcome::is_success)
+        && manifests.values().all(Result::is_ok);
+    if converged {
+        Verdict::Converged
+    } else {
+        Verdict::Retry
+    }
+}
