@@ -30,7 +30,7 @@ use crate::plan::{Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfe
 use crate::reconcile::Pass;
 use crate::store::StateDir;
 use crate::upstream::{
-    self, Authorization, CaFile, Factory, HttpFactory, UpstreamConfig, UpstreamError,
+    self, Authorization, CaFile, HttpFactory, ListSource, Upstream, UpstreamConfig, UpstreamError,
 };
 
 /// A pass over the real places.
@@ -448,9 +448,9 @@ fn verify(verify: &VerifyFactory) -> upstream::Verify {
     }
 }
 
-fn source(from: &VersionsFrom) -> upstream::VersionsFrom {
+fn source(from: &VersionsFrom) -> ListSource {
     match from {
-        VersionsFrom::Factory => upstream::VersionsFrom::Factory,
-        VersionsFrom::Github => upstream::VersionsFrom::Github,
+        VersionsFrom::Factory => ListSource::Factory,
+        VersionsFrom::Github => ListSource::Github,
     }
 }

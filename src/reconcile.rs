@@ -22,7 +22,7 @@ use crate::nodes::Nodes;
 use crate::observe;
 use crate::plan::{self, Look, Naming, Policy, PositionWant};
 use crate::store::manifest as files;
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// How often a pass looks again when the world moved on under it.
 const ROUNDS: usize = 3;
@@ -75,7 +75,7 @@ impl PassError {
     }
 }
 
-impl<F: Factory, N: Nodes> Pass<F, N> {
+impl<F: Upstream, N: Nodes> Pass<F, N> {
     /// Looks at the world and plans. Changes nothing anywhere.
     ///
     /// # Errors

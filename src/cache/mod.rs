@@ -32,7 +32,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use error::CacheError;
-pub use receive::{Incoming, Receive, Received};
+pub use receive::Receive;
 
 use crate::facts::Meta;
 use crate::io::codec::decode::BUFFERED;

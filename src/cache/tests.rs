@@ -76,7 +76,7 @@ fn receive() -> Receive {
     }
 }
 
-async fn fetch(scene: &Scene, receive: Receive) -> Result<Received, CacheError> {
+async fn fetch(scene: &Scene, receive: Receive) -> Result<receive::Received, CacheError> {
     let mut incoming = scene.cache.receive(receive).await?;
     let (at, _) = incoming.position();
     let validator = Validator {

@@ -31,7 +31,7 @@ use crate::facts::{CacheState, Outcome, StepId};
 use crate::model::{Network, Node, NodeId, SiteName, Via};
 use crate::nodes::Nodes;
 use crate::plan::{Action, Plan, Step};
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// Everything that steps act on.
 pub struct World<F, N> {
@@ -63,7 +63,7 @@ pub struct World<F, N> {
 /// `known` is what the cache was observed to hold: a delivery takes size and
 /// digest from there, or from the step that brought the file in. Events go to
 /// `events` as they happen; a closed receiver is no error.
-pub async fn execute<F: Factory, N: Nodes>(
+pub async fn execute<F: Upstream, N: Nodes>(
     plan: &Plan,
     known: &CacheState,
     world: Arc<World<F, N>>,

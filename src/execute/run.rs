@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
 use crate::plan::{Action, Step, Way};
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// Where steps are worked on: the places, the limits, and what is known of the
 /// files in the cache so far.
@@ -61,7 +61,7 @@ struct Push<'a> {
     way: &'a Way,
 }
 
-impl<F: Factory, N: Nodes> Bench<F, N> {
+impl<F: Upstream, N: Nodes> Bench<F, N> {
     pub(super) fn new(world: Arc<World<F, N>>, known: &CacheState) -> Self {
         let files = known
             .files
@@ -427,7 +427,7 @@ impl<F: Factory, N: Nodes> Bench<F, N> {
 
 /// Everything that an image's fetch asks of the factory, and what comes of it: first
 /// who vouches for it, then the image.
-async fn download<F: Factory>(
+async fn download<F: Upstream>(
     factory: Arc<F>,
     cache: Arc<Cache>,
     fetch: Fetch,

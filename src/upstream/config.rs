@@ -25,7 +25,7 @@ pub struct UpstreamConfig {
     /// A token for GitHub, which raises the rate limit.
     pub github_token: Option<SecretString>,
     /// Who is asked for versions, in this order.
-    pub versions: Vec<VersionsFrom>,
+    pub versions: Vec<ListSource>,
     /// Where the last good lists of versions are kept; made when it is needed.
     pub state_dir: PathBuf,
     /// Nothing is written to disk.
@@ -95,7 +95,7 @@ pub enum Authorization {
 
 /// A source of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionsFrom {
+pub enum ListSource {
     /// The factory's `/versions`: what can really be built.
     Factory,
     /// The repository's tags.
@@ -112,7 +112,7 @@ impl UpstreamConfig {
             verify: Verify::default(),
             github,
             github_token: None,
-            versions: vec![VersionsFrom::Factory, VersionsFrom::Github],
+            versions: vec![ListSource::Factory, ListSource::Github],
             state_dir,
             read_only: false,
             connect: Duration::from_secs(10),

@@ -260,7 +260,7 @@ impl UpstreamError {
             }
             Self::Status {
                 text: Some(text), ..
-            } if text == super::client::PAGE => Some(PAGE_HINT),
+            } if text == PAGE => Some(PAGE_HINT),
             Self::Status { status: 401, .. } => {
                 Some("the factory wants credentials; see `factory` in the configuration")
             }
@@ -302,6 +302,9 @@ impl UpstreamError {
 }
 
 /// What to do where a page answers.
+/// What is shown of a web page with an error status: its text is of use to a browser.
+pub(super) const PAGE: &str = "a web page";
+
 const PAGE_HINT: &str = "a proxy or a sign-in page may answer in place of the factory; check \
     HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment, and `factory.url`";
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::VersionsFrom;
+use super::ListSource;
 use crate::io::file::keep;
 use crate::model::TalosVersion;
 
@@ -38,12 +38,12 @@ pub struct Listing {
     /// When the source last said that this is the list.
     pub fetched_at: Timestamp,
     /// The pages, in their order.
-    pub pages: Vec<Page>,
+    pub pages: Vec<ListPage>,
 }
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct ListPage {
     /// Its URL.
     pub url: Url,
     /// The entity tag it came with.
@@ -66,7 +66,7 @@ impl Listing {
 
 /// The memory of one source.
 #[derive(Debug)]
-pub struct Memory {
+pub struct ListMemory {
     file: PathBuf,
     read_only: bool,
     base: String,
@@ -74,11 +74,11 @@ pub struct Memory {
     now: Mutex<Option<Remembered>>,
 }
 
-impl Memory {
-    pub fn new(state_dir: &Path, read_only: bool, source: VersionsFrom, base: &Url) -> Self {
+impl ListMemory {
+    pub fn new(state_dir: &Path, read_only: bool, source: ListSource, base: &Url) -> Self {
         let name = match source {
-            VersionsFrom::Factory => "versions-factory.json",
-            VersionsFrom::Github => "versions-github.json",
+            ListSource::Factory => "versions-factory.json",
+            ListSource::Github => "versions-github.json",
         };
         Self {
             file: state_dir.join(name),

@@ -1,7 +1,7 @@
 //! Where images come from: the Image Factory, and who knows the versions.
 //!
-//! [`Factory`] is the whole outside as a pass sees it; [`HttpFactory`] speaks to
-//! the real one. Its hand-written twin for tests is [`fake::FakeFactory`].
+//! [`Upstream`] is all that a run asks for; [`HttpFactory`] is the one that asks over
+//! HTTP. Tests let it ask the `factory_stub`.
 //!
 //! These rules hold for everything in here. Credentials go to the origin they
 //! belong to and to no other, whatever a redirect says, and never into a message.
@@ -18,15 +18,15 @@
 
 mod client;
 mod config;
+mod download;
+mod endpoint;
 mod error;
 mod factory;
-pub mod fake;
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub(crate) mod fuzz;
 mod known;
 mod lists;
 mod memory;
-mod party;
 mod range;
 mod rate;
 mod retry;
@@ -35,7 +35,6 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 mod text;
-mod transfer;
 mod trust;
 mod versions;
 
@@ -46,12 +45,12 @@ use crate::facts::{Registration, VersionKnowledge};
 use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
 
-pub use config::{Authorization, CaFile, UpstreamConfig, Verify, VersionsFrom};
+pub use config::{Authorization, CaFile, ListSource, UpstreamConfig, Verify};
 pub use error::UpstreamError;
 pub use factory::HttpFactory;
 
 /// Everything a pass asks of the outside, besides the nodes.
-pub trait Factory: Send + Sync + 'static {
+pub trait Upstream: Send + Sync + 'static {
     /// The released versions from the first configured source that answers, or
     /// the last good list on disk with its age.
     fn versions(&self) -> impl Future<Output = VersionKnowledge> + Send;

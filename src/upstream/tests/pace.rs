@@ -49,7 +49,7 @@ async fn a_small_answer_that_drips_comes_to_an_end() {
 #[tokio::test]
 async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
     let mut world = World::new(StubOptions::default()).await;
-    world.config.versions = vec![VersionsFrom::Factory];
+    world.config.versions = vec![ListSource::Factory];
     let mut client = world.client();
     client.lists.short = Duration::from_millis(50);
     let VersionKnowledge::Known { fetched_at, .. } = client.versions().await else {
