@@ -102,7 +102,7 @@ pub struct App {
     settings: Settings,
     mode: Mode,
     cache: Arc<Cache>,
-    reader: Mutex<orders::Reader>,
+    reader: Mutex<orders::OrdersReader>,
 }
 
 impl App {
