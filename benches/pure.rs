@@ -16,7 +16,8 @@ use talos_order::facts::{
 };
 use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, plan, resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    plan, resolve,
 };
 use talos_order::{config, orders};
 
@@ -197,7 +198,6 @@ fn policy() -> Policy {
             keep_versions: Some(3),
             orphan_grace_seconds: 7 * 24 * 3600,
         },
-        purge: false,
         node_reserve: 0,
         cache_reserve: 0,
         prune: PrunePolicy {
@@ -209,10 +209,9 @@ fn policy() -> Policy {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites::default(),
+        shared: SharedStorages::default(),
         create: Create::default(),
-        transfer: Transfer::default(),
-        verify: None,
+        transport: TransportPolicy::default(),
     }
 }
 
@@ -240,19 +239,33 @@ fn pure(criterion: &mut Criterion) {
             bench.iter(|| resolve(black_box(&orders), &observed.catalog, &naming()));
         });
         let desired = resolve(&orders, &observed.catalog, &naming());
-        let converged = plan(&desired, &observed, &policy());
+        let converged = plan(&desired, &observed, &policy(), &RunOptions::default());
         assert!(converged.steps.is_empty() && converged.held.is_empty());
         assert!(converged.in_sync.len() > size.positions * size.per_position);
         drop(converged);
         group.bench_function(BenchmarkId::new("plan, nothing to do", size), |bench| {
-            bench.iter(|| plan(black_box(&desired), &observed, &policy()));
+            bench.iter(|| {
+                plan(
+                    black_box(&desired),
+                    &observed,
+                    &policy(),
+                    &RunOptions::default(),
+                )
+            });
         });
         let empty = Observed {
             cache: CacheState::default(),
             ..observed.clone()
         };
         group.bench_function(BenchmarkId::new("plan, cache lost", size), |bench| {
-            bench.iter(|| plan(black_box(&desired), &empty, &policy()));
+            bench.iter(|| {
+                plan(
+                    black_box(&desired),
+                    &empty,
+                    &policy(),
+                    &RunOptions::default(),
+                )
+            });
         });
     }
     group.finish();

@@ -14,27 +14,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsFrom};
 use crate::daemon;
 use crate::execute::Downloads;
-use crate::facts::{Memory, VersionKnowledge};
+use crate::facts::VersionKnowledge;
 pub use crate::io::file::lock::DirLock;
 use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
 use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy};
-use crate::reconcile::Pass;
+use crate::plan::{
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy,
+};
+use crate::reconcile::Reconciler;
 use crate::store::StateDir;
 use crate::upstream::{
     self, Authorization, CaFile, HttpFactory, ListSource, Upstream, UpstreamConfig, UpstreamError,
 };
 
-/// A pass over the real places.
-pub type LivePass = Pass<HttpFactory, SystemNodes>;
+/// A reconciler of the real places.
+pub type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
 
 /// Whether anything may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +172,11 @@ impl App {
         self.cache.lock(wait).await.map_err(StartError::Cache)
     }
 
-    /// Wires a pass. `purge` empties the cache first, as the configuration can ask
-    /// for as well.
+    /// Wires the three places. Serves every run until the settings change.
     ///
     /// # Errors
     /// When the clients cannot be made.
-    pub fn pass(&self, purge: bool) -> Result<LivePass, StartError> {
+    pub fn reconciler(&self) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
         let factory = HttpFactory::new(&self.upstream_config()).map_err(StartError::Upstream)?;
         let nodes = SystemNodes::new(NodesConfig {
@@ -197,7 +198,7 @@ impl App {
         })
         .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
-        Ok(Pass {
+        Ok(Reconciler {
             factory: Arc::new(factory),
             cache: Arc::clone(&self.cache),
             nodes: Arc::new(nodes),
@@ -205,12 +206,10 @@ impl App {
                 template: settings.naming.clone(),
                 factory_url: settings.factory.url.to_string(),
             },
-            policy: self.policy(purge),
+            policy: self.policy(),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
-            memory: Memory::default(),
             downloads: Arc::new(Downloads::new(settings.limits.downloads)),
-            handover: CancellationToken::new(),
             nodes_at_once: settings.limits.nodes,
         })
     }
@@ -277,24 +276,22 @@ impl App {
         }
     }
 
-    fn policy(&self, purge: bool) -> Policy {
+    fn policy(&self) -> Policy {
         let cache = &self.settings.cache_policy;
         Policy {
             retention: Retention {
                 keep_versions: cache.enabled.then_some(cache.keep_versions),
                 orphan_grace_seconds: seconds(cache.orphan_grace),
             },
-            purge: purge || cache.purge_before,
             node_reserve: nodes::RESERVE,
             cache_reserve: CACHE_RESERVE,
             prune: self.prune_policy(),
-            sites: self.sites(),
+            shared: self.shared_storages(),
             create: Create {
                 default: self.settings.push.create,
                 nodes: self.of_nodes(|entry| entry.create),
             },
-            transfer: self.transfer(),
-            verify: None,
+            transport: self.transport(),
         }
     }
 
@@ -312,21 +309,21 @@ impl App {
     }
 
     /// The nodes that see a shared storage.
-    fn sites(&self) -> Sites {
+    fn shared_storages(&self) -> SharedStorages {
         let nodes = &self.settings.orders.inventory.nodes;
         let shared = nodes.iter().filter_map(|entry| {
             let storage = entry.storage.as_ref().filter(|storage| storage.shared)?;
             Some((entry.node.id.clone(), storage.name.clone()))
         });
-        Sites {
-            storages: shared.collect(),
+        SharedStorages {
+            of_nodes: shared.collect(),
         }
     }
 
     /// How images are sent.
-    fn transfer(&self) -> Transfer {
+    fn transport(&self) -> TransportPolicy {
         let push = &self.settings.push;
-        Transfer {
+        TransportPolicy {
             default: push.method,
             nodes: self.of_nodes(|entry| entry.push_method),
             proof: push.proof,
@@ -348,9 +345,18 @@ impl App {
             .collect()
     }
 
+    /// What one run is asked for: an empty cache to begin with, where somebody says so
+    /// now or the configuration says so of every run, and to read back what is due.
+    pub fn run_options(&self, purge: bool, read_back: bool) -> RunOptions {
+        RunOptions {
+            purge: purge || self.settings.cache_policy.purge_before,
+            verify: read_back.then(|| self.verify_policy()),
+        }
+    }
+
     /// What a deep verification reads: what is older than the configuration says,
     /// as much as five minutes allow at the configured rate.
-    pub fn verify_policy(&self) -> VerifyPolicy {
+    fn verify_policy(&self) -> VerifyPolicy {
         let verify = &self.settings.verify;
         VerifyPolicy {
             max_age_seconds: seconds(verify.max_age),
@@ -393,7 +399,7 @@ impl App {
         let host = url.host_str().unwrap_or_default();
         manifest::Context {
             source_config: settings.source.as_deref().map(shown),
-            // Whoever does the pass knows where the orders are.
+            // Each run has its own.
             revision: None,
             // A directory that is gone leaves the names as they were given.
             working_dir: std::env::current_dir().unwrap_or_default(),

@@ -19,7 +19,7 @@ pub use session::Session;
 use teller::tell;
 use tokio::sync::mpsc;
 
-use crate::app::{App, LivePass, Mode, StartError};
+use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::Scope;
 use crate::conclude::memory::next_try;
 use crate::conclude::{Cause, Ready, Status};
@@ -27,7 +27,7 @@ use crate::conclude::{Report, Verdict};
 use crate::daemon::{self, Causes, Errand, Options, PassEnd, Running, Waker, Work};
 use crate::error::chain;
 use crate::model::OrderSet;
-use crate::reconcile::PassError;
+use crate::reconcile::{ReconcileError, Signals};
 use crate::store::StateError;
 use crate::store::control::{Answer, Request, Server};
 
@@ -46,7 +46,7 @@ pub struct Controller {
     orders: PathBuf,
     once: bool,
     app: App,
-    pass: LivePass,
+    reconciler: LiveReconciler,
     read_back: bool,
     waiting: Waiting,
     background: Background,
@@ -101,7 +101,7 @@ impl Controller {
     ) -> Result<Self, ControllerError> {
         let app = App::start(config, Mode::ReadWrite)?;
         let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
-        let pass = app.pass(false)?;
+        let reconciler = app.reconciler()?;
         let waiting = Waiting::default();
         let server = if once {
             None
@@ -117,8 +117,8 @@ impl Controller {
             app,
             read_back: false,
             waiting,
-            background: Background::new(&pass, waker.clone()),
-            pass,
+            background: Background::new(&reconciler, waker.clone()),
+            reconciler,
             _server: server,
         })
     }
@@ -144,14 +144,12 @@ impl Controller {
                 () = running.stop.cancelled() => Err(STOPPED.to_owned()),
             },
         };
-        self.pass.handover = running.handover.clone();
         let session = Session::begin(&self.app, &self.orders, cause, asked);
-        session.equip(&mut self.pass);
         let done = match &lock {
-            Ok(_) => self.look_and_run(running).await,
+            Ok(_) => self.look_and_run(&session, running).await,
             Err(why) => Err(why.clone()),
         };
-        self.background.keep(lock.ok(), &self.pass);
+        self.background.keep(lock.ok(), &self.reconciler);
         match done {
             Ok((orders, report)) => {
                 self.read_back = false;
@@ -176,32 +174,39 @@ impl Controller {
     }
 
     /// The pass itself, or in one sentence why it could not look.
-    async fn look_and_run(&mut self, running: &Running) -> Result<(Arc<OrderSet>, Report), String> {
+    async fn look_and_run(
+        &self,
+        session: &Session,
+        running: &Running,
+    ) -> Result<(Arc<OrderSet>, Report), String> {
         let said = |error: &(dyn std::error::Error + 'static)| chain(error);
         let orders = self.app.orders(Some(&self.orders));
         let orders = orders.map_err(|error| said(&error))?;
         for problem in orders.problems() {
             tracing::error!("{}", problem.headline());
         }
-        // Every run begins with an empty cache where the configuration says so; the one
-        // before has taken its word.
-        self.pass.policy.purge = self.app.settings().cache_policy.purge_before;
-        self.pass.policy.verify = self.read_back.then(|| self.app.verify_policy());
+        let options = self.app.run_options(false, self.read_back);
+        let inputs = session.inputs(Arc::clone(&orders), options);
         running.progress.beat();
         let look = tokio::select! {
-            look = self.pass.look(&orders, self.app.now()) => look.map_err(|error| said(&error))?,
+            look = self.reconciler.look(&inputs, self.app.now()) => look.map_err(|error| said(&error))?,
             () = running.stop.cancelled() => return Err(STOPPED.to_owned()),
         };
         running.progress.beat();
         tracing::info!("{}", crate::plan::render::headline(&look.plan));
         let (events, told) = mpsc::unbounded_channel();
         let teller = tokio::spawn(tell(told, self.app.state(), running.progress.clone()));
-        let report = self.pass.run(&orders, look, &events, &running.stop).await;
-        drop(events);
+        let signals = Signals {
+            events,
+            cancel: running.stop.clone(),
+            handover: running.handover.clone(),
+        };
+        let report = self.reconciler.run(&inputs, look, &signals).await;
+        drop(signals);
         if let Err(error) = teller.await {
             tracing::warn!(reason = %error, "the teller of events failed");
         }
-        let report = report.map_err(|error: PassError| said(&error))?;
+        let report = report.map_err(|error: ReconcileError| said(&error))?;
         Ok((orders, report))
     }
 
@@ -283,11 +288,11 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite)
-            .and_then(|app| app.pass(false).map(|pass| (app, pass)));
+            .and_then(|app| app.reconciler().map(|reconciler| (app, reconciler)));
         match reloaded {
-            Ok((app, pass)) => {
-                self.background.renew(&pass);
-                (self.app, self.pass) = (app, pass);
+            Ok((app, reconciler)) => {
+                self.background.renew(&reconciler);
+                (self.app, self.reconciler) = (app, reconciler);
                 Ok(())
             }
             Err(error) => Err(told(&error)),

@@ -1,7 +1,8 @@
-//! One pass: load, look, plan, do, record, judge.
+//! One reconciliation: look, plan, execute, conclude, record.
 //!
-//! A pass takes no hint: `--once`, a schedule and a file event all call
-//! [`Pass::run`]. Planning and executing meet only here.
+//! A run takes no hint of what caused it: by hand, a schedule and a file event all call
+//! [`Reconciler::run`]. Planning and executing meet only here. What lives as long as the
+//! settings is the [`Reconciler`]; what changes from run to run is [`Inputs`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,23 +16,23 @@ use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, verdict};
 use crate::error::chain;
-use crate::execute::{self, Downloads, Event, World};
+use crate::execute::{self, Downloads, Event, ExecutionContext};
 use crate::facts::{Memory, Observed, Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{self, Look, Naming, Policy, PositionWant};
+use crate::plan::{self, Look, Naming, Policy, PositionWant, RunOptions};
 use crate::store::manifest as files;
 use crate::upstream::Upstream;
 
-/// How often a pass looks again when the world moved on under it.
+/// How often a run looks again when the world moved on under it.
 const ROUNDS: usize = 3;
 
 /// Where an order's manifest goes, by its id and customer.
 pub type ManifestPath = Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>;
 
-/// Everything a pass works with. Plain values and the three places.
-pub struct Pass<F, N> {
+/// The three places, and how they are used: what lives as long as the settings.
+pub struct Reconciler<F, N> {
     /// The upstream.
     pub factory: Arc<F>,
     /// The cache.
@@ -46,27 +47,47 @@ pub struct Pass<F, N> {
     pub context: manifest::Context,
     /// Where an order's manifest goes.
     pub manifest_path: ManifestPath,
-    /// What is remembered from earlier passes.
-    pub memory: Memory,
-    /// The downloads under way, and how many there may be. They outlive a pass that is
+    /// The downloads under way, and how many there may be. They outlive a run that is
     /// told to hand over.
     pub downloads: Arc<Downloads>,
-    /// Cancelled when there is other work to look for: the pass ends without waiting
-    /// for its downloads, and the next one finds them.
-    pub handover: CancellationToken,
     /// Nodes worked on at once.
     pub nodes_at_once: usize,
 }
 
-/// Why a pass could not even look.
+/// What changes from run to run.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The orders, as loaded for this run.
+    pub orders: Arc<OrderSet>,
+    /// The revision of the orders, where they are in a git repository.
+    pub revision: Option<String>,
+    /// What is remembered from earlier runs.
+    pub memory: Memory,
+    /// What this run is asked for besides.
+    pub options: RunOptions,
+}
+
+/// What a run listens to, and whom it tells.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// Told of each step as it begins and ends.
+    pub events: mpsc::UnboundedSender<Event>,
+    /// Cancelled when the run is to stop.
+    pub cancel: CancellationToken,
+    /// Cancelled when there is other work to look for: the run ends without waiting
+    /// for its downloads, and the next one finds them.
+    pub handover: CancellationToken,
+}
+
+/// Why a run could not even look.
 #[derive(Debug, thiserror::Error)]
-pub enum PassError {
+pub enum ReconcileError {
     /// The cache is not readable.
     #[error("cannot look into the cache")]
     Cache(#[source] CacheError),
 }
 
-impl PassError {
+impl ReconcileError {
     /// What a person can do.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -75,37 +96,31 @@ impl PassError {
     }
 }
 
-impl<F: Upstream, N: Nodes> Pass<F, N> {
+impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     /// Looks at the world and plans. Changes nothing anywhere.
     ///
     /// # Errors
     /// When the cache cannot be read: what it holds would be unknown, and unknown
     /// is not empty.
-    pub async fn look(&self, orders: &OrderSet, now: Timestamp) -> Result<Look, PassError> {
+    pub async fn look(&self, inputs: &Inputs, now: Timestamp) -> Result<Look, ReconcileError> {
+        let (orders, memory) = (&inputs.orders, &inputs.memory);
         let mut catalog = observe::catalog(orders, &*self.factory).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
-        for (id, place) in &self.memory.places {
+        for (id, place) in &memory.places {
             let node = desired.nodes.entry(id.clone());
             node.or_insert_with(|| place.node.clone());
         }
-        let cache = self.cache.observe().map_err(PassError::Cache)?;
+        let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
-        let nodes = observe::nodes(
-            &desired,
-            &self.memory,
-            now,
-            &*self.nodes,
-            self.nodes_at_once,
-        )
-        .await;
+        let nodes = observe::nodes(&desired, memory, now, &*self.nodes, self.nodes_at_once).await;
         let observed = Observed {
             catalog,
             cache,
             nodes,
-            memory: self.memory.clone(),
+            memory: memory.clone(),
             now,
         };
-        let plan = plan::plan(&desired, &observed, &self.policy);
+        let plan = plan::plan(&desired, &observed, &self.policy, &inputs.options);
         Ok(Look {
             desired,
             observed,
@@ -113,49 +128,50 @@ impl<F: Upstream, N: Nodes> Pass<F, N> {
         })
     }
 
-    /// One whole pass, starting from a look that was already made (and perhaps
-    /// shown). Where a step finds the world changed, the pass looks again.
+    /// One whole run, starting from a look that was already made (and perhaps shown).
+    /// Where a step finds the world changed, the run looks again.
     ///
     /// # Errors
     /// When a further look fails.
     pub async fn run(
-        &mut self,
-        orders: &OrderSet,
+        &self,
+        inputs: &Inputs,
         mut look: Look,
-        events: &mpsc::UnboundedSender<Event>,
-        cancel: &CancellationToken,
-    ) -> Result<Report, PassError> {
+        signals: &Signals,
+    ) -> Result<Report, ReconcileError> {
+        // A purge is asked for once; what a further round finds is kept. What was read
+        // back in this run is not read again.
+        let further = Inputs {
+            options: RunOptions::default(),
+            ..inputs.clone()
+        };
         let busy = self.downloads.files();
-        self.cache.sweep(&busy).map_err(PassError::Cache)?;
+        self.cache.sweep(&busy).map_err(ReconcileError::Cache)?;
         let mut round = 1;
         let mut earlier = BTreeMap::new();
         let outcomes = loop {
-            let outcomes = self.execute(&look, events, cancel).await;
-            // A purge is asked for once; what a further round finds is kept. What was
-            // read back in this pass is not read again.
-            self.policy.purge = false;
-            self.policy.verify = None;
+            let outcomes = self.execute(inputs, &look, signals).await;
             let outdated = outcomes
                 .values()
                 .any(|outcome| matches!(outcome, Outcome::Outdated { .. }));
-            if !outdated || round == ROUNDS || cancel.is_cancelled() {
+            if !outdated || round == ROUNDS || signals.cancel.is_cancelled() {
                 break outcomes;
             }
             round += 1;
-            // What an earlier round did is part of what the pass did.
+            // What an earlier round did is part of what the run did.
             earlier.extend(
                 outcomes
                     .into_iter()
                     .filter(|(_, outcome)| outcome.is_success()),
             );
-            look = self.look(orders, look.observed.now).await?;
+            look = self.look(&further, look.observed.now).await?;
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)
-            .map_err(PassError::Cache)?;
-        let manifests = self.record(orders, &look, &outcomes);
-        let verdict = verdict(orders, &look, &outcomes, &manifests);
+            .map_err(ReconcileError::Cache)?;
+        let manifests = self.record(inputs, &look, &outcomes);
+        let verdict = verdict(&inputs.orders, &look, &outcomes, &manifests);
         earlier.extend(outcomes);
         let outcomes = earlier;
         Ok(Report {
@@ -168,34 +184,40 @@ impl<F: Upstream, N: Nodes> Pass<F, N> {
 
     async fn execute(
         &self,
+        inputs: &Inputs,
         look: &Look,
-        events: &mpsc::UnboundedSender<Event>,
-        cancel: &CancellationToken,
+        signals: &Signals,
     ) -> BTreeMap<StepId, Outcome> {
-        let world = Arc::new(World {
+        let context = Arc::new(ExecutionContext {
             factory: Arc::clone(&self.factory),
             cache: Arc::clone(&self.cache),
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
-            network: self.policy.transfer.network.clone(),
-            revision: self.context.revision.clone(),
+            network: self.policy.transport.network.clone(),
+            revision: inputs.revision.clone(),
             now: look.observed.now,
             downloads: Arc::clone(&self.downloads),
-            handover: self.handover.clone(),
+            handover: signals.handover.clone(),
             nodes_at_once: self.nodes_at_once,
         });
         let known = &look.observed.cache;
-        execute::execute(&look.plan, known, world, events.clone(), cancel.clone()).await
+        let (events, cancel) = (signals.events.clone(), signals.cancel.clone());
+        execute::execute(&look.plan, known, context, events, cancel).await
     }
 
-    /// The manifest of every order that has an id: as the pass left things, or, for
+    /// The manifest of every order that has an id: as the run left things, or, for
     /// a dry run, as it would.
     pub fn manifests(
         &self,
-        orders: &OrderSet,
+        inputs: &Inputs,
         look: &Look,
         outcomes: Option<&BTreeMap<StepId, Outcome>>,
     ) -> BTreeMap<OrderId, (PathBuf, Manifest)> {
+        let orders = &inputs.orders;
+        let context = manifest::Context {
+            revision: inputs.revision.clone(),
+            ..self.context.clone()
+        };
         let results = manifest::Results::new(&look.plan, &look.observed, outcomes);
         let mut wants: BTreeMap<&OrderId, Vec<&PositionWant>> = BTreeMap::new();
         for want in &look.desired.positions {
@@ -205,7 +227,7 @@ impl<F: Upstream, N: Nodes> Pass<F, N> {
         let mut manifests = BTreeMap::new();
         for order in &orders.orders {
             let wants = wants.get(&order.id).unwrap_or(&none);
-            let manifest = manifest::assemble(order, wants, &results, &self.context);
+            let manifest = manifest::assemble(order, wants, &results, &context);
             let path = (self.manifest_path)(&order.id, order.customer.as_deref());
             manifests.insert(order.id.clone(), (path, manifest));
         }
@@ -214,7 +236,7 @@ impl<F: Upstream, N: Nodes> Pass<F, N> {
             let path = (self.manifest_path)(id, rejected.customer.as_deref());
             let now = look.observed.now;
             let last = files::read(&path);
-            let refused = manifest::refused(rejected, id, last, &self.context, now);
+            let refused = manifest::refused(rejected, id, last, &context, now);
             manifests
                 .entry(id.clone())
                 .and_modify(|(_, manifest)| manifest.errors.extend(refused.errors.clone()))
@@ -225,11 +247,11 @@ impl<F: Upstream, N: Nodes> Pass<F, N> {
 
     fn record(
         &self,
-        orders: &OrderSet,
+        inputs: &Inputs,
         look: &Look,
         outcomes: &BTreeMap<StepId, Outcome>,
     ) -> BTreeMap<OrderId, Result<bool, String>> {
-        self.manifests(orders, look, Some(outcomes))
+        self.manifests(inputs, look, Some(outcomes))
             .into_iter()
             .map(|(id, (path, manifest))| {
                 let written = files::write(&path, &manifest);

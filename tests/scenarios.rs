@@ -21,8 +21,8 @@ use talos_order::model::{
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy, plan, render,
-    resolve,
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy, plan, render, resolve,
 };
 use talos_order::{config, orders};
 
@@ -336,7 +336,6 @@ fn run(dir: &Path) -> String {
             keep_versions: Some(settings.cache_policy.keep_versions),
             orphan_grace_seconds: settings.cache_policy.orphan_grace.as_secs() as i64,
         },
-        purge: world.purge,
         node_reserve: 0,
         cache_reserve: 0,
         prune: PrunePolicy {
@@ -348,8 +347,8 @@ fn run(dir: &Path) -> String {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites {
-            storages: world.storages.clone(),
+        shared: SharedStorages {
+            of_nodes: world.storages.clone(),
         },
         create: Create {
             default: settings.push.create,
@@ -358,7 +357,7 @@ fn run(dir: &Path) -> String {
                 .filter_map(|entry| Some((entry.node.id.clone(), entry.create?)))
                 .collect(),
         },
-        transfer: Transfer {
+        transport: TransportPolicy {
             default: settings.push.method,
             nodes: nodes
                 .filter_map(|entry| Some((entry.node.id.clone(), entry.push_method?)))
@@ -367,6 +366,9 @@ fn run(dir: &Path) -> String {
             rsync_opts_set: settings.push.rsync_opts_set,
             network: settings.network.clone(),
         },
+    };
+    let options = RunOptions {
+        purge: world.purge,
         verify: world.verify.then_some(VerifyPolicy {
             max_age_seconds: 24 * 3600,
             budget_bytes: 1500,
@@ -380,7 +382,7 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems + &render::render(&plan(&desired, &observed, &policy))
+    problems + &render::render(&plan(&desired, &observed, &policy, &options))
 }
 
 fn main() {

@@ -87,8 +87,8 @@ impl CacheError {
             Self::Foreign { .. } => {
                 Some("move it away, or give the image another name with `filename:`")
             }
-            Self::Damaged { .. } => Some("remove it, and the next pass fetches it anew"),
-            Self::Io { .. } | Self::NotCompressed { .. } => None,
+            // The next plan replaces what is damaged.
+            Self::Damaged { .. } | Self::Io { .. } | Self::NotCompressed { .. } => None,
         }
     }
 

@@ -152,7 +152,9 @@ impl Cache {
         .await
     }
 
-    /// Reads a file again and compares it with its record.
+    /// Reads a file again and compares it with its record. Where it differs, the record
+    /// describes nothing any more (modification time 0), so that the next plan replaces
+    /// the file, and it is still known to be ours.
     ///
     /// # Errors
     /// [`CacheError::Damaged`] if it differs; [`CacheError::Foreign`] if there is
@@ -167,6 +169,11 @@ impl Cache {
             if (found.size, found.sha256) == (meta.size, meta.sha256) {
                 return Ok(());
             }
+            let undescribed = Meta {
+                mtime_ns: 0,
+                ..meta.clone()
+            };
+            cache.store(&file, &undescribed)?;
             Err(CacheError::Damaged {
                 file,
                 expected: meta.sha256,

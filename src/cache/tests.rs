@@ -208,13 +208,20 @@ async fn a_changed_file_is_noticed_and_replaced() {
     let scene = scene();
     fetch(&scene, receive()).await.unwrap();
     let path = scene.cache.path(&name("a.raw"));
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
     let mut content = fs::read(&path).unwrap();
     content[4096] ^= 1;
     fs::write(&path, &content).unwrap();
-    let state = scene.cache.observe().unwrap();
-    assert!(!state.files[&name("a.raw")].untouched);
+    let untouched = || scene.cache.observe().unwrap().files[&name("a.raw")].untouched;
+    assert!(!untouched());
+    // Bit rot leaves the time as it was; once it was read back, the file is not trusted.
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(written).unwrap();
+    assert!(untouched());
     let error = scene.cache.verify(&name("a.raw")).await.unwrap_err();
     assert!(matches!(error, CacheError::Damaged { .. }), "{error}");
+    assert!(path.exists() && !untouched());
+    let state = scene.cache.observe().unwrap();
 
     let from = &state.files[&name("a.raw.xz")].meta;
     let raw = artifact(Format::Raw);

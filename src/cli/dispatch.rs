@@ -8,7 +8,7 @@ use super::{
 };
 use crate::app::StartError;
 use crate::error::chain;
-use crate::reconcile::PassError;
+use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
 /// Answers the command line.
@@ -121,7 +121,11 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
     let hint = start
         .and_then(StartError::hint)
-        .or_else(|| error.downcast_ref::<PassError>().and_then(PassError::hint))
+        .or_else(|| {
+            error
+                .downcast_ref::<ReconcileError>()
+                .and_then(ReconcileError::hint)
+        })
         .or_else(|| {
             let error = error.downcast_ref::<StateError>()?;
             error.hint().map(str::to_owned)

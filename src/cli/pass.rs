@@ -1,6 +1,7 @@
 //! `plan` and `apply`, and the command line without a verb: one pass, shown.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -9,17 +10,18 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, Output, PassArgs};
 use super::exit::Exit;
 use super::{notices, out, paint, progress, signal};
-use crate::app::{App, Mode, StartError};
+use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::manifest;
 use crate::conclude::{Report, Verdict};
 use crate::controller::Session;
 use crate::facts::{Fact, Outcome, StepId};
-use crate::model::{OrderSet, Problem};
+use crate::model::Problem;
 use crate::plan::Look;
 use crate::plan::render::{self, Bytes};
 use crate::plan::{Held, Plan};
+use crate::reconcile::{Inputs, Signals};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -63,11 +65,13 @@ pub(super) async fn show_plan(
     let path = orders_path(common)?;
     let orders = app.orders(Some(path))?;
     notices::problems(&orders);
-    let mut pass = app.pass(args.purge_cache)?;
-    Session::begin(&app, path, Cause::Request, &[Scope::All]).equip(&mut pass);
-    let look = pass.look(&orders, app.now()).await?;
+    let reconciler = app.reconciler()?;
+    let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
+    let options = app.run_options(args.purge_cache, false);
+    let inputs = session.inputs(Arc::clone(&orders), options);
+    let look = reconciler.look(&inputs, app.now()).await?;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    let changes = manifest_changes(&pass.manifests(&orders, &look, None))?;
+    let changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
     match args.output {
         Output::Json => {
             let answer = PlanAnswer {
@@ -130,7 +134,7 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     // it: another run may have taken a while.
     app.orders(Some(path))?;
     let cancel = signal::stop_on_signal()?;
-    let mut pass = app.pass(args.purge_cache)?;
+    let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
@@ -139,16 +143,17 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     notices::problems(&orders);
     // Whoever asks by hand has mended something: failures hold nothing back.
     let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
-    session.equip(&mut pass);
+    let options = app.run_options(args.purge_cache, false);
+    let inputs = session.inputs(Arc::clone(&orders), options);
     let look = tokio::select! {
-        look = pass.look(&orders, app.now()) => look?,
+        look = reconciler.look(&inputs, app.now()) => look?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     if args.output == Output::Text {
         out::text(&paint::plan(&render::render(&look.plan)))?;
     }
-    let report = run(&mut pass, &orders, look, &cancel).await?;
+    let report = run(&reconciler, &inputs, look, cancel).await?;
     let converged = report.verdict == Verdict::Converged;
     if let Err(error) = session.end(app.now(), &orders, &report).await {
         let chain = crate::error::chain(&error);
@@ -178,16 +183,21 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
 }
 
 async fn run(
-    pass: &mut crate::app::LivePass,
-    orders: &OrderSet,
+    reconciler: &LiveReconciler,
+    inputs: &Inputs,
     look: Look,
-    cancel: &CancellationToken,
+    cancel: CancellationToken,
 ) -> anyhow::Result<Report> {
     let (events, shown) = mpsc::unbounded_channel();
     let labels = progress::labels(&look.plan);
     let display = tokio::spawn(progress::show(shown, labels));
-    let report = pass.run(orders, look, &events, cancel).await;
-    drop(events);
+    let signals = Signals {
+        events,
+        cancel,
+        handover: CancellationToken::new(),
+    };
+    let report = reconciler.run(inputs, look, &signals).await;
+    drop(signals);
     display.await?;
     Ok(report?)
 }

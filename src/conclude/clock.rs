@@ -8,7 +8,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::memory::Limits;
+use super::memory::RetryLimits;
 use crate::facts::{ClockReading, Memory};
 
 /// What counts as a jump. Time servers correct a clock by less, or step by step.
@@ -26,7 +26,7 @@ pub fn settle(
     now: Timestamp,
     reading: Option<ClockReading>,
     last_run: Option<Timestamp>,
-    limits: &Limits,
+    limits: &RetryLimits,
 ) -> (Memory, Option<SignedDuration>) {
     let mut jump = None;
     match (&memory.clock, &reading) {
@@ -106,7 +106,7 @@ fn shift(memory: &mut Memory, by: SignedDuration, all: bool) {
 }
 
 /// Nothing that is past lies ahead, and nothing is waited for longer than a wait lasts.
-fn bound(memory: &mut Memory, now: Timestamp, limits: &Limits) {
+fn bound(memory: &mut Memory, now: Timestamp, limits: &RetryLimits) {
     let most = SignedDuration::try_from(limits.most).unwrap_or(SignedDuration::MAX);
     let latest = now.saturating_add(most).unwrap_or(Timestamp::MAX);
     let times = Times::of(memory);
@@ -161,7 +161,7 @@ mod tests {
     /// How long ago the file began to be unwanted, and when the step is tried again, both
     /// in seconds from now; and whether a jump is told.
     fn settled(memory: Memory, now: i64, reading: Option<ClockReading>) -> (i64, i64, bool) {
-        let (memory, jump) = settle(memory, at(now), reading, None, &Limits::default());
+        let (memory, jump) = settle(memory, at(now), reading, None, &RetryLimits::default());
         let since = memory.unwanted_since.values().next().unwrap();
         let until = memory.backoff.values().next().unwrap().until;
         let of = |time: Timestamp| time.duration_since(at(now)).as_secs();
@@ -269,7 +269,7 @@ mod tests {
                     (up, boot) = (0, boot + 1);
                 }
                 let reading = clock(&boot.to_string(), now, up.unsigned_abs());
-                let limits = Limits::default();
+                let limits = RetryLimits::default();
                 (memory, _) = settle(memory, at(now), Some(reading), None, &limits);
                 let since = memory.unwanted_since.values().next().unwrap();
                 let counted = at(now).duration_since(*since).as_secs();
@@ -285,10 +285,16 @@ mod tests {
             at(0),
             Some(clock("a", 0, 10)),
             None,
-            &Limits::default(),
+            &RetryLimits::default(),
         );
         let later = Some(clock("a", 5000, 5010));
-        let (second, jump) = settle(first.clone(), at(5000), later, None, &Limits::default());
+        let (second, jump) = settle(
+            first.clone(),
+            at(5000),
+            later,
+            None,
+            &RetryLimits::default(),
+        );
         assert_eq!(
             (&second.clock, jump),
             (&first.clock, None),

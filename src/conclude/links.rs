@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::facts::{Detour, Fact, Link, Memory, Outcome, StepId};
+use crate::facts::{Fact, Link, Memory, Outcome, RelayBackoff, StepId};
 use crate::model::{Method, NodeId};
 use crate::plan::{Action, Step};
 
@@ -23,7 +23,10 @@ pub(super) fn links(
 ) -> BTreeMap<NodeId, Link> {
     let mut links = memory.links.clone();
     for step in steps {
-        let Action::Push { target, way, .. } = &step.action else {
+        let Action::Push {
+            target, transport, ..
+        } = &step.action
+        else {
             continue;
         };
         let Some(Outcome::Done {
@@ -38,7 +41,7 @@ pub(super) fn links(
         else {
             continue;
         };
-        if way.method != Method::Stream || way.via.is_some() || *bytes < LEAST {
+        if transport.method != Method::Stream || transport.via.is_some() || *bytes < LEAST {
             continue;
         }
         let measured = bytes.saturating_mul(1000) / (*millis).max(1);
@@ -65,23 +68,31 @@ pub(super) fn detours(
     outcomes: &BTreeMap<StepId, Outcome>,
     begin: Timestamp,
     until: Timestamp,
-) -> BTreeMap<NodeId, Detour> {
+) -> BTreeMap<NodeId, RelayBackoff> {
     let mut detours = memory.detours.clone();
     detours.retain(|_, detour| detour.until > begin);
     for step in steps {
-        let Action::Push { target, way, .. } = &step.action else {
+        let Action::Push {
+            target, transport, ..
+        } = &step.action
+        else {
             continue;
         };
         let serves = |other: &Step| match &other.action {
-            Action::Push { way, .. } => {
-                way.via.as_ref().is_some_and(|via| via.node == target.node)
+            Action::Push { transport, .. } => {
+                transport
+                    .via
+                    .as_ref()
+                    .is_some_and(|via| via.node == target.node)
                     && other.needs.contains(&step.id)
             }
             _ => false,
         };
         match outcomes.get(&step.id) {
-            Some(Outcome::Failed { failure }) if way.via.is_some() || steps.iter().any(serves) => {
-                let detour = Detour {
+            Some(Outcome::Failed { failure })
+                if transport.via.is_some() || steps.iter().any(serves) =>
+            {
+                let detour = RelayBackoff {
                     until,
                     error: failure.error.clone(),
                 };

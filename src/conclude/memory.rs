@@ -15,14 +15,14 @@ use sha2::{Digest, Sha256};
 use super::links;
 use super::scope::Scope;
 use crate::facts::{
-    ApprovalId, Backoff, Detour, Fact, Link, Memory, NodeState, Outcome, Place, StepId,
+    ApprovalId, Backoff, Fact, KnownNode, Link, Memory, NodeState, Outcome, RelayBackoff, StepId,
 };
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::{Action, HeldReason, Look, Step, missed};
 
 /// How long to wait after failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct RetryLimits {
     /// After the first failure of a step; it doubles with each.
     pub step: Duration,
     /// After the first time that a node does not answer; it doubles with each.
@@ -31,7 +31,7 @@ pub struct Limits {
     pub most: Duration,
 }
 
-impl Default for Limits {
+impl Default for RetryLimits {
     fn default() -> Self {
         Self {
             step: Duration::from_secs(1),
@@ -49,7 +49,7 @@ pub fn after(
     look: &Look,
     outcomes: &BTreeMap<StepId, Outcome>,
     now: Timestamp,
-    limits: &Limits,
+    limits: &RetryLimits,
 ) -> Memory {
     let pass = Pass {
         memory,
@@ -104,7 +104,7 @@ struct Pass<'a> {
     look: &'a Look,
     outcomes: &'a BTreeMap<StepId, Outcome>,
     now: Timestamp,
-    limits: &'a Limits,
+    limits: &'a RetryLimits,
 }
 
 impl Pass<'_> {
@@ -142,7 +142,7 @@ impl Pass<'_> {
     /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
     /// that does not answer, and of a directory whose record cannot be read, nothing is
     /// forgotten but what is wanted again.
-    fn unwanted_since(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
+    fn unwanted_since(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<StepId, Timestamp> {
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
             let Some(node) = id.node().filter(|node| places.contains_key(node)) else {
@@ -225,7 +225,7 @@ impl Pass<'_> {
     }
 
     /// How fast links are; nodes that nobody looks at any more are forgotten.
-    fn links(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Link> {
+    fn links(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<NodeId, Link> {
         let steps = &self.look.plan.steps;
         let now = self.look.observed.now;
         let mut links = links::links(self.memory, steps, self.outcomes, now);
@@ -234,7 +234,7 @@ impl Pass<'_> {
     }
 
     /// The relays that are left out, for as long as a failure waits at most.
-    fn detours(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Detour> {
+    fn detours(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<NodeId, RelayBackoff> {
         let steps = &self.look.plan.steps;
         let begin = self.look.observed.now;
         let until = until(self.now, self.limits.most);
@@ -245,7 +245,7 @@ impl Pass<'_> {
 
     /// The nodes that do not answer. One that was not asked, because its circuit was
     /// open, counts no further failure; one that nobody looks at any more is forgotten.
-    fn circuits(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<NodeId, Backoff> {
+    fn circuits(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<NodeId, Backoff> {
         let mut circuits = BTreeMap::new();
         for (node, entry) in &self.memory.circuits {
             let looked_at = self.look.observed.nodes.contains_key(node);
@@ -313,7 +313,7 @@ impl Pass<'_> {
 
     /// When files were last read back. That they were checked on arrival stands in
     /// their records, so what was never read back needs no place here.
-    fn verified(&self, places: &BTreeMap<NodeId, Place>) -> BTreeMap<StepId, Timestamp> {
+    fn verified(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<StepId, Timestamp> {
         let mut verified = self.memory.verified.clone();
         verified.retain(|id, _| self.may_be_there(id, places));
         let now = self.look.observed.now;
@@ -343,7 +343,7 @@ impl Pass<'_> {
     }
 
     /// False for a file that was looked for and is not on record any more.
-    fn may_be_there(&self, id: &StepId, places: &BTreeMap<NodeId, Place>) -> bool {
+    fn may_be_there(&self, id: &StepId, places: &BTreeMap<NodeId, KnownNode>) -> bool {
         if let Some(file) = id.cached() {
             return self.look.observed.cache.files.contains_key(&file);
         }
@@ -362,7 +362,7 @@ impl Pass<'_> {
 
     /// Where images were delivered to. A directory is forgotten once no order names
     /// it, the record there is empty, and no part of an image lies there.
-    fn places(&self) -> BTreeMap<NodeId, Place> {
+    fn places(&self) -> BTreeMap<NodeId, KnownNode> {
         let specs = &self.look.desired.nodes;
         let mut places = self.memory.places.clone();
         for (id, place) in &mut places {
@@ -374,10 +374,12 @@ impl Pass<'_> {
             let Some(node) = specs.get(&target.node) else {
                 continue;
             };
-            let place = places.entry(target.node.clone()).or_insert_with(|| Place {
-                node: node.clone(),
-                dirs: BTreeSet::new(),
-            });
+            let place = places
+                .entry(target.node.clone())
+                .or_insert_with(|| KnownNode {
+                    node: node.clone(),
+                    dirs: BTreeSet::new(),
+                });
             place.dirs.insert(target.dir.clone());
         }
         for (id, place) in &mut places {

@@ -19,7 +19,7 @@ pub mod status;
 mod words;
 
 pub use condition::{Condition, Ready, Reason};
-pub use memory::{Limits, after};
+pub use memory::{RetryLimits, after};
 pub use record::{Cause, PassRecord, PassVerdict, StepRecord};
 pub use report::{Report, Verdict, verdict};
 pub use scope::Scope;

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Line {
+    struct HistoryLine {
         at: u32,
         #[serde(flatten, with = "super")]
         reason: Option<Reason>,
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Held {
+    struct HeldText {
         #[serde(flatten, with = "super::always")]
         reason: Reason,
     }
@@ -106,21 +106,24 @@ mod tests {
                     "message": ""}),
             ),
         ] {
-            let line = Line {
+            let line = HistoryLine {
                 at: 1,
                 reason,
                 message: String::new(),
             };
             assert_eq!(serde_json::to_value(&line).unwrap(), written);
-            assert_eq!(serde_json::from_value::<Line>(written).unwrap(), line);
+            assert_eq!(
+                serde_json::from_value::<HistoryLine>(written).unwrap(),
+                line
+            );
         }
-        let held = Held {
+        let held = HeldText {
             reason: Reason::DirectoryMissing,
         };
         let written = serde_json::to_value(&held).unwrap();
         assert_eq!(written["reason"], "NotMounted");
-        assert_eq!(serde_json::from_value::<Held>(written).unwrap(), held);
-        assert!(serde_json::from_value::<Held>(json!({})).is_err());
+        assert_eq!(serde_json::from_value::<HeldText>(written).unwrap(), held);
+        assert!(serde_json::from_value::<HeldText>(json!({})).is_err());
     }
 
     #[test]
@@ -136,7 +139,7 @@ mod tests {
                 Reason::Failed,
             ),
         ] {
-            let held: Held = serde_json::from_value(written).unwrap();
+            let held: HeldText = serde_json::from_value(written).unwrap();
             assert_eq!(held.reason, expected);
         }
     }

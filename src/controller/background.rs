@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 
-use crate::app::{DirLock, LivePass};
+use crate::app::{DirLock, LiveReconciler};
 use crate::daemon::{Cause, Waker};
 
 /// What there is between two passes.
@@ -15,10 +15,10 @@ pub struct Background {
 }
 
 impl Background {
-    pub fn new(pass: &LivePass, waker: Waker) -> Self {
+    pub fn new(reconciler: &LiveReconciler, waker: Waker) -> Self {
         Self {
             held: None,
-            listener: listen(pass, waker.clone()),
+            listener: listen(reconciler, waker.clone()),
             waker,
         }
     }
@@ -29,15 +29,15 @@ impl Background {
     }
 
     /// Keeps the cache locked if the pass has left downloads running in it.
-    pub fn keep(&mut self, lock: Option<DirLock>, pass: &LivePass) {
-        self.held = lock.filter(|_| pass.downloads.is_busy());
+    pub fn keep(&mut self, lock: Option<DirLock>, reconciler: &LiveReconciler) {
+        self.held = lock.filter(|_| reconciler.downloads.is_busy());
     }
 
     /// Another pass takes the place of the old one, and with that one its downloads end.
-    pub fn renew(&mut self, pass: &LivePass) {
+    pub fn renew(&mut self, reconciler: &LiveReconciler) {
         self.held = None;
         self.listener.abort();
-        self.listener = listen(pass, self.waker.clone());
+        self.listener = listen(reconciler, self.waker.clone());
     }
 }
 
@@ -47,12 +47,12 @@ impl Drop for Background {
     }
 }
 
-fn listen(pass: &LivePass, waker: Waker) -> JoinHandle<()> {
-    // The bell alone: whoever holds the downloads keeps them running.
-    let bell = pass.downloads.bell();
+fn listen(reconciler: &LiveReconciler, waker: Waker) -> JoinHandle<()> {
+    // The notice alone: whoever holds the downloads keeps them running.
+    let unclaimed = reconciler.downloads.unclaimed();
     tokio::spawn(async move {
         loop {
-            bell.notified().await;
+            unclaimed.notified().await;
             waker.wake(Cause::Retry);
         }
     })

@@ -1,17 +1,20 @@
 //! What surrounds one pass: the memory before it, and what is kept after it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::app::{App, LivePass};
+use crate::app::App;
 use crate::conclude::Report;
 use crate::conclude::Scope;
 use crate::conclude::memory::forgive;
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, Limits, PassRecord, Status};
+use crate::conclude::{self, Cause, PassRecord, RetryLimits, Status};
 use crate::facts::Memory;
 use crate::model::OrderSet;
+use crate::plan::RunOptions;
+use crate::reconcile::Inputs;
 use crate::store::{self, StateDir, StateError};
 
 /// What surrounds one pass: what is remembered before it, and kept after it.
@@ -33,7 +36,7 @@ impl Session {
             .status()
             .and_then(|status| Some(status.last_pass?.finished));
         let clocks = store::reading(now);
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
@@ -52,10 +55,14 @@ impl Session {
         }
     }
 
-    /// Gives the pass what is remembered.
-    pub fn equip(&self, pass: &mut LivePass) {
-        pass.memory = self.memory.clone();
-        pass.context.revision.clone_from(&self.revision);
+    /// What the run works with.
+    pub fn inputs(&self, orders: Arc<OrderSet>, options: RunOptions) -> Inputs {
+        Inputs {
+            orders,
+            revision: self.revision.clone(),
+            memory: self.memory.clone(),
+            options,
+        }
     }
 
     /// Keeps what the pass learned, and tells how things are now.
@@ -69,7 +76,7 @@ impl Session {
         orders: &OrderSet,
         report: &Report,
     ) -> Result<(Status, Memory), StateError> {
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
         let occasion = self.occasion(now);

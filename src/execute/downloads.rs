@@ -1,11 +1,11 @@
-//! Downloads under way. They may outlive the pass that began them.
+//! Downloads under way. They may outlive the run that began them.
 //!
-//! An image may take hours over a slow link, and a pass that waited for it to the end
-//! would keep every other order waiting for the next one. So a pass that is told to hand
+//! An image may take hours over a slow link, and a run that waited for it to the end
+//! would keep every other order waiting for the next one. So a run that is told to hand
 //! over leaves its downloads running and ends; the next one finds them here and goes on
-//! waiting where it wants the same, and ends them where it does not. No pass waits for
+//! waiting where it wants the same, and ends them where it does not. No run waits for
 //! nothing but a download that an earlier one began: it ends, and the download's own end
-//! calls for another pass.
+//! calls for another run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::facts::{Fact, Failure};
 use crate::io::Meter;
 use crate::model::{ArtifactId, FileName, Sha256};
+use crate::plan::{Action, Step};
 
 /// What a download step says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,36 +29,60 @@ pub(super) struct Fetch {
     pub pinned: Option<Sha256>,
 }
 
-type End = Option<Result<Fact, Failure>>;
+type DownloadEnd = Option<Result<Fact, Failure>>;
 
 /// The downloads under way, by the file that each becomes.
 #[derive(Debug)]
 pub struct Downloads {
     at_once: usize,
-    gate: Arc<Semaphore>,
-    /// Rung when a download ends that no pass waits for.
-    bell: Arc<Notify>,
-    running: Mutex<BTreeMap<FileName, Running>>,
+    limit: Arc<Semaphore>,
+    /// Notified when a download ends that no run waits for.
+    unclaimed: Arc<Notify>,
+    running: Mutex<BTreeMap<FileName, RunningDownload>>,
 }
 
 /// A download under way, or over and not yet asked for.
 #[derive(Debug)]
-struct Running {
+struct RunningDownload {
     fetch: Fetch,
     task: JoinHandle<()>,
-    end: watch::Receiver<End>,
+    end: watch::Receiver<DownloadEnd>,
     meter: Arc<Meter>,
 }
 
 /// A download that is waited for.
-pub(super) struct Ticket {
+pub(super) struct WaitingFor {
     pub meter: Arc<Meter>,
-    end: watch::Receiver<End>,
+    end: watch::Receiver<DownloadEnd>,
 }
 
-impl Ticket {
+impl Fetch {
+    /// What a step says, if it is a download.
+    pub fn of(step: &Step) -> Option<Self> {
+        let Action::Fetch {
+            url,
+            download,
+            file,
+            unpack,
+            pinned,
+            bytes: _,
+        } = &step.action
+        else {
+            return None;
+        };
+        Some(Self {
+            url: url.clone(),
+            download: download.clone(),
+            file: file.clone(),
+            unpack: unpack.clone(),
+            pinned: *pinned,
+        })
+    }
+}
+
+impl WaitingFor {
     /// What came of it; `None` if it was ended before.
-    pub async fn end(mut self) -> End {
+    pub async fn end(mut self) -> DownloadEnd {
         let end = self.end.wait_for(Option::is_some).await.ok()?;
         end.clone()
     }
@@ -69,8 +94,8 @@ impl Downloads {
         let at_once = at_once.max(1);
         Self {
             at_once,
-            gate: Arc::new(Semaphore::new(at_once)),
-            bell: Arc::default(),
+            limit: Arc::new(Semaphore::new(at_once)),
+            unclaimed: Arc::default(),
             running: Mutex::default(),
         }
     }
@@ -80,14 +105,14 @@ impl Downloads {
         self.at_once
     }
 
-    /// Rung when a download ends that no pass waits for.
-    pub fn bell(&self) -> Arc<Notify> {
-        Arc::clone(&self.bell)
+    /// Notified when a download ends that no run waits for.
+    pub fn unclaimed(&self) -> Arc<Notify> {
+        Arc::clone(&self.unclaimed)
     }
 
     /// True while any is under way.
     pub fn is_busy(&self) -> bool {
-        self.lock().values().any(Running::is_under_way)
+        self.lock().values().any(RunningDownload::is_under_way)
     }
 
     /// The names in the cache that downloads are being written for.
@@ -105,7 +130,7 @@ impl Downloads {
 
     /// Ends every download but these, and waits until they have ended.
     pub(super) async fn keep_only(&self, wanted: &[Fetch]) {
-        let unwanted: Vec<Running> = {
+        let unwanted: Vec<RunningDownload> = {
             let mut running = self.lock();
             let files = running.iter().filter_map(|(file, running)| {
                 let keep = wanted.contains(&running.fetch) && !running.is_done();
@@ -127,16 +152,19 @@ impl Downloads {
     }
 
     /// The download of this kind that is under way, or failed since somebody waited.
-    pub(super) fn find(&self, fetch: &Fetch) -> Option<Ticket> {
+    pub(super) fn find(&self, fetch: &Fetch) -> Option<WaitingFor> {
         let running = self.lock();
         let found = running.get(&fetch.file)?;
         (found.fetch == *fetch).then(|| found.ticket())
     }
 
-    /// Waits for a place among the downloads.
-    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
-        let gate = Arc::clone(&self.gate);
-        gate.acquire_owned().await.expect("gates are never closed")
+    /// Waits for a permit for one of the downloads.
+    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
+        let limit = Arc::clone(&self.limit);
+        limit
+            .acquire_owned()
+            .await
+            .expect("limits are never closed")
     }
 
     /// Begins a download, which goes on whether anybody waits for it or not.
@@ -144,21 +172,21 @@ impl Downloads {
         &self,
         fetch: Fetch,
         meter: Arc<Meter>,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
         work: impl Future<Output = Result<Fact, Failure>> + Send + 'static,
-    ) -> Ticket {
+    ) -> WaitingFor {
         let (tell, end) = watch::channel(None);
-        let bell = self.bell();
+        let unclaimed = self.unclaimed();
         let task = tokio::spawn(async move {
             let ended = work.await;
-            drop(place);
+            drop(permit);
             let _ = tell.send(Some(ended));
             // One receiver is kept here; every other is somebody who waits.
             if tell.receiver_count() <= 1 {
-                bell.notify_one();
+                unclaimed.notify_one();
             }
         });
-        let running = Running {
+        let running = RunningDownload {
             fetch,
             task,
             end,
@@ -183,7 +211,7 @@ impl Downloads {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<FileName, Running>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FileName, RunningDownload>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,7 +224,7 @@ impl Drop for Downloads {
     }
 }
 
-impl Running {
+impl RunningDownload {
     fn is_under_way(&self) -> bool {
         self.end.borrow().is_none()
     }
@@ -205,8 +233,8 @@ impl Running {
         matches!(&*self.end.borrow(), Some(Ok(_)))
     }
 
-    fn ticket(&self) -> Ticket {
-        Ticket {
+    fn ticket(&self) -> WaitingFor {
+        WaitingFor {
             meter: Arc::clone(&self.meter),
             end: self.end.clone(),
         }

@@ -30,12 +30,12 @@ pub struct Memory {
     /// When a file was last read back whole, by the step that does it.
     pub verified: BTreeMap<StepId, Timestamp>,
     /// Where images were delivered to: also watched once no order names it.
-    pub places: BTreeMap<NodeId, Place>,
+    pub places: BTreeMap<NodeId, KnownNode>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long
     /// deliveries go around that.
-    pub detours: BTreeMap<NodeId, Detour>,
+    pub detours: BTreeMap<NodeId, RelayBackoff>,
     /// What the clocks showed when this was kept; `None` in a memory of an earlier
     /// version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct Link {
 
 /// Why a relay is left out for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Detour {
+pub struct RelayBackoff {
     /// Until when.
     pub until: Timestamp,
     /// What went wrong.
@@ -107,7 +107,7 @@ impl Suspended {
 
 /// A node with the directories that were delivered to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct KnownNode {
     /// How it is reached.
     pub node: Node,
     /// The directories.

@@ -11,7 +11,7 @@ mod observed;
 mod outcome;
 mod step_id;
 
-pub use memory::{Backoff, ClockReading, Detour, Link, Memory, Place, Suspended};
+pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
     Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,

@@ -5,44 +5,42 @@
 //! same [`Plan`], byte for byte. Reasons for acting and for not acting are part
 //! of the plan, so a dry run, the log, the execution and the manifest all read
 //! one value and cannot disagree.
+//!
+//! [`resolve`] turns orders into what is wanted; [`plan`](plan()) runs the stages, which
+//! share one form (`stage.rs`), and the result is shown by [`render`].
 
+mod action;
 mod bytes;
-mod deliver;
 pub mod desired;
-mod diff;
 mod held;
-mod hints;
-mod hold;
 mod look;
-mod parts;
-mod prune;
-mod relay;
+mod mounts;
+mod planner;
+mod policy;
 pub mod render;
 mod resolve;
-mod retain;
-mod root;
-mod sites;
 mod size;
+mod stage;
+mod stages;
 pub mod step;
-mod verify;
-mod walk;
+mod storages;
+mod transport;
 mod wanted;
-mod way;
 
+pub use action::Action;
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
-pub use diff::{Policy, plan};
 pub use held::{Held, HeldReason};
 pub use look::Look;
-pub use prune::PrunePolicy;
-pub use relay::{RelayUnfit, Unrelayed};
-pub use resolve::{Naming, resolve};
-pub use retain::{Retention, missed};
-pub use root::Create;
 #[cfg(any(test, fuzzing))]
-pub use root::absent;
-pub use sites::Sites;
+pub use mounts::absent;
+pub use planner::plan;
+pub use policy::{
+    Create, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy,
+};
+pub use resolve::{Naming, resolve};
 pub use size::Size;
-pub use step::{Action, Condition, Hint, Otherwise, Plan, Step, Why};
-pub use verify::VerifyPolicy;
+pub use stages::missed;
+pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};
+pub use transport::{RelayUnfit, RequestedBy, Transport, TransportReason, Unrelayed};
 pub use wanted::WantedBy;
-pub use way::{Asker, Transfer, Way, WayReason};

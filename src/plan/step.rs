@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use super::action::Action;
 use super::held::Held;
-use super::size::Size;
 use super::wanted::WantedBy;
-use super::way::Way;
 use crate::facts::StepId;
-use crate::model::{
-    ArtifactId, Deletion, FileName, PartName, PositionRef, PushTarget, SchematicId, Sha256,
-};
+use crate::model::{ArtifactId, PositionRef, Sha256};
 
 /// What a pass is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,186 +39,6 @@ pub struct Step {
     pub needs: Vec<StepId>,
     /// The positions it is done for; empty for a clean-up.
     pub wanted_by: WantedBy,
-}
-
-/// What a step does. Executing one takes no decision that is not written here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Action {
-    /// Make a schematic known to the factory.
-    Register {
-        /// The id computed from the canonical form.
-        schematic: SchematicId,
-        /// The id that the plan counts on: another one where the factory is known
-        /// to give one of its own.
-        expected: SchematicId,
-        /// The document to send.
-        #[serde(skip)]
-        document: String,
-    },
-    /// Download a file into the cache, unpacking it on the way where wanted.
-    Fetch {
-        /// From where.
-        url: String,
-        /// What is downloaded.
-        download: ArtifactId,
-        /// Its name in the cache.
-        file: FileName,
-        /// What is unpacked from it, with its name in the cache.
-        unpack: Option<(ArtifactId, FileName)>,
-        /// The digest the download must have.
-        pinned: Option<Sha256>,
-        /// The size of the download, as far as it is known before.
-        #[serde(flatten)]
-        bytes: Size,
-    },
-    /// Unpack a file that the cache already holds.
-    Unpack {
-        /// What is unpacked.
-        from: ArtifactId,
-        /// Its name in the cache.
-        from_file: FileName,
-        /// What it becomes.
-        to: ArtifactId,
-        /// The name of that in the cache.
-        file: FileName,
-        /// The size of the compressed file in bytes.
-        bytes: u64,
-    },
-    /// Deliver a file from the cache to a directory of a node.
-    Push {
-        /// Where to.
-        target: PushTarget,
-        /// What is delivered.
-        artifact: ArtifactId,
-        /// Its name in the cache.
-        cache_file: FileName,
-        /// Its name on the node.
-        file: FileName,
-        /// Its size: that of the file in the cache, or what is known before it is
-        /// fetched.
-        #[serde(flatten)]
-        bytes: Size,
-        /// A file of this name that we have no record of may be replaced.
-        replace: bool,
-        /// What an order says becomes of it later.
-        deletion: Option<Deletion>,
-        /// How its bytes travel.
-        way: Way,
-    },
-    /// Remove a file of ours from the cache.
-    PruneCache {
-        /// Its name.
-        file: FileName,
-        /// Its size in bytes.
-        bytes: u64,
-    },
-    /// Remove a file of ours from a node.
-    PruneNode {
-        /// Where it lies.
-        target: PushTarget,
-        /// Its name there.
-        file: FileName,
-        /// Its size in bytes.
-        bytes: u64,
-        /// The digest it must still have.
-        sha256: Sha256,
-    },
-    /// Remove what an interrupted delivery left on a node.
-    ClearPart {
-        /// Where it lies.
-        target: PushTarget,
-        /// Its name there.
-        part: PartName,
-        /// The space that it takes, in bytes.
-        bytes: u64,
-        /// For how many seconds nobody must have written to it.
-        idle_seconds: u64,
-    },
-    /// Read a delivered file back and compare it with its record.
-    VerifyNode {
-        /// Where it lies.
-        target: PushTarget,
-        /// Its name there.
-        file: FileName,
-        /// Its size in bytes.
-        bytes: u64,
-        /// The digest on record.
-        sha256: Sha256,
-    },
-    /// Read a cached file back and compare it with its record.
-    VerifyCache {
-        /// Its name.
-        file: FileName,
-        /// Its size in bytes.
-        bytes: u64,
-    },
-    /// Remove what an interrupted download left in the cache.
-    ClearPartial {
-        /// The name it was to have.
-        file: FileName,
-        /// Its size in bytes.
-        bytes: u64,
-    },
-}
-
-impl Action {
-    /// The identity of a step with this action.
-    pub fn step_id(&self) -> StepId {
-        match self {
-            Self::Register { schematic, .. } => StepId::register(schematic),
-            Self::Fetch { file, .. } => StepId::fetch(file),
-            Self::Unpack { file, .. } => StepId::unpack(file),
-            Self::Push { target, file, .. } => StepId::push(target, file),
-            Self::PruneCache { file, .. } => StepId::prune_cache(file),
-            Self::ClearPartial { file, .. } => StepId::clear_partial(file),
-            Self::PruneNode { target, file, .. } => StepId::prune_node(target, file),
-            Self::ClearPart { target, part, .. } => StepId::clear_part(target, part),
-            Self::VerifyNode { target, file, .. } => StepId::verify_node(target, file),
-            Self::VerifyCache { file, .. } => StepId::verify_cache(file),
-        }
-    }
-
-    /// The directory on a node in which something is done; `None` for what is done on
-    /// this machine.
-    pub const fn target(&self) -> Option<&PushTarget> {
-        match self {
-            Self::Push { target, .. }
-            | Self::PruneNode { target, .. }
-            | Self::ClearPart { target, .. }
-            | Self::VerifyNode { target, .. } => Some(target),
-            Self::Register { .. }
-            | Self::Fetch { .. }
-            | Self::Unpack { .. }
-            | Self::PruneCache { .. }
-            | Self::ClearPartial { .. }
-            | Self::VerifyCache { .. } => None,
-        }
-    }
-
-    /// The bytes that go with it, in the cache or on a node, if it removes something.
-    pub const fn removes(&self) -> Option<u64> {
-        match self {
-            Self::PruneCache { bytes, .. }
-            | Self::ClearPartial { bytes, .. }
-            | Self::PruneNode { bytes, .. }
-            | Self::ClearPart { bytes, .. } => Some(*bytes),
-            Self::Register { .. }
-            | Self::Fetch { .. }
-            | Self::Unpack { .. }
-            | Self::Push { .. }
-            | Self::VerifyNode { .. }
-            | Self::VerifyCache { .. } => None,
-        }
-    }
-
-    /// True if it brings bytes to where they were not: into the cache or to a node.
-    pub const fn brings(&self) -> bool {
-        matches!(
-            self,
-            Self::Fetch { .. } | Self::Unpack { .. } | Self::Push { .. }
-        )
-    }
 }
 
 /// Why a step is done.
@@ -272,7 +89,7 @@ pub enum Why {
     /// when the step is done.
     Unrecorded {
         /// What then decides.
-        condition: Condition,
+        condition: AdoptCondition,
         /// What is done where the condition is not met.
         otherwise: Otherwise,
     },
@@ -305,7 +122,7 @@ pub enum Why {
 /// On what the end of a step depends that a plan cannot know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Condition {
+pub enum AdoptCondition {
     /// A file that has the right digest is recorded as ours, and nothing is sent.
     AdoptIfDigestMatches,
 }
@@ -343,7 +160,7 @@ mod tests {
     #[test]
     fn a_condition_stands_beside_its_reason() {
         let why = Why::Unrecorded {
-            condition: Condition::AdoptIfDigestMatches,
+            condition: AdoptCondition::AdoptIfDigestMatches,
             otherwise: Otherwise::Replace,
         };
         assert_eq!(

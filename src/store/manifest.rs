@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::conclude::manifest::{Entry, Manifest};
+use crate::conclude::manifest::{Manifest, ManifestEntry};
 use crate::io::file::keep::{self, Found};
 use crate::io::file::{atomic, make_way};
 
@@ -162,7 +162,8 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
         return new;
     };
     let entries = last.entries.iter();
-    let before: HashMap<&str, &Entry> = entries.map(|entry| (entry.name(), entry)).collect();
+    let before: HashMap<&str, &ManifestEntry> =
+        entries.map(|entry| (entry.name(), entry)).collect();
     for entry in &mut new.entries {
         if let Some(&before) = before.get(entry.name()) {
             let now = entry.set_time(before.time());
@@ -180,7 +181,7 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
     new
 }
 
-impl Entry {
+impl ManifestEntry {
     fn name(&self) -> &str {
         match self {
             Self::Image(image) => &image.name,

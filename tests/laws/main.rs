@@ -28,7 +28,7 @@ fn config() -> ProptestConfig {
 
 fn planned(case: &Case, observed: &Observed) -> Plan {
     let desired = resolve(&case.orders, &observed.catalog, &naming());
-    plan(&desired, observed, &case.policy)
+    plan(&desired, observed, &case.policy, &case.options)
 }
 
 proptest! {
@@ -38,12 +38,12 @@ proptest! {
     fn after_a_full_execution_there_is_nothing_to_do(case in case()) {
         let mut case = case;
         // What does not fit into a pass is read back in the next.
-        if let Some(verify) = &mut case.policy.verify {
+        if let Some(verify) = &mut case.options.verify {
             verify.budget_bytes = u64::MAX;
         }
         let first = planned(&case, &case.observed);
         let after = apply(&first, &case.observed);
-        case.policy.purge = false;
+        case.options.purge = false;
         let second = planned(&case, &after);
         prop_assert!(second.steps.is_empty(), "left over: {:#?}", second.steps);
     }
@@ -94,16 +94,16 @@ proptest! {
         let plan = planned(&case, &case.observed);
         let mut seen: BTreeSet<&StepId> = BTreeSet::new();
         for step in &plan.steps {
-            let Action::Push { target, artifact, cache_file, way, .. } = &step.action else {
+            let Action::Push { target, artifact, cache_file, transport, .. } = &step.action else {
                 continue;
             };
             seen.insert(&step.id);
-            let Some(via) = &way.via else { continue };
+            let Some(via) = &transport.via else { continue };
             let NodeState::Listed { dirs, tools, .. } = &case.observed.nodes[&via.node] else {
                 return Err(TestCaseError::fail("the relay does not answer"));
             };
-            prop_assert!(tools.contains("perl") && way.method == Method::Stream);
-            let network = &case.policy.transfer.network;
+            prop_assert!(tools.contains("perl") && transport.method == Method::Stream);
+            let network = &case.policy.transport.network;
             prop_assert_eq!(network.relay_of(&target.node), Some((&via.node, &via.site)));
             let target = PushTarget { node: via.node.clone(), dir: via.dir.clone() };
             let source = StepId::push(&target, &via.file);
@@ -127,8 +127,8 @@ proptest! {
     #[test]
     fn what_is_sent_with_a_basis_finds_it_there_and_whole(case in case()) {
         for step in planned(&case, &case.observed).steps {
-            let Action::Push { target, file, way, .. } = &step.action else { continue };
-            let Method::Rsync { basis: Some(basis) } = &way.method else { continue };
+            let Action::Push { target, file, transport, .. } = &step.action else { continue };
+            let Method::Rsync { basis: Some(basis) } = &transport.method else { continue };
             let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
                 return Err(TestCaseError::fail("its node does not answer"));
             };
@@ -140,10 +140,10 @@ proptest! {
 
     #[test]
     fn nothing_wanted_is_removed_except_by_a_purge(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let wanted: BTreeSet<_> = desired.artifacts.values().map(|want| &want.file).collect();
-        for step in plan(&desired, &case.observed, &case.policy).steps {
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             if let Action::PruneCache { file, .. } | Action::ClearPartial { file, .. } = &step.action {
                 prop_assert!(!wanted.contains(file), "{} is wanted", step.id);
             }
@@ -152,13 +152,13 @@ proptest! {
 
     #[test]
     fn nothing_is_removed_while_something_is_unknown(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let doubt = !desired.complete
             || desired.positions.is_empty()
             || desired.positions.iter().any(|want| want.outcome.is_err());
         prop_assume!(doubt);
-        for step in plan(&desired, &case.observed, &case.policy).steps {
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             prop_assert!(
                 !matches!(
                     step.action,
@@ -209,7 +209,7 @@ proptest! {
 
     #[test]
     fn the_newest_versions_of_a_family_stay(case in case()) {
-        prop_assume!(!case.policy.purge);
+        prop_assume!(!case.options.purge);
         let after = apply(&planned(&case, &case.observed), &case.observed);
         let Some(keep) = case.policy.retention.keep_versions else { return Ok(()) };
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
@@ -280,7 +280,7 @@ proptest! {
     #[test]
     fn a_file_goes_from_a_node_only_if_everything_speaks_for_it(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let mut gone: BTreeMap<&NodeId, usize> = BTreeMap::new();
         for step in &plan.steps {
             let Action::PruneNode { target, file, .. } = &step.action else { continue };
@@ -308,7 +308,7 @@ proptest! {
             let age = case.observed.now.as_second() - missed.as_second();
             prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
             let wanted = desired.placed.iter().any(|(other, files)| {
-                let storages = &case.policy.sites.storages;
+                let storages = &case.policy.shared.of_nodes;
                 let storage = storages.get(&target.node);
                 let same = other.node == target.node
                     || storage.is_some() && storages.get(&other.node) == storage;
@@ -330,7 +330,7 @@ proptest! {
     #[test]
     fn a_part_goes_from_a_node_only_if_nobody_waits_for_it(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for step in &plan.steps {
             let Action::ClearPart { target, part, .. } = &step.action else { continue };
             let NodeState::Listed { dirs, .. } = &case.observed.nodes[&target.node] else {
@@ -373,7 +373,7 @@ proptest! {
     #[test]
     fn every_wanted_place_is_a_step_or_held_or_in_sync_exactly_once(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
-        let plan = plan(&desired, &case.observed, &case.policy);
+        let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for (target, files) in &desired.placed {
             for file in files.keys() {
                 let id = StepId::push(target, file);
@@ -408,17 +408,19 @@ fn the_universe_holds_what_the_laws_speak_of() {
         let kind = |value: serde_json::Value, key: &str| value[key].as_str().map(str::to_owned);
         for step in &plan.steps {
             let action = serde_json::to_value(&step.action).expect("an action");
-            if let Action::Push { way, .. } = &step.action {
-                let way = serde_json::to_value(way).expect("a way");
+            if let Action::Push { transport, .. } = &step.action {
+                let transport = serde_json::to_value(transport).expect("a transport");
                 let words = [
-                    kind(way["method"].clone(), "kind"),
-                    kind(way["because"].clone(), "reason"),
-                    kind(way["unrelayed"].clone(), "why"),
-                    way["via"].as_object().map(|_| "via".to_owned()),
-                    way["method"]["basis"].as_str().map(|_| "basis".to_owned()),
+                    kind(transport["method"].clone(), "kind"),
+                    kind(transport["because"].clone(), "reason"),
+                    kind(transport["unrelayed"].clone(), "why"),
+                    transport["via"].as_object().map(|_| "via".to_owned()),
+                    transport["method"]["basis"]
+                        .as_str()
+                        .map(|_| "basis".to_owned()),
                 ];
                 for word in words.into_iter().flatten() {
-                    *seen.entry(format!("way {word}")).or_default() += 1;
+                    *seen.entry(format!("transport {word}")).or_default() += 1;
                 }
             }
             if matches!(step.why, Why::Orphaned { .. }) {
@@ -464,21 +466,21 @@ fn the_universe_holds_what_the_laws_speak_of() {
         "not-ours",
         "changed",
         "over-budget",
-        "way stream",
-        "way rsync",
-        "way asked",
-        "way no-perl",
-        "way options-set",
-        "way data-only",
-        "way slow-link",
-        "way basis",
-        "way via",
-        "way not-wanted",
-        "way unreachable",
-        "way held",
-        "way shared",
-        "way other-bytes",
-        "way failed",
+        "transport stream",
+        "transport rsync",
+        "transport asked",
+        "transport no-perl",
+        "transport options-set",
+        "transport data-only",
+        "transport slow-link",
+        "transport basis",
+        "transport via",
+        "transport not-wanted",
+        "transport unreachable",
+        "transport held",
+        "transport shared",
+        "transport other-bytes",
+        "transport failed",
     ] {
         let count = seen.get(expected).copied().unwrap_or(0);
         assert!(count >= 1, "{expected} happened {count} times in {seen:#?}");

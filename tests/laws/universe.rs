@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use talos_order::facts::{
-    Backoff, CacheState, CachedFile, Catalog, Detour, DirState, Link, Memory, Meta, NodeState,
-    Observed, Part, Provenance, RecordEntry, References, RemoteFile, StepId, StorageRoot,
+    Backoff, CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed,
+    Part, Provenance, RecordEntry, References, RelayBackoff, RemoteFile, StepId, StorageRoot,
     Suspended, VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
@@ -17,7 +17,8 @@ use talos_order::model::{
     TalosVersion, VersionPolicy,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy,
+    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
+    VerifyPolicy,
 };
 
 /// Orders, a world, and a policy.
@@ -26,6 +27,7 @@ pub struct Case {
     pub orders: OrderSet,
     pub observed: Observed,
     pub policy: Policy,
+    pub options: RunOptions,
 }
 
 const VERSIONS: [&str; 4] = ["v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
@@ -403,7 +405,7 @@ fn knowledge() -> impl Strategy<Value = VersionKnowledge> {
 }
 
 /// What is asked for, and most often a site with a relay.
-fn transfer() -> impl Strategy<Value = Transfer> {
+fn transfer() -> impl Strategy<Value = TransportPolicy> {
     let asked = || select([&[PushMethod::Auto; 3], PushMethod::ALL].concat());
     (
         asked(),
@@ -414,7 +416,7 @@ fn transfer() -> impl Strategy<Value = Transfer> {
             (select(&NODES[..]), subsequence(NODES.to_vec(), 1..=3)),
         ),
     )
-        .prop_map(|(default, nodes, rsync_opts_set, site)| Transfer {
+        .prop_map(|(default, nodes, rsync_opts_set, site)| TransportPolicy {
             default,
             nodes: nodes
                 .into_iter()
@@ -424,7 +426,7 @@ fn transfer() -> impl Strategy<Value = Transfer> {
             network: site.map_or_else(Network::default, |(relay, members)| {
                 network(relay, &members)
             }),
-            ..Transfer::default()
+            ..TransportPolicy::default()
         })
 }
 
@@ -466,7 +468,7 @@ fn memory() -> impl Strategy<Value = Memory> {
                 bytes_per_second,
                 measured_at: now(),
             };
-            let detour = |hours: i64| Detour {
+            let detour = |hours: i64| RelayBackoff {
                 until: now() + jiff::SignedDuration::from_hours(hours),
                 error: "it broke".to_owned(),
             };
@@ -541,7 +543,6 @@ prop_compose! {
                     keep_versions: keep,
                     orphan_grace_seconds: ORPHAN_GRACE,
                 },
-                purge,
                 node_reserve: 0,
                 cache_reserve: 0,
                 prune: PrunePolicy {
@@ -553,15 +554,18 @@ prop_compose! {
                     max_files,
                     max_percent: 20,
                 },
-                sites: Sites {
-                    storages: if shares {
+                shared: SharedStorages {
+                    of_nodes: if shares {
                         NODES.iter().take(2).map(|name| (name.parse().expect("a node"), "nas".to_owned())).collect()
                     } else {
                         BTreeMap::new()
                     },
                 },
                 create: Create::default(),
-                transfer,
+                transport: transfer,
+            },
+            options: RunOptions {
+                purge,
                 verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
             },
         }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::form::{
-    CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
-    PushStatus, Pushed,
+    CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
+    ManifestImage, OrderForm, PushStatus, Pushed,
 };
 use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId, VersionKnowledge};
 use crate::model::{
@@ -187,12 +187,12 @@ pub fn assemble(
     results: &Results<'_>,
     context: &Context,
 ) -> Manifest {
-    let mut entries: Vec<(usize, Entry)> = Vec::new();
+    let mut entries: Vec<(usize, ManifestEntry)> = Vec::new();
     for (position, want) in order.positions.iter().zip(wants) {
         entries.push((position.index, entry(position, want, results, context)));
     }
     let failed = |name: &str, status: &str, error: String| {
-        Entry::Failed(Failed {
+        ManifestEntry::Failed(Failed {
             name: name.to_owned(),
             status: status.to_owned(),
             error,
@@ -266,10 +266,10 @@ fn entry(
     want: &PositionWant,
     results: &Results<'_>,
     context: &Context,
-) -> Entry {
+) -> ManifestEntry {
     match &want.outcome {
-        Ok(resolved) => Entry::Image(Box::new(image(position, resolved, results, context))),
-        Err(why) => Entry::Failed(Failed {
+        Ok(resolved) => ManifestEntry::Image(Box::new(image(position, resolved, results, context))),
+        Err(why) => ManifestEntry::Failed(Failed {
             name: position.name.clone(),
             status: "error".to_owned(),
             error: why.to_string(),
@@ -283,7 +283,7 @@ fn image(
     resolved: &Resolved,
     results: &Results<'_>,
     context: &Context,
-) -> Image {
+) -> ManifestImage {
     let path =
         |artifact: &ArtifactId| format!("{}/{}", context.cache_dir, context.naming.name(artifact));
     let meta = results.metas.get(&resolved.download);
@@ -306,7 +306,7 @@ fn image(
         (None, None) => ("ok", None),
     };
     let dry = results.outcomes.is_none();
-    Image {
+    ManifestImage {
         name: position.name.clone(),
         product: "talos".to_owned(),
         platform: position.platform,

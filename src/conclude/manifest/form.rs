@@ -32,7 +32,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
     /// One entry per position, in the order's order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ManifestEntry>,
 }
 
 /// Which order.
@@ -68,9 +68,9 @@ pub struct Catalogue {
 /// A position's entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Entry {
+pub enum ManifestEntry {
     /// What was wanted and what there is.
-    Image(Box<Image>),
+    Image(Box<ManifestImage>),
     /// Why there is nothing.
     Failed(Failed),
 }
@@ -90,7 +90,7 @@ pub struct Failed {
 
 /// An entry with an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
+pub struct ManifestImage {
     /// The position's name.
     pub name: String,
     /// `talos`.

@@ -9,6 +9,6 @@ mod form;
 
 pub use assemble::{Context, Results, assemble, refused};
 pub use form::{
-    CachePolicyForm, Catalogue, Decompressed, Download, Entry, Failed, Image, Manifest, OrderForm,
-    PushStatus, Pushed,
+    CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
+    ManifestImage, OrderForm, PushStatus, Pushed,
 };

@@ -38,7 +38,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut memory = Memory::default();
-        let place = Place {
+        let place = KnownNode {
             node: Node {
                 id: node("pve"),
                 reach: Reach::Local,
@@ -182,7 +182,7 @@ impl World {
             &self.look,
             &self.outcomes,
             at(second),
-            &Limits::default(),
+            &RetryLimits::default(),
         );
         &self.memory
     }
@@ -405,7 +405,7 @@ fn asking_for_a_node_forgives_that_node_only() {
 proptest! {
     #[test]
     fn waiting_grows_to_its_limit_and_is_no_longer(what in ".{0,20}", failures in 1_u32..80) {
-        let limits = Limits::default();
+        let limits = RetryLimits::default();
         let first = wait(&what, failures, limits.step, limits.most);
         let second = wait(&what, failures + 1, limits.step, limits.most);
         prop_assert!(first <= limits.most && first >= limits.step.mul_f64(0.75));

@@ -11,7 +11,10 @@ use crate::facts::{
 };
 use crate::orders;
 use crate::plan::Look;
-use crate::plan::{self, Create, Naming, Policy, PrunePolicy, Retention, Sites, Step, Transfer};
+use crate::plan::{
+    self, Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, Step,
+    TransportPolicy,
+};
 
 const ORDERS: &str = "
 - orderid: alpha
@@ -78,7 +81,6 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             keep_versions: None,
             orphan_grace_seconds: 0,
         },
-        purge: false,
         node_reserve: 0,
         cache_reserve: 0,
         prune: PrunePolicy {
@@ -90,12 +92,11 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
             max_files: 5,
             max_percent: 20,
         },
-        sites: Sites::default(),
+        shared: SharedStorages::default(),
         create: Create::default(),
-        transfer: Transfer::default(),
-        verify: None,
+        transport: TransportPolicy::default(),
     };
-    let plan = plan::plan(&desired, &observed, &policy);
+    let plan = plan::plan(&desired, &observed, &policy, &RunOptions::default());
     let outcomes = plan
         .steps
         .iter()

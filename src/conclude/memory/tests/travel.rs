@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{Method, Proof, Via};
-use crate::plan::{Way, WayReason};
+use crate::plan::{Transport, TransportReason};
 
 /// A push of an image to a node, streamed from here or sent on by another node.
 fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
@@ -18,9 +18,9 @@ fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
         bytes: crate::plan::Size::Unknown,
         replace: true,
         deletion: None,
-        way: Way {
+        transport: Transport {
             method: Method::Stream,
-            because: WayReason::DataOnly,
+            because: TransportReason::DataOnly,
             wire_bytes: None,
             via: via.map(|relay| Via {
                 node: node(relay),
@@ -114,7 +114,7 @@ fn a_relay_that_fails_is_left_out_for_a_while() {
     world.look.plan.steps = served;
     let detours = |memory: &Memory| {
         let detours = memory.detours.iter();
-        let until = |detour: &Detour| detour.until.as_second();
+        let until = |detour: &RelayBackoff| detour.until.as_second();
         detours
             .map(|(node, detour)| (node.to_string(), until(detour)))
             .collect::<Vec<_>>()

@@ -5,8 +5,7 @@
 //! back. So what has to be mounted has to be seen mounted. A missing directory may be a
 //! slip of the pen, so it is made only below a storage, or where somebody said so.
 
-use std::collections::BTreeMap;
-
+use super::policy::Create;
 use crate::facts::{DirState, StorageRoot};
 use crate::model::{Dir, NodeId, visible};
 
@@ -19,15 +18,6 @@ const MOUNTS: [&str; 2] = ["/mnt", "/media"];
 /// The directory of the storage `local`, which every Proxmox VE has, whether its
 /// `storage.cfg` says so or not, and whoever may read that.
 const LOCAL: &str = "/var/lib/vz";
-
-/// Where directories may be made that are below no storage.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Create {
-    /// On nodes that say nothing of it.
-    pub default: bool,
-    /// What single nodes say.
-    pub nodes: BTreeMap<NodeId, bool>,
-}
 
 impl Create {
     /// True if a directory is missing that may not be made.
@@ -156,9 +146,9 @@ mod tests {
 
     #[test]
     fn a_directory_is_used_only_where_its_storage_is() {
-        type Root<'a> = Option<(Option<&'a str>, &'a str)>;
+        type StorageRow<'a> = Option<(Option<&'a str>, &'a str)>;
         #[rustfmt::skip]
-        let table: &[(&str, &str, &str, Root<'_>, bool)] = &[
+        let table: &[(&str, &str, &str, StorageRow<'_>, bool)] = &[
             // Directory, mount point, nearest that exists, storage, usable.
             ("/var/lib/vz/import", "/", "/var/lib/vz", None, true),
             ("/var/lib/vz/import", "/", "/var/lib/vz", Some((None, "/var/lib/vz")), true),

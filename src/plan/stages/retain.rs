@@ -14,77 +14,22 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
-use super::desired::Desired;
-use super::held::{Held, HeldReason};
-use super::step::{Action, Step, Why};
-use super::wanted::WantedBy;
 use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
+use crate::plan::desired::Desired;
+use crate::plan::held::HeldReason;
+use crate::plan::stage::{PlanDraft, StageInput, removals_blocked};
+use crate::plan::step::{Action, Why};
 
-/// What goes from the cache, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// How many versions of a family are kept; `None` keeps everything.
-    pub keep_versions: Option<u32>,
-    /// How long, in seconds, a family that no order refers to is kept.
-    pub orphan_grace_seconds: i64,
-}
-
-/// The removals of a pass: as steps, or held back with the reason.
-pub(super) struct Removals {
-    pub steps: Vec<Step>,
-    pub held: Vec<Held>,
-}
-
-/// Why nothing may be removed in this pass, if that is so.
-pub(super) fn blocked(desired: &Desired) -> Option<String> {
-    if !desired.complete {
-        return Some("an order, a position or a file was rejected".to_owned());
+/// Plans what goes from the cache.
+pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    if input.options.purge {
+        return;
     }
-    if desired.positions.is_empty() {
-        return Some("no order asks for anything, which is more likely a mistake".to_owned());
-    }
-    let unresolved = desired
-        .positions
-        .iter()
-        .find(|want| want.outcome.is_err())?;
-    Some(format!("{} could not be resolved", unresolved.position))
-}
-
-/// Plans what goes from the cache; `fetching` are the steps that bring files in.
-pub(super) fn retain(
-    desired: &Desired,
-    observed: &Observed,
-    retention: &Retention,
-    fetching: &BTreeMap<ArtifactId, StepId>,
-) -> Removals {
-    let mut removals = Removals {
-        steps: Vec::new(),
-        held: Vec::new(),
-    };
-    let blocked = blocked(desired);
-    let mut take = |action: Action, why: Why, needs: Vec<StepId>| {
-        let id = action.step_id();
-        match &blocked {
-            Some(reason) => removals.held.push(Held {
-                id,
-                reason: HeldReason::PruneBlocked {
-                    why: reason.clone(),
-                },
-                wanted_by: WantedBy::default(),
-            }),
-            None => removals.steps.push(Step {
-                id,
-                action,
-                why,
-                needs,
-                wanted_by: WantedBy::default(),
-            }),
-        }
-    };
-    let in_doubt = blocked.is_some();
-    for (file, why, needs) in surplus(desired, observed, retention, fetching, in_doubt) {
-        take(removal(&file, &observed.cache.files[&file]), why, needs);
+    let (desired, observed) = (input.desired, input.observed);
+    for (file, why, needs) in surplus(input, &draft.incoming) {
+        let action = Action::prune_cache(file, &observed.cache.files[file]);
+        remove(input, draft, action, why, needs);
     }
     let wanted: BTreeSet<&FileName> = desired.artifacts.values().map(|want| &want.file).collect();
     for (file, &bytes) in &observed.cache.partial {
@@ -93,10 +38,23 @@ pub(super) fn retain(
                 file: file.clone(),
                 bytes,
             };
-            take(action, Why::Abandoned, Vec::new());
+            remove(input, draft, action, Why::Abandoned, Vec::new());
         }
     }
-    removals
+}
+
+/// A removal, or its being held back where nothing may be removed.
+fn remove(
+    input: &StageInput<'_>,
+    draft: &mut PlanDraft,
+    action: Action,
+    why: Why,
+    needs: Vec<StepId>,
+) {
+    match input.removals_blocked.clone() {
+        Some(why) => draft.hold_removal(action.step_id(), HeldReason::PruneBlocked { why }),
+        None => draft.removal(action, why, needs),
+    }
 }
 
 /// Since when files lie in the cache whose family no order refers to, by the step that
@@ -104,11 +62,11 @@ pub(super) fn retain(
 /// begins to be missed.
 pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timestamp> {
     let wanted = families(desired);
-    let begins = blocked(desired).is_none().then_some(observed.now);
+    let begins = removals_blocked(desired).is_none().then_some(observed.now);
     let files = observed.cache.files.iter();
     let orphans = files.filter(|(_, cached)| !wanted.contains(&cached.meta.artifact.family()));
     let since = orphans.filter_map(|(file, cached)| {
-        let id = removal(file, cached).step_id();
+        let id = Action::prune_cache(file, cached).step_id();
         let before = observed.memory.unwanted_since.get(&id).copied();
         Some((id, before.or(begins)?))
     });
@@ -119,30 +77,22 @@ fn families(desired: &Desired) -> BTreeSet<Family> {
     desired.artifacts.keys().map(ArtifactId::family).collect()
 }
 
-fn removal(file: &FileName, cached: &CachedFile) -> Action {
-    Action::PruneCache {
-        file: file.clone(),
-        bytes: cached.size.unwrap_or(0),
-    }
-}
-
 /// Since when nobody has wanted a file; `None` in the first pass that misses it, which
 /// never removes it.
 fn unwanted_since(file: &FileName, cached: &CachedFile, observed: &Observed) -> Option<Timestamp> {
     let missed = &observed.memory.unwanted_since;
-    let missed = *missed.get(&removal(file, cached).step_id())?;
+    let missed = *missed.get(&Action::prune_cache(file, cached).step_id())?;
     Some(missed.max(cached.meta.last_wanted))
 }
 
 /// The files that are too many, each with the reason and the downloads that must
 /// have succeeded before the file may go.
-fn surplus(
-    desired: &Desired,
-    observed: &Observed,
-    retention: &Retention,
+fn surplus<'a>(
+    input: &StageInput<'a>,
     fetching: &BTreeMap<ArtifactId, StepId>,
-    in_doubt: bool,
-) -> Vec<(FileName, Why, Vec<StepId>)> {
+) -> Vec<(&'a FileName, Why, Vec<StepId>)> {
+    let (desired, observed) = (input.desired, input.observed);
+    let retention = &input.policy.retention;
     let Some(keep) = retention.keep_versions else {
         return Vec::new();
     };
@@ -176,7 +126,7 @@ fn surplus(
             newer.take(keep as usize).count()
         });
         // While nothing may be removed, it is told what would be by the record alone.
-        let since = match in_doubt {
+        let since = match input.removals_blocked.is_some() {
             true => Some(cached.meta.last_wanted),
             false => unwanted_since(file, cached, observed),
         };
@@ -193,7 +143,7 @@ fn surplus(
             _ => continue,
         };
         let needs = arriving.get(&family).cloned().unwrap_or_default();
-        surplus.push((file.clone(), why, needs));
+        surplus.push((file, why, needs));
     }
     surplus
 }

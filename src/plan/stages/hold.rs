@@ -5,14 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::desired::Desired;
-use super::held::{Held, HeldReason};
-use super::step::{Action, Plan, Step};
 use crate::facts::{Memory, Observed, StepId};
 use crate::model::OrderId;
+use crate::plan::desired::Desired;
+use crate::plan::held::{Held, HeldReason};
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, Step};
 
 /// Takes out of the plan what must not be done now.
-pub(super) fn hold(plan: &mut Plan, desired: &Desired, observed: &Observed) {
+pub(in crate::plan) fn hold(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    let (desired, observed, plan) = (input.desired, input.observed, &mut draft.plan);
     let memory = &observed.memory;
     let mut waiting: BTreeSet<StepId> = BTreeSet::new();
     let mut going = Vec::with_capacity(plan.steps.len());

@@ -10,85 +10,56 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::desired::Desired;
-use super::held::{Held, HeldReason};
-use super::prune::PrunePolicy;
-use super::retain::{Removals, blocked};
-use super::sites::{Place, Sites, Speakers};
-use super::step::{Action, Plan, Step, Why};
-use super::wanted::WantedBy;
-use crate::facts::{NodeState, Observed, Part, StepId};
+use crate::facts::{NodeState, Part, StepId};
 use crate::model::{FileName, PartName, PushTarget};
+use crate::plan::held::HeldReason;
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, Plan, Why};
+use crate::plan::storages::DirKey;
 
-/// Plans which parts go from nodes; `plan` holds what was decided of the deliveries.
-pub(super) fn parts(
-    desired: &Desired,
-    observed: &Observed,
-    policy: &PrunePolicy,
-    sites: &Sites,
-    speakers: &Speakers<'_>,
-    plan: &Plan,
-) -> Removals {
-    let mut removals = Removals {
-        steps: Vec::new(),
-        held: Vec::new(),
-    };
+/// Plans which parts go from nodes.
+pub(in crate::plan) fn parts(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // There are hardly ever any.
-    let found = found(observed, sites, speakers);
+    let found = found(input);
     if found.is_empty() {
-        return removals;
+        return;
     }
-    let awaited = awaited(desired, sites, plan);
-    let blocked = blocked(desired);
+    let policy = input.policy;
+    let awaited = awaited(input, &draft.plan);
     for (target, name, part) in found {
-        let place = sites.place(&target.node, &target.dir);
-        if awaited.contains(&(place, name.file())) {
+        let key = policy.shared.key(&target.node, &target.dir);
+        if awaited.contains(&(key, name.file())) {
             continue;
         }
         let action = Action::ClearPart {
             target: target.clone(),
             part: name.clone(),
             bytes: part.bytes,
-            idle_seconds: u64::try_from(policy.grace_seconds).unwrap_or(0),
+            idle_seconds: u64::try_from(policy.prune.grace_seconds).unwrap_or(0),
         };
         let id = action.step_id();
-        let reason = match &blocked {
-            Some(why) => Some(HeldReason::PruneBlocked { why: why.clone() }),
-            None => grace(&id, part, observed, policy),
+        let reason = match input.removals_blocked.clone() {
+            Some(why) => Some(HeldReason::PruneBlocked { why }),
+            None => grace(&id, part, input),
         };
         match reason {
-            Some(reason) => removals.held.push(Held {
-                id,
-                reason,
-                wanted_by: WantedBy::default(),
-            }),
-            None => removals.steps.push(Step {
-                id,
-                action,
-                why: Why::Abandoned,
-                needs: Vec::new(),
-                wanted_by: WantedBy::default(),
-            }),
+            Some(reason) => draft.hold_removal(id, reason),
+            None => draft.removal(action, Why::Abandoned, Vec::new()),
         }
     }
-    removals
 }
 
 /// All parts that there are, each seen through one node.
-fn found<'a>(
-    observed: &'a Observed,
-    sites: &Sites,
-    speakers: &Speakers<'_>,
-) -> Vec<(PushTarget, &'a PartName, &'a Part)> {
+fn found<'a>(input: &StageInput<'a>) -> Vec<(PushTarget, &'a PartName, &'a Part)> {
     let mut found = Vec::new();
-    for (node, state) in &observed.nodes {
+    for (node, state) in &input.observed.nodes {
         let NodeState::Listed { dirs, .. } = state else {
             continue;
         };
         for (dir, listed) in dirs {
             if listed.parts.is_empty()
-                || !speakers.speaks_for(node)
-                || sites.absent(node, dir, listed).is_some()
+                || !input.leaders.leads(node)
+                || input.policy.shared.absent(node, dir, listed).is_some()
             {
                 continue;
             }
@@ -104,37 +75,28 @@ fn found<'a>(
 }
 
 /// The files that a delivery is still to bring, at each place.
-fn awaited<'a>(
-    desired: &'a Desired,
-    sites: &'a Sites,
-    plan: &Plan,
-) -> BTreeSet<(Place<'a>, &'a FileName)> {
+fn awaited<'a>(input: &StageInput<'a>, plan: &Plan) -> BTreeSet<(DirKey<'a>, &'a FileName)> {
     let in_sync: BTreeSet<&StepId> = plan.in_sync.iter().collect();
     let is_in_sync = |id: &StepId| in_sync.contains(plan.shared.get(id).unwrap_or(id));
-    let wanted = desired.placed.iter();
+    let wanted = input.desired.placed.iter();
     wanted
         .flat_map(|(target, files)| {
-            let place = sites.place(&target.node, &target.dir);
+            let key = input.policy.shared.key(&target.node, &target.dir);
             let files: &BTreeMap<FileName, _> = files;
             let awaited = files
                 .keys()
                 .filter(|file| !is_in_sync(&StepId::push(target, file)));
-            awaited.map(move |file| (place, file)).collect::<Vec<_>>()
+            awaited.map(move |file| (key, file)).collect::<Vec<_>>()
         })
         .collect()
 }
 
 /// Until when a part stays; `None` once its time is over. It counts from the pass that
 /// first missed it, and from when it was last written to.
-fn grace(
-    id: &StepId,
-    part: &Part,
-    observed: &Observed,
-    policy: &PrunePolicy,
-) -> Option<HeldReason> {
-    let now = observed.now;
-    let grace = SignedDuration::from_secs(policy.grace_seconds);
-    let missed = observed.memory.unwanted_since.get(id);
+fn grace(id: &StepId, part: &Part, input: &StageInput<'_>) -> Option<HeldReason> {
+    let now = input.observed.now;
+    let grace = SignedDuration::from_secs(input.policy.prune.grace_seconds);
+    let missed = input.observed.memory.unwanted_since.get(id);
     let idle = SignedDuration::from_secs(i64::try_from(part.idle_seconds).unwrap_or(i64::MAX));
     let written = now.saturating_sub(idle).unwrap_or(now);
     let since = written.max(*missed.unwrap_or(&now));

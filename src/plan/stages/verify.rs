@@ -7,31 +7,18 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::desired::Desired;
-use super::sites::Speakers;
-use super::step::{Action, Step, Why};
-use super::wanted::WantedBy;
-use crate::facts::{NodeState, Observed, StepId};
+use crate::facts::{NodeState, StepId};
 use crate::model::PushTarget;
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, Why};
 
-/// How often files are read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifyPolicy {
-    /// How old, in seconds, the last reading may get.
-    pub max_age_seconds: i64,
-    /// How many bytes are read in a pass; one file at least.
-    pub budget_bytes: u64,
-}
-
-/// Plans what is read back, of what is in place: `in_sync` holds the identities of
-/// those deliveries and downloads.
-pub(super) fn verify(
-    desired: &Desired,
-    observed: &Observed,
-    policy: &VerifyPolicy,
-    speakers: &Speakers<'_>,
-    in_sync: &BTreeSet<&StepId>,
-) -> Vec<Step> {
+/// Plans what is read back, of what is in place.
+pub(in crate::plan) fn verify(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    let Some(policy) = &input.options.verify else {
+        return;
+    };
+    let (desired, observed) = (input.desired, input.observed);
+    let in_sync: BTreeSet<&StepId> = draft.plan.in_sync.iter().collect();
     let mut due: Vec<(Option<Timestamp>, Action)> = Vec::new();
     let mut consider = |action: Action, written: Timestamp| {
         let read = observed.memory.verified.get(&action.step_id()).copied();
@@ -45,7 +32,7 @@ pub(super) fn verify(
         let Some(NodeState::Listed { dirs, .. }) = observed.nodes.get(&target.node) else {
             continue;
         };
-        if !speakers.speaks_for(&target.node) {
+        if !input.leaders.leads(&target.node) {
             continue;
         }
         for file in files.keys() {
@@ -75,30 +62,26 @@ pub(super) fn verify(
         }
     }
     due.sort_by_cached_key(|(last, action)| (*last, action.step_id()));
-    within(policy.budget_bytes, due, observed)
+    for (last, action) in within(policy.budget_bytes, due) {
+        let hours = last.map(|last| (observed.now.as_second() - last.as_second()) / 3600);
+        let hours = hours.and_then(|hours| u64::try_from(hours).ok());
+        draft.removal(action, Why::Unverified { hours }, Vec::new());
+    }
 }
 
-fn within(budget: u64, due: Vec<(Option<Timestamp>, Action)>, observed: &Observed) -> Vec<Step> {
-    let mut left = budget;
-    let mut steps = Vec::new();
-    for (last, action) in due {
-        let (Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. }) = &action else {
-            continue;
+/// When a file was last read, and the action that reads it.
+type Due = (Option<Timestamp>, Action);
+
+/// The first of what is due, as far as the budget of bytes goes; one at least.
+fn within(budget: u64, due: Vec<Due>) -> impl Iterator<Item = Due> {
+    let mut left = Some(budget);
+    due.into_iter().take_while(move |(_, action)| {
+        let (Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. }) = action else {
+            return false;
         };
-        if *bytes > left && !steps.is_empty() {
-            break;
-        }
-        left = left.saturating_sub(*bytes);
-        let hours = last.map(|last| (observed.now.as_second() - last.as_second()) / 3600);
-        steps.push(Step {
-            id: action.step_id(),
-            action,
-            why: Why::Unverified {
-                hours: hours.and_then(|hours| u64::try_from(hours).ok()),
-            },
-            needs: Vec::new(),
-            wanted_by: WantedBy::default(),
-        });
-    }
-    steps
+        let is_first = left == Some(budget);
+        let fits = left.is_some_and(|left| *bytes <= left) || is_first;
+        left = left.map(|left| left.saturating_sub(*bytes));
+        fits
+    })
 }

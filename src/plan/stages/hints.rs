@@ -5,16 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::desired::Desired;
-use super::step::Hint;
 use crate::model::{Dir, Format, PositionRef};
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::Hint;
 
-/// The remarks on what is wanted, sorted and each once.
-pub(super) fn hints(desired: &Desired) -> Vec<Hint> {
+/// Adds the remarks on what is wanted, sorted and each once.
+pub(in crate::plan) fn hints(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // Nodes call their directories alike, so a position has few remarks for many
     // deliveries: they are counted before they are put into words.
     let mut remarks: BTreeSet<(&PositionRef, Format, &Dir)> = BTreeSet::new();
-    for (target, files) in &desired.placed {
+    for (target, files) in &input.desired.placed {
         if !target.dir.as_str().ends_with("/template/iso") {
             continue;
         }
@@ -35,7 +35,7 @@ pub(super) fn hints(desired: &Desired) -> Vec<Hint> {
     let mut hints: Vec<Hint> = in_words.collect();
     hints.sort();
     hints.dedup();
-    hints
+    draft.plan.hints = hints;
 }
 
 /// Proxmox lists only `.iso` and `.img` in an ISO directory.

@@ -7,25 +7,19 @@
 use std::collections::BTreeMap;
 
 use super::held::HeldReason;
-use super::root;
+use super::mounts;
+use super::policy::SharedStorages;
 use crate::facts::{DirState, NodeState, Observed};
 use crate::model::{Dir, NodeId};
 
-/// Which nodes see which shared storage.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sites {
-    /// The shared storage of a node, by the node.
-    pub storages: BTreeMap<NodeId, String>,
-}
-
-impl Sites {
+impl SharedStorages {
     /// Where a directory is, equal for nodes that see the same one.
-    pub(super) fn place<'a>(&'a self, node: &'a NodeId, dir: &'a Dir) -> Place<'a> {
-        let owner = match self.storages.get(node) {
+    pub(super) fn key<'a>(&'a self, node: &'a NodeId, dir: &'a Dir) -> DirKey<'a> {
+        let owner = match self.of_nodes.get(node) {
             Some(storage) => Owner::Storage(storage),
             None => Owner::Node(node),
         };
-        Place { owner, dir }
+        DirKey { owner, dir }
     }
 
     /// Why nothing may be read from or written to a directory that is on a node, or
@@ -35,7 +29,7 @@ impl Sites {
         if state.is_silent {
             return Some(HeldReason::DirSilent { place: place() });
         }
-        let why = match root::absent(dir, state) {
+        let why = match mounts::absent(dir, state) {
             Some(why) => Some(why),
             None if self.is_unmounted(node, dir, state) => None,
             None => return None,
@@ -48,7 +42,7 @@ impl Sites {
 
     /// True if a directory that is shared is there only as an empty mount point.
     fn is_unmounted(&self, node: &NodeId, dir: &Dir, state: &DirState) -> bool {
-        let Some(storage) = self.storages.get(node) else {
+        let Some(storage) = self.of_nodes.get(node) else {
             return false;
         };
         // Proxmox mounts a network storage under its own name.
@@ -73,20 +67,23 @@ impl Sites {
     }
 
     /// Who acts for each storage: the first by name that answers and has it mounted.
-    pub(super) fn speakers<'a>(&'a self, observed: &Observed) -> Speakers<'a> {
+    pub(super) fn leaders<'a>(&'a self, observed: &Observed) -> StorageLeaders<'a> {
         let mut first = BTreeMap::new();
-        for (node, storage) in &self.storages {
+        for (node, storage) in &self.of_nodes {
             if !first.contains_key(storage.as_str()) && self.is_fit(node, observed) {
                 first.insert(storage.as_str(), node);
             }
         }
-        Speakers { sites: self, first }
+        StorageLeaders {
+            storages: self,
+            first,
+        }
     }
 }
 
 /// A directory, by who has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place<'a> {
+pub(super) struct DirKey<'a> {
     owner: Owner<'a>,
     dir: &'a Dir,
 }
@@ -98,16 +95,16 @@ enum Owner<'a> {
 }
 
 /// Who acts for whom in a pass.
-pub(super) struct Speakers<'a> {
-    sites: &'a Sites,
+pub(super) struct StorageLeaders<'a> {
+    storages: &'a SharedStorages,
     first: BTreeMap<&'a str, &'a NodeId>,
 }
 
-impl<'a> Speakers<'a> {
+impl<'a> StorageLeaders<'a> {
     /// True if this node is the one to act for its shared storage. Every other node
     /// speaks for itself.
-    pub fn speaks_for(&self, node: &NodeId) -> bool {
-        let Some(storage) = self.sites.storages.get(node) else {
+    pub fn leads(&self, node: &NodeId) -> bool {
+        let Some(storage) = self.storages.of_nodes.get(node) else {
             return true;
         };
         self.first.get(storage.as_str()) == Some(&node)
@@ -115,8 +112,8 @@ impl<'a> Speakers<'a> {
 
     /// Another node that acts in the place of this one, if any does: where none is
     /// fit, each speaks for itself.
-    pub fn stand_in(&self, node: &NodeId) -> Option<&'a NodeId> {
-        let storage = self.sites.storages.get(node)?;
+    pub fn leader_for(&self, node: &NodeId) -> Option<&'a NodeId> {
+        let storage = self.storages.of_nodes.get(node)?;
         let speaker = self.first.get(storage.as_str())?;
         (*speaker != node).then_some(*speaker)
     }

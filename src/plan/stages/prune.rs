@@ -12,59 +12,31 @@ use std::ops::Bound;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
-use super::desired::{Desired, Placed};
-use super::held::{Held, HeldReason};
-use super::retain::{Removals, blocked};
-use super::sites::{Place, Sites, Speakers};
-use super::step::{Action, Step, Why};
-use super::walk::Walk;
-use super::wanted::WantedBy;
-use crate::facts::{ApprovalId, DirState, NodeState, Observed, RecordEntry, References, StepId};
+use super::walk::SortedWalk;
+use crate::facts::{ApprovalId, DirState, NodeState, RecordEntry, References, StepId};
 use crate::model::{
     ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
 };
+use crate::plan::desired::{Desired, Placed};
+use crate::plan::held::HeldReason;
+use crate::plan::policy::{PrunePolicy, SharedStorages};
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, Step, Why};
+use crate::plan::storages::DirKey;
 
-/// What may go from nodes, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrunePolicy {
-    /// Our name in the records on nodes.
-    pub owner: String,
-    /// Files that no order wants go, where neither order nor node says otherwise.
-    pub default: bool,
-    /// What nodes say.
-    pub nodes: BTreeMap<NodeId, bool>,
-    /// How many versions of a family stay in a directory.
-    pub keep_versions: u32,
-    /// How long, in seconds, a file stays after the pass that first missed it.
-    pub grace_seconds: i64,
-    /// How many files may go from a node in a pass.
-    pub max_files: usize,
-    /// The same as a share of what we have placed there, or are placing in the same
-    /// pass; the larger of the two counts.
-    pub max_percent: u32,
-}
-
-/// Plans what goes from nodes; `steps` are the deliveries, which come first.
-pub(super) fn prune(
-    desired: &Desired,
-    observed: &Observed,
-    policy: &PrunePolicy,
-    sites: &Sites,
-    speakers: &Speakers<'_>,
-    steps: &[Step],
-) -> Removals {
+/// Plans what goes from nodes; the deliveries, which come first, are planned already.
+pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    // What is read of the draft is not changed meanwhile.
+    let mut removals = PlanDraft::default();
+    let (observed, shared) = (input.observed, &input.policy.shared);
+    let steps = &draft.plan.steps;
     let pruner = Pruner {
-        observed,
-        policy,
-        blocked: blocked(desired),
-        wanted: wanted(desired, sites),
-        arriving: arriving(steps, sites),
+        input,
+        policy: &input.policy.prune,
+        wanted: wanted(input.desired, shared),
+        arriving: arriving(steps, shared),
     };
     let pushes = pushes(steps);
-    let mut removals = Removals {
-        steps: Vec::new(),
-        held: Vec::new(),
-    };
     for (node, state) in &observed.nodes {
         let NodeState::Listed {
             dirs, references, ..
@@ -72,13 +44,13 @@ pub(super) fn prune(
         else {
             continue;
         };
-        if !speakers.speaks_for(node) {
+        if !input.leaders.leads(node) {
             continue;
         }
         let mut going = Vec::new();
         for (dir, listed) in dirs {
             // What lies in the mount point of a storage is not the storage's.
-            if sites.absent(node, dir, listed).is_some() {
+            if shared.absent(node, dir, listed).is_some() {
                 continue;
             }
             let target = PushTarget {
@@ -86,14 +58,13 @@ pub(super) fn prune(
                 dir: dir.clone(),
             };
             if let Some(why) = &listed.unread {
-                removals.held.push(unread(&target, why));
+                removals.hold_removal(StepId::record(&target), unread(&target, why));
             }
-            let place = sites.place(node, dir);
-            for entry in pruner.unwanted(node, place, listed) {
-                let target = target.clone();
+            let key = shared.key(node, dir);
+            for entry in pruner.unwanted(node, key, listed) {
                 match pruner.refusal(&target, entry, listed, references) {
-                    Some(reason) => removals.held.push(held(&target, entry, reason)),
-                    None => going.push((target, entry)),
+                    Some(reason) => removals.hold_removal(id(&target, entry), reason),
+                    None => going.push((target.clone(), entry)),
                 }
             }
         }
@@ -105,32 +76,36 @@ pub(super) fn prune(
         let placed = recorded + new_files(dirs, pushes);
         pruner.within_budget(node, going, placed, pushes, &mut removals);
     }
-    removals
+    draft.plan.steps.extend(removals.plan.steps);
+    draft.plan.held.extend(removals.plan.held);
 }
 
 /// The lists of files that are wanted at each place: one for each node that sees it.
-type Wanted<'a> = BTreeMap<Place<'a>, Vec<&'a BTreeMap<FileName, Placed>>>;
+type Wanted<'a> = BTreeMap<DirKey<'a>, Vec<&'a BTreeMap<FileName, Placed>>>;
 
-fn wanted<'a>(desired: &'a Desired, sites: &'a Sites) -> Wanted<'a> {
+fn wanted<'a>(desired: &'a Desired, shared: &'a SharedStorages) -> Wanted<'a> {
     let mut wanted = Wanted::new();
     for (target, files) in &desired.placed {
-        let place = sites.place(&target.node, &target.dir);
-        wanted.entry(place).or_default().push(files);
+        let key = shared.key(&target.node, &target.dir);
+        wanted.entry(key).or_default().push(files);
     }
     wanted
 }
 
 /// The images on their way to each place: they count as there, because a removal
 /// waits for them.
-fn arriving<'a>(steps: &'a [Step], sites: &'a Sites) -> BTreeMap<Place<'a>, Vec<&'a ArtifactId>> {
-    let mut arriving: BTreeMap<Place<'_>, Vec<&ArtifactId>> = BTreeMap::new();
+fn arriving<'a>(
+    steps: &'a [Step],
+    shared: &'a SharedStorages,
+) -> BTreeMap<DirKey<'a>, Vec<&'a ArtifactId>> {
+    let mut arriving: BTreeMap<DirKey<'_>, Vec<&ArtifactId>> = BTreeMap::new();
     for step in steps {
         if let Action::Push {
             target, artifact, ..
         } = &step.action
         {
-            let place = sites.place(&target.node, &target.dir);
-            arriving.entry(place).or_default().push(artifact);
+            let key = shared.key(&target.node, &target.dir);
+            arriving.entry(key).or_default().push(artifact);
         }
     }
     arriving
@@ -160,11 +135,10 @@ fn new_files(dirs: &BTreeMap<Dir, DirState>, pushes: &[&Step]) -> usize {
 }
 
 struct Pruner<'a> {
-    observed: &'a Observed,
+    input: &'a StageInput<'a>,
     policy: &'a PrunePolicy,
-    blocked: Option<String>,
     wanted: Wanted<'a>,
-    arriving: BTreeMap<Place<'a>, Vec<&'a ArtifactId>>,
+    arriving: BTreeMap<DirKey<'a>, Vec<&'a ArtifactId>>,
 }
 
 impl Pruner<'_> {
@@ -176,13 +150,13 @@ impl Pruner<'_> {
     fn unwanted<'d>(
         &self,
         node: &NodeId,
-        place: Place<'_>,
+        key: DirKey<'_>,
         dir: &'d DirState,
     ) -> Vec<&'d RecordEntry> {
-        let wanted = self.wanted.get(&place).map_or(&[][..], Vec::as_slice);
+        let wanted = self.wanted.get(&key).map_or(&[][..], Vec::as_slice);
         let lists = wanted
             .iter()
-            .map(|files| Walk::new(files, FileName::as_str));
+            .map(|files| SortedWalk::new(files, FileName::as_str));
         let mut lists: Vec<_> = lists.collect();
         let present = |entry: &&RecordEntry| dir.files.contains_key(entry.name.as_str());
         let mut missed: Vec<&RecordEntry> = dir.record.values().collect();
@@ -199,7 +173,7 @@ impl Pruner<'_> {
         let mut versions: BTreeMap<Family, BTreeSet<&TalosVersion>> = BTreeMap::new();
         let there = dir.record.values().filter(present);
         let there = there.map(|entry| &entry.artifact);
-        let arriving = self.arriving.get(&place).into_iter().flatten().copied();
+        let arriving = self.arriving.get(&key).into_iter().flatten().copied();
         for artifact in there.chain(arriving) {
             let family = versions.entry(artifact.family()).or_default();
             family.insert(&artifact.version);
@@ -231,7 +205,7 @@ impl Pruner<'_> {
         dir: &DirState,
         references: &References,
     ) -> Option<HeldReason> {
-        if let Some(why) = &self.blocked {
+        if let Some(why) = &self.input.removals_blocked {
             return Some(HeldReason::PruneBlocked { why: why.clone() });
         }
         if entry.owner != self.policy.owner {
@@ -259,8 +233,13 @@ impl Pruner<'_> {
     /// Until when a file stays; `None` once its time is over. The pass that first
     /// misses it never removes it, whatever the grace.
     fn grace(&self, target: &PushTarget, entry: &RecordEntry) -> Option<Timestamp> {
-        let now = self.observed.now;
-        let missed = self.observed.memory.unwanted_since.get(&id(target, entry));
+        let now = self.input.observed.now;
+        let missed = self
+            .input
+            .observed
+            .memory
+            .unwanted_since
+            .get(&id(target, entry));
         let until = missed
             .unwrap_or(&now)
             .saturating_add(SignedDuration::from_secs(self.policy.grace_seconds));
@@ -276,12 +255,12 @@ impl Pruner<'_> {
         going: Vec<(PushTarget, &RecordEntry)>,
         placed: usize,
         pushes: &[&Step],
-        removals: &mut Removals,
+        removals: &mut PlanDraft,
     ) {
         let share = placed * self.policy.max_percent as usize / 100;
         let limit = self.policy.max_files.max(share);
         let approval = approval(node, &going);
-        let agreed = self.observed.memory.approved.contains(&approval);
+        let agreed = self.input.observed.memory.approved.contains(&approval);
         let files = going.len();
         for (target, entry) in going {
             if files > limit && !agreed {
@@ -290,20 +269,14 @@ impl Pruner<'_> {
                     limit,
                     approval: approval.clone(),
                 };
-                removals.held.push(held(&target, entry, reason));
+                removals.hold_removal(id(&target, entry), reason);
                 continue;
             }
-            let missed = &self.observed.memory.unwanted_since[&id(&target, entry)];
-            let seconds = self.observed.now.as_second() - missed.as_second();
-            removals.steps.push(Step {
-                id: id(&target, entry),
-                action: action(&target, entry),
-                why: Why::NotWanted {
-                    hours: u64::try_from(seconds / 3600).unwrap_or(0),
-                },
-                needs: pushes.iter().map(|push| push.id.clone()).collect(),
-                wanted_by: WantedBy::default(),
-            });
+            let missed = &self.input.observed.memory.unwanted_since[&id(&target, entry)];
+            let seconds = self.input.observed.now.as_second() - missed.as_second();
+            let hours = u64::try_from(seconds / 3600).unwrap_or(0);
+            let needs = pushes.iter().map(|push| push.id.clone()).collect();
+            removals.removal(action(&target, entry), Why::NotWanted { hours }, needs);
         }
     }
 }
@@ -321,23 +294,11 @@ fn id(target: &PushTarget, entry: &RecordEntry) -> StepId {
     action(target, entry).step_id()
 }
 
-fn held(target: &PushTarget, entry: &RecordEntry, reason: HeldReason) -> Held {
-    Held {
-        id: id(target, entry),
-        reason,
-        wanted_by: WantedBy::default(),
-    }
-}
-
 /// What is to go from a directory is not known.
-fn unread(target: &PushTarget, why: &str) -> Held {
-    Held {
-        id: StepId::record(target),
-        reason: HeldReason::RecordUnread {
-            place: format!("{}:{}", target.node, target.dir),
-            why: why.to_owned(),
-        },
-        wanted_by: WantedBy::default(),
+fn unread(target: &PushTarget, why: &str) -> HeldReason {
+    HeldReason::RecordUnread {
+        place: format!("{}:{}", target.node, target.dir),
+        why: why.to_owned(),
     }
 }
 

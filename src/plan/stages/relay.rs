@@ -6,80 +6,38 @@
 //! site is never worse off for having a relay.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use jiff::Timestamp;
-use serde::Serialize;
-
-use super::desired::Desired;
-use super::diff::Policy;
-use super::step::{Action, Plan, Step};
-use super::way::{RECEIVER, Way, WayReason};
-use crate::facts::{Detour, NodeState, Observed, RecordEntry, StepId, StepKind};
+use crate::facts::{NodeState, RecordEntry, RelayBackoff, StepId, StepKind};
 use crate::model::{ArtifactId, FileName, Method, NodeId, PushTarget, Via};
-
-/// A delivery that a relay could make and does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unrelayed {
-    /// The relay.
-    pub relay: NodeId,
-    /// Why not.
-    #[serde(flatten)]
-    pub why: RelayUnfit,
-}
-
-/// Why a relay does not send an image on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "why")]
-pub enum RelayUnfit {
-    /// No order wants the image there.
-    NotWanted,
-    /// It does not answer.
-    Unreachable,
-    /// It has nothing to send with.
-    NoPerl,
-    /// A person has suspended it.
-    Suspended,
-    /// Its own delivery is held back.
-    Held,
-    /// Its own delivery is made by another node of the same storage.
-    Shared,
-    /// The bytes that it has of the image are not those of the cache.
-    OtherBytes,
-    /// It failed before.
-    Failed {
-        /// Until when it is left out.
-        until: Timestamp,
-        /// What went wrong.
-        error: String,
-    },
-}
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, Plan, Step};
+use crate::plan::transport::{RECEIVER, RelayUnfit, Transport, TransportReason, Unrelayed};
 
 /// Has neighbours served by their relays, where those can.
-pub(super) fn relay(plan: &mut Plan, desired: &Desired, observed: &Observed, policy: &Policy) {
-    let network = &policy.transfer.network;
+pub(in crate::plan) fn relay(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    let network = &input.policy.transport.network;
     if network.sites.values().all(|site| site.relay.is_none()) {
         return;
     }
-    let mut steps = std::mem::take(&mut plan.steps);
-    let sources = Sources::new(plan, &steps, desired, observed, policy);
-    let found: Vec<Option<Found>> = steps.iter().map(|step| sources.of(step)).collect();
+    let mut steps = std::mem::take(&mut draft.plan.steps);
+    let sources = RelaySources::new(&draft.plan, &steps, input);
+    let found: Vec<Option<Relayed>> = steps.iter().map(|step| sources.of(step)).collect();
     for (step, found) in steps.iter_mut().zip(found) {
-        let (Action::Push { way, .. }, Some(found)) = (&mut step.action, found) else {
+        let (Action::Push { transport, .. }, Some(found)) = (&mut step.action, found) else {
             continue;
         };
         match found {
             Ok((via, need)) => {
-                send_on(way, via);
+                send_on(transport, via);
                 step.needs.extend(need);
             }
-            Err(unrelayed) => way.unrelayed = Some(unrelayed),
+            Err(unrelayed) => transport.unrelayed = Some(unrelayed),
         }
     }
     // Pushes stand together; what a relay sends on comes after what it gets.
     let is_push = |step: &Step| matches!(step.action, Action::Push { .. });
     let is_sent_on = |step: &Step| match &step.action {
-        Action::Push { way, .. } => way.via.is_some(),
+        Action::Push { transport, .. } => transport.via.is_some(),
         _ => false,
     };
     if let Some(first) = steps.iter().position(is_push) {
@@ -89,50 +47,42 @@ pub(super) fn relay(plan: &mut Plan, desired: &Desired, observed: &Observed, pol
             .count();
         steps[first..first + count].sort_by_key(is_sent_on);
     }
-    plan.steps = steps;
+    draft.plan.steps = steps;
 }
 
 /// The source of a delivery with the step that must come before, or why there is
 /// none.
-type Found = Result<(Via, Option<StepId>), Unrelayed>;
+type Relayed = Result<(Via, Option<StepId>), Unrelayed>;
 
-fn send_on(way: &mut Way, via: Via) {
+fn send_on(transport: &mut Transport, via: Via) {
     // Within a site the link from here does not matter.
-    if let WayReason::SlowLink { data_bytes, .. } = way.because {
-        way.wire_bytes = Some(data_bytes);
-        way.because = WayReason::DataOnly;
+    if let TransportReason::SlowLink { data_bytes, .. } = transport.because {
+        transport.wire_bytes = Some(data_bytes);
+        transport.because = TransportReason::DataOnly;
     }
-    way.method = Method::Stream;
-    way.via = Some(via);
+    transport.method = Method::Stream;
+    transport.via = Some(via);
 }
 
 /// What relays have, and will have.
-struct Sources<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
-    policy: &'a Policy,
+struct RelaySources<'a> {
+    input: &'a StageInput<'a>,
     /// Where an image is wanted on a relay.
-    places: BTreeMap<(&'a NodeId, &'a ArtifactId), Vec<Place<'a>>>,
+    places: BTreeMap<(&'a NodeId, &'a ArtifactId), Vec<RelayFile<'a>>>,
     in_sync: BTreeSet<StepId>,
     planned: BTreeSet<StepId>,
     shared: BTreeSet<StepId>,
 }
 
-type Place<'a> = (&'a PushTarget, &'a FileName);
+type RelayFile<'a> = (&'a PushTarget, &'a FileName);
 
-impl<'a> Sources<'a> {
-    fn new(
-        plan: &Plan,
-        steps: &[Step],
-        desired: &'a Desired,
-        observed: &'a Observed,
-        policy: &'a Policy,
-    ) -> Self {
-        let network = &policy.transfer.network;
+impl<'a> RelaySources<'a> {
+    fn new(plan: &Plan, steps: &[Step], input: &'a StageInput<'a>) -> Self {
+        let network = &input.policy.transport.network;
         let sites = network.sites.values();
         let relays: BTreeSet<&NodeId> = sites.filter_map(|site| site.relay.as_ref()).collect();
-        let mut places: BTreeMap<_, Vec<Place<'a>>> = BTreeMap::new();
-        for (target, files) in &desired.placed {
+        let mut places: BTreeMap<_, Vec<RelayFile<'a>>> = BTreeMap::new();
+        for (target, files) in &input.desired.placed {
             if !relays.contains(&target.node) {
                 continue;
             }
@@ -147,9 +97,7 @@ impl<'a> Sources<'a> {
                 .collect()
         };
         Self {
-            desired,
-            observed,
-            policy,
+            input,
             places,
             in_sync: ids(&mut plan.in_sync.iter()),
             planned: ids(&mut steps.iter().map(|step| &step.id)),
@@ -158,31 +106,31 @@ impl<'a> Sources<'a> {
     }
 
     /// `None` for a step that no relay is there for.
-    fn of(&self, step: &Step) -> Option<Found> {
+    fn of(&self, step: &Step) -> Option<Relayed> {
         let Action::Push {
             target,
             artifact,
             cache_file,
-            way,
+            transport,
             ..
         } = &step.action
         else {
             return None;
         };
-        let (relay, site) = self.policy.transfer.network.relay_of(&target.node)?;
+        let (relay, site) = self.input.policy.transport.network.relay_of(&target.node)?;
         // Whoever asked for rsync, or has nothing to receive a stream with, gets it
         // from here.
-        let may_stream =
-            way.method == Method::Stream || matches!(way.because, WayReason::SlowLink { .. });
+        let may_stream = transport.method == Method::Stream
+            || matches!(transport.because, TransportReason::SlowLink { .. });
         if !may_stream {
             return None;
         }
-        let bytes = Bytes {
+        let bytes = Wanted {
             cache_file,
             comes: !step.needs.is_empty(),
         };
-        let found = match self.detour(&target.node) {
-            Some(detour) => Err(failed(detour)),
+        let found = match self.left_out(&target.node) {
+            Some(backoff) => Err(failed(backoff)),
             None => self.place(relay, artifact, &bytes),
         };
         Some(match found {
@@ -207,18 +155,19 @@ impl<'a> Sources<'a> {
         &self,
         relay: &NodeId,
         artifact: &ArtifactId,
-        bytes: &Bytes<'_>,
-    ) -> Result<(Place<'a>, Option<StepId>), RelayUnfit> {
+        bytes: &Wanted<'_>,
+    ) -> Result<(RelayFile<'a>, Option<StepId>), RelayUnfit> {
         let Some(places) = self.places.get(&(relay, artifact)) else {
             return Err(RelayUnfit::NotWanted);
         };
-        let Some(NodeState::Listed { dirs, tools, .. }) = self.observed.nodes.get(relay) else {
+        let Some(NodeState::Listed { dirs, tools, .. }) = self.input.observed.nodes.get(relay)
+        else {
             return Err(RelayUnfit::Unreachable);
         };
         if !tools.contains(RECEIVER) {
             return Err(RelayUnfit::NoPerl);
         }
-        if self.observed.memory.suspended.nodes.contains(relay) {
+        if self.input.observed.memory.suspended.nodes.contains(relay) {
             return Err(RelayUnfit::Suspended);
         }
         let mut why = RelayUnfit::Held;
@@ -239,8 +188,8 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|&place| (place, StepId::push(place.0, place.1)))
             .find(|(_, id)| self.planned.contains(id));
-        match (planned, self.detour(relay)) {
-            (Some(_), Some(detour)) => Err(failed(detour)),
+        match (planned, self.left_out(relay)) {
+            (Some(_), Some(backoff)) => Err(failed(backoff)),
             (Some((place, id)), None) => Ok((place, Some(id))),
             (None, _) => Err(why),
         }
@@ -249,46 +198,31 @@ impl<'a> Sources<'a> {
     /// True if what lies at the relay is what the cache has, or is going to have.
     /// Images before Talos 1.13 are not bit-reproducible, so a cache that was filled
     /// anew may hold other bytes, and it is those that are promised.
-    fn is_same(&self, entry: &RecordEntry, bytes: &Bytes<'_>) -> bool {
+    fn is_same(&self, entry: &RecordEntry, bytes: &Wanted<'_>) -> bool {
         if bytes.comes {
-            let pinned = self.desired.artifacts[&entry.artifact].pinned;
+            let pinned = self.input.desired.artifacts[&entry.artifact].pinned;
             return pinned == Some(entry.sha256);
         }
-        let cached = self.observed.cache.files.get(bytes.cache_file);
+        let cached = self.input.observed.cache.files.get(bytes.cache_file);
         cached.is_some_and(|cached| cached.meta.sha256 == entry.sha256)
     }
 
-    fn detour(&self, node: &NodeId) -> Option<&'a Detour> {
-        let detour = self.observed.memory.detours.get(node)?;
-        (detour.until > self.observed.now).then_some(detour)
+    fn left_out(&self, node: &NodeId) -> Option<&'a RelayBackoff> {
+        let backoff = self.input.observed.memory.detours.get(node)?;
+        (backoff.until > self.input.observed.now).then_some(backoff)
     }
 }
 
 /// What is to be sent.
-struct Bytes<'a> {
+struct Wanted<'a> {
     cache_file: &'a FileName,
     /// It is not in the cache yet.
     comes: bool,
 }
 
-fn failed(detour: &Detour) -> RelayUnfit {
+fn failed(backoff: &RelayBackoff) -> RelayUnfit {
     RelayUnfit::Failed {
-        until: detour.until,
-        error: detour.error.clone(),
-    }
-}
-
-impl fmt::Display for RelayUnfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotWanted => f.write_str("no order wants it there"),
-            Self::Unreachable => f.write_str("it does not answer"),
-            Self::NoPerl => write!(f, "it has no {RECEIVER}"),
-            Self::Suspended => f.write_str("it is suspended"),
-            Self::Held => f.write_str("its own delivery is held back"),
-            Self::Shared => f.write_str("another node delivers to its storage"),
-            Self::OtherBytes => f.write_str("it has other bytes of this image"),
-            Self::Failed { until, error } => write!(f, "left out until {until:.0}: {error}"),
-        }
+        until: backoff.until,
+        error: backoff.error.clone(),
     }
 }

@@ -1,16 +1,18 @@
 //! What goes to the nodes: each wanted path is a step, held, in sync, or made by
 //! another node of the same storage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::Placed;
-use super::diff::{Planner, Policy};
-use super::held::HeldReason;
-use super::size::Size;
-use super::step::{Action, Condition, Otherwise, Why};
-use super::walk::Walk;
-use crate::facts::{DirState, NodeState, RecordEntry, RemoteFile, StepId};
-use crate::model::{FileName, NodeId, PushTarget, visible};
+use super::method::{self, MethodChoice};
+use super::walk::SortedWalk;
+use crate::facts::{DirState, NodeState, Observed, RecordEntry, RemoteFile, StepId};
+use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
+use crate::plan::desired::{Desired, Placed};
+use crate::plan::held::HeldReason;
+use crate::plan::policy::Policy;
+use crate::plan::size::Size;
+use crate::plan::stage::{PlanDraft, StageInput};
+use crate::plan::step::{Action, AdoptCondition, Otherwise, Why};
 
 /// The files wanted in a directory.
 type Files = BTreeMap<FileName, Placed>;
@@ -22,15 +24,36 @@ struct There<'a> {
     entry: Option<&'a RecordEntry>,
 }
 
-impl<'a> Planner<'a> {
-    /// What goes to the nodes. What each directory shares is found once, before its
-    /// files: most of them are in place and cost no more than a look.
-    pub(super) fn nodes(&mut self) {
+/// Plans what goes to the nodes.
+pub(in crate::plan) fn deliver(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    let mut deliveries = Deliveries {
+        pins: pins(input.desired),
+        refuted: refuted(input.observed),
+        input,
+        draft,
+    };
+    deliveries.plan();
+}
+
+/// Plans the deliveries one after the other.
+struct Deliveries<'a, 'd> {
+    input: &'a StageInput<'a>,
+    draft: &'d mut PlanDraft,
+    /// The digests that orders pin.
+    pins: BTreeMap<&'a ArtifactId, Sha256>,
+    /// The digests of files that are known not to be whole images.
+    refuted: BTreeSet<Sha256>,
+}
+
+impl<'a> Deliveries<'a, '_> {
+    /// What each directory shares is found once, before its files: most of them are in
+    /// place and cost no more than a look.
+    fn plan(&mut self) {
         // By file system: directories on one share its room.
         let mut free: BTreeMap<(&NodeId, Option<&str>), Option<u64>> = BTreeMap::new();
         let unlisted = DirState::default();
-        for (target, files) in &self.desired.placed {
-            let state = self.observed.nodes.get(&target.node);
+        for (target, files) in &self.input.desired.placed {
+            let state = self.input.observed.nodes.get(&target.node);
             let elsewhere = self.elsewhere(target);
             let (dir, why) = match state {
                 Some(NodeState::Listed { dirs, .. }) => {
@@ -39,27 +62,28 @@ impl<'a> Planner<'a> {
                 Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
                 None => (&unlisted, Some("it was not asked")),
             };
-            let Policy { sites, create, .. } = self.policy;
-            let absent = sites.absent(&target.node, &target.dir, dir).or_else(|| {
+            let Policy { shared, create, .. } = self.input.policy;
+            let absent = shared.absent(&target.node, &target.dir, dir).or_else(|| {
                 let forbids = create.forbids(&target.node, &target.dir, dir);
                 forbids.then(|| HeldReason::DirMissing {
                     place: format!("{}:{}", target.node, target.dir),
                     dir: target.dir.clone(),
                 })
             });
-            let mut listed = Walk::new(&dir.files, String::as_str);
-            let mut recorded = Walk::new(&dir.record, FileName::as_str);
+            let mut listed = SortedWalk::new(&dir.files, String::as_str);
+            let mut recorded = SortedWalk::new(&dir.record, FileName::as_str);
             for (file, placed) in files {
                 if let Some((other, wanted)) = &elsewhere
                     && wanted.contains_key(file)
                 {
                     let (own, other) = (StepId::push(target, file), StepId::push(other, file));
-                    self.plan.shared.insert(own, other);
+                    self.draft.plan.shared.insert(own, other);
                 } else if let Some(why) = why {
                     self.unreachable(target, file, placed, why.to_owned());
                 } else if let Some(reason) = &absent {
                     let id = StepId::push(target, file);
-                    self.held(id, reason.clone(), placed.wanted_by.clone());
+                    self.draft
+                        .hold(id, reason.clone(), placed.wanted_by.clone());
                 } else {
                     let there = There {
                         file: listed.find(file.as_str()),
@@ -74,9 +98,9 @@ impl<'a> Planner<'a> {
     }
 
     fn push_action(&self, target: &PushTarget, file: &FileName, placed: &Placed) -> Action {
-        let cache_file = &self.desired.artifacts[&placed.artifact].file;
-        let cached = self.cached(cache_file);
-        let present = !self.incoming.contains_key(&placed.artifact);
+        let cache_file = &self.input.desired.artifacts[&placed.artifact].file;
+        let cached = self.input.cached(cache_file);
+        let present = !self.draft.incoming.contains_key(&placed.artifact);
         Action::Push {
             target: target.clone(),
             artifact: placed.artifact.clone(),
@@ -84,11 +108,24 @@ impl<'a> Planner<'a> {
             file: file.clone(),
             bytes: match cached.filter(|_| present) {
                 Some(cached) => Size::Known(cached.meta.size),
-                None => Size::from(self.observed.catalog.sizes.get(&placed.artifact).copied()),
+                None => Size::from(
+                    self.input
+                        .observed
+                        .catalog
+                        .sizes
+                        .get(&placed.artifact)
+                        .copied(),
+                ),
             },
             replace: placed.is_our_name,
             deletion: placed.deletion,
-            way: self.way(target, file, placed),
+            transport: method::choose(&MethodChoice {
+                input: self.input,
+                incoming: &self.draft.incoming,
+                target,
+                file,
+                placed,
+            }),
         }
     }
 
@@ -96,10 +133,10 @@ impl<'a> Planner<'a> {
     /// storage, with what is wanted there.
     fn elsewhere(&self, target: &PushTarget) -> Option<(PushTarget, &'a Files)> {
         let other = PushTarget {
-            node: self.speakers.stand_in(&target.node)?.clone(),
+            node: self.input.leaders.leader_for(&target.node)?.clone(),
             dir: target.dir.clone(),
         };
-        let wanted = self.desired.placed.get(&other)?;
+        let wanted = self.input.desired.placed.get(&other)?;
         Some((other, wanted))
     }
 
@@ -109,7 +146,7 @@ impl<'a> Planner<'a> {
             node: target.node.clone(),
             why,
         };
-        self.held(id, reason, placed.wanted_by.clone());
+        self.draft.hold(id, reason, placed.wanted_by.clone());
     }
 
     fn place(
@@ -123,22 +160,24 @@ impl<'a> Planner<'a> {
     ) {
         let id = StepId::push(target, file);
         let Some(why) = self.misplaced(placed, there) else {
-            return self.plan.in_sync.push(id);
+            return self.draft.plan.in_sync.push(id);
         };
         let mut action = self.push_action(target, file, placed);
         if let Some(owner) = self.other_owner(there) {
             // It stands in a record on the node, and this is shown to people.
             let owner = visible(&owner).into_owned();
             let reason = HeldReason::NotOurs { owner };
-            return self.held(id, reason, placed.wanted_by.clone());
+            return self.draft.hold(id, reason, placed.wanted_by.clone());
         }
-        if let Some(source) = self.held_sources.get(&placed.artifact).cloned() {
+        if let Some(source) = self.draft.held_sources.get(&placed.artifact).cloned() {
             let reason = HeldReason::SourceHeld { source };
-            return self.held(id, reason, placed.wanted_by.clone());
+            return self.draft.hold(id, reason, placed.wanted_by.clone());
         }
         if dir.inodes_full && !why.is_unrecorded() {
             let place = format!("{}:{}", target.node, target.dir);
-            return self.held(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
+            return self
+                .draft
+                .hold(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()
@@ -147,7 +186,7 @@ impl<'a> Planner<'a> {
             // What arrived of it before is room that it has already.
             let (own, parts) = parts(dir, file);
             let bytes = bytes.saturating_sub(own);
-            let need = bytes + self.policy.node_reserve;
+            let need = bytes + self.input.policy.node_reserve;
             if need > *left {
                 let reason = HeldReason::NoSpace {
                     place: format!("{}:{}", target.node, target.dir),
@@ -155,7 +194,7 @@ impl<'a> Planner<'a> {
                     free: *left,
                     parts,
                 };
-                return self.held(id, reason, placed.wanted_by.clone());
+                return self.draft.hold(id, reason, placed.wanted_by.clone());
             }
             *left -= bytes;
         }
@@ -164,12 +203,14 @@ impl<'a> Planner<'a> {
             *replace = placed.is_our_name || !why.is_unrecorded();
         }
         let needs = self
+            .draft
             .incoming
             .get(&placed.artifact)
             .cloned()
             .into_iter()
             .collect();
-        self.step(action, why, needs, placed.wanted_by.clone());
+        self.draft
+            .step(action, why, needs, placed.wanted_by.clone());
     }
 
     /// Who placed what lies there, if it was not us. An entry without an owner is
@@ -177,7 +218,7 @@ impl<'a> Planner<'a> {
     fn other_owner(&self, there: There<'_>) -> Option<String> {
         there.file?;
         let owner = &there.entry?.owner;
-        (!owner.is_empty() && *owner != self.policy.prune.owner).then(|| owner.clone())
+        (!owner.is_empty() && *owner != self.input.policy.prune.owner).then(|| owner.clone())
     }
 
     /// Why a file on a node is not the wanted one; `None` if it is.
@@ -192,7 +233,7 @@ impl<'a> Planner<'a> {
         };
         let Some(entry) = there.entry else {
             return Some(Why::Unrecorded {
-                condition: Condition::AdoptIfDigestMatches,
+                condition: AdoptCondition::AdoptIfDigestMatches,
                 otherwise: match placed.is_our_name {
                     true => Otherwise::Replace,
                     false => Otherwise::Fail,
@@ -240,4 +281,22 @@ fn parts(dir: &DirState, file: &FileName) -> (u64, u64) {
         *sum += part.bytes;
     }
     space
+}
+
+fn pins(desired: &Desired) -> BTreeMap<&ArtifactId, Sha256> {
+    let artifacts = desired.artifacts.iter();
+    artifacts
+        .filter_map(|(artifact, want)| Some((artifact, want.pinned?)))
+        .collect()
+}
+
+/// The digests of files that are known not to be whole images.
+fn refuted(observed: &Observed) -> BTreeSet<Sha256> {
+    let cached = observed.cache.files.values();
+    cached
+        .flat_map(|cached| {
+            let now = cached.fault.is_some().then_some(cached.meta.sha256);
+            cached.meta.refuted.iter().copied().chain(now)
+        })
+        .collect()
 }

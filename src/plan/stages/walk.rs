@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 
 /// A list that is walked along.
-pub(super) struct Walk<'a, K, V> {
+pub(super) struct SortedWalk<'a, K, V> {
     rest: Peekable<btree_map::Iter<'a, K, V>>,
     name: fn(&K) -> &str,
 }
 
-impl<'a, K, V> Walk<'a, K, V> {
+impl<'a, K, V> SortedWalk<'a, K, V> {
     /// Begins before the first; `name` gives the text that the keys are sorted by.
     pub fn new(list: &'a BTreeMap<K, V>, name: fn(&K) -> &str) -> Self {
         Self {

@@ -1,0 +1,6 @@
+//! What a step does at its place, once its turn has come.
+
+mod cache;
+mod nodes;
+
+pub(super) use nodes::PushStep;

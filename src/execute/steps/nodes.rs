@@ -1,0 +1,148 @@
+//! Steps on a node.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::execute::work::{StepWork, failed};
+use crate::facts::{Fact, Failure, FailureKind, Outcome};
+use crate::io::Meter;
+use crate::model::{Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, Via};
+use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
+use crate::plan::Transport;
+use crate::upstream::Upstream;
+
+/// What a delivery step says, by reference.
+pub(in crate::execute) struct PushStep<'a> {
+    pub target: &'a PushTarget,
+    pub cache_file: &'a FileName,
+    pub file: &'a FileName,
+    pub replace: bool,
+    pub deletion: Option<Deletion>,
+    pub transport: &'a Transport,
+}
+
+impl<F: Upstream, N: Nodes> StepWork<F, N> {
+    pub(in crate::execute) async fn push(
+        &self,
+        push: &PushStep<'_>,
+        wanted_by: &BTreeSet<PositionRef>,
+        meter: &Arc<Meter>,
+    ) -> Result<Fact, Failure> {
+        let meta = self.known(push.cache_file)?;
+        meter.set_total(meta.size);
+        let orders: BTreeSet<OrderId> = wanted_by.iter().map(|want| want.order.clone()).collect();
+        let delivery = Delivery {
+            dir: push.target.dir.clone(),
+            file: push.file.clone(),
+            source: self.context.cache.path(push.cache_file),
+            size: meta.size,
+            sha256: meta.sha256,
+            artifact: meta.artifact.clone(),
+            orders,
+            replace: push.replace,
+            deletion: push.deletion,
+            revision: self.context.revision.clone(),
+            now: self.context.now,
+            method: push.transport.method.clone(),
+            proof: push.transport.proof,
+            data: meta.data,
+            relay: self.relay(push.transport.via.as_ref()),
+            meter: Arc::clone(meter),
+        };
+        let delivered = self
+            .context
+            .nodes
+            .deliver(&self.context.specs[&push.target.node], &delivery)
+            .await?;
+        Ok(Fact::Pushed {
+            entry: Box::new(delivered.entry),
+            copied: delivered.copied,
+            wire_bytes: delivered.wire_bytes,
+            millis: delivered.took.as_millis() as u64,
+        })
+    }
+
+    pub(in crate::execute) fn relay(&self, via: Option<&Via>) -> Option<Relay> {
+        let via = via?;
+        let site = self.context.network.sites.get(&via.site);
+        Some(Relay {
+            node: self.context.specs[&via.node].clone(),
+            path: via.dir.join(&via.file),
+            ssh_opts: site.map(|site| site.ssh_opts.clone()).unwrap_or_default(),
+        })
+    }
+
+    pub(in crate::execute) async fn remove_from_node(
+        &self,
+        target: &PushTarget,
+        file: &FileName,
+        bytes: u64,
+        sha256: Sha256,
+    ) -> Outcome {
+        let removal = removal(target, file, bytes, sha256);
+        let node = &self.context.specs[&target.node];
+        match self.context.nodes.remove(node, &removal).await {
+            Ok(Removed::Gone) => Outcome::Done {
+                fact: Fact::Removed { bytes },
+            },
+            // Looking again would find the same: its size and times are as recorded.
+            Ok(Removed::Differs(found)) => failed(Failure {
+                error: format!("{file} has digest {found} there and stays"),
+                hint: Some("look at it, and remove it by hand if nobody needs it".to_owned()),
+                transient: false,
+                kind: FailureKind::WrongBytes,
+            }),
+            Err(error) => failed(error),
+        }
+    }
+
+    pub(in crate::execute) async fn clear_part(
+        &self,
+        node: &NodeId,
+        leftover: &Leftover,
+        bytes: u64,
+    ) -> Outcome {
+        let node = &self.context.specs[node];
+        match self.context.nodes.clear(node, leftover).await {
+            Ok(Cleared::Gone) => Outcome::Done {
+                fact: Fact::Removed { bytes },
+            },
+            Ok(Cleared::Unfinished) => Outcome::Outdated {
+                what: format!("{} is being written to", leftover.part),
+            },
+            Err(error) => failed(error),
+        }
+    }
+
+    pub(in crate::execute) async fn verify_on_node(
+        &self,
+        target: &PushTarget,
+        file: &FileName,
+        bytes: u64,
+        sha256: Sha256,
+    ) -> Outcome {
+        let check = removal(target, file, bytes, sha256);
+        let node = &self.context.specs[&target.node];
+        match self.context.nodes.verify(node, &check).await {
+            Ok(Verified::Same) => Outcome::Done {
+                fact: Fact::Verified { bytes },
+            },
+            Ok(Verified::Differs(found)) => Outcome::Outdated {
+                what: format!("{file} is damaged on {}: digest {found}", target.node),
+            },
+            Ok(Verified::Missing) => Outcome::Outdated {
+                what: format!("{file} is gone from {}", target.node),
+            },
+            Err(error) => failed(error),
+        }
+    }
+}
+
+fn removal(target: &PushTarget, file: &FileName, size: u64, sha256: Sha256) -> Removal {
+    Removal {
+        dir: target.dir.clone(),
+        file: file.clone(),
+        size,
+        sha256,
+    }
+}

@@ -1,0 +1,41 @@
+//! The difference between what is wanted and what is there, as steps.
+
+use super::desired::Desired;
+use super::policy::{Policy, RunOptions};
+use super::stage::{PlanDraft, Stage, StageInput};
+use super::stages;
+use super::step::Plan;
+use crate::facts::Observed;
+
+/// The stages in their order; each builds on those before it.
+const STAGES: &[Stage] = &[
+    stages::purge,
+    stages::fetch,
+    stages::deliver,
+    stages::unresolved,
+    stages::retain,
+    stages::prune,
+    stages::parts,
+    stages::verify,
+    stages::hints,
+    // What a step needs stands before it from here on.
+    stages::sort,
+    // What would be done is known now, and is shown as held back with its reason.
+    stages::hold,
+    // What is held back serves nobody.
+    stages::relay,
+];
+
+/// Plans a run. Total and deterministic: every want ends up as steps, as held, or as
+/// in sync. Each stage walks sorted maps once, so the work is proportional to what is
+/// wanted and what is there.
+pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &RunOptions) -> Plan {
+    let input = StageInput::new(desired, observed, policy, options);
+    let mut draft = PlanDraft::default();
+    for stage in STAGES {
+        stage(&input, &mut draft);
+    }
+    let mut plan = draft.plan;
+    plan.held.sort_by(|a, b| a.id.cmp(&b.id));
+    plan
+}

@@ -1,0 +1,104 @@
+//! What the planner is told besides what is wanted and what is there.
+//!
+//! Settings, and what one run asks for. The decisions that read them are the stages.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Network, NodeId, Proof, PushMethod};
+
+/// The settings of the planner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What may go from the cache.
+    pub retention: Retention,
+    /// Bytes that a delivery must leave free on a node.
+    pub node_reserve: u64,
+    /// Bytes that a download must leave free in the cache's file system.
+    pub cache_reserve: u64,
+    /// What may go from nodes.
+    pub prune: PrunePolicy,
+    /// Which nodes share a storage.
+    pub shared: SharedStorages,
+    /// Where missing directories are made.
+    pub create: Create,
+    /// How images are sent.
+    pub transport: TransportPolicy,
+}
+
+/// What one run is asked for besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// The cache is emptied of everything that is ours before anything else.
+    pub purge: bool,
+    /// What is read back; `None` for nothing.
+    pub verify: Option<VerifyPolicy>,
+}
+
+/// What goes from the cache, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// How many versions of a family are kept; `None` keeps everything.
+    pub keep_versions: Option<u32>,
+    /// How long, in seconds, a family that no order refers to is kept.
+    pub orphan_grace_seconds: i64,
+}
+
+/// What may go from nodes, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrunePolicy {
+    /// Our name in the records on nodes.
+    pub owner: String,
+    /// Files that no order wants go, where neither order nor node says otherwise.
+    pub default: bool,
+    /// What nodes say.
+    pub nodes: BTreeMap<NodeId, bool>,
+    /// How many versions of a family stay in a directory.
+    pub keep_versions: u32,
+    /// How long, in seconds, a file stays after the run that first missed it.
+    pub grace_seconds: i64,
+    /// How many files may go from a node in a run.
+    pub max_files: usize,
+    /// The same as a share of what we have placed there, or are placing in the same
+    /// run; the larger of the two counts.
+    pub max_percent: u32,
+}
+
+/// Which nodes see the same storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedStorages {
+    /// The name of the shared storage of a node, by the node.
+    pub of_nodes: BTreeMap<NodeId, String>,
+}
+
+/// Where directories may be made that are below no storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Create {
+    /// On nodes that say nothing of it.
+    pub default: bool,
+    /// What single nodes say.
+    pub nodes: BTreeMap<NodeId, bool>,
+}
+
+/// How images are sent, as far as it is the same for all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransportPolicy {
+    /// The method where neither order nor node names one.
+    pub default: PushMethod,
+    /// The method that single nodes name.
+    pub nodes: BTreeMap<NodeId, PushMethod>,
+    /// How it is proven that bytes arrived.
+    pub proof: Proof,
+    /// A person chose options for rsync.
+    pub rsync_opts_set: bool,
+    /// Which nodes are near each other.
+    pub network: Network,
+}
+
+/// How often files are read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyPolicy {
+    /// How old, in seconds, the last reading may get.
+    pub max_age_seconds: i64,
+    /// How many bytes are read in a run; one file at least.
+    pub budget_bytes: u64,
+}

@@ -1,0 +1,168 @@
+//! A step as text: one line with its sign, and one on how its bytes travel.
+
+use std::fmt::{self, Write};
+
+use crate::model::Method;
+use crate::plan::bytes::Bytes;
+use crate::plan::step::{Action, Otherwise, Step, Why};
+use crate::plan::transport::{Transport, Unrelayed};
+
+pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
+    let sign = sign(&step.action, &step.why);
+    let why = &step.why;
+    match &step.action {
+        Action::Register { schematic, .. } => {
+            writeln!(out, "  {sign} register  schematic {schematic}  ({why})")
+        }
+        Action::Fetch {
+            url,
+            file,
+            unpack,
+            bytes,
+            ..
+        } => {
+            writeln!(out, "  {sign} fetch     {file}  {bytes}  ({why})")?;
+            if let Some((_, raw)) = unpack {
+                writeln!(out, "              unpacked to {raw}")?;
+            }
+            writeln!(out, "              from {url}")
+        }
+        Action::Unpack {
+            from_file,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} unpack    {file}  from {from_file}, {}  ({why})",
+            Bytes(*bytes)
+        ),
+        Action::Push {
+            target,
+            file,
+            bytes,
+            transport,
+            ..
+        } => {
+            writeln!(
+                out,
+                "  {sign} push      {}:{}  {bytes}  ({why})",
+                target.node,
+                target.dir.join(file),
+            )?;
+            write_transport(out, transport, why)
+        }
+        Action::PruneNode {
+            target,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} remove    {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(file),
+            Bytes(*bytes)
+        ),
+        Action::ClearPart {
+            target,
+            part,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} remove    part of {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(part.file()),
+            Bytes(*bytes)
+        ),
+        Action::VerifyNode {
+            target,
+            file,
+            bytes,
+            ..
+        } => writeln!(
+            out,
+            "  {sign} verify    {}:{}  {}  ({why})",
+            target.node,
+            target.dir.join(file),
+            Bytes(*bytes)
+        ),
+        Action::VerifyCache { file, bytes } => writeln!(
+            out,
+            "  {sign} verify    {file} in the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
+        Action::PruneCache { file, bytes } => writeln!(
+            out,
+            "  {sign} remove    {file} from the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
+        Action::ClearPartial { file, bytes } => writeln!(
+            out,
+            "  {sign} remove    part of {file} from the cache  {}  ({why})",
+            Bytes(*bytes)
+        ),
+    }
+}
+
+/// How bytes travel, where they do: within this machine there is nothing to say.
+fn write_transport(out: &mut String, transport: &Transport, why: &Why) -> fmt::Result {
+    let means = match (&transport.method, &transport.via) {
+        (Method::Copy, _) => return Ok(()),
+        (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
+        (Method::Stream, None) => "streamed".to_owned(),
+        (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
+        (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),
+    };
+    let size = match (transport.wire_bytes, &transport.via) {
+        (Some(bytes), None) => format!(", about {} over the link", Bytes(bytes)),
+        (Some(bytes), Some(_)) => format!(", about {}", Bytes(bytes)),
+        (None, _) => String::new(),
+    };
+    let or = match why {
+        Why::Unrecorded {
+            otherwise: Otherwise::Fail,
+            ..
+        } => return Ok(()),
+        Why::Unrecorded { .. } => "otherwise ",
+        _ => "",
+    };
+    writeln!(
+        out,
+        "              {or}{means}{size}: {}",
+        transport.because
+    )?;
+    if let Some(Unrelayed { relay, why }) = &transport.unrelayed {
+        writeln!(out, "              not sent on by {relay}: {why}")?;
+    }
+    Ok(())
+}
+
+/// `+` for what comes, `~` for what takes the place of something, `-` for what goes.
+fn sign(action: &Action, why: &Why) -> char {
+    match action {
+        Action::PruneCache { .. }
+        | Action::ClearPartial { .. }
+        | Action::PruneNode { .. }
+        | Action::ClearPart { .. } => '-',
+        Action::VerifyNode { .. } | Action::VerifyCache { .. } => '?',
+        Action::Register { .. } => '+',
+        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
+            Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
+            Why::SizeDiffers { .. }
+            | Why::Touched
+            | Why::NotWhole { .. }
+            | Why::DigestDiffers { .. }
+            | Why::OtherImage { .. }
+            | Why::OtherSource { .. }
+            | Why::Unrecorded { .. }
+            | Why::BeyondKeep { .. }
+            | Why::Orphaned { .. }
+            | Why::NotWanted { .. }
+            | Why::Unverified { .. }
+            | Why::Purge
+            | Why::Abandoned => '~',
+        },
+    }
+}

@@ -1,0 +1,109 @@
+//! Positions that want different images under one path, or pin different digests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::draft::{DraftPosition, NamedFiles};
+use crate::model::{ArtifactId, FileName, Position, PushTarget, Sha256};
+use crate::plan::desired::Unresolved;
+
+/// Turns every draft that shares a path with a different artifact, or pins
+/// another digest for the same one, into an error that names its opponent.
+pub(super) fn refuse_conflicts(drafts: &mut [DraftPosition<'_>]) {
+    let mut claims = Claims {
+        contested: contested(drafts),
+        ..Claims::default()
+    };
+    for (at, draft) in drafts.iter().enumerate() {
+        if let Ok(named) = &draft.outcome {
+            claims.add(at, draft.position, named);
+        }
+    }
+    for (at, (other, reason)) in claims.refused {
+        let with = drafts[other].reference.clone();
+        drafts[at].outcome = Err(match reason {
+            Clash::Path(path) => Unresolved::Conflict { path, with },
+            Clash::Pin => Unresolved::PinConflict { with },
+        });
+    }
+}
+
+/// The names on nodes that more than one image is wanted under. A position has one
+/// name on all of its nodes, so the places of every other name need no comparing.
+fn contested<'a>(drafts: &'a [DraftPosition<'_>]) -> BTreeSet<&'a FileName> {
+    let mut first: BTreeMap<&FileName, &ArtifactId> = BTreeMap::new();
+    let mut contested = BTreeSet::new();
+    for named in drafts
+        .iter()
+        .filter_map(|draft| draft.outcome.as_ref().ok())
+    {
+        let delivered = &named.resolved.delivered;
+        if *first.entry(&named.placed).or_insert(delivered) != delivered {
+            contested.insert(&named.placed);
+        }
+    }
+    contested
+}
+
+enum Clash {
+    Path(String),
+    Pin,
+}
+
+#[derive(Default)]
+struct Claims<'a> {
+    contested: BTreeSet<&'a FileName>,
+    cache: BTreeMap<&'a FileName, (usize, &'a ArtifactId)>,
+    nodes: BTreeMap<(&'a PushTarget, &'a FileName), (usize, &'a ArtifactId)>,
+    pins: BTreeMap<&'a ArtifactId, (usize, Sha256)>,
+    refused: BTreeMap<usize, (usize, Clash)>,
+}
+
+impl<'a> Claims<'a> {
+    fn add(&mut self, at: usize, position: &Position, named: &'a NamedFiles) {
+        let resolved = &named.resolved;
+        for (artifact, name) in named.cached() {
+            match self.cache.get(name) {
+                Some((first, claimed)) if *claimed != artifact => {
+                    self.refuse(*first, at, || Clash::Path(format!("cache:{name}")));
+                }
+                Some(_) => {}
+                None => {
+                    self.cache.insert(name, (at, artifact));
+                }
+            }
+        }
+        let is_contested = self.contested.contains(&named.placed);
+        for (target, file) in resolved.targets.iter().filter(|_| is_contested) {
+            match self.nodes.get(&(target, file)) {
+                Some((first, claimed)) if *claimed != &resolved.delivered => {
+                    let path = format!("{}:{}", target.node, target.dir.join(file));
+                    self.refuse(*first, at, || Clash::Path(path.clone()));
+                }
+                Some(_) => {}
+                None => {
+                    self.nodes.insert((target, file), (at, &resolved.delivered));
+                }
+            }
+        }
+        if let Some(pin) = position.pinned {
+            match self.pins.get(&resolved.download) {
+                Some((first, pinned)) if *pinned != pin => {
+                    self.refuse(*first, at, || Clash::Pin);
+                }
+                Some(_) => {}
+                None => {
+                    self.pins.insert(&resolved.download, (at, pin));
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, first: usize, second: usize, reason: impl Fn() -> Clash) {
+        self.refused
+            .entry(first)
+            .or_insert_with(|| (second, reason()));
+        self.refused
+            .entry(second)
+            .or_insert_with(|| (first, reason()));
+    }
+}

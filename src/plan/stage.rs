@@ -1,0 +1,132 @@
+//! What every stage of the planner works with.
+//!
+//! A stage is a function of one form, [`Stage`]: it reads [`StageInput`], which no stage
+//! changes, and adds to [`PlanDraft`], which holds what the stages before it decided.
+//! The order of the stages is in `planner.rs`.
+
+use std::collections::BTreeMap;
+
+use super::desired::Desired;
+use super::held::{Held, HeldReason};
+use super::policy::{Policy, RunOptions};
+use super::step::{Action, Plan, Step, Why};
+use super::storages::StorageLeaders;
+use super::wanted::WantedBy;
+use crate::facts::{CachedFile, DirState, NodeState, Observed, StepId};
+use crate::model::{ArtifactId, FileName, PushTarget};
+
+/// One stage of the planner.
+pub(super) type Stage = fn(&StageInput<'_>, &mut PlanDraft);
+
+/// What every stage reads.
+pub(super) struct StageInput<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    pub policy: &'a Policy,
+    pub options: &'a RunOptions,
+    /// Which node acts for each shared storage.
+    pub leaders: StorageLeaders<'a>,
+    /// Why nothing may be removed in this run, if that is so.
+    pub removals_blocked: Option<String>,
+}
+
+impl<'a> StageInput<'a> {
+    pub fn new(
+        desired: &'a Desired,
+        observed: &'a Observed,
+        policy: &'a Policy,
+        options: &'a RunOptions,
+    ) -> Self {
+        Self {
+            leaders: policy.shared.leaders(observed),
+            removals_blocked: removals_blocked(desired),
+            desired,
+            observed,
+            policy,
+            options,
+        }
+    }
+
+    /// A file of the cache, unless the cache is emptied first.
+    pub fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
+        if self.options.purge {
+            return None;
+        }
+        self.observed.cache.files.get(file)
+    }
+
+    /// The listing of a directory; `None` where its node is not known to have one.
+    pub fn listing(&self, target: &PushTarget) -> Option<&'a DirState> {
+        match self.observed.nodes.get(&target.node)? {
+            NodeState::Listed { dirs, .. } => dirs.get(&target.dir),
+            NodeState::Unreachable { .. } => None,
+        }
+    }
+}
+
+/// Why nothing may be removed, if that is so: what is not mentioned is known to be
+/// unwanted only if everything that was written is understood.
+pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
+    if !desired.complete {
+        return Some("an order, a position or a file was rejected".to_owned());
+    }
+    if desired.positions.is_empty() {
+        return Some("no order asks for anything, which is more likely a mistake".to_owned());
+    }
+    let unresolved = desired
+        .positions
+        .iter()
+        .find(|want| want.outcome.is_err())?;
+    Some(format!("{} could not be resolved", unresolved.position))
+}
+
+/// A plan in the making.
+#[derive(Default)]
+pub(super) struct PlanDraft {
+    pub plan: Plan,
+    /// The step that brings an artifact into the cache.
+    pub incoming: BTreeMap<ArtifactId, StepId>,
+    /// The artifacts that do not come into the cache in this run, by the step that is
+    /// held back.
+    pub held_sources: BTreeMap<ArtifactId, StepId>,
+}
+
+impl PlanDraft {
+    /// Adds a step, and returns its identity.
+    pub fn step(
+        &mut self,
+        action: Action,
+        why: Why,
+        needs: Vec<StepId>,
+        wanted_by: WantedBy,
+    ) -> StepId {
+        let id = action.step_id();
+        self.plan.steps.push(Step {
+            id: id.clone(),
+            action,
+            why,
+            needs,
+            wanted_by,
+        });
+        id
+    }
+
+    /// Adds a removal, which no position wants.
+    pub fn removal(&mut self, action: Action, why: Why, needs: Vec<StepId>) {
+        self.step(action, why, needs, WantedBy::default());
+    }
+
+    /// Adds something that should be done and is not.
+    pub fn hold(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
+        self.plan.held.push(Held {
+            id,
+            reason,
+            wanted_by,
+        });
+    }
+
+    /// Adds a removal that is held back.
+    pub fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
+        self.hold(id, reason, WantedBy::default());
+    }
+}

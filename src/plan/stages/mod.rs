@@ -1,0 +1,35 @@
+//! The stages of the planner, a file each.
+//!
+//! A new stage is a function of the form [`Stage`](super::stage::Stage), a line in the
+//! list in `planner.rs`, a reason in [`Why`](super::step::Why) or
+//! [`HeldReason`](super::held::HeldReason), a scenario and a law. `verify.rs` is a short
+//! one to start from.
+
+mod deliver;
+mod fetch;
+mod hints;
+mod hold;
+mod method;
+mod parts;
+mod prune;
+mod purge;
+mod relay;
+mod retain;
+mod sort;
+mod unresolved;
+mod verify;
+mod walk;
+
+pub(super) use deliver::deliver;
+pub(super) use fetch::fetch;
+pub(super) use hints::hints;
+pub(super) use hold::hold;
+pub(super) use parts::parts;
+pub(super) use prune::prune;
+pub(super) use purge::purge;
+pub(super) use relay::relay;
+pub use retain::missed;
+pub(super) use retain::retain;
+pub(super) use sort::sort;
+pub(super) use unresolved::unresolved;
+pub(super) use verify::verify;

@@ -1,0 +1,150 @@
+//! How the bytes of a delivery travel, and why so: part of the step that delivers.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::bytes::Bytes;
+use crate::model::{Method, NodeId, Proof, Via};
+
+/// The program on a node that receives a stream.
+pub(super) const RECEIVER: &str = "perl";
+
+/// How a delivery's bytes travel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Transport {
+    /// By which means.
+    pub method: Method,
+    /// Why by these.
+    pub because: TransportReason,
+    /// The bytes that go over the link to the node, as far as that can be told.
+    pub wire_bytes: Option<u64>,
+    /// The node that sends it on, where it is not this machine.
+    pub via: Option<Via>,
+    /// Why the relay of its site does not send it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrelayed: Option<Unrelayed>,
+    /// How it is proven that it arrived.
+    pub proof: Proof,
+}
+
+/// Why a way was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum TransportReason {
+    /// It is a directory of this machine.
+    Local,
+    /// It was asked for.
+    Asked {
+        /// By whom.
+        by: RequestedBy,
+    },
+    /// The node has no perl, which receives a stream.
+    NoPerl,
+    /// A person chose options for rsync, so it is to be used.
+    OptionsSet,
+    /// Nothing there shares much with it, or the link is fast, so only its data are
+    /// sent.
+    DataOnly,
+    /// Over a slow link sending the differences to a file that is there is faster.
+    SlowLink {
+        /// What was measured in earlier passes.
+        bytes_per_second: u64,
+        /// What would be sent without that file.
+        data_bytes: u64,
+    },
+}
+
+/// Who asks for a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestedBy {
+    /// An order that wants the file there.
+    Order,
+    /// The node's description.
+    Node,
+    /// The configuration, for all nodes.
+    Defaults,
+}
+
+/// A delivery that a relay could make and does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unrelayed {
+    /// The relay.
+    pub relay: NodeId,
+    /// Why not.
+    #[serde(flatten)]
+    pub why: RelayUnfit,
+}
+
+/// Why a relay does not send an image on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum RelayUnfit {
+    /// No order wants the image there.
+    NotWanted,
+    /// It does not answer.
+    Unreachable,
+    /// It has nothing to send with.
+    NoPerl,
+    /// A person has suspended it.
+    Suspended,
+    /// Its own delivery is held back.
+    Held,
+    /// Its own delivery is made by another node of the same storage.
+    Shared,
+    /// The bytes that it has of the image are not those of the cache.
+    OtherBytes,
+    /// It failed before.
+    Failed {
+        /// Until when it is left out.
+        until: Timestamp,
+        /// What went wrong.
+        error: String,
+    },
+}
+
+impl fmt::Display for TransportReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("a directory of this machine"),
+            Self::Asked {
+                by: RequestedBy::Order,
+            } => f.write_str("the order says so"),
+            Self::Asked {
+                by: RequestedBy::Node,
+            } => f.write_str("push_method of the node"),
+            Self::Asked {
+                by: RequestedBy::Defaults,
+            } => f.write_str("defaults.push.method"),
+            Self::NoPerl => write!(f, "the node has no {RECEIVER}"),
+            Self::OptionsSet => f.write_str("rsync_opts are set"),
+            Self::DataOnly => f.write_str("only its data are sent"),
+            Self::SlowLink {
+                bytes_per_second,
+                data_bytes,
+            } => write!(
+                f,
+                "its data are {} and the link takes {}/s",
+                Bytes(*data_bytes),
+                Bytes(*bytes_per_second)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for RelayUnfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotWanted => f.write_str("no order wants it there"),
+            Self::Unreachable => f.write_str("it does not answer"),
+            Self::NoPerl => write!(f, "it has no {RECEIVER}"),
+            Self::Suspended => f.write_str("it is suspended"),
+            Self::Held => f.write_str("its own delivery is held back"),
+            Self::Shared => f.write_str("another node delivers to its storage"),
+            Self::OtherBytes => f.write_str("it has other bytes of this image"),
+            Self::Failed { until, error } => write!(f, "left out until {until:.0}: {error}"),
+        }
+    }
+}
