@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::record::Draft;
+use super::record::RecordDraft;
 use super::{Cache, CacheError};
 use crate::facts::{Meta, Provenance};
 use crate::io::Meter;
@@ -56,7 +56,7 @@ pub struct Incoming {
     cache: Cache,
     intake: Intake,
     file: FileName,
-    draft: Draft,
+    draft: RecordDraft,
     unpack: Option<(ArtifactId, FileName)>,
 }
 
@@ -145,7 +145,7 @@ impl Cache {
             cache: self.clone(),
             intake,
             file,
-            draft: Draft {
+            draft: RecordDraft {
                 artifact: download,
                 url,
                 unpacked_from: None,
@@ -191,7 +191,7 @@ impl Incoming {
 fn publish(
     cache: &Cache,
     file: &FileName,
-    draft: Draft,
+    draft: RecordDraft,
     sealed: Sealed,
     unpack: Option<(ArtifactId, FileName)>,
     now: Timestamp,
@@ -200,7 +200,7 @@ fn publish(
     let unpacked = match sealed.unpacked.zip(unpack) {
         None => None,
         Some((landed, (artifact, name))) => {
-            let draft = Draft {
+            let draft = RecordDraft {
                 artifact,
                 unpacked_from: Some(download.sha256),
                 ..draft

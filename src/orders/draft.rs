@@ -53,7 +53,7 @@ pub(super) fn draft(
     if let Some(SchematicSource::Customization(described)) = &schematic {
         check_schematic(shape, described, (platform, arch), version.as_ref(), report);
     }
-    let push = PushSettings::of(
+    let push = PositionPush::of(
         shape.push.as_ref(),
         defaults.push_enabled,
         defaults.prefer_decompressed,
@@ -153,12 +153,12 @@ fn or_default<T>(
 }
 
 /// The push settings of a position over those of the configuration.
-struct PushSettings {
+struct PositionPush {
     enabled: bool,
     prefer_decompressed: bool,
 }
 
-impl PushSettings {
+impl PositionPush {
     fn of(shape: Option<&PushShape>, enabled: bool, prefer_decompressed: bool) -> Self {
         Self {
             enabled: shape.and_then(|push| push.enabled).unwrap_or(enabled),

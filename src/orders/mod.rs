@@ -1,4 +1,4 @@
-//! Orders: from YAML files to an [`OrderSet`].
+//! Orders: from YAML files to an [`OrderSet`](crate::model::OrderSet).
 //!
 //! [`load`] reads a file or a directory of them, [`parse`] one text. One bad
 //! position, order or file never stops the others: whatever can be read is used,

@@ -20,7 +20,7 @@ use crate::io::flow::Validator;
 /// A computed id, where it does not matter which.
 const ANY: SchematicId = SchematicId::from_bytes([0; 32]);
 
-use crate::factory_stub::{FactoryStub, Fault, Redirect, Request, StubOptions};
+use crate::factory_stub::{FactoryStub, Fault, Redirect, StubOptions, StubRequest};
 
 /// The id of the schematic that every factory knows.
 const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
@@ -57,7 +57,7 @@ impl World {
 
     /// The requests for images, in the form `METHOD origin status range`.
     fn story(&self) -> Vec<String> {
-        let line = |request: Request| {
+        let line = |request: StubRequest| {
             format!(
                 "{} {} {}{}",
                 request.method,
