@@ -48,7 +48,6 @@ impl Cache {
         self
     }
 
-    /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

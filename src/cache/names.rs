@@ -28,7 +28,6 @@ pub fn checksum_of(file: &FileName) -> String {
 /// What a name in the cache's directory is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CacheName {
-    /// The record of a file.
     Record(FileName),
     /// The incomplete form of a file.
     Partial(FileName),

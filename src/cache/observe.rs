@@ -136,7 +136,6 @@ impl Cache {
 struct CacheListing {
     records: BTreeMap<FileName, Meta>,
     partial: BTreeMap<FileName, u64>,
-    /// Everything else.
     others: BTreeSet<String>,
     /// Files of ours whose records cannot be read.
     unrecorded: BTreeSet<FileName>,

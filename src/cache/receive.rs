@@ -21,11 +21,8 @@ use crate::model::{ArtifactId, FileName, Format, Sha256};
 /// A download to take in.
 #[derive(Debug, Clone)]
 pub struct Receive {
-    /// What it is.
     pub download: ArtifactId,
-    /// Its name in the cache.
     pub file: FileName,
-    /// Where it comes from.
     pub url: String,
     /// The unpacked form and its name, where it is wanted too.
     pub unpack: Option<(ArtifactId, FileName)>,
@@ -33,14 +30,12 @@ pub struct Receive {
     pub pinned: Option<Sha256>,
     /// The digest of the download that the factory publishes.
     pub upstream: Option<Sha256>,
-    /// Counts the received bytes.
     pub meter: Arc<Meter>,
 }
 
 /// What a download became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The record of the download.
     pub download: Meta,
     /// The record of the unpacked form, where it was wanted.
     pub unpacked: Option<Meta>,

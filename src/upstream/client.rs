@@ -28,7 +28,6 @@ const ERROR_TEXT: usize = 16 << 10;
 /// How long to wait for the text of an error.
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
-/// A request to be sent.
 #[derive(Debug, Clone)]
 pub struct UpstreamRequest<'a> {
     pub endpoint: &'a Endpoint,

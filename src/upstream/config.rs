@@ -56,7 +56,6 @@ pub struct UpstreamConfig {
 pub struct CaFile {
     /// The file that they are from, for messages.
     pub path: PathBuf,
-    /// What is in it.
     pub pem: Vec<u8>,
 }
 
@@ -80,13 +79,10 @@ pub enum Verify {
 /// How requests to a factory are authorised.
 #[derive(Debug, Clone)]
 pub enum Authorization {
-    /// Not at all.
     None,
     /// `Authorization: Basic`.
     Basic {
-        /// The user name.
         username: String,
-        /// The password.
         password: SecretString,
     },
     /// `Authorization: Bearer`.
@@ -98,7 +94,6 @@ pub enum Authorization {
 pub enum ListSource {
     /// The factory's `/versions`: what can really be built.
     Factory,
-    /// The repository's tags.
     Github,
 }
 

@@ -47,7 +47,6 @@ pub struct TransferLimits {
     pub backoff: Duration,
 }
 
-/// A transfer under way.
 #[derive(Debug)]
 pub struct ImageDownload<'a> {
     pub client: &'a HttpClient,

@@ -38,7 +38,6 @@ impl Endpoint {
         }
     }
 
-    /// GitHub.
     pub fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         match &config.github_token {
             Some(token) => Self::bearer(&config.github, token),

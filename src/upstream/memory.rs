@@ -37,25 +37,19 @@ pub struct Remembered {
 pub struct Listing {
     /// When the source last said that this is the list.
     pub fetched_at: Timestamp,
-    /// The pages, in their order.
     pub pages: Vec<ListPage>,
 }
 
-/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListPage {
-    /// Its URL.
     pub url: Url,
     /// The entity tag it came with.
     pub etag: Option<String>,
-    /// The page after it.
     pub next: Option<Url>,
-    /// The versions on it.
     pub versions: BTreeSet<TalosVersion>,
 }
 
 impl Listing {
-    /// The versions of all pages.
     pub fn versions(&self) -> BTreeSet<TalosVersion> {
         let pages = self.pages.iter();
         pages
@@ -88,7 +82,6 @@ impl ListMemory {
         }
     }
 
-    /// What is remembered.
     pub fn recall(&self) -> Remembered {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.get_or_insert_with(|| self.read()).clone()

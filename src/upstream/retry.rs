@@ -15,7 +15,6 @@ const LONGEST_WISH: Duration = Duration::from_secs(120);
 /// Anything longer than this in a `Retry-After` is a mistake.
 const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The attempts at one request.
 #[derive(Debug)]
 pub struct Attempts {
     limit: u32,
@@ -36,7 +35,6 @@ impl Attempts {
         }
     }
 
-    /// How many retries there were.
     pub fn retries(&self) -> u32 {
         self.total
     }

@@ -15,9 +15,7 @@ pub(super) const MARKER: &str = "$at";
 /// A value and where it stands. In a schema it is just the value.
 #[derive(Debug, Clone)]
 pub struct At<T> {
-    /// Where.
     pub place: NodeRef,
-    /// What.
     pub value: T,
 }
 

@@ -18,7 +18,6 @@ pub(super) struct Misfit {
     pub kind: MisfitKind,
 }
 
-/// What does not fit.
 #[derive(Debug)]
 pub(super) enum MisfitKind {
     /// A key that the map does not have.

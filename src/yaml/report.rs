@@ -31,7 +31,6 @@ impl<'d> ProblemReport<'d> {
         }
     }
 
-    /// The document reported on.
     pub fn document(&self) -> &'d Document {
         self.doc
     }
@@ -46,7 +45,6 @@ impl<'d> ProblemReport<'d> {
         self.problems.is_empty()
     }
 
-    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

@@ -10,7 +10,6 @@ pub(super) const STRING_TAG: &str = "!!str";
 /// How far before a scalar its properties are looked for, in bytes.
 const PROPERTIES_MAX: usize = 256;
 
-/// How a scalar is written.
 #[derive(Default)]
 pub(super) struct ScalarStyle<'a> {
     /// Without quotes, not a block and without a tag.

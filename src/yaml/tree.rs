@@ -43,37 +43,28 @@ pub(super) enum PathStep {
     Key(String),
 }
 
-/// A value in the tree.
 #[derive(Debug)]
 pub struct YamlNode {
-    /// Its identity.
     pub id: NodeRef,
-    /// What it is.
     pub kind: YamlKind,
 }
 
-/// What a node is.
 #[derive(Debug)]
 pub enum YamlKind {
     /// Nothing, `~` or `null`.
     Null,
     /// One of `true`, `yes`, `on` and their opposites, unquoted.
     Bool {
-        /// Its meaning.
         value: bool,
-        /// Its spelling.
         text: String,
     },
     /// A number, unquoted.
     Number {
-        /// Its spelling.
         text: String,
     },
     /// Any other scalar; quotes and escapes are resolved.
     Text(String),
-    /// A list.
     List(Vec<YamlNode>),
-    /// A map.
     Map {
         /// Its entries as written; keys are unique.
         entries: Vec<YamlEntry>,
@@ -85,13 +76,10 @@ pub enum YamlKind {
 /// A key and its value.
 #[derive(Debug)]
 pub struct YamlEntry {
-    /// The key.
     pub key: String,
-    /// The place of the key.
     pub(super) key_span: Span,
     /// Where the key begins in the text, in bytes.
     pub(super) key_offset: Option<usize>,
-    /// The value.
     pub value: YamlNode,
 }
 
@@ -140,7 +128,6 @@ impl Document {
         }
     }
 
-    /// A problem at a node.
     pub fn problem(&self, id: NodeRef, message: impl Into<String>) -> Problem {
         let place = &self.places[id.0];
         self.source

@@ -3,8 +3,6 @@
 use super::*;
 use crate::facts::VersionSource;
 
-const XZ: &str = "nocloud-amd64.raw.xz";
-
 /// One byte every 10 ms.
 fn drip(after: u64) -> Fault {
     Fault::Drip {
