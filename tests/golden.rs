@@ -114,7 +114,19 @@ fn all_forms_are_written_as_ever() {
         }
         expected::assert_file(&text, &Path::new("tests/golden").join(name));
     };
-    for (verb, code) in [("plan", 0), ("status", 1), ("history", 0), ("events", 0)] {
+    for (verb, code) in [
+        ("plan", 0),
+        ("status", 1),
+        ("history", 0),
+        ("events", 0),
+        ("versions", 0),
+        ("validate", 1),
+    ] {
+        if verb == "validate" {
+            // A mistake, for the form of problems.
+            let wrong = position("wrong", "iso", "      platfrom: metal\n");
+            world.order("wrong.yaml", &wrong);
+        }
         let ran = world.program.run(&[verb, "-o", "json"]).expect(code);
         keep(&format!("{verb}.output.json"), &ran.stdout);
     }
