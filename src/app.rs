@@ -1,14 +1,16 @@
 //! The composition root: settings in, live parts out.
 //!
-//! The only file that names the concrete upstream, cache and nodes. Whoever asks
-//! for a pass gets one that is wired; nobody below knows where its parts are from.
+//! The only room that names the concrete upstream, cache and nodes. Whoever asks
+//! for a reconciler gets one that is wired; nobody below knows where its parts are from.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "reads environment and clock once, for everyone below"
 )]
 
-use std::collections::BTreeMap;
+mod places;
+mod policies;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,23 +19,18 @@ use jiff::Timestamp;
 
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
-use crate::config::{self, ConfigError, Credentials, Settings, VerifyFactory, VersionsFrom};
+use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::VersionKnowledge;
 pub use crate::io::file::lock::DirLock;
-use crate::model::{InventoryNode, NodeId, OrderSet, VmConfigs, visible_path};
-use crate::nodes::{self, NodeError, NodesConfig, SystemNodes};
+use crate::model::{OrderSet, visible_path};
+use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
-    VerifyPolicy,
-};
+use crate::plan::{Naming, RunOptions};
 use crate::reconcile::Reconciler;
 use crate::store::StateDir;
-use crate::upstream::{
-    self, Authorization, CaFile, HttpFactory, ListSource, Upstream, UpstreamConfig, UpstreamError,
-};
+use crate::upstream::{HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
 pub type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
@@ -47,20 +44,8 @@ pub enum Mode {
     ReadWrite,
 }
 
-/// Bytes that a download leaves free in the cache's file system.
-const CACHE_RESERVE: u64 = 64 << 20;
-
-/// The hidden directory in the cache for what is remembered of upstreams.
-const STATE_DIR: &str = ".talos-order";
-
 /// The directory in the state directory for ssh's sockets.
 const CONNECTIONS: &str = "ssh";
-
-/// How long, in seconds, files are read back in one pass at the configured rate.
-const READ_BACK_SECONDS: u64 = 300;
-
-/// How long to wait before the first retry of a request; it doubles with each.
-const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -178,25 +163,13 @@ impl App {
     /// When the clients cannot be made.
     pub fn reconciler(&self) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
-        let factory = HttpFactory::new(&self.upstream_config()).map_err(StartError::Upstream)?;
-        let nodes = SystemNodes::new(NodesConfig {
-            ssh_opts: settings.push.ssh_opts.clone(),
-            rsync_opts: settings.push.rsync_opts.clone(),
-            connect: settings.limits.connect,
-            idle: settings.limits.idle,
-            look: settings.limits.look,
-            control_dir: self.connections(),
-            sessions: settings.limits.nodes,
-            owner: settings.owner.clone(),
-            instance: self.instance(),
-            lease: nodes::LEASE,
-            verify_rate: settings.verify.rate,
-            vm_configs: directory(&settings.prune.vm_configs),
-            vm_configs_of: self.vm_configs_of(),
-            bandwidth: settings.push.bandwidth,
-            bandwidth_of: self.of_nodes(|entry| entry.bandwidth_limit),
-        })
-        .map_err(StartError::Nodes)?;
+        let factory = HttpFactory::new(&places::upstream(
+            &self.settings,
+            self.mode == Mode::ReadOnly,
+        ))
+        .map_err(StartError::Upstream)?;
+        let nodes = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
+            .map_err(StartError::Nodes)?;
         let target = settings.manifest.clone();
         Ok(Reconciler {
             factory: Arc::new(factory),
@@ -206,7 +179,7 @@ impl App {
                 template: settings.naming.clone(),
                 factory_url: settings.factory.url.to_string(),
             },
-            policy: self.policy(),
+            policy: policies::policy(settings),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
             downloads: Arc::new(Downloads::new(settings.limits.downloads)),
@@ -245,104 +218,12 @@ impl App {
     /// # Errors
     /// When the client cannot be made; that no source answers is part of the answer.
     pub async fn versions(&self) -> Result<VersionKnowledge, StartError> {
-        let factory = HttpFactory::new(&self.upstream_config()).map_err(StartError::Upstream)?;
+        let factory = HttpFactory::new(&places::upstream(
+            &self.settings,
+            self.mode == Mode::ReadOnly,
+        ))
+        .map_err(StartError::Upstream)?;
         Ok(factory.versions().await)
-    }
-
-    fn upstream_config(&self) -> UpstreamConfig {
-        let settings = &self.settings;
-        UpstreamConfig {
-            factory: settings.factory.url.clone(),
-            authorization: authorization(&settings.factory.credentials),
-            ca: settings
-                .factory
-                .ca
-                .clone()
-                .map(|(path, pem)| CaFile { path, pem }),
-            verify: verify(&settings.factory.verify),
-            github: settings.github.api_url.clone(),
-            github_token: settings.github.token.clone(),
-            versions: settings.versions.iter().map(source).collect(),
-            state_dir: settings.cache_dir.join(STATE_DIR),
-            read_only: self.mode == Mode::ReadOnly,
-            connect: settings.limits.connect,
-            first_byte: settings.limits.first_byte,
-            idle: settings.limits.idle,
-            least_rate: settings.limits.least_rate,
-            rate_window: settings.limits.rate_window,
-            builds: settings.limits.builds,
-            retries: settings.limits.retries,
-            backoff: BACKOFF,
-        }
-    }
-
-    fn policy(&self) -> Policy {
-        let cache = &self.settings.cache_policy;
-        Policy {
-            retention: Retention {
-                keep_versions: cache.enabled.then_some(cache.keep_versions),
-                orphan_grace_seconds: seconds(cache.orphan_grace),
-            },
-            node_reserve: nodes::RESERVE,
-            cache_reserve: CACHE_RESERVE,
-            prune: self.prune_policy(),
-            shared: self.shared_storages(),
-            create: Create {
-                default: self.settings.push.create,
-                nodes: self.of_nodes(|entry| entry.create),
-            },
-            transport: self.transport(),
-        }
-    }
-
-    fn prune_policy(&self) -> PrunePolicy {
-        let prune = &self.settings.prune;
-        PrunePolicy {
-            owner: self.settings.owner.clone(),
-            default: prune.enabled,
-            nodes: self.of_nodes(|entry| entry.prune),
-            keep_versions: prune.keep_versions,
-            grace_seconds: seconds(prune.grace),
-            max_files: prune.max_files as usize,
-            max_percent: prune.max_percent,
-        }
-    }
-
-    /// The nodes that see a shared storage.
-    fn shared_storages(&self) -> SharedStorages {
-        let nodes = &self.settings.orders.inventory.nodes;
-        let shared = nodes.iter().filter_map(|entry| {
-            let storage = entry.storage.as_ref().filter(|storage| storage.shared)?;
-            Some((entry.node.id.clone(), storage.name.clone()))
-        });
-        SharedStorages {
-            of_nodes: shared.collect(),
-        }
-    }
-
-    /// How images are sent.
-    fn transport(&self) -> TransportPolicy {
-        let push = &self.settings.push;
-        TransportPolicy {
-            default: push.method,
-            nodes: self.of_nodes(|entry| entry.push_method),
-            proof: push.proof,
-            rsync_opts_set: push.rsync_opts_set,
-            network: self.settings.network.clone(),
-        }
-    }
-
-    /// Where single nodes keep the configurations of virtual machines.
-    fn vm_configs_of(&self) -> BTreeMap<NodeId, Option<String>> {
-        self.of_nodes(|entry| entry.vm_configs.as_ref().map(directory))
-    }
-
-    /// What the nodes of the inventory say of one thing, where they say anything.
-    fn of_nodes<T>(&self, say: impl Fn(&InventoryNode) -> Option<T>) -> BTreeMap<NodeId, T> {
-        let nodes = self.settings.orders.inventory.nodes.iter();
-        nodes
-            .filter_map(|entry| Some((entry.node.id.clone(), say(entry)?)))
-            .collect()
     }
 
     /// What one run is asked for: an empty cache to begin with, where somebody says so
@@ -350,19 +231,7 @@ impl App {
     pub fn run_options(&self, purge: bool, read_back: bool) -> RunOptions {
         RunOptions {
             purge: purge || self.settings.cache_policy.purge_before,
-            verify: read_back.then(|| self.verify_policy()),
-        }
-    }
-
-    /// What a deep verification reads: what is older than the configuration says,
-    /// as much as five minutes allow at the configured rate.
-    fn verify_policy(&self) -> VerifyPolicy {
-        let verify = &self.settings.verify;
-        VerifyPolicy {
-            max_age_seconds: seconds(verify.max_age),
-            budget_bytes: verify
-                .rate
-                .map_or(u64::MAX, |rate| rate.saturating_mul(READ_BACK_SECONDS)),
+            verify: read_back.then(|| policies::verify_policy(&self.settings)),
         }
     }
 
@@ -418,45 +287,6 @@ impl App {
     }
 }
 
-/// Whole seconds, as the planner counts them.
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn directory(configs: &VmConfigs) -> Option<String> {
-    match configs {
-        VmConfigs::In(dir) => Some(dir.to_string()),
-        VmConfigs::Nowhere => None,
-    }
-}
-
 fn shown(path: &Path) -> String {
     visible_path(path)
-}
-
-fn authorization(credentials: &Credentials) -> Authorization {
-    match credentials {
-        Credentials::None => Authorization::None,
-        Credentials::Basic { username, password } => Authorization::Basic {
-            username: username.clone(),
-            password: password.clone(),
-        },
-        Credentials::Bearer(token) => Authorization::Bearer(token.clone()),
-    }
-}
-
-fn verify(verify: &VerifyFactory) -> upstream::Verify {
-    match verify {
-        VerifyFactory::None => upstream::Verify::None,
-        VerifyFactory::Offered => upstream::Verify::Offered,
-        VerifyFactory::Checksum => upstream::Verify::Checksum,
-        VerifyFactory::Signature(key) => upstream::Verify::Signature { key: key.clone() },
-    }
-}
-
-fn source(from: &VersionsFrom) -> ListSource {
-    match from {
-        VersionsFrom::Factory => ListSource::Factory,
-        VersionsFrom::Github => ListSource::Github,
-    }
 }

@@ -12,14 +12,17 @@ pub mod condition;
 mod links;
 pub mod manifest;
 pub mod memory;
+mod reason;
 pub mod record;
 mod report;
 mod scope;
 pub mod status;
+mod troubles;
 mod words;
 
-pub use condition::{Condition, Ready, Reason};
+pub use condition::{Condition, Ready};
 pub use memory::{RetryLimits, after};
+pub use reason::Reason;
 pub use record::{Cause, PassRecord, PassVerdict, StepRecord};
 pub use report::{Report, Verdict, verdict};
 pub use scope::Scope;

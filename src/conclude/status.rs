@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{self, Condition, Ready, Reason};
+use super::condition::{self, Condition, Ready};
+use super::reason::{Reason, reason_of};
 use super::record::{Cause, Occasion, PassRecord, PassVerdict, Totals};
 use super::report::Report;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
@@ -130,7 +131,7 @@ impl Status {
             .take(HELD_MAX)
             .map(|held| HeldLine {
                 step: held.id.clone(),
-                reason: condition::reason_of(&held.reason),
+                reason: reason_of(&held.reason),
                 message: held.reason.to_string(),
                 next_try: next_try(&held.reason, memory),
                 approval: match &held.reason {

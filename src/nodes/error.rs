@@ -8,8 +8,6 @@ use jiff::Timestamp;
 use crate::io::process::CommandError;
 use crate::model::{NodeId, Sha256};
 
-use super::diagnosis::{self, Diagnosis};
-
 /// Why a node did not do what was asked.
 ///
 /// What ssh or rsync wrote to standard error goes with it, printable and
@@ -144,7 +142,10 @@ pub enum NodeError {
         place: String,
     },
     /// rsync ended with an error.
-    #[error("rsync failed: {meaning} (code {code}){}", super::rsync::said(stderr))]
+    #[error(
+        "rsync failed: {meaning} (code {code}){}",
+        super::rsync::output::said(stderr)
+    )]
     Rsync {
         /// Its exit code; -1 if a signal ended it.
         code: i32,
@@ -197,28 +198,9 @@ const LASTING: [&str; 6] = [
 ];
 
 impl NodeError {
-    pub(super) fn unreachable(found: Diagnosis, stderr: String) -> Self {
-        let Diagnosis {
-            why,
-            transient,
-            hint,
-        } = found;
-        Self::Unreachable {
-            why,
-            transient,
-            hint,
-            stderr,
-        }
-    }
-
-    /// ssh ended with its own exit code.
-    pub(super) fn of_ssh(stderr: String) -> Self {
-        Self::unreachable(diagnosis::of_ssh(&stderr), stderr)
-    }
-
     /// ssh or rsync was not let to its end, or was never there. A session that
     /// stands still is the node's silence and not a failure of the program.
-    pub(super) fn of_remote_command(error: CommandError) -> Self {
+    pub(super) fn remote_command(error: CommandError) -> Self {
         match error {
             CommandError::Idle { after, stderr, .. } => Self::Unreachable {
                 why: format!("it has been silent for {} s", after.as_secs()),
@@ -253,7 +235,7 @@ impl NodeError {
             Self::Program { source } => source.is_transient(),
             Self::Refused { message, .. } => !LASTING.iter().any(|text| message.contains(text)),
             Self::Rsync { code, stderr, .. } => {
-                super::rsync::is_transient(*code)
+                super::rsync::output::is_transient(*code)
                     && !LASTING.iter().any(|text| stderr.contains(text))
             }
             Self::Source { source, .. }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use super::{listing, record, rsync, script};
+use super::protocol::{answer, listing, record};
+use super::rsync::output::RsyncProgress;
 use crate::facts::{DirState, NodeState, References};
 use crate::io::Meter;
 use crate::model::Dir;
@@ -24,7 +25,7 @@ const DIRS: [&str; 2] = ["/var/lib/vz/import", "/var/lib/vz/template/iso"];
 
 fn look(bytes: &[u8]) -> Option<NodeState> {
     let dirs: BTreeSet<Dir> = DIRS.map(|dir| dir.parse().expect("a directory")).into();
-    listing::read(&script::answer(bytes, NONCE).ok()?, &dirs)
+    listing::read(&answer::read(bytes, NONCE).ok()?, &dirs)
 }
 
 /// The nonce that the answers of the seeds carry.
@@ -154,5 +155,5 @@ pub fn record(bytes: &[u8]) {
 /// What rsync says while it works.
 pub fn rsync_progress(bytes: &[u8]) {
     let meter = Meter::default();
-    rsync::Progress::new(&meter).take(bytes);
+    RsyncProgress::new(&meter).take(bytes);
 }

@@ -1,32 +1,34 @@
-//! The lease of a directory, as the controller's side of `scripts/lease.sh`.
+//! The lease of a directory, as the controller's side of `lease.sh`.
 //!
 //! It is held for an instance of an owner through a node, so two controllers never
 //! interleave, not even two of one owner, and neither do two nodes of one controller
 //! that see the same storage. What a crash leaves behind expires for others after
 //! [`LEASE`] and can be taken up at once by the instance and the node that left it.
-//! An operation whose lock is gone is fenced: it changes nothing any more. Inside this process, operations of one node on
-//! one directory wait for each other here, before they ask the node.
+//! An operation whose lock is gone is fenced: it changes nothing any more. Inside this
+//! process, operations of one node on one directory wait for each other before they ask
+//! the node.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
 
 use super::error::NodeError;
-use super::patience;
-use super::record;
-use super::script::{self, Answer, Script};
-use super::system::SystemNodes;
+use super::protocol::answer::ScriptAnswer;
+use super::protocol::record;
+use super::protocol::script::{self, NodeScript};
+use super::session::node_session::NodeSession;
+use super::session::timeouts;
 use crate::io::process::printable;
-use crate::model::{Dir, FileName, Node, NodeId};
+use crate::model::{Dir, FileName};
 
-/// How long a lease stands without a sign of life. Nodes that share a storage
-/// have to agree on the time to within a part of this.
+/// How long a lease stands without a renewal. Nodes that share a storage have to agree
+/// on the time to within a part of this.
 pub const LEASE: Duration = Duration::from_secs(120);
 
-/// Signs of life in the time that a lease stands.
-const SIGNS: u32 = 4;
+/// Renewals in the time that a lease stands.
+const RENEWALS: u32 = 4;
 
 /// How often a directory is asked for that another node of ours works in: rather
 /// short beside the time that an image takes.
@@ -36,34 +38,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// for: clocks of whole seconds, and the time that asking takes.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What an operation holds while it is its turn in a directory.
-type Turn = tokio::sync::Mutex<()>;
-
-/// A directory of a node.
-type Spot = (NodeId, Dir);
-
-/// Whose turn it is in each directory that this process works in.
-#[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<BTreeMap<Spot, Weak<Turn>>>);
-
-impl Turns {
-    fn of(&self, node: &NodeId, dir: &Dir) -> Arc<Turn> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let key = (node.clone(), dir.clone());
-        if let Some(turn) = turns.get(&key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::<Turn>::default();
-        turns.insert(key, Arc::downgrade(&turn));
-        turn
-    }
-}
-
 /// An operation on one file under the lease of its directory.
 pub(super) struct Operation<'a> {
-    pub nodes: &'a SystemNodes,
-    pub node: &'a Node,
+    pub(super) session: &'a NodeSession<'a>,
     dir: &'a Dir,
     file: &'a FileName,
     ttl: String,
@@ -76,73 +53,68 @@ pub(super) struct Operation<'a> {
     pattern: String,
     owned: String,
     /// How long each of its scripts may take.
-    patience: Duration,
-    _turn: tokio::sync::OwnedMutexGuard<()>,
+    timeout: Duration,
+    _queued: OwnedMutexGuard<()>,
 }
 
 impl<'a> Operation<'a> {
-    /// Waits for its turn in this process; asks nobody yet. No script of it runs for
-    /// longer than `patience`.
-    pub async fn begin(
-        nodes: &'a SystemNodes,
-        node: &'a Node,
+    /// Waits for the operations before it in this process; asks nobody yet. No script of
+    /// it runs for longer than `timeout`.
+    pub(super) async fn begin(
+        session: &'a NodeSession<'a>,
         dir: &'a Dir,
         file: &'a FileName,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
-        let turn = nodes.turns.of(&node.id, dir).lock_owned().await;
+        let (config, node) = (session.config, &session.node.id);
         Self {
-            nodes,
-            node,
+            session,
             dir,
             file,
-            ttl: nodes.config.lease.as_secs().max(1).to_string(),
+            ttl: config.lease.as_secs().max(1).to_string(),
             token: script::nonce(),
-            holder: format!(
-                "{}@{} {}",
-                node.id,
-                nodes.config.instance,
-                shown(&nodes.config.owner)
-            ),
+            holder: format!("{node}@{} {}", config.instance, shown(&config.owner)),
             epoch: OnceLock::new(),
             inside: OnceLock::new(),
             pattern: record::pattern(file),
-            owned: record::owned(&nodes.config.owner),
-            patience,
-            _turn: turn,
+            owned: record::owned(&config.owner),
+            timeout,
+            _queued: session.enter(dir).await,
         }
     }
 
     /// `node:path`.
-    pub fn place(&self) -> String {
-        format!("{}:{}", self.node.id, self.dir.join(self.file))
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.session.node.id, self.dir.join(self.file))
     }
 
-    /// Runs a script of this operation; `more` are its words behind those that
+    /// `node:directory`.
+    pub(super) fn dir(&self) -> String {
+        format!("{}:{}", self.session.node.id, self.dir)
+    }
+
+    /// Runs a script of this operation; `more` are its arguments behind those that
     /// `enter` in `lease.sh` takes.
-    pub async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
-        script: Script,
+        script: NodeScript,
         more: &[&str],
-        read: impl FnOnce(&Answer<'_>) -> Option<T>,
+        read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
-        let mut words = self.words();
-        words.extend(more);
-        let patience = match script {
+        let mut args = self.args();
+        args.extend(more);
+        let timeout = match script {
             // These look at no image.
-            Script::Renew | Script::Release | Script::Discard => patience::for_file(0),
-            _ => self.patience,
+            NodeScript::Renew | NodeScript::Release | NodeScript::Discard => timeouts::for_file(0),
+            _ => self.timeout,
         };
         // Boxed, since operations hold several of these at once.
-        Box::pin(
-            self.nodes
-                .ask(self.node, script, &words, patience, self.unlocked(read)),
-        )
-        .await?
+        let read = self.unlocked(read);
+        Box::pin(self.session.ask(script, &args, timeout, read)).await?
     }
 
-    /// The words of `enter` in `lease.sh`, behind the nonce.
-    pub fn words(&self) -> Vec<&str> {
+    /// The arguments of `enter` in `lease.sh`, behind the nonce.
+    pub(super) fn args(&self) -> Vec<&str> {
         vec![
             self.ttl.as_str(),
             &self.token,
@@ -156,15 +128,15 @@ impl<'a> Operation<'a> {
     }
 
     /// Reads an answer that may be that the directory is another's.
-    pub fn unlocked<T>(
+    pub(super) fn unlocked<T>(
         &self,
-        read: impl FnOnce(&Answer<'_>) -> Option<T>,
-    ) -> impl FnOnce(&Answer<'_>) -> Option<Result<T, NodeError>> {
+        read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
+    ) -> impl FnOnce(&ScriptAnswer<'_>) -> Option<Result<T, NodeError>> {
         |answer| {
             for name in answer.all("aside") {
                 let name = String::from_utf8_lossy(name);
                 tracing::warn!(
-                    node = %self.node.id,
+                    node = %self.session.node.id,
                     "{}/{} could not be used and was set aside under that name; \
                      what it said is unknown from now on",
                     self.dir,
@@ -193,23 +165,23 @@ impl<'a> Operation<'a> {
 
     /// Device and inode number of the private directory on the node, as `stat`'s
     /// `%d:%i` writes them; empty before the first script that tells them.
-    pub fn inside(&self) -> &str {
+    pub(super) fn inside(&self) -> &str {
         self.inside.get().map_or("", String::as_str)
     }
 
     /// Runs the first script of an operation. A directory that another node of
-    /// ours works in is waited for: as long as that one gives signs of life it
-    /// comes to an end, and if not its lease does. Another instance of the same
+    /// ours works in is waited for: it comes to an end as long as that one renews its
+    /// lease, and if not its lease does. Another instance of the same
     /// owner is waited for only until a lease that a crash left would have expired:
-    /// what it does is its own pass, and may take hours.
-    pub async fn ask_first<T>(
+    /// what it does is a run of its own, and may take hours.
+    pub(super) async fn ask_first<T>(
         &self,
-        script: Script,
+        script: NodeScript,
         more: &[&str],
-        read: impl Fn(&Answer<'_>) -> Option<T>,
+        read: impl Fn(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
         let begun = Instant::now();
-        let config = &self.nodes.config;
+        let config = self.session.config;
         loop {
             match self.ask(script, more, &read).await {
                 Err(NodeError::Locked { owner, by, .. })
@@ -223,44 +195,44 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Gives signs of life until the work is done, and stops it if the lease is
-    /// another's by then. A sign that does not get through is no reason to stop:
-    /// the next one may, and the work has the same line to fail on.
-    pub async fn alive_while<T>(
+    /// Renews the lease until the work is done, and stops it if the lease is another's
+    /// by then. A renewal that does not get through is no reason to stop: the next one
+    /// may, and the work has the same connection to fail on.
+    pub(super) async fn renew_while<T>(
         &self,
         work: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        let signs = async {
+        let renewals = async {
             loop {
-                tokio::time::sleep(self.nodes.config.lease / SIGNS).await;
-                let sign = self.ask(Script::Renew, &[], |_| Some(())).await;
-                if let Err(error @ NodeError::Fenced { .. }) = sign {
+                tokio::time::sleep(self.session.config.lease / RENEWALS).await;
+                let renewal = self.ask(NodeScript::Renew, &[], |_| Some(())).await;
+                if let Err(error @ NodeError::Fenced { .. }) = renewal {
                     return error;
                 }
             }
         };
         tokio::select! {
             result = work => result,
-            lost = signs => Err(lost),
+            lost = renewals => Err(lost),
         }
     }
 
-    /// Gives the lease back after an error, if there is a way to: what is not
+    /// Gives the lease back after an error, if the node can be reached: what is not
     /// given back expires.
-    pub async fn leave(&self, error: NodeError) -> NodeError {
+    pub(super) async fn release_after(&self, error: NodeError) -> NodeError {
         let reachable = !matches!(
             error,
             NodeError::Unreachable { .. } | NodeError::Locked { .. } | NodeError::Fenced { .. }
         );
         if reachable {
             // The error says more than one in tidying up after it.
-            let _ = self.ask(Script::Release, &[], |_| Some(())).await;
+            let _ = self.ask(NodeScript::Release, &[], |_| Some(())).await;
         }
         error
     }
 
     /// What a script says of a file that is not ours to touch.
-    pub fn refusal(&self, answer: &Answer<'_>) -> Option<NodeError> {
+    pub(super) fn refusal(&self, answer: &ScriptAnswer<'_>) -> Option<NodeError> {
         if answer.first("foreign").is_some() {
             return Some(NodeError::Foreign {
                 place: self.place(),
@@ -279,7 +251,7 @@ impl<'a> Operation<'a> {
         let (until, holder) = text.split_once(' ')?;
         let (node, owner) = holder.split_once(' ').unwrap_or(("", holder));
         Some(NodeError::Locked {
-            place: format!("{}:{}", self.node.id, self.dir),
+            place: self.dir(),
             owner: shown(owner),
             by: shown(node.split_once('@').map_or("", |(_, instance)| instance)),
             until: Timestamp::from_second(until.parse().ok()?).ok()?,
@@ -293,7 +265,7 @@ impl<'a> Operation<'a> {
             _ => None,
         };
         NodeError::Fenced {
-            place: format!("{}:{}", self.node.id, self.dir),
+            place: self.dir(),
             holder,
         }
     }

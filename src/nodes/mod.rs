@@ -1,240 +1,51 @@
 //! The places where images are delivered: Proxmox nodes over ssh and rsync, and
 //! directories of this machine.
 //!
-//! [`Nodes`] is the whole of it as a pass sees it; [`SystemNodes`] runs the
-//! system's ssh, rsync and sh: one small script over one protocol for both kinds
-//! of place (`script`), a stream of data or rsync for the bytes (`push`, `stream`),
-//! and a record of what we placed beside the files (`record`), so that a look is one
-//! round trip and reads no image. The hand-written twin for tests is
-//! [`fake::FakeNodes`].
+//! [`Nodes`] is all that the rest of the program knows of them. [`SystemNodes`] is the
+//! implementation that runs the system's ssh, rsync and sh. It opens a session with one
+//! node (`session`) and hands that to `observe`, `deliver`, `remove` or `verify`. Each of
+//! them runs small scripts over one protocol, the same for both kinds of place
+//! (`protocol`). What changes a directory holds its lease meanwhile (`lease`). A record of
+//! what we placed is kept beside the files, so that a look is one round trip and reads no
+//! image.
+//!
+//! A new transport is a second implementation of [`Nodes`] in a folder of its own; it may
+//! build on `protocol`, `lease` and `session`, or on none of them (an HTTP API). `app.rs`
+//! then gives `execute` and `observe` one that picks by [`Reach`](crate::model::Reach). A
+//! new kind of thing on a node (a template of a virtual machine) is another method of the
+//! trait, with its values in `interface` and a folder beside `deliver`; its scripts can be
+//! put together from the ones that are there.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "speaks to nodes and copies into directories"
+    reason = "runs programs on nodes and copies into directories"
 )]
 
-mod diagnosis;
+mod config;
+mod deliver;
 mod error;
-pub mod fake;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod interface;
 mod lease;
-mod listing;
 mod local;
-mod patience;
-mod push;
-mod quote;
-mod record;
-mod references;
+mod observe;
+mod protocol;
+mod remove;
 mod rsync;
 #[cfg(test)]
 mod samples;
-mod script;
+mod session;
 mod ssh;
-mod stream;
 mod system;
-mod transfer;
-mod upkeep;
+mod verify;
 
+pub use config::NodesConfig;
+pub use deliver::prepared::RESERVE;
 pub use error::NodeError;
-pub use lease::LEASE;
-pub use push::RESERVE;
-pub use references::VM_CONFIGS;
-pub use system::{NodesConfig, SystemNodes};
-
-use std::collections::BTreeSet;
-use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::Timestamp;
-
-use crate::facts::{NodeState, RecordEntry};
-use crate::io::Meter;
-use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
+pub use interface::{
+    Cleared, Delivered, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
 };
-
-/// Everything a pass asks of nodes.
-pub trait Nodes: Send + Sync + 'static {
-    /// The state of the given directories, in one round trip. Failing is a
-    /// state, not an error: unknown is not empty.
-    fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
-
-    /// Makes a file lie at its path with the right digest, and records it.
-    ///
-    /// The final name appears only when the digest was checked on the node. A
-    /// file that is there already with the right size and digest is adopted
-    /// instead of copied; where the record says that another owner placed it, its
-    /// entry stays as it is and is the answer.
-    ///
-    /// # Errors
-    /// [`NodeError::NotOurs`] for wrong bytes that another owner placed,
-    /// [`NodeError::Foreign`] for wrong bytes that nobody recorded, unless they
-    /// are to be replaced, [`NodeError::Locked`] while another owner works in the
-    /// directory, or another controller of the same owner for longer than a lease
-    /// stands. Another node of the same controller is waited for.
-    /// [`NodeError::Fenced`] where the lease was lost on the way, and
-    /// [`NodeError::Hostile`] where another user of the node has something in the
-    /// directory under a name of ours; the same for the others below.
-    fn deliver(
-        &self,
-        node: &Node,
-        delivery: &Delivery,
-    ) -> impl Future<Output = Result<Delivered, NodeError>> + Send;
-
-    /// Removes a file that we placed, if it still has its digest, and its line in
-    /// the record. That it is gone already is fine, and so is something that is no
-    /// plain file under its name, which stays.
-    ///
-    /// # Errors
-    /// [`NodeError::NotOurs`] where another owner placed it,
-    /// [`NodeError::Foreign`] where nobody recorded it, [`NodeError::Locked`].
-    fn remove(
-        &self,
-        node: &Node,
-        removal: &Removal,
-    ) -> impl Future<Output = Result<Removed, NodeError>> + Send;
-
-    /// Removes what arrived so far of a file that nobody wants any more. That it is gone
-    /// already is fine.
-    ///
-    /// # Errors
-    /// [`NodeError::Locked`] while another controller works in the directory.
-    fn clear(
-        &self,
-        node: &Node,
-        leftover: &Leftover,
-    ) -> impl Future<Output = Result<Cleared, NodeError>> + Send;
-
-    /// Reads a file back whole, gently, and compares it. Where it differs its line
-    /// in the record describes nothing any more (modification time and inode
-    /// number 0), so that the next look has it replaced and it is still known to
-    /// be ours; the line of a missing one is dropped.
-    ///
-    /// # Errors
-    /// [`NodeError::NotOurs`] where another owner placed it, [`NodeError::Locked`].
-    fn verify(
-        &self,
-        node: &Node,
-        check: &Removal,
-    ) -> impl Future<Output = Result<Verified, NodeError>> + Send;
-}
-
-/// One file on a node, with what it must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal {
-    /// The directory on the node.
-    pub dir: Dir,
-    /// The name there.
-    pub file: FileName,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Sha256,
-}
-
-/// How a removal went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removed {
-    /// It is gone.
-    Gone,
-    /// It has another digest and stays.
-    Differs(Sha256),
-}
-
-/// What arrived so far of a file, on a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// The directory that the file was for.
-    pub dir: Dir,
-    /// Its name there.
-    pub part: PartName,
-    /// It stays if it was written to within this time.
-    pub idle: Duration,
-}
-
-/// How removing a part went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleared {
-    /// It is gone.
-    Gone,
-    /// Somebody writes to it, or did so a moment ago: it stays.
-    Unfinished,
-}
-
-/// How reading back went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verified {
-    /// It is what the record says.
-    Same,
-    /// It is not.
-    Differs(Sha256),
-    /// It is not there.
-    Missing,
-}
-
-/// One file to deliver.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// The directory on the node; made if it is missing.
-    pub dir: Dir,
-    /// The name there.
-    pub file: FileName,
-    /// The file to send.
-    pub source: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its digest.
-    pub sha256: Sha256,
-    /// What it is.
-    pub artifact: ArtifactId,
-    /// Replace a file that is there with other bytes and that nobody recorded: it
-    /// may be a person's own.
-    pub replace: bool,
-    /// What an order says becomes of it, for the record.
-    pub deletion: Option<Deletion>,
-    /// The revision of the orders, for the record.
-    pub revision: Option<String>,
-    /// The orders that want it, for the record.
-    pub orders: BTreeSet<OrderId>,
-    /// The time of the pass, for the record.
-    pub now: Timestamp,
-    /// How its bytes travel.
-    pub method: Method,
-    /// How it is proven that they arrived.
-    pub proof: Proof,
-    /// The digest of its data, where it is known.
-    pub data: Option<DataDigest>,
-    /// The file on another node that is sent on instead, and how that node reaches
-    /// this one.
-    pub relay: Option<Relay>,
-    /// Counts the bytes as they go.
-    pub meter: Arc<Meter>,
-}
-
-/// A file on another node that a delivery is made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relay {
-    /// The node that has the file.
-    pub node: Node,
-    /// Its path there.
-    pub path: String,
-    /// Words for ssh on that node, beside how the destination is reached.
-    pub ssh_opts: Vec<String>,
-}
-
-/// How a delivery went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// False if the right file was there already.
-    pub copied: bool,
-    /// Bytes that were sent to the node, where that is known: from this machine, or
-    /// from the one that sent it on.
-    pub wire_bytes: Option<u64>,
-    /// How long sending took.
-    pub took: Duration,
-    /// What was recorded on the node.
-    pub entry: RecordEntry,
-}
+pub use lease::LEASE;
+pub use protocol::references::VM_CONFIGS;
+pub use system::SystemNodes;

@@ -7,7 +7,7 @@ const DRIPS: [(&str, &str); 5] = [
     ("before an answer", "while sleep 0.2; do echo .; done"),
     ("on standard error", "while sleep 0.2; do echo . >&2; done"),
     (
-        "signs of life",
+        "ticks",
         "printf '\\0begin x\\0'; while sleep 0.2; do printf 'tick\\0'; done",
     ),
     ("nothing", "sleep 1000"),
@@ -28,7 +28,7 @@ async fn a_node_that_never_ends_is_unknown_and_costs_the_others_nothing() {
         });
         // Meanwhile another one is seen.
         look(&nodes, &well.node("well"), &well.dir("iso")).await;
-        let why = tokio::time::timeout(PATIENCE, slow).await;
+        let why = tokio::time::timeout(TIMEOUT, slow).await;
         let why = why.unwrap_or_else(|_| panic!("{what}: no end")).unwrap();
         // Whether a flood is too much or too long first is up to the machine.
         let too_much = what == "a flood" && why.contains("wrote more than");

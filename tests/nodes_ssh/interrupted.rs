@@ -76,13 +76,13 @@ async fn a_push_whose_rsync_was_killed_is_taken_up_again() {
 }
 
 #[tokio::test]
-async fn a_script_that_is_killed_gives_no_more_signs_of_life() {
+async fn a_script_that_is_killed_says_no_more_ticks() {
     let lab = Lab::new();
     let node = lab.node();
     let (id, dir) = (node.node("pve-01"), node.dir("iso"));
     let delivery = delivery(dir, &file(&lab, 2 * MIB, 1));
     system(&lab).deliver(&id, &delivery).await.unwrap();
-    // Minutes of reading, which the signs of life make bearable.
+    // Minutes of reading, which the ticks make bearable.
     let mut config = config(&lab, RSYNC_OPTS);
     config.verify_rate = Some(10_000);
     let nodes = SystemNodes::new(config).unwrap();

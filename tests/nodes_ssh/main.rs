@@ -58,7 +58,7 @@ const RECORD: &str = ".talos-order.jsonl";
 const LOCK: &str = ".talos-order.lock";
 const OWNER: &str = "homelab";
 const INSTANCE: &str = "0000000000000001";
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The configuration's defaults, so that every test runs with `--inplace`.
 const RSYNC_OPTS: &str = "-av --progress --inplace";
@@ -202,7 +202,7 @@ fn at(dir: &Dir, name: &str) -> PathBuf {
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < PATIENCE, "{what}");
+        assert!(started.elapsed() < TIMEOUT, "{what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The text of a status, as a person sees it.
 
 use super::*;
-use crate::conclude::condition::Reason;
+use crate::conclude::Reason;
 use crate::conclude::record::{Cause, PassVerdict, Totals};
 use crate::conclude::status::{HeldLine, LastPass};
 

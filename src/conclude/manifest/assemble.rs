@@ -1,6 +1,6 @@
 //! From a pass's values to an order's manifest. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,12 +9,13 @@ use super::form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
     ManifestImage, OrderForm, PushStatus, Pushed,
 };
-use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId, VersionKnowledge};
+use super::results::Results;
+use crate::facts::{StepId, VersionKnowledge};
 use crate::model::{
     ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
     SchematicSource, SourceRef, TalosVersion,
 };
-use crate::plan::{Action, Held, HeldReason, Plan, PositionWant, Resolved, Step};
+use crate::plan::{PositionWant, Resolved};
 
 /// What every manifest of a pass says alike.
 #[derive(Debug, Clone)]
@@ -64,119 +65,6 @@ impl Context {
 
     fn whole(&self, file: &str) -> String {
         self.working_dir.join(file).display().to_string()
-    }
-}
-
-/// What is known at the end of a pass, by lookup.
-pub struct Results<'a> {
-    observed: &'a Observed,
-    outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
-    metas: HashMap<ArtifactId, Meta>,
-    steps: HashMap<&'a StepId, &'a Step>,
-    held: HashMap<&'a StepId, &'a Held>,
-    fetching: HashMap<&'a ArtifactId, &'a StepId>,
-    shared: &'a BTreeMap<StepId, StepId>,
-    now: Timestamp,
-}
-
-impl<'a> Results<'a> {
-    /// Gathers what is known. Without outcomes the plan is taken to succeed, which
-    /// is what a dry run shows.
-    pub fn new(
-        plan: &'a Plan,
-        observed: &'a Observed,
-        outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
-    ) -> Self {
-        let mut fetching = HashMap::new();
-        for step in &plan.steps {
-            match &step.action {
-                Action::Fetch {
-                    download, unpack, ..
-                } => {
-                    fetching.insert(download, &step.id);
-                    if let Some((raw, _)) = unpack {
-                        fetching.insert(raw, &step.id);
-                    }
-                }
-                Action::Unpack { to, .. } => {
-                    fetching.insert(to, &step.id);
-                }
-                _ => {}
-            }
-        }
-        let mut metas = in_sync(&observed.cache);
-        metas.retain(|artifact, _| !fetching.contains_key(artifact));
-        for outcome in outcomes.into_iter().flat_map(BTreeMap::values) {
-            if let Outcome::Done { fact } = outcome {
-                learn(&mut metas, fact);
-            }
-        }
-        Self {
-            observed,
-            outcomes,
-            metas,
-            steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
-            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
-            fetching,
-            shared: &plan.shared,
-            now: observed.now,
-        }
-    }
-
-    /// Why a step did not succeed, for a person; `None` if it did, or would.
-    fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
-        // Of the nodes of a shared storage one delivers for all.
-        let id = self.shared.get(id).unwrap_or(id);
-        if let Some(held) = self.held.get(id) {
-            let status = match held.reason {
-                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => {
-                    PushStatus::Error
-                }
-                _ => PushStatus::Held,
-            };
-            return Some((status, held.reason.to_string()));
-        }
-        self.steps.get(id)?;
-        match self.outcomes?.get(id) {
-            Some(Outcome::Done { .. }) => None,
-            Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
-            Some(Outcome::Skipped { needs }) => {
-                Some((PushStatus::Held, format!("{needs} did not succeed")))
-            }
-            Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
-            Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
-            Some(Outcome::Cancelled) | None => {
-                Some((PushStatus::Held, "the pass was stopped".to_owned()))
-            }
-        }
-    }
-}
-
-fn in_sync(cache: &CacheState) -> HashMap<ArtifactId, Meta> {
-    let present = cache.files.values().filter(|cached| cached.size.is_some());
-    present
-        .map(|cached| (cached.meta.artifact.clone(), cached.meta.clone()))
-        .collect()
-}
-
-fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
-    let mut add = |meta: &Meta| metas.insert(meta.artifact.clone(), meta.clone());
-    match fact {
-        Fact::Fetched {
-            download, unpacked, ..
-        } => {
-            add(download);
-            if let Some(unpacked) = unpacked {
-                add(unpacked);
-            }
-        }
-        Fact::Unpacked { meta } => {
-            add(meta);
-        }
-        Fact::Registered { .. }
-        | Fact::Pushed { .. }
-        | Fact::Verified { .. }
-        | Fact::Removed { .. } => {}
     }
 }
 

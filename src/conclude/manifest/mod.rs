@@ -6,9 +6,11 @@
 
 mod assemble;
 mod form;
+mod results;
 
-pub use assemble::{Context, Results, assemble, refused};
+pub use assemble::{Context, assemble, refused};
 pub use form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
     ManifestImage, OrderForm, PushStatus, Pushed,
 };
+pub use results::Results;

@@ -2,12 +2,19 @@
 
 mod travel;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use super::retry::wait;
 use super::*;
-use crate::facts::{CacheState, Catalog, DirState, Failure, FailureKind, Observed, References};
-use crate::model::{Node, Reach};
-use crate::plan::{Desired, Held, Placed, Plan, Why};
+use crate::facts::{
+    ApprovalId, Backoff, CacheState, Catalog, DirState, Fact, Failure, FailureKind, KnownNode,
+    NodeState, Observed, References, RelayBackoff,
+};
+use crate::model::{FileName, Node, NodeId, PushTarget, Reach};
+use crate::plan::{Action, Desired, Held, HeldReason, Placed, Plan, Step, Why};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

@@ -1,6 +1,6 @@
 //! A file's data on its way out: the parts that are not zeros, each with its place.
 //!
-//! The form is that of `nodes/scripts/receive.pl`: before each part stand its offset
+//! The form is that of `nodes/protocol/scripts/receive.pl`: before each part stand its offset
 //! and its length, 8 bytes each, the highest first; a part of no length at the
 //! file's end is the last. What was sent so far is always the beginning of the file,
 //! so an interrupted transfer goes on where it was.

@@ -12,7 +12,7 @@
 //! begins. And it follows from the content alone, not from how a file system holds
 //! it: zeros on the disk and a hole are the same.
 //!
-//! `nodes/scripts/data.pl` is the same for a node.
+//! `nodes/protocol/scripts/data.pl` is the same for a node.
 
 use std::fs::File;
 use std::io;

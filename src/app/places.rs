@@ -1,0 +1,109 @@
+//! How the upstream and the nodes are reached, from the settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::policies::of_nodes;
+use crate::config::{Credentials, Settings, VerifyFactory, VersionsFrom};
+use crate::model::{NodeId, VmConfigs};
+use crate::nodes::{self, NodesConfig};
+use crate::upstream::{self, Authorization, CaFile, ListSource, UpstreamConfig};
+
+/// The hidden directory in the cache for what is remembered of upstreams.
+const STATE_DIR: &str = ".talos-order";
+
+/// How long to wait before the first retry of a request; it doubles with each.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// The upstream; `read_only` keeps it from writing what it learns.
+pub(super) fn upstream(settings: &Settings, read_only: bool) -> UpstreamConfig {
+    UpstreamConfig {
+        factory: settings.factory.url.clone(),
+        authorization: authorization(&settings.factory.credentials),
+        ca: settings
+            .factory
+            .ca
+            .clone()
+            .map(|(path, pem)| CaFile { path, pem }),
+        verify: verify(&settings.factory.verify),
+        github: settings.github.api_url.clone(),
+        github_token: settings.github.token.clone(),
+        versions: settings.versions.iter().map(source).collect(),
+        state_dir: settings.cache_dir.join(STATE_DIR),
+        read_only,
+        connect: settings.limits.connect,
+        first_byte: settings.limits.first_byte,
+        idle: settings.limits.idle,
+        least_rate: settings.limits.least_rate,
+        rate_window: settings.limits.rate_window,
+        builds: settings.limits.builds,
+        retries: settings.limits.retries,
+        backoff: BACKOFF,
+    }
+}
+
+/// The nodes; `instance` is what leases are taken for beside the owner, and
+/// `connections` where open connections are kept for later runs.
+pub(super) fn nodes(
+    settings: &Settings,
+    instance: String,
+    connections: Option<PathBuf>,
+) -> NodesConfig {
+    NodesConfig {
+        ssh_opts: settings.push.ssh_opts.clone(),
+        rsync_opts: settings.push.rsync_opts.clone(),
+        connect: settings.limits.connect,
+        idle: settings.limits.idle,
+        look: settings.limits.look,
+        control_dir: connections,
+        sessions: settings.limits.nodes,
+        owner: settings.owner.clone(),
+        instance,
+        lease: nodes::LEASE,
+        verify_rate: settings.verify.rate,
+        vm_configs: directory(&settings.prune.vm_configs),
+        vm_configs_of: vm_configs_of(settings),
+        bandwidth: settings.push.bandwidth,
+        bandwidth_of: of_nodes(settings, |entry| entry.bandwidth_limit),
+    }
+}
+
+/// Where single nodes keep the configurations of virtual machines.
+fn vm_configs_of(settings: &Settings) -> BTreeMap<NodeId, Option<String>> {
+    of_nodes(settings, |entry| entry.vm_configs.as_ref().map(directory))
+}
+
+fn directory(configs: &VmConfigs) -> Option<String> {
+    match configs {
+        VmConfigs::In(dir) => Some(dir.to_string()),
+        VmConfigs::Nowhere => None,
+    }
+}
+
+fn authorization(credentials: &Credentials) -> Authorization {
+    match credentials {
+        Credentials::None => Authorization::None,
+        Credentials::Basic { username, password } => Authorization::Basic {
+            username: username.clone(),
+            password: password.clone(),
+        },
+        Credentials::Bearer(token) => Authorization::Bearer(token.clone()),
+    }
+}
+
+fn verify(verify: &VerifyFactory) -> upstream::Verify {
+    match verify {
+        VerifyFactory::None => upstream::Verify::None,
+        VerifyFactory::Offered => upstream::Verify::Offered,
+        VerifyFactory::Checksum => upstream::Verify::Checksum,
+        VerifyFactory::Signature(key) => upstream::Verify::Signature { key: key.clone() },
+    }
+}
+
+fn source(from: &VersionsFrom) -> ListSource {
+    match from {
+        VersionsFrom::Factory => ListSource::Factory,
+        VersionsFrom::Github => ListSource::Github,
+    }
+}

@@ -1,0 +1,123 @@
+//! What is known at the end of a run, by lookup.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::form::PushStatus;
+use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId};
+use crate::model::ArtifactId;
+use crate::plan::{Action, Held, HeldReason, Plan, Step};
+
+/// What is known at the end of a run, by lookup.
+pub struct Results<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
+    pub(super) metas: HashMap<ArtifactId, Meta>,
+    pub(super) steps: HashMap<&'a StepId, &'a Step>,
+    pub(super) held: HashMap<&'a StepId, &'a Held>,
+    pub(super) fetching: HashMap<&'a ArtifactId, &'a StepId>,
+    pub(super) shared: &'a BTreeMap<StepId, StepId>,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Results<'a> {
+    /// Gathers what is known. Without outcomes the plan is taken to succeed, which
+    /// is what a dry run shows.
+    pub fn new(
+        plan: &'a Plan,
+        observed: &'a Observed,
+        outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
+    ) -> Self {
+        let mut fetching = HashMap::new();
+        for step in &plan.steps {
+            match &step.action {
+                Action::Fetch {
+                    download, unpack, ..
+                } => {
+                    fetching.insert(download, &step.id);
+                    if let Some((raw, _)) = unpack {
+                        fetching.insert(raw, &step.id);
+                    }
+                }
+                Action::Unpack { to, .. } => {
+                    fetching.insert(to, &step.id);
+                }
+                _ => {}
+            }
+        }
+        let mut metas = in_sync(&observed.cache);
+        metas.retain(|artifact, _| !fetching.contains_key(artifact));
+        for outcome in outcomes.into_iter().flat_map(BTreeMap::values) {
+            if let Outcome::Done { fact } = outcome {
+                learn(&mut metas, fact);
+            }
+        }
+        Self {
+            observed,
+            outcomes,
+            metas,
+            steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
+            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
+            fetching,
+            shared: &plan.shared,
+            now: observed.now,
+        }
+    }
+
+    /// Why a step did not succeed, for a person; `None` if it did, or would.
+    pub(super) fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
+        // Of the nodes of a shared storage one delivers for all.
+        let id = self.shared.get(id).unwrap_or(id);
+        if let Some(held) = self.held.get(id) {
+            let status = match held.reason {
+                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => {
+                    PushStatus::Error
+                }
+                _ => PushStatus::Held,
+            };
+            return Some((status, held.reason.to_string()));
+        }
+        self.steps.get(id)?;
+        match self.outcomes?.get(id) {
+            Some(Outcome::Done { .. }) => None,
+            Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
+            Some(Outcome::Skipped { needs }) => {
+                Some((PushStatus::Held, format!("{needs} did not succeed")))
+            }
+            Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
+            Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
+            Some(Outcome::Cancelled) | None => {
+                Some((PushStatus::Held, "the pass was stopped".to_owned()))
+            }
+        }
+    }
+}
+
+fn in_sync(cache: &CacheState) -> HashMap<ArtifactId, Meta> {
+    let present = cache.files.values().filter(|cached| cached.size.is_some());
+    present
+        .map(|cached| (cached.meta.artifact.clone(), cached.meta.clone()))
+        .collect()
+}
+
+fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
+    let mut add = |meta: &Meta| metas.insert(meta.artifact.clone(), meta.clone());
+    match fact {
+        Fact::Fetched {
+            download, unpacked, ..
+        } => {
+            add(download);
+            if let Some(unpacked) = unpacked {
+                add(unpacked);
+            }
+        }
+        Fact::Unpacked { meta } => {
+            add(meta);
+        }
+        Fact::Registered { .. }
+        | Fact::Pushed { .. }
+        | Fact::Verified { .. }
+        | Fact::Removed { .. } => {}
+    }
+}

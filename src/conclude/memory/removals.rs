@@ -1,0 +1,97 @@
+//! What concerns removals: since when files are not wanted, and what a person approved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::ended::EndedRun;
+use crate::facts::{ApprovalId, KnownNode, NodeState, Outcome, StepId};
+use crate::model::NodeId;
+use crate::plan::{HeldReason, missed};
+
+impl EndedRun<'_> {
+    /// Since when files are not wanted. A removal that the orders' own state blocks
+    /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
+    /// that does not answer, and of a directory whose record cannot be read, nothing is
+    /// forgotten but what is wanted again.
+    pub(super) fn unwanted_since(
+        &self,
+        places: &BTreeMap<NodeId, KnownNode>,
+    ) -> BTreeMap<StepId, Timestamp> {
+        let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
+        for (id, &first) in &self.memory.unwanted_since {
+            let Some(node) = id.node().filter(|node| places.contains_key(node)) else {
+                continue;
+            };
+            if !self.knows(id, &node) {
+                since.insert(id.clone(), first);
+            }
+        }
+        let begin = self.look.observed.now;
+        let mut consider = |id: &StepId, starts: bool| {
+            let first = self.memory.unwanted_since.get(id).copied();
+            if let Some(first) = first.or_else(|| starts.then_some(begin)) {
+                since.insert(id.clone(), first);
+            }
+        };
+        for step in &self.look.plan.steps {
+            if step.id.removes_from_node() && !self.is_done(step) {
+                consider(&step.id, true);
+            }
+        }
+        for held in self
+            .look
+            .plan
+            .held
+            .iter()
+            .filter(|held| held.id.removes_from_node())
+        {
+            let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
+            consider(&held.id, !blocked);
+        }
+        let placed = &self.look.desired.placed;
+        let is_wanted = |id: &StepId| {
+            let (target, file) = id.path()?;
+            Some(placed.get(&target)?.contains_key(&file))
+        };
+        since.retain(|id, _| is_wanted(id) != Some(true));
+        let mut cached = missed(&self.look.desired, &self.look.observed);
+        cached.retain(|id, _| !self.outcome(id).is_some_and(Outcome::is_success));
+        since.extend(cached);
+        since
+    }
+
+    /// An approval is for one list of one node. It is spent once a pass came to
+    /// decide over removals and did them all: then the list is gone or another one.
+    /// Where a node did not answer, where removals were blocked or failed, the list
+    /// it is for may come up again, so it stays.
+    pub(super) fn approved(&self) -> BTreeSet<ApprovalId> {
+        let plan = &self.look.plan;
+        let unfinished = plan
+            .steps
+            .iter()
+            .any(|step| step.id.removes_from_node() && !self.is_done(step));
+        let undecided = plan.held.iter().any(|held| match held.reason {
+            HeldReason::PruneBlocked { .. }
+            | HeldReason::NodeUnreachable { .. }
+            | HeldReason::Suspended { .. }
+            | HeldReason::BackingOff { .. }
+            | HeldReason::UseUnknown { .. }
+            | HeldReason::NotMounted { .. } => held.id.removes_from_node(),
+            HeldReason::RecordUnread { .. } => true,
+            _ => false,
+        });
+        let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
+        let silent = self.look.observed.nodes.values().any(silent);
+        if unfinished || undecided || silent {
+            return self.memory.approved.clone();
+        }
+        let asked = plan.held.iter().filter_map(|held| match &held.reason {
+            HeldReason::OverBudget { approval, .. } => Some(approval),
+            _ => None,
+        });
+        let asked: BTreeSet<&ApprovalId> = asked.collect();
+        let approved = self.memory.approved.iter();
+        approved.filter(|id| asked.contains(id)).cloned().collect()
+    }
+}

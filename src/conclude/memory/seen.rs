@@ -1,0 +1,135 @@
+//! What was seen of nodes: where images were delivered to, how fast links are, and when
+//! files were last read back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::ended::EndedRun;
+use crate::conclude::links;
+use crate::facts::{Fact, KnownNode, Link, NodeState, Outcome, StepId};
+use crate::model::{Dir, FileName, NodeId, PushTarget};
+use crate::plan::Action;
+
+impl EndedRun<'_> {
+    /// Where images were delivered to. A directory is forgotten once no order names
+    /// it, the record there is empty, and no part of an image lies there.
+    pub(super) fn places(&self) -> BTreeMap<NodeId, KnownNode> {
+        let specs = &self.look.desired.nodes;
+        let mut places = self.memory.places.clone();
+        for (id, place) in &mut places {
+            if let Some(node) = specs.get(id) {
+                place.node = node.clone();
+            }
+        }
+        for target in self.look.desired.placed.keys() {
+            let Some(node) = specs.get(&target.node) else {
+                continue;
+            };
+            let place = places
+                .entry(target.node.clone())
+                .or_insert_with(|| KnownNode {
+                    node: node.clone(),
+                    dirs: BTreeSet::new(),
+                });
+            place.dirs.insert(target.dir.clone());
+        }
+        for (id, place) in &mut places {
+            if let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(id) {
+                for (dir, state) in dirs {
+                    if !state.record.is_empty() || !state.parts.is_empty() {
+                        place.dirs.insert(dir.clone());
+                    }
+                }
+            }
+            place.dirs.retain(|dir| self.is_in_use(id, dir));
+        }
+        places.retain(|_, place| !place.dirs.is_empty());
+        places
+    }
+
+    pub(super) fn is_in_use(&self, node: &NodeId, dir: &Dir) -> bool {
+        let target = PushTarget {
+            node: node.clone(),
+            dir: dir.clone(),
+        };
+        if self.look.desired.placed.contains_key(&target) {
+            return true;
+        }
+        // Unknown is not empty.
+        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
+            return true;
+        };
+        let Some(state) = dirs.get(dir) else {
+            return true;
+        };
+        let removed = |file: &FileName| {
+            self.outcome(&StepId::prune_node(&target, file))
+                .is_some_and(Outcome::is_success)
+        };
+        !state.parts.is_empty()
+            || state.unread.is_some()
+            || state.record.keys().any(|file| !removed(file))
+    }
+
+    /// How fast links are; nodes that nobody looks at any more are forgotten.
+    pub(super) fn links(&self, places: &BTreeMap<NodeId, KnownNode>) -> BTreeMap<NodeId, Link> {
+        let steps = &self.look.plan.steps;
+        let now = self.look.observed.now;
+        let mut links = links::links(self.memory, steps, self.outcomes, now);
+        links.retain(|node, _| places.contains_key(node));
+        links
+    }
+
+    /// When files were last read back. That they were checked on arrival stands in
+    /// their records, so what was never read back needs no place here.
+    pub(super) fn verified(
+        &self,
+        places: &BTreeMap<NodeId, KnownNode>,
+    ) -> BTreeMap<StepId, Timestamp> {
+        let mut verified = self.memory.verified.clone();
+        verified.retain(|id, _| self.may_be_there(id, places));
+        let now = self.look.observed.now;
+        for (step, fact) in self.done() {
+            match (&step.action, fact) {
+                (_, Fact::Verified { .. }) => {
+                    verified.insert(step.id.clone(), now);
+                }
+                (Action::Push { target, file, .. }, Fact::Pushed { .. })
+                | (Action::PruneNode { target, file, .. }, Fact::Removed { .. }) => {
+                    verified.remove(&StepId::verify_node(target, file));
+                }
+                (Action::Fetch { file, unpack, .. }, Fact::Fetched { .. }) => {
+                    verified.remove(&StepId::verify_cache(file));
+                    if let Some((_, unpacked)) = unpack {
+                        verified.remove(&StepId::verify_cache(unpacked));
+                    }
+                }
+                (Action::Unpack { file, .. }, Fact::Unpacked { .. })
+                | (Action::PruneCache { file, .. }, Fact::Removed { .. }) => {
+                    verified.remove(&StepId::verify_cache(file));
+                }
+                _ => {}
+            }
+        }
+        verified
+    }
+
+    /// False for a file that was looked for and is not on record any more.
+    pub(super) fn may_be_there(&self, id: &StepId, places: &BTreeMap<NodeId, KnownNode>) -> bool {
+        if let Some(file) = id.cached() {
+            return self.look.observed.cache.files.contains_key(&file);
+        }
+        let Some((target, file)) = id.path() else {
+            return false;
+        };
+        match self.look.observed.nodes.get(&target.node) {
+            Some(NodeState::Listed { dirs, .. }) => {
+                let dir = dirs.get(&target.dir);
+                dir.is_some_and(|dir| dir.unread.is_some() || dir.record.contains_key(&file))
+            }
+            Some(NodeState::Unreachable { .. }) => true,
+            None => places.contains_key(&target.node),
+        }
+    }
+}

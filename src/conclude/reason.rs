@@ -1,0 +1,92 @@
+//! Why something is not ready, in the words that people and machines are told.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Failure, FailureKind};
+use crate::plan::{HeldReason, Unresolved};
+
+/// Why something is stalled. In the order of how much it needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// The order, a position of it or a file of orders was refused.
+    InvalidOrder,
+    /// Two orders want different images at one path, or a foreign file lies there.
+    Conflict,
+    /// The version that is asked for does not exist.
+    NoSuchVersion,
+    /// What came is not what was promised.
+    DigestMismatch,
+    /// There is not enough room.
+    InsufficientSpace,
+    /// A storage is not mounted.
+    NotMounted,
+    /// A directory is missing and may not be made.
+    DirectoryMissing,
+    /// Removing waits for a person.
+    PruneBlocked,
+    /// A step failed for another reason.
+    Failed,
+    /// The node does not answer.
+    TargetUnreachable,
+    /// The upstream asks for patience.
+    UpstreamRateLimited,
+    /// The upstream does not answer, or not with what was asked for.
+    UpstreamUnavailable,
+    /// It failed before and is tried again later.
+    BackingOff,
+    /// A person has suspended it.
+    Suspended,
+    /// The pass was stopped, or the world moved on under it.
+    Interrupted,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The names are the words.
+        f.pad(&format!("{self:?}"))
+    }
+}
+
+/// The reason of a step that failed.
+pub(super) fn reason_of_failure(failure: &Failure) -> Reason {
+    match failure.kind {
+        FailureKind::Unreachable => Reason::TargetUnreachable,
+        FailureKind::NoSpace => Reason::InsufficientSpace,
+        FailureKind::WrongBytes => Reason::DigestMismatch,
+        FailureKind::RateLimited => Reason::UpstreamRateLimited,
+        FailureKind::Upstream => Reason::UpstreamUnavailable,
+        FailureKind::InTheWay => Reason::Conflict,
+        FailureKind::Other => Reason::Failed,
+    }
+}
+
+/// The reason of something that is held back.
+pub(super) fn reason_of(reason: &HeldReason) -> Reason {
+    match reason {
+        HeldReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
+        HeldReason::Unresolved { why } => match why {
+            Unresolved::VersionsUnknown { .. } => Reason::UpstreamUnavailable,
+            Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
+                Reason::NoSuchVersion
+            }
+            Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
+        },
+        HeldReason::PruneBlocked { .. }
+        | HeldReason::InGrace { .. }
+        | HeldReason::InUse { .. }
+        | HeldReason::UseUnknown { .. }
+        | HeldReason::RecordUnread { .. }
+        | HeldReason::NotOurs { .. }
+        | HeldReason::Changed
+        | HeldReason::OverBudget { .. } => Reason::PruneBlocked,
+        HeldReason::ForeignFile { .. } => Reason::Conflict,
+        HeldReason::SourceHeld { .. } => Reason::Interrupted,
+        HeldReason::Suspended { .. } => Reason::Suspended,
+        HeldReason::BackingOff { .. } => Reason::BackingOff,
+        HeldReason::DirMissing { .. } => Reason::DirectoryMissing,
+        HeldReason::NotMounted { .. } | HeldReason::DirSilent { .. } => Reason::NotMounted,
+        HeldReason::NoSpace { .. } | HeldReason::NoInodes { .. } => Reason::InsufficientSpace,
+    }
+}

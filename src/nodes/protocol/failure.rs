@@ -1,0 +1,45 @@
+//! What the field `fail STAGE MESSAGE` of an answer means.
+
+use crate::io::process::printable;
+use crate::model::NodeId;
+use crate::nodes::error::NodeError;
+
+/// The error that a script reports; `stderr` stands in for a message that is missing.
+pub(crate) fn refused(node: &NodeId, failure: &[u8], stderr: &str) -> NodeError {
+    let text = printable(failure);
+    let (stage, message) = text.split_once(' ').unwrap_or((text.as_str(), ""));
+    let message = match message {
+        // What stopped the other end of a pipe is on standard error.
+        "" if stage == "cut" && stderr.is_empty() => "the stream ended early".to_owned(),
+        "" => stderr.to_owned(),
+        message => message.to_owned(),
+    };
+    let node = node.clone();
+    if stage == "hostile" {
+        return NodeError::Hostile { node, message };
+    }
+    NodeError::Refused {
+        node,
+        what: match stage {
+            "list" => "listing the directory",
+            "recall" => "reading the record of earlier deliveries",
+            "record" => "writing the record",
+            "lock" => "locking the directory",
+            "remove" => "removing the file",
+            "taken" => "taking the final name",
+            "mkdir" => "making the directory",
+            "space" => "asking for free space",
+            "digest" => "reading the file",
+            "chmod" => "setting the file's mode",
+            "sync" => "writing the file to disk",
+            "receive" => "receiving the file",
+            "cut" => "receiving the file whole",
+            "rename" => "giving the file its final name",
+            "gone" => "finding what was sent",
+            "busy" => "keeping others from what was sent",
+            "aside" => "setting aside what cannot be used",
+            _ => "a step",
+        },
+        message,
+    }
+}

@@ -1,0 +1,49 @@
+# clear.sh: removes what arrived of a file that was never completed.
+#
+# arguments: those of lease.sh, and then PART AGE
+#              PART  its name in the private directory; empty for the one beside the file,
+#                    where earlier versions kept it
+#              AGE   it stays if it was written to within so many seconds, by the node's
+#                    clock
+# answers:   cleared     it is gone
+#            unfinished  it stays: it was written to, or somebody has it open to write
+#            fail with the stages hostile and remove
+# exit codes: as common.sh
+#
+# Temporaries of a moment that a crash left go with it.
+main() {
+    enter "$@"
+    shift 9
+    part=$1 age=$2
+    [ -d "$dir" ] || cleared
+    hold fresh
+    take
+    if [ -z "$part" ]; then part=$top/.talos-order.$file.part; fi
+    inspect "$part"
+    case $kind in
+    none) ;;
+    dir) fail remove "$dir/${part##*/} is a directory" ;;
+    *)
+        is_trusted || hostile "$dir/${part##*/} belongs to user $owner_id"
+        [ $(($(date +%s) - changed)) -ge "$age" ] || unfinished
+        if has flock && [ "$kind" = file ]; then
+            flock -n "$part" true 2>/dev/null
+            [ $? -ne 1 ] || unfinished
+        fi
+        message=$(rm -f -- "$part" 2>&1) || fail remove "$message"
+        ;;
+    esac
+    find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+    cleared
+}
+
+cleared() {
+    say cleared
+    finish
+}
+
+# Somebody may still want it.
+unfinished() {
+    say unfinished
+    finish
+}
