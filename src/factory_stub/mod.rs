@@ -1,6 +1,6 @@
 //! An Image Factory of our own on a loopback port, for `demo` and for tests.
 //!
-//! [`FactoryStub`] speaks the factory's protocol (schematics, versions, images with
+//! [`FactoryStub`] serves the factory's protocol (schematics, versions, images with
 //! their redirects, checksums and errors) and as much of GitHub's as is needed to
 //! list tags. The [images](image) are small but genuine. Tests can queue
 //! [faults](Fault) and read what was [asked](StubRequest).

@@ -52,10 +52,10 @@ fn value(node: &YamlNode, report: &mut ProblemReport<'_>) -> Value {
 /// The entries of a map. The keys of the options themselves are text whatever they look
 /// like; further down a number is a number, which is another key.
 fn map(node: &YamlNode, is_top: bool, report: &mut ProblemReport<'_>) -> Vec<(String, Value)> {
-    let YamlKind::Map { entries, blemishes } = &node.kind else {
+    let YamlKind::Map { entries, bad_keys } = &node.kind else {
         return Vec::new();
     };
-    for (place, message) in blemishes {
+    for (place, message) in bad_keys {
         report.at(*place, message.clone());
     }
     let mut values = Vec::new();

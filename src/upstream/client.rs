@@ -171,13 +171,13 @@ impl HttpClient {
                 builder()
                     .user_agent(USER_AGENT)
                     .connect_timeout(config.connect)
-                    // Followed here instead, where it is known whom credentials are for.
+                    // Followed here instead, see the head of this file.
                     .redirect(reqwest::redirect::Policy::none())
                     .referer(false)
             };
             let built = common().tls_certs_merge(trusted.clone()).build();
-            // A machine without CA certificates can still speak plain HTTP, and HTTPS to
-            // whom the configured ones vouch for.
+            // A machine without CA certificates can still use plain HTTP, and HTTPS
+            // with servers that the configured ones vouch for.
             let built = match built {
                 Err(_) if !needs_tls || !trusted.is_empty() => {
                     common().tls_certs_only(trusted.clone()).build()
@@ -255,7 +255,7 @@ impl HttpClient {
         mut response: UpstreamResponse,
     ) -> UpstreamError {
         let status = response.status().as_u16();
-        let retry_after = retry::wish(response.inner.headers(), SystemTime::now());
+        let retry_after = retry::retry_after(response.inner.headers(), SystemTime::now());
         let is_page = response.header(CONTENT_TYPE).is_some_and(text::is_html);
         let mut body = Vec::new();
         // A text that does not come is no reason to hide the status.

@@ -187,7 +187,7 @@ impl UpstreamError {
         }
     }
 
-    /// How long the upstream wants to be left alone, where it says so.
+    /// How long to wait before the next request, where the server says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } | Self::RateLimited { retry_after, .. } => {

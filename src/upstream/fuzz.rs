@@ -112,7 +112,7 @@ pub fn header(bytes: &[u8]) {
             "{link}"
         );
     }
-    if let Some(wish) = retry::wish(&headers, SystemTime::UNIX_EPOCH) {
+    if let Some(wish) = retry::retry_after(&headers, SystemTime::UNIX_EPOCH) {
         assert!(wish <= Duration::from_secs(24 * 60 * 60));
     }
     if let Some(range) = value.to_str().ok().and_then(ContentRange::parse) {

@@ -98,7 +98,7 @@ impl ListSources {
     async fn ask(&self) -> VersionKnowledge {
         let mut failures = Vec::new();
         for (kind, memory) in &self.sources {
-            let source = VersionQuery {
+            let query = VersionQuery {
                 kind: *kind,
                 client: &self.client,
                 endpoint: match kind {
@@ -109,7 +109,7 @@ impl ListSources {
                 retries: self.retries,
                 total: TOTAL,
             };
-            match source.ask().await {
+            match query.run().await {
                 Ok(listing) => {
                     return VersionKnowledge::Known {
                         versions: listing.versions(),

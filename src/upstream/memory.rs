@@ -1,7 +1,7 @@
 //! What is remembered of the sources of versions, from one run to the next.
 //!
 //! One small JSON file per source: the last good list with the entity tags of its
-//! pages, and until when the source wants to be left alone. A file that cannot be
+//! pages, and until when it must not be asked. A file that cannot be
 //! read is as good as none, and is kept under another name; a file that cannot be
 //! written costs no more than the next run's knowledge. In a dry run nothing is written, and what was learnt is
 //! remembered for the life of the process only.
@@ -28,7 +28,7 @@ pub struct Remembered {
     pub base: String,
     /// The last good list.
     pub listing: Option<Listing>,
-    /// The source wants to be left alone until then.
+    /// The source is not asked before: it has a rate limit.
     pub not_before: Option<Timestamp>,
 }
 

@@ -53,7 +53,7 @@ mod tests {
     fn a_rate_is_that_of_a_whole_window() {
         let second = Duration::from_secs(1);
         let mut rate = Rate::new(10, second * 60);
-        // A burst, and then nothing to speak of: enough for this window, not for the next.
+        // A burst, and then almost nothing: enough for this window, not for the next.
         rate.took(Duration::ZERO, 600, "x").unwrap();
         for _ in 0..60 {
             rate.took(second, 1, "x").unwrap();

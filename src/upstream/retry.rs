@@ -80,7 +80,7 @@ impl Attempts {
 }
 
 /// The wish in a `Retry-After` header: seconds, or a date.
-pub fn wish(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -153,7 +153,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let read = |value: &str| {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-            wish(&headers, now).map(|wish| wish.as_secs())
+            retry_after(&headers, now).map(|wish| wish.as_secs())
         };
         assert_eq!(read("17"), Some(17));
         assert_eq!(read("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
@@ -161,6 +161,6 @@ mod tests {
         assert_eq!(read("99999999999"), Some(86400));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-1"), None);
-        assert_eq!(wish(&HeaderMap::new(), now), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

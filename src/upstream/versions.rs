@@ -31,7 +31,7 @@ const RETRIES: u32 = 2;
 /// limits last an hour; a wrong clock must not make it forever.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
-/// One source of versions.
+/// A request to one source of versions, with what is remembered of it.
 #[derive(Debug)]
 pub struct VersionQuery<'a> {
     pub kind: ListSource,
@@ -46,7 +46,7 @@ pub struct VersionQuery<'a> {
 
 impl VersionQuery<'_> {
     /// Asks the source; remembers what it said.
-    pub async fn ask(&self) -> Result<Listing, UpstreamError> {
+    pub async fn run(&self) -> Result<Listing, UpstreamError> {
         let remembered = self.memory.recall();
         let now = Timestamp::now();
         if let Some(rest) = remembered.not_before.map(|until| until.duration_since(now))
@@ -197,7 +197,7 @@ impl VersionQuery<'_> {
             value.to_str().ok()?.trim().parse::<u64>().ok()
         };
         let now = SystemTime::now();
-        let wish = retry::wish(response.inner.headers(), now);
+        let wish = retry::retry_after(response.inner.headers(), now);
         let used_up = number("x-ratelimit-remaining") == Some(0);
         if !used_up && wish.is_none() && response.status() != StatusCode::TOO_MANY_REQUESTS {
             return None;

@@ -1,6 +1,6 @@
 //! From raw values to the tree: the text of numbers and words is looked up, and what is
 //! wrong with keys is noted. Repeated keys do not stop the reading: the first one stays,
-//! the others become blemishes of their map, so that they cost one position and not the
+//! the others become bad keys of their map, so that they cost one position and not the
 //! whole file.
 
 use std::collections::HashMap;
@@ -132,7 +132,7 @@ impl<'a> Build<'a> {
     ) -> Result<YamlKind, Box<Problem>> {
         let mut entries: Vec<YamlEntry> = Vec::with_capacity(raw.len());
         let mut lines: HashMap<String, u64> = HashMap::with_capacity(raw.len());
-        let mut blemishes = Vec::new();
+        let mut bad_keys = Vec::new();
         for (raw_key, raw_value) in raw {
             let (key_span, written) = self.span(&raw_key);
             let key_offset = offset(&raw_key);
@@ -142,14 +142,14 @@ impl<'a> Build<'a> {
                 Raw::Null | Raw::List(_) | Raw::Map(_) => {
                     let message = "a key must be a word, not a list, a map or nothing";
                     let at = self.place(key_span, Some(id), PathStep::Root, false);
-                    blemishes.push((at, message.to_owned()));
+                    bad_keys.push((at, message.to_owned()));
                     continue;
                 }
             };
             if key.len() > KEY_MAX {
                 let message = format!("this key is longer than {KEY_MAX} bytes");
                 let at = self.place(key_span, Some(id), PathStep::Root, false);
-                blemishes.push((at, message));
+                bad_keys.push((at, message));
                 continue;
             }
             if let Some(first) = lines.get(&key) {
@@ -158,7 +158,7 @@ impl<'a> Build<'a> {
                     shown(&key)
                 );
                 let at = self.place(key_span, Some(id), PathStep::Key(key), false);
-                blemishes.push((at, message));
+                bad_keys.push((at, message));
                 continue;
             }
             lines.insert(key.clone(), key_span.line);
@@ -170,7 +170,7 @@ impl<'a> Build<'a> {
                 value,
             });
         }
-        Ok(YamlKind::Map { entries, blemishes })
+        Ok(YamlKind::Map { entries, bad_keys })
     }
 
     /// The place of a value, and the text that stands there.

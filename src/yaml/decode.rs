@@ -62,11 +62,11 @@ impl<'a> NodeDecoder<'a> {
     }
 
     /// Fails with the first thing wrong with a map's keys that was not told yet.
-    fn unblemished(self) -> Result<(), Misfit> {
-        let YamlKind::Map { blemishes, .. } = &self.node.kind else {
+    fn check_keys(self) -> Result<(), Misfit> {
+        let YamlKind::Map { bad_keys, .. } = &self.node.kind else {
             return Ok(());
         };
-        let untold = blemishes.iter().find(|(id, _)| !self.masked.contains(id));
+        let untold = bad_keys.iter().find(|(id, _)| !self.masked.contains(id));
         untold.map_or(Ok(()), |(id, message)| {
             Err(Misfit::new(*id, MisfitKind::Other(message.clone())))
         })
@@ -105,7 +105,7 @@ impl<'de> Deserializer<'de> for NodeDecoder<'de> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.unblemished()?;
+        self.check_keys()?;
         let visited = match &self.node.kind {
             YamlKind::Null => visitor.visit_unit(),
             YamlKind::Bool { value, .. } => visitor.visit_bool(*value),
@@ -214,7 +214,7 @@ impl<'de> Deserializer<'de> for NodeDecoder<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        self.unblemished()?;
+        self.check_keys()?;
         match &self.node.kind {
             YamlKind::Map { entries, .. } => visitor
                 .visit_map(Entries {

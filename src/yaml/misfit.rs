@@ -26,7 +26,7 @@ pub(super) enum MisfitKind {
     WrongType { expected: String },
     /// A word that is none of the accepted ones.
     UnknownWord { accepted: &'static [&'static str] },
-    /// Anything that has its words already: a blemish of a map, or what serde says.
+    /// Anything that has its words already: a bad key of a map, or what serde says.
     Other(String),
 }
 
@@ -92,7 +92,7 @@ fn unknown_key(doc: &Document, entry: &YamlEntry, accepted: &[&str]) -> Problem 
             accepted.join(", ")
         ),
     );
-    // A key that only looks like an accepted one is the harder riddle.
+    // A key that only looks like an accepted one is harder to find.
     if let Some(hint) = blanks::hint_for(&entry.key) {
         return problem.hint(hint);
     }

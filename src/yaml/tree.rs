@@ -69,7 +69,7 @@ pub enum YamlKind {
         /// Its entries as written; keys are unique.
         entries: Vec<YamlEntry>,
         /// What is wrong with its keys, each with a place of its own.
-        blemishes: Vec<(NodeRef, String)>,
+        bad_keys: Vec<(NodeRef, String)>,
     },
 }
 

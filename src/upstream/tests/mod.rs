@@ -17,7 +17,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::factory_stub::{FactoryStub, Fault, Redirect, StubOptions, StubRequest};
-use crate::io::flow::Validator;
+use crate::facts::VersionKnowledge;
+use crate::io::flow::{Sink, Validator};
+use crate::model::{SchematicId, Sha256};
 
 /// A computed id, where it does not matter which.
 const ANY: SchematicId = SchematicId::from_bytes([0; 32]);
