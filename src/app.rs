@@ -236,13 +236,13 @@ impl App {
     }
 
     /// When the loop does passes.
-    pub fn schedule(&self) -> daemon::Schedule {
+    pub fn schedule(&self) -> daemon::LoopSchedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {
             // Checked when the configuration was read.
             daemon::Cron::parse(pattern, reconcile.time_zone.as_deref()).ok()
         });
-        daemon::Schedule {
+        daemon::LoopSchedule {
             interval: reconcile.interval,
             jitter: f64::from(reconcile.jitter) / 100.0,
             cron,

@@ -4,14 +4,11 @@ use std::fmt;
 
 use anyhow::Result;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, MANY};
 use crate::images::Image;
 use crate::measure::Cost;
 use crate::ours::Ours;
 use crate::sequential::Ran;
-
-/// Images of the case with many positions.
-pub const MANY: usize = 20;
 
 /// How often what takes no time is measured in each round.
 const REPEATS: usize = 5;

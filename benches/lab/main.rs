@@ -31,6 +31,7 @@ mod machine;
 mod measure;
 mod ours;
 mod report;
+mod rounds;
 mod sequential;
 #[path = "../../tests/common/sshd.rs"]
 #[expect(
@@ -65,10 +66,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &args::Args) -> Result<()> {
-    let cases = bench::chosen(args)?;
+    let cases = rounds::chosen(args)?;
     machine::require_tools()?;
     let parent = machine::choose_dir(args.dir.as_deref())?;
-    machine::require_space(&parent, bench::space(args))?;
+    machine::require_space(&parent, rounds::space(args))?;
     measure::take_in_orphans()?;
     let dir = tempfile::Builder::new()
         .prefix("to-lab-")
@@ -82,7 +83,7 @@ fn run(args: &args::Args) -> Result<()> {
     }
     let _signals = Signals::watch()?;
     let machine = machine::Machine::look();
-    let results = bench::run(args, dir.path(), &cases)?;
+    let results = rounds::run(args, dir.path(), &cases)?;
     let report = report::Report::new(args, &machine, &results);
     print!(
         "{}",

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::bench::{Results, Row};
-use crate::cases::{Case, MANY};
+use crate::bench::MANY;
+use crate::cases::Case;
 use crate::floor::Floor;
 use crate::machine::{self, Machine};
 use crate::measure::{Cost, median};
+use crate::rounds::{Results, Row};
 
 const MIB: f64 = (1 << 20) as f64;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::policies::of_nodes;
-use crate::config::{Credentials, Settings, VerifyFactory, VersionsFrom};
+use crate::config::{Credentials, Settings, VerifyFactory, VersionsSetting};
 use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{self, NodesConfig};
 use crate::upstream::{self, Authorization, CaFile, ListSource, UpstreamConfig};
@@ -101,9 +101,9 @@ fn verify(verify: &VerifyFactory) -> upstream::Verify {
     }
 }
 
-fn source(from: &VersionsFrom) -> ListSource {
+fn source(from: &VersionsSetting) -> ListSource {
     match from {
-        VersionsFrom::Factory => ListSource::Factory,
-        VersionsFrom::Github => ListSource::Github,
+        VersionsSetting::Factory => ListSource::Factory,
+        VersionsSetting::Github => ListSource::Github,
     }
 }

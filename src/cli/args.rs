@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     /// What to do; one pass if nothing is said.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<Verb>,
     /// Where things are.
     #[command(flatten)]
     pub common: Common,
@@ -99,7 +99,7 @@ pub struct PassArgs {
     pub purge_cache: bool,
     /// How the result is written
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-    pub output: Output,
+    pub output: OutputForm,
     /// How long to wait for another run that holds the cache
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
@@ -109,7 +109,7 @@ impl Default for PassArgs {
     fn default() -> Self {
         Self {
             purge_cache: false,
-            output: Output::Text,
+            output: OutputForm::Text,
             lock_timeout: LOCK_TIMEOUT,
         }
     }
@@ -158,7 +158,7 @@ pub enum LogFormat {
 
 /// How a result is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputForm {
     /// For people.
     #[default]
     Text,
@@ -168,7 +168,7 @@ pub enum Output {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum Verb {
     /// Show what a pass would do; change nothing anywhere
     Plan {
         /// How the pass is done.
@@ -199,7 +199,7 @@ pub enum Command {
     Status {
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Show the last passes: when, why, what each did
     History {
@@ -208,7 +208,7 @@ pub enum Command {
         number: usize,
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Show the last steps as they ended, one a line
     Events {
@@ -217,7 +217,7 @@ pub enum Command {
         watch: bool,
         /// How the result is written; JSON is one object a line
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Do nothing for an order, a node or everything until `resume`
     Suspend(WhatArgs),
@@ -242,13 +242,13 @@ pub enum Command {
         timeout: Duration,
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Check configuration and orders without network or nodes
     Validate {
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Print id and canonical YAML of a factory schematic
     Schematic {
@@ -256,7 +256,7 @@ pub enum Command {
         file: PathBuf,
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// List the Talos versions that can be ordered
     Versions {
@@ -268,7 +268,7 @@ pub enum Command {
         all: bool,
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: Output,
+        output: OutputForm,
     },
     /// Print the JSON Schema of a file, for editors
     Schema {
@@ -310,7 +310,7 @@ pub struct WhatArgs {
         required_unless_present = "all",
         conflicts_with = "all"
     )]
-    pub kind: Option<Kind>,
+    pub kind: Option<ScopeKind>,
     /// Which one
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -321,7 +321,7 @@ pub struct WhatArgs {
 
 /// What can be suspended on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum ScopeKind {
     /// An order, by its id.
     Order,
     /// A node, by its name.

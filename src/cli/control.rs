@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::args::{Common, Kind, Output, WhatArgs};
+use super::args::{Common, OutputForm, ScopeKind, WhatArgs};
 use super::exit::Exit;
-use super::{paint, status};
+use super::{status, style};
 use crate::app::App;
 use crate::conclude::Scope;
 use crate::conclude::Status;
+use crate::controller::http::client;
 use crate::facts::ApprovalId;
 use crate::model::{NodeId, OrderId};
-use crate::store::control;
 
 /// What a person can do to have it at once.
 const LATER: &str = "the next pass sees it; `talos-order reconcile` begins one now";
@@ -33,8 +33,8 @@ impl What {
         let name = args.name.unwrap_or_default();
         Ok(match args.kind {
             None => Self::All,
-            Some(Kind::Order) => Self::Order(name.parse()?),
-            Some(Kind::Node) => Self::Node(name.parse()?),
+            Some(ScopeKind::Order) => Self::Order(name.parse()?),
+            Some(ScopeKind::Node) => Self::Node(name.parse()?),
         })
     }
 
@@ -63,7 +63,7 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
     let state = App::offline(common.config.as_deref())?.state();
     let what = What::read(args)?;
     if state.status().is_some_and(|status| !what.is_known(&status)) {
-        let warning = paint::warning("warning:");
+        let warning = style::warning("warning:");
         anstream::eprintln!("{warning} the last pass knew of no {what}; is it spelt right?");
     }
     let mut changed = false;
@@ -91,7 +91,7 @@ pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Ex
     if let What::All = what {
         let resumed = state.resume_all().await?;
         if let Some(aside) = resumed.aside {
-            let warning = paint::warning("warning:");
+            let warning = style::warning("warning:");
             anstream::eprintln!(
                 "{warning} what was suspended could not be read; it is kept as {}",
                 aside.display()
@@ -162,7 +162,7 @@ pub(super) async fn reconcile(
     order: Option<OrderId>,
     node: Option<NodeId>,
     timeout: Duration,
-    output: Output,
+    output: OutputForm,
 ) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let scope = match (order, node) {
@@ -170,6 +170,6 @@ pub(super) async fn reconcile(
         (None, Some(node)) => Scope::Node(node),
         (None, None) => Scope::All,
     };
-    let status = control::ask(&app.state(), scope.clone(), timeout).await?;
+    let status = client::reconcile(&app.state(), scope.clone(), timeout).await?;
     status::show(&status, &scope, output, app.now())
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use super::args::{Common, PassArgs};
 use super::exit::Exit;
-use super::{out, paint, pass, signal};
+use super::{out, pass, signal, style};
 use crate::factory_stub::{FactoryStub, StubOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
@@ -167,7 +167,7 @@ fn damage(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn say(text: &str) -> std::io::Result<()> {
-    out::text(&format!("\n{}\n", paint::heading(text)))
+    out::text(&format!("\n{}\n", style::heading(text)))
 }
 
 fn step(command: &str) -> std::io::Result<()> {

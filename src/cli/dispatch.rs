@@ -1,12 +1,13 @@
 //! From the parsed command line to the verb that answers it.
 
-use super::args::{Cli, Color, Command, LogFormat};
+use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
 use super::{
-    control, demo, docs, events, history, inspect, out, paint, pass, run as controller, status,
+    control, demo, docs, events, history, inspect, out, pass, run as controller, status, style,
 };
 use crate::app::StartError;
+use crate::controller::http::ControlError;
 use crate::error::chain;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
@@ -22,7 +23,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         out::note(&format!(
             "{} {flag} is for a pass without a command; write it after the command, where \
              that knows it, or leave the command out",
-            paint::error("error:")
+            style::error("error:")
         ));
         return Ok(Exit::Usage);
     }
@@ -37,33 +38,33 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         None if dry_run => pass::plan(&common, &pass_args, detailed_exitcode).await,
         None => pass::apply(&common, &pass_args).await,
-        Some(Command::Plan {
+        Some(Verb::Plan {
             pass: args,
             detailed_exitcode,
         }) => pass::plan(&common, &args, detailed_exitcode).await,
-        Some(Command::Apply { pass: args }) => pass::apply(&common, &args).await,
-        Some(Command::Run { once }) => Box::pin(controller::run(&common, once)).await,
-        Some(Command::Status { output }) => status::run(&common, output),
-        Some(Command::History { number, output }) => history::run(&common, number, output),
-        Some(Command::Events { watch, output }) => events::run(&common, watch, output).await,
-        Some(Command::Suspend(what)) => control::suspend(&common, what).await,
-        Some(Command::Resume(what)) => control::resume(&common, what).await,
-        Some(Command::Approve { id }) => control::approve(&common, id).await,
-        Some(Command::Reconcile {
+        Some(Verb::Apply { pass: args }) => pass::apply(&common, &args).await,
+        Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
+        Some(Verb::Status { output }) => status::run(&common, output),
+        Some(Verb::History { number, output }) => history::run(&common, number, output),
+        Some(Verb::Events { watch, output }) => events::run(&common, watch, output).await,
+        Some(Verb::Suspend(what)) => control::suspend(&common, what).await,
+        Some(Verb::Resume(what)) => control::resume(&common, what).await,
+        Some(Verb::Approve { id }) => control::approve(&common, id).await,
+        Some(Verb::Reconcile {
             order,
             node,
             timeout,
             output,
         }) => control::reconcile(&common, order, node, timeout, output).await,
-        Some(Command::Validate { output }) => inspect::validate(&common, output),
-        Some(Command::Schematic { file, output }) => inspect::schematic(&file, output),
-        Some(Command::Versions { minor, all, output }) => {
+        Some(Verb::Validate { output }) => inspect::validate(&common, output),
+        Some(Verb::Schematic { file, output }) => inspect::schematic(&file, output),
+        Some(Verb::Versions { minor, all, output }) => {
             inspect::versions(&common, minor, all, output).await
         }
-        Some(Command::Schema { file }) => docs::schema(file),
-        Some(Command::Demo { dir, serve }) => demo::run(&common, dir.as_deref(), serve).await,
-        Some(Command::Completions { shell }) => docs::completions(shell),
-        Some(Command::Man { dir }) => docs::man(dir.as_deref()),
+        Some(Verb::Schema { file }) => docs::schema(file),
+        Some(Verb::Demo { dir, serve }) => demo::run(&common, dir.as_deref(), serve).await,
+        Some(Verb::Completions { shell }) => docs::completions(shell),
+        Some(Verb::Man { dir }) => docs::man(dir.as_deref()),
     }
 }
 
@@ -78,7 +79,7 @@ fn set_color(color: Color) {
 fn start_log(cli: &Cli) -> anyhow::Result<()> {
     // The scheduler tells of every alarm it sets, which nobody has asked for.
     let usual = match cli.command {
-        Some(Command::Run { .. }) => "info,tokio_cron_scheduler=warn",
+        Some(Verb::Run { .. }) => "info,tokio_cron_scheduler=warn",
         _ => "warn",
     };
     let filter = cli.common.log.as_deref().unwrap_or(usual);
@@ -111,12 +112,12 @@ pub fn report(error: &anyhow::Error) -> Exit {
     let start = error.downcast_ref::<StartError>();
     out::note(&format!(
         "{} {}",
-        paint::error("error:"),
+        style::error("error:"),
         chain(error.as_ref())
     ));
     if let Some(StartError::Config(config)) = start {
         for problem in config.problems() {
-            out::note(&format!("{} {problem}", paint::error("error:")));
+            out::note(&format!("{} {problem}", style::error("error:")));
         }
     }
     let hint = start
@@ -127,8 +128,9 @@ pub fn report(error: &anyhow::Error) -> Exit {
                 .and_then(ReconcileError::hint)
         })
         .or_else(|| {
-            let error = error.downcast_ref::<StateError>()?;
-            error.hint().map(str::to_owned)
+            let state = error.downcast_ref().and_then(StateError::hint);
+            let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
+            hint.map(str::to_owned)
         });
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::args::{Common, Output};
+use super::args::{Common, OutputForm};
 use super::exit::Exit;
 use super::table::one_line;
-use super::{paint, signal};
+use super::{signal, style};
 use crate::app::App;
 use crate::conclude::StepRecord;
 use crate::conclude::record::StepEnd;
@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const PAST: usize = 100;
 
 /// Shows the last steps, and with `watch` those that come.
-pub(super) async fn run(common: &Common, watch: bool, output: Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(common: &Common, watch: bool, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let mut reader = app.state().events();
     let past = reader.read()?;
@@ -41,32 +41,32 @@ pub(super) async fn run(common: &Common, watch: bool, output: Output) -> anyhow:
 
 /// Whether anyone reads what is written.
 #[derive(PartialEq, Eq)]
-enum Listener {
+enum StdoutReader {
     There,
     Gone,
 }
 
-impl Listener {
+impl StdoutReader {
     fn is_gone(&self) -> bool {
         *self == Self::Gone
     }
 }
 
-fn write(steps: &[StepRecord], output: Output) -> io::Result<Listener> {
+fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     let mut out = anstream::stdout().lock();
     let mut write = || {
         for step in steps {
             match output {
-                Output::Json => writeln!(out, "{}", serde_json::to_string(step)?)?,
-                Output::Text => writeln!(out, "{}", line(step))?,
+                OutputForm::Json => writeln!(out, "{}", serde_json::to_string(step)?)?,
+                OutputForm::Text => writeln!(out, "{}", line(step))?,
             }
         }
         out.flush()
     };
     match write() {
-        Ok(()) => Ok(Listener::There),
+        Ok(()) => Ok(StdoutReader::There),
         // `events -w | head` ends like this.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Listener::Gone),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(StdoutReader::Gone),
         Err(error) => Err(error),
     }
 }
@@ -84,7 +84,7 @@ fn line(step: &StepRecord) -> String {
         line.push_str(&format!(": {}", one_line(message)));
     }
     match step.end {
-        StepEnd::Failed => paint::stalled(&line),
+        StepEnd::Failed => style::stalled(&line),
         StepEnd::Done | StepEnd::Skipped | StepEnd::Outdated | StepEnd::Cancelled => line,
     }
 }

@@ -1,26 +1,26 @@
 //! `history`: the last passes, what each did and why.
 
-use super::args::{Common, Output};
+use super::args::{Common, OutputForm};
 use super::exit::Exit;
 use super::table::one_line;
-use super::{out, paint};
+use super::{out, style};
 use crate::app::App;
 use crate::conclude::PassRecord;
 use crate::plan::render::Bytes;
 
 /// Shows the last passes, the newest last: where the prompt is.
-pub(super) fn run(common: &Common, number: usize, output: Output) -> anyhow::Result<Exit> {
+pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let passes = app.state().history();
     let shown = &passes[passes.len().saturating_sub(number)..];
     match output {
-        Output::Json => out::json(&shown)?,
-        Output::Text if shown.is_empty() => {
+        OutputForm::Json => out::json(&shown)?,
+        OutputForm::Text if shown.is_empty() => {
             let state = app.state();
             let dir = state.path().display();
             out::note(&format!("no pass is on record in {dir}"));
         }
-        Output::Text => out::text(&shown.iter().map(text).collect::<String>())?,
+        OutputForm::Text => out::text(&shown.iter().map(text).collect::<String>())?,
     }
     Ok(Exit::Done)
 }
@@ -38,7 +38,7 @@ fn text(pass: &PassRecord) -> String {
     if let Some(revision) = &pass.revision {
         head.push_str(&format!("  {}", short(revision)));
     }
-    let mut text = format!("{}\n", paint::heading(&head));
+    let mut text = format!("{}\n", style::heading(&head));
     if let Some(error) = &pass.error {
         text.push_str(&format!("    {}\n", one_line(error)));
     }

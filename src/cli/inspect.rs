@@ -5,16 +5,16 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::args::{Common, Output};
+use super::args::{Common, OutputForm};
 use super::exit::Exit;
-use super::{notices, out, paint};
+use super::{notices, out, style};
 use crate::app::{App, Mode};
 use crate::facts::VersionKnowledge;
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
 
 /// Checks configuration and orders; touches neither network nor nodes.
-pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> {
+pub(super) fn validate(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let orders = app.orders(common.orders.as_deref())?;
     let positions: usize = orders
@@ -24,7 +24,7 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
         .sum();
     let problems: Vec<_> = orders.problems().collect();
     match output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = serde_json::json!({
                 "valid": problems.is_empty(),
                 "files": orders.files,
@@ -35,7 +35,7 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
             });
             out::json(&answer)?;
         }
-        Output::Text => {
+        OutputForm::Text => {
             notices::problems(&orders);
             let warnings = match orders.warnings.len() {
                 0 => String::new(),
@@ -58,7 +58,7 @@ pub(super) fn validate(common: &Common, output: Output) -> anyhow::Result<Exit> 
 }
 
 /// Prints id and canonical YAML of a schematic.
-pub(super) fn schematic(file: &Path, output: Output) -> anyhow::Result<Exit> {
+pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit> {
     let (name, bytes) = if file == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin()
@@ -74,18 +74,18 @@ pub(super) fn schematic(file: &Path, output: Output) -> anyhow::Result<Exit> {
         Ok(schematic) => schematic,
         Err(problems) => {
             for problem in problems {
-                out::note(&format!("{} {problem}", paint::error("error:")));
+                out::note(&format!("{} {problem}", style::error("error:")));
             }
             return Ok(Exit::Failed);
         }
     };
     let (id, canonical) = (schematic.id(), schematic.canonical_yaml());
     match output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = serde_json::json!({ "id": id, "schematic": canonical });
             out::json(&answer)?;
         }
-        Output::Text => out::data(&format!("{id}\n{canonical}"))?,
+        OutputForm::Text => out::data(&format!("{id}\n{canonical}"))?,
     }
     Ok(Exit::Done)
 }
@@ -95,7 +95,7 @@ pub(super) async fn versions(
     common: &Common,
     minor: Option<Minor>,
     all: bool,
-    output: Output,
+    output: OutputForm,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let asked_at = app.now();
@@ -115,7 +115,7 @@ pub(super) async fn versions(
                 .filter(|version| minor.is_none_or(|minor| version.minor() == minor))
                 .collect();
             match output {
-                Output::Json => {
+                OutputForm::Json => {
                     let answer = serde_json::json!({
                         "source": source,
                         "fetched_at": fetched_at,
@@ -123,7 +123,7 @@ pub(super) async fn versions(
                     });
                     out::json(&answer)?;
                 }
-                Output::Text => {
+                OutputForm::Text => {
                     let lines = listed.iter().map(|version| format!("{version}\n"));
                     out::text(&lines.collect::<String>())?;
                 }
@@ -132,7 +132,7 @@ pub(super) async fn versions(
         }
         VersionKnowledge::Unknown { failures } => {
             for failure in failures {
-                out::note(&format!("{} {failure}", paint::error("error:")));
+                out::note(&format!("{} {failure}", style::error("error:")));
             }
             Ok(Exit::Failed)
         }

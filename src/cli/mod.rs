@@ -19,15 +19,16 @@ mod history;
 mod inspect;
 mod notices;
 mod out;
-mod paint;
 mod pass;
 mod progress;
 mod run;
 mod safe;
 mod signal;
 mod status;
+mod style;
+mod summary;
 mod table;
 
-pub use args::{Cli, Command, Common, Output};
+pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};
 pub use exit::Exit;

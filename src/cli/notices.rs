@@ -2,23 +2,23 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{out, paint};
+use super::{out, style};
 use crate::facts::VersionKnowledge;
 use crate::model::OrderSet;
 
 /// Prints every problem of the orders to stderr, then what has no effect.
 pub(super) fn problems(orders: &OrderSet) {
     for problem in orders.problems() {
-        out::note(&format!("{} {problem}", paint::error("error:")));
+        out::note(&format!("{} {problem}", style::error("error:")));
     }
     for warning in &orders.warnings {
-        out::note(&format!("{} {warning}", paint::warning("warning:")));
+        out::note(&format!("{} {warning}", style::warning("warning:")));
     }
     for order in &orders.orders {
         for skipped in &order.skipped {
             out::note(&format!(
                 "{} {}/{}: product {:?} is skipped; this tool handles talos",
-                paint::warning("note:"),
+                style::warning("note:"),
                 order.id,
                 skipped.name,
                 skipped.product
@@ -40,12 +40,12 @@ pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
         return;
     };
     for failure in failures {
-        out::note(&format!("{} {failure}", paint::warning("warning:")));
+        out::note(&format!("{} {failure}", style::warning("warning:")));
     }
     if *fetched_at < now {
         out::note(&format!(
             "{} no source of versions answers; the list from {} of {fetched_at:.0} is used, {} old",
-            paint::warning("warning:"),
+            style::warning("warning:"),
             source.as_str(),
             age(now.duration_since(*fetched_at)),
         ));

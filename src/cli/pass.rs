@@ -1,27 +1,27 @@
 //! `plan` and `apply`, and the command line without a verb: one pass, shown.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, Output, PassArgs};
+use super::args::{Common, OutputForm, PassArgs};
 use super::exit::Exit;
-use super::{notices, out, paint, progress, signal};
-use crate::app::{App, LiveReconciler, Mode, StartError};
+use super::{notices, out, progress, signal, style, summary};
+use crate::app::{App, Mode, StartError};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
+use crate::conclude::Verdict;
 use crate::conclude::manifest;
-use crate::conclude::{Report, Verdict};
-use crate::controller::Session;
-use crate::facts::{Fact, Outcome, StepId};
-use crate::model::Problem;
+use crate::controller::{FinishedRun, RunError, RunObserver, Session};
+use crate::execute::Event;
+use crate::facts::{Outcome, StepId};
+use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
-use crate::plan::render::{self, Bytes};
+use crate::plan::render;
 use crate::plan::{Held, Plan};
-use crate::reconcile::{Inputs, Signals};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -63,17 +63,16 @@ pub(super) async fn show_plan(
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = orders_path(common)?;
-    let orders = app.orders(Some(path))?;
-    notices::problems(&orders);
     let reconciler = app.reconciler()?;
-    let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
-    let options = app.run_options(args.purge_cache, false);
-    let inputs = session.inputs(Arc::clone(&orders), options);
-    let look = reconciler.look(&inputs, app.now()).await?;
+    let never = CancellationToken::new();
+    let session = session(&app, path, args);
+    let looked = session.look(&reconciler, &never, notices::problems).await;
+    let (inputs, look) = looked.map_err(error_of)?;
+    let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     let changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
     match args.output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = PlanAnswer {
                 plan: &look.plan,
                 manifests: changes,
@@ -81,11 +80,11 @@ pub(super) async fn show_plan(
             };
             out::json(&answer)?;
         }
-        Output::Text => {
-            let mut text = paint::plan(&render::render(&look.plan));
+        OutputForm::Text => {
+            let mut text = style::plan(&render::render(&look.plan));
             for change in changes.into_iter().filter(|_| with_manifests) {
                 text.push('\n');
-                text.push_str(&paint::diff(&change.diff));
+                text.push_str(&style::diff(&change.diff));
             }
             out::text(&text)?;
         }
@@ -139,30 +138,30 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(Exit::Failed),
     };
-    let orders = app.orders(Some(path))?;
-    notices::problems(&orders);
-    // Whoever asks by hand has mended something: failures hold nothing back.
-    let session = Session::begin(&app, path, Cause::Request, &[Scope::All]);
-    let options = app.run_options(args.purge_cache, false);
-    let inputs = session.inputs(Arc::clone(&orders), options);
-    let look = tokio::select! {
-        look = reconciler.look(&inputs, app.now()) => look?,
-        () = cancel.cancelled() => return Ok(Exit::Failed),
+    let session = session(&app, path, args);
+    let mut shown = Shown {
+        output: args.output,
     };
-    notices::versions(&look.observed.catalog.versions, look.observed.now);
-    if args.output == Output::Text {
-        out::text(&paint::plan(&render::render(&look.plan)))?;
-    }
-    let report = run(&reconciler, &inputs, look, cancel).await?;
+    let never = CancellationToken::new();
+    let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
+        Ok(run) => run,
+        Err(RunError::Stopped) => return Ok(Exit::Failed),
+        Err(error) => return Err(error_of(error)),
+    };
+    let FinishedRun {
+        orders,
+        report,
+        kept,
+    } = run;
     let converged = report.verdict == Verdict::Converged;
-    if let Err(error) = session.end(app.now(), &orders, &report).await {
+    if let Err(error) = kept {
         let chain = crate::error::chain(&error);
         let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
         let hint = hint.unwrap_or_default();
-        out::note(&format!("{} {chain}{hint}", paint::warning("warning:")));
+        out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
     }
     match args.output {
-        Output::Json => {
+        OutputForm::Json => {
             let answer = ApplyAnswer {
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
@@ -171,127 +170,53 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
             };
             out::json(&answer)?;
         }
-        Output::Text => out::text(&format!("{}\n", summary(&report)))?,
+        OutputForm::Text => out::text(&format!("{}\n", summary::summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
-            let failed = paint::error("failed:");
+            let failed = style::error("failed:");
             out::note(&format!("{failed} manifest of {order}: {error}"));
         }
     }
     Ok(if converged { Exit::Done } else { Exit::Failed })
 }
 
-async fn run(
-    reconciler: &LiveReconciler,
-    inputs: &Inputs,
-    look: Look,
-    cancel: CancellationToken,
-) -> anyhow::Result<Report> {
-    let (events, shown) = mpsc::unbounded_channel();
-    let labels = progress::labels(&look.plan);
-    let display = tokio::spawn(progress::show(shown, labels));
-    let signals = Signals {
-        events,
-        cancel,
-        handover: CancellationToken::new(),
-    };
-    let report = reconciler.run(inputs, look, &signals).await;
-    drop(signals);
-    display.await?;
-    Ok(report?)
+/// Whoever asks by hand has mended something: failures hold nothing back.
+fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
+    let options = app.run_options(args.purge_cache, false);
+    Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
 
-/// What a pass did, in one line.
-fn summary(report: &Report) -> String {
-    let mut done = Counts::default();
-    for outcome in report.outcomes.values() {
-        done.add(outcome);
+/// The causes that have hints and exit codes of their own are told apart above.
+fn error_of(error: RunError) -> anyhow::Error {
+    match error {
+        RunError::Start(error) => error.into(),
+        RunError::Reconcile(error) => error.into(),
+        RunError::Show(error) => error.into(),
+        error @ RunError::Stopped => error.into(),
     }
-    let written = report.manifests.values().filter(|r| matches!(r, Ok(true)));
-    let written = written.count();
-    let mut parts = Vec::new();
-    for (count, what) in [
-        (
-            done.fetched,
-            format!("fetched ({})", Bytes(done.fetched_bytes)),
-        ),
-        (done.unpacked, "unpacked".to_owned()),
-        (done.pushed, format!("pushed ({})", done.pushed_sizes())),
-        (done.adopted, "adopted".to_owned()),
-        (done.removed, "removed".to_owned()),
-        (done.failed, "failed".to_owned()),
-        (done.skipped, "not done".to_owned()),
-        (report.look.plan.held.len(), "held back".to_owned()),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    if written > 0 {
-        parts.push(format!("{} written", out::counted(written, "manifest")));
-    }
-    parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
-    let word = match report.verdict {
-        Verdict::Converged => paint::heading("Done:"),
-        Verdict::Retry => paint::warning("Not done, trying again may help:"),
-        Verdict::Stalled => paint::error("Not done:"),
-    };
-    format!("{word} {}", parts.join(", "))
 }
 
-#[derive(Default)]
-struct Counts {
-    fetched: usize,
-    fetched_bytes: u64,
-    unpacked: usize,
-    pushed: usize,
-    pushed_bytes: u64,
-    /// Bytes that went over links for that, as far as it is known.
-    sent_bytes: u64,
-    adopted: usize,
-    removed: usize,
-    failed: usize,
-    skipped: usize,
+/// Shows a run while it goes on.
+struct Shown {
+    output: OutputForm,
 }
 
-impl Counts {
-    fn pushed_sizes(&self) -> String {
-        match self.sent_bytes {
-            0 => Bytes(self.pushed_bytes).to_string(),
-            sent => format!("{}, {} sent", Bytes(self.pushed_bytes), Bytes(sent)),
-        }
+impl RunObserver for Shown {
+    fn read(&mut self, orders: &OrderSet) {
+        notices::problems(orders);
     }
 
-    fn add(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Done { fact } => match fact {
-                Fact::Registered { .. } | Fact::Verified { .. } => {}
-                Fact::Fetched { wire_bytes, .. } => {
-                    self.fetched += 1;
-                    self.fetched_bytes += wire_bytes;
-                }
-                Fact::Unpacked { .. } => self.unpacked += 1,
-                Fact::Pushed {
-                    entry,
-                    copied: true,
-                    wire_bytes,
-                    ..
-                } => {
-                    self.pushed += 1;
-                    self.pushed_bytes += entry.size;
-                    self.sent_bytes += wire_bytes.unwrap_or(0);
-                }
-                Fact::Pushed { copied: false, .. } => self.adopted += 1,
-                Fact::Removed { .. } => self.removed += 1,
-            },
-            Outcome::Failed { .. } => self.failed += 1,
-            Outcome::Skipped { .. }
-            | Outcome::Outdated { .. }
-            | Outcome::UnderWay
-            | Outcome::Cancelled => {
-                self.skipped += 1;
-            }
+    fn planned(
+        &mut self,
+        look: &Look,
+        events: mpsc::UnboundedReceiver<Event>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        notices::versions(&look.observed.catalog.versions, look.observed.now);
+        if self.output == OutputForm::Text {
+            out::text(&style::plan(&render::render(&look.plan)))?;
         }
+        let labels = progress::labels(&look.plan);
+        Ok(tokio::spawn(progress::show(events, labels)))
     }
 }

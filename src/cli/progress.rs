@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{out, paint};
+use super::{out, style};
 use crate::execute::{Event, Meter};
 use crate::facts::{Fact, Outcome, StepId};
 use crate::plan::render::Bytes;
@@ -44,17 +44,17 @@ pub(super) async fn show(mut events: UnboundedReceiver<Event>, labels: HashMap<S
                 None => break,
             },
             _ = tick.tick(), if display.bars.is_some() => {
-                display.running.values().for_each(Running::refresh);
+                display.running.values().for_each(RunningStep::refresh);
             }
         }
     }
 }
 
-struct Running {
+struct RunningStep {
     bar: Option<(ProgressBar, Arc<Meter>)>,
 }
 
-impl Running {
+impl RunningStep {
     fn refresh(&self) {
         if let Some((bar, meter)) = &self.bar {
             let (done, total) = meter.read();
@@ -70,7 +70,7 @@ impl Running {
 struct Display {
     /// On a terminal only.
     bars: Option<MultiProgress>,
-    running: HashMap<StepId, Running>,
+    running: HashMap<StepId, RunningStep>,
     labels: HashMap<StepId, String>,
     /// Steps that the next look replaces, with those that needed them: that they
     /// are not done is no news.
@@ -90,12 +90,12 @@ impl Display {
                     out::note(&label);
                 }
                 let bar = self.bars.as_ref().zip(meter).map(|(bars, meter)| {
-                    let bar = bars.add(ProgressBar::no_length().with_style(style()));
+                    let bar = bars.add(ProgressBar::no_length().with_style(bar_style()));
                     bar.set_message(label.clone());
                     (bar, meter)
                 });
                 self.labels.insert(step.clone(), label);
-                self.running.insert(step, Running { bar });
+                self.running.insert(step, RunningStep { bar });
             }
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
@@ -177,17 +177,17 @@ impl Display {
                     .unwrap_or_default();
                 format!(
                     "{} {label}: {}{hint}",
-                    paint::error("failed:"),
+                    style::error("failed:"),
                     failure.error
                 )
             }
             Outcome::Skipped { needs } => {
                 let needs = self.label(needs);
-                format!("{} {label} (it needs: {needs})", paint::warning("skipped:"))
+                format!("{} {label} (it needs: {needs})", style::warning("skipped:"))
             }
             Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
             Outcome::UnderWay => format!("{label}: {outcome}"),
-            Outcome::Cancelled => format!("{} {label}", paint::warning("stopped:")),
+            Outcome::Cancelled => format!("{} {label}", style::warning("stopped:")),
         }
     }
 }
@@ -198,7 +198,7 @@ fn sent(bytes: u64, millis: u64) -> String {
     format!(", {} sent in {seconds:.1} s", Bytes(bytes))
 }
 
-fn style() -> ProgressStyle {
+fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template(
         "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
     )

@@ -3,7 +3,7 @@
 use super::args::Common;
 use super::exit::Exit;
 use crate::controller;
-use crate::daemon::{Ended, Verdict};
+use crate::daemon::Ended;
 
 /// Runs until a signal asks for the end, or for one pass.
 pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
@@ -13,10 +13,11 @@ pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
         // The causes that have exit codes of their own are told apart above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),
         Err(controller::ControllerError::State(error)) => return Err(error.into()),
+        Err(controller::ControllerError::Control(error)) => return Err(error.into()),
         Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
     };
     Ok(match ended {
-        Ended::Once(end) if end.verdict != Verdict::Converged => Exit::Failed,
+        Ended::Once(end) if !end.converged => Exit::Failed,
         Ended::Once(_) | Ended::Stopped(_) => Exit::Done,
     })
 }

@@ -3,10 +3,10 @@
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::args::{Common, Output};
+use super::args::{Common, OutputForm};
 use super::exit::Exit;
 use super::table::{Table, one_line, span};
-use super::{out, paint};
+use super::{out, style};
 use crate::app::App;
 use crate::conclude::Scope;
 use crate::conclude::{Condition, Ready, Status};
@@ -17,7 +17,7 @@ use crate::plan::render::Bytes;
 const HELD_SHOWN: usize = 20;
 
 /// Shows what the controller wrote down.
-pub(super) fn run(common: &Common, output: Output) -> anyhow::Result<Exit> {
+pub(super) fn run(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let state = app.state();
     let mut status = state.status().with_context(|| {
@@ -34,12 +34,12 @@ pub(super) fn run(common: &Common, output: Output) -> anyhow::Result<Exit> {
 pub(super) fn show(
     status: &Status,
     scope: &Scope,
-    output: Output,
+    output: OutputForm,
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
     match output {
-        Output::Json => out::json(status)?,
-        Output::Text => out::text(&text(status, scope, now))?,
+        OutputForm::Json => out::json(status)?,
+        OutputForm::Text => out::text(&text(status, scope, now))?,
     }
     let shown = status.conditions.iter().filter(|c| concerns(scope, c));
     let ready = match scope {
@@ -173,12 +173,12 @@ fn conditions(shown: &[&Condition], now: Timestamp) -> Vec<String> {
         ]);
     }
     let mut lines = table.lines();
-    lines[0] = paint::heading(&lines[0]);
+    lines[0] = style::heading(&lines[0]);
     for (line, condition) in lines[1..].iter_mut().zip(shown) {
         *line = match condition.state {
             Ready::Ready => std::mem::take(line),
-            Ready::Reconciling => paint::waiting(line),
-            Ready::Stalled => paint::stalled(line),
+            Ready::Reconciling => style::waiting(line),
+            Ready::Stalled => style::stalled(line),
         };
     }
     lines
@@ -223,7 +223,7 @@ fn held(status: &Status, now: Timestamp) -> Vec<String> {
 
 fn section(table: &Table) -> Vec<String> {
     let mut lines = table.lines();
-    lines[0] = paint::heading(&lines[0]);
+    lines[0] = style::heading(&lines[0]);
     lines.insert(0, String::new());
     lines
 }

@@ -25,15 +25,15 @@ pub struct ConfigFile {
     /// Where the manifest of each order is written. Of several keys the first of
     /// path_template, dir and path counts; with none it is
     /// manifest-<orderid>.yaml in the working directory.
-    pub manifest: Option<Manifest>,
+    pub manifest: Option<ManifestShape>,
     /// The Image Factory.
-    pub factory: Option<Factory>,
+    pub factory: Option<FactoryShape>,
     /// The GitHub API, as a source of versions.
-    pub github: Option<Github>,
+    pub github: Option<GithubShape>,
     /// How released versions become known.
     pub versions: Option<Versions>,
     /// How files are named.
-    pub naming: Option<Naming>,
+    pub naming: Option<NamingShape>,
     /// How much happens at once, and how long things may take.
     pub limits: Option<LimitsShape>,
     /// When the controller looks at orders, versions and nodes.
@@ -122,8 +122,9 @@ pub struct CachePolicyShape {
 
 /// Where the manifest of each order is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "Manifest")]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct ManifestShape {
     /// A directory; the file is manifest-<orderid>.yaml.
     pub dir: Option<At<String>>,
     /// A path with {orderid} and, if wanted, {customer} in it.
@@ -132,10 +133,14 @@ pub struct Manifest {
     pub path: Option<At<String>>,
 }
 
+/// What `factory.verify` can be.
+pub(super) const VERIFY_WORDS: [&str; 4] = ["none", "offered", "checksum", "signature"];
+
 /// The Image Factory.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "Factory")]
 #[serde(deny_unknown_fields)]
-pub struct Factory {
+pub struct FactoryShape {
     /// Its base URL. Default: https://factory.talos.dev
     pub url: Option<At<String>>,
     /// The user name for a factory that asks for one.
@@ -154,7 +159,7 @@ pub struct Factory {
     /// What has to vouch for an image that is fetched: the factory's checksum where it
     /// offers one (offered), its checksum, its signature, or nothing (none). What is
     /// demanded and not there refuses the image. Default: offered
-    #[schemars(extend("enum" = super::trust::WORDS))]
+    #[schemars(extend("enum" = VERIFY_WORDS))]
     pub verify: Option<At<String>>,
     /// The file with the public key (PEM, ECDSA P-256) of the factory's signatures.
     pub public_key_file: Option<At<String>>,
@@ -162,8 +167,9 @@ pub struct Factory {
 
 /// The GitHub API, as a source of versions.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "Github")]
 #[serde(deny_unknown_fields)]
-pub struct Github {
+pub struct GithubShape {
     /// Its base URL. Default: https://api.github.com
     pub api_url: Option<At<String>>,
     /// The environment variable that holds a token; it may be unset, a token
@@ -191,8 +197,9 @@ pub enum VersionSourceWord {
 
 /// How files are named.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "Naming")]
 #[serde(deny_unknown_fields)]
-pub struct Naming {
+pub struct NamingShape {
     /// The name of an image; every part that decides its bytes must occur.
     /// Default: talos-{version}-{platform}-{arch}{secureboot}-{schematic12}.{ext}
     pub template: Option<At<String>>,

@@ -28,9 +28,9 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
-    CachePolicy, Credentials, FactorySettings, GithubSettings, Limits, ManifestTarget,
+    CachePolicy, Credentials, FactorySettings, GithubSettings, LimitSettings, ManifestTarget,
     PruneSettings, PushSettings, ReconcileSettings, Settings, VerifyFactory, VerifySettings,
-    VersionsFrom,
+    VersionsSetting,
 };
 
 use crate::io::file::input;

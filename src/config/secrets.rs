@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::file::{Factory, Github};
+use super::file::{FactoryShape, GithubShape};
 use super::settings::Credentials;
 use crate::io::file::input;
 use crate::yaml::{At, ProblemReport};
@@ -43,7 +43,11 @@ impl Secrets<'static> {
 
 impl Secrets<'_> {
     /// How requests to the factory are authorised.
-    pub(super) fn factory(&self, shape: &Factory, report: &mut ProblemReport<'_>) -> Credentials {
+    pub(super) fn factory(
+        &self,
+        shape: &FactoryShape,
+        report: &mut ProblemReport<'_>,
+    ) -> Credentials {
         let password = self.either(
             ("password", &shape.password_env, &shape.password_file),
             report,
@@ -58,7 +62,7 @@ impl Secrets<'_> {
             .problems()
             .any(|problem| problem.path == "factory.password");
         match (username, &password, &token) {
-            (Some(user), _, Named::Given(at, _)) => report.at_with_hint(
+            (Some(user), _, NamedSecret::Given(at, _)) => report.at_with_hint(
                 *at,
                 format!(
                     "a token and the user name {:?} exclude each other",
@@ -66,27 +70,30 @@ impl Secrets<'_> {
                 ),
                 "an Enterprise factory takes either username and password, or a token",
             ),
-            (None, Named::Given(at, _), Named::Given(..)) => {
+            (None, NamedSecret::Given(at, _), NamedSecret::Given(..)) => {
                 report.at(*at, "a password and a token exclude each other");
             }
-            (Some(user), Named::Absent, Named::Absent) if !literal => report.at_with_hint(
-                user.place,
-                "a user name without a password",
-                "add `password_env` or `password_file`",
-            ),
-            (None, Named::Given(at, _), Named::Absent) => {
+            (Some(user), NamedSecret::Absent, NamedSecret::Absent) if !literal => report
+                .at_with_hint(
+                    user.place,
+                    "a user name without a password",
+                    "add `password_env` or `password_file`",
+                ),
+            (None, NamedSecret::Given(at, _), NamedSecret::Absent) => {
                 report.at_with_hint(*at, "a password without a user name", "add `username`");
             }
             _ => {}
         }
         match (username, password, token) {
-            (Some(username), Named::Given(_, Some(password)), Named::Absent) => {
+            (Some(username), NamedSecret::Given(_, Some(password)), NamedSecret::Absent) => {
                 Credentials::Basic {
                     username: username.value.clone(),
                     password,
                 }
             }
-            (None, Named::Absent, Named::Given(_, Some(token))) => Credentials::Bearer(token),
+            (None, NamedSecret::Absent, NamedSecret::Given(_, Some(token))) => {
+                Credentials::Bearer(token)
+            }
             _ => Credentials::None,
         }
     }
@@ -94,7 +101,7 @@ impl Secrets<'_> {
     /// The GitHub token. It only raises the rate limit, so it may be missing.
     pub(super) fn github(
         &self,
-        shape: &Github,
+        shape: &GithubShape,
         report: &mut ProblemReport<'_>,
     ) -> Option<SecretString> {
         let name = match &shape.token_env {
@@ -113,18 +120,18 @@ impl Secrets<'_> {
         &self,
         (what, env, file): (&str, &Option<At<String>>, &Option<At<String>>),
         report: &mut ProblemReport<'_>,
-    ) -> Named {
+    ) -> NamedSecret {
         match (env, file) {
-            (None, None) => Named::Absent,
+            (None, None) => NamedSecret::Absent,
             (Some(_), Some(file)) => {
                 report.at(
                     file.place,
                     format!("`{what}_env` and `{what}_file` exclude each other"),
                 );
-                Named::Given(file.place, None)
+                NamedSecret::Given(file.place, None)
             }
-            (Some(name), None) => Named::Given(name.place, self.variable(name, report)),
-            (None, Some(path)) => Named::Given(path.place, self.file(path, report)),
+            (Some(name), None) => NamedSecret::Given(name.place, self.variable(name, report)),
+            (None, Some(path)) => NamedSecret::Given(path.place, self.file(path, report)),
         }
     }
 
@@ -174,7 +181,7 @@ impl Secrets<'_> {
 }
 
 /// What became of a secret that the file may name.
-enum Named {
+enum NamedSecret {
     Absent,
     /// It is named here; `None` if it could not be read, which is reported.
     Given(crate::yaml::NodeRef, Option<SecretString>),

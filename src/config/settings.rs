@@ -31,13 +31,13 @@ pub struct Settings {
     /// The repository of Talos.
     pub github: GithubSettings,
     /// Who is asked for versions, in this order.
-    pub versions: Vec<VersionsFrom>,
+    pub versions: Vec<VersionsSetting>,
     /// How images reach nodes.
     pub push: PushSettings,
     /// Which nodes are near each other.
     pub network: Network,
     /// How much happens at once, and how long things may take.
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// The name of this controller, for the records on nodes; of the alphabet of
     /// node names.
     pub owner: String,
@@ -259,7 +259,7 @@ pub struct GithubSettings {
 
 /// A source of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionsFrom {
+pub enum VersionsSetting {
     /// The factory's `/versions`: what can really be built.
     Factory,
     /// The repository's tags.
@@ -290,7 +290,7 @@ pub struct PushSettings {
 
 /// How much happens at once, and how long things may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitSettings {
     /// Downloads at once.
     pub downloads: usize,
     /// Nodes worked on at once.

@@ -18,7 +18,7 @@ pub(super) fn network(
     inventory: &Inventory,
     report: &mut ProblemReport<'_>,
 ) -> Network {
-    let known = Known { nodes, inventory };
+    let known = KnownNodes { nodes, inventory };
     let mut network = Network::default();
     let mut places: BTreeMap<SiteName, NodeRef> = BTreeMap::new();
     for shape in shapes {
@@ -51,14 +51,14 @@ pub(super) fn network(
 }
 
 /// What is written of the nodes, and those that can be used.
-struct Known<'a> {
+struct KnownNodes<'a> {
     nodes: &'a [At<NodeShape>],
     inventory: &'a Inventory,
 }
 
 fn site(
     shape: &At<SiteShape>,
-    known: &Known<'_>,
+    known: &KnownNodes<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<(SiteName, Site)> {
     let place = shape.place;
@@ -89,7 +89,7 @@ fn site(
 fn relay(
     text: &At<String>,
     site: &SiteName,
-    known: &Known<'_>,
+    known: &KnownNodes<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<NodeId> {
     let id = report.parse::<NodeId>(text)?;

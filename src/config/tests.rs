@@ -36,7 +36,7 @@ fn an_empty_file_is_all_defaults() {
         assert_eq!(settings.github.api_url.as_str(), "https://api.github.com/");
         assert_eq!(
             settings.versions,
-            [VersionsFrom::Factory, VersionsFrom::Github]
+            [VersionsSetting::Factory, VersionsSetting::Github]
         );
     }
 }

@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
-use super::file::Factory;
+use super::file::{FactoryShape, VERIFY_WORDS};
 use super::secrets::Secrets;
 use super::settings::VerifyFactory;
 use super::values;
 use crate::yaml::{At, NodeRef, ProblemReport};
-
-/// What `factory.verify` can be.
-pub(super) const WORDS: [&str; 4] = ["none", "offered", "checksum", "signature"];
 
 /// Bytes of a file that are read. A system's whole bundle has some 250 KiB.
 const FILE_BYTES: u64 = 4 << 20;
@@ -25,7 +22,7 @@ const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// The file with certificates, and what is in it.
 pub(super) fn ca_file(
-    shape: &Factory,
+    shape: &FactoryShape,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<(PathBuf, Vec<u8>)> {
@@ -45,16 +42,16 @@ pub(super) fn ca_file(
 
 /// What has to vouch for an image.
 pub(super) fn verify(
-    shape: &Factory,
+    shape: &FactoryShape,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> VerifyFactory {
     let word = match &shape.verify {
         None => "offered",
-        Some(at) if WORDS.contains(&at.value.as_str()) => at.value.as_str(),
+        Some(at) if VERIFY_WORDS.contains(&at.value.as_str()) => at.value.as_str(),
         Some(at) => {
             if report.fits_a_line(at) {
-                let accepted = WORDS.join(", ");
+                let accepted = VERIFY_WORDS.join(", ");
                 let what = format!("{:?} is not known; accepted are {accepted}", at.value);
                 report.at(at.place, what);
             }

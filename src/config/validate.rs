@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{
-    CachePolicyShape, ConfigFile, Defaults, Factory, LimitsShape, Manifest, PushDefaults,
+    CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
 use super::inventory::inventory;
@@ -17,8 +17,8 @@ use super::rsync_opts;
 use super::running;
 use super::secrets::Secrets;
 use super::settings::{
-    CachePolicy, FactorySettings, GithubSettings, Limits, ManifestTarget, PushSettings, Settings,
-    VersionsFrom,
+    CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PushSettings,
+    Settings, VersionsSetting,
 };
 use super::sites;
 use super::trust;
@@ -246,7 +246,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut ProblemReport<'_>) -
     }
 }
 
-fn manifest(shape: &Manifest, report: &mut ProblemReport<'_>) -> ManifestTarget {
+fn manifest(shape: &ManifestShape, report: &mut ProblemReport<'_>) -> ManifestTarget {
     let template = shape.path_template.as_ref().and_then(|at| {
         let path = path(Some(at), report)?;
         match ManifestTarget::template(&path.to_string_lossy()) {
@@ -275,7 +275,7 @@ fn manifest(shape: &Manifest, report: &mut ProblemReport<'_>) -> ManifestTarget 
 }
 
 fn factory(
-    shape: &Factory,
+    shape: &FactoryShape,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<FactorySettings> {
@@ -290,9 +290,9 @@ fn factory(
     })
 }
 
-fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<VersionsFrom> {
+fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<VersionsSetting> {
     let Some(words) = shape.and_then(|versions| versions.sources) else {
-        return vec![VersionsFrom::Factory, VersionsFrom::Github];
+        return vec![VersionsSetting::Factory, VersionsSetting::Github];
     };
     if words.value.is_empty() {
         report.at(
@@ -303,8 +303,8 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<Versi
     let mut sources = Vec::new();
     for word in &words.value {
         let source = match word.value {
-            VersionSourceWord::Factory => VersionsFrom::Factory,
-            VersionSourceWord::Github => VersionsFrom::Github,
+            VersionSourceWord::Factory => VersionsSetting::Factory,
+            VersionSourceWord::Github => VersionsSetting::Github,
         };
         if sources.contains(&source) {
             report.at(word.place, "this source is in the list already");
@@ -315,7 +315,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<Versi
     sources
 }
 
-fn limits(shape: &LimitsShape, report: &mut ProblemReport<'_>) -> Limits {
+fn limits(shape: &LimitsShape, report: &mut ProblemReport<'_>) -> LimitSettings {
     let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32, report);
     let nodes = number(shape.nodes.as_ref(), NODES, 1..=256, report);
     let retries = number(shape.retries.as_ref(), RETRIES, 0..=100, report);
@@ -324,7 +324,7 @@ fn limits(shape: &LimitsShape, report: &mut ProblemReport<'_>) -> Limits {
     // A limit of nothing would fail everything; one of more than a day is none.
     let range = Duration::from_secs(1)..=DAY;
     let mut wait = |at: Option<&At<String>>, default| duration(at, default, range.clone(), report);
-    Limits {
+    LimitSettings {
         downloads: downloads as usize,
         nodes: nodes as usize,
         first_byte: wait(shape.first_byte.as_ref(), FIRST_BYTE),

@@ -3,7 +3,7 @@
 use tokio::task::JoinHandle;
 
 use crate::app::{DirLock, LiveReconciler};
-use crate::daemon::{Cause, Waker};
+use crate::daemon::{WakeCause, Waker};
 
 /// What there is between two passes.
 pub struct Background {
@@ -53,7 +53,7 @@ fn listen(reconciler: &LiveReconciler, waker: Waker) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             unclaimed.notified().await;
-            waker.wake(Cause::Retry);
+            waker.wake(WakeCause::Retry);
         }
     })
 }

@@ -1,36 +1,92 @@
-//! What surrounds one pass: the memory before it, and what is kept after it.
+//! One run with a memory: what the loop and a run by hand have in common.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::conclude::Report;
-use crate::conclude::Scope;
+use crate::app::{App, LiveReconciler, StartError};
 use crate::conclude::memory::forgive;
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, PassRecord, RetryLimits, Status};
+use crate::conclude::{self, Cause, PassRecord, Report, RetryLimits, Scope, Status};
+use crate::execute::Event;
 use crate::facts::Memory;
 use crate::model::OrderSet;
-use crate::plan::RunOptions;
-use crate::reconcile::Inputs;
+use crate::plan::{Look, RunOptions};
+use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
 
-/// What surrounds one pass: what is remembered before it, and kept after it.
-pub struct Session {
+/// One run: what is remembered before it, the run, and what is kept after it.
+pub struct Session<'a> {
+    app: &'a App,
+    orders: &'a Path,
     state: StateDir,
-    owner: String,
     started: Timestamp,
     cause: Cause,
     revision: Option<String>,
     memory: Memory,
+    options: RunOptions,
 }
 
-impl Session {
+/// Whoever is told how a run goes on.
+pub trait RunObserver {
+    /// The orders are read, and the look begins.
+    fn read(&mut self, orders: &OrderSet);
+
+    /// The plan is made, and its steps begin. The returned task takes the events until
+    /// there are no more; the run waits for its end.
+    ///
+    /// # Errors
+    /// When the plan cannot be shown; no step begins then.
+    fn planned(
+        &mut self,
+        look: &Look,
+        events: mpsc::UnboundedReceiver<Event>,
+    ) -> std::io::Result<JoinHandle<()>>;
+}
+
+/// A run that is over.
+pub struct FinishedRun {
+    /// What was ordered.
+    pub orders: Arc<OrderSet>,
+    /// What came of it.
+    pub report: Report,
+    /// How things are and what is remembered; or why that could not be kept. The run
+    /// itself is not undone by that; the next one knows less.
+    pub kept: Result<(Status, Memory), StateError>,
+}
+
+/// Why there was no run, or none to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The orders cannot be read at all, or the cache is taken.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The run itself.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// The plan cannot be shown.
+    #[error(transparent)]
+    Show(#[from] std::io::Error),
+    /// The end was asked for.
+    #[error("it was asked to stop")]
+    Stopped,
+}
+
+impl<'a> Session<'a> {
     /// Begins: reads what is remembered, without what would hold back whoever asks
-    /// for a pass by name.
-    pub fn begin(app: &App, orders: &Path, cause: Cause, asked: &[Scope]) -> Self {
+    /// for a run by name. What is written is right only if the cache is locked from
+    /// before this until the end.
+    pub fn begin(
+        app: &'a App,
+        orders: &'a Path,
+        cause: Cause,
+        asked: &[Scope],
+        options: RunOptions,
+    ) -> Self {
         let (state, now) = (app.state(), app.now());
         let last_run = state
             .status()
@@ -47,39 +103,84 @@ impl Session {
         }
         Self {
             revision: store::revision::of(orders),
-            owner: app.settings().owner.clone(),
+            app,
+            orders,
             started: now,
             state,
             cause,
             memory,
-        }
-    }
-
-    /// What the run works with.
-    pub fn inputs(&self, orders: Arc<OrderSet>, options: RunOptions) -> Inputs {
-        Inputs {
-            orders,
-            revision: self.revision.clone(),
-            memory: self.memory.clone(),
             options,
         }
     }
 
-    /// Keeps what the pass learned, and tells how things are now.
+    /// Reads the orders, which are told on, and looks. Changes nothing anywhere.
     ///
     /// # Errors
-    /// When the controller's files cannot be written. The pass itself is not undone
-    /// by that; the next one knows less.
-    pub async fn end(
-        self,
-        now: Timestamp,
+    /// When there is nothing to look with, or `stop` is cancelled.
+    pub async fn look(
+        &self,
+        reconciler: &LiveReconciler,
+        stop: &CancellationToken,
+        read: impl FnOnce(&OrderSet),
+    ) -> Result<(Inputs, Look), RunError> {
+        let orders = self.app.orders(Some(self.orders))?;
+        read(&orders);
+        let inputs = Inputs {
+            orders,
+            revision: self.revision.clone(),
+            memory: self.memory.clone(),
+            options: self.options.clone(),
+        };
+        let look = tokio::select! {
+            look = reconciler.look(&inputs, self.app.now()) => look?,
+            () = stop.cancelled() => return Err(RunError::Stopped),
+        };
+        Ok((inputs, look))
+    }
+
+    /// The whole run: looks, does what is planned, and keeps what came of it.
+    ///
+    /// # Errors
+    /// When it cannot look, or nobody can be told the plan.
+    pub async fn run(
+        &self,
+        reconciler: &LiveReconciler,
+        stop: &CancellationToken,
+        handover: &CancellationToken,
+        observer: &mut impl RunObserver,
+    ) -> Result<FinishedRun, RunError> {
+        let read = |orders: &OrderSet| observer.read(orders);
+        let (inputs, look) = self.look(reconciler, stop, read).await?;
+        let (events, told) = mpsc::unbounded_channel();
+        let following = observer.planned(&look, told)?;
+        let signals = Signals {
+            events,
+            cancel: stop.clone(),
+            handover: handover.clone(),
+        };
+        let report = reconciler.run(&inputs, look, &signals).await;
+        drop(signals);
+        if let Err(error) = following.await {
+            tracing::warn!(reason = %error, "the teller of events failed");
+        }
+        let report = report?;
+        let kept = self.keep(&inputs.orders, &report).await;
+        Ok(FinishedRun {
+            orders: inputs.orders,
+            report,
+            kept,
+        })
+    }
+
+    async fn keep(
+        &self,
         orders: &OrderSet,
         report: &Report,
     ) -> Result<(Status, Memory), StateError> {
-        let limits = RetryLimits::default();
+        let occasion = self.occasion();
+        let (now, limits) = (occasion.finished, RetryLimits::default());
         let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
-        let occasion = self.occasion(now);
         self.state
             .add_to_history(&PassRecord::new(&occasion, report))?;
         let before = self.state.status().unwrap_or_default();
@@ -88,9 +189,9 @@ impl Session {
         Ok((status, memory))
     }
 
-    /// Tells that the pass could not even look.
-    pub(super) fn unable(self, now: Timestamp, error: &str) -> Result<Status, StateError> {
-        let occasion = self.occasion(now);
+    /// Keeps that the run could not even look.
+    pub(super) fn unable(&self, error: &str) -> Result<Status, StateError> {
+        let occasion = self.occasion();
         let record = PassRecord::unable(&occasion, error.to_owned());
         self.state.add_to_history(&record)?;
         let before = self.state.status().unwrap_or_default();
@@ -99,11 +200,12 @@ impl Session {
         Ok(status)
     }
 
-    fn occasion(&self, now: Timestamp) -> Occasion {
+    /// That the run is over now.
+    fn occasion(&self) -> Occasion {
         Occasion {
-            owner: self.owner.clone(),
+            owner: self.app.settings().owner.clone(),
             started: self.started,
-            finished: now,
+            finished: self.app.now(),
             cause: self.cause,
             revision: self.revision.clone(),
         }

@@ -11,31 +11,63 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
+use super::session::RunObserver;
 use crate::conclude::StepRecord;
-use crate::daemon::Progress;
+use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
 use crate::facts::StepId;
+use crate::model::OrderSet;
+use crate::plan::Look;
 use crate::store::StateDir;
 
 /// How often running transfers are asked whether they move.
 const PULSE: Duration = Duration::from_secs(5);
 
+/// Tells of the loop's runs.
+pub(super) struct Teller {
+    state: StateDir,
+    heartbeat: Heartbeat,
+}
+
+impl Teller {
+    pub fn new(state: StateDir, heartbeat: Heartbeat) -> Self {
+        Self { state, heartbeat }
+    }
+}
+
+impl RunObserver for Teller {
+    fn read(&mut self, orders: &OrderSet) {
+        for problem in orders.problems() {
+            tracing::error!("{}", problem.headline());
+        }
+        self.heartbeat.beat();
+    }
+
+    fn planned(
+        &mut self,
+        look: &Look,
+        events: mpsc::UnboundedReceiver<Event>,
+    ) -> std::io::Result<JoinHandle<()>> {
+        self.heartbeat.beat();
+        tracing::info!("{}", crate::plan::render::headline(&look.plan));
+        let task = tell(events, self.state.clone(), self.heartbeat.clone());
+        Ok(tokio::spawn(task))
+    }
+}
+
 /// Writes what happens to the log and to the events, and gives signs of life for as
 /// long as bytes move.
-pub(super) async fn tell(
-    mut events: mpsc::UnboundedReceiver<Event>,
-    state: StateDir,
-    progress: Progress,
-) {
+async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, heartbeat: Heartbeat) {
     let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
     let mut pulse = tokio::time::interval(PULSE);
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => {
-                    progress.beat();
+                    heartbeat.beat();
                     note(event, &state, &mut meters);
                 }
                 None => return,
@@ -45,7 +77,7 @@ pub(super) async fn tell(
                     let (done, _) = meter.read();
                     if done != *last {
                         *last = done;
-                        progress.beat();
+                        heartbeat.beat();
                     }
                 }
             }

@@ -6,8 +6,8 @@
 //! a lost or a spare one does no harm: each pass looks at everything anyway.
 //!
 //! What a pass *is* stands behind [`Work`]; nothing in this room knows. Calendar
-//! times are computed as values in [`schedule`] and waited for in `clock`;
-//! [`watch`] looks after the orders, [`systemd`] tells the service manager.
+//! times are computed as values in `schedule` and waited for in `clock`;
+//! `watch` looks after the orders, `systemd` tells the service manager.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,15 +15,15 @@
 )]
 
 mod clock;
-pub mod cron;
+mod cron;
 mod error;
 mod retry;
 mod run;
-pub mod schedule;
+mod schedule;
 mod signals;
-pub mod systemd;
-pub mod wake;
-pub mod watch;
+mod systemd;
+mod wake;
+mod watch;
 mod work;
 
 #[cfg(test)]
@@ -31,8 +31,8 @@ mod tests;
 
 pub use cron::{Cron, CronError};
 pub use error::DaemonError;
-pub use run::{Ended, Options, run};
-pub use schedule::Schedule;
-pub use wake::{Cause, Causes, Waker};
+pub use run::{Ended, run};
+pub use schedule::LoopSchedule;
+pub use wake::{WakeCause, WakeCauses, Waker};
 pub use watch::Watching;
-pub use work::{Errand, PassEnd, Progress, Running, Verdict, Work};
+pub use work::{Heartbeat, LoopRequest, NextRun, Options, PassEnd, RunContext, Work};

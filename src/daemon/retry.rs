@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::work::Verdict;
+use super::work::NextRun;
 
 /// The first wait, and the shortest there is: a pass that says "at once" for ever
 /// must not keep a core busy.
@@ -23,10 +23,10 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// How long to wait after a pass, if the verdict asks for a wait of its own.
+    /// How long to wait after a pass, if it asks for one of its own.
     /// `bound` is the interval of the schedule.
-    pub fn after(&mut self, verdict: Verdict, bound: Option<Duration>) -> Option<Duration> {
-        let Verdict::Retry { after } = verdict else {
+    pub fn after(&mut self, next: NextRun, bound: Option<Duration>) -> Option<Duration> {
+        let NextRun::Retry { after } = next else {
             self.failures = 0;
             return None;
         };
@@ -44,11 +44,11 @@ impl Retry {
 mod tests {
     use super::*;
 
-    const ASK: Verdict = Verdict::Retry { after: None };
+    const ASK: NextRun = NextRun::Retry { after: None };
 
-    fn seconds(retry: &mut Retry, verdict: Verdict, bound: Option<u64>) -> Option<u64> {
+    fn seconds(retry: &mut Retry, next: NextRun, bound: Option<u64>) -> Option<u64> {
         retry
-            .after(verdict, bound.map(Duration::from_secs))
+            .after(next, bound.map(Duration::from_secs))
             .map(|wait| wait.as_secs())
     }
 
@@ -59,20 +59,19 @@ mod tests {
         let waits: Vec<u64> = waits.map(Option::unwrap).collect();
         assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(waits[39], 60);
-        assert_eq!(seconds(&mut retry, Verdict::Converged, Some(60)), None);
+        assert_eq!(seconds(&mut retry, NextRun::Scheduled, Some(60)), None);
         assert_eq!(seconds(&mut retry, ASK, Some(60)), Some(1));
     }
 
     #[test]
     fn what_the_pass_says_is_kept_within_reason() {
         let mut retry = Retry::default();
-        let after = |wait| Verdict::Retry {
+        let after = |wait| NextRun::Retry {
             after: Some(Duration::from_secs(wait)),
         };
         assert_eq!(seconds(&mut retry, after(0), Some(600)), Some(1));
         assert_eq!(seconds(&mut retry, after(90), Some(600)), Some(90));
         assert_eq!(seconds(&mut retry, after(86_400), Some(600)), Some(600));
         assert_eq!(seconds(&mut retry, after(86_400), None), Some(900));
-        assert_eq!(seconds(&mut retry, Verdict::Stalled, None), None);
     }
 }

@@ -1,11 +1,10 @@
 //! The loop.
 //!
-//! It sleeps until something calls for a pass, runs it, and asks its verdict how
+//! It sleeps until something calls for a pass, runs it, and learns from its end how
 //! long to sleep at most. There is one place where a pass is started, so passes
-//! cannot overlap; signals, errands and reloads that arrive meanwhile wait for its
+//! cannot overlap; signals, requests and reloads that arrive meanwhile wait for its
 //! end. `--once` is the same loop, left after the first pass.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -17,25 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::clock::{Clock, WallClock};
 use super::error::DaemonError;
 use super::retry::Retry;
-use super::schedule::{Schedule, Timetable};
+use super::schedule::Timetable;
 use super::signals::{self, Signal};
 use super::systemd::Manager;
-use super::wake::{Cause, Causes, Waker};
-use super::watch::{Watch, Watching};
-use super::work::{Errand, PassEnd, Progress, Running, Work};
-
-/// What the loop has to know. Plain values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// The orders: a file or a directory; it may come later.
-    pub orders: PathBuf,
-    /// When passes are due.
-    pub schedule: Schedule,
-    /// How the orders are watched.
-    pub watching: Watching,
-    /// One pass, then end.
-    pub once: bool,
-}
+use super::wake::{WakeCause, WakeCauses, Waker};
+use super::watch::Watch;
+use super::work::{Heartbeat, LoopRequest, Options, PassEnd, RunContext, Work};
 
 /// How the loop ended, where nothing went wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +38,7 @@ pub enum Ended {
 ///
 /// # Errors
 /// When the process lacks what the loop stands on: signals, a thread, the
-/// scheduler. A pass that fails is no such error; its verdict says so.
+/// scheduler. A pass that fails is no such error; its end says so.
 pub async fn run<W: Work>(work: W, options: Options, waker: Waker) -> Result<Ended, DaemonError> {
     let signals = signals::listen(waker.clone()).map_err(DaemonError::Signals)?;
     let clock = WallClock::start().await?;
@@ -122,7 +108,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             self.watch().await?;
         }
         self.manager.ready("starting the first pass");
-        self.waker.wake(Cause::Start);
+        self.waker.wake(WakeCause::Start);
         loop {
             if self.reload {
                 self.reload().await?;
@@ -155,29 +141,29 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     fn call_for_what_is_due(&mut self) {
         let now = self.clock.now();
         let mut due = self.table.take_due(now);
-        for (cause, errand) in [
-            (Cause::Versions, Errand::RefreshVersions),
-            (Cause::Verify, Errand::DeepVerify),
+        for (cause, request) in [
+            (WakeCause::Versions, LoopRequest::RefreshVersions),
+            (WakeCause::Verify, LoopRequest::DeepVerify),
         ] {
             if due.contains(cause) {
-                self.work.errand(errand);
+                self.work.take_note(request);
             }
         }
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry_at = None;
-            due = due.with(Cause::Retry);
+            due = due.with(WakeCause::Retry);
         }
         self.waker.wake_all(due);
     }
 
-    async fn pass(&mut self, causes: Causes) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses) -> PassEnd {
         tracing::info!(reason = %causes, "pass begins");
         self.manager.alive();
         let end = self.let_pass_run(causes).await;
         self.told = None;
-        tracing::info!(verdict = ?end.verdict, "{}", end.line);
+        tracing::info!(converged = end.converged, next = ?end.next, "{}", end.line);
         self.table.passed(self.clock.now());
-        let wait = self.retry.after(end.verdict, self.table.interval());
+        let wait = self.retry.after(end.next, self.table.interval());
         self.retry_at = wait.map(|wait| Instant::now() + wait);
         self.last = Some(end.clone());
         self.manager.alive();
@@ -188,12 +174,12 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     }
 
     /// Stays awake for signals while a pass runs.
-    async fn let_pass_run(&mut self, causes: Causes) -> PassEnd {
-        let progress = Progress::default();
-        let running = Running {
+    async fn let_pass_run(&mut self, causes: WakeCauses) -> PassEnd {
+        let heartbeat = Heartbeat::default();
+        let running = RunContext {
             stop: self.stop.clone(),
             handover: CancellationToken::new(),
-            progress: progress.clone(),
+            heartbeat: heartbeat.clone(),
         };
         let handover = running.handover.clone();
         let mut pass = pin!(self.work.pass(causes, running));
@@ -204,7 +190,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
                     Signal::Stop => stop(&mut self.manager, &self.stop),
                     Signal::Reload => self.reload = true,
                 },
-                () = progress.beaten() => self.manager.alive(),
+                () = heartbeat.beaten() => self.manager.alive(),
                 () = self.waker.woken(), if !handover.is_cancelled() => {
                     if self.waker.is_called() {
                         handover.cancel();
@@ -290,7 +276,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             let now = self.clock.now();
             self.table = Timetable::new(&self.options.schedule, now, self.random.fork());
         }
-        self.waker.wake(Cause::Reload);
+        self.waker.wake(WakeCause::Reload);
         let same = (&self.options.orders, &self.options.watching) == (&old.orders, &old.watching);
         match self.watch {
             Some(_) if !same => self.watch().await,
@@ -298,7 +284,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         }
     }
 
-    /// The verdict line, and what is wrong with the configuration.
+    /// What the last pass came to, and what is wrong with the configuration.
     fn status(&self) -> String {
         let line = self.last.as_ref().map_or("", |end| end.line.as_str());
         match &self.refused {

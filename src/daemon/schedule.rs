@@ -12,11 +12,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cron::Cron;
-use super::wake::{Cause, Causes};
+use super::wake::{WakeCause, WakeCauses};
 
 /// When passes are due, and what they are to do besides. Plain values.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub struct LoopSchedule {
     /// From the end of a pass to the next; `None` leaves it to `cron`.
     pub interval: Option<Duration>,
     /// By how much of itself an interval may be longer or shorter (0.05 for five
@@ -32,7 +32,7 @@ pub struct Schedule {
     pub verify_cron: Option<Cron>,
 }
 
-impl Default for Schedule {
+impl Default for LoopSchedule {
     fn default() -> Self {
         Self {
             interval: Some(Duration::from_secs(600)),
@@ -47,8 +47,8 @@ impl Default for Schedule {
 
 /// One line of the table.
 #[derive(Debug)]
-struct Line {
-    cause: Cause,
+struct TimetableLine {
+    cause: WakeCause,
     rule: Rule,
     due: Option<Timestamp>,
     /// Counted from the end of a pass, not from its own last time.
@@ -64,29 +64,32 @@ enum Rule {
 /// What is due next, and when.
 #[derive(Debug)]
 pub(super) struct Timetable {
-    lines: Vec<Line>,
+    lines: Vec<TimetableLine>,
     jitter: f64,
     random: fastrand::Rng,
 }
 
 impl Timetable {
     /// A table that starts counting now.
-    pub fn new(schedule: &Schedule, now: Timestamp, random: fastrand::Rng) -> Self {
+    pub fn new(schedule: &LoopSchedule, now: Timestamp, random: fastrand::Rng) -> Self {
         let every = |cause, every: Option<Duration>| Some((cause, Rule::Every(every?)));
         let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(Box::new(cron.clone()?))));
         let rules = [
-            every(Cause::Schedule, schedule.interval),
-            cron(Cause::Schedule, &schedule.cron),
-            every(Cause::Versions, schedule.versions),
-            every(Cause::Verify, schedule.verify),
-            cron(Cause::Verify, &schedule.verify_cron),
+            every(WakeCause::Schedule, schedule.interval),
+            cron(WakeCause::Schedule, &schedule.cron),
+            every(WakeCause::Versions, schedule.versions),
+            every(WakeCause::Verify, schedule.verify),
+            cron(WakeCause::Verify, &schedule.verify_cron),
         ];
-        let lines = rules.into_iter().flatten().map(|(cause, rule)| Line {
-            after_pass: cause == Cause::Schedule && matches!(rule, Rule::Every(_)),
-            cause,
-            rule,
-            due: None,
-        });
+        let lines = rules
+            .into_iter()
+            .flatten()
+            .map(|(cause, rule)| TimetableLine {
+                after_pass: cause == WakeCause::Schedule && matches!(rule, Rule::Every(_)),
+                cause,
+                rule,
+                due: None,
+            });
         let mut table = Self {
             lines: lines.collect(),
             // Beyond this an interval could come to nothing.
@@ -103,10 +106,12 @@ impl Timetable {
     }
 
     /// Takes everything that is due; each is due again by its own rule.
-    pub fn take_due(&mut self, now: Timestamp) -> Causes {
-        let is_due = |line: &Line| line.due.is_some_and(|due| due <= now);
+    pub fn take_due(&mut self, now: Timestamp) -> WakeCauses {
+        let is_due = |line: &TimetableLine| line.due.is_some_and(|due| due <= now);
         let due = self.lines.iter().filter(|line| is_due(line));
-        let causes = due.fold(Causes::default(), |causes, line| causes.with(line.cause));
+        let causes = due.fold(WakeCauses::default(), |causes, line| {
+            causes.with(line.cause)
+        });
         self.settle(now, is_due);
         causes
     }
@@ -139,7 +144,7 @@ impl Timetable {
         })
     }
 
-    fn settle(&mut self, now: Timestamp, chosen: impl Fn(&Line) -> bool) {
+    fn settle(&mut self, now: Timestamp, chosen: impl Fn(&TimetableLine) -> bool) {
         for line in self.lines.iter_mut().filter(|line| chosen(line)) {
             line.due = match &line.rule {
                 Rule::Every(every) => {
@@ -160,14 +165,14 @@ fn signed(duration: Duration) -> SignedDuration {
 mod tests {
     use super::*;
 
-    fn table(schedule: &Schedule, now: &str) -> (Timetable, Timestamp) {
+    fn table(schedule: &LoopSchedule, now: &str) -> (Timetable, Timestamp) {
         let now = now.parse().unwrap();
         let random = fastrand::Rng::with_seed(1);
         (Timetable::new(schedule, now, random), now)
     }
 
-    fn nothing() -> Schedule {
-        Schedule {
+    fn nothing() -> LoopSchedule {
+        LoopSchedule {
             interval: None,
             jitter: 0.0,
             cron: None,
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_within_its_bounds_and_is_used() {
-        let schedule = Schedule::default();
+        let schedule = LoopSchedule::default();
         let (mut table, now) = table(&schedule, NOON);
         let mut waits = Vec::new();
         for _ in 0..1000 {
@@ -203,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_interval_counts_from_the_end_of_a_pass_and_versions_from_themselves() {
-        let schedule = Schedule {
+        let schedule = LoopSchedule {
             interval: Some(Duration::from_secs(600)),
             versions: Some(Duration::from_secs(900)),
             ..nothing()
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn cron_times_missed_while_a_pass_ran_are_made_up_for_once() {
-        let schedule = Schedule {
+        let schedule = LoopSchedule {
             cron: Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap()),
             ..nothing()
         };
@@ -232,9 +237,9 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_does_not_put_the_next_pass_off_for_a_day() {
-        let schedule = Schedule {
+        let schedule = LoopSchedule {
             cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
-            ..Schedule::default()
+            ..LoopSchedule::default()
         };
         let (mut table, now) = table(&schedule, NOON);
         let before = now - SignedDuration::from_hours(24);
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn what_is_overdue_is_not_mended_away() {
         let (mut table, now) = table(
-            &Schedule {
+            &LoopSchedule {
                 cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
                 ..nothing()
             },

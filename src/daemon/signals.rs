@@ -8,7 +8,7 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::wake::{Cause, Waker};
+use super::wake::{WakeCause, Waker};
 
 /// As a shell expects of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -38,7 +38,7 @@ pub(super) fn listen(waker: Waker) -> io::Result<mpsc::UnboundedReceiver<Signal>
                 _ = terminate.recv() => Signal::Stop,
                 _ = hangup.recv() => Signal::Reload,
                 _ = user.recv() => {
-                    waker.wake(Cause::Request);
+                    waker.wake(WakeCause::Request);
                     continue;
                 }
             };

@@ -23,7 +23,7 @@ const STATUS_MAX: usize = 400;
 
 /// The service manager, if there is one.
 #[derive(Debug, Default)]
-pub struct Manager {
+pub(super) struct Manager {
     channel: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
     fed: Option<Instant>,
@@ -46,9 +46,6 @@ impl Manager {
     /// The one at an address: a path, or a name in the abstract namespace written
     /// with `@` in front. `watchdog` is the time after which it takes a silent
     /// daemon for dead.
-    ///
-    /// # Errors
-    /// When the address cannot be one, or no socket can be made.
     pub fn connect(address: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
         let address = match address.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
@@ -69,7 +66,6 @@ impl Manager {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }
 
-    /// What there is to know right now.
     pub fn status(&mut self, status: &str) {
         let status = one_line(status);
         self.tell(&[NotifyState::Status(&status)]);
@@ -84,7 +80,6 @@ impl Manager {
         }
     }
 
-    /// The end begins.
     pub fn stopping(&mut self) {
         self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }

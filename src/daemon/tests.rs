@@ -17,6 +17,8 @@ use super::signals::Signal;
 use super::systemd::Manager;
 use super::*;
 
+mod manager;
+
 /// A clock that follows tokio's.
 struct PausedClock {
     start: Timestamp,
@@ -53,7 +55,7 @@ struct Script {
     origin: Instant,
     log: Log,
     takes: Duration,
-    ends: VecDeque<Verdict>,
+    ends: VecDeque<NextRun>,
     /// What a reload finds; a refusal where there is nothing.
     reloads: VecDeque<Options>,
     options: Options,
@@ -69,12 +71,12 @@ impl Script {
 }
 
 impl Work for Script {
-    async fn pass(&mut self, causes: Causes, running: Running) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
         self.note(&causes.to_string());
         let end = Instant::now() + self.takes;
         while Instant::now() < end {
             if self.beats {
-                running.progress.beat();
+                running.heartbeat.beat();
             }
             let step = (Instant::now() + Duration::from_secs(1)).min(end);
             tokio::select! {
@@ -86,13 +88,14 @@ impl Work for Script {
             }
         }
         PassEnd {
-            verdict: self.ends.pop_front().unwrap_or(Verdict::Converged),
+            converged: false,
+            next: self.ends.pop_front().unwrap_or(NextRun::Scheduled),
             line: "line".to_owned(),
         }
     }
 
-    fn errand(&mut self, errand: Errand) {
-        self.note(&format!("{errand:?}"));
+    fn take_note(&mut self, request: LoopRequest) {
+        self.note(&format!("{request:?}"));
     }
 
     fn reload(&mut self) -> Result<(), String> {
@@ -117,7 +120,7 @@ fn start() -> Timestamp {
 fn options() -> Options {
     Options {
         orders: PathBuf::from("orders"),
-        schedule: Schedule {
+        schedule: LoopSchedule {
             interval: Some(Duration::from_secs(600)),
             jitter: 0.0,
             cron: None,
@@ -198,7 +201,7 @@ async fn the_interval_starts_at_the_end_of_a_pass_whatever_called_for_it() {
         script.takes = Duration::from_secs(100);
     });
     assert_eq!(case.within(300).await, ["0 start"]);
-    case.waker.wake(Cause::Orders);
+    case.waker.wake(WakeCause::Orders);
     assert_eq!(case.within(800).await, ["300 orders", "1000 schedule"]);
 }
 
@@ -209,15 +212,15 @@ async fn ten_thousand_wake_ups_during_a_pass_are_one_more_pass() {
     });
     case.within(10).await;
     for _ in 0..10_000 {
-        case.waker.wake(Cause::Orders);
+        case.waker.wake(WakeCause::Orders);
     }
-    case.waker.wake(Cause::Request);
+    case.waker.wake(WakeCause::Request);
     assert_eq!(case.within(500).await, ["50 orders, request"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
-    let retry = |after: Option<u64>| Verdict::Retry {
+    let retry = |after: Option<u64>| NextRun::Retry {
         after: after.map(Duration::from_secs),
     };
     let case = Case::begin(options(), |script, _| {
@@ -226,9 +229,9 @@ async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
             retry(None),
             retry(None),
             retry(None),
-            Verdict::Converged,
+            NextRun::Scheduled,
             retry(Some(100_000)),
-            Verdict::Stalled,
+            NextRun::Scheduled,
         ]);
     });
     assert_eq!(
@@ -246,19 +249,19 @@ async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
     );
     // Stalled waits for the schedule, or for a change.
     assert_eq!(case.within(400).await, [""; 0]);
-    case.waker.wake(Cause::Orders);
+    case.waker.wake(WakeCause::Orders);
     assert_eq!(case.within(1).await, ["1800 orders"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_does_not_wait_for_a_retry() {
     let case = Case::begin(options(), |script, _| {
-        script.ends.push_back(Verdict::Retry {
+        script.ends.push_back(NextRun::Retry {
             after: Some(Duration::from_secs(300)),
         });
     });
     case.within(20).await;
-    case.waker.wake(Cause::Orders);
+    case.waker.wake(WakeCause::Orders);
     // The pass converged, so the retry is off.
     assert_eq!(case.within(600).await, ["20 orders"]);
 }
@@ -340,81 +343,12 @@ async fn once_is_one_pass_of_the_same_loop() {
     let mut options = options();
     options.once = true;
     let case = Case::begin(options, |script, _| {
-        script.ends.push_back(Verdict::Stalled);
+        script.ends.push_back(NextRun::Scheduled);
     });
     let ended = case.running.await.unwrap().unwrap();
     let Ended::Once(end) = ended else {
         panic!("{ended:?}")
     };
-    assert_eq!(end.verdict, Verdict::Stalled);
+    assert_eq!(end.line, "line");
     assert_eq!(*case.log.lock().unwrap(), ["0 start"]);
-}
-
-/// A socket to listen at, and a manager that speaks into it.
-fn manager() -> (tempfile::TempDir, std::os::unix::net::UnixDatagram, Manager) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let watchdog = Some(Duration::from_secs(60));
-    let manager = Manager::connect(path.as_os_str(), watchdog).unwrap();
-    (dir, socket, manager)
-}
-
-fn heard(socket: &std::os::unix::net::UnixDatagram) -> Vec<String> {
-    let mut buffer = [0; 4096];
-    std::iter::from_fn(|| {
-        let count = socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
-    })
-    .collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_service_manager_hears_of_everything() {
-    let (_dir, socket, manager) = manager();
-    let case = Case::begin(options(), |_, own| *own = manager);
-    case.within(1).await;
-    let messages = heard(&socket);
-    assert!(messages[0].starts_with("READY=1\n"), "{messages:?}");
-    assert!(
-        messages.contains(&"STATUS=line\n".to_owned()),
-        "{messages:?}"
-    );
-    case.signals.send(Signal::Reload).unwrap();
-    case.within(1).await;
-    let messages = heard(&socket);
-    assert!(messages[0].starts_with("RELOADING=1\nMONOTONIC_USEC="));
-    assert_eq!(
-        messages[1],
-        "READY=1\nSTATUS=the new configuration is refused: it is wrong; line\n"
-    );
-    case.signals.send(Signal::Stop).unwrap();
-    case.running.await.unwrap().unwrap();
-    assert_eq!(heard(&socket), ["STOPPING=1\nSTATUS=stopping\n"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_watchdog_starves_when_a_pass_hangs_and_only_then() {
-    let is_food = |message: &String| message == "WATCHDOG=1\n";
-    for (beats, takes, fed) in [
-        (true, 600, 30..=42),
-        (false, 600, 0..=2),
-        (false, 0, 18..=42),
-    ] {
-        let (_dir, socket, manager) = manager();
-        let case = Case::begin(options(), |script, own| {
-            *own = manager;
-            script.beats = beats;
-            script.takes = Duration::from_secs(takes);
-        });
-        let mut food = 0;
-        // The socket holds ten messages only.
-        for _ in 0..59 {
-            case.within(10).await;
-            food += heard(&socket).iter().filter(|one| is_food(one)).count();
-        }
-        assert!(fed.contains(&food), "beats {beats}, takes {takes}: {food}");
-        case.running.abort();
-    }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 /// Why a pass is called for. Said in the log and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
-pub enum Cause {
+pub enum WakeCause {
     /// The program started.
     Start = 1,
     /// The orders changed.
@@ -33,46 +33,46 @@ pub enum Cause {
     Request = 1 << 7,
 }
 
-const NAMES: [(Cause, &str); 8] = [
-    (Cause::Start, "start"),
-    (Cause::Orders, "orders"),
-    (Cause::Schedule, "schedule"),
-    (Cause::Versions, "versions"),
-    (Cause::Verify, "verify"),
-    (Cause::Retry, "retry"),
-    (Cause::Reload, "reload"),
-    (Cause::Request, "request"),
+const NAMES: [(WakeCause, &str); 8] = [
+    (WakeCause::Start, "start"),
+    (WakeCause::Orders, "orders"),
+    (WakeCause::Schedule, "schedule"),
+    (WakeCause::Versions, "versions"),
+    (WakeCause::Verify, "verify"),
+    (WakeCause::Retry, "retry"),
+    (WakeCause::Reload, "reload"),
+    (WakeCause::Request, "request"),
 ];
 
-/// A set of [`Cause`]s; shown as `orders, schedule`.
+/// A set of [`WakeCause`]s; shown as `orders, schedule`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Causes(u16);
+pub struct WakeCauses(u16);
 
-impl Causes {
+impl WakeCauses {
     /// No cause at all.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// True if the cause is among them.
-    pub fn contains(self, cause: Cause) -> bool {
+    pub fn contains(self, cause: WakeCause) -> bool {
         self.0 & cause as u16 != 0
     }
 
     /// These and one more.
     #[must_use]
-    pub fn with(self, cause: Cause) -> Self {
+    pub fn with(self, cause: WakeCause) -> Self {
         Self(self.0 | cause as u16)
     }
 }
 
-impl From<Cause> for Causes {
-    fn from(cause: Cause) -> Self {
+impl From<WakeCause> for WakeCauses {
+    fn from(cause: WakeCause) -> Self {
         Self(cause as u16)
     }
 }
 
-impl fmt::Display for Causes {
+impl fmt::Display for WakeCauses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         for (cause, name) in NAMES {
@@ -97,11 +97,11 @@ struct Pending {
 
 impl Waker {
     /// Calls for a pass.
-    pub fn wake(&self, cause: Cause) {
+    pub fn wake(&self, cause: WakeCause) {
         self.wake_all(cause.into());
     }
 
-    pub(super) fn wake_all(&self, causes: Causes) {
+    pub(super) fn wake_all(&self, causes: WakeCauses) {
         if !causes.is_empty() {
             self.0.causes.fetch_or(causes.0, Ordering::AcqRel);
             self.0.bell.notify_one();
@@ -109,8 +109,8 @@ impl Waker {
     }
 
     /// Everything that was called for since the last time; perhaps nothing.
-    pub(super) fn take(&self) -> Causes {
-        Causes(self.0.causes.swap(0, Ordering::AcqRel))
+    pub(super) fn take(&self) -> WakeCauses {
+        WakeCauses(self.0.causes.swap(0, Ordering::AcqRel))
     }
 
     /// True if anything was called for since it was last taken.
@@ -134,9 +134,9 @@ mod tests {
     async fn any_number_of_wake_ups_are_taken_at_once() {
         let waker = Waker::default();
         for _ in 0..10_000 {
-            waker.wake(Cause::Orders);
+            waker.wake(WakeCause::Orders);
         }
-        waker.wake(Cause::Schedule);
+        waker.wake(WakeCause::Schedule);
         waker.woken().await;
         let causes = waker.take();
         assert_eq!(causes.to_string(), "orders, schedule");
@@ -146,16 +146,16 @@ mod tests {
     #[tokio::test]
     async fn a_wake_up_before_the_waiting_is_not_lost() {
         let waker = Waker::default();
-        waker.clone().wake(Cause::Request);
+        waker.clone().wake(WakeCause::Request);
         waker.woken().await;
-        assert!(waker.take().contains(Cause::Request));
+        assert!(waker.take().contains(WakeCause::Request));
     }
 
     #[test]
     fn every_cause_is_a_bit_of_its_own() {
         let all = NAMES
             .iter()
-            .fold(Causes::default(), |all, (cause, _)| all.with(*cause));
+            .fold(WakeCauses::default(), |all, (cause, _)| all.with(*cause));
         assert_eq!(all.0.count_ones() as usize, NAMES.len());
         assert_eq!(all.to_string().split(", ").count(), NAMES.len());
     }

@@ -44,10 +44,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::listen::{Listener, Machine, Real, hint};
+use self::listen::{Machine, OrdersListener, Real, hint};
 use self::survey::{Places, Survey};
 use super::error::DaemonError;
-use super::wake::{Cause, Waker};
+use super::wake::{WakeCause, Waker};
 
 /// How the orders are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ struct Sentry<M> {
     alive: Weak<()>,
     nudge: SyncSender<()>,
     nudges: Receiver<()>,
-    listener: Option<Listener>,
+    listener: Option<OrdersListener>,
     seen: Survey,
     polling: bool,
 }
@@ -179,7 +179,7 @@ impl<M: Machine> Sentry<M> {
             self.warn_of(Some(&before));
             // Where the last look could not tell, an equal fingerprint says nothing.
             if self.seen.fingerprint != before.fingerprint || before.fresh {
-                self.waker.wake(Cause::Orders);
+                self.waker.wake(WakeCause::Orders);
             }
             self.machine.looked(&self.seen);
         }
@@ -228,7 +228,7 @@ impl<M: Machine> Sentry<M> {
         // What failed is dropped with all its watches: they may be what was lacking.
         let mut listener = match self.listener.take() {
             Some(listener) => listener,
-            None => Listener::new(&self.machine, self.nudge.clone())?,
+            None => OrdersListener::new(&self.machine, self.nudge.clone())?,
         };
         let complete = listener.listen(&self.machine, places)?;
         self.listener = Some(listener);

@@ -5,6 +5,7 @@
 //! the pass came to and one line about it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +13,36 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::run::Options;
-use super::wake::Causes;
+use super::schedule::LoopSchedule;
+use super::wake::WakeCauses;
+use super::watch::Watching;
+
+/// What the loop has to know. Plain values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The orders: a file or a directory; it may come later.
+    pub orders: PathBuf,
+    /// When passes are due.
+    pub schedule: LoopSchedule,
+    /// How the orders are watched.
+    pub watching: Watching,
+    /// One pass, then end.
+    pub once: bool,
+}
 
 /// A reconciler, as the loop sees it.
 pub trait Work: Send {
     /// One pass. Never called while another one runs.
     ///
     /// `causes` is for the log: a pass does the same whatever called for it.
-    fn pass(&mut self, causes: Causes, running: Running) -> impl Future<Output = PassEnd> + Send;
+    fn pass(
+        &mut self,
+        causes: WakeCauses,
+        running: RunContext,
+    ) -> impl Future<Output = PassEnd> + Send;
 
     /// Notes something for the next pass, which follows at once.
-    fn errand(&mut self, errand: Errand);
+    fn take_note(&mut self, request: LoopRequest);
 
     /// Reads the configuration anew. Called between passes only: no pass changes
     /// its mind half-way.
@@ -44,7 +63,7 @@ pub trait Work: Send {
 
 /// What the next pass is to do besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
+pub enum LoopRequest {
     /// Ask upstream for the released versions, whatever is remembered of them.
     RefreshVersions,
     /// Hash delivered files anew.
@@ -53,14 +72,14 @@ pub enum Errand {
 
 /// What a pass is given for as long as it runs.
 #[derive(Debug, Clone)]
-pub struct Running {
+pub struct RunContext {
     /// Cancelled when the daemon is to stop: leave things resumable and return.
     pub stop: CancellationToken,
     /// Cancelled when another pass is called for: come to an end soon, and leave what
     /// may take hours running for the next pass to find.
     pub handover: CancellationToken,
     /// To be called whenever something moved.
-    pub progress: Progress,
+    pub heartbeat: Heartbeat,
 }
 
 /// Signs of life of a running pass.
@@ -68,9 +87,9 @@ pub struct Running {
 /// They feed the service manager's watchdog, and nothing else does while a pass
 /// runs: a pass that hangs is meant to be found out.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Notify>);
+pub struct Heartbeat(Arc<Notify>);
 
-impl Progress {
+impl Heartbeat {
     /// Something moved. Cheap, and may be called as often as there are events.
     pub fn beat(&self) {
         self.0.notify_one();
@@ -84,23 +103,23 @@ impl Progress {
 /// What a pass came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassEnd {
-    /// What it means for the next one.
-    pub verdict: Verdict,
+    /// Everything is in place.
+    pub converged: bool,
+    /// What calls for the next one.
+    pub next: NextRun,
     /// What it means for a person, on one line.
     pub line: String,
 }
 
-/// What the end of a pass means for the next one.
+/// What calls for the next pass, if nothing happens before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Everything is in place; the schedule decides.
-    Converged,
+pub enum NextRun {
+    /// The schedule: all is well, or a person has to act.
+    Scheduled,
     /// Trying again may help.
     Retry {
         /// When, if the pass knows (a step's own backoff, a `Retry-After`);
         /// otherwise the loop waits longer each time.
         after: Option<Duration>,
     },
-    /// A person has to act; the schedule or a change of the orders decides.
-    Stalled,
 }

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::io::image::container;
 use crate::model::{NameTemplate, OrderDefaults, Sha256};
-use crate::{config, facts, nodes, orders, plan, store, upstream};
+use crate::{config, controller, facts, nodes, orders, plan, upstream};
 
 /// A reader of bytes from outside.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub const TARGETS: &[Target] = &[
     target("cache_record", cache_record),
     target("checksum", checksum),
     target("config", config),
-    target("control_answer", store::fuzz::answer),
+    target("control_answer", controller::http::fuzz::answer),
     target("control_question", control_question),
     target("digest", digest),
     target("file_name", file_name),
@@ -219,7 +219,7 @@ fn versions(bytes: &[u8]) {
 }
 
 fn control_question(bytes: &[u8]) {
-    let why = store::fuzz::question(bytes);
+    let why = controller::http::fuzz::question(bytes);
     assert_printable(&why.unwrap_or_default());
 }
 

@@ -48,13 +48,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "Wed, 21 Oct 2015 07:28:00 GMT",
         ]),
         "control_question" => texts(&[
-            "{\"reconcile\":\"all\"}\n",
-            "{\"reconcile\":{\"order\":\"homelab\"}}\n",
-            "{\"reconcile\":{\"node\":\"pve-01\"}}\n",
+            "{}",
+            "{\"order\":\"homelab\"}",
+            "{\"node\":\"pve-01\",\"wait_seconds\":900}",
             &" ".repeat(5000),
         ]),
         "control_answer" => texts(&[
-            "{\"refused\":\"it is about to stop\"}\n",
+            "{\"message\":\"it is about to stop\"}\n",
             include_str!("seeds/answer.json"),
         ]),
         "storage_root" => texts(&[

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Content {
+    struct SampleContent {
         names: Vec<String>,
     }
 
@@ -131,7 +131,7 @@ mod tests {
     fn what_cannot_be_read_is_kept_under_another_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.json");
-        let content = Content { names: Vec::new() };
+        let content = SampleContent { names: Vec::new() };
         for (number, damage) in ["{\"version\": 2, \"names\": []}", "garbage", "[]"]
             .iter()
             .enumerate()
@@ -141,7 +141,7 @@ mod tests {
                 0 => write(&path, &content).unwrap(),
                 _ => tell(&path, &content).unwrap(),
             }
-            assert_eq!(read::<Content>(&path).unwrap(), content);
+            assert_eq!(read::<SampleContent>(&path).unwrap(), content);
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
@@ -173,12 +173,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.json");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
-        assert!(matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("pipe")));
+        assert!(
+            matches!(find::<SampleContent>(&path), Found::Unreadable(why) if why.contains("pipe"))
+        );
         fs::remove_file(&path).unwrap();
         let huge = fs::File::create(&path).unwrap();
         huge.set_len(3 << 30).unwrap();
         assert!(
-            matches!(find::<Content>(&path), Found::Unreadable(why) if why.contains("larger than 268435456 bytes"))
+            matches!(find::<SampleContent>(&path), Found::Unreadable(why) if why.contains("larger than 268435456 bytes"))
         );
     }
 
@@ -186,23 +188,23 @@ mod tests {
     fn whatever_is_no_file_of_ours_is_absent() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.json");
-        assert_eq!(read::<Content>(&path), None);
-        let content = Content {
+        assert_eq!(read::<SampleContent>(&path), None);
+        let content = SampleContent {
             names: vec!["x".to_owned()],
         };
         write(&path, &content).unwrap();
-        assert_eq!(read::<Content>(&path), Some(content));
+        assert_eq!(read::<SampleContent>(&path), Some(content));
 
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() - 2 {
             fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(read::<Content>(&path), None, "{length} bytes");
+            assert_eq!(read::<SampleContent>(&path), None, "{length} bytes");
         }
         let newer = String::from_utf8(whole).unwrap().replace('1', "2");
         // Also where the later form is another one.
         for newer in [&newer, "{\"version\": 2}"] {
             fs::write(&path, newer).unwrap();
-            let Found::Unreadable(why) = find::<Content>(&path) else {
+            let Found::Unreadable(why) = find::<SampleContent>(&path) else {
                 panic!("{newer}")
             };
             assert!(
@@ -212,8 +214,8 @@ mod tests {
         }
         for garbage in [newer.as_str(), "[]", "null", "\0\0\0", "\u{ff}"] {
             fs::write(&path, garbage).unwrap();
-            assert_eq!(read::<Content>(&path), None, "{garbage:?}");
+            assert_eq!(read::<SampleContent>(&path), None, "{garbage:?}");
         }
-        assert_eq!(read::<Content>(dir.path()), None);
+        assert_eq!(read::<SampleContent>(dir.path()), None);
     }
 }

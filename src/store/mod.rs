@@ -10,20 +10,17 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "reads and writes the controller's own files and its socket"
+    reason = "reads and writes the controller's own files"
 )]
 
 mod clock;
-pub mod control;
 mod error;
 pub mod events;
 mod file;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
 pub mod history;
 pub mod manifest;
 mod memory;
-mod people;
+mod overrides;
 pub mod revision;
 mod status;
 
@@ -31,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 pub use clock::reading;
 pub use error::StateError;
-pub use people::Resumed;
+pub use overrides::Resumed;
 
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +51,8 @@ impl StateDir {
         self.dir.join(name)
     }
 
-    fn make(&self) -> Result<(), StateError> {
+    /// Makes it, unless it is there.
+    pub(crate) fn make(&self) -> Result<(), StateError> {
         std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io {
             doing: "make",
             path: self.dir.clone(),

@@ -16,6 +16,7 @@ mod common;
 mod daemon;
 mod follows;
 mod handover;
+mod http;
 mod idle;
 mod outages;
 mod prunes;

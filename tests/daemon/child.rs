@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use talos_order::daemon::{
-    Causes, Errand, Options, PassEnd, Running, Schedule, Verdict, Waker, Watching, Work, run,
+    LoopRequest, LoopSchedule, NextRun, Options, PassEnd, RunContext, WakeCauses, Waker, Watching,
+    Work, run,
 };
 
 use super::is_asked;
@@ -28,20 +29,21 @@ struct Talker {
 }
 
 impl Work for Talker {
-    async fn pass(&mut self, causes: Causes, _running: Running) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, _running: RunContext) -> PassEnd {
         say(&format!("pass: {causes}"));
         if is_asked(&self.orders, "hang") {
             pending::<()>().await;
         }
         let files = fs::read_dir(&self.orders).unwrap().count();
         PassEnd {
-            verdict: Verdict::Converged,
+            converged: true,
+            next: NextRun::Scheduled,
             line: format!("{files} files"),
         }
     }
 
-    fn errand(&mut self, errand: Errand) {
-        say(&format!("errand: {errand:?}"));
+    fn take_note(&mut self, request: LoopRequest) {
+        say(&format!("request: {request:?}"));
     }
 
     fn reload(&mut self) -> Result<(), String> {
@@ -55,9 +57,9 @@ impl Work for Talker {
         let every_second = is_asked(&self.orders, "every-second");
         Options {
             orders: self.orders.clone(),
-            schedule: Schedule {
+            schedule: LoopSchedule {
                 interval: Some(Duration::from_secs(if every_second { 1 } else { 600 })),
-                ..Schedule::default()
+                ..LoopSchedule::default()
             },
             watching: Watching {
                 quiet: Duration::from_millis(50),

@@ -48,13 +48,13 @@ pub(super) struct Real;
 impl Machine for Real {}
 
 /// Nudges where something happens at the places.
-pub(super) struct Listener {
+pub(super) struct OrdersListener {
     watcher: RecommendedWatcher,
     places: Arc<Mutex<Places>>,
     watched: Vec<PathBuf>,
 }
 
-impl Listener {
+impl OrdersListener {
     /// Listens nowhere yet.
     pub fn new(machine: &impl Machine, nudge: SyncSender<()>) -> notify::Result<Self> {
         let places = Arc::default();

@@ -83,7 +83,7 @@ impl Places {
 /// Looks at the orders. Never fails: what cannot be read is a fact like others,
 /// and part of the fingerprint.
 pub(super) fn survey(orders: &Path) -> Survey {
-    let mut look = Look::begin();
+    let mut look = Surveyor::begin();
     let end = look.resolve(orders);
     let present = end.is_some();
     if let Some((real, meta)) = end {
@@ -99,7 +99,7 @@ pub(super) fn survey(orders: &Path) -> Survey {
     }
 }
 
-struct Look {
+struct Surveyor {
     /// The kernel's clock at the beginning, as it goes into times of change: a change
     /// from now on has no earlier time than this.
     began: (i64, i64),
@@ -114,7 +114,7 @@ struct Look {
     entries: usize,
 }
 
-impl Look {
+impl Surveyor {
     fn begin() -> Self {
         Self {
             began: clock(ClockId::RealtimeCoarse),

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::super::listen::{Handler, Machine, Real};
 use super::super::survey::{Survey, survey};
 use super::super::{Watch, Watching};
-use crate::daemon::wake::{Cause, Waker};
+use crate::daemon::wake::{WakeCause, Waker};
 
 /// Long enough for anything that is to happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,7 +129,7 @@ impl Machine for Staged {
         let woken = self.waker.take();
         self.looks.send_modify(|looks| {
             looks.surveys = *self.surveys.borrow();
-            looks.wakes += usize::from(woken.contains(Cause::Orders));
+            looks.wakes += usize::from(woken.contains(WakeCause::Orders));
             looks.seen = seen.clone();
         });
     }

@@ -1,0 +1,99 @@
+//! What a pass did, in one line.
+
+use super::{out, style};
+use crate::conclude::{Report, Verdict};
+use crate::facts::{Fact, Outcome};
+use crate::plan::render::Bytes;
+
+pub(super) fn summary(report: &Report) -> String {
+    let mut done = Counts::default();
+    for outcome in report.outcomes.values() {
+        done.add(outcome);
+    }
+    let written = report.manifests.values().filter(|r| matches!(r, Ok(true)));
+    let written = written.count();
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (
+            done.fetched,
+            format!("fetched ({})", Bytes(done.fetched_bytes)),
+        ),
+        (done.unpacked, "unpacked".to_owned()),
+        (done.pushed, format!("pushed ({})", done.pushed_sizes())),
+        (done.adopted, "adopted".to_owned()),
+        (done.removed, "removed".to_owned()),
+        (done.failed, "failed".to_owned()),
+        (done.skipped, "not done".to_owned()),
+        (report.look.plan.held.len(), "held back".to_owned()),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    if written > 0 {
+        parts.push(format!("{} written", out::counted(written, "manifest")));
+    }
+    parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
+    let word = match report.verdict {
+        Verdict::Converged => style::heading("Done:"),
+        Verdict::Retry => style::warning("Not done, trying again may help:"),
+        Verdict::Stalled => style::error("Not done:"),
+    };
+    format!("{word} {}", parts.join(", "))
+}
+
+#[derive(Default)]
+struct Counts {
+    fetched: usize,
+    fetched_bytes: u64,
+    unpacked: usize,
+    pushed: usize,
+    pushed_bytes: u64,
+    /// Bytes that went over links for that, as far as it is known.
+    sent_bytes: u64,
+    adopted: usize,
+    removed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Counts {
+    fn pushed_sizes(&self) -> String {
+        match self.sent_bytes {
+            0 => Bytes(self.pushed_bytes).to_string(),
+            sent => format!("{}, {} sent", Bytes(self.pushed_bytes), Bytes(sent)),
+        }
+    }
+
+    fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done { fact } => match fact {
+                Fact::Registered { .. } | Fact::Verified { .. } => {}
+                Fact::Fetched { wire_bytes, .. } => {
+                    self.fetched += 1;
+                    self.fetched_bytes += wire_bytes;
+                }
+                Fact::Unpacked { .. } => self.unpacked += 1,
+                Fact::Pushed {
+                    entry,
+                    copied: true,
+                    wire_bytes,
+                    ..
+                } => {
+                    self.pushed += 1;
+                    self.pushed_bytes += entry.size;
+                    self.sent_bytes += wire_bytes.unwrap_or(0);
+                }
+                Fact::Pushed { copied: false, .. } => self.adopted += 1,
+                Fact::Removed { .. } => self.removed += 1,
+            },
+            Outcome::Failed { .. } => self.failed += 1,
+            Outcome::Skipped { .. }
+            | Outcome::Outdated { .. }
+            | Outcome::UnderWay
+            | Outcome::Cancelled => {
+                self.skipped += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The bodies of requests and answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::conclude::Scope;
+use crate::model::{NodeId, OrderId, visible};
+
+/// A request is a name and a number.
+pub(super) const REQUEST_MAX: usize = 4096;
+
+/// A status of ten thousand nodes.
+pub(super) const ANSWER_MAX: usize = 64 << 20;
+
+/// What `POST /v1/reconcile` takes; an empty body is one without keys.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReconcileBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<NodeId>,
+    /// How long the answer may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u64>,
+}
+
+impl ReconcileBody {
+    pub fn new(scope: Scope, wait_seconds: u64) -> Self {
+        let (order, node) = match scope {
+            Scope::All => (None, None),
+            Scope::Order(id) => (Some(id), None),
+            Scope::Node(id) => (None, Some(id)),
+        };
+        Self {
+            order,
+            node,
+            wait_seconds: Some(wait_seconds),
+        }
+    }
+
+    /// Reads one; of what is none, why not.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let body: Self = serde_json::from_slice(bytes).map_err(|error| {
+            let why = visible(&error.to_string()).into_owned();
+            format!("the request is not understood: {why}")
+        })?;
+        if body.order.is_some() && body.node.is_some() {
+            return Err("it names an order and a node; only one can be looked at".to_owned());
+        }
+        Ok(body)
+    }
+
+    pub fn scope(self) -> Scope {
+        match (self.order, self.node) {
+            (Some(id), _) => Scope::Order(id),
+            (None, Some(id)) => Scope::Node(id),
+            (None, None) => Scope::All,
+        }
+    }
+}
+
+/// Every answer that is no status.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MessageBody {
+    pub message: String,
+}

@@ -1,0 +1,126 @@
+//! Asking the controller that runs here.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{Request, StatusCode};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::body::{ANSWER_MAX, MessageBody, ReconcileBody};
+use super::error::ControlError;
+use super::socket;
+use crate::conclude::{Scope, Status};
+use crate::error::chain;
+use crate::store::StateDir;
+
+/// How much longer than it was asked to wait a controller may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Asks the running controller for a pass and waits until it is over.
+///
+/// # Errors
+/// When none runs, when it does not answer in time, or could not do the pass.
+pub async fn reconcile(
+    state: &StateDir,
+    scope: Scope,
+    wait: Duration,
+) -> Result<Status, ControlError> {
+    let stream = connect(state).await?;
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let body = ReconcileBody::new(scope, seconds);
+    let exchange = exchange(stream, "/v1/reconcile", &body);
+    match tokio::time::timeout(wait.saturating_add(GRACE), exchange).await {
+        Err(_) => Err(ControlError::Timeout { after: wait }),
+        Ok(answer) => read(answer?, wait),
+    }
+}
+
+async fn connect(state: &StateDir) -> Result<UnixStream, ControlError> {
+    let socket = socket::path(state);
+    UnixStream::connect(&socket)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ControlError::NotRunning { socket }
+            }
+            _ => ControlError::Io {
+                doing: "connect to",
+                path: socket,
+                source,
+            },
+        })
+}
+
+/// One request and its answer; any answer is one.
+async fn exchange(
+    stream: UnixStream,
+    path: &str,
+    body: &ReconcileBody,
+) -> Result<(StatusCode, Bytes), ControlError> {
+    let request = Request::post(path)
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(serde_json::to_vec(body).map_err(no_answer)?))
+        .map_err(no_answer)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(no_answer)?;
+    let answer = async {
+        let answer = sender.send_request(request).await.map_err(|error| {
+            // Up to version 0.1.0 it was a line of JSON that went over the socket.
+            if error.is_parse() {
+                let found = "its answer is not HTTP".to_owned();
+                return ControlError::OtherVersion { found };
+            }
+            no_answer(error)
+        })?;
+        let status = answer.status();
+        let body = Body::new(answer.into_body());
+        let body = to_bytes(body, ANSWER_MAX).await.map_err(no_answer)?;
+        Ok((status, body))
+    };
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = answer.as_mut() => answer,
+        // What is wrong with the connection is told to the request, too.
+        _ = connection => answer.await,
+    }
+}
+
+fn no_answer(error: impl std::error::Error + 'static) -> ControlError {
+    ControlError::Answer {
+        found: chain(&error),
+    }
+}
+
+fn read((status, body): (StatusCode, Bytes), wait: Duration) -> Result<Status, ControlError> {
+    match status {
+        StatusCode::OK => status_of(&body).map_err(no_answer),
+        StatusCode::ACCEPTED => Err(ControlError::Timeout { after: wait }),
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => {
+            let why = message_of(status, &body);
+            Err(ControlError::Refused { why })
+        }
+        other => Err(ControlError::OtherVersion {
+            found: message_of(other, &body),
+        }),
+    }
+}
+
+pub(super) fn status_of(body: &[u8]) -> Result<Status, serde_json::Error> {
+    json(body)
+}
+
+/// What the answer says, or its code where it says nothing that can be read.
+pub(super) fn message_of(status: StatusCode, body: &[u8]) -> String {
+    json(body).map_or_else(|_| status.to_string(), |MessageBody { message }| message)
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body)
+}

@@ -1,0 +1,90 @@
+//! Why the controller cannot listen, or did not answer.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::store::StateError;
+
+/// Why the controller cannot listen, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The directory of the state cannot be made.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Nobody listens.
+    #[error("no controller runs here: nothing listens at {}", socket.display())]
+    NotRunning {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Someone listens already.
+    #[error("a controller runs here already: it listens at {}", socket.display())]
+    AlreadyRunning {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The pass took longer than anyone wanted to wait.
+    #[error("the pass was not over after {} s; it goes on", .after.as_secs())]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The controller went away, or said something else.
+    #[error("the controller gave no answer: {found}")]
+    Answer {
+        /// What came in place of one.
+        found: String,
+    },
+    /// The controller is of a version that does not know the request.
+    #[error("the controller that runs here is of another version than this program: {found}")]
+    OtherVersion {
+        /// What showed it.
+        found: String,
+    },
+    /// The controller could not do the pass.
+    #[error("the controller could not do the pass: {why}")]
+    Refused {
+        /// What it said.
+        why: String,
+    },
+}
+
+impl ControlError {
+    /// What a person can do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::State(error) => error.hint(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("do it as the user that the controller runs as, or as root")
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                Some("a path of a socket has at most 107 bytes; choose a shorter `state_dir`")
+            }
+            Self::NotRunning { .. } => Some(
+                "start it with `talos-order run` or `systemctl start talos-order`, or do one \
+                 pass with `talos-order apply`",
+            ),
+            Self::AlreadyRunning { .. } => {
+                Some("stop that one, or give this one a `state_dir` of its own")
+            }
+            Self::Timeout { .. } => {
+                Some("`talos-order status` tells how it ends; `--timeout` waits longer")
+            }
+            Self::OtherVersion { .. } => {
+                Some("restart the controller, for example with `systemctl restart talos-order`")
+            }
+            Self::Io { .. } | Self::Answer { .. } | Self::Refused { .. } => None,
+        }
+    }
+}

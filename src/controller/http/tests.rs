@@ -1,0 +1,263 @@
+//! Questions over a real socket, answered by hand.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::client::reconcile;
+use super::error::ControlError;
+use super::routes::Api;
+use super::socket::{self, ControlSocket};
+use crate::conclude::{Scope, Status};
+use crate::controller::queue::{RunQueue, RunRequest};
+use crate::daemon::Waker;
+use crate::store::StateDir;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn scope() -> Scope {
+    Scope::Node("pve-01".parse().unwrap())
+}
+
+fn api(state: &StateDir) -> Api {
+    Api {
+        queue: RunQueue::new(Waker::default()),
+        state: state.clone(),
+    }
+}
+
+fn status() -> Status {
+    Status {
+        owner: "me".to_owned(),
+        // More than a socket and a buffer take at once.
+        notes: vec!["n".repeat(1 << 20)],
+        ..Status::default()
+    }
+}
+
+/// The next request that comes into the queue.
+async fn next(queue: &RunQueue) -> RunRequest {
+    loop {
+        if let Some(request) = queue.take().pop() {
+            return request;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Sends bytes, and gives back everything that is answered.
+async fn told(state: &StateDir, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket::path(state)).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn post(state: &StateDir, body: &str) -> String {
+    let length = body.len();
+    let head =
+        format!("POST /v1/reconcile HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    told(state, format!("{head}{body}").as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path().join("state"));
+    let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
+    assert!(matches!(refused, ControlError::NotRunning { .. }));
+
+    let api = api(&state);
+    let socket = ControlSocket::open(api.clone()).await.unwrap();
+    let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(state.path().join("control")), 0o700);
+    assert_eq!(mode(socket::path(&state)), 0o600);
+    let answering = async {
+        let request = next(&api.queue).await;
+        assert_eq!(request.scope, scope());
+        request.answer(Ok(Box::new(status())));
+        next(&api.queue).await.answer(Err("no cache".to_owned()));
+        // Dropped unanswered: the loop is about to end.
+        drop(next(&api.queue).await);
+        next(&api.queue).await
+    };
+    let asking = async {
+        assert_eq!(reconcile(&state, scope(), LONG).await.unwrap(), status());
+        for why in ["no cache", "it is about to stop"] {
+            let error = reconcile(&state, Scope::All, LONG).await.unwrap_err();
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        let late = reconcile(&state, Scope::All, Duration::ZERO).await;
+        assert!(
+            matches!(late, Err(ControlError::Timeout { .. })),
+            "{late:?}"
+        );
+    };
+    tokio::join!(answering, asking);
+
+    let second = ControlSocket::open(api.clone()).await.unwrap_err();
+    assert!(matches!(second, ControlError::AlreadyRunning { .. }));
+
+    // Whoever waits when the end comes is told so.
+    let stopping = async {
+        let waiting = next(&api.queue).await;
+        api.queue.close();
+        drop(waiting);
+        socket.close().await;
+    };
+    let (refused, ()) = tokio::join!(reconcile(&state, Scope::All, LONG), stopping);
+    let refused = refused.unwrap_err();
+    assert!(refused.to_string().contains("about to stop"), "{refused}");
+    let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
+    assert!(matches!(refused, ControlError::NotRunning { .. }));
+}
+
+#[tokio::test]
+async fn every_answer_has_a_code_and_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    std::fs::create_dir(dir.path().join("control")).unwrap();
+    // A socket that nobody listens at any more is replaced.
+    drop(std::os::unix::net::UnixListener::bind(socket::path(&state)).unwrap());
+    let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
+    assert!(matches!(refused, ControlError::NotRunning { .. }));
+    let api = api(&state);
+    let _socket = ControlSocket::open(api.clone()).await.unwrap();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
+
+    let health = told(&state, &get("/v1/health")).await;
+    assert!(health.starts_with("HTTP/1.1 200 OK\r\n"), "{health}");
+    assert!(
+        health.ends_with("\r\n\r\n{\"message\":\"the controller runs\"}\n"),
+        "{health}"
+    );
+    for (request, code, says) in [
+        (get("/v1/status"), 503, "no pass has begun yet"),
+        (get("/v2/status"), 404, "/v2/status"),
+        (get("/v1/reconcile"), 405, "/v1/reconcile does not take GET"),
+        (b"GET nonsense\r\n\r\n".to_vec(), 400, ""),
+    ] {
+        let answer = told(&state, &request).await;
+        let begin = format!("HTTP/1.1 {code} ");
+        assert!(
+            answer.starts_with(&begin) && answer.contains(says),
+            "{answer}"
+        );
+    }
+    for (body, code, says) in [
+        (
+            "{\"order\":\"m\u{7f}\u{202e}st\"}",
+            400,
+            "m\\\\u{7f}\\\\u{202e}st",
+        ),
+        ("{\"order\":\"a\",\"node\":\"b\"}", 400, "only one"),
+        ("{\"nodes\":[]}", 400, "not understood"),
+        ("{\"wait_seconds\":0}", 202, "it goes on"),
+        ("{\"node\":\"b\",\"wait_seconds\":0}", 202, "it goes on"),
+        (&" ".repeat(5000), 413, "length limit"),
+    ] {
+        let answer = post(&state, body).await;
+        let begin = format!("HTTP/1.1 {code} ");
+        assert!(
+            answer.starts_with(&begin) && answer.contains(says),
+            "{answer}"
+        );
+    }
+    let scopes: Vec<Scope> = api
+        .queue
+        .take()
+        .into_iter()
+        .map(|asked| asked.scope)
+        .collect();
+    assert_eq!(scopes, [Scope::All, Scope::Node("b".parse().unwrap())]);
+
+    state.save_status(&status()).unwrap();
+    let answer = told(&state, &get("/v1/status")).await;
+    assert!(answer.contains("{\"owner\":\"me\","), "{answer}");
+}
+
+#[tokio::test]
+async fn another_version_at_either_end_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    let socket = ControlSocket::open(api(&state)).await.unwrap();
+    // What version 0.1.0 asks; it takes the line for a refusal, and shows it.
+    let answer = told(&state, b"{\"reconcile\":\"all\"}\n").await;
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(
+        answer["refused"].as_str().unwrap().contains("newer"),
+        "{answer}"
+    );
+    drop(socket);
+
+    for old in [
+        "{\"refused\":\"the question is not understood: expected value at line 1 column 1\"}\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let _ = std::fs::remove_file(socket::path(&state));
+        let listener = UnixListener::bind(socket::path(&state)).unwrap();
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = [0; 4096];
+            assert!(stream.read(&mut question).await.unwrap() > 0);
+            stream.write_all(old.as_bytes()).await.unwrap();
+        };
+        let (error, ()) = tokio::join!(reconcile(&state, Scope::All, LONG), answering);
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, ControlError::OtherVersion { .. }),
+            "{error}"
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("restart")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_with_who_says_nothing_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    let _socket = ControlSocket::open(api(&state)).await.unwrap();
+    for (begin, code) in [
+        ("", ""),
+        ("POST /v1/reconcile HT", ""),
+        (
+            "POST /v1/reconcile HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+            "HTTP/1.1 408 ",
+        ),
+    ] {
+        let answer = told(&state, begin.as_bytes()).await;
+        assert!(answer.starts_with(code), "{begin}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_there_may_be_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    let _socket = ControlSocket::open(api(&state)).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        silent.push(UnixStream::connect(socket::path(&state)).await.unwrap());
+    }
+    let asking = told(&state, b"GET /v1/health HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut asking = std::pin::pin!(asking);
+    let early = tokio::time::timeout(Duration::from_millis(100), asking.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
+    silent.pop();
+    assert!(asking.await.starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long_for_a_socket_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path().join("x".repeat(120)));
+    let error = ControlSocket::open(api(&state)).await.unwrap_err();
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("107")),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,71 @@
+//! Who waits for a run.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::conclude::{Scope, Status};
+use crate::daemon::{self, Waker};
+
+/// What a run that was asked for came to; the error is why there is no status.
+pub(super) type RunAnswer = Result<Box<Status>, String>;
+
+/// Someone asks for a run, and waits.
+#[derive(Debug)]
+pub(super) struct RunRequest {
+    /// What they want to see in order.
+    pub scope: Scope,
+    answer: oneshot::Sender<RunAnswer>,
+}
+
+impl RunRequest {
+    /// Answers; that nobody waits any more is fine.
+    pub fn answer(self, answer: RunAnswer) {
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// How requests for a run reach the loop, from any task.
+///
+/// Whoever asks is answered at the end of the next run, not of the one that goes on:
+/// that one may have looked before whatever they want to see was there.
+#[derive(Debug, Clone)]
+pub(super) struct RunQueue {
+    /// `None` as soon as no other run begins.
+    waiting: Arc<Mutex<Option<Vec<RunRequest>>>>,
+    waker: Waker,
+}
+
+impl RunQueue {
+    pub fn new(waker: Waker) -> Self {
+        Self {
+            waiting: Arc::new(Mutex::new(Some(Vec::new()))),
+            waker,
+        }
+    }
+
+    /// Asks for a run. The answer is dropped, as is what comes back of it here, when
+    /// the controller is about to stop.
+    pub fn ask(&self, scope: Scope) -> oneshot::Receiver<RunAnswer> {
+        let (answer, answered) = oneshot::channel();
+        if let Some(waiting) = &mut *self.lock() {
+            waiting.push(RunRequest { scope, answer });
+            self.waker.wake(daemon::WakeCause::Request);
+        }
+        answered
+    }
+
+    /// Everyone who waits, for the run that begins now.
+    pub fn take(&self) -> Vec<RunRequest> {
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// No other run begins: nobody who waits, or asks from now on, is answered.
+    pub fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<RunRequest>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,204 @@
+//! What the loop calls.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::background::Background;
+use super::end::{RunEnd, cause};
+use super::queue::RunQueue;
+use super::session::{FinishedRun, RunError, Session};
+use super::teller::Teller;
+use crate::app::{App, LiveReconciler, Mode, StartError};
+use crate::conclude::memory::next_try;
+use crate::conclude::{Cause, Scope, Status};
+use crate::daemon::{LoopRequest, Options, PassEnd, RunContext, WakeCauses, Waker, Work};
+use crate::error::chain;
+use crate::store::StateDir;
+
+/// How long a run of the loop waits for a run by hand that holds the cache.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Does a pass whenever the loop says so.
+pub(super) struct Controller {
+    config: Option<PathBuf>,
+    orders: PathBuf,
+    once: bool,
+    app: App,
+    reconciler: LiveReconciler,
+    read_back: bool,
+    queue: RunQueue,
+    background: Background,
+}
+
+impl Controller {
+    pub fn start(
+        config: Option<&Path>,
+        orders: Option<&Path>,
+        once: bool,
+        queue: RunQueue,
+        waker: &Waker,
+    ) -> Result<Self, StartError> {
+        let app = App::start(config, Mode::ReadWrite)?;
+        let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
+        let reconciler = app.reconciler()?;
+        Ok(Self {
+            config: config.map(Path::to_owned),
+            orders,
+            once,
+            app,
+            read_back: false,
+            queue,
+            background: Background::new(&reconciler, waker.clone()),
+            reconciler,
+        })
+    }
+
+    /// The controller's own files.
+    pub fn state(&self) -> StateDir {
+        self.app.state()
+    }
+
+    /// A run of the loop: what [`Session`] does, and what is around it.
+    async fn one_run(&mut self, cause: Cause, asked: &[Scope], running: &RunContext) -> RunEnd {
+        self.tell_begin(cause);
+        // Held from before the memory is read until what was learned is kept: a run by
+        // hand in between would be forgotten.
+        let lock = match self.background.lock() {
+            Some(lock) => Ok(lock),
+            None => tokio::select! {
+                lock = self.app.lock(LOCK_PATIENCE) => lock.map_err(RunError::from),
+                () = running.stop.cancelled() => Err(RunError::Stopped),
+            },
+        };
+        let options = self.app.run_options(false, self.read_back);
+        let session = Session::begin(&self.app, &self.orders, cause, asked, options);
+        let mut teller = Teller::new(self.app.state(), running.heartbeat.clone());
+        let (lock, done) = match lock {
+            Ok(lock) => {
+                let done = session.run(
+                    &self.reconciler,
+                    &running.stop,
+                    &running.handover,
+                    &mut teller,
+                );
+                (Some(lock), done.await)
+            }
+            Err(error) => (None, Err(error)),
+        };
+        self.background.keep(lock, &self.reconciler);
+        let now = self.app.now();
+        match done {
+            Ok(FinishedRun { report, kept, .. }) => {
+                self.read_back = false;
+                match kept {
+                    Ok((status, memory)) => {
+                        RunEnd::of(&report.verdict, status, next_try(&memory), now)
+                    }
+                    Err(error) => RunEnd::failed(chain(&error), None),
+                }
+            }
+            Err(error) => {
+                let why = chain(&error);
+                tracing::error!(reason = %why, "the pass could not look");
+                let status = session.unable(&why).ok();
+                RunEnd::failed(why, status)
+            }
+        }
+    }
+
+    fn tell_begin(&self, cause: Cause) {
+        let state = self.app.state();
+        let begun = state.status().unwrap_or_default();
+        // A single run may be done beside a loop, whose word on its next one stays.
+        let next_pass = begun.next_pass.filter(|_| self.once);
+        let begun = Status {
+            next_pass,
+            ..begun.begun(&self.app.settings().owner, cause, self.app.now())
+        };
+        tell_status(&state, &begun);
+    }
+
+    /// About when the next pass is, before the loop has said it.
+    fn about_next(&self) -> Option<Timestamp> {
+        let interval = self.app.settings().reconcile.interval?;
+        self.app.now().checked_add(interval).ok()
+    }
+}
+
+impl Work for Controller {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
+        let asking = self.queue.take();
+        let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
+        let RunEnd { end, status } = self.one_run(cause(causes), &asked, &running).await;
+        for request in asking {
+            request.answer(match &status {
+                Some(status) => Ok(Box::new(Status {
+                    next_pass: self.about_next(),
+                    ..status.clone()
+                })),
+                None => Err(end.line.clone()),
+            });
+        }
+        end
+    }
+
+    fn take_note(&mut self, request: LoopRequest) {
+        match request {
+            // Each pass asks for the versions, and is answered "not modified".
+            LoopRequest::RefreshVersions => {}
+            LoopRequest::DeepVerify => self.read_back = true,
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite)
+            .and_then(|app| app.reconciler().map(|reconciler| (app, reconciler)));
+        match reloaded {
+            Ok((app, reconciler)) => {
+                self.background.renew(&reconciler);
+                (self.app, self.reconciler) = (app, reconciler);
+                Ok(())
+            }
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            orders: self.orders.clone(),
+            schedule: self.app.schedule(),
+            watching: self.app.watching(),
+            once: self.once,
+        }
+    }
+
+    fn waiting(&mut self, next: Option<Timestamp>) {
+        let state = self.app.state();
+        let Some(status) = state.status() else { return };
+        let status = Status {
+            next_pass: next,
+            ..status
+        };
+        tell_status(&state, &status);
+    }
+}
+
+/// An error on one line, with everything that is wrong in the configuration.
+fn told(error: &StartError) -> String {
+    let mut text = chain(error);
+    if let StartError::Config(config) = error {
+        for problem in config.problems() {
+            text.push_str("; ");
+            text.push_str(&problem.headline());
+        }
+    }
+    text
+}
+
+fn tell_status(state: &StateDir, status: &Status) {
+    if let Err(error) = state.save_status(status) {
+        tracing::warn!(reason = %chain(&error), "cannot tell the status");
+    }
+}
