@@ -30,7 +30,7 @@ use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions};
 use crate::reconcile::Reconciler;
 use crate::store::StateDir;
-use crate::upstream::{Factory, HttpFactory, UpstreamError};
+use crate::upstream::{HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
 pub type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
@@ -89,7 +89,7 @@ pub struct App {
     settings: Settings,
     mode: Mode,
     cache: Arc<Cache>,
-    reader: Mutex<orders::Reader>,
+    reader: Mutex<orders::OrdersReader>,
 }
 
 impl App {

@@ -6,7 +6,7 @@
 //! they meet only in `execute`. `docs/architecture.md` walks through the rooms.
 
 pub mod app;
-pub mod cache;
+mod cache;
 pub mod cli;
 pub mod conclude;
 pub mod config;
@@ -14,12 +14,11 @@ pub mod controller;
 pub mod daemon;
 pub mod error;
 pub mod execute;
+pub mod factory_stub;
 pub mod facts;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod io;
-
-pub mod factory_stub;
 pub mod model;
 pub mod nodes;
 pub mod observe;
@@ -27,5 +26,5 @@ pub mod orders;
 pub mod plan;
 pub mod reconcile;
 pub mod store;
-pub mod upstream;
-pub mod yaml;
+mod upstream;
+mod yaml;

@@ -12,11 +12,11 @@ use crate::facts::{CacheState, Catalog, Memory, Meta, NodeState, VersionKnowledg
 use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
 use crate::nodes::Nodes;
 use crate::plan::Desired;
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// Asks for what resolving needs: the versions, if any order leaves one open,
 /// and the ids that the factory gave to schematics.
-pub async fn catalog<F: Factory>(orders: &OrderSet, factory: &F) -> Catalog {
+pub async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
     let open = orders
         .orders
         .iter()
@@ -39,7 +39,7 @@ pub async fn catalog<F: Factory>(orders: &OrderSet, factory: &F) -> Catalog {
 ///
 /// Nobody is asked. The factory builds an image on HEAD as on GET, and a look changes
 /// nothing anywhere; what a download really brings is told by its own answer.
-pub fn sizes<F: Factory>(
+pub fn sizes<F: Upstream>(
     desired: &Desired,
     cache: &CacheState,
     factory: &F,

@@ -23,7 +23,7 @@ use crate::nodes::Nodes;
 use crate::observe;
 use crate::plan::{self, Look, Naming, Policy, PositionWant, RunOptions};
 use crate::store::manifest as files;
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// How often a run looks again when the world moved on under it.
 const ROUNDS: usize = 3;
@@ -96,7 +96,7 @@ impl ReconcileError {
     }
 }
 
-impl<F: Factory, N: Nodes> Reconciler<F, N> {
+impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     /// Looks at the world and plans. Changes nothing anywhere.
     ///
     /// # Errors

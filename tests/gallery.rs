@@ -3,7 +3,8 @@
 //! Each directory of `tests/gallery` is a case: `config.yaml`, `orders.yaml` or a
 //! directory `orders/`, and `expected.txt` with the whole text. A configuration
 //! beside orders is the one they are read with. The texts are for people, so look
-//! at them with a person's eyes, then accept them with `UPDATE_GALLERY=1`.
+//! at them with a person's eyes, then accept them with
+//! `SNAPSHOTS=overwrite cargo test --test gallery`. Each case is a test of its own.
 
 #![expect(clippy::disallowed_methods, reason = "reads the gallery")]
 
@@ -13,6 +14,9 @@ use std::path::Path;
 use talos_order::config::{self, ConfigError};
 use talos_order::model::{OrderDefaults, OrderSet};
 use talos_order::orders;
+
+#[path = "support/expected.rs"]
+mod expected;
 
 /// What a person sees of the case in this directory.
 fn see(case: &Path) -> String {
@@ -83,39 +87,9 @@ fn show_orders(set: &OrderSet) -> String {
     text
 }
 
-#[test]
-fn every_mistake_is_told_as_expected() {
-    let accept = std::env::var_os("UPDATE_GALLERY").is_some();
-    let mut cases: Vec<_> = std::fs::read_dir("tests/gallery")
-        .expect("the gallery")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_dir())
-        .collect();
-    cases.sort();
-    assert!(
-        cases.len() >= 130,
-        "the gallery shrank to {} cases",
-        cases.len()
-    );
-    let mut differing = String::new();
-    for case in &cases {
+fn main() {
+    expected::run_cases(Path::new("tests/gallery"), 130, "expected.txt", |case| {
         // Names are shown as if one stood in the directory of the case.
-        let seen = see(case).replace(&format!("{}/", case.display()), "");
-        let expected_file = case.join("expected.txt");
-        let expected = std::fs::read_to_string(&expected_file).unwrap_or_default();
-        if seen == expected {
-            continue;
-        }
-        if accept {
-            std::fs::write(&expected_file, &seen).expect("a writable case");
-        } else {
-            let diff = similar::TextDiff::from_lines(&expected, &seen);
-            write!(differing, "{}\n{}", case.display(), diff.unified_diff())
-                .expect("a string takes everything");
-        }
-    }
-    assert!(
-        differing.is_empty(),
-        "messages changed; look at them, then accept them with UPDATE_GALLERY=1\n{differing}"
-    );
+        see(case).replace(&format!("{}/", case.display()), "")
+    });
 }

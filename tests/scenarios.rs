@@ -1,13 +1,13 @@
-//! Golden scenarios: one directory a case, one runner for all.
+//! Golden scenarios: one directory a case, each a test of its own.
 //!
 //! `orders/` and an optional `config.yaml` are read as ever, `world.yaml` says
 //! what is there, and `plan.txt` is the plan a person would see. Where a change
-//! is meant, `UPDATE_SCENARIOS=1 cargo test --test scenarios` accepts it.
+//! is meant, `SNAPSHOTS=overwrite cargo test --test scenarios` accepts it.
 
 #![expect(clippy::disallowed_methods, reason = "reads the scenarios")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -25,6 +25,9 @@ use talos_order::plan::{
     VerifyPolicy, plan, render, resolve,
 };
 use talos_order::{config, orders};
+
+#[path = "support/expected.rs"]
+mod expected;
 
 /// The world of a scenario, in as few words as possible.
 #[derive(Debug, Default, Deserialize)]
@@ -382,30 +385,7 @@ fn run(dir: &Path) -> String {
     problems + &render::render(&plan(&desired, &observed, &policy, &options))
 }
 
-#[test]
-fn scenarios() {
+fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut dirs: Vec<PathBuf> = std::fs::read_dir(&root)
-        .expect("the scenarios")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    dirs.sort();
-    let update = std::env::var_os("UPDATE_SCENARIOS").is_some();
-    let mut failures = String::new();
-    for dir in &dirs {
-        let found = run(dir);
-        let golden = dir.join("plan.txt");
-        if update {
-            std::fs::write(&golden, &found).expect("writing plan.txt");
-            continue;
-        }
-        let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
-        if wanted != found {
-            let diff = similar::TextDiff::from_lines(&wanted, &found);
-            let diff = diff.unified_diff().header("wanted", "found").to_string();
-            failures.push_str(&format!("{}\n{diff}\n", dir.display()));
-        }
-    }
-    assert!(dirs.len() >= 20, "only {} scenarios were found", dirs.len());
-    assert!(failures.is_empty(), "{failures}");
+    expected::run_cases(&root, 100, "plan.txt", run);
 }

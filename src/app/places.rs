@@ -8,7 +8,7 @@ use super::policies::of_nodes;
 use crate::config::{Credentials, Settings, VerifyFactory, VersionsSetting};
 use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{self, NodesConfig};
-use crate::upstream::{self, Authorization, CaFile, UpstreamConfig};
+use crate::upstream::{self, Authorization, CaFile, ListSource, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
@@ -101,9 +101,9 @@ fn verify(verify: &VerifyFactory) -> upstream::Verify {
     }
 }
 
-fn source(from: &VersionsSetting) -> upstream::VersionsFrom {
+fn source(from: &VersionsSetting) -> ListSource {
     match from {
-        VersionsSetting::Factory => upstream::VersionsFrom::Factory,
-        VersionsSetting::Github => upstream::VersionsFrom::Github,
+        VersionsSetting::Factory => ListSource::Factory,
+        VersionsSetting::Github => ListSource::Github,
     }
 }

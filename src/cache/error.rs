@@ -18,7 +18,6 @@ pub enum CacheError {
         doing: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// What went wrong.
         source: io::Error,
     },
     /// What came, or came out of it, did not become a file.
@@ -29,31 +28,20 @@ pub enum CacheError {
     Lock(#[from] LockError),
     /// A file has the name, and we have no record of writing it.
     #[error("{} is in the way: there is no record of it being ours", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// A file is to be unpacked that is not compressed.
     #[error("{file} is not compressed; compressed are .xz, .zst and .gz")]
-    NotCompressed {
-        /// The file.
-        file: FileName,
-    },
+    NotCompressed { file: FileName },
     /// A file is no longer what was recorded about it.
     #[error(
         "{file} has {found_size} bytes with the SHA-256 {found}; \
          recorded are {expected_size} bytes with {expected}"
     )]
     Damaged {
-        /// The file.
         file: FileName,
-        /// The recorded digest.
         expected: Sha256,
-        /// The recorded length in bytes.
         expected_size: u64,
-        /// The digest now.
         found: Sha256,
-        /// The length in bytes now.
         found_size: u64,
     },
 }

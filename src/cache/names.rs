@@ -27,8 +27,7 @@ pub fn checksum_of(file: &FileName) -> String {
 
 /// What a name in the cache's directory is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// The record of a file.
+pub enum CacheName {
     Record(FileName),
     /// The incomplete form of a file.
     Partial(FileName),
@@ -42,7 +41,7 @@ pub enum Entry {
     Other,
 }
 
-impl Entry {
+impl CacheName {
     pub fn of(name: &str) -> Self {
         let file = |name: Option<&str>| name?.parse::<FileName>().ok();
         if name == LOCK || name == INSTANCE {
@@ -83,29 +82,29 @@ mod tests {
         let dir = Path::new("");
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         let cases = [
-            (text(record_of(dir, &file)), Entry::Record(file.clone())),
+            (text(record_of(dir, &file)), CacheName::Record(file.clone())),
             (
                 text(landing::temporary_of(dir, "a.raw.xz")),
-                Entry::Partial(file.clone()),
+                CacheName::Partial(file.clone()),
             ),
             (
                 text(partial::record_of(dir, "a.raw.xz")),
-                Entry::PartialRecord(file.clone()),
+                CacheName::PartialRecord(file.clone()),
             ),
-            ("..a.raw.xz.meta.json.tmp-Ab12".into(), Entry::Temporary),
-            ("..a.raw.xz.part.json.tmp-Ab12".into(), Entry::Temporary),
-            (".a.raw.xz.sha256.tmp-Ab12".into(), Entry::Temporary),
-            (".somebody.tmp-Ab12".into(), Entry::Other),
-            (LOCK.into(), Entry::Lock),
-            (INSTANCE.into(), Entry::Lock),
-            (format!(".{INSTANCE}.tmp-Ab12"), Entry::Temporary),
-            ("a.raw.xz".into(), Entry::Other),
-            ("a.raw.xz.sha256".into(), Entry::Other),
-            (".part".into(), Entry::Other),
-            (".b c.part".into(), Entry::Other),
+            ("..a.raw.xz.meta.json.tmp-Ab12".into(), CacheName::Temporary),
+            ("..a.raw.xz.part.json.tmp-Ab12".into(), CacheName::Temporary),
+            (".a.raw.xz.sha256.tmp-Ab12".into(), CacheName::Temporary),
+            (".somebody.tmp-Ab12".into(), CacheName::Other),
+            (LOCK.into(), CacheName::Lock),
+            (INSTANCE.into(), CacheName::Lock),
+            (format!(".{INSTANCE}.tmp-Ab12"), CacheName::Temporary),
+            ("a.raw.xz".into(), CacheName::Other),
+            ("a.raw.xz.sha256".into(), CacheName::Other),
+            (".part".into(), CacheName::Other),
+            (".b c.part".into(), CacheName::Other),
         ];
         for (name, entry) in cases {
-            assert_eq!(Entry::of(&name), entry, "{name}");
+            assert_eq!(CacheName::of(&name), entry, "{name}");
         }
     }
 }

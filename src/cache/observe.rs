@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io;
 
-use super::names::{self, Entry};
+use super::names::{self, CacheName};
 use super::{Cache, CacheError};
 use crate::facts::{CacheState, CachedFile, Meta};
 use crate::io::flow::landing::mtime_ns;
@@ -18,11 +18,11 @@ impl Cache {
     /// If the directory or a record in it cannot be read: what is there is then
     /// not known.
     pub fn observe(&self) -> Result<CacheState, CacheError> {
-        let mut found = Found::default();
+        let mut found = CacheListing::default();
         for name in self.list()? {
             self.sort(&mut found, name)?;
         }
-        let Found {
+        let CacheListing {
             records,
             partial,
             mut others,
@@ -58,15 +58,15 @@ impl Cache {
         })
     }
 
-    fn sort(&self, found: &mut Found, name: String) -> Result<(), CacheError> {
-        match Entry::of(&name) {
-            Entry::Lock | Entry::Temporary | Entry::PartialRecord(_) => {}
-            Entry::Partial(file) => {
+    fn sort(&self, found: &mut CacheListing, name: String) -> Result<(), CacheError> {
+        match CacheName::of(&name) {
+            CacheName::Lock | CacheName::Temporary | CacheName::PartialRecord(_) => {}
+            CacheName::Partial(file) => {
                 if let Some(metadata) = self.examine(&name)? {
                     found.partial.insert(file, metadata.len());
                 }
             }
-            Entry::Record(file) => match self.load(&file)? {
+            CacheName::Record(file) => match self.load(&file)? {
                 Some(meta) => {
                     found.records.insert(file, meta);
                 }
@@ -77,7 +77,7 @@ impl Cache {
                     }
                 }
             },
-            Entry::Other => {
+            CacheName::Other => {
                 found.others.insert(name);
             }
         }
@@ -110,7 +110,8 @@ impl Cache {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && !matches!(Entry::of(&name), Entry::Record(_)) => {}
+                Ok(kind)
+                    if kind.is_dir() && !matches!(CacheName::of(&name), CacheName::Record(_)) => {}
                 Ok(_) => list.push(name),
                 // Gone between listing and looking.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -132,10 +133,9 @@ impl Cache {
 }
 
 #[derive(Default)]
-struct Found {
+struct CacheListing {
     records: BTreeMap<FileName, Meta>,
     partial: BTreeMap<FileName, u64>,
-    /// Everything else.
     others: BTreeSet<String>,
     /// Files of ours whose records cannot be read.
     unrecorded: BTreeSet<FileName>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::record::Draft;
+use super::record::RecordDraft;
 use super::{Cache, CacheError};
 use crate::facts::{Meta, Provenance};
 use crate::io::Meter;
@@ -21,11 +21,8 @@ use crate::model::{ArtifactId, FileName, Format, Sha256};
 /// A download to take in.
 #[derive(Debug, Clone)]
 pub struct Receive {
-    /// What it is.
     pub download: ArtifactId,
-    /// Its name in the cache.
     pub file: FileName,
-    /// Where it comes from.
     pub url: String,
     /// The unpacked form and its name, where it is wanted too.
     pub unpack: Option<(ArtifactId, FileName)>,
@@ -33,14 +30,12 @@ pub struct Receive {
     pub pinned: Option<Sha256>,
     /// The digest of the download that the factory publishes.
     pub upstream: Option<Sha256>,
-    /// Counts the received bytes.
     pub meter: Arc<Meter>,
 }
 
 /// What a download became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The record of the download.
     pub download: Meta,
     /// The record of the unpacked form, where it was wanted.
     pub unpacked: Option<Meta>,
@@ -56,7 +51,7 @@ pub struct Incoming {
     cache: Cache,
     intake: Intake,
     file: FileName,
-    draft: Draft,
+    draft: RecordDraft,
     unpack: Option<(ArtifactId, FileName)>,
 }
 
@@ -145,7 +140,7 @@ impl Cache {
             cache: self.clone(),
             intake,
             file,
-            draft: Draft {
+            draft: RecordDraft {
                 artifact: download,
                 url,
                 unpacked_from: None,
@@ -191,7 +186,7 @@ impl Incoming {
 fn publish(
     cache: &Cache,
     file: &FileName,
-    draft: Draft,
+    draft: RecordDraft,
     sealed: Sealed,
     unpack: Option<(ArtifactId, FileName)>,
     now: Timestamp,
@@ -200,7 +195,7 @@ fn publish(
     let unpacked = match sealed.unpacked.zip(unpack) {
         None => None,
         Some((landed, (artifact, name))) => {
-            let draft = Draft {
+            let draft = RecordDraft {
                 artifact,
                 unpacked_from: Some(download.sha256),
                 ..draft

@@ -17,7 +17,7 @@ const RECORD_MAX: u64 = 1 << 20;
 
 /// What is known of a file before its content is.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct RecordDraft {
     pub artifact: ArtifactId,
     pub url: String,
     pub unpacked_from: Option<Sha256>,
@@ -51,12 +51,12 @@ impl Cache {
         &self,
         file: &FileName,
         landed: Landed,
-        draft: Draft,
+        draft: RecordDraft,
         now: Timestamp,
     ) -> Result<Meta, CacheError> {
         // Looked at again: the download may have taken minutes.
         self.refuse_foreign(file)?;
-        let Draft {
+        let RecordDraft {
             artifact,
             url,
             unpacked_from,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::names::{self, Entry};
+use super::names::{self, CacheName};
 use super::{Cache, CacheError, whole};
 use crate::facts::{CacheState, Meta};
 use crate::io::file::make_way;
@@ -59,12 +59,12 @@ impl Cache {
         let mut freed = 0;
         let mut downloads = BTreeSet::new();
         for name in self.list()? {
-            match Entry::of(&name) {
-                Entry::Temporary => freed += remove(&self.dir.join(&name))?,
-                Entry::Partial(file) | Entry::PartialRecord(file) => {
+            match CacheName::of(&name) {
+                CacheName::Temporary => freed += remove(&self.dir.join(&name))?,
+                CacheName::Partial(file) | CacheName::PartialRecord(file) => {
                     downloads.insert(file);
                 }
-                Entry::Record(_) | Entry::Lock | Entry::Other => {}
+                CacheName::Record(_) | CacheName::Lock | CacheName::Other => {}
             }
         }
         for file in downloads.difference(busy) {

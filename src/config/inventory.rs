@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::file::NodeShape;
 use super::values;
 use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
-use crate::yaml::{self, At, NodeRef, Report};
+use crate::yaml::{self, At, NodeRef, ProblemReport};
 
 /// The usable nodes; what is wrong with the others is reported.
-pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> Inventory {
+pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>) -> Inventory {
     let mut nodes: Vec<InventoryNode> = Vec::new();
     let mut names: HashMap<NodeId, NodeRef> = HashMap::new();
     let mut addresses: HashMap<String, NodeId> = HashMap::new();
@@ -43,7 +43,7 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut Report<'_>) -> In
     Inventory::new(nodes)
 }
 
-fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode> {
+fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<InventoryNode> {
     let place = shape.place;
     let shape = &shape.value;
     let iso_dir = shape.iso_dir.as_ref().map(|text| report.image_dir(text));
@@ -96,7 +96,7 @@ fn node(shape: &At<NodeShape>, report: &mut Report<'_>) -> Option<InventoryNode>
 }
 
 /// `None` if what is said of the storage is refused, `Some(None)` if nothing is.
-fn storage(shape: &NodeShape, report: &mut Report<'_>) -> Option<Option<Storage>> {
+fn storage(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Option<Storage>> {
     let Some(name) = &shape.storage else {
         return match &shape.shared {
             Some(shared) if shared.value => {
@@ -126,7 +126,7 @@ fn storage(shape: &NodeShape, report: &mut Report<'_>) -> Option<Option<Storage>
     }))
 }
 
-fn local(shape: &NodeShape, report: &mut Report<'_>) -> Option<Reach> {
+fn local(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Reach> {
     let place = |text: &Option<At<String>>| text.as_ref().map(|at| at.place);
     let given = [
         ("host", place(&shape.host)),
@@ -155,7 +155,7 @@ fn ssh(
     shape: &NodeShape,
     name: &At<String>,
     name_is_good: bool,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<Reach> {
     let user = shape
         .user
@@ -191,7 +191,7 @@ fn ssh(
 }
 
 /// `None` if the port is wrong, `Some(None)` if there is none.
-fn port(port: Option<&At<u16>>, report: &mut Report<'_>) -> Option<Option<u16>> {
+fn port(port: Option<&At<u16>>, report: &mut ProblemReport<'_>) -> Option<Option<u16>> {
     match port {
         Some(at) if at.value == 0 => {
             report.at(at.place, "0 is not a port; accepted are 1 to 65535");
@@ -201,7 +201,7 @@ fn port(port: Option<&At<u16>>, report: &mut Report<'_>) -> Option<Option<u16>> 
     }
 }
 
-fn labels(shapes: &[At<String>], report: &mut Report<'_>) -> Vec<String> {
+fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in shapes {
         let text = &label.value;

@@ -35,7 +35,7 @@ pub use settings::{
 
 use crate::io::file::input;
 use crate::model::{Problem, visible_path};
-use crate::yaml::{Document, MAX_BYTES, Source};
+use crate::yaml::{Document, MAX_BYTES, SourceText};
 
 #[cfg(test)]
 mod tests;
@@ -66,13 +66,14 @@ pub fn load_without_secrets(path: Option<&Path>) -> Result<Settings, ConfigError
 
 fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
     let Some((path, bytes)) = find(path)? else {
-        return interpret(Source::new("the defaults", ""), secrets).map(|settings| Settings {
+        return interpret(SourceText::new("the defaults", ""), secrets).map(|settings| Settings {
             source: None,
             ..settings
         });
     };
     let file = visible_path(&path);
-    let source = Source::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
+    let source =
+        SourceText::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
     let mut settings = interpret(source, secrets)?;
     settings.source = Some(path);
     Ok(settings)
@@ -88,7 +89,7 @@ pub fn parse(
     text: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Settings, ConfigError> {
-    let source = Source::from_bytes(file_name, text.as_bytes())
+    let source = SourceText::from_bytes(file_name, text.as_bytes())
         .map_err(|problem| invalid(file_name, *problem))?;
     interpret(source, &Secrets::From(env))
 }
@@ -96,7 +97,7 @@ pub fn parse(
 /// Makes settings of a text and reads no secrets, from wherever they would come.
 #[cfg(any(test, fuzzing))]
 pub fn parse_without_secrets(file_name: &str, text: &str) -> Result<Settings, ConfigError> {
-    let source = Source::from_bytes(file_name, text.as_bytes())
+    let source = SourceText::from_bytes(file_name, text.as_bytes())
         .map_err(|problem| invalid(file_name, *problem))?;
     interpret(source, &Secrets::NotNeeded)
 }
@@ -106,7 +107,7 @@ pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(file::ConfigFile).to_value()
 }
 
-fn interpret(source: Source, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
+fn interpret(source: SourceText, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
     let file = source.file.to_string();
     let doc = Document::parse(source).map_err(|problem| invalid(&file, *problem))?;
     validate::settings(&doc, secrets).map_err(|problems| ConfigError::Invalid { file, problems })

@@ -10,7 +10,7 @@ use super::file::{PruneShape, ReconcileShape, VerifyShape};
 use super::settings::{PruneSettings, ReconcileSettings, VerifySettings};
 use super::values::{self, DAY, HOUR, MINUTE};
 use crate::model::{Dir, NodeId, VmConfigs};
-use crate::yaml::{At, Report};
+use crate::yaml::{At, ProblemReport};
 
 /// Where the machine's own name cannot serve.
 const OWNER: &str = "talos-order";
@@ -36,7 +36,7 @@ const RATE: u64 = 50 << 20;
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The controller's name; `None` if it is refused.
-pub(super) fn owner(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<String> {
+pub(super) fn owner(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -> Option<String> {
     let Some(at) = text else {
         let uname = rustix::system::uname();
         let host = uname.nodename().to_str().ok();
@@ -62,7 +62,10 @@ pub(super) fn owner(text: Option<&At<String>>, report: &mut Report<'_>) -> Optio
 }
 
 /// When passes begin.
-pub(super) fn reconcile(shape: &ReconcileShape, report: &mut Report<'_>) -> ReconcileSettings {
+pub(super) fn reconcile(
+    shape: &ReconcileShape,
+    report: &mut ProblemReport<'_>,
+) -> ReconcileSettings {
     let second = Duration::from_secs(1);
     let interval = values::duration_or_off(
         shape.interval.as_ref(),
@@ -108,7 +111,7 @@ pub(super) fn reconcile(shape: &ReconcileShape, report: &mut Report<'_>) -> Reco
     }
 }
 
-fn cron(at: &At<String>, report: &mut Report<'_>) -> Option<String> {
+fn cron(at: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
     if !report.fits_a_line(at) {
         return None;
     }
@@ -145,7 +148,7 @@ fn schedule(text: &str) -> Result<(), String> {
     }
 }
 
-fn time_zone(at: &At<String>, report: &mut Report<'_>) -> Option<String> {
+fn time_zone(at: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
     if !report.fits_a_line(at) {
         return None;
     }
@@ -165,7 +168,7 @@ pub(super) fn prune(
     shape: &PruneShape,
     enabled: bool,
     keep_versions: u32,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<PruneSettings> {
     let vm_configs = match &shape.vm_configs {
         Some(at) => values::vm_configs(at, report),
@@ -192,7 +195,7 @@ pub(super) fn prune(
 }
 
 /// How files are read back.
-pub(super) fn verify(shape: &VerifyShape, report: &mut Report<'_>) -> VerifySettings {
+pub(super) fn verify(shape: &VerifyShape, report: &mut ProblemReport<'_>) -> VerifySettings {
     let second = Duration::from_secs(1);
     VerifySettings {
         rate: values::rate(shape.rate.as_ref(), RATE, report),

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::file::{FactoryShape, GithubShape};
 use super::settings::Credentials;
 use crate::io::file::input;
-use crate::yaml::{At, Report};
+use crate::yaml::{At, ProblemReport};
 
 /// The variable that holds the GitHub token where the file names none; the one
 /// that GitHub's own tools read.
@@ -43,7 +43,11 @@ impl Secrets<'static> {
 
 impl Secrets<'_> {
     /// How requests to the factory are authorised.
-    pub(super) fn factory(&self, shape: &FactoryShape, report: &mut Report<'_>) -> Credentials {
+    pub(super) fn factory(
+        &self,
+        shape: &FactoryShape,
+        report: &mut ProblemReport<'_>,
+    ) -> Credentials {
         let password = self.either(
             ("password", &shape.password_env, &shape.password_file),
             report,
@@ -98,7 +102,7 @@ impl Secrets<'_> {
     pub(super) fn github(
         &self,
         shape: &GithubShape,
-        report: &mut Report<'_>,
+        report: &mut ProblemReport<'_>,
     ) -> Option<SecretString> {
         let name = match &shape.token_env {
             Some(name) => variable(name, report)?,
@@ -115,7 +119,7 @@ impl Secrets<'_> {
     fn either(
         &self,
         (what, env, file): (&str, &Option<At<String>>, &Option<At<String>>),
-        report: &mut Report<'_>,
+        report: &mut ProblemReport<'_>,
     ) -> NamedSecret {
         match (env, file) {
             (None, None) => NamedSecret::Absent,
@@ -131,7 +135,7 @@ impl Secrets<'_> {
         }
     }
 
-    fn variable(&self, name: &At<String>, report: &mut Report<'_>) -> Option<SecretString> {
+    fn variable(&self, name: &At<String>, report: &mut ProblemReport<'_>) -> Option<SecretString> {
         let variable = variable(name, report)?;
         let Self::From(env) = self else { return None };
         match env(variable).filter(|value| !value.is_empty()) {
@@ -147,7 +151,7 @@ impl Secrets<'_> {
         }
     }
 
-    fn file(&self, path: &At<String>, report: &mut Report<'_>) -> Option<SecretString> {
+    fn file(&self, path: &At<String>, report: &mut ProblemReport<'_>) -> Option<SecretString> {
         if !report.fits_a_line(path) {
             return None;
         }
@@ -184,7 +188,7 @@ enum NamedSecret {
 }
 
 /// The name of an environment variable, if it can be one.
-fn variable<'a>(name: &'a At<String>, report: &mut Report<'_>) -> Option<&'a str> {
+fn variable<'a>(name: &'a At<String>, report: &mut ProblemReport<'_>) -> Option<&'a str> {
     let text = name.value.as_str();
     let fits = !text.is_empty()
         && !text.starts_with(|c: char| c.is_ascii_digit())

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::file::{NodeShape, SiteShape};
 use super::values::{self, SSH_OPTS};
 use crate::model::{Inventory, Network, NodeId, Reach, Site, SiteName};
-use crate::yaml::{self, At, NodeRef, Report};
+use crate::yaml::{self, At, NodeRef, ProblemReport};
 
 /// More at once than nodes are worked on would limit nothing.
 const AT_ONCE_MAX: u32 = 256;
@@ -16,7 +16,7 @@ pub(super) fn network(
     shapes: &[At<SiteShape>],
     nodes: &[At<NodeShape>],
     inventory: &Inventory,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Network {
     let known = KnownNodes { nodes, inventory };
     let mut network = Network::default();
@@ -59,7 +59,7 @@ struct KnownNodes<'a> {
 fn site(
     shape: &At<SiteShape>,
     known: &KnownNodes<'_>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<(SiteName, Site)> {
     let place = shape.place;
     let shape = &shape.value;
@@ -90,7 +90,7 @@ fn relay(
     text: &At<String>,
     site: &SiteName,
     known: &KnownNodes<'_>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<NodeId> {
     let id = report.parse::<NodeId>(text)?;
     let Some(entry) = known.inventory.by_name(&id) else {
@@ -133,7 +133,7 @@ fn relay(
 }
 
 /// The site that a node names must be described.
-fn check(text: &At<String>, shapes: &[At<SiteShape>], report: &mut Report<'_>) {
+fn check(text: &At<String>, shapes: &[At<SiteShape>], report: &mut ProblemReport<'_>) {
     if report.parse::<SiteName>(text).is_none() {
         return;
     }

@@ -12,7 +12,7 @@ use super::file::{FactoryShape, VERIFY_WORDS};
 use super::secrets::Secrets;
 use super::settings::VerifyFactory;
 use super::values;
-use crate::yaml::{At, NodeRef, Report};
+use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// Bytes of a file that are read. A system's whole bundle has some 250 KiB.
 const FILE_BYTES: u64 = 4 << 20;
@@ -24,7 +24,7 @@ const PUBLIC_KEY: &str = "PUBLIC KEY";
 pub(super) fn ca_file(
     shape: &FactoryShape,
     secrets: &Secrets<'_>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<(PathBuf, Vec<u8>)> {
     let at = shape.ca_file.as_ref()?;
     let path = values::path(Some(at), report)?;
@@ -44,7 +44,7 @@ pub(super) fn ca_file(
 pub(super) fn verify(
     shape: &FactoryShape,
     secrets: &Secrets<'_>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> VerifyFactory {
     let word = match &shape.verify {
         None => "offered",
@@ -79,7 +79,7 @@ pub(super) fn verify(
     }
 }
 
-fn key(at: &At<String>, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
+fn key(at: &At<String>, secrets: &Secrets<'_>, report: &mut ProblemReport<'_>) -> Option<Vec<u8>> {
     let path = values::path(Some(at), report)?;
     if matches!(secrets, Secrets::NotNeeded) {
         return None;
@@ -107,7 +107,7 @@ const P256: [u8; 26] = [
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-fn is_p256(key: &[u8], path: &Path, at: &At<String>, report: &mut Report<'_>) -> bool {
+fn is_p256(key: &[u8], path: &Path, at: &At<String>, report: &mut ProblemReport<'_>) -> bool {
     let fits = key.starts_with(&P256) && key.len() == P256.len() + 65;
     if !fits {
         report.at_with_hint(
@@ -122,7 +122,7 @@ fn is_p256(key: &[u8], path: &Path, at: &At<String>, report: &mut Report<'_>) ->
     fits
 }
 
-fn read(path: &Path, at: &At<String>, report: &mut Report<'_>) -> Option<String> {
+fn read(path: &Path, at: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
     let read = || {
         let meta = std::fs::metadata(path)?;
         // A pipe in its place would be waited for.
@@ -150,7 +150,7 @@ fn read(path: &Path, at: &At<String>, report: &mut Report<'_>) -> Option<String>
     }
 }
 
-fn lacks(path: &Path, label: &str, place: NodeRef, report: &mut Report<'_>) {
+fn lacks(path: &Path, label: &str, place: NodeRef, report: &mut ProblemReport<'_>) {
     report.at_with_hint(
         place,
         format!("the file {} has no {label} in it", path.display()),
@@ -164,7 +164,7 @@ fn sections(
     text: &str,
     label: &str,
     at: &At<String>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<Vec<Vec<u8>>> {
     let (begin, end) = (
         format!("-----BEGIN {label}-----"),

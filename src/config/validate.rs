@@ -26,7 +26,7 @@ use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, url, words,
 };
 use crate::model::{Arch, NameTemplate, OrderDefaults, Problem, Proof};
-use crate::yaml::{At, Document, Node, Report, read};
+use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
 
 const CACHE_DIR: &str = "/var/cache/talos-sync";
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
@@ -61,7 +61,7 @@ const IMAGE_SIZE: u64 = 16 << 30;
 /// # Errors
 /// Everything that is wrong with it.
 pub(super) fn settings(doc: &Document, secrets: &Secrets<'_>) -> Result<Settings, Vec<Problem>> {
-    let mut report = Report::new(doc);
+    let mut report = ProblemReport::new(doc);
     let settings = if doc.root.is_null() {
         build(ConfigFile::default(), secrets, &mut report)
     } else {
@@ -77,7 +77,7 @@ pub(super) fn settings(doc: &Document, secrets: &Secrets<'_>) -> Result<Settings
 
 /// A secret in the file is told apart from a key that is merely unknown, since
 /// "did you mean `password_env`" would leave the secret where it is.
-fn refuse_literal_secrets(root: &Node, report: &mut Report<'_>) {
+fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
     let rooms = [
         ("factory", "password", "`password_env` or `password_file`"),
         ("factory", "token", "`token_env` or `token_file`"),
@@ -102,7 +102,11 @@ fn refuse_literal_secrets(root: &Node, report: &mut Report<'_>) {
     }
 }
 
-fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Option<Settings> {
+fn build(
+    file: ConfigFile,
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<Settings> {
     let defaults = file.defaults.unwrap_or_default();
     let push = defaults.push.as_ref();
     let cache_dir =
@@ -162,7 +166,7 @@ fn build(file: ConfigFile, secrets: &Secrets<'_>, report: &mut Report<'_>) -> Op
     })
 }
 
-fn order_defaults(shape: &Defaults, report: &mut Report<'_>) -> Option<OrderDefaults> {
+fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<OrderDefaults> {
     let push = shape.push.as_ref();
     let arch = match &shape.arch {
         Some(text) => report.parse_among::<Arch>(text, Arch::ALL.map(Arch::as_str)),
@@ -188,7 +192,7 @@ fn order_defaults(shape: &Defaults, report: &mut Report<'_>) -> Option<OrderDefa
     })
 }
 
-fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut Report<'_>) -> CachePolicy {
+fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut ProblemReport<'_>) -> CachePolicy {
     let none = CachePolicyShape::default();
     let shape = shape.unwrap_or(&none);
     let keep_versions = match &shape.keep_versions {
@@ -213,7 +217,7 @@ fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut Report<'_>) -> Ca
     }
 }
 
-fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushSettings {
+fn push_settings(shape: Option<&PushDefaults>, report: &mut ProblemReport<'_>) -> PushSettings {
     let none = PushDefaults::default();
     let shape = shape.unwrap_or(&none);
     let rsync_opts = words(shape.rsync_opts.as_ref(), RSYNC_OPTS, report);
@@ -242,7 +246,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut Report<'_>) -> PushS
     }
 }
 
-fn manifest(shape: &ManifestShape, report: &mut Report<'_>) -> ManifestTarget {
+fn manifest(shape: &ManifestShape, report: &mut ProblemReport<'_>) -> ManifestTarget {
     let template = shape.path_template.as_ref().and_then(|at| {
         let path = path(Some(at), report)?;
         match ManifestTarget::template(&path.to_string_lossy()) {
@@ -273,7 +277,7 @@ fn manifest(shape: &ManifestShape, report: &mut Report<'_>) -> ManifestTarget {
 fn factory(
     shape: &FactoryShape,
     secrets: &Secrets<'_>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<FactorySettings> {
     let credentials = secrets.factory(shape, report);
     let ca = trust::ca_file(shape, secrets, report);
@@ -286,7 +290,7 @@ fn factory(
     })
 }
 
-fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsSetting> {
+fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<VersionsSetting> {
     let Some(words) = shape.and_then(|versions| versions.sources) else {
         return vec![VersionsSetting::Factory, VersionsSetting::Github];
     };
@@ -311,7 +315,7 @@ fn sources(shape: Option<Versions>, report: &mut Report<'_>) -> Vec<VersionsSett
     sources
 }
 
-fn limits(shape: &LimitsShape, report: &mut Report<'_>) -> LimitSettings {
+fn limits(shape: &LimitsShape, report: &mut ProblemReport<'_>) -> LimitSettings {
     let downloads = number(shape.downloads.as_ref(), DOWNLOADS, 1..=32, report);
     let nodes = number(shape.nodes.as_ref(), NODES, 1..=256, report);
     let retries = number(shape.retries.as_ref(), RETRIES, 0..=100, report);

@@ -12,7 +12,7 @@ use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
 use crate::model::{Dir, PushMethod, VmConfigs};
-use crate::yaml::{At, Report};
+use crate::yaml::{At, ProblemReport};
 
 /// ssh never asks anybody: nobody is there to answer.
 pub(super) const SSH_OPTS: &str = "-o BatchMode=yes";
@@ -23,7 +23,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A path of this machine. `~` and `$HOME` are a shell's business and would
 /// make a directory of that very name.
-pub(super) fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PathBuf> {
+pub(super) fn path(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -> Option<PathBuf> {
     let at = text?;
     if !report.fits_a_line(at) {
         return None;
@@ -50,7 +50,7 @@ pub(super) fn path(text: Option<&At<String>>, report: &mut Report<'_>) -> Option
 pub(super) fn url(
     text: Option<&At<String>>,
     default: &str,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<Url> {
     let Some(at) = text else {
         return Url::parse(default).ok();
@@ -118,7 +118,7 @@ pub(super) fn url(
     Some(url)
 }
 
-fn refuse_login(at: &At<String>, report: &mut Report<'_>) {
+fn refuse_login(at: &At<String>, report: &mut ProblemReport<'_>) {
     let problem = report
         .document()
         .problem(at.place, "a URL with a login in it is not accepted")
@@ -133,7 +133,7 @@ pub(super) fn duration(
     text: Option<&At<String>>,
     default: Duration,
     range: RangeInclusive<Duration>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Duration {
     let Some(at) = text else { return default };
     if !report.fits_a_line(at) {
@@ -171,7 +171,7 @@ pub(super) fn duration_or_off(
     text: Option<&At<String>>,
     default: Option<Duration>,
     range: RangeInclusive<Duration>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<Duration> {
     match text {
         None => default,
@@ -202,7 +202,7 @@ pub(super) fn number(
     at: Option<&At<u32>>,
     default: u32,
     range: RangeInclusive<u32>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> u32 {
     match at {
         Some(at) if !range.contains(&at.value) => {
@@ -226,7 +226,7 @@ pub(super) fn number(
 pub(super) fn rate(
     text: Option<&At<String>>,
     default: u64,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<u64> {
     let Some(at) = text else { return Some(default) };
     if at.value == "none" {
@@ -244,7 +244,7 @@ pub(super) fn rate(
 }
 
 /// The same where nothing written is no limit.
-pub(super) fn limit(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<u64> {
+pub(super) fn limit(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -> Option<u64> {
     text.and_then(|_| rate(text, 0, report))
 }
 
@@ -252,7 +252,7 @@ pub(super) fn limit(text: Option<&At<String>>, report: &mut Report<'_>) -> Optio
 pub(super) fn words(
     text: Option<&At<String>>,
     default: &str,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Vec<String> {
     let (text, place) = match text {
         Some(at) if report.fits_a_line(at) => (at.value.as_str(), Some(at.place)),
@@ -273,7 +273,7 @@ pub(super) fn words(
 }
 
 /// A size that is not nothing, such as `16GiB`.
-pub(super) fn size(text: Option<&At<String>>, default: u64, report: &mut Report<'_>) -> u64 {
+pub(super) fn size(text: Option<&At<String>>, default: u64, report: &mut ProblemReport<'_>) -> u64 {
     let Some(at) = text else { return default };
     if let Some(size) = bytes(&at.value).filter(|size| *size > 0) {
         return size;
@@ -306,14 +306,17 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 /// How images are sent; `None` where nothing is said, or something wrong.
-pub(super) fn method(text: Option<&At<String>>, report: &mut Report<'_>) -> Option<PushMethod> {
+pub(super) fn method(
+    text: Option<&At<String>>,
+    report: &mut ProblemReport<'_>,
+) -> Option<PushMethod> {
     let words = PushMethod::ALL.iter().map(|method| method.as_str());
     text.and_then(|at| report.parse_among(at, words))
 }
 
 /// Where the configurations of virtual machines are: a directory, or `false`.
 /// The outer `None` is a refusal.
-pub(super) fn vm_configs(text: &At<String>, report: &mut Report<'_>) -> Option<VmConfigs> {
+pub(super) fn vm_configs(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<VmConfigs> {
     match text.value.as_str() {
         "false" | "no" | "off" => Some(VmConfigs::Nowhere),
         "true" | "yes" | "on" => {

@@ -15,14 +15,14 @@ use super::runner::StepRunner;
 use crate::facts::{CacheState, Outcome, StepId};
 use crate::nodes::Nodes;
 use crate::plan::{Action, Plan};
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// Runs every step of a plan and returns an outcome for each.
 ///
 /// `known` is what the cache was observed to hold: a delivery takes size and
 /// digest from there, or from the step that brought the file in. Events go to
 /// `events` as they happen; a closed receiver is no error.
-pub async fn execute<F: Factory, N: Nodes>(
+pub async fn execute<F: Upstream, N: Nodes>(
     plan: &Plan,
     known: &CacheState,
     context: Arc<ExecutionContext<F, N>>,

@@ -3,7 +3,7 @@
 //! The executor decides nothing: which step runs, on what and why is written in
 //! the plan. It knows the order (a step runs when everything it needs has
 //! succeeded), the limits (so many downloads, so many nodes, one delivery per
-//! node at a time) and how to stop. What it learns becomes an [`Outcome`] per
+//! node at a time) and how to stop. What it learns becomes an [`Outcome`](crate::facts::Outcome) per
 //! step; where the world has moved on since it was observed, the outcome says so
 //! and the next look decides.
 

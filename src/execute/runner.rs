@@ -15,7 +15,7 @@ use crate::facts::{CacheState, Fact, Failure, Outcome};
 use crate::io::Meter;
 use crate::nodes::{Leftover, Nodes};
 use crate::plan::{Action, Step};
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// Runs steps within the limits.
 pub(super) struct StepRunner<F, N> {
@@ -23,7 +23,7 @@ pub(super) struct StepRunner<F, N> {
     limits: ConcurrencyLimits,
 }
 
-impl<F: Factory, N: Nodes> StepRunner<F, N> {
+impl<F: Upstream, N: Nodes> StepRunner<F, N> {
     pub(super) fn new(context: Arc<ExecutionContext<F, N>>, known: &CacheState) -> Self {
         Self {
             limits: ConcurrencyLimits::new(&context),

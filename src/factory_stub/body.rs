@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::faults::Fault;
 use super::requests::Note;
-use super::server::{Role, Shared, plain};
+use super::shared::{Role, Shared, plain};
 
 /// Bytes that are handed to a connection at once.
 const PIECE: usize = 64 << 10;
@@ -83,13 +83,13 @@ pub async fn deliver(
         _ => {}
     }
     let end = match fault {
-        Some(Fault::Short(after)) => End::Broken { after },
-        Some(Fault::Stall(after)) => End::Stalled { after },
+        Some(Fault::Short(after)) => BodyEnd::Broken { after },
+        Some(Fault::Stall(after)) => BodyEnd::Stalled { after },
         Some(Fault::Drip { after, every }) => {
             // However much was announced, the drops do not come to an end before it.
-            End::Dripping { after, every }
+            BodyEnd::Dripping { after, every }
         }
-        _ => End::Whole,
+        _ => BodyEnd::Whole,
     };
     let body = send(content, end, note, shared);
     Response::from_parts(parts, body)
@@ -141,7 +141,7 @@ fn redirect(target: &str) -> Response {
 
 /// How a body ends.
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum BodyEnd {
     Whole,
     Broken { after: u64 },
     Stalled { after: u64 },
@@ -149,7 +149,7 @@ enum End {
 }
 
 /// A body in pieces, at the rate that was asked for.
-fn send(content: Bytes, end: End, note: Note, shared: Arc<Shared>) -> Body {
+fn send(content: Bytes, end: BodyEnd, note: Note, shared: Arc<Shared>) -> Body {
     let cut = |after: u64| {
         content.slice(
             ..content
@@ -158,8 +158,10 @@ fn send(content: Bytes, end: End, note: Note, shared: Arc<Shared>) -> Body {
         )
     };
     let content = match end {
-        End::Whole => content,
-        End::Broken { after } | End::Stalled { after } | End::Dripping { after, .. } => cut(after),
+        BodyEnd::Whole => content,
+        BodyEnd::Broken { after }
+        | BodyEnd::Stalled { after }
+        | BodyEnd::Dripping { after, .. } => cut(after),
     };
     let piece = shared.options.rate.map_or(PIECE, |rate| {
         let per_tick = rate.saturating_mul(TICK.as_millis() as u64) / 1000;
@@ -173,15 +175,15 @@ fn send(content: Bytes, end: End, note: Note, shared: Arc<Shared>) -> Body {
             let next = async {
                 if rest.is_empty() {
                     return match end {
-                        End::Whole => None,
-                        End::Broken { .. } => {
+                        BodyEnd::Whole => None,
+                        BodyEnd::Broken { .. } => {
                             // What was sent before has to reach the client: the
                             // connection flushes while the body has nothing to say.
                             tokio::time::sleep(TICK).await;
                             Some(Err(broken("the fault")))
                         }
-                        End::Stalled { .. } => std::future::pending().await,
-                        End::Dripping { every, .. } => {
+                        BodyEnd::Stalled { .. } => std::future::pending().await,
+                        BodyEnd::Dripping { every, .. } => {
                             tokio::time::sleep(every).await;
                             Some(Ok(Bytes::from_static(b" ")))
                         }

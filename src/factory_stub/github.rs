@@ -16,12 +16,12 @@ const LIMIT: u32 = 60;
 
 /// The state of the part that plays GitHub.
 #[derive(Debug, Default)]
-pub struct Github {
+pub struct GithubStub {
     /// When the limit is reset, in seconds since 1970; `None` below the limit.
     limited: Mutex<Option<u64>>,
 }
 
-impl Github {
+impl GithubStub {
     pub fn limit(&self, reset: Option<Duration>) {
         let reset = reset.map(|wait| {
             let at = SystemTime::now() + wait;

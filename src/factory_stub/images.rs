@@ -19,7 +19,7 @@ type Key = (ArtifactId, u64);
 
 /// A built image.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct BuiltImage {
     pub bytes: Bytes,
     /// Strong, quoted; follows from the bytes.
     pub etag: String,
@@ -66,14 +66,14 @@ impl Drop for Building {
 #[derive(Debug, Default)]
 struct Shelf {
     clock: u64,
-    images: HashMap<Key, Slot>,
+    images: HashMap<Key, ShelfSlot>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct ShelfSlot {
     used: u64,
     /// Filled by the first who asks; the others wait instead of building, too.
-    cell: Arc<OnceCell<Image>>,
+    cell: Arc<OnceCell<BuiltImage>>,
 }
 
 impl Images {
@@ -83,7 +83,7 @@ impl Images {
         artifact: ArtifactId,
         options: &StubOptions,
         generation: u64,
-    ) -> io::Result<Image> {
+    ) -> io::Result<BuiltImage> {
         let cell = self.reserve((artifact.clone(), generation));
         let file = options.files.get(&artifact).cloned();
         let (disk_bytes, build_time) = (options.disk_bytes, options.build_time);
@@ -124,11 +124,11 @@ impl Images {
         ask(&self.builds.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn reserve(&self, key: Key) -> Arc<OnceCell<Image>> {
+    fn reserve(&self, key: Key) -> Arc<OnceCell<BuiltImage>> {
         let mut shelf = self.lock();
         shelf.clock += 1;
         let used = shelf.clock;
-        let slot = shelf.images.entry(key).or_insert_with(|| Slot {
+        let slot = shelf.images.entry(key).or_insert_with(|| ShelfSlot {
             used,
             cell: Arc::default(),
         });
@@ -138,7 +138,7 @@ impl Images {
 
     fn make_room(&self) {
         let mut shelf = self.lock();
-        let size = |slot: &Slot| slot.cell.get().map_or(0, |image| image.bytes.len());
+        let size = |slot: &ShelfSlot| slot.cell.get().map_or(0, |image| image.bytes.len());
         let mut total: usize = shelf.images.values().map(size).sum();
         // One image stays, however large: somebody just asked for it.
         while total > ROOM && shelf.images.len() > 1 {
@@ -155,10 +155,10 @@ impl Images {
     }
 }
 
-fn finish(bytes: Vec<u8>) -> Image {
+fn finish(bytes: Vec<u8>) -> BuiltImage {
     let digest: [u8; 32] = Sha256::digest(&bytes).into();
     let digest = crate::model::Sha256::from_bytes(digest).to_string();
-    Image {
+    BuiltImage {
         etag: format!("\"{}\"", &digest[..32]),
         bytes: bytes.into(),
     }

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, request};
 
 /// A request and what it was answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct StubRequest {
     /// The method, in capitals.
     pub method: String,
     /// The path, without the query.
@@ -25,7 +25,7 @@ pub struct Request {
     pub bytes: u64,
 }
 
-impl Request {
+impl StubRequest {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
@@ -34,11 +34,11 @@ impl Request {
 
 /// Every request so far.
 #[derive(Debug, Default)]
-pub struct Requests(Mutex<Vec<Entry>>);
+pub struct Requests(Mutex<Vec<RequestEntry>>);
 
 #[derive(Debug)]
-struct Entry {
-    request: Request,
+struct RequestEntry {
+    request: StubRequest,
     bytes: Arc<AtomicU64>,
 }
 
@@ -63,8 +63,8 @@ impl Requests {
             .collect();
         let bytes = Arc::new(AtomicU64::new(0));
         let mut entries = self.lock();
-        entries.push(Entry {
-            request: Request {
+        entries.push(RequestEntry {
+            request: StubRequest {
                 method: head.method.to_string(),
                 path: head.uri.path().to_owned(),
                 query: head.uri.query().unwrap_or_default().to_owned(),
@@ -88,17 +88,17 @@ impl Requests {
         }
     }
 
-    pub fn list(&self) -> Vec<Request> {
+    pub fn list(&self) -> Vec<StubRequest> {
         self.lock()
             .iter()
-            .map(|entry| Request {
+            .map(|entry| StubRequest {
                 bytes: entry.bytes.load(Ordering::Relaxed),
                 ..entry.request.clone()
             })
             .collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<RequestEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -62,9 +62,9 @@ fn canonical(document: &str) -> Result<String, String> {
     if document.trim().is_empty() {
         return Ok(EMPTY.to_owned());
     }
-    let schematic: Document = serde_yaml::from_str(document)
+    let schematic: SentSchematic = serde_yaml::from_str(document)
         .map_err(|error| format!("yaml: construct errors: {error}"))?;
-    Ok(if schematic == Document::default() {
+    Ok(if schematic == SentSchematic::default() {
         EMPTY.to_owned()
     } else {
         document.to_owned()
@@ -74,15 +74,15 @@ fn canonical(document: &str) -> Result<String, String> {
 /// The factory's own type, field by field, for what it accepts and refuses.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Document {
+struct SentSchematic {
     owner: String,
-    overlay: Overlay,
-    customization: Customization,
+    overlay: SentOverlay,
+    customization: SentCustomization,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Overlay {
+struct SentOverlay {
     image: String,
     name: String,
     options: BTreeMap<String, serde_json::Value>,
@@ -90,32 +90,32 @@ struct Overlay {
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Customization {
+struct SentCustomization {
     embedded_machine_configuration: String,
     extra_kernel_args: Vec<String>,
-    meta: Vec<Meta>,
-    system_extensions: SystemExtensions,
-    bootloader: Option<Bootloader>,
-    secureboot: Secureboot,
-    disk_image: DiskImage,
+    meta: Vec<SentMeta>,
+    system_extensions: SentExtensions,
+    bootloader: Option<SentBootloader>,
+    secureboot: SentSecureboot,
+    disk_image: SentDiskImage,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Meta {
+struct SentMeta {
     key: u8,
     value: String,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct SystemExtensions {
+struct SentExtensions {
     official_extensions: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Bootloader {
+enum SentBootloader {
     Auto,
     DualBoot,
     Grub,
@@ -124,14 +124,14 @@ enum Bootloader {
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct Secureboot {
-    enroll_keys: Option<EnrollKeys>,
+struct SentSecureboot {
+    enroll_keys: Option<SentEnrollKeys>,
     include_well_known_certificates: bool,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum EnrollKeys {
+enum SentEnrollKeys {
     Off,
     Manual,
     IfSafe,
@@ -140,6 +140,6 @@ enum EnrollKeys {
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct DiskImage {
+struct SentDiskImage {
     sector_size: u32,
 }

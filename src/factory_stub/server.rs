@@ -1,8 +1,6 @@
 //! The routes of the factory stub.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -16,16 +14,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use sha2::Digest;
-use tokio_util::sync::CancellationToken;
 
-use super::faults::Faults;
-use super::github::{self, Github};
-use super::images::{Image, Images};
-use super::options::{Redirect, StubOptions};
-use super::requests::Requests;
-use super::schematics::Schematics;
-use super::{body, bundle, image};
-use crate::model::{ArtifactId, SchematicId};
+use super::images::BuiltImage;
+use super::options::Redirect;
+use super::shared::{Role, Shared, StubRefusal, plain};
+use super::{body, bundle, github};
 
 /// The extensions that the factory stub knows, for whoever lists them.
 const EXTENSIONS: [(&str, &str); 4] = [
@@ -34,112 +27,6 @@ const EXTENSIONS: [(&str, &str); 4] = [
     ("siderolabs/qemu-guest-agent", "QEMU guest agent"),
     ("siderolabs/util-linux-tools", "fstrim and friends"),
 ];
-
-/// Which of the two origins a server plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The factory, and GitHub.
-    Factory,
-    /// The object storage that images are redirected to.
-    Cdn,
-}
-
-/// Everything that requests share.
-#[derive(Debug)]
-pub struct Shared {
-    pub options: StubOptions,
-    pub requests: Requests,
-    pub faults: Faults,
-    pub github: Github,
-    /// Goes up when images are to be built anew.
-    pub generation: AtomicU64,
-    /// Breaks off answers that are under way.
-    pub stop: CancellationToken,
-    versions: RwLock<Vec<String>>,
-    schematics: Schematics,
-    pub images: Images,
-    base: String,
-    blobs: SocketAddr,
-}
-
-impl Shared {
-    pub fn new(
-        options: StubOptions,
-        factory: SocketAddr,
-        blobs: SocketAddr,
-        stop: CancellationToken,
-    ) -> Self {
-        Self {
-            versions: RwLock::new(options.versions.clone()),
-            schematics: Schematics::new(options.owner.as_deref()),
-            options,
-            requests: Requests::default(),
-            faults: Faults::default(),
-            github: Github::default(),
-            generation: AtomicU64::new(0),
-            stop,
-            images: Images::default(),
-            base: format!("http://{factory}/"),
-            blobs,
-        }
-    }
-
-    pub fn set_versions(&self, versions: Vec<String>) {
-        *self
-            .versions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = versions;
-    }
-
-    fn versions(&self) -> Vec<String> {
-        self.versions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// The image that a path names, or what the factory says where there is none.
-    fn find(&self, schematic: &str, version: &str, file: &str) -> Result<ArtifactId, Refusal> {
-        let refuse = |status: StatusCode, text: String| Err(Refusal { status, text });
-        let Ok(id) = schematic.parse::<SchematicId>() else {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                format!("invalid schematic ID {schematic:?}"),
-            );
-        };
-        if self.schematics.get(id).is_none() {
-            return refuse(
-                StatusCode::NOT_FOUND,
-                format!("schematic ID {schematic:?} not found"),
-            );
-        }
-        let parsed = version.strip_prefix('v').and_then(|_| version.parse().ok());
-        let Some(version) = parsed.filter(|_| self.versions().iter().any(|v| v == version)) else {
-            return refuse(
-                StatusCode::NOT_FOUND,
-                format!("version {version} is not available"),
-            );
-        };
-        match image::parse(id, &version, file) {
-            Some(artifact) => Ok(artifact),
-            None => refuse(
-                StatusCode::BAD_REQUEST,
-                format!("invalid profile: failed to parse {file:?}"),
-            ),
-        }
-    }
-
-    async fn image(&self, artifact: ArtifactId) -> Result<Image, Refusal> {
-        let generation = self.generation.load(Ordering::Relaxed);
-        self.images
-            .get(artifact, &self.options, generation)
-            .await
-            .map_err(|error| Refusal {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                text: error.to_string(),
-            })
-    }
-}
 
 /// The routes of one origin.
 pub fn router(shared: Arc<Shared>, role: Role) -> Router {
@@ -164,24 +51,6 @@ pub fn router(shared: Arc<Shared>, role: Role) -> Router {
             body::deliver,
         ))
         .with_state(shared)
-}
-
-/// An error in the factory's form: plain text with a newline.
-struct Refusal {
-    status: StatusCode,
-    text: String,
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        plain(self.status, &self.text)
-    }
-}
-
-/// Plain text with a newline.
-pub fn plain(status: StatusCode, text: &str) -> Response {
-    let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
-    (status, kind, format!("{text}\n")).into_response()
 }
 
 async fn add_schematic(State(shared): State<Arc<Shared>>, document: String) -> Response {
@@ -255,7 +124,7 @@ async fn serve(
     State(shared): State<Arc<Shared>>,
     Path((schematic, version, file)): ImagePath,
     method: Method,
-) -> Result<Response, Refusal> {
+) -> Result<Response, StubRefusal> {
     for (suffix, kind) in [
         (".sha256", Some(Sum::Sha256)),
         (".sha512", Some(Sum::Sha512)),
@@ -275,7 +144,7 @@ async fn serve(
     Ok((StatusCode::FOUND, [(LOCATION, target)]).into_response())
 }
 
-fn whole_headers(image: &Image, file: &str) -> impl axum::response::IntoResponseParts + use<> {
+fn whole_headers(image: &BuiltImage, file: &str) -> impl axum::response::IntoResponseParts + use<> {
     [
         (CONTENT_LENGTH, image.bytes.len().to_string()),
         (CONTENT_TYPE, "application/octet-stream".to_owned()),
@@ -297,10 +166,10 @@ async fn checksum(
     shared: &Shared,
     (schematic, version, file): (&str, &str, &str),
     kind: Option<Sum>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, StubRefusal> {
     let refuse = |status, text: &str| {
         let text = text.to_owned();
-        Err(Refusal { status, text })
+        Err(StubRefusal { status, text })
     };
     // Answered before anything is built, as the real one does.
     let offered = match kind {
@@ -339,10 +208,10 @@ async fn blob(
     Path((schematic, version, file)): ImagePath,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, StubRefusal> {
     // Object storage wants its signature and knows nothing of credentials.
     if uri.query() != Some("signature=standin") {
-        return Err(Refusal {
+        return Err(StubRefusal {
             status: StatusCode::FORBIDDEN,
             text: "AccessDenied".into(),
         });

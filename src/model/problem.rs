@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use unicode_width::UnicodeWidthChar as _;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{is_invisible, visible, visible_lines};
+use super::{visible, visible_lines};
 
 /// One thing that is wrong in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -90,7 +90,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
         if let Some(excerpt) = &self.excerpt {
-            excerpt.write(f, self.line, self.column)?;
+            f.write_str(&excerpt.draw(self.line, self.column))?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {}", visible_lines(hint))?;
@@ -100,50 +100,31 @@ impl fmt::Display for Problem {
 }
 
 impl Excerpt {
-    fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        line: Option<u64>,
-        column: Option<u64>,
-    ) -> fmt::Result {
-        let last = self.first_line + (self.lines.len() as u64).saturating_sub(1);
-        let gutter = last.to_string().len();
-        for (number, text) in (self.first_line..).zip(&self.lines) {
-            let shown: String = text.chars().map(|c| shown(c).0).collect();
-            write!(f, "\n  {number:>gutter$} | {}", shown.trim_end())?;
-            if Some(number) == line
-                && let Some(column) = column
-            {
-                // A place behind the end of the line is marked at its end.
-                let before = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
-                let mut chars = text.chars();
-                let blank = width_of(chars.by_ref().take(before));
-                let marks = width_of(chars.take(self.width.max(1))).max(1);
-                write!(f, "\n  {:>gutter$} | {:blank$}{:^<marks$}", "", "", "")?;
-            }
+    /// The lines with their numbers, each indented, and marks below the place. A place
+    /// behind the end of its line is marked there.
+    fn draw(&self, line: Option<u64>, column: Option<u64>) -> String {
+        let text = self.lines.join("\n");
+        let mut snippet = Snippet::source(&text).fold(false);
+        snippet = snippet.line_start(usize::try_from(self.first_line).unwrap_or(1));
+        if let Some((line, column)) = line.zip(column)
+            && let Some(index) = line.checked_sub(self.first_line)
+            && let Some(index) = usize::try_from(index).ok()
+            && let Some(marked) = self.lines.get(index)
+        {
+            let before: usize = self.lines[..index].iter().map(|line| line.len() + 1).sum();
+            let byte_of = |chars: usize| {
+                let at = marked.char_indices().nth(chars);
+                before + at.map_or(marked.len(), |(at, _)| at)
+            };
+            let first = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+            let place = byte_of(first)..byte_of(first.saturating_add(self.width.max(1)));
+            snippet = snippet.annotation(AnnotationKind::Primary.span(place));
         }
-        Ok(())
+        let drawn = Renderer::plain().render(&[Group::with_level(Level::ERROR).element(snippet)]);
+        // The first line is for a name, which the headline has already.
+        let lines = drawn.lines().skip(1);
+        lines.map(|line| format!("\n  {line}")).collect()
     }
-}
-
-/// A character as it is shown, with the columns it takes on a terminal.
-///
-/// A tab is always as wide as [`TAB`]: where a terminal would put it depends on the
-/// gutter, and the mark has to stand below all the same. A control character
-/// is shown as a replacement, so that a file cannot send commands to the terminal.
-fn shown(c: char) -> (String, usize) {
-    match c {
-        '\t' => (TAB.to_owned(), TAB.len()),
-        c if c.is_control() || is_invisible(c) => (char::REPLACEMENT_CHARACTER.to_string(), 1),
-        c => (c.to_string(), c.width().unwrap_or(0)),
-    }
-}
-
-/// What is shown for a tab.
-const TAB: &str = "    ";
-
-fn width_of(chars: impl Iterator<Item = char>) -> usize {
-    chars.map(|c| shown(c).1).sum()
 }
 
 #[cfg(test)]
@@ -203,14 +184,6 @@ orders/a.yaml:4:13: positions[0].platform: it is wrong
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn the_gutter_is_as_wide_as_the_greatest_number_shown() {
-        let text = problem(&["a", "b"], 8, 9, 1, 1);
-        assert!(text.contains("\n  8 | a\n  9 | b\n    | ^"), "{text}");
-        let text = problem(&["a", "b"], 9, 10, 1, 1);
-        assert!(text.contains("\n   9 | a\n  10 | b\n     | ^"), "{text}");
     }
 
     #[test]

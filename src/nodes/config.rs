@@ -29,7 +29,7 @@ pub struct NodesConfig {
     /// controller, and the same one for as long as it lives.
     pub owner: String,
     /// Which of the controllers that may have this owner: one for each cache, which
-    /// one process at a time has ([`Cache::instance`](crate::cache::Cache::instance)).
+    /// one process at a time has (`Cache::instance`).
     /// Letters, digits and `-`. A lease that the same instance left behind is taken
     /// over at once.
     pub instance: String,

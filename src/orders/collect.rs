@@ -5,22 +5,19 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 
 use super::file::OrdersMap;
-use super::order::{self, Reading};
+use super::order;
+use super::reading::{NamedNodes, Reading};
 use crate::model::{
-    Node, NodeId, Order, OrderDefaults, OrderId, OrderSet, Problem, RejectedFile, RejectedOrder,
-    SourceRef,
+    Order, OrderDefaults, OrderId, OrderSet, Problem, RejectedFile, RejectedOrder, SourceRef,
 };
-use crate::yaml::{Document, Kind, Node as YamlNode, Report, Source, read};
-
-/// The nodes that orders have named so far, with the place that did so first.
-pub(super) type Nodes = BTreeMap<NodeId, (Node, SourceRef)>;
+use crate::yaml::{Document, ProblemReport, SourceText, YamlKind, YamlNode, read};
 
 /// The set under construction.
 pub(super) struct Collector<'a> {
     defaults: &'a OrderDefaults,
     set: OrderSet,
     ids: BTreeMap<OrderId, SourceRef>,
-    nodes: Nodes,
+    nodes: NamedNodes,
 }
 
 impl<'a> Collector<'a> {
@@ -29,19 +26,19 @@ impl<'a> Collector<'a> {
             defaults,
             set: OrderSet::default(),
             ids: BTreeMap::new(),
-            nodes: Nodes::new(),
+            nodes: NamedNodes::new(),
         }
     }
 
     /// Reads the orders of a file.
-    pub fn add(&mut self, source: Source) {
+    pub fn add(&mut self, source: SourceText) {
         let file = source.file.to_string();
         let doc = match Document::parse(source) {
             Ok(doc) => doc,
             Err(problem) => return self.reject_file(&file, vec![*problem]),
         };
         self.set.files += 1;
-        let mut report = Report::new(&doc);
+        let mut report = ProblemReport::new(&doc);
         for order in orders_of(&doc, &mut report) {
             self.order(&doc, order);
         }
@@ -132,11 +129,11 @@ impl<'a> Collector<'a> {
 }
 
 /// The orders in a file, in whichever of the three forms it has.
-fn orders_of<'d>(doc: &'d Document, report: &mut Report<'_>) -> Vec<&'d YamlNode> {
+fn orders_of<'d>(doc: &'d Document, report: &mut ProblemReport<'_>) -> Vec<&'d YamlNode> {
     let root = &doc.root;
     match &root.kind {
-        Kind::List(orders) => orders.iter().collect(),
-        Kind::Map { entries, .. } => {
+        YamlKind::List(orders) => orders.iter().collect(),
+        YamlKind::Map { entries, .. } => {
             if entries.iter().any(|entry| entry.key == "orders") {
                 let map: OrdersMap<Vec<IgnoredAny>> = read(root, report);
                 if map.orders.is_none() {
@@ -156,8 +153,8 @@ fn orders_of<'d>(doc: &'d Document, report: &mut Report<'_>) -> Vec<&'d YamlNode
         }
         // Emptied on purpose. A file without a single word is not: a write that was
         // cut short looks like that.
-        Kind::Null if doc.source.is_remarks_only() => Vec::new(),
-        Kind::Null => {
+        YamlKind::Null if doc.source.is_remarks_only() => Vec::new(),
+        YamlKind::Null => {
             report.push(
                 Problem::of_file(&*doc.source.file, "the file is empty")
                     .hint("write `[]` for a file without orders, or take it away"),

@@ -20,19 +20,19 @@ use super::error::OrdersError;
 use crate::io::file::beneath::{BeneathError, Directory, Identity, Root, Thing};
 use crate::io::file::input;
 use crate::model::{Problem, visible_path};
-use crate::yaml::{MAX_BYTES, Source};
+use crate::yaml::{MAX_BYTES, SourceText};
 
 /// A file of orders, read or not.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     /// Its name as messages give it.
     pub file: String,
     /// Its text, or why there is none.
-    pub content: Result<Source, Box<Problem>>,
+    pub content: Result<SourceText, Box<Problem>>,
 }
 
 /// How much of a tree is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct TreeBounds {
     /// Files of orders. A thousand orders fit into one, and every file is parsed anew
     /// where one of them changes.
     pub files: usize,
@@ -46,7 +46,7 @@ pub(super) struct Bounds {
     pub depth: usize,
 }
 
-impl Default for Bounds {
+impl Default for TreeBounds {
     fn default() -> Self {
         Self {
             files: 10_000,
@@ -58,11 +58,11 @@ impl Default for Bounds {
 }
 
 /// The files at a path, in the order they are to be read.
-pub(super) fn find(path: &Path) -> Result<Vec<Found>, OrdersError> {
-    find_within(path, Bounds::default())
+pub(super) fn find(path: &Path) -> Result<Vec<FoundFile>, OrdersError> {
+    find_within(path, TreeBounds::default())
 }
 
-pub(super) fn find_within(path: &Path, bounds: Bounds) -> Result<Vec<Found>, OrdersError> {
+pub(super) fn find_within(path: &Path, bounds: TreeBounds) -> Result<Vec<FoundFile>, OrdersError> {
     let unreadable = |source| OrdersError::new(path.to_owned(), source);
     let meta = fs::metadata(path).map_err(unreadable)?;
     if !meta.is_dir() {
@@ -71,7 +71,7 @@ pub(super) fn find_within(path: &Path, bounds: Bounds) -> Result<Vec<Found>, Ord
     }
     let root = Root::open(path).map_err(unreadable)?;
     let (top, identity) = root.directory().map_err(unreadable)?;
-    let mut walk = Walk {
+    let mut walk = TreeWalk {
         root,
         bounds,
         seen: HashSet::from([identity]),
@@ -85,19 +85,19 @@ pub(super) fn find_within(path: &Path, bounds: Bounds) -> Result<Vec<Found>, Ord
     Ok(walk.found)
 }
 
-struct Walk {
+struct TreeWalk {
     root: Root,
-    bounds: Bounds,
+    bounds: TreeBounds,
     seen: HashSet<Identity>,
     entries: usize,
     files: usize,
     bytes: u64,
     /// A limit was reached; nothing more is read.
     full: bool,
-    found: Vec<Found>,
+    found: Vec<FoundFile>,
 }
 
-impl Walk {
+impl TreeWalk {
     /// Visits a directory; fails only where it cannot be listed.
     fn directory(&mut self, path: &Path, dir: &Directory, depth: usize) -> io::Result<()> {
         let left = self.bounds.entries - self.entries;
@@ -198,7 +198,7 @@ impl Walk {
     }
 
     fn reject(&mut self, path: &Path, problem: Problem) {
-        self.found.push(Found {
+        self.found.push(FoundFile {
             file: visible_path(path),
             content: Err(Box::new(problem)),
         });
@@ -233,10 +233,10 @@ fn cannot_read(why: &io::Error) -> String {
     }
 }
 
-fn found(path: &Path, bytes: &[u8]) -> Found {
+fn found(path: &Path, bytes: &[u8]) -> FoundFile {
     let file = visible_path(path);
-    Found {
-        content: Source::from_bytes(&file, bytes),
+    FoundFile {
+        content: SourceText::from_bytes(&file, bytes),
         file,
     }
 }

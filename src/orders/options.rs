@@ -7,18 +7,18 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::model::plain_value;
-use crate::yaml::{At, Entry, Kind, Node, Report, shown};
+use crate::yaml::{At, ProblemReport, YamlEntry, YamlKind, YamlNode, shown};
 
 /// What to write where readers of YAML disagree.
 const QUOTE: &str = "put it in quotes where text is meant, otherwise write the value out";
 
 /// The options below a place; what is refused is reported and left out.
-pub(super) fn read(at: &At<IgnoredAny>, report: &mut Report<'_>) -> BTreeMap<String, Value> {
+pub(super) fn read(at: &At<IgnoredAny>, report: &mut ProblemReport<'_>) -> BTreeMap<String, Value> {
     let doc = report.document();
     let Some(node) = doc.node(at.place) else {
         return BTreeMap::new();
     };
-    if !matches!(node.kind, Kind::Map { .. }) {
+    if !matches!(node.kind, YamlKind::Map { .. }) {
         let message = format!("expected a map, found {}", doc.describe(node));
         report.at(at.place, message);
         return BTreeMap::new();
@@ -26,14 +26,14 @@ pub(super) fn read(at: &At<IgnoredAny>, report: &mut Report<'_>) -> BTreeMap<Str
     map(node, true, report).into_iter().collect()
 }
 
-fn value(node: &Node, report: &mut Report<'_>) -> Value {
+fn value(node: &YamlNode, report: &mut ProblemReport<'_>) -> Value {
     match &node.kind {
-        Kind::List(elements) => elements
+        YamlKind::List(elements) => elements
             .iter()
             .map(|element| value(element, report))
             .collect(),
-        Kind::Map { .. } => Value::Object(map(node, false, report).into_iter().collect()),
-        Kind::Null | Kind::Bool { .. } | Kind::Number { .. } | Kind::Text(_) => {
+        YamlKind::Map { .. } => Value::Object(map(node, false, report).into_iter().collect()),
+        YamlKind::Null | YamlKind::Bool { .. } | YamlKind::Number { .. } | YamlKind::Text(_) => {
             let text = node.text().unwrap_or_default();
             if !report.document().is_plain(node.id) {
                 return Value::String(text.to_owned());
@@ -51,11 +51,11 @@ fn value(node: &Node, report: &mut Report<'_>) -> Value {
 
 /// The entries of a map. The keys of the options themselves are text whatever they look
 /// like; further down a number is a number, which is another key.
-fn map(node: &Node, is_top: bool, report: &mut Report<'_>) -> Vec<(String, Value)> {
-    let Kind::Map { entries, blemishes } = &node.kind else {
+fn map(node: &YamlNode, is_top: bool, report: &mut ProblemReport<'_>) -> Vec<(String, Value)> {
+    let YamlKind::Map { entries, bad_keys } = &node.kind else {
         return Vec::new();
     };
-    for (place, message) in blemishes {
+    for (place, message) in bad_keys {
         report.at(*place, message.clone());
     }
     let mut values = Vec::new();
@@ -76,7 +76,7 @@ fn map(node: &Node, is_top: bool, report: &mut Report<'_>) -> Vec<(String, Value
     values
 }
 
-fn check_key(entry: &Entry, report: &mut Report<'_>) {
+fn check_key(entry: &YamlEntry, report: &mut ProblemReport<'_>) {
     let is_plain = report.document().is_plain_key(entry);
     let is_text = !is_plain || matches!(plain_value(&entry.key), Ok(Value::String(_)));
     if !is_text {

@@ -4,38 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 
-use super::collect::Nodes;
 use super::file::{DeletionWord, OrderShape};
-use super::position::{self, Outcome};
-use crate::model::{
-    Deletion, Order, OrderDefaults, OrderId, Problem, RejectedOrder, SourceRef, visible,
-};
-use crate::yaml::{Document, Kind, Node, Report, read};
-
-/// What reading an order needs to know.
-pub(super) struct Reading<'a> {
-    pub doc: &'a Document,
-    pub defaults: &'a OrderDefaults,
-    /// The nodes named so far; accepted positions add theirs.
-    pub nodes: &'a mut Nodes,
-    /// What has no effect; nothing is refused for it.
-    pub warnings: &'a mut Vec<Problem>,
-}
-
-impl Reading<'_> {
-    /// Where a node of the tree was written.
-    pub fn source(&self, node: &Node) -> SourceRef {
-        SourceRef {
-            file: self.doc.source.file.to_string(),
-            line: self.doc.line(node.id),
-        }
-    }
-}
+use super::position::{self, PositionOutcome};
+use super::reading::Reading;
+use crate::model::{Deletion, Order, OrderId, Problem, RejectedOrder, visible};
+use crate::yaml::{ProblemReport, YamlKind, YamlNode, read};
 
 /// Reads an order. Bad positions do not make it bad; a bad head does.
-pub(super) fn read_order(node: &Node, reading: &mut Reading<'_>) -> Result<Order, RejectedOrder> {
+pub(super) fn read_order(
+    node: &YamlNode,
+    reading: &mut Reading<'_>,
+) -> Result<Order, RejectedOrder> {
     let source = reading.source(node);
-    let mut report = Report::new(reading.doc);
+    let mut report = ProblemReport::new(reading.doc);
     let head = read_head(node, &mut report);
     let positions = read_positions(node, reading);
     match head.id {
@@ -59,22 +40,22 @@ pub(super) fn read_order(node: &Node, reading: &mut Reading<'_>) -> Result<Order
 }
 
 /// The problems of a head and, after them, of the positions under it.
-fn problems(report: Report<'_>, positions: Positions) -> Vec<Problem> {
+fn problems(report: ProblemReport<'_>, positions: Positions) -> Vec<Problem> {
     let mut problems = report.finish();
     let under = positions.rejected.into_iter();
     problems.extend(under.flat_map(|position| position.problems));
     problems
 }
 
-struct Head {
+struct OrderHead {
     id: Option<OrderId>,
     customer: Option<String>,
     suspended: bool,
     deletion: Option<Deletion>,
 }
 
-fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
-    if !matches!(node.kind, Kind::Map { .. }) {
+fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
+    if !matches!(node.kind, YamlKind::Map { .. }) {
         report.at_with_hint(
             node.id,
             format!(
@@ -83,7 +64,7 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
             ),
             "an order is a map with `orderid` and `positions`",
         );
-        return Head {
+        return OrderHead {
             id: None,
             customer: None,
             suspended: false,
@@ -111,7 +92,7 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
         .filter(|text| report.fits_a_line(text))
         // Free text in any script, shown in many places and never compared.
         .map(|text| visible(&text.value).into_owned());
-    Head {
+    OrderHead {
         id,
         customer,
         suspended: shape.suspend.unwrap_or(false),
@@ -122,7 +103,7 @@ fn read_head(node: &Node, report: &mut Report<'_>) -> Head {
 /// What becomes of the order's files, where it says so. The two keys may stand side
 /// by side, since `orphan` is the more careful one; the other contradiction is a
 /// mistake that could cost files, so it is refused rather than weighed.
-fn deletion(shape: &OrderShape<IgnoredAny>, report: &mut Report<'_>) -> Option<Deletion> {
+fn deletion(shape: &OrderShape<IgnoredAny>, report: &mut ProblemReport<'_>) -> Option<Deletion> {
     let policy = shape.deletion_policy.as_ref();
     match (shape.prune, policy.map(|at| (at.value, at.place))) {
         (_, Some((DeletionWord::Orphan, _))) | (Some(false), None) => Some(Deletion::Orphan),
@@ -149,23 +130,23 @@ struct Positions {
     skipped: Vec<crate::model::Skipped>,
 }
 
-fn read_positions(node: &Node, reading: &mut Reading<'_>) -> Positions {
+fn read_positions(node: &YamlNode, reading: &mut Reading<'_>) -> Positions {
     let mut positions = Positions::default();
     // Manifests and steps speak of a position by its name.
     let mut names: BTreeMap<String, u64> = BTreeMap::new();
-    let elements = node.get("positions").map_or(&[][..], Node::elements);
+    let elements = node.get("positions").map_or(&[][..], YamlNode::elements);
     for (index, element) in elements.iter().enumerate() {
         let line = reading.doc.line(element.id);
         match position::read_position(index, element, &names, reading) {
-            Outcome::Used(position) => {
+            PositionOutcome::Used(position) => {
                 names.entry(position.name.clone()).or_insert(line);
                 positions.used.push(*position);
             }
-            Outcome::Rejected(rejected) => {
+            PositionOutcome::Rejected(rejected) => {
                 names.entry(rejected.name.clone()).or_insert(line);
                 positions.rejected.push(rejected);
             }
-            Outcome::Skipped(skipped) => {
+            PositionOutcome::Skipped(skipped) => {
                 names.entry(skipped.name.clone()).or_insert(line);
                 positions.skipped.push(skipped);
             }

@@ -8,7 +8,7 @@ use crate::model::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Problem, Schematic,
     SecureBootOptions,
 };
-use crate::yaml::{At, Document, ListOr, Report, Source, read, read_apart};
+use crate::yaml::{At, Document, ListOr, ProblemReport, SourceText, read, read_apart};
 
 /// A schematic file, as one gives it to the factory.
 #[derive(Debug, Default, Deserialize)]
@@ -27,9 +27,10 @@ pub fn parse_schematic(
     file_name: &str,
     bytes: impl AsRef<[u8]>,
 ) -> Result<Schematic, Vec<Problem>> {
-    let source = Source::from_bytes(file_name, bytes.as_ref()).map_err(|problem| vec![*problem])?;
+    let source =
+        SourceText::from_bytes(file_name, bytes.as_ref()).map_err(|problem| vec![*problem])?;
     let doc = Document::parse(source).map_err(|problem| vec![*problem])?;
-    let mut report = Report::new(&doc);
+    let mut report = ProblemReport::new(&doc);
     let shape: SchematicShape = if doc.root.is_null() {
         SchematicShape::default()
     } else {
@@ -57,7 +58,7 @@ pub fn parse_schematic(
 pub(super) fn schematic(
     customization: Option<&At<CustomizationShape>>,
     overlay_shape: Option<&At<OverlayShape>>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Schematic {
     let none = CustomizationShape::default();
     let shape = customization.map_or(&none, |at| &at.value);
@@ -98,7 +99,7 @@ pub(super) fn schematic(
 
 /// The factory reads the names without regard to case and calls its own choice `none`;
 /// in the canonical form they are written small, and `none` is left out.
-fn bootloader(text: &At<String>, report: &mut Report<'_>) -> Option<Bootloader> {
+fn bootloader(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<Bootloader> {
     let word = At {
         place: text.place,
         value: text.value.to_ascii_lowercase(),
@@ -118,7 +119,7 @@ fn enroll_keys(word: EnrollKeysWord) -> EnrollKeys {
     }
 }
 
-fn sector_size(at: &At<u32>, report: &mut Report<'_>) -> Option<u32> {
+fn sector_size(at: &At<u32>, report: &mut ProblemReport<'_>) -> Option<u32> {
     if ![512, 4096].contains(&at.value) {
         report.at(
             at.place,
@@ -132,7 +133,7 @@ fn sector_size(at: &At<u32>, report: &mut Report<'_>) -> Option<u32> {
     Some(at.value)
 }
 
-fn overlay(at: &At<OverlayShape>, report: &mut Report<'_>) -> Option<Overlay> {
+fn overlay(at: &At<OverlayShape>, report: &mut ProblemReport<'_>) -> Option<Overlay> {
     let shape = &at.value;
     let mut text = |key: &str, value: Option<&At<String>>, example: &str| match value {
         Some(text) => report.is_exact(text).then(|| text.value.clone()),
@@ -151,7 +152,7 @@ fn overlay(at: &At<OverlayShape>, report: &mut Report<'_>) -> Option<Overlay> {
     })
 }
 
-fn kernel_args(args: Option<&[At<String>]>, report: &mut Report<'_>) -> Vec<String> {
+fn kernel_args(args: Option<&[At<String>]>, report: &mut ProblemReport<'_>) -> Vec<String> {
     let mut used = Vec::new();
     for arg in args.unwrap_or_default() {
         if !report.fits_a_line(arg) {
@@ -166,7 +167,7 @@ fn kernel_args(args: Option<&[At<String>]>, report: &mut Report<'_>) -> Vec<Stri
     used
 }
 
-fn meta(shapes: &[At<MetaShape>], report: &mut Report<'_>) -> Vec<MetaValue> {
+fn meta(shapes: &[At<MetaShape>], report: &mut ProblemReport<'_>) -> Vec<MetaValue> {
     let mut values: Vec<MetaValue> = Vec::new();
     for shape in shapes {
         let key = match &shape.value.key {
@@ -195,7 +196,7 @@ fn meta(shapes: &[At<MetaShape>], report: &mut Report<'_>) -> Vec<MetaValue> {
 }
 
 /// A key of one byte, as `10`, `0xa` or `"0xa"`.
-fn meta_key(text: &At<String>, report: &mut Report<'_>) -> Option<u8> {
+fn meta_key(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<u8> {
     if let Some(message) = read_apart(&text.value) {
         report.at(text.place, message);
         return None;
@@ -222,7 +223,10 @@ fn meta_key(text: &At<String>, report: &mut Report<'_>) -> Option<u8> {
     })
 }
 
-fn extensions(shape: Option<&At<ListOr<ExtensionsShape>>>, report: &mut Report<'_>) -> Vec<String> {
+fn extensions(
+    shape: Option<&At<ListOr<ExtensionsShape>>>,
+    report: &mut ProblemReport<'_>,
+) -> Vec<String> {
     let list: &[At<String>] = match shape.map(|at| &at.value) {
         Some(ListOr::List(list)) => list,
         Some(ListOr::Map(map)) => map.official_extensions.as_deref().unwrap_or_default(),

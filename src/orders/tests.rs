@@ -9,7 +9,11 @@ use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
+use crate::model::OrderDefaults;
 use crate::model::{Deletion, Format, Platform, Position, SchematicSource, VersionPolicy};
 
 fn defaults(config: &str) -> OrderDefaults {
@@ -371,7 +375,7 @@ fn orders_are_understood_anew_only_where_they_changed() {
     fs::write(file("a.yaml"), order("a")).unwrap();
     fs::write(file("b.yaml"), order("b")).unwrap();
     let plain = defaults("");
-    let mut reader = Reader::default();
+    let mut reader = OrdersReader::default();
     let mut load = |defaults: &OrderDefaults| reader.load(dir.path(), defaults).unwrap();
     let first = load(&plain);
     assert!(Arc::ptr_eq(&first, &load(&plain)));

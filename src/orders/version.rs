@@ -2,12 +2,12 @@
 
 use super::file::{VersionKind, VersionShape};
 use crate::model::{Minor, VersionPolicy};
-use crate::yaml::{At, Report, TextOr};
+use crate::yaml::{At, ProblemReport, TextOr};
 
 /// The policy, or `None` where it was refused.
 pub(super) fn policy(
     shape: Option<&At<TextOr<VersionShape>>>,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<VersionPolicy> {
     match shape {
         None => Some(VersionPolicy::Latest),
@@ -29,7 +29,7 @@ pub(super) fn policy(
 }
 
 /// `version: v1.11.3` or `version: latest`.
-fn short(text: &At<String>, report: &mut Report<'_>) -> Option<VersionPolicy> {
+fn short(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<VersionPolicy> {
     if text.value == "latest" {
         return Some(VersionPolicy::Latest);
     }
@@ -61,7 +61,7 @@ fn short(text: &At<String>, report: &mut Report<'_>) -> Option<VersionPolicy> {
 fn long(
     place: crate::yaml::NodeRef,
     shape: &VersionShape,
-    report: &mut Report<'_>,
+    report: &mut ProblemReport<'_>,
 ) -> Option<VersionPolicy> {
     let kind = shape
         .kind

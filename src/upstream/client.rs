@@ -1,4 +1,9 @@
 //! One request, with its redirects, its credentials and its time.
+//!
+//! Redirects are followed here and not by `reqwest::redirect::Policy::custom`. A policy
+//! is not told the method, so that a schematic could be posted again to another place;
+//! it is not called where `Location` is missing or no URL, which would make a response
+//! of the redirect; and a timeout would not say which server was silent.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,23 +16,21 @@ use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
 use super::config::UpstreamConfig;
-use super::party::Upstream;
-use super::{UpstreamError, retry, text, trust};
+use super::endpoint::Endpoint;
+use super::error::{PAGE, UpstreamError};
+use super::{retry, text, trust};
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
 /// Redirects that are followed. A factory needs one, a renamed repository two.
 const HOPS: usize = 8;
 /// Bytes of an error's text that are read at all.
 const ERROR_TEXT: usize = 16 << 10;
-/// What is shown of a web page with an error status: its text is of use to a browser.
-pub const PAGE: &str = "a web page";
 /// How long to wait for the text of an error.
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
-/// A request to be sent.
 #[derive(Debug, Clone)]
-pub struct Ask<'a> {
-    pub upstream: &'a Upstream,
+pub struct UpstreamRequest<'a> {
+    pub endpoint: &'a Endpoint,
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
@@ -36,10 +39,10 @@ pub struct Ask<'a> {
     pub patience: Duration,
 }
 
-impl<'a> Ask<'a> {
-    pub fn get(upstream: &'a Upstream, url: Url, patience: Duration) -> Self {
+impl<'a> UpstreamRequest<'a> {
+    pub fn get(endpoint: &'a Endpoint, url: Url, patience: Duration) -> Self {
         Self {
-            upstream,
+            endpoint,
             method: Method::GET,
             url,
             headers: HeaderMap::new(),
@@ -59,17 +62,17 @@ impl<'a> Ask<'a> {
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
-pub struct Answer {
-    pub response: Response,
+pub struct UpstreamResponse {
+    pub inner: Response,
     /// Who answered in the end, fit to be shown.
     pub from: String,
     /// When the patience for the head ran, or would have run, out.
     pub deadline: Instant,
 }
 
-impl Answer {
+impl UpstreamResponse {
     pub fn status(&self) -> StatusCode {
-        self.response.status()
+        self.inner.status()
     }
 
     /// Refuses a web page that answers as if all were well, as sign-in pages of
@@ -88,7 +91,7 @@ impl Answer {
 
     /// The value of a header, if it is text.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
+        self.inner.headers().get(name)?.to_str().ok()
     }
 
     /// The whole body, which must be small: so many bytes, all of them within so much
@@ -138,7 +141,7 @@ impl Answer {
         until: Instant,
         patience: Duration,
     ) -> Result<Option<Bytes>, UpstreamError> {
-        match timeout_at(until, self.response.chunk()).await {
+        match timeout_at(until, self.inner.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(source)) => Err(transport("reading from", &self.from, source)),
             Err(_) => Err(UpstreamError::Timeout {
@@ -152,13 +155,13 @@ impl Answer {
 
 /// The HTTP client behind all requests.
 #[derive(Debug)]
-pub struct Web {
+pub struct HttpClient {
     client: Client,
     /// For this machine, which no proxy can reach.
     direct: Option<Client>,
 }
 
-impl Web {
+impl HttpClient {
     pub fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         let bases = [&config.factory, &config.github];
         let needs_tls = bases.iter().any(|url| url.scheme() == "https");
@@ -168,13 +171,13 @@ impl Web {
                 builder()
                     .user_agent(USER_AGENT)
                     .connect_timeout(config.connect)
-                    // Followed here instead, where it is known whom credentials are for.
+                    // Followed here instead, see the head of this file.
                     .redirect(reqwest::redirect::Policy::none())
                     .referer(false)
             };
             let built = common().tls_certs_merge(trusted.clone()).build();
-            // A machine without CA certificates can still speak plain HTTP, and HTTPS to
-            // whom the configured ones vouch for.
+            // A machine without CA certificates can still use plain HTTP, and HTTPS
+            // with servers that the configured ones vouch for.
             let built = match built {
                 Err(_) if !needs_tls || !trusted.is_empty() => {
                     common().tls_certs_only(trusted.clone()).build()
@@ -195,12 +198,15 @@ impl Web {
     /// Sends a request and follows redirects; any status is an answer. A web page in
     /// place of it is not: nothing that is asked here is one, and it is refused in this
     /// one place, before anybody reads it as something else.
-    pub async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
-        let deadline = Instant::now() + ask.patience;
-        let mut url = text::without_user(&ask.url);
+    pub async fn send(
+        &self,
+        request: &UpstreamRequest<'_>,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let deadline = Instant::now() + request.patience;
+        let mut url = text::without_user(&request.url);
         for _ in 0..=HOPS {
             let shown = text::public(&url);
-            let sent = timeout_at(deadline, self.request(ask, &url).send());
+            let sent = timeout_at(deadline, self.built(request, &url).send());
             let response = match sent.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(source)) => return Err(transport("asking", &shown, source)),
@@ -208,82 +214,89 @@ impl Web {
                     return Err(UpstreamError::Timeout {
                         url: shown,
                         waiting_for: "waiting for an answer",
-                        after: ask.patience,
+                        after: request.patience,
                     });
                 }
             };
-            match target(&ask.method, &url, &response)? {
+            match target(&request.method, &url, &response)? {
                 Some(next) => url = next,
                 None => {
-                    let answer = Answer {
-                        response,
+                    let response = UpstreamResponse {
+                        inner: response,
                         from: shown,
                         deadline,
                     };
-                    return answer.unless_page();
+                    return response.unless_page();
                 }
             }
         }
         Err(UpstreamError::Redirect {
-            url: text::public(&ask.url),
+            url: text::public(&request.url),
             reason: format!("more than {HOPS} times"),
         })
     }
 
     /// Sends a request and makes everything but success an error.
-    pub async fn demand(&self, ask: &Ask<'_>) -> Result<Answer, UpstreamError> {
-        let answer = self.ask(ask).await?;
-        match answer.status() {
-            status if status.is_success() => Ok(answer),
-            _ => Err(self.refusal(ask, answer).await),
+    pub async fn demand(
+        &self,
+        request: &UpstreamRequest<'_>,
+    ) -> Result<UpstreamResponse, UpstreamError> {
+        let response = self.send(request).await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            _ => Err(self.refusal(request, response).await),
         }
     }
 
     /// What an answer that is not a success says.
-    pub async fn refusal(&self, ask: &Ask<'_>, mut answer: Answer) -> UpstreamError {
-        let status = answer.status().as_u16();
-        let retry_after = retry::wish(answer.response.headers(), SystemTime::now());
-        let is_page = answer.header(CONTENT_TYPE).is_some_and(text::is_html);
+    pub async fn refusal(
+        &self,
+        request: &UpstreamRequest<'_>,
+        mut response: UpstreamResponse,
+    ) -> UpstreamError {
+        let status = response.status().as_u16();
+        let retry_after = retry::retry_after(response.inner.headers(), SystemTime::now());
+        let is_page = response.header(CONTENT_TYPE).is_some_and(text::is_html);
         let mut body = Vec::new();
         // A text that does not come is no reason to hide the status.
         let until = Instant::now() + ERROR_TIME;
         while !is_page && body.len() < ERROR_TEXT {
-            match answer.piece(until, ERROR_TIME).await {
+            match response.piece(until, ERROR_TIME).await {
                 Ok(Some(piece)) => body.extend_from_slice(&piece),
                 Ok(None) | Err(_) => break,
             }
         }
         body.truncate(ERROR_TEXT);
         UpstreamError::Status {
-            method: name(&ask.method),
-            url: answer.from,
+            method: name(&request.method),
+            url: response.from,
             status,
             text: match is_page {
                 true => Some(PAGE.to_owned()),
-                false => ask
-                    .upstream
+                false => request
+                    .endpoint
                     .shown(&message(&String::from_utf8_lossy(&body))),
             },
             retry_after,
         }
     }
 
-    fn request(&self, ask: &Ask<'_>, url: &Url) -> reqwest::RequestBuilder {
+    fn built(&self, request: &UpstreamRequest<'_>, url: &Url) -> reqwest::RequestBuilder {
         let client = match &self.direct {
             Some(direct) if is_this_machine(url) => direct,
             _ => &self.client,
         };
-        let mut request = client
-            .request(ask.method.clone(), url.clone())
-            .headers(ask.headers.clone())
+        let mut built = client
+            .request(request.method.clone(), url.clone())
+            .headers(request.headers.clone())
             // The bytes of an image are to be the bytes of the image.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(authorization) = ask.upstream.authorization_for(url) {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        if let Some(authorization) = request.endpoint.authorization_for(url) {
+            built = built.header(AUTHORIZATION, authorization.clone());
         }
-        match &ask.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
+        match &request.body {
+            Some(body) => built.body(body.clone()),
+            None => built,
         }
     }
 }

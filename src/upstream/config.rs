@@ -25,7 +25,7 @@ pub struct UpstreamConfig {
     /// A token for GitHub, which raises the rate limit.
     pub github_token: Option<SecretString>,
     /// Who is asked for versions, in this order.
-    pub versions: Vec<VersionsFrom>,
+    pub versions: Vec<ListSource>,
     /// Where the last good lists of versions are kept; made when it is needed.
     pub state_dir: PathBuf,
     /// Nothing is written to disk.
@@ -56,7 +56,6 @@ pub struct UpstreamConfig {
 pub struct CaFile {
     /// The file that they are from, for messages.
     pub path: PathBuf,
-    /// What is in it.
     pub pem: Vec<u8>,
 }
 
@@ -80,13 +79,10 @@ pub enum Verify {
 /// How requests to a factory are authorised.
 #[derive(Debug, Clone)]
 pub enum Authorization {
-    /// Not at all.
     None,
     /// `Authorization: Basic`.
     Basic {
-        /// The user name.
         username: String,
-        /// The password.
         password: SecretString,
     },
     /// `Authorization: Bearer`.
@@ -95,10 +91,9 @@ pub enum Authorization {
 
 /// A source of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionsFrom {
+pub enum ListSource {
     /// The factory's `/versions`: what can really be built.
     Factory,
-    /// The repository's tags.
     Github,
 }
 
@@ -112,7 +107,7 @@ impl UpstreamConfig {
             verify: Verify::default(),
             github,
             github_token: None,
-            versions: vec![VersionsFrom::Factory, VersionsFrom::Github],
+            versions: vec![ListSource::Factory, ListSource::Github],
             state_dir,
             read_only: false,
             connect: Duration::from_secs(10),

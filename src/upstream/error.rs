@@ -12,25 +12,19 @@ pub enum UpstreamError {
     /// No HTTP client could be made.
     #[error("cannot set up HTTPS")]
     Setup {
-        /// What the library said.
         #[source]
         source: reqwest::Error,
     },
     /// The configured certificates are of no use.
     #[error("the certificates in {} cannot be used", .path.display())]
     CaFile {
-        /// The file.
         path: PathBuf,
-        /// What the library said.
         #[source]
         source: reqwest::Error,
     },
     /// A URL that cannot be asked.
     #[error("{url:?} is not a URL of an upstream; accepted are http and https URLs")]
-    Url {
-        /// What was given.
-        url: String,
-    },
+    Url { url: String },
     /// Credentials that do not fit into a header.
     #[error("the credentials for {url} hold characters that HTTP does not allow in a header")]
     Credentials {
@@ -42,28 +36,23 @@ pub enum UpstreamError {
     Transport {
         /// `asking` or `reading from`.
         doing: &'static str,
-        /// Who was asked.
         url: String,
         /// True if there was no connection at all.
         connect: bool,
-        /// What the library said.
         #[source]
         source: reqwest::Error,
     },
     /// Nothing came for too long.
     #[error("{url} sent nothing for {} s ({waiting_for})", .after.as_secs_f32())]
     Timeout {
-        /// Who was asked.
         url: String,
         /// What was waited for.
         waiting_for: &'static str,
-        /// How long.
         after: Duration,
     },
     /// A small answer that did not come to its end in time.
     #[error("{url} sent {got} bytes in {} s and did not come to an end", .after.as_secs_f32())]
     Late {
-        /// Who was asked.
         url: String,
         /// Bytes that came.
         got: u64,
@@ -76,7 +65,6 @@ pub enum UpstreamError {
         .window.as_secs_f32()
     )]
     Slow {
-        /// Who was asked.
         url: String,
         /// Bytes that came within the window.
         got: u64,
@@ -87,26 +75,18 @@ pub enum UpstreamError {
     },
     /// What the configuration demands is not offered.
     #[error("{url} is not offered, and `factory.verify` demands it")]
-    NotOffered {
-        /// Who was asked.
-        url: String,
-    },
+    NotOffered { url: String },
     /// A signature that does not hold.
     #[error("the signature {url} {reason}")]
     Signature {
         /// Where it is from.
         url: String,
-        /// What is wrong with it.
         reason: String,
     },
-    /// An error status.
     #[error("{method} {url} was answered with {}", answer(*.status, .text.as_deref()))]
     Status {
-        /// The method.
         method: &'static str,
-        /// Who was asked.
         url: String,
-        /// The status.
         status: u16,
         /// The text of the answer, made fit to be shown.
         text: Option<String>,
@@ -116,7 +96,6 @@ pub enum UpstreamError {
     /// GitHub's rate limit.
     #[error("the rate limit of {url} is used up{}", reset(*.retry_after))]
     RateLimited {
-        /// Who was asked.
         url: String,
         /// When it is reset, counted from the answer.
         retry_after: Option<Duration>,
@@ -132,7 +111,6 @@ pub enum UpstreamError {
     /// The body ended too early.
     #[error("{url} sent {got} of {total} bytes")]
     Short {
-        /// Who was asked.
         url: String,
         /// Bytes that are there.
         got: u64,
@@ -142,7 +120,6 @@ pub enum UpstreamError {
     /// An answer that is not what it should be.
     #[error("{url} answered with {reason}")]
     Answer {
-        /// Who was asked.
         url: String,
         /// What is wrong with the answer.
         reason: String,
@@ -150,7 +127,6 @@ pub enum UpstreamError {
     /// A web page in place of what was asked for.
     #[error("{url} answered with a web page ({content_type}) in place of what was asked for")]
     Page {
-        /// Who was asked.
         url: String,
         /// What the answer says it is.
         content_type: String,
@@ -160,7 +136,6 @@ pub enum UpstreamError {
     Sink {
         /// Where the bytes came from.
         url: String,
-        /// What the sink said.
         #[source]
         source: std::io::Error,
     },
@@ -212,7 +187,7 @@ impl UpstreamError {
         }
     }
 
-    /// How long the upstream wants to be left alone, where it says so.
+    /// How long to wait before the next request, where the server says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } | Self::RateLimited { retry_after, .. } => {
@@ -260,7 +235,7 @@ impl UpstreamError {
             }
             Self::Status {
                 text: Some(text), ..
-            } if text == super::client::PAGE => Some(PAGE_HINT),
+            } if text == PAGE => Some(PAGE_HINT),
             Self::Status { status: 401, .. } => {
                 Some("the factory wants credentials; see `factory` in the configuration")
             }
@@ -302,6 +277,9 @@ impl UpstreamError {
 }
 
 /// What to do where a page answers.
+/// What is shown of a web page with an error status: its text is of use to a browser.
+pub(super) const PAGE: &str = "a web page";
+
 const PAGE_HINT: &str = "a proxy or a sign-in page may answer in place of the factory; check \
     HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment, and `factory.url`";
 

@@ -1,4 +1,4 @@
-//! The real thing: [`Factory`] over HTTP.
+//! The real thing: [`Upstream`] over HTTP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::client::{self, Ask, Web};
-use super::config::{UpstreamConfig, Verify, VersionsFrom};
+use super::client::{self, HttpClient, UpstreamRequest};
+use super::config::{ListSource, UpstreamConfig, Verify};
+use super::download::{self, ImageDownload, TransferLimits};
+use super::endpoint::Endpoint;
 use super::known::KnownIds;
-use super::lists::{Lists, Sources};
-use super::memory::Memory;
-use super::party::Upstream;
+use super::lists::{ListSources, Lists};
+use super::memory::ListMemory;
 use super::retry::Attempts;
 use super::sizes::SeenSizes;
-use super::transfer::{self, Limits, Transfer};
-use super::{Factory, Transferred, UpstreamError, signature, text};
+use super::{Transferred, Upstream, UpstreamError, signature, text};
 use crate::facts::{Registration, VersionKnowledge};
 use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
@@ -36,12 +36,12 @@ const BUNDLE_BYTES: usize = 256 << 10;
 /// A client of an Image Factory and of GitHub.
 #[derive(Debug)]
 pub struct HttpFactory {
-    web: Arc<Web>,
-    factory: Arc<Upstream>,
+    client: Arc<HttpClient>,
+    factory: Arc<Endpoint>,
     known: KnownIds,
     sizes: SeenSizes,
     pub(super) lists: Lists,
-    limits: Limits,
+    limits: TransferLimits,
     /// How long all of a small answer may take, from its head on.
     pub(super) patience: Duration,
     verify: Verify,
@@ -59,31 +59,31 @@ impl HttpFactory {
         for base in [&config.factory, &config.github] {
             client::parse(base.as_str())?;
         }
-        let factory = Arc::new(Upstream::factory(config)?);
-        let github = Arc::new(Upstream::github(config)?);
+        let factory = Arc::new(Endpoint::factory(config)?);
+        let github = Arc::new(Endpoint::github(config)?);
         let sources = config.versions.iter().map(|&kind| {
             let base = match kind {
-                VersionsFrom::Factory => &factory.base,
-                VersionsFrom::Github => &github.base,
+                ListSource::Factory => &factory.base,
+                ListSource::Github => &github.base,
             };
-            let memory = Memory::new(&config.state_dir, config.read_only, kind, base);
+            let memory = ListMemory::new(&config.state_dir, config.read_only, kind, base);
             (kind, memory)
         });
         let sources = sources.collect();
-        let web = Arc::new(Web::new(config)?);
+        let client = Arc::new(HttpClient::new(config)?);
         Ok(Self {
             known: KnownIds::new(&config.state_dir, config.read_only, &config.factory),
             sizes: SeenSizes::new(&config.state_dir, config.read_only),
-            lists: Lists::new(Sources {
-                web: Arc::clone(&web),
+            lists: Lists::new(ListSources {
+                client: Arc::clone(&client),
                 factory: Arc::clone(&factory),
                 github,
                 sources,
                 retries: (config.retries, config.backoff),
             }),
-            web,
+            client,
             factory,
-            limits: Limits {
+            limits: TransferLimits {
                 first_byte: config.first_byte,
                 idle: config.idle,
                 least_rate: config.least_rate,
@@ -102,19 +102,19 @@ impl HttpFactory {
     }
 
     async fn register_once(&self, document: &str) -> Result<SchematicId, UpstreamError> {
-        let mut ask = Ask {
+        let mut request = UpstreamRequest {
             method: Method::POST,
             body: Some(document.to_owned()),
-            ..Ask::get(&self.factory, self.below("schematics")?, self.patience)
+            ..UpstreamRequest::get(&self.factory, self.below("schematics")?, self.patience)
         };
-        ask.header(CONTENT_TYPE, "application/yaml");
-        ask.header(ACCEPT, "application/json");
-        let answer = self.web.ask(&ask).await?;
-        if !matches!(answer.status(), StatusCode::OK | StatusCode::CREATED) {
-            return Err(self.web.refusal(&ask, answer).await);
+        request.header(CONTENT_TYPE, "application/yaml");
+        request.header(ACCEPT, "application/json");
+        let response = self.client.send(&request).await?;
+        if !matches!(response.status(), StatusCode::OK | StatusCode::CREATED) {
+            return Err(self.client.refusal(&request, response).await);
         }
-        let from = answer.from.clone();
-        let body = answer.text(SCHEMATIC_BYTES, self.patience).await?;
+        let from = response.from.clone();
+        let body = response.text(SCHEMATIC_BYTES, self.patience).await?;
         // Older factories give the id alone, newer ones the document with it.
         #[derive(Deserialize)]
         struct Registered {
@@ -131,17 +131,17 @@ impl HttpFactory {
     /// A small file beside an image; `None` where the factory does not offer it.
     async fn beside(&self, url: &Url, limit: usize) -> Result<Option<Beside>, UpstreamError> {
         // It is about the built image, so the image may have to be built.
-        let ask = Ask::get(&self.factory, url.clone(), self.limits.first_byte);
-        let building = transfer::building(&self.builds).await;
-        let answer = self.web.ask(&ask).await?;
+        let request = UpstreamRequest::get(&self.factory, url.clone(), self.limits.first_byte);
+        let building = download::building(&self.builds).await;
+        let response = self.client.send(&request).await?;
         drop(building);
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => {}
             StatusCode::PAYMENT_REQUIRED | StatusCode::NOT_FOUND => return Ok(None),
-            _ => return Err(self.web.refusal(&ask, answer).await),
+            _ => return Err(self.client.refusal(&request, response).await),
         }
-        let from = answer.from.clone();
-        let body = answer.text(limit, self.patience).await?;
+        let from = response.from.clone();
+        let body = response.text(limit, self.patience).await?;
         Ok(Some(Beside { from, body }))
     }
 
@@ -204,7 +204,7 @@ impl HttpFactory {
     }
 }
 
-impl Factory for HttpFactory {
+impl Upstream for HttpFactory {
     async fn versions(&self) -> VersionKnowledge {
         self.lists.versions().await
     }
@@ -255,9 +255,9 @@ impl Factory for HttpFactory {
         url: &str,
         sink: &mut S,
     ) -> Result<Transferred, UpstreamError> {
-        let transfer = Transfer {
-            web: &self.web,
-            upstream: &self.factory,
+        let transfer = ImageDownload {
+            client: &self.client,
+            endpoint: &self.factory,
             url: client::parse(url)?,
             limits: self.limits,
             builds: &self.builds,

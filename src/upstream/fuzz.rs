@@ -11,11 +11,11 @@ use sha2::Digest;
 use url::Url;
 
 use super::factory::checksum_of;
-use super::memory::Page;
+use super::memory::ListPage;
 use super::range::ContentRange;
 use super::signature::signed_digest;
 use super::versions::{next_page, versions_in};
-use super::{VersionsFrom, retry};
+use super::{ListSource, retry};
 use crate::model::{Sha256, TalosVersion};
 
 /// Bundles of two implementations, signed with the key below.
@@ -61,7 +61,7 @@ pub fn checksum(text: &str) {
 pub fn versions(text: &str) -> Option<String> {
     let url = Url::parse("https://factory.talos.dev/versions").expect("a URL");
     let mut shown = None;
-    for kind in [VersionsFrom::Factory, VersionsFrom::Github] {
+    for kind in [ListSource::Factory, ListSource::Github] {
         let versions = match versions_in(kind, text) {
             Ok(versions) => versions,
             Err(why) => {
@@ -70,8 +70,8 @@ pub fn versions(text: &str) -> Option<String> {
             }
         };
         let entries = versions.iter().map(|version| match kind {
-            VersionsFrom::Factory => json!(version),
-            VersionsFrom::Github => json!({ "name": version, "commit": {} }),
+            ListSource::Factory => json!(version),
+            ListSource::Github => json!({ "name": version, "commit": {} }),
         });
         let list = serde_json::Value::Array(entries.collect()).to_string();
         assert_eq!(versions_in(kind, &list).as_ref(), Ok(&versions), "{list}");
@@ -79,14 +79,14 @@ pub fn versions(text: &str) -> Option<String> {
         assert!(text.contains('\\') || versions.iter().all(is_there));
         // `"v1.2.3",` and no shorter: a page does not hold more than its length.
         assert!(versions.len() * 9 <= text.len() + 9);
-        let page = Page {
+        let page = ListPage {
             url: url.clone(),
             etag: None,
             next: None,
             versions,
         };
         let kept = serde_json::to_vec(&page).expect("a form in JSON");
-        assert_eq!(serde_json::from_slice::<Page>(&kept).ok(), Some(page));
+        assert_eq!(serde_json::from_slice::<ListPage>(&kept).ok(), Some(page));
     }
     shown
 }
@@ -112,7 +112,7 @@ pub fn header(bytes: &[u8]) {
             "{link}"
         );
     }
-    if let Some(wish) = retry::wish(&headers, SystemTime::UNIX_EPOCH) {
+    if let Some(wish) = retry::retry_after(&headers, SystemTime::UNIX_EPOCH) {
         assert!(wish <= Duration::from_secs(24 * 60 * 60));
     }
     if let Some(range) = value.to_str().ok().and_then(ContentRange::parse) {

@@ -22,7 +22,7 @@ const FILE_BYTES: u64 = 16 << 20;
 
 /// What is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownIdsFile {
     /// The factory's base URL: another factory gives other ids.
     base: String,
     /// The factory's ids by the computed ones.
@@ -35,7 +35,7 @@ pub struct KnownIds {
     file: PathBuf,
     read_only: bool,
     base: String,
-    now: Mutex<Option<Known>>,
+    now: Mutex<Option<KnownIdsFile>>,
 }
 
 impl KnownIds {
@@ -77,10 +77,10 @@ impl KnownIds {
         }
     }
 
-    fn read(&self) -> Known {
-        let known = keep::find_json::<Known>(&self.file, FILE_BYTES).or_told();
+    fn read(&self) -> KnownIdsFile {
+        let known = keep::find_json::<KnownIdsFile>(&self.file, FILE_BYTES).or_told();
         let ours = known.filter(|known| known.base == self.base);
-        ours.unwrap_or_else(|| Known {
+        ours.unwrap_or_else(|| KnownIdsFile {
             base: self.base.clone(),
             ids: BTreeMap::new(),
         })

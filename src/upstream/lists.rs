@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::VersionsFrom;
-use super::client::Web;
-use super::memory::Memory;
-use super::party::Upstream;
-use super::versions::{Source, TOTAL};
+use super::ListSource;
+use super::client::HttpClient;
+use super::endpoint::Endpoint;
+use super::memory::ListMemory;
+use super::versions::{TOTAL, VersionQuery};
 use crate::facts::{VersionKnowledge, VersionSource};
 
 /// How long a pass waits for a list where an older one can serve.
@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_secs(10);
 /// The sources of versions.
 #[derive(Debug)]
 pub struct Lists {
-    sources: Arc<Sources>,
+    sources: Arc<ListSources>,
     /// What is being asked at present.
     asking: Mutex<Option<JoinHandle<VersionKnowledge>>>,
     /// How long it is waited for where an older list can serve.
@@ -31,16 +31,16 @@ pub struct Lists {
 
 /// Whom to ask, and how.
 #[derive(Debug)]
-pub struct Sources {
-    pub web: Arc<Web>,
-    pub factory: Arc<Upstream>,
-    pub github: Arc<Upstream>,
-    pub sources: Vec<(VersionsFrom, Memory)>,
+pub struct ListSources {
+    pub client: Arc<HttpClient>,
+    pub factory: Arc<Endpoint>,
+    pub github: Arc<Endpoint>,
+    pub sources: Vec<(ListSource, ListMemory)>,
     pub retries: (u32, Duration),
 }
 
 impl Lists {
-    pub fn new(sources: Sources) -> Self {
+    pub fn new(sources: ListSources) -> Self {
         Self {
             sources: Arc::new(sources),
             asking: Mutex::default(),
@@ -94,22 +94,22 @@ impl Drop for Lists {
     }
 }
 
-impl Sources {
+impl ListSources {
     async fn ask(&self) -> VersionKnowledge {
         let mut failures = Vec::new();
         for (kind, memory) in &self.sources {
-            let source = Source {
+            let query = VersionQuery {
                 kind: *kind,
-                web: &self.web,
-                upstream: match kind {
-                    VersionsFrom::Factory => &self.factory,
-                    VersionsFrom::Github => &self.github,
+                client: &self.client,
+                endpoint: match kind {
+                    ListSource::Factory => &self.factory,
+                    ListSource::Github => &self.github,
                 },
                 memory,
                 retries: self.retries,
                 total: TOTAL,
             };
-            match source.ask().await {
+            match query.run().await {
                 Ok(listing) => {
                     return VersionKnowledge::Known {
                         versions: listing.versions(),
@@ -145,9 +145,9 @@ impl Sources {
     }
 }
 
-fn named(source: VersionsFrom) -> VersionSource {
+fn named(source: ListSource) -> VersionSource {
     match source {
-        VersionsFrom::Factory => VersionSource::Factory,
-        VersionsFrom::Github => VersionSource::Github,
+        ListSource::Factory => VersionSource::Factory,
+        ListSource::Github => VersionSource::Github,
     }
 }

@@ -1,7 +1,7 @@
 //! What is remembered of the sources of versions, from one run to the next.
 //!
 //! One small JSON file per source: the last good list with the entity tags of its
-//! pages, and until when the source wants to be left alone. A file that cannot be
+//! pages, and until when it must not be asked. A file that cannot be
 //! read is as good as none, and is kept under another name; a file that cannot be
 //! written costs no more than the next run's knowledge. In a dry run nothing is written, and what was learnt is
 //! remembered for the life of the process only.
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::VersionsFrom;
+use super::ListSource;
 use crate::io::file::keep;
 use crate::model::TalosVersion;
 
@@ -28,7 +28,7 @@ pub struct Remembered {
     pub base: String,
     /// The last good list.
     pub listing: Option<Listing>,
-    /// The source wants to be left alone until then.
+    /// The source is not asked before: it has a rate limit.
     pub not_before: Option<Timestamp>,
 }
 
@@ -37,25 +37,19 @@ pub struct Remembered {
 pub struct Listing {
     /// When the source last said that this is the list.
     pub fetched_at: Timestamp,
-    /// The pages, in their order.
-    pub pages: Vec<Page>,
+    pub pages: Vec<ListPage>,
 }
 
-/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// Its URL.
+pub struct ListPage {
     pub url: Url,
     /// The entity tag it came with.
     pub etag: Option<String>,
-    /// The page after it.
     pub next: Option<Url>,
-    /// The versions on it.
     pub versions: BTreeSet<TalosVersion>,
 }
 
 impl Listing {
-    /// The versions of all pages.
     pub fn versions(&self) -> BTreeSet<TalosVersion> {
         let pages = self.pages.iter();
         pages
@@ -66,7 +60,7 @@ impl Listing {
 
 /// The memory of one source.
 #[derive(Debug)]
-pub struct Memory {
+pub struct ListMemory {
     file: PathBuf,
     read_only: bool,
     base: String,
@@ -74,11 +68,11 @@ pub struct Memory {
     now: Mutex<Option<Remembered>>,
 }
 
-impl Memory {
-    pub fn new(state_dir: &Path, read_only: bool, source: VersionsFrom, base: &Url) -> Self {
+impl ListMemory {
+    pub fn new(state_dir: &Path, read_only: bool, source: ListSource, base: &Url) -> Self {
         let name = match source {
-            VersionsFrom::Factory => "versions-factory.json",
-            VersionsFrom::Github => "versions-github.json",
+            ListSource::Factory => "versions-factory.json",
+            ListSource::Github => "versions-github.json",
         };
         Self {
             file: state_dir.join(name),
@@ -88,7 +82,6 @@ impl Memory {
         }
     }
 
-    /// What is remembered.
     pub fn recall(&self) -> Remembered {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.get_or_insert_with(|| self.read()).clone()

@@ -1,7 +1,7 @@
 //! Where images come from: the Image Factory, and who knows the versions.
 //!
-//! [`Factory`] is the whole outside as a pass sees it; [`HttpFactory`] speaks to
-//! the real one. Its hand-written twin for tests is [`fake::FakeFactory`].
+//! [`Upstream`] is all that a run asks for; [`HttpFactory`] is the one that asks over
+//! HTTP. Tests let it ask the `factory_stub`.
 //!
 //! These rules hold for everything in here. Credentials go to the origin they
 //! belong to and to no other, whatever a redirect says, and never into a message.
@@ -13,20 +13,21 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "speaks HTTP and remembers what it heard"
+    reason = "sends HTTP requests and keeps what is remembered of the answers"
 )]
 
 mod client;
 mod config;
+mod download;
+mod endpoint;
 mod error;
 mod factory;
-pub mod fake;
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub(crate) mod fuzz;
+mod interface;
 mod known;
 mod lists;
 mod memory;
-mod party;
 mod range;
 mod rate;
 mod retry;
@@ -35,72 +36,10 @@ mod sizes;
 #[cfg(test)]
 mod tests;
 mod text;
-mod transfer;
 mod trust;
 mod versions;
 
-use std::collections::BTreeMap;
-use std::future::Future;
-
-use crate::facts::{Registration, VersionKnowledge};
-use crate::io::flow::Sink;
-use crate::model::{ArtifactId, SchematicId, Sha256};
-
-pub use config::{Authorization, CaFile, UpstreamConfig, Verify, VersionsFrom};
+pub use config::{Authorization, CaFile, ListSource, UpstreamConfig, Verify};
 pub use error::UpstreamError;
 pub use factory::HttpFactory;
-
-/// Everything a pass asks of the outside, besides the nodes.
-pub trait Factory: Send + Sync + 'static {
-    /// The released versions from the first configured source that answers, or
-    /// the last good list on disk with its age.
-    fn versions(&self) -> impl Future<Output = VersionKnowledge> + Send;
-
-    /// The size in bytes that a similar image had (of the same version, platform,
-    /// architecture and format, whatever its schematic), as far as one was fetched.
-    /// Nobody is asked.
-    fn seen_size(&self, artifact: &ArtifactId) -> Option<u64>;
-
-    /// Remembers the size of an image that was fetched, or unpacked from one.
-    fn remember_size(&self, artifact: &ArtifactId, bytes: u64);
-
-    /// The ids that the factory gave to schematics, by the computed ones, where
-    /// the two are known to differ.
-    fn known_ids(&self) -> BTreeMap<SchematicId, Registration>;
-
-    /// Makes a schematic known; the id in the answer is the authority, and is
-    /// remembered where it is not the computed one.
-    fn register(
-        &self,
-        computed: SchematicId,
-        document: &str,
-    ) -> impl Future<Output = Result<SchematicId, UpstreamError>> + Send;
-
-    /// The digest that the factory vouches for: published (`<url>.sha256`) or signed
-    /// (`<url>.sigstore.json`), as the configuration says; `None` where none is offered
-    /// (402, 404) and none is demanded. To be asked as a part of the image's own fetch,
-    /// since the image may be built for it.
-    fn checksum(
-        &self,
-        url: &str,
-    ) -> impl Future<Output = Result<Option<Sha256>, UpstreamError>> + Send;
-
-    /// Streams an image into a sink: retries, resumes and starts over as the
-    /// server allows. Returns when every byte of the image is in the sink.
-    fn download<S: Sink>(
-        &self,
-        url: &str,
-        sink: &mut S,
-    ) -> impl Future<Output = Result<Transferred, UpstreamError>> + Send;
-}
-
-/// How a download went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transferred {
-    /// Bytes that came over the wire in this call, repeats included.
-    pub wire_bytes: u64,
-    /// The entity tag of the answer, where there was one.
-    pub etag: Option<String>,
-    /// How many times the transfer was taken up again or started over.
-    pub retries: u32,
-}
+pub use interface::{Transferred, Upstream};

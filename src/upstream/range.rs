@@ -3,12 +3,12 @@
 use reqwest::header::CONTENT_LENGTH;
 
 use super::UpstreamError;
-use super::client::Answer;
+use super::client::UpstreamResponse;
 
 /// The length that an answer tells, which has to be one number however often it is told.
-pub fn length(answer: &Answer) -> Result<Option<u64>, UpstreamError> {
+pub fn length(response: &UpstreamResponse) -> Result<Option<u64>, UpstreamError> {
     let mut told = None;
-    for value in answer.response.headers().get_all(CONTENT_LENGTH) {
+    for value in response.inner.headers().get_all(CONTENT_LENGTH) {
         let number = value
             .to_str()
             .ok()
@@ -18,7 +18,7 @@ pub fn length(answer: &Answer) -> Result<Option<u64>, UpstreamError> {
             (Some(number), Some(told)) if number == told => {}
             _ => {
                 return Err(UpstreamError::Answer {
-                    url: answer.from.clone(),
+                    url: response.from.clone(),
                     reason: "lengths that contradict each other, or are none".into(),
                 });
             }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::UpstreamError;
-use super::transfer::Limits;
 
 /// The rate of a transfer, measured over the time in which the network was waited for:
 /// a slow disk is not the server's fault.
@@ -15,10 +14,11 @@ pub struct Rate {
 }
 
 impl Rate {
-    pub fn new(limits: &Limits) -> Self {
+    /// `least` is in bytes per second, and 0 for no limit.
+    pub fn new(least: u64, window: Duration) -> Self {
         Self {
-            least: limits.least_rate,
-            window: limits.rate_window,
+            least,
+            window,
             waited: Duration::ZERO,
             got: 0,
         }
@@ -51,17 +51,9 @@ mod tests {
 
     #[test]
     fn a_rate_is_that_of_a_whole_window() {
-        let limits = Limits {
-            first_byte: Duration::ZERO,
-            idle: Duration::ZERO,
-            least_rate: 10,
-            rate_window: Duration::from_secs(60),
-            retries: 0,
-            backoff: Duration::ZERO,
-        };
         let second = Duration::from_secs(1);
-        let mut rate = Rate::new(&limits);
-        // A burst, and then nothing to speak of: enough for this window, not for the next.
+        let mut rate = Rate::new(10, second * 60);
+        // A burst, and then almost nothing: enough for this window, not for the next.
         rate.took(Duration::ZERO, 600, "x").unwrap();
         for _ in 0..60 {
             rate.took(second, 1, "x").unwrap();
@@ -75,10 +67,7 @@ mod tests {
             "x sent 60 bytes in 60 s, less than the 10 bytes per second of `limits.least_rate`"
         );
         // None is no limit.
-        let mut rate = Rate::new(&Limits {
-            least_rate: 0,
-            ..limits
-        });
+        let mut rate = Rate::new(0, second * 60);
         rate.took(second * 3600, 0, "x").unwrap();
     }
 }

@@ -15,7 +15,6 @@ const LONGEST_WISH: Duration = Duration::from_secs(120);
 /// Anything longer than this in a `Retry-After` is a mistake.
 const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The attempts at one request.
 #[derive(Debug)]
 pub struct Attempts {
     limit: u32,
@@ -36,7 +35,6 @@ impl Attempts {
         }
     }
 
-    /// How many retries there were.
     pub fn retries(&self) -> u32 {
         self.total
     }
@@ -82,7 +80,7 @@ impl Attempts {
 }
 
 /// The wish in a `Retry-After` header: seconds, or a date.
-pub fn wish(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -155,7 +153,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let read = |value: &str| {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-            wish(&headers, now).map(|wish| wish.as_secs())
+            retry_after(&headers, now).map(|wish| wish.as_secs())
         };
         assert_eq!(read("17"), Some(17));
         assert_eq!(read("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
@@ -163,6 +161,6 @@ mod tests {
         assert_eq!(read("99999999999"), Some(86400));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-1"), None);
-        assert_eq!(wish(&HeaderMap::new(), now), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -24,7 +24,6 @@ const FILE_BYTES: u64 = 1 << 20;
 /// Sizes by version and file name at the factory: `v1.11.3/nocloud-amd64.iso`.
 type Sizes = BTreeMap<String, u64>;
 
-/// The sizes that were seen.
 #[derive(Debug)]
 pub struct SeenSizes {
     file: PathBuf,

@@ -1,4 +1,4 @@
-//! Whom HTTPS is spoken with: the system's certificate authorities, and more.
+//! Which certificate authorities are trusted: those of the system, and configured ones.
 //!
 //! The system's are those of the operating system's store, or of the file and the
 //! directory that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Configured ones are added

@@ -9,11 +9,11 @@ use reqwest::header::{ACCEPT, ETAG, HeaderMap, IF_NONE_MATCH, LINK};
 use serde_json::Value;
 use url::Url;
 
-use super::client::{Answer, Ask, Web};
-use super::memory::{Listing, Memory, Page, Remembered};
-use super::party::Upstream;
+use super::client::{HttpClient, UpstreamRequest, UpstreamResponse};
+use super::endpoint::Endpoint;
+use super::memory::{ListMemory, ListPage, Listing, Remembered};
 use super::retry::{self, Attempts};
-use super::{UpstreamError, VersionsFrom, text};
+use super::{ListSource, UpstreamError, text};
 use crate::model::TalosVersion;
 
 /// How long a page of a list may take; a list is a few kilobytes.
@@ -31,22 +31,22 @@ const RETRIES: u32 = 2;
 /// limits last an hour; a wrong clock must not make it forever.
 const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
-/// One source of versions.
+/// A request to one source of versions, with what is remembered of it.
 #[derive(Debug)]
-pub struct Source<'a> {
-    pub kind: VersionsFrom,
-    pub web: &'a Web,
-    pub upstream: &'a Upstream,
-    pub memory: &'a Memory,
+pub struct VersionQuery<'a> {
+    pub kind: ListSource,
+    pub client: &'a HttpClient,
+    pub endpoint: &'a Endpoint,
+    pub memory: &'a ListMemory,
     /// How many retries are allowed at most, and the wait before the first.
     pub retries: (u32, Duration),
     /// How long all of it may take.
     pub total: Duration,
 }
 
-impl Source<'_> {
+impl VersionQuery<'_> {
     /// Asks the source; remembers what it said.
-    pub async fn ask(&self) -> Result<Listing, UpstreamError> {
+    pub async fn run(&self) -> Result<Listing, UpstreamError> {
         let remembered = self.memory.recall();
         let now = Timestamp::now();
         if let Some(rest) = remembered.not_before.map(|until| until.duration_since(now))
@@ -54,7 +54,7 @@ impl Source<'_> {
             && rest <= LONGEST_REST
         {
             return Err(UpstreamError::RateLimited {
-                url: text::public(&self.upstream.base),
+                url: text::public(&self.endpoint.base),
                 retry_after: Some(rest.unsigned_abs()),
             });
         }
@@ -62,7 +62,7 @@ impl Source<'_> {
         let asked = match tokio::time::timeout(self.total, pages).await {
             Ok(asked) => asked,
             Err(_) => Err(UpstreamError::Timeout {
-                url: text::public(&self.upstream.base),
+                url: text::public(&self.endpoint.base),
                 waiting_for: "waiting for the whole list of versions",
                 after: self.total,
             }),
@@ -93,7 +93,7 @@ impl Source<'_> {
     }
 
     async fn pages(&self, known: Option<&Listing>) -> Result<Listing, UpstreamError> {
-        let mut pages: Vec<Page> = Vec::new();
+        let mut pages: Vec<ListPage> = Vec::new();
         let mut seen = HashSet::new();
         let mut next = Some(self.first()?);
         while let Some(url) = next {
@@ -128,10 +128,10 @@ impl Source<'_> {
 
     fn first(&self) -> Result<Url, UpstreamError> {
         let path = match self.kind {
-            VersionsFrom::Factory => "versions",
-            VersionsFrom::Github => "repos/siderolabs/talos/tags?per_page=100",
+            ListSource::Factory => "versions",
+            ListSource::Github => "repos/siderolabs/talos/tags?per_page=100",
         };
-        let base = &self.upstream.base;
+        let base = &self.endpoint.base;
         base.join(path).map_err(|_| UpstreamError::Url {
             url: text::public(base),
         })
@@ -140,7 +140,7 @@ impl Source<'_> {
     /// One page, or the known one if it did not change. Every page is asked for
     /// by itself: the order of tags is not defined, so an unchanged first page
     /// says nothing about the others.
-    async fn page(&self, url: Url, known: Option<&Page>) -> Result<Page, UpstreamError> {
+    async fn page(&self, url: Url, known: Option<&ListPage>) -> Result<ListPage, UpstreamError> {
         let (limit, first) = self.retries;
         let mut attempts = Attempts::new(limit.min(RETRIES), first);
         loop {
@@ -151,31 +151,35 @@ impl Source<'_> {
         }
     }
 
-    async fn page_once(&self, url: &Url, known: Option<&Page>) -> Result<Page, UpstreamError> {
-        let mut ask = Ask::get(self.upstream, url.clone(), PATIENCE);
-        ask.header(ACCEPT, "application/json");
+    async fn page_once(
+        &self,
+        url: &Url,
+        known: Option<&ListPage>,
+    ) -> Result<ListPage, UpstreamError> {
+        let mut request = UpstreamRequest::get(self.endpoint, url.clone(), PATIENCE);
+        request.header(ACCEPT, "application/json");
         if let Some(etag) = known.and_then(|page| page.etag.as_deref()) {
-            ask.header(IF_NONE_MATCH, etag);
+            request.header(IF_NONE_MATCH, etag);
         }
-        let answer = self.web.ask(&ask).await?;
-        if answer.status() == StatusCode::NOT_MODIFIED
+        let response = self.client.send(&request).await?;
+        if response.status() == StatusCode::NOT_MODIFIED
             && let Some(known) = known
         {
             return Ok(known.clone());
         }
-        if let Some(limited) = self.limited(&answer) {
+        if let Some(limited) = self.limited(&response) {
             return Err(limited);
         }
-        if answer.status() != StatusCode::OK {
-            return Err(self.web.refusal(&ask, answer).await);
+        if response.status() != StatusCode::OK {
+            return Err(self.client.refusal(&request, response).await);
         }
-        let etag = answer.header(ETAG).map(str::to_owned);
-        let next = next_page(answer.response.headers(), url);
-        let from = answer.from.clone();
-        let body = answer.text(PAGE_BYTES, PATIENCE).await?;
+        let etag = response.header(ETAG).map(str::to_owned);
+        let next = next_page(response.inner.headers(), url);
+        let from = response.from.clone();
+        let body = response.text(PAGE_BYTES, PATIENCE).await?;
         let versions = versions_in(self.kind, &body)
             .map_err(|reason| UpstreamError::Answer { url: from, reason })?;
-        Ok(Page {
+        Ok(ListPage {
             url: url.clone(),
             etag,
             next,
@@ -184,18 +188,18 @@ impl Source<'_> {
     }
 
     /// GitHub's way of saying "not now", with two statuses and three headers.
-    fn limited(&self, answer: &Answer) -> Option<UpstreamError> {
-        if self.kind != VersionsFrom::Github || !matches!(answer.status().as_u16(), 403 | 429) {
+    fn limited(&self, response: &UpstreamResponse) -> Option<UpstreamError> {
+        if self.kind != ListSource::Github || !matches!(response.status().as_u16(), 403 | 429) {
             return None;
         }
         let number = |name: &str| {
-            let value = answer.response.headers().get(name)?;
+            let value = response.inner.headers().get(name)?;
             value.to_str().ok()?.trim().parse::<u64>().ok()
         };
         let now = SystemTime::now();
-        let wish = retry::wish(answer.response.headers(), now);
+        let wish = retry::retry_after(response.inner.headers(), now);
         let used_up = number("x-ratelimit-remaining") == Some(0);
-        if !used_up && wish.is_none() && answer.status() != StatusCode::TOO_MANY_REQUESTS {
+        if !used_up && wish.is_none() && response.status() != StatusCode::TOO_MANY_REQUESTS {
             return None;
         }
         let reset = number("x-ratelimit-reset")
@@ -205,7 +209,7 @@ impl Source<'_> {
                 Duration::from_secs(reset).saturating_sub(since_1970)
             });
         Some(UpstreamError::RateLimited {
-            url: answer.from.clone(),
+            url: response.from.clone(),
             retry_after: wish.max(reset),
         })
     }
@@ -218,10 +222,7 @@ impl Source<'_> {
 ///
 /// # Errors
 /// If it is no list; says what it is instead.
-pub(super) fn versions_in(
-    kind: VersionsFrom,
-    body: &str,
-) -> Result<BTreeSet<TalosVersion>, String> {
+pub(super) fn versions_in(kind: ListSource, body: &str) -> Result<BTreeSet<TalosVersion>, String> {
     let list: Value = serde_json::from_str(body)
         .map_err(|error| format!("something that is not JSON ({error})"))?;
     let Value::Array(entries) = list else {
@@ -229,8 +230,8 @@ pub(super) fn versions_in(
     };
     let versions = entries.iter().filter_map(|entry| {
         let name = match kind {
-            VersionsFrom::Factory => entry.as_str()?,
-            VersionsFrom::Github => entry.get("name")?.as_str()?,
+            ListSource::Factory => entry.as_str()?,
+            ListSource::Github => entry.get("name")?.as_str()?,
         };
         name.parse().ok().filter(|_| name.starts_with('v'))
     });

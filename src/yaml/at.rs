@@ -15,9 +15,7 @@ pub(super) const MARKER: &str = "$at";
 /// A value and where it stands. In a schema it is just the value.
 #[derive(Debug, Clone)]
 pub struct At<T> {
-    /// Where.
     pub place: NodeRef,
-    /// What.
     pub value: T,
 }
 
@@ -34,7 +32,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<At<T>, A::Error> {
                 let lacking = || A::Error::custom("only this crate's own reader knows places");
-                let Place(place) = access.next_element()?.ok_or_else(lacking)?;
+                let AtRef(place) = access.next_element()?.ok_or_else(lacking)?;
                 let value = access.next_element()?.ok_or_else(lacking)?;
                 Ok(At { place, value })
             }
@@ -44,11 +42,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     }
 }
 
-struct Place(NodeRef);
+struct AtRef(NodeRef);
 
-impl<'de> Deserialize<'de> for Place {
+impl<'de> Deserialize<'de> for AtRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::decode::node_ref(deserializer).map(Self)
+        let id = u64::deserialize(deserializer)?;
+        let id = usize::try_from(id).map_err(Error::custom)?;
+        Ok(Self(NodeRef(id)))
     }
 }
 

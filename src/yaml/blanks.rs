@@ -4,16 +4,12 @@
 //! parser either stumbles over them at some other place or takes them for part of a
 //! word, and nobody can see why.
 
-use super::source::{Source, Span};
-
 /// What helps against them.
 pub(super) const HINT: &str =
     "type the blanks anew; text copied from web pages and office programs often has others";
 /// What helps against typographic quotes.
 pub(super) const QUOTES_HINT: &str =
     "write straight quotes, \" or '; typographic ones are part of the text";
-/// What helps against tabs.
-const TAB_HINT: &str = "indent with spaces; YAML does not accept tabs";
 
 /// What a character is called that is taken for a blank, or not seen at all, and is
 /// none that YAML knows.
@@ -54,56 +50,4 @@ pub(super) fn hint_for(text: &str) -> Option<String> {
 /// The first such blank of a text, with its name.
 pub(super) fn first_in(text: &str) -> Option<(char, &'static str)> {
     text.chars().find_map(|c| Some((c, name_of(c)?)))
-}
-
-/// Something near a place where the parser stumbled that explains it better.
-pub(super) struct Suspect {
-    pub span: Span,
-    pub message: String,
-    pub hint: &'static str,
-}
-
-/// Looks for it in the line of the error, the one below, where parsers notice the end
-/// of a value, and the one above.
-pub(super) fn suspect(source: &Source, line: u64) -> Option<Suspect> {
-    let at = usize::try_from(line).ok()?.checked_sub(1)?;
-    let lines = [Some(at), Some(at + 1), at.checked_sub(1)];
-    lines.into_iter().flatten().find_map(|line| {
-        let text = source.written(line)?;
-        let column = |end: usize| text[..end].chars().count() as u64 + 1;
-        let place = |end: usize| Span {
-            line: line as u64 + 1,
-            column: column(end),
-            width: 1,
-        };
-        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
-        if let Some(tab) = text[..indent].find('\t') {
-            return Some(Suspect {
-                span: place(tab),
-                message: "this line is indented with a tab".to_owned(),
-                hint: TAB_HINT,
-            });
-        }
-        let (start, c, name) = text
-            .char_indices()
-            .take_while(|(_, c)| *c != '#')
-            .find_map(|(start, c)| Some((start, c, name_of(c)?)))?;
-        Some(Suspect {
-            span: place(start),
-            message: format!(
-                "there is {name} (U+{:04X}) here, which YAML does not take for a blank",
-                u32::from(c)
-            ),
-            hint: HINT,
-        })
-    })
-}
-
-/// True if there are typographic quotes in the line of an error.
-pub(super) fn has_smart_quotes(source: &Source, line: u64) -> bool {
-    let at = usize::try_from(line)
-        .ok()
-        .and_then(|line| line.checked_sub(1));
-    at.and_then(|at| source.written(at))
-        .is_some_and(|text| text.contains(is_smart_quote))
 }

@@ -1,12 +1,11 @@
 //! From a subtree to a plain serde struct, with every misfit reported.
 //!
 //! serde stops at the first error. So a subtree is read again with the node at
-//! fault masked (as if it were not written) until it fits; since every key of a
+//! misfit masked (as if it were not written) until it fits; since every key of a
 //! shape may be absent, it always does in the end. A null is as good as absent.
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
@@ -15,30 +14,28 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::at;
-use super::fault::{Fault, FaultKind};
-use super::report::Report;
-use super::tree::{Entry, Kind, Node, NodeRef};
-
-/// What a boolean is called in messages.
-pub(super) const BOOL: &str = "true or false";
+use super::misfit::{BOOL, Misfit, MisfitKind};
+use super::numbers::{integer, read_apart};
+use super::report::ProblemReport;
+use super::tree::{NodeRef, YamlEntry, YamlKind, YamlNode};
 
 /// The most misfits reported for one subtree; more would only be noise.
-const MAX_FAULTS: usize = 20;
+const MAX_MISFITS: usize = 20;
 
 /// Reads a subtree into a shape. Whatever does not fit is reported and left at
 /// its default.
-pub fn read<T: DeserializeOwned + Default>(node: &Node, report: &mut Report<'_>) -> T {
+pub fn read<T: DeserializeOwned + Default>(node: &YamlNode, report: &mut ProblemReport<'_>) -> T {
     let mut masked = report.refused().clone();
-    for _ in 0..MAX_FAULTS {
-        let decoder = Decoder {
+    for _ in 0..MAX_MISFITS {
+        let decoder = NodeDecoder {
             node,
             masked: &masked,
         };
         match T::deserialize(decoder) {
             Ok(value) => return value,
-            Err(fault) => {
-                let at = fault.node.unwrap_or(node.id);
-                report.push(fault.into_problem(report.document(), node));
+            Err(misfit) => {
+                let at = misfit.node.unwrap_or(node.id);
+                report.push(misfit.into_problem(report.document(), node));
                 if at == node.id || !masked.insert(at) {
                     break;
                 }
@@ -49,44 +46,40 @@ pub fn read<T: DeserializeOwned + Default>(node: &Node, report: &mut Report<'_>)
 }
 
 #[derive(Clone, Copy)]
-struct Decoder<'a> {
-    node: &'a Node,
+struct NodeDecoder<'a> {
+    node: &'a YamlNode,
     masked: &'a HashSet<NodeRef>,
 }
 
-impl<'a> Decoder<'a> {
-    fn of(self, node: &'a Node) -> Self {
+impl<'a> NodeDecoder<'a> {
+    fn of(self, node: &'a YamlNode) -> Self {
         Self { node, ..self }
     }
 
-    fn wrong(self, expected: impl Into<String>) -> Fault {
-        Fault::new(
-            self.node.id,
-            FaultKind::WrongType {
-                expected: expected.into(),
-            },
-        )
+    fn wrong(self, expected: impl Into<String>) -> Misfit {
+        let expected = expected.into();
+        Misfit::new(self.node.id, MisfitKind::WrongType { expected })
     }
 
     /// Fails with the first thing wrong with a map's keys that was not told yet.
-    fn unblemished(self) -> Result<(), Fault> {
-        let Kind::Map { blemishes, .. } = &self.node.kind else {
+    fn check_keys(self) -> Result<(), Misfit> {
+        let YamlKind::Map { bad_keys, .. } = &self.node.kind else {
             return Ok(());
         };
-        let untold = blemishes.iter().find(|(id, _)| !self.masked.contains(id));
+        let untold = bad_keys.iter().find(|(id, _)| !self.masked.contains(id));
         untold.map_or(Ok(()), |(id, message)| {
-            Err(Fault::new(*id, FaultKind::Other(message.clone())))
+            Err(Misfit::new(*id, MisfitKind::Other(message.clone())))
         })
     }
 
-    fn unsigned(self, max: u64) -> Result<u64, Fault> {
-        if let Kind::Number { text } = &self.node.kind
+    fn unsigned(self, max: u64) -> Result<u64, Misfit> {
+        if let YamlKind::Number { text } = &self.node.kind
             && let Some(message) = read_apart(text)
         {
-            return Err(Fault::new(self.node.id, FaultKind::Other(message)));
+            return Err(Misfit::new(self.node.id, MisfitKind::Other(message)));
         }
         let value = match &self.node.kind {
-            Kind::Number { text } => integer(text).and_then(|value| u64::try_from(value).ok()),
+            YamlKind::Number { text } => integer(text).and_then(|value| u64::try_from(value).ok()),
             _ => None,
         };
         value
@@ -99,64 +92,25 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Why a number is refused that readers of YAML read apart: with a zero in front it
-/// is octal to some, and decimal to others.
-pub fn read_apart(text: &str) -> Option<String> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let rest = digits.strip_prefix('0')?;
-    let whole = rest.trim_start_matches('_').trim_start_matches('0');
-    if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '_')
-        || !rest.bytes().all(|b| b.is_ascii_digit() || b == b'_')
-    {
-        return None;
-    }
-    let whole = whole.replace('_', "");
-    let decimal = if whole.is_empty() { "0" } else { &whole };
-    let octal = u64::from_str_radix(&whole, 8).ok();
-    let octal = octal
-        .map(|value| format!(" or {value}"))
-        .unwrap_or_default();
-    Some(format!(
-        "the number {text} begins with 0; some programs read it as octal, others as decimal: \
-         write {decimal}{octal}"
-    ))
-}
-
-/// The value of a whole number as YAML writes it.
-fn integer(text: &str) -> Option<i128> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (radix, digits) = match digits.get(..2) {
-        Some("0x") => (16, &digits[2..]),
-        Some("0o") => (8, &digits[2..]),
-        Some("0b") => (2, &digits[2..]),
-        _ => (10, digits),
-    };
-    let value = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
-    Some(sign * value)
-}
-
 macro_rules! unsigned {
     ($($method:ident $visit:ident $type:ty,)+) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
             let value = self.unsigned(u64::try_from(<$type>::MAX).unwrap_or(u64::MAX))?;
-            visitor.visit_u64::<Fault>(value).map_err(|fault| fault.at(self.node.id))
+            visitor.visit_u64::<Misfit>(value).map_err(|misfit| misfit.at(self.node.id))
         }
     )+};
 }
 
-impl<'de> Deserializer<'de> for Decoder<'de> {
-    type Error = Fault;
+impl<'de> Deserializer<'de> for NodeDecoder<'de> {
+    type Error = Misfit;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.unblemished()?;
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.check_keys()?;
         let visited = match &self.node.kind {
-            Kind::Null => visitor.visit_unit(),
-            Kind::Bool { value, .. } => visitor.visit_bool(*value),
-            Kind::Text(text) => visitor.visit_borrowed_str(text),
-            Kind::Number { text } => match integer(text) {
+            YamlKind::Null => visitor.visit_unit(),
+            YamlKind::Bool { value, .. } => visitor.visit_bool(*value),
+            YamlKind::Text(text) => visitor.visit_borrowed_str(text),
+            YamlKind::Number { text } => match integer(text) {
                 Some(value) => match (u64::try_from(value), i64::try_from(value)) {
                     (Ok(value), _) => visitor.visit_u64(value),
                     (_, Ok(value)) => visitor.visit_i64(value),
@@ -167,23 +121,23 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
                     _ => visitor.visit_borrowed_str(text),
                 },
             },
-            Kind::List(elements) => visitor.visit_seq(Elements {
+            YamlKind::List(elements) => visitor.visit_seq(Elements {
                 decoder: self,
                 rest: elements.iter(),
             }),
-            Kind::Map { entries, .. } => visitor.visit_map(Entries {
+            YamlKind::Map { entries, .. } => visitor.visit_map(Entries {
                 decoder: self,
                 rest: entries.iter(),
                 value: None,
                 fields: None,
             }),
         };
-        visited.map_err(|fault: Fault| fault.at(self.node.id))
+        visited.map_err(|misfit: Misfit| misfit.at(self.node.id))
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.node.kind {
-            Kind::Bool { value, .. } => visitor.visit_bool(*value),
+            YamlKind::Bool { value, .. } => visitor.visit_bool(*value),
             _ => Err(self.wrong(BOOL)),
         }
     }
@@ -195,20 +149,20 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         deserialize_u64 visit_u64 u64,
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.node.text() {
             Some(text) => visitor
                 .visit_borrowed_str(text)
-                .map_err(|fault: Fault| fault.at(self.node.id)),
+                .map_err(|misfit: Misfit| misfit.at(self.node.id)),
             None => Err(self.wrong("text")),
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         if self.node.is_null() {
             visitor.visit_none()
         } else {
@@ -220,7 +174,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Misfit> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -229,7 +183,7 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         name: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Misfit> {
         if name == at::MARKER {
             visitor.visit_seq(WithPlace {
                 decoder: self,
@@ -240,16 +194,16 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.node.kind {
-            Kind::List(_) => self.deserialize_any(visitor),
+            YamlKind::List(_) => self.deserialize_any(visitor),
             _ => Err(self.wrong("a list")),
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.node.kind {
-            Kind::Map { .. } => self.deserialize_any(visitor),
+            YamlKind::Map { .. } => self.deserialize_any(visitor),
             _ => Err(self.wrong("a map")),
         }
     }
@@ -259,17 +213,17 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
-        self.unblemished()?;
+    ) -> Result<V::Value, Misfit> {
+        self.check_keys()?;
         match &self.node.kind {
-            Kind::Map { entries, .. } => visitor
+            YamlKind::Map { entries, .. } => visitor
                 .visit_map(Entries {
                     decoder: self,
                     rest: entries.iter(),
                     value: None,
                     fields: Some(fields),
                 })
-                .map_err(|fault: Fault| fault.at(self.node.id)),
+                .map_err(|misfit: Misfit| misfit.at(self.node.id)),
             _ => Err(self.wrong("a map")),
         }
     }
@@ -281,13 +235,16 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Misfit> {
         let by_kind = variants.first().is_some_and(|name| name.starts_with('@'));
         let variant = match &self.node.kind {
             _ if !by_kind => self.node.text().ok_or_else(|| self.wrong("a word"))?,
-            Kind::List(_) => "@list",
-            Kind::Map { .. } => "@map",
-            Kind::Null | Kind::Bool { .. } | Kind::Number { .. } | Kind::Text(_) => "@text",
+            YamlKind::List(_) => "@list",
+            YamlKind::Map { .. } => "@map",
+            YamlKind::Null
+            | YamlKind::Bool { .. }
+            | YamlKind::Number { .. }
+            | YamlKind::Text(_) => "@text",
         };
         if by_kind && (!variants.contains(&variant) || self.node.is_null()) {
             let kinds: Vec<&str> = variants
@@ -305,10 +262,10 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
                 decoder: self,
                 variant,
             })
-            .map_err(|fault: Fault| fault.at(self.node.id))
+            .map_err(|misfit: Misfit| misfit.at(self.node.id))
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         visitor.visit_unit()
     }
 
@@ -318,17 +275,17 @@ impl<'de> Deserializer<'de> for Decoder<'de> {
 }
 
 struct Elements<'a> {
-    decoder: Decoder<'a>,
-    rest: std::slice::Iter<'a, Node>,
+    decoder: NodeDecoder<'a>,
+    rest: std::slice::Iter<'a, YamlNode>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'de> {
-    type Error = Fault;
+    type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
+    ) -> Result<Option<T::Value>, Misfit> {
         let masked = self.decoder.masked;
         match self.rest.find(|node| !masked.contains(&node.id)) {
             Some(node) => seed.deserialize(self.decoder.of(node)).map(Some),
@@ -338,41 +295,41 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 }
 
 struct Entries<'a> {
-    decoder: Decoder<'a>,
-    rest: std::slice::Iter<'a, Entry>,
-    value: Option<&'a Node>,
+    decoder: NodeDecoder<'a>,
+    rest: std::slice::Iter<'a, YamlEntry>,
+    value: Option<&'a YamlNode>,
     /// The keys of a struct; `None` for a free map.
     fields: Option<&'static [&'static str]>,
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = Fault;
+    type Error = Misfit;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
+    ) -> Result<Option<K::Value>, Misfit> {
         for entry in self.rest.by_ref() {
             if self.decoder.masked.contains(&entry.value.id) {
                 continue;
             }
             if let Some(accepted) = self.fields {
                 if !accepted.contains(&entry.key.as_str()) {
-                    let kind = FaultKind::UnknownKey { accepted };
-                    return Err(Fault::new(entry.value.id, kind));
+                    let kind = MisfitKind::UnknownKey { accepted };
+                    return Err(Misfit::new(entry.value.id, kind));
                 }
                 if entry.value.is_null() {
                     continue;
                 }
             }
             self.value = Some(&entry.value);
-            let key: StrDeserializer<'_, Fault> = entry.key.as_str().into_deserializer();
+            let key: StrDeserializer<'_, Misfit> = entry.key.as_str().into_deserializer();
             return seed.deserialize(key).map(Some);
         }
         Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let node = self.value.take().unwrap_or(self.decoder.node);
         seed.deserialize(self.decoder.of(node))
     }
@@ -380,17 +337,17 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
 /// The two halves of an [`At`](super::At): the node's identity and its value.
 struct WithPlace<'a> {
-    decoder: Decoder<'a>,
+    decoder: NodeDecoder<'a>,
     given: u8,
 }
 
 impl<'de> SeqAccess<'de> for WithPlace<'de> {
-    type Error = Fault;
+    type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
+    ) -> Result<Option<T::Value>, Misfit> {
         self.given += 1;
         match self.given {
             1 => {
@@ -404,32 +361,32 @@ impl<'de> SeqAccess<'de> for WithPlace<'de> {
 }
 
 struct Choice<'a> {
-    decoder: Decoder<'a>,
+    decoder: NodeDecoder<'a>,
     variant: &'a str,
 }
 
 impl<'de> EnumAccess<'de> for Choice<'de> {
-    type Error = Fault;
+    type Error = Misfit;
     type Variant = Self;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Fault> {
-        let name: StrDeserializer<'_, Fault> = self.variant.into_deserializer();
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Misfit> {
+        let name: StrDeserializer<'_, Misfit> = self.variant.into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Choice<'de> {
-    type Error = Fault;
+    type Error = Misfit;
 
-    fn unit_variant(self) -> Result<(), Fault> {
+    fn unit_variant(self) -> Result<(), Misfit> {
         Ok(())
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Misfit> {
         seed.deserialize(self.decoder)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
         self.decoder.deserialize_seq(visitor)
     }
 
@@ -437,15 +394,7 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Misfit> {
         self.decoder.deserialize_struct("", fields, visitor)
     }
-}
-
-/// Reading a node's identity for an [`At`](super::At).
-pub(super) fn node_ref<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeRef, D::Error> {
-    let id = u64::deserialize(deserializer)?;
-    usize::try_from(id)
-        .map(NodeRef)
-        .map_err(serde::de::Error::custom)
 }

@@ -10,21 +10,27 @@
 
 mod at;
 mod blanks;
+mod build;
 mod decode;
-mod fault;
+mod misfit;
+mod numbers;
 mod raw;
 mod report;
 mod secrets;
 mod source;
 mod style;
+mod suspect;
 mod syntax;
 mod tree;
+mod words;
 
 pub use at::{At, ListOr, TextOr};
-pub use decode::{read, read_apart};
-pub use report::{Report, one_of, shown};
-pub use source::{MAX_BYTES, Source};
-pub use tree::{Document, Entry, Kind, Node, NodeRef};
+pub use decode::read;
+pub use numbers::read_apart;
+pub use report::ProblemReport;
+pub use source::{MAX_BYTES, SourceText};
+pub use tree::{Document, NodeRef, YamlEntry, YamlKind, YamlNode};
+pub use words::{one_of, shown};
 
 #[cfg(test)]
 mod tests;

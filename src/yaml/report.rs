@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::at::At;
 use super::blanks;
-use super::tree::{Document, Entry, NodeRef};
+use super::tree::{Document, NodeRef, YamlEntry};
+use super::words::{did_you_mean, one_of, shown};
 use crate::model::{Dir, Invalid, Minor, Problem};
 
 /// The longest text that is taken for a value of one line, in bytes: nothing
@@ -14,13 +15,13 @@ const TEXT_MAX: usize = 4096;
 
 /// The problems of one part of a document, collected while it is read.
 #[derive(Debug)]
-pub struct Report<'d> {
+pub struct ProblemReport<'d> {
     doc: &'d Document,
     problems: Vec<Problem>,
     refused: HashSet<NodeRef>,
 }
 
-impl<'d> Report<'d> {
+impl<'d> ProblemReport<'d> {
     /// A report on parts of `doc`, empty so far.
     pub fn new(doc: &'d Document) -> Self {
         Self {
@@ -30,7 +31,6 @@ impl<'d> Report<'d> {
         }
     }
 
-    /// The document reported on.
     pub fn document(&self) -> &'d Document {
         self.doc
     }
@@ -45,14 +45,13 @@ impl<'d> Report<'d> {
         self.problems.is_empty()
     }
 
-    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
     /// Adds the problem of an entry that [`read`](super::read) is then to pass
     /// over, for a key about which there is more to say than that it is unknown.
-    pub fn refuse(&mut self, entry: &Entry, problem: Problem) {
+    pub fn refuse(&mut self, entry: &YamlEntry, problem: Problem) {
         self.refused.insert(entry.value.id);
         self.push(problem);
     }
@@ -223,40 +222,4 @@ impl<'d> Report<'d> {
             .sort_by_key(|problem| (problem.line, problem.column));
         self.problems
     }
-}
-
-/// A text as messages show it: quoted, escaped, cut to a length that can be read.
-pub fn shown(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
-/// The word that was probably meant: the nearest one, if it is near at all.
-pub fn one_of<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.', ' '], "");
-    let wanted = plain(text);
-    // The effort grows with the product of the lengths, and nothing is near.
-    if wanted.len() > 64 {
-        return None;
-    }
-    words
-        .into_iter()
-        .filter_map(|word| {
-            let known = plain(word);
-            let distance = strsim::damerau_levenshtein(&wanted, &known);
-            let longer = wanted.len().max(known.len());
-            let part = known.len().min(wanted.len()) >= 3
-                && (known.starts_with(&wanted) || wanted.starts_with(&known));
-            (distance <= longer / 3 || part).then_some((distance, word))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
-}
-
-/// The hint that names such a word.
-pub(super) fn did_you_mean(word: &str) -> String {
-    format!("did you mean `{word}`?")
 }

@@ -21,7 +21,7 @@ const LINE_MAX: usize = 120;
 
 /// The name and the text of a file.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct SourceText {
     /// The name, as messages give it.
     pub file: Arc<str>,
     /// The text, without a byte order mark.
@@ -44,7 +44,7 @@ pub(super) struct Span {
     pub width: usize,
 }
 
-impl Source {
+impl SourceText {
     /// A text that is known to be one. A byte order mark is dropped.
     pub fn new(file: &str, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -160,7 +160,7 @@ impl Source {
     }
 }
 
-impl Source {
+impl SourceText {
     /// A line as excerpts show it, counted from 0; `None` behind the end.
     fn line(&self, line: usize) -> Option<String> {
         let text = self.written(line)?;

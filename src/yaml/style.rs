@@ -1,7 +1,7 @@
 //! How a scalar is written: with quotes or without, and with which tag. What a reader
 //! of YAML takes it for depends on that, and the parser does not say.
 
-use super::source::Source;
+use super::source::SourceText;
 
 /// The tag that makes text of anything; every other one on a scalar is refused, since
 /// what it means differs between readers of YAML.
@@ -10,9 +10,8 @@ pub(super) const STRING_TAG: &str = "!!str";
 /// How far before a scalar its properties are looked for, in bytes.
 const PROPERTIES_MAX: usize = 256;
 
-/// How a scalar is written.
 #[derive(Default)]
-pub(super) struct Style<'a> {
+pub(super) struct ScalarStyle<'a> {
     /// Without quotes, not a block and without a tag.
     pub plain: bool,
     /// Its tag, as written.
@@ -20,10 +19,10 @@ pub(super) struct Style<'a> {
 }
 
 /// Looks at what stands at a scalar's offset in the text, and before it.
-pub(super) fn style(source: &Source, offset: Option<usize>) -> Style<'_> {
+pub(super) fn style(source: &SourceText, offset: Option<usize>) -> ScalarStyle<'_> {
     let parts = offset.and_then(|at| source.text.split_at_checked(at));
     let Some((before, rest)) = parts else {
-        return Style::default();
+        return ScalarStyle::default();
     };
     // Not the whole line: one that holds the whole file would be gone through again for
     // each of its values.
@@ -48,7 +47,7 @@ pub(super) fn style(source: &Source, offset: Option<usize>) -> Style<'_> {
         .take_while(|word| word.starts_with(['&', '!']));
     let tag = properties.into_iter().find(|word| word.starts_with('!'));
     let quoted = header.is_some() || rest.starts_with(['\'', '"', '|', '>']);
-    Style {
+    ScalarStyle {
         plain: tag.is_none() && !quoted,
         tag,
     }

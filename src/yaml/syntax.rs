@@ -4,15 +4,17 @@
 //! a file of [`MAX_BYTES`](super::MAX_BYTES) with aliases within aliases ends
 //! here after milliseconds and says why.
 
+use std::borrow::Cow;
+
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::options::{AliasLimits, DuplicateKeyPolicy};
 use serde_yaml::{Budget, Error, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
 
-use std::borrow::Cow;
-
 use super::blanks;
 use super::raw::Raw;
-use super::source::{MAX_BYTES, Source, Span};
+use super::source::{MAX_BYTES, SourceText, Span};
+use super::suspect;
+use super::words::shown;
 use crate::model::Problem;
 
 /// The deepest nesting of lists and maps. Orders need 8 levels; overlay options
@@ -60,7 +62,10 @@ fn options() -> Options {
 }
 
 /// Parses a text into raw values; `text` is what [`one_document`] made of it.
-pub(super) fn parse<'a>(source: &Source, text: &'a str) -> Result<Spanned<Raw<'a>>, Box<Problem>> {
+pub(super) fn parse<'a>(
+    source: &SourceText,
+    text: &'a str,
+) -> Result<Spanned<Raw<'a>>, Box<Problem>> {
     serde_yaml::from_str_with_options(text, options())
         .map_err(|error| Box::new(explain(source, error.without_snippet())))
 }
@@ -103,17 +108,17 @@ fn after_marker<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
-fn explain(source: &Source, error: &Error) -> Problem {
+fn explain(source: &SourceText, error: &Error) -> Problem {
     let (message, hint) = words(error);
     let line = error.location().map_or(0, |location| location.line());
     if is_syntax(error)
-        && let Some(suspect) = blanks::suspect(source, line)
+        && let Some(suspect) = suspect::suspect(source, line)
     {
         return source
             .problem(suspect.span, "", suspect.message)
             .hint(suspect.hint);
     }
-    let quotes = is_syntax(error) && blanks::has_smart_quotes(source, line);
+    let quotes = is_syntax(error) && suspect::has_smart_quotes(source, line);
     let hint = quotes.then_some(blanks::QUOTES_HINT).or(hint);
     let mut problem = match error.location() {
         Some(location) if location.line() > 0 => {
@@ -199,7 +204,7 @@ fn words(error: &Error) -> (String, Option<&'static str>) {
 
 /// That a tag is refused, and what can be done about it.
 pub(super) fn tag_words(tag: &str) -> (String, &'static str) {
-    let tag = super::shown(tag);
+    let tag = shown(tag);
     (
         format!("the tag {tag} is not known; tags are not needed here"),
         "a text that starts with `!` needs quotes",

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use talos_order::factory_stub::{FactoryStub, Fault, Request, StubOptions};
+use talos_order::factory_stub::{FactoryStub, Fault, StubOptions, StubRequest};
 
 /// A factory stub with the runtime it is served by.
 pub struct Factory {
@@ -71,7 +71,7 @@ impl Factory {
     }
 
     /// Everything that was asked so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<StubRequest> {
         self.running().requests()
     }
 

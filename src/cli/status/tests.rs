@@ -84,22 +84,26 @@ fn plain(status: &Status, scope: &Scope) -> String {
 
 #[test]
 fn everything_is_told_in_columns() {
-    insta::assert_snapshot!(plain(&status(), &Scope::All), @r"
-    Controller  berlin
-    Revision    main@sha1:c0ffee
-    Last pass   stalled, 9m ago, 2.0 s, begun by change
-    Next pass   in 5m
-    So far      1.0 GiB fetched, 3.0 GiB pushed, 4 files removed; drift: 2 found, 1 repaired
-    Suspended   node pve-03
+    snapbox::assert_data_eq!(
+        plain(&status(), &Scope::All),
+        snapbox::str![[r#"
+Controller  berlin
+Revision    main@sha1:c0ffee
+Last pass   stalled, 9m ago, 2.0 s, begun by change
+Next pass   in 5m
+So far      1.0 GiB fetched, 3.0 GiB pushed, 4 files removed; drift: 2 found, 1 repaired
+Suspended   node pve-03
 
-    ORDER  NODE    READY    REASON             SINCE  MESSAGE
-    acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
-    acme   pve-01  Ready    -                  60m    in place
-    acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
+ORDER  NODE    READY    REASON             SINCE  MESSAGE
+acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
+acme   pve-01  Ready    -                  60m    in place
+acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
 
-    HELD BACK              REASON             NEXT TRY  MESSAGE
-    push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
-    ");
+HELD BACK              REASON             NEXT TRY  MESSAGE
+push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
+
+"#]]
+    );
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::facts::{Fact, Failure, Outcome};
 use crate::io::Meter;
 use crate::model::{ArtifactId, FileName, SchematicId};
 use crate::nodes::Nodes;
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
-impl<F: Factory, N: Nodes> StepWork<F, N> {
+impl<F: Upstream, N: Nodes> StepWork<F, N> {
     pub(in crate::execute) async fn register(
         &self,
         schematic: SchematicId,
@@ -111,7 +111,7 @@ impl<F: Factory, N: Nodes> StepWork<F, N> {
 
 /// Everything that an image's fetch asks of the factory, and what comes of it: first
 /// who vouches for it, then the image.
-async fn download<F: Factory>(
+async fn download<F: Upstream>(
     factory: Arc<F>,
     cache: Arc<Cache>,
     fetch: Fetch,

@@ -9,7 +9,7 @@ use crate::io::Meter;
 use crate::model::{Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, Via};
 use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
 use crate::plan::Transport;
-use crate::upstream::Factory;
+use crate::upstream::Upstream;
 
 /// What a delivery step says, by reference.
 pub(in crate::execute) struct PushStep<'a> {
@@ -21,7 +21,7 @@ pub(in crate::execute) struct PushStep<'a> {
     pub transport: &'a Transport,
 }
 
-impl<F: Factory, N: Nodes> StepWork<F, N> {
+impl<F: Upstream, N: Nodes> StepWork<F, N> {
     pub(in crate::execute) async fn push(
         &self,
         push: &PushStep<'_>,

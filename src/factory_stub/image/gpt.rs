@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::About;
+use super::about::About;
 
 const SECTOR: u64 = 512;
 const MIB: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 //! An ISO 9660 file system (ECMA-119) with two files in its root directory.
 
-use super::About;
+use super::about::About;
 
 const SECTOR: usize = 2048;
 

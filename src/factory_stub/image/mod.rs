@@ -1,11 +1,12 @@
-//! The images that the stand-in serves: small, but genuine.
+//! The images that the factory stub serves: small, but genuine.
 //!
 //! An ISO is an ISO 9660 file system, a disk image has a partition table with
 //! right checksums, a qcow2 passes `qemu-img check`, and the compressed forms are
 //! what the tools of those names write. The bytes follow from what the image is
 //! (schematic, version, platform, architecture, SecureBoot) and from nothing
-//! else, so two stand-ins serve the same file, and two schematics never do.
+//! else, so two factory stubs serve the same file, and two schematics never do.
 
+mod about;
 mod gpt;
 mod iso9660;
 mod noise;
@@ -18,7 +19,7 @@ use std::io;
 
 use crate::model::{Arch, ArtifactId, Codec, Format, Platform, SchematicId, TalosVersion};
 
-use noise::Noise;
+use about::About;
 
 /// The smallest disk image: the tables at both ends and two partitions of 1 MiB.
 pub const SMALLEST_DISK: u64 = 4 << 20;
@@ -63,44 +64,5 @@ pub fn build(artifact: &ArtifactId, disk_bytes: u64, generation: u64) -> io::Res
         Format::RawXz => pack::pack(Codec::Xz, &gpt::build(&about, disk_bytes)?),
         Format::RawZst => pack::pack(Codec::Zstd, &gpt::build(&about, disk_bytes)?),
         Format::RawGz => pack::pack(Codec::Gzip, &gpt::build(&about, disk_bytes)?),
-    }
-}
-
-/// What an image says about itself, and what its bytes follow from.
-struct About {
-    title: String,
-    version: TalosVersion,
-}
-
-impl About {
-    fn new(artifact: &ArtifactId, generation: u64) -> Self {
-        // The format is left out on purpose: all forms of a disk image hold the
-        // same disk, as they do on a real factory.
-        let secureboot = if artifact.secureboot {
-            " with SecureBoot"
-        } else {
-            ""
-        };
-        Self {
-            title: format!(
-                "Talos {} for {} {}{secureboot}, schematic {}, build {generation}",
-                artifact.version, artifact.platform, artifact.arch, artifact.schematic
-            ),
-            version: artifact.version.clone(),
-        }
-    }
-
-    /// Incompressible bytes for one purpose.
-    fn noise(&self, purpose: &str) -> Noise {
-        Noise::new(&format!("{purpose}: {}", self.title))
-    }
-
-    /// A text for a person who looks into the image.
-    fn readme(&self) -> String {
-        format!(
-            "{}\n\nA stand-in made by talos-order. It boots nothing: it has the form of an image\n\
-             and the rest is noise.\n",
-            self.title
-        )
     }
 }

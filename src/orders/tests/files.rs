@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::super::files::{Bounds, Found, find_within};
+use super::super::files::{FoundFile, TreeBounds, find_within};
 use super::*;
 
 const SECRET: &str = "hunter2-the-token";
@@ -139,10 +139,10 @@ fn a_tree_over_a_limit_is_incomplete() {
     for name in ["a.yaml", "b.yaml", "c.yaml", "z/z/z/d.yaml"] {
         fs::write(dir.path().join(name), "x".repeat(100)).expect("written");
     }
-    let wide = Bounds::default();
-    let see = |bounds: Bounds| {
+    let wide = TreeBounds::default();
+    let see = |bounds: TreeBounds| {
         let found = find_within(dir.path(), bounds).expect("a directory");
-        let read = |found: &Found| found.content.is_ok();
+        let read = |found: &FoundFile| found.content.is_ok();
         let told = found
             .iter()
             .filter_map(|found| found.content.as_ref().err());
@@ -156,27 +156,27 @@ fn a_tree_over_a_limit_is_incomplete() {
     let rest = "; this and what follows is not read";
     for (bounds, read, told) in [
         (
-            Bounds { files: 2, ..wide },
+            TreeBounds { files: 2, ..wide },
             2,
             "there are more than 2 files of orders",
         ),
         (
-            Bounds { bytes: 250, ..wide },
+            TreeBounds { bytes: 250, ..wide },
             2,
             "all files together are larger than 0 MiB",
         ),
         (
-            Bounds { depth: 2, ..wide },
+            TreeBounds { depth: 2, ..wide },
             3,
             "directories are nested deeper than 2 levels",
         ),
         (
-            Bounds { entries: 3, ..wide },
+            TreeBounds { entries: 3, ..wide },
             0,
             "there are more than 3 files and directories",
         ),
         (
-            Bounds { entries: 5, ..wide },
+            TreeBounds { entries: 5, ..wide },
             3,
             "there are more than 5 files and directories",
         ),

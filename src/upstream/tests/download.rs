@@ -1,21 +1,10 @@
-//! Downloads over connections that break in every way.
+//! Downloads: what is refused, what is asked again, and how long that goes on.
 
 use super::*;
 
-const ISO: &str = "nocloud-amd64.iso";
-const XZ: &str = "nocloud-amd64.raw.xz";
-
-async fn world(redirect: Redirect) -> World {
-    World::new(StubOptions {
-        redirect,
-        ..StubOptions::default()
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_direct_answer_arrives_whole() {
-    let world = world(Redirect::Never).await;
+    let world = World::redirecting(Redirect::Never).await;
     let mut sink = MemorySink::default();
     let done = world
         .client()
@@ -39,158 +28,8 @@ async fn a_direct_answer_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_short_body_is_continued_at_the_redirect_target() {
-    for redirect in [Redirect::SameOrigin, Redirect::OtherOrigin] {
-        let world = world(redirect).await;
-        world.stub.inject("GET /blob/", Fault::Short(100_000));
-        let mut sink = MemorySink::default();
-        let done = world
-            .client()
-            .download(&world.image(XZ), &mut sink)
-            .await
-            .unwrap();
-        assert!(sink.bytes == built(XZ, 0));
-        assert_eq!((sink.restarts, done.retries), (0, 1));
-        assert_eq!(done.wire_bytes, sink.bytes.len() as u64);
-        assert_eq!(
-            world.story(),
-            [
-                "GET image 302",
-                "GET blob 200",
-                "GET image 302 bytes=100000-",
-                "GET blob 206 bytes=100000-"
-            ]
-        );
-        let last = world.stub.requests().pop().unwrap();
-        assert_eq!(last.header("if-range"), done.etag.as_deref());
-        assert_eq!(last.cdn, redirect == Redirect::OtherOrigin);
-    }
-}
-
-#[tokio::test]
-async fn a_direct_answer_that_breaks_off_starts_over() {
-    let world = world(Redirect::Never).await;
-    world.stub.inject("GET /image/", Fault::Short(70_000));
-    let mut sink = MemorySink::default();
-    let done = world
-        .client()
-        .download(&world.image(ISO), &mut sink)
-        .await
-        .unwrap();
-    assert!(sink.bytes == built(ISO, 0));
-    assert_eq!((sink.restarts, done.retries), (1, 1));
-    assert_eq!(done.wire_bytes, 70_000 + sink.bytes.len() as u64);
-    assert_eq!(world.story(), ["GET image 200", "GET image 200"]);
-}
-
-/// What a second answer does with a range that it should have honoured.
-async fn not_continued(fault: Fault) -> (MemorySink, World) {
-    let world = world(Redirect::OtherOrigin).await;
-    world.stub.inject("GET /blob/", Fault::Short(100_000));
-    world.stub.inject("GET /blob/", fault);
-    let mut sink = MemorySink::default();
-    let done = world.client().download(&world.image(XZ), &mut sink).await;
-    assert_eq!(done.unwrap().retries, 1);
-    assert!(sink.bytes == built(XZ, 0));
-    assert_eq!(world.stub.faults_left(), 0);
-    (sink, world)
-}
-
-#[tokio::test]
-async fn a_range_that_is_ignored_starts_over_with_the_same_answer() {
-    let (sink, world) = not_continued(Fault::IgnoreRange).await;
-    assert_eq!(sink.restarts, 1);
-    assert_eq!(world.story().len(), 4, "{:?}", world.story());
-}
-
-#[tokio::test]
-async fn a_wrong_part_is_not_put_behind_the_right_one() {
-    for fault in [
-        Fault::WrongRange,
-        Fault::Header("etag", "\"another\"".into()),
-        Fault::Header("content-range", "bytes 100000-100001/5".into()),
-        Fault::WithoutHeader("content-range"),
-    ] {
-        let (sink, world) = not_continued(fault).await;
-        assert_eq!(sink.restarts, 1);
-        let story = world.story();
-        assert_eq!(story.len(), 6, "{story:?}");
-        assert_eq!(story.last().unwrap(), "GET blob 200");
-    }
-}
-
-#[tokio::test]
-async fn a_weak_entity_tag_continues_nothing() {
-    let world = world(Redirect::OtherOrigin).await;
-    let weak = Fault::Header("etag", "W/\"weak\"".into());
-    world.stub.inject("GET /blob/", weak);
-    let mut sink = MemorySink {
-        room: Some(100_000),
-        ..MemorySink::default()
-    };
-    let client = world.client();
-    let error = client.download(&world.image(XZ), &mut sink).await;
-    assert!(matches!(error, Err(UpstreamError::Sink { .. })));
-    assert_eq!(sink.validator, None);
-    sink.room = None;
-    client.download(&world.image(XZ), &mut sink).await.unwrap();
-    assert!(sink.bytes == built(XZ, 0));
-    assert_eq!(world.story().last().unwrap(), "GET blob 200");
-}
-
-#[tokio::test]
-async fn a_file_that_changed_meanwhile_starts_over() {
-    let mut world = world(Redirect::OtherOrigin).await;
-    world.config.retries = 0;
-    world.stub.inject("GET /blob/", Fault::Short(100_000));
-    let mut sink = MemorySink::default();
-    let client = world.client();
-    let error = client.download(&world.image(XZ), &mut sink).await;
-    assert!(error.unwrap_err().is_transient());
-    assert_eq!(sink.bytes.len(), 100_000);
-
-    world.stub.rebuild_images();
-    let done = client.download(&world.image(XZ), &mut sink).await.unwrap();
-    assert!(sink.bytes == built(XZ, 1));
-    assert_eq!((sink.restarts, done.retries), (1, 0));
-    assert_eq!(world.story().last().unwrap(), "GET blob 200 bytes=100000-");
-}
-
-#[tokio::test]
-async fn what_is_whole_already_is_not_asked_for() {
-    let world = world(Redirect::OtherOrigin).await;
-    let mut sink = MemorySink::default();
-    let client = world.client();
-    let first = client.download(&world.image(ISO), &mut sink).await.unwrap();
-    let asked = world.stub.requests().len();
-    let again = client.download(&world.image(ISO), &mut sink).await.unwrap();
-    assert_eq!((again.wire_bytes, again.etag), (0, first.etag));
-    assert_eq!(world.stub.requests().len(), asked);
-}
-
-#[tokio::test]
-async fn a_sink_with_more_than_there_is_starts_over() {
-    let world = world(Redirect::OtherOrigin).await;
-    let mut sink = MemorySink {
-        bytes: vec![0; 20],
-        validator: Some(Validator {
-            value: "\"x\"".into(),
-            total: Some(10),
-        }),
-        ..MemorySink::default()
-    };
-    world
-        .client()
-        .download(&world.image(ISO), &mut sink)
-        .await
-        .unwrap();
-    assert!(sink.bytes == built(ISO, 0));
-    assert_eq!(world.story(), ["GET image 302", "GET blob 200"]);
-}
-
-#[tokio::test]
 async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     for code in [400, 401, 402, 403, 404] {
         let fault = Fault::status(code, "no\tsuch \x1b[1mthing");
         world.stub.inject("GET /image/", fault);
@@ -211,7 +50,7 @@ async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
 
 #[tokio::test]
 async fn what_is_not_there_is_said_in_the_words_of_the_factory() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     let url = world.image(ISO).replace("v1.11.3", "v1.11.99");
     let error = world
         .client()
@@ -227,7 +66,7 @@ async fn what_is_not_there_is_said_in_the_words_of_the_factory() {
 
 #[tokio::test]
 async fn a_cold_build_that_fails_at_first_is_asked_again() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     for code in [500, 502, 503] {
         world
             .stub
@@ -241,7 +80,7 @@ async fn a_cold_build_that_fails_at_first_is_asked_again() {
 
 #[tokio::test]
 async fn retries_come_to_an_end() {
-    let world = world(Redirect::Never).await;
+    let world = World::redirecting(Redirect::Never).await;
     for _ in 0..10 {
         world.stub.inject("GET /image/", Fault::Short(5000));
     }
@@ -258,7 +97,7 @@ async fn retries_come_to_an_end() {
 
 #[tokio::test]
 async fn progress_earns_new_retries() {
-    let mut world = world(Redirect::OtherOrigin).await;
+    let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.retries = 1;
     for _ in 0..5 {
         world.stub.inject("GET /blob/", Fault::Short(1_500_000));
@@ -272,7 +111,7 @@ async fn progress_earns_new_retries() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_time_gets_it() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     let busy = |retry_after: &str| Fault::Status {
         code: 429,
         text: "busy".into(),
@@ -297,7 +136,7 @@ async fn a_server_that_asks_for_time_gets_it() {
 
 #[tokio::test]
 async fn a_transfer_that_stands_still_is_taken_up_again() {
-    let mut world = world(Redirect::OtherOrigin).await;
+    let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.idle = Duration::from_millis(300);
     world.stub.inject("GET /blob/", Fault::Stall(100_000));
     let mut sink = MemorySink::default();
@@ -309,7 +148,7 @@ async fn a_transfer_that_stands_still_is_taken_up_again() {
 
 #[tokio::test]
 async fn the_first_byte_may_take_longer_than_the_others() {
-    let mut world = world(Redirect::Never).await;
+    let mut world = World::redirecting(Redirect::Never).await;
     world.config.idle = Duration::from_millis(100);
     let late = Fault::Late(Duration::from_millis(500));
     world.stub.inject("GET /image/", late.clone());
@@ -335,7 +174,7 @@ async fn the_first_byte_may_take_longer_than_the_others() {
 
 #[tokio::test]
 async fn a_web_page_is_not_an_image() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     for place in ["GET /image/", "GET /blob/"] {
         world.stub.inject(place, Fault::Html);
         let mut sink = MemorySink::default();
@@ -349,7 +188,7 @@ async fn a_web_page_is_not_an_image() {
 
 #[tokio::test]
 async fn a_web_page_does_not_cost_what_is_there_already() {
-    let mut world = world(Redirect::OtherOrigin).await;
+    let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.retries = 0;
     let client = world.client();
     let mut sink = MemorySink::default();
@@ -366,7 +205,7 @@ async fn a_web_page_does_not_cost_what_is_there_already() {
 
 #[tokio::test]
 async fn content_in_another_coding_is_refused() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     let coded = Fault::Header("content-encoding", "gzip".into());
     world.stub.inject("GET /blob/", coded);
     let mut sink = MemorySink::default();
@@ -378,7 +217,7 @@ async fn content_in_another_coding_is_refused() {
 
 #[tokio::test]
 async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
-    let world = world(Redirect::Never).await;
+    let world = World::redirecting(Redirect::Never).await;
     let silent = Fault::WithoutHeader("content-length");
     world.stub.inject("GET /image/", silent.clone());
     let mut sink = MemorySink::default();
@@ -409,7 +248,7 @@ async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
 
 #[tokio::test]
 async fn redirects_end_somewhere_or_nowhere() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     for _ in 0..9 {
         world.stub.inject("GET /image/", Fault::RedirectLoop);
     }
@@ -439,7 +278,7 @@ async fn redirects_end_somewhere_or_nowhere() {
 
 #[tokio::test]
 async fn a_sink_that_fails_ends_the_transfer() {
-    let world = world(Redirect::OtherOrigin).await;
+    let world = World::redirecting(Redirect::OtherOrigin).await;
     let mut sink = MemorySink {
         room: Some(10_000),
         ..MemorySink::default()
@@ -456,7 +295,7 @@ async fn a_sink_that_fails_ends_the_transfer() {
 
 #[tokio::test]
 async fn nobody_there_is_told_with_a_hint() {
-    let mut world = world(Redirect::Never).await;
+    let mut world = World::redirecting(Redirect::Never).await;
     world.config.retries = 1;
     let url = format!("{}?token=secret", world.image(ISO));
     let client = world.client();

@@ -4,6 +4,7 @@ mod credentials;
 mod download;
 mod pace;
 mod requests;
+mod resumed;
 mod signatures;
 mod tls;
 mod versions;
@@ -15,12 +16,17 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::io::flow::Validator;
+use crate::factory_stub::{FactoryStub, Fault, Redirect, StubOptions, StubRequest};
+use crate::facts::VersionKnowledge;
+use crate::io::flow::{Sink, Validator};
+use crate::model::{SchematicId, Sha256};
 
 /// A computed id, where it does not matter which.
 const ANY: SchematicId = SchematicId::from_bytes([0; 32]);
 
-use crate::factory_stub::{FactoryStub, Fault, Redirect, Request, StubOptions};
+/// The last parts of URLs of images.
+const ISO: &str = "nocloud-amd64.iso";
+const XZ: &str = "nocloud-amd64.raw.xz";
 
 /// The id of the schematic that every factory knows.
 const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
@@ -33,6 +39,14 @@ struct World {
 }
 
 impl World {
+    async fn redirecting(redirect: Redirect) -> Self {
+        Self::new(StubOptions {
+            redirect,
+            ..StubOptions::default()
+        })
+        .await
+    }
+
     async fn new(options: StubOptions) -> Self {
         let stub = FactoryStub::start(options).await.unwrap();
         let dir = TempDir::new().unwrap();
@@ -57,7 +71,7 @@ impl World {
 
     /// The requests for images, in the form `METHOD origin status range`.
     fn story(&self) -> Vec<String> {
-        let line = |request: Request| {
+        let line = |request: StubRequest| {
             format!(
                 "{} {} {}{}",
                 request.method,

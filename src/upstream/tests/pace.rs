@@ -3,8 +3,6 @@
 use super::*;
 use crate::facts::VersionSource;
 
-const XZ: &str = "nocloud-amd64.raw.xz";
-
 /// One byte every 10 ms.
 fn drip(after: u64) -> Fault {
     Fault::Drip {
@@ -49,7 +47,7 @@ async fn a_small_answer_that_drips_comes_to_an_end() {
 #[tokio::test]
 async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
     let mut world = World::new(StubOptions::default()).await;
-    world.config.versions = vec![VersionsFrom::Factory];
+    world.config.versions = vec![ListSource::Factory];
     let mut client = world.client();
     client.lists.short = Duration::from_millis(50);
     let VersionKnowledge::Known { fetched_at, .. } = client.versions().await else {

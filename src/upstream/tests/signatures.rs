@@ -10,7 +10,6 @@ use sha2::Digest;
 use super::*;
 use crate::upstream::signature::signed_digest;
 
-const ISO: &str = "nocloud-amd64.iso";
 const BUNDLES: [&str; 2] = [
     include_str!("fixtures/openssl.sigstore.json"),
     include_str!("fixtures/python.sigstore.json"),

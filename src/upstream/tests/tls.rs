@@ -52,7 +52,7 @@ fn config(url: &Url, dir: &TempDir, ca: &[u8]) -> UpstreamConfig {
             path: "/etc/ssl/private-ca.pem".into(),
             pem: ca.to_vec(),
         }),
-        versions: vec![VersionsFrom::Factory],
+        versions: vec![ListSource::Factory],
         retries: 0,
         ..UpstreamConfig::new(url.clone(), url.clone(), dir.path().to_owned())
     }

@@ -27,7 +27,7 @@ fn list(versions: &[&str]) -> Vec<String> {
     versions.iter().map(ToString::to_string).collect()
 }
 
-async fn world(versions: &[&str], sources: &[VersionsFrom]) -> World {
+async fn world(versions: &[&str], sources: &[ListSource]) -> World {
     let mut world = World::new(StubOptions {
         versions: list(versions),
         ..StubOptions::default()
@@ -65,7 +65,7 @@ async fn the_factory_is_asked_first_and_odd_entries_are_left_out() {
             "v1.11.0-dirty",
             "",
         ],
-        &[VersionsFrom::Factory, VersionsFrom::Github],
+        &[ListSource::Factory, ListSource::Github],
     )
     .await;
     let (versions, source, _, failures) = known(world.client().versions().await);
@@ -117,7 +117,7 @@ async fn what_did_not_change_is_not_sent_again_page_by_page() {
         ..StubOptions::default()
     })
     .await;
-    world.config.versions = vec![VersionsFrom::Github];
+    world.config.versions = vec![ListSource::Github];
     let (_, _, first, _) = known(world.client().versions().await);
     // Another process: the entity tags were kept on disk.
     let (versions, _, second, _) = known(world.client().versions().await);
@@ -142,7 +142,7 @@ async fn what_did_not_change_is_not_sent_again_page_by_page() {
 
 #[tokio::test]
 async fn a_page_elsewhere_is_not_asked() {
-    let mut world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
+    let mut world = world(&["v1.11.0"], &[ListSource::Github]).await;
     let other = World::new(StubOptions::default()).await;
     world.config.github_token = Some("ghp_token".into());
     let link = format!("<{}repositories/1/tags>; rel=\"next\"", other.stub.url());
@@ -154,7 +154,7 @@ async fn a_page_elsewhere_is_not_asked() {
 
 #[tokio::test]
 async fn pages_that_go_round_in_circles_end() {
-    let world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
+    let world = world(&["v1.11.0"], &[ListSource::Github]).await;
     let link = "</repos/siderolabs/talos/tags?per_page=100>; rel=\"next\"";
     world
         .stub
@@ -166,7 +166,7 @@ async fn pages_that_go_round_in_circles_end() {
 
 #[tokio::test]
 async fn a_used_up_limit_is_told_and_respected() {
-    let world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
+    let world = world(&["v1.11.0"], &[ListSource::Github]).await;
     known(world.client().versions().await);
     world.stub.limit_github(Some(Duration::from_secs(1800)));
     let (versions, source, _, failures) = known(world.client().versions().await);
@@ -186,7 +186,7 @@ async fn a_used_up_limit_is_told_and_respected() {
 
 #[tokio::test]
 async fn a_limit_that_was_just_lifted_is_asked_again() {
-    let world = world(&["v1.11.0"], &[VersionsFrom::Github]).await;
+    let world = world(&["v1.11.0"], &[ListSource::Github]).await;
     let busy = Fault::Status {
         code: 429,
         text: String::new(),
@@ -201,7 +201,7 @@ async fn a_limit_that_was_just_lifted_is_asked_again() {
 async fn with_everything_down_the_last_good_list_serves() {
     let world = world(
         &["v1.11.0", "v1.11.1"],
-        &[VersionsFrom::Factory, VersionsFrom::Github],
+        &[ListSource::Factory, ListSource::Github],
     )
     .await;
     let (_, _, then, _) = known(world.client().versions().await);
@@ -223,7 +223,7 @@ async fn with_everything_down_the_last_good_list_serves() {
 
 #[tokio::test]
 async fn the_youngest_list_serves_and_only_that_of_the_same_factory() {
-    let mut world = world(&["v1.11.0"], &[VersionsFrom::Factory, VersionsFrom::Github]).await;
+    let mut world = world(&["v1.11.0"], &[ListSource::Factory, ListSource::Github]).await;
     known(world.client().versions().await);
     world.stub.set_versions(list(&["v1.11.0", "v1.11.1"]));
     world.stub.inject("/versions", Fault::status(404, "gone"));
@@ -235,7 +235,7 @@ async fn the_youngest_list_serves_and_only_that_of_the_same_factory() {
     assert_eq!(versions, ["v1.11.0", "v1.11.1"]);
     assert_eq!(source, VersionSource::Github);
 
-    world.config.versions = vec![VersionsFrom::Factory];
+    world.config.versions = vec![ListSource::Factory];
     world.config.factory.set_path("/another/");
     assert!(matches!(
         world.client().versions().await,
@@ -245,7 +245,7 @@ async fn the_youngest_list_serves_and_only_that_of_the_same_factory() {
 
 #[tokio::test]
 async fn a_dry_run_writes_nothing_but_reads() {
-    let mut world = world(&["v1.11.0"], &[VersionsFrom::Factory]).await;
+    let mut world = world(&["v1.11.0"], &[ListSource::Factory]).await;
     world.config.read_only = true;
     let client = world.client();
     known(client.versions().await);
@@ -263,7 +263,7 @@ async fn a_dry_run_writes_nothing_but_reads() {
 
 #[tokio::test]
 async fn a_damaged_memory_is_no_memory_and_is_kept() {
-    let world = world(&["v1.11.0"], &[VersionsFrom::Factory]).await;
+    let world = world(&["v1.11.0"], &[ListSource::Factory]).await;
     let state = world.dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
     std::fs::write(state.join("versions-factory.json"), "{\"base\": 1").unwrap();
@@ -281,7 +281,7 @@ async fn a_damaged_memory_is_no_memory_and_is_kept() {
 
 #[tokio::test]
 async fn a_memory_that_cannot_be_written_costs_nothing_now() {
-    let world = world(&["v1.11.0"], &[VersionsFrom::Factory]).await;
+    let world = world(&["v1.11.0"], &[ListSource::Factory]).await;
     std::fs::write(world.dir.path().join("state"), "a file is in the way").unwrap();
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0"]);

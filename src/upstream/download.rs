@@ -16,8 +16,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::Url;
 
-use super::client::{Answer, Ask, Web};
-use super::party::Upstream;
+use super::client::{HttpClient, UpstreamRequest, UpstreamResponse};
+use super::endpoint::Endpoint;
 use super::range::{ContentRange, length};
 use super::rate::Rate;
 use super::retry::Attempts;
@@ -37,7 +37,7 @@ const LENGTH_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a transfer is told about time.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct TransferLimits {
     pub first_byte: Duration,
     pub idle: Duration,
     /// Bytes per second; 0 for no limit.
@@ -47,13 +47,12 @@ pub struct Limits {
     pub backoff: Duration,
 }
 
-/// A transfer under way.
 #[derive(Debug)]
-pub struct Transfer<'a> {
-    pub web: &'a Web,
-    pub upstream: &'a Upstream,
+pub struct ImageDownload<'a> {
+    pub client: &'a HttpClient,
+    pub endpoint: &'a Endpoint,
     pub url: Url,
-    pub limits: Limits,
+    pub limits: TransferLimits,
     /// Held from the request until its first byte, while the factory may be building.
     pub builds: &'a Semaphore,
 }
@@ -67,7 +66,7 @@ struct Coming {
     etag: Option<String>,
 }
 
-impl Transfer<'_> {
+impl ImageDownload<'_> {
     /// Runs until every byte is in the sink, or until it makes no sense any more.
     pub async fn run<S: Sink>(&self, sink: &mut S) -> Result<Transferred, UpstreamError> {
         let mut attempts = Attempts::new(self.limits.retries, self.limits.backoff);
@@ -125,45 +124,48 @@ impl Transfer<'_> {
                 self.put(sink.expect(Some(*have), validator).await)?;
                 return Ok(etag);
             }
-            let ask = self.ask(held.as_ref());
+            let request = self.request(held.as_ref());
             let building = building(self.builds).await;
-            let answer = self.web.ask(&ask).await?;
-            match answer.status() {
+            let response = self.client.send(&request).await?;
+            match response.status() {
                 StatusCode::OK => {
                     // Looked at first: a sign-in page is no reason to throw away
                     // what is there.
-                    let coming = self.whole(&answer).await?;
+                    let coming = self.whole(&response).await?;
                     if held.is_some() {
-                        tracing::info!(url = answer.from, "the server sends the whole file again");
+                        tracing::info!(
+                            url = response.from,
+                            "the server sends the whole file again"
+                        );
                         self.put(sink.restart().await)?;
                     }
                     return self
-                        .receive(answer, coming, sink, wire_bytes, building)
+                        .receive(response, coming, sink, wire_bytes, building)
                         .await;
                 }
                 StatusCode::PARTIAL_CONTENT => {
                     if let Some((have, validator)) = &held
-                        && let Some(coming) = self.rest(&answer, *have, validator)
+                        && let Some(coming) = self.rest(&response, *have, validator)
                     {
-                        self.acceptable(&answer)?;
+                        self.acceptable(&response)?;
                         return self
-                            .receive(answer, coming, sink, wire_bytes, building)
+                            .receive(response, coming, sink, wire_bytes, building)
                             .await;
                     }
                     if held.is_none() {
                         return Err(UpstreamError::Answer {
-                            url: answer.from,
+                            url: response.from,
                             reason: "a part of the file, though the whole was asked for".into(),
                         });
                     }
                 }
                 StatusCode::RANGE_NOT_SATISFIABLE if held.is_some() => {}
-                _ => return Err(self.web.refusal(&ask, answer).await),
+                _ => return Err(self.client.refusal(&request, response).await),
             }
             // Not the rest of what is held. Once without a range: now, not after
             // a wait, since nothing is wrong with the server.
             tracing::info!(
-                url = answer.from,
+                url = response.from,
                 "the transfer cannot be continued and starts over"
             );
             self.put(sink.restart().await)?;
@@ -188,27 +190,28 @@ impl Transfer<'_> {
         }
     }
 
-    fn ask(&self, held: Option<&(u64, Validator)>) -> Ask<'_> {
-        let mut ask = Ask::get(self.upstream, self.url.clone(), self.limits.first_byte);
+    fn request(&self, held: Option<&(u64, Validator)>) -> UpstreamRequest<'_> {
+        let mut request =
+            UpstreamRequest::get(self.endpoint, self.url.clone(), self.limits.first_byte);
         if let Some((have, validator)) = held {
-            ask.header(RANGE, &format!("bytes={have}-"));
-            ask.header(IF_RANGE, &validator.value);
+            request.header(RANGE, &format!("bytes={have}-"));
+            request.header(IF_RANGE, &validator.value);
         }
-        ask
+        request
     }
 
     /// The head of an answer with the whole file.
-    async fn whole(&self, answer: &Answer) -> Result<Coming, UpstreamError> {
-        self.acceptable(answer)?;
-        let total = match length(answer)? {
+    async fn whole(&self, response: &UpstreamResponse) -> Result<Coming, UpstreamError> {
+        self.acceptable(response)?;
+        let total = match length(response)? {
             Some(total) => Some(total),
             None => self.told_length().await,
         };
         Ok(Coming {
             from: 0,
             total,
-            validator: validator(answer).map(|value| Validator { value, total }),
-            etag: answer.header(ETAG).map(str::to_owned),
+            validator: validator(response).map(|value| Validator { value, total }),
+            etag: response.header(ETAG).map(str::to_owned),
         })
     }
 
@@ -216,29 +219,29 @@ impl Transfer<'_> {
     /// without one looks like one that is whole. The image is built by now, so asking
     /// costs the factory nothing. What cannot be told is not known, which is no error.
     async fn told_length(&self) -> Option<u64> {
-        let ask = Ask {
+        let request = UpstreamRequest {
             method: Method::HEAD,
-            ..Ask::get(self.upstream, self.url.clone(), LENGTH_PATIENCE)
+            ..UpstreamRequest::get(self.endpoint, self.url.clone(), LENGTH_PATIENCE)
         };
-        let answer = self.web.demand(&ask).await.ok()?;
-        match answer.header(CONTENT_ENCODING) {
+        let response = self.client.demand(&request).await.ok()?;
+        match response.header(CONTENT_ENCODING) {
             // The length of something else.
             Some(_) => None,
-            None => length(&answer).ok()?,
+            None => length(&response).ok()?,
         }
     }
 
     /// The head of an answer with a part of the file: `None` unless it is the part
     /// that was asked for, of the file that it is to be added to.
-    fn rest(&self, answer: &Answer, have: u64, known: &Validator) -> Option<Coming> {
-        let range = ContentRange::parse(answer.header(CONTENT_RANGE)?)?;
+    fn rest(&self, response: &UpstreamResponse, have: u64, known: &Validator) -> Option<Coming> {
+        let range = ContentRange::parse(response.header(CONTENT_RANGE)?)?;
         let span = range.last - range.first + 1;
         let fits = range.first == have
             && known.total.is_none_or(|total| total == range.total)
-            && length(answer).is_ok_and(|sent| sent.is_none_or(|sent| sent == span));
+            && length(response).is_ok_and(|sent| sent.is_none_or(|sent| sent == span));
         // A server need not repeat the tag. If it does, it has to be the same:
         // some answer 206 without having looked at If-Range.
-        let same = match (answer.header(ETAG), known.value.starts_with('"')) {
+        let same = match (response.header(ETAG), known.value.starts_with('"')) {
             (Some(etag), true) => etag == known.value,
             _ => true,
         };
@@ -249,16 +252,16 @@ impl Transfer<'_> {
                 value: known.value.clone(),
                 total: Some(range.total),
             }),
-            etag: answer.header(ETAG).map(str::to_owned),
+            etag: response.header(ETAG).map(str::to_owned),
         })
     }
 
     /// Refuses what cannot be an image before its bytes reach the sink.
-    fn acceptable(&self, answer: &Answer) -> Result<(), UpstreamError> {
-        let coding = answer.header(CONTENT_ENCODING).unwrap_or("identity");
+    fn acceptable(&self, response: &UpstreamResponse) -> Result<(), UpstreamError> {
+        let coding = response.header(CONTENT_ENCODING).unwrap_or("identity");
         if !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity") {
             return Err(UpstreamError::Answer {
-                url: answer.from.clone(),
+                url: response.from.clone(),
                 reason: format!(
                     "content encoded as {coding:?}, though only the bytes themselves are accepted"
                 ),
@@ -269,7 +272,7 @@ impl Transfer<'_> {
 
     async fn receive<S: Sink>(
         &self,
-        mut answer: Answer,
+        mut response: UpstreamResponse,
         coming: Coming,
         sink: &mut S,
         wire_bytes: &mut u64,
@@ -281,18 +284,18 @@ impl Transfer<'_> {
         // The first byte has the whole of its long time, also where the head
         // came at once.
         let idle = self.limits.idle;
-        let mut until = answer.deadline.max(Instant::now() + idle);
+        let mut until = response.deadline.max(Instant::now() + idle);
         let mut patience = self.limits.first_byte;
-        let mut rate = Rate::new(&self.limits);
+        let mut rate = Rate::new(self.limits.least_rate, self.limits.rate_window);
         loop {
             let asked = Instant::now();
-            let Some(piece) = answer.piece(until, patience).await? else {
+            let Some(piece) = response.piece(until, patience).await? else {
                 break;
             };
             match building.take() {
                 // What the first byte took is not the rate of the transfer.
                 Some(permit) => drop(permit),
-                None => rate.took(asked.elapsed(), piece.len() as u64, &answer.from)?,
+                None => rate.took(asked.elapsed(), piece.len() as u64, &response.from)?,
             }
             *wire_bytes += piece.len() as u64;
             got += piece.len() as u64;
@@ -300,7 +303,7 @@ impl Transfer<'_> {
                 && got > total
             {
                 return Err(UpstreamError::Answer {
-                    url: answer.from,
+                    url: response.from,
                     reason: format!("more than the {total} bytes it announced"),
                 });
             }
@@ -311,7 +314,7 @@ impl Transfer<'_> {
         }
         match coming.total {
             Some(total) if got < total => Err(UpstreamError::Short {
-                url: answer.from,
+                url: response.from,
                 got,
                 total,
             }),
@@ -328,14 +331,14 @@ impl Transfer<'_> {
 }
 
 /// The strong validator of an answer: an entity tag, or a date that has settled.
-fn validator(answer: &Answer) -> Option<String> {
-    if let Some(etag) = answer.header(ETAG) {
+fn validator(response: &UpstreamResponse) -> Option<String> {
+    if let Some(etag) = response.header(ETAG) {
         // A weak tag says that two files mean the same, not that they are equal.
         return is_strong(etag).then(|| etag.to_owned());
     }
-    let modified = answer.header(LAST_MODIFIED)?;
+    let modified = response.header(LAST_MODIFIED)?;
     let date = |text: &str| httpdate::parse_http_date(text).ok();
-    let age = date(answer.header(DATE)?)?.duration_since(date(modified)?);
+    let age = date(response.header(DATE)?)?.duration_since(date(modified)?);
     age.is_ok_and(|age| age >= SETTLED)
         .then(|| modified.to_owned())
 }

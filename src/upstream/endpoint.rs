@@ -11,7 +11,7 @@ use super::{UpstreamError, text};
 
 /// Who is asked, which decides the credentials that go along.
 #[derive(Debug)]
-pub struct Upstream {
+pub struct Endpoint {
     /// The base URL, without user and password.
     pub base: Url,
     origin: Origin,
@@ -20,7 +20,7 @@ pub struct Upstream {
     secrets: Vec<SecretString>,
 }
 
-impl Upstream {
+impl Endpoint {
     /// The factory. A user in its URL serves where nothing else is configured.
     pub fn factory(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         let url = &config.factory;
@@ -38,7 +38,6 @@ impl Upstream {
         }
     }
 
-    /// GitHub.
     pub fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         match &config.github_token {
             Some(token) => Self::bearer(&config.github, token),

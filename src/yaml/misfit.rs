@@ -4,55 +4,56 @@
 use std::fmt;
 
 use super::blanks;
-use super::report::did_you_mean;
-use super::tree::{Document, Entry, Kind, Node, NodeRef};
-use super::{one_of, shown};
+use super::tree::{Document, NodeRef, YamlEntry, YamlKind, YamlNode};
+use super::words::{did_you_mean, one_of, shown};
 use crate::model::Problem;
+
+/// What a boolean is called in messages.
+pub(super) const BOOL: &str = "true or false";
 
 /// A misfit, with the node where it was found once that is known.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Misfit {
     pub node: Option<NodeRef>,
-    pub kind: FaultKind,
+    pub kind: MisfitKind,
 }
 
-/// What does not fit.
 #[derive(Debug)]
-pub(super) enum FaultKind {
+pub(super) enum MisfitKind {
     /// A key that the map does not have.
     UnknownKey { accepted: &'static [&'static str] },
     /// A value of another type.
     WrongType { expected: String },
     /// A word that is none of the accepted ones.
     UnknownWord { accepted: &'static [&'static str] },
-    /// Anything that has its words already: a blemish of a map, or what serde says.
+    /// Anything that has its words already: a bad key of a map, or what serde says.
     Other(String),
 }
 
-impl Fault {
-    pub fn new(node: NodeRef, kind: FaultKind) -> Self {
+impl Misfit {
+    pub fn new(node: NodeRef, kind: MisfitKind) -> Self {
         Self {
             node: Some(node),
             kind,
         }
     }
 
-    /// The same fault, at `node` if nothing nearer is known.
+    /// The same misfit, at `node` if nothing nearer is known.
     pub fn at(mut self, node: NodeRef) -> Self {
         self.node.get_or_insert(node);
         self
     }
 
     /// The problem as a person sees it. `root` is the subtree that was read.
-    pub fn into_problem(self, doc: &Document, root: &Node) -> Problem {
+    pub fn into_problem(self, doc: &Document, root: &YamlNode) -> Problem {
         let id = self.node.unwrap_or(root.id);
         let found = root.find(id);
         match self.kind {
-            FaultKind::UnknownKey { accepted } => match find_entry(root, id) {
+            MisfitKind::UnknownKey { accepted } => match find_entry(root, id) {
                 Some(entry) => unknown_key(doc, entry, accepted),
                 None => doc.problem(id, "a key is not known here"),
             },
-            FaultKind::WrongType { expected } => {
+            MisfitKind::WrongType { expected } => {
                 let what =
                     found.map_or_else(|| "something else".to_owned(), |node| doc.describe(node));
                 let problem = doc.problem(id, format!("expected {expected}, found {what}"));
@@ -61,8 +62,8 @@ impl Fault {
                     None => problem,
                 }
             }
-            FaultKind::UnknownWord { accepted } => {
-                let word = found.and_then(Node::text).unwrap_or_default();
+            MisfitKind::UnknownWord { accepted } => {
+                let word = found.and_then(YamlNode::text).unwrap_or_default();
                 let problem = doc.problem(
                     id,
                     format!(
@@ -76,13 +77,13 @@ impl Fault {
                     None => problem,
                 }
             }
-            FaultKind::Other(message) => doc.problem(id, message),
+            MisfitKind::Other(message) => doc.problem(id, message),
         }
     }
 }
 
 /// The problem of a key that is not accepted where it stands.
-fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
+fn unknown_key(doc: &Document, entry: &YamlEntry, accepted: &[&str]) -> Problem {
     let problem = doc.key_problem(
         entry,
         format!(
@@ -91,7 +92,7 @@ fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
             accepted.join(", ")
         ),
     );
-    // A key that only looks like an accepted one is the harder riddle.
+    // A key that only looks like an accepted one is harder to find.
     if let Some(hint) = blanks::hint_for(&entry.key) {
         return problem.hint(hint);
     }
@@ -102,28 +103,30 @@ fn unknown_key(doc: &Document, entry: &Entry, accepted: &[&str]) -> Problem {
 }
 
 /// What helps where the type is wrong in one of the usual ways.
-fn type_hint(expected: &str, found: &Node) -> Option<String> {
+fn type_hint(expected: &str, found: &YamlNode) -> Option<String> {
     match &found.kind {
-        Kind::Text(text)
-            if expected == super::decode::BOOL
+        YamlKind::Text(text)
+            if expected == BOOL
                 && ["true", "false", "yes", "no", "on", "off"].contains(&text.as_str()) =>
         {
             Some(format!("write `{text}` without the quotes"))
         }
-        Kind::Text(text) if expected.contains("number") && text.parse::<u64>().is_ok() => {
+        YamlKind::Text(text) if expected.contains("number") && text.parse::<u64>().is_ok() => {
             Some(format!("write {text} without the quotes"))
         }
-        Kind::Text(_) | Kind::Number { .. } | Kind::Map { .. } if expected == "a list" => {
+        YamlKind::Text(_) | YamlKind::Number { .. } | YamlKind::Map { .. }
+            if expected == "a list" =>
+        {
             Some("start each element with `- ` on a line of its own".to_owned())
         }
-        Kind::List(_) if expected == "a map" => {
+        YamlKind::List(_) if expected == "a map" => {
             Some("write `key: value` lines without a `- ` before them".to_owned())
         }
         _ => None,
     }
 }
 
-fn find_entry(node: &Node, id: NodeRef) -> Option<&Entry> {
+fn find_entry(node: &YamlNode, id: NodeRef) -> Option<&YamlEntry> {
     let entries = node.entries();
     if let Some(entry) = entries.iter().find(|entry| entry.value.id == id) {
         return Some(entry);
@@ -134,31 +137,31 @@ fn find_entry(node: &Node, id: NodeRef) -> Option<&Entry> {
         .find_map(|child| find_entry(child, id))
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            FaultKind::UnknownKey { .. } => f.write_str("unknown key"),
-            FaultKind::WrongType { expected } => write!(f, "expected {expected}"),
-            FaultKind::UnknownWord { .. } => f.write_str("unknown word"),
-            FaultKind::Other(message) => f.write_str(message),
+            MisfitKind::UnknownKey { .. } => f.write_str("unknown key"),
+            MisfitKind::WrongType { expected } => write!(f, "expected {expected}"),
+            MisfitKind::UnknownWord { .. } => f.write_str("unknown word"),
+            MisfitKind::Other(message) => f.write_str(message),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for Misfit {}
 
-impl serde::de::Error for Fault {
+impl serde::de::Error for Misfit {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self {
             node: None,
-            kind: FaultKind::Other(message.to_string()),
+            kind: MisfitKind::Other(message.to_string()),
         }
     }
 
     fn invalid_type(_: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
         Self {
             node: None,
-            kind: FaultKind::WrongType {
+            kind: MisfitKind::WrongType {
                 expected: expected.to_string(),
             },
         }
@@ -167,7 +170,7 @@ impl serde::de::Error for Fault {
     fn unknown_variant(_: &str, accepted: &'static [&'static str]) -> Self {
         Self {
             node: None,
-            kind: FaultKind::UnknownWord { accepted },
+            kind: MisfitKind::UnknownWord { accepted },
         }
     }
 }

@@ -1,0 +1,264 @@
+//! The parts of a position: every key through the type that it becomes.
+//!
+//! Nothing here stops at the first problem: a person who mends a position wants
+//! to hear all of it at once. A value that could not be read is left out of later
+//! checks, so that one mistake is not told twice in other words.
+
+use super::file::{PositionShape, PushShape};
+use super::hosts::{Destination, Hosts};
+use super::reading::Reading;
+use super::{schematic, version};
+use crate::model::{
+    Arch, FileName, Format, Platform, PushMethod, Schematic, SchematicId, SchematicSource, Sha256,
+    VersionPolicy,
+};
+use crate::yaml::{At, ProblemReport};
+
+/// A position whose parts were all read.
+pub(super) struct PositionDraft {
+    pub platform: Platform,
+    pub format: Format,
+    pub arch: Arch,
+    pub version: VersionPolicy,
+    pub schematic: SchematicSource,
+    pub unpack: bool,
+    pub push_unpacked: bool,
+    pub destinations: Vec<Destination>,
+    pub filename: Option<FileName>,
+    pub push_method: Option<PushMethod>,
+    pub pinned: Option<Sha256>,
+}
+
+/// `None` where a part is wrong; every part is looked at before that.
+pub(super) fn draft(
+    shape: &PositionShape,
+    reading: &Reading<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<PositionDraft> {
+    let defaults = reading.defaults;
+    let platform = or_default(shape.platform.as_ref(), Platform::Nocloud, |text| {
+        report.parse_among(text, Platform::ALL.iter().map(|value| value.as_str()))
+    });
+    let format = or_default(shape.image_format.as_ref(), Format::Iso, |text| {
+        report.parse_among(text, Format::ALL.map(Format::as_str))
+    });
+    let arch = or_default(shape.arch.as_ref(), defaults.arch, |text| {
+        report.parse_among(text, Arch::ALL.map(Arch::as_str))
+    });
+    if let (Some(platform), Some(arch)) = (platform, arch) {
+        check_arch(shape, platform, arch, report);
+    }
+    let version = version::policy(shape.version.as_ref(), report);
+    let schematic = schematic_source(shape, report);
+    if let Some(SchematicSource::Customization(described)) = &schematic {
+        check_schematic(shape, described, (platform, arch), version.as_ref(), report);
+    }
+    let push = PositionPush::of(
+        shape.push.as_ref(),
+        defaults.push_enabled,
+        defaults.prefer_decompressed,
+    );
+    let decompress = shape.decompress_raw.as_ref();
+    if let Some(format) = format {
+        check_decompress(decompress, format, report);
+    }
+    let compressed = format.is_some_and(|format| format.codec().is_some());
+    let push_unpacked = push.enabled && push.prefer_decompressed && compressed;
+    let delivered = if push_unpacked {
+        Some(Format::Raw)
+    } else {
+        format
+    };
+    let hosts = shape.push.as_ref().and_then(|push| push.hosts.as_deref());
+    let destinations = Hosts {
+        defaults,
+        nodes: reading.nodes,
+        // Without a known format the hosts are still checked.
+        delivered: delivered.unwrap_or(Format::Iso),
+    }
+    .destinations(hosts.unwrap_or_default(), report);
+    let filename = shape.filename.as_ref().and_then(|text| {
+        let name: FileName = report.parse(text)?;
+        check_extension(text, delivered?, report);
+        Some(name)
+    });
+    let method = shape.push.as_ref().and_then(|push| push.method.as_ref());
+    let push_method = method
+        .and_then(|text| report.parse_among(text, PushMethod::ALL.iter().map(|m| m.as_str())));
+    let pinned = shape.sha256.as_ref().and_then(|text| report.parse(text));
+    Some(PositionDraft {
+        platform: platform?,
+        format: format?,
+        arch: arch?,
+        version: version?,
+        schematic: schematic?,
+        unpack: decompress.is_some_and(|at| at.value) || push_unpacked,
+        push_unpacked,
+        destinations: if push.enabled {
+            destinations
+        } else {
+            Vec::new()
+        },
+        filename,
+        push_method,
+        pinned,
+    })
+}
+
+/// What the factory would refuse when the image is asked for, as far as it is known
+/// here; for a version that is not known yet, the plan says it.
+fn check_schematic(
+    shape: &PositionShape,
+    schematic: &Schematic,
+    (platform, arch): (Option<Platform>, Option<Arch>),
+    version: Option<&VersionPolicy>,
+    report: &mut ProblemReport<'_>,
+) {
+    let minor = match version {
+        Some(VersionPolicy::Exact(version)) => Some(version.minor()),
+        Some(VersionPolicy::LatestInMinor(minor)) => Some(*minor),
+        Some(VersionPolicy::Latest) | None => None,
+    };
+    let overlay = shape.overlay.as_ref().map(|at| at.place);
+    if let Some((key, why)) = minor.and_then(|minor| schematic.refused_by(minor)) {
+        let embedded = shape
+            .customization
+            .as_ref()
+            .and_then(|at| at.value.embedded_machine_configuration.as_ref());
+        let place = match key {
+            "overlay" => overlay,
+            _ => embedded.map(|at| at.place),
+        };
+        if let Some(place) = place {
+            report.at_with_hint(place, why, "choose a newer version, or leave it out");
+        }
+    }
+    if let (Some(platform), Some(arch), Some(place)) = (platform, arch, overlay)
+        && let Some(why) = schematic.overlay_refused_on(platform, arch)
+    {
+        report.at_with_hint(
+            place,
+            why,
+            "add `platform: metal` and `arch: arm64`, or leave the overlay out",
+        );
+    }
+}
+
+fn or_default<T>(
+    text: Option<&At<String>>,
+    default: T,
+    parse: impl FnOnce(&At<String>) -> Option<T>,
+) -> Option<T> {
+    text.map_or(Some(default), parse)
+}
+
+/// The push settings of a position over those of the configuration.
+struct PositionPush {
+    enabled: bool,
+    prefer_decompressed: bool,
+}
+
+impl PositionPush {
+    fn of(shape: Option<&PushShape>, enabled: bool, prefer_decompressed: bool) -> Self {
+        Self {
+            enabled: shape.and_then(|push| push.enabled).unwrap_or(enabled),
+            prefer_decompressed: shape
+                .and_then(|push| push.prefer_decompressed)
+                .unwrap_or(prefer_decompressed),
+        }
+    }
+}
+
+fn check_arch(
+    shape: &PositionShape,
+    platform: Platform,
+    arch: Arch,
+    report: &mut ProblemReport<'_>,
+) {
+    if platform.arches().contains(&arch) {
+        return;
+    }
+    let legal: Vec<&str> = platform.arches().iter().map(|arch| arch.as_str()).collect();
+    let message = format!(
+        "platform {platform} is not built for {arch}; accepted is {}",
+        legal.join(", ")
+    );
+    match (&shape.arch, &shape.platform) {
+        (Some(text), _) => report.at(text.place, message),
+        (None, Some(text)) => report.at_with_hint(
+            text.place,
+            message,
+            format!(
+                "{arch} is `defaults.arch` of the configuration; add `arch: {}` here",
+                legal.join(" or ")
+            ),
+        ),
+        // The default platform is built for every architecture.
+        (None, None) => {}
+    }
+}
+
+fn check_decompress(decompress: Option<&At<bool>>, format: Format, report: &mut ProblemReport<'_>) {
+    if let Some(at) = decompress
+        && at.value
+        && format.codec().is_none()
+    {
+        report.at_with_hint(
+            at.place,
+            format!(
+                "there is nothing to unpack in {format}; accepted with raw.xz, raw.zst and raw.gz"
+            ),
+            "leave it out, or choose a compressed `image_format`",
+        );
+    }
+}
+
+fn check_extension(text: &At<String>, delivered: Format, report: &mut ProblemReport<'_>) {
+    let accepted: &[&str] = match delivered {
+        Format::Iso => &[".iso", ".img"],
+        Format::Raw => &[".raw", ".img"],
+        Format::Qcow2 => &[".qcow2", ".img"],
+        Format::RawXz => &[".xz"],
+        Format::RawZst => &[".zst"],
+        Format::RawGz => &[".gz"],
+    };
+    if !accepted.iter().any(|end| text.value.ends_with(end)) {
+        report.at_with_hint(
+            text.place,
+            format!(
+                "{:?} does not fit what is delivered, {delivered}; accepted endings are {}",
+                text.value,
+                accepted.join(", ")
+            ),
+            "compressed bytes under the name of an image, or the other way round, do not boot",
+        );
+    }
+}
+
+fn schematic_source(
+    shape: &PositionShape,
+    report: &mut ProblemReport<'_>,
+) -> Option<SchematicSource> {
+    let described =
+        schematic::schematic(shape.customization.as_ref(), shape.overlay.as_ref(), report);
+    let Some(text) = &shape.schematic_id else {
+        return Some(SchematicSource::Customization(Box::new(described)));
+    };
+    let others = [
+        (
+            "customization",
+            shape.customization.as_ref().map(|at| at.place),
+        ),
+        ("overlay", shape.overlay.as_ref().map(|at| at.place)),
+    ];
+    for (key, place) in others {
+        if let Some(place) = place {
+            report.at_with_hint(
+                place,
+                format!("`{key}` and `schematic_id` exclude each other"),
+                "the id stands for everything that is changed; keep one of the two",
+            );
+        }
+    }
+    report.parse::<SchematicId>(text).map(SchematicSource::Id)
+}

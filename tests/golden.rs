@@ -1,0 +1,136 @@
+//! Every form that other programs and later versions read, byte for byte: the files of
+//! the controller, of the cache and of the nodes, manifests, and what `-o json` says.
+//!
+//! One history on local directories gives them all: an image that exists nowhere, a
+//! download that is cut short, two nodes that get the rest, and a file that nobody wants
+//! any more. What differs from run to run is written as `[WHAT]`.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test touches the world, and may fail where it stands"
+)]
+
+mod common;
+#[path = "support/expected.rs"]
+#[expect(dead_code, reason = "there are no directories of cases here")]
+mod expected;
+
+use std::fs;
+use std::path::Path;
+
+use common::world::{Config, World, position};
+use regex::Regex;
+use talos_order::factory_stub::Fault;
+
+const MORE: &str = "\
+owner: homelab
+prune: {vm_configs: false, grace: 2d, keep_versions: 1}
+";
+
+/// The files that are kept, and the names they are kept under.
+const FILES: [(&str, &str); 13] = [
+    ("memory.json", "cache/.talos-order/memory.json"),
+    ("status.json", "cache/.talos-order/status.json"),
+    ("history.jsonl", "cache/.talos-order/history.jsonl"),
+    ("events.jsonl", "cache/.talos-order/events.jsonl"),
+    ("suspended.json", "cache/.talos-order/suspended.json"),
+    ("versions.json", "cache/.talos-order/versions-factory.json"),
+    ("sizes.json", "cache/.talos-order/sizes.json"),
+    (
+        "cache-record.json",
+        "cache/.talos-v1.11.3-nocloud-amd64-ce4c980550dd.raw.meta.json",
+    ),
+    (
+        "part-record.json",
+        "cache/.talos-v1.11.1-nocloud-amd64-376567988ad3.raw.xz.part.json",
+    ),
+    ("node-record.jsonl", "node1/iso/.talos-order.jsonl"),
+    ("manifest.yaml", "manifests/manifest-disk.yaml"),
+    ("manifest-failed.yaml", "manifests/manifest-cut.yaml"),
+    ("manifest-removed.yaml", "manifests/manifest-passing.yaml"),
+];
+
+/// What differs from run to run, and what is written in its place.
+fn redactions(world: &World) -> [(Regex, &'static str); 6] {
+    let host = world.factory.url().replace("http://", "");
+    let host = regex::escape(host.trim_end_matches('/'));
+    let root = regex::escape(&world.dir.path().display().to_string());
+    [
+        (root.as_str(), "[ROOT]"),
+        (&host, "[FACTORY]"),
+        (r"127\.0\.0\.1:\d+", "[BLOBS]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r#"("boot": ?)"[^"]*""#, "$1[BOOT]"),
+        (
+            r#"("(mtime|mtime_ns|inode|uptime_seconds)": ?)\d+"#,
+            "$1[NUMBER]",
+        ),
+    ]
+    .map(|(text, name)| (Regex::new(text).unwrap(), name))
+}
+
+#[test]
+fn all_forms_are_written_as_ever() {
+    let world = World::small();
+    let node = |number: u32| {
+        let dir = world.at(&format!("node{number}"));
+        let dir = dir.display();
+        let reach = format!("local: true, iso_dir: {dir}/iso, import_dir: {dir}/import");
+        (format!("pve-{number}"), format!("{reach}, prune: true"))
+    };
+    world.configure(&Config {
+        nodes: vec![node(1), node(2)],
+        more: MORE,
+        ..Config::default()
+    });
+    let latest = "      version: {type: latest-in-minor, minor: v1.11}\n";
+    let agent = "      customization: {systemExtensions: [siderolabs/qemu-guest-agent]}\n";
+    let passing = "      version: {type: exact, value: v1.11.1}\n";
+    let absent = "      version: {type: exact, value: v1.99.0}\n";
+    world.order("iso.yaml", &position("base", "iso", latest));
+    world.order("disk.yaml", &position("disk", "raw.xz", agent));
+    world.order("passing.yaml", &position("passing", "iso", passing));
+    world.program.run(&["run", "--once"]).expect(0);
+
+    fs::remove_file(world.at("orders/passing.yaml")).unwrap();
+    world.order("absent.yaml", &position("absent", "iso", absent));
+    world.order("cut.yaml", &position("cut", "raw.xz", passing));
+    world.factory.inject("GET /blob/", Fault::Short(150_000));
+    world.program.run(&["run", "--once"]).expect(1);
+    world.program.run(&["suspend", "node", "pve-2"]).expect(0);
+
+    let redactions = redactions(&world);
+    let keep = |name: &str, text: &str| {
+        let mut text = text.to_owned();
+        for (what, by) in &redactions {
+            text = what.replace_all(&text, *by).into_owned();
+        }
+        if name.starts_with("events") || name.starts_with("node-record") {
+            // Steps end in any order.
+            let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+            lines.sort_unstable();
+            text = lines.concat();
+        }
+        expected::assert_file(&text, &Path::new("tests/golden").join(name));
+    };
+    for (verb, code) in [
+        ("plan", 0),
+        ("status", 1),
+        ("history", 0),
+        ("events", 0),
+        ("versions", 0),
+        ("validate", 1),
+    ] {
+        if verb == "validate" {
+            // A mistake, for the form of problems.
+            let wrong = position("wrong", "iso", "      platfrom: metal\n");
+            world.order("wrong.yaml", &wrong);
+        }
+        let ran = world.program.run(&[verb, "-o", "json"]).expect(code);
+        keep(&format!("{verb}.output.json"), &ran.stdout);
+    }
+    for (name, path) in FILES {
+        keep(name, &fs::read_to_string(world.at(path)).unwrap());
+    }
+}
