@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::policies::of_nodes;
-use crate::config::{Credentials, Settings, VerifyFactory, VersionsSetting};
+use crate::config::Settings;
 use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{self, NodesConfig};
-use crate::upstream::{self, Authorization, CaFile, ListSource, UpstreamConfig};
+use crate::upstream::{CaFile, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
@@ -20,16 +20,16 @@ const BACKOFF: Duration = Duration::from_secs(1);
 pub(super) fn upstream(settings: &Settings, read_only: bool) -> UpstreamConfig {
     UpstreamConfig {
         factory: settings.factory.url.clone(),
-        authorization: authorization(&settings.factory.credentials),
+        authorization: settings.factory.credentials.clone(),
         ca: settings
             .factory
             .ca
             .clone()
             .map(|(path, pem)| CaFile { path, pem }),
-        verify: verify(&settings.factory.verify),
+        verify: settings.factory.verify.clone(),
         github: settings.github.api_url.clone(),
         github_token: settings.github.token.clone(),
-        versions: settings.versions.iter().map(source).collect(),
+        versions: settings.versions.clone(),
         state_dir: settings.cache_dir.join(STATE_DIR),
         read_only,
         connect: settings.limits.connect,
@@ -78,32 +78,5 @@ fn directory(configs: &VmConfigs) -> Option<String> {
     match configs {
         VmConfigs::In(dir) => Some(dir.to_string()),
         VmConfigs::Nowhere => None,
-    }
-}
-
-fn authorization(credentials: &Credentials) -> Authorization {
-    match credentials {
-        Credentials::None => Authorization::None,
-        Credentials::Basic { username, password } => Authorization::Basic {
-            username: username.clone(),
-            password: password.clone(),
-        },
-        Credentials::Bearer(token) => Authorization::Bearer(token.clone()),
-    }
-}
-
-fn verify(verify: &VerifyFactory) -> upstream::Verify {
-    match verify {
-        VerifyFactory::None => upstream::Verify::None,
-        VerifyFactory::Offered => upstream::Verify::Offered,
-        VerifyFactory::Checksum => upstream::Verify::Checksum,
-        VerifyFactory::Signature(key) => upstream::Verify::Signature { key: key.clone() },
-    }
-}
-
-fn source(from: &VersionsSetting) -> ListSource {
-    match from {
-        VersionsSetting::Factory => ListSource::Factory,
-        VersionsSetting::Github => ListSource::Github,
     }
 }

@@ -28,9 +28,8 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
-    CachePolicy, Credentials, FactorySettings, GithubSettings, LimitSettings, ManifestTarget,
-    PruneSettings, PushSettings, ReconcileSettings, Settings, VerifyFactory, VerifySettings,
-    VersionsSetting,
+    CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PruneSettings,
+    PushSettings, ReconcileSettings, Settings, VerifySettings,
 };
 
 use crate::io::file::input;

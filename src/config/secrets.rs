@@ -6,8 +6,8 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use super::file::{FactoryShape, GithubShape};
-use super::settings::Credentials;
 use crate::io::file::input;
+use crate::model::Credentials;
 use crate::yaml::{At, ProblemReport};
 
 /// The variable that holds the GitHub token where the file names none; the one

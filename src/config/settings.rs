@@ -7,7 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{
-    Invalid, NameTemplate, Network, OrderDefaults, OrderId, Proof, PushMethod, VmConfigs,
+    Credentials, ImageTrust, Invalid, ListSource, NameTemplate, Network, OrderDefaults, OrderId,
+    Proof, PushMethod, VmConfigs,
 };
 
 /// Everything that a pass can be told by configuration.
@@ -31,7 +32,7 @@ pub struct Settings {
     /// The repository of Talos.
     pub github: GithubSettings,
     /// Who is asked for versions, in this order.
-    pub versions: Vec<VersionsSetting>,
+    pub versions: Vec<ListSource>,
     /// How images reach nodes.
     pub push: PushSettings,
     /// Which nodes are near each other.
@@ -204,22 +205,6 @@ fn as_path_part(text: &str) -> String {
     if part.is_empty() { NO_CUSTOMER } else { part }.to_owned()
 }
 
-/// How requests to a factory are authorised.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// Not at all.
-    None,
-    /// `Authorization: Basic`.
-    Basic {
-        /// The user name.
-        username: String,
-        /// The password.
-        password: SecretString,
-    },
-    /// `Authorization: Bearer`.
-    Bearer(SecretString),
-}
-
 /// The Image Factory.
 #[derive(Debug, Clone)]
 pub struct FactorySettings {
@@ -230,22 +215,7 @@ pub struct FactorySettings {
     /// Certificates that are trusted besides the system's: the file and what is in it.
     pub ca: Option<(PathBuf, Vec<u8>)>,
     /// What has to vouch for an image.
-    pub verify: VerifyFactory,
-}
-
-/// What has to vouch for an image that is fetched.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum VerifyFactory {
-    /// Nothing.
-    None,
-    /// The factory's checksum where it offers one.
-    #[default]
-    Offered,
-    /// The factory's checksum.
-    Checksum,
-    /// A signature with this key, a DER-encoded `SubjectPublicKeyInfo`; empty where the
-    /// key was not read because nobody is spoken to.
-    Signature(Vec<u8>),
+    pub verify: ImageTrust,
 }
 
 /// The repository of Talos.
@@ -255,15 +225,6 @@ pub struct GithubSettings {
     pub api_url: Url,
     /// A token, which raises the rate limit.
     pub token: Option<SecretString>,
-}
-
-/// A source of versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionsSetting {
-    /// The factory's `/versions`: what can really be built.
-    Factory,
-    /// The repository's tags.
-    Github,
 }
 
 /// How images reach nodes. Words for ssh and rsync are split as a shell would, and

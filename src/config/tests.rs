@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::model::{OrderId, Proof, PushMethod, Reach, VmConfigs};
+use crate::model::{Credentials, ListSource, OrderId, Proof, PushMethod, Reach, VmConfigs};
 
 fn settings(text: &str) -> Settings {
     parse("config.yaml", text, &|_| None).unwrap_or_else(|why| panic!("{:#?}", why.problems()))
@@ -34,10 +34,7 @@ fn an_empty_file_is_all_defaults() {
         assert_eq!(settings.manifest, ManifestTarget::WorkingDir);
         assert_eq!(settings.factory.url.as_str(), "https://factory.talos.dev/");
         assert_eq!(settings.github.api_url.as_str(), "https://api.github.com/");
-        assert_eq!(
-            settings.versions,
-            [VersionsSetting::Factory, VersionsSetting::Github]
-        );
+        assert_eq!(settings.versions, [ListSource::Factory, ListSource::Github]);
     }
 }
 

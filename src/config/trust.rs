@@ -10,8 +10,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::file::{FactoryShape, VERIFY_WORDS};
 use super::secrets::Secrets;
-use super::settings::VerifyFactory;
 use super::values;
+use crate::model::ImageTrust;
 use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// Bytes of a file that are read. A system's whole bundle has some 250 KiB.
@@ -45,7 +45,7 @@ pub(super) fn verify(
     shape: &FactoryShape,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
-) -> VerifyFactory {
+) -> ImageTrust {
     let word = match &shape.verify {
         None => "offered",
         Some(at) if VERIFY_WORDS.contains(&at.value.as_str()) => at.value.as_str(),
@@ -71,11 +71,13 @@ pub(super) fn verify(
         (None, _) => None,
     };
     match word {
-        "none" => VerifyFactory::None,
-        "checksum" => VerifyFactory::Checksum,
+        "none" => ImageTrust::None,
+        "checksum" => ImageTrust::Checksum,
         // What could not be read was reported, and nothing is done with these settings.
-        "signature" => VerifyFactory::Signature(key.unwrap_or_default()),
-        _ => VerifyFactory::Offered,
+        "signature" => ImageTrust::Signature {
+            key: key.unwrap_or_default(),
+        },
+        _ => ImageTrust::Offered,
     }
 }
 

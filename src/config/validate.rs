@@ -18,14 +18,14 @@ use super::running;
 use super::secrets::Secrets;
 use super::settings::{
     CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PushSettings,
-    Settings, VersionsSetting,
+    Settings,
 };
 use super::sites;
 use super::trust;
 use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, url, words,
 };
-use crate::model::{Arch, NameTemplate, OrderDefaults, Problem, Proof};
+use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
 
 const CACHE_DIR: &str = "/var/cache/talos-sync";
@@ -290,9 +290,9 @@ fn factory(
     })
 }
 
-fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<VersionsSetting> {
+fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListSource> {
     let Some(words) = shape.and_then(|versions| versions.sources) else {
-        return vec![VersionsSetting::Factory, VersionsSetting::Github];
+        return vec![ListSource::Factory, ListSource::Github];
     };
     if words.value.is_empty() {
         report.at(
@@ -303,8 +303,8 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<Versi
     let mut sources = Vec::new();
     for word in &words.value {
         let source = match word.value {
-            VersionSourceWord::Factory => VersionsSetting::Factory,
-            VersionSourceWord::Github => VersionsSetting::Github,
+            VersionSourceWord::Factory => ListSource::Factory,
+            VersionSourceWord::Github => ListSource::Github,
         };
         if sources.contains(&source) {
             report.at(word.place, "this source is in the list already");

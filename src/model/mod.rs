@@ -9,6 +9,7 @@
 mod artifact;
 mod defaults;
 mod digest;
+mod factory;
 mod name;
 mod order;
 mod part;
@@ -23,6 +24,7 @@ mod visible;
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
 pub use digest::{DataDigest, Sha256};
+pub use factory::{Credentials, ImageTrust, ListSource};
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
     Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::model::{Credentials, ImageTrust, ListSource};
+
 /// Everything that [`HttpFactory`](super::HttpFactory) needs to know.
 ///
 /// The configuration's settings are mapped to this where the program is put
@@ -15,11 +17,11 @@ pub struct UpstreamConfig {
     /// The factory's base URL, with a trailing slash.
     pub factory: Url,
     /// How requests to the factory are authorised.
-    pub authorization: Authorization,
+    pub authorization: Credentials,
     /// Certificates that are trusted besides the system's.
     pub ca: Option<CaFile>,
     /// What has to vouch for an image.
-    pub verify: Verify,
+    pub verify: ImageTrust,
     /// The base URL of GitHub's API, with a trailing slash.
     pub github: Url,
     /// A token for GitHub, which raises the rate limit.
@@ -59,52 +61,14 @@ pub struct CaFile {
     pub pem: Vec<u8>,
 }
 
-/// What has to vouch for the bytes of an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Nothing: no checksum is asked for.
-    None,
-    /// The factory's checksum where it offers one, else nothing.
-    #[default]
-    Offered,
-    /// The factory's checksum.
-    Checksum,
-    /// A signature with this key.
-    Signature {
-        /// An ECDSA key on the curve P-256, as a DER-encoded `SubjectPublicKeyInfo`.
-        key: Vec<u8>,
-    },
-}
-
-/// How requests to a factory are authorised.
-#[derive(Debug, Clone)]
-pub enum Authorization {
-    None,
-    /// `Authorization: Basic`.
-    Basic {
-        username: String,
-        password: SecretString,
-    },
-    /// `Authorization: Bearer`.
-    Bearer(SecretString),
-}
-
-/// A source of versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListSource {
-    /// The factory's `/versions`: what can really be built.
-    Factory,
-    Github,
-}
-
 impl UpstreamConfig {
     /// A configuration with the usual limits: the factory first, GitHub second.
     pub fn new(factory: Url, github: Url, state_dir: PathBuf) -> Self {
         Self {
             factory,
-            authorization: Authorization::None,
+            authorization: Credentials::None,
             ca: None,
-            verify: Verify::default(),
+            verify: ImageTrust::default(),
             github,
             github_token: None,
             versions: vec![ListSource::Factory, ListSource::Github],

@@ -6,8 +6,9 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Origin, Url};
 
-use super::config::{Authorization, UpstreamConfig};
+use super::config::UpstreamConfig;
 use super::{UpstreamError, text};
+use crate::model::Credentials;
 
 /// Who is asked, which decides the credentials that go along.
 #[derive(Debug)]
@@ -29,12 +30,12 @@ impl Endpoint {
             (user, password) => Some((decoded(user), decoded(password.unwrap_or_default()))),
         };
         match (&config.authorization, in_url) {
-            (Authorization::Basic { username, password }, _) => {
+            (Credentials::Basic { username, password }, _) => {
                 Self::basic(url, username, password.expose_secret())
             }
-            (Authorization::Bearer(token), _) => Self::bearer(url, token),
-            (Authorization::None, Some((user, password))) => Self::basic(url, &user, &password),
-            (Authorization::None, None) => Ok(Self::open(url)),
+            (Credentials::Bearer(token), _) => Self::bearer(url, token),
+            (Credentials::None, Some((user, password))) => Self::basic(url, &user, &password),
+            (Credentials::None, None) => Ok(Self::open(url)),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::client::{self, HttpClient, UpstreamRequest};
-use super::config::{ListSource, UpstreamConfig, Verify};
+use super::config::UpstreamConfig;
 use super::download::{self, ImageDownload, TransferLimits};
 use super::endpoint::Endpoint;
 use super::known::KnownIds;
@@ -23,6 +23,7 @@ use super::{Transferred, Upstream, UpstreamError, signature, text};
 use crate::facts::{Registration, VersionKnowledge};
 use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
+use crate::model::{ImageTrust, ListSource};
 
 /// How long the answer to a small request may take: its head, and then all of its body.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ pub struct HttpFactory {
     limits: TransferLimits,
     /// How long all of a small answer may take, from its head on.
     pub(super) patience: Duration,
-    verify: Verify,
+    verify: ImageTrust,
     /// What the factory may be building at once for us.
     builds: Semaphore,
 }
@@ -177,14 +178,14 @@ impl HttpFactory {
             url
         };
         let (url, digest) = match &self.verify {
-            Verify::None => return Ok(None),
-            Verify::Offered => return self.checksum_once(&beside(".sha256"), file).await,
-            Verify::Checksum => {
+            ImageTrust::None => return Ok(None),
+            ImageTrust::Offered => return self.checksum_once(&beside(".sha256"), file).await,
+            ImageTrust::Checksum => {
                 let url = beside(".sha256");
                 let digest = self.checksum_once(&url, file).await?;
                 (url, digest)
             }
-            Verify::Signature { key } => {
+            ImageTrust::Signature { key } => {
                 let url = beside(".sigstore.json");
                 let digest = self.signed_once(&url, key).await?;
                 (url, digest)

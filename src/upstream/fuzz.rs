@@ -13,9 +13,10 @@ use url::Url;
 use super::factory::checksum_of;
 use super::memory::ListPage;
 use super::range::ContentRange;
+use super::retry;
 use super::signature::signed_digest;
 use super::versions::{next_page, versions_in};
-use super::{ListSource, retry};
+use crate::model::ListSource;
 use crate::model::{Sha256, TalosVersion};
 
 /// Bundles of two implementations, signed with the key below.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::ListSource;
 use super::client::HttpClient;
 use super::endpoint::Endpoint;
 use super::memory::ListMemory;
 use super::versions::{TOTAL, VersionQuery};
 use crate::facts::{VersionKnowledge, VersionSource};
+use crate::model::ListSource;
 
 /// How long a pass waits for a list where an older one can serve.
 const SHORT: Duration = Duration::from_secs(10);

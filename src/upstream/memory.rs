@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::ListSource;
 use crate::io::file::keep;
+use crate::model::ListSource;
 use crate::model::TalosVersion;
 
 /// More than any list of versions, in bytes: what a source may answer is bounded as well.

@@ -39,7 +39,7 @@ mod text;
 mod trust;
 mod versions;
 
-pub use config::{Authorization, CaFile, ListSource, UpstreamConfig, Verify};
+pub use config::{CaFile, UpstreamConfig};
 pub use error::UpstreamError;
 pub use factory::HttpFactory;
 pub use interface::{Transferred, Upstream};

@@ -13,7 +13,8 @@ use super::client::{HttpClient, UpstreamRequest, UpstreamResponse};
 use super::endpoint::Endpoint;
 use super::memory::{ListMemory, ListPage, Listing, Remembered};
 use super::retry::{self, Attempts};
-use super::{ListSource, UpstreamError, text};
+use super::{UpstreamError, text};
+use crate::model::ListSource;
 use crate::model::TalosVersion;
 
 /// How long a page of a list may take; a list is a few kilobytes.

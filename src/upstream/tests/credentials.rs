@@ -14,8 +14,8 @@ async fn world(authorization: &str) -> World {
     .await
 }
 
-fn basic() -> Authorization {
-    Authorization::Basic {
+fn basic() -> Credentials {
+    Credentials::Basic {
         username: "user".into(),
         password: SecretString::from("open sesame"),
     }
@@ -27,7 +27,7 @@ async fn credentials_go_to_the_factory_and_stay_there() {
         (BASIC, basic()),
         (
             "Bearer t0p-secret",
-            Authorization::Bearer("t0p-secret".into()),
+            Credentials::Bearer("t0p-secret".into()),
         ),
     ] {
         let mut world = world(wanted).await;
@@ -127,7 +127,7 @@ async fn the_token_goes_to_github_and_not_to_the_factory() {
 #[tokio::test]
 async fn credentials_that_do_not_fit_are_refused_without_being_shown() {
     let mut world = world(BASIC).await;
-    world.config.authorization = Authorization::Bearer("two\nlines".into());
+    world.config.authorization = Credentials::Bearer("two\nlines".into());
     let error = HttpFactory::new(&world.config).unwrap_err();
     assert!(matches!(error, UpstreamError::Credentials { .. }));
     assert!(!format!("{error} {error:?}").contains("two"));

@@ -19,7 +19,7 @@ use super::*;
 use crate::factory_stub::{FactoryStub, Fault, Redirect, StubOptions, StubRequest};
 use crate::facts::VersionKnowledge;
 use crate::io::flow::{Sink, Validator};
-use crate::model::{SchematicId, Sha256};
+use crate::model::{Credentials, ImageTrust, ListSource, SchematicId, Sha256};
 
 /// A computed id, where it does not matter which.
 const ANY: SchematicId = SchematicId::from_bytes([0; 32]);

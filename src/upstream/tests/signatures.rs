@@ -101,14 +101,14 @@ async fn signing() -> (World, Vec<u8>) {
 #[tokio::test]
 async fn a_signature_that_is_demanded_vouches_for_the_image() {
     let (mut world, key) = signing().await;
-    world.config.verify = Verify::Signature { key };
+    world.config.verify = ImageTrust::Signature { key };
     let digest: [u8; 32] = sha2::Sha256::digest(built(ISO, 0)).into();
     let vouched = world.client().checksum(&world.image(ISO)).await.unwrap();
     assert_eq!(vouched, Some(Sha256::from_bytes(digest)));
     let asked = world.stub.requests();
     assert!(asked[0].path.ends_with(".iso.sigstore.json"));
 
-    world.config.verify = Verify::Signature { key: right() };
+    world.config.verify = ImageTrust::Signature { key: right() };
     let error = world
         .client()
         .checksum(&world.image(ISO))
@@ -127,8 +127,8 @@ async fn a_signature_that_is_demanded_vouches_for_the_image() {
 async fn what_is_demanded_and_not_offered_refuses_the_image() {
     let mut world = World::new(StubOptions::default()).await;
     for (verify, suffix) in [
-        (Verify::Checksum, ".sha256"),
-        (Verify::Signature { key: right() }, ".sigstore.json"),
+        (ImageTrust::Checksum, ".sha256"),
+        (ImageTrust::Signature { key: right() }, ".sigstore.json"),
     ] {
         world.config.verify = verify;
         let error = world
@@ -148,7 +148,7 @@ async fn what_is_demanded_and_not_offered_refuses_the_image() {
     assert!(world.stub.builds().is_empty());
     // Nothing demanded, nothing asked.
     let asked = world.stub.requests().len();
-    world.config.verify = Verify::None;
+    world.config.verify = ImageTrust::None;
     assert_eq!(
         world.client().checksum(&world.image(ISO)).await.unwrap(),
         None
