@@ -42,3 +42,23 @@ pub(super) fn wait(what: &str, failures: u32, first: Duration, most: Duration) -
     let chance = f64::from(u16::from_be_bytes([digest[0], digest[1]])) / 65536.0;
     full.mul_f64(1.0 - chance / 4.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn waiting_grows_to_its_limit_and_is_no_longer(what in ".{0,20}", failures in 1_u32..80) {
+            let limits = RetryLimits::default();
+            let first = wait(&what, failures, limits.step, limits.most);
+            let second = wait(&what, failures + 1, limits.step, limits.most);
+            prop_assert!(first <= limits.most && first >= limits.step.mul_f64(0.75));
+            let at_most = first >= limits.most.mul_f64(0.75) || second >= limits.most.mul_f64(0.75);
+            prop_assert!(second > first || at_most);
+            prop_assert_eq!(first, wait(&what, failures, limits.step, limits.most));
+        }
+    }
+}

@@ -1,13 +1,12 @@
 //! What is remembered, over several passes.
 
 mod travel;
+mod world;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
-use super::retry::wait;
+use self::world::World;
 use super::*;
 use crate::facts::{
     ApprovalId, Backoff, CacheState, Catalog, DirState, Fact, Failure, FailureKind, KnownNode,
@@ -33,166 +32,6 @@ fn target(name: &str) -> PushTarget {
 
 fn file() -> FileName {
     "a.iso".parse().unwrap()
-}
-
-/// A look at one node, `pve`, at a time.
-struct World {
-    look: Look,
-    outcomes: BTreeMap<StepId, Outcome>,
-    memory: Memory,
-}
-
-impl World {
-    fn new() -> Self {
-        let mut memory = Memory::default();
-        let place = KnownNode {
-            node: Node {
-                id: node("pve"),
-                reach: Reach::Local,
-            },
-            dirs: BTreeSet::from(["/iso".parse().unwrap()]),
-        };
-        memory.places.insert(node("pve"), place);
-        let mut world = Self {
-            look: Look {
-                desired: Desired::default(),
-                observed: Observed {
-                    catalog: Catalog::default(),
-                    cache: CacheState::default(),
-                    nodes: BTreeMap::new(),
-                    memory: Memory::default(),
-                    now: at(0),
-                },
-                plan: Plan::default(),
-            },
-            outcomes: BTreeMap::new(),
-            memory,
-        };
-        world.listed(true);
-        world
-    }
-
-    /// The node answers; with a file of ours on it, or without.
-    fn listed(&mut self, with_file: bool) -> &mut Self {
-        let mut dir = DirState {
-            exists: true,
-            ..DirState::default()
-        };
-        if with_file {
-            let entry = serde_json::json!({
-                "name": "a.iso", "size": 1, "mtime": 1, "inode": 1,
-                "sha256": "0".repeat(64),
-                "artifact": {
-                    "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
-                    "secureboot": false, "schematic": "0".repeat(64), "format": "iso",
-                },
-                "orders": [], "placed_at": at(0),
-            });
-            let entry = serde_json::from_value(entry).expect("an entry of a record");
-            dir.record.insert(file(), entry);
-        }
-        let state = NodeState::Listed {
-            dirs: BTreeMap::from([("/iso".parse().unwrap(), dir)]),
-            tools: BTreeSet::new(),
-            references: References::default(),
-        };
-        self.look.observed.nodes.insert(node("pve"), state);
-        self
-    }
-
-    /// The node answers, and the directory's record cannot be read.
-    fn unread(&mut self) -> &mut Self {
-        self.listed(false).nothing_planned();
-        let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get_mut(&node("pve"))
-        else {
-            unreachable!()
-        };
-        for dir in dirs.values_mut() {
-            dir.unread = Some("it is longer than 32 MiB".to_owned());
-        }
-        self
-    }
-
-    fn silent(&mut self) -> &mut Self {
-        let state = NodeState::Unreachable {
-            why: "no route".to_owned(),
-        };
-        self.look.observed.nodes.insert(node("pve"), state);
-        self.nothing_planned()
-    }
-
-    fn nothing_planned(&mut self) -> &mut Self {
-        self.look.plan = Plan::default();
-        self.outcomes.clear();
-        self
-    }
-
-    fn wanted(&mut self, wanted: bool) -> &mut Self {
-        let placed = &mut self.look.desired.placed;
-        placed.clear();
-        if wanted {
-            let artifact = serde_json::from_value(serde_json::json!({
-                "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
-                "secureboot": false, "schematic": "0".repeat(64), "format": "iso",
-            }));
-            let file_wanted = Placed {
-                artifact: artifact.expect("an artifact"),
-                is_our_name: true,
-                deletion: None,
-                method: None,
-                wanted_by: Default::default(),
-            };
-            placed.insert(target("pve"), BTreeMap::from([(file(), file_wanted)]));
-        }
-        self
-    }
-
-    fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
-        self.nothing_planned();
-        self.look.plan.held.push(Held {
-            id: id.clone(),
-            reason,
-            wanted_by: Default::default(),
-        });
-        self
-    }
-
-    fn prune(&mut self, outcome: Outcome) -> &mut Self {
-        self.nothing_planned();
-        let action = Action::PruneNode {
-            target: target("pve"),
-            file: file(),
-            bytes: 1,
-            sha256: "0".repeat(64).parse().unwrap(),
-        };
-        self.step(action, outcome)
-    }
-
-    fn step(&mut self, action: Action, outcome: Outcome) -> &mut Self {
-        let id = action.step_id();
-        self.look.plan.steps.push(Step {
-            id: id.clone(),
-            action,
-            why: Why::Missing,
-            needs: Vec::new(),
-            wanted_by: Default::default(),
-        });
-        self.outcomes.insert(id, outcome);
-        self
-    }
-
-    /// A pass at this second; the memory carries on.
-    fn pass(&mut self, second: i64) -> &Memory {
-        self.look.observed.now = at(second);
-        self.memory = after(
-            &self.memory,
-            &self.look,
-            &self.outcomes,
-            at(second),
-            &RetryLimits::default(),
-        );
-        &self.memory
-    }
 }
 
 fn prune() -> StepId {
@@ -407,17 +246,4 @@ fn asking_for_a_node_forgives_that_node_only() {
     let mut all = memory();
     forgive(&mut all, &Scope::All);
     assert_eq!(all, Memory::default());
-}
-
-proptest! {
-    #[test]
-    fn waiting_grows_to_its_limit_and_is_no_longer(what in ".{0,20}", failures in 1_u32..80) {
-        let limits = RetryLimits::default();
-        let first = wait(&what, failures, limits.step, limits.most);
-        let second = wait(&what, failures + 1, limits.step, limits.most);
-        prop_assert!(first <= limits.most && first >= limits.step.mul_f64(0.75));
-        let at_most = first >= limits.most.mul_f64(0.75) || second >= limits.most.mul_f64(0.75);
-        prop_assert!(second > first || at_most);
-        prop_assert_eq!(first, wait(&what, failures, limits.step, limits.most));
-    }
 }
