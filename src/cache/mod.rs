@@ -35,7 +35,7 @@ pub use error::CacheError;
 pub use receive::{Incoming, Receive, Received};
 
 use crate::facts::Meta;
-use crate::io::codec::decode::BUFFERED;
+use crate::io::codec::BUFFERED;
 use crate::io::file::lock::DirLock;
 use crate::io::flow::unpack;
 use crate::io::process::task;

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::io::codec::decode::{Chunk, Decoded};
+use crate::io::codec::{Chunk, Decoded};
 use crate::io::file::space::Reserve;
 use crate::io::file::sparse::SparseWriter;
 use crate::io::file::{atomic, occupied};

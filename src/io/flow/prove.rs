@@ -1,7 +1,7 @@
 //! Looks at the unpacked form of a download that is wanted packed: whether it is all
 //! there shows nowhere else. Nothing of it is kept.
 
-use crate::io::codec::decode::{Chunk, Decoded};
+use crate::io::codec::{Chunk, Decoded};
 use crate::io::flow::gate::Gate;
 use crate::io::flow::landing::LandingError;
 use crate::io::image::container::{Fault, Window};

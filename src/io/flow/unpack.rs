@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use crate::io::Meter;
-use crate::io::codec::decode::{self, DecodeError, Decoder};
+use crate::io::codec::{self, DecodeError, PushDecoder};
 use crate::io::file::atomic;
 use crate::io::flow::gate::Gate;
 use crate::io::flow::landing::{self, Landed, Landing, LandingError, Target};
@@ -40,7 +40,7 @@ pub struct Unpacking {
     name: String,
     /// What it is written to, if it is.
     temporary: Option<PathBuf>,
-    decoder: Option<Decoder>,
+    decoder: Option<PushDecoder>,
     thread: Option<Thread>,
     /// Bytes that came before it was clear that they are what they should be.
     held: Vec<u8>,
@@ -70,7 +70,7 @@ impl Unpacking {
             is_kept,
         } = unpack;
         let (decoder, decoded) =
-            decode::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
+            codec::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
                 name: name.clone(),
                 source,
             })?;
@@ -123,7 +123,7 @@ impl Unpacking {
     /// # Errors
     /// If the data are incomplete; nothing is left then.
     pub fn finish(mut self) -> Result<Unpacked, LandingError> {
-        match self.decoder.take().map_or(Ok(()), Decoder::finish) {
+        match self.decoder.take().map_or(Ok(()), PushDecoder::finish) {
             Ok(()) => Ok(Unpacked {
                 name: self.name,
                 thread: self.thread,

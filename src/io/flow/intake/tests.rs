@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::*;
-use crate::io::codec::decode::tests::image;
+use crate::io::codec::tests::image;
 use crate::io::hash::Hasher;
 use crate::io::image::container::tables;
 
@@ -43,7 +43,7 @@ fn spec(dir: &Path) -> Spec {
             codec: crate::model::Codec::Xz,
             name: "a.raw".into(),
             kind: Kind::Gpt,
-            buffered: crate::io::codec::decode::BUFFERED,
+            buffered: crate::io::codec::BUFFERED,
             max: 1 << 30,
             is_kept: true,
         }),

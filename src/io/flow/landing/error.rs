@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::io::codec::decode::DecodeError;
+use crate::io::codec::DecodeError;
 use crate::io::file::space;
 use crate::io::flow::gate::Bound;
 use crate::io::image::container::Fault;
