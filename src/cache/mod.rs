@@ -144,8 +144,8 @@ impl Cache {
         };
         let (cache, source, file) = (self.clone(), self.path(from_file), file.clone());
         self.on_thread("unpack", move || {
-            let landed = unpack::unpack_file(&source, recorded, &cache.dir, &job, &meter)?;
-            let meta = cache.publish(&file, landed, meta, now)?;
+            let staged = unpack::unpack_file(&source, recorded, &cache.dir, &job, &meter)?;
+            let meta = cache.publish(&file, staged, meta, now)?;
             cache.sync()?;
             Ok(meta)
         })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::io::process::CommandError;
+use crate::io::process::ProgramError;
 use crate::model::{NodeId, Sha256};
 
 use super::diagnosis::{self, Diagnosis};
@@ -57,7 +57,7 @@ pub enum NodeError {
     Program {
         /// Which, and why.
         #[from]
-        source: CommandError,
+        source: ProgramError,
     },
     /// A program is missing on the node.
     #[error("{tool} is not installed on {node}")]
@@ -218,15 +218,15 @@ impl NodeError {
 
     /// ssh or rsync was not let to its end, or was never there. A session that
     /// stands still is the node's silence and not a failure of the program.
-    pub(super) fn of_remote_command(error: CommandError) -> Self {
+    pub(super) fn of_remote_command(error: ProgramError) -> Self {
         match error {
-            CommandError::Idle { after, stderr, .. } => Self::Unreachable {
+            ProgramError::Idle { after, stderr, .. } => Self::Unreachable {
                 why: format!("it has been silent for {} s", after.as_secs()),
                 transient: true,
                 hint: None,
                 stderr,
             },
-            CommandError::Total { after, stderr, .. } => Self::Unreachable {
+            ProgramError::Total { after, stderr, .. } => Self::Unreachable {
                 why: format!("it did not come to an end within {} s", after.as_secs()),
                 transient: true,
                 hint: None,

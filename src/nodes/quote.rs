@@ -29,7 +29,7 @@ pub(super) fn for_rsync<'a>(words: impl IntoIterator<Item = &'a str>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::process::Command;
+    use crate::io::process::Program;
 
     const HOSTILE: [&str; 7] = [
         "",
@@ -45,7 +45,7 @@ mod tests {
     async fn the_shell_gives_every_word_back() {
         let words: Vec<String> = HOSTILE.iter().map(|word| for_shell(word)).collect();
         let script = format!("printf '%s\\0' {}", words.join(" "));
-        let output = Command::new("sh").arg("-s").stdin(script).run().await;
+        let output = Program::new("sh").arg("-s").stdin(script).run().await;
         let expected: String = HOSTILE.iter().map(|word| format!("{word}\0")).collect();
         assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected);
     }
@@ -58,7 +58,7 @@ mod tests {
         let script = format!("printf '%s\\0' \"$@\" >{}", seen.display());
         let mut words = vec!["sh", "-c", script.as_str(), "sh"];
         words.extend(HOSTILE);
-        Command::new("rsync")
+        Program::new("rsync")
             .arg("-e")
             .arg(for_rsync(words))
             .args(["host:/nothing", "/nowhere"])

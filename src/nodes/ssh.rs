@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::NodeError;
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::{Host, User};
 
 /// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
@@ -128,9 +128,9 @@ impl Ssh {
         user: Option<&User>,
         port: Option<u16>,
         line: &str,
-    ) -> Command {
+    ) -> Program {
         let words = self.words(user, port);
-        Command::new(&words[0])
+        Program::new(&words[0])
             .args(&words[1..])
             .args(["--", host.as_str(), line])
             .env("LC_ALL", "C")
@@ -263,12 +263,12 @@ impl Drop for ControlDir {
             let mut path = OsString::from("ControlPath=");
             path.push(socket.path());
             // The host is not looked at: the socket is the address.
-            Command::new("ssh")
+            Program::new("ssh")
                 .args(["-F", "/dev/null", "-o"])
                 .arg(path)
                 .args(["-O", "exit", "--", "master"])
         });
-        Command::run_all_briefly(exits, EXIT);
+        Program::run_all_briefly(exits, EXIT);
     }
 }
 

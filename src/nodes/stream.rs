@@ -21,7 +21,7 @@ use crate::facts::RecordEntry;
 use crate::io::flow::outflow::Outflow;
 use crate::io::flow::pace::Pace;
 use crate::io::hash::data::hash_data;
-use crate::io::process::{Command, task};
+use crate::io::process::{Program, task};
 use crate::model::{Node, NodeId, Proof, Reach};
 
 /// How fast may be sent, to all nodes and to each.
@@ -91,7 +91,7 @@ impl SystemNodes {
                 };
                 let command = self.shell(node, &line).feed(pieces);
                 let answer = self.converse(node, command, &nonce, patience, read);
-                let (sent, entry) = tokio::join!(outflow.pour(to), answer);
+                let (sent, entry) = tokio::join!(outflow.send(to), answer);
                 // A source that cannot be read is why the node got no end.
                 let sent = sent.map_err(|source| task.source_error(source))?;
                 Ok((entry???, sent))
@@ -100,9 +100,9 @@ impl SystemNodes {
     }
 
     /// A command that runs a line in the login shell of a node.
-    pub(super) fn shell(&self, node: &Node, line: &str) -> Command {
+    pub(super) fn shell(&self, node: &Node, line: &str) -> Program {
         match &node.reach {
-            Reach::Local => Command::new("sh").args(["-c", line]),
+            Reach::Local => Program::new("sh").args(["-c", line]),
             Reach::Ssh { host, user, port } => self.ssh.command(host, user.as_ref(), *port, line),
         }
     }
@@ -115,7 +115,7 @@ impl SystemNodes {
         relay: &Relay,
         from: u64,
         line: &str,
-    ) -> Result<Command, NodeError> {
+    ) -> Result<Program, NodeError> {
         let Reach::Ssh { host, user, port } = &node.reach else {
             return Err(NodeError::Refused {
                 node: node.id.clone(),

@@ -14,7 +14,7 @@ use super::ssh::Ssh;
 use super::stream::Paces;
 use super::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use crate::facts::NodeState;
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::{Dir, Node, NodeId, Reach};
 
 /// How nodes are spoken to; plain values.
@@ -114,7 +114,7 @@ impl SystemNodes {
     pub(super) async fn converse<T>(
         &self,
         node: &Node,
-        command: Command,
+        command: Program,
         nonce: &str,
         patience: Duration,
         read: impl FnOnce(&Answer<'_>) -> Option<T>,

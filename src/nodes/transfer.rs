@@ -13,7 +13,7 @@ use super::push::{PARTS, Task};
 use super::rsync::{self, Progress};
 use super::system::SystemNodes;
 use super::{diagnosis, quote};
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::{Host, Node, NodeId, User};
 
 /// The slowest disk that is waited for, in bytes per second: both ends read the
@@ -53,7 +53,7 @@ impl SystemNodes {
         );
         words.insert(0, format!("--rsync-path={}", task.rsync_there(&own)));
         let mut progress = Progress::new(&task.delivery.meter);
-        let output = Command::new("rsync")
+        let output = Program::new("rsync")
             .args(words)
             .env("LC_ALL", "C")
             .idle(self.config.idle + Duration::from_secs(part / SLOWEST_READ))

@@ -174,7 +174,7 @@ impl Iterator for Decoded {
 }
 
 impl Decoded {
-    /// Lets the other end notice: both a full queue and a spent budget give way.
+    /// Lets the other end notice: a full queue and a spent budget both end the waiting.
     fn close(&mut self) {
         self.places = None;
         self.budget.close();

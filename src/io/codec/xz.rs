@@ -228,7 +228,7 @@ impl XzDecoder {
             .add(packed.len() as u64 - padding, unpacked)
             .map_err(at(self.at))?;
         if self.zero_blocks.knows(self.check, &packed) {
-            // The buffer is free again at once: most blocks come this way.
+            // The buffer is free again at once: most blocks are zeros.
             self.part = packed;
             self.part.clear();
             return self.output.zeros(unpacked);

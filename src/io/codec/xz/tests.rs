@@ -64,7 +64,7 @@ fn unxz(packed: &[u8], cut: usize) -> Result<Vec<u8>, DecodeError> {
 #[test]
 fn what_the_real_tool_makes_decodes() {
     let content = image(4);
-    let ways: [&[&str]; 7] = [
+    let encoders: [&[&str]; 7] = [
         &["xz", "-0", "-T2"],
         &["xz", "-0", "-T2", "--block-size=100000", "--check=sha256"],
         &["xz", "-0", "-T1"],
@@ -73,9 +73,9 @@ fn what_the_real_tool_makes_decodes() {
         &["xz", "-T2", "--x86", "--lzma2=preset=0"],
         &["xz", "-T1", "--delta=dist=4", "--lzma2=preset=0"],
     ];
-    for way in ways {
-        if let Some(packed) = filter(way, &content) {
-            assert!(unxz(&packed, 65_536).unwrap() == content, "{way:?}");
+    for encoder in encoders {
+        if let Some(packed) = filter(encoder, &content) {
+            assert!(unxz(&packed, 65_536).unwrap() == content, "{encoder:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one way in which processes are run.
+//! The only place that runs processes.
 //!
 //! A command is a list of words and never a shell line. Its output is bounded,
 //! it may stand still only so long, and it cannot outlive whoever asked for it:
@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-pub use error::CommandError;
+pub use error::ProgramError;
 use tail::Tail;
 pub use tail::printable;
 
@@ -36,7 +36,7 @@ const PIPE: usize = 1 << 20;
 
 /// A program with its words, what it reads, and how long it may take.
 #[derive(Debug)]
-pub struct Command {
+pub struct Program {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -56,7 +56,7 @@ enum Input {
 
 /// What a process left behind when it ended by itself, well or badly.
 #[derive(Debug)]
-pub struct Output {
+pub struct ProgramOutput {
     /// How it ended.
     pub status: ExitStatus,
     /// Its standard output, complete; empty if it was streamed.
@@ -65,7 +65,7 @@ pub struct Output {
     pub stderr: String,
 }
 
-impl Command {
+impl Program {
     /// A program without arguments, input or time limits; at most 1 MiB of its
     /// output is accepted.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
@@ -140,7 +140,7 @@ impl Command {
 
     /// Runs it to its end and keeps what it writes. Output beyond the limit is
     /// an error: half an answer would be read as a whole one.
-    pub async fn run(self) -> Result<Output, CommandError> {
+    pub async fn run(self) -> Result<ProgramOutput, ProgramError> {
         let limit = self.stdout_limit;
         let program = self.name();
         let mut stdout = Vec::new();
@@ -150,13 +150,16 @@ impl Command {
                 stdout.len() <= limit
             })
             .await?
-            .ok_or(CommandError::TooMuchOutput { program, limit })?;
+            .ok_or(ProgramError::TooMuchOutput { program, limit })?;
         output.stdout = stdout;
         Ok(output)
     }
 
     /// Runs it to its end and hands on what it writes, piece by piece.
-    pub async fn stream(self, mut taker: impl FnMut(&[u8]) + Send) -> Result<Output, CommandError> {
+    pub async fn stream(
+        self,
+        mut taker: impl FnMut(&[u8]) + Send,
+    ) -> Result<ProgramOutput, ProgramError> {
         let output = self
             .run_with(|bytes| {
                 taker(bytes);
@@ -170,9 +173,9 @@ impl Command {
     async fn run_with(
         mut self,
         mut taker: impl FnMut(&[u8]) -> bool + Send,
-    ) -> Result<Option<Output>, CommandError> {
+    ) -> Result<Option<ProgramOutput>, ProgramError> {
         let program = self.name();
-        let pipe = |source| CommandError::Pipe {
+        let pipe = |source| ProgramError::Pipe {
             program: program.clone(),
             source,
         };
@@ -248,9 +251,9 @@ impl Command {
                     let stderr = tail.into_text();
                     return Err(match (self.idle, self.total) {
                         (_, Some(after)) if started.elapsed() >= after => {
-                            CommandError::Total { program, after, stderr }
+                            ProgramError::Total { program, after, stderr }
                         }
-                        (idle, _) => CommandError::Idle {
+                        (idle, _) => ProgramError::Idle {
                             program,
                             after: idle.unwrap_or_default(),
                             stderr,
@@ -297,7 +300,7 @@ impl Command {
         self.program.to_string_lossy().into_owned()
     }
 
-    fn spawn(&self, program: &str) -> Result<tokio::process::Child, CommandError> {
+    fn spawn(&self, program: &str) -> Result<tokio::process::Child, ProgramError> {
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.args)
@@ -311,10 +314,10 @@ impl Command {
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CommandError::NotFound {
+            io::ErrorKind::NotFound => ProgramError::NotFound {
                 program: program.to_owned(),
             },
-            _ => CommandError::Spawn {
+            _ => ProgramError::Spawn {
                 program: program.to_owned(),
                 source,
             },
@@ -322,8 +325,8 @@ impl Command {
     }
 }
 
-fn finished(status: ExitStatus, tail: Tail) -> Output {
-    Output {
+fn finished(status: ExitStatus, tail: Tail) -> ProgramOutput {
+    ProgramOutput {
         status,
         stdout: Vec::new(),
         stderr: tail.into_text(),
