@@ -26,6 +26,7 @@ pub mod observe;
 pub mod orders;
 pub mod plan;
 pub mod reconcile;
+pub mod schematic;
 pub mod store;
 pub mod upstream;
 pub mod yaml;

@@ -14,6 +14,7 @@ use crate::model::{
     Arch, FileName, Format, Platform, Position, PushMethod, PushTarget, RejectedPosition,
     Schematic, SchematicId, SchematicSource, Sha256, Skipped, VersionPolicy, is_invisible, visible,
 };
+use crate::schematic::rules;
 use crate::yaml::{At, Kind, Node, Report, read, shown};
 
 /// What became of a position.
@@ -250,7 +251,7 @@ fn check_schematic(
         Some(VersionPolicy::Latest) | None => None,
     };
     let overlay = shape.overlay.as_ref().map(|at| at.place);
-    if let Some((key, why)) = minor.and_then(|minor| schematic.refused_by(minor)) {
+    if let Some((key, why)) = minor.and_then(|minor| rules::refused_by(schematic, minor)) {
         let embedded = shape
             .customization
             .as_ref()
@@ -264,7 +265,7 @@ fn check_schematic(
         }
     }
     if let (Some(platform), Some(arch), Some(place)) = (platform, arch, overlay)
-        && let Some(why) = schematic.overlay_refused_on(platform, arch)
+        && let Some(why) = rules::overlay_refused_on(schematic, platform, arch)
     {
         report.at_with_hint(
             place,
@@ -279,9 +280,7 @@ fn warn(shape: &PositionShape, draft: &Draft, node: &Node, reading: &mut Reading
     let mut places = Vec::new();
     if let SchematicSource::Customization(schematic) = &draft.schematic {
         let secureboot = shape.secureboot.unwrap_or(false);
-        let keys = schematic
-            .customization
-            .without_effect(draft.format, secureboot);
+        let keys = rules::without_effect(&schematic.customization, draft.format, secureboot);
         let customization = node.get("customization");
         places.extend(keys.into_iter().filter_map(|(key, why)| {
             let place = customization?.get(key)?;

@@ -22,6 +22,7 @@ use super::wanted::WantedBy;
 use super::way::Transfer;
 use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, FileName, Format, SchematicId, Sha256};
+use crate::schematic::document;
 
 /// What the plan is told besides what is wanted and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -387,7 +388,7 @@ impl Planner<'_> {
         let action = Action::Register {
             schematic: computed,
             expected: artifact.schematic,
-            document: self.desired.schematics[&computed].document(),
+            document: document(&self.desired.schematics[&computed]),
         };
         if let Some(&at) = self.registering.get(&computed) {
             let step = &mut self.plan.steps[at];

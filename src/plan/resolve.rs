@@ -14,6 +14,7 @@ use crate::model::{
     ArtifactId, Deletion, FileName, Format, NameTemplate, Order, OrderSet, Position, PositionRef,
     PushMethod, PushTarget, SchematicId, SchematicSource, Sha256, TalosVersion, VersionPolicy,
 };
+use crate::schematic::{Canonical, rules};
 
 /// What resolving needs besides orders and catalogue.
 #[derive(Debug, Clone)]
@@ -106,10 +107,10 @@ fn resolve_position(
     let schematic = match &position.schematic {
         SchematicSource::Id(id) => *id,
         SchematicSource::Customization(schematic) => {
-            if let Some((_, why)) = schematic.refused_by(version.minor()) {
+            if let Some((_, why)) = rules::refused_by(schematic, version.minor()) {
                 return Err(Unresolved::Unsupported { why });
             }
-            let computed = schematic.id();
+            let computed = Canonical::of(schematic).id();
             desired
                 .schematics
                 .entry(computed)

@@ -19,6 +19,7 @@ use talos_order::model::{
 use talos_order::plan::{
     Create, Naming, Policy, PrunePolicy, Retention, Sites, Transfer, VerifyPolicy,
 };
+use talos_order::schematic::Canonical;
 
 /// Orders, a world, and a policy.
 #[derive(Debug, Clone)]
@@ -174,7 +175,7 @@ prop_compose! {
     ) -> ArtifactId {
         let schematic = match schematic {
             SchematicSource::Id(id) => id,
-            SchematicSource::Customization(schematic) => schematic.id(),
+            SchematicSource::Customization(schematic) => Canonical::of(&schematic).id(),
         };
         ArtifactId {
             version,

@@ -16,15 +16,15 @@ const MAGIC: u8 = 0x1f;
 #[derive(Debug)]
 pub struct GzipDecoder {
     /// The member that is being decoded.
-    member: GzDecoder<Unpacked>,
+    member: GzDecoder<Consumer>,
     at: u64,
 }
 
 /// Where flate2 writes the unpacked bytes.
 #[derive(Debug)]
-struct Unpacked(ChunkSender);
+struct Consumer(ChunkSender);
 
-impl Write for Unpacked {
+impl Write for Consumer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.copy(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
@@ -38,7 +38,7 @@ impl Write for Unpacked {
 impl GzipDecoder {
     pub fn new(output: ChunkSender) -> Self {
         Self {
-            member: GzDecoder::new(Unpacked(output)),
+            member: GzDecoder::new(Consumer(output)),
             at: 0,
         }
     }
@@ -55,7 +55,7 @@ impl GzipDecoder {
                         at: self.at,
                     });
                 }
-                self.member = GzDecoder::new(Unpacked(output));
+                self.member = GzDecoder::new(Consumer(output));
             }
             bytes = &bytes[taken..];
             self.at += taken as u64;
