@@ -1,100 +1,96 @@
 //! gzip (RFC 1952): one or more members, decoded on the pushing thread.
 //!
-//! flate2 decodes them, one at a time. Its own decoder of several members is not used: it
-//! takes whatever follows the last one for another, and cannot say where that begins.
+//! flate2 decodes them, framing and checksums included. Its readers and writers of gzip
+//! are not used: they take whatever follows the last member for another one, and hand
+//! out 32 KiB at a time, for each of which zlib copies its window.
 
-use std::io::{self, Write};
-
-use flate2::write::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::error::{DecodeError, GZIP};
 use super::queue::ChunkSender;
+
+/// How much is unpacked at a time, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// The largest window that the format has, as a power of two.
+const WINDOW_BITS: u8 = 15;
 
 /// The first byte of every member.
 const MAGIC: u8 = 0x1f;
 
 #[derive(Debug)]
 pub struct GzipDecoder {
-    /// The member that is being decoded.
-    member: GzDecoder<Consumer>,
+    member: Decompress,
+    /// True between members, where the input may end.
+    is_complete: bool,
+    output: ChunkSender,
+    piece: Vec<u8>,
     at: u64,
-}
-
-/// Where flate2 writes the unpacked bytes.
-#[derive(Debug)]
-struct Consumer(ChunkSender);
-
-impl Write for Consumer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.copy(bytes).map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl GzipDecoder {
     pub fn new(output: ChunkSender) -> Self {
         Self {
-            member: GzDecoder::new(Consumer(output)),
+            member: Decompress::new_gzip(WINDOW_BITS),
+            is_complete: false,
+            output,
+            piece: vec![0; PIECE],
             at: 0,
         }
     }
 
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DecodeError> {
-        while let Some(&next) = bytes.first() {
-            let written = self.member.write(bytes);
-            let taken = written.map_err(|error| corrupt(error, self.at))?;
-            if taken == 0 {
-                let output = self.end_member()?;
-                if next != MAGIC {
-                    return Err(DecodeError::TrailingGarbage {
-                        codec: GZIP,
-                        at: self.at,
-                    });
+        loop {
+            if self.is_complete {
+                match bytes.first() {
+                    None => return Ok(()),
+                    Some(&MAGIC) => self.member = Decompress::new_gzip(WINDOW_BITS),
+                    Some(_) => {
+                        return Err(DecodeError::TrailingGarbage {
+                            codec: GZIP,
+                            at: self.at,
+                        });
+                    }
                 }
-                self.member = GzDecoder::new(Consumer(output));
             }
+            let before = (self.member.total_in(), self.member.total_out());
+            let status = self
+                .member
+                .decompress(bytes, &mut self.piece, FlushDecompress::None)
+                .map_err(|error| self.corrupt(error.message()))?;
+            let taken = (self.member.total_in() - before.0) as usize;
+            let made = (self.member.total_out() - before.1) as usize;
             bytes = &bytes[taken..];
             self.at += taken as u64;
+            self.output.copy(&self.piece[..made])?;
+            self.is_complete = status == Status::StreamEnd;
+            // With room left in the piece, all that the input gives has come.
+            if bytes.is_empty() && made < self.piece.len() {
+                return Ok(());
+            }
+            if taken == 0 && made == 0 {
+                return Err(self.corrupt(Some("the compressed data make no progress")));
+            }
         }
-        Ok(())
     }
 
-    pub fn finish(mut self) -> Result<(), DecodeError> {
-        let within = match self.member.header() {
-            None => "a member's header",
-            // A member that is complete takes no further byte, and any other takes one.
-            Some(_) => match self.member.write(&[0]).map_err(io::Error::downcast) {
-                Ok(0) => return self.end_member()?.end(),
-                Err(Ok(error)) => return Err(error),
-                Ok(_) | Err(Err(_)) => "a member",
-            },
-        };
-        Err(DecodeError::Truncated {
+    fn corrupt(&self, what: Option<&str>) -> DecodeError {
+        DecodeError::Corrupt {
             codec: GZIP,
             at: self.at,
-            within,
-        })
+            what: what.unwrap_or("the compressed data").to_owned(),
+        }
     }
 
-    /// Compares the member with its checksum and length.
-    fn end_member(&mut self) -> Result<ChunkSender, DecodeError> {
-        let ended = self.member.try_finish();
-        ended.map_err(|error| corrupt(error, self.at))?;
-        Ok(self.member.get_ref().0.clone())
+    pub fn finish(self) -> Result<(), DecodeError> {
+        if self.is_complete {
+            self.output.end()
+        } else {
+            Err(DecodeError::Truncated {
+                codec: GZIP,
+                at: self.at,
+                within: "a member",
+            })
+        }
     }
-}
-
-/// What flate2 says, or the error of the queue that it passes on.
-fn corrupt(error: io::Error, at: u64) -> DecodeError {
-    error
-        .downcast()
-        .unwrap_or_else(|error| DecodeError::Corrupt {
-            codec: GZIP,
-            at,
-            what: error.to_string(),
-        })
 }

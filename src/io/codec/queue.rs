@@ -36,7 +36,7 @@ impl Chunk {
 const PLACES: usize = 64;
 
 /// The decoding end.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ChunkSender {
     places: SyncSender<Queued>,
     budget: Arc<Budget>,

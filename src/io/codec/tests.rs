@@ -189,6 +189,9 @@ fn all_optional_fields_of_a_gzip_header_are_passed_over() {
         flipped[at] ^= 1;
         decode(Codec::Gzip, &flipped, 1000).unwrap_err();
     }
+    packed[header - 1] ^= 1;
+    let error = decode(Codec::Gzip, &packed, 1000).unwrap_err().to_string();
+    assert!(error.ends_with("header crc mismatch"), "{error}");
 }
 
 #[test]
