@@ -27,7 +27,7 @@ pub struct StagedFile {
 
 impl StagedFile {
     /// Gives the file its name, in place of what had it. The directory is not
-    /// synced; see [`atomic::sync_dir`].
+    /// synced; see [`crate::io::file::atomic::sync_dir`].
     ///
     /// # Errors
     /// [`StagingError::Io`].
