@@ -25,6 +25,7 @@ pub mod observe;
 pub mod orders;
 pub mod plan;
 pub mod reconcile;
+pub mod schematic;
 pub mod store;
 mod upstream;
 mod yaml;

@@ -17,6 +17,7 @@ use talos_order::factory_stub::image;
 use talos_order::model::{
     ArtifactId, Customization, Format, NameTemplate, Schematic, SchematicId, Sha256,
 };
+use talos_order::schematic::{Canonical, document};
 
 use crate::measure;
 
@@ -59,7 +60,7 @@ impl Image {
     /// Makes an image of a version in a directory.
     pub fn make(dir: &Path, version: &str, raw_bytes: u64, data_bytes: u64) -> Result<Self> {
         let kernel_arg = "lab=image".to_owned();
-        let id = schematic(&kernel_arg).id();
+        let id = Canonical::of(&schematic(&kernel_arg)).id();
         let artifact = artifact(id, version)?;
         let raw = dir.join(format!("{version}.raw"));
         let mut disk = image::build(&artifact.with_format(Format::Raw), raw_bytes, 0)?;
@@ -89,14 +90,14 @@ impl Image {
     /// The same bytes under the name of another schematic.
     pub fn with_schematic(&self, kernel_arg: String) -> Self {
         let mut image = self.clone();
-        image.artifact.schematic = schematic(&kernel_arg).id();
+        image.artifact.schematic = Canonical::of(&schematic(&kernel_arg)).id();
         image.kernel_arg = kernel_arg;
         image
     }
 
     /// What is sent to the factory to register its schematic.
     pub fn document(&self) -> String {
-        schematic(&self.kernel_arg).document()
+        document(&schematic(&self.kernel_arg))
     }
 
     /// The name of the unpacked file wherever it is kept.

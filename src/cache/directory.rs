@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::CacheError;
 use super::names;
-use crate::io::codec::decode::BUFFERED;
+use crate::io::codec::BUFFERED;
 use crate::io::file::lock::DirLock;
 use crate::io::process::task;
 use crate::model::FileName;

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::io::file::explain as io_explained;
 use crate::io::file::lock::LockError;
-use crate::io::flow::landing::{self, LandingError};
+use crate::io::file::{explain as io_explained, is_transient};
+use crate::io::flow::StagingError;
 use crate::model::{FileName, Sha256};
 
 /// Why the cache did not do what was asked.
@@ -22,7 +22,7 @@ pub enum CacheError {
     },
     /// What came, or came out of it, did not become a file.
     #[error(transparent)]
-    Landing(#[from] LandingError),
+    Staging(#[from] StagingError),
     /// Another process works in the cache.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -50,8 +50,8 @@ impl CacheError {
     /// True if the same attempt may succeed later without anyone doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Io { source, .. } => landing::is_transient(source),
-            Self::Landing(error) => error.is_transient(),
+            Self::Io { source, .. } => is_transient(source),
+            Self::Staging(error) => error.is_transient(),
             Self::Lock(error) => error.is_transient(),
             Self::Foreign { .. } | Self::NotCompressed { .. } | Self::Damaged { .. } => false,
         }
@@ -61,7 +61,7 @@ impl CacheError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. }
-            | Self::Landing(LandingError::Io { source, .. })
+            | Self::Staging(StagingError::Io { source, .. })
             | Self::Lock(LockError::Io { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -70,7 +70,7 @@ impl CacheError {
                      user who runs this",
                 )
             }
-            Self::Landing(error) => error.hint(),
+            Self::Staging(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Foreign { .. } => {
                 Some("move it away, or give the image another name with `filename:`")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::io::file::atomic;
-use crate::io::flow::{landing, partial};
+use crate::io::flow::temporary;
 use crate::model::FileName;
 
 /// The file that the lock is taken on.
@@ -46,9 +46,9 @@ impl CacheName {
         let file = |name: Option<&str>| name?.parse::<FileName>().ok();
         if name == LOCK || name == INSTANCE {
             Self::Lock
-        } else if let Some(file) = file(partial::name_of_record(name)) {
+        } else if let Some(file) = file(temporary::name_of_record(name)) {
             Self::PartialRecord(file)
-        } else if let Some(file) = file(landing::name_of_temporary(name)) {
+        } else if let Some(file) = file(temporary::name_of_temporary(name)) {
             Self::Partial(file)
         } else if let Some(file) = file(name_of_record(name)) {
             Self::Record(file)
@@ -67,7 +67,7 @@ fn name_of_record(name: &str) -> Option<&str> {
 /// True for the names of the files that are written whole.
 fn is_small_file(name: &str) -> bool {
     let of = name_of_record(name)
-        .or_else(|| partial::name_of_record(name))
+        .or_else(|| temporary::name_of_record(name))
         .or_else(|| name.strip_suffix(CHECKSUM));
     name == INSTANCE || of.is_some_and(|of| of.parse::<FileName>().is_ok())
 }
@@ -84,11 +84,11 @@ mod tests {
         let cases = [
             (text(record_of(dir, &file)), CacheName::Record(file.clone())),
             (
-                text(landing::temporary_of(dir, "a.raw.xz")),
+                text(temporary::temporary_of(dir, "a.raw.xz")),
                 CacheName::Partial(file.clone()),
             ),
             (
-                text(partial::record_of(dir, "a.raw.xz")),
+                text(temporary::record_of(dir, "a.raw.xz")),
                 CacheName::PartialRecord(file.clone()),
             ),
             ("..a.raw.xz.meta.json.tmp-Ab12".into(), CacheName::Temporary),

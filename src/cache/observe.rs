@@ -7,7 +7,7 @@ use std::io;
 use super::names::{self, CacheName};
 use super::{Cache, CacheError};
 use crate::facts::{CacheState, CachedFile, Meta};
-use crate::io::flow::landing::mtime_ns;
+use crate::io::file::mtime_ns;
 use crate::model::FileName;
 
 impl Cache {

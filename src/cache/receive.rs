@@ -12,10 +12,9 @@ use crate::facts::{Meta, Provenance};
 use crate::io::Meter;
 use crate::io::file::atomic;
 use crate::io::flow::intake::{Intake, Promise, Sealed, Spec};
-use crate::io::flow::landing::LandingError;
 use crate::io::flow::unpack::Unpack;
-use crate::io::flow::{Sink, Validator, partial};
-use crate::io::image::magic::Kind;
+use crate::io::flow::{Sink, StagingError, Validator, temporary};
+use crate::io::image::magic::ContentKind;
 use crate::model::{ArtifactId, FileName, Format, Sha256};
 
 /// A download to take in.
@@ -56,14 +55,14 @@ pub struct Incoming {
 }
 
 /// What an image of a format looks like.
-pub(super) fn kind_of(format: Format) -> Kind {
+pub(super) fn kind_of(format: Format) -> ContentKind {
     match format {
-        Format::Iso => Kind::Iso,
-        Format::Raw => Kind::Gpt,
-        Format::RawXz => Kind::Xz,
-        Format::RawZst => Kind::Zstd,
-        Format::RawGz => Kind::Gzip,
-        Format::Qcow2 => Kind::Qcow2,
+        Format::Iso => ContentKind::Iso,
+        Format::Raw => ContentKind::Gpt,
+        Format::RawXz => ContentKind::Xz,
+        Format::RawZst => ContentKind::Zstd,
+        Format::RawGz => ContentKind::Gzip,
+        Format::Qcow2 => ContentKind::Qcow2,
     }
 }
 
@@ -154,7 +153,7 @@ impl Cache {
 
 impl Incoming {
     /// Why bytes were refused, with its type; [`Self::finish`] gives it too.
-    pub fn failure(&self) -> Option<&LandingError> {
+    pub fn failure(&self) -> Option<&StagingError> {
         self.intake.failure()
     }
 
@@ -194,16 +193,16 @@ fn publish(
     let download = cache.publish(file, sealed.download, draft.clone(), now)?;
     let unpacked = match sealed.unpacked.zip(unpack) {
         None => None,
-        Some((landed, (artifact, name))) => {
+        Some((staged, (artifact, name))) => {
             let draft = RecordDraft {
                 artifact,
                 unpacked_from: Some(download.sha256),
                 ..draft
             };
-            Some(cache.publish(&name, landed, draft, now)?)
+            Some(cache.publish(&name, staged, draft, now)?)
         }
     };
-    let record = partial::record_of(cache.dir(), file.as_str());
+    let record = temporary::record_of(cache.dir(), file.as_str());
     atomic::remove_if_there(&record).map_err(CacheError::io("remove", &record))?;
     cache.sync()?;
     Ok(Received { download, unpacked })

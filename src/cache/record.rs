@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Cache, CacheError, names};
 use crate::facts::{Meta, Provenance};
 use crate::io::file::{atomic, input};
-use crate::io::flow::landing::Landed;
+use crate::io::flow::StagedFile;
 use crate::io::image::container::EDITION;
 use crate::model::{ArtifactId, FileName, Sha256};
 
@@ -50,7 +50,7 @@ impl Cache {
     pub(super) fn publish(
         &self,
         file: &FileName,
-        landed: Landed,
+        staged: StagedFile,
         draft: RecordDraft,
         now: Timestamp,
     ) -> Result<Meta, CacheError> {
@@ -64,17 +64,17 @@ impl Cache {
             etag,
         } = draft;
         let meta = Meta {
-            refuted: self.refuted(file, &artifact, landed.sha256())?,
+            refuted: self.refuted(file, &artifact, staged.sha256)?,
             artifact,
-            size: landed.size(),
-            sha256: landed.sha256(),
-            data: Some(landed.data()),
+            size: staged.size,
+            sha256: staged.sha256,
+            data: Some(staged.data),
             url,
             unpacked_from,
             provenance,
             etag,
             completed_at: now,
-            mtime_ns: landed.mtime_ns(),
+            mtime_ns: staged.mtime_ns,
             last_wanted: now,
             whole: Some(EDITION),
         };
@@ -82,7 +82,7 @@ impl Cache {
         let checksum = self.dir.join(names::checksum_of(file));
         let line = format!("{}  {file}\n", meta.sha256);
         atomic::write(&checksum, line.as_bytes()).map_err(CacheError::io("write", &checksum))?;
-        landed.publish()?;
+        staged.publish()?;
         Ok(meta)
     }
 

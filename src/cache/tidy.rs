@@ -12,8 +12,8 @@ use super::names::{self, CacheName};
 use super::{Cache, CacheError, whole};
 use crate::facts::{CacheState, Meta};
 use crate::io::file::make_way;
-use crate::io::flow::landing::temporary_of;
-use crate::io::flow::partial::{self, Partial};
+use crate::io::flow::resume::ResumeRecord;
+use crate::io::flow::temporary::{self, temporary_of};
 use crate::model::FileName;
 
 /// How old a note about when a file was wanted may get. Retention counts in days,
@@ -68,7 +68,7 @@ impl Cache {
             }
         }
         for file in downloads.difference(busy) {
-            let resumable = Partial::load(&self.dir, file.as_str()).is_some()
+            let resumable = ResumeRecord::load(&self.dir, file.as_str()).is_some()
                 && temporary_of(&self.dir, file.as_str()).is_file();
             if !resumable {
                 freed += self.remove_partial(file)?;
@@ -120,7 +120,7 @@ impl Cache {
 
     fn remove_partial(&self, file: &FileName) -> Result<u64, CacheError> {
         let temporary = remove(&temporary_of(&self.dir, file.as_str()))?;
-        let record = remove(&partial::record_of(&self.dir, file.as_str()))?;
+        let record = remove(&temporary::record_of(&self.dir, file.as_str()))?;
         Ok(temporary + record)
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{Cache, CacheError, names, receive};
 use crate::facts::{CachedFile, Meta};
 use crate::io::file::{atomic, make_way, set_aside};
-use crate::io::image::container::{self, EDITION, Fault, OpenFile};
+use crate::io::image::container::{self, EDITION, ImageFault, OpenFile};
 use crate::model::{ArtifactId, FileName, Format, Sha256};
 
 /// How many digests of earlier files a record keeps.
@@ -48,7 +48,7 @@ impl Cache {
         }
         match self.examine_image(file, &cached.meta) {
             // What cannot be read may be anything.
-            Ok(()) | Err(Fault::Unreadable(_)) => None,
+            Ok(()) | Err(ImageFault::Unreadable(_)) => None,
             Err(fault) => Some(fault.to_string()),
         }
     }
@@ -60,7 +60,7 @@ impl Cache {
         }
     }
 
-    fn examine_image(&self, file: &FileName, meta: &Meta) -> Result<(), Fault> {
+    fn examine_image(&self, file: &FileName, meta: &Meta) -> Result<(), ImageFault> {
         let opened = File::open(self.path(file))?;
         let kind = receive::kind_of(meta.artifact.format);
         container::check(kind, &OpenFile::of(&opened)?)
@@ -82,7 +82,7 @@ impl Cache {
         let mut refuted = meta.refuted.clone();
         if is_there && is_unchecked(&meta) && refuted.len() < REFUTED_MAX {
             match self.examine_image(file, &meta) {
-                Ok(()) | Err(Fault::Unreadable(_)) => {}
+                Ok(()) | Err(ImageFault::Unreadable(_)) => {}
                 Err(_) => drop(refuted.insert(meta.sha256)),
             }
         }

@@ -12,6 +12,7 @@ use crate::app::{App, Mode};
 use crate::facts::VersionKnowledge;
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
+use crate::schematic::Canonical;
 
 /// Checks configuration and orders; touches neither network nor nodes.
 pub(super) fn validate(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
@@ -79,7 +80,8 @@ pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit>
             return Ok(Exit::Failed);
         }
     };
-    let (id, canonical) = (schematic.id(), schematic.canonical_yaml());
+    let canonical = Canonical::of(&schematic);
+    let (id, canonical) = (canonical.id(), canonical.text);
     match output {
         OutputForm::Json => {
             let answer = serde_json::json!({ "id": id, "schematic": canonical });

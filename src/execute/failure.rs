@@ -3,7 +3,7 @@
 use crate::cache::CacheError;
 use crate::error::chain;
 use crate::facts::{Failure, FailureKind};
-use crate::io::flow::landing::LandingError;
+use crate::io::flow::StagingError;
 use crate::nodes::NodeError;
 use crate::upstream::UpstreamError;
 
@@ -67,13 +67,13 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<CacheError>() {
         return match error {
             // It shows itself as its cause and would be missing from the chain.
-            CacheError::Landing(error) => kind_of(error),
+            CacheError::Staging(error) => kind_of(error),
             CacheError::Foreign { .. } => Some(FailureKind::InTheWay),
             CacheError::Damaged { .. } => Some(FailureKind::WrongBytes),
             _ => None,
         };
     }
-    if let Some(LandingError::Digest { .. } | LandingError::WrongContent { .. }) =
+    if let Some(StagingError::Digest { .. } | StagingError::WrongContent { .. }) =
         error.downcast_ref()
     {
         return Some(FailureKind::WrongBytes);
@@ -103,12 +103,12 @@ mod tests {
             source: full(),
         };
         assert_eq!(kind(sink), FailureKind::NoSpace);
-        let landing = LandingError::Io {
+        let staging = StagingError::Io {
             doing: "write",
             path: "p".into(),
             source: full(),
         };
-        assert_eq!(kind(CacheError::Landing(landing)), FailureKind::NoSpace);
+        assert_eq!(kind(CacheError::Staging(staging)), FailureKind::NoSpace);
         let limited = UpstreamError::RateLimited {
             url: "u".to_owned(),
             retry_after: None,

@@ -24,8 +24,15 @@ fn stream(bytes: &mut [u8], start: usize) -> Option<usize> {
     let flags = [header[6], header[7]];
     sum(header, 6..8, 8);
     let mut at = start + 12;
+    let mut has_sizes = false;
     while let length @ 1.. = usize::from(*bytes.get(at)?) {
         let header = bytes.get_mut(at..at + (length + 1) * 4)?;
+        // The decoder refuses a block without its size behind one that has it.
+        let has_size = header[1] & 0x40 != 0;
+        if has_sizes && !has_size {
+            return None;
+        }
+        has_sizes |= at == start + 12 && has_size;
         let end = header.len() - 4;
         sum(header, 0..end, end);
         let data = at + end + 4;

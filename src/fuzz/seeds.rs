@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::factory_stub::image;
 use crate::io::image::container::fuzz as container;
-use crate::io::image::magic::Kind;
+use crate::io::image::magic::ContentKind;
 use crate::model::{ArtifactId, Codec, Format, Platform};
 use crate::upstream;
 
@@ -33,8 +33,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "zstd" => images(Codec::Zstd),
         "iso" => isos(),
         "mbr" => tables(),
-        "gpt" => [vec![described(Kind::Gpt, Format::Raw)], tables()].concat(),
-        "qcow2" => [vec![described(Kind::Qcow2, Format::Qcow2)], of_qemu()].concat(),
+        "gpt" => [vec![described(ContentKind::Gpt, Format::Raw)], tables()].concat(),
+        "qcow2" => [
+            vec![described(ContentKind::Qcow2, Format::Qcow2)],
+            of_qemu(),
+        ]
+        .concat(),
         "signature" => texts(&upstream::fuzz::BUNDLES),
         "checksum" => checksums(),
         "versions" => texts(&[
@@ -128,7 +132,7 @@ fn checksums() -> Vec<Vec<u8>> {
 }
 
 /// The description of an image that the factory stub makes.
-fn described(kind: Kind, format: Format) -> Vec<u8> {
+fn described(kind: ContentKind, format: Format) -> Vec<u8> {
     let artifact = ArtifactId {
         format,
         ..artifact()
@@ -139,7 +143,7 @@ fn described(kind: Kind, format: Format) -> Vec<u8> {
 
 /// An ISO image, and the same with partition tables in it.
 fn isos() -> Vec<Vec<u8>> {
-    let plain = described(Kind::Iso, Format::Iso);
+    let plain = described(ContentKind::Iso, Format::Iso);
     let hybrid = |table: Vec<u8>| {
         let pieces = &table[container::HEAD..];
         [&table[..1], &plain[1..], pieces].concat()

@@ -191,7 +191,7 @@ fn replay_corpora() {
 #[ignore = "writes to src/fuzz/seeds, and needs qemu-img"]
 fn write_qemu_seeds() {
     use crate::io::image::container::fuzz::describe;
-    use crate::io::image::magic::Kind;
+    use crate::io::image::magic::ContentKind;
     let dir = tempfile::tempdir().expect("a directory");
     let mut raw = vec![0; 256 << 10];
     raw[..600].fill(9);
@@ -219,6 +219,6 @@ fn write_qemu_seeds() {
         let seed = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src/fuzz/seeds/qcow2")
             .join(name);
-        fs::write(seed, describe(Kind::Qcow2, &image)).expect("written");
+        fs::write(seed, describe(ContentKind::Qcow2, &image)).expect("written");
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use sha2::Digest;
 
 use crate::io::Meter;
-use crate::io::file::sparse::{Part, ZEROS, read_parts};
+use crate::io::file::sparse::{FilePart, ZEROS, read_parts};
 use crate::model::Sha256;
 
 /// A running SHA-256 with the number of bytes that went in.
@@ -69,11 +69,11 @@ pub fn hash_file(path: &Path, meter: &Meter) -> io::Result<Hashed> {
     meter.set_total(file.metadata()?.len());
     let mut hasher = Hasher::default();
     read_parts(&file, u64::MAX, |part| match part {
-        Part::Bytes(bytes) => {
+        FilePart::Bytes(bytes) => {
             hasher.update(bytes);
             meter.add(bytes.len() as u64);
         }
-        Part::Hole(length) => {
+        FilePart::Hole(length) => {
             hasher.zeros(length);
             meter.add(length);
         }

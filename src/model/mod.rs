@@ -34,8 +34,8 @@ pub use part::{PARTS_DIR, PartName};
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
 pub use schematic::{
-    Bootloader, Canonical, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
-    SchematicId, SecureBootOptions, plain_value,
+    Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
+    SecureBootOptions,
 };
 pub use site::{Network, Site, SiteName};
 pub use transfer::{Method, Proof, PushMethod, Via};

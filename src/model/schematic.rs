@@ -1,28 +1,9 @@
-//! Schematics: the Image Factory's description of a customization, its canonical
-//! form and the id that follows from it.
+//! Schematics: the Image Factory's description of a customization, and its id.
 //!
-//! The id is the SHA-256 of the canonical YAML, byte for byte as the factory's
-//! go-yaml writes it, so it can be known without asking anyone. Where it is not
-//! sure that every factory writes a schematic like this, [`Canonical::certain`]
-//! says so. The factory's answer is the authority in any case.
-
-mod canonical;
-mod emitter;
-#[cfg(test)]
-mod laws;
-mod plain;
-mod rules;
-mod scalar;
-#[cfg(test)]
-mod tests;
+//! The canonical form that the id follows from is `crate::schematic`.
 
 use std::fmt;
 use std::str::FromStr;
-
-use sha2::Digest as _;
-
-pub use canonical::Canonical;
-pub use plain::plain_value;
 
 use super::artifact::named_value;
 use super::{Invalid, Sha256, text_form};
@@ -75,37 +56,6 @@ pub struct Schematic {
     pub overlay: Option<Overlay>,
     /// Everything else.
     pub customization: Customization,
-}
-
-impl Schematic {
-    /// The canonical text, and whether every factory is known to write it so.
-    pub fn canonical(&self) -> Canonical {
-        canonical::canonical(self)
-    }
-
-    /// The canonical text alone.
-    pub fn canonical_yaml(&self) -> String {
-        self.canonical().text
-    }
-
-    /// The id: the SHA-256 of the canonical text.
-    pub fn id(&self) -> SchematicId {
-        SchematicId::from_bytes(sha2::Sha256::digest(self.canonical_yaml()).into())
-    }
-
-    /// What to send to a factory to have the schematic registered.
-    ///
-    /// The canonical text where it is certain. Otherwise the same as JSON, which
-    /// is YAML too: some texts that go-yaml writes it reads back differently, and
-    /// in JSON every string is quoted.
-    pub fn document(&self) -> String {
-        let canonical = self.canonical();
-        if canonical.certain {
-            canonical.text
-        } else {
-            canonical::json(self).to_string()
-        }
-    }
 }
 
 /// An overlay image with its options.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::io::process::CommandError;
+use crate::io::process::ProgramError;
 use crate::model::{NodeId, Sha256};
 
 /// Why a node did not do what was asked.
@@ -55,7 +55,7 @@ pub enum NodeError {
     Program {
         /// Which, and why.
         #[from]
-        source: CommandError,
+        source: ProgramError,
     },
     /// A program is missing on the node.
     #[error("{tool} is not installed on {node}")]
@@ -200,15 +200,15 @@ const LASTING: [&str; 6] = [
 impl NodeError {
     /// ssh or rsync was not let to its end, or was never there. A session that
     /// stands still is the node's silence and not a failure of the program.
-    pub(super) fn remote_command(error: CommandError) -> Self {
+    pub(super) fn remote_command(error: ProgramError) -> Self {
         match error {
-            CommandError::Idle { after, stderr, .. } => Self::Unreachable {
+            ProgramError::Idle { after, stderr, .. } => Self::Unreachable {
                 why: format!("it has been silent for {} s", after.as_secs()),
                 transient: true,
                 hint: None,
                 stderr,
             },
-            CommandError::Total { after, stderr, .. } => Self::Unreachable {
+            ProgramError::Total { after, stderr, .. } => Self::Unreachable {
                 why: format!("it did not come to an end within {} s", after.as_secs()),
                 transient: true,
                 hint: None,

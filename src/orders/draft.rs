@@ -12,6 +12,7 @@ use crate::model::{
     Arch, FileName, Format, Platform, PushMethod, Schematic, SchematicId, SchematicSource, Sha256,
     VersionPolicy,
 };
+use crate::schematic::rules;
 use crate::yaml::{At, ProblemReport};
 
 /// A position whose parts were all read.
@@ -120,7 +121,7 @@ fn check_schematic(
         Some(VersionPolicy::Latest) | None => None,
     };
     let overlay = shape.overlay.as_ref().map(|at| at.place);
-    if let Some((key, why)) = minor.and_then(|minor| schematic.refused_by(minor)) {
+    if let Some((key, why)) = minor.and_then(|minor| rules::refused_by(schematic, minor)) {
         let embedded = shape
             .customization
             .as_ref()
@@ -134,7 +135,7 @@ fn check_schematic(
         }
     }
     if let (Some(platform), Some(arch), Some(place)) = (platform, arch, overlay)
-        && let Some(why) = schematic.overlay_refused_on(platform, arch)
+        && let Some(why) = rules::overlay_refused_on(schematic, platform, arch)
     {
         report.at_with_hint(
             place,

@@ -17,7 +17,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::OrdersError;
-use crate::io::file::beneath::{BeneathError, Directory, Identity, Root, Thing};
+use crate::io::file::beneath::{BeneathError, DirTree, Directory, Identity, Thing};
 use crate::io::file::input;
 use crate::model::{Problem, visible_path};
 use crate::yaml::{MAX_BYTES, SourceText};
@@ -69,7 +69,7 @@ pub(super) fn find_within(path: &Path, bounds: TreeBounds) -> Result<Vec<FoundFi
         let bytes = input::read(path, MAX_BYTES).map_err(unreadable)?;
         return Ok(vec![found(path, &bytes)]);
     }
-    let root = Root::open(path).map_err(unreadable)?;
+    let root = DirTree::open(path).map_err(unreadable)?;
     let (top, identity) = root.directory().map_err(unreadable)?;
     let mut walk = TreeWalk {
         root,
@@ -86,7 +86,7 @@ pub(super) fn find_within(path: &Path, bounds: TreeBounds) -> Result<Vec<FoundFi
 }
 
 struct TreeWalk {
-    root: Root,
+    root: DirTree,
     bounds: TreeBounds,
     seen: HashSet<Identity>,
     entries: usize,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::model::plain_value;
+use crate::schematic::plain_value;
 use crate::yaml::{At, ProblemReport, YamlEntry, YamlKind, YamlNode, shown};
 
 /// What to write where readers of YAML disagree.

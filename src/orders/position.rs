@@ -8,6 +8,7 @@ use super::reading::Reading;
 use crate::model::{
     Position, PushTarget, RejectedPosition, SchematicSource, Skipped, is_invisible, visible,
 };
+use crate::schematic::rules;
 use crate::yaml::{ProblemReport, YamlKind, YamlNode, read, shown};
 
 /// What became of a position.
@@ -147,9 +148,7 @@ fn warn(shape: &PositionShape, draft: &PositionDraft, node: &YamlNode, reading: 
     let mut places = Vec::new();
     if let SchematicSource::Customization(schematic) = &draft.schematic {
         let secureboot = shape.secureboot.unwrap_or(false);
-        let keys = schematic
-            .customization
-            .without_effect(draft.format, secureboot);
+        let keys = rules::without_effect(&schematic.customization, draft.format, secureboot);
         let customization = node.get("customization");
         places.extend(keys.into_iter().filter_map(|(key, why)| {
             let place = customization?.get(key)?;

@@ -18,6 +18,7 @@ use crate::model::{
     ArtifactId, Format, NameTemplate, Order, OrderSet, Position, SchematicId, SchematicSource,
     TalosVersion, VersionPolicy,
 };
+use crate::schematic::{Canonical, rules};
 
 /// What resolving needs besides orders and catalogue.
 #[derive(Debug, Clone)]
@@ -82,10 +83,10 @@ fn resolve_position(
     let schematic = match &position.schematic {
         SchematicSource::Id(id) => *id,
         SchematicSource::Customization(schematic) => {
-            if let Some((_, why)) = schematic.refused_by(version.minor()) {
+            if let Some((_, why)) = rules::refused_by(schematic, version.minor()) {
                 return Err(Unresolved::Unsupported { why });
             }
-            let computed = schematic.id();
+            let computed = Canonical::of(schematic).id();
             desired
                 .schematics
                 .entry(computed)

@@ -79,7 +79,7 @@ where
     T: Serialize + DeserializeOwned,
 {
     find::<T>(path).make_way(path).map_err(renaming(path))?;
-    atomic::tell(path, &form(path, content)?).map_err(failed(path))
+    atomic::write_unsynced(path, &form(path, content)?).map_err(failed(path))
 }
 
 /// Gives whatever is at a path another name beside it, and returns that.

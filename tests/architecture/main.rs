@@ -44,7 +44,7 @@ const PARTS: &[(&str, &str, &[&str])] = &[(
 )];
 
 /// The rooms that decide: a function of their input and of nothing else.
-const PURE: &[&str] = &["model", "facts", "plan", "conclude"];
+const PURE: &[&str] = &["model", "schematic", "facts", "plan", "conclude"];
 
 /// What no pure room may mention, and why.
 const IMPURE: &[(&str, &str)] = &[

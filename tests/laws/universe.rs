@@ -20,6 +20,7 @@ use talos_order::plan::{
     Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
     VerifyPolicy,
 };
+use talos_order::schematic::Canonical;
 
 /// Orders, a world, and a policy.
 #[derive(Debug, Clone)]
@@ -176,7 +177,7 @@ prop_compose! {
     ) -> ArtifactId {
         let schematic = match schematic {
             SchematicSource::Id(id) => id,
-            SchematicSource::Customization(schematic) => schematic.id(),
+            SchematicSource::Customization(schematic) => Canonical::of(&schematic).id(),
         };
         ArtifactId {
             version,

@@ -3,22 +3,27 @@
 //! A block whose header carries its sizes is gathered whole and goes to a worker
 //! on any core; its place in the output is reserved at once, so the order holds
 //! by itself. A block of the same bytes as one that gave only zeros is a hole and
-//! is not decoded: in a Talos image that is nine blocks of ten. A block without
-//! sizes, or too large to hold, is decoded as a stream on the pushing thread.
+//! is not decoded: in a Talos image that is nine blocks of ten. A block that is too
+//! large to hold is decoded as its bytes come, on the pushing thread. Where the first
+//! block of a stream does not carry its size, only a decoder knows where it ends, and
+//! the whole stream is left to liblzma.
 //!
 //! liblzma does the decoding and verifies each block's check. Its own threaded
 //! decoder was not taken: it silently stops at the end of the first of several
-//! streams, and cannot know that a block was seen before. What is between the
-//! blocks (headers, index, footer, padding) is read and verified here.
+//! streams, and cannot know that a block was seen before. What is between blocks with
+//! sizes (headers, index, footer, padding) is read and verified here.
 
 mod block;
 mod format;
+mod streamed;
 #[cfg(test)]
 mod tests;
 
-use crate::io::codec::decode::{BUFFERED, DecodeError, Output, XZ};
-use block::{Pool, Streaming, ZeroBlocks};
+use crate::io::codec::error::{DecodeError, XZ};
+use crate::io::codec::queue::{BUFFERED, ChunkSender};
+use block::{Pool, ZeroBlocks};
 use format::{BlockHeader, CheckKind, FOOTER, IndexReader, MAGIC, Records, STREAM_HEADER, Wrong};
+use streamed::Streamed;
 
 /// The largest block, packed and unpacked bytes together, that is held in memory
 /// to be decoded by a worker; half the budget, so that two fit.
@@ -26,7 +31,7 @@ const BLOCK_MAX: u64 = BUFFERED as u64 / 2;
 
 #[derive(Debug)]
 pub struct XzDecoder {
-    state: State,
+    state: XzState,
     /// The part that is being gathered, from its first byte.
     part: Vec<u8>,
     /// Compressed bytes taken so far.
@@ -37,11 +42,11 @@ pub struct XzDecoder {
     zero_blocks: ZeroBlocks,
     /// Started when the first block for it comes.
     pool: Option<Pool>,
-    output: Output,
+    output: ChunkSender,
 }
 
 #[derive(Debug)]
-enum State {
+enum XzState {
     StreamHeader,
     /// The first byte of a block's header says its length; zero is the index.
     BlockOrIndex,
@@ -53,7 +58,14 @@ enum State {
         length: usize,
         unpacked: u64,
     },
-    StreamedBlock(Box<Streaming>),
+    LargeBlock {
+        streamed: Box<Streamed>,
+        unpadded: u64,
+        /// Bytes still to come.
+        left: u64,
+    },
+    /// A stream that is left to liblzma.
+    WholeStream(Box<Streamed>),
     Index(IndexReader),
     Footer {
         index_size: u64,
@@ -65,9 +77,9 @@ enum State {
 }
 
 impl XzDecoder {
-    pub fn new(output: Output) -> Self {
+    pub fn new(output: ChunkSender) -> Self {
         Self {
-            state: State::StreamHeader,
+            state: XzState::StreamHeader,
             part: Vec::new(),
             at: 0,
             check: CheckKind::None,
@@ -91,59 +103,73 @@ impl XzDecoder {
     /// Takes at least one byte, or moves on to another state.
     fn step(&mut self, bytes: &mut &[u8]) -> Result<(), DecodeError> {
         match &mut self.state {
-            State::StreamHeader => {
+            XzState::StreamHeader => {
                 if gather(&mut self.part, bytes, STREAM_HEADER) {
                     self.check = format::read_stream_header(&self.part).map_err(at(self.at))?;
                     self.part.clear();
                     self.records = Records::default();
-                    self.state = State::BlockOrIndex;
+                    self.state = XzState::BlockOrIndex;
                 }
             }
-            State::BlockOrIndex => {
+            XzState::BlockOrIndex => {
                 self.state = match format::block_header_len(bytes[0]) {
-                    None => State::Index(IndexReader::default()),
-                    Some(length) => State::BlockHeader { length },
+                    None => XzState::Index(IndexReader::default()),
+                    Some(length) => XzState::BlockHeader { length },
                 };
             }
-            State::BlockHeader { length } => {
+            XzState::BlockHeader { length } => {
                 let length = *length;
                 if gather(&mut self.part, bytes, length) {
                     self.begin_block()?;
                 }
             }
-            &mut State::WholeBlock {
+            &mut XzState::WholeBlock {
                 header,
                 length,
                 unpacked,
             } => {
                 if gather(&mut self.part, bytes, length) {
                     self.whole_block(header, unpacked)?;
-                    self.state = State::BlockOrIndex;
+                    self.state = XzState::BlockOrIndex;
                 }
             }
-            State::StreamedBlock(streaming) => {
-                let done = streaming
-                    .push(bytes, &self.output)
-                    .map_err(|failed| failed.at(self.at))?;
-                if let Some((unpadded, unpacked)) = done {
-                    self.records.add(unpadded, unpacked).map_err(at(self.at))?;
-                    self.state = State::BlockOrIndex;
+            XzState::LargeBlock {
+                streamed,
+                unpadded,
+                left,
+            } => {
+                let here = (bytes.len() as u64).min(*left);
+                let (mut part, rest) = bytes.split_at(here as usize);
+                *bytes = rest;
+                *left -= here;
+                let ended = streamed.push(&mut part, &self.output);
+                ended.map_err(at(self.at))?;
+                if *left == 0 {
+                    let ended = streamed.end_block(self.check, *unpadded, &self.output);
+                    let unpacked = ended.map_err(at(self.at))?;
+                    self.records.add(*unpadded, unpacked).map_err(at(self.at))?;
+                    self.state = XzState::BlockOrIndex;
                 }
             }
-            State::Index(index) => {
+            XzState::WholeStream(streamed) => {
+                if streamed.push(bytes, &self.output).map_err(at(self.at))? {
+                    self.state = XzState::Between { padding: 0 };
+                }
+            }
+            XzState::Index(index) => {
                 if let Some(index_size) = index.push(bytes, &self.records).map_err(at(self.at))? {
-                    self.state = State::Footer { index_size };
+                    self.state = XzState::Footer { index_size };
                 }
             }
-            State::Footer { index_size } => {
+            XzState::Footer { index_size } => {
                 let index_size = *index_size;
                 if gather(&mut self.part, bytes, FOOTER) {
                     format::read_footer(&self.part, self.check, index_size).map_err(at(self.at))?;
                     self.part.clear();
-                    self.state = State::Between { padding: 0 };
+                    self.state = XzState::Between { padding: 0 };
                 }
             }
-            State::Between { padding } => {
+            XzState::Between { padding } => {
                 let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
                 *padding += zeros as u64;
                 *bytes = &bytes[zeros..];
@@ -154,7 +180,7 @@ impl XzDecoder {
                             at: self.at,
                         });
                     }
-                    self.state = State::StreamHeader;
+                    self.state = XzState::StreamHeader;
                 }
             }
         }
@@ -163,20 +189,32 @@ impl XzDecoder {
 
     fn begin_block(&mut self) -> Result<(), DecodeError> {
         let header = BlockHeader::read(&self.part).map_err(at(self.at))?;
-        let whole = header.whole_len(self.check).zip(header.unpacked);
-        self.state = match whole {
+        let length = header.whole_len(self.check);
+        self.state = match length.zip(header.unpacked) {
             Some((length, unpacked)) if length.saturating_add(unpacked) <= BLOCK_MAX => {
-                State::WholeBlock {
+                XzState::WholeBlock {
                     header,
                     length: length as usize,
                     unpacked,
                 }
             }
+            // Nobody writes them in this order.
+            _ if length.is_none() && !self.records.is_empty() => {
+                let what = "a block that does not state its length, behind others that do";
+                return Err(Wrong::Unsupported(what.to_owned()).at(self.at));
+            }
             _ => {
-                let streaming = Streaming::begin(self.check, &self.part)
-                    .map_err(|failed| failed.at(self.at))?;
+                let streamed = Streamed::begin(self.check, &self.part, &self.output);
+                let streamed = Box::new(streamed.map_err(at(self.at))?);
                 self.part.clear();
-                State::StreamedBlock(Box::new(streaming))
+                match length {
+                    Some(length) => XzState::LargeBlock {
+                        streamed,
+                        left: length - header.len,
+                        unpadded: length - header.padding(),
+                    },
+                    None => XzState::WholeStream(streamed),
+                }
             }
         };
         Ok(())
@@ -190,7 +228,7 @@ impl XzDecoder {
             .add(packed.len() as u64 - padding, unpacked)
             .map_err(at(self.at))?;
         if self.zero_blocks.knows(self.check, &packed) {
-            // The buffer is free again at once: most blocks come this way.
+            // The buffer is free again at once: most blocks are zeros.
             self.part = packed;
             self.part.clear();
             return self.output.zeros(unpacked);
@@ -216,14 +254,15 @@ impl XzDecoder {
 
     pub fn finish(self) -> Result<(), DecodeError> {
         let within = match &self.state {
-            State::Between { padding } if padding % 4 == 0 => return self.output.end(),
-            State::Between { .. } => "the padding after a stream",
-            State::StreamHeader => "a stream's header",
-            State::BlockOrIndex => "a stream, before its index",
-            State::BlockHeader { .. } => "a block's header",
-            State::WholeBlock { .. } | State::StreamedBlock(_) => "a block",
-            State::Index(_) => "a stream's index",
-            State::Footer { .. } => "a stream's footer",
+            XzState::Between { padding } if padding % 4 == 0 => return self.output.end(),
+            XzState::Between { .. } => "the padding after a stream",
+            XzState::StreamHeader => "a stream's header",
+            XzState::BlockOrIndex => "a stream, before its index",
+            XzState::BlockHeader { .. } => "a block's header",
+            XzState::WholeBlock { .. } | XzState::LargeBlock { .. } => "a block",
+            XzState::WholeStream(_) => "a stream",
+            XzState::Index(_) => "a stream's index",
+            XzState::Footer { .. } => "a stream's footer",
         };
         Err(DecodeError::Truncated {
             codec: XZ,

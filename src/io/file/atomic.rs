@@ -22,11 +22,11 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a file whole for every reader, and does not wait for the disk: a power
-/// failure may leave it empty. For what the next pass tells anew.
+/// failure may leave it empty. For what the next run writes again.
 ///
 /// # Errors
 /// Like [`write()`].
-pub fn tell(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn write_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
     put(path, content, |_| Ok(()))
 }
 

@@ -1,11 +1,11 @@
 //! A directory tree that cannot be left: whatever links lie in it, only what is below
 //! its root is opened.
 //!
-//! Each way is walked here, one component at a time, from an open directory and
+//! Each path is walked here, one component at a time, from an open directory and
 //! without letting the kernel follow a link; `..` goes back to the directory that was
 //! open before. So a tree that is changed meanwhile leads nowhere else either.
 //! `openat2` with `RESOLVE_BENEATH` was rejected: it refuses an absolute link to a file
-//! of the same tree, and where a container forbids the call a second way of walking
+//! of the same tree, and where a container forbids the call a second implementation
 //! would be needed, which nobody would ever test.
 
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ const LINKS_MAX: usize = 40;
 
 /// The root of a tree.
 #[derive(Debug)]
-pub struct Root {
+pub struct DirTree {
     top: Rc<Open>,
     /// The paths by which an absolute link may name the root.
     names: [PathBuf; 2],
@@ -59,7 +59,7 @@ pub enum Thing {
 /// Why a name leads to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum BeneathError {
-    /// A link on the way leads out of the tree.
+    /// A link in the path leads out of the tree.
     #[error("the link leads out of the directory")]
     Outside,
     /// The file system says no.
@@ -73,7 +73,7 @@ impl From<Errno> for BeneathError {
     }
 }
 
-impl Root {
+impl DirTree {
     /// Opens the tree below a directory. Where `path` is a link, the tree is the one
     /// that it leads to now.
     ///
@@ -100,7 +100,7 @@ impl Root {
     /// What stands behind a name in a directory of the tree; links are followed.
     ///
     /// # Errors
-    /// Where a link leads out of the tree or nowhere, or something on the way may not
+    /// Where a link leads out of the tree or nowhere, or something in the path may not
     /// be opened.
     pub fn look(&self, from: &Directory, name: &OsStr) -> Result<Thing, BeneathError> {
         let mut here = Rc::clone(&from.0);
@@ -240,7 +240,7 @@ mod tests {
 
     /// What stands behind a name directly below the root, as a word.
     fn see(root: &Path, name: &str) -> String {
-        let root = Root::open(root).unwrap();
+        let root = DirTree::open(root).unwrap();
         let (top, _) = root.directory().unwrap();
         match root.look(&top, OsStr::new(name)) {
             Ok(Thing::File(mut file, _)) => {
@@ -316,7 +316,7 @@ mod tests {
         for n in 0..10 {
             std::fs::write(dir.path().join(n.to_string()), "").unwrap();
         }
-        let (top, _) = Root::open(dir.path()).unwrap().directory().unwrap();
+        let (top, _) = DirTree::open(dir.path()).unwrap().directory().unwrap();
         assert_eq!(top.names(100).unwrap().len(), 10);
         assert_eq!(top.names(3).unwrap().len(), 4);
     }

@@ -26,7 +26,7 @@ pub enum Found<T> {
 }
 
 impl<T> Found<T> {
-    /// What it says; a file that cannot be read is told and counts as absent.
+    /// What it says; a file that cannot be read counts as absent, with a warning.
     pub fn or_told(self) -> Option<T> {
         match self {
             Self::Nothing => None,
@@ -91,7 +91,7 @@ fn unreadable<T>(path: &Path, why: &str) -> Found<T> {
 pub fn bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     match input::read_file(path, max) {
         Ok(bytes) => Ok(Some(bytes)),
-        // A link that leads nowhere is there, and is in the way.
+        // A link that leads nowhere is there, in the place of the file.
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
             Ok(_) => Err(io::Error::new(
                 error.kind(),
@@ -103,7 +103,7 @@ pub fn bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Reads JSON. What says of itself that it is of a later version than `version` is told
+/// Reads JSON. What says of itself that it is of a later version than `version` is reported
 /// as such, whatever else is wrong with it: the person who went back to an older release
 /// knows then what happened.
 ///

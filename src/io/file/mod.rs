@@ -1,4 +1,4 @@
-//! Files: written whole or not at all, sparse ones, and what may stand in their way.
+//! Files: written whole or not at all, sparse ones, and what may have their names.
 
 pub mod atomic;
 pub mod beneath;
@@ -8,6 +8,8 @@ pub mod lock;
 pub(in crate::io) mod occupied;
 pub(in crate::io) mod space;
 pub mod sparse;
+mod system;
 
 pub use occupied::{make_way, set_aside};
 pub use space::explain;
+pub(crate) use system::{is_full, is_transient, mtime_ns};

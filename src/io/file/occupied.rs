@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What follows the name of something that was moved out of the way.
+/// What follows the name of something that was set aside.
 const ASIDE: &str = "set-aside";
 
 /// How many things of one name are kept aside.

@@ -13,7 +13,7 @@ const SHARE: u64 = 20;
 /// How much is written between two looks, in bytes.
 const DISTANCE: u64 = 16 << 20;
 
-/// Why there is no room, where the system's own message does not tell.
+/// Why there is no room, where the system's own message does not say.
 #[derive(Debug, thiserror::Error)]
 enum NoRoom {
     #[error(

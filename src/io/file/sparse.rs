@@ -166,7 +166,7 @@ pub fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
 
 /// A part of a file's content.
 #[derive(Debug)]
-pub enum Part<'a> {
+pub enum FilePart<'a> {
     /// Bytes.
     Bytes(&'a [u8]),
     /// That many zeros, which were not read.
@@ -178,25 +178,25 @@ pub enum Part<'a> {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn read_parts(file: &File, limit: u64, mut take: impl FnMut(Part<'_>)) -> io::Result<()> {
+pub fn read_parts(file: &File, limit: u64, mut take: impl FnMut(FilePart<'_>)) -> io::Result<()> {
     let size = file.metadata()?.len().min(limit);
     let mut buffer = vec![0; COPY];
     let mut at = 0;
     for extent in extents(file)? {
         let (start, end) = (extent.start.min(size), extent.end.min(size));
         if start > at {
-            take(Part::Hole(start - at));
+            take(FilePart::Hole(start - at));
         }
         at = start;
         while at < end {
             let piece = &mut buffer[..(end - at).min(COPY as u64) as usize];
             file.read_exact_at(piece, at)?;
-            take(Part::Bytes(piece));
+            take(FilePart::Bytes(piece));
             at += piece.len() as u64;
         }
     }
     if size > at {
-        take(Part::Hole(size - at));
+        take(FilePart::Hole(size - at));
     }
     Ok(())
 }
@@ -209,7 +209,7 @@ const COPY: usize = 1 << 20;
 /// the length.
 ///
 /// The bytes go through this process and not through `copy_file_range`: zeros
-/// that the source holds as data become holes on the way, and it works between
+/// that the source holds as data become holes, and it works between
 /// any two file systems.
 ///
 /// # Errors

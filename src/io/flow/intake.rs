@@ -25,10 +25,11 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::io::Meter;
-use crate::io::flow::landing::{Landed, LandingError};
+use crate::io::flow::error::StagingError;
+use crate::io::flow::staged::StagedFile;
 use crate::io::flow::unpack::Unpack;
 use crate::io::flow::{Sink, Validator};
-use crate::io::image::magic::Kind;
+use crate::io::image::magic::ContentKind;
 use crate::model::Sha256;
 use store::{Message, Store};
 
@@ -46,7 +47,7 @@ pub struct Spec {
     /// Where it comes from: a partial file is only taken up for the same URL.
     pub url: String,
     /// What it must look like.
-    pub kind: Kind,
+    pub kind: ContentKind,
     /// The unpacked form, where that is wanted too.
     pub unpack: Option<Unpack>,
     /// The largest size that is accepted, in bytes.
@@ -72,14 +73,14 @@ pub struct Promise {
 #[derive(Debug)]
 pub struct Sealed {
     /// The download.
-    pub download: Landed,
+    pub download: StagedFile,
     /// The unpacked form, where that was wanted.
-    pub unpacked: Option<Landed>,
+    pub unpacked: Option<StagedFile>,
     /// What identified the version of the file, where the server said it.
     pub validator: Option<Validator>,
 }
 
-/// A download on its way in. Bytes go in through [`Sink`].
+/// A running download. Bytes go in through [`Sink`].
 ///
 /// Dropping it leaves what has come for the next attempt.
 #[derive(Debug)]
@@ -87,8 +88,8 @@ pub struct Intake {
     name: String,
     meter: Arc<Meter>,
     to_store: mpsc::Sender<Message>,
-    outcome: Option<oneshot::Receiver<Result<Sealed, LandingError>>>,
-    failure: Option<LandingError>,
+    outcome: Option<oneshot::Receiver<Result<Sealed, StagingError>>>,
+    failure: Option<StagingError>,
     abandoned: Arc<AtomicBool>,
     received: u64,
     validator: Option<Validator>,
@@ -101,14 +102,14 @@ impl Intake {
     ///
     /// # Errors
     /// If the temporary cannot be made.
-    pub async fn begin(spec: Spec) -> Result<Self, LandingError> {
+    pub async fn begin(spec: Spec) -> Result<Self, StagingError> {
         let (to_store, inbox) = mpsc::channel(WAITING);
         let (report, outcome) = oneshot::channel();
         let (ready, begun) = oneshot::channel();
         let abandoned = Arc::new(AtomicBool::new(false));
         let name = spec.name.clone();
         let meter = Arc::clone(&spec.meter);
-        let stopped = || LandingError::Stopped { name: name.clone() };
+        let stopped = || StagingError::Stopped { name: name.clone() };
 
         let flag = Arc::clone(&abandoned);
         std::thread::Builder::new()
@@ -123,7 +124,7 @@ impl Intake {
                     }
                 }
             })
-            .map_err(LandingError::io("start a thread for", name.as_ref()))?;
+            .map_err(StagingError::io("start a thread for", name.as_ref()))?;
 
         let (received, validator) = begun.await.map_err(|_| stopped())??;
         meter.set_done(received);
@@ -143,7 +144,7 @@ impl Intake {
     }
 
     /// Why the sink refused bytes, with its type; [`Self::finish`] gives it too.
-    pub fn failure(&self) -> Option<&LandingError> {
+    pub fn failure(&self) -> Option<&StagingError> {
         self.failure.as_ref()
     }
 
@@ -153,7 +154,7 @@ impl Intake {
     /// # Errors
     /// Whatever is wrong; the temporaries are removed then, unless only the file
     /// system failed.
-    pub async fn finish(mut self) -> Result<Sealed, LandingError> {
+    pub async fn finish(mut self) -> Result<Sealed, StagingError> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
@@ -165,8 +166,8 @@ impl Intake {
         }
     }
 
-    fn stopped(&self) -> LandingError {
-        LandingError::Stopped {
+    fn stopped(&self) -> StagingError {
+        StagingError::Stopped {
             name: self.name.clone(),
         }
     }
@@ -205,7 +206,7 @@ impl Intake {
 }
 
 /// An error with its causes in one line, for where its type cannot go.
-fn gist(error: &LandingError) -> String {
+fn gist(error: &StagingError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

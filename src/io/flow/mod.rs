@@ -1,15 +1,20 @@
-//! The byte pipeline: a download on its way to the disk, and a file on its way out.
+//! The byte pipeline: a download from the network to its file, and a file's data to
+//! whoever wants them.
 
-mod gate;
+mod content;
+mod error;
 pub mod intake;
-pub mod landing;
 pub mod outflow;
 pub mod pace;
-pub mod partial;
+mod partial_file;
 mod prove;
+pub mod resume;
 mod sink;
+mod staged;
+pub mod temporary;
 pub mod unpack;
 mod writeout;
 
-pub use gate::Bound;
+pub use error::{Bound, StagingError};
 pub use sink::{Sink, Validator};
+pub use staged::StagedFile;

@@ -1,4 +1,4 @@
-//! A file's data on its way out: the parts that are not zeros, each with its place.
+//! Sends a file's data: the parts that are not zeros, each with its place.
 //!
 //! The form is that of `nodes/protocol/scripts/receive.pl`: before each part stand its offset
 //! and its length, 8 bytes each, the highest first; a part of no length at the
@@ -47,11 +47,11 @@ impl Outflow {
     /// # Errors
     /// Any error of the file system. The last part is not sent then, so what arrived
     /// is recognised as incomplete.
-    pub async fn pour(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
+    pub async fn send(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
         task::on_thread("outflow", move || self.run(&to)).await?
     }
 
-    /// Two ends for [`Self::pour`].
+    /// Two ends for [`Self::send`].
     pub fn channel() -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
         mpsc::channel(WAITING)
     }
@@ -122,7 +122,7 @@ mod tests {
             }
             all
         };
-        let (sent, all) = tokio::join!(outflow.pour(to), gather);
+        let (sent, all) = tokio::join!(outflow.send(to), gather);
         (all, sent)
     }
 

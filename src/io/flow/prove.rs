@@ -1,41 +1,41 @@
 //! Looks at the unpacked form of a download that is wanted packed: whether it is all
 //! there shows nowhere else. Nothing of it is kept.
 
-use crate::io::codec::decode::{Chunk, Decoded};
-use crate::io::flow::gate::Gate;
-use crate::io::flow::landing::LandingError;
-use crate::io::image::container::{Fault, Window};
+use crate::io::codec::{Chunk, Decoded};
+use crate::io::flow::content::ContentCheck;
+use crate::io::flow::error::StagingError;
+use crate::io::image::container::{ImageFault, Window};
 
 /// Takes everything that a decoder gives.
 ///
 /// # Errors
-/// If the data do not decode, are something else than the gate lets in, or are not
+/// If the data do not decode, are something else than `content` accepts, or are not
 /// the whole of it.
-pub fn prove(mut gate: Gate, decoded: Decoded) -> Result<(), LandingError> {
+pub fn prove(mut content: ContentCheck, decoded: Decoded) -> Result<(), StagingError> {
     let mut window = Window::default();
     for chunk in decoded {
         match chunk {
             Ok(Chunk::Data(bytes)) => {
-                gate.take(&bytes)?;
+                content.take(&bytes)?;
                 window.update(&bytes);
             }
             Ok(Chunk::Zeros(count)) => {
-                gate.zeros(count)?;
+                content.zeros(count)?;
                 window.zeros(count);
             }
             Err(source) => {
-                return Err(LandingError::Decode {
-                    name: gate.name().to_owned(),
+                return Err(StagingError::Decode {
+                    name: content.name().to_owned(),
                     source,
                 });
             }
         }
     }
-    gate.finish()?;
-    match gate.check(&window) {
+    content.finish()?;
+    match content.check(&window) {
         // Not kept, and no disk of the factory's has anything of interest there.
-        Err(LandingError::NotWhole {
-            source: Fault::Unreadable(_),
+        Err(StagingError::NotWhole {
+            source: ImageFault::Unreadable(_),
             ..
         }) => Ok(()),
         checked => checked,

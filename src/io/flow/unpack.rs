@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use crate::io::Meter;
-use crate::io::codec::decode::{self, DecodeError, Decoder};
+use crate::io::codec::{self, DecodeError, PushDecoder};
 use crate::io::file::atomic;
-use crate::io::flow::gate::Gate;
-use crate::io::flow::landing::{self, Landed, Landing, LandingError, Target};
+use crate::io::flow::content::ContentCheck;
+use crate::io::flow::error::StagingError;
+use crate::io::flow::partial_file::{PartialFile, StagingTarget};
 use crate::io::flow::prove;
+use crate::io::flow::staged::StagedFile;
+use crate::io::flow::temporary::temporary_of;
 use crate::io::hash::{Hashed, Hasher};
-use crate::io::image::magic::Kind;
+use crate::io::image::magic::ContentKind;
 use crate::model::Codec;
 
 /// The unpacked form of a compressed file.
@@ -24,7 +27,7 @@ pub struct Unpack {
     /// The name of the unpacked file.
     pub name: String,
     /// What that must look like.
-    pub kind: Kind,
+    pub kind: ContentKind,
     /// How many bytes may be held between the decoder and the file.
     pub buffered: usize,
     /// The largest size that is accepted of the unpacked file, in bytes.
@@ -40,13 +43,13 @@ pub struct Unpacking {
     name: String,
     /// What it is written to, if it is.
     temporary: Option<PathBuf>,
-    decoder: Option<Decoder>,
+    decoder: Option<PushDecoder>,
     thread: Option<Thread>,
     /// Bytes that came before it was clear that they are what they should be.
     held: Vec<u8>,
 }
 
-type Thread = JoinHandle<Result<Option<Landed>, LandingError>>;
+type Thread = JoinHandle<Result<Option<StagedFile>, StagingError>>;
 
 /// The unpacked form when all of its input is there.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// If the temporary or the thread cannot be made.
-    pub fn start(dir: &Path, unpack: &Unpack) -> Result<Self, LandingError> {
+    pub fn start(dir: &Path, unpack: &Unpack) -> Result<Self, StagingError> {
         let Unpack {
             codec,
             name,
@@ -70,30 +73,30 @@ impl Unpacking {
             is_kept,
         } = unpack;
         let (decoder, decoded) =
-            decode::decoder(*codec, *buffered).map_err(|source| LandingError::Decode {
+            codec::decoder(*codec, *buffered).map_err(|source| StagingError::Decode {
                 name: name.clone(),
                 source,
             })?;
         let thread = thread::Builder::new().name("unpack".to_owned());
         let (kind, max) = (*kind, *max);
         let thread = if *is_kept {
-            let target = Target {
+            let target = StagingTarget {
                 dir,
                 name,
                 kind,
                 max,
             };
-            let mut landing = Landing::open(target, None)?;
-            landing.restart()?;
-            thread.spawn(move || landing.fill(decoded).map(Some))
+            let mut file = PartialFile::open(target, None)?;
+            file.restart()?;
+            thread.spawn(move || file.fill(decoded).map(Some))
         } else {
-            let gate = Gate::new(name, kind, max);
-            thread.spawn(move || prove::prove(gate, decoded).map(|()| None))
+            let content = ContentCheck::new(name, kind, max);
+            thread.spawn(move || prove::prove(content, decoded).map(|()| None))
         };
-        let thread = thread.map_err(LandingError::io("start a thread for", name.as_ref()))?;
+        let thread = thread.map_err(StagingError::io("start a thread for", name.as_ref()))?;
         Ok(Self {
             name: name.clone(),
-            temporary: is_kept.then(|| landing::temporary_of(dir, name)),
+            temporary: is_kept.then(|| temporary_of(dir, name)),
             decoder: Some(decoder),
             thread: Some(thread),
             held: Vec::new(),
@@ -105,7 +108,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// If they do not decode, or the unpacked file cannot be written.
-    pub fn push(&mut self, recognised: bool, bytes: &[u8]) -> Result<(), LandingError> {
+    pub fn push(&mut self, recognised: bool, bytes: &[u8]) -> Result<(), StagingError> {
         if !recognised {
             self.held.extend_from_slice(bytes);
             return Ok(());
@@ -122,8 +125,8 @@ impl Unpacking {
     ///
     /// # Errors
     /// If the data are incomplete; nothing is left then.
-    pub fn finish(mut self) -> Result<Unpacked, LandingError> {
-        match self.decoder.take().map_or(Ok(()), Decoder::finish) {
+    pub fn finish(mut self) -> Result<Unpacked, StagingError> {
+        match self.decoder.take().map_or(Ok(()), PushDecoder::finish) {
             Ok(()) => Ok(Unpacked {
                 name: self.name,
                 thread: self.thread,
@@ -150,7 +153,7 @@ impl Unpacking {
     }
 
     /// The error behind an error: if the other end is gone, it knows why.
-    fn explain(&mut self, source: DecodeError) -> LandingError {
+    fn explain(&mut self, source: DecodeError) -> StagingError {
         drop(self.decoder.take());
         if matches!(source, DecodeError::Closed)
             && let Some(thread) = self.thread.take()
@@ -158,7 +161,7 @@ impl Unpacking {
         {
             return behind;
         }
-        LandingError::Decode {
+        StagingError::Decode {
             name: self.name.clone(),
             source,
         }
@@ -170,17 +173,17 @@ impl Unpacked {
     ///
     /// # Errors
     /// Whatever went wrong with the unpacked file.
-    pub fn wait(self) -> Result<Option<Landed>, LandingError> {
+    pub fn wait(self) -> Result<Option<StagedFile>, StagingError> {
         match self.thread {
             Some(thread) => join(thread, &self.name),
-            None => Err(LandingError::Stopped { name: self.name }),
+            None => Err(StagingError::Stopped { name: self.name }),
         }
     }
 }
 
-fn join(thread: Thread, name: &str) -> Result<Option<Landed>, LandingError> {
+fn join(thread: Thread, name: &str) -> Result<Option<StagedFile>, StagingError> {
     thread.join().unwrap_or_else(|_| {
-        Err(LandingError::Stopped {
+        Err(StagingError::Stopped {
             name: name.to_owned(),
         })
     })
@@ -189,7 +192,7 @@ fn join(thread: Thread, name: &str) -> Result<Option<Landed>, LandingError> {
 /// How much of a compressed file is read at once, in bytes.
 const READ: usize = 1 << 20;
 
-/// Unpacks a file into a directory, hashing both on the way. Counts the compressed
+/// Unpacks a file into a directory, and hashes both. Counts the compressed
 /// bytes on the meter. Blocks for seconds.
 ///
 /// # Errors
@@ -201,7 +204,7 @@ pub fn unpack_file(
     dir: &Path,
     unpack: &Unpack,
     meter: &Meter,
-) -> Result<Landed, LandingError> {
+) -> Result<StagedFile, StagingError> {
     meter.set_total(recorded.size);
     let unpack = &Unpack {
         is_kept: true,
@@ -216,13 +219,13 @@ pub fn unpack_file(
         }
     };
     // What the file should have been says more than what is wrong with it.
-    let landed = same(source, recorded, found)
+    let staged = same(source, recorded, found)
         .and_then(|()| unpacking.finish())
         .and_then(Unpacked::wait);
-    if landed.is_err() {
-        let _ = atomic::remove_if_there(&landing::temporary_of(dir, &unpack.name));
+    if staged.is_err() {
+        let _ = atomic::remove_if_there(&temporary_of(dir, &unpack.name));
     }
-    landed?.ok_or_else(|| LandingError::Stopped {
+    staged?.ok_or_else(|| StagingError::Stopped {
         name: unpack.name.clone(),
     })
 }
@@ -231,14 +234,14 @@ fn push_file(
     source: &Path,
     unpacking: &mut Unpacking,
     meter: &Meter,
-) -> Result<Hashed, LandingError> {
-    let mut file = File::open(source).map_err(LandingError::io("open", source))?;
+) -> Result<Hashed, StagingError> {
+    let mut file = File::open(source).map_err(StagingError::io("open", source))?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; READ];
     loop {
         let count = file
             .read(&mut buffer)
-            .map_err(LandingError::io("read", source))?;
+            .map_err(StagingError::io("read", source))?;
         if count == 0 {
             return Ok(hasher.finish());
         }
@@ -248,17 +251,17 @@ fn push_file(
     }
 }
 
-fn same(source: &Path, recorded: Hashed, found: Hashed) -> Result<(), LandingError> {
+fn same(source: &Path, recorded: Hashed, found: Hashed) -> Result<(), StagingError> {
     let name = || source.display().to_string();
     if recorded.size != found.size {
-        return Err(LandingError::Length {
+        return Err(StagingError::Length {
             name: name(),
             expected: recorded.size,
             found: found.size,
         });
     }
     if recorded.sha256 != found.sha256 {
-        return Err(LandingError::Digest {
+        return Err(StagingError::Digest {
             name: name(),
             by: "the record says",
             expected: recorded.sha256,

@@ -5,7 +5,7 @@
 //! zeros behind are hashed.
 //!
 //! For a download it also notes how far that has come, so that the next process
-//! knows what it may build upon; see [`Ledger`].
+//! knows what it may build upon; see [`ResumeLog`].
 
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::io::flow::partial::{Ledger, Mark};
+use crate::io::flow::resume::{Checkpoint, ResumeLog};
 
 /// How much may gather before the disk gets it, in bytes.
 const GATHER: u64 = 16 << 20;
@@ -30,22 +30,22 @@ const QUIET: Duration = Duration::from_millis(250);
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Works beside whoever writes. It is a help only: nothing is on the disk for sure
-/// before the writer's own sync, and that also tells what went wrong.
+/// before the writer's own sync, which also reports what went wrong.
 ///
 /// Dropping it waits until nothing more is written and noted.
 #[derive(Debug)]
 pub struct WriteOut {
     gathered: u64,
     go: Option<SyncSender<()>>,
-    written: Arc<Mutex<Option<Mark>>>,
+    written: Arc<Mutex<Option<Checkpoint>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WriteOut {
     /// For a file that is there, with where to note how far it has come. `None` where
     /// it cannot help.
-    pub fn of(path: &Path, ledger: Option<Arc<Ledger>>) -> Option<Self> {
-        // Opened anew: an error is told once to each who has the file open, and must
+    pub fn of(path: &Path, log: Option<Arc<ResumeLog>>) -> Option<Self> {
+        // Opened anew: an error is reported once to each who has the file open, and must
         // be left for the writer.
         let file = File::open(path).ok()?;
         let (go, turns) = sync_channel(1);
@@ -53,9 +53,9 @@ impl WriteOut {
         let progress = Arc::clone(&written);
         let thread = thread::Builder::new()
             .name("write-out".to_owned())
-            .spawn(move || match ledger {
+            .spawn(move || match log {
                 None => turns.iter().for_each(|()| drop(file.sync_data())),
-                Some(ledger) => follow(&file, &turns, &progress, &ledger),
+                Some(log) => follow(&file, &turns, &progress, &log),
             })
             .ok()?;
         Some(Self {
@@ -67,7 +67,7 @@ impl WriteOut {
     }
 
     /// So many bytes more were written, which makes so many in all.
-    pub fn more(&mut self, bytes: u64, written: Option<Mark>) {
+    pub fn more(&mut self, bytes: u64, written: Option<Checkpoint>) {
         if written.is_some() {
             *lock(&self.written) = written;
         }
@@ -89,7 +89,7 @@ impl Drop for WriteOut {
     }
 }
 
-fn follow(file: &File, turns: &Receiver<()>, written: &Mutex<Option<Mark>>, ledger: &Ledger) {
+fn follow(file: &File, turns: &Receiver<()>, written: &Mutex<Option<Checkpoint>>, log: &ResumeLog) {
     let mut synced = 0;
     let mut noted = None;
     let mut noted_at = Instant::now();
@@ -103,24 +103,24 @@ fn follow(file: &File, turns: &Receiver<()>, written: &Mutex<Option<Mark>>, ledg
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        let Some(mark) = now else { continue };
-        let is_far = is_synced && mark.bytes >= synced + NOTE;
+        let Some(checkpoint) = now else { continue };
+        let is_far = is_synced && checkpoint.bytes >= synced + NOTE;
         let is_quiet = turn.is_err() && now == seen;
         let is_due = now != noted && (is_quiet || noted_at.elapsed() >= EVERY);
         if is_far || is_due {
-            // The next note tells more, and without any the download starts over.
-            let _ = ledger.note(mark, is_synced);
+            // The next note says more, and without any the download starts over.
+            let _ = log.note(checkpoint, is_synced);
             noted = now;
             noted_at = Instant::now();
             if is_synced {
-                synced = mark.bytes;
+                synced = checkpoint.bytes;
             }
         }
         seen = now;
     }
 }
 
-/// A panic elsewhere cannot leave a mark half changed.
-fn lock(mark: &Mutex<Option<Mark>>) -> MutexGuard<'_, Option<Mark>> {
-    mark.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere cannot leave a checkpoint half changed.
+fn lock(checkpoint: &Mutex<Option<Checkpoint>>) -> MutexGuard<'_, Option<Checkpoint>> {
+    checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
 }

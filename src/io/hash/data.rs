@@ -20,7 +20,7 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use crate::io::file::sparse::{HOLE, Part, data_pieces, is_zero, read_parts};
+use crate::io::file::sparse::{FilePart, HOLE, data_pieces, is_zero, read_parts};
 use crate::model::{DataDigest, Sha256};
 
 /// The size of a block in bytes.
@@ -133,8 +133,8 @@ impl DataHasher {
 pub fn hash_data(path: &Path, limit: u64) -> io::Result<DataDigest> {
     let mut hasher = DataHasher::default();
     read_parts(&File::open(path)?, limit, |part| match part {
-        Part::Bytes(bytes) => hasher.update(bytes),
-        Part::Hole(length) => hasher.zeros(length),
+        FilePart::Bytes(bytes) => hasher.update(bytes),
+        FilePart::Hole(length) => hasher.zeros(length),
     })?;
     Ok(hasher.finish())
 }

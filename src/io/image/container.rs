@@ -7,7 +7,7 @@
 //! and the tables of a qcow2 name every cluster. A file that is *longer* than what
 //! it says is no fault: hybrid ISO images are padded and have partitions appended.
 //!
-//! One reader per format, each a pure function of a [`Source`]. They look at a few
+//! One reader per format, each a pure function of a [`ImageSource`]. They look at a few
 //! sectors (at the tables, for qcow2), take bounded memory and time whatever the
 //! bytes are, and never panic.
 
@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::io::image::magic::Kind;
+use crate::io::image::magic::ContentKind;
 pub use gpt::disk_size;
 #[cfg(test)]
 pub(crate) use tests::tables;
@@ -36,7 +36,7 @@ pub use window::Window;
 pub const EDITION: u32 = 1;
 
 /// Bytes that can be read at any position.
-pub trait Source {
+pub trait ImageSource {
     /// How many there are.
     fn size(&self) -> u64;
 
@@ -49,7 +49,7 @@ pub trait Source {
 
 /// Why a file is not a whole image.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum ImageFault {
     /// It ends before what it describes.
     #[error("it ends after {size} bytes, but {what} reaches to byte {claimed}")]
     CutShort {
@@ -76,11 +76,11 @@ pub enum Fault {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(kind: Kind, source: &impl Source) -> Result<(), Fault> {
+pub fn check(kind: ContentKind, source: &impl ImageSource) -> Result<(), ImageFault> {
     match kind {
-        Kind::Iso => iso::check(source),
-        Kind::Gpt => gpt::check(source),
-        Kind::Qcow2 => qcow2::check(source),
+        ContentKind::Iso => iso::check(source),
+        ContentKind::Gpt => gpt::check(source),
+        ContentKind::Qcow2 => qcow2::check(source),
         _ => Ok(()),
     }
 }
@@ -103,7 +103,7 @@ impl<'a> OpenFile<'a> {
     }
 }
 
-impl Source for OpenFile<'_> {
+impl ImageSource for OpenFile<'_> {
     fn size(&self) -> u64 {
         self.size
     }
@@ -113,7 +113,7 @@ impl Source for OpenFile<'_> {
     }
 }
 
-impl Source for [u8] {
+impl ImageSource for [u8] {
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -127,7 +127,7 @@ impl Source for [u8] {
     }
 }
 
-impl Source for Vec<u8> {
+impl ImageSource for Vec<u8> {
     fn size(&self) -> u64 {
         self.as_slice().size()
     }
@@ -138,10 +138,10 @@ impl Source for Vec<u8> {
 }
 
 /// Says that something reaches to a byte, which must then be there.
-fn reach(source: &impl Source, what: &'static str, claimed: u64) -> Result<(), Fault> {
+fn reach(source: &impl ImageSource, what: &'static str, claimed: u64) -> Result<(), ImageFault> {
     let size = source.size();
     if claimed > size {
-        return Err(Fault::CutShort {
+        return Err(ImageFault::CutShort {
             what,
             claimed,
             size,
@@ -152,19 +152,19 @@ fn reach(source: &impl Source, what: &'static str, claimed: u64) -> Result<(), F
 
 /// Reads so many bytes of something that is described to lie there.
 fn read(
-    source: &impl Source,
+    source: &impl ImageSource,
     what: &'static str,
     at: u64,
     length: usize,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<u8>, ImageFault> {
     reach(source, what, at.saturating_add(length as u64))?;
     let mut bytes = vec![0; length];
     source.read_at(at, &mut bytes)?;
     Ok(bytes)
 }
 
-fn damaged(what: impl Into<String>) -> Fault {
-    Fault::Damaged { what: what.into() }
+fn damaged(what: impl Into<String>) -> ImageFault {
+    ImageFault::Damaged { what: what.into() }
 }
 
 /// The `N` bytes at a position of a buffer; zeros where it has none, which the

@@ -18,7 +18,7 @@ const SECTORS: [usize; 2] = [512, 4096];
 
 /// What a file looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ContentKind {
     /// An ISO 9660 image, a hybrid one with a partition table included.
     Iso,
     /// A disk image with a GUID partition table.
@@ -43,7 +43,7 @@ pub enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl ContentKind {
     /// Says what the first [`HEAD`] bytes (fewer for a shorter file) belong to.
     pub fn of(head: &[u8]) -> Self {
         let at = |offset: usize, what: &[u8]| {
@@ -89,7 +89,7 @@ fn is_zstd_skippable(head: &[u8]) -> bool {
 }
 
 /// Recognises text by its first bytes: no control characters but white space.
-fn text(head: &[u8]) -> Option<Kind> {
+fn text(head: &[u8]) -> Option<ContentKind> {
     let start = &head[..head.len().min(512)];
     let readable = |&byte: &u8| byte >= 0x20 || b"\t\n\x0c\r".contains(&byte);
     if !start.iter().all(readable) {
@@ -108,10 +108,14 @@ fn text(head: &[u8]) -> Option<Kind> {
                 .get(..tag.len())
                 .is_some_and(|text| text.eq_ignore_ascii_case(tag))
         });
-    Some(if page { Kind::Html } else { Kind::Text })
+    Some(if page {
+        ContentKind::Html
+    } else {
+        ContentKind::Text
+    })
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ContentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Iso => "an ISO 9660 image",
@@ -146,32 +150,37 @@ mod tests {
             head[ISO_AT..].copy_from_slice(ISO);
             head
         };
-        let cases: [(&[u8], Kind); 16] = [
-            (&with(ISO_AT, ISO), Kind::Iso),
-            (&hybrid, Kind::Iso),
-            (&with(512, GPT), Kind::Gpt),
-            (&with(4096, GPT), Kind::Gpt),
-            (&with(1024, GPT), Kind::Unknown),
-            (b"QFI\xfb\0\0\0\x03", Kind::Qcow2),
-            (b"\xfd7zXZ\0\0\x04", Kind::Xz),
-            (b"\x28\xb5\x2f\xfd\x04", Kind::Zstd),
-            (b"\x51\x2a\x4d\x18\x04", Kind::Zstd),
-            (b"\x1f\x8b\x08\0", Kind::Gzip),
-            (b"\n <!DOCTYPE html><title>504", Kind::Html),
-            (b"<HTML>", Kind::Html),
-            (b"{\"error\": \"payment required\"}", Kind::Text),
-            ("zu gro\u{df}".as_bytes(), Kind::Text),
-            (&[0; 700], Kind::Zeros),
-            (b"", Kind::Empty),
+        let cases: [(&[u8], ContentKind); 16] = [
+            (&with(ISO_AT, ISO), ContentKind::Iso),
+            (&hybrid, ContentKind::Iso),
+            (&with(512, GPT), ContentKind::Gpt),
+            (&with(4096, GPT), ContentKind::Gpt),
+            (&with(1024, GPT), ContentKind::Unknown),
+            (b"QFI\xfb\0\0\0\x03", ContentKind::Qcow2),
+            (b"\xfd7zXZ\0\0\x04", ContentKind::Xz),
+            (b"\x28\xb5\x2f\xfd\x04", ContentKind::Zstd),
+            (b"\x51\x2a\x4d\x18\x04", ContentKind::Zstd),
+            (b"\x1f\x8b\x08\0", ContentKind::Gzip),
+            (b"\n <!DOCTYPE html><title>504", ContentKind::Html),
+            (b"<HTML>", ContentKind::Html),
+            (b"{\"error\": \"payment required\"}", ContentKind::Text),
+            ("zu gro\u{df}".as_bytes(), ContentKind::Text),
+            (&[0; 700], ContentKind::Zeros),
+            (b"", ContentKind::Empty),
         ];
         for (head, kind) in cases {
-            assert_eq!(Kind::of(head), kind, "{:?}", &head[..head.len().min(16)]);
+            assert_eq!(
+                ContentKind::of(head),
+                kind,
+                "{:?}",
+                &head[..head.len().min(16)]
+            );
         }
     }
 
     #[test]
     fn a_text_cut_within_a_character_is_still_text() {
         let long = "\u{20ac}".repeat(400);
-        assert_eq!(Kind::of(long.as_bytes()), Kind::Text);
+        assert_eq!(ContentKind::of(long.as_bytes()), ContentKind::Text);
     }
 }

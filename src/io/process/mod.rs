@@ -1,6 +1,6 @@
 //! Other programs, and work on a thread of its own.
 
-mod command;
+mod program;
 pub mod task;
 
-pub use command::{Command, CommandError, Output, printable};
+pub use program::{Program, ProgramError, ProgramOutput, printable};

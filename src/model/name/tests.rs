@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 
-use super::super::SchematicId;
+use super::template::{DEFAULT_TEMPLATE, sample};
 use super::*;
+use crate::model::{Arch, ArtifactId, Format, Platform, SchematicId, TalosVersion};
 
 fn template(text: &str) -> NameTemplate {
     text.parse().unwrap_or_else(|why| panic!("{why}"))

@@ -1,6 +1,6 @@
 //! Directories that belong to the system, and take no images.
 
-use super::Dir;
+use super::dir::Dir;
 use crate::model::Invalid;
 
 /// Directories of the system that take no images themselves, while those below may.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::prepared::PreparedDelivery;
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::NodeId;
 use crate::nodes::error::NodeError;
 use crate::nodes::protocol::PARTS;
@@ -46,7 +46,7 @@ pub(super) async fn send(
     args.insert(0, format!("--rsync-path={}", rsync_there(prepared, &own)));
     let mut progress = RsyncProgress::new(&delivery.meter);
     let size = delivery.size;
-    let output = Command::new("rsync")
+    let output = Program::new("rsync")
         .args(args)
         .env("LC_ALL", "C")
         .idle(session.config.idle + Duration::from_secs(part / SLOWEST_READ))

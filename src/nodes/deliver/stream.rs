@@ -13,7 +13,7 @@ use super::prepared::{Begun, PreparedDelivery};
 use crate::facts::RecordEntry;
 use crate::io::flow::outflow::Outflow;
 use crate::io::hash::data::hash_data;
-use crate::io::process::{Command, task};
+use crate::io::process::{Program, task};
 use crate::model::Proof;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::Relay;
@@ -60,7 +60,7 @@ pub(super) async fn send(
             };
             let command = session.shell(&line).feed(pieces);
             let answer = session.run(command, &nonce, timeout, read);
-            let (sent, entry) = tokio::join!(outflow.pour(to), answer);
+            let (sent, entry) = tokio::join!(outflow.send(to), answer);
             // A source that cannot be read is why the node got no end.
             let sent = sent.map_err(|source| prepared.source_error(source))?;
             Ok((entry???, sent))
@@ -75,7 +75,7 @@ fn relayed(
     relay: &Relay,
     from: u64,
     line: &str,
-) -> Result<Command, NodeError> {
+) -> Result<Program, NodeError> {
     let Some(host) = session.ssh_host() else {
         return Err(NodeError::Refused {
             node: session.node.id.clone(),

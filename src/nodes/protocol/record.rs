@@ -71,7 +71,7 @@ pub(crate) fn parse(text: &[u8]) -> BTreeMap<FileName, RecordEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::process::Command;
+    use crate::io::process::Program;
     use crate::nodes::samples::entry;
 
     fn filled(entry: &RecordEntry) -> String {
@@ -135,7 +135,7 @@ mod tests {
             .chain(&others)
             .map(|l| format!("{l}\n"))
             .collect();
-        let kept = Command::new("grep")
+        let kept = Program::new("grep")
             .args(["-a", "-v", "-e", &pattern(&"v1.1+x.iso".parse().unwrap())])
             .stdin(all)
             .run()

@@ -141,14 +141,14 @@ mod tests {
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
         let text = NodeScript::Observe.text("n1", &["", "/"]);
-        let whole = crate::io::process::Command::new("sh")
+        let whole = crate::io::process::Program::new("sh")
             .arg("-s")
             .stdin(text.clone());
         let whole = whole.run().await.unwrap();
         assert!(read(&whole.stdout, "n1").is_ok());
         let call = text.rfind("{ main").unwrap();
         for cut in [call + 8, text.len() - 15, text.len() - 3] {
-            let part = crate::io::process::Command::new("sh")
+            let part = crate::io::process::Program::new("sh")
                 .arg("-s")
                 .stdin(&text[..cut]);
             let part = part.run().await.unwrap();

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedMutexGuard, SemaphorePermit};
 use super::queue::DirQueue;
 use super::rates::{self, Paces};
 use crate::io::flow::pace::Pace;
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::{Dir, Node};
 use crate::nodes::config::NodesConfig;
 use crate::nodes::error::NodeError;
@@ -54,7 +54,7 @@ impl NodeSession<'_> {
     /// Runs a command that answers as a script does, and hands its answer to `read`.
     pub(crate) async fn run<T>(
         &self,
-        command: Command,
+        command: Program,
         nonce: &str,
         timeout: Duration,
         read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
@@ -100,14 +100,14 @@ impl NodeSession<'_> {
     }
 
     /// A command that runs a line in the login shell of the node.
-    pub(crate) fn shell(&self, line: &str) -> Command {
+    pub(crate) fn shell(&self, line: &str) -> Program {
         self.shell_of(self.node, line)
     }
 
     /// The same on another node, which works for this one.
-    pub(crate) fn shell_of(&self, node: &Node, line: &str) -> Command {
+    pub(crate) fn shell_of(&self, node: &Node, line: &str) -> Program {
         match SshHost::of(node) {
-            None => Command::new("sh").args(["-c", line]),
+            None => Program::new("sh").args(["-c", line]),
             Some(host) => self.ssh.command(host, line),
         }
     }

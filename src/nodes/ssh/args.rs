@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::control::ControlDir;
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::model::{Host, Node, Reach, User};
 use crate::nodes::error::NodeError;
 
@@ -138,9 +138,9 @@ impl Ssh {
     }
 
     /// A command that runs `line` in the login shell of a host.
-    pub(crate) fn command(&self, host: SshHost<'_>, line: &str) -> Command {
+    pub(crate) fn command(&self, host: SshHost<'_>, line: &str) -> Program {
         let args = self.args(host);
-        Command::new(&args[0])
+        Program::new(&args[0])
             .args(&args[1..])
             .args(["--", host.host.as_str(), line])
             .env("LC_ALL", "C")

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::io::process::Command;
+use crate::io::process::Program;
 use crate::nodes::error::NodeError;
 
 /// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
@@ -137,12 +137,12 @@ impl Drop for ControlDir {
             let mut path = OsString::from("ControlPath=");
             path.push(socket.path());
             // The host is not looked at: the socket is the address.
-            Command::new("ssh")
+            Program::new("ssh")
                 .args(["-F", "/dev/null", "-o"])
                 .arg(path)
                 .args(["-O", "exit", "--", "master"])
         });
-        Command::run_all_briefly(exits, EXIT);
+        Program::run_all_briefly(exits, EXIT);
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn for_rsync<'a>(args: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::process::Command;
+    use crate::io::process::Program;
 
     const HOSTILE: [&str; 7] = [
         "",
@@ -45,7 +45,7 @@ mod tests {
     async fn the_shell_gives_every_argument_back() {
         let args: Vec<String> = HOSTILE.iter().map(|arg| for_shell(arg)).collect();
         let script = format!("printf '%s\\0' {}", args.join(" "));
-        let output = Command::new("sh").arg("-s").stdin(script).run().await;
+        let output = Program::new("sh").arg("-s").stdin(script).run().await;
         let expected: String = HOSTILE.iter().map(|arg| format!("{arg}\0")).collect();
         assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected);
     }
@@ -58,7 +58,7 @@ mod tests {
         let script = format!("printf '%s\\0' \"$@\" >{}", seen.display());
         let mut args = vec!["sh", "-c", script.as_str(), "sh"];
         args.extend(HOSTILE);
-        Command::new("rsync")
+        Program::new("rsync")
             .arg("-e")
             .arg(for_rsync(args))
             .args(["host:/nothing", "/nowhere"])

@@ -6,17 +6,18 @@ use std::path::Path;
 
 use super::*;
 use crate::model::Problem;
+use crate::schematic::{Canonical, document};
 
 fn id_of(text: &str) -> String {
     match parse_schematic("s.yaml", text) {
-        Ok(schematic) => schematic.id().to_string(),
+        Ok(schematic) => Canonical::of(&schematic).id().to_string(),
         Err(problems) => panic!("{text}: {problems:?}"),
     }
 }
 
 fn refused(text: &str) -> Vec<Problem> {
     match parse_schematic("s.yaml", text) {
-        Ok(schematic) => panic!("{text}: {}", schematic.canonical_yaml()),
+        Ok(schematic) => panic!("{text}: {}", Canonical::of(&schematic).text),
         Err(problems) => problems,
     }
 }
@@ -43,7 +44,7 @@ fn values_are_what_the_factory_reads() {
     let options = |options: &str| {
         let text = format!("overlay: {{image: o/i, name: n, options: {options}}}");
         let schematic = parse_schematic("s.yaml", &text).expect("a schematic");
-        let text = schematic.canonical_yaml();
+        let text = Canonical::of(&schematic).text;
         let from = text.find("options:\n").expect("options") + "options:\n".len();
         let until = text.find("customization").expect("the end");
         text[from..until].replace("        ", "")
@@ -71,8 +72,8 @@ fn values_are_what_the_factory_reads() {
     // its answer decides, and it is asked in JSON.
     let text = "overlay: {image: o/i, name: n, options: {a: 'yes'}}";
     let schematic = parse_schematic("s.yaml", text).expect("a schematic");
-    assert!(!schematic.canonical().certain);
-    assert!(schematic.document().contains("\"a\":\"yes\""));
+    assert!(!Canonical::of(&schematic).certain);
+    assert!(document(&schematic).contains("\"a\":\"yes\""));
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn numbers_in_the_place_of_text_stay_as_they_are_written() {
     ] {
         let text = format!("customization: {{extraKernelArgs: [{written}]}}");
         let schematic = parse_schematic("s.yaml", &text).expect("a schematic");
-        let text = schematic.canonical_yaml();
+        let text = Canonical::of(&schematic).text;
         assert!(text.ends_with(&format!("- {canonical}\n")), "{text}");
     }
 }
@@ -183,7 +184,7 @@ fn an_owner_is_part_of_a_schematic_file_and_not_of_an_order() {
     let schematic = parse_schematic("s.yaml", "owner: acme\ncustomization: {}\n");
     let schematic = schematic.expect("a schematic");
     assert_eq!(
-        schematic.canonical_yaml(),
+        Canonical::of(&schematic).text,
         "owner: acme\ncustomization: {}\n"
     );
     refused("owner: 'acme '\ncustomization: {}\n");

@@ -9,6 +9,7 @@ use crate::plan::held::HeldReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Why};
 use crate::plan::wanted::WantedBy;
+use crate::schematic::document;
 
 /// Plans what comes into the cache.
 pub(in crate::plan) fn fetch(input: &StageInput<'_>, draft: &mut PlanDraft) {
@@ -252,7 +253,7 @@ impl Fetcher<'_, '_> {
         let action = Action::Register {
             schematic: computed,
             expected: artifact.schematic,
-            document: self.input.desired.schematics[&computed].document(),
+            document: document(&self.input.desired.schematics[&computed]),
         };
         if let Some(&at) = self.registering.get(&computed) {
             let step = &mut self.draft.plan.steps[at];

@@ -1,24 +1,19 @@
-//! Decodes blocks: whole ones on worker threads, others as a stream.
+//! Decodes whole blocks on worker threads.
 //!
-//! Either way liblzma gets a complete stream of exactly one block, with a header
-//! and an index made here, so it verifies the block's check and sizes as it
-//! always does; there is no second implementation of any check.
+//! liblzma gets a complete stream of exactly one block, with a header and an index
+//! made here, so it verifies the block's check and sizes as it always does; there is
+//! no second implementation of any check.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
-use xz2::stream::{Action, Status, Stream};
+use xz2::stream::{Action, Status};
 
 use super::format::{self, CheckKind, Wrong};
-use crate::io::codec::decode::{Chunk, DecodeError, Output, Slot};
-
-/// How much memory liblzma may use for one block, in bytes: enough for the 64 MiB
-/// dictionary of `xz -9`, the largest preset.
-const MEMORY: u64 = 80 << 20;
-
-/// How much is unpacked at a time when decoding as a stream, in bytes.
-const PIECE: usize = 256 << 10;
+use super::streamed::{decoder, wrong};
+use crate::io::codec::error::DecodeError;
+use crate::io::codec::queue::{Chunk, ReservedChunk};
 
 /// Packed blocks that are known to decode to zeros, for all workers.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +62,7 @@ pub struct Job {
     /// Where it ends in the input, for messages.
     pub ends_at: u64,
     pub zero_blocks: ZeroBlocks,
-    pub slot: Slot,
+    pub slot: ReservedChunk,
 }
 
 impl Job {
@@ -148,231 +143,5 @@ fn work(inbox: &Mutex<Receiver<Job>>) {
             Ok(job) => job.run(),
             Err(_) => return,
         }
-    }
-}
-
-/// A block that is decoded as its bytes come.
-pub struct Streaming {
-    decoder: Stream,
-    check: CheckKind,
-    frame: Frame,
-    /// Bytes of the block so far: header and packed data.
-    data: u64,
-    piece: Vec<u8>,
-}
-
-impl std::fmt::Debug for Streaming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streaming")
-            .field("frame", &self.frame)
-            .field("data", &self.data)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Where the packed data, padding and check of a block end.
-#[derive(Debug)]
-enum Frame {
-    Data(Lzma2Walker),
-    /// Padding and check, bytes left.
-    Check(u64),
-}
-
-impl Streaming {
-    /// Begins a block with its complete header.
-    pub fn begin(check: CheckKind, header: &[u8]) -> Result<Self, Wrong> {
-        let mut decoder = decoder()?;
-        for mut part in [&format::write_stream_header(check)[..], header] {
-            while !part.is_empty() {
-                let before = decoder.total_in();
-                decoder.process(part, &mut [], Action::Run).map_err(wrong)?;
-                let taken = decoder.total_in() - before;
-                if taken == 0 {
-                    return Err(Wrong::corrupt("a block's header is not understood"));
-                }
-                part = &part[taken as usize..];
-            }
-        }
-        Ok(Self {
-            decoder,
-            check,
-            frame: Frame::Data(Lzma2Walker::default()),
-            data: header.len() as u64,
-            piece: vec![0; PIECE],
-        })
-    }
-
-    /// Takes bytes up to the end of the block; when that is reached, the block's
-    /// unpadded length and unpacked length, both verified.
-    pub fn push(
-        &mut self,
-        bytes: &mut &[u8],
-        output: &Output,
-    ) -> Result<Option<(u64, u64)>, Wrong> {
-        let taken = match &mut self.frame {
-            Frame::Data(walker) => {
-                let taken = walker.walk(bytes)?;
-                self.data += taken as u64;
-                if walker.ended() {
-                    let left = format::padding(self.data) + self.check.len();
-                    self.frame = Frame::Check(left);
-                }
-                taken
-            }
-            Frame::Check(left) => {
-                let taken = (bytes.len() as u64).min(*left);
-                *left -= taken;
-                taken as usize
-            }
-        };
-        self.feed(&bytes[..taken], output)?;
-        *bytes = &bytes[taken..];
-        if !matches!(self.frame, Frame::Check(0)) {
-            return Ok(None);
-        }
-        let unpadded = self.data + self.check.len();
-        let unpacked = self.decoder.total_out();
-        let tail = format::write_single_tail(self.check, unpadded, unpacked);
-        if self.feed(&tail, output)? == Status::StreamEnd {
-            Ok(Some((unpadded, unpacked)))
-        } else {
-            Err(Wrong::corrupt("a block does not end where its data end"))
-        }
-    }
-
-    fn feed(&mut self, mut bytes: &[u8], output: &Output) -> Result<Status, Wrong> {
-        let mut status = Status::Ok;
-        let mut full = false;
-        while !bytes.is_empty() || full {
-            let before = (self.decoder.total_in(), self.decoder.total_out());
-            status = self
-                .decoder
-                .process(bytes, &mut self.piece, Action::Run)
-                .map_err(wrong)?;
-            let taken = (self.decoder.total_in() - before.0) as usize;
-            let made = (self.decoder.total_out() - before.1) as usize;
-            bytes = &bytes[taken..];
-            output.copy(&self.piece[..made]).map_err(Wrong::Other)?;
-            if taken == 0 && made == 0 && !bytes.is_empty() {
-                return Err(Wrong::corrupt("a block makes no progress"));
-            }
-            // A full piece may mean that liblzma holds more for the same input.
-            full = made == self.piece.len();
-        }
-        Ok(status)
-    }
-}
-
-/// Finds the end of LZMA2 data without decoding them: the chunks carry their
-/// lengths. LZMA2 is the last filter of every .xz block.
-#[derive(Debug, Default)]
-struct Lzma2Walker {
-    part: Lzma2Part,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-enum Lzma2Part {
-    #[default]
-    Control,
-    /// The rest of a chunk's header: bytes left, and of them those behind the
-    /// two bytes with the length of the data.
-    Header {
-        left: u8,
-        behind: u8,
-        length: u16,
-    },
-    Data {
-        left: u32,
-    },
-    Ended,
-}
-
-impl Lzma2Walker {
-    fn ended(&self) -> bool {
-        matches!(self.part, Lzma2Part::Ended)
-    }
-
-    /// Goes over bytes up to the end of the data; how many that were.
-    fn walk(&mut self, bytes: &[u8]) -> Result<usize, Wrong> {
-        let mut at = 0;
-        while at < bytes.len() {
-            self.part = match self.part {
-                Lzma2Part::Ended => break,
-                Lzma2Part::Data { left } => {
-                    let here = (bytes.len() - at).min(left as usize);
-                    at += here;
-                    match left - here as u32 {
-                        0 => Lzma2Part::Control,
-                        left => Lzma2Part::Data { left },
-                    }
-                }
-                Lzma2Part::Control => {
-                    at += 1;
-                    Self::control(bytes[at - 1])?
-                }
-                Lzma2Part::Header {
-                    left,
-                    behind,
-                    length,
-                } => {
-                    let byte = u16::from(bytes[at]);
-                    at += 1;
-                    // Only the two bytes before those behind are the length.
-                    let is_length = left > behind && left - behind <= 2;
-                    let length = if is_length {
-                        length << 8 | byte
-                    } else {
-                        length
-                    };
-                    match left - 1 {
-                        0 => Lzma2Part::Data {
-                            left: u32::from(length) + 1,
-                        },
-                        left => Lzma2Part::Header {
-                            left,
-                            behind,
-                            length,
-                        },
-                    }
-                }
-            };
-        }
-        Ok(at)
-    }
-
-    fn control(byte: u8) -> Result<Lzma2Part, Wrong> {
-        let header = |left, behind| Lzma2Part::Header {
-            left,
-            behind,
-            length: 0,
-        };
-        match byte {
-            0x00 => Ok(Lzma2Part::Ended),
-            // Stored: the length.
-            0x01 | 0x02 => Ok(header(2, 0)),
-            // Packed: unpacked length, packed length, and from 0xc0 properties.
-            0x80..0xc0 => Ok(header(4, 0)),
-            0xc0.. => Ok(header(5, 1)),
-            _ => Err(Wrong::corrupt("a chunk of an unknown kind")),
-        }
-    }
-}
-
-fn decoder() -> Result<Stream, Wrong> {
-    Stream::new_stream_decoder(MEMORY, 0).map_err(wrong)
-}
-
-fn wrong(error: xz2::stream::Error) -> Wrong {
-    use xz2::stream::Error;
-    match error {
-        Error::MemLimit => Wrong::Unsupported(format!(
-            "a dictionary for which {} MiB do not suffice",
-            MEMORY >> 20
-        )),
-        Error::Options => Wrong::Unsupported("a filter that is not known".to_owned()),
-        Error::Mem => Wrong::Other(DecodeError::Thread {
-            what: "out of memory".to_owned(),
-        }),
-        other => Wrong::Corrupt(other.to_string()),
     }
 }

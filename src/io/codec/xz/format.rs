@@ -5,7 +5,7 @@
 use flate2::Crc;
 use sha2::Digest;
 
-use crate::io::codec::decode::{DecodeError, XZ};
+use crate::io::codec::error::{DecodeError, XZ};
 
 /// Length of a stream's header, in bytes (2.1.1).
 pub const STREAM_HEADER: usize = 12;
@@ -238,6 +238,10 @@ pub struct Records {
 }
 
 impl Records {
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub fn add(&mut self, unpadded: u64, unpacked: u64) -> Result<(), Wrong> {
         self.count = self
             .count

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use xz2::stream::{Action, Check, Filters, LzmaOptions, MtStreamBuilder, Status, Stream};
 use xz2::write::XzEncoder;
 
-use crate::io::codec::decode::DecodeError;
-use crate::io::codec::decode::tests::{decode, filter, image, refuses_prefixes};
+use crate::io::codec::DecodeError;
+use crate::io::codec::tests::{decode, filter, image, refuses_prefixes};
 use crate::model::Codec;
 
 fn xz(content: &[u8], stream: Stream) -> Vec<u8> {
@@ -64,7 +64,7 @@ fn unxz(packed: &[u8], cut: usize) -> Result<Vec<u8>, DecodeError> {
 #[test]
 fn what_the_real_tool_makes_decodes() {
     let content = image(4);
-    let ways: [&[&str]; 7] = [
+    let encoders: [&[&str]; 7] = [
         &["xz", "-0", "-T2"],
         &["xz", "-0", "-T2", "--block-size=100000", "--check=sha256"],
         &["xz", "-0", "-T1"],
@@ -73,9 +73,9 @@ fn what_the_real_tool_makes_decodes() {
         &["xz", "-T2", "--x86", "--lzma2=preset=0"],
         &["xz", "-T1", "--delta=dist=4", "--lzma2=preset=0"],
     ];
-    for way in ways {
-        if let Some(packed) = filter(way, &content) {
-            assert!(unxz(&packed, 65_536).unwrap() == content, "{way:?}");
+    for encoder in encoders {
+        if let Some(packed) = filter(encoder, &content) {
+            assert!(unxz(&packed, 65_536).unwrap() == content, "{encoder:?}");
         }
     }
 }
@@ -109,9 +109,26 @@ fn blocks_without_sizes_are_told_apart() {
 
 #[test]
 fn a_block_that_is_too_large_to_hold_is_streamed() {
-    let content = image(40);
+    let content = image(41);
     let packed = blocks(&content, 40 << 20, Check::Crc64);
     assert!(unxz(&packed, 1 << 16).unwrap() == content);
+    refuses_prefixes(Codec::Xz, &packed, [30, packed.len() / 2].into_iter());
+    // The last byte of the check of its only block, before index and footer.
+    let mut packed = blocks(&image(40), 40 << 20, Check::Crc64);
+    let check = packed.len() - 12 - 16 - 1;
+    packed[check] ^= 1;
+    let error = unxz(&packed, 1 << 20).unwrap_err();
+    assert!(matches!(error, DecodeError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_block_without_its_size_behind_one_with_it_is_refused_by_name() {
+    let sized = blocks(b"one", 1 << 20, Check::Crc64);
+    let block = 12..sized.len() - 12 - 8;
+    let unsized_stream = single(b"two", Check::Crc64);
+    let mixed = [&sized[..block.end], &unsized_stream[12..]].concat();
+    let error = unxz(&mixed, 1000).unwrap_err();
+    assert!(matches!(error, DecodeError::Unsupported { .. }), "{error}");
 }
 
 #[test]

@@ -9,8 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Sealed, Spec};
 use crate::io::file::atomic;
 use crate::io::flow::Validator;
-use crate::io::flow::landing::{self, Landed, Landing, LandingError, Target};
-use crate::io::flow::partial::{Ledger, Mark, Partial};
+use crate::io::flow::error::StagingError;
+use crate::io::flow::partial_file::{PartialFile, StagingTarget};
+use crate::io::flow::resume::{Checkpoint, ResumeLog, ResumeRecord};
+use crate::io::flow::staged::StagedFile;
+use crate::io::flow::temporary::temporary_of;
 use crate::io::flow::unpack::{Unpacked, Unpacking};
 
 #[derive(Debug)]
@@ -27,8 +30,8 @@ pub enum Message {
 
 pub struct Store {
     spec: Spec,
-    ledger: Arc<Ledger>,
-    landing: Landing,
+    log: Arc<ResumeLog>,
+    file: PartialFile,
     unpacking: Option<Unpacking>,
     total: Option<u64>,
     validator: Option<Validator>,
@@ -36,24 +39,24 @@ pub struct Store {
 
 impl Store {
     /// Opens the temporary, and takes up what is in it if that is of any use.
-    pub fn open(spec: Spec) -> Result<Self, LandingError> {
-        let ledger = Arc::new(Ledger::of(&spec.dir, &spec.name));
-        let target = Target {
+    pub fn open(spec: Spec) -> Result<Self, StagingError> {
+        let log = Arc::new(ResumeLog::of(&spec.dir, &spec.name));
+        let target = StagingTarget {
             dir: &spec.dir,
             name: &spec.name,
             kind: spec.kind,
             max: spec.max,
         };
-        let landing = Landing::open(target, Some(Arc::clone(&ledger)))?;
+        let file = PartialFile::open(target, Some(Arc::clone(&log)))?;
         let mut store = Self {
             unpacking: begin_unpacking(&spec)?,
             spec,
-            ledger,
-            landing,
+            log,
+            file,
             total: None,
             validator: None,
         };
-        if store.landing.position() > 0 && store.take_up().is_none() {
+        if store.file.position() > 0 && store.take_up().is_none() {
             store.restart()?;
         }
         Ok(store)
@@ -63,25 +66,28 @@ impl Store {
     /// anything about it is not right, which is not worth an error, since it can be
     /// fetched anew.
     fn take_up(&mut self) -> Option<()> {
-        let partial = Partial::load(&self.spec.dir, &self.spec.name)?;
-        let total = partial.total;
+        let record = ResumeRecord::load(&self.spec.dir, &self.spec.name)?;
+        let total = record.total;
         let max = total.unwrap_or(self.spec.max);
-        if partial.url != self.spec.url {
+        if record.url != self.spec.url {
             return None;
         }
-        for mark in partial.marks().filter(|mark| mark.bytes <= max) {
-            if self.replay(mark, total).unwrap_or(false) {
+        for checkpoint in record
+            .checkpoints()
+            .filter(|checkpoint| checkpoint.bytes <= max)
+        {
+            if self.replay(checkpoint, total).unwrap_or(false) {
                 self.total = total;
-                self.validator = Some(partial.validator.clone());
-                self.ledger.adopt(Partial {
-                    written: Some(mark),
-                    ..partial
+                self.validator = Some(record.validator.clone());
+                self.log.adopt(ResumeRecord {
+                    written: Some(checkpoint),
+                    ..record
                 });
                 return Some(());
             }
             tracing::warn!(
                 name = self.spec.name,
-                bytes = mark.bytes,
+                bytes = checkpoint.bytes,
                 "a partial download is not what was written of it: its digest differs"
             );
             // What was unpacked of it is of no use either.
@@ -90,22 +96,22 @@ impl Store {
         None
     }
 
-    fn replay(&mut self, mark: Mark, total: Option<u64>) -> Result<bool, LandingError> {
+    fn replay(&mut self, checkpoint: Checkpoint, total: Option<u64>) -> Result<bool, StagingError> {
         let Self {
-            landing, unpacking, ..
+            file, unpacking, ..
         } = self;
-        let is_right = landing.replay(mark, |landing, bytes| match unpacking {
-            Some(unpacking) => unpacking.push(landing.is_recognised(), bytes),
+        let is_right = file.replay(checkpoint, |file, bytes| match unpacking {
+            Some(unpacking) => unpacking.push(file.is_recognised(), bytes),
             None => Ok(()),
         })?;
         if let Some(total) = total {
-            landing.announce(total)?;
+            file.announce(total)?;
         }
         Ok(is_right)
     }
 
     pub fn position(&self) -> (u64, Option<Validator>) {
-        (self.landing.position(), self.validator.clone())
+        (self.file.position(), self.validator.clone())
     }
 
     /// Works until told to finish; `None` if nobody is interested any more.
@@ -113,7 +119,7 @@ impl Store {
         mut self,
         mut inbox: mpsc::Receiver<Message>,
         abandoned: &AtomicBool,
-    ) -> Option<Result<Sealed, LandingError>> {
+    ) -> Option<Result<Sealed, StagingError>> {
         while let Some(message) = inbox.blocking_recv() {
             let done = match message {
                 Message::Finish => return Some(self.finish()),
@@ -134,24 +140,24 @@ impl Store {
         None
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
-        self.landing.write(bytes)?;
+    fn take(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
+        self.file.write(bytes)?;
         match &mut self.unpacking {
-            Some(unpacking) => unpacking.push(self.landing.is_recognised(), bytes),
+            Some(unpacking) => unpacking.push(self.file.is_recognised(), bytes),
             None => Ok(()),
         }
     }
 
-    fn restart(&mut self) -> Result<(), LandingError> {
-        self.ledger.forget()?;
-        self.landing.restart()?;
+    fn restart(&mut self) -> Result<(), StagingError> {
+        self.log.forget()?;
+        self.file.restart()?;
         self.begin_unpacking_anew()?;
         self.total = None;
         self.validator = None;
         Ok(())
     }
 
-    fn begin_unpacking_anew(&mut self) -> Result<(), LandingError> {
+    fn begin_unpacking_anew(&mut self) -> Result<(), StagingError> {
         // The old one must be gone before the new one opens the same temporary.
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
@@ -164,36 +170,36 @@ impl Store {
         &mut self,
         total: Option<u64>,
         validator: Option<Validator>,
-    ) -> Result<(), LandingError> {
-        if self.landing.position() > 0 {
+    ) -> Result<(), StagingError> {
+        if self.file.position() > 0 {
             let differs = |known: &Validator| {
                 validator.as_ref().is_some_and(|new| new != known)
                     || total.is_some() && self.total.is_some() && total != self.total
             };
             if self.validator.as_ref().is_some_and(differs) {
-                return Err(LandingError::OtherVersion {
+                return Err(StagingError::OtherVersion {
                     name: self.spec.name.clone(),
                 });
             }
         }
         if let Some(total) = total {
-            self.landing.announce(total)?;
+            self.file.announce(total)?;
         }
         self.total = total.or(self.total);
         self.validator = validator.or(self.validator.take());
         match &self.validator {
-            Some(validator) => self.ledger.begin(&self.spec.url, validator, self.total),
+            Some(validator) => self.log.begin(&self.spec.url, validator, self.total),
             // Nothing to recognise it by later: a crash means starting anew.
-            None => self.ledger.forget(),
+            None => self.log.forget(),
         }
     }
 
-    fn finish(self) -> Result<Sealed, LandingError> {
-        let received = self.landing.position();
+    fn finish(self) -> Result<Sealed, StagingError> {
+        let received = self.file.position();
         if let Some(expected) = self.total
             && expected != received
         {
-            let error = LandingError::Length {
+            let error = StagingError::Length {
                 name: self.spec.name.clone(),
                 expected,
                 found: received,
@@ -202,47 +208,47 @@ impl Store {
         }
         let Self {
             spec,
-            ledger,
-            landing,
+            log,
+            file,
             unpacking,
             validator,
             ..
         } = self;
         // The unpacked file is completed while the download goes to the disk.
         let unpacking = unpacking.map(Unpacking::finish).transpose();
-        let landed = landing.finish().and_then(|landed| {
-            keep_promises(&spec, &landed)?;
-            Ok(landed)
+        let staged = file.finish().and_then(|staged| {
+            keep_promises(&spec, &staged)?;
+            Ok(staged)
         });
         let unpacked = unpacking.and_then(|unpacking| unpacking.map(Unpacked::wait).transpose());
         // If both are wrong, what the download is says more than that it does
         // not decode.
-        match landed.and_then(|download| Ok((download, unpacked?))) {
+        match staged.and_then(|download| Ok((download, unpacked?))) {
             Ok((download, unpacked)) => Ok(Sealed {
                 download,
                 unpacked: unpacked.flatten(),
                 validator,
             }),
             Err(error) => {
-                clear(&spec, &ledger, &error);
+                clear(&spec, &log, &error);
                 Err(error)
             }
         }
     }
 
     /// Something is wrong: leaves only what the next attempt can use.
-    fn give_up(mut self, error: LandingError) -> LandingError {
+    fn give_up(mut self, error: StagingError) -> StagingError {
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        if is_of_use(&self.ledger, &error) {
+        if is_of_use(&self.log, &error) {
             // The error that led here says more than one about parking.
-            let _ = self.landing.park();
+            let _ = self.file.park();
         } else {
             // Nothing is noted any more from here on.
-            drop(self.landing);
+            drop(self.file);
         }
-        clear(&self.spec, &self.ledger, &error);
+        clear(&self.spec, &self.log, &error);
         error
     }
 
@@ -251,11 +257,11 @@ impl Store {
         if let Some(unpacking) = self.unpacking.take() {
             unpacking.cancel();
         }
-        if self.ledger.is_kept() {
+        if self.log.is_kept() {
             // Without a note of it there is less to go on from next time.
-            let _ = self.landing.park();
+            let _ = self.file.park();
         } else {
-            let temporary = landing::temporary_of(&self.spec.dir, &self.spec.name);
+            let temporary = temporary_of(&self.spec.dir, &self.spec.name);
             let _ = atomic::remove_if_there(&temporary);
         }
     }
@@ -263,24 +269,24 @@ impl Store {
 
 /// True if what came can be built upon after this error: nothing is wrong with it,
 /// and it will be recognised.
-fn is_of_use(ledger: &Ledger, error: &LandingError) -> bool {
-    !error.is_about_content() && ledger.is_kept()
+fn is_of_use(log: &ResumeLog, error: &StagingError) -> bool {
+    !error.is_about_content() && log.is_kept()
 }
 
 /// Removes what is wrong, or would only take room. The unpacked form is made anew in
 /// any case.
-fn clear(spec: &Spec, ledger: &Ledger, error: &LandingError) {
+fn clear(spec: &Spec, log: &ResumeLog, error: &StagingError) {
     // The error that led here is the one to report.
-    if !is_of_use(ledger, error) {
-        let _ = ledger.forget();
-        let _ = atomic::remove_if_there(&landing::temporary_of(&spec.dir, &spec.name));
+    if !is_of_use(log, error) {
+        let _ = log.forget();
+        let _ = atomic::remove_if_there(&temporary_of(&spec.dir, &spec.name));
     }
     if let Some(unpack) = spec.unpack.as_ref().filter(|unpack| unpack.is_kept) {
-        let _ = atomic::remove_if_there(&landing::temporary_of(&spec.dir, &unpack.name));
+        let _ = atomic::remove_if_there(&temporary_of(&spec.dir, &unpack.name));
     }
 }
 
-fn begin_unpacking(spec: &Spec) -> Result<Option<Unpacking>, LandingError> {
+fn begin_unpacking(spec: &Spec) -> Result<Option<Unpacking>, StagingError> {
     spec.unpack
         .as_ref()
         .map(|unpack| Unpacking::start(&spec.dir, unpack))
@@ -292,18 +298,18 @@ fn answer(reply: oneshot::Sender<()>) {
     let _ = reply.send(());
 }
 
-fn keep_promises(spec: &Spec, landed: &Landed) -> Result<(), LandingError> {
+fn keep_promises(spec: &Spec, staged: &StagedFile) -> Result<(), StagingError> {
     let broken = spec
         .promises
         .iter()
-        .find(|promise| promise.sha256 != landed.sha256());
+        .find(|promise| promise.sha256 != staged.sha256);
     match broken {
         None => Ok(()),
-        Some(promise) => Err(LandingError::Digest {
+        Some(promise) => Err(StagingError::Digest {
             name: spec.name.clone(),
             by: promise.by,
             expected: promise.sha256,
-            found: landed.sha256(),
+            found: staged.sha256,
         }),
     }
 }

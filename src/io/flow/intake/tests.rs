@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::*;
-use crate::io::codec::decode::tests::image;
+use crate::io::codec::tests::image;
 use crate::io::hash::Hasher;
 use crate::io::image::container::tables;
 
@@ -38,12 +38,12 @@ fn spec(dir: &Path) -> Spec {
         dir: dir.to_owned(),
         name: "a.raw.xz".into(),
         url: URL.into(),
-        kind: Kind::Xz,
+        kind: ContentKind::Xz,
         unpack: Some(Unpack {
             codec: crate::model::Codec::Xz,
             name: "a.raw".into(),
-            kind: Kind::Gpt,
-            buffered: crate::io::codec::decode::BUFFERED,
+            kind: ContentKind::Gpt,
+            buffered: crate::io::codec::BUFFERED,
             max: 1 << 30,
             is_kept: true,
         }),
@@ -53,7 +53,7 @@ fn spec(dir: &Path) -> Spec {
     }
 }
 
-fn plain(dir: &Path, name: &str, kind: Kind) -> Spec {
+fn plain(dir: &Path, name: &str, kind: ContentKind) -> Spec {
     Spec {
         name: name.into(),
         kind,
@@ -77,13 +77,13 @@ async fn push(intake: &mut Intake, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A whole transfer of these bytes.
-async fn transfer(spec: Spec, bytes: &[u8]) -> Result<Sealed, LandingError> {
+async fn transfer(spec: Spec, bytes: &[u8]) -> Result<Sealed, StagingError> {
     let mut intake = Intake::begin(spec).await?;
     intake
         .expect(Some(bytes.len() as u64), version(bytes.len()))
         .await
         .unwrap();
-    // A refusal on the way is the error of `finish`, too.
+    // A refusal before the end is the error of `finish`, too.
     let _ = push(&mut intake, bytes).await;
     intake.finish().await
 }
@@ -118,19 +118,19 @@ async fn a_download_is_stored_and_unpacked_at_once() {
         ..spec(dir.path())
     };
     let sealed = transfer(spec, &xz).await.unwrap();
-    assert_eq!(sealed.download.sha256(), sha256(&xz));
+    assert_eq!(sealed.download.sha256, sha256(&xz));
     let unpacked = sealed.unpacked.as_ref().unwrap();
-    assert_eq!(unpacked.sha256(), sha256(&raw));
-    assert_eq!(unpacked.size(), raw.len() as u64);
+    assert_eq!(unpacked.sha256, sha256(&raw));
+    assert_eq!(unpacked.size, raw.len() as u64);
     assert!(names(dir.path()).iter().all(|name| name.starts_with('.')));
-    let mtime = unpacked.mtime_ns();
+    let mtime = unpacked.mtime_ns;
 
     publish(sealed);
     assert!(fs::read(dir.path().join("a.raw")).unwrap() == raw);
     assert!(fs::read(dir.path().join("a.raw.xz")).unwrap() == xz);
     let metadata = fs::metadata(dir.path().join("a.raw")).unwrap();
     assert!(metadata.blocks() * 512 < 1 << 20, "not sparse");
-    assert_eq!(crate::io::flow::landing::mtime_ns(&metadata), mtime);
+    assert_eq!(crate::io::file::mtime_ns(&metadata), mtime);
     assert_eq!(meter.read(), (xz.len() as u64, Some(xz.len() as u64)));
 }
 
@@ -140,10 +140,10 @@ async fn images_that_are_not_packed_arrive_sparsely() {
     let (mut raw, _) = disk();
     // Padding is no fault, and no whole block either.
     raw.resize(raw.len() + 5000, 0);
-    let sealed = transfer(plain(dir.path(), "a.raw", Kind::Gpt), &raw)
+    let sealed = transfer(plain(dir.path(), "a.raw", ContentKind::Gpt), &raw)
         .await
         .unwrap();
-    assert_eq!(sealed.download.sha256(), sha256(&raw));
+    assert_eq!(sealed.download.sha256, sha256(&raw));
     publish(sealed);
     assert!(fs::read(dir.path().join("a.raw")).unwrap() == raw);
     let blocks = fs::metadata(dir.path().join("a.raw")).unwrap().blocks();
@@ -187,8 +187,8 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
     for (name, bytes, message) in cases {
         let dir = tempfile::tempdir().unwrap();
         let spec = match name {
-            "a.iso" => plain(dir.path(), name, Kind::Iso),
-            "a.raw" => plain(dir.path(), name, Kind::Gpt),
+            "a.iso" => plain(dir.path(), name, ContentKind::Iso),
+            "a.raw" => plain(dir.path(), name, ContentKind::Gpt),
             _ => spec(dir.path()),
         };
         let error = transfer(spec, bytes).await.unwrap_err();
@@ -224,7 +224,7 @@ async fn a_wrong_digest_or_length_leaves_nothing() {
         .unwrap();
     push(&mut intake, &xz).await.unwrap();
     let error = intake.finish().await.unwrap_err();
-    assert!(matches!(error, LandingError::Length { .. }), "{error}");
+    assert!(matches!(error, StagingError::Length { .. }), "{error}");
     assert_eq!(names(dir.path()), [""; 0]);
 }
 
@@ -241,8 +241,8 @@ async fn the_sender_learns_early_and_the_type_is_kept() {
     assert!(refused.to_string().contains("HTML"), "{refused}");
     assert!(matches!(
         intake.failure(),
-        Some(LandingError::WrongContent {
-            found: Kind::Html,
+        Some(StagingError::WrongContent {
+            found: ContentKind::Html,
             ..
         })
     ));
@@ -268,7 +268,7 @@ async fn a_restart_forgets_everything() {
         .unwrap();
     push(&mut intake, &xz).await.unwrap();
     let sealed = intake.finish().await.unwrap();
-    assert_eq!(sealed.unpacked.unwrap().sha256(), sha256(&raw));
+    assert_eq!(sealed.unpacked.unwrap().sha256, sha256(&raw));
 }
 
 /// Stops after `cut` bytes as a crash would: the next intake goes on from what
@@ -298,8 +298,8 @@ async fn an_interrupted_download_is_taken_up_at_any_point() {
         }
         push(&mut second, &xz[at as usize..]).await.unwrap();
         let sealed = second.finish().await.unwrap();
-        assert_eq!(sealed.download.sha256(), sha256(&xz), "cut at {cut}");
-        assert_eq!(sealed.unpacked.unwrap().sha256(), sha256(&raw));
+        assert_eq!(sealed.download.sha256, sha256(&xz), "cut at {cut}");
+        assert_eq!(sealed.unpacked.unwrap().sha256, sha256(&raw));
     }
 }
 
@@ -330,7 +330,7 @@ async fn child_that_is_killed() {
         return;
     };
     let (raw, _) = disk();
-    let mut intake = Intake::begin(plain(Path::new(&dir), "a.raw", Kind::Gpt))
+    let mut intake = Intake::begin(plain(Path::new(&dir), "a.raw", ContentKind::Gpt))
         .await
         .unwrap();
     let total = Some(raw.len() as u64);
@@ -366,7 +366,7 @@ async fn a_killed_process_leaves_what_the_next_one_takes_up() {
     assert_eq!(names(dir.path()), [".a.raw.part", ".a.raw.part.json"]);
 
     let (raw, _) = disk();
-    let mut intake = Intake::begin(plain(dir.path(), "a.raw", Kind::Gpt))
+    let mut intake = Intake::begin(plain(dir.path(), "a.raw", ContentKind::Gpt))
         .await
         .unwrap();
     // The hole at the end was not in the file's length yet, but it is known of.
@@ -374,7 +374,7 @@ async fn a_killed_process_leaves_what_the_next_one_takes_up() {
     assert_eq!(at, 2 << 20);
     push(&mut intake, &raw[at as usize..]).await.unwrap();
     let sealed = intake.finish().await.unwrap();
-    assert_eq!(sealed.download.sha256(), sha256(&raw));
+    assert_eq!(sealed.download.sha256, sha256(&raw));
     publish(sealed);
     assert!(fs::read(dir.path().join("a.raw")).unwrap() == raw);
 }

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Fault, Source, Window, be32, be64, crc32, gpt, iso, le32, le64, mbr, qcow2};
+use super::{ImageFault, ImageSource, Window, be32, be64, crc32, gpt, iso, le32, le64, mbr, qcow2};
 pub use write::describe;
 
 /// Make the checksums of the partition table right.
@@ -25,18 +25,18 @@ const COPY: u8 = 4;
 const SIZE_MAX: u64 = i64::MAX as u64;
 
 /// What may be read of an image, in bytes: in all, and at once.
-struct Bounds {
+struct ReadBounds {
     total: u64,
     piece: usize,
 }
 
 /// An image of ISO 9660.
 pub fn iso(bytes: &[u8]) {
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: ReadBounds = ReadBounds {
         total: 64 * 2048 + 512 + 512 + 4096 + (1 << 20),
         piece: 1 << 20,
     };
-    if let Some(image) = Image::parse(bytes) {
+    if let Some(image) = SparseImage::parse(bytes) {
         laws::hold(
             &image,
             &BOUNDS,
@@ -48,11 +48,11 @@ pub fn iso(bytes: &[u8]) {
 
 /// The partition table of a hybrid image.
 pub fn mbr(bytes: &[u8]) {
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: ReadBounds = ReadBounds {
         total: 512,
         piece: 512,
     };
-    if let Some(image) = Image::parse(bytes) {
+    if let Some(image) = SparseImage::parse(bytes) {
         laws::hold(
             &image,
             &BOUNDS,
@@ -64,11 +64,11 @@ pub fn mbr(bytes: &[u8]) {
 
 /// A disk with a GUID partition table, as a file and as it passes by.
 pub fn gpt(bytes: &[u8]) {
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: ReadBounds = ReadBounds {
         total: 512 + 2 * 4096 + (2 << 20),
         piece: 1 << 20,
     };
-    if let Some(image) = Image::parse(bytes) {
+    if let Some(image) = SparseImage::parse(bytes) {
         laws::hold(
             &image,
             &BOUNDS,
@@ -81,11 +81,11 @@ pub fn gpt(bytes: &[u8]) {
 
 /// A disk of QEMU.
 pub fn qcow2(bytes: &[u8]) {
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: ReadBounds = ReadBounds {
         total: (128 << 20) + 80,
         piece: 64 << 10,
     };
-    if let Some(image) = Image::parse(bytes) {
+    if let Some(image) = SparseImage::parse(bytes) {
         laws::hold(
             &image,
             &BOUNDS,
@@ -98,11 +98,11 @@ pub fn qcow2(bytes: &[u8]) {
 /// How much of an image is kept under one number, in bytes.
 const PAGE: usize = 512;
 
-type Page = [u8; PAGE];
+type SparsePage = [u8; PAGE];
 
 /// A file, mostly of holes.
-struct Image {
-    pages: BTreeMap<u64, Page>,
+struct SparseImage {
+    pages: BTreeMap<u64, SparsePage>,
     size: u64,
     /// Where to cut it, in parts of 65536.
     cut: u16,
@@ -115,7 +115,7 @@ pub const HEAD: usize = 1 + 2 + 8;
 /// What stands before the bytes of a piece: where it lies, and how long it is.
 const PIECE_HEAD: usize = 4 + 1;
 
-impl Image {
+impl SparseImage {
     /// The image that is described.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, mut rest) = bytes.split_first_chunk::<HEAD>()?;
@@ -176,13 +176,13 @@ impl Image {
 
 /// The first bytes of an image, and what was read of them.
 struct First<'a> {
-    image: &'a Image,
+    image: &'a SparseImage,
     size: u64,
     total: Cell<u64>,
     largest: Cell<usize>,
 }
 
-impl Source for First<'_> {
+impl ImageSource for First<'_> {
     fn size(&self) -> u64 {
         self.size
     }

@@ -1,7 +1,7 @@
 //! A GUID partition table (UEFI specification, chapter 5): its header names the
 //! last sector of the disk, and that sector holds a copy of it.
 
-use super::{Fault, Source, crc32, damaged, le32, le64, reach, read};
+use super::{ImageFault, ImageSource, crc32, damaged, le32, le64, reach, read};
 
 const SIGNATURE: &[u8] = b"EFI PART";
 /// The sizes of a sector that images are made for, in bytes.
@@ -45,7 +45,7 @@ impl Header {
     }
 
     /// The array of entries, if its checksum is right.
-    fn entries(&self, source: &impl Source, sector: u64) -> Result<Vec<u8>, Fault> {
+    fn entries(&self, source: &impl ImageSource, sector: u64) -> Result<Vec<u8>, ImageFault> {
         let entry = u64::from(self.entry);
         let length = u64::from(self.count) * entry;
         if entry < ENTRY_MIN || length > ARRAY_MAX {
@@ -65,7 +65,7 @@ impl Header {
     }
 
     /// Checks that every partition lies within the file.
-    fn partitions(&self, source: &impl Source, sector: u64) -> Result<(), Fault> {
+    fn partitions(&self, source: &impl ImageSource, sector: u64) -> Result<(), ImageFault> {
         let array = self.entries(source, sector)?;
         for entry in array.chunks(self.entry as usize) {
             let is_used = entry[..16].iter().any(|&byte| byte != 0);
@@ -84,7 +84,7 @@ impl Header {
 
 /// Checks that the disk is there to its last sector, and that this sector and the
 /// partition table before it are copies of those at the start.
-pub fn check(source: &impl Source) -> Result<(), Fault> {
+pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     reach(source, "its partition table", 2 * SECTORS[1])?;
     let Some((sector, header)) = primary(source)? else {
         return Err(damaged(
@@ -105,13 +105,13 @@ pub fn check(source: &impl Source) -> Result<(), Fault> {
 
 /// The same as far as it can be relied on in an ISO image: tools that make an image
 /// bootable patch such a table and do not always complete it.
-pub fn check_hybrid(source: &impl Source) -> Result<(), Fault> {
+pub fn check_hybrid(source: &impl ImageSource) -> Result<(), ImageFault> {
     match primary(source)? {
         None => Ok(()),
         Some((sector, header)) => {
             reach(source, "its partition table", header.disk_size(sector))?;
             match header.partitions(source, sector) {
-                Err(Fault::Damaged { .. }) => Ok(()),
+                Err(ImageFault::Damaged { .. }) => Ok(()),
                 other => other,
             }
         }
@@ -125,7 +125,7 @@ pub fn disk_size(head: &[u8]) -> Option<u64> {
     Some(header.disk_size(sector))
 }
 
-fn primary(source: &(impl Source + ?Sized)) -> Result<Option<(u64, Header)>, Fault> {
+fn primary(source: &(impl ImageSource + ?Sized)) -> Result<Option<(u64, Header)>, ImageFault> {
     for sector in SECTORS {
         let mut bytes = vec![0; sector as usize];
         if source.size() < 2 * sector {

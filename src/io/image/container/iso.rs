@@ -1,7 +1,7 @@
 //! An ISO 9660 image (ECMA-119): its volume has a size, and hybrid images have
 //! partitions besides, which may lie behind the volume.
 
-use super::{Fault, Source, be32, damaged, field, gpt, le32, mbr, reach, read};
+use super::{ImageFault, ImageSource, be32, damaged, field, gpt, le32, mbr, reach, read};
 
 const SECTOR: usize = 2048;
 /// Sectors before the first volume descriptor.
@@ -13,7 +13,7 @@ const PRIMARY: u8 = 1;
 const TERMINATOR: u8 = 255;
 
 /// Checks that the volume and every partition lie within the file.
-pub fn check(source: &impl Source) -> Result<(), Fault> {
+pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let mut is_described = false;
     for number in SYSTEM_AREA..SYSTEM_AREA + DESCRIPTORS {
         let at = number * SECTOR as u64;
@@ -34,7 +34,7 @@ pub fn check(source: &impl Source) -> Result<(), Fault> {
 }
 
 /// The space of the volume, in both byte orders (ECMA-119, 8.4.8 and 8.4.12).
-fn volume(source: &impl Source, descriptor: &[u8]) -> Result<(), Fault> {
+fn volume(source: &impl ImageSource, descriptor: &[u8]) -> Result<(), ImageFault> {
     let (little, big) = (le32(descriptor, 80), be32(descriptor, 84));
     // Some writers fill in only one of them. The smaller is the safer claim.
     let blocks = match (little, big) {

@@ -1,7 +1,7 @@
 //! The partition table in the first sector of a disk (MBR), as hybrid ISO images
 //! have it.
 
-use super::{Fault, Source, le32, reach, read};
+use super::{ImageFault, ImageSource, le32, reach, read};
 
 /// Table entries are in sectors of this many bytes.
 const SECTOR: u64 = 512;
@@ -14,7 +14,7 @@ const PROTECTIVE: u8 = 0xee;
 
 /// Checks that every partition lies within the file. A first sector without a
 /// table passes: boot code without partitions is as common.
-pub fn check(source: &impl Source) -> Result<(), Fault> {
+pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let sector = read(source, "its boot sector", 0, SECTOR as usize)?;
     if sector[510..] != SIGNATURE {
         return Ok(());

@@ -1,7 +1,7 @@
 //! A QEMU disk image (`docs/interop/qcow2.txt` of QEMU): its tables name the place
 //! of every cluster in the file.
 
-use super::{Fault, Source, be32, be64, damaged, reach, read};
+use super::{ImageFault, ImageSource, be32, be64, damaged, reach, read};
 
 /// The header of version 2; version 3 goes on behind it.
 const HEADER: usize = 72;
@@ -31,7 +31,7 @@ const EXTERNAL_DATA: u64 = 1 << 2;
 const EXTENDED_L2: u64 = 1 << 4;
 
 /// Checks that the header, every table and every cluster lie within the file.
-pub fn check(source: &impl Source) -> Result<(), Fault> {
+pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let header = read(source, "its header", 0, HEADER)?;
     let version = be32(&header, 4);
     if !matches!(version, 2 | 3) {
@@ -52,7 +52,7 @@ pub fn check(source: &impl Source) -> Result<(), Fault> {
     if !CLUSTER_BITS.contains(&bits) {
         return Err(damaged(format!("its clusters have 2^{bits} bytes")));
     }
-    let mut reader = Reader {
+    let mut reader = TableReader {
         source,
         bits,
         disk: be64(&header, 24),
@@ -68,7 +68,7 @@ pub fn check(source: &impl Source) -> Result<(), Fault> {
     reader.clusters(be64(&header, 40), l1)
 }
 
-struct Reader<'a, S> {
+struct TableReader<'a, S> {
     source: &'a S,
     bits: u32,
     /// The size of the disk within, in bytes.
@@ -79,12 +79,12 @@ struct Reader<'a, S> {
     left: u64,
 }
 
-impl<S: Source> Reader<'_, S> {
+impl<S: ImageSource> TableReader<'_, S> {
     fn cluster(&self) -> u64 {
         1 << self.bits
     }
 
-    fn refcounts(&mut self, table: u64, length: u64) -> Result<(), Fault> {
+    fn refcounts(&mut self, table: u64, length: u64) -> Result<(), ImageFault> {
         let cluster = self.cluster();
         self.entries(
             "its refcount table",
@@ -102,7 +102,7 @@ impl<S: Source> Reader<'_, S> {
         )
     }
 
-    fn clusters(&mut self, table: u64, length: u64) -> Result<(), Fault> {
+    fn clusters(&mut self, table: u64, length: u64) -> Result<(), ImageFault> {
         let cluster = self.cluster();
         // The last table covers more than the disk, and what lies there is unused.
         let per_table = cluster / self.entry;
@@ -116,7 +116,7 @@ impl<S: Source> Reader<'_, S> {
     }
 
     /// An L2 table whose first entry is for this cluster of the disk.
-    fn table(&mut self, table: u64, first: u64) -> Result<(), Fault> {
+    fn table(&mut self, table: u64, first: u64) -> Result<(), ImageFault> {
         let (cluster, size) = (self.cluster(), self.entry);
         self.entries(
             "an L2 table",
@@ -131,7 +131,7 @@ impl<S: Source> Reader<'_, S> {
     }
 
     /// A cluster of data, which begins at this byte of the disk.
-    fn data(&self, extended: &[u8], start: u64) -> Result<(), Fault> {
+    fn data(&self, extended: &[u8], start: u64) -> Result<(), ImageFault> {
         let what = "a cluster of its data";
         let entry = be64(extended, 0);
         if entry & COMPRESSED != 0 {
@@ -173,8 +173,8 @@ impl<S: Source> Reader<'_, S> {
         at: u64,
         length: u64,
         size: u64,
-        mut take: impl FnMut(&mut Self, u64, &[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut take: impl FnMut(&mut Self, u64, &[u8]) -> Result<(), ImageFault>,
+    ) -> Result<(), ImageFault> {
         reach(self.source, what, at.saturating_add(length))?;
         self.left = self
             .left

@@ -66,13 +66,13 @@ fn with_partition(image: &[u8], kind: u8, first: u32, count: u32) -> Vec<u8> {
     image
 }
 
-fn images() -> Vec<(&'static str, Kind, Vec<u8>)> {
+fn images() -> Vec<(&'static str, ContentKind, Vec<u8>)> {
     vec![
-        ("iso", Kind::Iso, built("metal-amd64.iso")),
-        ("raw", Kind::Gpt, built("nocloud-amd64.raw")),
-        ("raw, sectors of 512", Kind::Gpt, disk(512, 2048)),
-        ("raw, sectors of 4096", Kind::Gpt, disk(4096, 256)),
-        ("qcow2", Kind::Qcow2, built("nocloud-amd64.qcow2")),
+        ("iso", ContentKind::Iso, built("metal-amd64.iso")),
+        ("raw", ContentKind::Gpt, built("nocloud-amd64.raw")),
+        ("raw, sectors of 512", ContentKind::Gpt, disk(512, 2048)),
+        ("raw, sectors of 4096", ContentKind::Gpt, disk(4096, 256)),
+        ("qcow2", ContentKind::Qcow2, built("nocloud-amd64.qcow2")),
     ]
 }
 
@@ -85,7 +85,7 @@ fn whole_images_pass_and_so_do_longer_ones() {
         check(kind, &longer).unwrap_or_else(|fault| panic!("{name}, padded: {fault}"));
     }
     // Compressed data are proven elsewhere.
-    check(Kind::Xz, &b"\xfd7zXZ".to_vec()).unwrap();
+    check(ContentKind::Xz, &b"\xfd7zXZ".to_vec()).unwrap();
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn an_image_that_is_cut_anywhere_is_not_whole() {
         ] {
             let fault = check(kind, &image[..cut].to_vec()).unwrap_err();
             assert!(
-                matches!(fault, Fault::CutShort { .. }),
+                matches!(fault, ImageFault::CutShort { .. }),
                 "{name} cut at {cut} of {whole}: {fault}"
             );
         }
@@ -129,8 +129,11 @@ fn a_disk_whose_end_or_table_was_lost_is_damaged() {
     ] {
         let mut holed = image.clone();
         holed[range].fill(0);
-        let fault = check(Kind::Gpt, &holed).unwrap_err();
-        assert!(matches!(fault, Fault::Damaged { .. }), "{what}: {fault}");
+        let fault = check(ContentKind::Gpt, &holed).unwrap_err();
+        assert!(
+            matches!(fault, ImageFault::Damaged { .. }),
+            "{what}: {fault}"
+        );
     }
 }
 
@@ -138,7 +141,7 @@ fn a_disk_whose_end_or_table_was_lost_is_damaged() {
 fn partitions_of_a_hybrid_iso_count_too() {
     let image = built("metal-amd64.iso");
     let sectors = (image.len() / 512) as u32;
-    let check = |image: &Vec<u8>| check(Kind::Iso, image);
+    let check = |image: &Vec<u8>| check(ContentKind::Iso, image);
     // An EFI partition that is appended behind the volume.
     let mut appended = with_partition(&image, 0xef, sectors, 2048);
     let fault = check(&appended).unwrap_err();
@@ -173,12 +176,12 @@ fn an_iso_without_a_size_is_refused() {
     let mut image = built("metal-amd64.iso");
     let at = 16 * 2048;
     image[at + 80..at + 84].fill(0);
-    check(Kind::Iso, &image).unwrap();
+    check(ContentKind::Iso, &image).unwrap();
     image[at + 84..at + 88].fill(0);
-    let fault = check(Kind::Iso, &image).unwrap_err();
+    let fault = check(ContentKind::Iso, &image).unwrap_err();
     assert!(fault.to_string().contains("names no size"), "{fault}");
     image[at] = 2;
-    check(Kind::Iso, &image).unwrap_err();
+    check(ContentKind::Iso, &image).unwrap_err();
 }
 
 /// What `qemu-img` writes, with every option that moves things in the file.
@@ -218,11 +221,11 @@ fn images_of_qemu_pass_and_cut_ones_do_not() {
             Ok(_) => {}
         }
         let image = std::fs::read(&target).unwrap();
-        check(Kind::Qcow2, &image).unwrap_or_else(|fault| panic!("{options:?}: {fault}"));
+        check(ContentKind::Qcow2, &image).unwrap_or_else(|fault| panic!("{options:?}: {fault}"));
         for cut in [70, image.len() / 4, image.len() / 2] {
-            let checked = check(Kind::Qcow2, &image[..cut].to_vec());
+            let checked = check(ContentKind::Qcow2, &image[..cut].to_vec());
             assert!(
-                matches!(checked, Err(Fault::CutShort { .. })),
+                matches!(checked, Err(ImageFault::CutShort { .. })),
                 "{options:?} cut at {cut} of {}: {checked:?}",
                 image.len()
             );
@@ -246,15 +249,15 @@ fn a_qcow2_may_end_within_a_cluster_whose_rest_was_never_written() {
     put(cluster, &(2 * cluster as u64).to_be_bytes());
     put(2 * cluster, &(3 * cluster as u64).to_be_bytes());
     put(2 * cluster + 8, &0xffff_u64.to_be_bytes());
-    check(Kind::Qcow2, &image).unwrap();
-    let fault = check(Kind::Qcow2, &image[..image.len() - 1].to_vec()).unwrap_err();
-    let Fault::CutShort { claimed, .. } = fault else {
+    check(ContentKind::Qcow2, &image).unwrap();
+    let fault = check(ContentKind::Qcow2, &image[..image.len() - 1].to_vec()).unwrap_err();
+    let ImageFault::CutShort { claimed, .. } = fault else {
         panic!("{fault}");
     };
     assert_eq!(claimed, image.len() as u64);
     // What reads as zeros is not in the file either.
     image[2 * cluster + 8..][..8].copy_from_slice(&(!0_u64 << 32).to_be_bytes());
-    check(Kind::Qcow2, &image[..3 * cluster].to_vec()).unwrap();
+    check(ContentKind::Qcow2, &image[..3 * cluster].to_vec()).unwrap();
 }
 
 #[test]
@@ -269,14 +272,14 @@ fn tables_that_would_take_for_ever_are_refused_soon() {
     for slot in image[l1 as usize..].chunks_mut(8) {
         slot.copy_from_slice(&l2.to_be_bytes());
     }
-    let fault = check(Kind::Qcow2, &image).unwrap_err();
+    let fault = check(ContentKind::Qcow2, &image).unwrap_err();
     assert!(fault.to_string().contains("larger than those"), "{fault}");
 }
 
 #[test]
 fn what_passes_by_is_checked_like_a_file() {
     for (name, kind, image) in images() {
-        if kind != Kind::Gpt {
+        if kind != ContentKind::Gpt {
             continue;
         }
         let passed = |image: &[u8], cut: usize| {
@@ -298,14 +301,20 @@ fn what_passes_by_is_checked_like_a_file() {
             passed(&longer, cut).unwrap();
             for end in [image.len() / 2, image.len() - 512, image.len() - 1] {
                 let fault = passed(&image[..end], cut).unwrap_err();
-                assert!(matches!(fault, Fault::CutShort { .. }), "{name}: {fault}");
+                assert!(
+                    matches!(fault, ImageFault::CutShort { .. }),
+                    "{name}: {fault}"
+                );
             }
             let mut holed = image.clone();
             let end = holed.len();
             holed[end - 512..].fill(0);
             holed[end - 4096..].fill(0);
             let fault = passed(&holed, cut).unwrap_err();
-            assert!(matches!(fault, Fault::Damaged { .. }), "{name}: {fault}");
+            assert!(
+                matches!(fault, ImageFault::Damaged { .. }),
+                "{name}: {fault}"
+            );
         }
     }
 }
@@ -318,14 +327,14 @@ fn what_passes_by_is_checked_also_where_its_two_ends_overlap() {
             let pass = |disk: &[u8]| {
                 let mut window = Window::default();
                 disk.chunks(cut).for_each(|piece| window.update(piece));
-                check(Kind::Gpt, &window)
+                check(ContentKind::Gpt, &window)
             };
             pass(&disk).unwrap_or_else(|fault| panic!("{sectors} of {sector}: {fault}"));
             let mut holed = disk.clone();
             let end = holed.len() - sector;
             holed[end..].fill(0);
             let fault = pass(&holed).unwrap_err();
-            assert!(matches!(fault, Fault::Damaged { .. }), "{fault}");
+            assert!(matches!(fault, ImageFault::Damaged { .. }), "{fault}");
         }
     }
 }
@@ -346,7 +355,7 @@ proptest! {
         }
         let _ = check(kind, &image);
         image.truncate(keep);
-        for kind in [Kind::Iso, Kind::Gpt, Kind::Qcow2] {
+        for kind in [ContentKind::Iso, ContentKind::Gpt, ContentKind::Qcow2] {
             let _ = check(kind, &image);
         }
         let _ = disk_size(&image);

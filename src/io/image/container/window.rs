@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::Source;
+use super::ImageSource;
 use super::gpt::disk_size;
 use crate::io::image::magic::HEAD;
 
@@ -73,7 +73,7 @@ impl Window {
     }
 }
 
-impl Source for Window {
+impl ImageSource for Window {
     fn size(&self) -> u64 {
         self.size
     }

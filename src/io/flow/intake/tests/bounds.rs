@@ -22,15 +22,15 @@ fn bomb(codec: crate::model::Codec) -> Vec<u8> {
     packed
 }
 
-/// What is too long is stopped on the way, whoever says how long it may be.
+/// What is too long is stopped before its end, whoever says how long it may be.
 #[tokio::test]
 async fn nothing_goes_on_for_longer_than_it_may() {
     use crate::model::Codec;
     let behind = "is longer than 70254592 bytes, though the disk that its partition table";
     for (codec, kind) in [
-        (Codec::Xz, Kind::Xz),
-        (Codec::Zstd, Kind::Zstd),
-        (Codec::Gzip, Kind::Gzip),
+        (Codec::Xz, ContentKind::Xz),
+        (Codec::Zstd, ContentKind::Zstd),
+        (Codec::Gzip, ContentKind::Gzip),
     ] {
         let packed = bomb(codec);
         let small = "is longer than 2097152 bytes, the most that `limits.image_size` allows";
@@ -58,7 +58,7 @@ async fn nothing_goes_on_for_longer_than_it_may() {
     let (raw, _) = disk();
     for announced in [None, Some(raw.len() as u64)] {
         let dir = tempfile::tempdir().unwrap();
-        let mut spec = plain(dir.path(), "a.raw", Kind::Gpt);
+        let mut spec = plain(dir.path(), "a.raw", ContentKind::Gpt);
         spec.max = 1 << 20;
         let mut intake = Intake::begin(spec).await.unwrap();
         let refused = match intake.expect(announced, None).await {
@@ -75,7 +75,7 @@ async fn nothing_goes_on_for_longer_than_it_may() {
     }
     // More than was announced.
     let dir = tempfile::tempdir().unwrap();
-    let mut intake = Intake::begin(plain(dir.path(), "a.raw", Kind::Gpt))
+    let mut intake = Intake::begin(plain(dir.path(), "a.raw", ContentKind::Gpt))
         .await
         .unwrap();
     let total = raw.len() as u64;

@@ -1,7 +1,7 @@
 //! What a partial download is built upon.
 
 use super::*;
-use crate::io::flow::partial::{Mark, Partial};
+use crate::io::flow::resume::{Checkpoint, ResumeRecord};
 
 /// What stopped a download that can be recognised later is on the disk, and that is
 /// noted; of another nothing is of use.
@@ -20,24 +20,24 @@ async fn what_is_left_is_confirmed_by_the_disk() {
         // The next one waits until the thread behind it lets go of the file.
         let next = Intake::begin(spec(dir.path())).await.unwrap();
         assert_eq!(next.position().0, if is_known { 50_000 } else { 0 });
-        let record = Partial::load(dir.path(), "a.raw.xz");
+        let record = ResumeRecord::load(dir.path(), "a.raw.xz");
         let confirmed = record.and_then(|record| record.synced);
-        assert_eq!(confirmed, is_known.then(|| mark(&xz[..50_000])));
+        assert_eq!(confirmed, is_known.then(|| checkpoint(&xz[..50_000])));
     }
 }
 
 /// Leaves a partial download of known content with the record given.
-fn leave(dir: &Path, bytes: &[u8], change: impl FnOnce(&mut Partial)) {
-    let mut record = Partial::new(URL, &version(1 << 20).unwrap(), Some(1 << 20));
-    record.written = Some(mark(bytes));
+fn leave(dir: &Path, bytes: &[u8], change: impl FnOnce(&mut ResumeRecord)) {
+    let mut record = ResumeRecord::new(URL, &version(1 << 20).unwrap(), Some(1 << 20));
+    record.written = Some(checkpoint(bytes));
     change(&mut record);
     fs::write(dir.join(".a.raw.xz.part"), bytes).unwrap();
     let text = serde_json::to_vec(&record).unwrap();
     fs::write(dir.join(".a.raw.xz.part.json"), text).unwrap();
 }
 
-fn mark(bytes: &[u8]) -> Mark {
-    Mark {
+fn checkpoint(bytes: &[u8]) -> Checkpoint {
+    Checkpoint {
         bytes: bytes.len() as u64,
         sha256: sha256(bytes),
     }
@@ -47,7 +47,7 @@ fn mark(bytes: &[u8]) -> Mark {
 async fn a_partial_file_is_taken_up_only_if_all_of_it_fits() {
     let (_, xz) = disk();
     let half = &xz[..xz.len() / 2];
-    let position = async |bytes: &[u8], change: &dyn Fn(&mut Partial)| {
+    let position = async |bytes: &[u8], change: &dyn Fn(&mut ResumeRecord)| {
         let dir = tempfile::tempdir().unwrap();
         leave(dir.path(), bytes, change);
         let intake = Intake::begin(spec(dir.path())).await.unwrap();
@@ -56,18 +56,18 @@ async fn a_partial_file_is_taken_up_only_if_all_of_it_fits() {
     let mut corrupt = half.to_vec();
     corrupt[20] ^= 1;
     // Its digest is right, and it is no xz.
-    let broken = mark(&corrupt);
+    let broken = checkpoint(&corrupt);
     // The middle was lost in a power failure: the length is right, and the bytes up
     // to where the disk had confirmed them.
-    let confirmed = mark(&half[..10_000]);
+    let confirmed = checkpoint(&half[..10_000]);
     let mut lost = half.to_vec();
     lost[12_000..14_000].fill(0);
     let mut longer = half.to_vec();
     longer.extend([0; 5000]);
 
     let all = half.len() as u64;
-    let whole = Some(mark(half));
-    type Change<'a> = &'a dyn Fn(&mut Partial);
+    let whole = Some(checkpoint(half));
+    type Change<'a> = &'a dyn Fn(&mut ResumeRecord);
     let cases: [(&str, &[u8], Change<'_>, u64); 14] = [
         ("all fits", half, &|_| {}, all),
         ("another boot", half, &|record| record.boot.clear(), all),
@@ -78,7 +78,7 @@ async fn a_partial_file_is_taken_up_only_if_all_of_it_fits() {
             &|record| record.total = Some(10),
             0,
         ),
-        ("no mark", half, &|record| record.written = None, 0),
+        ("no checkpoint", half, &|record| record.written = None, 0),
         ("corrupt", &corrupt, &|record| record.written = whole, 0),
         (
             "no xz",

@@ -10,19 +10,19 @@ const OFTEN: u64 = 256 << 10;
 
 /// Checks what has to hold of a reader of images: it reads within bounds, a part of an
 /// image is not whole unless every longer one is, and what it says is missing is
-/// missing. `needed` says of a whole image, in its own way, how long that is at least.
+/// missing. `needed` says of a whole image, by its own reckoning, how long that is at least.
 pub fn hold(
-    image: &Image,
-    bounds: &Bounds,
-    check: impl Fn(&First<'_>) -> Result<(), Fault>,
-    needed: impl Fn(&Image) -> u64,
+    image: &SparseImage,
+    bounds: &ReadBounds,
+    check: impl Fn(&First<'_>) -> Result<(), ImageFault>,
+    needed: impl Fn(&SparseImage) -> u64,
 ) {
     let whole = image.first(image.size);
     let judged = check(&whole);
     let (total, largest) = (whole.total.get(), whole.largest.get());
     assert!(total <= bounds.total, "{total} bytes were read");
     assert!(largest <= bounds.piece, "{largest} bytes were read at once");
-    let judge = |size: u64| -> Result<(), Fault> {
+    let judge = |size: u64| -> Result<(), ImageFault> {
         let part = image.first(size);
         let judged = check(&part);
         if let Err(fault) = &judged {
@@ -53,7 +53,7 @@ pub fn hold(
     assert!(needed(image) <= least, "it needs {}", needed(image));
     if let Some(short) = least.checked_sub(1) {
         let fault = judge(short).expect_err("a byte less than what is missing");
-        let Fault::CutShort { claimed, .. } = fault else {
+        let ImageFault::CutShort { claimed, .. } = fault else {
             panic!("cut short by one byte: {fault}");
         };
         assert_eq!(claimed, least, "cut short by one byte");
@@ -61,52 +61,55 @@ pub fn hold(
 }
 
 /// Gives an image what it is said to miss until it is whole; how long it is then.
-fn follow(judge: &impl Fn(u64) -> Result<(), Fault>, size: u64) -> Option<u64> {
+fn follow(judge: &impl Fn(u64) -> Result<(), ImageFault>, size: u64) -> Option<u64> {
     let mut length = 0;
     for _ in 0..STEPS {
         match judge(length) {
             Ok(()) => return Some(length),
-            Err(Fault::CutShort { claimed, .. }) if claimed <= size => length = claimed,
+            Err(ImageFault::CutShort { claimed, .. }) if claimed <= size => length = claimed,
             Err(_) => return None,
         }
     }
     None
 }
 
-fn consistent(fault: &Fault, length: u64) {
+fn consistent(fault: &ImageFault, length: u64) {
     let text = fault.to_string();
     assert!(!text.contains(char::is_control), "{text:?}");
     match fault {
-        Fault::CutShort { claimed, size, .. } => {
+        ImageFault::CutShort { claimed, size, .. } => {
             assert_eq!(*size, length);
             assert!(claimed > size, "{text}");
         }
-        Fault::Damaged { .. } => {}
-        Fault::Unreadable(error) => panic!("it can be read: {error}"),
+        ImageFault::Damaged { .. } => {}
+        ImageFault::Unreadable(error) => panic!("it can be read: {error}"),
     }
 }
 
 /// A disk that passes by and is not kept is judged like the file. What was not kept
 /// cannot be read, which is no judgement.
-pub fn same_in_passing(image: &Image) {
+pub fn same_in_passing(image: &SparseImage) {
     let window = pass(image, usize::from(image.flags >> 3) * 97 + 1);
     assert_eq!(window.passed(), image.size);
     let judged = gpt::check(&image.first(image.size));
     match (gpt::check(&window), &judged) {
         (Ok(()), Ok(())) => {}
-        (Err(Fault::Unreadable(_)), judged) => {
+        (Err(ImageFault::Unreadable(_)), judged) => {
             assert!(judged.is_err() || !is_usual(image), "it was kept");
         }
-        (Err(Fault::CutShort { claimed, .. }), Err(Fault::CutShort { claimed: other, .. })) => {
+        (
+            Err(ImageFault::CutShort { claimed, .. }),
+            Err(ImageFault::CutShort { claimed: other, .. }),
+        ) => {
             assert_eq!(claimed, *other);
         }
-        (Err(Fault::Damaged { .. }), Err(Fault::Damaged { .. })) => {}
+        (Err(ImageFault::Damaged { .. }), Err(ImageFault::Damaged { .. })) => {}
         (passed, judged) => panic!("in passing {passed:?}, as a file {judged:?}"),
     }
 }
 
 /// Shows an image to a window, in pieces of a length.
-fn pass(image: &Image, length: usize) -> Window {
+fn pass(image: &SparseImage, length: usize) -> Window {
     let mut window = Window::default();
     let mut at = 0;
     for (number, page) in &image.pages {
@@ -124,7 +127,7 @@ fn pass(image: &Image, length: usize) -> Window {
 
 /// True if the lists of partitions lie at the two ends of the disk, where the ones of
 /// every real disk are.
-fn is_usual(image: &Image) -> bool {
+fn is_usual(image: &SparseImage) -> bool {
     let Some((sector, header)) = header(image) else {
         return false;
     };
@@ -141,7 +144,7 @@ fn is_usual(image: &Image) -> bool {
 }
 
 /// The first header of a partition table, and the size of its sectors.
-fn header(image: &Image) -> Option<(u64, Vec<u8>)> {
+fn header(image: &SparseImage) -> Option<(u64, Vec<u8>)> {
     [512, 4096].into_iter().find_map(|sector| {
         let header = image.bytes(sector, sector as usize);
         let length = le32(&header, 12) as usize;
@@ -153,7 +156,7 @@ fn header(image: &Image) -> Option<(u64, Vec<u8>)> {
 }
 
 /// The end of the largest partition that an image's first sector lists.
-pub fn needed_by_mbr(image: &Image) -> u64 {
+pub fn needed_by_mbr(image: &SparseImage) -> u64 {
     let sector = image.bytes(0, 512);
     let entries = [446, 462, 478, 494].map(|at| &sector[at..at + 16]);
     let is_table = sector.ends_with(&[0x55, 0xaa]) && entries.iter().all(|e| e[0] & 0x7f == 0);
@@ -167,7 +170,7 @@ pub fn needed_by_mbr(image: &Image) -> u64 {
 }
 
 /// The size of the volume, where its two forms agree.
-pub fn needed_by_iso(image: &Image) -> u64 {
+pub fn needed_by_iso(image: &SparseImage) -> u64 {
     let descriptor = image.bytes(16 * 2048, 2048);
     assert!(descriptor[1..].starts_with(b"CD001"), "no ISO image");
     let (little, big) = (le32(&descriptor, 80), be32(&descriptor, 84));
@@ -181,7 +184,7 @@ pub fn needed_by_iso(image: &Image) -> u64 {
 }
 
 /// The end of the sector with the copy of the partition table, and of each partition.
-pub fn needed_by_gpt(image: &Image) -> u64 {
+pub fn needed_by_gpt(image: &SparseImage) -> u64 {
     let (sector, header) = header(image).expect("a header");
     let last = le64(&header, 32);
     let copy = image.bytes(last.saturating_mul(sector), 512);
@@ -205,7 +208,7 @@ const TABLES: u64 = 16;
 
 /// The first byte behind the start of every plain cluster, of those in the first
 /// tables.
-pub fn needed_by_qcow2(image: &Image) -> u64 {
+pub fn needed_by_qcow2(image: &SparseImage) -> u64 {
     let header = image.bytes(0, 80);
     let cluster = 1_u64 << be32(&header, 20);
     let disk = be64(&header, 24);

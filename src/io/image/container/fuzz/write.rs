@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use super::*;
 use crate::io::image::container::check;
-use crate::io::image::magic::Kind;
+use crate::io::image::magic::ContentKind;
 
 /// The longest list of partitions that is completed, in bytes; 16 KiB are usual.
 const LIST_MAX: u64 = 64 << 10;
 
 /// Makes the checksums of the partition table right, and its copy where that is asked
 /// for.
-pub fn repair(image: &mut Image) {
+pub fn repair(image: &mut SparseImage) {
     let sector = if image.flags & LARGE == 0 { 512 } else { 4096 };
     let mut header = image.bytes(sector, sector as usize);
     header[..8].copy_from_slice(b"EFI PART");
@@ -51,7 +51,7 @@ fn sum(header: &mut [u8]) {
 ///
 /// # Panics
 /// If it is not whole.
-pub fn describe(kind: Kind, image: &[u8]) -> Vec<u8> {
+pub fn describe(kind: ContentKind, image: &[u8]) -> Vec<u8> {
     let watched = Watched {
         image,
         read: RefCell::default(),
@@ -91,7 +91,7 @@ struct Watched<'a> {
     read: RefCell<Vec<Range<usize>>>,
 }
 
-impl Source for Watched<'_> {
+impl ImageSource for Watched<'_> {
     fn size(&self) -> u64 {
         self.image.size()
     }

@@ -9,7 +9,7 @@
 
 /// The styles that go-yaml chooses between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum ScalarStyle {
     /// The bare text.
     Plain,
     /// In single quotes.
@@ -28,27 +28,27 @@ struct Analysis {
 }
 
 /// Chooses the style of a string; a key is never written as a block.
-pub(super) fn style_of(text: &str, is_key: bool) -> Style {
+pub(super) fn style_of(text: &str, is_key: bool) -> ScalarStyle {
     let wanted = if text.contains('\n') {
         let blank = text.chars().all(char::is_whitespace);
         if text.len() < 2 || blank {
-            Style::Double
+            ScalarStyle::Double
         } else {
-            Style::Literal
+            ScalarStyle::Literal
         }
     } else if looks_like_yaml_1_1(text) {
-        Style::Single
+        ScalarStyle::Single
     } else if reads_as_other(text) {
-        Style::Double
+        ScalarStyle::Double
     } else {
-        Style::Plain
+        ScalarStyle::Plain
     };
     let allowed = Analysis::of(text);
     match wanted {
-        Style::Plain if allowed.plain => Style::Plain,
-        Style::Plain | Style::Single if allowed.single => Style::Single,
-        Style::Literal if allowed.block && !is_key => Style::Literal,
-        _ => Style::Double,
+        ScalarStyle::Plain if allowed.plain => ScalarStyle::Plain,
+        ScalarStyle::Plain | ScalarStyle::Single if allowed.single => ScalarStyle::Single,
+        ScalarStyle::Literal if allowed.block && !is_key => ScalarStyle::Literal,
+        _ => ScalarStyle::Double,
     }
 }
 

@@ -3,7 +3,8 @@
 use ::zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 use ::zstd::zstd_safe;
 
-use super::{DecodeError, Output, ZSTD};
+use super::error::{DecodeError, ZSTD};
+use super::queue::ChunkSender;
 
 /// How much is unpacked at a time, in bytes.
 const PIECE: usize = 256 << 10;
@@ -17,7 +18,7 @@ const HEADER_MAX: usize = 18;
 
 pub struct ZstdDecoder {
     codec: Decoder<'static>,
-    output: Output,
+    output: ChunkSender,
     piece: Vec<u8>,
     at: u64,
     frame: Frame,
@@ -61,7 +62,7 @@ impl std::fmt::Debug for ZstdDecoder {
 }
 
 impl ZstdDecoder {
-    pub fn new(output: Output) -> Result<Self, DecodeError> {
+    pub fn new(output: ChunkSender) -> Result<Self, DecodeError> {
         let set_up = || -> std::io::Result<Decoder<'static>> {
             let mut library = Decoder::new()?;
             library.set_parameter(zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX))?;

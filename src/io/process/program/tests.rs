@@ -5,14 +5,14 @@ use super::*;
 #[tokio::test]
 async fn words_reach_the_program_as_they_are() {
     let hostile = "a b; $(touch /nope) '\"*\n";
-    let output = Command::new("printf").args(["%s", hostile]).run().await;
+    let output = Program::new("printf").args(["%s", hostile]).run().await;
     assert_eq!(output.unwrap().stdout, hostile.as_bytes());
 }
 
 #[tokio::test]
 async fn reads_and_writes_more_than_a_pipe_holds_at_once() {
     let input = vec![7_u8; 3 << 20];
-    let output = Command::new("cat")
+    let output = Program::new("cat")
         .stdin(input.clone())
         .stdout_limit(4 << 20)
         .run()
@@ -23,7 +23,7 @@ async fn reads_and_writes_more_than_a_pipe_holds_at_once() {
 
 #[tokio::test]
 async fn a_program_that_wants_no_input_is_no_error() {
-    let output = Command::new("sh")
+    let output = Program::new("sh")
         .args(["-c", "exec <&-; exit 3"])
         .stdin(vec![0; 1 << 20])
         .run()
@@ -34,28 +34,28 @@ async fn a_program_that_wants_no_input_is_no_error() {
 
 #[tokio::test]
 async fn too_much_output_is_refused_and_not_cut() {
-    let error = Command::new("yes").stdout_limit(1000).run().await;
+    let error = Program::new("yes").stdout_limit(1000).run().await;
     assert!(matches!(
         error,
-        Err(CommandError::TooMuchOutput { limit: 1000, .. })
+        Err(ProgramError::TooMuchOutput { limit: 1000, .. })
     ));
 }
 
 #[tokio::test]
 async fn standing_still_is_told_from_taking_long() {
     let limit = Duration::from_millis(80);
-    let still = Command::new("sh")
+    let still = Program::new("sh")
         .args(["-c", "echo working >&2; sleep 60"])
         .idle(limit)
         .run()
         .await;
-    let Err(error @ CommandError::Idle { .. }) = still else {
+    let Err(error @ ProgramError::Idle { .. }) = still else {
         panic!("{still:?}")
     };
     assert_eq!(error.stderr(), "working");
-    let busy = Command::new("yes").idle(limit).total(limit * 2);
+    let busy = Program::new("yes").idle(limit).total(limit * 2);
     let busy = busy.stream(|_| ()).await;
-    assert!(matches!(busy, Err(CommandError::Total { .. })), "{busy:?}");
+    assert!(matches!(busy, Err(ProgramError::Total { .. })), "{busy:?}");
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn the_whole_group_dies_with_the_future() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let script = "sleep 300 & echo $! >\"$1\"; echo ready; wait";
     let (ready, mut is_ready) = mpsc::unbounded_channel();
-    let run = Command::new("sh")
+    let run = Program::new("sh")
         .args(["-c", script, "sh"])
         .arg(file.path())
         .stream(move |_| ready.send(()).unwrap());
@@ -87,7 +87,7 @@ async fn the_whole_group_dies_with_the_future() {
 #[tokio::test]
 async fn a_helper_that_keeps_the_pipe_open_does_not_hold_the_answer_up() {
     let started = std::time::Instant::now();
-    let output = Command::new("sh")
+    let output = Program::new("sh")
         .args(["-c", "sleep 5 & echo done"])
         .run()
         .await
@@ -98,7 +98,7 @@ async fn a_helper_that_keeps_the_pipe_open_does_not_hold_the_answer_up() {
 
 #[tokio::test]
 async fn a_missing_program_is_named() {
-    let error = Command::new("no-such-program").run().await.unwrap_err();
+    let error = Program::new("no-such-program").run().await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "no-such-program is not installed, or not in PATH"

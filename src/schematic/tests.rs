@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::{
+    Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic,
+    SecureBootOptions,
+};
 
 fn custom(change: impl FnOnce(&mut Customization)) -> Schematic {
     let mut schematic = Schematic::default();
@@ -133,8 +137,13 @@ fn ids_of_real_factories() {
         ),
     ];
     for (schematic, id) in cases {
-        let canonical = schematic.canonical();
-        assert_eq!(schematic.id().to_string(), id, "{}", canonical.text);
+        let canonical = Canonical::of(&schematic);
+        assert_eq!(
+            Canonical::of(&schematic).id().to_string(),
+            id,
+            "{}",
+            canonical.text
+        );
         assert!(canonical.certain, "{}", canonical.text);
     }
 }
@@ -161,8 +170,13 @@ fn ids_of_the_newest_factories() {
         ),
     ];
     for (schematic, id) in cases {
-        let canonical = schematic.canonical();
-        assert_eq!(schematic.id().to_string(), id, "{}", canonical.text);
+        let canonical = Canonical::of(&schematic);
+        assert_eq!(
+            Canonical::of(&schematic).id().to_string(),
+            id,
+            "{}",
+            canonical.text
+        );
         assert!(!canonical.certain, "{}", canonical.text);
     }
 }
@@ -232,7 +246,7 @@ fn strings_are_quoted_as_go_yaml_does() {
         ("a\n  b\n", "|\n          a\n            b"),
     ];
     for (text, line) in cases {
-        let canonical = custom(|c| c.extra_kernel_args = strings(&[text])).canonical();
+        let canonical = Canonical::of(&custom(|c| c.extra_kernel_args = strings(&[text])));
         let expected = format!("customization:\n    extraKernelArgs:\n        - {line}\n");
         assert_eq!(canonical.text, expected, "{text:?}");
         assert!(canonical.certain, "{text:?}");
@@ -264,15 +278,15 @@ fn what_releases_of_go_yaml_disagree_about_is_not_certain() {
     ];
     for (text, line) in cases {
         let schematic = custom(|c| c.extra_kernel_args = strings(&[text]));
-        let canonical = schematic.canonical();
+        let canonical = Canonical::of(&schematic);
         let expected = format!("customization:\n    extraKernelArgs:\n        - {line}\n");
         assert_eq!(canonical.text, expected, "{text:?}");
         assert!(!canonical.certain, "{text:?}");
-        let sent: Value = serde_json::from_str(&schematic.document()).unwrap();
+        let sent: Value = serde_json::from_str(&document(&schematic)).unwrap();
         assert_eq!(sent["customization"]["extraKernelArgs"][0], text);
     }
     let if_safe = custom(|c| c.secureboot.enroll_keys = Some(EnrollKeys::IfSafe));
-    assert!(!if_safe.canonical().certain);
+    assert!(!Canonical::of(&if_safe).certain);
 }
 
 #[test]
@@ -328,8 +342,8 @@ overlay:
             - -9223372036854775808
 customization: {}
 ";
-    assert_eq!(schematic.canonical().text, expected);
-    assert!(schematic.canonical().certain);
+    assert_eq!(Canonical::of(&schematic).text, expected);
+    assert!(Canonical::of(&schematic).certain);
 }
 
 #[test]
@@ -350,6 +364,9 @@ fn the_order_of_keys_never_panics_where_it_is_no_order() {
             overlay: Some(overlay),
             ..Schematic::default()
         };
-        assert_eq!(schematic.canonical_yaml().lines().count(), 4 + keys.len());
+        assert_eq!(
+            Canonical::of(&schematic).text.lines().count(),
+            4 + keys.len()
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::model::Codec;
 
 /// Decodes by pushing pieces of the given length; the error of the consuming end
 /// counts more, as it does in real use.
@@ -173,12 +174,37 @@ fn all_optional_fields_of_a_gzip_header_are_passed_over() {
     packed[3] = 0x1e;
     packed.extend_from_slice(&[3, 0, b'x', b'y', b'z']);
     packed.extend_from_slice(b"name\0comment\0");
-    packed.extend_from_slice(&[0xaa, 0xbb]);
+    let mut sum = flate2::Crc::new();
+    sum.update(&packed);
+    packed.extend_from_slice(&(sum.sum() as u16).to_le_bytes());
+    let header = packed.len();
     packed.extend_from_slice(&plain[10..]);
     for cut in [1, 3, 1000] {
         assert_eq!(decode(Codec::Gzip, &packed, cut).unwrap(), b"content");
     }
     refuses_prefixes(Codec::Gzip, &packed, 0..packed.len());
+    // A header that does not have its checksum is refused.
+    for at in 10..header {
+        let mut flipped = packed.clone();
+        flipped[at] ^= 1;
+        decode(Codec::Gzip, &flipped, 1000).unwrap_err();
+    }
+    packed[header - 1] ^= 1;
+    let error = decode(Codec::Gzip, &packed, 1000).unwrap_err().to_string();
+    assert!(error.ends_with("header crc mismatch"), "{error}");
+}
+
+#[test]
+fn zeros_behind_gzip_are_refused_like_any_other_bytes() {
+    let packed = gzip(b"content");
+    let padded = [&packed[..], &[0; 512]].concat();
+    for cut in [1, packed.len(), 10_000] {
+        let error = decode(Codec::Gzip, &padded, cut).unwrap_err();
+        assert!(
+            matches!(error, DecodeError::TrailingGarbage { at, .. } if at == packed.len() as u64),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -9,9 +9,10 @@
 use std::cmp::Ordering;
 
 use serde_json::Value;
+use sha2::Digest as _;
 
-use super::emitter::{Node, emit};
-use super::{Bootloader, Customization, EnrollKeys, Overlay, Schematic};
+use super::emitter::{YamlNode, emit};
+use crate::model::{Bootloader, Customization, EnrollKeys, Overlay, Schematic, SchematicId};
 
 /// The canonical text of a schematic, whose SHA-256 is the id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +24,35 @@ pub struct Canonical {
     pub certain: bool,
 }
 
-pub(super) fn canonical(schematic: &Schematic) -> Canonical {
-    let mut certain = !contested_choice(&schematic.customization);
-    let tree = tree(schematic, &mut certain);
-    let (text, certain_text) = emit(&tree);
-    Canonical {
-        text,
-        certain: certain && certain_text,
+impl Canonical {
+    /// The canonical text of a schematic.
+    pub fn of(schematic: &Schematic) -> Self {
+        let mut certain = !contested_choice(&schematic.customization);
+        let tree = tree(schematic, &mut certain);
+        let (text, certain_text) = emit(&tree);
+        Self {
+            text,
+            certain: certain && certain_text,
+        }
+    }
+
+    /// The SHA-256 of the text.
+    pub fn id(&self) -> SchematicId {
+        SchematicId::from_bytes(sha2::Sha256::digest(&self.text).into())
+    }
+}
+
+/// What to send to a factory to have a schematic registered.
+///
+/// The canonical text where it is certain. Otherwise the same as JSON, which
+/// is YAML too: some texts that go-yaml writes it reads back differently, and
+/// in JSON every string is quoted.
+pub fn document(schematic: &Schematic) -> String {
+    let canonical = Canonical::of(schematic);
+    if canonical.certain {
+        canonical.text
+    } else {
+        json(schematic).to_string()
     }
 }
 
@@ -47,17 +70,17 @@ fn contested_choice(customization: &Customization) -> bool {
 
 /// Collects the entries of a mapping and leaves out the empty ones.
 #[derive(Default)]
-struct Fields(Vec<(String, Node)>);
+struct Fields(Vec<(String, YamlNode)>);
 
 impl Fields {
-    fn always(mut self, key: &str, value: Node) -> Self {
+    fn always(mut self, key: &str, value: YamlNode) -> Self {
         self.0.push((key.to_owned(), value));
         self
     }
 
-    fn unless_empty(self, key: &str, value: Option<Node>) -> Self {
+    fn unless_empty(self, key: &str, value: Option<YamlNode>) -> Self {
         match value {
-            Some(Node::Map(entries)) if entries.is_empty() => self,
+            Some(YamlNode::Map(entries)) if entries.is_empty() => self,
             Some(value) => self.always(key, value),
             None => self,
         }
@@ -65,23 +88,23 @@ impl Fields {
 
     fn strings(self, key: &str, values: &[String]) -> Self {
         let list = values.iter().map(|value| text(value)).collect();
-        self.unless_empty(key, (!values.is_empty()).then_some(Node::List(list)))
+        self.unless_empty(key, (!values.is_empty()).then_some(YamlNode::List(list)))
     }
 
-    fn done(self) -> Node {
-        Node::Map(self.0)
+    fn done(self) -> YamlNode {
+        YamlNode::Map(self.0)
     }
 }
 
-fn text(value: &str) -> Node {
-    Node::Text(value.to_owned())
+fn text(value: &str) -> YamlNode {
+    YamlNode::Text(value.to_owned())
 }
 
-fn non_empty(value: Option<&String>) -> Option<Node> {
+fn non_empty(value: Option<&String>) -> Option<YamlNode> {
     value.filter(|value| !value.is_empty()).map(|v| text(v))
 }
 
-fn tree(schematic: &Schematic, certain: &mut bool) -> Node {
+fn tree(schematic: &Schematic, certain: &mut bool) -> YamlNode {
     Fields::default()
         .unless_empty("owner", non_empty(schematic.owner.as_ref()))
         .unless_empty(
@@ -92,7 +115,7 @@ fn tree(schematic: &Schematic, certain: &mut bool) -> Node {
         .done()
 }
 
-fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<Node> {
+fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<YamlNode> {
     if overlay.image.is_empty() && overlay.name.is_empty() && overlay.options.is_empty() {
         return None;
     }
@@ -106,10 +129,10 @@ fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<Node> {
     )
 }
 
-fn customization(custom: &Customization) -> Node {
+fn customization(custom: &Customization) -> YamlNode {
     let meta = custom.meta.iter().map(|meta| {
         Fields::default()
-            .always("key", Node::Bare(meta.key.to_string()))
+            .always("key", YamlNode::Bare(meta.key.to_string()))
             .always("value", text(&meta.value))
             .done()
     });
@@ -125,7 +148,7 @@ fn customization(custom: &Customization) -> Node {
         )
         .unless_empty(
             "includeWellKnownCertificates",
-            well_known.then(|| Node::Bare("true".to_owned())),
+            well_known.then(|| YamlNode::Bare("true".to_owned())),
         )
         .done();
     let disk_image = Fields::default()
@@ -135,7 +158,7 @@ fn customization(custom: &Customization) -> Node {
                 .disk_image
                 .sector_size
                 .filter(|size| *size != 0)
-                .map(|size| Node::Bare(size.to_string())),
+                .map(|size| YamlNode::Bare(size.to_string())),
         )
         .done();
     Fields::default()
@@ -146,7 +169,7 @@ fn customization(custom: &Customization) -> Node {
         .strings("extraKernelArgs", &custom.extra_kernel_args)
         .unless_empty(
             "meta",
-            (!custom.meta.is_empty()).then(|| Node::List(meta.collect())),
+            (!custom.meta.is_empty()).then(|| YamlNode::List(meta.collect())),
         )
         .unless_empty("systemExtensions", Some(extensions))
         .unless_empty(
@@ -164,23 +187,26 @@ fn customization(custom: &Customization) -> Node {
 }
 
 /// Any value of an overlay option.
-fn any(value: &Value, certain: &mut bool) -> Node {
+fn any(value: &Value, certain: &mut bool) -> YamlNode {
     match value {
-        Value::Null => Node::Bare("null".to_owned()),
-        Value::Bool(value) => Node::Bare(value.to_string()),
-        Value::Number(number) => Node::Bare(match number.as_f64() {
+        Value::Null => YamlNode::Bare("null".to_owned()),
+        Value::Bool(value) => YamlNode::Bare(value.to_string()),
+        Value::Number(number) => YamlNode::Bare(match number.as_f64() {
             Some(float) if number.is_f64() => go_float(float),
             _ => number.to_string(),
         }),
         Value::String(value) => text(value),
-        Value::Array(values) => Node::List(values.iter().map(|v| any(v, certain)).collect()),
+        Value::Array(values) => YamlNode::List(values.iter().map(|v| any(v, certain)).collect()),
         Value::Object(map) => mapping(map.iter().map(|(k, v)| (k.as_str(), v)), certain),
     }
 }
 
 /// A mapping in the order of go-yaml, which puts `a2` before `a10`.
-fn mapping<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, certain: &mut bool) -> Node {
-    let mut sorted: Vec<(String, Node)> = Vec::new();
+fn mapping<'a>(
+    entries: impl Iterator<Item = (&'a str, &'a Value)>,
+    certain: &mut bool,
+) -> YamlNode {
+    let mut sorted: Vec<(String, YamlNode)> = Vec::new();
     for (key, value) in entries {
         // What counts as a letter or a digit beyond ASCII differs from Go's tables.
         *certain &= key.is_ascii();
@@ -193,7 +219,7 @@ fn mapping<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, certain: &mu
         let value = any(value, certain);
         sorted.insert(place, (key.to_owned(), value));
     }
-    Node::Map(sorted)
+    YamlNode::Map(sorted)
 }
 
 /// go-yaml's order of keys: letters after everything else, numbers by value.
@@ -253,18 +279,18 @@ fn go_float(value: f64) -> String {
     }
 }
 
-fn as_json(node: &Node) -> Value {
+fn as_json(node: &YamlNode) -> Value {
     match node {
-        Node::Map(entries) => Value::Object(
+        YamlNode::Map(entries) => Value::Object(
             entries
                 .iter()
                 .map(|(key, value)| (key.clone(), as_json(value)))
                 .collect(),
         ),
-        Node::List(items) => Value::Array(items.iter().map(as_json).collect()),
-        Node::Text(text) => Value::String(text.clone()),
+        YamlNode::List(items) => Value::Array(items.iter().map(as_json).collect()),
+        YamlNode::Text(text) => Value::String(text.clone()),
         // Not parsed as JSON: serde_json reads floats to within a digit only.
-        Node::Bare(bare) => bare
+        YamlNode::Bare(bare) => bare
             .parse::<u64>()
             .map(Value::from)
             .or_else(|_| bare.parse::<i64>().map(Value::from))

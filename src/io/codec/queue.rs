@@ -4,7 +4,32 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Chunk, DecodeError};
+use super::error::DecodeError;
+use crate::io::file::sparse::is_zero;
+
+/// How many bytes all decoders at work hold between their two ends at most (64 MiB);
+/// a sized xz block may take half of that, or else is decoded as a stream.
+pub const BUFFERED: usize = 64 << 20;
+
+/// A piece of the unpacked content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chunk {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// That many zero bytes, recognised in runs without anyone comparing again.
+    Zeros(u64),
+}
+
+impl Chunk {
+    /// The bytes as a chunk; all zeros become a run.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        if is_zero(&bytes) {
+            Self::Zeros(bytes.len() as u64)
+        } else {
+            Self::Data(bytes)
+        }
+    }
+}
 
 /// How many chunks may wait; the budget usually stops earlier. Runs of zeros
 /// cost no memory, so this is what bounds how far they run ahead.
@@ -12,26 +37,26 @@ const PLACES: usize = 64;
 
 /// The decoding end.
 #[derive(Debug)]
-pub struct Output {
-    places: SyncSender<Item>,
+pub struct ChunkSender {
+    places: SyncSender<Queued>,
     budget: Arc<Budget>,
 }
 
 /// A place in the order whose chunk comes from another thread.
 #[derive(Debug)]
-pub struct Slot(SyncSender<Result<Chunk, DecodeError>>);
+pub struct ReservedChunk(SyncSender<Result<Chunk, DecodeError>>);
 
 /// The consuming end: an iterator over the unpacked content in order. It ends
 /// after the last chunk of a complete and checked input, and otherwise with
 /// exactly one error.
 #[derive(Debug)]
 pub struct Decoded {
-    places: Option<Receiver<Item>>,
+    places: Option<Receiver<Queued>>,
     budget: Arc<Budget>,
 }
 
 #[derive(Debug)]
-enum Item {
+enum Queued {
     Ready {
         chunk: Chunk,
         cost: usize,
@@ -43,10 +68,10 @@ enum Item {
     End,
 }
 
-pub(super) fn queue(bytes: usize) -> (Output, Decoded) {
+pub(super) fn queue(bytes: usize) -> (ChunkSender, Decoded) {
     let (sender, receiver) = sync_channel(PLACES);
     let budget = Arc::new(Budget::new(bytes));
-    let output = Output {
+    let output = ChunkSender {
         places: sender,
         budget: Arc::clone(&budget),
     };
@@ -57,7 +82,7 @@ pub(super) fn queue(bytes: usize) -> (Output, Decoded) {
     (output, decoded)
 }
 
-impl Output {
+impl ChunkSender {
     /// Passes on bytes; a run of zeros is recognised and not copied.
     ///
     /// # Errors
@@ -66,13 +91,13 @@ impl Output {
         if bytes.is_empty() {
             return Ok(());
         }
-        if crate::io::file::sparse::is_zero(bytes) {
+        if is_zero(bytes) {
             return self.zeros(bytes.len() as u64);
         }
         let cost = bytes.len();
         self.budget.acquire(cost)?;
         let chunk = Chunk::Data(bytes.to_vec());
-        self.place(Item::Ready { chunk, cost })
+        self.place(Queued::Ready { chunk, cost })
     }
 
     /// Passes on a run of zeros.
@@ -81,7 +106,7 @@ impl Output {
     /// [`DecodeError::Closed`] if the consumer is gone.
     pub fn zeros(&self, count: u64) -> Result<(), DecodeError> {
         let chunk = Chunk::Zeros(count);
-        self.place(Item::Ready { chunk, cost: 0 })
+        self.place(Queued::Ready { chunk, cost: 0 })
     }
 
     /// Reserves the next place for a chunk that another thread will make, and
@@ -89,11 +114,11 @@ impl Output {
     ///
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
-    pub fn later(&self, cost: usize) -> Result<Slot, DecodeError> {
+    pub fn later(&self, cost: usize) -> Result<ReservedChunk, DecodeError> {
         self.budget.acquire(cost)?;
         let (filler, slot) = sync_channel(1);
-        self.place(Item::Later { slot, cost })?;
-        Ok(Slot(filler))
+        self.place(Queued::Later { slot, cost })?;
+        Ok(ReservedChunk(filler))
     }
 
     /// Says that everything has been passed on.
@@ -101,15 +126,15 @@ impl Output {
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
     pub fn end(self) -> Result<(), DecodeError> {
-        self.place(Item::End)
+        self.place(Queued::End)
     }
 
-    fn place(&self, item: Item) -> Result<(), DecodeError> {
+    fn place(&self, item: Queued) -> Result<(), DecodeError> {
         self.places.send(item).map_err(|_| DecodeError::Closed)
     }
 }
 
-impl Slot {
+impl ReservedChunk {
     /// Fills the place. Never blocks.
     pub fn fill(self, chunk: Result<Chunk, DecodeError>) {
         // The consumer may be gone, and then nobody misses the chunk.
@@ -122,11 +147,11 @@ impl Iterator for Decoded {
 
     fn next(&mut self) -> Option<Self::Item> {
         let chunk = match self.places.as_ref()?.recv() {
-            Ok(Item::Ready { chunk, cost }) => {
+            Ok(Queued::Ready { chunk, cost }) => {
                 self.budget.release(cost);
                 Ok(chunk)
             }
-            Ok(Item::Later { slot, cost }) => {
+            Ok(Queued::Later { slot, cost }) => {
                 let chunk = slot.recv().unwrap_or_else(|_| {
                     Err(DecodeError::Thread {
                         what: "it stopped without a result".to_owned(),
@@ -135,7 +160,7 @@ impl Iterator for Decoded {
                 self.budget.release(cost);
                 chunk
             }
-            Ok(Item::End) => {
+            Ok(Queued::End) => {
                 self.places = None;
                 return None;
             }
@@ -149,7 +174,7 @@ impl Iterator for Decoded {
 }
 
 impl Decoded {
-    /// Lets the other end notice: both a full queue and a spent budget give way.
+    /// Lets the other end notice: a full queue and a spent budget both end the waiting.
     fn close(&mut self) {
         self.places = None;
         self.budget.close();

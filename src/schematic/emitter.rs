@@ -6,15 +6,15 @@
 //! follows from that state only: where a collection inside `- ` begins, or how
 //! far a block inside a list is indented.
 
-use super::scalar::{Style, is_break, is_contested, is_printable, style_of};
+use super::scalar::{ScalarStyle, is_break, is_contested, is_printable, style_of};
 
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(super) enum YamlNode {
     /// A mapping, in the order it is written.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, YamlNode)>),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A string, in whatever style it needs.
     Text(String),
     /// A number, a boolean or `null`, as it is.
@@ -29,7 +29,7 @@ const SIMPLE_KEY_MAX: usize = 128;
 
 /// Writes a document; `false` if it is not certain that every go-yaml in use
 /// writes it like this.
-pub(super) fn emit(root: &Node) -> (String, bool) {
+pub(super) fn emit(root: &YamlNode) -> (String, bool) {
     let mut emitter = Emitter {
         out: String::new(),
         column: 0,
@@ -38,14 +38,14 @@ pub(super) fn emit(root: &Node) -> (String, bool) {
         in_indentation: true,
         certain: true,
     };
-    emitter.node(root, Place::Value);
+    emitter.node(root, NodeContext::Value);
     emitter.new_line();
     (emitter.out, emitter.certain)
 }
 
 /// Where a value stands, which decides how far its own content is indented.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum NodeContext {
     /// After `- `.
     Item,
     /// After `key:`, or at the top.
@@ -68,66 +68,66 @@ struct Emitter {
 }
 
 impl Emitter {
-    fn node(&mut self, node: &Node, place: Place) {
+    fn node(&mut self, node: &YamlNode, context: NodeContext) {
         match node {
-            Node::Map(entries) if entries.is_empty() => self.indicator("{}", true, false),
-            Node::List(items) if items.is_empty() => self.indicator("[]", true, false),
-            Node::Map(entries) => self.indented(place, |emitter| {
+            YamlNode::Map(entries) if entries.is_empty() => self.indicator("{}", true, false),
+            YamlNode::List(items) if items.is_empty() => self.indicator("[]", true, false),
+            YamlNode::Map(entries) => self.indented(context, |emitter| {
                 for (key, value) in entries {
                     emitter.entry(key, value);
                 }
             }),
-            Node::List(items) => self.indented(place, |emitter| {
+            YamlNode::List(items) => self.indented(context, |emitter| {
                 for item in items {
                     emitter.new_line();
                     emitter.indicator("-", true, true);
-                    emitter.node(item, Place::Item);
+                    emitter.node(item, NodeContext::Item);
                 }
             }),
-            Node::Bare(text) => self.plain(text),
-            Node::Text(text) => self.text(text, place),
+            YamlNode::Bare(text) => self.plain(text),
+            YamlNode::Text(text) => self.text(text, context),
         }
     }
 
-    fn entry(&mut self, key: &str, value: &Node) {
+    fn entry(&mut self, key: &str, value: &YamlNode) {
         self.new_line();
         if key.len() <= SIMPLE_KEY_MAX && !key.contains(is_break) {
-            self.text(key, Place::Key);
+            self.text(key, NodeContext::Key);
             self.indicator(":", false, false);
         } else {
             // Not seen in any real schematic: an option's name of this kind.
             self.certain = false;
             self.indicator("?", true, true);
-            self.text(key, Place::Value);
+            self.text(key, NodeContext::Value);
             self.new_line();
             self.indicator(":", true, true);
         }
-        self.node(value, Place::Value);
+        self.node(value, NodeContext::Value);
     }
 
     /// Writes with the indentation of the next level.
-    fn indented(&mut self, place: Place, write: impl FnOnce(&mut Self)) {
+    fn indented(&mut self, context: NodeContext, write: impl FnOnce(&mut Self)) {
         let outer = self.indent;
-        self.indent = Some(match (outer, place) {
+        self.indent = Some(match (outer, context) {
             (None, _) => 0,
             // Inside a list the `- ` itself is the indentation.
-            (Some(outer), Place::Item) => outer + 2,
+            (Some(outer), NodeContext::Item) => outer + 2,
             // Elsewhere the next multiple of a step.
-            (Some(outer), Place::Value | Place::Key) => (outer / STEP + 1) * STEP,
+            (Some(outer), NodeContext::Value | NodeContext::Key) => (outer / STEP + 1) * STEP,
         });
         write(self);
         self.indent = outer;
     }
 
-    fn text(&mut self, text: &str, place: Place) {
+    fn text(&mut self, text: &str, context: NodeContext) {
         self.certain &= !is_contested(text);
-        match style_of(text, place == Place::Key) {
-            Style::Plain => self.plain(text),
-            Style::Single => self.indented(place, |emitter| emitter.single_quoted(text)),
-            Style::Double => self.double_quoted(text),
-            Style::Literal => {
+        match style_of(text, context == NodeContext::Key) {
+            ScalarStyle::Plain => self.plain(text),
+            ScalarStyle::Single => self.indented(context, |emitter| emitter.single_quoted(text)),
+            ScalarStyle::Double => self.double_quoted(text),
+            ScalarStyle::Literal => {
                 let outer = self.indent.unwrap_or(0);
-                self.indented(place, |emitter| emitter.literal(text, outer));
+                self.indented(context, |emitter| emitter.literal(text, outer));
             }
         }
     }

@@ -1,41 +1,19 @@
-//! What is let in: the right kind of content, and not more of it than there can be.
+//! Checks of the bytes as they come: the right kind of content, and not more of it than
+//! there can be.
 
-use std::fmt;
-
-use crate::io::flow::landing::LandingError;
-use crate::io::image::container::{self, Fault};
-use crate::io::image::magic::{HEAD, Kind};
+use crate::io::flow::error::{Bound, StagingError};
+use crate::io::image::container::{self, ImageFault};
+use crate::io::image::magic::{ContentKind, HEAD};
 
 /// How far a disk image may go on behind the end that its partition table names, in
 /// bytes. Padding is harmless, and terabytes of zeros are not.
 const BEHIND: u64 = 64 << 20;
 
-/// Who says how long a file may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// Whoever sends it.
-    Announced,
-    /// The configuration.
-    Configured,
-    /// The file itself, by its partition table.
-    Described,
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Announced => "which were announced",
-            Self::Configured => "the most that `limits.image_size` allows",
-            Self::Described => "though the disk that its partition table describes ends before",
-        })
-    }
-}
-
 /// Watches the bytes of one file from the first to the last.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ContentCheck {
     name: String,
-    expected: Kind,
+    expected: ContentKind,
     /// The largest size that is accepted of anybody.
     max: u64,
     head: Vec<u8>,
@@ -45,9 +23,9 @@ pub struct Gate {
     bound: Bound,
 }
 
-impl Gate {
+impl ContentCheck {
     /// For a file of a kind, of `max` bytes at most.
-    pub fn new(name: &str, expected: Kind, max: u64) -> Self {
+    pub fn new(name: &str, expected: ContentKind, max: u64) -> Self {
         Self {
             name: name.to_owned(),
             expected,
@@ -83,7 +61,7 @@ impl Gate {
     ///
     /// # Errors
     /// If that is more than is accepted.
-    pub fn announce(&mut self, total: u64) -> Result<(), LandingError> {
+    pub fn announce(&mut self, total: u64) -> Result<(), StagingError> {
         self.lower(total, Bound::Announced)
     }
 
@@ -91,7 +69,7 @@ impl Gate {
     ///
     /// # Errors
     /// If there are too many, or they show that this is something else.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
         self.count(bytes.len() as u64)?;
         self.look(bytes)
     }
@@ -100,7 +78,7 @@ impl Gate {
     ///
     /// # Errors
     /// Like [`Self::take`].
-    pub fn zeros(&mut self, count: u64) -> Result<(), LandingError> {
+    pub fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
         self.count(count)?;
         let missing = (HEAD - self.head.len()) as u64;
         self.look(&[0; HEAD][..count.min(missing) as usize])
@@ -110,7 +88,7 @@ impl Gate {
     ///
     /// # Errors
     /// If it is something else.
-    pub fn finish(&mut self) -> Result<(), LandingError> {
+    pub fn finish(&mut self) -> Result<(), StagingError> {
         if self.recognised {
             return Ok(());
         }
@@ -121,14 +99,14 @@ impl Gate {
     ///
     /// # Errors
     /// If it contradicts itself, or cannot be read.
-    pub fn check(&self, source: &impl container::Source) -> Result<(), LandingError> {
-        container::check(self.expected, source).map_err(|source| LandingError::NotWhole {
+    pub fn check(&self, source: &impl container::ImageSource) -> Result<(), StagingError> {
+        container::check(self.expected, source).map_err(|source| StagingError::NotWhole {
             name: self.name.clone(),
             source,
         })
     }
 
-    fn count(&mut self, more: u64) -> Result<(), LandingError> {
+    fn count(&mut self, more: u64) -> Result<(), StagingError> {
         self.taken = self.taken.saturating_add(more);
         if self.taken > self.limit {
             return Err(self.too_long());
@@ -136,15 +114,15 @@ impl Gate {
         Ok(())
     }
 
-    fn too_long(&self) -> LandingError {
-        LandingError::TooLong {
+    fn too_long(&self) -> StagingError {
+        StagingError::TooLong {
             name: self.name.clone(),
             limit: self.limit,
             bound: self.bound,
         }
     }
 
-    fn lower(&mut self, limit: u64, bound: Bound) -> Result<(), LandingError> {
+    fn lower(&mut self, limit: u64, bound: Bound) -> Result<(), StagingError> {
         if limit > self.max {
             return Err(self.too_long());
         }
@@ -156,7 +134,7 @@ impl Gate {
     }
 
     /// Gathers the first bytes, and says at once if they are not the right ones.
-    fn look(&mut self, bytes: &[u8]) -> Result<(), LandingError> {
+    fn look(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
         if self.recognised {
             return Ok(());
         }
@@ -169,10 +147,10 @@ impl Gate {
         self.recognise()
     }
 
-    fn recognise(&mut self) -> Result<(), LandingError> {
-        let found = Kind::of(&self.head);
+    fn recognise(&mut self) -> Result<(), StagingError> {
+        let found = ContentKind::of(&self.head);
         if found != self.expected {
-            return Err(LandingError::WrongContent {
+            return Err(StagingError::WrongContent {
                 name: self.name.clone(),
                 expected: self.expected,
                 found,
@@ -180,18 +158,18 @@ impl Gate {
         }
         self.recognised = true;
         let head = std::mem::take(&mut self.head);
-        match container::disk_size(&head).filter(|_| found == Kind::Gpt) {
+        match container::disk_size(&head).filter(|_| found == ContentKind::Gpt) {
             None => Ok(()),
-            Some(size) if size > self.max => Err(LandingError::TooLong {
+            Some(size) if size > self.max => Err(StagingError::TooLong {
                 name: self.name.clone(),
                 limit: self.max,
                 bound: Bound::Configured,
             }),
             // No need to fetch the rest of it first.
             Some(size) if self.bound == Bound::Announced && size > self.limit => {
-                Err(LandingError::NotWhole {
+                Err(StagingError::NotWhole {
                     name: self.name.clone(),
-                    source: Fault::CutShort {
+                    source: ImageFault::CutShort {
                         what: "its partition table",
                         claimed: size,
                         size: self.limit,

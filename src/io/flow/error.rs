@@ -1,18 +1,39 @@
 //! Why bytes did not become a file, in words and in what follows from it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::io::codec::decode::DecodeError;
-use crate::io::file::space;
-use crate::io::flow::gate::Bound;
-use crate::io::image::container::Fault;
-use crate::io::image::magic::Kind;
+use crate::io::codec::DecodeError;
+use crate::io::file::{is_full, is_transient, space};
+use crate::io::image::container::ImageFault;
+use crate::io::image::magic::ContentKind;
 use crate::model::Sha256;
+
+/// Who says how long a file may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Whoever sends it.
+    Announced,
+    /// The configuration.
+    Configured,
+    /// The file itself, by its partition table.
+    Described,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Announced => "which were announced",
+            Self::Configured => "the most that `limits.image_size` allows",
+            Self::Described => "though the disk that its partition table describes ends before",
+        })
+    }
+}
 
 /// Why bytes did not become a file.
 #[derive(Debug, thiserror::Error)]
-pub enum LandingError {
+pub enum StagingError {
     /// The file system refused.
     #[error("cannot {doing} {}", path.display())]
     Io {
@@ -29,9 +50,9 @@ pub enum LandingError {
         /// The name that the file would have had.
         name: String,
         /// What it must be.
-        expected: Kind,
+        expected: ContentKind,
         /// What it looks like.
-        found: Kind,
+        found: ContentKind,
     },
     /// It came in a different length than announced.
     #[error("{name} has {found} bytes; announced were {expected}")]
@@ -49,7 +70,7 @@ pub enum LandingError {
         /// The name that the file would have had.
         name: String,
         /// What contradicts what.
-        source: Fault,
+        source: ImageFault,
     },
     /// It goes on and on.
     #[error("{name} is longer than {limit} bytes, {bound}")]
@@ -95,7 +116,7 @@ pub enum LandingError {
     },
 }
 
-impl LandingError {
+impl StagingError {
     /// True if the same attempt may succeed later without anyone doing anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -103,7 +124,7 @@ impl LandingError {
             Self::Decode { source, .. } => source.is_transient(),
             Self::Length { .. } | Self::Stopped { .. } | Self::OtherVersion { .. } => true,
             // What was cut off may be complete next time.
-            Self::NotWhole { source, .. } => !matches!(source, Fault::Damaged { .. }),
+            Self::NotWhole { source, .. } => !matches!(source, ImageFault::Damaged { .. }),
             Self::WrongContent { .. } | Self::Digest { .. } | Self::TooLong { .. } => false,
         }
     }
@@ -118,7 +139,7 @@ impl LandingError {
                 Some("free some space there, or lower `cache_policy.keep_versions`")
             }
             Self::NotWhole {
-                source: Fault::CutShort { .. },
+                source: ImageFault::CutShort { .. },
                 ..
             }
             | Self::Decode {
@@ -132,7 +153,7 @@ impl LandingError {
                 ..
             } => Some("raise `limits.image_size` if the image is right"),
             Self::WrongContent {
-                found: Kind::Html | Kind::Text,
+                found: ContentKind::Html | ContentKind::Text,
                 ..
             } => Some("a proxy or a login page may answer in place of the server"),
             Self::Digest { .. } => Some(
@@ -149,7 +170,7 @@ impl LandingError {
             Self::Io { .. }
                 | Self::Stopped { .. }
                 | Self::NotWhole {
-                    source: Fault::Unreadable(_),
+                    source: ImageFault::Unreadable(_),
                     ..
                 }
         )
@@ -170,21 +191,4 @@ impl LandingError {
             path: path.to_owned(),
         }
     }
-}
-
-/// True for an error of the file system that may pass: a full disk empties.
-pub(crate) fn is_transient(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    is_full(error)
-        || matches!(
-            error.kind(),
-            Kind::Interrupted | Kind::TimedOut | Kind::ResourceBusy | Kind::StaleNetworkFileHandle
-        )
-}
-
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }

@@ -4,9 +4,9 @@
 //!
 //! A process that is killed loses nothing that it wrote, but a machine that loses
 //! power may: a file can then have its length without its bytes. So nothing is built
-//! upon by its length. The next process reads what is there up to a mark, and goes
-//! on from it if the digest is right; else it goes back to the mark before, which was
-//! set after the disk had confirmed everything up to there. A record without marks,
+//! upon by its length. The next process reads what is there up to a checkpoint, and goes
+//! on from it if the digest is right; else it goes back to the checkpoint before, which was
+//! set after the disk had confirmed everything up to there. A record without checkpoints,
 //! as earlier releases wrote it, is worth nothing.
 
 use std::fs::{self, File};
@@ -17,19 +17,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::io::file::{atomic, occupied};
-use crate::io::flow::landing::{self, LandingError};
+use crate::io::flow::error::StagingError;
 use crate::io::flow::sink::Validator;
+use crate::io::flow::temporary::record_of;
 use crate::model::Sha256;
-
-/// What follows a download's name in the name of its record.
-const SUFFIX: &str = ".part.json";
 
 /// The largest record that is read, in bytes; one has some 500.
 const RECORD_MAX: u64 = 64 << 10;
 
 /// How far a download had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Checkpoint {
     /// How many bytes there were.
     pub bytes: u64,
     /// The digest of all of them.
@@ -38,7 +36,7 @@ pub struct Mark {
 
 /// A record of a partial download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Partial {
+pub struct ResumeRecord {
     /// Where the bytes are from.
     pub url: String,
     /// Which version of the file they are from.
@@ -51,13 +49,13 @@ pub struct Partial {
     pub boot: String,
     /// What was written when it was last noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written: Option<Mark>,
+    pub written: Option<Checkpoint>,
     /// What the disk had confirmed when it was last asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub synced: Option<Mark>,
+    pub synced: Option<Checkpoint>,
 }
 
-impl Partial {
+impl ResumeRecord {
     /// A record of a download that has just begun.
     pub fn new(url: &str, validator: &Validator, total: Option<u64>) -> Self {
         Self {
@@ -81,71 +79,71 @@ impl Partial {
         let mut text = Vec::new();
         let file = File::open(&path).ok()?;
         file.take(RECORD_MAX).read_to_end(&mut text).ok()?;
-        let partial: Self = serde_json::from_slice(&text).ok()?;
-        partial.marks().next().is_some().then_some(partial)
+        let record: Self = serde_json::from_slice(&text).ok()?;
+        record.checkpoints().next().is_some().then_some(record)
     }
 
     /// What may be built upon, the best first.
-    pub fn marks(&self) -> impl Iterator<Item = Mark> + use<> {
+    pub fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> + use<> {
         let (written, synced) = (self.written, self.synced);
         let synced = synced.filter(move |_| synced != written);
         let both = written.into_iter().chain(synced);
-        both.filter(|mark| mark.bytes > 0)
+        both.filter(|checkpoint| checkpoint.bytes > 0)
     }
 
-    fn store(&self, dir: &Path, name: &str) -> Result<(), LandingError> {
+    fn store(&self, dir: &Path, name: &str) -> Result<(), StagingError> {
         let path = record_of(dir, name);
         let text = serde_json::to_vec(self).map_err(std::io::Error::from);
         text.and_then(|text| {
             occupied::make_way(&path)?;
             atomic::write(&path, &text)
         })
-        .map_err(LandingError::io("write", &path))
+        .map_err(StagingError::io("write", &path))
     }
 }
 
 /// The record of a download that comes in now. Two threads write it: the one that
 /// takes the bytes, and the one that sees them to the disk.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct ResumeLog {
     dir: PathBuf,
     name: String,
-    partial: Mutex<Option<Partial>>,
+    record: Mutex<Option<ResumeRecord>>,
 }
 
-impl Ledger {
+impl ResumeLog {
     /// For the download of a name. There is no record yet, or none that counts.
     pub fn of(dir: &Path, name: &str) -> Self {
         Self {
             dir: dir.to_owned(),
             name: name.to_owned(),
-            partial: Mutex::new(None),
+            record: Mutex::new(None),
         }
     }
 
     /// Goes on with a record that is there.
-    pub fn adopt(&self, partial: Partial) {
-        *self.lock() = Some(partial);
+    pub fn adopt(&self, record: ResumeRecord) {
+        *self.lock() = Some(record);
     }
 
-    /// Writes what is known of the download; the marks stay.
+    /// Writes what is known of the download; the checkpoints stay.
     ///
     /// # Errors
-    /// [`LandingError::Io`].
+    /// [`StagingError::Io`].
     pub fn begin(
         &self,
         url: &str,
         validator: &Validator,
         total: Option<u64>,
-    ) -> Result<(), LandingError> {
+    ) -> Result<(), StagingError> {
         let mut known = self.lock();
-        let mut partial = Partial::new(url, validator, total);
+        let mut record = ResumeRecord::new(url, validator, total);
         if let Some(known) = known.as_ref() {
-            partial.written = known.written;
-            partial.synced = known.synced;
+            record.written = known.written;
+            record.synced = known.synced;
         }
-        partial.store(&self.dir, &self.name)?;
-        *known = Some(partial);
+        record.store(&self.dir, &self.name)?;
+        *known = Some(record);
         Ok(())
     }
 
@@ -153,17 +151,17 @@ impl Ledger {
     /// not be recognised later anyway.
     ///
     /// # Errors
-    /// [`LandingError::Io`].
-    pub fn note(&self, mark: Mark, is_synced: bool) -> Result<(), LandingError> {
-        let mut partial = self.lock();
-        let Some(partial) = partial.as_mut() else {
+    /// [`StagingError::Io`].
+    pub fn note(&self, checkpoint: Checkpoint, is_synced: bool) -> Result<(), StagingError> {
+        let mut record = self.lock();
+        let Some(record) = record.as_mut() else {
             return Ok(());
         };
-        partial.written = Some(mark);
+        record.written = Some(checkpoint);
         if is_synced {
-            partial.synced = Some(mark);
+            record.synced = Some(checkpoint);
         }
-        partial.store(&self.dir, &self.name)
+        record.store(&self.dir, &self.name)
     }
 
     /// True if what there is can be recognised later.
@@ -174,41 +172,20 @@ impl Ledger {
     /// Removes the record; nothing is noted from now on.
     ///
     /// # Errors
-    /// [`LandingError::Io`].
-    pub fn forget(&self) -> Result<(), LandingError> {
-        let mut partial = self.lock();
-        *partial = None;
+    /// [`StagingError::Io`].
+    pub fn forget(&self) -> Result<(), StagingError> {
+        let mut record = self.lock();
+        *record = None;
         let path = record_of(&self.dir, &self.name);
         occupied::make_way(&path)
             .and_then(|()| atomic::remove_if_there(&path))
-            .map_err(LandingError::io("remove", &path))
+            .map_err(StagingError::io("remove", &path))
     }
 
     /// A panic elsewhere cannot leave a record half changed.
-    fn lock(&self) -> MutexGuard<'_, Option<Partial>> {
-        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<ResumeRecord>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Where the record of a name is.
-pub fn record_of(dir: &Path, name: &str) -> PathBuf {
-    atomic::hidden_sibling(dir, name, SUFFIX)
-}
-
-/// The download that a record of this name is about.
-pub fn name_of_record(record: &str) -> Option<&str> {
-    record.strip_prefix('.')?.strip_suffix(SUFFIX)
-}
-
-/// Removes the temporary of a name and its record.
-///
-/// # Errors
-/// [`LandingError::Io`].
-pub fn remove(dir: &Path, name: &str) -> Result<(), LandingError> {
-    for path in [landing::temporary_of(dir, name), record_of(dir, name)] {
-        atomic::remove_if_there(&path).map_err(LandingError::io("remove", &path))?;
-    }
-    Ok(())
 }
 
 fn boot_id() -> Option<String> {

@@ -1,18 +1,5 @@
-//! The one way in which processes are run.
-//!
-//! A command is a list of words and never a shell line. Its output is bounded,
-//! it may stand still only so long, and it cannot outlive whoever asked for it:
-//! dropping the future kills the whole process group (rsync and the ssh that it
-//! started). The group also keeps a Ctrl-C at the terminal away from children,
-//! so that cancelling is decided in one place; the price is that nothing run
-//! here can ask for a password at the terminal.
+//! Runs a program to its end: what it reads and writes, its limits, and its death.
 
-mod error;
-mod tail;
-#[cfg(test)]
-mod tests;
-
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -22,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-pub use error::CommandError;
-use tail::Tail;
-pub use tail::printable;
+use super::error::ProgramError;
+use super::tail::Tail;
+use super::{Input, Program};
 
 /// How long output is still read after the process ended. A helper that the
 /// process left behind may hold the pipe open for as long as it likes.
@@ -34,29 +21,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// for each other than with the usual 64 KiB. More is not given to everyone.
 const PIPE: usize = 1 << 20;
 
-/// A program with its words, what it reads, and how long it may take.
-#[derive(Debug)]
-pub struct Command {
-    program: OsString,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-    input: Input,
-    idle: Option<Duration>,
-    total: Option<Duration>,
-    stdout_limit: usize,
-}
-
-/// What a process reads.
-#[derive(Debug)]
-enum Input {
-    Nothing,
-    Bytes(Bytes),
-    Pieces(mpsc::Receiver<Bytes>),
-}
-
 /// What a process left behind when it ended by itself, well or badly.
 #[derive(Debug)]
-pub struct Output {
+pub struct ProgramOutput {
     /// How it ended.
     pub status: ExitStatus,
     /// Its standard output, complete; empty if it was streamed.
@@ -65,82 +32,10 @@ pub struct Output {
     pub stderr: String,
 }
 
-impl Command {
-    /// A program without arguments, input or time limits; at most 1 MiB of its
-    /// output is accepted.
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self {
-            program: program.as_ref().to_owned(),
-            args: Vec::new(),
-            env: Vec::new(),
-            input: Input::Nothing,
-            idle: None,
-            total: None,
-            stdout_limit: 1024 * 1024,
-        }
-    }
-
-    /// Adds a word.
-    #[must_use]
-    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
-        self.args.push(word.as_ref().to_owned());
-        self
-    }
-
-    /// Adds words.
-    #[must_use]
-    pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, words: I) -> Self {
-        self.args
-            .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
-        self
-    }
-
-    /// Sets a variable in the environment, which is inherited otherwise.
-    #[must_use]
-    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
-        self
-    }
-
-    /// Gives it something to read; without this it reads nothing.
-    #[must_use]
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.input = Input::Bytes(Bytes::from(bytes.into()));
-        self
-    }
-
-    /// Gives it pieces to read as they come; its input ends with the sender.
-    #[must_use]
-    pub fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
-        self.input = Input::Pieces(pieces);
-        self
-    }
-
-    /// Kills it once it has neither read nor written for this long.
-    #[must_use]
-    pub fn idle(mut self, limit: Duration) -> Self {
-        self.idle = Some(limit);
-        self
-    }
-
-    /// Kills it once it has run for this long.
-    #[must_use]
-    pub fn total(mut self, limit: Duration) -> Self {
-        self.total = Some(limit);
-        self
-    }
-
-    /// Accepts at most this many bytes of output.
-    #[must_use]
-    pub fn stdout_limit(mut self, bytes: usize) -> Self {
-        self.stdout_limit = bytes;
-        self
-    }
-
+impl Program {
     /// Runs it to its end and keeps what it writes. Output beyond the limit is
     /// an error: half an answer would be read as a whole one.
-    pub async fn run(self) -> Result<Output, CommandError> {
+    pub async fn run(self) -> Result<ProgramOutput, ProgramError> {
         let limit = self.stdout_limit;
         let program = self.name();
         let mut stdout = Vec::new();
@@ -150,13 +45,16 @@ impl Command {
                 stdout.len() <= limit
             })
             .await?
-            .ok_or(CommandError::TooMuchOutput { program, limit })?;
+            .ok_or(ProgramError::TooMuchOutput { program, limit })?;
         output.stdout = stdout;
         Ok(output)
     }
 
     /// Runs it to its end and hands on what it writes, piece by piece.
-    pub async fn stream(self, mut taker: impl FnMut(&[u8]) + Send) -> Result<Output, CommandError> {
+    pub async fn stream(
+        self,
+        mut taker: impl FnMut(&[u8]) + Send,
+    ) -> Result<ProgramOutput, ProgramError> {
         let output = self
             .run_with(|bytes| {
                 taker(bytes);
@@ -170,9 +68,9 @@ impl Command {
     async fn run_with(
         mut self,
         mut taker: impl FnMut(&[u8]) -> bool + Send,
-    ) -> Result<Option<Output>, CommandError> {
+    ) -> Result<Option<ProgramOutput>, ProgramError> {
         let program = self.name();
-        let pipe = |source| CommandError::Pipe {
+        let pipe = |source| ProgramError::Pipe {
             program: program.clone(),
             source,
         };
@@ -248,9 +146,9 @@ impl Command {
                     let stderr = tail.into_text();
                     return Err(match (self.idle, self.total) {
                         (_, Some(after)) if started.elapsed() >= after => {
-                            CommandError::Total { program, after, stderr }
+                            ProgramError::Total { program, after, stderr }
                         }
-                        (idle, _) => CommandError::Idle {
+                        (idle, _) => ProgramError::Idle {
                             program,
                             after: idle.unwrap_or_default(),
                             stderr,
@@ -297,7 +195,7 @@ impl Command {
         self.program.to_string_lossy().into_owned()
     }
 
-    fn spawn(&self, program: &str) -> Result<tokio::process::Child, CommandError> {
+    fn spawn(&self, program: &str) -> Result<tokio::process::Child, ProgramError> {
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(&self.args)
@@ -311,10 +209,10 @@ impl Command {
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CommandError::NotFound {
+            io::ErrorKind::NotFound => ProgramError::NotFound {
                 program: program.to_owned(),
             },
-            _ => CommandError::Spawn {
+            _ => ProgramError::Spawn {
                 program: program.to_owned(),
                 source,
             },
@@ -322,8 +220,8 @@ impl Command {
     }
 }
 
-fn finished(status: ExitStatus, tail: Tail) -> Output {
-    Output {
+fn finished(status: ExitStatus, tail: Tail) -> ProgramOutput {
+    ProgramOutput {
         status,
         stdout: Vec::new(),
         stderr: tail.into_text(),

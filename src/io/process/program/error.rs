@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A process that ended by itself is never an error here, whatever its exit
 /// code: only the caller knows what the code means.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub enum ProgramError {
     /// There is no such program.
     #[error("{program} is not installed, or not in PATH")]
     NotFound {
@@ -63,7 +63,7 @@ pub enum CommandError {
     },
 }
 
-impl CommandError {
+impl ProgramError {
     /// True if trying again later may help without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -1,0 +1,81 @@
+//! Nodes, and how they are reached.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::host::{Host, User};
+use super::text::{plain, shared_text};
+use crate::model::Invalid;
+
+/// The name under which plans, logs and manifests speak of a node.
+///
+/// The inventory's name where the node is listed there, otherwise what the
+/// order wrote: `pve-01`, `root@10.0.0.5`, `pve-01:2222`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(Arc<str>);
+
+shared_text!(NodeId);
+
+/// How a node is reached.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Over ssh, with rsync for the bytes.
+    Ssh {
+        /// Where to connect to.
+        host: Host,
+        /// The login; ssh's own configuration decides where it is absent.
+        user: Option<User>,
+        /// The port; ssh's own configuration decides where it is absent.
+        port: Option<u16>,
+    },
+    /// A directory of this machine: a mounted share, or the node itself.
+    Local,
+}
+
+/// A node as the adapters need to know it.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Node {
+    /// How it is called.
+    pub id: NodeId,
+    /// How it is reached.
+    pub reach: Reach,
+}
+
+impl Reach {
+    /// The canonical text of a target, equal for equal targets:
+    /// `[user@]host[:port]`, or `local`.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Local => "local".to_owned(),
+            Self::Ssh { host, user, port } => {
+                let user = user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
+                let port = port.map(|p| format!(":{p}")).unwrap_or_default();
+                if port.is_empty() || !host.as_str().contains(':') {
+                    format!("{user}{host}{port}")
+                } else {
+                    format!("{user}[{host}]{port}")
+                }
+            }
+        }
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if plain(text, "._-@:[]%") && !text.starts_with(['-', '.']) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::new(format!(
+                "{text:?} is not a node name; accepted are letters, digits and . _ - @ :, \
+                 not starting with - or ."
+            )))
+        }
+    }
+}
