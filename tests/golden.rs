@@ -21,7 +21,7 @@ use std::path::Path;
 
 use common::world::{Config, World, position};
 use regex::Regex;
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 const MORE: &str = "\
 owner: homelab
@@ -96,7 +96,9 @@ fn all_forms_are_written_as_ever() {
     fs::remove_file(world.at("orders/passing.yaml")).unwrap();
     world.order("absent.yaml", &position("absent", "iso", absent));
     world.order("cut.yaml", &position("cut", "raw.xz", passing));
-    world.factory.inject("GET /blob/", Fault::Short(150_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Short(150_000));
     world.program.run(&["run", "--once"]).expect(1);
     world.program.run(&["suspend", "node", "pve-2"]).expect(0);
 

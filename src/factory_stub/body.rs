@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::faults::Fault;
+use super::faults::StubFault;
 use super::requests::Note;
 use super::shared::{Role, Shared, plain};
 
@@ -39,13 +39,13 @@ pub async fn deliver(
         .take(&format!("{} {}", head.method, head.uri.path()));
     let is_head = head.method == Method::HEAD;
 
-    if let Some(Fault::Late(wait)) = fault {
+    if let Some(StubFault::Late(wait)) = fault {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = shared.stop.cancelled() => {}
         }
     }
-    if matches!(fault, Some(Fault::IgnoreRange | Fault::WrongRange)) {
+    if matches!(fault, Some(StubFault::IgnoreRange | StubFault::WrongRange)) {
         head.headers.remove(RANGE);
     }
     let response = if let Some(refusal) = refuse(&shared, role, &head.headers) {
@@ -63,18 +63,18 @@ pub async fn deliver(
         return Response::from_parts(parts, Body::empty());
     }
     let content = match &fault {
-        Some(Fault::WrongBytes) => content.iter().map(|byte| !byte).collect(),
+        Some(StubFault::WrongBytes) => content.iter().map(|byte| !byte).collect(),
         _ => content,
     };
     if !parts.headers.contains_key(CONTENT_LENGTH) {
         parts.headers.insert(CONTENT_LENGTH, content.len().into());
     }
     match &fault {
-        Some(Fault::Header(name, value)) => set(&mut parts.headers, name, value),
-        Some(Fault::WithoutHeader(name)) => {
+        Some(StubFault::Header(name, value)) => set(&mut parts.headers, name, value),
+        Some(StubFault::WithoutHeader(name)) => {
             parts.headers.remove(*name);
         }
-        Some(Fault::WrongRange) => {
+        Some(StubFault::WrongRange) => {
             let total = content.len();
             parts.status = StatusCode::PARTIAL_CONTENT;
             let range = format!("bytes 0-{}/{total}", total.saturating_sub(1));
@@ -83,9 +83,9 @@ pub async fn deliver(
         _ => {}
     }
     let end = match fault {
-        Some(Fault::Short(after)) => BodyEnd::Broken { after },
-        Some(Fault::Stall(after)) => BodyEnd::Stalled { after },
-        Some(Fault::Drip { after, every }) => {
+        Some(StubFault::Short(after)) => BodyEnd::Broken { after },
+        Some(StubFault::Stall(after)) => BodyEnd::Stalled { after },
+        Some(StubFault::Drip { after, every }) => {
             // However much was announced, the drops do not come to an end before it.
             BodyEnd::Dripping { after, every }
         }
@@ -110,9 +110,9 @@ fn refuse(shared: &Shared, role: Role, headers: &HeaderMap) -> Option<Response> 
 }
 
 /// The answer of a fault that needs nothing of the real one.
-fn replace(fault: &Fault, uri: &axum::http::Uri) -> Option<Response> {
+fn replace(fault: &StubFault, uri: &axum::http::Uri) -> Option<Response> {
     Some(match fault {
-        Fault::Status {
+        StubFault::Status {
             code,
             text,
             retry_after,
@@ -124,13 +124,13 @@ fn replace(fault: &Fault, uri: &axum::http::Uri) -> Option<Response> {
             }
             response
         }
-        Fault::Html => ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response(),
-        Fault::Page(code) => {
+        StubFault::Html => ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response(),
+        StubFault::Page(code) => {
             let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::FORBIDDEN);
             (status, [(CONTENT_TYPE, "text/html")], PAGE).into_response()
         }
-        Fault::RedirectLoop => redirect(&uri.to_string()),
-        Fault::RedirectTo(target) => redirect(target),
+        StubFault::RedirectLoop => redirect(&uri.to_string()),
+        StubFault::RedirectTo(target) => redirect(target),
         _ => return None,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// One thing that goes wrong with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum StubFault {
     /// An error status with a plain text.
     Status {
         /// The status, such as 503.
@@ -50,7 +50,7 @@ pub enum Fault {
     WithoutHeader(&'static str),
 }
 
-impl Fault {
+impl StubFault {
     /// An error status without `Retry-After`.
     pub fn status(code: u16, text: impl Into<String>) -> Self {
         Self::Status {
@@ -63,15 +63,15 @@ impl Fault {
 
 /// The faults that wait for their requests.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<VecDeque<(String, Fault)>>);
+pub struct Faults(Mutex<VecDeque<(String, StubFault)>>);
 
 impl Faults {
-    pub fn push(&self, request: String, fault: Fault) {
+    pub fn push(&self, request: String, fault: StubFault) {
         self.lock().push_back((request, fault));
     }
 
     /// Takes the first fault that is meant for a request.
-    pub fn take(&self, request: &str) -> Option<Fault> {
+    pub fn take(&self, request: &str) -> Option<StubFault> {
         let mut queue = self.lock();
         let index = queue
             .iter()
@@ -83,7 +83,7 @@ impl Faults {
         self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, Fault)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(String, StubFault)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 //! [`FactoryStub`] serves the factory's protocol (schematics, versions, images with
 //! their redirects, checksums and errors) and as much of GitHub's as is needed to
 //! list tags. The [images](image) are small but genuine. Tests can queue
-//! [faults](Fault) and read what was [asked](StubRequest).
+//! [faults](StubFault) and read what was [asked](StubRequest).
 //!
 //! It is a server of a few hundred lines and not a mock, so that the client is
 //! tested over real connections: a short body is a connection that closes.
@@ -25,7 +25,7 @@ mod stub;
 #[cfg(test)]
 mod tests;
 
-pub use faults::Fault;
+pub use faults::StubFault;
 pub use options::{Redirect, StubOptions};
 pub use requests::StubRequest;
 pub use stub::FactoryStub;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::Fault;
+use super::faults::StubFault;
 use super::options::{Redirect, StubOptions};
 use super::requests::StubRequest;
 use super::server;
@@ -81,7 +81,7 @@ impl FactoryStub {
     /// Queues a fault for the next request whose `METHOD /path` contains a text,
     /// such as `"GET /image/"` or `".raw.xz"`. Faults of one text are used up in
     /// the order they were queued.
-    pub fn inject(&self, request: impl Into<String>, fault: Fault) {
+    pub fn inject(&self, request: impl Into<String>, fault: StubFault) {
         self.shared.faults.push(request.into(), fault);
     }
 

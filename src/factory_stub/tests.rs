@@ -272,7 +272,7 @@ async fn a_rate_is_kept() {
 #[tokio::test]
 async fn stopping_breaks_off_what_is_under_way_and_frees_the_port() {
     let stub = FactoryStub::start(StubOptions::default()).await.unwrap();
-    stub.inject("/blob/", Fault::Stall(10_000));
+    stub.inject("/blob/", StubFault::Stall(10_000));
     let path = format!("blob/{EMPTY}/v1.11.3/nocloud-amd64.iso?signature=standin");
     let mut answer = get(&stub, &path).await;
     assert!(answer.chunk().await.unwrap().is_some());

@@ -11,6 +11,7 @@ mod defaults;
 mod digest;
 mod factory;
 mod name;
+mod named;
 mod order;
 mod part;
 mod place;

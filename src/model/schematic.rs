@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::artifact::named_value;
+use super::named::named_value;
 use super::{Invalid, Sha256, text_form};
 
 /// The id of a schematic: the SHA-256 of its canonical YAML.

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 use sha2::Digest as _;
 
-use super::emitter::{YamlNode, emit};
+use super::emitter::{EmittedNode, emit};
 use crate::model::{Bootloader, Customization, EnrollKeys, Overlay, Schematic, SchematicId};
 
 /// The canonical text of a schematic, whose SHA-256 is the id.
@@ -70,17 +70,17 @@ fn contested_choice(customization: &Customization) -> bool {
 
 /// Collects the entries of a mapping and leaves out the empty ones.
 #[derive(Default)]
-struct Fields(Vec<(String, YamlNode)>);
+struct Fields(Vec<(String, EmittedNode)>);
 
 impl Fields {
-    fn always(mut self, key: &str, value: YamlNode) -> Self {
+    fn always(mut self, key: &str, value: EmittedNode) -> Self {
         self.0.push((key.to_owned(), value));
         self
     }
 
-    fn unless_empty(self, key: &str, value: Option<YamlNode>) -> Self {
+    fn unless_empty(self, key: &str, value: Option<EmittedNode>) -> Self {
         match value {
-            Some(YamlNode::Map(entries)) if entries.is_empty() => self,
+            Some(EmittedNode::Map(entries)) if entries.is_empty() => self,
             Some(value) => self.always(key, value),
             None => self,
         }
@@ -88,23 +88,23 @@ impl Fields {
 
     fn strings(self, key: &str, values: &[String]) -> Self {
         let list = values.iter().map(|value| text(value)).collect();
-        self.unless_empty(key, (!values.is_empty()).then_some(YamlNode::List(list)))
+        self.unless_empty(key, (!values.is_empty()).then_some(EmittedNode::List(list)))
     }
 
-    fn done(self) -> YamlNode {
-        YamlNode::Map(self.0)
+    fn done(self) -> EmittedNode {
+        EmittedNode::Map(self.0)
     }
 }
 
-fn text(value: &str) -> YamlNode {
-    YamlNode::Text(value.to_owned())
+fn text(value: &str) -> EmittedNode {
+    EmittedNode::Text(value.to_owned())
 }
 
-fn non_empty(value: Option<&String>) -> Option<YamlNode> {
+fn non_empty(value: Option<&String>) -> Option<EmittedNode> {
     value.filter(|value| !value.is_empty()).map(|v| text(v))
 }
 
-fn tree(schematic: &Schematic, certain: &mut bool) -> YamlNode {
+fn tree(schematic: &Schematic, certain: &mut bool) -> EmittedNode {
     Fields::default()
         .unless_empty("owner", non_empty(schematic.owner.as_ref()))
         .unless_empty(
@@ -115,7 +115,7 @@ fn tree(schematic: &Schematic, certain: &mut bool) -> YamlNode {
         .done()
 }
 
-fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<YamlNode> {
+fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<EmittedNode> {
     if overlay.image.is_empty() && overlay.name.is_empty() && overlay.options.is_empty() {
         return None;
     }
@@ -129,10 +129,10 @@ fn overlay(overlay: &Overlay, certain: &mut bool) -> Option<YamlNode> {
     )
 }
 
-fn customization(custom: &Customization) -> YamlNode {
+fn customization(custom: &Customization) -> EmittedNode {
     let meta = custom.meta.iter().map(|meta| {
         Fields::default()
-            .always("key", YamlNode::Bare(meta.key.to_string()))
+            .always("key", EmittedNode::Bare(meta.key.to_string()))
             .always("value", text(&meta.value))
             .done()
     });
@@ -148,7 +148,7 @@ fn customization(custom: &Customization) -> YamlNode {
         )
         .unless_empty(
             "includeWellKnownCertificates",
-            well_known.then(|| YamlNode::Bare("true".to_owned())),
+            well_known.then(|| EmittedNode::Bare("true".to_owned())),
         )
         .done();
     let disk_image = Fields::default()
@@ -158,7 +158,7 @@ fn customization(custom: &Customization) -> YamlNode {
                 .disk_image
                 .sector_size
                 .filter(|size| *size != 0)
-                .map(|size| YamlNode::Bare(size.to_string())),
+                .map(|size| EmittedNode::Bare(size.to_string())),
         )
         .done();
     Fields::default()
@@ -169,7 +169,7 @@ fn customization(custom: &Customization) -> YamlNode {
         .strings("extraKernelArgs", &custom.extra_kernel_args)
         .unless_empty(
             "meta",
-            (!custom.meta.is_empty()).then(|| YamlNode::List(meta.collect())),
+            (!custom.meta.is_empty()).then(|| EmittedNode::List(meta.collect())),
         )
         .unless_empty("systemExtensions", Some(extensions))
         .unless_empty(
@@ -187,16 +187,16 @@ fn customization(custom: &Customization) -> YamlNode {
 }
 
 /// Any value of an overlay option.
-fn any(value: &Value, certain: &mut bool) -> YamlNode {
+fn any(value: &Value, certain: &mut bool) -> EmittedNode {
     match value {
-        Value::Null => YamlNode::Bare("null".to_owned()),
-        Value::Bool(value) => YamlNode::Bare(value.to_string()),
-        Value::Number(number) => YamlNode::Bare(match number.as_f64() {
+        Value::Null => EmittedNode::Bare("null".to_owned()),
+        Value::Bool(value) => EmittedNode::Bare(value.to_string()),
+        Value::Number(number) => EmittedNode::Bare(match number.as_f64() {
             Some(float) if number.is_f64() => go_float(float),
             _ => number.to_string(),
         }),
         Value::String(value) => text(value),
-        Value::Array(values) => YamlNode::List(values.iter().map(|v| any(v, certain)).collect()),
+        Value::Array(values) => EmittedNode::List(values.iter().map(|v| any(v, certain)).collect()),
         Value::Object(map) => mapping(map.iter().map(|(k, v)| (k.as_str(), v)), certain),
     }
 }
@@ -205,8 +205,8 @@ fn any(value: &Value, certain: &mut bool) -> YamlNode {
 fn mapping<'a>(
     entries: impl Iterator<Item = (&'a str, &'a Value)>,
     certain: &mut bool,
-) -> YamlNode {
-    let mut sorted: Vec<(String, YamlNode)> = Vec::new();
+) -> EmittedNode {
+    let mut sorted: Vec<(String, EmittedNode)> = Vec::new();
     for (key, value) in entries {
         // What counts as a letter or a digit beyond ASCII differs from Go's tables.
         *certain &= key.is_ascii();
@@ -219,7 +219,7 @@ fn mapping<'a>(
         let value = any(value, certain);
         sorted.insert(place, (key.to_owned(), value));
     }
-    YamlNode::Map(sorted)
+    EmittedNode::Map(sorted)
 }
 
 /// go-yaml's order of keys: letters after everything else, numbers by value.
@@ -279,18 +279,18 @@ fn go_float(value: f64) -> String {
     }
 }
 
-fn as_json(node: &YamlNode) -> Value {
+fn as_json(node: &EmittedNode) -> Value {
     match node {
-        YamlNode::Map(entries) => Value::Object(
+        EmittedNode::Map(entries) => Value::Object(
             entries
                 .iter()
                 .map(|(key, value)| (key.clone(), as_json(value)))
                 .collect(),
         ),
-        YamlNode::List(items) => Value::Array(items.iter().map(as_json).collect()),
-        YamlNode::Text(text) => Value::String(text.clone()),
+        EmittedNode::List(items) => Value::Array(items.iter().map(as_json).collect()),
+        EmittedNode::Text(text) => Value::String(text.clone()),
         // Not parsed as JSON: serde_json reads floats to within a digit only.
-        YamlNode::Bare(bare) => bare
+        EmittedNode::Bare(bare) => bare
             .parse::<u64>()
             .map(Value::from)
             .or_else(|_| bare.parse::<i64>().map(Value::from))

@@ -6,15 +6,15 @@
 //! follows from that state only: where a collection inside `- ` begins, or how
 //! far a block inside a list is indented.
 
-use super::scalar::{ScalarStyle, is_break, is_contested, is_printable, style_of};
+use super::scalar::{EmittedStyle, is_break, is_contested, is_printable, style_of};
 
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum YamlNode {
+pub(super) enum EmittedNode {
     /// A mapping, in the order it is written.
-    Map(Vec<(String, YamlNode)>),
+    Map(Vec<(String, EmittedNode)>),
     /// A list.
-    List(Vec<YamlNode>),
+    List(Vec<EmittedNode>),
     /// A string, in whatever style it needs.
     Text(String),
     /// A number, a boolean or `null`, as it is.
@@ -29,7 +29,7 @@ const SIMPLE_KEY_MAX: usize = 128;
 
 /// Writes a document; `false` if it is not certain that every go-yaml in use
 /// writes it like this.
-pub(super) fn emit(root: &YamlNode) -> (String, bool) {
+pub(super) fn emit(root: &EmittedNode) -> (String, bool) {
     let mut emitter = Emitter {
         out: String::new(),
         column: 0,
@@ -68,28 +68,28 @@ struct Emitter {
 }
 
 impl Emitter {
-    fn node(&mut self, node: &YamlNode, context: NodeContext) {
+    fn node(&mut self, node: &EmittedNode, context: NodeContext) {
         match node {
-            YamlNode::Map(entries) if entries.is_empty() => self.indicator("{}", true, false),
-            YamlNode::List(items) if items.is_empty() => self.indicator("[]", true, false),
-            YamlNode::Map(entries) => self.indented(context, |emitter| {
+            EmittedNode::Map(entries) if entries.is_empty() => self.indicator("{}", true, false),
+            EmittedNode::List(items) if items.is_empty() => self.indicator("[]", true, false),
+            EmittedNode::Map(entries) => self.indented(context, |emitter| {
                 for (key, value) in entries {
                     emitter.entry(key, value);
                 }
             }),
-            YamlNode::List(items) => self.indented(context, |emitter| {
+            EmittedNode::List(items) => self.indented(context, |emitter| {
                 for item in items {
                     emitter.new_line();
                     emitter.indicator("-", true, true);
                     emitter.node(item, NodeContext::Item);
                 }
             }),
-            YamlNode::Bare(text) => self.plain(text),
-            YamlNode::Text(text) => self.text(text, context),
+            EmittedNode::Bare(text) => self.plain(text),
+            EmittedNode::Text(text) => self.text(text, context),
         }
     }
 
-    fn entry(&mut self, key: &str, value: &YamlNode) {
+    fn entry(&mut self, key: &str, value: &EmittedNode) {
         self.new_line();
         if key.len() <= SIMPLE_KEY_MAX && !key.contains(is_break) {
             self.text(key, NodeContext::Key);
@@ -122,10 +122,10 @@ impl Emitter {
     fn text(&mut self, text: &str, context: NodeContext) {
         self.certain &= !is_contested(text);
         match style_of(text, context == NodeContext::Key) {
-            ScalarStyle::Plain => self.plain(text),
-            ScalarStyle::Single => self.indented(context, |emitter| emitter.single_quoted(text)),
-            ScalarStyle::Double => self.double_quoted(text),
-            ScalarStyle::Literal => {
+            EmittedStyle::Plain => self.plain(text),
+            EmittedStyle::Single => self.indented(context, |emitter| emitter.single_quoted(text)),
+            EmittedStyle::Double => self.double_quoted(text),
+            EmittedStyle::Literal => {
                 let outer = self.indent.unwrap_or(0);
                 self.indented(context, |emitter| emitter.literal(text, outer));
             }

@@ -9,7 +9,7 @@
 
 /// The styles that go-yaml chooses between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScalarStyle {
+pub(super) enum EmittedStyle {
     /// The bare text.
     Plain,
     /// In single quotes.
@@ -28,27 +28,27 @@ struct Analysis {
 }
 
 /// Chooses the style of a string; a key is never written as a block.
-pub(super) fn style_of(text: &str, is_key: bool) -> ScalarStyle {
+pub(super) fn style_of(text: &str, is_key: bool) -> EmittedStyle {
     let wanted = if text.contains('\n') {
         let blank = text.chars().all(char::is_whitespace);
         if text.len() < 2 || blank {
-            ScalarStyle::Double
+            EmittedStyle::Double
         } else {
-            ScalarStyle::Literal
+            EmittedStyle::Literal
         }
     } else if looks_like_yaml_1_1(text) {
-        ScalarStyle::Single
+        EmittedStyle::Single
     } else if reads_as_other(text) {
-        ScalarStyle::Double
+        EmittedStyle::Double
     } else {
-        ScalarStyle::Plain
+        EmittedStyle::Plain
     };
     let allowed = Analysis::of(text);
     match wanted {
-        ScalarStyle::Plain if allowed.plain => ScalarStyle::Plain,
-        ScalarStyle::Plain | ScalarStyle::Single if allowed.single => ScalarStyle::Single,
-        ScalarStyle::Literal if allowed.block && !is_key => ScalarStyle::Literal,
-        _ => ScalarStyle::Double,
+        EmittedStyle::Plain if allowed.plain => EmittedStyle::Plain,
+        EmittedStyle::Plain | EmittedStyle::Single if allowed.single => EmittedStyle::Single,
+        EmittedStyle::Literal if allowed.block && !is_key => EmittedStyle::Literal,
+        _ => EmittedStyle::Double,
     }
 }
 

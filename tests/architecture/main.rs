@@ -10,12 +10,17 @@
     reason = "the test reads the project's own source files"
 )]
 
+mod circles;
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use source::{Source, blanked, branches, is_test, place, sources, tests_begin};
+
 /// The map of the rooms, for people; this test reads it.
-const MAP: &str = include_str!("../docs/architecture.md");
+const MAP: &str = include_str!("../../docs/architecture.md");
 
 /// Each room with the rooms that it imports, from the top floor down, as the table in
 /// docs/architecture.md has them: rows of room, contents, and imports in backticks.
@@ -78,124 +83,10 @@ const IMPURE: &[(&str, &str)] = &[
 ];
 
 /// A file that is longer holds a second subject.
-const LINES_MAX: usize = 500;
+const LINES_MAX: usize = 400;
 
 /// A test module that is longer gets a file of its own.
 const INLINE_TESTS_MAX: usize = 200;
-
-/// A source file of the library or the program.
-struct Source {
-    /// The path below the project's directory.
-    path: PathBuf,
-    /// The room it belongs to; `None` for `lib.rs`.
-    room: Option<String>,
-    /// As written.
-    text: String,
-    /// With comments and literals blanked out, line for line.
-    code: String,
-}
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut open = vec![root.join("src")];
-    while let Some(dir) = open.pop() {
-        let entries = std::fs::read_dir(&dir).expect("src can be listed");
-        for entry in entries {
-            let path = entry.expect("src can be listed").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).expect("a source file is readable text");
-        let below_src = path
-            .strip_prefix(root.join("src"))
-            .expect("it is below src");
-        let first = below_src.components().next().expect("a file has a name");
-        let first = first.as_os_str().to_string_lossy();
-        let room = first.trim_end_matches(".rs");
-        Source {
-            room: (room != "lib").then(|| room.to_owned()),
-            code: blanked(&text),
-            path: path
-                .strip_prefix(root)
-                .expect("it is below the root")
-                .into(),
-            text,
-        }
-    };
-    found.into_iter().map(read).collect()
-}
-
-/// The text with comments and the insides of literals replaced by blanks.
-fn blanked(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let literal = literal_length(rest, out.chars().next_back());
-        if literal == 0 {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-        } else {
-            let (inside, after) = rest.split_at(literal);
-            out.extend(inside.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-            rest = after;
-        }
-    }
-    out
-}
-
-/// How many bytes of a comment, a string or a character stand at the start; 0 for
-/// anything else.
-fn literal_length(text: &str, before: Option<char>) -> usize {
-    let until = |end: &str, from: usize| {
-        text[from..]
-            .find(end)
-            .map_or(text.len(), |at| from + at + end.len())
-    };
-    if text.starts_with("//") {
-        return text.find('\n').unwrap_or(text.len());
-    }
-    if text.starts_with("/*") {
-        return until("*/", 2);
-    }
-    let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    if text.starts_with('r') && !in_word {
-        let hashes = text[1..].bytes().take_while(|b| *b == b'#').count();
-        if text[1 + hashes..].starts_with('"') {
-            return until(&format!("\"{}", "#".repeat(hashes)), hashes + 2);
-        }
-    }
-    if text.starts_with('"') {
-        let mut escaped = false;
-        for (at, c) in text.char_indices().skip(1) {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => return at + 1,
-                _ => {}
-            }
-        }
-        return text.len();
-    }
-    if let Some(rest) = text.strip_prefix('\'') {
-        // A lifetime has no closing quote right behind its first character.
-        if let Some(escape) = rest.strip_prefix('\\') {
-            let skipped = escape.chars().next().map_or(0, char::len_utf8);
-            return until("'", 2 + skipped);
-        }
-        let width = rest.chars().next().map_or(0, char::len_utf8);
-        if rest[width..].starts_with('\'') {
-            return width + 2;
-        }
-    }
-    0
-}
 
 /// One path into another room: `crate::facts::observed`.
 struct Import {
@@ -260,29 +151,6 @@ fn expand_below(text: &str) -> Vec<String> {
     }
 }
 
-/// The comma-separated parts up to the closing brace.
-fn branches(inside: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0, 0);
-    for (at, c) in inside.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                parts.push(&inside[start..at]);
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&inside[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.retain(|part| !part.trim().is_empty());
-    parts
-}
-
 /// Fails with one message for all findings.
 fn report(rule: &str, advice: &str, findings: &[String]) {
     let mut message = format!("{rule}\n");
@@ -290,31 +158,6 @@ fn report(rule: &str, advice: &str, findings: &[String]) {
         writeln!(message, "  {finding}").expect("a String takes everything");
     }
     assert!(findings.is_empty(), "{message}what to do: {advice}");
-}
-
-fn place(source: &Source, line: usize) -> String {
-    format!("{}:{line}", source.path.display())
-}
-
-/// Where the test module of a file begins, as a line counted from 1.
-fn tests_begin(source: &Source) -> Option<usize> {
-    let at = source.code.find("#[cfg(test)]\nmod tests {")?;
-    Some(source.code[..at].matches('\n').count() + 1)
-}
-
-/// True for files and lines that exist in tests only.
-fn is_test(source: &Source, line: usize) -> bool {
-    let stem = source
-        .path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let in_tests_dir = source
-        .path
-        .components()
-        .any(|part| part.as_os_str() == "tests");
-    let inline = tests_begin(source).is_some_and(|begin| line >= begin);
-    in_tests_dir || matches!(&*stem, "tests" | "laws" | "fake") || inline
 }
 
 /// An import runs downward only: a room stands in the table above all that it imports.
@@ -348,6 +191,26 @@ fn every_folder_is_a_room_of_the_table() {
         "put the file into the room whose subject it shares, or add a line to the table in \
          docs/architecture.md, saying what it imports",
         &unknown.chain(gone).collect::<Vec<_>>(),
+    );
+}
+
+/// A map with a street that is gone leads nobody anywhere.
+#[test]
+fn every_path_that_the_map_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named = MAP.split('`').skip(1).step_by(2);
+    let is_path = |name: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        name.chars().all(plain) && (name.contains(".rs") || name.ends_with('/'))
+    };
+    let gone = named.filter(is_path).filter(|name| {
+        let exists = |below: &str| root.join(below).join(name).exists();
+        !exists("src") && !exists("")
+    });
+    report(
+        "a path in docs/architecture.md is one below src/ or the project's directory",
+        "name what is there now",
+        &gone.map(str::to_owned).collect::<Vec<_>>(),
     );
 }
 
@@ -395,7 +258,7 @@ fn rooms_import_exactly_what_the_table_says() {
     }
     report(
         "imports are those of the table of rooms in docs/architecture.md, and of PARTS in \
-         tests/architecture.rs",
+         tests/architecture/main.rs",
         "move the shared type down into a room that both may import (a noun into model, a fact \
          into facts), or pass a plain value instead; change the table where the architecture \
          is meant to change",
@@ -457,6 +320,59 @@ fn files_are_of_a_readable_length() {
          a sibling tests.rs",
         &findings,
     );
+}
+
+/// Files that import each other can only be understood together.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    report(
+        "the files of a room import each other in one direction",
+        "move what both need into a third file below them, or pass it as a parameter",
+        &circles::circles(&sources()),
+    );
+}
+
+/// One name, one thing: whoever reads a type's name knows which one is meant.
+#[test]
+fn a_type_name_means_one_thing_in_the_whole_tree() {
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources() {
+        let Some(room) = &source.room else { continue };
+        for (number, line) in (1..).zip(source.code.lines()) {
+            if let Some(name) = defined(line).filter(|_| !is_test(&source, number)) {
+                places
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(room.clone());
+            }
+        }
+    }
+    let twice = places.iter().filter(|(_, rooms)| rooms.len() > 1);
+    let findings: Vec<String> = twice
+        .map(|(name, rooms)| format!("{name}: {}", Vec::from_iter(rooms.clone()).join(", ")))
+        .collect();
+    report(
+        "no two rooms define a type of the same name",
+        "give the one that is used less a name that says what sets it apart",
+        &findings,
+    );
+}
+
+/// The name of the type that a line defines; an indented one is no business of others.
+fn defined(line: &str) -> Option<&str> {
+    let (visible, rest) = match line.strip_prefix("pub") {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let rest = match rest.strip_prefix('(') {
+        Some(scope) if visible => scope.split_once(')')?.1,
+        _ => rest,
+    };
+    let rest = rest.strip_prefix(' ').unwrap_or(rest);
+    let (keyword, rest) = rest.split_once(' ')?;
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+    matches!(keyword, "struct" | "enum" | "trait" | "type" | "union")
+        .then_some(&rest[..end.unwrap_or(rest.len())])
 }
 
 #[test]

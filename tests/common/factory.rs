@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use talos_order::factory_stub::{FactoryStub, Fault, StubOptions, StubRequest};
+use talos_order::factory_stub::{FactoryStub, StubFault, StubOptions, StubRequest};
 
 /// A factory stub with the runtime it is served by.
 pub struct Factory {
@@ -61,7 +61,7 @@ impl Factory {
     }
 
     /// What goes wrong with the next request that contains the text.
-    pub fn inject(&self, request: &str, fault: Fault) {
+    pub fn inject(&self, request: &str, fault: StubFault) {
         self.running().inject(request, fault);
     }
 

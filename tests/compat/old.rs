@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 use crate::common::program::{Ran, terminate};
 use crate::common::sshd::descendants;
@@ -174,7 +174,9 @@ impl Scene {
         world.order("one.yaml", &one("enabled: true"));
         let latest = "{type: latest-in-minor, minor: v1.11}";
         world.order("two.yaml", &order("two", "raw.xz", latest, &["pve-1"]));
-        world.factory.inject("GET /blob/", Fault::Stall(150_000));
+        world
+            .factory
+            .inject("GET /blob/", StubFault::Stall(150_000));
         let mut run = world.program.start(&["apply"]);
         let arrived = |path: &Path| fs::metadata(path).map_or(0, |facts| facts.len());
         let download = world.cache().join(format!(".{RAW}.xz.part"));

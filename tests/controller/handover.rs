@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 use crate::daemon::{Daemon, ON_CHANGE, condition, converged, reason};
 use crate::world::{World, position};
@@ -29,7 +29,7 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
 
     // It stands still in the middle of an image, with the only place for downloads.
     let mark = world.factory.mark();
-    world.factory.inject("GET /blob/", Fault::Stall(1000));
+    world.factory.inject("GET /blob/", StubFault::Stall(1000));
     world.order("slow.yaml", &of("slow", "v1.11.2"));
     daemon.wait("it has begun", || world.factory.bytes_since(mark) > 0);
 
@@ -69,7 +69,7 @@ fn a_download_that_nobody_wants_any_more_ends() {
     world.order_one("iso", "");
     let daemon = Daemon::start(&world);
     let mark = world.factory.mark();
-    world.factory.inject("GET /blob/", Fault::Stall(1000));
+    world.factory.inject("GET /blob/", StubFault::Stall(1000));
     world.order("slow.yaml", &of("slow", "v1.11.2"));
     daemon.wait("it has begun", || world.factory.bytes_since(mark) > 0);
     fs::remove_file(world.at("orders/slow.yaml")).unwrap();

@@ -236,7 +236,7 @@ fn a_version_that_is_replaced_goes_after_the_new_one_has_come() {
     it.assert_has(&[2]);
     it.world.factory.inject(
         "GET /image/",
-        talos_order::factory_stub::Fault::status(500, "not now"),
+        talos_order::factory_stub::StubFault::status(500, "not now"),
     );
     it.world.order("one.yaml", &line("v1.11.3"));
     for _ in 0..2 {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::process::Signal;
-use talos_order::factory_stub::{Fault, StubOptions};
+use talos_order::factory_stub::{StubFault, StubOptions};
 
 use crate::common::part_on_node;
 use crate::common::sshd::Lab;
@@ -73,7 +73,9 @@ fn asked_to_end_in_a_download_it_leaves_what_can_be_taken_up() {
     let world = World::small();
     world.configure_local(1, ON_REQUEST);
     world.order_one("iso", "");
-    world.factory.inject("GET /blob/", Fault::Stall(200_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(200_000));
     let mut daemon = Daemon::launch(&world);
     let part = world.cache().join(format!(".{ISO}.part"));
     let length = || fs::metadata(&part).map_or(0, |meta| meta.len());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 use crate::common::sshd::Lab;
 use crate::daemon::{Daemon, FAST, converged};
@@ -18,14 +18,14 @@ const SEED: u64 = 20_251_130;
 const STORM: Duration = Duration::from_secs(12);
 
 /// What goes wrong with a request.
-fn fault(random: &mut Rng) -> Fault {
+fn fault(random: &mut Rng) -> StubFault {
     match random.u8(0..6) {
-        0 => Fault::status(503, "not now"),
-        1 => Fault::Html,
-        2 => Fault::Short(random.u64(1..200_000)),
-        3 => Fault::WrongBytes,
-        4 => Fault::IgnoreRange,
-        _ => Fault::Late(Duration::from_millis(random.u64(1..500))),
+        0 => StubFault::status(503, "not now"),
+        1 => StubFault::Html,
+        2 => StubFault::Short(random.u64(1..200_000)),
+        3 => StubFault::WrongBytes,
+        4 => StubFault::IgnoreRange,
+        _ => StubFault::Late(Duration::from_millis(random.u64(1..500))),
     }
 }
 

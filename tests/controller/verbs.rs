@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use talos_order::factory_stub::{Fault, StubOptions};
+use talos_order::factory_stub::{StubFault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::daemon::{Daemon, ON_CHANGE, ON_REQUEST, condition, converged, reason};
@@ -78,7 +78,7 @@ fn a_person_who_asks_is_not_made_to_wait_for_old_failures() {
     for _ in 0..2 {
         world
             .factory
-            .inject("GET /image/", Fault::status(404, "no such image"));
+            .inject("GET /image/", StubFault::status(404, "no such image"));
     }
     world.order_one("iso", "");
     let status = daemon.reconcile();
@@ -241,7 +241,9 @@ fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     world.configure_local(1, &more);
     let daemon = Daemon::start(&world);
     world.order_one("iso", "");
-    world.factory.inject("GET /blob/", Fault::Stall(100_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(100_000));
     let mut by_hand = world.program.start(&["apply"]);
     let part = world.cache().join(format!(".{ISO}.part"));
     daemon.wait("bytes arrive", || {

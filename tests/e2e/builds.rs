@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use talos_order::factory_stub::{Fault, StubOptions};
+use talos_order::factory_stub::{StubFault, StubOptions};
 
 use crate::world::{World, position};
 
@@ -103,7 +103,7 @@ fn a_length_is_asked_for_within_the_fetch_only() {
     let world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
-    let silent = Fault::WithoutHeader("content-length");
+    let silent = StubFault::WithoutHeader("content-length");
     world.factory.inject("GET /blob/", silent);
     world.apply().expect(0).says("1 fetched");
     let asked = asked(&world, 0);

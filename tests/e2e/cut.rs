@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sha2::Digest;
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 use talos_order::model::Sha256;
 
 use crate::common::program::{Ran, kill};
@@ -213,7 +213,9 @@ fn a_partial_download_that_lost_its_middle_is_not_built_upon() {
     let world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
-    world.factory.inject("GET /blob/", Fault::Stall(200_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(200_000));
     let mut run = world.program.start(&["apply"]);
     wait_for("what came is noted", || noted(&world, ISO) == 200_000);
     kill(&mut run);

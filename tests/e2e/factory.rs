@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use talos_order::factory_stub::{Fault, StubOptions};
+use talos_order::factory_stub::{StubFault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::world::{PLAIN, World, position};
@@ -67,7 +67,7 @@ fn ordered(options: StubOptions, format: &str, more: &str) -> World {
 #[test]
 fn a_page_is_not_an_image() {
     let world = ordered(StubOptions::default(), "iso", "");
-    world.factory.inject("GET /blob/", Fault::Html);
+    world.factory.inject("GET /blob/", StubFault::Html);
     refused(&world, "answered with a web page");
     world.apply().expect(0);
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
@@ -77,7 +77,7 @@ fn a_page_is_not_an_image() {
 fn other_bytes_are_not_an_image() {
     for format in ["iso", "raw.xz"] {
         let world = ordered(StubOptions::default(), format, "");
-        world.factory.inject("GET /blob/", Fault::WrongBytes);
+        world.factory.inject("GET /blob/", StubFault::WrongBytes);
         refused(&world, "expected is");
         world.apply().expect(0);
     }
@@ -106,7 +106,9 @@ fn the_factory_s_checksum_counts() {
     let world = ordered(options, "raw.xz", "");
     let checksum = format!("/image/{PLAIN}/v1.11.3/nocloud-amd64.raw.xz.sha256");
     let other = format!("{}  nocloud-amd64.raw.xz", "cd".repeat(32));
-    world.factory.inject(&checksum, Fault::status(200, other));
+    world
+        .factory
+        .inject(&checksum, StubFault::status(200, other));
     refused(&world, "the factory publishes");
     world.apply().expect(0);
     let download = &world.manifest("one")["entries"][0]["download"];
@@ -166,7 +168,7 @@ fn the_second_source_is_no_stale_knowledge() {
     for _ in 0..2 {
         world
             .factory
-            .inject("GET /versions", Fault::status(503, "not now"));
+            .inject("GET /versions", StubFault::status(503, "not now"));
         world.apply().expect(0).complains("503");
         let catalogue = &world.manifest("one")["catalogue"];
         assert_eq!(catalogue["source"], "github");
@@ -174,7 +176,7 @@ fn the_second_source_is_no_stale_knowledge() {
     }
     world
         .factory
-        .inject("GET /versions", Fault::status(503, "not now"));
+        .inject("GET /versions", StubFault::status(503, "not now"));
     world.apply().expect(0).omits("written");
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use talos_order::factory_stub::{Fault, Redirect, StubOptions};
+use talos_order::factory_stub::{Redirect, StubFault, StubOptions};
 
 use crate::common::program::{kill, terminate};
 use crate::common::snapshot::Snapshot;
@@ -75,7 +75,9 @@ fn a_download_goes_on_where_it_was_killed() {
     let world = World::small();
     world.configure_local(1, "");
     world.order_one("raw.xz", "");
-    world.factory.inject("GET /blob/", Fault::Stall(150_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(150_000));
     let watch = Watch::start(&places(&world));
     let mut run = world.program.start(&["apply"]);
     wait_for("what came is noted", || noted(&world, RAW_XZ) == 150_000);
@@ -101,7 +103,9 @@ fn a_download_that_was_killed_with_every_byte_there_asks_for_none() {
     let world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
-    world.factory.inject("GET /blob/", Fault::Stall(300_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(300_000));
     let mut run = world.program.start(&["apply"]);
     let partial = part(&world.cache(), ISO);
     wait_for("what came is noted", || noted(&world, ISO) == 300_000);
@@ -210,7 +214,7 @@ fn unpacking_while_it_downloads_is_killed() {
     world.order_one("raw.xz", "");
     // The last bytes are missing: nearly everything is unpacked.
     let size = 390_000;
-    world.factory.inject("GET /blob/", Fault::Stall(size));
+    world.factory.inject("GET /blob/", StubFault::Stall(size));
     let watch = Watch::start(&places(&world));
     let mut run = world.program.start(&["apply"]);
     let unpacked = part(&world.cache(), RAW);
@@ -278,7 +282,9 @@ fn a_signal_stops_it_gracefully() {
     let world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
-    world.factory.inject("GET /blob/", Fault::Stall(100_000));
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(100_000));
     let run = world.program.start_heard(&["apply"]);
     let partial = part(&world.cache(), ISO);
     wait_for("bytes arrive", || length(&partial) >= 100_000);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 use crate::world::{World, position};
 
@@ -156,7 +156,7 @@ fn a_bad_edit_loses_nothing() {
 fn what_failed_is_written_down_too() {
     let world = world();
     world.order_one("iso", "");
-    let down = Fault::status(503, "the builder is busy");
+    let down = StubFault::status(503, "the builder is busy");
     world.factory.inject("GET /image/", down);
     world.apply().expect(1);
     let entry = &world.manifest("one")["entries"][0];

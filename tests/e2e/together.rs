@@ -1,6 +1,6 @@
 //! Two runs at once.
 
-use talos_order::factory_stub::Fault;
+use talos_order::factory_stub::StubFault;
 
 use crate::common::program::kill;
 use crate::common::wait_for;
@@ -22,7 +22,7 @@ fn has_begun(world: &World) -> bool {
 #[test]
 fn the_second_says_who_holds_the_cache() {
     let world = world();
-    world.factory.inject("GET /blob/", Fault::Stall(1000));
+    world.factory.inject("GET /blob/", StubFault::Stall(1000));
     let mut first = world.program.start(&["apply"]);
     wait_for("the first is at work", || has_begun(&world));
     for wait in ["0s", "100ms"] {

@@ -5,7 +5,7 @@ use std::fs;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use talos_order::factory_stub::{Fault, StubOptions};
+use talos_order::factory_stub::{StubFault, StubOptions};
 
 use crate::common::snapshot::images;
 use crate::world::World;
@@ -69,7 +69,7 @@ fn a_signed_image_is_taken_and_no_other() {
         &format!("verify: signature, public_key_file: {}", path.display()),
     );
     // Signed, but not what comes then.
-    world.factory.inject("GET /blob/", Fault::WrongBytes);
+    world.factory.inject("GET /blob/", StubFault::WrongBytes);
     world.apply().expect(1);
     assert!(images(&world.cache()).is_empty());
     world.apply().expect(0).says("1 fetched");

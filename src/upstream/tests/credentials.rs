@@ -64,7 +64,9 @@ async fn a_user_in_the_url_of_the_factory_serves_as_well() {
     let image = world.image("nocloud-amd64.iso").replace(&base, &url);
     let mut sink = MemorySink::default();
     client.download(&image, &mut sink).await.unwrap();
-    world.stub.inject("GET /image/", Fault::status(404, "gone"));
+    world
+        .stub
+        .inject("GET /image/", StubFault::status(404, "gone"));
     let error = client.download(&image, &mut sink).await;
     // The sink is full, so nothing was asked; start anew.
     assert!(error.is_ok());
@@ -95,7 +97,7 @@ async fn a_server_that_repeats_the_secret_does_not_get_it_printed() {
     let echo = format!("header was {BASIC}, password open sesame");
     world
         .stub
-        .inject("POST /schematics", Fault::status(400, echo));
+        .inject("POST /schematics", StubFault::status(400, echo));
     let error = world.client().register(ANY, "x").await.unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(
@@ -116,7 +118,7 @@ async fn the_token_goes_to_github_and_not_to_the_factory() {
     let mut world = World::new(StubOptions::default()).await;
     world.config.factory = Url::parse(&factory.stub.url()).unwrap();
     world.config.github_token = Some(SecretString::from("ghp_token"));
-    factory.stub.inject("/versions", Fault::status(404, ""));
+    factory.stub.inject("/versions", StubFault::status(404, ""));
     world.client().versions().await;
     assert_eq!(factory.stub.requests()[0].header("authorization"), None);
     let asked = world.stub.requests();

@@ -31,7 +31,7 @@ async fn a_direct_answer_arrives_whole() {
 async fn what_is_refused_is_asked_once_and_the_text_is_passed_on() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
     for code in [400, 401, 402, 403, 404] {
-        let fault = Fault::status(code, "no\tsuch \x1b[1mthing");
+        let fault = StubFault::status(code, "no\tsuch \x1b[1mthing");
         world.stub.inject("GET /image/", fault);
         let before = world.stub.requests().len();
         let mut sink = MemorySink::default();
@@ -70,7 +70,7 @@ async fn a_cold_build_that_fails_at_first_is_asked_again() {
     for code in [500, 502, 503] {
         world
             .stub
-            .inject("GET /image/", Fault::status(code, "building"));
+            .inject("GET /image/", StubFault::status(code, "building"));
     }
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(ISO), &mut sink).await;
@@ -82,7 +82,7 @@ async fn a_cold_build_that_fails_at_first_is_asked_again() {
 async fn retries_come_to_an_end() {
     let world = World::redirecting(Redirect::Never).await;
     for _ in 0..10 {
-        world.stub.inject("GET /image/", Fault::Short(5000));
+        world.stub.inject("GET /image/", StubFault::Short(5000));
     }
     let mut sink = MemorySink::default();
     let error = world.client().download(&world.image(ISO), &mut sink).await;
@@ -100,7 +100,7 @@ async fn progress_earns_new_retries() {
     let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.retries = 1;
     for _ in 0..5 {
-        world.stub.inject("GET /blob/", Fault::Short(1_500_000));
+        world.stub.inject("GET /blob/", StubFault::Short(1_500_000));
     }
     let mut sink = MemorySink::default();
     let url = world.image("nocloud-amd64.raw");
@@ -112,7 +112,7 @@ async fn progress_earns_new_retries() {
 #[tokio::test]
 async fn a_server_that_asks_for_time_gets_it() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
-    let busy = |retry_after: &str| Fault::Status {
+    let busy = |retry_after: &str| StubFault::Status {
         code: 429,
         text: "busy".into(),
         retry_after: Some(retry_after.into()),
@@ -138,7 +138,7 @@ async fn a_server_that_asks_for_time_gets_it() {
 async fn a_transfer_that_stands_still_is_taken_up_again() {
     let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.idle = Duration::from_millis(300);
-    world.stub.inject("GET /blob/", Fault::Stall(100_000));
+    world.stub.inject("GET /blob/", StubFault::Stall(100_000));
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(XZ), &mut sink).await;
     assert_eq!(done.unwrap().retries, 1);
@@ -150,7 +150,7 @@ async fn a_transfer_that_stands_still_is_taken_up_again() {
 async fn the_first_byte_may_take_longer_than_the_others() {
     let mut world = World::redirecting(Redirect::Never).await;
     world.config.idle = Duration::from_millis(100);
-    let late = Fault::Late(Duration::from_millis(500));
+    let late = StubFault::Late(Duration::from_millis(500));
     world.stub.inject("GET /image/", late.clone());
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(ISO), &mut sink).await;
@@ -176,7 +176,7 @@ async fn the_first_byte_may_take_longer_than_the_others() {
 async fn a_web_page_is_not_an_image() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
     for place in ["GET /image/", "GET /blob/"] {
-        world.stub.inject(place, Fault::Html);
+        world.stub.inject(place, StubFault::Html);
         let mut sink = MemorySink::default();
         let error = world.client().download(&world.image(ISO), &mut sink).await;
         let error = error.unwrap_err();
@@ -192,7 +192,7 @@ async fn a_web_page_does_not_cost_what_is_there_already() {
     world.config.retries = 0;
     let client = world.client();
     let mut sink = MemorySink::default();
-    for fault in [Fault::Short(100_000), Fault::Html] {
+    for fault in [StubFault::Short(100_000), StubFault::Html] {
         world.stub.inject("GET /blob/", fault);
         let error = client.download(&world.image(XZ), &mut sink).await;
         assert!(error.is_err());
@@ -206,7 +206,7 @@ async fn a_web_page_does_not_cost_what_is_there_already() {
 #[tokio::test]
 async fn content_in_another_coding_is_refused() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
-    let coded = Fault::Header("content-encoding", "gzip".into());
+    let coded = StubFault::Header("content-encoding", "gzip".into());
     world.stub.inject("GET /blob/", coded);
     let mut sink = MemorySink::default();
     let error = world.client().download(&world.image(ISO), &mut sink).await;
@@ -218,7 +218,7 @@ async fn content_in_another_coding_is_refused() {
 #[tokio::test]
 async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
     let world = World::redirecting(Redirect::Never).await;
-    let silent = Fault::WithoutHeader("content-length");
+    let silent = StubFault::WithoutHeader("content-length");
     world.stub.inject("GET /image/", silent.clone());
     let mut sink = MemorySink::default();
     world
@@ -235,7 +235,7 @@ async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
     world.stub.inject("GET /image/", silent);
     world
         .stub
-        .inject("HEAD /image/", Fault::status(405, "not allowed"));
+        .inject("HEAD /image/", StubFault::status(405, "not allowed"));
     let mut sink = MemorySink::default();
     world
         .client()
@@ -250,7 +250,7 @@ async fn a_length_that_is_not_told_is_asked_for_within_the_fetch() {
 async fn redirects_end_somewhere_or_nowhere() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
     for _ in 0..9 {
-        world.stub.inject("GET /image/", Fault::RedirectLoop);
+        world.stub.inject("GET /image/", StubFault::RedirectLoop);
     }
     let download = async || {
         let mut sink = MemorySink::default();
@@ -270,7 +270,7 @@ async fn redirects_end_somewhere_or_nowhere() {
     ] {
         world
             .stub
-            .inject("GET /image/", Fault::RedirectTo(target.into()));
+            .inject("GET /image/", StubFault::RedirectTo(target.into()));
         let text = download().await.to_string();
         assert!(text.ends_with(complaint), "{text}");
     }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::factory_stub::{FactoryStub, Fault, Redirect, StubOptions, StubRequest};
+use crate::factory_stub::{FactoryStub, Redirect, StubFault, StubOptions, StubRequest};
 use crate::facts::VersionKnowledge;
 use crate::io::flow::{Sink, Validator};
 use crate::model::{Credentials, ImageTrust, ListSource, SchematicId, Sha256};

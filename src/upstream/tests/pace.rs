@@ -4,8 +4,8 @@ use super::*;
 use crate::facts::VersionSource;
 
 /// One byte every 10 ms.
-fn drip(after: u64) -> Fault {
-    Fault::Drip {
+fn drip(after: u64) -> StubFault {
+    StubFault::Drip {
         after,
         every: Duration::from_millis(10),
     }
@@ -54,7 +54,7 @@ async fn a_list_that_drips_is_not_waited_for_where_an_older_one_serves() {
         panic!("it answers");
     };
     // The list is whole, but takes its time.
-    let late = Fault::Late(Duration::from_millis(400));
+    let late = StubFault::Late(Duration::from_millis(400));
     world.stub.inject("/versions", late);
     let VersionKnowledge::Known {
         fetched_at: then,

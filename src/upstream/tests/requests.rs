@@ -21,7 +21,7 @@ async fn a_schematic_gets_the_id_that_the_factory_gives_it() {
     let body = format!("{{\"id\": \"{other}\"}}");
     world
         .stub
-        .inject("POST /schematics", Fault::status(200, body));
+        .inject("POST /schematics", StubFault::status(200, body));
     let id = client.register(ANY, "customization: {}\n").await.unwrap();
     assert_eq!(id.to_string(), other);
 }
@@ -47,7 +47,7 @@ async fn an_answer_without_an_id_is_not_an_id() {
     for body in ["{}", "{\"id\": \"short\"}", "Welcome", "[]"] {
         world
             .stub
-            .inject("POST /schematics", Fault::status(200, body));
+            .inject("POST /schematics", StubFault::status(200, body));
         let error = world.client().register(ANY, "").await.unwrap_err();
         assert!(matches!(error, UpstreamError::Answer { .. }), "{error}");
         assert!(!error.is_transient());
@@ -63,11 +63,11 @@ async fn a_web_page_is_no_answer_to_anything() {
         ..StubOptions::default()
     })
     .await;
-    let page = || Fault::status(200, "\n <!DOCTYPE html><html><title>Sign in</title></html>");
+    let page = || StubFault::status(200, "\n <!DOCTYPE html><html><title>Sign in</title></html>");
     for fault in [
-        Fault::Html,
+        StubFault::Html,
         page(),
-        Fault::status(200, "<HTML><body>Welcome"),
+        StubFault::status(200, "<HTML><body>Welcome"),
     ] {
         let client = world.client();
         let asked = world.stub.requests().len();
@@ -93,7 +93,7 @@ async fn a_web_page_is_no_answer_to_anything() {
         assert_eq!(world.stub.requests().len(), asked + 4);
     }
     // With an error status, it is the status that counts, and the page is not quoted.
-    let forbidden = Fault::Page(403);
+    let forbidden = StubFault::Page(403);
     world.stub.inject("POST /schematics", forbidden);
     let error = world.client().register(ANY, "").await.unwrap_err();
     assert!(error.to_string().ends_with("403: a web page"), "{error}");
@@ -105,9 +105,9 @@ async fn a_schematic_is_sent_again_where_the_factory_is_down_but_not_elsewhere()
     let world = World::new(StubOptions::default()).await;
     world
         .stub
-        .inject("POST /schematics", Fault::status(503, "later"));
+        .inject("POST /schematics", StubFault::status(503, "later"));
     world.client().register(ANY, "").await.unwrap();
-    let target = Fault::RedirectTo("/schematics".into());
+    let target = StubFault::RedirectTo("/schematics".into());
     world.stub.inject("POST /schematics", target);
     let error = world.client().register(ANY, "").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Redirect { .. }), "{error}");
@@ -122,7 +122,7 @@ async fn a_checksum_that_is_not_offered_is_none() {
     let url = world.image(ISO);
     assert_eq!(client.checksum(&url).await.unwrap(), None);
     assert_eq!(world.stub.requests()[0].status, 402);
-    world.stub.inject(".sha256", Fault::status(404, "no"));
+    world.stub.inject(".sha256", StubFault::status(404, "no"));
     assert_eq!(client.checksum(&url).await.unwrap(), None);
     assert_eq!(world.stub.requests().len(), 2);
 }
@@ -137,17 +137,19 @@ async fn a_checksum_that_is_offered_is_that_of_the_image() {
     let client = world.client();
     let digest: [u8; 32] = sha2::Sha256::digest(built(ISO, 0)).into();
     let url = world.image(ISO);
-    world.stub.inject(".sha256", Fault::status(503, "building"));
+    world
+        .stub
+        .inject(".sha256", StubFault::status(503, "building"));
     assert_eq!(
         client.checksum(&url).await.unwrap(),
         Some(Sha256::from_bytes(digest))
     );
     // Anything else than a checksum is an error, not "not offered".
     for fault in [
-        Fault::Html,
-        Fault::status(200, "0123  metal-amd64.iso"),
-        Fault::status(200, format!("{}  other.iso", "ab".repeat(32))),
-        Fault::status(403, "not yours"),
+        StubFault::Html,
+        StubFault::status(200, "0123  metal-amd64.iso"),
+        StubFault::status(200, format!("{}  other.iso", "ab".repeat(32))),
+        StubFault::status(403, "not yours"),
     ] {
         world.stub.inject(".sha256", fault);
         let error = client.checksum(&url).await.unwrap_err();

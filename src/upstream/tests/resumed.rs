@@ -6,7 +6,7 @@ use super::*;
 async fn a_short_body_is_continued_at_the_redirect_target() {
     for redirect in [Redirect::SameOrigin, Redirect::OtherOrigin] {
         let world = World::redirecting(redirect).await;
-        world.stub.inject("GET /blob/", Fault::Short(100_000));
+        world.stub.inject("GET /blob/", StubFault::Short(100_000));
         let mut sink = MemorySink::default();
         let done = world
             .client()
@@ -34,7 +34,7 @@ async fn a_short_body_is_continued_at_the_redirect_target() {
 #[tokio::test]
 async fn a_direct_answer_that_breaks_off_starts_over() {
     let world = World::redirecting(Redirect::Never).await;
-    world.stub.inject("GET /image/", Fault::Short(70_000));
+    world.stub.inject("GET /image/", StubFault::Short(70_000));
     let mut sink = MemorySink::default();
     let done = world
         .client()
@@ -48,9 +48,9 @@ async fn a_direct_answer_that_breaks_off_starts_over() {
 }
 
 /// What a second answer does with a range that it should have honoured.
-async fn not_continued(fault: Fault) -> (MemorySink, World) {
+async fn not_continued(fault: StubFault) -> (MemorySink, World) {
     let world = World::redirecting(Redirect::OtherOrigin).await;
-    world.stub.inject("GET /blob/", Fault::Short(100_000));
+    world.stub.inject("GET /blob/", StubFault::Short(100_000));
     world.stub.inject("GET /blob/", fault);
     let mut sink = MemorySink::default();
     let done = world.client().download(&world.image(XZ), &mut sink).await;
@@ -62,7 +62,7 @@ async fn not_continued(fault: Fault) -> (MemorySink, World) {
 
 #[tokio::test]
 async fn a_range_that_is_ignored_starts_over_with_the_same_answer() {
-    let (sink, world) = not_continued(Fault::IgnoreRange).await;
+    let (sink, world) = not_continued(StubFault::IgnoreRange).await;
     assert_eq!(sink.restarts, 1);
     assert_eq!(world.story().len(), 4, "{:?}", world.story());
 }
@@ -70,10 +70,10 @@ async fn a_range_that_is_ignored_starts_over_with_the_same_answer() {
 #[tokio::test]
 async fn a_wrong_part_is_not_put_behind_the_right_one() {
     for fault in [
-        Fault::WrongRange,
-        Fault::Header("etag", "\"another\"".into()),
-        Fault::Header("content-range", "bytes 100000-100001/5".into()),
-        Fault::WithoutHeader("content-range"),
+        StubFault::WrongRange,
+        StubFault::Header("etag", "\"another\"".into()),
+        StubFault::Header("content-range", "bytes 100000-100001/5".into()),
+        StubFault::WithoutHeader("content-range"),
     ] {
         let (sink, world) = not_continued(fault).await;
         assert_eq!(sink.restarts, 1);
@@ -86,7 +86,7 @@ async fn a_wrong_part_is_not_put_behind_the_right_one() {
 #[tokio::test]
 async fn a_weak_entity_tag_continues_nothing() {
     let world = World::redirecting(Redirect::OtherOrigin).await;
-    let weak = Fault::Header("etag", "W/\"weak\"".into());
+    let weak = StubFault::Header("etag", "W/\"weak\"".into());
     world.stub.inject("GET /blob/", weak);
     let mut sink = MemorySink {
         room: Some(100_000),
@@ -106,7 +106,7 @@ async fn a_weak_entity_tag_continues_nothing() {
 async fn a_file_that_changed_meanwhile_starts_over() {
     let mut world = World::redirecting(Redirect::OtherOrigin).await;
     world.config.retries = 0;
-    world.stub.inject("GET /blob/", Fault::Short(100_000));
+    world.stub.inject("GET /blob/", StubFault::Short(100_000));
     let mut sink = MemorySink::default();
     let client = world.client();
     let error = client.download(&world.image(XZ), &mut sink).await;

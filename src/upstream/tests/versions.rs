@@ -82,9 +82,9 @@ async fn github_is_asked_page_by_page_where_the_factory_does_not_know() {
     })
     .await;
     for fault in [
-        Fault::Html,
-        Fault::status(200, "{}"),
-        Fault::status(200, "[1, {}]"),
+        StubFault::Html,
+        StubFault::status(200, "{}"),
+        StubFault::status(200, "[1, {}]"),
     ] {
         let asked = world.stub.requests().len();
         world.stub.inject("/versions", fault);
@@ -146,7 +146,7 @@ async fn a_page_elsewhere_is_not_asked() {
     let other = World::new(StubOptions::default()).await;
     world.config.github_token = Some("ghp_token".into());
     let link = format!("<{}repositories/1/tags>; rel=\"next\"", other.stub.url());
-    world.stub.inject("/tags", Fault::Header("link", link));
+    world.stub.inject("/tags", StubFault::Header("link", link));
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0"]);
     assert!(other.stub.requests().is_empty());
@@ -158,7 +158,7 @@ async fn pages_that_go_round_in_circles_end() {
     let link = "</repos/siderolabs/talos/tags?per_page=100>; rel=\"next\"";
     world
         .stub
-        .inject("/tags", Fault::Header("link", link.into()));
+        .inject("/tags", StubFault::Header("link", link.into()));
     let (versions, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0"]);
     assert_eq!(world.stub.requests().len(), 1);
@@ -187,7 +187,7 @@ async fn a_used_up_limit_is_told_and_respected() {
 #[tokio::test]
 async fn a_limit_that_was_just_lifted_is_asked_again() {
     let world = world(&["v1.11.0"], &[ListSource::Github]).await;
-    let busy = Fault::Status {
+    let busy = StubFault::Status {
         code: 429,
         text: String::new(),
         retry_after: Some("0".into()),
@@ -226,10 +226,12 @@ async fn the_youngest_list_serves_and_only_that_of_the_same_factory() {
     let mut world = world(&["v1.11.0"], &[ListSource::Factory, ListSource::Github]).await;
     known(world.client().versions().await);
     world.stub.set_versions(list(&["v1.11.0", "v1.11.1"]));
-    world.stub.inject("/versions", Fault::status(404, "gone"));
+    world
+        .stub
+        .inject("/versions", StubFault::status(404, "gone"));
     known(world.client().versions().await);
     for path in ["/versions", "/tags"] {
-        world.stub.inject(path, Fault::status(404, "gone"));
+        world.stub.inject(path, StubFault::status(404, "gone"));
     }
     let (versions, source, ..) = known(world.client().versions().await);
     assert_eq!(versions, ["v1.11.0", "v1.11.1"]);
@@ -251,13 +253,17 @@ async fn a_dry_run_writes_nothing_but_reads() {
     known(client.versions().await);
     assert_eq!(files_in(world.dir.path()), Vec::<String>::new());
     // It remembers for itself, though.
-    world.stub.inject("/versions", Fault::status(404, "gone"));
+    world
+        .stub
+        .inject("/versions", StubFault::status(404, "gone"));
     known(client.versions().await);
 
     world.config.read_only = false;
     known(world.client().versions().await);
     world.config.read_only = true;
-    world.stub.inject("/versions", Fault::status(404, "gone"));
+    world
+        .stub
+        .inject("/versions", StubFault::status(404, "gone"));
     known(world.client().versions().await);
 }
 
@@ -267,7 +273,9 @@ async fn a_damaged_memory_is_no_memory_and_is_kept() {
     let state = world.dir.path().join("state");
     std::fs::create_dir(&state).unwrap();
     std::fs::write(state.join("versions-factory.json"), "{\"base\": 1").unwrap();
-    world.stub.inject("/versions", Fault::status(404, "gone"));
+    world
+        .stub
+        .inject("/versions", StubFault::status(404, "gone"));
     assert!(matches!(
         world.client().versions().await,
         VersionKnowledge::Unknown { .. }

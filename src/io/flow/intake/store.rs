@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Sealed, Spec};
+use super::spec::{Sealed, Spec};
 use crate::io::file::atomic;
 use crate::io::flow::Validator;
 use crate::io::flow::error::StagingError;

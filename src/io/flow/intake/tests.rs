@@ -9,8 +9,11 @@ use std::path::Path;
 
 use super::*;
 use crate::io::codec::tests::image;
+use crate::io::flow::unpack::Unpack;
 use crate::io::hash::Hasher;
 use crate::io::image::container::tables;
+use crate::io::image::magic::ContentKind;
+use crate::model::Sha256;
 
 const URL: &str = "http://factory.test/nocloud-amd64.raw.xz";
 

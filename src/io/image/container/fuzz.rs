@@ -11,7 +11,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{ImageFault, ImageSource, Window, be32, be64, crc32, gpt, iso, le32, le64, mbr, qcow2};
+use super::source::{be32, be64, crc32, le32, le64};
+use super::{ImageFault, ImageSource, Window, gpt, iso, mbr, qcow2};
 pub use write::describe;
 
 /// Make the checksums of the partition table right.

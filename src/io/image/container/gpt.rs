@@ -1,7 +1,7 @@
 //! A GUID partition table (UEFI specification, chapter 5): its header names the
 //! last sector of the disk, and that sector holds a copy of it.
 
-use super::{ImageFault, ImageSource, crc32, damaged, le32, le64, reach, read};
+use super::source::{ImageFault, ImageSource, crc32, damaged, le32, le64, reach, read};
 
 const SIGNATURE: &[u8] = b"EFI PART";
 /// The sizes of a sector that images are made for, in bytes.

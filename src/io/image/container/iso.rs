@@ -1,7 +1,8 @@
 //! An ISO 9660 image (ECMA-119): its volume has a size, and hybrid images have
 //! partitions besides, which may lie behind the volume.
 
-use super::{ImageFault, ImageSource, be32, damaged, field, gpt, le32, mbr, reach, read};
+use super::source::{ImageFault, ImageSource, be32, damaged, field, le32, reach, read};
+use super::{gpt, mbr};
 
 const SECTOR: usize = 2048;
 /// Sectors before the first volume descriptor.

@@ -1,7 +1,7 @@
 //! The partition table in the first sector of a disk (MBR), as hybrid ISO images
 //! have it.
 
-use super::{ImageFault, ImageSource, le32, reach, read};
+use super::source::{ImageFault, ImageSource, le32, reach, read};
 
 /// Table entries are in sectors of this many bytes.
 const SECTOR: u64 = 512;

@@ -1,7 +1,7 @@
 //! A QEMU disk image (`docs/interop/qcow2.txt` of QEMU): its tables name the place
 //! of every cluster in the file.
 
-use super::{ImageFault, ImageSource, be32, be64, damaged, reach, read};
+use super::source::{ImageFault, ImageSource, be32, be64, damaged, reach, read};
 
 /// The header of version 2; version 3 goes on behind it.
 const HEADER: usize = 72;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
+use super::source::{be64, crc32};
 use super::*;
 use crate::factory_stub::image;
 

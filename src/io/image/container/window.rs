@@ -3,8 +3,8 @@
 
 use std::io;
 
-use super::ImageSource;
 use super::gpt::disk_size;
+use super::source::ImageSource;
 use crate::io::image::magic::HEAD;
 
 /// How much is kept before the end that the partition table names, in bytes: the
