@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::io::Write as _;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use talos_order::io::codec::{BUFFERED, Chunk, decoder};
+use talos_order::testing::{BUFFERED, Chunk, decoder};
 use talos_order::model::Codec;
 use xz2::stream::{Check, MtStreamBuilder, Stream};
 

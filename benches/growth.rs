@@ -219,7 +219,7 @@ impl World {
                 completed_at: now,
                 mtime_ns,
                 last_wanted: now,
-                whole: Some(talos_order::io::image::container::EDITION),
+                whole: Some(talos_order::testing::EDITION),
                 refuted: BTreeSet::new(),
             };
             let record = serde_json::to_string_pretty(&meta)?;

@@ -1,31 +1,42 @@
 //! talos-order keeps Talos Linux images on Proxmox VE nodes as YAML orders say.
 //!
-//! Orders say what should be in three places; a pass looks at the places, plans
-//! the difference, does it, and writes down what happened. Bytes flow one way
+//! Orders declare what should exist in three places; a run observes the places, plans
+//! the difference, executes it, and records the result. Bytes flow one way
 //! (upstream, cache, nodes), decisions flow one way (orders, desired, plan), and
 //! they meet only in `execute`. `docs/architecture.md` walks through the rooms.
+//!
+//! The library serves the program, its tests and its benchmarks, and is no interface for
+//! others: a room is public only where one of those uses it.
 
-pub mod app;
+mod app;
 mod cache;
 pub mod cli;
 pub mod conclude;
 pub mod config;
-pub mod controller;
+mod controller;
 pub mod daemon;
-pub mod error;
-pub mod execute;
+mod error;
+mod execute;
 pub mod factory_stub;
 pub mod facts;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub mod io;
+mod io;
 pub mod model;
 pub mod nodes;
-pub mod observe;
+mod observe;
 pub mod orders;
 pub mod plan;
-pub mod reconcile;
+mod reconcile;
 pub mod schematic;
-pub mod store;
+mod store;
 mod upstream;
 mod yaml;
+
+/// What benchmarks and tests of this project measure in rooms that are private.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::io::codec::{BUFFERED, Chunk, decoder};
+    pub use crate::io::hash::data::hash_data;
+    pub use crate::io::image::container::EDITION;
+}

@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 
 pub use clock::reading;
 pub use error::StateError;
-pub use overrides::Resumed;
 
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,6 +61,7 @@ pub struct CaFile {
     pub pem: Vec<u8>,
 }
 
+#[cfg(test)]
 impl UpstreamConfig {
     /// A configuration with the usual limits: the factory first, GitHub second.
     pub fn new(factory: Url, github: Url, state_dir: PathBuf) -> Self {

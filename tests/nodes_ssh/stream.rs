@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use talos_order::io::hash::data::hash_data;
+use talos_order::testing::hash_data;
 use talos_order::nodes::Relay;
 
 use super::*;

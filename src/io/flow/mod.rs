@@ -15,6 +15,6 @@ pub mod temporary;
 pub mod unpack;
 mod writeout;
 
-pub use error::{Bound, StagingError};
+pub use error::StagingError;
 pub use sink::{Sink, Validator};
 pub use staged::StagedFile;

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::io::file::atomic;
-use crate::io::flow::error::StagingError;
 
 const TEMPORARY: &str = ".part";
 const RECORD: &str = ".part.json";
@@ -27,15 +26,4 @@ pub fn record_of(dir: &Path, name: &str) -> PathBuf {
 /// The download that a record of this name is about.
 pub fn name_of_record(record: &str) -> Option<&str> {
     record.strip_prefix('.')?.strip_suffix(RECORD)
-}
-
-/// Removes the temporary of a name and its record.
-///
-/// # Errors
-/// [`StagingError::Io`].
-pub fn remove(dir: &Path, name: &str) -> Result<(), StagingError> {
-    for path in [temporary_of(dir, name), record_of(dir, name)] {
-        atomic::remove_if_there(&path).map_err(StagingError::io("remove", &path))?;
-    }
-    Ok(())
 }

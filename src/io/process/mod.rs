@@ -3,4 +3,4 @@
 mod program;
 pub mod task;
 
-pub use program::{Program, ProgramError, ProgramOutput, printable};
+pub use program::{Program, ProgramError, printable};

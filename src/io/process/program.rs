@@ -20,7 +20,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use error::ProgramError;
-pub use run::ProgramOutput;
+
 pub use tail::printable;
 
 /// A program with its words, what it reads, and how long it may take.
