@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::io::Write as _;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use talos_order::testing::{BUFFERED, Chunk, decoder};
 use talos_order::model::Codec;
+use talos_order::testing::{BUFFERED, Chunk, decoder};
 use xz2::stream::{Check, MtStreamBuilder, Stream};
 
 const MEBIBYTES: usize = 256;

@@ -23,7 +23,7 @@ use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::VersionKnowledge;
-pub use crate::io::file::lock::DirLock;
+pub(crate) use crate::io::file::lock::DirLock;
 use crate::model::{OrderSet, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
@@ -33,11 +33,11 @@ use crate::store::StateDir;
 use crate::upstream::{HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
-pub type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
+pub(crate) type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
 
 /// Whether anything may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Nothing is written anywhere, not even caches of our own.
     ReadOnly,
     /// A pass may write.
@@ -49,7 +49,7 @@ const CONNECTIONS: &str = "ssh";
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -72,7 +72,7 @@ pub enum StartError {
 
 impl StartError {
     /// What a person can do.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint().map(str::to_owned),
             Self::Orders(error) => Some(error.hint().to_owned()),
@@ -85,7 +85,7 @@ impl StartError {
 }
 
 /// The program, configured.
-pub struct App {
+pub(crate) struct App {
     settings: Settings,
     mode: Mode,
     cache: Arc<Cache>,
@@ -97,7 +97,7 @@ impl App {
     ///
     /// # Errors
     /// When the named file is missing or anything in it is wrong.
-    pub fn start(config: Option<&Path>, mode: Mode) -> Result<Self, StartError> {
+    pub(crate) fn start(config: Option<&Path>, mode: Mode) -> Result<Self, StartError> {
         Ok(Self::with(config::load(config)?, mode))
     }
 
@@ -106,7 +106,7 @@ impl App {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn offline(config: Option<&Path>) -> Result<Self, StartError> {
+    pub(crate) fn offline(config: Option<&Path>) -> Result<Self, StartError> {
         let settings = config::load_without_secrets(config)?;
         Ok(Self::with(settings, Mode::ReadOnly))
     }
@@ -124,17 +124,17 @@ impl App {
     }
 
     /// The settings in force.
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// The controller's files, whether there are any or not.
-    pub fn state(&self) -> StateDir {
+    pub(crate) fn state(&self) -> StateDir {
         StateDir::new(&self.settings.state_dir)
     }
 
     /// The time; read here and handed down.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now()
     }
 
@@ -143,7 +143,7 @@ impl App {
     /// # Errors
     /// When no path is named, or it cannot be read at all. Problems inside are
     /// part of the answer.
-    pub fn orders(&self, path: Option<&Path>) -> Result<Arc<OrderSet>, StartError> {
+    pub(crate) fn orders(&self, path: Option<&Path>) -> Result<Arc<OrderSet>, StartError> {
         let path = path.ok_or(StartError::NoOrders)?;
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(reader.load(path, &self.settings.orders)?)
@@ -153,7 +153,7 @@ impl App {
     ///
     /// # Errors
     /// When another run holds it for longer than `wait`, or it cannot be written.
-    pub async fn lock(&self, wait: Duration) -> Result<DirLock, StartError> {
+    pub(crate) async fn lock(&self, wait: Duration) -> Result<DirLock, StartError> {
         self.cache.lock(wait).await.map_err(StartError::Cache)
     }
 
@@ -161,7 +161,7 @@ impl App {
     ///
     /// # Errors
     /// When the clients cannot be made.
-    pub fn reconciler(&self) -> Result<LiveReconciler, StartError> {
+    pub(crate) fn reconciler(&self) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
         let factory = HttpFactory::new(&places::upstream(
             &self.settings,
@@ -217,7 +217,7 @@ impl App {
     ///
     /// # Errors
     /// When the client cannot be made; that no source answers is part of the answer.
-    pub async fn versions(&self) -> Result<VersionKnowledge, StartError> {
+    pub(crate) async fn versions(&self) -> Result<VersionKnowledge, StartError> {
         let factory = HttpFactory::new(&places::upstream(
             &self.settings,
             self.mode == Mode::ReadOnly,
@@ -228,7 +228,7 @@ impl App {
 
     /// What one run is asked for: an empty cache to begin with, where somebody says so
     /// now or the configuration says so of every run, and to read back what is due.
-    pub fn run_options(&self, purge: bool, read_back: bool) -> RunOptions {
+    pub(crate) fn run_options(&self, purge: bool, read_back: bool) -> RunOptions {
         RunOptions {
             purge: purge || self.settings.cache_policy.purge_before,
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
@@ -236,7 +236,7 @@ impl App {
     }
 
     /// When the loop does passes.
-    pub fn schedule(&self) -> daemon::LoopSchedule {
+    pub(crate) fn schedule(&self) -> daemon::LoopSchedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {
             // Checked when the configuration was read.
@@ -253,7 +253,7 @@ impl App {
     }
 
     /// How the loop watches the orders.
-    pub fn watching(&self) -> daemon::Watching {
+    pub(crate) fn watching(&self) -> daemon::Watching {
         let reconcile = &self.settings.reconcile;
         daemon::Watching {
             quiet: reconcile.debounce,

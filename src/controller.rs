@@ -17,7 +17,7 @@ use std::path::Path;
 
 use http::{Api, ControlError, ControlSocket};
 use queue::RunQueue;
-pub use session::{FinishedRun, RunError, RunObserver, Session};
+pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use work::Controller;
 
 use crate::app::StartError;
@@ -27,7 +27,7 @@ use crate::store::StateError;
 
 /// Why the controller cannot begin.
 #[derive(Debug, thiserror::Error)]
-pub enum ControllerError {
+pub(crate) enum ControllerError {
     /// The configuration or what is made from it.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -37,7 +37,6 @@ pub enum ControllerError {
     /// The socket.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The loop.
     #[error(transparent)]
     Loop(#[from] daemon::DaemonError),
 }
@@ -46,7 +45,7 @@ pub enum ControllerError {
 ///
 /// # Errors
 /// When it cannot begin. What goes wrong in a pass is told by its end.
-pub async fn run(
+pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
     once: bool,

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// An error with its causes on one line, outermost first.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {

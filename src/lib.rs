@@ -8,6 +8,8 @@
 //! The library serves the program, its tests and its benchmarks, and is no interface for
 //! others: a room is public only where one of those uses it.
 
+#![warn(unreachable_pub)]
+
 mod app;
 mod cache;
 pub mod cli;

@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 
 /// Asks for what resolving needs: the versions, if any order leaves one open,
 /// and the ids that the factory gave to schematics.
-pub async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
+pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
     let open = orders
         .orders
         .iter()
@@ -39,7 +39,7 @@ pub async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
 ///
 /// Nobody is asked. The factory builds an image on HEAD as on GET, and a look changes
 /// nothing anywhere; what a download really brings is told by its own answer.
-pub fn sizes<F: Upstream>(
+pub(crate) fn sizes<F: Upstream>(
     desired: &Desired,
     cache: &CacheState,
     factory: &F,
@@ -81,7 +81,7 @@ fn kind_of(artifact: &ArtifactId) -> ArtifactId {
 
 /// Lists the wanted directories of every node, so many nodes at once. A node that
 /// did not answer a moment ago is not asked, and costs the others nothing.
-pub async fn nodes<N: Nodes>(
+pub(crate) async fn nodes<N: Nodes>(
     desired: &Desired,
     memory: &Memory,
     now: Timestamp,

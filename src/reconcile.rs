@@ -29,15 +29,13 @@ use crate::upstream::Upstream;
 const ROUNDS: usize = 3;
 
 /// Where an order's manifest goes, by its id and customer.
-pub type ManifestPath = Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>;
+pub(crate) type ManifestPath = Box<dyn Fn(&OrderId, Option<&str>) -> PathBuf + Send + Sync>;
 
 /// The three places, and how they are used: what lives as long as the settings.
-pub struct Reconciler<F, N> {
+pub(crate) struct Reconciler<F, N> {
     /// The upstream.
     pub factory: Arc<F>,
-    /// The cache.
     pub cache: Arc<Cache>,
-    /// The nodes.
     pub nodes: Arc<N>,
     /// How files are named and where they come from.
     pub naming: Naming,
@@ -56,7 +54,7 @@ pub struct Reconciler<F, N> {
 
 /// What changes from run to run.
 #[derive(Debug, Clone, Default)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The orders, as loaded for this run.
     pub orders: Arc<OrderSet>,
     /// The revision of the orders, where they are in a git repository.
@@ -69,7 +67,7 @@ pub struct Inputs {
 
 /// What a run listens to, and whom it tells.
 #[derive(Debug, Clone)]
-pub struct Signals {
+pub(crate) struct Signals {
     /// Told of each step as it begins and ends.
     pub events: mpsc::UnboundedSender<Event>,
     /// Cancelled when the run is to stop.
@@ -81,7 +79,7 @@ pub struct Signals {
 
 /// Why a run could not even look.
 #[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
+pub(crate) enum ReconcileError {
     /// The cache is not readable.
     #[error("cannot look into the cache")]
     Cache(#[source] CacheError),
@@ -89,7 +87,7 @@ pub enum ReconcileError {
 
 impl ReconcileError {
     /// What a person can do.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
@@ -102,7 +100,11 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     /// # Errors
     /// When the cache cannot be read: what it holds would be unknown, and unknown
     /// is not empty.
-    pub async fn look(&self, inputs: &Inputs, now: Timestamp) -> Result<Look, ReconcileError> {
+    pub(crate) async fn look(
+        &self,
+        inputs: &Inputs,
+        now: Timestamp,
+    ) -> Result<Look, ReconcileError> {
         let (orders, memory) = (&inputs.orders, &inputs.memory);
         let mut catalog = observe::catalog(orders, &*self.factory).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
@@ -133,7 +135,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     ///
     /// # Errors
     /// When a further look fails.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         inputs: &Inputs,
         mut look: Look,
@@ -207,7 +209,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
 
     /// The manifest of every order that has an id: as the run left things, or, for
     /// a dry run, as it would.
-    pub fn manifests(
+    pub(crate) fn manifests(
         &self,
         inputs: &Inputs,
         look: &Look,

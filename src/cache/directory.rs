@@ -12,7 +12,7 @@ use crate::model::FileName;
 
 /// A directory of images.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     pub(super) dir: PathBuf,
     /// How many bytes each image that is unpacked may hold in memory.
     pub(super) buffered: usize,
@@ -22,11 +22,11 @@ pub struct Cache {
 
 /// The largest image that is accepted where nothing else is said, in bytes. The
 /// factory's largest disks have 8 GiB.
-pub const IMAGE_MAX: u64 = 16 << 30;
+pub(super) const IMAGE_MAX: u64 = 16 << 30;
 
 impl Cache {
     /// The cache in a directory, which need not exist and is not looked at.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             buffered: BUFFERED,
@@ -36,24 +36,24 @@ impl Cache {
 
     /// The same with another largest size of an image, packed or not, in bytes.
     #[must_use]
-    pub fn accepting_up_to(mut self, bytes: u64) -> Self {
+    pub(crate) fn accepting_up_to(mut self, bytes: u64) -> Self {
         self.max = bytes;
         self
     }
 
     /// The same for so many images at once: they share the memory for unpacking.
     #[must_use]
-    pub fn unpacking_at_once(mut self, images: usize) -> Self {
+    pub(crate) fn unpacking_at_once(mut self, images: usize) -> Self {
         self.buffered = BUFFERED / images.max(1);
         self
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Where a file is, or would be.
-    pub fn path(&self, file: &FileName) -> PathBuf {
+    pub(crate) fn path(&self, file: &FileName) -> PathBuf {
         self.dir.join(file)
     }
 
@@ -62,7 +62,7 @@ impl Cache {
     ///
     /// # Errors
     /// If it stays locked, with who holds it.
-    pub async fn lock(&self, wait: Duration) -> Result<DirLock, CacheError> {
+    pub(crate) async fn lock(&self, wait: Duration) -> Result<DirLock, CacheError> {
         self.make_dir()?;
         Ok(DirLock::acquire(&self.dir, names::LOCK, wait).await?)
     }

@@ -24,7 +24,7 @@ impl Cache {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn instance(&self) -> io::Result<String> {
+    pub(crate) fn instance(&self) -> io::Result<String> {
         let path = self.dir.join(names::INSTANCE);
         if let Some(name) = read(&path)? {
             return Ok(name);

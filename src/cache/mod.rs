@@ -27,6 +27,6 @@ mod tidy;
 mod unpack;
 mod whole;
 
-pub use directory::Cache;
-pub use error::CacheError;
-pub use receive::Receive;
+pub(crate) use directory::Cache;
+pub(crate) use error::CacheError;
+pub(crate) use receive::Receive;

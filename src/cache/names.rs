@@ -7,27 +7,27 @@ use crate::io::flow::temporary;
 use crate::model::FileName;
 
 /// The file that the lock is taken on.
-pub const LOCK: &str = ".talos-order.lock";
+pub(super) const LOCK: &str = ".talos-order.lock";
 
 /// The file that tells this cache from every other one.
-pub const INSTANCE: &str = ".talos-order.instance";
+pub(super) const INSTANCE: &str = ".talos-order.instance";
 
 const RECORD: &str = ".meta.json";
 const CHECKSUM: &str = ".sha256";
 
 /// Where the record of a file is.
-pub fn record_of(dir: &Path, file: &FileName) -> PathBuf {
+pub(super) fn record_of(dir: &Path, file: &FileName) -> PathBuf {
     atomic::hidden_sibling(dir, file.as_str(), RECORD)
 }
 
 /// The name of the checksum file of a file.
-pub fn checksum_of(file: &FileName) -> String {
+pub(super) fn checksum_of(file: &FileName) -> String {
     format!("{file}{CHECKSUM}")
 }
 
 /// What a name in the cache's directory is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum CacheName {
+pub(super) enum CacheName {
     Record(FileName),
     /// The incomplete form of a file.
     Partial(FileName),
@@ -42,7 +42,7 @@ pub enum CacheName {
 }
 
 impl CacheName {
-    pub fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         let file = |name: Option<&str>| name?.parse::<FileName>().ok();
         if name == LOCK || name == INSTANCE {
             Self::Lock

@@ -17,7 +17,7 @@ impl Cache {
     /// # Errors
     /// If the directory or a record in it cannot be read: what is there is then
     /// not known.
-    pub fn observe(&self) -> Result<CacheState, CacheError> {
+    pub(crate) fn observe(&self) -> Result<CacheState, CacheError> {
         let mut found = CacheListing::default();
         for name in self.list()? {
             self.sort(&mut found, name)?;

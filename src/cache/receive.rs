@@ -19,7 +19,7 @@ use crate::model::{ArtifactId, FileName, Format, Sha256};
 
 /// A download to take in.
 #[derive(Debug, Clone)]
-pub struct Receive {
+pub(crate) struct Receive {
     pub download: ArtifactId,
     pub file: FileName,
     pub url: String,
@@ -34,7 +34,7 @@ pub struct Receive {
 
 /// What a download became.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub(crate) struct Received {
     pub download: Meta,
     /// The record of the unpacked form, where it was wanted.
     pub unpacked: Option<Meta>,
@@ -46,7 +46,7 @@ pub struct Received {
 /// URL goes on from there: its position is then not 0, and may already be the
 /// total, which leaves only [`Incoming::finish`] to do.
 #[derive(Debug)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     cache: Cache,
     intake: Intake,
     file: FileName,
@@ -71,7 +71,7 @@ impl Cache {
     ///
     /// # Errors
     /// If a name is taken by something foreign, or nothing can be written.
-    pub async fn receive(&self, receive: Receive) -> Result<Incoming, CacheError> {
+    pub(crate) async fn receive(&self, receive: Receive) -> Result<Incoming, CacheError> {
         let Receive {
             download,
             file,
@@ -153,7 +153,7 @@ impl Cache {
 
 impl Incoming {
     /// Why bytes were refused, with its type; [`Self::finish`] gives it too.
-    pub fn failure(&self) -> Option<&StagingError> {
+    pub(crate) fn failure(&self) -> Option<&StagingError> {
         self.intake.failure()
     }
 
@@ -164,7 +164,7 @@ impl Incoming {
     /// Whatever is wrong. No name appears then that was not there before, except
     /// that the download may be complete where only its unpacked form failed to
     /// be recorded.
-    pub async fn finish(self, now: Timestamp) -> Result<Received, CacheError> {
+    pub(crate) async fn finish(self, now: Timestamp) -> Result<Received, CacheError> {
         let Self {
             cache,
             intake,

@@ -17,7 +17,7 @@ const RECORD_MAX: u64 = 1 << 20;
 
 /// What is known of a file before its content is.
 #[derive(Debug, Clone)]
-pub struct RecordDraft {
+pub(super) struct RecordDraft {
     pub artifact: ArtifactId,
     pub url: String,
     pub unpacked_from: Option<Sha256>,

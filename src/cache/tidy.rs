@@ -31,7 +31,7 @@ impl Cache {
     ///
     /// # Errors
     /// [`CacheError::Foreign`] for a file that we have no record of.
-    pub fn remove(&self, file: &FileName) -> Result<u64, CacheError> {
+    pub(crate) fn remove(&self, file: &FileName) -> Result<u64, CacheError> {
         self.refuse_foreign(file)?;
         // Checked before anything goes: without a record, a checksum file of the
         // same name is not ours either.
@@ -55,7 +55,7 @@ impl Cache {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn sweep(&self, busy: &BTreeSet<FileName>) -> Result<u64, CacheError> {
+    pub(crate) fn sweep(&self, busy: &BTreeSet<FileName>) -> Result<u64, CacheError> {
         let mut freed = 0;
         let mut downloads = BTreeSet::new();
         for name in self.list()? {
@@ -86,7 +86,7 @@ impl Cache {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn mark_wanted<'a>(
+    pub(crate) fn mark_wanted<'a>(
         &self,
         files: impl IntoIterator<Item = &'a FileName>,
         seen: &CacheState,

@@ -16,7 +16,7 @@ impl Cache {
     ///
     /// # Errors
     /// If it is damaged, or the unpacked file cannot be written.
-    pub async fn unpack(
+    pub(crate) async fn unpack(
         &self,
         from_file: &FileName,
         from: &Meta,
@@ -70,7 +70,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Damaged`] if it differs; [`CacheError::Foreign`] if there is
     /// no record.
-    pub async fn verify(&self, file: &FileName) -> Result<(), CacheError> {
+    pub(crate) async fn verify(&self, file: &FileName) -> Result<(), CacheError> {
         let (cache, file) = (self.clone(), file.clone());
         self.on_thread("verify", move || {
             let meta = cache.load(&file)?.ok_or_else(|| cache.foreign(&file))?;

@@ -35,7 +35,7 @@ fn is_as_recorded(cached: &CachedFile) -> bool {
 
 /// True if a look at the cache found nothing wrong with the file, and its record does
 /// not say so yet.
-pub fn is_to_note(cached: &CachedFile) -> bool {
+pub(super) fn is_to_note(cached: &CachedFile) -> bool {
     is_unchecked(&cached.meta) && is_as_recorded(cached) && cached.fault.is_none()
 }
 

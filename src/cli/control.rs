@@ -58,7 +58,6 @@ impl std::fmt::Display for What {
     }
 }
 
-/// Suspends.
 pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
     let state = App::offline(common.config.as_deref())?.state();
     let what = What::read(args)?;

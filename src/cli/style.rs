@@ -63,7 +63,6 @@ pub(super) fn stalled(text: &str) -> String {
     format!("{GOES}{text}{GOES:#}")
 }
 
-/// A heading.
 pub(super) fn heading(text: &str) -> String {
     format!("{BOLD}{text}{BOLD:#}")
 }

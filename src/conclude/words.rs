@@ -36,7 +36,7 @@ const fn first_word(reason: Reason) -> Reason {
     }
 }
 
-pub fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
     let first = reason.map(first_word);
     let exact_reason = reason.filter(|_| first != *reason);
     Words {
@@ -46,7 +46,7 @@ pub fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok,
     .serialize(to)
 }
 
-pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
     let Words {
         reason,
         exact_reason,
@@ -57,17 +57,17 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>,
 }
 
 /// The same where there always is one.
-pub mod always {
+pub(super) mod always {
     use serde::de::Error;
 
     use super::{Deserializer, Reason, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
-    pub fn serialize<S: Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
         super::serialize(&Some(*reason), to)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Reason, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Reason, D::Error> {
         super::deserialize(from)?.ok_or_else(|| D::Error::missing_field("reason"))
     }
 }

@@ -13,7 +13,7 @@ use crate::yaml::At;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "talos-order configuration")]
-pub struct ConfigFile {
+pub(super) struct ConfigFile {
     /// The name of this controller. It stands in the records on nodes, and no
     /// other controller removes what this one placed. Default: the machine's name
     pub owner: Option<At<String>>,
@@ -51,7 +51,7 @@ pub struct ConfigFile {
 /// What orders fall back on, and where images are kept on this machine.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Defaults {
+pub(super) struct Defaults {
     /// Where images are kept. Default: /var/cache/talos-sync
     pub cache_dir: Option<At<String>>,
     /// The directory on a node for ISO files, and for everything else without a
@@ -75,7 +75,7 @@ pub struct Defaults {
 /// How images reach nodes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PushDefaults {
+pub(super) struct PushDefaults {
     /// Images are pushed where an order does not say. Default: false
     pub enabled: Option<bool>,
     /// How the bytes of an image are sent: only those parts that hold data (stream),
@@ -106,7 +106,7 @@ pub struct PushDefaults {
 /// What goes from the cache, and when.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CachePolicyShape {
+pub(super) struct CachePolicyShape {
     /// Old versions are removed. Default: true
     pub enabled: Option<bool>,
     /// How many versions of one kind of image are kept, at least 1. What an order
@@ -124,7 +124,7 @@ pub struct CachePolicyShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Manifest")]
 #[serde(deny_unknown_fields)]
-pub struct ManifestShape {
+pub(super) struct ManifestShape {
     /// A directory; the file is manifest-<orderid>.yaml.
     pub dir: Option<At<String>>,
     /// A path with {orderid} and, if wanted, {customer} in it.
@@ -140,7 +140,7 @@ pub(super) const VERIFY_WORDS: [&str; 4] = ["none", "offered", "checksum", "sign
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Factory")]
 #[serde(deny_unknown_fields)]
-pub struct FactoryShape {
+pub(super) struct FactoryShape {
     /// Its base URL. Default: https://factory.talos.dev
     pub url: Option<At<String>>,
     /// The user name for a factory that asks for one.
@@ -169,7 +169,7 @@ pub struct FactoryShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Github")]
 #[serde(deny_unknown_fields)]
-pub struct GithubShape {
+pub(super) struct GithubShape {
     /// Its base URL. Default: https://api.github.com
     pub api_url: Option<At<String>>,
     /// The environment variable that holds a token; it may be unset, a token
@@ -180,7 +180,7 @@ pub struct GithubShape {
 /// How released versions become known.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Versions {
+pub(super) struct Versions {
     /// Who is asked, in this order, until one answers. Default: factory, github
     pub sources: Option<At<Vec<At<VersionSourceWord>>>>,
 }
@@ -188,7 +188,7 @@ pub struct Versions {
 /// A source of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum VersionSourceWord {
+pub(super) enum VersionSourceWord {
     /// The factory's own list: what can really be built.
     Factory,
     /// The tags of the Talos repository.
@@ -199,7 +199,7 @@ pub enum VersionSourceWord {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Naming")]
 #[serde(deny_unknown_fields)]
-pub struct NamingShape {
+pub(super) struct NamingShape {
     /// The name of an image; every part that decides its bytes must occur.
     /// Default: talos-{version}-{platform}-{arch}{secureboot}-{schematic12}.{ext}
     pub template: Option<At<String>>,
@@ -208,7 +208,7 @@ pub struct NamingShape {
 /// How much happens at once, and how long things may take.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LimitsShape {
+pub(super) struct LimitsShape {
     /// Downloads at once, 1 to 32. Default: 3
     #[schemars(range(min = 1, max = 32))]
     pub downloads: Option<At<u32>>,
@@ -244,7 +244,7 @@ pub struct LimitsShape {
 /// When the controller looks at orders, versions and nodes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReconcileShape {
+pub(super) struct ReconcileShape {
     /// How long after a pass the next one begins, if nothing happens before; off
     /// where cron says it all. Default: 10m
     pub interval: Option<At<String>>,
@@ -273,7 +273,7 @@ pub struct ReconcileShape {
 /// What goes from nodes, and how much of it at once.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PruneShape {
+pub(super) struct PruneShape {
     /// How many files may go from one node in one pass without approval. Default: 5
     pub max_files: Option<At<u32>>,
     /// The same as per cent of the files that were placed there, 0 to 100; the
@@ -295,7 +295,7 @@ pub struct PruneShape {
 /// How delivered and cached files are read back.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyShape {
+pub(super) struct VerifyShape {
     /// How many bytes are read in a second, such as 50MiB, or none for as many as
     /// there can be. Default: 50MiB
     pub rate: Option<At<String>>,
@@ -306,7 +306,7 @@ pub struct VerifyShape {
 /// A node: a machine that is reached over ssh, or a directory of this machine.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NodeShape {
+pub(super) struct NodeShape {
     /// Its name: orders, plans and manifests call it so.
     #[schemars(required)]
     pub name: Option<At<String>>,
@@ -356,7 +356,7 @@ pub struct NodeShape {
 /// A place whose nodes are near each other and far from this machine.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SiteShape {
+pub(super) struct SiteShape {
     /// Its name; nodes say by it that they belong there.
     #[schemars(required)]
     pub name: Option<At<String>>,

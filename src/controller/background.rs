@@ -6,7 +6,7 @@ use crate::app::{DirLock, LiveReconciler};
 use crate::daemon::{WakeCause, Waker};
 
 /// What there is between two passes.
-pub struct Background {
+pub(super) struct Background {
     /// The cache, for as long as a pass has left downloads running in it.
     held: Option<DirLock>,
     waker: Waker,
@@ -15,7 +15,7 @@ pub struct Background {
 }
 
 impl Background {
-    pub fn new(reconciler: &LiveReconciler, waker: Waker) -> Self {
+    pub(super) fn new(reconciler: &LiveReconciler, waker: Waker) -> Self {
         Self {
             held: None,
             listener: listen(reconciler, waker.clone()),
@@ -24,17 +24,17 @@ impl Background {
     }
 
     /// The lock on the cache, if the last pass left it locked.
-    pub fn lock(&mut self) -> Option<DirLock> {
+    pub(super) fn lock(&mut self) -> Option<DirLock> {
         self.held.take()
     }
 
     /// Keeps the cache locked if the pass has left downloads running in it.
-    pub fn keep(&mut self, lock: Option<DirLock>, reconciler: &LiveReconciler) {
+    pub(super) fn keep(&mut self, lock: Option<DirLock>, reconciler: &LiveReconciler) {
         self.held = lock.filter(|_| reconciler.downloads.is_busy());
     }
 
     /// Another pass takes the place of the old one, and with that one its downloads end.
-    pub fn renew(&mut self, reconciler: &LiveReconciler) {
+    pub(super) fn renew(&mut self, reconciler: &LiveReconciler) {
         self.held = None;
         self.listener.abort();
         self.listener = listen(reconciler, self.waker.clone());

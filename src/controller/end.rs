@@ -16,7 +16,12 @@ pub(super) struct RunEnd {
 
 impl RunEnd {
     /// `next` is when something that failed can be tried again.
-    pub fn of(verdict: &Verdict, status: Status, next: Option<Timestamp>, now: Timestamp) -> Self {
+    pub(super) fn of(
+        verdict: &Verdict,
+        status: Status,
+        next: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let next = match verdict {
             Verdict::Retry | Verdict::Failed => NextRun::Retry { after },
@@ -44,7 +49,7 @@ impl RunEnd {
     }
 
     /// There was no run, or what came of it could not be kept.
-    pub fn failed(why: String, status: Option<Status>) -> Self {
+    pub(super) fn failed(why: String, status: Option<Status>) -> Self {
         Self {
             end: PassEnd {
                 converged: false,

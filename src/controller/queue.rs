@@ -20,7 +20,7 @@ pub(super) struct RunRequest {
 
 impl RunRequest {
     /// Answers; that nobody waits any more is fine.
-    pub fn answer(self, answer: RunAnswer) {
+    pub(super) fn answer(self, answer: RunAnswer) {
         let _ = self.answer.send(answer);
     }
 }
@@ -37,7 +37,7 @@ pub(super) struct RunQueue {
 }
 
 impl RunQueue {
-    pub fn new(waker: Waker) -> Self {
+    pub(super) fn new(waker: Waker) -> Self {
         Self {
             waiting: Arc::new(Mutex::new(Some(Vec::new()))),
             waker,
@@ -46,7 +46,7 @@ impl RunQueue {
 
     /// Asks for a run. The answer is dropped, as is what comes back of it here, when
     /// the controller is about to stop.
-    pub fn ask(&self, scope: Scope) -> oneshot::Receiver<RunAnswer> {
+    pub(super) fn ask(&self, scope: Scope) -> oneshot::Receiver<RunAnswer> {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
             waiting.push(RunRequest { scope, answer });
@@ -56,12 +56,12 @@ impl RunQueue {
     }
 
     /// Everyone who waits, for the run that begins now.
-    pub fn take(&self) -> Vec<RunRequest> {
+    pub(super) fn take(&self) -> Vec<RunRequest> {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// No other run begins: nobody who waits, or asks from now on, is answered.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         *self.lock() = None;
     }
 

@@ -20,7 +20,7 @@ use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
 
 /// One run: what is remembered before it, the run, and what is kept after it.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     app: &'a App,
     orders: &'a Path,
     state: StateDir,
@@ -32,7 +32,7 @@ pub struct Session<'a> {
 }
 
 /// Whoever is told how a run goes on.
-pub trait RunObserver {
+pub(crate) trait RunObserver {
     /// The orders are read, and the look begins.
     fn read(&mut self, orders: &OrderSet);
 
@@ -49,8 +49,7 @@ pub trait RunObserver {
 }
 
 /// A run that is over.
-pub struct FinishedRun {
-    /// What was ordered.
+pub(crate) struct FinishedRun {
     pub orders: Arc<OrderSet>,
     /// What came of it.
     pub report: Report,
@@ -61,7 +60,7 @@ pub struct FinishedRun {
 
 /// Why there was no run, or none to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The orders cannot be read at all, or the cache is taken.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -80,7 +79,7 @@ impl<'a> Session<'a> {
     /// Begins: reads what is remembered, without what would hold back whoever asks
     /// for a run by name. What is written is right only if the cache is locked from
     /// before this until the end.
-    pub fn begin(
+    pub(crate) fn begin(
         app: &'a App,
         orders: &'a Path,
         cause: Cause,
@@ -117,7 +116,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When there is nothing to look with, or `stop` is cancelled.
-    pub async fn look(
+    pub(crate) async fn look(
         &self,
         reconciler: &LiveReconciler,
         stop: &CancellationToken,
@@ -142,7 +141,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// When it cannot look, or nobody can be told the plan.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         reconciler: &LiveReconciler,
         stop: &CancellationToken,

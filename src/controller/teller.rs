@@ -33,7 +33,7 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub fn new(state: StateDir, heartbeat: Heartbeat) -> Self {
+    pub(super) fn new(state: StateDir, heartbeat: Heartbeat) -> Self {
         Self { state, heartbeat }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Controller {
 }
 
 impl Controller {
-    pub fn start(
+    pub(super) fn start(
         config: Option<&Path>,
         orders: Option<&Path>,
         once: bool,
@@ -56,7 +56,7 @@ impl Controller {
     }
 
     /// The controller's own files.
-    pub fn state(&self) -> StateDir {
+    pub(super) fn state(&self) -> StateDir {
         self.app.state()
     }
 

@@ -33,7 +33,6 @@ pub(super) trait Clock: Send {
     fn rung(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// The clock on the wall.
 pub(super) struct WallClock {
     scheduler: JobScheduler,
     set: Option<(Timestamp, Job)>,
@@ -43,8 +42,7 @@ pub(super) struct WallClock {
 }
 
 impl WallClock {
-    /// Starts the scheduler.
-    pub async fn start() -> Result<Self, JobSchedulerError> {
+    pub(super) async fn start() -> Result<Self, JobSchedulerError> {
         let scheduler = JobScheduler::new().await?;
         scheduler.start().await?;
         Ok(Self {

@@ -25,7 +25,7 @@ pub(super) struct Retry {
 impl Retry {
     /// How long to wait after a pass, if it asks for one of its own.
     /// `bound` is the interval of the schedule.
-    pub fn after(&mut self, next: NextRun, bound: Option<Duration>) -> Option<Duration> {
+    pub(super) fn after(&mut self, next: NextRun, bound: Option<Duration>) -> Option<Duration> {
         let NextRun::Retry { after } = next else {
             self.failures = 0;
             return None;

@@ -72,7 +72,7 @@ pub(super) struct Daemon<W, C> {
 }
 
 impl<W: Work, C: Clock> Daemon<W, C> {
-    pub fn new(
+    pub(super) fn new(
         work: W,
         options: Options,
         waker: Waker,
@@ -103,7 +103,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
 
     /// The loop itself. Without `watched` nobody looks after the orders, which is
     /// for tests on a paused clock.
-    pub async fn run(mut self, watched: bool) -> Result<Ended, DaemonError> {
+    pub(super) async fn run(mut self, watched: bool) -> Result<Ended, DaemonError> {
         if watched && !self.options.once {
             self.watch().await?;
         }

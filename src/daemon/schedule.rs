@@ -71,7 +71,7 @@ pub(super) struct Timetable {
 
 impl Timetable {
     /// A table that starts counting now.
-    pub fn new(schedule: &LoopSchedule, now: Timestamp, random: fastrand::Rng) -> Self {
+    pub(super) fn new(schedule: &LoopSchedule, now: Timestamp, random: fastrand::Rng) -> Self {
         let every = |cause, every: Option<Duration>| Some((cause, Rule::Every(every?)));
         let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(Box::new(cron.clone()?))));
         let rules = [
@@ -101,12 +101,12 @@ impl Timetable {
     }
 
     /// The first thing due.
-    pub fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next(&self) -> Option<Timestamp> {
         self.lines.iter().filter_map(|line| line.due).min()
     }
 
     /// Takes everything that is due; each is due again by its own rule.
-    pub fn take_due(&mut self, now: Timestamp) -> WakeCauses {
+    pub(super) fn take_due(&mut self, now: Timestamp) -> WakeCauses {
         let is_due = |line: &TimetableLine| line.due.is_some_and(|due| due <= now);
         let due = self.lines.iter().filter(|line| is_due(line));
         let causes = due.fold(WakeCauses::default(), |causes, line| {
@@ -117,13 +117,13 @@ impl Timetable {
     }
 
     /// A pass is over.
-    pub fn passed(&mut self, now: Timestamp) {
+    pub(super) fn passed(&mut self, now: Timestamp) {
         self.settle(now, |line| line.after_pass);
     }
 
     /// Puts right what a clock that was set back left in the far future. To be
     /// called now and then.
-    pub fn mend(&mut self, now: Timestamp) {
+    pub(super) fn mend(&mut self, now: Timestamp) {
         let jitter = self.jitter;
         self.settle(now, |line| match (&line.rule, line.due) {
             (Rule::Every(every), Some(due)) => {
@@ -137,7 +137,7 @@ impl Timetable {
 
     /// The longest that a retry may wait: it is not to come later than the pass
     /// that would have been anyway.
-    pub fn interval(&self) -> Option<Duration> {
+    pub(super) fn interval(&self) -> Option<Duration> {
         self.lines.iter().find_map(|line| match line.rule {
             Rule::Every(every) if line.after_pass => Some(every),
             Rule::Every(_) | Rule::Cron(_) => None,

@@ -32,7 +32,7 @@ pub(super) struct Manager {
 impl Manager {
     /// The one that started this process, from the environment. An address that
     /// cannot be used is said in the log; the daemon runs without.
-    pub fn from_env() -> Self {
+    pub(super) fn from_env() -> Self {
         let Some(address) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty())
         else {
             return Self::default();
@@ -46,7 +46,7 @@ impl Manager {
     /// The one at an address: a path, or a name in the abstract namespace written
     /// with `@` in front. `watchdog` is the time after which it takes a silent
     /// daemon for dead.
-    pub fn connect(address: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
+    pub(super) fn connect(address: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
         let address = match address.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
             _ => SocketAddr::from_pathname(OsString::from(address))?,
@@ -61,18 +61,18 @@ impl Manager {
     }
 
     /// Start-up is over, or a reload.
-    pub fn ready(&mut self, status: &str) {
+    pub(super) fn ready(&mut self, status: &str) {
         let status = one_line(status);
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }
 
-    pub fn status(&mut self, status: &str) {
+    pub(super) fn status(&mut self, status: &str) {
         let status = one_line(status);
         self.tell(&[NotifyState::Status(&status)]);
     }
 
     /// The configuration is being read anew; [`ready`](Self::ready) has to follow.
-    pub fn reloading(&mut self) {
+    pub(super) fn reloading(&mut self) {
         // Without the time the manager would take the message for an old one.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
@@ -80,12 +80,12 @@ impl Manager {
         }
     }
 
-    pub fn stopping(&mut self) {
+    pub(super) fn stopping(&mut self) {
         self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
     /// Something moved. Said to the watchdog at most four times in its period.
-    pub fn alive(&mut self) {
+    pub(super) fn alive(&mut self) {
         let Some(period) = self.watchdog else { return };
         let now = Instant::now();
         if self.fed.is_none_or(|fed| now - fed >= period / 4) {
@@ -95,7 +95,7 @@ impl Manager {
     }
 
     /// The longest the loop may sleep.
-    pub fn feed_every(&self) -> Option<Duration> {
+    pub(super) fn feed_every(&self) -> Option<Duration> {
         self.watchdog.map(|period| period / 2)
     }
 

@@ -90,7 +90,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts watching and returns when the watch stands (or polling does).
-    pub async fn start(
+    pub(super) async fn start(
         orders: &Path,
         watching: Watching,
         waker: Waker,
@@ -138,7 +138,7 @@ impl Watch {
     }
 
     /// Returns if the thread has ended, which it does not by itself.
-    pub async fn gone(&mut self) {
+    pub(super) async fn gone(&mut self) {
         // Nothing is ever sent.
         let _ = (&mut self.gone).await;
     }

@@ -11,12 +11,10 @@ use crate::cache::Cache;
 use crate::model::{Network, Node, NodeId};
 
 /// Everything that steps act on.
-pub struct ExecutionContext<F, N> {
+pub(crate) struct ExecutionContext<F, N> {
     /// The upstream.
     pub factory: Arc<F>,
-    /// The cache.
     pub cache: Arc<Cache>,
-    /// The nodes.
     pub nodes: Arc<N>,
     /// How each node of the plan is reached.
     pub specs: BTreeMap<NodeId, Node>,

@@ -33,7 +33,7 @@ type DownloadEnd = Option<Result<Fact, Failure>>;
 
 /// The downloads under way, by the file that each becomes.
 #[derive(Debug)]
-pub struct Downloads {
+pub(crate) struct Downloads {
     at_once: usize,
     limit: Arc<Semaphore>,
     /// Notified when a download ends that no run waits for.
@@ -58,7 +58,7 @@ pub(super) struct WaitingFor {
 
 impl Fetch {
     /// What a step says, if it is a download.
-    pub fn of(step: &Step) -> Option<Self> {
+    pub(super) fn of(step: &Step) -> Option<Self> {
         let Action::Fetch {
             url,
             download,
@@ -82,7 +82,7 @@ impl Fetch {
 
 impl WaitingFor {
     /// What came of it; `None` if it was ended before.
-    pub async fn end(mut self) -> DownloadEnd {
+    pub(super) async fn end(mut self) -> DownloadEnd {
         let end = self.end.wait_for(Option::is_some).await.ok()?;
         end.clone()
     }
@@ -90,7 +90,7 @@ impl WaitingFor {
 
 impl Downloads {
     /// So many downloads at once.
-    pub fn new(at_once: usize) -> Self {
+    pub(crate) fn new(at_once: usize) -> Self {
         let at_once = at_once.max(1);
         Self {
             at_once,
@@ -101,22 +101,22 @@ impl Downloads {
     }
 
     /// How many there may be at once.
-    pub fn at_once(&self) -> usize {
+    pub(crate) fn at_once(&self) -> usize {
         self.at_once
     }
 
     /// Notified when a download ends that no run waits for.
-    pub fn unclaimed(&self) -> Arc<Notify> {
+    pub(crate) fn unclaimed(&self) -> Arc<Notify> {
         Arc::clone(&self.unclaimed)
     }
 
     /// True while any is under way.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.lock().values().any(RunningDownload::is_under_way)
     }
 
     /// The names in the cache that downloads are being written for.
-    pub fn files(&self) -> BTreeSet<FileName> {
+    pub(crate) fn files(&self) -> BTreeSet<FileName> {
         let running = self.lock();
         let under_way = running.values().filter(|running| running.is_under_way());
         under_way

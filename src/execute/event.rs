@@ -8,7 +8,7 @@ use crate::plan::Action;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// A step runs.
     Started {
         /// Which one.

@@ -22,7 +22,7 @@ use crate::upstream::Upstream;
 /// `known` is what the cache was observed to hold: a delivery takes size and
 /// digest from there, or from the step that brought the file in. Events go to
 /// `events` as they happen; a closed receiver is no error.
-pub async fn execute<F: Upstream, N: Nodes>(
+pub(crate) async fn execute<F: Upstream, N: Nodes>(
     plan: &Plan,
     known: &CacheState,
     context: Arc<ExecutionContext<F, N>>,

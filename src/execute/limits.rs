@@ -27,7 +27,7 @@ pub(super) struct ConcurrencyLimits {
 }
 
 impl ConcurrencyLimits {
-    pub fn new<F, N>(world: &ExecutionContext<F, N>) -> Self {
+    pub(super) fn new<F, N>(world: &ExecutionContext<F, N>) -> Self {
         let node = world.specs.keys();
         let sites = &world.network.sites;
         let relays = sites.values().filter_map(|site| site.relay.clone());
@@ -51,7 +51,7 @@ impl ConcurrencyLimits {
     /// ConcurrencyLimits are always passed in this order (the node's own, its relay's or its
     /// site's, that of all nodes), so nobody waits in a circle. A place that many
     /// share is taken late: whoever waits for a busy node takes none from others.
-    pub async fn delivery(
+    pub(super) async fn delivery(
         &self,
         network: &Network,
         node: &NodeId,

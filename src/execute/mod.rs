@@ -18,10 +18,10 @@ mod runner;
 mod steps;
 mod work;
 
-pub use context::ExecutionContext;
-pub use downloads::Downloads;
-pub use event::Event;
-pub use executor::execute;
+pub(crate) use context::ExecutionContext;
+pub(crate) use downloads::Downloads;
+pub(crate) use event::Event;
+pub(crate) use executor::execute;
 
 /// How far a step has come.
-pub use crate::io::Meter;
+pub(crate) use crate::io::Meter;

@@ -20,7 +20,7 @@ pub(super) struct StepQueue<'a> {
 }
 
 impl<'a> StepQueue<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan) -> Self {
         let mut dependents: HashMap<&StepId, Vec<usize>> = HashMap::new();
         let mut waiting_for = Vec::with_capacity(plan.steps.len());
         let mut ready = VecDeque::new();
@@ -43,7 +43,7 @@ impl<'a> StepQueue<'a> {
     }
 
     /// Why a step whose turn has come is not run after all.
-    pub fn refusal(&self, step: &Step, cancel: &CancellationToken) -> Option<Outcome> {
+    pub(super) fn refusal(&self, step: &Step, cancel: &CancellationToken) -> Option<Outcome> {
         let failed = step
             .needs
             .iter()
@@ -56,7 +56,12 @@ impl<'a> StepQueue<'a> {
         }
     }
 
-    pub fn finish(&mut self, at: usize, outcome: Outcome, events: &mpsc::UnboundedSender<Event>) {
+    pub(super) fn finish(
+        &mut self,
+        at: usize,
+        outcome: Outcome,
+        events: &mpsc::UnboundedSender<Event>,
+    ) {
         let step = &self.plan.steps[at];
         let _ = events.send(Event::Finished {
             step: step.id.clone(),

@@ -16,7 +16,7 @@ pub(super) struct StepWork<F, N> {
 }
 
 impl<F, N> StepWork<F, N> {
-    pub fn new(context: Arc<ExecutionContext<F, N>>, known: &CacheState) -> Self {
+    pub(super) fn new(context: Arc<ExecutionContext<F, N>>, known: &CacheState) -> Self {
         let files = known
             .files
             .iter()
@@ -29,13 +29,13 @@ impl<F, N> StepWork<F, N> {
     }
 
     /// Notes a file that a step brought in.
-    pub fn learn(&self, meta: &Meta, file: &FileName) {
+    pub(super) fn learn(&self, meta: &Meta, file: &FileName) {
         let mut files = self.files.lock().expect("no holder panics");
         files.insert(file.clone(), meta.clone());
     }
 
     /// The record of a file that a step needs.
-    pub fn known(&self, file: &FileName) -> Result<Meta, Failure> {
+    pub(super) fn known(&self, file: &FileName) -> Result<Meta, Failure> {
         let files = self.files.lock().expect("no holder panics");
         files.get(file).cloned().ok_or_else(|| Failure {
             error: format!("the cache has no record of {file}"),

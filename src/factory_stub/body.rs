@@ -27,7 +27,7 @@ const PAGE: &str =
     "<!doctype html>\n<html><head><title>Sign in</title></head><body>Welcome.</body></html>\n";
 
 /// Wraps every route: what is the same for all answers happens here.
-pub async fn deliver(
+pub(super) async fn deliver(
     State((shared, role)): State<(Arc<Shared>, Role)>,
     request: Request,
     next: Next,

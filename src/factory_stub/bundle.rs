@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::Digest;
 
 /// The bundle of an image; `None` where the key is none.
-pub fn sign(image: &[u8], key: &[u8]) -> Option<Value> {
+pub(super) fn sign(image: &[u8], key: &[u8]) -> Option<Value> {
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key).ok()?;
     let signature = key.sign(&SystemRandom::new(), image).ok()?;
     Some(json!({

@@ -63,15 +63,15 @@ impl StubFault {
 
 /// The faults that wait for their requests.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<VecDeque<(String, StubFault)>>);
+pub(super) struct Faults(Mutex<VecDeque<(String, StubFault)>>);
 
 impl Faults {
-    pub fn push(&self, request: String, fault: StubFault) {
+    pub(super) fn push(&self, request: String, fault: StubFault) {
         self.lock().push_back((request, fault));
     }
 
     /// Takes the first fault that is meant for a request.
-    pub fn take(&self, request: &str) -> Option<StubFault> {
+    pub(super) fn take(&self, request: &str) -> Option<StubFault> {
         let mut queue = self.lock();
         let index = queue
             .iter()
@@ -79,7 +79,7 @@ impl Faults {
         queue.remove(index).map(|(_, fault)| fault)
     }
 
-    pub fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.lock().len()
     }
 

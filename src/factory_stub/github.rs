@@ -16,13 +16,13 @@ const LIMIT: u32 = 60;
 
 /// The state of the part that plays GitHub.
 #[derive(Debug, Default)]
-pub struct GithubStub {
+pub(super) struct GithubStub {
     /// When the limit is reset, in seconds since 1970; `None` below the limit.
     limited: Mutex<Option<u64>>,
 }
 
 impl GithubStub {
-    pub fn limit(&self, reset: Option<Duration>) {
+    pub(super) fn limit(&self, reset: Option<Duration>) {
         let reset = reset.map(|wait| {
             let at = SystemTime::now() + wait;
             at.duration_since(UNIX_EPOCH)
@@ -33,7 +33,7 @@ impl GithubStub {
 
     /// A page of tags, among them those of a Go module, which are most of the
     /// real repository's.
-    pub fn tags(
+    pub(super) fn tags(
         &self,
         base: &str,
         known: &[String],
@@ -81,7 +81,7 @@ impl GithubStub {
     }
 
     /// The release that was published last: never a pre-release.
-    pub fn latest_release(&self, known: &[String], headers: &HeaderMap) -> Response {
+    pub(super) fn latest_release(&self, known: &[String], headers: &HeaderMap) -> Response {
         if let Some(refusal) = self.refuse() {
             return refusal;
         }
@@ -144,7 +144,7 @@ fn conditional(body: &str, headers: &HeaderMap) -> Response {
 }
 
 /// A JSON answer with a status.
-pub fn answer(status: StatusCode, body: &Value) -> Response {
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     (status, json_body(body.to_string())).into_response()
 }
 

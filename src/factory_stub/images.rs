@@ -17,9 +17,8 @@ const ROOM: usize = 256 << 20;
 
 type Key = (ArtifactId, u64);
 
-/// A built image.
 #[derive(Debug, Clone)]
-pub struct BuiltImage {
+pub(super) struct BuiltImage {
     pub bytes: Bytes,
     /// Strong, quoted; follows from the bytes.
     pub etag: String,
@@ -27,7 +26,7 @@ pub struct BuiltImage {
 
 /// Builds images once and keeps them.
 #[derive(Debug, Default)]
-pub struct Images {
+pub(super) struct Images {
     shelf: Mutex<Shelf>,
     builds: Arc<Mutex<Builds>>,
 }
@@ -78,7 +77,7 @@ struct ShelfSlot {
 
 impl Images {
     /// The image, read now if it is given as a file, and built if it is not.
-    pub async fn get(
+    pub(super) async fn get(
         &self,
         artifact: ArtifactId,
         options: &StubOptions,
@@ -111,12 +110,12 @@ impl Images {
     }
 
     /// What was built, in the order in which it began.
-    pub fn builds(&self) -> Vec<String> {
+    pub(super) fn builds(&self) -> Vec<String> {
         self.of_builds(|builds| builds.begun.clone())
     }
 
     /// How many builds went on at once, at most.
-    pub fn most_at_once(&self) -> usize {
+    pub(super) fn most_at_once(&self) -> usize {
         self.of_builds(|builds| builds.most)
     }
 

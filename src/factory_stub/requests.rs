@@ -34,7 +34,7 @@ impl StubRequest {
 
 /// Every request so far.
 #[derive(Debug, Default)]
-pub struct Requests(Mutex<Vec<RequestEntry>>);
+pub(super) struct Requests(Mutex<Vec<RequestEntry>>);
 
 #[derive(Debug)]
 struct RequestEntry {
@@ -44,7 +44,7 @@ struct RequestEntry {
 
 /// Where the answer to one request is noted.
 #[derive(Debug)]
-pub struct Note {
+pub(super) struct Note {
     index: usize,
     /// Counts the bytes of the body.
     pub bytes: Arc<AtomicU64>,
@@ -52,7 +52,7 @@ pub struct Note {
 
 impl Requests {
     /// Writes down a request that came in.
-    pub fn note(&self, head: &request::Parts, cdn: bool) -> Note {
+    pub(super) fn note(&self, head: &request::Parts, cdn: bool) -> Note {
         let headers = head
             .headers
             .iter()
@@ -82,13 +82,13 @@ impl Requests {
     }
 
     /// Writes down the status of the answer.
-    pub fn answered(&self, note: &Note, status: StatusCode) {
+    pub(super) fn answered(&self, note: &Note, status: StatusCode) {
         if let Some(entry) = self.lock().get_mut(note.index) {
             entry.request.status = status.as_u16();
         }
     }
 
-    pub fn list(&self) -> Vec<StubRequest> {
+    pub(super) fn list(&self) -> Vec<StubRequest> {
         self.lock()
             .iter()
             .map(|entry| StubRequest {

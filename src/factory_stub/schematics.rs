@@ -13,7 +13,7 @@ const EMPTY: &str = "customization: {}\n";
 
 /// Known schematics with their canonical YAML.
 #[derive(Debug)]
-pub struct Schematics {
+pub(super) struct Schematics {
     /// The line that names the owner, where there is one.
     owner: String,
     known: Mutex<HashMap<SchematicId, String>>,
@@ -22,7 +22,7 @@ pub struct Schematics {
 impl Schematics {
     /// With an owner that is added to whatever comes. The empty schematic is known
     /// without being sent, unless it belongs to somebody.
-    pub fn new(owner: Option<&str>) -> Self {
+    pub(super) fn new(owner: Option<&str>) -> Self {
         let empty = owner.is_none().then(|| (id(EMPTY), EMPTY.to_owned()));
         Self {
             owner: owner.map_or_else(String::new, |owner| format!("owner: {owner}\n")),
@@ -34,14 +34,14 @@ impl Schematics {
     ///
     /// # Errors
     /// The text with which the factory would refuse the document.
-    pub fn add(&self, document: &str) -> Result<(SchematicId, String), String> {
+    pub(super) fn add(&self, document: &str) -> Result<(SchematicId, String), String> {
         let canonical = format!("{}{}", self.owner, canonical(document)?);
         let id = id(&canonical);
         self.lock().insert(id, canonical.clone());
         Ok((id, canonical))
     }
 
-    pub fn get(&self, id: SchematicId) -> Option<String> {
+    pub(super) fn get(&self, id: SchematicId) -> Option<String> {
         self.lock().get(&id).cloned()
     }
 

@@ -29,7 +29,7 @@ const EXTENSIONS: [(&str, &str); 4] = [
 ];
 
 /// The routes of one origin.
-pub fn router(shared: Arc<Shared>, role: Role) -> Router {
+pub(super) fn router(shared: Arc<Shared>, role: Role) -> Router {
     let blobs = get(blob);
     let routes = match role {
         Role::Cdn => Router::new().route("/blob/{schematic}/{version}/{file}", blobs),

@@ -20,7 +20,7 @@ use crate::model::{ArtifactId, SchematicId};
 
 /// Which of the two origins a server plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// The factory, and GitHub.
     Factory,
     /// The object storage that images are redirected to.
@@ -29,7 +29,7 @@ pub enum Role {
 
 /// Everything that requests share.
 #[derive(Debug)]
-pub struct Shared {
+pub(super) struct Shared {
     pub options: StubOptions,
     pub requests: Requests,
     pub faults: Faults,
@@ -46,7 +46,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(
+    pub(super) fn new(
         options: StubOptions,
         factory: SocketAddr,
         blobs: SocketAddr,
@@ -67,14 +67,14 @@ impl Shared {
         }
     }
 
-    pub fn set_versions(&self, versions: Vec<String>) {
+    pub(super) fn set_versions(&self, versions: Vec<String>) {
         *self
             .versions
             .write()
             .unwrap_or_else(PoisonError::into_inner) = versions;
     }
 
-    pub fn versions(&self) -> Vec<String> {
+    pub(super) fn versions(&self) -> Vec<String> {
         self.versions
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -82,7 +82,7 @@ impl Shared {
     }
 
     /// The image that a path names, or what the factory says where there is none.
-    pub fn find(
+    pub(super) fn find(
         &self,
         schematic: &str,
         version: &str,
@@ -117,7 +117,7 @@ impl Shared {
         }
     }
 
-    pub async fn image(&self, artifact: ArtifactId) -> Result<BuiltImage, StubRefusal> {
+    pub(super) async fn image(&self, artifact: ArtifactId) -> Result<BuiltImage, StubRefusal> {
         let generation = self.generation.load(Ordering::Relaxed);
         self.images
             .get(artifact, &self.options, generation)
@@ -130,7 +130,7 @@ impl Shared {
 }
 
 /// An error in the factory's form: plain text with a newline.
-pub struct StubRefusal {
+pub(super) struct StubRefusal {
     pub status: StatusCode,
     pub text: String,
 }
@@ -142,7 +142,7 @@ impl IntoResponse for StubRefusal {
 }
 
 /// Plain text with a newline.
-pub fn plain(status: StatusCode, text: &str) -> Response {
+pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     let kind = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
     (status, kind, format!("{text}\n")).into_response()
 }

@@ -14,12 +14,12 @@ use crate::model::{Codec, Sha256};
 const DECODED_MAX: u64 = 64 << 20;
 
 /// Data in the format of xz.
-pub fn xz(bytes: &[u8]) {
+pub(super) fn xz(bytes: &[u8]) {
     feed(Codec::Xz, bytes);
 }
 
 /// Data in the format of xz whose sums are right wherever that can be.
-pub fn xz_sums(bytes: &[u8]) {
+pub(super) fn xz_sums(bytes: &[u8]) {
     let Some((&cut, packed)) = bytes.split_first() else {
         return;
     };
@@ -33,12 +33,12 @@ pub fn xz_sums(bytes: &[u8]) {
 }
 
 /// Data in the format of gzip.
-pub fn gzip(bytes: &[u8]) {
+pub(super) fn gzip(bytes: &[u8]) {
     feed(Codec::Gzip, bytes);
 }
 
 /// Data in the format of zstd.
-pub fn zstd(bytes: &[u8]) {
+pub(super) fn zstd(bytes: &[u8]) {
     feed(Codec::Zstd, bytes);
 }
 

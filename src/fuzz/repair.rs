@@ -3,7 +3,7 @@
 
 /// The data with the checksums of all headers, of the index and of the footer made
 /// right, up to where it is no .xz data any more; the rest stays as it is.
-pub fn xz(packed: &[u8]) -> Vec<u8> {
+pub(super) fn xz(packed: &[u8]) -> Vec<u8> {
     let mut bytes = packed.to_vec();
     let mut at = 0;
     while let Some(end) = stream(&mut bytes, at) {

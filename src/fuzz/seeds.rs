@@ -12,8 +12,7 @@ use crate::io::image::magic::ContentKind;
 use crate::model::{ArtifactId, Codec, Format, Platform};
 use crate::upstream;
 
-/// The seeds of a target.
-pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "config" => files("yaml", |path| path.ends_with("config.yaml")),
         "orders" => files("yaml", |path| !path.ends_with("config.yaml")),

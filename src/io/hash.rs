@@ -4,7 +4,7 @@
 //! one small block of zeros, hot in the cache, is hashed again and again, and
 //! the holes of a sparse file are never read at all.
 
-pub mod data;
+pub(crate) mod data;
 
 use std::fs::File;
 use std::io;
@@ -18,14 +18,14 @@ use crate::model::Sha256;
 
 /// A running SHA-256 with the number of bytes that went in.
 #[derive(Debug, Clone, Default)]
-pub struct Hasher {
+pub(crate) struct Hasher {
     state: sha2::Sha256,
     bytes: u64,
 }
 
 /// The length and the digest of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hashed {
+pub(crate) struct Hashed {
     /// Length in bytes.
     pub size: u64,
     /// The digest of all of them.
@@ -34,13 +34,13 @@ pub struct Hashed {
 
 impl Hasher {
     /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.bytes += bytes.len() as u64;
     }
 
     /// Takes that many zero bytes.
-    pub fn zeros(&mut self, count: u64) {
+    pub(crate) fn zeros(&mut self, count: u64) {
         let mut left = count;
         while left > 0 {
             let piece = left.min(ZEROS.len() as u64);
@@ -51,7 +51,7 @@ impl Hasher {
     }
 
     /// Length and digest of everything that went in.
-    pub fn finish(self) -> Hashed {
+    pub(crate) fn finish(self) -> Hashed {
         Hashed {
             size: self.bytes,
             sha256: Sha256::from_bytes(self.state.finalize().into()),
@@ -64,7 +64,7 @@ impl Hasher {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn hash_file(path: &Path, meter: &Meter) -> io::Result<Hashed> {
+pub(crate) fn hash_file(path: &Path, meter: &Meter) -> io::Result<Hashed> {
     let file = File::open(path)?;
     meter.set_total(file.metadata()?.len());
     let mut hasher = Hasher::default();

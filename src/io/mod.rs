@@ -15,12 +15,12 @@
     reason = "bytes and processes are this room"
 )]
 
-pub mod codec;
-pub mod file;
-pub mod flow;
-pub mod hash;
-pub mod image;
+pub(crate) mod codec;
+pub(crate) mod file;
+pub(crate) mod flow;
+pub(crate) mod hash;
+pub(crate) mod image;
 mod meter;
-pub mod process;
+pub(crate) mod process;
 
-pub use meter::Meter;
+pub(crate) use meter::Meter;

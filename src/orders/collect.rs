@@ -21,7 +21,7 @@ pub(super) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub fn new(defaults: &'a OrderDefaults) -> Self {
+    pub(super) fn new(defaults: &'a OrderDefaults) -> Self {
         Self {
             defaults,
             set: OrderSet::default(),
@@ -31,7 +31,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Reads the orders of a file.
-    pub fn add(&mut self, source: SourceText) {
+    pub(super) fn add(&mut self, source: SourceText) {
         let file = source.file.to_string();
         let doc = match Document::parse(source) {
             Ok(doc) => doc,
@@ -51,7 +51,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Records a file that gave no orders.
-    pub fn reject_file(&mut self, file: &str, problems: Vec<Problem>) {
+    pub(super) fn reject_file(&mut self, file: &str, problems: Vec<Problem>) {
         self.set.files += 1;
         self.set.rejected_files.push(RejectedFile {
             file: file.to_owned(),
@@ -115,7 +115,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The set, sorted.
-    pub fn finish(mut self) -> OrderSet {
+    pub(super) fn finish(mut self) -> OrderSet {
         self.set
             .orders
             .sort_by(|left, right| left.id.cmp(&right.id));

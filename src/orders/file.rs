@@ -20,7 +20,7 @@ use crate::yaml::{At, ListOr, TextOr};
     dead_code,
     reason = "only its schema is used; reading goes order by order"
 )]
-pub enum OrdersFile {
+pub(super) enum OrdersFile {
     /// A list of orders.
     List(Vec<OrderShape<PositionShape>>),
     /// A map with the key orders.
@@ -32,7 +32,7 @@ pub enum OrdersFile {
 /// A map with the key orders.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OrdersMap<O> {
+pub(super) struct OrdersMap<O> {
     /// The orders.
     #[schemars(required)]
     pub orders: Option<O>,
@@ -41,7 +41,7 @@ pub struct OrdersMap<O> {
 /// What one customer, cluster or machine room is to have.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OrderShape<P> {
+pub(super) struct OrderShape<P> {
     /// The id of the order, unique over all files: letters, digits and . _ -
     #[schemars(required, extend("type" = ["string", "integer"]))]
     pub orderid: Option<At<String>>,
@@ -64,7 +64,7 @@ pub struct OrderShape<P> {
 /// What becomes of files that an order does not want any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum DeletionWord {
+pub(super) enum DeletionWord {
     /// They stay.
     Orphan,
     /// They are removed.
@@ -74,7 +74,7 @@ pub enum DeletionWord {
 /// One image and where it goes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PositionShape {
+pub(super) struct PositionShape {
     /// The name of the position, unique in its order. Default: position-1, position-2, …
     pub name: Option<At<String>>,
     /// The product. Positions for others than talos are skipped with a note.
@@ -119,7 +119,7 @@ pub struct PositionShape {
 /// Which version is wanted.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VersionShape {
+pub(super) struct VersionShape {
     /// How the version is chosen. Default: latest
     #[serde(rename = "type")]
     pub kind: Option<At<VersionKind>>,
@@ -132,7 +132,7 @@ pub struct VersionShape {
 /// How a version is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum VersionKind {
+pub(super) enum VersionKind {
     /// The one in value.
     Exact,
     /// The newest general release.
@@ -145,7 +145,7 @@ pub enum VersionKind {
 /// What is changed about the image.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CustomizationShape {
+pub(super) struct CustomizationShape {
     /// A machine configuration that is put into the image.
     #[serde(rename = "embeddedMachineConfiguration")]
     pub embedded_machine_configuration: Option<At<String>>,
@@ -172,7 +172,7 @@ pub struct CustomizationShape {
 /// System extensions by where they come from.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ExtensionsShape {
+pub(super) struct ExtensionsShape {
     /// Names of official system extensions.
     #[serde(rename = "officialExtensions")]
     pub official_extensions: Option<Vec<At<String>>>,
@@ -181,7 +181,7 @@ pub struct ExtensionsShape {
 /// One value of the META partition.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MetaShape {
+pub(super) struct MetaShape {
     /// The key, 0 to 255, also as 0xa.
     #[schemars(required, extend("type" = ["integer", "string"]))]
     pub key: Option<At<String>>,
@@ -193,7 +193,7 @@ pub struct MetaShape {
 /// SecureBoot options.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SecureBootShape {
+pub(super) struct SecureBootShape {
     /// When the boot loader enrolls keys.
     #[serde(rename = "enrollKeys")]
     pub enroll_keys: Option<EnrollKeysWord>,
@@ -205,7 +205,7 @@ pub struct SecureBootShape {
 /// When the boot loader enrolls keys.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum EnrollKeysWord {
+pub(super) enum EnrollKeysWord {
     /// Never.
     Off,
     /// From the boot menu.
@@ -219,7 +219,7 @@ pub enum EnrollKeysWord {
 /// Disk image options.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DiskImageShape {
+pub(super) struct DiskImageShape {
     /// The logical sector size in bytes: 512 or 4096.
     #[serde(rename = "sectorSize")]
     #[schemars(extend("enum" = [512, 4096]))]
@@ -229,7 +229,7 @@ pub struct DiskImageShape {
 /// The board support for a single-board computer.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OverlayShape {
+pub(super) struct OverlayShape {
     /// The image, such as siderolabs/sbc-raspberrypi.
     #[schemars(required)]
     pub image: Option<At<String>>,
@@ -244,7 +244,7 @@ pub struct OverlayShape {
 /// Where an image is delivered.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PushShape {
+pub(super) struct PushShape {
     /// The image is delivered. Default: defaults.push.enabled of the configuration
     pub enabled: Option<bool>,
     /// The nodes. Without any, the image only goes to the cache.
@@ -261,7 +261,7 @@ pub struct PushShape {
 /// One node or a group of them: exactly one of host, local, node and group.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HostShape {
+pub(super) struct HostShape {
     /// A machine that is reached over ssh: a host name, an alias of ssh's own
     /// configuration or an address, also with a login before it (root@pve-01).
     /// The name of a node of the configuration means that node.

@@ -55,7 +55,7 @@ impl Here {
 
 impl Hosts<'_> {
     /// The destinations of a list of hosts, each once, in the order written.
-    pub fn destinations(
+    pub(super) fn destinations(
         &self,
         hosts: &[At<TextOr<HostShape>>],
         report: &mut ProblemReport<'_>,

@@ -97,7 +97,7 @@ pub fn parse(file_name: &str, text: &str, defaults: &OrderDefaults) -> OrderSet 
 }
 
 /// The bytes of a single file that a person named, at most one more than
-/// [`MAX_BYTES`].
+/// 1 MiB.
 ///
 /// # Errors
 /// Where it cannot be read, or is neither a file nor a pipe.

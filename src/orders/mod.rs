@@ -23,7 +23,7 @@ mod reading;
 mod schematic;
 mod version;
 
-pub use crate::yaml::MAX_BYTES;
+pub(crate) use crate::yaml::MAX_BYTES;
 pub use error::OrdersError;
 pub use load::{OrdersReader, load, parse, read_file};
 pub use schematic::parse_schematic;

@@ -20,7 +20,7 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Where a node of the tree was written.
-    pub fn source(&self, node: &YamlNode) -> SourceRef {
+    pub(super) fn source(&self, node: &YamlNode) -> SourceRef {
         SourceRef {
             file: self.doc.source.file.to_string(),
             line: self.doc.line(node.id),

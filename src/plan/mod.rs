@@ -32,7 +32,7 @@ pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, W
 pub use held::{Held, HeldReason};
 pub use look::Look;
 #[cfg(any(test, fuzzing))]
-pub use mounts::absent;
+pub(crate) use mounts::absent;
 pub use planner::plan;
 pub use policy::{
     Create, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,

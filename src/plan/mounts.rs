@@ -49,7 +49,7 @@ fn is_below_storage(dir: &str, state: &DirState) -> bool {
 }
 
 /// Why nothing may be done in a directory; `None` if its storage is there.
-pub fn absent(dir: &Dir, state: &DirState) -> Option<String> {
+pub(crate) fn absent(dir: &Dir, state: &DirState) -> Option<String> {
     let dir = dir.as_str();
     let why = match &state.root {
         Some(root) => of_storage(root, state),

@@ -31,7 +31,7 @@ pub(super) struct StageInput<'a> {
 }
 
 impl<'a> StageInput<'a> {
-    pub fn new(
+    pub(super) fn new(
         desired: &'a Desired,
         observed: &'a Observed,
         policy: &'a Policy,
@@ -48,7 +48,7 @@ impl<'a> StageInput<'a> {
     }
 
     /// A file of the cache, unless the cache is emptied first.
-    pub fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
+    pub(super) fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
         if self.options.purge {
             return None;
         }
@@ -56,7 +56,7 @@ impl<'a> StageInput<'a> {
     }
 
     /// The listing of a directory; `None` where its node is not known to have one.
-    pub fn listing(&self, target: &PushTarget) -> Option<&'a DirState> {
+    pub(super) fn listing(&self, target: &PushTarget) -> Option<&'a DirState> {
         match self.observed.nodes.get(&target.node)? {
             NodeState::Listed { dirs, .. } => dirs.get(&target.dir),
             NodeState::Unreachable { .. } => None,
@@ -93,7 +93,7 @@ pub(super) struct PlanDraft {
 
 impl PlanDraft {
     /// Adds a step, and returns its identity.
-    pub fn step(
+    pub(super) fn step(
         &mut self,
         action: Action,
         why: Why,
@@ -112,12 +112,12 @@ impl PlanDraft {
     }
 
     /// Adds a removal, which no position wants.
-    pub fn removal(&mut self, action: Action, why: Why, needs: Vec<StepId>) {
+    pub(super) fn removal(&mut self, action: Action, why: Why, needs: Vec<StepId>) {
         self.step(action, why, needs, WantedBy::default());
     }
 
     /// Adds something that should be done and is not.
-    pub fn hold(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
+    pub(super) fn hold(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
         self.plan.held.push(Held {
             id,
             reason,
@@ -126,7 +126,7 @@ impl PlanDraft {
     }
 
     /// Adds a removal that is held back.
-    pub fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
+    pub(super) fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
         self.hold(id, reason, WantedBy::default());
     }
 }

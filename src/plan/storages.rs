@@ -103,7 +103,7 @@ pub(super) struct StorageLeaders<'a> {
 impl<'a> StorageLeaders<'a> {
     /// True if this node is the one to act for its shared storage. Every other node
     /// speaks for itself.
-    pub fn leads(&self, node: &NodeId) -> bool {
+    pub(super) fn leads(&self, node: &NodeId) -> bool {
         let Some(storage) = self.storages.of_nodes.get(node) else {
             return true;
         };
@@ -112,7 +112,7 @@ impl<'a> StorageLeaders<'a> {
 
     /// Another node that acts in the place of this one, if any does: where none is
     /// fit, each speaks for itself.
-    pub fn leader_for(&self, node: &NodeId) -> Option<&'a NodeId> {
+    pub(super) fn leader_for(&self, node: &NodeId) -> Option<&'a NodeId> {
         let storage = self.storages.of_nodes.get(node)?;
         let speaker = self.first.get(storage.as_str())?;
         (*speaker != node).then_some(*speaker)

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::facts::ClockReading;
 
 /// The clocks of this machine; `None` where the kernel does not tell.
-pub fn reading(now: Timestamp) -> Option<ClockReading> {
+pub(crate) fn reading(now: Timestamp) -> Option<ClockReading> {
     let line = |path| {
         let text = std::fs::read_to_string(path).ok()?;
         text.split_whitespace().next().map(str::to_owned)

@@ -7,7 +7,7 @@ use crate::io::file::lock::LockError;
 
 /// Why the state was not kept.
 #[derive(Debug, thiserror::Error)]
-pub enum StateError {
+pub(crate) enum StateError {
     /// The file system refused.
     #[error("cannot {doing} {}", path.display())]
     Io {
@@ -31,7 +31,7 @@ pub enum StateError {
 
 impl StateError {
     /// What a person can do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. } | Self::Lock(LockError::Io { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>

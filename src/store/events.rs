@@ -28,7 +28,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn add_events(&self, steps: &[StepRecord]) -> Result<(), StateError> {
+    pub(crate) fn add_events(&self, steps: &[StepRecord]) -> Result<(), StateError> {
         if steps.is_empty() {
             return Ok(());
         }
@@ -63,7 +63,7 @@ impl StateDir {
     }
 
     /// A reader of the steps, from the oldest that is kept.
-    pub fn events(&self) -> EventReader {
+    pub(crate) fn events(&self) -> EventReader {
         EventReader {
             older: Some(self.file(OLDER)),
             path: self.file(EVENTS),
@@ -86,7 +86,7 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
 
 /// Reads steps in the order they ended, and goes on where it stopped.
 #[derive(Debug)]
-pub struct EventReader {
+pub(crate) struct EventReader {
     older: Option<PathBuf>,
     path: PathBuf,
     file: Option<File>,
@@ -99,7 +99,7 @@ impl EventReader {
     ///
     /// # Errors
     /// When a file is there and cannot be read.
-    pub fn read(&mut self) -> Result<Vec<StepRecord>, StateError> {
+    pub(crate) fn read(&mut self) -> Result<Vec<StepRecord>, StateError> {
         let mut steps = Vec::new();
         self.read_into(&mut steps)
             .map_err(|source| StateError::Io {

@@ -21,7 +21,7 @@ struct History {
 
 impl StateDir {
     /// The last passes, the oldest first; lines that cannot be read are left out.
-    pub fn history(&self) -> Vec<PassRecord> {
+    pub(crate) fn history(&self) -> Vec<PassRecord> {
         self.read_history().passes
     }
 
@@ -53,7 +53,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn add_to_history(&self, pass: &PassRecord) -> Result<(), StateError> {
+    pub(crate) fn add_to_history(&self, pass: &PassRecord) -> Result<(), StateError> {
         self.make()?;
         let History { passes, is_damaged } = self.read_history();
         if is_damaged {

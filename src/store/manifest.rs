@@ -12,7 +12,7 @@ use crate::io::file::{atomic, make_way};
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
+pub(crate) enum ManifestError {
     /// The file system refused.
     #[error("cannot write manifest {}", path.display())]
     Write {
@@ -36,7 +36,7 @@ pub enum ManifestError {
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The last manifest; `None` if there is none that can be read, which is told.
-pub fn read(path: &Path) -> Option<Manifest> {
+pub(crate) fn read(path: &Path) -> Option<Manifest> {
     text_at(path).and_then(path, |text| parse(&text)).or_told()
 }
 
@@ -59,7 +59,7 @@ fn parse(text: &str) -> Result<Manifest, String> {
 ///
 /// # Errors
 /// When the directory or the file cannot be written.
-pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
+pub(crate) fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
     let Some(Change { last, text }) = change(path, new)? else {
         return Ok(false);
     };
@@ -81,7 +81,7 @@ pub fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> {
 ///
 /// # Errors
 /// When a value has no form in YAML.
-pub fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
+pub(crate) fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
     let Some(Change { last, text: after }) = change(path, new)? else {
         return Ok(String::new());
     };

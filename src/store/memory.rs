@@ -9,7 +9,7 @@ const MEMORY: &str = "memory.json";
 
 impl StateDir {
     /// What is remembered, with what a person suspended and approved.
-    pub fn memory(&self) -> Memory {
+    pub(crate) fn memory(&self) -> Memory {
         let memory: Memory = file::read(&self.file(MEMORY)).unwrap_or_default();
         Memory {
             suspended: self.suspended(),
@@ -23,7 +23,11 @@ impl StateDir {
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub async fn save_memory(&self, before: &Memory, after: &Memory) -> Result<(), StateError> {
+    pub(crate) async fn save_memory(
+        &self,
+        before: &Memory,
+        after: &Memory,
+    ) -> Result<(), StateError> {
         self.make()?;
         let spent: BTreeSet<&ApprovalId> = before.approved.difference(&after.approved).collect();
         let own = Memory {

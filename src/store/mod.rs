@@ -15,34 +15,34 @@
 
 mod clock;
 mod error;
-pub mod events;
+pub(crate) mod events;
 mod file;
-pub mod history;
-pub mod manifest;
+pub(crate) mod history;
+pub(crate) mod manifest;
 mod memory;
 mod overrides;
-pub mod revision;
+pub(crate) mod revision;
 mod status;
 
 use std::path::{Path, PathBuf};
 
-pub use clock::reading;
-pub use error::StateError;
+pub(crate) use clock::reading;
+pub(crate) use error::StateError;
 
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateDir {
+pub(crate) struct StateDir {
     dir: PathBuf,
 }
 
 impl StateDir {
     /// The directory at this path; it need not be there.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
 

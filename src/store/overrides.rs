@@ -30,7 +30,7 @@ struct Approved {
 
 /// What came of ending every suspension.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Resumed {
+pub(crate) struct Resumed {
     /// Something was suspended.
     pub changed: bool,
     /// Where instructions are kept that could not be read.
@@ -39,7 +39,7 @@ pub struct Resumed {
 
 impl StateDir {
     /// What is suspended: everything, where the operator's instructions cannot be read.
-    pub fn suspended(&self) -> Suspended {
+    pub(crate) fn suspended(&self) -> Suspended {
         match file::find(&self.file(SUSPENDED)) {
             Found::Nothing => Suspended::default(),
             Found::Content(suspended) => Suspended {
@@ -58,7 +58,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Instructions`] where it cannot be read: it is not overwritten. When
     /// the directory cannot be written, or stays locked.
-    pub async fn change_suspended(
+    pub(crate) async fn change_suspended(
         &self,
         change: impl FnOnce(&mut Suspended),
     ) -> Result<Suspended, StateError> {
@@ -77,7 +77,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the directory cannot be written, or stays locked.
-    pub async fn resume_all(&self) -> Result<Resumed, StateError> {
+    pub(crate) async fn resume_all(&self) -> Result<Resumed, StateError> {
         let _lock = self.lock().await?;
         let path = self.file(SUSPENDED);
         let before = self.suspended();
@@ -93,7 +93,7 @@ impl StateDir {
     }
 
     /// The removals that a person has approved: none, where that cannot be read.
-    pub fn approved(&self) -> BTreeSet<ApprovalId> {
+    pub(crate) fn approved(&self) -> BTreeSet<ApprovalId> {
         match file::find::<Approved>(&self.file(APPROVED)) {
             Found::Nothing => BTreeSet::new(),
             Found::Content(file) => file.approved,
@@ -108,7 +108,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the directory cannot be written, or stays locked.
-    pub async fn approve(&self, id: ApprovalId) -> Result<(), StateError> {
+    pub(crate) async fn approve(&self, id: ApprovalId) -> Result<(), StateError> {
         self.change_approved(|approved| {
             approved.insert(id);
         })

@@ -21,7 +21,7 @@ const LINE_MAX: u64 = 4096;
 /// `branch@sha1:<commit>` for a branch, `sha1:<commit>` for a detached head (and
 /// `sha256:` where the repository uses that); `None` outside of a work tree and for
 /// a branch without a commit.
-pub fn of(path: &Path) -> Option<String> {
+pub(crate) fn of(path: &Path) -> Option<String> {
     let path = std::fs::canonicalize(path).ok()?;
     // The innermost work tree decides, even where it is broken.
     let is_tree = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();

@@ -7,7 +7,7 @@ const STATUS: &str = "status.json";
 
 impl StateDir {
     /// How things are; `None` where no controller ever was.
-    pub fn status(&self) -> Option<Status> {
+    pub(crate) fn status(&self) -> Option<Status> {
         file::read(&self.file(STATUS))
     }
 
@@ -15,7 +15,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save_status(&self, status: &Status) -> Result<(), StateError> {
+    pub(crate) fn save_status(&self, status: &Status) -> Result<(), StateError> {
         self.make()?;
         file::tell(&self.file(STATUS), status)
     }

@@ -29,7 +29,7 @@ const ERROR_TEXT: usize = 16 << 10;
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
-pub struct UpstreamRequest<'a> {
+pub(super) struct UpstreamRequest<'a> {
     pub endpoint: &'a Endpoint,
     pub method: Method,
     pub url: Url,
@@ -40,7 +40,7 @@ pub struct UpstreamRequest<'a> {
 }
 
 impl<'a> UpstreamRequest<'a> {
-    pub fn get(endpoint: &'a Endpoint, url: Url, patience: Duration) -> Self {
+    pub(super) fn get(endpoint: &'a Endpoint, url: Url, patience: Duration) -> Self {
         Self {
             endpoint,
             method: Method::GET,
@@ -53,7 +53,7 @@ impl<'a> UpstreamRequest<'a> {
 
     /// Sets a header. A value that HTTP does not allow (from a file that somebody
     /// edited) is left out: the answer is checked, not the question.
-    pub fn header(&mut self, name: HeaderName, value: &str) {
+    pub(super) fn header(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
@@ -62,7 +62,7 @@ impl<'a> UpstreamRequest<'a> {
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
-pub struct UpstreamResponse {
+pub(super) struct UpstreamResponse {
     pub inner: Response,
     /// Who answered in the end, fit to be shown.
     pub from: String,
@@ -71,7 +71,7 @@ pub struct UpstreamResponse {
 }
 
 impl UpstreamResponse {
-    pub fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         self.inner.status()
     }
 
@@ -90,14 +90,18 @@ impl UpstreamResponse {
     }
 
     /// The value of a header, if it is text.
-    pub fn header(&self, name: HeaderName) -> Option<&str> {
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.inner.headers().get(name)?.to_str().ok()
     }
 
     /// The whole body, which must be small: so many bytes, all of them within so much
     /// time. A limit on silence alone would let a source that sends a byte now and
     /// then hold a pass for days.
-    pub async fn text(mut self, limit: usize, total: Duration) -> Result<String, UpstreamError> {
+    pub(super) async fn text(
+        mut self,
+        limit: usize,
+        total: Duration,
+    ) -> Result<String, UpstreamError> {
         let mut body = Vec::new();
         let until = Instant::now() + total;
         loop {
@@ -136,7 +140,7 @@ impl UpstreamResponse {
     }
 
     /// The next bytes of the body; `None` at its end.
-    pub async fn piece(
+    pub(super) async fn piece(
         &mut self,
         until: Instant,
         patience: Duration,
@@ -155,14 +159,14 @@ impl UpstreamResponse {
 
 /// The HTTP client behind all requests.
 #[derive(Debug)]
-pub struct HttpClient {
+pub(super) struct HttpClient {
     client: Client,
     /// For this machine, which no proxy can reach.
     direct: Option<Client>,
 }
 
 impl HttpClient {
-    pub fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+    pub(super) fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         let bases = [&config.factory, &config.github];
         let needs_tls = bases.iter().any(|url| url.scheme() == "https");
         let trusted = trust::certificates(config.ca.as_ref())?;
@@ -198,7 +202,7 @@ impl HttpClient {
     /// Sends a request and follows redirects; any status is an answer. A web page in
     /// place of it is not: nothing that is asked here is one, and it is refused in this
     /// one place, before anybody reads it as something else.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         request: &UpstreamRequest<'_>,
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -237,7 +241,7 @@ impl HttpClient {
     }
 
     /// Sends a request and makes everything but success an error.
-    pub async fn demand(
+    pub(super) async fn demand(
         &self,
         request: &UpstreamRequest<'_>,
     ) -> Result<UpstreamResponse, UpstreamError> {
@@ -249,7 +253,7 @@ impl HttpClient {
     }
 
     /// What an answer that is not a success says.
-    pub async fn refusal(
+    pub(super) async fn refusal(
         &self,
         request: &UpstreamRequest<'_>,
         mut response: UpstreamResponse,
@@ -333,7 +337,7 @@ fn target(method: &Method, from: &Url, response: &Response) -> Result<Option<Url
 }
 
 /// Reads a URL that the catalogue made.
-pub fn parse(url: &str) -> Result<Url, UpstreamError> {
+pub(super) fn parse(url: &str) -> Result<Url, UpstreamError> {
     match Url::parse(url) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         Ok(url) => Err(UpstreamError::Url {

@@ -13,7 +13,7 @@ use crate::model::{Credentials, ImageTrust, ListSource};
 /// The configuration's settings are mapped to this where the program is put
 /// together, so that this room does not import the configuration.
 #[derive(Debug, Clone)]
-pub struct UpstreamConfig {
+pub(crate) struct UpstreamConfig {
     /// The factory's base URL, with a trailing slash.
     pub factory: Url,
     /// How requests to the factory are authorised.
@@ -55,7 +55,7 @@ pub struct UpstreamConfig {
 
 /// Certificates of authorities, in PEM form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaFile {
+pub(crate) struct CaFile {
     /// The file that they are from, for messages.
     pub path: PathBuf,
     pub pem: Vec<u8>,
@@ -64,7 +64,7 @@ pub struct CaFile {
 #[cfg(test)]
 impl UpstreamConfig {
     /// A configuration with the usual limits: the factory first, GitHub second.
-    pub fn new(factory: Url, github: Url, state_dir: PathBuf) -> Self {
+    pub(crate) fn new(factory: Url, github: Url, state_dir: PathBuf) -> Self {
         Self {
             factory,
             authorization: Credentials::None,

@@ -37,7 +37,7 @@ const LENGTH_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a transfer is told about time.
 #[derive(Debug, Clone, Copy)]
-pub struct TransferLimits {
+pub(super) struct TransferLimits {
     pub first_byte: Duration,
     pub idle: Duration,
     /// Bytes per second; 0 for no limit.
@@ -48,7 +48,7 @@ pub struct TransferLimits {
 }
 
 #[derive(Debug)]
-pub struct ImageDownload<'a> {
+pub(super) struct ImageDownload<'a> {
     pub client: &'a HttpClient,
     pub endpoint: &'a Endpoint,
     pub url: Url,
@@ -68,7 +68,7 @@ struct Coming {
 
 impl ImageDownload<'_> {
     /// Runs until every byte is in the sink, or until it makes no sense any more.
-    pub async fn run<S: Sink>(&self, sink: &mut S) -> Result<Transferred, UpstreamError> {
+    pub(super) async fn run<S: Sink>(&self, sink: &mut S) -> Result<Transferred, UpstreamError> {
         let mut attempts = Attempts::new(self.limits.retries, self.limits.backoff);
         let mut wire_bytes = 0;
         let (mut furthest, _) = sink.position();
@@ -354,7 +354,7 @@ fn is_usable(value: &str) -> bool {
 
 /// Waits for a place among the images that the factory may have to build. The gate is
 /// never closed.
-pub async fn building(builds: &Semaphore) -> SemaphorePermit<'_> {
+pub(super) async fn building(builds: &Semaphore) -> SemaphorePermit<'_> {
     builds.acquire().await.expect("the gate is never closed")
 }
 

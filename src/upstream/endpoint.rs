@@ -12,7 +12,7 @@ use crate::model::Credentials;
 
 /// Who is asked, which decides the credentials that go along.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     /// The base URL, without user and password.
     pub base: Url,
     origin: Origin,
@@ -23,7 +23,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The factory. A user in its URL serves where nothing else is configured.
-    pub fn factory(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+    pub(super) fn factory(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         let url = &config.factory;
         let in_url = match (url.username(), url.password()) {
             ("", None) => None,
@@ -39,7 +39,7 @@ impl Endpoint {
         }
     }
 
-    pub fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+    pub(super) fn github(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         match &config.github_token {
             Some(token) => Self::bearer(&config.github, token),
             None => Ok(Self::open(&config.github)),
@@ -92,13 +92,13 @@ impl Endpoint {
     }
 
     /// The credentials, where a URL is of the origin that they belong to.
-    pub fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
+    pub(super) fn authorization_for(&self, url: &Url) -> Option<&HeaderValue> {
         let theirs = url.origin() == self.origin;
         self.authorization.as_ref().filter(|_| theirs)
     }
 
     /// A text of a server, fit to be shown: proxies like to repeat what they got.
-    pub fn shown(&self, body: &str) -> Option<String> {
+    pub(super) fn shown(&self, body: &str) -> Option<String> {
         let mut body = body.to_owned();
         for secret in &self.secrets {
             body = body.replace(secret.expose_secret(), "(hidden)");

@@ -46,7 +46,6 @@ pub enum UpstreamError {
     #[error("{url} sent nothing for {} s ({waiting_for})", .after.as_secs_f32())]
     Timeout {
         url: String,
-        /// What was waited for.
         waiting_for: &'static str,
         after: Duration,
     },

@@ -36,7 +36,7 @@ const BUNDLE_BYTES: usize = 256 << 10;
 
 /// A client of an Image Factory and of GitHub.
 #[derive(Debug)]
-pub struct HttpFactory {
+pub(crate) struct HttpFactory {
     client: Arc<HttpClient>,
     factory: Arc<Endpoint>,
     known: KnownIds,
@@ -56,7 +56,7 @@ impl HttpFactory {
     /// # Errors
     /// Where HTTPS cannot be set up, a URL is not one of the web, or credentials
     /// do not fit into a header.
-    pub fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
+    pub(crate) fn new(config: &UpstreamConfig) -> Result<Self, UpstreamError> {
         for base in [&config.factory, &config.github] {
             client::parse(base.as_str())?;
         }

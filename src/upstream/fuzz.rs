@@ -20,7 +20,7 @@ use crate::model::ListSource;
 use crate::model::{Sha256, TalosVersion};
 
 /// Bundles of two implementations, signed with the key below.
-pub const BUNDLES: [&str; 2] = [
+pub(crate) const BUNDLES: [&str; 2] = [
     include_str!("tests/fixtures/openssl.sigstore.json"),
     include_str!("tests/fixtures/python.sigstore.json"),
 ];
@@ -36,7 +36,7 @@ static VOUCHED: LazyLock<(Vec<u8>, Sha256)> = LazyLock::new(|| {
 });
 
 /// A bundle beside an image: whatever it holds, it vouches for no other digest.
-pub fn signature(text: &str) -> Option<String> {
+pub(crate) fn signature(text: &str) -> Option<String> {
     let (key, digest) = &*VOUCHED;
     match signed_digest(text, key) {
         Ok(signed) => assert_eq!(signed, *digest),
@@ -46,10 +46,10 @@ pub fn signature(text: &str) -> Option<String> {
 }
 
 /// The name of the image that the checksums of the seeds are of.
-pub const IMAGE: &str = "nocloud-amd64.iso";
+pub(crate) const IMAGE: &str = "nocloud-amd64.iso";
 
 /// A checksum beside an image: it is one line, about this image.
-pub fn checksum(text: &str) {
+pub(crate) fn checksum(text: &str) {
     if let Some(digest) = checksum_of(text, IMAGE) {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.to_ascii_lowercase().replacen(" *", "  ", 1);
@@ -59,7 +59,7 @@ pub fn checksum(text: &str) {
 
 /// A page of a list of versions, from either source: what was read can be written and
 /// read again, as a list and as what is remembered of it.
-pub fn versions(text: &str) -> Option<String> {
+pub(crate) fn versions(text: &str) -> Option<String> {
     let url = Url::parse("https://factory.talos.dev/versions").expect("a URL");
     let mut shown = None;
     for kind in [ListSource::Factory, ListSource::Github] {
@@ -94,7 +94,7 @@ pub fn versions(text: &str) -> Option<String> {
 
 /// Values of headers: where the next page is, which part of an image comes, and when to
 /// ask again.
-pub fn header(bytes: &[u8]) {
+pub(crate) fn header(bytes: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(bytes) else {
         return;
     };

@@ -10,7 +10,7 @@ use crate::model::{ArtifactId, SchematicId, Sha256};
 use super::error::UpstreamError;
 
 /// Everything a run asks of the outside, besides the nodes.
-pub trait Upstream: Send + Sync + 'static {
+pub(crate) trait Upstream: Send + Sync + 'static {
     /// The released versions from the first configured source that answers, or
     /// the last good list on disk with its age.
     fn versions(&self) -> impl Future<Output = VersionKnowledge> + Send;
@@ -55,7 +55,7 @@ pub trait Upstream: Send + Sync + 'static {
 
 /// How a download went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transferred {
+pub(crate) struct Transferred {
     /// Bytes that came over the wire in this call, repeats included.
     pub wire_bytes: u64,
     /// The entity tag of the answer, where there was one.

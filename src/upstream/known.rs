@@ -31,7 +31,7 @@ struct KnownIdsFile {
 
 /// The ids of one factory.
 #[derive(Debug)]
-pub struct KnownIds {
+pub(super) struct KnownIds {
     file: PathBuf,
     read_only: bool,
     base: String,
@@ -39,7 +39,7 @@ pub struct KnownIds {
 }
 
 impl KnownIds {
-    pub fn new(state_dir: &Path, read_only: bool, base: &Url) -> Self {
+    pub(super) fn new(state_dir: &Path, read_only: bool, base: &Url) -> Self {
         Self {
             file: state_dir.join(FILE),
             read_only,
@@ -49,14 +49,14 @@ impl KnownIds {
     }
 
     /// The factory's ids by the computed ones, where they differ.
-    pub fn all(&self) -> BTreeMap<SchematicId, Registration> {
+    pub(super) fn all(&self) -> BTreeMap<SchematicId, Registration> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.get_or_insert_with(|| self.read()).ids.clone()
     }
 
     /// Learns what the factory answered. What cannot be written costs no more than
     /// another registration in the next run.
-    pub fn learn(&self, computed: SchematicId, answered: SchematicId) {
+    pub(super) fn learn(&self, computed: SchematicId, answered: SchematicId) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let known = now.get_or_insert_with(|| self.read());
         let before = known.clone();

@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_secs(10);
 
 /// The sources of versions.
 #[derive(Debug)]
-pub struct Lists {
+pub(super) struct Lists {
     sources: Arc<ListSources>,
     /// What is being asked at present.
     asking: Mutex<Option<JoinHandle<VersionKnowledge>>>,
@@ -31,7 +31,7 @@ pub struct Lists {
 
 /// Whom to ask, and how.
 #[derive(Debug)]
-pub struct ListSources {
+pub(super) struct ListSources {
     pub client: Arc<HttpClient>,
     pub factory: Arc<Endpoint>,
     pub github: Arc<Endpoint>,
@@ -40,7 +40,7 @@ pub struct ListSources {
 }
 
 impl Lists {
-    pub fn new(sources: ListSources) -> Self {
+    pub(super) fn new(sources: ListSources) -> Self {
         Self {
             sources: Arc::new(sources),
             asking: Mutex::default(),
@@ -50,7 +50,7 @@ impl Lists {
 
     /// The versions from the first source that answers, or the youngest list that one
     /// of them gave before.
-    pub async fn versions(&self) -> VersionKnowledge {
+    pub(super) async fn versions(&self) -> VersionKnowledge {
         let earlier = self.asking().take();
         let mut asking = match earlier {
             // Asked by an earlier pass that did not wait for it; one question at a time

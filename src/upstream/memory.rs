@@ -23,7 +23,7 @@ const FILE_BYTES: u64 = 64 << 20;
 
 /// What is remembered of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remembered {
+pub(super) struct Remembered {
     /// The source's base URL: another factory has other versions.
     pub base: String,
     /// The last good list.
@@ -34,14 +34,14 @@ pub struct Remembered {
 
 /// A list of versions as it came, page by page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
+pub(super) struct Listing {
     /// When the source last said that this is the list.
     pub fetched_at: Timestamp,
     pub pages: Vec<ListPage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListPage {
+pub(super) struct ListPage {
     pub url: Url,
     /// The entity tag it came with.
     pub etag: Option<String>,
@@ -50,7 +50,7 @@ pub struct ListPage {
 }
 
 impl Listing {
-    pub fn versions(&self) -> BTreeSet<TalosVersion> {
+    pub(super) fn versions(&self) -> BTreeSet<TalosVersion> {
         let pages = self.pages.iter();
         pages
             .flat_map(|page| page.versions.iter().cloned())
@@ -60,7 +60,7 @@ impl Listing {
 
 /// The memory of one source.
 #[derive(Debug)]
-pub struct ListMemory {
+pub(super) struct ListMemory {
     file: PathBuf,
     read_only: bool,
     base: String,
@@ -69,7 +69,7 @@ pub struct ListMemory {
 }
 
 impl ListMemory {
-    pub fn new(state_dir: &Path, read_only: bool, source: ListSource, base: &Url) -> Self {
+    pub(super) fn new(state_dir: &Path, read_only: bool, source: ListSource, base: &Url) -> Self {
         let name = match source {
             ListSource::Factory => "versions-factory.json",
             ListSource::Github => "versions-github.json",
@@ -82,13 +82,13 @@ impl ListMemory {
         }
     }
 
-    pub fn recall(&self) -> Remembered {
+    pub(super) fn recall(&self) -> Remembered {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.get_or_insert_with(|| self.read()).clone()
     }
 
     /// Remembers something else from now on.
-    pub fn keep(&self, remembered: Remembered) {
+    pub(super) fn keep(&self, remembered: Remembered) {
         if !self.read_only
             && let Err(error) = keep::write_json(&self.file, FILE_BYTES, &remembered)
         {

@@ -7,7 +7,7 @@
 //! belong to and to no other, whatever a redirect says, and never into a message.
 //! A small answer has a limit of time and of bytes for the whole of it; an image may
 //! take minutes to be built and hours to arrive, but it has to come with a least
-//! rate. What is already in a [`Sink`] is continued only where the server proves that
+//! rate. What is already in a sink is continued only where the server proves that
 //! it is the same file. And an image is asked for by its own fetch only: the factory
 //! builds it on HEAD as on GET.
 
@@ -39,7 +39,7 @@ mod text;
 mod trust;
 mod versions;
 
-pub use config::{CaFile, UpstreamConfig};
-pub use error::UpstreamError;
-pub use factory::HttpFactory;
-pub use interface::{Transferred, Upstream};
+pub(crate) use config::{CaFile, UpstreamConfig};
+pub(crate) use error::UpstreamError;
+pub(crate) use factory::HttpFactory;
+pub(crate) use interface::{Transferred, Upstream};

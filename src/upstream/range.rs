@@ -6,7 +6,7 @@ use super::UpstreamError;
 use super::client::UpstreamResponse;
 
 /// The length that an answer tells, which has to be one number however often it is told.
-pub fn length(response: &UpstreamResponse) -> Result<Option<u64>, UpstreamError> {
+pub(super) fn length(response: &UpstreamResponse) -> Result<Option<u64>, UpstreamError> {
     let mut told = None;
     for value in response.inner.headers().get_all(CONTENT_LENGTH) {
         let number = value
@@ -29,7 +29,7 @@ pub fn length(response: &UpstreamResponse) -> Result<Option<u64>, UpstreamError>
 
 /// `Content-Range: bytes FIRST-LAST/TOTAL`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ContentRange {
+pub(super) struct ContentRange {
     pub first: u64,
     pub last: u64,
     pub total: u64,
@@ -37,7 +37,7 @@ pub struct ContentRange {
 
 impl ContentRange {
     /// `None` for every other form: an unknown total proves nothing.
-    pub fn parse(value: &str) -> Option<Self> {
+    pub(super) fn parse(value: &str) -> Option<Self> {
         let (range, total) = value
             .trim()
             .strip_prefix("bytes ")?

@@ -16,7 +16,7 @@ const LONGEST_WISH: Duration = Duration::from_secs(120);
 const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug)]
-pub struct Attempts {
+pub(super) struct Attempts {
     limit: u32,
     first: Duration,
     /// Retries since the last progress.
@@ -26,7 +26,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(limit: u32, first: Duration) -> Self {
+    pub(super) fn new(limit: u32, first: Duration) -> Self {
         Self {
             limit,
             first,
@@ -35,12 +35,12 @@ impl Attempts {
         }
     }
 
-    pub fn retries(&self) -> u32 {
+    pub(super) fn retries(&self) -> u32 {
         self.total
     }
 
     /// Learns that the last attempt got further than any before it.
-    pub fn progressed(&mut self) {
+    pub(super) fn progressed(&mut self) {
         self.in_a_row = 0;
     }
 
@@ -48,7 +48,7 @@ impl Attempts {
     ///
     /// # Errors
     /// The failure itself, where another attempt is of no use or not allowed.
-    pub fn after(&mut self, error: UpstreamError) -> Result<Duration, UpstreamError> {
+    pub(super) fn after(&mut self, error: UpstreamError) -> Result<Duration, UpstreamError> {
         let wish = error.retry_after();
         let hopeless = match error {
             // A rate limit that does not say when it ends ends in an hour.
@@ -80,7 +80,7 @@ impl Attempts {
 }
 
 /// The wish in a `Retry-After` header: seconds, or a date.
-pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),

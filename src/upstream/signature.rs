@@ -43,7 +43,7 @@ struct MessageDigest {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence that begins with "the signature".
-pub fn signed_digest(bundle: &str, key: &[u8]) -> Result<Sha256, String> {
+pub(super) fn signed_digest(bundle: &str, key: &[u8]) -> Result<Sha256, String> {
     let bundle: Bundle = serde_json::from_str(bundle)
         .map_err(|error| format!("is not a Sigstore bundle ({error})"))?;
     if !MEDIA_TYPES.contains(&bundle.media_type.as_str()) {

@@ -25,14 +25,14 @@ const FILE_BYTES: u64 = 1 << 20;
 type Sizes = BTreeMap<String, u64>;
 
 #[derive(Debug)]
-pub struct SeenSizes {
+pub(super) struct SeenSizes {
     file: PathBuf,
     read_only: bool,
     now: Mutex<Option<Sizes>>,
 }
 
 impl SeenSizes {
-    pub fn new(state_dir: &Path, read_only: bool) -> Self {
+    pub(super) fn new(state_dir: &Path, read_only: bool) -> Self {
         Self {
             file: state_dir.join(FILE),
             read_only,
@@ -42,14 +42,14 @@ impl SeenSizes {
 
     /// The size in bytes of the last image that was fetched of this version, platform,
     /// architecture and format, whatever its schematic.
-    pub fn of(&self, artifact: &ArtifactId) -> Option<u64> {
+    pub(super) fn of(&self, artifact: &ArtifactId) -> Option<u64> {
         let mut now = self.lock();
         let sizes = now.get_or_insert_with(|| self.read());
         sizes.get(&key(artifact)).copied()
     }
 
     /// Remembers the size of an image that was fetched.
-    pub fn learn(&self, artifact: &ArtifactId, bytes: u64) {
+    pub(super) fn learn(&self, artifact: &ArtifactId, bytes: u64) {
         let mut now = self.lock();
         let sizes = now.get_or_insert_with(|| self.read());
         if sizes.insert(key(artifact), bytes) == Some(bytes) {

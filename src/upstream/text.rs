@@ -9,7 +9,7 @@ const SHOWN: usize = 300;
 
 /// A text of a server as part of one line of ours: no control characters, no
 /// runs of blanks, not too long. `None` where nothing is left.
-pub fn shown(text: &str) -> Option<String> {
+pub(super) fn shown(text: &str) -> Option<String> {
     let words: Vec<&str> = text
         .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
         .filter(|word| !word.is_empty())
@@ -26,7 +26,7 @@ pub fn shown(text: &str) -> Option<String> {
 
 /// A URL without user, password and fragment, and with the query hidden: object
 /// storage puts its signatures there, and factories take a `?token=`.
-pub fn public(url: &Url) -> String {
+pub(super) fn public(url: &Url) -> String {
     let mut url = without_user(url);
     url.set_fragment(None);
     if url.query().is_some() {
@@ -38,13 +38,13 @@ pub fn public(url: &Url) -> String {
 }
 
 /// True for the content type of a web page.
-pub fn is_html(content_type: &str) -> bool {
+pub(super) fn is_html(content_type: &str) -> bool {
     let kind = content_type.trim_start().to_ascii_lowercase();
     kind.starts_with("text/html") || kind.starts_with("application/xhtml")
 }
 
 /// True for a text that begins like a web page.
-pub fn is_page(text: &str) -> bool {
+pub(super) fn is_page(text: &str) -> bool {
     let begin = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
     let begins = |with: &str| {
         begin
@@ -55,7 +55,7 @@ pub fn is_page(text: &str) -> bool {
 }
 
 /// A URL without user and password.
-pub fn without_user(url: &Url) -> Url {
+pub(super) fn without_user(url: &Url) -> Url {
     let mut url = url.clone();
     // Both refuse only URLs that cannot have a user in the first place.
     let _ = url.set_username("");

@@ -11,7 +11,7 @@ use super::UpstreamError;
 use super::config::CaFile;
 
 /// The certificates in a file; none where no file is configured.
-pub fn certificates(file: Option<&CaFile>) -> Result<Vec<Certificate>, UpstreamError> {
+pub(super) fn certificates(file: Option<&CaFile>) -> Result<Vec<Certificate>, UpstreamError> {
     let Some(file) = file else {
         return Ok(Vec::new());
     };
@@ -20,7 +20,7 @@ pub fn certificates(file: Option<&CaFile>) -> Result<Vec<Certificate>, UpstreamE
 
 /// Why no client could be made. The system's own certificates are read leniently, so
 /// where a file is configured, it is the file.
-pub fn blamed(file: Option<&CaFile>, source: reqwest::Error) -> UpstreamError {
+pub(super) fn blamed(file: Option<&CaFile>, source: reqwest::Error) -> UpstreamError {
     match file {
         Some(file) => UpstreamError::CaFile {
             path: file.path.clone(),

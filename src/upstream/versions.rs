@@ -20,7 +20,7 @@ use crate::model::TalosVersion;
 /// How long a page of a list may take; a list is a few kilobytes.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a source may take for all of its pages, with what is tried again.
-pub const TOTAL: Duration = Duration::from_secs(60);
+pub(super) const TOTAL: Duration = Duration::from_secs(60);
 /// Bytes of a page that are read.
 const PAGE_BYTES: usize = 4 << 20;
 /// Pages that are followed: at 100 tags each, ten times what there is.
@@ -34,7 +34,7 @@ const LONGEST_REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// A request to one source of versions, with what is remembered of it.
 #[derive(Debug)]
-pub struct VersionQuery<'a> {
+pub(super) struct VersionQuery<'a> {
     pub kind: ListSource,
     pub client: &'a HttpClient,
     pub endpoint: &'a Endpoint,
@@ -47,7 +47,7 @@ pub struct VersionQuery<'a> {
 
 impl VersionQuery<'_> {
     /// Asks the source; remembers what it said.
-    pub async fn run(&self) -> Result<Listing, UpstreamError> {
+    pub(super) async fn run(&self) -> Result<Listing, UpstreamError> {
         let remembered = self.memory.recall();
         let now = Timestamp::now();
         if let Some(rest) = remembered.not_before.map(|until| until.duration_since(now))

@@ -14,7 +14,7 @@ pub(super) const MARKER: &str = "$at";
 
 /// A value and where it stands. In a schema it is just the value.
 #[derive(Debug, Clone)]
-pub struct At<T> {
+pub(crate) struct At<T> {
     pub place: NodeRef,
     pub value: T,
 }
@@ -73,7 +73,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 /// A map, or a text that stands for one.
 #[derive(Debug, Clone, serde::Deserialize, JsonSchema)]
 #[schemars(untagged)]
-pub enum TextOr<T> {
+pub(crate) enum TextOr<T> {
     /// The short form.
     #[serde(rename = "@text")]
     Text(String),
@@ -85,7 +85,7 @@ pub enum TextOr<T> {
 /// A map, or a list that stands for one.
 #[derive(Debug, Clone, serde::Deserialize, JsonSchema)]
 #[schemars(untagged)]
-pub enum ListOr<T> {
+pub(crate) enum ListOr<T> {
     /// The short form.
     #[serde(rename = "@list")]
     List(Vec<At<String>>),

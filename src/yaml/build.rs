@@ -21,7 +21,7 @@ impl Document {
     /// # Errors
     /// The one problem that ended the parsing; a text that is not YAML has no
     /// parts to be saved.
-    pub fn parse(source: SourceText) -> Result<Self, Box<Problem>> {
+    pub(crate) fn parse(source: SourceText) -> Result<Self, Box<Problem>> {
         let mut build = Build {
             source: &source,
             places: Vec::new(),

@@ -1,54 +1,25 @@
-//! From a subtree to a plain serde struct, with every misfit reported.
-//!
-//! serde stops at the first error. So a subtree is read again with the node at
-//! misfit masked (as if it were not written) until it fits; since every key of a
-//! shape may be absent, it always does in the end. A null is as good as absent.
+//! A node of the tree as a serde deserializer, which fails at the first misfit and says
+//! at which node that is. A null is as good as absent.
 
 use std::collections::HashSet;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use super::at;
 use super::misfit::{BOOL, Misfit, MisfitKind};
 use super::numbers::{integer, read_apart};
-use super::report::ProblemReport;
 use super::tree::{NodeRef, YamlEntry, YamlKind, YamlNode};
 
-/// The most misfits reported for one subtree; more would only be noise.
-const MAX_MISFITS: usize = 20;
-
-/// Reads a subtree into a shape. Whatever does not fit is reported and left at
-/// its default.
-pub fn read<T: DeserializeOwned + Default>(node: &YamlNode, report: &mut ProblemReport<'_>) -> T {
-    let mut masked = report.refused().clone();
-    for _ in 0..MAX_MISFITS {
-        let decoder = NodeDecoder {
-            node,
-            masked: &masked,
-        };
-        match T::deserialize(decoder) {
-            Ok(value) => return value,
-            Err(misfit) => {
-                let at = misfit.node.unwrap_or(node.id);
-                report.push(misfit.into_problem(report.document(), node));
-                if at == node.id || !masked.insert(at) {
-                    break;
-                }
-            }
-        }
-    }
-    T::default()
-}
-
 #[derive(Clone, Copy)]
-struct NodeDecoder<'a> {
-    node: &'a YamlNode,
-    masked: &'a HashSet<NodeRef>,
+pub(super) struct NodeDecoder<'a> {
+    pub node: &'a YamlNode,
+    /// The nodes that are read as if they were not written.
+    pub masked: &'a HashSet<NodeRef>,
 }
 
 impl<'a> NodeDecoder<'a> {

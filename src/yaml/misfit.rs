@@ -31,7 +31,7 @@ pub(super) enum MisfitKind {
 }
 
 impl Misfit {
-    pub fn new(node: NodeRef, kind: MisfitKind) -> Self {
+    pub(super) fn new(node: NodeRef, kind: MisfitKind) -> Self {
         Self {
             node: Some(node),
             kind,
@@ -39,13 +39,13 @@ impl Misfit {
     }
 
     /// The same misfit, at `node` if nothing nearer is known.
-    pub fn at(mut self, node: NodeRef) -> Self {
+    pub(super) fn at(mut self, node: NodeRef) -> Self {
         self.node.get_or_insert(node);
         self
     }
 
     /// The problem as a person sees it. `root` is the subtree that was read.
-    pub fn into_problem(self, doc: &Document, root: &YamlNode) -> Problem {
+    pub(super) fn into_problem(self, doc: &Document, root: &YamlNode) -> Problem {
         let id = self.node.unwrap_or(root.id);
         let found = root.find(id);
         match self.kind {

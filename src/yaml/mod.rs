@@ -15,6 +15,7 @@ mod decode;
 mod misfit;
 mod numbers;
 mod raw;
+mod read;
 mod report;
 mod secrets;
 mod source;
@@ -24,13 +25,13 @@ mod syntax;
 mod tree;
 mod words;
 
-pub use at::{At, ListOr, TextOr};
-pub use decode::read;
-pub use numbers::read_apart;
-pub use report::ProblemReport;
-pub use source::{MAX_BYTES, SourceText};
-pub use tree::{Document, NodeRef, YamlEntry, YamlKind, YamlNode};
-pub use words::{one_of, shown};
+pub(crate) use at::{At, ListOr, TextOr};
+pub(crate) use numbers::read_apart;
+pub(crate) use read::read;
+pub(crate) use report::ProblemReport;
+pub(crate) use source::{MAX_BYTES, SourceText};
+pub(crate) use tree::{Document, NodeRef, YamlEntry, YamlKind, YamlNode};
+pub(crate) use words::{one_of, shown};
 
 #[cfg(test)]
 mod tests;

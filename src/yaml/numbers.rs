@@ -2,7 +2,7 @@
 
 /// Why a number is refused that readers of YAML read apart: with a zero in front it
 /// is octal to some, and decimal to others.
-pub fn read_apart(text: &str) -> Option<String> {
+pub(crate) fn read_apart(text: &str) -> Option<String> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let rest = digits.strip_prefix('0')?;
     let whole = rest.trim_start_matches('_').trim_start_matches('0');

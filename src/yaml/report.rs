@@ -15,7 +15,7 @@ const TEXT_MAX: usize = 4096;
 
 /// The problems of one part of a document, collected while it is read.
 #[derive(Debug)]
-pub struct ProblemReport<'d> {
+pub(crate) struct ProblemReport<'d> {
     doc: &'d Document,
     problems: Vec<Problem>,
     refused: HashSet<NodeRef>,
@@ -23,7 +23,7 @@ pub struct ProblemReport<'d> {
 
 impl<'d> ProblemReport<'d> {
     /// A report on parts of `doc`, empty so far.
-    pub fn new(doc: &'d Document) -> Self {
+    pub(crate) fn new(doc: &'d Document) -> Self {
         Self {
             doc,
             problems: Vec::new(),
@@ -31,27 +31,27 @@ impl<'d> ProblemReport<'d> {
         }
     }
 
-    pub fn document(&self) -> &'d Document {
+    pub(crate) fn document(&self) -> &'d Document {
         self.doc
     }
 
     /// What is wrong so far.
-    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter()
     }
 
     /// True if nothing is wrong so far.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    pub fn push(&mut self, problem: Problem) {
+    pub(crate) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
     /// Adds the problem of an entry that [`read`](super::read) is then to pass
     /// over, for a key about which there is more to say than that it is unknown.
-    pub fn refuse(&mut self, entry: &YamlEntry, problem: Problem) {
+    pub(crate) fn refuse(&mut self, entry: &YamlEntry, problem: Problem) {
         self.refused.insert(entry.value.id);
         self.push(problem);
     }
@@ -62,12 +62,12 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// Adds a problem at a place.
-    pub fn at(&mut self, place: NodeRef, message: impl Into<String>) {
+    pub(crate) fn at(&mut self, place: NodeRef, message: impl Into<String>) {
         self.push(self.doc.problem(place, message));
     }
 
     /// Adds a problem at a place, with what can be done about it.
-    pub fn at_with_hint(
+    pub(crate) fn at_with_hint(
         &mut self,
         place: NodeRef,
         message: impl Into<String>,
@@ -77,7 +77,7 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// Adds the refusal of a text.
-    pub fn invalid(&mut self, place: NodeRef, invalid: Invalid) {
+    pub(crate) fn invalid(&mut self, place: NodeRef, invalid: Invalid) {
         let mut problem = self.doc.problem(place, invalid.message);
         problem.hint = invalid.hint;
         self.push(problem);
@@ -85,7 +85,7 @@ impl<'d> ProblemReport<'d> {
 
     /// Adds that a key is missing from the map at `place`, unless something is
     /// wrong with that very key already: then it was written, only not well.
-    pub fn missing(&mut self, place: NodeRef, key: &str, hint: impl Into<String>) {
+    pub(crate) fn missing(&mut self, place: NodeRef, key: &str, hint: impl Into<String>) {
         if !self.told(place, key) {
             self.at_with_hint(place, format!("`{key}` is missing"), hint);
         }
@@ -93,7 +93,7 @@ impl<'d> ProblemReport<'d> {
 
     /// True if a problem with a key of the map at `place` is reported already:
     /// at the key, below it, or as an unknown key that was probably meant for it.
-    pub fn told(&self, place: NodeRef, key: &str) -> bool {
+    pub(crate) fn told(&self, place: NodeRef, key: &str) -> bool {
         let map = self.doc.path(place);
         let meant = did_you_mean(key);
         self.problems.iter().any(|problem| {
@@ -109,12 +109,12 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// The value of a text; a refusal is reported.
-    pub fn parse<T: FromStr<Err = Invalid>>(&mut self, text: &At<String>) -> Option<T> {
+    pub(crate) fn parse<T: FromStr<Err = Invalid>>(&mut self, text: &At<String>) -> Option<T> {
         self.parse_among(text, [])
     }
 
     /// The same, for a text that is one of a few words: the nearest is suggested.
-    pub fn parse_among<'a, T: FromStr<Err = Invalid>>(
+    pub(crate) fn parse_among<'a, T: FromStr<Err = Invalid>>(
         &mut self,
         text: &At<String>,
         words: impl IntoIterator<Item = &'a str>,
@@ -137,7 +137,7 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// A directory that images are delivered to; a refusal is reported.
-    pub fn image_dir(&mut self, text: &At<String>) -> Option<Dir> {
+    pub(crate) fn image_dir(&mut self, text: &At<String>) -> Option<Dir> {
         match self.parse::<Dir>(text)?.for_images() {
             Ok(dir) => Some(dir),
             Err(invalid) => {
@@ -148,7 +148,7 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// True for a text of one line and a sensible length; otherwise reported.
-    pub fn fits_a_line(&mut self, text: &At<String>) -> bool {
+    pub(crate) fn fits_a_line(&mut self, text: &At<String>) -> bool {
         if text.value.len() > TEXT_MAX {
             let length = text.value.len();
             self.at(
@@ -173,7 +173,7 @@ impl<'d> ProblemReport<'d> {
     /// True for such a text without anything that looks like a blank or cannot be
     /// seen, and without blanks around it; otherwise reported. For names that somebody
     /// else compares byte for byte.
-    pub fn is_exact(&mut self, text: &At<String>) -> bool {
+    pub(crate) fn is_exact(&mut self, text: &At<String>) -> bool {
         if !self.fits_a_line(text) {
             return false;
         }
@@ -197,7 +197,7 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// Refuses a number where a version is meant: YAML reads 1.10 as 1.1.
-    pub fn is_quoted(&mut self, text: &At<String>, key: &str) -> bool {
+    pub(crate) fn is_quoted(&mut self, text: &At<String>, key: &str) -> bool {
         if !self.doc.is_number(text.place) {
             return true;
         }
@@ -217,7 +217,7 @@ impl<'d> ProblemReport<'d> {
     }
 
     /// The problems, in the order of their places.
-    pub fn finish(mut self) -> Vec<Problem> {
+    pub(crate) fn finish(mut self) -> Vec<Problem> {
         self.problems
             .sort_by_key(|problem| (problem.line, problem.column));
         self.problems

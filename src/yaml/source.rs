@@ -14,14 +14,14 @@ use crate::model::{Excerpt, Problem, is_invisible};
 
 /// The largest file that is read, in bytes. A thousand orders with ten positions
 /// each fit several times over; what is larger is a mistake or an attack.
-pub const MAX_BYTES: u64 = 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The longest line that an excerpt shows, in characters.
 const LINE_MAX: usize = 120;
 
 /// The name and the text of a file.
 #[derive(Debug, Clone)]
-pub struct SourceText {
+pub(crate) struct SourceText {
     /// The name, as messages give it.
     pub file: Arc<str>,
     /// The text, without a byte order mark.
@@ -46,7 +46,7 @@ pub(super) struct Span {
 
 impl SourceText {
     /// A text that is known to be one. A byte order mark is dropped.
-    pub fn new(file: &str, text: &str) -> Self {
+    pub(crate) fn new(file: &str, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let after_ends = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
@@ -59,7 +59,7 @@ impl SourceText {
 
     /// True if the text is nothing but remarks and markers of documents, at least one
     /// of them.
-    pub fn is_remarks_only(&self) -> bool {
+    pub(crate) fn is_remarks_only(&self) -> bool {
         let mut lines = self
             .text
             .lines()
@@ -77,7 +77,7 @@ impl SourceText {
 
     /// True if the text looks like a map or a list. What does not is never repeated
     /// in a message.
-    pub fn is_structured(&self) -> bool {
+    pub(crate) fn is_structured(&self) -> bool {
         self.structured
     }
 
@@ -85,7 +85,7 @@ impl SourceText {
     ///
     /// # Errors
     /// A problem of the whole file where it is too large or is not UTF-8.
-    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Box<Problem>> {
+    pub(crate) fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, Box<Problem>> {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(Box::new(Self::too_large(file)));
         }

@@ -11,7 +11,7 @@ use crate::model::Problem;
 
 /// A parsed file.
 #[derive(Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// Its name and text.
     pub source: SourceText,
     /// Its content; [`YamlKind::Null`] for an empty file.
@@ -21,7 +21,7 @@ pub struct Document {
 
 /// Which node of a document: the key to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeRef(pub(super) usize);
+pub(crate) struct NodeRef(pub(super) usize);
 
 /// Paths are put together when they are asked for: stored whole, long keys around
 /// many values would take more room than a small machine has.
@@ -44,13 +44,13 @@ pub(super) enum PathStep {
 }
 
 #[derive(Debug)]
-pub struct YamlNode {
+pub(crate) struct YamlNode {
     pub id: NodeRef,
     pub kind: YamlKind,
 }
 
 #[derive(Debug)]
-pub enum YamlKind {
+pub(crate) enum YamlKind {
     /// Nothing, `~` or `null`.
     Null,
     /// One of `true`, `yes`, `on` and their opposites, unquoted.
@@ -75,7 +75,7 @@ pub enum YamlKind {
 
 /// A key and its value.
 #[derive(Debug)]
-pub struct YamlEntry {
+pub(crate) struct YamlEntry {
     pub key: String,
     pub(super) key_span: Span,
     /// Where the key begins in the text, in bytes.
@@ -85,39 +85,39 @@ pub struct YamlEntry {
 
 impl Document {
     /// The key path of a node.
-    pub fn path(&self, id: NodeRef) -> String {
+    pub(crate) fn path(&self, id: NodeRef) -> String {
         path(&self.places, id)
     }
 
     /// The line of a node, counted from 1.
-    pub fn line(&self, id: NodeRef) -> u64 {
+    pub(crate) fn line(&self, id: NodeRef) -> u64 {
         self.places[id.0].span.line
     }
 
     /// True if a node is a number as YAML sees it (unquoted).
-    pub fn is_number(&self, id: NodeRef) -> bool {
+    pub(crate) fn is_number(&self, id: NodeRef) -> bool {
         self.places[id.0].number
     }
 
     /// True if a node is a scalar without quotes, which readers of YAML may take for
     /// something other than text.
-    pub fn is_plain(&self, id: NodeRef) -> bool {
+    pub(crate) fn is_plain(&self, id: NodeRef) -> bool {
         style(&self.source, self.places[id.0].offset).plain
     }
 
     /// The same of the key of an entry.
-    pub fn is_plain_key(&self, entry: &YamlEntry) -> bool {
+    pub(crate) fn is_plain_key(&self, entry: &YamlEntry) -> bool {
         style(&self.source, entry.key_offset).plain
     }
 
     /// The node of a place.
-    pub fn node(&self, id: NodeRef) -> Option<&YamlNode> {
+    pub(crate) fn node(&self, id: NodeRef) -> Option<&YamlNode> {
         self.root.find(id)
     }
 
     /// What a message says that was found at a node. Of a document that is one scalar
     /// nothing is repeated: it was not written for this program.
-    pub fn describe(&self, node: &YamlNode) -> String {
+    pub(crate) fn describe(&self, node: &YamlNode) -> String {
         match node.kind {
             YamlKind::Bool { .. } | YamlKind::Number { .. } | YamlKind::Text(_)
                 if node.id == self.root.id =>
@@ -128,14 +128,13 @@ impl Document {
         }
     }
 
-    pub fn problem(&self, id: NodeRef, message: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, id: NodeRef, message: impl Into<String>) -> Problem {
         let place = &self.places[id.0];
         self.source
             .problem(place.span, &self.path(id), message.into())
     }
 
-    /// A problem at the key of an entry.
-    pub fn key_problem(&self, entry: &YamlEntry, message: impl Into<String>) -> Problem {
+    pub(crate) fn key_problem(&self, entry: &YamlEntry, message: impl Into<String>) -> Problem {
         self.source
             .problem(entry.key_span, &self.path(entry.value.id), message.into())
     }
@@ -143,7 +142,7 @@ impl Document {
 
 impl YamlNode {
     /// The value of a key, where this is a map that has it and it is not null.
-    pub fn get(&self, key: &str) -> Option<&YamlNode> {
+    pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.entries()
             .iter()
             .find(|entry| entry.key == key)
@@ -152,7 +151,7 @@ impl YamlNode {
     }
 
     /// The entries of a map; none for anything else.
-    pub fn entries(&self) -> &[YamlEntry] {
+    pub(crate) fn entries(&self) -> &[YamlEntry] {
         match &self.kind {
             YamlKind::Map { entries, .. } => entries,
             _ => &[],
@@ -160,7 +159,7 @@ impl YamlNode {
     }
 
     /// The elements of a list; none for anything else.
-    pub fn elements(&self) -> &[YamlNode] {
+    pub(crate) fn elements(&self) -> &[YamlNode] {
         match &self.kind {
             YamlKind::List(elements) => elements,
             _ => &[],
@@ -179,12 +178,12 @@ impl YamlNode {
     }
 
     /// True for nothing, `~` and `null`.
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self.kind, YamlKind::Null)
     }
 
     /// A scalar as written, quotes resolved.
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
             YamlKind::Bool { text, .. } | YamlKind::Number { text } | YamlKind::Text(text) => {
                 Some(text)

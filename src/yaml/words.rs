@@ -1,7 +1,7 @@
 //! Words that messages share: a text as it is shown, and the word that was meant.
 
 /// A text as messages show it: quoted, escaped, cut to a length that can be read.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {
         None => format!("{text:?}"),
@@ -10,7 +10,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// The word that was probably meant: the nearest one, if it is near at all.
-pub fn one_of<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn one_of<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', '.', ' '], "");
     let wanted = plain(text);
     // The effort grows with the product of the lengths, and nothing is near.

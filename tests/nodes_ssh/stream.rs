@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::FileExt;
 
-use talos_order::testing::hash_data;
 use talos_order::nodes::Relay;
+use talos_order::testing::hash_data;
 
 use super::*;
 

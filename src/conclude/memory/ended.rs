@@ -19,16 +19,16 @@ pub(super) struct EndedRun<'a> {
 }
 
 impl EndedRun<'_> {
-    pub fn outcome(&self, id: &StepId) -> Option<&Outcome> {
+    pub(super) fn outcome(&self, id: &StepId) -> Option<&Outcome> {
         self.outcomes.get(id)
     }
 
-    pub fn is_done(&self, step: &Step) -> bool {
+    pub(super) fn is_done(&self, step: &Step) -> bool {
         self.outcome(&step.id).is_some_and(Outcome::is_success)
     }
 
     /// What was learned from the steps that are done.
-    pub fn done(&self) -> impl Iterator<Item = (&Step, &Fact)> {
+    pub(super) fn done(&self) -> impl Iterator<Item = (&Step, &Fact)> {
         self.look
             .plan
             .steps
@@ -41,7 +41,7 @@ impl EndedRun<'_> {
 
     /// True if what we placed there is known: the node answers, and the directory's record
     /// can be read.
-    pub fn knows(&self, id: &StepId, node: &NodeId) -> bool {
+    pub(super) fn knows(&self, id: &StepId, node: &NodeId) -> bool {
         let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
             return false;
         };

@@ -25,7 +25,7 @@ pub(super) struct ReconcileBody {
 }
 
 impl ReconcileBody {
-    pub fn new(scope: Scope, wait_seconds: u64) -> Self {
+    pub(super) fn new(scope: Scope, wait_seconds: u64) -> Self {
         let (order, node) = match scope {
             Scope::All => (None, None),
             Scope::Order(id) => (Some(id), None),
@@ -39,7 +39,7 @@ impl ReconcileBody {
     }
 
     /// Reads one; of what is none, why not.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
@@ -53,7 +53,7 @@ impl ReconcileBody {
         Ok(body)
     }
 
-    pub fn scope(self) -> Scope {
+    pub(super) fn scope(self) -> Scope {
         match (self.order, self.node) {
             (Some(id), _) => Scope::Order(id),
             (None, Some(id)) => Scope::Node(id),

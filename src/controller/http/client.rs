@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When none runs, when it does not answer in time, or could not do the pass.
-pub async fn reconcile(
+pub(crate) async fn reconcile(
     state: &StateDir,
     scope: Scope,
     wait: Duration,

@@ -8,7 +8,7 @@ use crate::store::StateError;
 
 /// Why the controller cannot listen, or did not answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ControlError {
+pub(crate) enum ControlError {
     /// The directory of the state cannot be made.
     #[error(transparent)]
     State(#[from] StateError),
@@ -24,16 +24,10 @@ pub enum ControlError {
     },
     /// Nobody listens.
     #[error("no controller runs here: nothing listens at {}", socket.display())]
-    NotRunning {
-        /// The socket.
-        socket: PathBuf,
-    },
+    NotRunning { socket: PathBuf },
     /// Someone listens already.
     #[error("a controller runs here already: it listens at {}", socket.display())]
-    AlreadyRunning {
-        /// The socket.
-        socket: PathBuf,
-    },
+    AlreadyRunning { socket: PathBuf },
     /// The pass took longer than anyone wanted to wait.
     #[error("the pass was not over after {} s; it goes on", .after.as_secs())]
     Timeout {
@@ -62,7 +56,7 @@ pub enum ControlError {
 
 impl ControlError {
     /// What a person can do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::State(error) => error.hint(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {

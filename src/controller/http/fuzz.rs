@@ -8,7 +8,7 @@ use super::client;
 
 /// What somebody asks. What was understood is understood again. Gives back what is
 /// answered to anything else.
-pub fn question(bytes: &[u8]) -> Option<String> {
+pub(crate) fn question(bytes: &[u8]) -> Option<String> {
     let bytes = &bytes[..bytes.len().min(REQUEST_MAX)];
     match ReconcileBody::read(bytes) {
         Ok(asked) => {
@@ -22,7 +22,7 @@ pub fn question(bytes: &[u8]) -> Option<String> {
 }
 
 /// What a controller answers: a status that can be sent on, or else a message.
-pub fn answer(bytes: &[u8]) {
+pub(crate) fn answer(bytes: &[u8]) {
     if let Ok(status) = client::status_of(bytes) {
         let text = serde_json::to_vec(&status).expect("a form in JSON");
         assert_eq!(client::status_of(&text).ok(), Some(status));

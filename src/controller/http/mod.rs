@@ -17,15 +17,15 @@
 )]
 
 mod body;
-pub mod client;
+pub(crate) mod client;
 mod error;
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub(crate) mod fuzz;
 mod routes;
 mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use error::ControlError;
+pub(crate) use error::ControlError;
 pub(super) use routes::Api;
 pub(super) use socket::ControlSocket;

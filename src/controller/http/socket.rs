@@ -55,7 +55,7 @@ impl ControlSocket {
     ///
     /// # Errors
     /// When another controller listens there, or the socket cannot be made.
-    pub async fn open(api: Api) -> Result<Self, ControlError> {
+    pub(crate) async fn open(api: Api) -> Result<Self, ControlError> {
         let path = path(&api.state);
         let failed = |source| ControlError::Io {
             doing: "listen at",
@@ -77,7 +77,7 @@ impl ControlSocket {
     }
 
     /// Takes no more connections, and gives the answers that are due a moment to go out.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         self.stop.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(FAREWELL, self.tasks.wait()).await;

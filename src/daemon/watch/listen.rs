@@ -56,7 +56,7 @@ pub(super) struct OrdersListener {
 
 impl OrdersListener {
     /// Listens nowhere yet.
-    pub fn new(machine: &impl Machine, nudge: SyncSender<()>) -> notify::Result<Self> {
+    pub(super) fn new(machine: &impl Machine, nudge: SyncSender<()>) -> notify::Result<Self> {
         let places = Arc::default();
         let handler = Handler {
             places: Arc::clone(&places),
@@ -71,7 +71,11 @@ impl OrdersListener {
 
     /// Listens at these places and no others from now on, at each directory after the
     /// one that holds it. False if one was not there.
-    pub fn listen(&mut self, machine: &impl Machine, places: &Places) -> notify::Result<bool> {
+    pub(super) fn listen(
+        &mut self,
+        machine: &impl Machine,
+        places: &Places,
+    ) -> notify::Result<bool> {
         // Under its path, another directory than the watched one may be by now, and
         // notify forgets a watch when it is asked for another under the same path.
         for dir in self.watched.drain(..) {

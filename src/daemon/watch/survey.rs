@@ -66,13 +66,13 @@ pub(super) struct Places {
 
 impl Places {
     /// Every directory to be watched, each after the one that holds it.
-    pub fn all(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
         // Paths are compared by component, so a path sorts behind its beginning.
         self.dirs.union(&self.way).map(PathBuf::as_path)
     }
 
     /// True if something that happened at a path may matter.
-    pub fn concern(&self, path: &Path) -> bool {
+    pub(super) fn concern(&self, path: &Path) -> bool {
         let visible = || path.file_name().is_some_and(|name| !is_hidden(name));
         let in_tree = || path.parent().is_some_and(|dir| self.trees.contains(dir));
         let itself = || self.dirs.contains(path) || self.way.contains(path);

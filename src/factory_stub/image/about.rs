@@ -4,13 +4,13 @@ use super::noise::Noise;
 use crate::model::{ArtifactId, TalosVersion};
 
 /// What an image says about itself, and what its bytes follow from.
-pub struct About {
+pub(super) struct About {
     pub title: String,
     pub version: TalosVersion,
 }
 
 impl About {
-    pub fn new(artifact: &ArtifactId, generation: u64) -> Self {
+    pub(super) fn new(artifact: &ArtifactId, generation: u64) -> Self {
         // The format is left out on purpose: all forms of a disk image hold the
         // same disk, as they do on a real factory.
         let secureboot = if artifact.secureboot {
@@ -28,12 +28,12 @@ impl About {
     }
 
     /// Incompressible bytes for one purpose.
-    pub fn noise(&self, purpose: &str) -> Noise {
+    pub(super) fn noise(&self, purpose: &str) -> Noise {
         Noise::new(&format!("{purpose}: {}", self.title))
     }
 
     /// A text for a person who looks into the image.
-    pub fn readme(&self) -> String {
+    pub(super) fn readme(&self) -> String {
         format!(
             "{}\n\nA stand-in made by talos-order. It boots nothing: it has the form of an image\n\
              and the rest is noise.\n",

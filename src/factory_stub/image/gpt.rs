@@ -34,7 +34,7 @@ struct Partition {
 }
 
 /// Builds a disk of `size` bytes, a multiple of 1 MiB and at least 4 MiB.
-pub fn build(about: &About, size: u64) -> io::Result<Vec<u8>> {
+pub(super) fn build(about: &About, size: u64) -> io::Result<Vec<u8>> {
     let length = usize::try_from(size).map_err(io::Error::other)?;
     let mut disk = vec![0; length];
     let middle = (size / 2).next_multiple_of(MIB);

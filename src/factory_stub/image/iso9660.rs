@@ -31,7 +31,7 @@ struct File {
 }
 
 /// Builds an image with a `README.TXT` and `payload` bytes of noise.
-pub fn build(about: &About, payload: u64) -> Vec<u8> {
+pub(super) fn build(about: &About, payload: u64) -> Vec<u8> {
     let mut noise = vec![0; payload as usize];
     about.noise("ISO").fill(&mut noise);
     // Sorted by name, as the standard wants them.

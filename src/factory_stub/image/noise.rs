@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 ///
 /// A generator from a crate would do, but could give other bytes after an
 /// update, and a hash is here anyway.
-pub struct Noise {
+pub(super) struct Noise {
     key: [u8; 32],
     counter: u64,
 }
 
 impl Noise {
     /// The stream that belongs to a name.
-    pub fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self {
             key: Sha256::digest(name.as_bytes()).into(),
             counter: 0,
@@ -21,7 +21,7 @@ impl Noise {
     }
 
     /// The next bytes of the stream.
-    pub fn fill(&mut self, target: &mut [u8]) {
+    pub(super) fn fill(&mut self, target: &mut [u8]) {
         for piece in target.chunks_mut(32) {
             let block = Sha256::new()
                 .chain_update(self.key)
@@ -33,7 +33,7 @@ impl Noise {
     }
 
     /// A random GUID (version 4) in the byte order of a partition table.
-    pub fn guid(&mut self) -> [u8; 16] {
+    pub(super) fn guid(&mut self) -> [u8; 16] {
         let mut guid = [0; 16];
         self.fill(&mut guid);
         guid[7] = guid[7] & 0x0f | 0x40;

@@ -53,7 +53,7 @@ fn blocks_table(blocks: usize) -> usize {
 }
 
 /// Wraps a raw disk.
-pub fn wrap(disk: &[u8]) -> Vec<u8> {
+pub(super) fn wrap(disk: &[u8]) -> Vec<u8> {
     let clusters: Vec<&[u8]> = disk.chunks(CLUSTER).collect();
     let zeros = [0; CLUSTER];
     let used: Vec<usize> = (0..clusters.len())

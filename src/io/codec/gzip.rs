@@ -19,7 +19,7 @@ const WINDOW_BITS: u8 = 15;
 const MAGIC: u8 = 0x1f;
 
 #[derive(Debug)]
-pub struct GzipDecoder {
+pub(super) struct GzipDecoder {
     member: Decompress,
     /// True between members, where the input may end.
     is_complete: bool,
@@ -29,7 +29,7 @@ pub struct GzipDecoder {
 }
 
 impl GzipDecoder {
-    pub fn new(output: ChunkSender) -> Self {
+    pub(super) fn new(output: ChunkSender) -> Self {
         Self {
             member: Decompress::new_gzip(WINDOW_BITS),
             is_complete: false,
@@ -39,7 +39,7 @@ impl GzipDecoder {
         }
     }
 
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), DecodeError> {
         loop {
             if self.is_complete {
                 match bytes.first() {
@@ -82,7 +82,7 @@ impl GzipDecoder {
         }
     }
 
-    pub fn finish(self) -> Result<(), DecodeError> {
+    pub(super) fn finish(self) -> Result<(), DecodeError> {
         if self.is_complete {
             self.output.end()
         } else {

@@ -21,6 +21,8 @@ pub(in crate::io) mod tests;
 mod xz;
 mod zstd;
 
-pub use decoder::{PushDecoder, decoder};
-pub use error::DecodeError;
-pub use queue::{BUFFERED, Chunk, Decoded};
+pub(crate) use decoder::PushDecoder;
+pub use decoder::decoder;
+pub(crate) use error::DecodeError;
+pub(crate) use queue::Decoded;
+pub use queue::{BUFFERED, Chunk};

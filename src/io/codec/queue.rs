@@ -37,14 +37,14 @@ const PLACES: usize = 64;
 
 /// The decoding end.
 #[derive(Debug)]
-pub struct ChunkSender {
+pub(super) struct ChunkSender {
     places: SyncSender<Queued>,
     budget: Arc<Budget>,
 }
 
 /// A place in the order whose chunk comes from another thread.
 #[derive(Debug)]
-pub struct ReservedChunk(SyncSender<Result<Chunk, DecodeError>>);
+pub(super) struct ReservedChunk(SyncSender<Result<Chunk, DecodeError>>);
 
 /// The consuming end: an iterator over the unpacked content in order. It ends
 /// after the last chunk of a complete and checked input, and otherwise with
@@ -87,7 +87,7 @@ impl ChunkSender {
     ///
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
-    pub fn copy(&self, bytes: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn copy(&self, bytes: &[u8]) -> Result<(), DecodeError> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl ChunkSender {
     ///
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
-    pub fn zeros(&self, count: u64) -> Result<(), DecodeError> {
+    pub(super) fn zeros(&self, count: u64) -> Result<(), DecodeError> {
         let chunk = Chunk::Zeros(count);
         self.place(Queued::Ready { chunk, cost: 0 })
     }
@@ -114,7 +114,7 @@ impl ChunkSender {
     ///
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
-    pub fn later(&self, cost: usize) -> Result<ReservedChunk, DecodeError> {
+    pub(super) fn later(&self, cost: usize) -> Result<ReservedChunk, DecodeError> {
         self.budget.acquire(cost)?;
         let (filler, slot) = sync_channel(1);
         self.place(Queued::Later { slot, cost })?;
@@ -125,7 +125,7 @@ impl ChunkSender {
     ///
     /// # Errors
     /// [`DecodeError::Closed`] if the consumer is gone.
-    pub fn end(self) -> Result<(), DecodeError> {
+    pub(super) fn end(self) -> Result<(), DecodeError> {
         self.place(Queued::End)
     }
 
@@ -136,7 +136,7 @@ impl ChunkSender {
 
 impl ReservedChunk {
     /// Fills the place. Never blocks.
-    pub fn fill(self, chunk: Result<Chunk, DecodeError>) {
+    pub(super) fn fill(self, chunk: Result<Chunk, DecodeError>) {
         // The consumer may be gone, and then nobody misses the chunk.
         let _ = self.0.send(chunk);
     }

@@ -8,7 +8,7 @@ use crate::model::Codec;
 
 /// Decodes by pushing pieces of the given length; the error of the consuming end
 /// counts more, as it does in real use.
-pub fn decode(codec: Codec, packed: &[u8], cut: usize) -> Result<Vec<u8>, DecodeError> {
+pub(crate) fn decode(codec: Codec, packed: &[u8], cut: usize) -> Result<Vec<u8>, DecodeError> {
     let (mut decoder, decoded) = decoder(codec, BUFFERED).unwrap();
     std::thread::scope(|scope| {
         let consumer = scope.spawn(move || {
@@ -37,7 +37,7 @@ pub fn decode(codec: Codec, packed: &[u8], cut: usize) -> Result<Vec<u8>, Decode
 }
 
 /// Runs a program as a filter; `None` if it is not installed.
-pub fn filter(command: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn filter(command: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let mut child = Command::new(command[0])
         .args(&command[1..])
         .stdin(Stdio::piped())
@@ -54,7 +54,7 @@ pub fn filter(command: &[&str], input: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Something with the shape of a disk image: a little noise between many zeros.
-pub fn image(mebibytes: usize) -> Vec<u8> {
+pub(crate) fn image(mebibytes: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
     let mut content = vec![0; mebibytes << 20];
     for block in content.chunks_mut(1 << 20).step_by(5) {
@@ -64,7 +64,7 @@ pub fn image(mebibytes: usize) -> Vec<u8> {
 }
 
 /// Every strict prefix of these lengths is refused as cut short.
-pub fn refuses_prefixes(codec: Codec, packed: &[u8], lengths: impl Iterator<Item = usize>) {
+pub(crate) fn refuses_prefixes(codec: Codec, packed: &[u8], lengths: impl Iterator<Item = usize>) {
     for length in lengths {
         let error = decode(codec, &packed[..length], 4096).expect_err("a prefix");
         assert!(

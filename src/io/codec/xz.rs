@@ -30,7 +30,7 @@ use streamed::Streamed;
 const BLOCK_MAX: u64 = BUFFERED as u64 / 2;
 
 #[derive(Debug)]
-pub struct XzDecoder {
+pub(super) struct XzDecoder {
     state: XzState,
     /// The part that is being gathered, from its first byte.
     part: Vec<u8>,
@@ -77,7 +77,7 @@ enum XzState {
 }
 
 impl XzDecoder {
-    pub fn new(output: ChunkSender) -> Self {
+    pub(super) fn new(output: ChunkSender) -> Self {
         Self {
             state: XzState::StreamHeader,
             part: Vec::new(),
@@ -90,7 +90,7 @@ impl XzDecoder {
         }
     }
 
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), DecodeError> {
         while !bytes.is_empty() {
             let before = bytes.len();
             let step = self.step(&mut bytes);
@@ -252,7 +252,7 @@ impl XzDecoder {
         }
     }
 
-    pub fn finish(self) -> Result<(), DecodeError> {
+    pub(super) fn finish(self) -> Result<(), DecodeError> {
         let within = match &self.state {
             XzState::Between { padding } if padding % 4 == 0 => return self.output.end(),
             XzState::Between { .. } => "the padding after a stream",

@@ -16,7 +16,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// The longest header of a frame, in bytes (`ZSTD_FRAMEHEADERSIZE_MAX`).
 const HEADER_MAX: usize = 18;
 
-pub struct ZstdDecoder {
+pub(super) struct ZstdDecoder {
     codec: Decoder<'static>,
     output: ChunkSender,
     piece: Vec<u8>,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for ZstdDecoder {
 }
 
 impl ZstdDecoder {
-    pub fn new(output: ChunkSender) -> Result<Self, DecodeError> {
+    pub(super) fn new(output: ChunkSender) -> Result<Self, DecodeError> {
         let set_up = || -> std::io::Result<Decoder<'static>> {
             let mut library = Decoder::new()?;
             library.set_parameter(zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
@@ -81,7 +81,7 @@ impl ZstdDecoder {
         })
     }
 
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let mut before = 0;
         let mut more = !bytes.is_empty();
         while more {
@@ -134,7 +134,7 @@ impl ZstdDecoder {
         Ok(())
     }
 
-    pub fn finish(self) -> Result<(), DecodeError> {
+    pub(super) fn finish(self) -> Result<(), DecodeError> {
         if self.complete {
             self.output.end()
         } else {

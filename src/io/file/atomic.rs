@@ -16,7 +16,7 @@ const TEMPORARY: &str = ".tmp-";
 /// # Errors
 /// Any error of the file system; the temporary is removed then, and what was at
 /// `path` before is unchanged.
-pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     put(path, content, File::sync_all)?;
     sync_dir(parent(path)?)
 }
@@ -26,7 +26,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// Like [`write()`].
-pub fn write_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
     put(path, content, |_| Ok(()))
 }
 
@@ -45,7 +45,7 @@ fn put(path: &Path, content: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Re
 
 /// True for a name that [`write()`] gives to its temporaries of any file, with the
 /// name of that file.
-pub fn is_temporary(name: &str) -> Option<&str> {
+pub(crate) fn is_temporary(name: &str) -> Option<&str> {
     let (of, _) = name.strip_prefix('.')?.rsplit_once(TEMPORARY)?;
     (!of.is_empty()).then_some(of)
 }
@@ -54,7 +54,7 @@ pub fn is_temporary(name: &str) -> Option<&str> {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
@@ -62,7 +62,7 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Any error of the file system but a missing file.
-pub fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
@@ -70,7 +70,7 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// A hidden sibling of a file: `.NAME<suffix>`.
-pub fn hidden_sibling(dir: &Path, name: &str, suffix: &str) -> PathBuf {
+pub(crate) fn hidden_sibling(dir: &Path, name: &str, suffix: &str) -> PathBuf {
     dir.join(format!(".{name}{suffix}"))
 }
 

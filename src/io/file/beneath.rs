@@ -25,7 +25,7 @@ const LINKS_MAX: usize = 40;
 
 /// The root of a tree.
 #[derive(Debug)]
-pub struct DirTree {
+pub(crate) struct DirTree {
     top: Rc<Open>,
     /// The paths by which an absolute link may name the root.
     names: [PathBuf; 2],
@@ -40,14 +40,14 @@ struct Open {
 
 /// A directory of the tree.
 #[derive(Debug, Clone)]
-pub struct Directory(Rc<Open>);
+pub(crate) struct Directory(Rc<Open>);
 
 /// The identity of a thing: the file system and its number there.
-pub type Identity = (u64, u64);
+pub(crate) type Identity = (u64, u64);
 
 /// What stands behind a name.
 #[derive(Debug)]
-pub enum Thing {
+pub(crate) enum Thing {
     /// A directory, not listed yet.
     Directory(Directory, Identity),
     /// A regular file, open for reading.
@@ -58,7 +58,7 @@ pub enum Thing {
 
 /// Why a name leads to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum BeneathError {
+pub(crate) enum BeneathError {
     /// A link in the path leads out of the tree.
     #[error("the link leads out of the directory")]
     Outside,
@@ -79,7 +79,7 @@ impl DirTree {
     ///
     /// # Errors
     /// Where there is no directory, or it may not be searched.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let real = std::fs::canonicalize(path)?;
         let dir = rustix::fs::open(&real, DIRECTORY, Mode::empty())?;
         Ok(Self {
@@ -92,7 +92,7 @@ impl DirTree {
     ///
     /// # Errors
     /// Where it cannot be looked at.
-    pub fn directory(&self) -> io::Result<(Directory, Identity)> {
+    pub(crate) fn directory(&self) -> io::Result<(Directory, Identity)> {
         let stat = fstat(&self.top.dir)?;
         Ok((Directory(Rc::clone(&self.top)), identity(&stat)))
     }
@@ -102,7 +102,7 @@ impl DirTree {
     /// # Errors
     /// Where a link leads out of the tree or nowhere, or something in the path may not
     /// be opened.
-    pub fn look(&self, from: &Directory, name: &OsStr) -> Result<Thing, BeneathError> {
+    pub(crate) fn look(&self, from: &Directory, name: &OsStr) -> Result<Thing, BeneathError> {
         let mut here = Rc::clone(&from.0);
         let mut rest = VecDeque::from([name.to_owned()]);
         let mut links = 0;
@@ -170,7 +170,7 @@ impl Directory {
     ///
     /// # Errors
     /// Where it may not be read.
-    pub fn names(&self, max: usize) -> io::Result<Vec<OsString>> {
+    pub(crate) fn names(&self, max: usize) -> io::Result<Vec<OsString>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let listing = openat(&self.0.dir, ".", flags, Mode::empty())?;
         let mut names = Vec::new();

@@ -31,7 +31,7 @@ const PIPE_LOOK: Duration = Duration::from_millis(20);
 /// # Errors
 /// What the file system says; [`io::ErrorKind::InvalidInput`] for anything that is
 /// neither a file nor a pipe, [`io::ErrorKind::TimedOut`] for a pipe without an end.
-pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     read_within(path, max, PIPE_WAIT)
 }
 
@@ -41,7 +41,7 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the file system says. [`is_no_file_of_ours`] tells the errors that are about what
 /// lies there from those that are about reading it.
-pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = open_file(path)?;
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -54,7 +54,7 @@ pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 
 /// True if something lies there that the program did not write: a directory, a pipe, a
 /// link in a circle or to nowhere, or more bytes than it ever writes.
-pub fn is_no_file_of_ours(error: &io::Error) -> bool {
+pub(crate) fn is_no_file_of_ours(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::InvalidInput
@@ -68,7 +68,7 @@ pub fn is_no_file_of_ours(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// As for [`read_file`].
-pub fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     // Looked at before it is opened: opening some devices does something.
     refuse_others(std::fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new()

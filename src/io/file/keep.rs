@@ -16,8 +16,7 @@ use crate::io::file::{atomic, input, occupied};
 
 /// What is found where a file should be.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found<T> {
-    /// Nothing.
+pub(crate) enum Found<T> {
     Nothing,
     /// What it says.
     Content(T),
@@ -27,7 +26,7 @@ pub enum Found<T> {
 
 impl<T> Found<T> {
     /// What it says; a file that cannot be read counts as absent, with a warning.
-    pub fn or_told(self) -> Option<T> {
+    pub(crate) fn or_told(self) -> Option<T> {
         match self {
             Self::Nothing => None,
             Self::Content(content) => Some(content),
@@ -39,7 +38,11 @@ impl<T> Found<T> {
     }
 
     /// Reads on in what was found at a path.
-    pub fn and_then<U>(self, path: &Path, read: impl FnOnce(T) -> Result<U, String>) -> Found<U> {
+    pub(crate) fn and_then<U>(
+        self,
+        path: &Path,
+        read: impl FnOnce(T) -> Result<U, String>,
+    ) -> Found<U> {
         match self {
             Self::Nothing => Found::Nothing,
             Self::Content(content) => match read(content) {
@@ -55,7 +58,7 @@ impl<T> Found<T> {
     ///
     /// # Errors
     /// Any error of the file system. The file is where it was then.
-    pub fn make_way(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn make_way(&self, path: &Path) -> io::Result<()> {
         let Self::Unreadable(why) = self else {
             return Ok(());
         };
@@ -71,7 +74,11 @@ impl<T> Found<T> {
 
 /// Looks at a file of up to `max` bytes, and touches nothing. `read` says why the bytes
 /// are not what it expects, as a clause.
-pub fn find<T>(path: &Path, max: u64, read: impl FnOnce(Vec<u8>) -> Result<T, String>) -> Found<T> {
+pub(crate) fn find<T>(
+    path: &Path,
+    max: u64,
+    read: impl FnOnce(Vec<u8>) -> Result<T, String>,
+) -> Found<T> {
     let found = match bytes(path, max) {
         Ok(Some(bytes)) => Found::Content(bytes),
         Ok(None) => Found::Nothing,
@@ -88,7 +95,7 @@ fn unreadable<T>(path: &Path, why: &str) -> Found<T> {
 ///
 /// # Errors
 /// What the file system says, and what is there instead of a file.
-pub fn bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     match input::read_file(path, max) {
         Ok(bytes) => Ok(Some(bytes)),
         // A link that leads nowhere is there, in the place of the file.
@@ -109,7 +116,7 @@ pub fn bytes(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// Why it cannot be read, as a clause.
-pub fn json<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String> {
+pub(crate) fn json<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String> {
     #[derive(Deserialize)]
     struct Head {
         version: u64,
@@ -127,7 +134,7 @@ pub fn json<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, String>
 }
 
 /// A file of JSON that says nothing of its version. A later one will, if it has to.
-pub fn find_json<T: DeserializeOwned>(path: &Path, max: u64) -> Found<T> {
+pub(crate) fn find_json<T: DeserializeOwned>(path: &Path, max: u64) -> Found<T> {
     find(path, max, |text| json(&text, 1))
 }
 
@@ -136,7 +143,7 @@ pub fn find_json<T: DeserializeOwned>(path: &Path, max: u64) -> Found<T> {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn write_json<T>(path: &Path, max: u64, content: &T) -> io::Result<()>
+pub(crate) fn write_json<T>(path: &Path, max: u64, content: &T) -> io::Result<()>
 where
     T: Serialize + DeserializeOwned,
 {

@@ -25,7 +25,7 @@ const HOLDER_MAX: u64 = 1 << 20;
 
 /// A lock on a directory, held until it is dropped.
 #[derive(Debug)]
-pub struct DirLock {
+pub(crate) struct DirLock {
     file: File,
 }
 
@@ -121,7 +121,7 @@ impl DirLock {
     ///
     /// # Errors
     /// [`LockError::Held`] with who holds it, after that time.
-    pub async fn acquire(dir: &Path, name: &str, wait: Duration) -> Result<Self, LockError> {
+    pub(crate) async fn acquire(dir: &Path, name: &str, wait: Duration) -> Result<Self, LockError> {
         let path = dir.join(name);
         let failed = |source| LockError::Io {
             path: path.clone(),

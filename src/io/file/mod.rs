@@ -1,15 +1,15 @@
 //! Files: written whole or not at all, sparse ones, and what may have their names.
 
-pub mod atomic;
-pub mod beneath;
-pub mod input;
-pub mod keep;
-pub mod lock;
+pub(crate) mod atomic;
+pub(crate) mod beneath;
+pub(crate) mod input;
+pub(crate) mod keep;
+pub(crate) mod lock;
 pub(in crate::io) mod occupied;
 pub(in crate::io) mod space;
-pub mod sparse;
+pub(crate) mod sparse;
 mod system;
 
-pub use occupied::{make_way, set_aside};
-pub use space::explain;
+pub(crate) use occupied::{make_way, set_aside};
+pub(crate) use space::explain;
 pub(crate) use system::{is_full, is_transient, mtime_ns};

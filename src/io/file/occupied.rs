@@ -18,7 +18,7 @@ const KEPT: usize = 100;
 ///
 /// # Errors
 /// Any error of the file system: a mount point, for example, cannot be renamed.
-pub fn make_way(path: &Path) -> io::Result<()> {
+pub(crate) fn make_way(path: &Path) -> io::Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -39,7 +39,7 @@ pub fn make_way(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = rename_aside(path)?;
     tracing::warn!(
         path = %path.display(),

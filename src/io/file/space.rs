@@ -29,7 +29,7 @@ enum NoRoom {
 
 /// Looks now and then whether the reserve is still free.
 #[derive(Debug, Default)]
-pub struct Reserve {
+pub(crate) struct Reserve {
     /// Bytes that may be written before the next look.
     until_look: u64,
 }
@@ -39,7 +39,7 @@ impl Reserve {
     ///
     /// # Errors
     /// [`io::ErrorKind::StorageFull`], with the numbers, before the disk is full.
-    pub fn ask(&mut self, file: impl AsFd, bytes: u64) -> io::Result<()> {
+    pub(crate) fn ask(&mut self, file: impl AsFd, bytes: u64) -> io::Result<()> {
         if bytes <= self.until_look {
             self.until_look -= bytes;
             return Ok(());
@@ -72,7 +72,7 @@ fn kept(size: u64) -> u64 {
 
 /// An error of the file system with what it does not say: that "no space left" is
 /// about inodes, and how many there are.
-pub fn explain(path: &Path, error: io::Error) -> io::Error {
+pub(crate) fn explain(path: &Path, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::StorageFull || error.get_ref().is_some() {
         return error;
     }
@@ -97,7 +97,7 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
 }
 
 /// True for an error that [`explain`] found to be about inodes.
-pub fn is_out_of_inodes(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_inodes(error: &io::Error) -> bool {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     matches!(cause, Some(NoRoom::Inodes { .. }))
 }

@@ -22,7 +22,7 @@ pub(in crate::io) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// True if every byte is zero; at the speed of `memcmp`, and at once for most
 /// data that is not.
-pub fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes
         .chunks(ZEROS.len())
         .all(|piece| piece == &ZEROS[..piece.len()])
@@ -54,7 +54,7 @@ pub(crate) fn data_pieces(at: u64, bytes: &[u8]) -> impl Iterator<Item = Range<u
 /// The part of the file behind the current position must hold no data, so that
 /// what is skipped reads as zeros.
 #[derive(Debug)]
-pub struct SparseWriter {
+pub(crate) struct SparseWriter {
     file: File,
     at: u64,
 }
@@ -64,13 +64,12 @@ impl SparseWriter {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn append_to(file: File) -> io::Result<Self> {
+    pub(crate) fn append_to(file: File) -> io::Result<Self> {
         let at = file.metadata()?.len();
         Ok(Self { file, at })
     }
 
-    /// The file.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
@@ -79,14 +78,14 @@ impl SparseWriter {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn cut(&mut self, at: u64) -> io::Result<()> {
+    pub(crate) fn cut(&mut self, at: u64) -> io::Result<()> {
         self.file.set_len(at)?;
         self.at = at;
         Ok(())
     }
 
     /// How many bytes the file has so far, holes at its end included.
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.at
     }
 
@@ -94,7 +93,7 @@ impl SparseWriter {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         for piece in data_pieces(self.at, bytes) {
             self.write_at(bytes, piece)?;
         }
@@ -108,7 +107,7 @@ impl SparseWriter {
     }
 
     /// Takes that many zero bytes.
-    pub fn skip(&mut self, zeros: u64) {
+    pub(crate) fn skip(&mut self, zeros: u64) {
         self.at += zeros;
     }
 
@@ -116,7 +115,7 @@ impl SparseWriter {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn restart(&mut self) -> io::Result<()> {
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.cut(0)
     }
 
@@ -124,7 +123,7 @@ impl SparseWriter {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn finish(self) -> io::Result<File> {
+    pub(crate) fn finish(self) -> io::Result<File> {
         self.file.set_len(self.at)?;
         Ok(self.file)
     }
@@ -135,7 +134,7 @@ impl SparseWriter {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
+pub(crate) fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
@@ -166,8 +165,7 @@ pub fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
 
 /// A part of a file's content.
 #[derive(Debug)]
-pub enum FilePart<'a> {
-    /// Bytes.
+pub(crate) enum FilePart<'a> {
     Bytes(&'a [u8]),
     /// That many zeros, which were not read.
     Hole(u64),
@@ -178,7 +176,11 @@ pub enum FilePart<'a> {
 ///
 /// # Errors
 /// Any error of the file system.
-pub fn read_parts(file: &File, limit: u64, mut take: impl FnMut(FilePart<'_>)) -> io::Result<()> {
+pub(crate) fn read_parts(
+    file: &File,
+    limit: u64,
+    mut take: impl FnMut(FilePart<'_>),
+) -> io::Result<()> {
     let size = file.metadata()?.len().min(limit);
     let mut buffer = vec![0; COPY];
     let mut at = 0;
@@ -216,7 +218,12 @@ const COPY: usize = 1 << 20;
 /// Any error of the file system, and [`io::ErrorKind::Interrupted`] soon after
 /// `stop` is set; what is at `dst` is then incomplete, so `dst` should be a
 /// temporary name.
-pub fn copy_sparse(src: &Path, dst: &Path, meter: &Meter, stop: &AtomicBool) -> io::Result<u64> {
+pub(crate) fn copy_sparse(
+    src: &Path,
+    dst: &Path,
+    meter: &Meter,
+    stop: &AtomicBool,
+) -> io::Result<u64> {
     let source = File::open(src)?;
     let size = source.metadata()?.len();
     meter.set_total(size);

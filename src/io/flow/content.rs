@@ -11,7 +11,7 @@ const BEHIND: u64 = 64 << 20;
 
 /// Watches the bytes of one file from the first to the last.
 #[derive(Debug)]
-pub struct ContentCheck {
+pub(super) struct ContentCheck {
     name: String,
     expected: ContentKind,
     /// The largest size that is accepted of anybody.
@@ -25,7 +25,7 @@ pub struct ContentCheck {
 
 impl ContentCheck {
     /// For a file of a kind, of `max` bytes at most.
-    pub fn new(name: &str, expected: ContentKind, max: u64) -> Self {
+    pub(super) fn new(name: &str, expected: ContentKind, max: u64) -> Self {
         Self {
             name: name.to_owned(),
             expected,
@@ -39,17 +39,17 @@ impl ContentCheck {
     }
 
     /// The name of the file, for messages.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// True as soon as the first bytes are known to be of the expected kind.
-    pub fn is_recognised(&self) -> bool {
+    pub(super) fn is_recognised(&self) -> bool {
         self.recognised
     }
 
     /// Starts over.
-    pub fn rewind(&mut self) {
+    pub(super) fn rewind(&mut self) {
         self.head = Vec::new();
         self.recognised = false;
         self.taken = 0;
@@ -61,7 +61,7 @@ impl ContentCheck {
     ///
     /// # Errors
     /// If that is more than is accepted.
-    pub fn announce(&mut self, total: u64) -> Result<(), StagingError> {
+    pub(super) fn announce(&mut self, total: u64) -> Result<(), StagingError> {
         self.lower(total, Bound::Announced)
     }
 
@@ -69,7 +69,7 @@ impl ContentCheck {
     ///
     /// # Errors
     /// If there are too many, or they show that this is something else.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
         self.count(bytes.len() as u64)?;
         self.look(bytes)
     }
@@ -78,7 +78,7 @@ impl ContentCheck {
     ///
     /// # Errors
     /// Like [`Self::take`].
-    pub fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
+    pub(super) fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
         self.count(count)?;
         let missing = (HEAD - self.head.len()) as u64;
         self.look(&[0; HEAD][..count.min(missing) as usize])
@@ -88,7 +88,7 @@ impl ContentCheck {
     ///
     /// # Errors
     /// If it is something else.
-    pub fn finish(&mut self) -> Result<(), StagingError> {
+    pub(super) fn finish(&mut self) -> Result<(), StagingError> {
         if self.recognised {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl ContentCheck {
     ///
     /// # Errors
     /// If it contradicts itself, or cannot be read.
-    pub fn check(&self, source: &impl container::ImageSource) -> Result<(), StagingError> {
+    pub(super) fn check(&self, source: &impl container::ImageSource) -> Result<(), StagingError> {
         container::check(self.expected, source).map_err(|source| StagingError::NotWhole {
             name: self.name.clone(),
             source,

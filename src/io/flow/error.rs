@@ -15,7 +15,6 @@ use crate::model::Sha256;
 pub enum Bound {
     /// Whoever sends it.
     Announced,
-    /// The configuration.
     Configured,
     /// The file itself, by its partition table.
     Described,

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::io::Meter;
 use crate::io::flow::error::StagingError;
 use crate::io::flow::{Sink, Validator};
-pub use spec::{Promise, Sealed, Spec};
+pub(crate) use spec::{Promise, Sealed, Spec};
 use store::{Message, Store};
 
 /// How many pieces from the network may wait for the disk. A piece is what one
@@ -38,7 +38,7 @@ const WAITING: usize = 8;
 ///
 /// Dropping it leaves what has come for the next attempt.
 #[derive(Debug)]
-pub struct Intake {
+pub(crate) struct Intake {
     name: String,
     meter: Arc<Meter>,
     to_store: mpsc::Sender<Message>,
@@ -56,7 +56,7 @@ impl Intake {
     ///
     /// # Errors
     /// If the temporary cannot be made.
-    pub async fn begin(spec: Spec) -> Result<Self, StagingError> {
+    pub(crate) async fn begin(spec: Spec) -> Result<Self, StagingError> {
         let (to_store, inbox) = mpsc::channel(WAITING);
         let (report, outcome) = oneshot::channel();
         let (ready, begun) = oneshot::channel();
@@ -98,7 +98,7 @@ impl Intake {
     }
 
     /// Why the sink refused bytes, with its type; [`Self::finish`] gives it too.
-    pub fn failure(&self) -> Option<&StagingError> {
+    pub(crate) fn failure(&self) -> Option<&StagingError> {
         self.failure.as_ref()
     }
 
@@ -108,7 +108,7 @@ impl Intake {
     /// # Errors
     /// Whatever is wrong; the temporaries are removed then, unless only the file
     /// system failed.
-    pub async fn finish(mut self) -> Result<Sealed, StagingError> {
+    pub(crate) async fn finish(mut self) -> Result<Sealed, StagingError> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }

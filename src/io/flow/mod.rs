@@ -3,18 +3,18 @@
 
 mod content;
 mod error;
-pub mod intake;
-pub mod outflow;
-pub mod pace;
+pub(crate) mod intake;
+pub(crate) mod outflow;
+pub(crate) mod pace;
 mod partial_file;
 mod prove;
-pub mod resume;
+pub(crate) mod resume;
 mod sink;
 mod staged;
-pub mod temporary;
-pub mod unpack;
+pub(crate) mod temporary;
+pub(crate) mod unpack;
 mod writeout;
 
-pub use error::StagingError;
-pub use sink::{Sink, Validator};
-pub use staged::StagedFile;
+pub(crate) use error::StagingError;
+pub(crate) use sink::{Sink, Validator};
+pub(crate) use staged::StagedFile;

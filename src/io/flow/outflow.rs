@@ -28,7 +28,7 @@ const WAITING: usize = 4;
 
 /// What is to go out.
 #[derive(Debug)]
-pub struct Outflow {
+pub(crate) struct Outflow {
     /// The file.
     pub path: PathBuf,
     /// How many of its first bytes are there already.
@@ -47,12 +47,12 @@ impl Outflow {
     /// # Errors
     /// Any error of the file system. The last part is not sent then, so what arrived
     /// is recognised as incomplete.
-    pub async fn send(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
+    pub(crate) async fn send(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
         task::on_thread("outflow", move || self.run(&to)).await?
     }
 
     /// Two ends for [`Self::send`].
-    pub fn channel() -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
+    pub(crate) fn channel() -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
         mpsc::channel(WAITING)
     }
 

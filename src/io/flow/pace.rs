@@ -10,7 +10,7 @@ const CREDIT: f64 = 0.1;
 
 /// A limit in bytes per second over all who take from it.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     bytes_per_second: u64,
     /// When everything that was taken so far may have gone.
     gone: Mutex<Option<Instant>>,
@@ -18,7 +18,7 @@ pub struct Pace {
 
 impl Pace {
     /// A limit; 0 counts as 1.
-    pub fn new(bytes_per_second: u64) -> Self {
+    pub(crate) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second: bytes_per_second.max(1),
             gone: Mutex::new(None),
@@ -26,12 +26,12 @@ impl Pace {
     }
 
     /// How many bytes to take at once so that it stays smooth: a tenth of a second.
-    pub fn piece(&self) -> usize {
+    pub(crate) fn piece(&self) -> usize {
         usize::try_from(self.bytes_per_second / 10).unwrap_or(usize::MAX)
     }
 
     /// Waits until so many bytes may go; blocks the thread.
-    pub fn take(&self, bytes: u64) {
+    pub(crate) fn take(&self, bytes: u64) {
         thread::sleep(self.pause(bytes, Instant::now()));
     }
 

@@ -31,7 +31,7 @@ const READ: usize = 1 << 20;
 
 /// What a temporary is to become.
 #[derive(Debug, Clone, Copy)]
-pub struct StagingTarget<'a> {
+pub(super) struct StagingTarget<'a> {
     /// The directory that it is in.
     pub dir: &'a Path,
     /// The name of the file.
@@ -44,7 +44,7 @@ pub struct StagingTarget<'a> {
 
 /// A temporary that is being filled.
 #[derive(Debug)]
-pub struct PartialFile {
+pub(super) struct PartialFile {
     dir: PathBuf,
     content: ContentCheck,
     writer: SparseWriter,
@@ -62,7 +62,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn open(
+    pub(super) fn open(
         target: StagingTarget<'_>,
         log: Option<Arc<ResumeLog>>,
     ) -> Result<Self, StagingError> {
@@ -91,12 +91,12 @@ impl PartialFile {
     }
 
     /// How many bytes there are.
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.writer.position()
     }
 
     /// True as soon as the first bytes are known to be of the expected kind.
-    pub fn is_recognised(&self) -> bool {
+    pub(super) fn is_recognised(&self) -> bool {
         self.content.is_recognised()
     }
 
@@ -104,7 +104,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// If that is more than is accepted.
-    pub fn announce(&mut self, total: u64) -> Result<(), StagingError> {
+    pub(super) fn announce(&mut self, total: u64) -> Result<(), StagingError> {
         self.content.announce(total)
     }
 
@@ -112,7 +112,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// If they cannot be written, or show that this is something else.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
         self.content.take(bytes)?;
         self.hasher.update(bytes);
         self.data.update(bytes);
@@ -132,7 +132,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// If they show that this is something else.
-    pub fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
+    pub(super) fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
         self.content.zeros(count)?;
         self.hasher.zeros(count);
         self.data.zeros(count);
@@ -146,7 +146,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// Like [`Self::write`], and what `also` gives.
-    pub fn replay(
+    pub(super) fn replay(
         &mut self,
         checkpoint: Checkpoint,
         mut also: impl FnMut(&Self, &[u8]) -> Result<(), StagingError>,
@@ -178,7 +178,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn restart(&mut self) -> Result<(), StagingError> {
+    pub(super) fn restart(&mut self) -> Result<(), StagingError> {
         // What it noted of the old content must not be said of the new.
         self.out = None;
         self.rewind();
@@ -195,7 +195,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// If it is something else, or less, or cannot be written.
-    pub fn finish(mut self) -> Result<StagedFile, StagingError> {
+    pub(super) fn finish(mut self) -> Result<StagedFile, StagingError> {
         self.content.finish()?;
         let temporary = self.temporary();
         // Nothing is noted any more once the file may get its name.
@@ -222,7 +222,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn park(mut self) -> Result<(), StagingError> {
+    pub(super) fn park(mut self) -> Result<(), StagingError> {
         let temporary = self.temporary();
         let checkpoint = self.checkpoint();
         self.out = None;
@@ -242,7 +242,7 @@ impl PartialFile {
     ///
     /// # Errors
     /// Like [`Self::write`], and [`StagingError::Decode`].
-    pub fn fill(mut self, decoded: Decoded) -> Result<StagedFile, StagingError> {
+    pub(super) fn fill(mut self, decoded: Decoded) -> Result<StagedFile, StagingError> {
         for chunk in decoded {
             match chunk {
                 Ok(Chunk::Data(bytes)) => self.write(&bytes)?,

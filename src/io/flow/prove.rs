@@ -11,7 +11,7 @@ use crate::io::image::container::{ImageFault, Window};
 /// # Errors
 /// If the data do not decode, are something else than `content` accepts, or are not
 /// the whole of it.
-pub fn prove(mut content: ContentCheck, decoded: Decoded) -> Result<(), StagingError> {
+pub(super) fn prove(mut content: ContentCheck, decoded: Decoded) -> Result<(), StagingError> {
     let mut window = Window::default();
     for chunk in decoded {
         match chunk {

@@ -27,7 +27,7 @@ const RECORD_MAX: u64 = 64 << 10;
 
 /// How far a download had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
+pub(crate) struct Checkpoint {
     /// How many bytes there were.
     pub bytes: u64,
     /// The digest of all of them.
@@ -36,7 +36,7 @@ pub struct Checkpoint {
 
 /// A record of a partial download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResumeRecord {
+pub(crate) struct ResumeRecord {
     /// Where the bytes are from.
     pub url: String,
     /// Which version of the file they are from.
@@ -57,7 +57,7 @@ pub struct ResumeRecord {
 
 impl ResumeRecord {
     /// A record of a download that has just begun.
-    pub fn new(url: &str, validator: &Validator, total: Option<u64>) -> Self {
+    pub(crate) fn new(url: &str, validator: &Validator, total: Option<u64>) -> Self {
         Self {
             url: url.to_owned(),
             validator: validator.clone(),
@@ -70,7 +70,7 @@ impl ResumeRecord {
 
     /// Reads the record beside the temporary of a name; `None` if there is none that
     /// is of use, for whatever reason.
-    pub fn load(dir: &Path, name: &str) -> Option<Self> {
+    pub(crate) fn load(dir: &Path, name: &str) -> Option<Self> {
         let path = record_of(dir, name);
         // Anything else, such as a pipe, might never answer.
         if !fs::symlink_metadata(&path).ok()?.is_file() {
@@ -84,7 +84,7 @@ impl ResumeRecord {
     }
 
     /// What may be built upon, the best first.
-    pub fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> + use<> {
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = Checkpoint> + use<> {
         let (written, synced) = (self.written, self.synced);
         let synced = synced.filter(move |_| synced != written);
         let both = written.into_iter().chain(synced);
@@ -105,7 +105,7 @@ impl ResumeRecord {
 /// The record of a download that comes in now. Two threads write it: the one that
 /// takes the bytes, and the one that sees them to the disk.
 #[derive(Debug)]
-pub struct ResumeLog {
+pub(crate) struct ResumeLog {
     dir: PathBuf,
     name: String,
     record: Mutex<Option<ResumeRecord>>,
@@ -113,7 +113,7 @@ pub struct ResumeLog {
 
 impl ResumeLog {
     /// For the download of a name. There is no record yet, or none that counts.
-    pub fn of(dir: &Path, name: &str) -> Self {
+    pub(crate) fn of(dir: &Path, name: &str) -> Self {
         Self {
             dir: dir.to_owned(),
             name: name.to_owned(),
@@ -122,7 +122,7 @@ impl ResumeLog {
     }
 
     /// Goes on with a record that is there.
-    pub fn adopt(&self, record: ResumeRecord) {
+    pub(crate) fn adopt(&self, record: ResumeRecord) {
         *self.lock() = Some(record);
     }
 
@@ -130,7 +130,7 @@ impl ResumeLog {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn begin(
+    pub(crate) fn begin(
         &self,
         url: &str,
         validator: &Validator,
@@ -152,7 +152,7 @@ impl ResumeLog {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn note(&self, checkpoint: Checkpoint, is_synced: bool) -> Result<(), StagingError> {
+    pub(crate) fn note(&self, checkpoint: Checkpoint, is_synced: bool) -> Result<(), StagingError> {
         let mut record = self.lock();
         let Some(record) = record.as_mut() else {
             return Ok(());
@@ -165,7 +165,7 @@ impl ResumeLog {
     }
 
     /// True if what there is can be recognised later.
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         self.lock().is_some()
     }
 
@@ -173,7 +173,7 @@ impl ResumeLog {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn forget(&self) -> Result<(), StagingError> {
+    pub(crate) fn forget(&self) -> Result<(), StagingError> {
         let mut record = self.lock();
         *record = None;
         let path = record_of(&self.dir, &self.name);

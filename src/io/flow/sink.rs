@@ -3,7 +3,7 @@
 use std::future::Future;
 
 /// Where the bytes of a download go.
-pub trait Sink: Send {
+pub(crate) trait Sink: Send {
     /// How many bytes are in the sink, and what identifies the version of the
     /// file that they are from. `(0, None)` for a fresh start.
     fn position(&self) -> (u64, Option<Validator>);
@@ -24,7 +24,7 @@ pub trait Sink: Send {
 
 /// What identifies one version of a file behind a URL, for `If-Range`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Validator {
+pub(crate) struct Validator {
     /// A strong entity tag, or else a `Last-Modified` date.
     pub value: String,
     /// The total length in bytes, which must agree too.

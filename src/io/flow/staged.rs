@@ -9,15 +9,13 @@ use crate::model::{DataDigest, Sha256};
 
 /// A complete file on the disk that has everything but its name.
 #[derive(Debug)]
-pub struct StagedFile {
+pub(crate) struct StagedFile {
     pub(super) dir: PathBuf,
-    /// The name it is to have.
     pub name: String,
     /// Length in bytes.
     pub size: u64,
     /// The digest of the content.
     pub sha256: Sha256,
-    /// The digest of its data.
     pub data: DataDigest,
     /// Modification time in nanoseconds since 1970; taking the name keeps it.
     pub mtime_ns: i64,
@@ -31,7 +29,7 @@ impl StagedFile {
     ///
     /// # Errors
     /// [`StagingError::Io`].
-    pub fn publish(self) -> Result<(), StagingError> {
+    pub(crate) fn publish(self) -> Result<(), StagingError> {
         let path = self.dir.join(&self.name);
         fs::rename(temporary_of(&self.dir, &self.name), &path)
             .map_err(StagingError::io("rename a file to", &path))

@@ -9,21 +9,21 @@ const TEMPORARY: &str = ".part";
 const RECORD: &str = ".part.json";
 
 /// The temporary that becomes a file of this name.
-pub fn temporary_of(dir: &Path, name: &str) -> PathBuf {
+pub(crate) fn temporary_of(dir: &Path, name: &str) -> PathBuf {
     atomic::hidden_sibling(dir, name, TEMPORARY)
 }
 
 /// The file that a temporary of this name is to become.
-pub fn name_of_temporary(temporary: &str) -> Option<&str> {
+pub(crate) fn name_of_temporary(temporary: &str) -> Option<&str> {
     temporary.strip_prefix('.')?.strip_suffix(TEMPORARY)
 }
 
 /// Where the record of a name is.
-pub fn record_of(dir: &Path, name: &str) -> PathBuf {
+pub(crate) fn record_of(dir: &Path, name: &str) -> PathBuf {
     atomic::hidden_sibling(dir, name, RECORD)
 }
 
 /// The download that a record of this name is about.
-pub fn name_of_record(record: &str) -> Option<&str> {
+pub(crate) fn name_of_record(record: &str) -> Option<&str> {
     record.strip_prefix('.')?.strip_suffix(RECORD)
 }

@@ -21,7 +21,7 @@ use crate::model::Codec;
 
 /// The unpacked form of a compressed file.
 #[derive(Debug, Clone)]
-pub struct Unpack {
+pub(crate) struct Unpack {
     /// How it is compressed.
     pub codec: Codec,
     /// The name of the unpacked file.
@@ -39,7 +39,7 @@ pub struct Unpack {
 
 /// The unpacked form in the making, on a thread of its own.
 #[derive(Debug)]
-pub struct Unpacking {
+pub(crate) struct Unpacking {
     name: String,
     /// What it is written to, if it is.
     temporary: Option<PathBuf>,
@@ -53,7 +53,7 @@ type Thread = JoinHandle<Result<Option<StagedFile>, StagingError>>;
 
 /// The unpacked form when all of its input is there.
 #[derive(Debug)]
-pub struct Unpacked {
+pub(crate) struct Unpacked {
     name: String,
     thread: Option<Thread>,
 }
@@ -63,7 +63,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// If the temporary or the thread cannot be made.
-    pub fn start(dir: &Path, unpack: &Unpack) -> Result<Self, StagingError> {
+    pub(crate) fn start(dir: &Path, unpack: &Unpack) -> Result<Self, StagingError> {
         let Unpack {
             codec,
             name,
@@ -108,7 +108,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// If they do not decode, or the unpacked file cannot be written.
-    pub fn push(&mut self, recognised: bool, bytes: &[u8]) -> Result<(), StagingError> {
+    pub(crate) fn push(&mut self, recognised: bool, bytes: &[u8]) -> Result<(), StagingError> {
         if !recognised {
             self.held.extend_from_slice(bytes);
             return Ok(());
@@ -125,7 +125,7 @@ impl Unpacking {
     ///
     /// # Errors
     /// If the data are incomplete; nothing is left then.
-    pub fn finish(mut self) -> Result<Unpacked, StagingError> {
+    pub(crate) fn finish(mut self) -> Result<Unpacked, StagingError> {
         match self.decoder.take().map_or(Ok(()), PushDecoder::finish) {
             Ok(()) => Ok(Unpacked {
                 name: self.name,
@@ -140,7 +140,7 @@ impl Unpacking {
     }
 
     /// Stops, and removes what there is.
-    pub fn cancel(mut self) {
+    pub(crate) fn cancel(mut self) {
         drop(self.decoder.take());
         if let Some(thread) = self.thread.take() {
             // Its error is that it was stopped.
@@ -173,7 +173,7 @@ impl Unpacked {
     ///
     /// # Errors
     /// Whatever went wrong with the unpacked file.
-    pub fn wait(self) -> Result<Option<StagedFile>, StagingError> {
+    pub(crate) fn wait(self) -> Result<Option<StagedFile>, StagingError> {
         match self.thread {
             Some(thread) => join(thread, &self.name),
             None => Err(StagingError::Stopped { name: self.name }),
@@ -198,7 +198,7 @@ const READ: usize = 1 << 20;
 /// # Errors
 /// If the compressed file is not what was recorded about it, does not decode, or
 /// the unpacked one cannot be written; nothing is left of the latter then.
-pub fn unpack_file(
+pub(crate) fn unpack_file(
     source: &Path,
     recorded: Hashed,
     dir: &Path,

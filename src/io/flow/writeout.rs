@@ -34,7 +34,7 @@ const EVERY: Duration = Duration::from_secs(5);
 ///
 /// Dropping it waits until nothing more is written and noted.
 #[derive(Debug)]
-pub struct WriteOut {
+pub(super) struct WriteOut {
     gathered: u64,
     go: Option<SyncSender<()>>,
     written: Arc<Mutex<Option<Checkpoint>>>,
@@ -44,7 +44,7 @@ pub struct WriteOut {
 impl WriteOut {
     /// For a file that is there, with where to note how far it has come. `None` where
     /// it cannot help.
-    pub fn of(path: &Path, log: Option<Arc<ResumeLog>>) -> Option<Self> {
+    pub(super) fn of(path: &Path, log: Option<Arc<ResumeLog>>) -> Option<Self> {
         // Opened anew: an error is reported once to each who has the file open, and must
         // be left for the writer.
         let file = File::open(path).ok()?;
@@ -67,7 +67,7 @@ impl WriteOut {
     }
 
     /// So many bytes more were written, which makes so many in all.
-    pub fn more(&mut self, bytes: u64, written: Option<Checkpoint>) {
+    pub(super) fn more(&mut self, bytes: u64, written: Option<Checkpoint>) {
         if written.is_some() {
             *lock(&self.written) = written;
         }

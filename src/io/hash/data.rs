@@ -24,11 +24,11 @@ use crate::io::file::sparse::{FilePart, HOLE, data_pieces, is_zero, read_parts};
 use crate::model::{DataDigest, Sha256};
 
 /// The size of a block in bytes.
-pub const BLOCK: usize = HOLE;
+pub(crate) const BLOCK: usize = HOLE;
 
 /// A running digest of data.
 #[derive(Debug, Clone, Default)]
-pub struct DataHasher {
+pub(crate) struct DataHasher {
     state: sha2::Sha256,
     /// Bytes taken in whole blocks.
     at: u64,
@@ -41,7 +41,7 @@ pub struct DataHasher {
 
 impl DataHasher {
     /// Takes the next bytes.
-    pub fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         if !self.block.is_empty() {
             let missing = BLOCK - self.block.len();
             let (first, rest) = bytes.split_at(missing.min(bytes.len()));
@@ -67,7 +67,7 @@ impl DataHasher {
     }
 
     /// Takes that many zero bytes.
-    pub fn zeros(&mut self, mut count: u64) {
+    pub(crate) fn zeros(&mut self, mut count: u64) {
         if !self.block.is_empty() {
             let missing = (BLOCK - self.block.len()) as u64;
             let first = missing.min(count);
@@ -84,7 +84,7 @@ impl DataHasher {
     }
 
     /// The digest of everything that went in.
-    pub fn finish(mut self) -> DataDigest {
+    pub(crate) fn finish(mut self) -> DataDigest {
         let block = std::mem::take(&mut self.block);
         self.take_block(&block);
         self.end_run(self.at);

@@ -12,7 +12,7 @@
 //! bytes are, and never panic.
 
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub(crate) mod fuzz;
 mod gpt;
 mod iso;
 mod mbr;
@@ -23,11 +23,11 @@ mod tests;
 mod window;
 
 use crate::io::image::magic::ContentKind;
-pub use gpt::disk_size;
-pub use source::{ImageFault, ImageSource, OpenFile};
+pub(crate) use gpt::disk_size;
+pub(crate) use source::{ImageFault, ImageSource, OpenFile};
 #[cfg(test)]
 pub(crate) use tests::tables;
-pub use window::Window;
+pub(crate) use window::Window;
 
 /// The edition of these checks. A record that names a smaller one, or none, was
 /// written before a check was added, and its file is looked at again.
@@ -38,7 +38,7 @@ pub const EDITION: u32 = 1;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(kind: ContentKind, source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(crate) fn check(kind: ContentKind, source: &impl ImageSource) -> Result<(), ImageFault> {
     match kind {
         ContentKind::Iso => iso::check(source),
         ContentKind::Gpt => gpt::check(source),

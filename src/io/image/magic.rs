@@ -5,7 +5,7 @@ use std::fmt;
 
 /// How many bytes from the start of a file decide what it is: the identifier of
 /// an ISO 9660 volume ends there.
-pub const HEAD: usize = ISO_AT + ISO.len();
+pub(crate) const HEAD: usize = ISO_AT + ISO.len();
 
 /// The first volume descriptor lies in sector 16 of 2048 bytes; its identifier
 /// follows one type byte (ECMA-119, 8.1).

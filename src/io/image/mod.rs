@@ -1,4 +1,4 @@
 //! What the bytes of a disk image say about it: its kind, and its own length.
 
-pub mod container;
-pub mod magic;
+pub(crate) mod container;
+pub(crate) mod magic;

@@ -1,6 +1,6 @@
 //! Other programs, and work on a thread of its own.
 
 mod program;
-pub mod task;
+pub(crate) mod task;
 
-pub use program::{Program, ProgramError, printable};
+pub(crate) use program::{Program, ProgramError, printable};

@@ -19,13 +19,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use error::ProgramError;
+pub(crate) use error::ProgramError;
 
-pub use tail::printable;
+pub(crate) use tail::printable;
 
 /// A program with its words, what it reads, and how long it may take.
 #[derive(Debug)]
-pub struct Program {
+pub(crate) struct Program {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -46,7 +46,7 @@ enum Input {
 impl Program {
     /// A program without arguments, input or time limits; at most 1 MiB of its
     /// output is accepted.
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
@@ -60,14 +60,14 @@ impl Program {
 
     /// Adds a word.
     #[must_use]
-    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
         self.args.push(word.as_ref().to_owned());
         self
     }
 
     /// Adds words.
     #[must_use]
-    pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, words: I) -> Self {
+    pub(crate) fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, words: I) -> Self {
         self.args
             .extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self
@@ -75,7 +75,7 @@ impl Program {
 
     /// Sets a variable in the environment, which is inherited otherwise.
     #[must_use]
-    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
@@ -83,35 +83,35 @@ impl Program {
 
     /// Gives it something to read; without this it reads nothing.
     #[must_use]
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Input::Bytes(Bytes::from(bytes.into()));
         self
     }
 
     /// Gives it pieces to read as they come; its input ends with the sender.
     #[must_use]
-    pub fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
+    pub(crate) fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
         self.input = Input::Pieces(pieces);
         self
     }
 
     /// Kills it once it has neither read nor written for this long.
     #[must_use]
-    pub fn idle(mut self, limit: Duration) -> Self {
+    pub(crate) fn idle(mut self, limit: Duration) -> Self {
         self.idle = Some(limit);
         self
     }
 
     /// Kills it once it has run for this long.
     #[must_use]
-    pub fn total(mut self, limit: Duration) -> Self {
+    pub(crate) fn total(mut self, limit: Duration) -> Self {
         self.total = Some(limit);
         self
     }
 
     /// Accepts at most this many bytes of output.
     #[must_use]
-    pub fn stdout_limit(mut self, bytes: usize) -> Self {
+    pub(crate) fn stdout_limit(mut self, bytes: usize) -> Self {
         self.stdout_limit = bytes;
         self
     }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// If the thread cannot be started, or the closure panicked.
-pub async fn on_thread<T: Send + 'static>(
+pub(crate) async fn on_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {

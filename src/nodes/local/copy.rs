@@ -21,7 +21,6 @@ pub(crate) struct CopyTarget {
     pub(crate) dir: PathBuf,
     /// Its device and inode number, as the script that made it ready wrote them.
     pub(crate) inside: String,
-    /// The name in it.
     pub(crate) name: String,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct NamedFiles {
 
 impl NamedFiles {
     /// The files in the cache, with their names.
-    pub fn cached(&self) -> impl Iterator<Item = (&ArtifactId, &FileName)> {
+    pub(super) fn cached(&self) -> impl Iterator<Item = (&ArtifactId, &FileName)> {
         let unpacked = self.resolved.unpacked.as_ref().zip(self.unpacked.as_ref());
         std::iter::once((&self.resolved.download, &self.download)).chain(unpacked)
     }

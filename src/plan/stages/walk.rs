@@ -14,7 +14,7 @@ pub(super) struct SortedWalk<'a, K, V> {
 
 impl<'a, K, V> SortedWalk<'a, K, V> {
     /// Begins before the first; `name` gives the text that the keys are sorted by.
-    pub fn new(list: &'a BTreeMap<K, V>, name: fn(&K) -> &str) -> Self {
+    pub(super) fn new(list: &'a BTreeMap<K, V>, name: fn(&K) -> &str) -> Self {
         Self {
             rest: list.iter().peekable(),
             name,
@@ -22,7 +22,7 @@ impl<'a, K, V> SortedWalk<'a, K, V> {
     }
 
     /// What is listed under a name that is not before the one asked for last.
-    pub fn find(&mut self, wanted: &str) -> Option<&'a V> {
+    pub(super) fn find(&mut self, wanted: &str) -> Option<&'a V> {
         let before = |key: &K| (self.name)(key) < wanted;
         while self.rest.next_if(|(key, _)| before(key)).is_some() {}
         let (key, value) = self.rest.peek()?;

@@ -3,14 +3,14 @@
 use super::*;
 
 /// A look at one node, `pve`, at a time.
-pub struct World {
+pub(super) struct World {
     pub look: Look,
     pub outcomes: BTreeMap<StepId, Outcome>,
     pub memory: Memory,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut memory = Memory::default();
         let place = KnownNode {
             node: Node {
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// The node answers; with a file of ours on it, or without.
-    pub fn listed(&mut self, with_file: bool) -> &mut Self {
+    pub(super) fn listed(&mut self, with_file: bool) -> &mut Self {
         let mut dir = DirState {
             exists: true,
             ..DirState::default()
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// The node answers, and the directory's record cannot be read.
-    pub fn unread(&mut self) -> &mut Self {
+    pub(super) fn unread(&mut self) -> &mut Self {
         self.listed(false).nothing_planned();
         let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get_mut(&node("pve"))
         else {
@@ -80,7 +80,7 @@ impl World {
         self
     }
 
-    pub fn silent(&mut self) -> &mut Self {
+    pub(super) fn silent(&mut self) -> &mut Self {
         let state = NodeState::Unreachable {
             why: "no route".to_owned(),
         };
@@ -88,13 +88,13 @@ impl World {
         self.nothing_planned()
     }
 
-    pub fn nothing_planned(&mut self) -> &mut Self {
+    pub(super) fn nothing_planned(&mut self) -> &mut Self {
         self.look.plan = Plan::default();
         self.outcomes.clear();
         self
     }
 
-    pub fn wanted(&mut self, wanted: bool) -> &mut Self {
+    pub(super) fn wanted(&mut self, wanted: bool) -> &mut Self {
         let placed = &mut self.look.desired.placed;
         placed.clear();
         if wanted {
@@ -114,7 +114,7 @@ impl World {
         self
     }
 
-    pub fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
+    pub(super) fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
         self.nothing_planned();
         self.look.plan.held.push(Held {
             id: id.clone(),
@@ -124,7 +124,7 @@ impl World {
         self
     }
 
-    pub fn prune(&mut self, outcome: Outcome) -> &mut Self {
+    pub(super) fn prune(&mut self, outcome: Outcome) -> &mut Self {
         self.nothing_planned();
         let action = Action::PruneNode {
             target: target("pve"),
@@ -135,7 +135,7 @@ impl World {
         self.step(action, outcome)
     }
 
-    pub fn step(&mut self, action: Action, outcome: Outcome) -> &mut Self {
+    pub(super) fn step(&mut self, action: Action, outcome: Outcome) -> &mut Self {
         let id = action.step_id();
         self.look.plan.steps.push(Step {
             id: id.clone(),
@@ -149,7 +149,7 @@ impl World {
     }
 
     /// A pass at this second; the memory carries on.
-    pub fn pass(&mut self, second: i64) -> &Memory {
+    pub(super) fn pass(&mut self, second: i64) -> &Memory {
         self.look.observed.now = at(second);
         self.memory = after(
             &self.memory,

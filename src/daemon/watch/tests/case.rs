@@ -24,24 +24,24 @@ use super::super::{Watch, Watching};
 use crate::daemon::wake::{WakeCause, Waker};
 
 /// Long enough for anything that is to happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Quick, and without looks that no event called for.
-pub const EVENTS_ONLY: Watching = Watching {
+pub(super) const EVENTS_ONLY: Watching = Watching {
     quiet: Duration::from_millis(5),
     longest: Duration::from_millis(50),
     poll: Duration::from_secs(3600),
 };
 
 /// Looks at short intervals.
-pub const OFTEN: Watching = Watching {
+pub(super) const OFTEN: Watching = Watching {
     poll: Duration::from_millis(10),
     ..EVENTS_ONLY
 };
 
 /// What the kernel has to say to being asked for a watch.
 #[derive(Clone, Copy)]
-pub enum Kernel {
+pub(super) enum Kernel {
     Willing,
     /// No to everything: it has no watches left.
     Exhausted,
@@ -51,7 +51,7 @@ pub enum Kernel {
 
 /// What came of the looks that are over.
 #[derive(Debug, Default, Clone)]
-pub struct Looks {
+pub(super) struct Looks {
     /// Surveys that had begun.
     surveys: usize,
     /// Looks that woke.
@@ -60,7 +60,7 @@ pub struct Looks {
     pub seen: Survey,
 }
 
-pub type Step = Box<dyn FnOnce() + Send>;
+pub(super) type Step = Box<dyn FnOnce() + Send>;
 
 /// What is done to the orders in the midst of a look, and at which of its points.
 #[derive(Default)]
@@ -135,7 +135,7 @@ impl Machine for Staged {
     }
 }
 
-pub struct Case {
+pub(super) struct Case {
     dir: TempDir,
     orders: PathBuf,
     staged: Staged,
@@ -144,12 +144,12 @@ pub struct Case {
 
 impl Case {
     /// Watches `orders` in a fresh directory that `prepare` fills.
-    pub async fn begin(orders: &str, prepare: impl FnOnce(&Path)) -> Self {
+    pub(super) async fn begin(orders: &str, prepare: impl FnOnce(&Path)) -> Self {
         Self::with(orders, EVENTS_ONLY, Kernel::Willing, prepare).await
     }
 
     /// The same, perhaps on a kernel that does not do everything.
-    pub async fn with(
+    pub(super) async fn with(
         orders: &str,
         watching: Watching,
         kernel: Kernel,
@@ -178,20 +178,20 @@ impl Case {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(super) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    pub fn looks(&self) -> Looks {
+    pub(super) fn looks(&self) -> Looks {
         self.staged.looks.borrow().clone()
     }
 
     /// The action is noticed, by what it made of the orders.
-    pub async fn wakes(&self, what: &str, action: impl FnOnce()) {
+    pub(super) async fn wakes(&self, what: &str, action: impl FnOnce()) {
         let before = self.looks();
         action();
         assert_ne!(
@@ -204,7 +204,7 @@ impl Case {
     }
 
     /// The action is not noticed.
-    pub async fn sleeps(&self, what: &str, action: impl FnOnce()) {
+    pub(super) async fn sleeps(&self, what: &str, action: impl FnOnce()) {
         let before = self.looks();
         action();
         let found = survey(&self.orders).fingerprint;
@@ -214,7 +214,7 @@ impl Case {
     }
 
     /// Waits until a look has found the orders as they are.
-    pub async fn sees(&self, what: &str) -> Looks {
+    pub(super) async fn sees(&self, what: &str) -> Looks {
         let now = survey(&self.orders).fingerprint;
         let seen = |looks: &Looks| looks.seen.fingerprint == now && !looks.seen.fresh;
         self.until(what, seen).await
@@ -224,7 +224,7 @@ impl Case {
     ///
     /// An event calls for it that changes nothing: one of a directory that every watch
     /// here has on its way.
-    pub async fn looks_again(&self, what: &str) -> Looks {
+    pub(super) async fn looks_again(&self, what: &str) -> Looks {
         let begun = *self.staged.surveys.borrow();
         let mode = fs::metadata(self.dir.path()).unwrap().permissions();
         fs::set_permissions(self.dir.path(), mode).unwrap();
@@ -232,11 +232,11 @@ impl Case {
     }
 
     /// From now on, every survey comes upon a file that has just changed, or none does.
-    pub fn set_restless(&self, restless: bool) {
+    pub(super) fn set_restless(&self, restless: bool) {
         self.staged.restless.store(restless, Ordering::Relaxed);
     }
 
-    pub async fn until(&self, what: &str, holds: impl FnMut(&Looks) -> bool) -> Looks {
+    pub(super) async fn until(&self, what: &str, holds: impl FnMut(&Looks) -> bool) -> Looks {
         let mut looks = self.staged.looks.subscribe();
         let found = timeout(PATIENCE, looks.wait_for(holds)).await;
         match found {
@@ -246,18 +246,22 @@ impl Case {
     }
 
     /// The instances of inotify that were made.
-    pub fn instances(&self) -> usize {
+    pub(super) fn instances(&self) -> usize {
         self.staged.instances.load(Ordering::Relaxed)
     }
 
     /// Before which points something can happen in a look: the first survey, one for
     /// each directory, the survey behind them.
-    pub fn points(&self) -> usize {
+    pub(super) fn points(&self) -> usize {
         self.looks().seen.places.all().count() + 2
     }
 
     /// Does each step at a point of the next look, or after it where it has fewer.
-    pub async fn in_a_look(&self, what: &str, steps: impl IntoIterator<Item = (usize, Step)>) {
+    pub(super) async fn in_a_look(
+        &self,
+        what: &str,
+        steps: impl IntoIterator<Item = (usize, Step)>,
+    ) {
         self.staged.script.lock().unwrap().steps = steps.into_iter().collect();
         self.looks_again(what).await;
         let left = std::mem::take(&mut self.staged.script.lock().unwrap().steps);
@@ -267,7 +271,7 @@ impl Case {
     }
 
     /// Drops the watch, and waits until its thread is gone.
-    pub async fn ends(self) {
+    pub(super) async fn ends(self) {
         let mut looks = self.staged.looks.subscribe();
         drop(self);
         // The thread holds the other end.
@@ -276,13 +280,13 @@ impl Case {
     }
 }
 
-pub fn make(path: PathBuf, text: &str) {
+pub(super) fn make(path: PathBuf, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
 /// Puts a link in place of another one, as git-sync and Kubernetes do.
-pub fn turn(link: &Path, target: &str) {
+pub(super) fn turn(link: &Path, target: &str) {
     let temporary = link.with_file_name(".link-to-be");
     symlink(target, &temporary).unwrap();
     fs::rename(temporary, link).unwrap();

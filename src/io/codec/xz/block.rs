@@ -17,7 +17,7 @@ use crate::io::codec::queue::{Chunk, ReservedChunk};
 
 /// Packed blocks that are known to decode to zeros, for all workers.
 #[derive(Debug, Clone, Default)]
-pub struct ZeroBlocks(Arc<RwLock<Vec<KnownBlock>>>);
+pub(super) struct ZeroBlocks(Arc<RwLock<Vec<KnownBlock>>>);
 
 /// A whole packed block, and the kind of check that was verified with it.
 type KnownBlock = (CheckKind, Vec<u8>);
@@ -31,7 +31,7 @@ const ZERO_BLOCK_MAX: usize = 16 << 10;
 
 impl ZeroBlocks {
     /// True if a block of the same bytes has been decoded, checked, and was zeros.
-    pub fn knows(&self, check: CheckKind, packed: &[u8]) -> bool {
+    pub(super) fn knows(&self, check: CheckKind, packed: &[u8]) -> bool {
         self.0
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -52,7 +52,7 @@ impl ZeroBlocks {
 
 /// A whole block to decode.
 #[derive(Debug)]
-pub struct Job {
+pub(super) struct Job {
     pub check: CheckKind,
     /// The block from its header to its check.
     pub packed: Vec<u8>,
@@ -105,14 +105,14 @@ impl Job {
 /// Threads that decode whole blocks, one for each core. They end by themselves
 /// when the pool is dropped and their work is done.
 #[derive(Debug)]
-pub struct Pool {
+pub(super) struct Pool {
     /// What bounds this queue is the budget of the output, which is reserved for
     /// each job before it is submitted.
     jobs: Sender<Job>,
 }
 
 impl Pool {
-    pub fn start() -> Result<Self, DecodeError> {
+    pub(super) fn start() -> Result<Self, DecodeError> {
         let (jobs, inbox) = channel();
         let inbox = Arc::new(Mutex::new(inbox));
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -128,7 +128,7 @@ impl Pool {
         Ok(Self { jobs })
     }
 
-    pub fn submit(&self, job: Job) -> Result<(), DecodeError> {
+    pub(super) fn submit(&self, job: Job) -> Result<(), DecodeError> {
         self.jobs.send(job).map_err(|_| DecodeError::Thread {
             what: "no worker is left".to_owned(),
         })

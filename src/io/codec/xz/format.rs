@@ -8,15 +8,15 @@ use sha2::Digest;
 use crate::io::codec::error::{DecodeError, XZ};
 
 /// Length of a stream's header, in bytes (2.1.1).
-pub const STREAM_HEADER: usize = 12;
+pub(super) const STREAM_HEADER: usize = 12;
 /// Length of a stream's footer, in bytes (2.1.2).
-pub const FOOTER: usize = 12;
-pub const MAGIC: &[u8; 6] = b"\xfd7zXZ\0";
+pub(super) const FOOTER: usize = 12;
+pub(super) const MAGIC: &[u8; 6] = b"\xfd7zXZ\0";
 const FOOTER_MAGIC: &[u8; 2] = b"YZ";
 
 /// What is wrong, before anyone said where.
 #[derive(Debug)]
-pub enum Wrong {
+pub(super) enum Wrong {
     Corrupt(String),
     Unsupported(String),
     /// The error of another part, which already says where, or need not.
@@ -24,11 +24,11 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    pub fn corrupt(what: &str) -> Self {
+    pub(super) fn corrupt(what: &str) -> Self {
         Self::Corrupt(what.to_owned())
     }
 
-    pub fn at(self, at: u64) -> DecodeError {
+    pub(super) fn at(self, at: u64) -> DecodeError {
         match self {
             Self::Corrupt(what) => DecodeError::Corrupt {
                 codec: XZ,
@@ -44,7 +44,7 @@ impl Wrong {
 /// How the unpacked bytes of a block are checked (2.1.1.2). Other kinds are
 /// reserved; liblzma would skip them silently, so they are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckKind {
+pub(super) enum CheckKind {
     None = 0,
     Crc32 = 1,
     Crc64 = 4,
@@ -53,7 +53,7 @@ pub enum CheckKind {
 
 impl CheckKind {
     /// Length of the check behind a block, in bytes.
-    pub const fn len(self) -> u64 {
+    pub(super) const fn len(self) -> u64 {
         match self {
             Self::None => 0,
             Self::Crc32 => 4,
@@ -85,8 +85,7 @@ fn le32(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// Reads the header of a stream.
-pub fn read_stream_header(bytes: &[u8]) -> Result<CheckKind, Wrong> {
+pub(super) fn read_stream_header(bytes: &[u8]) -> Result<CheckKind, Wrong> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(Wrong::corrupt(
             "a stream does not start with the magic number",
@@ -101,7 +100,7 @@ pub fn read_stream_header(bytes: &[u8]) -> Result<CheckKind, Wrong> {
     CheckKind::read([*a, *b])
 }
 
-pub fn write_stream_header(check: CheckKind) -> Vec<u8> {
+pub(super) fn write_stream_header(check: CheckKind) -> Vec<u8> {
     let flags = [0, check as u8];
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&flags);
@@ -110,7 +109,7 @@ pub fn write_stream_header(check: CheckKind) -> Vec<u8> {
 }
 
 /// Reads the footer of a stream and compares it with what came before it.
-pub fn read_footer(bytes: &[u8], check: CheckKind, index_size: u64) -> Result<(), Wrong> {
+pub(super) fn read_footer(bytes: &[u8], check: CheckKind, index_size: u64) -> Result<(), Wrong> {
     let expected = write_footer(check, index_size);
     if bytes == expected {
         Ok(())
@@ -132,13 +131,13 @@ fn write_footer(check: CheckKind, index_size: u64) -> Vec<u8> {
 }
 
 /// Length of a block's header from its first byte; `None` is the index (3.1.1).
-pub fn block_header_len(first: u8) -> Option<usize> {
+pub(super) fn block_header_len(first: u8) -> Option<usize> {
     (first != 0).then(|| (usize::from(first) + 1) * 4)
 }
 
 /// What the header of a block says about sizes (3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockHeader {
+pub(super) struct BlockHeader {
     /// Length of the header itself, in bytes.
     pub len: u64,
     /// Length of the packed data, without padding, where it is stated.
@@ -149,7 +148,7 @@ pub struct BlockHeader {
 
 impl BlockHeader {
     /// Reads a complete header. The filters are left to liblzma.
-    pub fn read(bytes: &[u8]) -> Result<Self, Wrong> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Wrong> {
         let (fields, crc) = bytes
             .split_last_chunk::<4>()
             .ok_or_else(|| Wrong::corrupt("a block's header is too short"))?;
@@ -184,19 +183,19 @@ impl BlockHeader {
     }
 
     /// Zero bytes between the packed data and the check (3.3).
-    pub fn padding(&self) -> u64 {
+    pub(super) fn padding(&self) -> u64 {
         padding(self.len + self.packed.unwrap_or(0))
     }
 
     /// Length of the whole block, header and check included, where it is stated.
-    pub fn whole_len(&self, check: CheckKind) -> Option<u64> {
+    pub(super) fn whole_len(&self, check: CheckKind) -> Option<u64> {
         let data = self.len.checked_add(self.packed?)?;
         data.checked_add(padding(data))?.checked_add(check.len())
     }
 }
 
 /// How many bytes are missing to a multiple of four.
-pub fn padding(length: u64) -> u64 {
+pub(super) fn padding(length: u64) -> u64 {
     length.wrapping_neg() % 4
 }
 
@@ -232,17 +231,17 @@ impl Vli {
 /// The sizes of a sequence of blocks, as a digest: blocks as they came and the
 /// index that lists them are compared without keeping either.
 #[derive(Debug, Clone, Default)]
-pub struct Records {
+pub(super) struct Records {
     count: u64,
     sizes: sha2::Sha256,
 }
 
 impl Records {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    pub fn add(&mut self, unpadded: u64, unpacked: u64) -> Result<(), Wrong> {
+    pub(super) fn add(&mut self, unpadded: u64, unpacked: u64) -> Result<(), Wrong> {
         self.count = self
             .count
             .checked_add(1)
@@ -255,7 +254,7 @@ impl Records {
 
 /// Reads the index of a stream (4), however it is cut.
 #[derive(Debug, Default)]
-pub struct IndexReader {
+pub(super) struct IndexReader {
     part: IndexPart,
     number: Vli,
     expected: u64,
@@ -283,7 +282,11 @@ enum IndexPart {
 impl IndexReader {
     /// Takes bytes up to the end of the index; its whole length when that is
     /// reached and everything agrees with the blocks.
-    pub fn push(&mut self, bytes: &mut &[u8], blocks: &Records) -> Result<Option<u64>, Wrong> {
+    pub(super) fn push(
+        &mut self,
+        bytes: &mut &[u8],
+        blocks: &Records,
+    ) -> Result<Option<u64>, Wrong> {
         while let Some((&byte, rest)) = bytes.split_first() {
             *bytes = rest;
             self.take(byte)?;
@@ -347,7 +350,7 @@ impl IndexReader {
 }
 
 /// Index and footer of a stream with a single block, to end what liblzma is given.
-pub fn write_single_tail(check: CheckKind, unpadded: u64, unpacked: u64) -> Vec<u8> {
+pub(super) fn write_single_tail(check: CheckKind, unpadded: u64, unpacked: u64) -> Vec<u8> {
     let mut tail = vec![0];
     for number in [1, unpadded, unpacked] {
         Vli::write(number, &mut tail);

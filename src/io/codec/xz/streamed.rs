@@ -14,7 +14,7 @@ const MEMORY: u64 = 80 << 20;
 /// How much is unpacked at a time, in bytes.
 const PIECE: usize = 256 << 10;
 
-pub struct Streamed {
+pub(super) struct Streamed {
     decoder: Stream,
     piece: Vec<u8>,
 }
@@ -27,7 +27,11 @@ impl std::fmt::Debug for Streamed {
 
 impl Streamed {
     /// Begins a stream whose first block has this header.
-    pub fn begin(check: CheckKind, header: &[u8], output: &ChunkSender) -> Result<Self, Wrong> {
+    pub(super) fn begin(
+        check: CheckKind,
+        header: &[u8],
+        output: &ChunkSender,
+    ) -> Result<Self, Wrong> {
         let mut streamed = Self {
             decoder: decoder()?,
             piece: vec![0; PIECE],
@@ -40,7 +44,7 @@ impl Streamed {
 
     /// Takes bytes up to the end of the stream; true when that is reached, and then
     /// everything has been verified.
-    pub fn push(&mut self, bytes: &mut &[u8], output: &ChunkSender) -> Result<bool, Wrong> {
+    pub(super) fn push(&mut self, bytes: &mut &[u8], output: &ChunkSender) -> Result<bool, Wrong> {
         loop {
             let before = (self.decoder.total_in(), self.decoder.total_out());
             let status = self
@@ -66,7 +70,7 @@ impl Streamed {
 
     /// Ends the stream behind its first block, which has this length without padding;
     /// the length of its content.
-    pub fn end_block(
+    pub(super) fn end_block(
         &mut self,
         check: CheckKind,
         unpadded: u64,
@@ -82,11 +86,11 @@ impl Streamed {
     }
 }
 
-pub fn decoder() -> Result<Stream, Wrong> {
+pub(super) fn decoder() -> Result<Stream, Wrong> {
     Stream::new_stream_decoder(MEMORY, 0).map_err(wrong)
 }
 
-pub fn wrong(error: xz2::stream::Error) -> Wrong {
+pub(super) fn wrong(error: xz2::stream::Error) -> Wrong {
     use xz2::stream::Error;
     match error {
         Error::MemLimit => Wrong::Unsupported(format!(

@@ -12,7 +12,7 @@ use crate::model::Sha256;
 
 /// What is to come, and what is to become of it.
 #[derive(Debug, Clone)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// The directory of all files.
     pub dir: PathBuf,
     /// The name of the download.
@@ -33,7 +33,7 @@ pub struct Spec {
 
 /// A digest that somebody vouches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
+pub(crate) struct Promise {
     /// The digest.
     pub sha256: Sha256,
     /// Who vouches, as the begin of a clause: `the order pins`.
@@ -44,8 +44,7 @@ pub struct Promise {
 ///
 /// Dropping it leaves temporaries, which is what a crash at that point leaves.
 #[derive(Debug)]
-pub struct Sealed {
-    /// The download.
+pub(crate) struct Sealed {
     pub download: StagedFile,
     /// The unpacked form, where that was wanted.
     pub unpacked: Option<StagedFile>,

@@ -17,7 +17,7 @@ use crate::io::flow::temporary::temporary_of;
 use crate::io::flow::unpack::{Unpacked, Unpacking};
 
 #[derive(Debug)]
-pub enum Message {
+pub(super) enum Message {
     Expect {
         total: Option<u64>,
         validator: Option<Validator>,
@@ -28,7 +28,7 @@ pub enum Message {
     Finish,
 }
 
-pub struct Store {
+pub(super) struct Store {
     spec: Spec,
     log: Arc<ResumeLog>,
     file: PartialFile,
@@ -39,7 +39,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the temporary, and takes up what is in it if that is of any use.
-    pub fn open(spec: Spec) -> Result<Self, StagingError> {
+    pub(super) fn open(spec: Spec) -> Result<Self, StagingError> {
         let log = Arc::new(ResumeLog::of(&spec.dir, &spec.name));
         let target = StagingTarget {
             dir: &spec.dir,
@@ -110,12 +110,12 @@ impl Store {
         Ok(is_right)
     }
 
-    pub fn position(&self) -> (u64, Option<Validator>) {
+    pub(super) fn position(&self) -> (u64, Option<Validator>) {
         (self.file.position(), self.validator.clone())
     }
 
     /// Works until told to finish; `None` if nobody is interested any more.
-    pub fn run(
+    pub(super) fn run(
         mut self,
         mut inbox: mpsc::Receiver<Message>,
         abandoned: &AtomicBool,

@@ -13,7 +13,7 @@ use std::io;
 
 use super::source::{be32, be64, crc32, le32, le64};
 use super::{ImageFault, ImageSource, Window, gpt, iso, mbr, qcow2};
-pub use write::describe;
+pub(crate) use write::describe;
 
 /// Make the checksums of the partition table right.
 const REPAIR: u8 = 1;
@@ -32,7 +32,7 @@ struct ReadBounds {
 }
 
 /// An image of ISO 9660.
-pub fn iso(bytes: &[u8]) {
+pub(crate) fn iso(bytes: &[u8]) {
     const BOUNDS: ReadBounds = ReadBounds {
         total: 64 * 2048 + 512 + 512 + 4096 + (1 << 20),
         piece: 1 << 20,
@@ -48,7 +48,7 @@ pub fn iso(bytes: &[u8]) {
 }
 
 /// The partition table of a hybrid image.
-pub fn mbr(bytes: &[u8]) {
+pub(crate) fn mbr(bytes: &[u8]) {
     const BOUNDS: ReadBounds = ReadBounds {
         total: 512,
         piece: 512,
@@ -64,7 +64,7 @@ pub fn mbr(bytes: &[u8]) {
 }
 
 /// A disk with a GUID partition table, as a file and as it passes by.
-pub fn gpt(bytes: &[u8]) {
+pub(crate) fn gpt(bytes: &[u8]) {
     const BOUNDS: ReadBounds = ReadBounds {
         total: 512 + 2 * 4096 + (2 << 20),
         piece: 1 << 20,
@@ -81,7 +81,7 @@ pub fn gpt(bytes: &[u8]) {
 }
 
 /// A disk of QEMU.
-pub fn qcow2(bytes: &[u8]) {
+pub(crate) fn qcow2(bytes: &[u8]) {
     const BOUNDS: ReadBounds = ReadBounds {
         total: (128 << 20) + 80,
         piece: 64 << 10,
@@ -111,7 +111,7 @@ struct SparseImage {
 }
 
 /// What stands before the pieces: flags, where to cut, and the size.
-pub const HEAD: usize = 1 + 2 + 8;
+pub(crate) const HEAD: usize = 1 + 2 + 8;
 
 /// What stands before the bytes of a piece: where it lies, and how long it is.
 const PIECE_HEAD: usize = 4 + 1;

@@ -84,7 +84,7 @@ impl Header {
 
 /// Checks that the disk is there to its last sector, and that this sector and the
 /// partition table before it are copies of those at the start.
-pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     reach(source, "its partition table", 2 * SECTORS[1])?;
     let Some((sector, header)) = primary(source)? else {
         return Err(damaged(
@@ -105,7 +105,7 @@ pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
 
 /// The same as far as it can be relied on in an ISO image: tools that make an image
 /// bootable patch such a table and do not always complete it.
-pub fn check_hybrid(source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(super) fn check_hybrid(source: &impl ImageSource) -> Result<(), ImageFault> {
     match primary(source)? {
         None => Ok(()),
         Some((sector, header)) => {
@@ -120,7 +120,7 @@ pub fn check_hybrid(source: &impl ImageSource) -> Result<(), ImageFault> {
 
 /// The size of a disk in bytes, as the header in its first sectors says; `None`
 /// without a header whose checksum is right.
-pub fn disk_size(head: &[u8]) -> Option<u64> {
+pub(crate) fn disk_size(head: &[u8]) -> Option<u64> {
     let (sector, header) = primary(head).ok()??;
     Some(header.disk_size(sector))
 }

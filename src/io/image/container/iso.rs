@@ -14,7 +14,7 @@ const PRIMARY: u8 = 1;
 const TERMINATOR: u8 = 255;
 
 /// Checks that the volume and every partition lie within the file.
-pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let mut is_described = false;
     for number in SYSTEM_AREA..SYSTEM_AREA + DESCRIPTORS {
         let at = number * SECTOR as u64;

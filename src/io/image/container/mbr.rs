@@ -14,7 +14,7 @@ const PROTECTIVE: u8 = 0xee;
 
 /// Checks that every partition lies within the file. A first sector without a
 /// table passes: boot code without partitions is as common.
-pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let sector = read(source, "its boot sector", 0, SECTOR as usize)?;
     if sector[510..] != SIGNATURE {
         return Ok(());

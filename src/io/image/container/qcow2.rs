@@ -31,7 +31,7 @@ const EXTERNAL_DATA: u64 = 1 << 2;
 const EXTENDED_L2: u64 = 1 << 4;
 
 /// Checks that the header, every table and every cluster lie within the file.
-pub fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
+pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let header = read(source, "its header", 0, HEADER)?;
     let version = be32(&header, 4);
     if !matches!(version, 2 | 3) {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Bytes that can be read at any position.
-pub trait ImageSource {
+pub(crate) trait ImageSource {
     /// How many there are.
     fn size(&self) -> u64;
 
@@ -42,7 +42,7 @@ pub enum ImageFault {
 
 /// An open file with the length that it had when it was asked.
 #[derive(Debug)]
-pub struct OpenFile<'a> {
+pub(crate) struct OpenFile<'a> {
     file: &'a File,
     size: u64,
 }
@@ -52,7 +52,7 @@ impl<'a> OpenFile<'a> {
     ///
     /// # Errors
     /// Any error of the file system.
-    pub fn of(file: &'a File) -> io::Result<Self> {
+    pub(crate) fn of(file: &'a File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(Self { file, size })
     }

@@ -18,7 +18,7 @@ fn built(file: &str) -> Vec<u8> {
 }
 
 /// The two ends of a disk of so many bytes, in sectors of 512: its partition tables.
-pub fn tables(size: usize) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn tables(size: usize) -> (Vec<u8>, Vec<u8>) {
     ends(512, size / 512)
 }
 

@@ -13,7 +13,7 @@ const TAIL: u64 = 64 << 10;
 
 /// What has passed of a disk: its start, and its end as its header says.
 #[derive(Debug, Default)]
-pub struct Window {
+pub(crate) struct Window {
     head: Vec<u8>,
     /// Where the tail begins; known when the head is complete.
     tail_at: Option<u64>,
@@ -23,7 +23,7 @@ pub struct Window {
 
 impl Window {
     /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         let missing = HEAD - self.head.len();
         if missing > 0 {
             self.head
@@ -48,7 +48,7 @@ impl Window {
     }
 
     /// Takes that many zero bytes.
-    pub fn zeros(&mut self, count: u64) {
+    pub(crate) fn zeros(&mut self, count: u64) {
         let missing = ((HEAD - self.head.len()) as u64).min(count);
         self.update(&vec![0; missing as usize]);
         let count = count - missing;
@@ -62,7 +62,7 @@ impl Window {
 
     /// How many bytes have passed.
     #[cfg(any(test, fuzzing))]
-    pub fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.size
     }
 

@@ -23,7 +23,7 @@ const PIPE: usize = 1 << 20;
 
 /// What a process left behind when it ended by itself, well or badly.
 #[derive(Debug)]
-pub struct ProgramOutput {
+pub(crate) struct ProgramOutput {
     /// How it ended.
     pub status: ExitStatus,
     /// Its standard output, complete; empty if it was streamed.
@@ -35,7 +35,7 @@ pub struct ProgramOutput {
 impl Program {
     /// Runs it to its end and keeps what it writes. Output beyond the limit is
     /// an error: half an answer would be read as a whole one.
-    pub async fn run(self) -> Result<ProgramOutput, ProgramError> {
+    pub(crate) async fn run(self) -> Result<ProgramOutput, ProgramError> {
         let limit = self.stdout_limit;
         let program = self.name();
         let mut stdout = Vec::new();
@@ -51,7 +51,7 @@ impl Program {
     }
 
     /// Runs it to its end and hands on what it writes, piece by piece.
-    pub async fn stream(
+    pub(crate) async fn stream(
         self,
         mut taker: impl FnMut(&[u8]) + Send,
     ) -> Result<ProgramOutput, ProgramError> {
@@ -161,7 +161,7 @@ impl Program {
 
     /// Runs short commands, all at once, from a place that cannot wait (a destructor),
     /// with nothing to read and nobody to read their output; killed after `limit`.
-    pub fn run_all_briefly(commands: impl Iterator<Item = Self>, limit: Duration) {
+    pub(crate) fn run_all_briefly(commands: impl Iterator<Item = Self>, limit: Duration) {
         let start = |command: Self| {
             std::process::Command::new(&command.program)
                 .args(&command.args)

@@ -15,7 +15,7 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Takes the next bytes.
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
         if let Some(excess) = self.bytes.len().checked_sub(KEPT + 1) {
             self.bytes.drain(..=excess);
@@ -24,7 +24,7 @@ impl Tail {
     }
 
     /// What is left of them, from the beginning of a line.
-    pub fn into_text(self) -> String {
+    pub(super) fn into_text(self) -> String {
         let text = printable(&self.bytes);
         match text.split_once('\n') {
             // The first line is only the end of one.
@@ -37,7 +37,7 @@ impl Tail {
 /// Foreign bytes as text that can be shown and logged: no control characters
 /// but line feeds, which also stand for carriage returns; nothing that turns the
 /// direction of writing or is not seen; no blank lines.
-pub fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
     let clean: String = text
         .chars()

@@ -11,7 +11,7 @@ const OFTEN: u64 = 256 << 10;
 /// Checks what has to hold of a reader of images: it reads within bounds, a part of an
 /// image is not whole unless every longer one is, and what it says is missing is
 /// missing. `needed` says of a whole image, by its own reckoning, how long that is at least.
-pub fn hold(
+pub(super) fn hold(
     image: &SparseImage,
     bounds: &ReadBounds,
     check: impl Fn(&First<'_>) -> Result<(), ImageFault>,
@@ -88,7 +88,7 @@ fn consistent(fault: &ImageFault, length: u64) {
 
 /// A disk that passes by and is not kept is judged like the file. What was not kept
 /// cannot be read, which is no judgement.
-pub fn same_in_passing(image: &SparseImage) {
+pub(super) fn same_in_passing(image: &SparseImage) {
     let window = pass(image, usize::from(image.flags >> 3) * 97 + 1);
     assert_eq!(window.passed(), image.size);
     let judged = gpt::check(&image.first(image.size));
@@ -156,7 +156,7 @@ fn header(image: &SparseImage) -> Option<(u64, Vec<u8>)> {
 }
 
 /// The end of the largest partition that an image's first sector lists.
-pub fn needed_by_mbr(image: &SparseImage) -> u64 {
+pub(super) fn needed_by_mbr(image: &SparseImage) -> u64 {
     let sector = image.bytes(0, 512);
     let entries = [446, 462, 478, 494].map(|at| &sector[at..at + 16]);
     let is_table = sector.ends_with(&[0x55, 0xaa]) && entries.iter().all(|e| e[0] & 0x7f == 0);
@@ -170,7 +170,7 @@ pub fn needed_by_mbr(image: &SparseImage) -> u64 {
 }
 
 /// The size of the volume, where its two forms agree.
-pub fn needed_by_iso(image: &SparseImage) -> u64 {
+pub(super) fn needed_by_iso(image: &SparseImage) -> u64 {
     let descriptor = image.bytes(16 * 2048, 2048);
     assert!(descriptor[1..].starts_with(b"CD001"), "no ISO image");
     let (little, big) = (le32(&descriptor, 80), be32(&descriptor, 84));
@@ -184,7 +184,7 @@ pub fn needed_by_iso(image: &SparseImage) -> u64 {
 }
 
 /// The end of the sector with the copy of the partition table, and of each partition.
-pub fn needed_by_gpt(image: &SparseImage) -> u64 {
+pub(super) fn needed_by_gpt(image: &SparseImage) -> u64 {
     let (sector, header) = header(image).expect("a header");
     let last = le64(&header, 32);
     let copy = image.bytes(last.saturating_mul(sector), 512);
@@ -208,7 +208,7 @@ const TABLES: u64 = 16;
 
 /// The first byte behind the start of every plain cluster, of those in the first
 /// tables.
-pub fn needed_by_qcow2(image: &SparseImage) -> u64 {
+pub(super) fn needed_by_qcow2(image: &SparseImage) -> u64 {
     let header = image.bytes(0, 80);
     let cluster = 1_u64 << be32(&header, 20);
     let disk = be64(&header, 24);

@@ -12,7 +12,7 @@ const LIST_MAX: u64 = 64 << 10;
 
 /// Makes the checksums of the partition table right, and its copy where that is asked
 /// for.
-pub fn repair(image: &mut SparseImage) {
+pub(super) fn repair(image: &mut SparseImage) {
     let sector = if image.flags & LARGE == 0 { 512 } else { 4096 };
     let mut header = image.bytes(sector, sector as usize);
     header[..8].copy_from_slice(b"EFI PART");
@@ -51,7 +51,7 @@ fn sum(header: &mut [u8]) {
 ///
 /// # Panics
 /// If it is not whole.
-pub fn describe(kind: ContentKind, image: &[u8]) -> Vec<u8> {
+pub(crate) fn describe(kind: ContentKind, image: &[u8]) -> Vec<u8> {
     let watched = Watched {
         image,
         read: RefCell::default(),
