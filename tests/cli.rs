@@ -174,6 +174,8 @@ fn a_flag_before_a_command_is_never_ignored() {
         &["--dry-run"][..],
         &["--once"],
         &["--purge-cache"],
+        &["--yes"],
+        &["-v"],
         &["-o", "json"],
         &["--lock-timeout", "0s"],
     ] {
@@ -211,7 +213,7 @@ fn json_says_what_the_text_says() {
     let program = &world.program;
     let name = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 
-    let text = program.run(&["plan"]).expect(1);
+    let text = program.run(&["plan", "-v", "--manifests"]).expect(1);
     let json = program.run(&["plan", "-o", "json"]).expect(1);
     assert_eq!(json.stderr, text.stderr, "stderr is the same");
     let plan = json.json();
@@ -259,6 +261,62 @@ fn json_says_what_the_text_says() {
     assert_eq!(all.stdout.lines().next(), Some("v1.13.0-beta.0"));
     let minor = program.run(&["versions", "--minor", "v1.10"]).expect(0);
     assert_eq!(minor.stdout, "v1.10.8\nv1.10.7\n");
+}
+
+#[test]
+fn manifests_are_shown_when_asked_for_and_counted_in_a_dry_run() {
+    let world = World::new();
+    let program = &world.program;
+    let path = world.dir.path().join("manifests/manifest-good.yaml");
+    let head = format!("+++ {}", path.display());
+    let counted = format!("  {}: ", path.display());
+    let short = program.run(&["plan"]).expect(0);
+    short.omits("manifest").says("order good, position image: ");
+    program
+        .run(&["plan", "--manifests"])
+        .expect(0)
+        .says(&head)
+        .says("order good, position image: ");
+    program
+        .run(&["--dry-run"])
+        .expect(0)
+        .omits(&head)
+        .says(&counted)
+        .says(" lines added, 0 removed");
+    let detailed = program.run(&["--dry-run", "-v"]).expect(0).says(&head);
+    detailed.says("\n  + fetch     talos-").says("from http://");
+}
+
+#[test]
+fn a_filter_shows_less_and_changes_nothing() {
+    let world = World::new();
+    let program = &world.program;
+    world.order("other", "{type: exact, value: v1.10.8}");
+    let shown = |args: &[&str]| {
+        let args = [&["plan", "--detailed-exitcode"], args].concat();
+        program.run(&args).expect(2)
+    };
+    shown(&[]).says("order good").says("order other");
+    shown(&["--order", "g*d"])
+        .says("order good")
+        .omits("order other")
+        .says("Shown: 3 of 5 steps");
+    shown(&["--order", "good", "--order", "other"]).says("Shown: 5 of 5 steps");
+    shown(&["--node", "pve-*"]).says("Shown: 5 of 5 steps");
+    shown(&["--node", "pve-2"])
+        .says("Plan: nothing to do")
+        .says("Shown: 0 of 5 steps");
+    let json = shown(&["--order", "other", "-o", "json"]).json();
+    let steps = json["plan"]["steps"].as_array().unwrap().len();
+    let manifests = json["manifests"].as_array().unwrap().len();
+    assert_eq!((steps, manifests), (3, 1));
+
+    program.run(&["run", "--once"]).expect(0);
+    let status = |args: &[&str]| program.run(&[&["status"], args].concat());
+    status(&[]).expect(0).says("good ").says("other ");
+    let one = status(&["--order", "go*", "--node", "*1"]).expect(0);
+    one.says("good ").omits("other ");
+    status(&["--node", "pve-2"]).expect(0).omits("good ");
 }
 
 #[test]

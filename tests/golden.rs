@@ -136,3 +136,18 @@ fn all_forms_are_written_as_ever() {
         keep(name, &fs::read_to_string(world.at(path)).unwrap());
     }
 }
+
+/// A plan is read by a person: two that would have hundreds of lines, one for each step.
+#[test]
+fn large_plans_stay_short() {
+    for (scenario, most) in [
+        ("large-1-order-20-nodes", 25),
+        ("large-30-orders-8-nodes", 120),
+    ] {
+        let plan = fs::read_to_string(format!("tests/scenarios/{scenario}/plan.txt")).unwrap();
+        assert!(plan.lines().count() <= most, "{plan}");
+        for line in plan.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

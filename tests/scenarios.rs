@@ -22,7 +22,7 @@ use talos_order::model::{
 };
 use talos_order::plan::{
     Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
-    VerifyPolicy, plan, render, resolve,
+    VerifyPolicy, plan, render, render::PlanView, resolve,
 };
 use talos_order::{config, orders};
 
@@ -382,7 +382,11 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems + &render::render(&plan(&desired, &observed, &policy, &options))
+    problems
+        + &render::render(
+            &plan(&desired, &observed, &policy, &options),
+            &PlanView::default(),
+        )
 }
 
 fn main() {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::{NamePattern, Selection};
+
 /// Keeps Talos Linux images on Proxmox VE nodes as the orders in git say.
 ///
 /// Without a command it does one pass: load the orders, look at upstream, cache
@@ -36,6 +38,9 @@ pub struct Cli {
     /// With --dry-run: 0 nothing to do, 2 changes, 1 error.
     #[arg(long, requires = "dry_run")]
     pub detailed_exitcode: bool,
+    /// Prune files from nodes without asking on a terminal.
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// How long another run is waited for, unless something else is said.
@@ -43,8 +48,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
-configuration. With --detailed-exitcode a plan answers 0 nothing to do,
-2 changes, 1 error.";
+configuration; 130 interrupted. With --detailed-exitcode a plan answers
+0 nothing to do, 2 changes, 1 error.";
 
 /// Where things are, and how much is said.
 #[derive(Debug, Clone, Args)]
@@ -103,6 +108,30 @@ pub struct PassArgs {
     /// How long to wait for another run that holds the cache
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
+    /// Show each step of the plan on a line of its own, with every detail
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// What of an answer is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    /// Show only this order; * stands for any characters, and the option may be
+    /// repeated. This filters the output: everything is planned as ever
+    #[arg(long, value_name = "ID")]
+    pub order: Vec<NamePattern>,
+    /// Show only this node, likewise
+    #[arg(long, value_name = "NAME")]
+    pub node: Vec<NamePattern>,
+}
+
+impl From<FilterArgs> for Selection {
+    fn from(args: FilterArgs) -> Self {
+        Self {
+            orders: args.order,
+            nodes: args.node,
+        }
+    }
 }
 
 impl Default for PassArgs {
@@ -111,6 +140,7 @@ impl Default for PassArgs {
             purge_cache: false,
             output: OutputForm::Text,
             lock_timeout: LOCK_TIMEOUT,
+            verbose: false,
         }
     }
 }
@@ -124,6 +154,8 @@ impl Cli {
         [
             (self.dry_run, "--dry-run"),
             (self.once, "--once"),
+            (self.yes, "--yes"),
+            (self.pass.verbose, "--verbose"),
             (self.pass.purge_cache, "--purge-cache"),
             (self.pass.output != usual.output, "--output"),
             (
@@ -174,6 +206,12 @@ pub enum Verb {
         /// How the pass is done.
         #[command(flatten)]
         pass: PassArgs,
+        /// What is shown.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Show what the manifests would change
+        #[arg(long)]
+        manifests: bool,
         /// 0 nothing to do, 2 changes, 1 error
         #[arg(long)]
         detailed_exitcode: bool,
@@ -183,6 +221,9 @@ pub enum Verb {
         /// How the pass is done.
         #[command(flatten)]
         pass: PassArgs,
+        /// Prune files from nodes without asking on a terminal
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Watch the orders, and do a pass whenever one is due
     ///
@@ -195,8 +236,11 @@ pub enum Verb {
     /// Show how each order does on each node
     ///
     /// Reads what the controller wrote down, whether it runs or not. Exit code: 0
-    /// everything is ready, 1 something is not.
+    /// everything that is shown is ready, 1 something is not.
     Status {
+        /// What is shown.
+        #[command(flatten)]
+        filter: FilterArgs,
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,

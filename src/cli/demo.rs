@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 
 use super::args::{Common, PassArgs};
 use super::exit::Exit;
+use super::pass::PlanShown;
 use super::{out, pass, signal, style};
 use crate::factory_stub::{FactoryStub, StubOptions};
 
@@ -66,17 +67,15 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
 
     say("An Image Factory stub answers on a loopback port, two directories play nodes.")?;
     step(&format!("talos-order plan {shown}"))?;
-    // What the manifests would say is shown by the real command; here it would bury
-    // the plan.
-    pass::show_plan(&common, &args, false, false).await?;
+    pass::plan(&common, &args, false, PlanShown::default()).await?;
 
     step(&format!("talos-order apply {shown}"))?;
-    let first = pass::apply(&common, &args).await?;
+    let first = pass::apply(&common, &args, true).await?;
     ensure!(first == Exit::Done, "the first pass did not converge");
 
     say("A second pass finds everything in place.")?;
     step(&format!("talos-order apply {shown}"))?;
-    let second = pass::apply(&common, &args).await?;
+    let second = pass::apply(&common, &args, true).await?;
     ensure!(second == Exit::Done, "the second pass did not converge");
 
     let damaged = damage(&dir.join("node-b/iso"))?;
@@ -85,7 +84,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;
-    let third = pass::apply(&common, &args).await?;
+    let third = pass::apply(&common, &args, true).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
     say("Look around:")?;

@@ -2,6 +2,7 @@
 
 use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
+use super::pass::PlanShown;
 use super::safe::Log;
 use super::{
     control, demo, docs, events, history, inspect, out, pass, run as controller, status, style,
@@ -34,17 +35,26 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         once: _,
         dry_run,
         detailed_exitcode,
+        yes,
     } = cli;
     match command {
-        None if dry_run => pass::plan(&common, &pass_args, detailed_exitcode).await,
-        None => pass::apply(&common, &pass_args).await,
+        None if dry_run => {
+            let shown = PlanShown::dry_run(&pass_args);
+            pass::plan(&common, &pass_args, detailed_exitcode, shown).await
+        }
+        None => pass::apply(&common, &pass_args, yes).await,
         Some(Verb::Plan {
             pass: args,
+            filter,
+            manifests,
             detailed_exitcode,
-        }) => pass::plan(&common, &args, detailed_exitcode).await,
-        Some(Verb::Apply { pass: args }) => pass::apply(&common, &args).await,
+        }) => {
+            let shown = PlanShown::new(filter.into(), manifests);
+            pass::plan(&common, &args, detailed_exitcode, shown).await
+        }
+        Some(Verb::Apply { pass: args, yes }) => pass::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
-        Some(Verb::Status { output }) => status::run(&common, output),
+        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),
         Some(Verb::Events { watch, output }) => events::run(&common, watch, output).await,
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,

@@ -13,6 +13,8 @@ pub enum Exit {
     Changes,
     /// The command line or the configuration is wrong.
     Usage,
+    /// A signal ended it before everything was done.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -21,6 +23,8 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Changes | Exit::Usage => 2,
+            // What a shell gives for a program that Ctrl-C ended.
+            Exit::Interrupted => 130,
         })
     }
 }

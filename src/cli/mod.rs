@@ -21,6 +21,7 @@ mod notices;
 mod out;
 mod pass;
 mod progress;
+mod question;
 mod run;
 mod safe;
 mod signal;

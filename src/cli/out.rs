@@ -58,6 +58,21 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", safe::terminal(line));
 }
 
+/// Lines on no terminal, and on one that does not tell its width, are this wide.
+const WIDTH: usize = 80;
+
+/// The columns of the terminal that standard output is, within what can be read well.
+pub(super) fn width() -> usize {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return WIDTH;
+    }
+    match rustix::termios::tcgetwinsize(&stdout) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(40, 160),
+        _ => WIDTH,
+    }
+}
+
 /// A count with its noun: `1 order`, `2 orders`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };

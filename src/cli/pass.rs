@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, OutputForm, PassArgs};
 use super::exit::Exit;
-use super::{notices, out, progress, signal, style, summary};
+use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode, StartError};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
@@ -20,8 +20,8 @@ use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
-use crate::plan::render;
-use crate::plan::{Held, Plan};
+use crate::plan::render::{self, PlanView};
+use crate::plan::{Held, Plan, Selection};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -49,17 +49,53 @@ struct ApplyAnswer<'a> {
     converged: bool,
 }
 
-/// Shows what a pass would do. Changes nothing anywhere.
-pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
-    show_plan(common, args, detailed, true).await
+/// What of a plan is shown.
+#[derive(Default)]
+pub(super) struct PlanShown {
+    selection: Selection,
+    manifests: ManifestsShown,
 }
 
-/// The same, with or without what the manifests would change.
-pub(super) async fn show_plan(
+/// What is shown of the manifests that would change.
+#[derive(Default, PartialEq, Eq)]
+enum ManifestsShown {
+    #[default]
+    None,
+    /// How much each changes.
+    Counts,
+    Diffs,
+}
+
+impl PlanShown {
+    pub(super) fn new(selection: Selection, with_manifests: bool) -> Self {
+        let manifests = match with_manifests {
+            true => ManifestsShown::Diffs,
+            false => ManifestsShown::None,
+        };
+        Self {
+            selection,
+            manifests,
+        }
+    }
+
+    /// The original program's dry run showed the manifests.
+    pub(super) fn dry_run(args: &PassArgs) -> Self {
+        Self {
+            selection: Selection::default(),
+            manifests: match args.verbose {
+                true => ManifestsShown::Diffs,
+                false => ManifestsShown::Counts,
+            },
+        }
+    }
+}
+
+/// Shows what a pass would do. Changes nothing anywhere.
+pub(super) async fn plan(
     common: &Common,
     args: &PassArgs,
     detailed: bool,
-    with_manifests: bool,
+    shown: PlanShown,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = orders_path(common)?;
@@ -70,21 +106,32 @@ pub(super) async fn show_plan(
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    let changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
+    let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
+    changes.retain(|change| shown.selection.has_order(&change.order));
     match args.output {
         OutputForm::Json => {
             let answer = PlanAnswer {
-                plan: &look.plan,
+                plan: &shown.selection.of(&look.plan),
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
             out::json(&answer)?;
         }
         OutputForm::Text => {
-            let mut text = style::plan(&render::render(&look.plan));
-            for change in changes.into_iter().filter(|_| with_manifests) {
-                text.push('\n');
-                text.push_str(&style::diff(&change.diff));
+            let view = PlanView {
+                selection: shown.selection,
+                ..view(args)
+            };
+            let mut text = style::plan(&render::render(&look.plan, &view));
+            match shown.manifests {
+                ManifestsShown::None => {}
+                ManifestsShown::Counts => text.push_str(&counts(&changes)),
+                ManifestsShown::Diffs => {
+                    for change in &changes {
+                        text.push('\n');
+                        text.push_str(&style::diff(&change.diff));
+                    }
+                }
             }
             out::text(&text)?;
         }
@@ -98,6 +145,35 @@ pub(super) async fn show_plan(
     } else {
         Exit::Done
     })
+}
+
+fn view(args: &PassArgs) -> PlanView {
+    PlanView {
+        width: out::width(),
+        detailed: args.verbose,
+        ..PlanView::default()
+    }
+}
+
+/// A line for each manifest that would change.
+fn counts(changes: &[ManifestChange]) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nManifests (-v shows the changes)\n".to_owned();
+    for change in changes {
+        let lines = |sign: char, head: &str| {
+            let lines = change.diff.lines();
+            let lines = lines.filter(|line| line.starts_with(sign) && !line.starts_with(head));
+            lines.count()
+        };
+        let (added, removed) = (lines('+', "+++ "), lines('-', "--- "));
+        let path = &change.path;
+        text.push_str(&format!(
+            "  {path}: {added} lines added, {removed} removed\n"
+        ));
+    }
+    text
 }
 
 /// The orders that were named.
@@ -126,7 +202,7 @@ fn manifest_changes(
 }
 
 /// Does one pass: shows the plan, does it, sums up.
-pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Exit> {
+pub(super) async fn apply(common: &Common, args: &PassArgs, yes: bool) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = orders_path(common)?;
     // Looked at before the wait, so that a mistake is told at once, and again after
@@ -136,16 +212,24 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
-        () = cancel.cancelled() => return Ok(Exit::Failed),
+        () = cancel.cancelled() => return Ok(interrupted(None)),
     };
     let session = session(&app, path, args);
     let mut shown = Shown {
         output: args.output,
+        view: view(args),
+        question: (!yes).then(|| cancel.clone()),
+        declined: false,
     };
     let never = CancellationToken::new();
     let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
         Ok(run) => run,
-        Err(RunError::Stopped) => return Ok(Exit::Failed),
+        Err(RunError::Stopped) => return Ok(interrupted(None)),
+        Err(RunError::Show(_)) if cancel.is_cancelled() => return Ok(interrupted(None)),
+        Err(RunError::Show(_)) if shown.declined => {
+            out::note("Nothing was done.");
+            return Ok(Exit::Failed);
+        }
         Err(error) => return Err(error_of(error)),
     };
     let FinishedRun {
@@ -154,6 +238,13 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
         kept,
     } = run;
     let converged = report.verdict == Verdict::Converged;
+    let steps = report.look.plan.steps.iter();
+    let is_pending = |id: &StepId| {
+        let outcome = report.outcomes.get(id);
+        !matches!(outcome, Some(Outcome::Done { .. } | Outcome::Failed { .. }))
+    };
+    let pending = steps.filter(|step| is_pending(&step.id)).count();
+    let is_interrupted = cancel.is_cancelled() && pending > 0;
     if let Err(error) = kept {
         let chain = crate::error::chain(&error);
         let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
@@ -170,6 +261,7 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
             };
             out::json(&answer)?;
         }
+        OutputForm::Text if is_interrupted => {}
         OutputForm::Text => out::text(&format!("{}\n", summary::summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
@@ -178,7 +270,20 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
             out::note(&format!("{failed} manifest of {order}: {error}"));
         }
     }
+    if is_interrupted {
+        return Ok(interrupted(Some(pending)));
+    }
     Ok(if converged { Exit::Done } else { Exit::Failed })
+}
+
+/// Says so in one line; how many steps are pending is known once there is a plan.
+fn interrupted(pending: Option<usize>) -> Exit {
+    let pending = match pending {
+        Some(count) => format!("{} pending", out::counted(count, "step")),
+        None => "nothing was done".to_owned(),
+    };
+    out::note(&format!("Interrupted: {pending}; run again to continue"));
+    Exit::Interrupted
 }
 
 /// Whoever asks by hand has mended something: failures hold nothing back.
@@ -200,6 +305,10 @@ fn error_of(error: RunError) -> anyhow::Error {
 /// Shows a run while it goes on.
 struct Shown {
     output: OutputForm,
+    view: PlanView,
+    /// Ask before something is pruned from nodes; the token ends the question.
+    question: Option<CancellationToken>,
+    declined: bool,
 }
 
 impl RunObserver for Shown {
@@ -214,7 +323,13 @@ impl RunObserver for Shown {
     ) -> std::io::Result<JoinHandle<()>> {
         notices::versions(&look.observed.catalog.versions, look.observed.now);
         if self.output == OutputForm::Text {
-            out::text(&style::plan(&render::render(&look.plan)))?;
+            out::text(&style::plan(&render::render(&look.plan, &self.view)))?;
+        }
+        if let Some(stop) = &self.question
+            && !question::may_prune(&look.plan, stop)?
+        {
+            self.declined = true;
+            return Err(std::io::Error::other("the answer was no"));
         }
         let labels = progress::labels(&look.plan);
         Ok(tokio::spawn(progress::show(events, labels)))

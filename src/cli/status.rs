@@ -11,13 +11,18 @@ use crate::app::App;
 use crate::conclude::Scope;
 use crate::conclude::{Condition, Ready, Status};
 use crate::model::NodeId;
+use crate::plan::Selection;
 use crate::plan::render::Bytes;
 
 /// So many things held back are shown; `-o json` has all that are kept.
 const HELD_SHOWN: usize = 20;
 
 /// Shows what the controller wrote down.
-pub(super) fn run(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    common: &Common,
+    selection: &Selection,
+    output: OutputForm,
+) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let state = app.state();
     let mut status = state.status().with_context(|| {
@@ -26,7 +31,30 @@ pub(super) fn run(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
     })?;
     // A person's word counts from the moment it is given.
     status.suspended = state.suspended();
+    select(&mut status, selection);
     show(&status, &Scope::All, output, app.now())
+}
+
+/// Leaves what was asked for. What is blocked does not name its order, so where orders
+/// are asked for nothing of it is left.
+fn select(status: &mut Status, selection: &Selection) {
+    if selection.is_all() {
+        return;
+    }
+    let has_node = |node: Option<&NodeId>| {
+        selection.nodes.is_empty() || node.is_some_and(|node| selection.has_node(node.as_str()))
+    };
+    let has_order = |order: Option<&str>| {
+        selection.orders.is_empty() || order.is_some_and(|order| selection.has_order(order))
+    };
+    status.conditions.retain(|condition| {
+        has_order(condition.order.as_deref()) && has_node(condition.node.as_ref())
+    });
+    status.circuits.retain(|node, _| has_node(Some(node)));
+    status
+        .held
+        .retain(|held| selection.orders.is_empty() && has_node(held.step.node().as_ref()));
+    status.more_held = 0;
 }
 
 /// Writes a status, or what of it concerns an order or a node. Done if all that is

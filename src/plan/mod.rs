@@ -19,6 +19,7 @@ mod planner;
 mod policy;
 pub mod render;
 mod resolve;
+mod selection;
 mod size;
 mod stage;
 mod stages;
@@ -39,6 +40,7 @@ pub use policy::{
     VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
+pub use selection::{NamePattern, Selection};
 pub use size::Size;
 pub use stages::missed;
 pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};

@@ -49,7 +49,7 @@ impl fmt::Display for Size {
         match self {
             Self::Known(bytes) => Bytes(*bytes).fmt(f),
             Self::About(bytes) => write!(f, "about {}", Bytes(*bytes)),
-            Self::Unknown => f.write_str("size not known yet"),
+            Self::Unknown => f.write_str("size unknown"),
         }
     }
 }
@@ -88,7 +88,7 @@ mod tests {
             ),
             (
                 Size::Unknown,
-                "size not known yet",
+                "size unknown",
                 r#"{"bytes":null,"size":"unknown"}"#,
             ),
         ];

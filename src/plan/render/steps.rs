@@ -59,7 +59,7 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             ..
         } => writeln!(
             out,
-            "  {sign} remove    {}:{}  {}  ({why})",
+            "  {sign} prune     {}:{}  {}  ({why})",
             target.node,
             target.dir.join(file),
             Bytes(*bytes)
@@ -71,7 +71,7 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             ..
         } => writeln!(
             out,
-            "  {sign} remove    part of {}:{}  {}  ({why})",
+            "  {sign} prune     part of {}:{}  {}  ({why})",
             target.node,
             target.dir.join(part.file()),
             Bytes(*bytes)
@@ -95,12 +95,12 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
         ),
         Action::PruneCache { file, bytes } => writeln!(
             out,
-            "  {sign} remove    {file} from the cache  {}  ({why})",
+            "  {sign} prune     {file} from the cache  {}  ({why})",
             Bytes(*bytes)
         ),
         Action::ClearPartial { file, bytes } => writeln!(
             out,
-            "  {sign} remove    part of {file} from the cache  {}  ({why})",
+            "  {sign} prune     part of {file} from the cache  {}  ({why})",
             Bytes(*bytes)
         ),
     }
@@ -139,8 +139,8 @@ fn write_transport(out: &mut String, transport: &Transport, why: &Why) -> fmt::R
     Ok(())
 }
 
-/// `+` for what comes, `~` for what takes the place of something, `-` for what goes.
-fn sign(action: &Action, why: &Why) -> char {
+/// `+` for what is added, `~` for what is replaced, `-` for what is pruned.
+pub(super) fn sign(action: &Action, why: &Why) -> char {
     match action {
         Action::PruneCache { .. }
         | Action::ClearPartial { .. }

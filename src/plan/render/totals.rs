@@ -1,7 +1,8 @@
 //! What a plan comes to, in numbers.
 
+use super::sums::SizeSum;
 use crate::model::Method;
-use crate::plan::bytes::Bytes;
+use crate::plan::size::Size;
 use crate::plan::step::{Action, Plan};
 use crate::plan::transport::Transport;
 
@@ -12,36 +13,26 @@ pub struct PlanTotals {
     pub register: usize,
     /// Files to download.
     pub fetch: usize,
-    /// Bytes to download, as far as they are known.
-    pub fetch_bytes: u64,
-    /// Downloads of unknown size.
-    pub fetch_unknown: usize,
-    /// Some of the bytes to download are those of similar images.
-    pub fetch_about: bool,
+    /// Bytes to download.
+    pub fetch_bytes: SizeSum,
     /// Files to unpack from the cache.
     pub unpack: usize,
     /// Files to deliver.
     pub push: usize,
-    /// Bytes to deliver, as far as they are known.
-    pub push_bytes: u64,
-    /// Deliveries of unknown size.
-    pub push_unknown: usize,
-    /// Some of the bytes to deliver are those of similar images.
-    pub push_about: bool,
-    /// Bytes that go from this machine over links, as far as they are known.
-    pub link_bytes: u64,
-    /// Deliveries over links of which that is not known.
-    pub link_unknown: usize,
-    /// Bytes that relays send on to their neighbours, as far as they are known.
-    pub relay_bytes: u64,
+    /// Their bytes on the nodes.
+    pub disk: SizeSum,
+    /// Bytes that go from this machine over links.
+    pub sent: SizeSum,
+    /// Bytes that relays send on to their neighbours.
+    pub relayed: SizeSum,
     /// Files to read back.
     pub verify: usize,
     /// Bytes to read back.
     pub verify_bytes: u64,
-    /// Files to remove.
-    pub remove: usize,
-    /// Bytes that removing frees.
-    pub remove_bytes: u64,
+    /// Files to prune.
+    pub prune: usize,
+    /// Bytes that pruning frees.
+    pub prune_bytes: u64,
 }
 
 impl PlanTotals {
@@ -53,19 +44,15 @@ impl PlanTotals {
                 Action::Register { .. } => totals.register += 1,
                 Action::Fetch { bytes, .. } => {
                     totals.fetch += 1;
-                    totals.fetch_bytes += bytes.bytes().unwrap_or(0);
-                    totals.fetch_unknown += usize::from(bytes.bytes().is_none());
-                    totals.fetch_about |= bytes.is_about();
+                    totals.fetch_bytes.add(*bytes);
                 }
                 Action::Unpack { .. } => totals.unpack += 1,
                 Action::Push {
                     bytes, transport, ..
                 } => {
                     totals.push += 1;
-                    totals.push_bytes += bytes.bytes().unwrap_or(0);
-                    totals.push_unknown += usize::from(bytes.bytes().is_none());
-                    totals.push_about |= bytes.is_about();
-                    totals.add(transport);
+                    totals.disk.add(*bytes);
+                    add(&mut totals.sent, &mut totals.relayed, transport);
                 }
                 Action::VerifyNode { bytes, .. } | Action::VerifyCache { bytes, .. } => {
                     totals.verify += 1;
@@ -75,43 +62,77 @@ impl PlanTotals {
                 | Action::PruneCache { .. }
                 | Action::ClearPartial { .. }
                 | Action::ClearPart { .. } => {
-                    totals.remove += 1;
-                    totals.remove_bytes += step.action.removes().unwrap_or(0);
+                    totals.prune += 1;
+                    totals.prune_bytes += step.action.removes().unwrap_or(0);
                 }
             }
         }
         totals
     }
+}
 
-    fn add(&mut self, transport: &Transport) {
-        match (&transport.method, &transport.via, transport.wire_bytes) {
-            (Method::Copy, _, _) => {}
-            (_, Some(_), bytes) => self.relay_bytes += bytes.unwrap_or(0),
-            (_, None, Some(bytes)) => self.link_bytes += bytes,
-            (_, None, None) => self.link_unknown += 1,
+/// What a delivery sends, from this machine or from a relay. A copy on this machine
+/// sends nothing.
+pub(super) fn add(sent: &mut SizeSum, relayed: &mut SizeSum, transport: &Transport) {
+    match (&transport.method, &transport.via) {
+        (Method::Copy, _) => {}
+        (_, Some(_)) => relayed.add_sent(transport.wire_bytes),
+        (_, None) => sent.add_sent(transport.wire_bytes),
+    }
+}
+
+/// Sizes on disk and sent sizes are never one sum. Where they are the same they are said
+/// once, and so is that all are unknown.
+pub(super) fn disk_and_sent(disk: SizeSum, sent: SizeSum, relayed: SizeSum) -> Vec<String> {
+    if disk.bytes == 0 {
+        return vec![disk.to_string()];
+    }
+    if relayed.is_zero() && disk.is_as_much_as(sent) {
+        return vec![format!("{disk} on disk and sent")];
+    }
+    let mut parts = vec![format!("{disk} on disk")];
+    for (sum, what) in [(sent, "sent"), (relayed, "sent on by relays")] {
+        if sum.bytes > 0 {
+            parts.push(format!("{sum} {what}"));
         }
     }
+    parts
+}
 
-    /// What deliveries come to: the images, and where it is another number, what goes
-    /// over links and within sites.
-    pub(super) fn push_sizes(&self) -> String {
-        let mut parts = Vec::new();
-        let about = if self.push_about { "about " } else { "" };
-        let mut add = |bytes: u64, unknown: usize, what: &str| {
-            let more = if unknown > 0 { " and more" } else { "" };
-            if bytes > 0 {
-                parts.push(format!("{about}{}{more}{what}", Bytes(bytes)));
-            }
-        };
-        add(self.push_bytes, self.push_unknown, "");
-        let whole = (self.push_bytes, self.push_unknown) == (self.link_bytes, self.link_unknown);
-        if !whole {
-            add(self.link_bytes, self.link_unknown, " over links");
-        }
-        add(self.relay_bytes, 0, " sent on");
-        match parts.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", parts.join(", ")),
+/// One line that says what the plan comes to.
+pub fn headline(plan: &Plan) -> String {
+    let totals = PlanTotals::of(plan);
+    let known = |bytes: u64| {
+        let mut sum = SizeSum::default();
+        sum.add(Size::Known(bytes));
+        sum.to_string()
+    };
+    let push = disk_and_sent(totals.disk, totals.sent, totals.relayed).join(", ");
+    let mut parts = Vec::new();
+    for (count, what, size) in [
+        (totals.register, "to register", None),
+        (
+            totals.fetch,
+            "to fetch",
+            Some(totals.fetch_bytes.to_string()),
+        ),
+        (totals.unpack, "to unpack", None),
+        (totals.push, "to push", Some(push)),
+        (totals.prune, "to prune", Some(known(totals.prune_bytes))),
+        (totals.verify, "to verify", Some(known(totals.verify_bytes))),
+    ] {
+        if count > 0 {
+            let size = size.map(|size| format!(" ({size})")).unwrap_or_default();
+            parts.push(format!("{count} {what}{size}"));
         }
     }
+    let work = match parts.is_empty() {
+        true => "nothing to do".to_owned(),
+        false => parts.join(", "),
+    };
+    let blocked = match plan.held.len() {
+        0 => String::new(),
+        count => format!(", {count} blocked"),
+    };
+    format!("Plan: {work}; {} in sync{blocked}", plan.in_sync.len())
 }

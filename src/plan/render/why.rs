@@ -55,6 +55,14 @@ impl fmt::Display for Why {
     }
 }
 
+/// The reason behind the line of a step; that something is missing is what `+` says.
+pub(super) fn because(why: &Why) -> String {
+    match why {
+        Why::Missing => String::new(),
+        why => format!("  ({why})"),
+    }
+}
+
 fn duration(hours: u64) -> String {
     match hours {
         0..48 => format!("{hours} hours"),
@@ -71,6 +79,7 @@ fn image(artifact: &ArtifactId) -> String {
     )
 }
 
-fn short(hex: &str) -> &str {
+/// As many digits of a digest as names of files have.
+pub(super) fn short(hex: &str) -> &str {
     &hex[..12]
 }

@@ -1,0 +1,91 @@
+//! A plan with a line for each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
+
+use super::steps::write_step;
+use super::sums::SizeSum;
+use super::totals::headline;
+use crate::model::{NodeId, SiteName};
+use crate::plan::held::Held;
+use crate::plan::step::{Action, Plan};
+
+pub(super) fn render(plan: &Plan) -> String {
+    let mut text = String::new();
+    write(&mut text, plan).expect("writing to a string does not fail");
+    text
+}
+
+fn write(out: &mut String, plan: &Plan) -> fmt::Result {
+    writeln!(out, "{}", headline(plan))?;
+    if !plan.steps.is_empty() || !plan.held.is_empty() {
+        writeln!(out)?;
+    }
+    for step in &plan.steps {
+        write_step(out, step)?;
+    }
+    for held in &plan.held {
+        write_held(out, held)?;
+    }
+    write_nodes(out, plan)?;
+    write_relays(out, plan)?;
+    if !plan.hints.is_empty() {
+        writeln!(out, "\nHints")?;
+    }
+    for hint in &plan.hints {
+        writeln!(out, "  {}: {}", hint.about, hint.text)?;
+    }
+    Ok(())
+}
+
+/// Each relay with the neighbours that it serves.
+fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
+    let mut relays: BTreeMap<(&SiteName, &NodeId), BTreeSet<&NodeId>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Push {
+            target, transport, ..
+        } = &step.action
+            && let Some(via) = &transport.via
+        {
+            let served = relays.entry((&via.site, &via.node)).or_default();
+            served.insert(&target.node);
+        }
+    }
+    if relays.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nRelays")?;
+    let sites = relays.keys().map(|(site, _)| site.as_str().len());
+    let width = sites.max().unwrap_or(0);
+    for ((site, relay), served) in relays {
+        let served: Vec<&str> = served.into_iter().map(NodeId::as_str).collect();
+        writeln!(out, "  {site:width$}  {relay} → {}", served.join(", "))?;
+    }
+    Ok(())
+}
+
+fn write_held(out: &mut String, held: &Held) -> fmt::Result {
+    writeln!(out, "  ! blocked   {}  ({})", held.id, held.reason)
+}
+
+fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {
+    let mut nodes: BTreeMap<&NodeId, (usize, SizeSum)> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Push { target, bytes, .. } = &step.action {
+            let (files, sum) = nodes.entry(&target.node).or_default();
+            *files += 1;
+            sum.add(*bytes);
+        }
+    }
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nPer node")?;
+    let names = nodes.keys().map(|node| node.as_str().len());
+    let width = names.max().unwrap_or(0);
+    for (node, (files, sum)) in nodes {
+        let plural = if files == 1 { "" } else { "s" };
+        writeln!(out, "  {node:width$}  {files} file{plural}, {sum}")?;
+    }
+    Ok(())
+}

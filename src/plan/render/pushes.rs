@@ -1,0 +1,177 @@
+//! Deliveries of an image: one line for all that are alike but for the node.
+
+use super::sheet::Sheet;
+use super::steps::sign;
+use super::sums::SizeSum;
+use super::{names, totals, why};
+use crate::model::{FileName, Method};
+use crate::plan::bytes::Bytes;
+use crate::plan::size::Size;
+use crate::plan::step::{Action, Otherwise, Step, Why};
+use crate::plan::transport::{Transport, TransportReason};
+
+/// What deliveries on one line have in common.
+#[derive(PartialEq)]
+struct Kind<'a> {
+    sign: char,
+    /// The name on the node, where no other line of the block tells it.
+    file: Option<&'a FileName>,
+    size: Size,
+    transport: String,
+    why: &'a Why,
+    /// A directory of its own for a node that gets the file more than once.
+    dir: Option<&'a str>,
+}
+
+#[derive(Default)]
+struct Deliveries<'a> {
+    nodes: Vec<&'a str>,
+    disk: SizeSum,
+    sent: SizeSum,
+    relayed: SizeSum,
+}
+
+/// Writes the deliveries; `is_named` tells whether a file's name is known from a line
+/// before, given that on the node and that in the cache.
+pub(super) fn write<'a>(
+    sheet: &mut Sheet,
+    pushes: &[&'a Step],
+    is_named: impl Fn(&FileName, &FileName) -> bool,
+) {
+    let mut kinds: Vec<(Kind<'a>, Deliveries<'a>)> = Vec::new();
+    for step in pushes {
+        let Action::Push {
+            target,
+            file,
+            cache_file,
+            bytes,
+            transport,
+            ..
+        } = &step.action
+        else {
+            continue;
+        };
+        let on_node = |other: &&&Step| {
+            let other = other.action.target();
+            other.is_some_and(|other| other.node == target.node)
+        };
+        let is_only = pushes.iter().filter(on_node).count() == 1;
+        let kind = Kind {
+            sign: sign(&step.action, &step.why),
+            file: (!is_named(file, cache_file)).then_some(file),
+            size: *bytes,
+            transport: means(transport),
+            why: &step.why,
+            dir: (!is_only).then_some(target.dir.as_str()),
+        };
+        let at = kinds.iter().position(|(other, _)| *other == kind);
+        let at = at.unwrap_or_else(|| {
+            kinds.push((kind, Deliveries::default()));
+            kinds.len() - 1
+        });
+        let deliveries = &mut kinds[at].1;
+        deliveries.nodes.push(target.node.as_str());
+        deliveries.disk.add(*bytes);
+        totals::add(&mut deliveries.sent, &mut deliveries.relayed, transport);
+    }
+    // Each line names its file unless the one before has done so.
+    let mut last: Option<&FileName> = None;
+    for (kind, deliveries) in kinds {
+        let file = kind.file.filter(|file| last != Some(file));
+        last = kind.file;
+        let text = line(&kind, file, &deliveries, true);
+        // The sum follows from number and size.
+        let short = line(&kind, file, &deliveries, false);
+        let text = if sheet.fits(&short) && !sheet.fits(&text) {
+            short
+        } else {
+            text
+        };
+        sheet.item(kind.sign, "push", &text);
+    }
+}
+
+fn line(
+    kind: &Kind<'_>,
+    file: Option<&FileName>,
+    deliveries: &Deliveries<'_>,
+    with_sum: bool,
+) -> String {
+    let Deliveries {
+        nodes,
+        disk,
+        sent,
+        relayed,
+    } = deliveries;
+    let mut text = names::counted(nodes.iter().copied(), "nodes");
+    if let Some(file) = file {
+        text = format!("{file} to {text}");
+    }
+    if let Some(dir) = kind.dir {
+        text.push_str(&format!(" in {dir}"));
+    }
+    // Whether anything is sent is found out on the node.
+    let or = match kind.why {
+        Why::Unrecorded {
+            otherwise: Otherwise::Fail,
+            ..
+        } => None,
+        Why::Unrecorded { .. } => Some("otherwise "),
+        _ => Some(""),
+    };
+    let sum = if relayed.is_zero() { sent } else { relayed };
+    let is_all_sent = disk.is_as_much_as(*sum) && kind.transport.is_empty() && or == Some("");
+    let size = kind.size;
+    text.push_str(&match (size.bytes(), nodes.len()) {
+        (None, _) => format!(": {size}"),
+        (Some(_), 1) => format!(": {size} on disk"),
+        (Some(_), _) if is_all_sent && !with_sum => format!(": {size} each"),
+        (Some(_), _) => format!(": {size} each, {} on disk", Bytes(disk.bytes)),
+    });
+    let sent = match sum.bytes {
+        0 => String::new(),
+        _ if is_all_sent => String::new(),
+        _ => format!("{sum} sent"),
+    };
+    if let Some(or) = or {
+        match (sent.as_str(), kind.transport.as_str()) {
+            ("", "") => {}
+            ("", clause) | (clause, "") => text.push_str(&format!(", {or}{clause}")),
+            (sent, transport) => text.push_str(&format!(", {or}{sent} {transport}")),
+        }
+    }
+    text + &why::because(kind.why)
+}
+
+/// How bytes travel, where it is not the usual stream of an image's data.
+fn means(transport: &Transport) -> String {
+    let by = match (&transport.method, &transport.via) {
+        (Method::Copy, _) => return String::new(),
+        (_, Some(via)) => format!("by {} within {}", via.node, via.site),
+        (Method::Stream, None) => String::new(),
+        (Method::Rsync { basis: None }, None) => "with rsync".to_owned(),
+        (Method::Rsync { basis: Some(basis) }, None) => format!("as differences to {basis}"),
+    };
+    let mut clauses = Vec::new();
+    match &transport.because {
+        TransportReason::Local | TransportReason::DataOnly => {}
+        // What was measured differs from node to node.
+        TransportReason::SlowLink { .. } => clauses.push("the link is slow".to_owned()),
+        because => clauses.push(because.to_string()),
+    }
+    if let Some(unrelayed) = &transport.unrelayed {
+        clauses.push(format!("not by {}: {}", unrelayed.relay, unrelayed.why));
+    }
+    let by = match (by.as_str(), &transport.method) {
+        ("", Method::Stream) if !clauses.is_empty() && transport.unrelayed.is_none() => {
+            "as a stream"
+        }
+        (by, _) => by,
+    };
+    match clauses.is_empty() {
+        true => by.to_owned(),
+        false => format!("{by} ({})", clauses.join("; "))
+            .trim_start()
+            .to_owned(),
+    }
+}
