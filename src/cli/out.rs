@@ -58,14 +58,15 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", safe::terminal(line));
 }
 
-/// Lines on no terminal, and on one that does not tell its width, are this wide.
+/// Lines on a terminal that does not tell its width are this wide.
 const WIDTH: usize = 80;
 
 /// The columns of the terminal that standard output is, within what can be read well.
+/// What another program reads is searched line by line, so nothing is broken there.
 pub(super) fn width() -> usize {
     let stdout = io::stdout();
     if !stdout.is_terminal() {
-        return WIDTH;
+        return usize::MAX;
     }
     match rustix::termios::tcgetwinsize(&stdout) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(40, 160),

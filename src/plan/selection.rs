@@ -1,5 +1,6 @@
 //! What of a plan or of a status is shown: a filter by order and by node.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -70,9 +71,9 @@ impl Selection {
     /// What of the plan was asked for. A step of this machine belongs to a node if a
     /// step there needs it. Which orders want what is in sync is not part of a plan, so
     /// nothing of that is left where orders are named.
-    pub fn of(&self, plan: &Plan) -> Plan {
+    pub fn of<'a>(&self, plan: &'a Plan) -> Cow<'a, Plan> {
         if self.is_all() {
-            return plan.clone();
+            return Cow::Borrowed(plan);
         }
         let mut needed: BTreeSet<&StepId> = BTreeSet::new();
         let mut held: Vec<&Held> = Vec::new();
@@ -100,7 +101,7 @@ impl Selection {
             self.orders.is_empty() && node.is_some_and(|node| self.has_node(node.as_str()))
         });
         let hints = plan.hints.iter();
-        Plan {
+        Cow::Owned(Plan {
             steps: steps.into_iter().rev().cloned().collect(),
             held: held.into_iter().cloned().collect(),
             in_sync: in_sync.cloned().collect(),
@@ -109,7 +110,7 @@ impl Selection {
                 .filter(|hint| self.has_order(hint.about.order.as_str()))
                 .cloned()
                 .collect(),
-        }
+        })
     }
 
     fn concerns(&self, id: &StepId, wanted_by: &WantedBy) -> bool {

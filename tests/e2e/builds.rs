@@ -42,8 +42,7 @@ fn a_plan_has_nothing_built_and_a_run_each_image_once_two_at_a_time() {
             assert_eq!(asked(&world, 0), Vec::<String>::new(), "{args:?}");
         }
         let plan = world.program.run(&["plan"]).expect(0);
-        plan.says("5 to fetch, 5 to push")
-            .says("size not known yet");
+        plan.says("5 to fetch (size unknown), 5 to push (size unknown)");
         assert!(world.factory.running().builds().is_empty());
 
         world.apply().expect(0).says("5 fetched");
@@ -93,7 +92,7 @@ fn a_size_is_remembered_when_the_image_has_gone() {
     }
     world.order("more.yaml", &position("more", "raw.xz", AGENT));
     let plan = world.program.run(&["plan"]).expect(0);
-    plan.says("2 to fetch (about ").says("raw  about 8.0 MiB");
+    plan.says("2 to fetch (about ").says("pve-1: about 8.0 MiB");
     assert_eq!(asked(&world, mark), Vec::<String>::new());
 }
 

@@ -34,7 +34,7 @@ fn a_missing_directory_below_no_storage_is_made_only_where_somebody_says_so() {
     };
     let dir = node.root.join("iso");
     configure("false", "");
-    let said = format!("pve-01:{} does not exist", dir.display());
+    let said = format!("{} does not exist", dir.display());
     let plan = world.program.run(&["plan"]).expect(1);
     let plan = plan.says(&said).says("`create: true`").says("`mkdir -p ");
     plan.omits("to push");

@@ -295,7 +295,8 @@ fn a_record_that_cannot_be_read_holds_no_image_for_ever() {
     fs::write(&record, "garbage").unwrap();
     fs::write(world.cache().join(format!("{ISO}.sha256")), "mine\n").unwrap();
     let plan = world.program.run(&["plan"]);
-    plan.says("held").says("was not written by talos-order");
+    plan.says("! blocked")
+        .says("was not written by talos-order");
 }
 
 /// What an earlier release left after half an image had come: it has its records,

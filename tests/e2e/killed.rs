@@ -290,13 +290,15 @@ fn a_signal_stops_it_gracefully() {
     wait_for("bytes arrive", || length(&partial) >= 100_000);
     terminate(&run);
     let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(130));
     let (out, complaints) = (
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(complaints.contains("stopping"), "{complaints}");
-    assert!(out.contains("Not done"), "{out}");
+    let interrupted = "Interrupted: 2 steps pending; run again to continue";
+    assert!(complaints.contains(interrupted), "{complaints}");
+    assert!(!out.contains("Done:"), "{out}");
     // What was known is written down.
     let entry = &world.manifest("one")["entries"][0];
     assert_eq!(entry["status"], "held");

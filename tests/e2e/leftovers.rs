@@ -44,12 +44,12 @@ fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     world.order("one.yaml", &other);
     world.apply().expect(0).says("1 pushed");
     assert!(part().is_some(), "it is in its grace");
-    let held = world.program.run(&["plan"]).expect(0);
+    let held = world.program.run(&["plan", "-v"]).expect(0);
     held.says("clear-part/pve-1").says("stays until");
 
     configure("", "0s");
-    let plan = world.program.run(&["plan"]).expect(0);
-    plan.says(&format!("remove    part of pve-1:{}/{ISO}", dir.display()));
+    let plan = world.program.run(&["plan", "-v"]).expect(0);
+    plan.says(&format!("prune     part of pve-1:{}/{ISO}", dir.display()));
     assert!(part().is_some(), "a plan changes nothing");
     world.apply().expect(0).says("1 removed");
     assert_eq!(part(), None);

@@ -90,7 +90,7 @@ fn they_run_as_before_and_the_second_run_finds_nothing_to_do() {
     assert!(world.factory.images_since(0).is_empty());
     dry.says("3 to fetch")
         .says("3 to push")
-        .says("+++ ./manifest-ORD-0001.yaml")
+        .says("  ./manifest-ORD-0001.yaml: ")
         .complains("another-product");
 
     program.run(&["--once"]).expect(0).says("Done: 3 fetched");
@@ -118,7 +118,7 @@ fn they_run_as_before_and_the_second_run_finds_nothing_to_do() {
     program
         .run(&["--dry-run", "--purge-cache"])
         .expect(0)
-        .says("- remove");
+        .says("- prune");
     before.assert_same(&legacy.snapshot());
     assert!(!world.factory.changed_since(mark));
 

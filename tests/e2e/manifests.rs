@@ -121,8 +121,8 @@ fn a_bad_edit_loses_nothing() {
 
     // The order is rejected as a whole, and its id can still be read.
     world.order("one.yaml", "- orderid: one\n  positons: []\n");
-    let plan = world.program.run(&["plan"]).expect(1).complains("positons");
-    plan.says("+errors:");
+    let plan = world.program.run(&["plan", "--manifests"]).expect(1);
+    plan.complains("positons").says("+errors:");
     world.apply().expect(1);
     let mut after = world.manifest("one");
     let errors = after.as_object_mut().unwrap().remove("errors").unwrap();

@@ -124,7 +124,11 @@ impl BlockedGroup<'_> {
         let one = self.nodes.first().filter(|_| self.nodes.len() == 1);
         let node = one.map_or("the node", String::as_str);
         let start = format!("{NODE} ");
-        let reason = self.reason.strip_prefix(&start).unwrap_or(&self.reason);
+        let reason = match self.reason.strip_prefix(&start) {
+            // The names stand before it already.
+            Some(reason) if one.is_none() => reason,
+            _ => &self.reason,
+        };
         let reason = reason.replace(NODE, node);
         let orders = match self.blocks.len() {
             0 | 1 => String::new(),

@@ -1,10 +1,12 @@
 //! Deliveries of an image: one line for all that are alike but for the node.
 
+use std::collections::BTreeMap;
+
 use super::sheet::Sheet;
 use super::steps::sign;
 use super::sums::SizeSum;
 use super::{names, totals, why};
-use crate::model::{FileName, Method};
+use crate::model::{FileName, Method, NodeId};
 use crate::plan::bytes::Bytes;
 use crate::plan::size::Size;
 use crate::plan::step::{Action, Otherwise, Step, Why};
@@ -38,6 +40,10 @@ pub(super) fn write<'a>(
     pushes: &[&'a Step],
     is_named: impl Fn(&FileName, &FileName) -> bool,
 ) {
+    let mut per_node: BTreeMap<&NodeId, usize> = BTreeMap::new();
+    for target in pushes.iter().filter_map(|step| step.action.target()) {
+        *per_node.entry(&target.node).or_default() += 1;
+    }
     let mut kinds: Vec<(Kind<'a>, Deliveries<'a>)> = Vec::new();
     for step in pushes {
         let Action::Push {
@@ -51,11 +57,7 @@ pub(super) fn write<'a>(
         else {
             continue;
         };
-        let on_node = |other: &&&Step| {
-            let other = other.action.target();
-            other.is_some_and(|other| other.node == target.node)
-        };
-        let is_only = pushes.iter().filter(on_node).count() == 1;
+        let is_only = per_node.get(&target.node) == Some(&1);
         let kind = Kind {
             sign: sign(&step.action, &step.why),
             file: (!is_named(file, cache_file)).then_some(file),
@@ -124,8 +126,9 @@ fn line(
     let size = kind.size;
     text.push_str(&match (size.bytes(), nodes.len()) {
         (None, _) => format!(": {size}"),
-        (Some(_), 1) => format!(": {size} on disk"),
+        (Some(_), 1) if is_all_sent && !with_sum => format!(": {size}"),
         (Some(_), _) if is_all_sent && !with_sum => format!(": {size} each"),
+        (Some(_), 1) => format!(": {size} on disk"),
         (Some(_), _) => format!(": {size} each, {} on disk", Bytes(disk.bytes)),
     });
     let sent = match sum.bytes {
@@ -136,6 +139,9 @@ fn line(
     if let Some(or) = or {
         match (sent.as_str(), kind.transport.as_str()) {
             ("", "") => {}
+            ("", relayed) if relayed.starts_with("on by ") => {
+                text.push_str(&format!(", {or}sent {relayed}"));
+            }
             ("", clause) | (clause, "") => text.push_str(&format!(", {or}{clause}")),
             (sent, transport) => text.push_str(&format!(", {or}{sent} {transport}")),
         }
@@ -147,7 +153,7 @@ fn line(
 fn means(transport: &Transport) -> String {
     let by = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return String::new(),
-        (_, Some(via)) => format!("by {} within {}", via.node, via.site),
+        (_, Some(via)) => format!("on by {} within {}", via.node, via.site),
         (Method::Stream, None) => String::new(),
         (Method::Rsync { basis: None }, None) => "with rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("as differences to {basis}"),

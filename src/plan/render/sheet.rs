@@ -5,8 +5,8 @@ use unicode_width::UnicodeWidthStr;
 /// How far the text of a step stands from the left, below it what continues it.
 const HANGING: usize = 14;
 
-/// Units stay on the line of their number.
-const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+/// Words that stay on the line of the word before: units, and that a size is unknown.
+const GLUED: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "unknown"];
 
 /// A text that grows line by line.
 pub(super) struct Sheet {
@@ -60,8 +60,8 @@ impl Sheet {
         let mut words = text.split([' ', '\n']).peekable();
         while let Some(word) = words.next() {
             let mut word = word.to_owned();
-            while let Some(unit) = words.next_if(|next| is_unit(next)) {
-                word = format!("{word} {unit}");
+            while let Some(next) = words.next_if(|next| is_glued(next)) {
+                word = format!("{word} {next}");
             }
             let width = word.width();
             if is_first {
@@ -92,8 +92,8 @@ impl Sheet {
     }
 }
 
-fn is_unit(word: &str) -> bool {
-    UNITS.contains(&word.trim_end_matches([',', ')', ';', ':', '.']))
+fn is_glued(word: &str) -> bool {
+    GLUED.contains(&word.trim_end_matches([',', ')', ';', ':', '.']))
 }
 
 #[cfg(test)]
