@@ -53,8 +53,13 @@ pub fn render(plan: &Plan, view: &PlanView) -> String {
         grouped::render(&shown, view.width, &view.selection)
     };
     if !view.selection.is_all() {
+        // A plan does not say which order wants what is in sync.
+        let in_sync = match view.selection.orders.is_empty() {
+            true => "",
+            false => "; what is in sync is not counted by order",
+        };
         text.push_str(&format!(
-            "\nShown: {} of {} steps, {} of {} blocked\n",
+            "\nShown: {} of {} steps, {} of {} blocked{in_sync}\n",
             shown.steps.len(),
             plan.steps.len(),
             shown.held.len(),

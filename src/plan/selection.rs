@@ -127,6 +127,59 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{FileName, PositionRef, PushTarget};
+    use crate::plan::action::Action;
+    use crate::plan::step::Why;
+
+    fn step(node: &str, order: &str, needs: Vec<StepId>) -> Step {
+        let file: FileName = "a.iso".parse().unwrap();
+        let action = Action::VerifyNode {
+            target: PushTarget {
+                node: node.parse().unwrap(),
+                dir: "/iso".parse().unwrap(),
+            },
+            file,
+            bytes: 1,
+            sha256: crate::model::Sha256::from_bytes([1; 32]),
+        };
+        Step {
+            id: action.step_id(),
+            action,
+            why: Why::Unverified { hours: None },
+            needs,
+            wanted_by: WantedBy::one(PositionRef {
+                order: order.parse().unwrap(),
+                index: 0,
+                name: "x".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn what_a_step_needs_is_shown_with_it() {
+        let first = step("pve-01", "a", Vec::new());
+        let second = step("pve-02", "b", vec![first.id.clone()]);
+        let third = step("pve-03", "b", Vec::new());
+        let plan = Plan {
+            steps: vec![first, second, third],
+            ..Plan::default()
+        };
+        let shown = |orders: &[&str], nodes: &[&str]| {
+            let patterns =
+                |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+            let selection = Selection {
+                orders: patterns(orders),
+                nodes: patterns(nodes),
+            };
+            let shown = selection.of(&plan);
+            let nodes = shown.steps.iter().filter_map(|step| step.id.node());
+            nodes.map(|node| node.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[], &[]), ["pve-01", "pve-02", "pve-03"]);
+        assert_eq!(shown(&["a"], &[]), ["pve-01"]);
+        assert_eq!(shown(&["b"], &["*-02"]), ["pve-01", "pve-02"]);
+        assert_eq!(shown(&[], &["pve-03", "pve-01"]), ["pve-01", "pve-03"]);
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {

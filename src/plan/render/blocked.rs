@@ -188,3 +188,24 @@ impl BlockedGroup<'_> {
 fn file(id: &StepId) -> Option<FileName> {
     id.path().map(|(_, file)| file).or_else(|| id.cached())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_node_is_taken_out_of_a_reason() {
+        for (text, found) in [
+            ("pve-1 does not answer", "\u{0} does not answer"),
+            ("pve-1:/iso does not exist", "/iso does not exist"),
+            ("pve-10 is down", "pve-10 is down"),
+            (
+                "no file in pve-1:/a, my-pve-1 or pve-1.lan",
+                "no file in /a, my-pve-1 or pve-1.lan",
+            ),
+            ("ssh to pve-1: refused", "ssh to \u{0}: refused"),
+        ] {
+            assert_eq!(without_node(text, "pve-1"), found);
+        }
+    }
+}
