@@ -49,7 +49,9 @@ configuration. With --detailed-exitcode a plan answers 0 nothing to do,
 /// Where things are, and how much is said.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]
+    /// Configuration file [default: the first of
+    /// $XDG_CONFIG_HOME/talos-order/config.yaml (not as root),
+    /// /etc/talos-order/config.yaml and ./config.yaml]
     #[arg(
         long,
         short,
@@ -58,7 +60,8 @@ pub struct Common {
         env = "TALOS_ORDER_CONFIG"
     )]
     pub config: Option<PathBuf>,
-    /// Orders: a file, or a directory of *.yaml and *.yml files
+    /// Orders: a file, or a directory of *.yaml and *.yml files [default: the key
+    /// `orders` of the configuration]
     #[arg(long, global = true, value_name = "PATH", env = "TALOS_ORDER_ORDERS")]
     pub orders: Option<PathBuf>,
     /// Colours on the terminal

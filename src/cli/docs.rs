@@ -26,6 +26,14 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     // Into memory first: the generator panics where its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "talos-order", &mut script);
+    if shell == clap_complete::Shell::Bash {
+        // Of a hyphen in the program's name the generator makes one thing where it
+        // remembers the subcommand, and another where it looks it up.
+        let text = String::from_utf8(script)?;
+        script = text
+            .replace("talos__subcmd__order", "talos__order")
+            .into_bytes();
+    }
     out::bytes(&script)?;
     Ok(Exit::Done)
 }

@@ -17,7 +17,7 @@ use crate::schematic::Canonical;
 /// Checks configuration and orders; touches neither network nor nodes.
 pub(super) fn validate(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
-    let orders = app.orders(common.orders.as_deref())?;
+    let orders = app.orders(app.orders_path(common.orders.as_deref())?)?;
     let positions: usize = orders
         .orders
         .iter()
