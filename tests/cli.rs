@@ -212,6 +212,56 @@ fn bad_usage_and_bad_configuration_are_two() {
 }
 
 #[test]
+fn a_check_answers_json_whatever_is_wrong() {
+    let world = World::new();
+    let (bad, dir) = (world.dir.path().join("bad.yaml"), world.dir.path());
+    fs::write(&bad, "default: {}\n").unwrap();
+    let program = Program::new(dir);
+    for (args, code, file, message) in [
+        (&["--config", "bad.yaml"][..], 2, "bad.yaml", "unknown key"),
+        (
+            &["--config", "/nowhere.yaml"],
+            2,
+            "/nowhere.yaml",
+            "does not exist",
+        ),
+        (&["--config", "orders"], 2, "orders", "cannot be read"),
+        (&["--orders", "/nowhere"], 1, "/nowhere", "do not exist"),
+    ] {
+        let args = |form| [&["validate", "-o", form][..], args].concat();
+        let ran = program.run(&args("json")).expect(code);
+        assert_eq!(ran.stderr, "");
+        let answer = ran.json();
+        assert_eq!(answer["valid"], false);
+        assert_eq!(answer["problems"][0]["file"], file);
+        let said = answer["problems"][0]["message"].as_str().unwrap();
+        assert!(said.contains(message), "{said}");
+        let ran = program.run(&args("github")).expect(code);
+        ran.says(&format!("::error file={file}")).says(message);
+    }
+    fs::rename(dir.join("orders"), dir.join("wanted")).unwrap();
+    let ran = program.run(&["validate", "-o", "json"]).expect(2).json();
+    assert_eq!(ran["problems"][0]["message"], "no orders are named");
+
+    fs::write(
+        dir.join("wanted/bad.yaml"),
+        "- orderid: bad\n  positions: 3\n",
+    )
+    .unwrap();
+    for orders in [
+        "wanted",
+        "./wanted",
+        &dir.join("wanted").display().to_string(),
+    ] {
+        let ran = program.run(&["validate", "-o", "github", "--orders", orders]);
+        let ran = ran
+            .expect(1)
+            .says("::error file=wanted/bad.yaml,line=2,col=");
+        ran.says("1 problem");
+    }
+}
+
+#[test]
 fn the_configuration_names_the_orders() {
     let world = World::new();
     let (dir, orders) = (world.dir.path(), world.dir.path().join("orders"));
@@ -556,10 +606,11 @@ fn the_demo_leaves_what_it_says() {
     let ran = program.run(&["demo", "--dir", &shown]).expect(0);
     let ran = ran.says("nothing to do").says("cut short").says("5 pushed");
     for name in [
-        "orders/demo.yaml",
+        "orders",
         "config.yaml",
         "cache",
         "node-a",
+        "node-b",
         "manifests",
     ] {
         assert!(at.join(name).exists(), "{name}");
@@ -582,6 +633,21 @@ fn the_demo_leaves_what_it_says() {
         .push(("TMPDIR".into(), tmp.display().to_string()));
     program.run(&["demo"]).expect(0);
     assert_eq!(names(&tmp).len(), 1);
+    // What it made goes again, and nothing else.
+    program.run(&["demo", "--clean"]).expect(0).says("Removed");
+    assert_eq!(names(&tmp).len(), 0);
+    program
+        .run(&["demo", "--clean"])
+        .expect(0)
+        .says("left nothing");
+    fs::write(at.join("mine"), "").unwrap();
+    let clean = ["demo", "--clean", "--dir", &shown];
+    program.run(&clean).expect(0).says("holds others");
+    assert_eq!(names(&at), ["mine"]);
+    program
+        .run(&clean)
+        .expect(1)
+        .complains("not made by the demo");
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -169,6 +169,17 @@ pub enum OutputForm {
     Json,
 }
 
+/// How the result of `validate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ValidateForm {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -251,7 +262,7 @@ pub enum Verb {
     Validate {
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: OutputForm,
+        output: ValidateForm,
     },
     /// Print id and canonical YAML of a factory schematic
     Schematic {
@@ -287,6 +298,9 @@ pub enum Verb {
         /// Keep the factory stub running afterwards, to try things with
         #[arg(long)]
         serve: bool,
+        /// Only remove what earlier demos made: in DIR, or in the temporary directory
+        #[arg(long, conflicts_with = "serve")]
+        clean: bool,
     },
     /// Print a shell's completions
     Completions {
