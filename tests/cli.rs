@@ -331,6 +331,14 @@ fn users_have_directories_of_their_own() {
     program.run(&["status"]).expect(0).says("good");
     assert!(images(&home.join(".cache/talos-order")).len() == 1);
     assert!(home.join(".local/state/talos-order").is_dir());
+    // Without a home directory there is no other default, so the key is named.
+    program.args = vec![format!(
+        "--config={}/.config/talos-order/config.yaml",
+        home.display()
+    )];
+    program.env = vec![("HOME".into(), String::new())];
+    let homeless = program.run(&["apply"]).expect(1);
+    homeless.complains("set `state_dir`, and `defaults.cache_dir`");
 }
 
 #[test]
