@@ -67,7 +67,7 @@ impl CacheError {
             {
                 Some(
                     "everything in `defaults.cache_dir` must be readable and writable for the \
-                     user who runs this",
+                     user who runs this; set that key to a directory of your own otherwise",
                 )
             }
             Self::Staging(error) => error.hint(),

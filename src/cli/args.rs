@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plan::{NamePattern, Selection};
+use super::filter::FilterArgs;
 
 /// Keeps Talos Linux images on Proxmox VE nodes as the orders in git say.
 ///
@@ -54,7 +54,9 @@ configuration; 130 interrupted. With --detailed-exitcode a plan answers
 /// Where things are, and how much is said.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]
+    /// Configuration file [default: the first of
+    /// $XDG_CONFIG_HOME/talos-order/config.yaml (not as root),
+    /// /etc/talos-order/config.yaml and ./config.yaml]
     #[arg(
         long,
         short,
@@ -63,7 +65,8 @@ pub struct Common {
         env = "TALOS_ORDER_CONFIG"
     )]
     pub config: Option<PathBuf>,
-    /// Orders: a file, or a directory of *.yaml and *.yml files
+    /// Orders: a file, or a directory of *.yaml and *.yml files [default: the key
+    /// `orders` of the configuration]
     #[arg(long, global = true, value_name = "PATH", env = "TALOS_ORDER_ORDERS")]
     pub orders: Option<PathBuf>,
     /// Colours on the terminal
@@ -111,27 +114,6 @@ pub struct PassArgs {
     /// Show each step of the plan on a line of its own, with every detail
     #[arg(long, short)]
     pub verbose: bool,
-}
-
-/// What of an answer is shown.
-#[derive(Debug, Clone, Default, Args)]
-pub struct FilterArgs {
-    /// Show only this order; * stands for any characters, and the option may be
-    /// repeated. This filters the output: everything is planned as ever
-    #[arg(long, value_name = "ID")]
-    pub order: Vec<NamePattern>,
-    /// Show only this node, likewise
-    #[arg(long, value_name = "NAME")]
-    pub node: Vec<NamePattern>,
-}
-
-impl From<FilterArgs> for Selection {
-    fn from(args: FilterArgs) -> Self {
-        Self {
-            orders: args.order,
-            nodes: args.node,
-        }
-    }
 }
 
 impl Default for PassArgs {
@@ -196,6 +178,17 @@ pub enum OutputForm {
     Text,
     /// For machines.
     Json,
+}
+
+/// How the result of `validate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ValidateForm {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// Annotations of a GitHub workflow.
+    Github,
 }
 
 /// The verbs.
@@ -292,7 +285,7 @@ pub enum Verb {
     Validate {
         /// How the result is written
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: OutputForm,
+        output: ValidateForm,
     },
     /// Print id and canonical YAML of a factory schematic
     Schematic {
@@ -328,6 +321,9 @@ pub enum Verb {
         /// Keep the factory stub running afterwards, to try things with
         #[arg(long)]
         serve: bool,
+        /// Only remove what earlier demos made: in DIR, or in the temporary directory
+        #[arg(long, conflicts_with = "serve")]
+        clean: bool,
     },
     /// Print a shell's completions
     Completions {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::app::StartError;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -15,6 +17,18 @@ pub enum Exit {
     Usage,
     /// A signal ended it before everything was done.
     Interrupted,
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Config(_) | StartError::NoOrders => Self::Usage,
+            StartError::Orders(_)
+            | StartError::Upstream(_)
+            | StartError::Nodes(_)
+            | StartError::Cache(_) => Self::Failed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -15,8 +15,10 @@ mod dispatch;
 mod docs;
 mod events;
 mod exit;
+mod filter;
 mod history;
 mod inspect;
+mod man;
 mod notices;
 mod out;
 mod pass;
@@ -29,6 +31,7 @@ mod status;
 mod style;
 mod summary;
 mod table;
+mod validate;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};
