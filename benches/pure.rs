@@ -114,7 +114,7 @@ fn text(size: Size) -> String {
     text
 }
 
-/// The world in which everything is in place.
+/// The world in which everything is in sync.
 fn converged(orders: &OrderSet) -> Observed {
     let catalog = Catalog {
         versions: VersionKnowledge::NotNeeded,

@@ -235,7 +235,7 @@ impl App {
         }
     }
 
-    /// When the loop does passes.
+    /// When the loop reconciles.
     pub(crate) fn schedule(&self) -> daemon::LoopSchedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {

@@ -174,7 +174,7 @@ pub struct Controller<'a> {
 }
 
 impl Controller<'_> {
-    /// Asks for a pass and waits for its result. The memory is the controller's.
+    /// Requests a run and waits for its result. The memory is the controller's.
     pub fn reconcile(&self) -> Result<Cost> {
         let pid = self.child.id();
         let before = measure::process_cpu(pid);

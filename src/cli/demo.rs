@@ -74,7 +74,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     let first = pass::apply(&common, &args).await?;
     ensure!(first == Exit::Done, "the first pass did not converge");
 
-    say("A second pass finds everything in place.")?;
+    say("A second run finds everything in sync.")?;
     step(&format!("talos-order apply {shown}"))?;
     let second = pass::apply(&common, &args).await?;
     ensure!(second == Exit::Done, "the second pass did not converge");

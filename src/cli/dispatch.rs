@@ -21,8 +21,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     start_log(&cli)?;
     if let Some(flag) = cli.misplaced() {
         out::note(&format!(
-            "{} {flag} is for a pass without a command; write it after the command, where \
-             that knows it, or leave the command out",
+            "{} {flag} applies only without a command; write it after the command if the command \
+             accepts it, or leave the command out",
             style::error("error:")
         ));
         return Ok(Exit::Usage);

@@ -18,7 +18,7 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
         OutputForm::Text if shown.is_empty() => {
             let state = app.state();
             let dir = state.path().display();
-            out::note(&format!("no pass is on record in {dir}"));
+            out::note(&format!("no runs recorded in {dir}"));
         }
         OutputForm::Text => out::text(&shown.iter().map(text).collect::<String>())?,
     }
@@ -62,7 +62,7 @@ fn text(pass: &PassRecord) -> String {
     if pass.error.is_none() {
         let held = match pass.held {
             0 => String::new(),
-            held => format!(", {held} held back"),
+            held => format!(", {held} blocked"),
         };
         text.push_str(&format!("    {} in place{held}\n", pass.in_sync));
     }

@@ -49,7 +49,7 @@ struct ApplyAnswer<'a> {
     converged: bool,
 }
 
-/// Shows what a pass would do. Changes nothing anywhere.
+/// Shows what a run would do. Changes nothing.
 pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
     show_plan(common, args, detailed, true).await
 }

@@ -1,4 +1,4 @@
-//! A running pass as people see it: bars on a terminal, plain lines elsewhere.
+//! A current run as people see it: bars on a terminal, plain lines elsewhere.
 //!
 //! The executor sends events and counts bytes; everything about looks is here.
 

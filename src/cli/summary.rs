@@ -24,7 +24,7 @@ pub(super) fn summary(report: &Report) -> String {
         (done.removed, "removed".to_owned()),
         (done.failed, "failed".to_owned()),
         (done.skipped, "not done".to_owned()),
-        (report.look.plan.held.len(), "held back".to_owned()),
+        (report.look.plan.held.len(), "blocked".to_owned()),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
@@ -36,8 +36,8 @@ pub(super) fn summary(report: &Report) -> String {
     parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
     let word = match report.verdict {
         Verdict::Converged => style::heading("Done:"),
-        Verdict::Retry => style::warning("Not done, trying again may help:"),
-        Verdict::Stalled | Verdict::Failed => style::error("Not done:"),
+        Verdict::Retry => style::warning("Interrupted:"),
+        Verdict::Stalled | Verdict::Failed => style::error("Failed:"),
     };
     format!("{word} {}", parts.join(", "))
 }

@@ -60,7 +60,7 @@ pub(super) fn links(
 
 /// The relays that are left out for a while: a neighbour that its relay did not reach
 /// is served from here, and so are the neighbours of a relay that could not be
-/// delivered to. A person's asking does not forgive it: otherwise every pass by hand
+/// delivered to. A person's asking does not reset its back-off: otherwise every manual run
 /// would wait for a relay that is broken.
 pub(super) fn detours(
     memory: &Memory,

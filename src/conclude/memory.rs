@@ -52,8 +52,8 @@ pub fn after(
     }
 }
 
-/// Forgets failures, so that what they hold back is tried in the next pass: a person
-/// who asks for a pass now has often just mended something.
+/// Forgets failures, so that what they block is tried in the next pass: a person
+/// who requests a run now has often just mended something.
 pub fn forgive(memory: &mut Memory, scope: &Scope) {
     match scope {
         // Which steps an order needs is known only to a plan, and trying too much
@@ -72,7 +72,7 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
 }
 
 /// When the first of the failures is to be tried again; a pass before that finds the
-/// same held back.
+/// same blocked.
 pub fn next_try(memory: &Memory) -> Option<Timestamp> {
     let failures = memory.backoff.values().chain(memory.circuits.values());
     failures.map(|failure| failure.until).min()

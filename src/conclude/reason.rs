@@ -36,7 +36,7 @@ pub enum Reason {
     UpstreamUnavailable,
     /// It failed before and is tried again later.
     BackingOff,
-    /// A person has suspended it.
+    /// Suspended by an operator.
     Suspended,
     /// The pass was stopped, or the world moved on under it.
     Interrupted,
@@ -62,7 +62,7 @@ pub(super) fn reason_of_failure(failure: &Failure) -> Reason {
     }
 }
 
-/// The reason of something that is held back.
+/// The reason of something that is blocked.
 pub(super) fn reason_of(reason: &HeldReason) -> Reason {
     match reason {
         HeldReason::NodeUnreachable { .. } => Reason::TargetUnreachable,

@@ -19,7 +19,7 @@ use crate::plan::{Action, Plan, Step, Why};
 /// and `events.jsonl` has them all.
 const STEPS_MAX: usize = 200;
 
-/// Why a pass began.
+/// Why a run started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -243,9 +243,9 @@ pub struct PassRecord {
     /// How many more steps there were.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_steps: usize,
-    /// How many things were held back.
+    /// How many things were blocked.
     pub held: usize,
-    /// How many files are in place, those that were before and those that came.
+    /// How many files are in sync, those that were before and those that came.
     pub in_sync: usize,
     /// What it found and did, in numbers.
     #[serde(flatten)]
@@ -286,7 +286,7 @@ impl PassRecord {
         }
     }
 
-    /// The record of a pass that could not even look.
+    /// The record of a run that failed before planning.
     pub fn unable(occasion: &Occasion, error: String) -> Self {
         Self::failed(occasion, Some(error), Verdict::Failed)
     }

@@ -1,6 +1,6 @@
 //! What `status` tells: `status.json`, the controller's word on how things are.
 //!
-//! Written when a pass begins and when it is over, so that it is right while the
+//! Written when a run started and when it is over, so that it is right while the
 //! controller runs and says how things were left while it does not. Making one is
 //! pure; the loop brings the times.
 
@@ -18,7 +18,7 @@ use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowle
 use crate::model::{NodeId, OrderSet};
 use crate::plan::HeldReason;
 
-/// So many things held back are listed; more would not be read.
+/// So many things blocked are listed; more would not be read.
 const HELD_MAX: usize = 1000;
 
 /// How things are.
@@ -29,7 +29,7 @@ pub struct Status {
     pub owner: String,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
-    /// The pass that runs now.
+    /// The current run.
     pub running: Option<Running>,
     /// The last pass that is over.
     pub last_pass: Option<LastPass>,
@@ -37,11 +37,11 @@ pub struct Status {
     pub next_pass: Option<Timestamp>,
     /// What all passes found and did since the file was begun.
     pub totals: Totals,
-    /// How each order does, and each order on each node.
+    /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
-    /// What is held back, and until when.
+    /// What is blocked, and until when.
     pub held: Vec<HeldLine>,
-    /// How many more things are held back.
+    /// How many more things are blocked.
     pub more_held: usize,
     /// The nodes that do not answer, with when they are asked again.
     pub circuits: BTreeMap<NodeId, Backoff>,
@@ -79,7 +79,7 @@ pub struct LastPass {
     pub totals: Totals,
 }
 
-/// Something that is held back.
+/// Something that is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldLine {
     /// The step it would be.
@@ -93,7 +93,7 @@ pub struct HeldLine {
     /// after its cause is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try: Option<Timestamp>,
-    /// What `approve` takes, where that lets it go.
+    /// What `approve` takes, where approval unblocks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
 }
@@ -108,7 +108,7 @@ impl Status {
         self
     }
 
-    /// A pass is over. `memory` is what is remembered after it.
+    /// A run is over. `memory` is what is remembered after it.
     #[must_use]
     pub fn finished(
         mut self,
@@ -148,7 +148,7 @@ impl Status {
         self.over(&occasion.owner, record)
     }
 
-    /// A pass is over that could not even look. What is known of the orders stays.
+    /// A run failed before planning. What is known of the orders stays.
     #[must_use]
     pub fn unable(self, occasion: &Occasion, error: String) -> Self {
         self.over(&occasion.owner, PassRecord::unable(occasion, error))
@@ -169,7 +169,7 @@ impl Status {
         self
     }
 
-    /// True if the last pass could look and everything it concerns is ready.
+    /// True if the last run could plan and everything it concerns is ready.
     pub fn is_ready(&self) -> bool {
         let looked = self
             .last_pass

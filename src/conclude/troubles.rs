@@ -72,7 +72,7 @@ impl<'a> Troubles<'a> {
     }
 }
 
-/// Where a trouble comes from: what is held back because of another step takes that
+/// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
     held: HashMap<&'a StepId, &'a HeldReason>,

@@ -14,11 +14,11 @@ use crate::plan::{Held, Look};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Everything that is wanted is in place.
+    /// Everything wanted is in sync.
     Converged,
-    /// Something is not in place, and trying again may help.
+    /// Something is out of sync, and trying again may help.
     Retry,
-    /// Something is not in place, and a person has to act.
+    /// Something is out of sync, and a person has to act.
     Stalled,
     /// The run could not even look.
     Failed,

@@ -252,13 +252,13 @@ pub(super) struct ReconcileShape {
     /// 50, so that several controllers do not ask all at once. Default: 5
     #[schemars(range(max = 50))]
     pub jitter: Option<At<u32>>,
-    /// When further passes begin: minute, hour, day, month and weekday, with
+    /// When further runs start: minute, hour, day, month and weekday, with
     /// seconds before them if wanted. Default: none
     pub cron: Option<At<String>>,
     /// The time zone that cron is meant in, such as Europe/Berlin. Default: the
     /// machine's own
     pub time_zone: Option<At<String>>,
-    /// How long the orders must be quiet before a change begins a pass. Default: 2s
+    /// How long the orders must be quiet before a change starts a run. Default: 2s
     pub debounce: Option<At<String>>,
     /// How often the orders are looked through for changes of which the system
     /// sent no word. Default: 30s
@@ -274,7 +274,7 @@ pub(super) struct ReconcileShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PruneShape {
-    /// How many files may go from one node in one pass without approval. Default: 5
+    /// How many files one run prunes from a node without approval. Default: 5
     pub max_files: Option<At<u32>>,
     /// The same as per cent of the files that were placed there, 0 to 100; the
     /// larger of the two counts. Default: 20

@@ -61,7 +61,7 @@ pub(super) fn owner(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -
     Some(at.value.clone())
 }
 
-/// When passes begin.
+/// When runs start.
 pub(super) fn reconcile(
     shape: &ReconcileShape,
     report: &mut ProblemReport<'_>,
@@ -76,7 +76,7 @@ pub(super) fn reconcile(
     if let (None, None, Some(at)) = (interval, &shape.cron, &shape.interval) {
         report.at_with_hint(
             at.place,
-            "without an interval nothing begins a pass but a change of the orders",
+            "without an interval only a change of the orders starts a run",
             "name times with `reconcile.cron`, or a long interval such as 1d",
         );
     }

@@ -44,7 +44,7 @@ pub struct Settings {
     pub owner: String,
     /// Where the controller keeps what it remembers.
     pub state_dir: PathBuf,
-    /// When passes begin.
+    /// When runs start.
     pub reconcile: ReconcileSettings,
     /// What goes from nodes.
     pub prune: PruneSettings,
@@ -52,19 +52,19 @@ pub struct Settings {
     pub verify: VerifySettings,
 }
 
-/// When passes begin.
+/// When runs start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileSettings {
     /// How long after a pass the next one begins; `None` only where `cron` is given.
     pub interval: Option<Duration>,
     /// By how many per cent an interval varies, 0 to 50.
     pub jitter: u32,
-    /// When further passes begin; accepted by `croner`.
+    /// When further runs start; accepted by `croner`.
     pub cron: Option<String>,
     /// The IANA name of the time zone of `cron`, known to this machine; `None` for
     /// the machine's own.
     pub time_zone: Option<String>,
-    /// How long the orders must be quiet before a change begins a pass.
+    /// How long the orders must be quiet before a change starts a run.
     pub debounce: Duration,
     /// How often the orders are looked through for changes that were not told.
     pub poll: Duration,
@@ -79,7 +79,7 @@ pub struct ReconcileSettings {
 pub struct PruneSettings {
     /// Anything goes at all (`defaults.prune`).
     pub enabled: bool,
-    /// How many files may go from one node in one pass.
+    /// How many files one run prunes from a node.
     pub max_files: u32,
     /// The same in per cent of the files placed there, 0 to 100; the larger counts.
     pub max_percent: u32,

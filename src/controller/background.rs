@@ -10,7 +10,7 @@ pub(super) struct Background {
     /// The cache, for as long as a pass has left downloads running in it.
     held: Option<DirLock>,
     waker: Waker,
-    /// Calls for a pass when a download ends that none waits for.
+    /// Requests a run when a download ends that none waits for.
     listener: JoinHandle<()>,
 }
 

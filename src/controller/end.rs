@@ -36,7 +36,7 @@ impl RunEnd {
             count if count == total && status.held.is_empty() => {
                 format!("{total} of {total} ready")
             }
-            count => format!("{count} of {total} ready, {} held back", status.held.len()),
+            count => format!("{count} of {total} ready, {} blocked", status.held.len()),
         };
         Self {
             end: PassEnd {

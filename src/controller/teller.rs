@@ -1,4 +1,4 @@
-//! Tells of the steps of a running pass: in the log, in the events, and to whoever
+//! Tells of the steps of a current run: in the log, in the events, and to whoever
 //! watches whether anything still moves.
 
 #![expect(

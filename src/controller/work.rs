@@ -101,7 +101,7 @@ impl Controller {
             }
             Err(error) => {
                 let why = chain(&error);
-                tracing::error!(reason = %why, "the pass could not look");
+                tracing::error!(reason = %why, "the run failed before planning");
                 let status = session.unable(&why).ok();
                 RunEnd::failed(why, status)
             }

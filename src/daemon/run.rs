@@ -1,6 +1,6 @@
 //! The loop.
 //!
-//! It sleeps until something calls for a pass, runs it, and learns from its end how
+//! It sleeps until something requests a run, runs it, and learns from its end how
 //! long to sleep at most. There is one place where a pass is started, so passes
 //! cannot overlap; signals, requests and reloads that arrive meanwhile wait for its
 //! end. `--once` is the same loop, left after the first pass.
@@ -32,9 +32,9 @@ pub enum Ended {
     Stopped(Option<PassEnd>),
 }
 
-/// Runs passes until a signal asks for the end, or once.
+/// Executes runs until a signal asks for the end, or once.
 ///
-/// `waker` may be kept and cloned by whoever else may call for a pass.
+/// `waker` may be kept and cloned by whoever else may request a run.
 ///
 /// # Errors
 /// When the process lacks what the loop stands on: signals, a thread, the
@@ -107,7 +107,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         if watched && !self.options.once {
             self.watch().await?;
         }
-        self.manager.ready("starting the first pass");
+        self.manager.ready("starting the first run");
         self.waker.wake(WakeCause::Start);
         loop {
             if self.reload {
@@ -157,7 +157,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     }
 
     async fn pass(&mut self, causes: WakeCauses) -> PassEnd {
-        tracing::info!(reason = %causes, "pass begins");
+        tracing::info!(reason = %causes, "run started");
         self.manager.alive();
         let end = self.let_pass_run(causes).await;
         self.told = None;
@@ -173,7 +173,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         end
     }
 
-    /// Stays awake for signals while a pass runs.
+    /// Stays awake for signals during a run.
     async fn let_pass_run(&mut self, causes: WakeCauses) -> PassEnd {
         let heartbeat = Heartbeat::default();
         let running = RunContext {

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::cron::Cron;
 use super::wake::{WakeCause, WakeCauses};
 
-/// When passes are due, and what they are to do besides. Plain values.
+/// When runs are due, and what they are to do besides. Plain values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopSchedule {
     /// From the end of a pass to the next; `None` leaves it to `cron`.
@@ -116,7 +116,7 @@ impl Timetable {
         causes
     }
 
-    /// A pass is over.
+    /// A run is over.
     pub(super) fn passed(&mut self, now: Timestamp) {
         self.settle(now, |line| line.after_pass);
     }

@@ -1,7 +1,7 @@
 //! Wake-ups without a payload.
 //!
 //! Whoever wants a pass says so and goes on; the loop takes everything that was
-//! said since the last time at once. So any number of wake-ups while a pass runs
+//! said since the last time at once. So any number of wake-ups during a run
 //! come to exactly one more. A queue was not taken: it would have to be emptied
 //! and weighed by someone, and its length means nothing.
 
@@ -96,7 +96,7 @@ struct Pending {
 }
 
 impl Waker {
-    /// Calls for a pass.
+    /// Requests a run.
     pub fn wake(&self, cause: WakeCause) {
         self.wake_all(cause.into());
     }

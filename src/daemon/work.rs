@@ -22,7 +22,7 @@ use super::watch::Watching;
 pub struct Options {
     /// The orders: a file or a directory; it may come later.
     pub orders: PathBuf,
-    /// When passes are due.
+    /// When runs are due.
     pub schedule: LoopSchedule,
     /// How the orders are watched.
     pub watching: Watching,
@@ -82,10 +82,10 @@ pub struct RunContext {
     pub heartbeat: Heartbeat,
 }
 
-/// Signs of life of a running pass.
+/// Signs of life of a current run.
 ///
-/// They feed the service manager's watchdog, and nothing else does while a pass
-/// runs: a pass that hangs is meant to be found out.
+/// They feed the service manager's watchdog, and nothing else does during a
+/// run: a pass that hangs is meant to be found out.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat(Arc<Notify>);
 
@@ -103,7 +103,7 @@ impl Heartbeat {
 /// What a pass came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassEnd {
-    /// Everything is in place.
+    /// Everything is in sync.
     pub converged: bool,
     /// What calls for the next one.
     pub next: NextRun,

@@ -2,7 +2,7 @@
 //!
 //! None of it says what is wanted or what is there; losing it costs time and never
 //! a file: grace starts anew, failures are tried at once, approvals are asked for
-//! again. Only the loop that runs passes writes it.
+//! again. Only the loop that executes runs writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,7 @@ pub enum Outcome {
         /// What has changed.
         what: String,
     },
-    /// It is a download that goes on in the background; a later pass hears of its end.
+    /// It is a download that continues in the background; a later pass hears of its end.
     UnderWay,
     /// The pass was stopped before it was done.
     Cancelled,
@@ -133,7 +133,7 @@ impl std::fmt::Display for Outcome {
             Self::Failed { failure } => f.write_str(&failure.error),
             Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
             Self::Outdated { what } => f.write_str(what),
-            Self::UnderWay => f.write_str("it goes on in the background"),
+            Self::UnderWay => f.write_str("it continues in the background"),
             Self::Cancelled => f.write_str("the pass was stopped"),
         }
     }

@@ -19,9 +19,9 @@ pub struct StepId(String);
 /// What kind of step it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepKind {
-    /// A position is resolved. Never a step; what is held back has this identity.
+    /// A position is resolved. Never a step; what is blocked has this identity.
     Resolve,
-    /// What is to go from a directory is found out. Never a step; what is held back has
+    /// What is to go from a directory is found out. Never a step; what is blocked has
     /// this identity.
     Record,
     /// A schematic is made known.

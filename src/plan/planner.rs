@@ -20,9 +20,9 @@ const STAGES: &[Stage] = &[
     stages::hints,
     // What a step needs stands before it from here on.
     stages::sort,
-    // What would be done is known now, and is shown as held back with its reason.
+    // What would be done is known now, and is shown as blocked with its reason.
     stages::hold,
-    // What is held back serves nobody.
+    // What is blocked serves nobody.
     stages::relay,
 ];
 

@@ -87,7 +87,7 @@ pub(super) struct PlanDraft {
     /// The step that brings an artifact into the cache.
     pub incoming: BTreeMap<ArtifactId, StepId>,
     /// The artifacts that do not come into the cache in this run, by the step that is
-    /// held back.
+    /// blocked.
     pub held_sources: BTreeMap<ArtifactId, StepId>,
 }
 
@@ -125,7 +125,7 @@ impl PlanDraft {
         });
     }
 
-    /// Adds a removal that is held back.
+    /// Adds a removal that is blocked.
     pub(super) fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
         self.hold(id, reason, WantedBy::default());
     }

@@ -1,4 +1,4 @@
-//! The plan itself: steps to do, and what is held back, with reasons.
+//! The plan itself: steps to do, and what is blocked, with reasons.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ pub enum Why {
         /// Bytes found.
         found: u64,
     },
-    /// The file was changed since it was written.
+    /// The file was changed since it was cached.
     Touched,
     /// It is not the whole image: it ends before what it describes.
     NotWhole {

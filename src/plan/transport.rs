@@ -88,9 +88,9 @@ pub enum RelayUnfit {
     Unreachable,
     /// It has nothing to send with.
     NoPerl,
-    /// A person has suspended it.
+    /// Suspended by an operator.
     Suspended,
-    /// Its own delivery is held back.
+    /// Its own delivery is blocked.
     Held,
     /// Its own delivery is made by another node of the same storage.
     Shared,
@@ -141,7 +141,7 @@ impl fmt::Display for RelayUnfit {
             Self::Unreachable => f.write_str("it does not answer"),
             Self::NoPerl => write!(f, "it has no {RECEIVER}"),
             Self::Suspended => f.write_str("it is suspended"),
-            Self::Held => f.write_str("its own delivery is held back"),
+            Self::Held => f.write_str("its own delivery is blocked"),
             Self::Shared => f.write_str("another node delivers to its storage"),
             Self::OtherBytes => f.write_str("it has other bytes of this image"),
             Self::Failed { until, error } => write!(f, "left out until {until:.0}: {error}"),

@@ -26,7 +26,7 @@ impl Scene {
         steps.unwrap_or_else(|| panic!("{plan:#}")).clone()
     }
 
-    /// What is held back, by the names of the steps.
+    /// What is blocked, by the names of the steps.
     fn held(&self) -> BTreeSet<String> {
         let status = self.json("status.json");
         let held = status["held"].as_array().unwrap().iter();

@@ -97,7 +97,7 @@ impl Daemon {
         begin.elapsed()
     }
 
-    /// Asks for a pass, and returns how things are after it.
+    /// Requests a run, and returns how things are after it.
     #[track_caller]
     pub fn reconcile(&self) -> Value {
         let args = ["reconcile", "-o", "json", "--timeout", "50s"];
@@ -172,7 +172,7 @@ impl Drop for Daemon {
     }
 }
 
-/// True if the last pass is over and found everything in place.
+/// True if the last pass is over and found everything in sync.
 pub fn converged(status: &Value) -> bool {
     status["running"].is_null() && status["last_pass"]["verdict"] == "converged"
 }
@@ -194,7 +194,7 @@ pub fn reason<'a>(status: &'a Value, order: &str, node: Option<&str>) -> &'a str
         .unwrap_or("")
 }
 
-/// What is said of something held back, whose step has this in its name.
+/// What is said of something blocked, whose step has this in its name.
 pub fn held<'a>(status: &'a Value, step: &str) -> &'a str {
     let lines = status["held"].as_array().into_iter().flatten();
     let mut found = lines.filter(|held| held["step"].as_str().unwrap().contains(step));

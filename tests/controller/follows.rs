@@ -260,7 +260,7 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
         }
         daemon.wait(what, || digest(&cached) == Some(truth));
     }
-    assert_eq!(inode(&path), delivered, "what is in place is left alone");
+    assert_eq!(inode(&path), delivered, "what is in sync is left alone");
     daemon.stop();
 }
 

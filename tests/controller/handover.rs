@@ -53,7 +53,7 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
     });
     assert_eq!(world.factory.images_since(mark).len(), 1);
 
-    // The factory comes back, the download goes on, and its end calls for a pass.
+    // The factory comes back, the download goes on, and its end requests a run.
     let options = world.options();
     world.factory.restart(options);
     daemon.until("all is in place", converged);

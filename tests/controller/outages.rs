@@ -44,7 +44,7 @@ fn a_node_that_is_down_costs_the_others_nothing_and_catches_up() {
     daemon
         .beside(&["status"])
         .expect(1)
-        .says("SILENT NODE")
+        .says("UNREACHABLE NODE")
         .says("pve-02");
 
     // While the circuit is open nobody knocks, whatever passes there are.

@@ -214,9 +214,9 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     second.complains("a controller runs here already");
 
     world.order("two.yaml", &older("two"));
-    daemon.until("a pass runs", |status| !status["running"].is_null());
+    daemon.until("a run is in progress", |status| !status["running"].is_null());
     world.order("three.yaml", &older("three").replace("v1.11.2", "v1.11.1"));
-    // It waits for the running pass, does the rest, and is part of the history.
+    // It waits for the current run, does the rest, and is part of the history.
     world.apply().expect(0);
     let iso = world.at("node1/iso");
     let third = ISO.replace("v1.11.3", "v1.11.1");
@@ -227,7 +227,7 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
             && status["next_pass"].is_string()
     });
     assert_eq!(condition(&status, "two", None)["state"], "Ready");
-    // A pass by hand leaves no word that the controller does not run.
+    // A manual run leaves no word that the controller does not run.
     world.program.run(&["run", "--once"]).expect(0);
     let status = daemon.status();
     assert!(status["next_pass"].is_string(), "{status:#}");

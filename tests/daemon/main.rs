@@ -197,7 +197,7 @@ fn an_idle_loop_feeds_the_watchdog_and_a_hanging_pass_does_not() {
     while fed < 10 {
         fed += usize::from(is_food(&idle.hears_all()));
     }
-    // In as long a time, the other one said at most that its pass began. The end is
+    // In as long a time, the other one said at most that its run started. The end is
     // asked for, as a message that comes behind any other.
     hanging.signal(Signal::TERM);
     let mut fed = 0;

@@ -122,10 +122,10 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     if no_room.mounted {
         // Nobody knows the size of an image that was never fetched, so it is the node
         // that finds that there is no room, before anything is sent.
-        ran.says("1 failed, 1 held back")
+        ran.says("1 failed, 1 blocked")
             .complains("there is no room in pve-5");
     } else {
-        ran.says("2 held back");
+        ran.says("2 blocked");
     }
     for node in healthy {
         world.assert_holds(&cluster.dir(node), &[ISO]);
@@ -153,7 +153,7 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
 
     // Nobody did anything: the next pass knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());
-    let ran = world.apply().expect(1).says("2 held back");
+    let ran = world.apply().expect(1).says("2 blocked");
     if no_room.mounted {
         // The image is in the cache, and so is its size.
         ran.says("has 2.0 MiB free");

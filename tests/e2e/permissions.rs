@@ -84,7 +84,7 @@ const ROWS: [Row; 14] = [
     // A person's word is not replaced: what it forbids stays forbidden.
     ("cache/.talos-order/suspended.json", 0, 0, "", false),
     ("cache/.talos-order/approved.json", 0, 0, "approved.json cannot be read: Permission denied (os error 13); nothing counts as approved", false),
-    // Steps are told in addition to what is done.
+    // Steps are shown in addition to what is done.
     ("cache/.talos-order/events.jsonl", 0, 0, "", false),
     // What it said is whose images these are: nothing is done without it.
     ("cache/.ISO.meta.json", 1, 1, "must be readable and writable for the user", false),

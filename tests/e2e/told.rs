@@ -1,4 +1,4 @@
-//! What is told of passes by hand, in `status` and `history`.
+//! What is told of manual runs, in `status` and `history`.
 
 use std::process::Stdio;
 

@@ -366,7 +366,7 @@ impl Stage {
         Ok(Went { ended, runs })
     }
 
-    /// Runs without faults until everything is in place.
+    /// Runs without faults until everything is in sync.
     pub fn converge(&self) -> Result<u32, String> {
         let mut said = String::new();
         for number in 1..=self.scene.runs() {
@@ -434,7 +434,7 @@ impl Stage {
         }
     }
 
-    /// Everything is in place, and a plan knows it.
+    /// Everything is in sync, and a plan knows it.
     pub fn in_sync(&self) -> Result<(), String> {
         if let Some(wrong) = self.missing() {
             return Err(format!("it does not stay: {wrong}"));

@@ -53,7 +53,7 @@ fn status() -> Status {
             Some(Reason::TargetUnreachable),
             "on pve-02: no route to host",
         ),
-        condition("acme", Some("pve-01"), None, "in place"),
+        condition("acme", Some("pve-01"), None, "in sync"),
         condition(
             "acme",
             Some("pve-02"),
@@ -89,17 +89,17 @@ fn everything_is_told_in_columns() {
         snapbox::str![[r#"
 Controller  berlin
 Revision    main@sha1:c0ffee
-Last pass   stalled, 9m ago, 2.0 s, begun by change
-Next pass   in 5m
-So far      1.0 GiB fetched, 3.0 GiB pushed, 4 files removed; drift: 2 found, 1 repaired
+Last run   stalled, 9m ago, 2.0 s, trigger: change
+Next run   in 5m
+Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1 repaired
 Suspended   node pve-03
 
 ORDER  NODE    READY    REASON             SINCE  MESSAGE
 acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
-acme   pve-01  Ready    -                  60m    in place
+acme   pve-01  Ready    -                  60m    in sync
 acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
 
-HELD BACK              REASON             NEXT TRY  MESSAGE
+BLOCKED              REASON             NEXT TRY  MESSAGE
 push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
 
 "#]]
@@ -110,7 +110,7 @@ push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no r
 fn of_an_order_or_a_node_only_its_lines_are_shown() {
     let shown = plain(&status(), &Scope::Node("pve-02".parse().unwrap()));
     assert!(
-        shown.contains("no route") && !shown.contains("HELD BACK"),
+        shown.contains("no route") && !shown.contains("BLOCKED"),
         "{shown}"
     );
     assert!(!shown.contains("pve-01"), "{shown}");

@@ -231,7 +231,7 @@ fn image(
     }
 }
 
-/// The steps that would have brought the files in, had they not been held back.
+/// The steps that would have brought the files in, had they not been blocked.
 fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> Vec<StepId> {
     if results.held.is_empty() {
         return Vec::new();

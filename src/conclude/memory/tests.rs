@@ -132,7 +132,7 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
         assert!(wait > last || wait > Duration::from_secs(600), "{wait:?}");
         last = wait;
     }
-    // Held back or not reached, the history stays.
+    // Blocked or not reached, the history stays.
     let before = world.memory.backoff.clone();
     let reason = HeldReason::BackingOff {
         failures: 12,

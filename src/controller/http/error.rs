@@ -29,7 +29,7 @@ pub(crate) enum ControlError {
     #[error("a controller runs here already: it listens at {}", socket.display())]
     AlreadyRunning { socket: PathBuf },
     /// The pass took longer than anyone wanted to wait.
-    #[error("the pass was not over after {} s; it goes on", .after.as_secs())]
+    #[error("the run did not finish within {} s; it continues", .after.as_secs())]
     Timeout {
         /// How long was waited.
         after: Duration,
@@ -46,8 +46,8 @@ pub(crate) enum ControlError {
         /// What showed it.
         found: String,
     },
-    /// The controller could not do the pass.
-    #[error("the controller could not do the pass: {why}")]
+    /// The run failed.
+    #[error("the run failed: {why}")]
     Refused {
         /// What it said.
         why: String,
@@ -66,8 +66,8 @@ impl ControlError {
                 Some("a path of a socket has at most 107 bytes; choose a shorter `state_dir`")
             }
             Self::NotRunning { .. } => Some(
-                "start it with `talos-order run` or `systemctl start talos-order`, or do one \
-                 pass with `talos-order apply`",
+                "start it with `talos-order run` or `systemctl start talos-order`, or run once \
+                 with `talos-order apply`",
             ),
             Self::AlreadyRunning { .. } => {
                 Some("stop that one, or give this one a `state_dir` of its own")

@@ -87,7 +87,7 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     };
     let asking = async {
         assert_eq!(reconcile(&state, scope(), LONG).await.unwrap(), status());
-        for why in ["no cache", "it is about to stop"] {
+        for why in ["no cache", "the controller is stopping"] {
             let error = reconcile(&state, Scope::All, LONG).await.unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
@@ -136,7 +136,7 @@ async fn every_answer_has_a_code_and_a_message() {
         "{health}"
     );
     for (request, code, says) in [
-        (get("/v1/status"), 503, "no pass has begun yet"),
+        (get("/v1/status"), 503, "no run has started yet"),
         (get("/v2/status"), 404, "/v2/status"),
         (get("/v1/reconcile"), 405, "/v1/reconcile does not take GET"),
         (b"GET nonsense\r\n\r\n".to_vec(), 400, ""),

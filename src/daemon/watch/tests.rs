@@ -145,7 +145,7 @@ async fn a_single_file_is_replaced_as_editors_do_it() {
         })
         .await;
         case.wakes("the new file written in place", || {
-            case.write("a.yaml", "in place");
+            case.write("a.yaml", "in sync");
         })
         .await;
     }

@@ -47,7 +47,7 @@ struct Deliveries<'a, 'd> {
 
 impl<'a> Deliveries<'a, '_> {
     /// What each directory shares is found once, before its files: most of them are in
-    /// place and cost no more than a look.
+    /// sync and cost no more than a look.
     fn plan(&mut self) {
         // By file system: directories on one share its room.
         let mut free: BTreeMap<(&NodeId, Option<&str>), Option<u64>> = BTreeMap::new();

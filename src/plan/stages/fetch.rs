@@ -1,4 +1,4 @@
-//! What comes into the cache: each wanted file is a step, held back, or in sync.
+//! What comes into the cache: each wanted file is a step, blocked, or in sync.
 
 use std::collections::BTreeMap;
 

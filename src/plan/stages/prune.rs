@@ -3,7 +3,7 @@
 //! A file goes only if everything speaks for it: our record says that we placed
 //! it, it still looks as we left it, no virtual machine refers to it, nobody wants
 //! it and everything that might want it is known, its time of grace is over, and
-//! no more goes at once than may go without a person's word. Each refusal is part
+//! no more goes at once than may go without approval. Each refusal is part
 //! of the plan, with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 //! gets it in this pass, and sends it on to its neighbours.
 //!
 //! This comes after everything else is decided. Only then it is known whether the
-//! relay's own delivery is really made: one that is held back serves nobody, and a
+//! relay's own delivery is really made: one that is blocked serves nobody, and a
 //! site is never worse off for having a relay.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -43,7 +43,7 @@ pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
     }
 }
 
-/// A removal, or its being held back where nothing may be removed.
+/// A removal, or its being blocked where nothing may be removed.
 fn remove(
     input: &StageInput<'_>,
     draft: &mut PlanDraft,
@@ -98,7 +98,7 @@ fn surplus<'a>(
     };
     let wanted_families = families(desired);
     // Only what is there or on its way counts as a version kept: a wanted file
-    // that is held back must not push out the last one that works.
+    // that is blocked must not push out the last one that works.
     let mut versions: BTreeMap<Family, BTreeSet<TalosVersion>> = BTreeMap::new();
     let cached = observed.cache.files.values();
     let present = cached

@@ -5,7 +5,7 @@ use crate::plan::held::HeldReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::wanted::WantedBy;
 
-/// Shows each position that could not be resolved as held back.
+/// Shows each position that could not be resolved as blocked.
 pub(in crate::plan) fn unresolved(input: &StageInput<'_>, draft: &mut PlanDraft) {
     for want in &input.desired.positions {
         if let Err(why) = &want.outcome {

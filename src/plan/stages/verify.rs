@@ -12,7 +12,7 @@ use crate::model::PushTarget;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Why};
 
-/// Plans what is read back, of what is in place.
+/// Plans what is read back, of what is in sync.
 pub(in crate::plan) fn verify(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let Some(policy) = &input.options.verify else {
         return;
