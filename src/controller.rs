@@ -41,10 +41,10 @@ pub(crate) enum ControllerError {
     Loop(#[from] daemon::DaemonError),
 }
 
-/// Runs the loop until a signal asks for the end, or for one pass.
+/// Runs the loop until a signal asks for the end, or for one run.
 ///
 /// # Errors
-/// When it cannot begin. What goes wrong in a pass is told by its end.
+/// When it cannot begin. What goes wrong in a run is told by its end.
 pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
@@ -68,7 +68,7 @@ pub(crate) async fn run(
         socket.close().await;
     }
     let ended = ended?;
-    // Nobody begins another pass; whoever asks for the status is told so.
+    // Nobody begins another run; whoever asks for the status is told so.
     if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
             next_pass: None,

@@ -144,7 +144,7 @@ fn bad_usage_and_bad_configuration_are_two() {
         (&["apply", "--lock-timeout=-3s"], "negative"),
         (&["plan", "--log", "a=b=c"], "--log"),
         (&[], "--orders PATH"),
-        (&["plan"], "no orders are named"),
+        (&["plan"], "no orders specified"),
         (
             &["plan", "--orders", &orders, "--config", &bad],
             "did you mean",
@@ -179,7 +179,7 @@ fn a_flag_before_a_command_is_never_ignored() {
     ] {
         let args: Vec<&str> = flags.iter().copied().chain(["apply"]).collect();
         let ran = world.program.run(&args).expect(2);
-        ran.complains("for a pass without a command");
+        ran.complains("applies only without a command");
     }
     assert!(!world.dir.path().join("cache").exists(), "nothing was done");
     world.program.run(&["--color", "never", "plan"]).expect(0);
@@ -242,7 +242,7 @@ fn json_says_what_the_text_says() {
     assert_eq!(checked["orders"], 2);
     assert_eq!(checked["problems"].as_array().unwrap().len(), 1);
     let checked = program.run(&["validate"]).expect(1).complains("newest");
-    checked.says("2 orders with 1 usable position in 2 files, 1 problem");
+    checked.says("2 orders with 1 valid position in 2 files, 1 problem");
 
     let applied = program.run(&["apply", "-o", "json"]).expect(1).json();
     assert_eq!(applied["converged"], false, "because of the bad order");
@@ -380,8 +380,8 @@ fn only_data_goes_to_stdout() {
     let applied = world.program.run(&["apply"]).expect(1);
     assert!(applied.stdout.starts_with("Plan: "), "{applied}");
     applied
-        .omits("digest checked there")
-        .complains("digest checked there");
+        .omits("digest verified there")
+        .complains("digest verified there");
     let logged = world
         .program
         .run(&["apply", "--log", "debug", "--log-format", "json"]);
@@ -422,7 +422,7 @@ fn a_reader_that_goes_ends_nothing() {
         );
         assert!(!complaints.contains("panicked"), "{args:?}: {complaints}");
     }
-    // A pass goes on with both streams gone.
+    // A run goes on with both streams gone.
     let mut command = world.program.command(&["apply"]);
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -50,11 +50,11 @@ struct World {
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
-    /// Files are read back once a day, 1500 bytes a pass.
+    /// Files are read back once a day, 1500 bytes a run.
     verify: bool,
     /// The shared storage of a node.
     storages: BTreeMap<NodeId, String>,
-    /// Bytes per second to a node, as measured in earlier passes.
+    /// Bytes per second to a node, as measured in earlier runs.
     links: BTreeMap<NodeId, u64>,
     memory: Memory,
 }

@@ -27,15 +27,15 @@ pub enum CacheError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A file has the name, and we have no record of writing it.
-    #[error("{} is in the way: there is no record of it being ours", path.display())]
+    #[error("{} exists and was not written by talos-order", path.display())]
     Foreign { path: PathBuf },
     /// A file is to be unpacked that is not compressed.
-    #[error("{file} is not compressed; compressed are .xz, .zst and .gz")]
+    #[error("{file} is not compressed (.xz, .zst or .gz)")]
     NotCompressed { file: FileName },
     /// A file is no longer what was recorded about it.
     #[error(
-        "{file} has {found_size} bytes with the SHA-256 {found}; \
-         recorded are {expected_size} bytes with {expected}"
+        "{file} has {found_size} bytes with SHA-256 {found}; recorded: \
+         {expected_size} bytes with {expected}"
     )]
     Damaged {
         file: FileName,
@@ -66,8 +66,8 @@ impl CacheError {
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Some(
-                    "everything in `defaults.cache_dir` must be readable and writable for the \
-                     user who runs this",
+                    "the user who runs talos-order needs read and write access \
+                     to everything in `defaults.cache_dir`",
                 )
             }
             Self::Staging(error) => error.hint(),

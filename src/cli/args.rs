@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Keeps Talos Linux images on Proxmox VE nodes as the orders in git say.
+/// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
 /// Without a command it runs once: it loads the orders, observes upstream, the cache
 /// and the nodes, plans, applies the plan, and writes a manifest per order.
@@ -347,6 +347,6 @@ fn parse_filter(text: &str) -> Result<String, String> {
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
-        .map_err(|_| format!("{text:?} is not a duration; accepted are such as 30s, 5m, 1h30m"))?;
+        .map_err(|_| format!("{text:?} is not a duration; examples: 30s, 5m, 1h30m"))?;
     Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }

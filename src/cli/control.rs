@@ -1,7 +1,7 @@
-//! The verbs by which a person steers the controller: `suspend`, `resume`,
+//! The commands that control the controller: `suspend`, `resume`,
 //! `approve`, `reconcile`.
 //!
-//! The first three change small files that the next pass reads, so they work
+//! The first three change small files that the next run reads, so they work
 //! whether a controller runs or not; the last one talks to a running one.
 
 use std::time::Duration;
@@ -142,8 +142,8 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
         let ids: std::collections::BTreeSet<&str> =
             waiting.map(|(approval, _)| approval.0.as_str()).collect();
         let ids = match ids.is_empty() {
-            true => "nothing waits for approval".to_owned(),
-            false => format!("waiting are {}", Vec::from_iter(ids).join(", ")),
+            true => "nothing is waiting for approval".to_owned(),
+            false => format!("waiting: {}", Vec::from_iter(ids).join(", ")),
         };
         bail!("{:?} is not waiting for approval; {ids}", id.0);
     }

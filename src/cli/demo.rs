@@ -64,7 +64,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         dir.display()
     );
 
-    say("An Image Factory stub answers on a loopback port, two directories play nodes.")?;
+    say("An Image Factory stub runs on a loopback port; two directories stand in for nodes.")?;
     step(&format!("talos-order plan {shown}"))?;
     // What the manifests would say is shown by the real command; here it would bury
     // the plan.
@@ -72,25 +72,25 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
 
     step(&format!("talos-order apply {shown}"))?;
     let first = pass::apply(&common, &args).await?;
-    ensure!(first == Exit::Done, "the first pass did not converge");
+    ensure!(first == Exit::Done, "the first run did not converge");
 
     say("A second run finds everything in sync.")?;
     step(&format!("talos-order apply {shown}"))?;
     let second = pass::apply(&common, &args).await?;
-    ensure!(second == Exit::Done, "the second pass did not converge");
+    ensure!(second == Exit::Done, "the second run did not converge");
 
     let damaged = damage(&dir.join("node-b/iso"))?;
     say(&format!(
-        "Now {} is cut short, as a broken transfer would leave it.",
+        "Now {} is cut short, like after an interrupted transfer.",
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;
     let third = pass::apply(&common, &args).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
-    say("Look around:")?;
+    say("Created files:")?;
     for (path, what) in [
-        ("orders/demo.yaml", "what is wanted"),
+        ("orders/demo.yaml", "the orders"),
         ("config.yaml", "where things are"),
         ("cache", "what was downloaded, with digests beside it"),
         ("node-a, node-b", "what was delivered"),
@@ -123,13 +123,15 @@ fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
         let made = tempfile::Builder::new()
             .prefix("talos-order-demo-")
             .tempdir();
-        return Ok(made.context("cannot make a directory for the demo")?.keep());
+        return Ok(made
+            .context("cannot create a directory for the demo")?
+            .keep());
     };
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mut entries = std::fs::read_dir(dir)?;
     ensure!(
         entries.next().is_none(),
-        "{} is not empty; the demo wants a directory of its own",
+        "{} is not empty; the demo needs an empty directory",
         dir.display()
     );
     Ok(std::fs::canonicalize(dir)?)

@@ -1,4 +1,4 @@
-//! `history`: the last passes, what each did and why.
+//! `history`: the last runs, what each did and why.
 
 use super::args::{Common, OutputForm};
 use super::exit::Exit;
@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::conclude::PassRecord;
 use crate::plan::render::Bytes;
 
-/// Shows the last passes, the newest last: where the prompt is.
+/// Shows the last runs, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let passes = app.state().history();
@@ -25,7 +25,7 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
     Ok(Exit::Done)
 }
 
-/// A pass in a line, and each step it did in a line below.
+/// A run in a line, and each step it did in a line below.
 fn text(pass: &PassRecord) -> String {
     let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
     let mut head = format!(
@@ -64,7 +64,7 @@ fn text(pass: &PassRecord) -> String {
             0 => String::new(),
             held => format!(", {held} blocked"),
         };
-        text.push_str(&format!("    {} in place{held}\n", pass.in_sync));
+        text.push_str(&format!("    {} in sync{held}\n", pass.in_sync));
     }
     text
 }

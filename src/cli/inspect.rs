@@ -45,7 +45,7 @@ pub(super) fn validate(common: &Common, output: OutputForm) -> anyhow::Result<Ex
             out::text(&format!(
                 "{} with {} in {}, {}{warnings}\n",
                 out::counted(orders.orders.len(), "order"),
-                out::counted(positions, "usable position"),
+                out::counted(positions, "valid position"),
                 out::counted(orders.files, "file"),
                 out::counted(problems.len(), "problem"),
             ))?;

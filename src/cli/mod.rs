@@ -1,7 +1,7 @@
 //! The command line: what can be asked, and how answers look.
 //!
 //! Data goes to stdout, everything else to stderr. Without a verb the program
-//! does one pass, with the flags of the script it grew out of.
+//! runs once, with the flags of the script it grew out of.
 
 #![expect(
     clippy::disallowed_methods,

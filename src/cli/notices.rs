@@ -17,7 +17,7 @@ pub(super) fn problems(orders: &OrderSet) {
     for order in &orders.orders {
         for skipped in &order.skipped {
             out::note(&format!(
-                "{} {}/{}: product {:?} is skipped; this tool handles talos",
+                "{} {}/{}: product {:?} is skipped; only talos is supported",
                 style::warning("note:"),
                 order.id,
                 skipped.name,
@@ -44,7 +44,7 @@ pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
     }
     if *fetched_at < now {
         out::note(&format!(
-            "{} no source of versions answers; the list from {} of {fetched_at:.0} is used, {} old",
+            "{} no version source answers; using the list from {} of {fetched_at:.0}, {} old",
             style::warning("warning:"),
             source.as_str(),
             age(now.duration_since(*fetched_at)),

@@ -1,4 +1,4 @@
-//! `plan` and `apply`, and the command line without a verb: one pass, shown.
+//! `plan` and `apply`, and the command line without a verb: one run, shown.
 
 use std::path::Path;
 

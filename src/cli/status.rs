@@ -84,7 +84,10 @@ fn text(status: &Status, scope: &Scope, now: Timestamp) -> String {
 fn header(status: &Status, now: Timestamp) -> Vec<String> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     pairs.push(("Controller", status.owner.clone()));
-    let revision = status.revision.as_deref().unwrap_or("unknown (not a git work tree)");
+    let revision = status
+        .revision
+        .as_deref()
+        .unwrap_or("unknown (not a git work tree)");
     pairs.push(("Revision", one_line(revision)));
     pairs.push((
         "Last run",
@@ -231,7 +234,7 @@ fn section(table: &Table) -> Vec<String> {
 fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     match at {
         None => "-".to_owned(),
-        Some(at) if at <= now => "next pass".to_owned(),
+        Some(at) if at <= now => "next run".to_owned(),
         Some(at) => format!("in {}", span(now, at)),
     }
 }

@@ -1,9 +1,9 @@
 //! The status of each order, and each order on each node: a condition with a reason.
 //!
-//! Pure. A pass leaves troubles behind: things blocked and steps that did not
+//! Pure. A run leaves troubles behind: things blocked and steps that did not
 //! succeed, each with the positions it found. A trouble on a node belongs to that
 //! node's line and to the order's own, every other to the order's alone; of several
-//! the one that needs a person most is shown. What was blocked only because its
+//! the one that needs an operator most is shown. What was blocked only because its
 //! source was takes the source's reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -65,7 +65,7 @@ impl Condition {
     }
 }
 
-/// The conditions after a pass, sorted by order and node; `since` is taken from
+/// The conditions after a run, sorted by order and node; `since` is taken from
 /// `before` where nothing has changed.
 pub fn conditions(
     before: &[Condition],

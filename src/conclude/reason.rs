@@ -12,7 +12,7 @@ use crate::plan::{HeldReason, Unresolved};
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
     InvalidOrder,
-    /// Two orders want different images at one path, or a foreign file lies there.
+    /// Two orders want different images at one path, or a foreign file is there.
     Conflict,
     /// The version that is asked for does not exist.
     NoSuchVersion,
@@ -38,7 +38,7 @@ pub enum Reason {
     BackingOff,
     /// Suspended by an operator.
     Suspended,
-    /// The pass was stopped, or the world moved on under it.
+    /// The run was stopped, or the world moved on under it.
     Interrupted,
 }
 

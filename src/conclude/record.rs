@@ -1,4 +1,4 @@
-//! What a pass did and why, in a form that outlives the program: the lines of the
+//! What a run did and why, in a form that outlives the program: the lines of the
 //! history and of the events.
 //!
 //! These are texts and numbers rather than the plan's own types, so that an old
@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
 use crate::plan::{Action, Plan, Step, Why};
 
-/// A history line tells so many steps; a first pass over a large fleet has more,
+/// A history line tells so many steps; a first run over a large fleet has more,
 /// and `events.jsonl` has them all.
 const STEPS_MAX: usize = 200;
 
@@ -62,7 +62,7 @@ pub enum StepEnd {
     Skipped,
     /// The world was not as it was observed.
     Outdated,
-    /// The pass was stopped.
+    /// The run was stopped.
     Cancelled,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for StepEnd {
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// When it was over; absent in the history, where the pass has the time.
+    /// When it was over; absent in the history, where the run has the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// Which step.
@@ -154,7 +154,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What a pass found and did.
+    /// What a run found and did.
     pub fn of(report: &Report) -> Self {
         let mut totals = Self::default();
         for step in &report.look.plan.steps {
@@ -181,7 +181,7 @@ impl Totals {
         totals
     }
 
-    /// Adds another pass.
+    /// Adds another run.
     pub fn add(&mut self, other: &Self) {
         self.drift_found += other.drift_found;
         self.drift_repaired += other.drift_repaired;
@@ -256,7 +256,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// When and why a pass was done, and on which orders.
+/// When and why a run was done, and on which orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
     /// The controller that did it, or for which a person did.
@@ -272,7 +272,7 @@ pub struct Occasion {
 }
 
 impl PassRecord {
-    /// The record of a pass.
+    /// The record of a run.
     pub fn new(occasion: &Occasion, report: &Report) -> Self {
         let steps = steps(&report.look.plan, &report.outcomes);
         let more_steps = steps.len().saturating_sub(STEPS_MAX);

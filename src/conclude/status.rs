@@ -31,11 +31,11 @@ pub struct Status {
     pub revision: Option<String>,
     /// The current run.
     pub running: Option<Running>,
-    /// The last pass that is over.
+    /// The last run that is over.
     pub last_pass: Option<LastPass>,
     /// When the next one begins; absent where no controller runs.
     pub next_pass: Option<Timestamp>,
-    /// What all passes found and did since the file was begun.
+    /// What all runs found and did since the file was begun.
     pub totals: Totals,
     /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
@@ -51,7 +51,7 @@ pub struct Status {
     pub notes: Vec<String>,
 }
 
-/// A pass that is going on.
+/// A run that is going on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Why it began.
@@ -60,7 +60,7 @@ pub struct Running {
     pub since: Timestamp,
 }
 
-/// A pass that is over.
+/// A run that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPass {
     /// When it began.
@@ -89,7 +89,7 @@ pub struct HeldLine {
     pub reason: Reason,
     /// Why it is not done, for a person.
     pub message: String,
-    /// When it is tried next, where that is known; otherwise with the next pass
+    /// When it is tried next, where that is known; otherwise with the next run
     /// after its cause is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try: Option<Timestamp>,
@@ -99,7 +99,7 @@ pub struct HeldLine {
 }
 
 impl Status {
-    /// A pass has begun.
+    /// A run has begun.
     #[must_use]
     pub fn begun(mut self, owner: &str, cause: Cause, since: Timestamp) -> Self {
         owner.clone_into(&mut self.owner);
@@ -205,12 +205,12 @@ fn notes(report: &Report) -> Vec<String> {
             .iter()
             .map(|failure| {
                 let source = source.as_str();
-                format!("versions are those that {source} named at {fetched_at:.0}: {failure}")
+                format!("using the versions that {source} listed at {fetched_at:.0}: {failure}")
             })
             .collect(),
         VersionKnowledge::Unknown { failures } => failures
             .iter()
-            .map(|failure| format!("versions are not known: {failure}"))
+            .map(|failure| format!("unknown versions: {failure}"))
             .collect(),
         VersionKnowledge::NotNeeded => Vec::new(),
     }

@@ -28,7 +28,7 @@ pub(super) fn said(id: &StepId, error: &str) -> String {
     format!("{id}: {error}")
 }
 
-/// What a pass has to say about each order.
+/// What a run has to say about each order.
 pub(super) struct Troubles<'a> {
     /// The nodes that it wants something on.
     pub nodes: BTreeMap<&'a OrderId, BTreeSet<&'a NodeId>>,
@@ -108,7 +108,7 @@ impl Origins<'_> {
                 said(id, &Outcome::UnderWay.to_string()),
             )),
             Some(Outcome::Cancelled) | None => {
-                Some((Reason::Interrupted, "the pass was stopped".to_owned()))
+                Some((Reason::Interrupted, "the run was stopped".to_owned()))
             }
         }
     }

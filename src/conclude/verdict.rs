@@ -18,7 +18,7 @@ pub enum Verdict {
     Converged,
     /// Something is out of sync, and trying again may help.
     Retry,
-    /// Something is out of sync, and a person has to act.
+    /// Something is out of sync, and an operator has to act.
     Stalled,
     /// The run could not even look.
     Failed,

@@ -52,12 +52,12 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } => Some(
-                "without --config, /etc/talos-order/config.yaml and ./config.yaml are tried, \
-                 then every value is a default",
+                "without --config, talos-order reads /etc/talos-order/config.yaml or ./config.yaml, \
+                 and uses defaults if neither exists",
             ),
             Self::Read { source, .. } => Some(match source.kind() {
                 std::io::ErrorKind::InvalidInput | std::io::ErrorKind::TimedOut => {
-                    "--config takes a file, or a pipe that somebody writes into"
+                    "--config takes a file, or a pipe with a writer"
                 }
                 _ => "check the owner and the permissions of the file",
             }),

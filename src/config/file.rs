@@ -83,7 +83,7 @@ pub(super) struct PushDefaults {
     /// Default: auto
     #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
     pub method: Option<At<String>>,
-    /// How it is proven that a streamed image arrived: what lies on the node is read
+    /// How it is proven that a streamed image arrived: what is on the node is read
     /// back there (readback), or what arrives is hashed before it is written and the
     /// node's disk is trusted (inline). Default: readback
     #[schemars(extend("enum" = crate::model::Proof::ALL))]
@@ -113,7 +113,7 @@ pub(super) struct CachePolicyShape {
     /// wants is kept besides. Default: 3
     #[schemars(range(min = 1))]
     pub keep_versions: Option<At<u32>>,
-    /// The cache is emptied before every pass. Default: false
+    /// The cache is emptied before every run. Default: false
     pub purge_before: Option<bool>,
     /// How long images are kept that no order asks for any more, such as 7d or
     /// 12h. Default: 7d
@@ -245,7 +245,7 @@ pub(super) struct LimitsShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReconcileShape {
-    /// How long after a pass the next one begins, if nothing happens before; off
+    /// How long after a run the next one begins, if nothing happens before; off
     /// where cron says it all. Default: 10m
     pub interval: Option<At<String>>,
     /// By how many per cent an interval is made longer or shorter at random, 0 to

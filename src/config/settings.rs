@@ -11,7 +11,7 @@ use crate::model::{
     Proof, PushMethod, VmConfigs,
 };
 
-/// Everything that a pass can be told by configuration.
+/// Everything that a run can be told by configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The configuration file, as manifests and messages name it; `None` if none
@@ -55,7 +55,7 @@ pub struct Settings {
 /// When runs start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileSettings {
-    /// How long after a pass the next one begins; `None` only where `cron` is given.
+    /// How long after a run the next one begins; `None` only where `cron` is given.
     pub interval: Option<Duration>,
     /// By how many per cent an interval varies, 0 to 50.
     pub jitter: u32,
@@ -107,7 +107,7 @@ pub struct CachePolicy {
     pub enabled: bool,
     /// How many versions of a family are kept; at least 1.
     pub keep_versions: u32,
-    /// The cache is emptied before every pass.
+    /// The cache is emptied before every run.
     pub purge_before: bool,
     /// How long a family that no order refers to is kept.
     pub orphan_grace: Duration,

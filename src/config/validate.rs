@@ -92,10 +92,10 @@ fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
                 .document()
                 .key_problem(
                     entry,
-                    format!("a {key} does not belong into the configuration file"),
+                    format!("a {key} does not belong in the configuration file"),
                 )
                 .hint(format!(
-                    "name where it is kept with {instead}, and change it if the file was shared"
+                    "use {instead}, and rotate it if the file was shared"
                 ));
             report.refuse(entry, problem.without_excerpt());
         }
@@ -199,8 +199,8 @@ fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut ProblemReport<'_>
         Some(at) if at.value == 0 => {
             report.at_with_hint(
                 at.place,
-                "0 is too few; accepted is 1 or more",
-                "`purge_before: true` empties the cache before every pass",
+                "0 is too low; accepted is 1 or more",
+                "`purge_before: true` empties the cache before every run",
             );
             KEEP_VERSIONS
         }
@@ -227,7 +227,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut ProblemReport<'_>) -
         report.at_with_hint(
             at.place,
             format!("{option} cannot be used for deliveries: {why}"),
-            "leave it out; the default is `-av --progress --inplace`",
+            "remove it; the default is `-av --progress --inplace`",
         );
     }
     PushSettings {
@@ -297,7 +297,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListS
     if words.value.is_empty() {
         report.at(
             words.place,
-            "the list is empty; accepted are factory and github, in the order they are asked",
+            "the list is empty; accepted are factory and github, in query order",
         );
     }
     let mut sources = Vec::new();
@@ -307,7 +307,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListS
             VersionSourceWord::Github => ListSource::Github,
         };
         if sources.contains(&source) {
-            report.at(word.place, "this source is in the list already");
+            report.at(word.place, "this source is already in the list");
         } else {
             sources.push(source);
         }

@@ -25,7 +25,7 @@ impl RunEnd {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let next = match verdict {
             Verdict::Retry | Verdict::Failed => NextRun::Retry { after },
-            // A person has to act for something; the rest is tried again meanwhile.
+            // An operator has to act for something; the rest is tried again meanwhile.
             Verdict::Stalled if after.is_some() => NextRun::Retry { after },
             Verdict::Converged | Verdict::Stalled => NextRun::Scheduled,
         };

@@ -95,7 +95,9 @@ impl<'a> Session<'a> {
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
-            tracing::warn!("the clock of this machine jumped by {jump:#}; waits are counted anew");
+            tracing::warn!(
+                "the clock of this machine jumped by {jump:#}; waiting times start over"
+            );
         }
         for scope in asked {
             forgive(&mut memory, scope);
@@ -160,7 +162,7 @@ impl<'a> Session<'a> {
         let report = reconciler.run(&inputs, look, &signals).await;
         drop(signals);
         if let Err(error) = following.await {
-            tracing::warn!(reason = %error, "the teller of events failed");
+            tracing::warn!(reason = %error, "the event log failed");
         }
         let report = report?;
         let kept = self.keep(&inputs.orders, &report).await;

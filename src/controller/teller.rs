@@ -100,7 +100,7 @@ fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u6
                 tracing::warn!(%step, reason = %outcome, "is not done");
             }
             if let Err(error) = state.add_events(&[record]) {
-                tracing::warn!(reason = %chain(&error), "cannot tell the events");
+                tracing::warn!(reason = %chain(&error), "cannot write the events");
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::store::StateDir;
 /// How long a run of the loop waits for a run by hand that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
-/// Does a pass whenever the loop says so.
+/// Runs whenever the loop says so.
 pub(super) struct Controller {
     config: Option<PathBuf>,
     orders: PathBuf,
@@ -120,7 +120,7 @@ impl Controller {
         tell_status(&state, &begun);
     }
 
-    /// About when the next pass is, before the loop has said it.
+    /// About when the next run is, before the loop has said it.
     fn about_next(&self) -> Option<Timestamp> {
         let interval = self.app.settings().reconcile.interval?;
         self.app.now().checked_add(interval).ok()
@@ -146,7 +146,7 @@ impl Work for Controller {
 
     fn take_note(&mut self, request: LoopRequest) {
         match request {
-            // Each pass asks for the versions, and is answered "not modified".
+            // Each run asks for the versions, and is answered "not modified".
             LoopRequest::RefreshVersions => {}
             LoopRequest::DeepVerify => self.read_back = true,
         }
@@ -199,6 +199,6 @@ fn told(error: &StartError) -> String {
 
 fn tell_status(state: &StateDir, status: &Status) {
     if let Err(error) = state.save_status(status) {
-        tracing::warn!(reason = %chain(&error), "cannot tell the status");
+        tracing::warn!(reason = %chain(&error), "cannot write the status");
     }
 }

@@ -41,7 +41,7 @@ pub enum CronError {
         source: jiff::Error,
     },
     /// It is well-formed, and never comes.
-    #[error("`{pattern}` never comes")]
+    #[error("`{pattern}` never matches")]
     Never {
         /// As written.
         pattern: String,
@@ -206,7 +206,7 @@ mod tests {
             why("61 * * * *", None),
             "`61 * * * *` is not a cron expression"
         );
-        assert_eq!(why("0 0 30 2 *", Some("UTC")), "`0 0 30 2 *` never comes");
+        assert_eq!(why("0 0 30 2 *", Some("UTC")), "`0 0 30 2 *` never matches");
         assert_eq!(
             why("@daily", Some("Europe/Atlantis")),
             "`Europe/Atlantis` is not a time zone"

@@ -1,4 +1,4 @@
-//! Why the loop cannot run. What goes wrong inside a pass is the pass's own affair.
+//! Why the loop cannot run. What goes wrong inside a run is the run's own affair.
 
 use std::io;
 

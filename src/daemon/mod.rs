@@ -3,9 +3,9 @@
 //! Whatever requests a run (a change of the orders, a schedule, a retry, a
 //! signal) does one thing: it wakes the loop in [`run()`]. A wake-up carries no
 //! payload, so any number of them during a run come to exactly one more, and
-//! a lost or a spare one does no harm: each pass looks at everything anyway.
+//! a lost or a spare one does no harm: each run looks at everything anyway.
 //!
-//! What a pass *is* stands behind [`Work`]; nothing in this room knows. Calendar
+//! What a run *is* stands behind [`Work`]; nothing in this room knows. Calendar
 //! times are computed as values in `schedule` and waited for in `clock`;
 //! `watch` looks after the orders, `systemd` tells the service manager.
 

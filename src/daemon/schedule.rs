@@ -3,9 +3,9 @@
 //! Everything here is a value: the time is passed in, chance (the jitter) too, so
 //! a year can be tested in a moment. `clock` waits for what this table says.
 //!
-//! The interval is counted from the end of the last pass, whatever called for it:
-//! a pass that has just been needs no other one. A cron time that came while a pass
-//! ran is made up for with one pass, however many were missed.
+//! The interval is counted from the end of the last run, whatever called for it:
+//! a run that has just been needs no other one. A cron time that came while a run
+//! ran is made up for with one run, however many were missed.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::wake::{WakeCause, WakeCauses};
 /// When runs are due, and what they are to do besides. Plain values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopSchedule {
-    /// From the end of a pass to the next; `None` leaves it to `cron`.
+    /// From the end of a run to the next; `None` leaves it to `cron`.
     pub interval: Option<Duration>,
     /// By how much of itself an interval may be longer or shorter (0.05 for five
     /// per cent), so that many controllers do not knock at the same moment.
     pub jitter: f64,
-    /// Passes at times of the calendar.
+    /// Runs at times of the calendar.
     pub cron: Option<Cron>,
     /// How often the released versions are asked for.
     pub versions: Option<Duration>,
@@ -51,7 +51,7 @@ struct TimetableLine {
     cause: WakeCause,
     rule: Rule,
     due: Option<Timestamp>,
-    /// Counted from the end of a pass, not from its own last time.
+    /// Counted from the end of a run, not from its own last time.
     after_pass: bool,
 }
 
@@ -135,7 +135,7 @@ impl Timetable {
         });
     }
 
-    /// The longest that a retry may wait: it is not to come later than the pass
+    /// The longest that a retry may wait: it is not to come later than the run
     /// that would have been anyway.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.lines.iter().find_map(|line| match line.rule {

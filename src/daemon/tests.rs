@@ -243,7 +243,7 @@ async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
             "93 retry",
             "97 retry",
             "697 schedule",
-            // Not later than the pass that would have been anyway.
+            // Not later than the run that would have been anyway.
             "1297 schedule, retry",
         ]
     );
@@ -262,7 +262,7 @@ async fn a_change_does_not_wait_for_a_retry() {
     });
     case.within(20).await;
     case.waker.wake(WakeCause::Orders);
-    // The pass converged, so the retry is off.
+    // The run converged, so the retry is off.
     assert_eq!(case.within(600).await, ["20 orders"]);
 }
 
@@ -309,7 +309,7 @@ async fn a_refused_configuration_leaves_everything_as_it_was() {
         script.takes = Duration::from_secs(30);
         script.reloads.push_back(faster);
     });
-    // Asked for during a pass, done after it.
+    // Asked for during a run, done after it.
     case.within(10).await;
     case.signals.send(Signal::Reload).unwrap();
     assert_eq!(

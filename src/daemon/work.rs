@@ -2,7 +2,7 @@
 //!
 //! The one seam between *when* and *what*. The loop never looks into a pass: it
 //! hands over a token to stop by and a way to show progress, and gets back what
-//! the pass came to and one line about it.
+//! the run came to and one line about it.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -26,25 +26,25 @@ pub struct Options {
     pub schedule: LoopSchedule,
     /// How the orders are watched.
     pub watching: Watching,
-    /// One pass, then end.
+    /// One run, then end.
     pub once: bool,
 }
 
 /// A reconciler, as the loop sees it.
 pub trait Work: Send {
-    /// One pass. Never called while another one runs.
+    /// One run. Never called while another one runs.
     ///
-    /// `causes` is for the log: a pass does the same whatever called for it.
+    /// `causes` is for the log: a run does the same whatever called for it.
     fn pass(
         &mut self,
         causes: WakeCauses,
         running: RunContext,
     ) -> impl Future<Output = PassEnd> + Send;
 
-    /// Notes something for the next pass, which follows at once.
+    /// Notes something for the next run, which follows at once.
     fn take_note(&mut self, request: LoopRequest);
 
-    /// Reads the configuration anew. Called between passes only: no pass changes
+    /// Reads the configuration anew. Called between runs only: no run changes
     /// its mind half-way.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ pub trait Work: Send {
     }
 }
 
-/// What the next pass is to do besides.
+/// What the next run is to do besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoopRequest {
     /// Ask upstream for the released versions, whatever is remembered of them.
@@ -70,13 +70,13 @@ pub enum LoopRequest {
     DeepVerify,
 }
 
-/// What a pass is given for as long as it runs.
+/// What a run is given for as long as it runs.
 #[derive(Debug, Clone)]
 pub struct RunContext {
     /// Cancelled when the daemon is to stop: leave things resumable and return.
     pub stop: CancellationToken,
-    /// Cancelled when another pass is called for: come to an end soon, and leave what
-    /// may take hours running for the next pass to find.
+    /// Cancelled when another run is called for: come to an end soon, and leave what
+    /// may take hours running for the next run to find.
     pub handover: CancellationToken,
     /// To be called whenever something moved.
     pub heartbeat: Heartbeat,
@@ -85,7 +85,7 @@ pub struct RunContext {
 /// Signs of life of a current run.
 ///
 /// They feed the service manager's watchdog, and nothing else does during a
-/// run: a pass that hangs is meant to be found out.
+/// run: a run that hangs is meant to be found out.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat(Arc<Notify>);
 
@@ -100,7 +100,7 @@ impl Heartbeat {
     }
 }
 
-/// What a pass came to.
+/// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassEnd {
     /// Everything is in sync.
@@ -111,14 +111,14 @@ pub struct PassEnd {
     pub line: String,
 }
 
-/// What calls for the next pass, if nothing happens before.
+/// What calls for the next run, if nothing happens before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextRun {
-    /// The schedule: all is well, or a person has to act.
+    /// The schedule: all is well, or an operator has to act.
     Scheduled,
     /// Trying again may help.
     Retry {
-        /// When, if the pass knows (a step's own backoff, a `Retry-After`);
+        /// When, if the run knows (a step's own backoff, a `Retry-After`);
         /// otherwise the loop waits longer each time.
         after: Option<Duration>,
     },

@@ -1,6 +1,6 @@
-//! What is remembered from earlier passes, as one more thing that is observed.
+//! What is remembered from earlier runs, as one more thing that is observed.
 //!
-//! None of it says what is wanted or what is there; losing it costs time and never
+//! None of it says the orders or what is there; losing it costs time and never
 //! a file: grace starts anew, failures are tried at once, approvals are asked for
 //! again. Only the loop that executes runs writes it.
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::step_id::{ApprovalId, StepId};
 use crate::model::{Dir, Node, NodeId, OrderId};
 
-/// What is remembered from earlier passes.
+/// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
@@ -93,7 +93,7 @@ pub struct Suspended {
     /// These nodes.
     pub nodes: BTreeSet<NodeId>,
     /// Why the file with these instructions cannot be read. What it says may be about
-    /// anything, so everything counts as suspended.
+    /// anything, everything counts as suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::model::{
     Sha256, TalosVersion,
 };
 
-/// Everything a pass knows about the world.
+/// Everything a run knows about the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// What the upstreams said.
@@ -23,9 +23,9 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
-    /// What is remembered from earlier passes.
+    /// What is remembered from earlier runs.
     pub memory: Memory,
-    /// When the observation was made; the pass has no other clock.
+    /// When the observation was made; the run has no other clock.
     pub now: Timestamp,
 }
 
@@ -323,7 +323,7 @@ pub enum References {
 impl Default for References {
     fn default() -> Self {
         Self::Unknown {
-            why: "it was not asked".to_owned(),
+            why: "not queried".to_owned(),
         }
     }
 }

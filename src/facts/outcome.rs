@@ -32,9 +32,9 @@ pub enum Outcome {
         /// What has changed.
         what: String,
     },
-    /// It is a download that continues in the background; a later pass hears of its end.
+    /// It is a download that continues in the background; a later run hears of its end.
     UnderWay,
-    /// The pass was stopped before it was done.
+    /// The run was stopped before it was done.
     Cancelled,
 }
 
@@ -61,7 +61,7 @@ pub enum Fact {
         /// The unpacked form.
         meta: Box<Meta>,
     },
-    /// A file lies on a node.
+    /// A file is on a node.
     Pushed {
         /// What was recorded there.
         entry: Box<RecordEntry>,
@@ -134,7 +134,7 @@ impl std::fmt::Display for Outcome {
             Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
             Self::Outdated { what } => f.write_str(what),
             Self::UnderWay => f.write_str("it continues in the background"),
-            Self::Cancelled => f.write_str("the pass was stopped"),
+            Self::Cancelled => f.write_str("the run was stopped"),
         }
     }
 }

@@ -138,7 +138,7 @@ impl<'a> Operation<'a> {
                 tracing::warn!(
                     node = %self.session.node.id,
                     "{}/{} could not be used and was set aside under that name; \
-                     what it said is unknown from now on",
+                     its content is unknown from now on",
                     self.dir,
                     printable(name.as_bytes())
                 );

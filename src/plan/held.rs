@@ -109,7 +109,7 @@ pub enum HeldReason {
         /// Why.
         why: String,
     },
-    /// What we placed in a directory is not known: its record cannot be read.
+    /// Files that talos-order placed in a directory is not known: its record cannot be read.
     RecordUnread {
         /// Where.
         place: String,
@@ -163,7 +163,7 @@ impl Held {
         self.reason.needs_person() || self.is_in_our_way()
     }
 
-    /// Another controller's file lies where ours is wanted. Where nobody wants
+    /// Another controller's file is where ours is wanted. Where nobody wants
     /// ours, it may stay.
     fn is_in_our_way(&self) -> bool {
         !self.wanted_by.is_empty() && matches!(self.reason, HeldReason::NotOurs { .. })
@@ -229,10 +229,9 @@ impl fmt::Display for HeldReason {
             Self::NodeUnreachable { node, why } => write!(f, "{node} does not answer: {why}"),
             Self::Unresolved { why } => why.fmt(f),
             Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),
-            Self::ForeignFile { file } => write!(
-                f,
-                "{file} in the cache was not written by talos-order"
-            ),
+            Self::ForeignFile { file } => {
+                write!(f, "{file} in the cache was not written by talos-order")
+            }
             Self::SourceHeld { source } => write!(f, "{source} is blocked"),
             Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
             Self::Suspended {
@@ -245,7 +244,8 @@ impl fmt::Display for HeldReason {
                 error,
             } => write!(
                 f,
-                "failed {failures} times, next attempt at {until:.0}: {error}"
+                "failed {failures} {}, next attempt at {until:.0}: {error}",
+                if *failures == 1 { "time" } else { "times" }
             ),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
             Self::NotMounted {
@@ -254,7 +254,7 @@ impl fmt::Display for HeldReason {
             } => write!(f, "{place}: {why}"),
             Self::DirMissing { place, dir } => write!(
                 f,
-                "{place} does not exist, and is not below a known storage; \
+                "{place} does not exist and is not below a known storage; \
                  hint: mount its storage, or `mkdir -p {dir}` on the node, or set \
                  `create: true` for the node in `nodes`, or in `defaults.push` for all"
             ),

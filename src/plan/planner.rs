@@ -1,4 +1,4 @@
-//! The difference between what is wanted and what is there, as steps.
+//! The difference between the orders and what is there, as steps.
 
 use super::desired::Desired;
 use super::policy::{Policy, RunOptions};
@@ -27,8 +27,8 @@ const STAGES: &[Stage] = &[
 ];
 
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as
-/// in sync. Each stage walks sorted maps once, so the work is proportional to what is
-/// wanted and what is there.
+/// in sync. Each stage walks sorted maps once, so the work is proportional to the
+/// orders and what is there.
 pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &RunOptions) -> Plan {
     let input = StageInput::new(desired, observed, policy, options);
     let mut draft = PlanDraft::default();

@@ -68,10 +68,10 @@ impl<'a> StageInput<'a> {
 /// unwanted only if everything that was written is understood.
 pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
     if !desired.complete {
-        return Some("an order, a position or a file was rejected".to_owned());
+        return Some("an order, a position or a file is invalid".to_owned());
     }
     if desired.positions.is_empty() {
-        return Some("no order asks for anything, which is more likely a mistake".to_owned());
+        return Some("there are no orders, which is probably a mistake".to_owned());
     }
     let unresolved = desired
         .positions

@@ -10,7 +10,7 @@ use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{ArtifactId, PositionRef, Sha256};
 
-/// What a pass is going to do, and not going to do.
+/// What a run is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The steps; what a step needs stands before it.
@@ -61,7 +61,7 @@ pub enum Why {
         /// Bytes found.
         found: u64,
     },
-    /// The file was changed since it was cached.
+    /// The file was modified since it was written.
     Touched,
     /// It is not the whole image: it ends before what it describes.
     NotWhole {
@@ -105,7 +105,7 @@ pub enum Why {
     },
     /// The cache is emptied on request.
     Purge,
-    /// No order wants it there any more.
+    /// Not wanted there any more.
     NotWanted {
         /// Since when, in whole hours.
         hours: u64,
@@ -138,7 +138,7 @@ pub enum Otherwise {
 }
 
 impl Why {
-    /// A file that has no record lies there.
+    /// A file that has no record is there.
     pub const fn is_unrecorded(&self) -> bool {
         matches!(self, Self::Unrecorded { .. })
     }

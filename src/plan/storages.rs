@@ -94,7 +94,7 @@ enum Owner<'a> {
     Node(&'a NodeId),
 }
 
-/// Who acts for whom in a pass.
+/// Who acts for whom in a run.
 pub(super) struct StorageLeaders<'a> {
     storages: &'a SharedStorages,
     first: BTreeMap<&'a str, &'a NodeId>,

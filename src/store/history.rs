@@ -1,6 +1,6 @@
 //! The last passes: `history.jsonl`, one line each, the oldest first.
 //!
-//! The file is written anew with every pass. That costs a few hundred kilobytes
+//! The file is written anew with every run. That costs a few hundred kilobytes
 //! each ten minutes, and a reader never sees half a line.
 
 use super::{StateDir, StateError, file};
@@ -9,7 +9,7 @@ use crate::io::file::atomic;
 
 const HISTORY: &str = "history.jsonl";
 
-/// Three days of a pass each ten minutes, and more than anyone reads.
+/// Three days of a run each ten minutes, and more than anyone reads.
 const PASSES_MAX: usize = 500;
 
 #[derive(Default)]
@@ -20,7 +20,7 @@ struct History {
 }
 
 impl StateDir {
-    /// The last passes, the oldest first; lines that cannot be read are left out.
+    /// The last runs, the oldest first; lines that cannot be read are left out.
     pub(crate) fn history(&self) -> Vec<PassRecord> {
         self.read_history().passes
     }
@@ -49,7 +49,7 @@ impl StateDir {
         history
     }
 
-    /// Adds a pass and forgets the oldest.
+    /// Adds a run and forgets the oldest.
     ///
     /// # Errors
     /// When the file cannot be written.

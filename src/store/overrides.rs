@@ -1,6 +1,6 @@
-//! What a person decided: suspensions and approvals.
+//! What an operator decided: suspensions and approvals.
 //!
-//! Files of their own, so that a verb never waits for a pass and a pass never
+//! Files of their own, so that a verb never waits for a run and a run never
 //! overwrites a word that was given while it ran. Whoever changes one holds the
 //! directory's lock for that moment.
 

@@ -51,7 +51,7 @@ impl Misfit {
         match self.kind {
             MisfitKind::UnknownKey { accepted } => match find_entry(root, id) {
                 Some(entry) => unknown_key(doc, entry, accepted),
-                None => doc.problem(id, "a key is not known here"),
+                None => doc.problem(id, "unknown key"),
             },
             MisfitKind::WrongType { expected } => {
                 let what =
@@ -67,7 +67,7 @@ impl Misfit {
                 let problem = doc.problem(
                     id,
                     format!(
-                        "{} is not known here; accepted are {}",
+                        "{} is unknown here; accepted are {}",
                         shown(word),
                         accepted.join(", ")
                     ),

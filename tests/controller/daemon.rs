@@ -15,13 +15,13 @@ use crate::world::World;
 /// other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Passes follow each other closely.
+/// Runs follow each other closely.
 pub const FAST: &str = "reconcile: {interval: 1s, jitter: 0, debounce: 100ms, poll: 500ms}\n";
 
-/// A pass is done when something is asked for or changes, and not otherwise.
+/// A run is done when something is asked for or changes, and not otherwise.
 pub const ON_CHANGE: &str = "reconcile: {interval: 1d, debounce: 100ms, poll: 1h}\n";
 
-/// A pass is done when a person asks for it, so that passes can be counted.
+/// A run is done when a person asks for it, so that runs can be counted.
 pub const ON_REQUEST: &str = "reconcile: {interval: 1d, debounce: 10m, poll: 1h}\n";
 
 /// A daemon that is killed when it is dropped.
@@ -32,10 +32,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until its first pass is over.
+    /// Starts it and waits until its first run is over.
     pub fn start(world: &World) -> Self {
         let daemon = Self::launch(world);
-        daemon.until("the first pass", |status| {
+        daemon.until("the first run", |status| {
             let cause = &status["last_pass"]["cause"];
             status["running"].is_null() && !cause.is_null() && !status["next_pass"].is_null()
         });
@@ -111,7 +111,7 @@ impl Daemon {
         ran.json()
     }
 
-    /// Every pass that is on record, the oldest first.
+    /// Every run that is on record, the oldest first.
     pub fn passes(&self) -> Vec<Value> {
         let ran = self.program.run(&["history", "-n", "500", "-o", "json"]);
         match ran.expect(0).json() {
@@ -172,7 +172,7 @@ impl Drop for Daemon {
     }
 }
 
-/// True if the last pass is over and found everything in sync.
+/// True if the last run is over and found everything in sync.
 pub fn converged(status: &Value) -> bool {
     status["running"].is_null() && status["last_pass"]["verdict"] == "converged"
 }

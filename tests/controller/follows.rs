@@ -155,7 +155,7 @@ fn each_version_of_a_config_map_is_one_pass_and_no_warning() {
         let version = format!("v1.11.{number}");
         mounted.publish(number, &[("one.yaml", &order(&version))]);
         let image = world.at("node1/iso").join(ISO.replace("v1.11.3", &version));
-        daemon.wait("the version is in place", || {
+        daemon.wait("the version is in sync", || {
             image.exists() && daemon.passes().len() > number && converged(&daemon.status())
         });
     }

@@ -56,7 +56,7 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
     // The factory comes back, the download goes on, and its end requests a run.
     let options = world.options();
     world.factory.restart(options);
-    daemon.until("all is in place", converged);
+    daemon.until("all is in sync", converged);
     world.assert_holds(&iso, &[OLDER, ISO, NEWER]);
     daemon.stop();
 }

@@ -74,6 +74,6 @@ fn between_passes_it_costs_nothing_and_a_burst_of_events_costs_two_passes() {
     let more = daemon.passes().len() - passes;
     // One in the midst of it, where that takes long, for each time it must be quiet.
     let most = 2.max(begin.elapsed().as_secs() as usize);
-    assert!((1..=most).contains(&more), "{more} passes");
+    assert!((1..=most).contains(&more), "{more} runs");
     daemon.stop();
 }

@@ -47,10 +47,10 @@ fn a_node_that_is_down_costs_the_others_nothing_and_catches_up() {
         .says("UNREACHABLE NODE")
         .says("pve-02");
 
-    // While the circuit is open nobody knocks, whatever passes there are.
+    // While the circuit is open nobody knocks, whatever runs there are.
     let before = status["circuits"]["pve-02"]["failures"].clone();
     let passes = daemon.passes().len();
-    let status = daemon.until("two more passes", |_| daemon.passes().len() >= passes + 2);
+    let status = daemon.until("two more runs", |_| daemon.passes().len() >= passes + 2);
     assert_eq!(status["circuits"]["pve-02"]["failures"], before);
 
     // It is back, and whoever knows that says so.
@@ -79,7 +79,7 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     assert!(notes.contains("versions are those"), "{status:#}");
     assert!(
         converged(&status),
-        "what is there is what is wanted: {status:#}"
+        "what is there is the orders: {status:#}"
     );
     kept.assert_same(&Snapshot::of(&[&iso]));
     daemon.beside(&["status"]).expect(0).says("Note");

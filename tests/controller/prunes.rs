@@ -15,7 +15,7 @@ pub const NAMES: [&str; 4] = [
     "talos-v1.11.3-nocloud-amd64-376567988ad3.iso",
 ];
 
-/// A controller that prunes on one node over ssh, with passes on request only.
+/// A controller that prunes on one node over ssh, with runs on request only.
 pub struct Pruning {
     pub world: World,
     pub lab: Lab,
@@ -152,7 +152,7 @@ fn a_controller_that_forgot_everything_knows_what_is_its_own() {
     );
     assert_eq!(
         status["totals"]["pushed_bytes"], 0,
-        "what lies there is known: {status:#}"
+        "what is there is known: {status:#}"
     );
     daemon.reconcile();
     it.assert_has(&[3]);

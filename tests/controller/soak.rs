@@ -42,7 +42,7 @@ fn damage(path: &std::path::Path, random: &mut Rng) {
     };
 }
 
-/// A pass has converged, or says why it has not.
+/// A run has converged, or says why it has not.
 fn assert_explained(pass: &Value) {
     if pass["verdict"] == "converged" {
         return;
@@ -142,7 +142,7 @@ fn after_any_storm_everything_is_in_place() {
     }
     daemon.beside(&["status"]).expect(0);
     let passes = daemon.passes();
-    assert!(passes.len() > 5, "{} passes", passes.len());
+    assert!(passes.len() > 5, "{} runs", passes.len());
     passes.iter().for_each(assert_explained);
     // Never two at once: each begins after the one before it was over.
     for pair in passes.windows(2) {

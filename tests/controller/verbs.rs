@@ -214,7 +214,9 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     second.complains("a controller runs here already");
 
     world.order("two.yaml", &older("two"));
-    daemon.until("a run is in progress", |status| !status["running"].is_null());
+    daemon.until("a run is in progress", |status| {
+        !status["running"].is_null()
+    });
     world.order("three.yaml", &older("three").replace("v1.11.2", "v1.11.1"));
     // It waits for the current run, does the rest, and is part of the history.
     world.apply().expect(0);
@@ -256,7 +258,7 @@ fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     // What has failed a moment ago is not tried again at once.
     daemon.wait("both are over", || daemon.passes().len() >= 3);
     let [_, failed, waited] = &daemon.passes()[..3] else {
-        panic!("three passes");
+        panic!("three runs");
     };
     assert!(failed["steps"].to_string().contains("failed"), "{failed:#}");
     assert!(waited["held"].as_u64() >= Some(1), "{waited:#}");

@@ -149,7 +149,7 @@ fn a_reload_is_told_and_a_bad_one_refused() {
     assert!(service.hears().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(
         service.hears(),
-        "READY=1\nSTATUS=the new configuration is refused: nonsense; 0 files\n"
+        "READY=1\nSTATUS=the new configuration is invalid: nonsense; 0 files\n"
     );
 
     // A good one leads elsewhere, and the watch goes with it.

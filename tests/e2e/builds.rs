@@ -9,7 +9,7 @@ use crate::world::{World, position};
 const VERSIONS: [&str; 5] = ["v1.10.7", "v1.10.8", "v1.11.0", "v1.11.1", "v1.11.2"];
 const AGENT: &str = "      customization: {systemExtensions: [siderolabs/qemu-guest-agent]}\n";
 
-/// Requests for images and what lies beside them, by method.
+/// Requests for images and what is beside them, by method.
 fn asked(world: &World, mark: usize) -> Vec<String> {
     let mut asked = world.factory.asked_since(mark);
     asked.retain(|line| line.contains(" /image/"));

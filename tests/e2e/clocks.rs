@@ -67,7 +67,7 @@ impl Orphan {
         format!("/unwanted_since/{}", id.replace('/', "~1"))
     }
 
-    /// As if the clock had been set by so much since the last pass.
+    /// As if the clock had been set by so much since the last run.
     fn set_clock(&self, by: SignedDuration) {
         let times = [self.missed(), "/clock/time".to_owned()];
         shift(&self.memory, &times, -by);

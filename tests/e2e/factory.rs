@@ -42,7 +42,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
     assert!(!world.factory.changed_since(mark));
 }
 
-/// A pass whose image is not what it should be: nothing under a final name, an
+/// A run whose image is not what it should be: nothing under a final name, an
 /// error in the manifest with this text, and the same on stderr.
 fn refused(world: &World, why: &str) {
     let ran = world.apply().expect(1);

@@ -44,7 +44,7 @@ fn missing_orders_are_not_an_empty_set() {
 fn an_unreadable_file_among_the_orders_stops_removals_only() {
     let world = World::small();
     world.configure_local(1, "");
-    // A grace of nothing: whatever no order wants any more goes in the pass after the one
+    // A grace of nothing: whatever no order wants any more goes in the run after the one
     // that first misses it.
     let path = world.at("config.yaml");
     let text = fs::read_to_string(&path).unwrap();

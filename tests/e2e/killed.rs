@@ -1,4 +1,4 @@
-//! kill -9 at every stage: the next pass completes, and a final name never holds
+//! kill -9 at every stage: the next run completes, and a final name never holds
 //! wrong bytes, neither in the cache nor on a node.
 
 use std::fs;
@@ -296,11 +296,11 @@ fn a_signal_stops_it_gracefully() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(complaints.contains("stopping"), "{complaints}");
-    assert!(out.contains("Not done"), "{out}");
+    assert!(out.contains("Interrupted"), "{out}");
     // What was known is written down.
     let entry = &world.manifest("one")["entries"][0];
     assert_eq!(entry["status"], "held");
-    assert_eq!(entry["error"], "the pass was stopped");
+    assert_eq!(entry["error"], "the run was stopped");
 
     let mark = world.factory.mark();
     world.apply().expect(0).says("1 fetched");

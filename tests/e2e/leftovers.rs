@@ -45,7 +45,7 @@ fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     world.apply().expect(0).says("1 pushed");
     assert!(part().is_some(), "it is in its grace");
     let held = world.program.run(&["plan"]).expect(0);
-    held.says("clear-part/pve-1").says("stays until");
+    held.says("clear-part/pve-1").says("kept until");
 
     configure("", "0s");
     let plan = world.program.run(&["plan"]).expect(0);

@@ -151,7 +151,7 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     }
     assert_eq!(starts(&log), 6, "it was sent to the six that had room");
 
-    // Nobody did anything: the next pass knows as much, and sends nothing.
+    // Nobody did anything: the next run knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());
     let ran = world.apply().expect(1).says("2 blocked");
     if no_room.mounted {

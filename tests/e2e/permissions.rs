@@ -89,7 +89,7 @@ const ROWS: [Row; 14] = [
     // What it said is whose images these are: nothing is done without it.
     ("cache/.ISO.meta.json", 1, 1, "must be readable and writable for the user", false),
     ("cache/.talos-order.lock", 0, 1, "must be readable and writable for the user", false),
-    ("cache/.talos-order.instance", 0, 0, "cannot keep a name for the cache", false),
+    ("cache/.talos-order.instance", 0, 0, "cannot record the name of the cache", false),
 ];
 
 #[test]
@@ -183,7 +183,7 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
     };
     let count = passes();
     world.apply().expect(0);
-    assert_eq!(passes(), count + 1, "the next pass is remembered again");
+    assert_eq!(passes(), count + 1, "the next run is remembered again");
 
     // What cannot be set aside is not replaced either.
     fs::write(state.join("memory.json"), "garbage").unwrap();

@@ -1,4 +1,4 @@
-//! What lies in the place of the program's own files, whatever it is, costs nothing but
+//! What is in the place of the program's own files, whatever it is, costs nothing but
 //! what the file held, and is kept.
 
 use std::fs;

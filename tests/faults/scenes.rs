@@ -139,7 +139,7 @@ impl Scene {
 
     /// How many runs may be needed to be in sync again.
     ///
-    /// A removal takes two passes by itself: the one that first misses a file only
+    /// A removal takes two runs by itself: the one that first misses a file only
     /// notes that. Where the note was what the fault hit, it is made again.
     fn runs(self) -> u32 {
         match self {
@@ -160,7 +160,7 @@ impl Stage {
     }
 
     /// With a reader that does not look at the state: after an outage a file that is
-    /// told anew in every pass may be empty.
+    /// told anew in every run may be empty.
     pub fn without_state(scene: Scene) -> Self {
         Self::with_state(scene, false)
     }

@@ -1,4 +1,4 @@
-//! What lies in a directory that is to be something else, and nodes that are odd.
+//! What is in a directory that should be something else, and nodes that are odd.
 
 use std::os::unix::fs::{FileExt, symlink};
 

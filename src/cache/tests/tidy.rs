@@ -1,4 +1,4 @@
-//! Looking, sweeping, removing, noting what is wanted.
+//! Looking, sweeping, removing, noting the orders.
 
 use super::*;
 

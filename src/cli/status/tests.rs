@@ -89,8 +89,8 @@ fn everything_is_told_in_columns() {
         snapbox::str![[r#"
 Controller  berlin
 Revision    main@sha1:c0ffee
-Last run   stalled, 9m ago, 2.0 s, trigger: change
-Next run   in 5m
+Last run    stalled, 9m ago, 2.0 s, trigger: change
+Next run    in 5m
 Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1 repaired
 Suspended   node pve-03
 
@@ -99,7 +99,7 @@ acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
 acme   pve-01  Ready    -                  60m    in sync
 acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
 
-BLOCKED              REASON             NEXT TRY  MESSAGE
+BLOCKED                REASON             NEXT TRY  MESSAGE
 push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
 
 "#]]
@@ -120,7 +120,7 @@ fn of_an_order_or_a_node_only_its_lines_are_shown() {
 fn a_controller_that_is_gone_is_told_from_one_that_waits() {
     let mut status = status();
     status.next_pass = Some(at(10));
-    assert!(plain(&status, &Scope::All).contains("does not seem to run"));
+    assert!(plain(&status, &Scope::All).contains("does not seem to be running"));
     status.next_pass = None;
-    assert!(plain(&status, &Scope::All).contains("the controller does not run"));
+    assert!(plain(&status, &Scope::All).contains("controller not running"));
 }

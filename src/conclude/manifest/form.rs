@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Provenance;
 use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion};
 
-/// What a pass did for one order.
+/// What a run did for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// When the content last changed.
@@ -51,7 +51,7 @@ pub struct CachePolicyForm {
     pub enabled: bool,
     /// How many versions of a family are kept.
     pub keep_versions: u32,
-    /// The cache is emptied before a pass.
+    /// The cache is emptied before a run.
     pub purge_before: bool,
 }
 
@@ -164,7 +164,7 @@ pub struct Decompressed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushStatus {
-    /// The right file lies there.
+    /// The right file is there.
     Ok,
     /// It could not be delivered.
     Error,
@@ -177,7 +177,7 @@ pub enum PushStatus {
 pub struct Pushed {
     /// The node.
     pub host: String,
-    /// Where the file lies there.
+    /// Where the file is there.
     pub path: String,
     /// What became of it.
     pub status: PushStatus,

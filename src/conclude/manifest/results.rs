@@ -88,7 +88,7 @@ impl<'a> Results<'a> {
             Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
             Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
-                Some((PushStatus::Held, "the pass was stopped".to_owned()))
+                Some((PushStatus::Held, "the run was stopped".to_owned()))
             }
         }
     }

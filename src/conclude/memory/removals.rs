@@ -13,7 +13,7 @@ impl EndedRun<'_> {
     /// Since when files are not wanted. A removal that the orders' own state blocks
     /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
     /// that does not answer, and of a directory whose record cannot be read, nothing is
-    /// forgotten but what is wanted again.
+    /// forgotten but the orders again.
     pub(super) fn unwanted_since(
         &self,
         places: &BTreeMap<NodeId, KnownNode>,
@@ -61,7 +61,7 @@ impl EndedRun<'_> {
         since
     }
 
-    /// An approval is for one list of one node. It is spent once a pass came to
+    /// An approval is for one list of one node. It is spent once a run came to
     /// decide over removals and did them all: then the list is gone or another one.
     /// Where a node did not answer, where removals were blocked or failed, the list
     /// it is for may come up again, so it stays.

@@ -1,4 +1,4 @@
-//! What is remembered, over several passes.
+//! What is remembered, over several runs.
 
 mod travel;
 mod world;

@@ -23,25 +23,25 @@ pub(crate) enum ControlError {
         source: io::Error,
     },
     /// Nobody listens.
-    #[error("no controller runs here: nothing listens at {}", socket.display())]
+    #[error("no controller is running: nothing listens at {}", socket.display())]
     NotRunning { socket: PathBuf },
     /// Someone listens already.
-    #[error("a controller runs here already: it listens at {}", socket.display())]
+    #[error("a controller is already running: it listens at {}", socket.display())]
     AlreadyRunning { socket: PathBuf },
-    /// The pass took longer than anyone wanted to wait.
+    /// The run took longer than anyone wanted to wait.
     #[error("the run did not finish within {} s; it continues", .after.as_secs())]
     Timeout {
         /// How long was waited.
         after: Duration,
     },
     /// The controller went away, or said something else.
-    #[error("the controller gave no answer: {found}")]
+    #[error("no answer from the controller: {found}")]
     Answer {
         /// What came in place of one.
         found: String,
     },
     /// The controller is of a version that does not know the request.
-    #[error("the controller that runs here is of another version than this program: {found}")]
+    #[error("the running controller has a different version than this program: {found}")]
     OtherVersion {
         /// What showed it.
         found: String,

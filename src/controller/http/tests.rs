@@ -111,7 +111,10 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     };
     let (refused, ()) = tokio::join!(reconcile(&state, Scope::All, LONG), stopping);
     let refused = refused.unwrap_err();
-    assert!(refused.to_string().contains("about to stop"), "{refused}");
+    assert!(
+        refused.to_string().contains("the controller is stopping"),
+        "{refused}"
+    );
     let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 }
@@ -155,9 +158,9 @@ async fn every_answer_has_a_code_and_a_message() {
             "m\\\\u{7f}\\\\u{202e}st",
         ),
         ("{\"order\":\"a\",\"node\":\"b\"}", 400, "only one"),
-        ("{\"nodes\":[]}", 400, "not understood"),
-        ("{\"wait_seconds\":0}", 202, "it goes on"),
-        ("{\"node\":\"b\",\"wait_seconds\":0}", 202, "it goes on"),
+        ("{\"nodes\":[]}", 400, "invalid request"),
+        ("{\"wait_seconds\":0}", 202, "it continues"),
+        ("{\"node\":\"b\",\"wait_seconds\":0}", 202, "it continues"),
         (&" ".repeat(5000), 413, "length limit"),
     ] {
         let answer = post(&state, body).await;

@@ -151,6 +151,6 @@ pub(super) fn hint(error: &notify::Error) -> &'static str {
         ErrorKind::Io(error) if Errno::from_io_error(error) == Some(Errno::MFILE) => {
             "raise fs.inotify.max_user_instances or LimitNOFILE="
         }
-        _ => "see that the orders and the directories above them can be read",
+        _ => "make the orders and the directories above them readable",
     }
 }

@@ -72,7 +72,7 @@ impl LockError {
     /// What a person can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Held { .. } => Some("wait for it with --lock-timeout, or stop that process"),
+            Self::Held { .. } => Some("wait longer with --lock-timeout, or stop that process"),
             Self::Io { .. } => None,
         }
     }

@@ -141,7 +141,7 @@ impl PartialFile {
     }
 
     /// Reads what the temporary holds up to a checkpoint, so that writing can go on behind
-    /// it; what lies behind the checkpoint is dropped. Each piece is shown to `also`. False
+    /// it; what is behind the checkpoint is dropped. Each piece is shown to `also`. False
     /// if it is not what was written: then another checkpoint may be tried.
     ///
     /// # Errors

@@ -15,8 +15,8 @@ impl fmt::Display for Why {
             Self::SizeDiffers { expected, found } => {
                 write!(f, "{found} bytes instead of {expected}")
             }
-            Self::Touched => f.write_str("changed since it was cached"),
-            Self::NotWhole { what } => write!(f, "not a whole image: {what}"),
+            Self::Touched => f.write_str("modified since it was written"),
+            Self::NotWhole { what } => write!(f, "not a complete image: {what}"),
             Self::DigestDiffers { expected, found } => write!(
                 f,
                 "digest {} instead of {}",
@@ -57,7 +57,8 @@ impl fmt::Display for Why {
 
 fn duration(hours: u64) -> String {
     match hours {
-        0..48 => format!("{hours} hours"),
+        0 => "less than 1 h".to_owned(),
+        1..48 => format!("{hours} h"),
         _ => format!("{} days", hours / 24),
     }
 }

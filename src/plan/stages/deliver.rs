@@ -17,7 +17,7 @@ use crate::plan::step::{Action, AdoptCondition, Otherwise, Why};
 /// The files wanted in a directory.
 type Files = BTreeMap<FileName, Placed>;
 
-/// What lies under a wanted name, and what our record says of it.
+/// What is under a wanted name, and what our record says of it.
 #[derive(Clone, Copy)]
 struct There<'a> {
     file: Option<&'a RemoteFile>,
@@ -60,7 +60,7 @@ impl<'a> Deliveries<'a, '_> {
                     (dirs.get(&target.dir).unwrap_or(&unlisted), None)
                 }
                 Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
-                None => (&unlisted, Some("it was not asked")),
+                None => (&unlisted, Some("not queried")),
             };
             let Policy { shared, create, .. } = self.input.policy;
             let absent = shared.absent(&target.node, &target.dir, dir).or_else(|| {
@@ -130,7 +130,7 @@ impl<'a> Deliveries<'a, '_> {
     }
 
     /// The directory through which another node fills this one, because both see the
-    /// storage, with what is wanted there.
+    /// storage, with the orders there.
     fn elsewhere(&self, target: &PushTarget) -> Option<(PushTarget, &'a Files)> {
         let other = PushTarget {
             node: self.input.leaders.leader_for(&target.node)?.clone(),
@@ -213,7 +213,7 @@ impl<'a> Deliveries<'a, '_> {
             .step(action, why, needs, placed.wanted_by.clone());
     }
 
-    /// Who placed what lies there, if it was not us. An entry without an owner is
+    /// Who placed what is there, if it was not us. An entry without an owner is
     /// anybody's.
     fn other_owner(&self, there: There<'_>) -> Option<String> {
         there.file?;
@@ -255,7 +255,7 @@ impl<'a> Deliveries<'a, '_> {
             return Some(Why::Touched);
         }
         if self.refuted.contains(&entry.sha256) {
-            let what = "it was delivered before its source was found to be cut short";
+            let what = "it was delivered from a source that turned out to be truncated";
             return Some(Why::NotWhole {
                 what: what.to_owned(),
             });

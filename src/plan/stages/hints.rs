@@ -9,7 +9,7 @@ use crate::model::{Dir, Format, PositionRef};
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::Hint;
 
-/// Adds the remarks on what is wanted, sorted and each once.
+/// Adds the remarks on the orders, sorted and each once.
 pub(in crate::plan) fn hints(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // Nodes call their directories alike, so a position has few remarks for many
     // deliveries: they are counted before they are put into words.
@@ -43,10 +43,10 @@ fn invisible(format: Format, dir: &Dir) -> Option<String> {
     match format {
         Format::Iso => None,
         Format::Raw | Format::Qcow2 => Some(format!(
-            "Proxmox does not show .{format} files in {dir}; set import_dir to a storage's import directory"
+            "Proxmox does not list .{format} files in {dir}; set import_dir to a storage's import directory"
         )),
         Format::RawXz | Format::RawZst | Format::RawGz => Some(format!(
-            "Proxmox cannot use .{format} files in {dir}; set push.prefer_decompressed to deliver the image itself"
+            "Proxmox cannot use .{format} files in {dir}; set push.prefer_decompressed to deliver the raw image"
         )),
     }
 }

@@ -91,7 +91,7 @@ fn awaited<'a>(input: &StageInput<'a>, plan: &Plan) -> BTreeSet<(DirKey<'a>, &'a
         .collect()
 }
 
-/// Until when a part stays; `None` once its time is over. It counts from the pass that
+/// Until when a part stays; `None` once its time is over. It counts from the run that
 /// first missed it, and from when it was last written to.
 fn grace(id: &StepId, part: &Part, input: &StageInput<'_>) -> Option<HeldReason> {
     let now = input.observed.now;

@@ -49,7 +49,7 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
         }
         let mut going = Vec::new();
         for (dir, listed) in dirs {
-            // What lies in the mount point of a storage is not the storage's.
+            // What is in the mount point of a storage is not the storage's.
             if shared.absent(node, dir, listed).is_some() {
                 continue;
             }
@@ -230,7 +230,7 @@ impl Pruner<'_> {
         Some(HeldReason::InGrace { until })
     }
 
-    /// Until when a file stays; `None` once its time is over. The pass that first
+    /// Until when a file stays; `None` once its time is over. The run that first
     /// misses it never removes it, whatever the grace.
     fn grace(&self, target: &PushTarget, entry: &RecordEntry) -> Option<Timestamp> {
         let now = self.input.observed.now;

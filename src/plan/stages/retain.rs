@@ -5,7 +5,7 @@
 //! refers to stays for a while, because a removed order is often a moved one.
 //!
 //! How long that is already is told by two things, and the shorter time counts: the
-//! file's record says when it was last wanted, and the memory says which pass first
+//! file's record says when it was last wanted, and the memory says which run first
 //! missed it. The record alone would believe a clock that was wrong; the times in the
 //! memory are set right after a jump.
 
@@ -57,8 +57,8 @@ fn remove(
     }
 }
 
-/// Since when files lie in the cache whose family no order refers to, by the step that
-/// would remove each: for the memory after a pass. While the orders are in doubt no file
+/// Since when files are in the cache whose family no order refers to, by the step that
+/// would remove each: for the memory after a run. While the orders are in doubt no file
 /// begins to be missed.
 pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timestamp> {
     let wanted = families(desired);
@@ -77,7 +77,7 @@ fn families(desired: &Desired) -> BTreeSet<Family> {
     desired.artifacts.keys().map(ArtifactId::family).collect()
 }
 
-/// Since when nobody has wanted a file; `None` in the first pass that misses it, which
+/// Since when nobody has wanted a file; `None` in the first run that misses it, which
 /// never removes it.
 fn unwanted_since(file: &FileName, cached: &CachedFile, observed: &Observed) -> Option<Timestamp> {
     let missed = &observed.memory.unwanted_since;

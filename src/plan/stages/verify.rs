@@ -1,7 +1,7 @@
 //! What is due to be read back: bit rot and silent truncation show no other way.
 //!
 //! What has not been read back for the longest goes first, within a budget of
-//! bytes per pass, so that a large fleet is read steadily and not all at once.
+//! bytes per run, so that a large fleet is read steadily and not all at once.
 
 use std::collections::BTreeSet;
 

@@ -604,7 +604,7 @@ fn redirects_lead_to_an_image_or_nowhere() {
             "to nowhere",
             Image,
             |_, to| head_of(to, "302 Found", "", 0),
-            &["without saying where to"],
+            &["without a location"],
         ),
         fails(
             "to a closed port",

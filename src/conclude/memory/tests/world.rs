@@ -148,7 +148,7 @@ impl World {
         self
     }
 
-    /// A pass at this second; the memory carries on.
+    /// A run at this second; the memory carries on.
     pub(super) fn pass(&mut self, second: i64) -> &Memory {
         self.look.observed.now = at(second);
         self.memory = after(

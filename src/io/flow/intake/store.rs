@@ -88,7 +88,7 @@ impl Store {
             tracing::warn!(
                 name = self.spec.name,
                 bytes = checkpoint.bytes,
-                "a partial download is not what was written of it: its digest differs"
+                "a partial download has changed since it was written: its digest differs"
             );
             // What was unpacked of it is of no use either.
             self.begin_unpacking_anew().ok()?;

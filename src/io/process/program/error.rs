@@ -25,7 +25,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It neither read nor wrote for too long, and was killed.
-    #[error("{program} stood still for {} s", after.as_secs())]
+    #[error("{program} made no progress for {} s", after.as_secs())]
     Idle {
         /// The first word.
         program: String,

@@ -125,7 +125,7 @@ fn pass(image: &SparseImage, length: usize) -> Window {
     window
 }
 
-/// True if the lists of partitions lie at the two ends of the disk, where the ones of
+/// True if the lists of partitions are at the two ends of the disk, where the ones of
 /// every real disk are.
 fn is_usual(image: &SparseImage) -> bool {
     let Some((sector, header)) = header(image) else {
