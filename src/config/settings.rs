@@ -68,9 +68,9 @@ pub struct ReconcileSettings {
     pub debounce: Duration,
     /// How often the orders are looked through for changes that were not told.
     pub poll: Duration,
-    /// How often the released versions are asked for.
+    /// How often released versions are listed.
     pub versions_interval: Duration,
-    /// How often files are read back that are due; `None` for never.
+    /// How often due files are verified; `None` for never.
     pub verify_interval: Option<Duration>,
 }
 
@@ -258,7 +258,7 @@ pub struct LimitSettings {
     pub nodes: usize,
     /// How long to wait for the first byte of an image, which may have to be built.
     pub first_byte: Duration,
-    /// How long a transfer may stand still.
+    /// How long a transfer may make no progress.
     pub idle: Duration,
     /// Bytes per second that an image comes with at least; 0 for no such limit.
     pub least_rate: u64,

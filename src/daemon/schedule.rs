@@ -24,7 +24,7 @@ pub struct LoopSchedule {
     pub jitter: f64,
     /// Runs at times of the calendar.
     pub cron: Option<Cron>,
-    /// How often the released versions are asked for.
+    /// How often released versions are listed.
     pub versions: Option<Duration>,
     /// How often delivered files are hashed; off where neither is given.
     pub verify: Option<Duration>,

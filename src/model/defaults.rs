@@ -53,7 +53,7 @@ pub struct InventoryNode {
     pub vm_configs: Option<VmConfigs>,
     /// How images are sent to it, where it says so.
     pub push_method: Option<PushMethod>,
-    /// How many bytes are sent to it in a second; `None` for no limit of its own.
+    /// Bytes per second to this node; `None` for no limit of its own.
     pub bandwidth_limit: Option<u64>,
     /// The site it belongs to, where it names one.
     pub site: Option<SiteName>,

@@ -59,7 +59,7 @@ pub struct PrunePolicy {
     /// How many files may go from a node in a run.
     pub max_files: usize,
     /// The same as a share of what we have placed there, or are placing in the same
-    /// run; the larger of the two counts.
+    /// run; the larger of the two applies.
     pub max_percent: u32,
 }
 

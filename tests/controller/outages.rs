@@ -76,7 +76,7 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     let kept = Snapshot::of(&[&iso]);
     let status = daemon.reconcile();
     let notes = status["notes"].to_string();
-    assert!(notes.contains("versions are those"), "{status:#}");
+    assert!(notes.contains("using the versions"), "{status:#}");
     assert!(
         converged(&status),
         "what is there is the orders: {status:#}"

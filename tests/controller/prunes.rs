@@ -98,7 +98,7 @@ fn what_no_order_wants_goes_but_not_in_the_pass_that_first_misses_it() {
     it.order(&[3]);
     let status = daemon.reconcile();
     assert!(
-        held(&status, NAMES[2]).contains("not wanted any more"),
+        held(&status, NAMES[2]).contains("no longer wanted"),
         "{status:#}"
     );
     assert!(converged(&status), "{status:#}");
@@ -147,7 +147,7 @@ fn a_controller_that_forgot_everything_knows_what_is_its_own() {
     it.assert_has(&[2, 3]);
     let status = daemon.status();
     assert!(
-        held(&status, NAMES[2]).contains("not wanted any more"),
+        held(&status, NAMES[2]).contains("no longer wanted"),
         "{status:#}"
     );
     assert_eq!(

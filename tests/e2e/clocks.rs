@@ -99,6 +99,6 @@ fn a_clock_that_was_years_ahead_keeps_nothing_in_the_cache_for_years() {
     assert!(time(&read(&it.record)["last_wanted"]) > Timestamp::now() + YEARS / 2);
     it.world.apply().expect(0).omits("removed");
     assert!(time(&read(&it.record)["last_wanted"]) <= Timestamp::now());
-    it.world.apply().expect(0).says("1 removed");
+    it.world.apply().expect(0).says("1 pruned");
     assert!(!it.record.exists());
 }

@@ -93,7 +93,7 @@ fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
         gateway.cut(cut);
         let ran = world.apply().expect(1);
         let is_told = |name: &str| {
-            ["is not a whole image", "cannot unpack", "expected is"]
+            ["is not a complete image", "cannot unpack", "expected is"]
                 .iter()
                 .any(|words| {
                     ran.stderr
@@ -150,7 +150,7 @@ fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
             } else {
                 name
             };
-            complains_of(&ran, name, "is not a whole image");
+            complains_of(&ran, name, "is not a complete image");
         }
         assert_eq!(leftovers(&world.cache()), [""; 0]);
     }

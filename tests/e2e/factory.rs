@@ -24,7 +24,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .apply()
         .expect(0)
         .says("1 fetched")
-        .complains("looking again");
+        .complains("checking again");
     let entry = &world.manifest("one")["entries"][0];
     let id = entry["schematic_id"].as_str().unwrap().to_owned();
     assert_ne!(id, PLAIN);
@@ -156,7 +156,7 @@ fn without_the_factory_the_last_list_of_versions_still_counts() {
     world
         .apply()
         .expect(1)
-        .says("released versions are not known");
+        .says("unknown which versions exist");
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
 }
 

@@ -117,6 +117,6 @@ fn approvals_that_cannot_be_read_approve_nothing() {
     ran.complains("it is kept as");
     let kept = world.cache().join(".talos-order/approved.json.set-aside-1");
     assert_eq!(fs::read_to_string(kept).unwrap(), before);
-    world.apply().expect(0).says("1 removed");
+    world.apply().expect(0).says("1 pruned");
     assert_eq!(images(&iso).len(), 1);
 }

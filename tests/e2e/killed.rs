@@ -87,7 +87,7 @@ fn a_download_goes_on_where_it_was_killed() {
     let mark = world.factory.mark();
     let before = Snapshot::of(&[world.dir.path()]);
     let plan = world.program.run(&["plan"]).expect(0);
-    plan.says("interrupted, 146.5 KiB are here");
+    plan.says("resumes, 146.5 KiB already here");
     before.assert_same(&Snapshot::of(&[world.dir.path()]));
     world.apply().expect(0).says("1 fetched");
     assert_eq!(ranges(&world, mark), ["bytes=150000-"], "it went on");

@@ -51,7 +51,7 @@ fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     let plan = world.program.run(&["plan"]).expect(0);
     plan.says(&format!("remove    part of pve-1:{}/{ISO}", dir.display()));
     assert!(part().is_some(), "a plan changes nothing");
-    world.apply().expect(0).says("1 removed");
+    world.apply().expect(0).says("1 pruned");
     assert_eq!(part(), None);
     assert!(!dir.join(".talos-order.parts").exists());
     world.apply().expect(0).says("nothing to do");

@@ -121,9 +121,9 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let ran = ran.says("pve-2 does not answer");
     if no_room.mounted {
         // Nobody knows the size of an image that was never fetched, so it is the node
-        // that finds that there is no room, before anything is sent.
+        // that finds that no space, before anything is sent.
         ran.says("1 failed, 1 blocked")
-            .complains("there is no room in pve-5");
+            .complains("no space in pve-5");
     } else {
         ran.says("2 blocked");
     }
@@ -147,7 +147,7 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let says = |node: usize| pushed[node]["stderr"].as_str().unwrap();
     assert!(says(2).contains("refuses the connection"), "{}", says(2));
     if no_room.mounted {
-        assert!(says(5).contains("there is no room"), "{}", says(5));
+        assert!(says(5).contains("no space"), "{}", says(5));
     }
     assert_eq!(starts(&log), 6, "it was sent to the six that had room");
 

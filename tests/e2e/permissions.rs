@@ -87,8 +87,8 @@ const ROWS: [Row; 14] = [
     // Steps are shown in addition to what is done.
     ("cache/.talos-order/events.jsonl", 0, 0, "", false),
     // What it said is whose images these are: nothing is done without it.
-    ("cache/.ISO.meta.json", 1, 1, "must be readable and writable for the user", false),
-    ("cache/.talos-order.lock", 0, 1, "must be readable and writable for the user", false),
+    ("cache/.ISO.meta.json", 1, 1, "needs read and write access", false),
+    ("cache/.talos-order.lock", 0, 1, "needs read and write access", false),
     ("cache/.talos-order.instance", 0, 0, "cannot record the name of the cache", false),
 ];
 
@@ -217,7 +217,7 @@ fn places_that_are_read_only_are_told_and_filled_by_the_next_pass() {
     let pushed: Missing<'_> = &|| fs::remove_file(&on_node).unwrap();
     for (dir, missing, said) in [
         ("manifests", garbled, "cannot write manifest"),
-        ("cache", fetched, "must be readable and writable"),
+        ("cache", fetched, "needs read and write access"),
         ("node1/iso", pushed, "Permission denied"),
     ] {
         missing();

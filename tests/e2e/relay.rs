@@ -57,7 +57,7 @@ fn an_image_goes_to_the_relay_and_from_there_to_its_neighbours() {
     site.configure(&site.lab.ssh_opts().join(" "));
     site.world.order_one("raw.xz", "");
     let plan = site.world.program.run(&["plan"]).expect(0);
-    plan.says("relayed by pve-0");
+    plan.says("sent on by pve-0");
     site.world.apply().expect(0).says("3 pushed");
     site.assert_everywhere();
     site.world.apply().expect(0).says("nothing to do");
@@ -65,7 +65,7 @@ fn an_image_goes_to_the_relay_and_from_there_to_its_neighbours() {
     // One that lost it gets it from its neighbour again, and from no cache.
     fs::remove_file(site.nodes[2].root.join("import").join(RAW)).unwrap();
     let plan = site.world.program.run(&["plan"]).expect(0);
-    plan.says("relayed by pve-0");
+    plan.says("sent on by pve-0");
     site.world.apply().expect(0).says("1 pushed");
     site.assert_everywhere();
 }

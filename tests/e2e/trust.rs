@@ -104,7 +104,7 @@ fn what_is_demanded_and_not_offered_refuses_the_image() {
     refused(
         &world,
         &[
-            ".sha256 is not offered",
+            ".sha256 is not available",
             "hint: checksums and signatures are offered by",
         ],
     );

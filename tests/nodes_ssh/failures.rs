@@ -130,7 +130,7 @@ async fn a_node_that_cannot_be_reached_says_why() {
         (strict.node("pve"), "it does not accept the login", false),
         (
             odd.node("pve"),
-            "the node gave an answer that is not",
+            "unexpected answer from the node",
             false,
         ),
         (deaf.node("pve"), "it has been silent for 1 s", true),

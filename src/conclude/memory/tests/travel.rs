@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{Method, Proof, Via};
 use crate::plan::{Transport, TransportReason};
 
-/// A push of an image to a node, streamed from here or relayed by another node.
+/// A push of an image to a node, streamed from here or sent on by another node.
 fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
     let artifact = serde_json::from_value(serde_json::json!({
         "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
