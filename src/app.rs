@@ -71,7 +71,7 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint().map(str::to_owned),

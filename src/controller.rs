@@ -1,6 +1,6 @@
 //! The loop's work: runs with a memory, told to whoever looks.
 //!
-//! A run by hand and a run of the loop are the same function, [`Session::run`], which
+//! A manual run and a run of the loop are the same function, [`Session::run`], which
 //! gives a run what earlier ones remembered and keeps what it learned. The loop adds
 //! when that happens, what goes on between two runs, and who waits for the next one;
 //! `http` is how they ask.

@@ -438,7 +438,7 @@ fn the_demo_leaves_what_it_says() {
     let at = dir.path().join("demo");
     let shown = at.display().to_string();
     let ran = program.run(&["demo", "--dir", &shown]).expect(0);
-    let ran = ran.says("nothing to do").says("cut short").says("5 pushed");
+    let ran = ran.says("nothing to do").says("truncated").says("5 pushed");
     for name in [
         "orders/demo.yaml",
         "config.yaml",

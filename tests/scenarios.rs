@@ -1,7 +1,7 @@
 //! Golden scenarios: one directory a case, each a test of its own.
 //!
 //! `orders/` and an optional `config.yaml` are read as ever, `world.yaml` says
-//! what is there, and `plan.txt` is the plan a person would see. Where a change
+//! what is there, and `plan.txt` is the plan a user would see. Where a change
 //! is meant, `SNAPSHOTS=overwrite cargo test --test scenarios` accepts it.
 
 #![expect(clippy::disallowed_methods, reason = "reads the scenarios")]

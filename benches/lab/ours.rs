@@ -117,7 +117,7 @@ impl<'a> Ours<'a> {
         Ok(fs::write(self.dir.join("orders/lab.yaml"), text)?)
     }
 
-    /// A run, as a person types it.
+    /// A run, as the user types it.
     pub fn apply(&self) -> Result<Cost> {
         let log = self.log("apply");
         let pids = crate::pids(self.nodes);

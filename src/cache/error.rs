@@ -57,7 +57,7 @@ impl CacheError {
         }
     }
 
-    /// What a person can do, where that is known.
+    /// A hint for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. }

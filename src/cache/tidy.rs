@@ -51,7 +51,7 @@ impl Cache {
 
     /// Removes what interrupted work left and nothing can be done with: temporaries
     /// of small files, unpacked forms that are not complete, and downloads that
-    /// cannot be taken up again. Returns the bytes on the disk that this freed.
+    /// cannot be resumed. Returns the bytes on the disk that this freed.
     ///
     /// # Errors
     /// Any error of the file system.

@@ -46,7 +46,7 @@ Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
 configuration. With --detailed-exitcode a plan answers 0 nothing to do,
 2 changes, 1 error.";
 
-/// Where things are, and how much is said.
+/// Where things are, and output options.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]

@@ -18,7 +18,7 @@ use crate::controller::http::client;
 use crate::facts::ApprovalId;
 use crate::model::{NodeId, OrderId};
 
-/// What a person can do to have it at once.
+/// How to apply it at once.
 const LATER: &str = "takes effect with the next run; `talos-order reconcile` starts one now";
 
 /// Something that can be suspended.

@@ -81,7 +81,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
 
     let damaged = damage(&dir.join("node-b/iso"))?;
     say(&format!(
-        "Now {} is cut short, like after an interrupted transfer.",
+        "Now {} is truncated, like after an interrupted transfer.",
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;

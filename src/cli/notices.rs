@@ -1,4 +1,4 @@
-//! What a person should know besides the answer; all of it goes to stderr.
+//! What the user should know besides the answer; all of it goes to stderr.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,7 +52,7 @@ pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
     }
 }
 
-/// A length of time in the unit that a person would choose.
+/// A length of time in the unit that a user would choose.
 fn age(length: SignedDuration) -> String {
     let minutes = usize::try_from(length.as_mins()).unwrap_or(0);
     match minutes {

@@ -181,13 +181,13 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
     Ok(if converged { Exit::Done } else { Exit::Failed })
 }
 
-/// Whoever asks by hand has mended something: failures hold nothing back.
+/// A manual run often follows a fix: failures do not block anything.
 fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
     Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
 
-/// The causes that have hints and exit codes of their own are told apart above.
+/// The causes that have hints and exit codes of their own are distinguished above.
 fn error_of(error: RunError) -> anyhow::Error {
     match error {
         RunError::Start(error) => error.into(),

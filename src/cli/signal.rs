@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 /// A token that is cancelled by SIGINT or SIGTERM.
 ///
 /// Running transfers are dropped where they stand and leave temporaries that the
-/// next run takes up. After a second signal the process ends with 130, as a
+/// next run resumes. After a second signal the process ends with 130, as a
 /// shell expects of an interrupted program.
 ///
 /// # Errors

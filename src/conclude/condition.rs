@@ -52,7 +52,7 @@ pub struct Condition {
     /// Why it is not ready.
     #[serde(flatten, with = "super::words")]
     pub reason: Option<Reason>,
-    /// One sentence for a person.
+    /// One sentence for the user.
     pub message: String,
     /// Since when state and reason are these.
     pub since: Timestamp,
@@ -213,7 +213,7 @@ impl Board<'_> {
         }
     }
 
-    /// Removals belong to no order; those that wait for a person are told by node.
+    /// Removals belong to no order; those that wait for approval are told by node.
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {

@@ -1,4 +1,4 @@
-//! The memory between passes: kept in a file, and carried on by a pure function.
+//! The memory between runs: kept in a file, and carried on by a pure function.
 //!
 //! [`after`] takes what was remembered, the look and the outcomes of a run, and
 //! says what is to be remembered now. It reads no clock and throws no dice: the
@@ -52,8 +52,8 @@ pub fn after(
     }
 }
 
-/// Forgets failures, so that what they block is tried in the next pass: a person
-/// who requests a run now has often just mended something.
+/// Forgets failures, so that what they block is tried in the next run: an operator
+/// who requests a run now has often just fixed something.
 pub fn forgive(memory: &mut Memory, scope: &Scope) {
     match scope {
         // Which steps an order needs is known only to a plan, and trying too much

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::{Failure, FailureKind};
 use crate::plan::{HeldReason, Unresolved};
 
-/// Why something is stalled. In the order of how much it needs a person.
+/// Why something is stalled. In the order of how much it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
@@ -24,7 +24,7 @@ pub enum Reason {
     NotMounted,
     /// A directory is missing and may not be made.
     DirectoryMissing,
-    /// Removing waits for a person.
+    /// Removing waits for the user.
     PruneBlocked,
     /// A step failed for another reason.
     Failed,
@@ -38,7 +38,7 @@ pub enum Reason {
     BackingOff,
     /// Suspended by an operator.
     Suspended,
-    /// The run was stopped, or the world moved on under it.
+    /// The run was stopped, or the observed state changed during it.
     Interrupted,
 }
 

@@ -31,7 +31,7 @@ pub enum Cause {
     Change,
     /// Something that failed is tried again.
     Retry,
-    /// A person, or a signal, asked for it.
+    /// An operator, or a signal, requested it.
     Request,
     /// The configuration was read again.
     Reload,
@@ -60,7 +60,7 @@ pub enum StepEnd {
     Failed,
     /// Something it needs did not succeed.
     Skipped,
-    /// The world was not as it was observed.
+    /// The state has changed since it was observed.
     Outdated,
     /// The run was stopped.
     Cancelled,
@@ -88,7 +88,7 @@ pub struct StepRecord {
     pub step: StepId,
     /// How it ended.
     pub end: StepEnd,
-    /// Why it was planned, for a person.
+    /// Why it was planned, for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What went wrong, or what was found instead.
@@ -259,7 +259,7 @@ fn is_zero(count: &usize) -> bool {
 /// When and why a run was done, and on which orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
-    /// The controller that did it, or for which a person did.
+    /// The controller that did it, or for which an operator did.
     pub owner: String,
     /// When it began.
     pub started: Timestamp,

@@ -13,11 +13,11 @@ pub struct Report {
     /// The last look, with the plan that was executed.
     pub look: Look,
     /// An outcome for every step of the last look's plan, and for what was done
-    /// before the run looked again.
+    /// before the run observed again.
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// The manifests, by order: whether each had to be written, or on one line why it
     /// could not be.
     pub manifests: BTreeMap<OrderId, Result<bool, String>>,
-    /// What the run comes to.
+    /// The verdict of the run.
     pub verdict: Verdict,
 }

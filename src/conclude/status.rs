@@ -1,4 +1,4 @@
-//! What `status` tells: `status.json`, the controller's word on how things are.
+//! The content of `status` and `status.json`: the condition of each order on each node.
 //!
 //! Written when a run started and when it is over, so that it is right while the
 //! controller runs and says how things were left while it does not. Making one is
@@ -47,7 +47,7 @@ pub struct Status {
     pub circuits: BTreeMap<NodeId, Backoff>,
     /// What is suspended by `suspend`.
     pub suspended: Suspended,
-    /// What else a person should know.
+    /// What else the user should know.
     pub notes: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ pub struct HeldLine {
     /// Why it is not done, in a word.
     #[serde(flatten, with = "super::words::always")]
     pub reason: Reason,
-    /// Why it is not done, for a person.
+    /// Why it is not done, for the user.
     pub message: String,
     /// When it is tried next, where that is known; otherwise with the next run
     /// after its cause is gone.

@@ -1,4 +1,4 @@
-//! What a run comes to, in one word: for the loop, the exit code, the status and the
+//! The verdict of a run: for the loop, the exit code, the status and the
 //! record.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::facts::{Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::plan::{Held, Look};
 
-/// What a run comes to.
+/// The verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -20,7 +20,7 @@ pub enum Verdict {
     Retry,
     /// Something is out of sync, and an operator has to act.
     Stalled,
-    /// The run could not even look.
+    /// The run failed before planning.
     Failed,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges a run that has looked: a rejected order or a permanent failure needs a person, a
+/// Judges a run that has observed: a rejected order or a permanent failure needs an operator, a
 /// transient one needs time.
 pub fn verdict(
     orders: &OrderSet,

@@ -48,7 +48,7 @@ impl ConfigError {
         }
     }
 
-    /// What a person can do about it; problems carry hints of their own.
+    /// A hint for the user; problems carry their own hints.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } => Some(

@@ -270,7 +270,7 @@ pub struct LimitSettings {
     pub connect: Duration,
     /// How long a look at a node may take altogether.
     pub look: Duration,
-    /// How many times a transfer is taken up again before the step fails.
+    /// How many times a transfer is resumed before the step fails.
     pub retries: u32,
     /// The largest image that is accepted, packed or not, in bytes; never 0.
     pub image_size: u64,

@@ -1,6 +1,6 @@
 //! Whom to believe: certificates of one's own authorities, and the factory's key.
 //!
-//! Files are read here, so that a wrong one is told with everything else that is wrong
+//! Files are read here, so that a wrong one is reported with everything else that is wrong
 //! with the configuration, before anybody is spoken to.
 
 use std::io::Read as _;

@@ -75,7 +75,7 @@ pub(super) fn settings(doc: &Document, secrets: &Secrets<'_>) -> Result<Settings
     }
 }
 
-/// A secret in the file is told apart from a key that is merely unknown, since
+/// A secret in the file is distinguished from a key that is merely unknown, since
 /// "did you mean `password_env`" would leave the secret where it is.
 fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
     let rooms = [

@@ -1,6 +1,6 @@
 //! Single values of the configuration: paths, addresses, lengths of time, rates.
 //!
-//! Each is read from the text a person wrote, and refused with what is accepted in
+//! Each is read from the text the user wrote, and refused with what is accepted in
 //! its place. None of them looks at the world: whether a path is there is the
 //! business of whoever uses it.
 

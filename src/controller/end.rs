@@ -61,7 +61,7 @@ impl RunEnd {
     }
 }
 
-/// Of several causes the one that a person would name.
+/// Of several causes the one that a user would name.
 pub(super) fn cause(causes: WakeCauses) -> Cause {
     let ranked = [
         (WakeCause::Request, Cause::Request),

@@ -1,4 +1,4 @@
-//! One run with a memory: what the loop and a run by hand have in common.
+//! One run with a memory: what the loop and a manual run have in common.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Tells of the steps of a current run: in the log, in the events, and to whoever
+//! Reports the steps of a current run: in the log, in the events, and to whoever
 //! watches whether anything still moves.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "stamps events and feels the pulse of running transfers"
+    reason = "stamps events and measures the progress of transfers"
 )]
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::daemon::{LoopRequest, Options, PassEnd, RunContext, WakeCauses, Waker
 use crate::error::chain;
 use crate::store::StateDir;
 
-/// How long a run of the loop waits for a run by hand that holds the cache.
+/// How long a run of the loop waits for a manual run that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs whenever the loop says so.
@@ -63,8 +63,8 @@ impl Controller {
     /// A run of the loop: what [`Session`] does, and what is around it.
     async fn one_run(&mut self, cause: Cause, asked: &[Scope], running: &RunContext) -> RunEnd {
         self.tell_begin(cause);
-        // Held from before the memory is read until what was learned is kept: a run by
-        // hand in between would be forgotten.
+        // Held from before the memory is read until what was learned is kept: a manual
+        // run in between would be forgotten.
         let lock = match self.background.lock() {
             Some(lock) => Ok(lock),
             None => tokio::select! {

@@ -49,7 +49,7 @@ pub enum CronError {
 }
 
 impl CronError {
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Pattern { .. } => {

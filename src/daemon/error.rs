@@ -22,7 +22,7 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Signals(_) | Self::Watch(_) => Some(

@@ -75,7 +75,7 @@ impl Default for Watching {
 /// somebody is changing the tree faster than it can be listed.
 const ROUNDS: usize = 4;
 
-/// As long as the kernel's clock stands still at most: the slowest one in use ticks a
+/// The longest time between two ticks of the kernel's clock: the slowest one in use ticks a
 /// hundred times a second.
 const TICK: Duration = Duration::from_millis(10);
 

@@ -1,6 +1,6 @@
 //! What the loop asks of whoever does the work.
 //!
-//! The one seam between *when* and *what*. The loop never looks into a pass: it
+//! The one seam between *when* and *what*. The loop never looks into a run: it
 //! hands over a token to stop by and a way to show progress, and gets back what
 //! the run came to and one line about it.
 
@@ -107,7 +107,7 @@ pub struct PassEnd {
     pub converged: bool,
     /// What calls for the next one.
     pub next: NextRun,
-    /// What it means for a person, on one line.
+    /// What it means for the user, on one line.
     pub line: String,
 }
 

@@ -23,9 +23,9 @@ pub struct Memory {
     pub backoff: BTreeMap<StepId, Backoff>,
     /// The nodes that do not answer, with when they are to be asked again.
     pub circuits: BTreeMap<NodeId, Backoff>,
-    /// The removals over the budget that a person has approved.
+    /// The removals over the budget that an operator has approved.
     pub approved: BTreeSet<ApprovalId>,
-    /// What a person has suspended.
+    /// What an operator has suspended.
     pub suspended: Suspended,
     /// When a file was last read back whole, by the step that does it.
     pub verified: BTreeMap<StepId, Timestamp>,
@@ -82,7 +82,7 @@ pub struct Backoff {
     pub error: String,
 }
 
-/// What a person has suspended.
+/// What an operator has suspended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Suspended {

@@ -203,7 +203,7 @@ pub enum NodeState {
     },
     /// It did not answer, or not intelligibly.
     Unreachable {
-        /// One sentence for a person.
+        /// One sentence for the user.
         why: String,
     },
 }
@@ -315,7 +315,7 @@ pub enum References {
     Known(BTreeMap<String, BTreeSet<u32>>),
     /// They could not be read.
     Unknown {
-        /// One sentence for a person.
+        /// One sentence for the user.
         why: String,
     },
 }

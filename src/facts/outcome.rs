@@ -89,7 +89,7 @@ pub enum Fact {
 pub struct Failure {
     /// The errors, outermost first, joined by `: `.
     pub error: String,
-    /// What a person can do.
+    /// A hint for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Trying again may help.
@@ -125,7 +125,7 @@ impl Outcome {
     }
 }
 
-/// Why a step is not done, for a person; `done` if it is.
+/// Why a step is not done, for the user; `done` if it is.
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

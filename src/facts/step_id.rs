@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId};
 
-/// The identity of a step, the same in every pass: what is remembered of earlier runs
+/// The identity of a step, the same in every run: what is remembered of earlier runs
 /// hangs on it.
 ///
 /// `KIND/SUBJECT`. A step on a node names node and path (`push/pve-01/var/lib/vz/a.iso`),
@@ -21,7 +21,7 @@ pub struct StepId(String);
 pub enum StepKind {
     /// A position is resolved. Never a step; what is blocked has this identity.
     Resolve,
-    /// What is to go from a directory is found out. Never a step; what is blocked has
+    /// The prune of a directory is determined. Never a step; what is blocked has
     /// this identity.
     Record,
     /// A schematic is made known.
@@ -247,7 +247,7 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What a person approves: exactly this list of removals on this node. Another
+/// What a user approves: exactly this list of removals on this node. Another
 /// file on the list makes another id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

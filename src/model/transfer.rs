@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Dir, FileName, Invalid, NodeId, SiteName, text_form};
 
-/// How a person wants images sent.
+/// How the user wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PushMethod {
     /// As is best for what is at the destination and for the link.

@@ -1,4 +1,4 @@
-//! Why a node did not do what was asked, as a person needs to hear it.
+//! Why a node did not do what was asked, in terms of the user.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub enum NodeError {
         why: String,
         /// It may answer later without anybody doing anything.
         transient: bool,
-        /// What a person can do.
+        /// A hint for the user.
         hint: Option<&'static str>,
         /// What ssh wrote.
         stderr: String,
@@ -110,7 +110,7 @@ pub enum NodeError {
         until: Timestamp,
     },
     /// The lease of an operation is gone: it expired while this controller or the
-    /// connection stood still, and somebody else went on. Nothing was changed since.
+    /// connection made no progress, and somebody else went on. Nothing was changed since.
     #[error("the lease of {place} was lost during the operation{}", lost_to(holder.as_deref()))]
     Fenced {
         /// `node:directory`.
@@ -199,7 +199,7 @@ const LASTING: [&str; 6] = [
 
 impl NodeError {
     /// ssh or rsync was not let to its end, or was never there. A session that
-    /// stands still is the node's silence and not a failure of the program.
+    /// makes no progress is the node's silence and not a failure of the program.
     pub(super) fn remote_command(error: ProgramError) -> Self {
         match error {
             ProgramError::Idle { after, stderr, .. } => Self::Unreachable {
@@ -250,7 +250,7 @@ impl NodeError {
         }
     }
 
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { hint, .. } => hint.map(str::to_owned),

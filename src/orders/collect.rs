@@ -154,7 +154,7 @@ fn orders_of<'d>(doc: &'d Document, report: &mut ProblemReport<'_>) -> Vec<&'d Y
             Vec::new()
         }
         // Emptied on purpose. A file without a single word is not: a write that was
-        // cut short looks like that.
+        // truncated looks like that.
         YamlKind::Null if doc.source.is_remarks_only() => Vec::new(),
         YamlKind::Null => {
             report.push(

@@ -1,6 +1,6 @@
 //! The parts of a position: every key through the type that it becomes.
 //!
-//! Nothing here stops at the first problem: a person who mends a position wants
+//! Nothing here stops at the first problem: a user who fixes a position wants
 //! to hear all of it at once. A value that could not be read is left out of later
 //! checks, so that one mistake is not told twice in other words.
 

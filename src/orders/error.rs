@@ -32,7 +32,7 @@ impl OrdersError {
         }
     }
 
-    /// What a person can do about it.
+    /// A hint for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => {

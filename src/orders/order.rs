@@ -132,7 +132,7 @@ struct Positions {
 
 fn read_positions(node: &YamlNode, reading: &mut Reading<'_>) -> Positions {
     let mut positions = Positions::default();
-    // Manifests and steps speak of a position by its name.
+    // Manifests and steps refer to a position by its name.
     let mut names: BTreeMap<String, u64> = BTreeMap::new();
     let elements = node.get("positions").map_or(&[][..], YamlNode::elements);
     for (index, element) in elements.iter().enumerate() {

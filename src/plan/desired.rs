@@ -82,7 +82,7 @@ pub struct Placed {
 pub struct PositionWant {
     /// Which position.
     pub position: PositionRef,
-    /// What it comes to, or why it comes to nothing in this run.
+    /// The result, or why it cannot be planned in this run.
     pub outcome: Result<Resolved, Unresolved>,
 }
 

@@ -88,7 +88,7 @@ pub struct TransportPolicy {
     pub nodes: BTreeMap<NodeId, PushMethod>,
     /// How it is proven that bytes arrived.
     pub proof: Proof,
-    /// A person chose options for rsync.
+    /// The user chose options for rsync.
     pub rsync_opts_set: bool,
     /// Which nodes are near each other.
     pub network: Network,

@@ -133,7 +133,7 @@ pub enum AdoptCondition {
 pub enum Otherwise {
     /// The file is replaced: its name is one that only we give.
     Replace,
-    /// The file stays, and the step fails: a person chose the name, and it may be theirs.
+    /// The file stays, and the step fails: the user chose the name, and it may be theirs.
     Fail,
 }
 
@@ -144,7 +144,7 @@ impl Why {
     }
 }
 
-/// A remark for a person.
+/// A remark for the user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Hint {
     /// What it is about: a position.

@@ -42,7 +42,7 @@ pub enum TransportReason {
     },
     /// The node has no perl, which receives a stream.
     NoPerl,
-    /// A person chose options for rsync, so it is to be used.
+    /// The user chose options for rsync, so it is to be used.
     OptionsSet,
     /// Nothing there shares much with it, or the link is fast, so only data is
     /// sent.

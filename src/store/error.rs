@@ -30,7 +30,7 @@ pub(crate) enum StateError {
 }
 
 impl StateError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. } | Self::Lock(LockError::Io { source, .. })

@@ -1,4 +1,4 @@
-//! The last passes: `history.jsonl`, one line each, the oldest first.
+//! The last runs: `history.jsonl`, one line each, the oldest first.
 //!
 //! The file is written anew with every run. That costs a few hundred kilobytes
 //! each ten minutes, and a reader never sees half a line.

@@ -8,7 +8,7 @@ use crate::facts::{ApprovalId, Memory, Suspended};
 const MEMORY: &str = "memory.json";
 
 impl StateDir {
-    /// What is remembered, with what a person suspended and approved.
+    /// What is remembered, with what an operator suspended and approved.
     pub(crate) fn memory(&self) -> Memory {
         let memory: Memory = file::read(&self.file(MEMORY)).unwrap_or_default();
         Memory {

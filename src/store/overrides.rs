@@ -92,7 +92,7 @@ impl StateDir {
         })
     }
 
-    /// The removals that a person has approved: none, where that cannot be read.
+    /// The removals that an operator has approved: none, where that cannot be read.
     pub(crate) fn approved(&self) -> BTreeSet<ApprovalId> {
         match file::find::<Approved>(&self.file(APPROVED)) {
             Found::Nothing => BTreeSet::new(),

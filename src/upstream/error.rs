@@ -197,7 +197,7 @@ impl UpstreamError {
         }
     }
 
-    /// What a person can do about it.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Setup { .. } => Some(

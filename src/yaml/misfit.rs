@@ -44,7 +44,7 @@ impl Misfit {
         self
     }
 
-    /// The problem as a person sees it. `root` is the subtree that was read.
+    /// The problem as the user sees it. `root` is the subtree that was read.
     pub(super) fn into_problem(self, doc: &Document, root: &YamlNode) -> Problem {
         let id = self.node.unwrap_or(root.id);
         let found = root.find(id);

@@ -72,7 +72,7 @@ pub(super) fn parse<'a>(
 
 /// The text with the markers of empty documents turned into comments of the same
 /// length: a `---` at the end of a file, or behind a comment at its head, is no second
-/// document to a person.
+/// document to the user.
 pub(super) fn one_document(text: &str) -> Cow<'_, str> {
     // Where each document's marker is, and whether anything follows it.
     let mut documents: Vec<(Option<usize>, bool)> = vec![(None, false)];
@@ -160,7 +160,7 @@ pub(super) fn too_much_text() -> String {
     format!("the aliases of this file expand to more than {most} MiB of text")
 }
 
-/// What an error says to a person, and what can be done about it.
+/// What an error says to the user, and what can be done about it.
 fn words(error: &Error) -> (String, Option<&'static str>) {
     match error {
         Error::MultipleDocuments { .. } => (

@@ -1,4 +1,4 @@
-//! A running controller, and what a person sees of it.
+//! A running controller, and what a user sees of it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub const FAST: &str = "reconcile: {interval: 1s, jitter: 0, debounce: 100ms, po
 /// A run is done when something is asked for or changes, and not otherwise.
 pub const ON_CHANGE: &str = "reconcile: {interval: 1d, debounce: 100ms, poll: 1h}\n";
 
-/// A run is done when a person asks for it, so that runs can be counted.
+/// A run is done when an operator requests it, so that runs can be counted.
 pub const ON_REQUEST: &str = "reconcile: {interval: 1d, debounce: 10m, poll: 1h}\n";
 
 /// A daemon that is killed when it is dropped.

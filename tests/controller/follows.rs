@@ -225,7 +225,7 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
     let other = world.image(&ISO.replace("v1.11.3", "v1.11.2"));
     let damages: [(&str, &dyn Fn()); 5] = [
         ("removed", &|| fs::remove_file(&path).unwrap()),
-        ("cut short", &|| {
+        ("truncated", &|| {
             fs::write(&path, &image[..image.len() / 2]).unwrap();
         }),
         ("another image in its place", &|| replace(&path, &other)),
@@ -253,7 +253,7 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
     // The cache goes the same way, and costs the node nothing.
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
     let delivered = inode(&path);
-    for what in ["cut short", "removed"] {
+    for what in ["truncated", "removed"] {
         match what {
             "removed" => fs::remove_file(&cached).unwrap(),
             _ => fs::write(&cached, &image[..1000]).unwrap(),

@@ -27,7 +27,7 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
     let iso = world.at("node1/iso");
     world.assert_holds(&iso, &[ISO]);
 
-    // It stands still in the middle of an image, with the only place for downloads.
+    // It makes no progress in the middle of an image, with the only place for downloads.
     let mark = world.factory.mark();
     world.factory.inject("GET /blob/", StubFault::Stall(1000));
     world.order("slow.yaml", &of("slow", "v1.11.2"));

@@ -127,7 +127,7 @@ fn after_any_storm_everything_is_in_place() {
     world.order("one.yaml", &order("one", &[1, 3]));
 
     let calm = Instant::now();
-    // The failures of the storm hold nothing back once a person says that it is over;
+    // The failures of the storm hold nothing back once a user says that it is over;
     // without that it takes as long as the last wait.
     daemon.reconcile();
     let status = daemon.until("all is well again", |status| {

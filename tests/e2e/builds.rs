@@ -84,7 +84,7 @@ fn a_size_is_remembered_when_the_image_has_gone() {
     world.order_one("raw.xz", "");
     world.apply().expect(0);
     let mark = world.factory.mark();
-    // Emptied by hand, as after a move to another disk.
+    // Emptied manually, as after a move to another disk.
     for entry in std::fs::read_dir(world.cache()).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() {

@@ -111,7 +111,7 @@ fn a_download_that_was_killed_with_every_byte_there_asks_for_none() {
     wait_for("what came is noted", || noted(&world, ISO) == 300_000);
     kill(&mut run);
     // The moment between the last byte and the name is too short to be met, so the
-    // last bytes are written and noted by hand.
+    // last bytes are written and noted manually.
     let image = world.image(ISO);
     let mut file = fs::File::options().append(true).open(&partial).unwrap();
     file.write_all(&image[300_000..]).unwrap();

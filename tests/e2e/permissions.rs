@@ -81,7 +81,7 @@ const ROWS: [Row; 14] = [
     ("cache/.talos-order/sizes.json", 0, 0, "sizes.json cannot be read: Permission denied", true),
     ("manifests/manifest-one.yaml", 0, 0, "manifest-one.yaml cannot be read: Permission denied", true),
     ("node1/iso/.talos-order.jsonl", 1, 1, "could not be used and was set aside", true),
-    // A person's word is not replaced: what it forbids stays forbidden.
+    // A user's word is not replaced: what it forbids stays forbidden.
     ("cache/.talos-order/suspended.json", 0, 0, "", false),
     ("cache/.talos-order/approved.json", 0, 0, "approved.json cannot be read: Permission denied (os error 13); nothing counts as approved", false),
     // Steps are shown in addition to what is done.
@@ -102,7 +102,7 @@ fn a_file_that_may_not_be_read_is_told_and_kept() {
     for (name, planned, applied, said, is_aside) in ROWS {
         let file = world.at(&name.replace("ISO", &iso));
         if !file.exists() {
-            // What a person says, and what the loop tells.
+            // What a user says, and what the loop tells.
             let text = match name.contains("approved") {
                 true => "{\"version\": 1, \"approved\": []}\n",
                 false => "{\"version\": 1}\n",

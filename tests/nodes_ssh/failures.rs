@@ -1,4 +1,4 @@
-//! Every failure is told as what it is.
+//! Every failure is reported as what it is.
 
 use super::*;
 
@@ -128,11 +128,7 @@ async fn a_node_that_cannot_be_reached_says_why() {
         (down.node("pve"), "it refuses the connection", true),
         (impostor.node("pve"), "its host key is not the one", false),
         (strict.node("pve"), "it does not accept the login", false),
-        (
-            odd.node("pve"),
-            "unexpected answer from the node",
-            false,
-        ),
+        (odd.node("pve"), "unexpected answer from the node", false),
         (deaf.node("pve"), "it has been silent for 1 s", true),
         (unknown, "its name cannot be resolved", true),
     ];

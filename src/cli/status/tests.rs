@@ -1,4 +1,4 @@
-//! The text of a status, as a person sees it.
+//! The text of a status, as the user sees it.
 
 use super::*;
 use crate::conclude::Reason;

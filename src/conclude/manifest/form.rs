@@ -82,7 +82,7 @@ pub struct Failed {
     pub name: String,
     /// `error`, or `skipped` for another product.
     pub status: String,
-    /// What is wrong, for a person.
+    /// What is wrong, for the user.
     pub error: String,
     /// When the entry last changed.
     pub timestamp_utc: Timestamp,
@@ -118,7 +118,7 @@ pub struct ManifestImage {
     pub cache_dir: String,
     /// `ok`, `error` or `held`.
     pub status: String,
-    /// What went wrong, for a person.
+    /// What went wrong, for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The downloaded file.

@@ -65,7 +65,7 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Why a step did not succeed, for a person; `None` if it did, or would.
+    /// Why a step did not succeed, for the user; `None` if it did, or would.
     pub(super) fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
         // Of the nodes of a shared storage one delivers for all.
         let id = self.shared.get(id).unwrap_or(id);

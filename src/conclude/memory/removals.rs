@@ -1,4 +1,4 @@
-//! What concerns removals: since when files are not wanted, and what a person approved.
+//! What concerns removals: since when files are not wanted, and what an operator approved.
 
 use std::collections::{BTreeMap, BTreeSet};
 

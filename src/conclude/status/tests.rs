@@ -210,7 +210,7 @@ fn since_stays_while_nothing_changes_and_a_failed_look_forgets_nothing() {
         .unable(&occasion(300), "the cache is gone".to_owned());
     assert_eq!(unable.conditions, second.conditions);
     assert!(!unable.is_ready());
-    let last = unable.last_pass.expect("a last pass");
+    let last = unable.last_pass.expect("a last run");
     assert_eq!(last.verdict, Verdict::Failed);
     assert_eq!(last.error.as_deref(), Some("the cache is gone"));
 }

@@ -55,7 +55,7 @@ pub(crate) enum ControlError {
 }
 
 impl ControlError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::State(error) => error.hint(),
@@ -73,7 +73,7 @@ impl ControlError {
                 Some("stop that one, or give this one a `state_dir` of its own")
             }
             Self::Timeout { .. } => {
-                Some("`talos-order status` tells how it ends; `--timeout` waits longer")
+                Some("`talos-order status` shows the result; `--timeout` waits longer")
             }
             Self::OtherVersion { .. } => {
                 Some("restart the controller, for example with `systemctl restart talos-order`")

@@ -1,4 +1,4 @@
-//! Questions over a real socket, answered by hand.
+//! Questions over a real socket, answered manually.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -144,7 +144,7 @@ fn is_refusal(error: &notify::Error) -> bool {
     matches!(&error.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// What a person can do.
+/// A hint for the user.
 pub(super) fn hint(error: &notify::Error) -> &'static str {
     match &error.kind {
         ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",

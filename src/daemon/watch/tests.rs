@@ -276,7 +276,7 @@ async fn ten_thousand_events_in_a_look_are_one_wake_up() {
     let survey = case.points() - 1;
     let burst = move || {
         for number in 0..10_000 {
-            // Not cut short first, which some file systems take for a reason to sync.
+            // Not truncated first, which some file systems take for a reason to sync.
             let file = orders.join(format!("{}.yaml", number % 100));
             let file = fs::File::options().append(true).create(true).open(file);
             file.unwrap().write_all(b"more").unwrap();

@@ -132,7 +132,7 @@ async fn download<F: Upstream>(
     let transferred = match factory.download(&fetch.url, &mut intake).await {
         Ok(transferred) => transferred,
         // What refused the bytes knows more than whoever sent them: whether that may
-        // run, and what a person can do.
+        // run, and a hint for the user.
         Err(error) if intake.failure().is_some() => {
             let refused = intake.finish(now).await;
             return Err(refused.err().map_or_else(|| error.into(), Failure::from));

@@ -1,4 +1,4 @@
-//! Files that a person named: the orders, the configuration, a secret.
+//! Files that the user named: the orders, the configuration, a secret.
 //!
 //! Whatever stands at such a path, reading it ends: after a number of bytes, and for
 //! a pipe after a length of time. A pipe is accepted, since `--orders <(command)` is

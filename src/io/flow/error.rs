@@ -128,7 +128,7 @@ impl StagingError {
         }
     }
 
-    /// What a person can do, where that is known.
+    /// A hint for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. } if space::is_out_of_inodes(source) => {

@@ -26,7 +26,7 @@ use crate::io::hash::data::DataHasher;
 use crate::io::image::container::OpenFile;
 use crate::io::image::magic::ContentKind;
 
-/// How much is read at once when a partial file is taken up again, in bytes.
+/// How much is read at once when a partial file is resumed, in bytes.
 const READ: usize = 1 << 20;
 
 /// What a temporary is to become.

@@ -198,7 +198,7 @@ impl<'a> Deliveries<'a, '_> {
             }
             *left -= bytes;
         }
-        // A file under a name that a person chose, without our record, may be theirs.
+        // A file under a name that the user chose, without our record, may be theirs.
         if let Action::Push { replace, .. } = &mut action {
             *replace = placed.is_our_name || !why.is_unrecorded();
         }

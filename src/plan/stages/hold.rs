@@ -1,4 +1,4 @@
-//! Blocking what a person has suspended and what has failed a moment ago.
+//! Blocking what an operator has suspended and what has failed a moment ago.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.

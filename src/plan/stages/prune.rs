@@ -1,6 +1,6 @@
 //! What may go from nodes.
 //!
-//! A file goes only if everything speaks for it: our record says that we placed
+//! A file is pruned only if all conditions are met: our record says that we placed
 //! it, it still looks as we left it, no virtual machine refers to it, nobody wants
 //! it and everything that might want it is known, its time of grace is over, and
 //! no more goes at once than may go without approval. Each refusal is part
@@ -247,7 +247,7 @@ impl Pruner<'_> {
         (missed.is_none() || now < until).then_some(until)
     }
 
-    /// All of a node's removals, or none of them until a person agrees: which of
+    /// All of a node's removals, or none of them until an operator approves: which of
     /// too many are the wrong ones cannot be known.
     fn within_budget(
         &self,
@@ -302,7 +302,7 @@ fn unread(target: &PushTarget, why: &str) -> HeldReason {
     }
 }
 
-/// The name of exactly this list of removals: twelve hex digits that a person can
+/// The name of exactly this list of removals: twelve hex digits that a user can
 /// copy.
 fn approval(node: &NodeId, going: &[(PushTarget, &RecordEntry)]) -> ApprovalId {
     let mut hasher = Hasher::new();

@@ -1,6 +1,6 @@
 //! What may go from the cache.
 //!
-//! A file goes only if nobody wants it, it is ours, and everything that might
+//! A file is pruned only if nobody wants it, it is ours, and everything that might
 //! want it is known. Per family the newest versions stay; a family that no order
 //! refers to stays for a while, because a removed order is often a moved one.
 //!

@@ -438,7 +438,7 @@ fn answers_that_are_something_else() {
     ]);
 }
 
-/// A status that is told as such.
+/// A status that is reported as such.
 macro_rules! status {
     ($status:literal, $text:literal, $reads:expr) => {
         fails($status, Image, |_, to| text(to, $status, $text), $reads)

@@ -38,7 +38,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the temporary, and takes up what is in it if that is of any use.
+    /// Opens the temporary, and resumes what is in it if that is of any use.
     pub(super) fn open(spec: Spec) -> Result<Self, StagingError> {
         let log = Arc::new(ResumeLog::of(&spec.dir, &spec.name));
         let target = StagingTarget {

@@ -74,7 +74,7 @@ impl ProgramError {
         }
     }
 
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { program } => Some(format!(

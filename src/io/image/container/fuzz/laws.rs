@@ -54,9 +54,9 @@ pub(super) fn hold(
     if let Some(short) = least.checked_sub(1) {
         let fault = judge(short).expect_err("a byte less than what is missing");
         let ImageFault::CutShort { claimed, .. } = fault else {
-            panic!("cut short by one byte: {fault}");
+            panic!("truncated by one byte: {fault}");
         };
-        assert_eq!(claimed, least, "cut short by one byte");
+        assert_eq!(claimed, least, "truncated by one byte");
     }
 }
 
