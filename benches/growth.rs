@@ -133,7 +133,7 @@ impl World {
         };
         world.write_orders()?;
         if positions * nodes <= REAL_PLACES {
-            world.first_pass()?;
+            world.first_run()?;
         } else {
             world.write_config("http://127.0.0.1:9/")?;
             world.fill("http://127.0.0.1:9/")?;
@@ -186,7 +186,7 @@ impl World {
         self.path(&format!("node-{node}"))
     }
 
-    fn first_pass(&self) -> anyhow::Result<()> {
+    fn first_run(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
         let options = StubOptions {
             disk_bytes: 1 << 20,

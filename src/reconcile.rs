@@ -77,7 +77,7 @@ pub(crate) struct Signals {
     pub handover: CancellationToken,
 }
 
-/// Why a run could not even look.
+/// Why a run failed before planning.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
     /// The cache is not readable.

@@ -100,7 +100,9 @@ fn joined(text: &str) -> (String, Vec<usize>) {
     let mut joined = String::new();
     let mut lines = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let line = line.trim().trim_start_matches(['/', '!', '#', '|', '*', '>', '-']);
+        let line = line
+            .trim()
+            .trim_start_matches(['/', '!', '#', '|', '*', '>', '-']);
         let line = line.trim().trim_end_matches('\\').trim_end();
         joined.push_str(line);
         joined.push(' ');
@@ -126,7 +128,8 @@ fn retired(text: &str) -> Vec<String> {
             let before = text[..at].chars().next_back();
             let after = text[at + phrase.len()..].chars().next();
             let line = lines[at];
-            let around = plain.get(at.saturating_sub(40)..(at + phrase.len() + 40).min(plain.len()));
+            let around =
+                plain.get(at.saturating_sub(40)..(at + phrase.len() + 40).min(plain.len()));
             let allowed = around.is_some_and(|text| ALLOWED.iter().any(|word| text.contains(word)));
             if !is_word(before) && !is_word(after) && !allowed {
                 found.push(format!("{line}: \"{phrase}\", better: {instead}"));
@@ -150,9 +153,18 @@ fn no_retired_word_is_used() {
             continue;
         }
         let text = std::fs::read_to_string(&file).expect("text");
-        found.extend(retired(&text).into_iter().map(|line| format!("{}:{line}", name.display())));
+        found.extend(
+            retired(&text)
+                .into_iter()
+                .map(|line| format!("{}:{line}", name.display())),
+        );
     }
-    assert!(found.is_empty(), "{} retired words:\n{}", found.len(), found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{} retired words:\n{}",
+        found.len(),
+        found.join("\n")
+    );
 }
 
 #[test]
@@ -160,5 +172,9 @@ fn a_retired_word_is_found_over_the_end_of_a_line() {
     let text = "/// It is held\n/// back for\n\"the \\\n  next pass\"\n/// `a pass` is_held back_";
     let found = retired(text);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found.iter().any(|line| line.starts_with("1: \"held back\"")));
+    assert!(
+        found
+            .iter()
+            .any(|line| line.starts_with("1: \"held back\""))
+    );
 }

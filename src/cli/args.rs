@@ -26,7 +26,7 @@ pub struct Cli {
     pub common: Common,
     /// Options of a run.
     #[command(flatten)]
-    pub pass: PassArgs,
+    pub pass: RunArgs,
     /// Run once and exit (the default without a command).
     #[arg(long)]
     pub once: bool,
@@ -93,7 +93,7 @@ pub struct Common {
 
 /// Options of a run.
 #[derive(Debug, Clone, Args)]
-pub struct PassArgs {
+pub struct RunArgs {
     /// Delete all managed images from the cache before the run
     #[arg(long)]
     pub purge_cache: bool,
@@ -105,7 +105,7 @@ pub struct PassArgs {
     pub lock_timeout: Duration,
 }
 
-impl Default for PassArgs {
+impl Default for RunArgs {
     fn default() -> Self {
         Self {
             purge_cache: false,
@@ -120,7 +120,7 @@ impl Cli {
     /// ignore it would be dangerous: `--dry-run apply` would change things.
     pub(super) fn misplaced(&self) -> Option<&'static str> {
         self.command.as_ref()?;
-        let usual = PassArgs::default();
+        let usual = RunArgs::default();
         [
             (self.dry_run, "--dry-run"),
             (self.once, "--once"),
@@ -173,7 +173,7 @@ pub enum Verb {
     Plan {
         /// Options of a run.
         #[command(flatten)]
-        pass: PassArgs,
+        pass: RunArgs,
         /// 0 nothing to do, 2 changes, 1 error
         #[arg(long)]
         detailed_exitcode: bool,
@@ -182,7 +182,7 @@ pub enum Verb {
     Apply {
         /// Options of a run.
         #[command(flatten)]
-        pass: PassArgs,
+        pass: RunArgs,
     },
     /// Run the controller: watch the orders and reconcile them
     ///

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::args::{Common, PassArgs};
+use super::args::{Common, RunArgs};
 use super::exit::Exit;
-use super::{out, pass, signal, style};
+use super::{apply, out, signal, style};
 use crate::factory_stub::{FactoryStub, StubOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
@@ -55,9 +55,9 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         orders: Some(orders),
         ..common.clone()
     };
-    let args = PassArgs {
+    let args = RunArgs {
         lock_timeout: std::time::Duration::from_secs(10),
-        ..PassArgs::default()
+        ..RunArgs::default()
     };
     let shown = format!(
         "--config {0}/config.yaml --orders {0}/orders",
@@ -68,15 +68,15 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     step(&format!("talos-order plan {shown}"))?;
     // What the manifests would say is shown by the real command; here it would bury
     // the plan.
-    pass::show_plan(&common, &args, false, false).await?;
+    apply::show_plan(&common, &args, false, false).await?;
 
     step(&format!("talos-order apply {shown}"))?;
-    let first = pass::apply(&common, &args).await?;
+    let first = apply::apply(&common, &args).await?;
     ensure!(first == Exit::Done, "the first run did not converge");
 
     say("A second run finds everything in sync.")?;
     step(&format!("talos-order apply {shown}"))?;
-    let second = pass::apply(&common, &args).await?;
+    let second = apply::apply(&common, &args).await?;
     ensure!(second == Exit::Done, "the second run did not converge");
 
     let damaged = damage(&dir.join("node-b/iso"))?;
@@ -85,7 +85,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;
-    let third = pass::apply(&common, &args).await?;
+    let third = apply::apply(&common, &args).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
     say("Created files:")?;

@@ -4,7 +4,7 @@ use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
 use super::{
-    control, demo, docs, events, history, inspect, out, pass, run as controller, status, style,
+    apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -36,13 +36,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         detailed_exitcode,
     } = cli;
     match command {
-        None if dry_run => pass::plan(&common, &pass_args, detailed_exitcode).await,
-        None => pass::apply(&common, &pass_args).await,
+        None if dry_run => apply::plan(&common, &pass_args, detailed_exitcode).await,
+        None => apply::apply(&common, &pass_args).await,
         Some(Verb::Plan {
             pass: args,
             detailed_exitcode,
-        }) => pass::plan(&common, &args, detailed_exitcode).await,
-        Some(Verb::Apply { pass: args }) => pass::apply(&common, &args).await,
+        }) => apply::plan(&common, &args, detailed_exitcode).await,
+        Some(Verb::Apply { pass: args }) => apply::apply(&common, &args).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { output }) => status::run(&common, output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
-use crate::conclude::PassRecord;
+use crate::conclude::RunRecord;
 use crate::plan::render::Bytes;
 
 /// Shows the last runs, the newest last: where the prompt is.
@@ -26,7 +26,7 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
 }
 
 /// A run in a line, and each step it did in a line below.
-fn text(pass: &PassRecord) -> String {
+fn text(pass: &RunRecord) -> String {
     let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
     let mut head = format!(
         "{:.0}  {:9}  {:8}  {:.1} s",

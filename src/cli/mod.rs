@@ -8,6 +8,7 @@
     reason = "the terminal, signals and the demo need the world"
 )]
 
+mod apply;
 mod args;
 mod control;
 mod demo;
@@ -19,7 +20,6 @@ mod history;
 mod inspect;
 mod notices;
 mod out;
-mod pass;
 mod progress;
 mod run;
 mod safe;

@@ -23,7 +23,7 @@ mod words;
 pub use condition::{Condition, Ready};
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;
-pub use record::{Cause, PassRecord, StepRecord};
+pub use record::{Cause, RunRecord, StepRecord};
 pub use report::Report;
 pub use scope::Scope;
 pub use status::Status;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Failure, FailureKind};
-use crate::plan::{HeldReason, Unresolved};
+use crate::plan::{BlockedReason, Unresolved};
 
 /// Why something is stalled. In the order of how much it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,30 +63,30 @@ pub(super) fn reason_of_failure(failure: &Failure) -> Reason {
 }
 
 /// The reason of something that is blocked.
-pub(super) fn reason_of(reason: &HeldReason) -> Reason {
+pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
     match reason {
-        HeldReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
-        HeldReason::Unresolved { why } => match why {
+        BlockedReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
+        BlockedReason::Unresolved { why } => match why {
             Unresolved::VersionsUnknown { .. } => Reason::UpstreamUnavailable,
             Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
                 Reason::NoSuchVersion
             }
             Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
         },
-        HeldReason::PruneBlocked { .. }
-        | HeldReason::InGrace { .. }
-        | HeldReason::InUse { .. }
-        | HeldReason::UseUnknown { .. }
-        | HeldReason::RecordUnread { .. }
-        | HeldReason::NotOurs { .. }
-        | HeldReason::Changed
-        | HeldReason::OverBudget { .. } => Reason::PruneBlocked,
-        HeldReason::ForeignFile { .. } => Reason::Conflict,
-        HeldReason::SourceHeld { .. } => Reason::Interrupted,
-        HeldReason::Suspended { .. } => Reason::Suspended,
-        HeldReason::BackingOff { .. } => Reason::BackingOff,
-        HeldReason::DirMissing { .. } => Reason::DirectoryMissing,
-        HeldReason::NotMounted { .. } | HeldReason::DirSilent { .. } => Reason::NotMounted,
-        HeldReason::NoSpace { .. } | HeldReason::NoInodes { .. } => Reason::InsufficientSpace,
+        BlockedReason::PruneBlocked { .. }
+        | BlockedReason::InGrace { .. }
+        | BlockedReason::InUse { .. }
+        | BlockedReason::UseUnknown { .. }
+        | BlockedReason::RecordUnread { .. }
+        | BlockedReason::NotOurs { .. }
+        | BlockedReason::Changed
+        | BlockedReason::OverBudget { .. } => Reason::PruneBlocked,
+        BlockedReason::ForeignFile { .. } => Reason::Conflict,
+        BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
+        BlockedReason::Suspended { .. } => Reason::Suspended,
+        BlockedReason::BackingOff { .. } => Reason::BackingOff,
+        BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
+        BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
+        BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }
 }

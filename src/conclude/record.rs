@@ -223,7 +223,7 @@ fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassRecord {
+pub struct RunRecord {
     /// When it began.
     pub started: Timestamp,
     /// When it was over.
@@ -271,7 +271,7 @@ pub struct Occasion {
     pub revision: Option<String>,
 }
 
-impl PassRecord {
+impl RunRecord {
     /// The record of a run.
     pub fn new(occasion: &Occasion, report: &Report) -> Self {
         let steps = steps(&report.look.plan, &report.outcomes);

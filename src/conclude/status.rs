@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition, Ready};
 use super::reason::{Reason, reason_of};
-use super::record::{Cause, Occasion, PassRecord, Totals};
+use super::record::{Cause, Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{NodeId, OrderSet};
-use crate::plan::HeldReason;
+use crate::plan::BlockedReason;
 
 /// So many things blocked are listed; more would not be read.
 const HELD_MAX: usize = 1000;
@@ -32,7 +32,7 @@ pub struct Status {
     /// The current run.
     pub running: Option<Running>,
     /// The last run that is over.
-    pub last_pass: Option<LastPass>,
+    pub last_pass: Option<LastRun>,
     /// When the next one begins; absent where no controller runs.
     pub next_pass: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
@@ -40,7 +40,7 @@ pub struct Status {
     /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
     /// What is blocked, and until when.
-    pub held: Vec<HeldLine>,
+    pub held: Vec<BlockedLine>,
     /// How many more things are blocked.
     pub more_held: usize,
     /// The nodes that do not answer, with when they are asked again.
@@ -62,7 +62,7 @@ pub struct Running {
 
 /// A run that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastPass {
+pub struct LastRun {
     /// When it began.
     pub started: Timestamp,
     /// When it was over.
@@ -81,7 +81,7 @@ pub struct LastPass {
 
 /// Something that is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLine {
+pub struct BlockedLine {
     /// The step it would be.
     pub step: StepId,
     /// Why it is not done, in a word.
@@ -117,7 +117,7 @@ impl Status {
         report: &Report,
         memory: &Memory,
     ) -> Self {
-        let record = PassRecord::new(occasion, report);
+        let record = RunRecord::new(occasion, report);
         self.conditions = condition::conditions(
             &self.conditions,
             orders,
@@ -130,13 +130,13 @@ impl Status {
         self.held = held
             .iter()
             .take(HELD_MAX)
-            .map(|held| HeldLine {
+            .map(|held| BlockedLine {
                 step: held.id.clone(),
                 reason: reason_of(&held.reason),
                 message: held.reason.to_string(),
                 next_try: next_try(&held.reason, memory),
                 approval: match &held.reason {
-                    HeldReason::OverBudget { approval, .. } => Some(approval.clone()),
+                    BlockedReason::OverBudget { approval, .. } => Some(approval.clone()),
                     _ => None,
                 },
             })
@@ -151,14 +151,14 @@ impl Status {
     /// A run failed before planning. What is known of the orders stays.
     #[must_use]
     pub fn unable(self, occasion: &Occasion, error: String) -> Self {
-        self.over(&occasion.owner, PassRecord::unable(occasion, error))
+        self.over(&occasion.owner, RunRecord::unable(occasion, error))
     }
 
-    fn over(mut self, owner: &str, record: PassRecord) -> Self {
+    fn over(mut self, owner: &str, record: RunRecord) -> Self {
         owner.clone_into(&mut self.owner);
         self.running = None;
         self.revision = record.revision;
-        self.last_pass = Some(LastPass {
+        self.last_pass = Some(LastRun {
             started: record.started,
             finished: record.finished,
             cause: record.cause,
@@ -183,10 +183,10 @@ impl Status {
     }
 }
 
-fn next_try(reason: &HeldReason, memory: &Memory) -> Option<Timestamp> {
+fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
     match reason {
-        HeldReason::BackingOff { until, .. } | HeldReason::InGrace { until } => Some(*until),
-        HeldReason::NodeUnreachable { node, .. } => {
+        BlockedReason::BackingOff { until, .. } | BlockedReason::InGrace { until } => Some(*until),
+        BlockedReason::NodeUnreachable { node, .. } => {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }
         _ => None,

@@ -6,7 +6,7 @@ use super::reason::{Reason, reason_of, reason_of_failure};
 use super::report::Report;
 use crate::facts::{Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
-use crate::plan::HeldReason;
+use crate::plan::BlockedReason;
 
 /// A trouble: why, and one sentence.
 pub(super) type Trouble = (Reason, String);
@@ -75,16 +75,16 @@ impl<'a> Troubles<'a> {
 /// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
-    held: HashMap<&'a StepId, &'a HeldReason>,
+    held: HashMap<&'a StepId, &'a BlockedReason>,
     report: &'a Report,
 }
 
 impl Origins<'_> {
     /// Needs point backwards in the plan, so following them ends.
-    fn of_held(&self, reason: &HeldReason) -> Trouble {
-        if let HeldReason::SourceHeld { source } = reason {
+    fn of_held(&self, reason: &BlockedReason) -> Trouble {
+        if let BlockedReason::SourceBlocked { source } = reason {
             if let Some(reason) = self.held.get(source)
-                && !matches!(reason, HeldReason::SourceHeld { .. })
+                && !matches!(reason, BlockedReason::SourceBlocked { .. })
             {
                 return (reason_of(reason), format!("{source}: {reason}"));
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
-use crate::plan::{Held, Look};
+use crate::plan::{Blocked, Look};
 
 /// The verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ use crate::plan::{Held, Look};
 pub enum Verdict {
     /// Everything wanted is in sync.
     Converged,
-    /// Something is out of sync, and trying again may help.
+    /// Something is out of sync, and a retry may help.
     Retry,
     /// Something is out of sync, and an operator has to act.
     Stalled,
@@ -52,12 +52,12 @@ pub fn verdict(
         | Outcome::Cancelled => false,
     };
     if !orders.is_complete()
-        || look.plan.held.iter().any(Held::needs_person)
+        || look.plan.held.iter().any(Blocked::needs_person)
         || outcomes.values().any(permanent)
     {
         return Verdict::Stalled;
     }
-    let converged = !look.plan.held.iter().any(Held::is_trouble)
+    let converged = !look.plan.held.iter().any(Blocked::is_trouble)
         && outcomes.values().all(Outcome::is_success)
         && manifests.values().all(Result::is_ok);
     if converged {

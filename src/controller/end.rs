@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::conclude::{Cause, Ready, Status, Verdict};
-use crate::daemon::{NextRun, PassEnd, WakeCause, WakeCauses};
+use crate::daemon::{NextRun, RunResult, WakeCause, WakeCauses};
 
 /// What the end of a run means, to the loop and to whoever waits.
 pub(super) struct RunEnd {
-    pub end: PassEnd,
+    pub end: RunResult,
     pub status: Option<Status>,
 }
 
@@ -39,7 +39,7 @@ impl RunEnd {
             count => format!("{count} of {total} ready, {} blocked", status.held.len()),
         };
         Self {
-            end: PassEnd {
+            end: RunResult {
                 converged: *verdict == Verdict::Converged,
                 next,
                 line,
@@ -51,7 +51,7 @@ impl RunEnd {
     /// There was no run, or what came of it could not be kept.
     pub(super) fn failed(why: String, status: Option<Status>) -> Self {
         Self {
-            end: PassEnd {
+            end: RunResult {
                 converged: false,
                 next: NextRun::Retry { after: None },
                 line: why,

@@ -13,7 +13,7 @@ use super::teller::Teller;
 use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Cause, Scope, Status};
-use crate::daemon::{LoopRequest, Options, PassEnd, RunContext, WakeCauses, Waker, Work};
+use crate::daemon::{LoopRequest, Options, RunContext, RunResult, WakeCauses, Waker, Work};
 use crate::error::chain;
 use crate::store::StateDir;
 
@@ -128,7 +128,7 @@ impl Controller {
 }
 
 impl Work for Controller {
-    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> RunResult {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let RunEnd { end, status } = self.one_run(cause(causes), &asked, &running).await;

@@ -35,4 +35,4 @@ pub use run::{Ended, run};
 pub use schedule::LoopSchedule;
 pub use wake::{WakeCause, WakeCauses, Waker};
 pub use watch::Watching;
-pub use work::{Heartbeat, LoopRequest, NextRun, Options, PassEnd, RunContext, Work};
+pub use work::{Heartbeat, LoopRequest, NextRun, Options, RunContext, RunResult, Work};

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pass_says_is_kept_within_reason() {
+    fn what_the_run_says_is_kept_within_reason() {
         let mut retry = Retry::default();
         let after = |wait| NextRun::Retry {
             after: Some(Duration::from_secs(wait)),

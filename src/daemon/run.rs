@@ -21,15 +21,15 @@ use super::signals::{self, Signal};
 use super::systemd::Manager;
 use super::wake::{WakeCause, WakeCauses, Waker};
 use super::watch::Watch;
-use super::work::{Heartbeat, LoopRequest, Options, PassEnd, RunContext, Work};
+use super::work::{Heartbeat, LoopRequest, Options, RunContext, RunResult, Work};
 
 /// How the loop ended, where nothing went wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// The one run that was asked for is over.
-    Once(PassEnd),
+    Once(RunResult),
     /// A signal asked for the end; with what the last run came to.
-    Stopped(Option<PassEnd>),
+    Stopped(Option<RunResult>),
 }
 
 /// Executes runs until a signal asks for the end, or once.
@@ -65,7 +65,7 @@ pub(super) struct Daemon<W, C> {
     reload: bool,
     /// Why the last configuration was refused.
     refused: Option<String>,
-    last: Option<PassEnd>,
+    last: Option<RunResult>,
     /// The next time that the work was told of since the last run, if it was: a
     /// run forgets it, even where the next one is due when it was before.
     told: Option<Option<Timestamp>>,
@@ -118,7 +118,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             if causes.is_empty() {
                 self.sleep().await?;
             } else {
-                let end = self.pass(causes).await;
+                let end = self.execute(causes).await;
                 if self.options.once {
                     return Ok(Ended::Once(end));
                 }
@@ -156,10 +156,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         self.waker.wake_all(due);
     }
 
-    async fn pass(&mut self, causes: WakeCauses) -> PassEnd {
+    async fn execute(&mut self, causes: WakeCauses) -> RunResult {
         tracing::info!(reason = %causes, "run started");
         self.manager.alive();
-        let end = self.let_pass_run(causes).await;
+        let end = self.execute_run(causes).await;
         self.told = None;
         tracing::info!(converged = end.converged, next = ?end.next, "{}", end.line);
         self.table.passed(self.clock.now());
@@ -174,7 +174,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     }
 
     /// Stays awake for signals during a run.
-    async fn let_pass_run(&mut self, causes: WakeCauses) -> PassEnd {
+    async fn execute_run(&mut self, causes: WakeCauses) -> RunResult {
         let heartbeat = Heartbeat::default();
         let running = RunContext {
             stop: self.stop.clone(),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_counts_from_the_end_of_a_pass_and_versions_from_themselves() {
+    fn the_interval_counts_from_the_end_of_a_run_and_versions_from_themselves() {
         let schedule = LoopSchedule {
             interval: Some(Duration::from_secs(600)),
             versions: Some(Duration::from_secs(900)),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn cron_times_missed_while_a_pass_ran_are_made_up_for_once() {
+    fn cron_times_missed_while_a_run_ran_are_made_up_for_once() {
         let schedule = LoopSchedule {
             cron: Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap()),
             ..nothing()
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_does_not_put_the_next_pass_off_for_a_day() {
+    fn a_clock_set_back_does_not_put_the_next_run_off_for_a_day() {
         let schedule = LoopSchedule {
             cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
             ..LoopSchedule::default()

@@ -39,7 +39,7 @@ pub trait Work: Send {
         &mut self,
         causes: WakeCauses,
         running: RunContext,
-    ) -> impl Future<Output = PassEnd> + Send;
+    ) -> impl Future<Output = RunResult> + Send;
 
     /// Notes something for the next run, which follows at once.
     fn take_note(&mut self, request: LoopRequest);
@@ -102,7 +102,7 @@ impl Heartbeat {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassEnd {
+pub struct RunResult {
     /// Everything is in sync.
     pub converged: bool,
     /// What calls for the next one.
@@ -116,7 +116,7 @@ pub struct PassEnd {
 pub enum NextRun {
     /// The schedule: all is well, or an operator has to act.
     Scheduled,
-    /// Trying again may help.
+    /// A retry may help.
     Retry {
         /// When, if the run knows (a step's own backoff, a `Retry-After`);
         /// otherwise the loop waits longer each time.

@@ -117,7 +117,7 @@ pub struct CacheState {
     pub free_bytes: Option<u64>,
 }
 
-/// A file of ours in the cache.
+/// A managed image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedFile {
     /// What we recorded when we wrote it.

@@ -92,7 +92,7 @@ pub struct Failure {
     /// A hint for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Trying again may help.
+    /// A retry may help.
     pub transient: bool,
     /// What kind of trouble it is.
     pub kind: FailureKind,

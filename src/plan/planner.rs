@@ -21,7 +21,7 @@ const STAGES: &[Stage] = &[
     // What a step needs stands before it from here on.
     stages::sort,
     // What would be done is known now, and is shown as blocked with its reason.
-    stages::hold,
+    stages::block,
     // What is blocked serves nobody.
     stages::relay,
 ];

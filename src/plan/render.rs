@@ -13,8 +13,8 @@ use std::fmt::{self, Write};
 
 use self::steps::write_step;
 pub use self::totals::PlanTotals;
+use super::blocked::Blocked;
 pub use super::bytes::Bytes;
-use super::held::Held;
 use super::step::{Action, Plan};
 use crate::model::{NodeId, SiteName};
 
@@ -109,7 +109,7 @@ fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
     Ok(())
 }
 
-fn write_held(out: &mut String, held: &Held) -> fmt::Result {
+fn write_held(out: &mut String, held: &Blocked) -> fmt::Result {
     writeln!(out, "  ! held      {}  ({})", held.id, held.reason)
 }
 

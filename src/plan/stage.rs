@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::blocked::{Blocked, BlockedReason};
 use super::desired::Desired;
-use super::held::{Held, HeldReason};
 use super::policy::{Policy, RunOptions};
 use super::step::{Action, Plan, Step, Why};
 use super::storages::StorageLeaders;
@@ -117,8 +117,8 @@ impl PlanDraft {
     }
 
     /// Adds something that should be done and is not.
-    pub(super) fn hold(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
-        self.plan.held.push(Held {
+    pub(super) fn block(&mut self, id: StepId, reason: BlockedReason, wanted_by: WantedBy) {
+        self.plan.held.push(Blocked {
             id,
             reason,
             wanted_by,
@@ -126,7 +126,7 @@ impl PlanDraft {
     }
 
     /// Adds a removal that is blocked.
-    pub(super) fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
-        self.hold(id, reason, WantedBy::default());
+    pub(super) fn block_removal(&mut self, id: StepId, reason: BlockedReason) {
+        self.block(id, reason, WantedBy::default());
     }
 }

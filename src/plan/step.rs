@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use super::action::Action;
-use super::held::Held;
+use super::blocked::Blocked;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{ArtifactId, PositionRef, Sha256};
@@ -16,7 +16,7 @@ pub struct Plan {
     /// The steps; what a step needs stands before it.
     pub steps: Vec<Step>,
     /// What should be done and is not, with the reason.
-    pub held: Vec<Held>,
+    pub held: Vec<Blocked>,
     /// What already is as it should be.
     pub in_sync: Vec<StepId>,
     /// Deliveries that another node makes, because both see the same storage: by

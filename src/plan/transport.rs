@@ -91,7 +91,8 @@ pub enum RelayUnfit {
     /// Suspended by an operator.
     Suspended,
     /// Its own delivery is blocked.
-    Held,
+    #[serde(rename = "held")]
+    Blocked,
     /// Its own delivery is made by another node of the same storage.
     Shared,
     /// The bytes that it has of the image are not those of the cache.
@@ -141,7 +142,7 @@ impl fmt::Display for RelayUnfit {
             Self::Unreachable => f.write_str("it does not answer"),
             Self::NoPerl => write!(f, "it has no {RECEIVER}"),
             Self::Suspended => f.write_str("it is suspended"),
-            Self::Held => f.write_str("its own delivery is blocked"),
+            Self::Blocked => f.write_str("its own delivery is blocked"),
             Self::Shared => f.write_str("another node delivers to its storage"),
             Self::OtherBytes => f.write_str("it has other bytes of this image"),
             Self::Failed { until, error } => write!(f, "backing off until {until:.0}: {error}"),

@@ -138,7 +138,7 @@ impl Mounted {
 }
 
 #[test]
-fn each_version_of_a_config_map_is_one_pass_and_no_warning() {
+fn each_version_of_a_config_map_is_one_run_and_no_warning() {
     let mut world = World::small();
     world.configure_local(1, ON_CHANGE);
     let mounted = Mounted {

@@ -90,7 +90,7 @@ pub fn order(id: &str, versions: &[usize]) -> String {
 }
 
 #[test]
-fn what_no_order_wants_goes_but_not_in_the_pass_that_first_misses_it() {
+fn what_no_order_wants_goes_but_not_in_the_run_that_first_misses_it() {
     let it = Pruning::new("");
     it.order(&[2, 3]);
     let daemon = Daemon::start(&it.world);

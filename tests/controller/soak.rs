@@ -58,7 +58,7 @@ fn assert_explained(pass: &Value) {
 }
 
 #[test]
-fn after_any_storm_everything_is_in_place() {
+fn after_any_storm_everything_is_in_sync() {
     let world = World::small();
     let lab = Lab::new();
     let (steady, mut shaky) = (lab.node(), lab.node());

@@ -156,7 +156,7 @@ fn what_is_suspended_is_left_alone_and_said_to_be() {
 }
 
 #[test]
-fn once_is_one_pass_and_its_exit_code_says_how_it_went() {
+fn once_is_one_run_and_its_exit_code_says_how_it_went() {
     let mut world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
@@ -200,7 +200,7 @@ fn once_is_one_pass_and_its_exit_code_says_how_it_went() {
 }
 
 #[test]
-fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
+fn only_one_controller_runs_and_a_manual_run_takes_its_turn() {
     // Slow enough for both to be at work.
     let options = StubOptions {
         rate: Some(600_000),
@@ -237,7 +237,7 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
 }
 
 #[test]
-fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
+fn a_run_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     let world = World::small();
     let more = format!("{ON_REQUEST}limits: {{retries: 0, idle: 2s}}\n");
     world.configure_local(1, &more);

@@ -175,7 +175,7 @@ fn the_scheduler_calls_for_passes_by_itself() {
 }
 
 #[test]
-fn a_second_signal_ends_even_a_pass_that_hangs() {
+fn a_second_signal_ends_even_a_run_that_hangs() {
     let service = Service::start(&["hang"], None);
     assert_eq!(service.says(), "pass: start");
     service.signal(Signal::INT);
@@ -185,7 +185,7 @@ fn a_second_signal_ends_even_a_pass_that_hangs() {
 }
 
 #[test]
-fn an_idle_loop_feeds_the_watchdog_and_a_hanging_pass_does_not() {
+fn an_idle_loop_feeds_the_watchdog_and_a_hanging_run_does_not() {
     let start = |files: &[&str]| {
         let service = Service::start(files, Some(Duration::from_millis(200)));
         assert_eq!(service.says(), "pass: start");

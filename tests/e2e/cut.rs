@@ -78,7 +78,7 @@ fn leftovers(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
+fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_run() {
     type Keep = fn(usize) -> usize;
     let cuts: [(&str, Keep); 5] = [
         ("in its header", |_| 600),

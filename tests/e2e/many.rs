@@ -108,7 +108,7 @@ impl NoRoom {
 }
 
 #[test]
-fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
+fn six_of_eight_nodes_get_it_and_the_next_run_does_only_what_is_missing() {
     let mut cluster = Cluster::new(8);
     let log = count_sent(&mut cluster.world);
     cluster.nodes[2].stop();

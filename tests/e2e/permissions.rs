@@ -205,7 +205,7 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
 
 /// A directory, and what is missing there so that something has to be written.
 #[test]
-fn places_that_are_read_only_are_told_and_filled_by_the_next_pass() {
+fn places_that_are_read_only_are_told_and_filled_by_the_next_run() {
     let Some((world, iso)) = unprivileged() else {
         return;
     };

@@ -129,7 +129,7 @@ async fn a_node_that_cannot_be_reached_says_why() {
         (impostor.node("pve"), "its host key is not the one", false),
         (strict.node("pve"), "it does not accept the login", false),
         (odd.node("pve"), "unexpected answer from the node", false),
-        (deaf.node("pve"), "it has been silent for 1 s", true),
+        (deaf.node("pve"), "no answer for 1 s", true),
         (unknown, "its name cannot be resolved", true),
     ];
     let content = file(&lab, 10, 1);

@@ -4,7 +4,7 @@ use super::*;
 use crate::conclude::Reason;
 use crate::conclude::Verdict;
 use crate::conclude::record::{Cause, Totals};
-use crate::conclude::status::{HeldLine, LastPass};
+use crate::conclude::status::{BlockedLine, LastRun};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -28,7 +28,7 @@ fn status() -> Status {
     let mut status = Status {
         owner: "berlin".to_owned(),
         revision: Some("main@sha1:c0ffee".to_owned()),
-        last_pass: Some(LastPass {
+        last_pass: Some(LastRun {
             started: at(3000),
             finished: at(3002),
             cause: Cause::Change,
@@ -61,7 +61,7 @@ fn status() -> Status {
             "pve-02 does not answer:\nno route to host",
         ),
     ];
-    status.held.push(HeldLine {
+    status.held.push(BlockedLine {
         step: crate::facts::StepId::push(
             &crate::model::PushTarget {
                 node: "pve-02".parse().unwrap(),

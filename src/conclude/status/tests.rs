@@ -222,8 +222,8 @@ fn what_is_written_can_be_read_back() {
     let status = Status::default().finished(&occasion(100), &orders, &report, &memory());
     let text = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
-    let record = PassRecord::new(&occasion(100), &report);
+    let record = RunRecord::new(&occasion(100), &report);
     assert!(record.steps.iter().any(|step| step.message.is_some()));
     let text = serde_json::to_string(&record).unwrap();
-    assert_eq!(serde_json::from_str::<PassRecord>(&text).unwrap(), record);
+    assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record);
 }

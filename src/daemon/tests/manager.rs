@@ -51,7 +51,7 @@ async fn the_service_manager_hears_of_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_watchdog_starves_when_a_pass_hangs_and_only_then() {
+async fn the_watchdog_starves_when_a_run_hangs_and_only_then() {
     let is_food = |message: &String| message == "WATCHDOG=1\n";
     for (beats, takes, fed) in [
         (true, 600, 30..=42),

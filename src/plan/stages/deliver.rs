@@ -7,8 +7,8 @@ use super::method::{self, MethodChoice};
 use super::walk::SortedWalk;
 use crate::facts::{DirState, NodeState, Observed, RecordEntry, RemoteFile, StepId};
 use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
-use crate::plan::held::HeldReason;
 use crate::plan::policy::Policy;
 use crate::plan::size::Size;
 use crate::plan::stage::{PlanDraft, StageInput};
@@ -65,7 +65,7 @@ impl<'a> Deliveries<'a, '_> {
             let Policy { shared, create, .. } = self.input.policy;
             let absent = shared.absent(&target.node, &target.dir, dir).or_else(|| {
                 let forbids = create.forbids(&target.node, &target.dir, dir);
-                forbids.then(|| HeldReason::DirMissing {
+                forbids.then(|| BlockedReason::DirMissing {
                     place: format!("{}:{}", target.node, target.dir),
                     dir: target.dir.clone(),
                 })
@@ -83,7 +83,7 @@ impl<'a> Deliveries<'a, '_> {
                 } else if let Some(reason) = &absent {
                     let id = StepId::push(target, file);
                     self.draft
-                        .hold(id, reason.clone(), placed.wanted_by.clone());
+                        .block(id, reason.clone(), placed.wanted_by.clone());
                 } else {
                     let there = There {
                         file: listed.find(file.as_str()),
@@ -142,11 +142,11 @@ impl<'a> Deliveries<'a, '_> {
 
     fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
         let id = StepId::push(target, file);
-        let reason = HeldReason::NodeUnreachable {
+        let reason = BlockedReason::NodeUnreachable {
             node: target.node.clone(),
             why,
         };
-        self.draft.hold(id, reason, placed.wanted_by.clone());
+        self.draft.block(id, reason, placed.wanted_by.clone());
     }
 
     fn place(
@@ -166,18 +166,20 @@ impl<'a> Deliveries<'a, '_> {
         if let Some(owner) = self.other_owner(there) {
             // It stands in a record on the node, and this is shown to people.
             let owner = visible(&owner).into_owned();
-            let reason = HeldReason::NotOurs { owner };
-            return self.draft.hold(id, reason, placed.wanted_by.clone());
+            let reason = BlockedReason::NotOurs { owner };
+            return self.draft.block(id, reason, placed.wanted_by.clone());
         }
         if let Some(source) = self.draft.held_sources.get(&placed.artifact).cloned() {
-            let reason = HeldReason::SourceHeld { source };
-            return self.draft.hold(id, reason, placed.wanted_by.clone());
+            let reason = BlockedReason::SourceBlocked { source };
+            return self.draft.block(id, reason, placed.wanted_by.clone());
         }
         if dir.inodes_full && !why.is_unrecorded() {
             let place = format!("{}:{}", target.node, target.dir);
-            return self
-                .draft
-                .hold(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
+            return self.draft.block(
+                id,
+                BlockedReason::NoInodes { place },
+                placed.wanted_by.clone(),
+            );
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()
@@ -188,13 +190,13 @@ impl<'a> Deliveries<'a, '_> {
             let bytes = bytes.saturating_sub(own);
             let need = bytes + self.input.policy.node_reserve;
             if need > *left {
-                let reason = HeldReason::NoSpace {
+                let reason = BlockedReason::NoSpace {
                     place: format!("{}:{}", target.node, target.dir),
                     need,
                     free: *left,
                     parts,
                 };
-                return self.draft.hold(id, reason, placed.wanted_by.clone());
+                return self.draft.block(id, reason, placed.wanted_by.clone());
             }
             *left -= bytes;
         }

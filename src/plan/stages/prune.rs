@@ -17,8 +17,8 @@ use crate::facts::{ApprovalId, DirState, NodeState, RecordEntry, References, Ste
 use crate::model::{
     ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
 };
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
-use crate::plan::held::HeldReason;
 use crate::plan::policy::{PrunePolicy, SharedStorages};
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Step, Why};
@@ -58,12 +58,12 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
                 dir: dir.clone(),
             };
             if let Some(why) = &listed.unread {
-                removals.hold_removal(StepId::record(&target), unread(&target, why));
+                removals.block_removal(StepId::record(&target), unread(&target, why));
             }
             let key = shared.key(node, dir);
             for entry in pruner.unwanted(node, key, listed) {
                 match pruner.refusal(&target, entry, listed, references) {
-                    Some(reason) => removals.hold_removal(id(&target, entry), reason),
+                    Some(reason) => removals.block_removal(id(&target, entry), reason),
                     None => going.push((target.clone(), entry)),
                 }
             }
@@ -204,30 +204,30 @@ impl Pruner<'_> {
         entry: &RecordEntry,
         dir: &DirState,
         references: &References,
-    ) -> Option<HeldReason> {
+    ) -> Option<BlockedReason> {
         if let Some(why) = &self.input.removals_blocked {
-            return Some(HeldReason::PruneBlocked { why: why.clone() });
+            return Some(BlockedReason::PruneBlocked { why: why.clone() });
         }
         if entry.owner != self.policy.owner {
-            return Some(HeldReason::NotOurs {
+            return Some(BlockedReason::NotOurs {
                 owner: visible(&entry.owner).into_owned(),
             });
         }
         if !entry.describes(&dir.files[entry.name.as_str()]) {
-            return Some(HeldReason::Changed);
+            return Some(BlockedReason::Changed);
         }
         match references {
             References::Unknown { why } => {
-                return Some(HeldReason::UseUnknown { why: why.clone() });
+                return Some(BlockedReason::UseUnknown { why: why.clone() });
             }
             References::Known(files) => {
                 if let Some(vms) = files.get(entry.name.as_str()).filter(|vms| !vms.is_empty()) {
-                    return Some(HeldReason::InUse { vms: vms.clone() });
+                    return Some(BlockedReason::InUse { vms: vms.clone() });
                 }
             }
         }
         let until = self.grace(target, entry)?;
-        Some(HeldReason::InGrace { until })
+        Some(BlockedReason::InGrace { until })
     }
 
     /// Until when a file stays; `None` once its time is over. The run that first
@@ -264,12 +264,12 @@ impl Pruner<'_> {
         let files = going.len();
         for (target, entry) in going {
             if files > limit && !agreed {
-                let reason = HeldReason::OverBudget {
+                let reason = BlockedReason::OverBudget {
                     files,
                     limit,
                     approval: approval.clone(),
                 };
-                removals.hold_removal(id(&target, entry), reason);
+                removals.block_removal(id(&target, entry), reason);
                 continue;
             }
             let missed = &self.input.observed.memory.unwanted_since[&id(&target, entry)];
@@ -295,8 +295,8 @@ fn id(target: &PushTarget, entry: &RecordEntry) -> StepId {
 }
 
 /// What is to go from a directory is not known.
-fn unread(target: &PushTarget, why: &str) -> HeldReason {
-    HeldReason::RecordUnread {
+fn unread(target: &PushTarget, why: &str) -> BlockedReason {
+    BlockedReason::RecordUnread {
         place: format!("{}:{}", target.node, target.dir),
         why: why.to_owned(),
     }

@@ -170,7 +170,7 @@ impl<'a> RelaySources<'a> {
         if self.input.observed.memory.suspended.nodes.contains(relay) {
             return Err(RelayUnfit::Suspended);
         }
-        let mut why = RelayUnfit::Held;
+        let mut why = RelayUnfit::Blocked;
         for &(target, file) in places {
             let id = StepId::push(target, file);
             if self.in_sync.contains(&id) {

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::Desired;
-use crate::plan::held::HeldReason;
 use crate::plan::stage::{PlanDraft, StageInput, removals_blocked};
 use crate::plan::step::{Action, Why};
 
@@ -52,7 +52,7 @@ fn remove(
     needs: Vec<StepId>,
 ) {
     match input.removals_blocked.clone() {
-        Some(why) => draft.hold_removal(action.step_id(), HeldReason::PruneBlocked { why }),
+        Some(why) => draft.block_removal(action.step_id(), BlockedReason::PruneBlocked { why }),
         None => draft.removal(action, why, needs),
     }
 }

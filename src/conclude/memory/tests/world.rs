@@ -114,9 +114,9 @@ impl World {
         self
     }
 
-    pub(super) fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
+    pub(super) fn held(&mut self, id: &StepId, reason: BlockedReason) -> &mut Self {
         self.nothing_planned();
-        self.look.plan.held.push(Held {
+        self.look.plan.held.push(Blocked {
             id: id.clone(),
             reason,
             wanted_by: Default::default(),

@@ -12,11 +12,11 @@ use crate::model::{Dir, FileName, NodeId};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct Blocked {
     /// The step it would be.
     pub id: StepId,
     /// Why it is not done.
-    pub reason: HeldReason,
+    pub reason: BlockedReason,
     /// The positions it would be done for.
     pub wanted_by: WantedBy,
 }
@@ -24,7 +24,7 @@ pub struct Held {
 /// Why something is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
-pub enum HeldReason {
+pub enum BlockedReason {
     /// The node does not answer.
     NodeUnreachable {
         /// Which one.
@@ -48,7 +48,8 @@ pub enum HeldReason {
         file: FileName,
     },
     /// What it would be made from is blocked itself.
-    SourceHeld {
+    #[serde(rename = "source-held")]
+    SourceBlocked {
         /// The step that is blocked.
         source: StepId,
     },
@@ -152,7 +153,7 @@ const fn is_zero(bytes: &u64) -> bool {
     *bytes == 0
 }
 
-impl Held {
+impl Blocked {
     /// False if it is as it should be: nobody waits for it.
     pub fn is_trouble(&self) -> bool {
         self.reason.is_trouble() || self.is_in_our_way()
@@ -166,11 +167,11 @@ impl Held {
     /// Another controller's file is where ours is wanted. Where nobody wants
     /// ours, it may stay.
     fn is_in_our_way(&self) -> bool {
-        !self.wanted_by.is_empty() && matches!(self.reason, HeldReason::NotOurs { .. })
+        !self.wanted_by.is_empty() && matches!(self.reason, BlockedReason::NotOurs { .. })
     }
 }
 
-impl HeldReason {
+impl BlockedReason {
     /// False if it is as it should be: nobody waits for it.
     fn is_trouble(&self) -> bool {
         match self {
@@ -183,7 +184,7 @@ impl HeldReason {
             | Self::Unresolved { .. }
             | Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
-            | Self::SourceHeld { .. }
+            | Self::SourceBlocked { .. }
             | Self::BackingOff { .. }
             | Self::NotMounted { .. }
             | Self::DirMissing { .. }
@@ -199,7 +200,7 @@ impl HeldReason {
     /// True if waiting alone does not help.
     fn needs_person(&self) -> bool {
         match self {
-            Self::NodeUnreachable { .. } | Self::SourceHeld { .. } => false,
+            Self::NodeUnreachable { .. } | Self::SourceBlocked { .. } => false,
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
@@ -223,7 +224,7 @@ impl HeldReason {
     }
 }
 
-impl fmt::Display for HeldReason {
+impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodeUnreachable { node, why } => write!(f, "{node} does not answer: {why}"),
@@ -232,7 +233,7 @@ impl fmt::Display for HeldReason {
             Self::ForeignFile { file } => {
                 write!(f, "{file} in the cache was not written by talos-order")
             }
-            Self::SourceHeld { source } => write!(f, "{source} is blocked"),
+            Self::SourceBlocked { source } => write!(f, "{source} is blocked"),
             Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
             Self::Suspended {
                 what,

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, OutputForm, PassArgs};
+use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
 use super::{notices, out, progress, signal, style, summary};
 use crate::app::{App, Mode, StartError};
@@ -21,7 +21,7 @@ use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
 use crate::plan::render;
-use crate::plan::{Held, Plan};
+use crate::plan::{Blocked, Plan};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -50,14 +50,14 @@ struct ApplyAnswer<'a> {
 }
 
 /// Shows what a run would do. Changes nothing.
-pub(super) async fn plan(common: &Common, args: &PassArgs, detailed: bool) -> anyhow::Result<Exit> {
+pub(super) async fn plan(common: &Common, args: &RunArgs, detailed: bool) -> anyhow::Result<Exit> {
     show_plan(common, args, detailed, true).await
 }
 
 /// The same, with or without what the manifests would change.
 pub(super) async fn show_plan(
     common: &Common,
-    args: &PassArgs,
+    args: &RunArgs,
     detailed: bool,
     with_manifests: bool,
 ) -> anyhow::Result<Exit> {
@@ -90,7 +90,7 @@ pub(super) async fn show_plan(
         }
     }
     let held = &look.plan.held;
-    let troubled = !orders.is_complete() || held.iter().any(Held::is_trouble);
+    let troubled = !orders.is_complete() || held.iter().any(Blocked::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {
@@ -125,8 +125,8 @@ fn manifest_changes(
     Ok(changes)
 }
 
-/// Does one pass: shows the plan, does it, sums up.
-pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Exit> {
+/// Runs once: shows the plan, does it, sums up.
+pub(super) async fn apply(common: &Common, args: &RunArgs) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = orders_path(common)?;
     // Looked at before the wait, so that a mistake is told at once, and again after
@@ -182,7 +182,7 @@ pub(super) async fn apply(common: &Common, args: &PassArgs) -> anyhow::Result<Ex
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
+fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
     Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
