@@ -1,4 +1,4 @@
-//! Keeping the cache in order: removing, sweeping, noting the orders.
+//! Keeping the cache in order: removing, sweeping, noting what is wanted.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -43,8 +43,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
-configuration. With --detailed-exitcode a plan answers 0 nothing to do,
-2 changes, 1 error.";
+configuration. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 error.";
 
 /// Where things are, and output options.
 #[derive(Debug, Clone, Args)]

@@ -24,7 +24,7 @@ pub enum Reason {
     NotMounted,
     /// A directory is missing and may not be made.
     DirectoryMissing,
-    /// Removing waits for the user.
+    /// Pruning waits for approval.
     PruneBlocked,
     /// A step failed for another reason.
     Failed,

@@ -210,7 +210,7 @@ fn notes(report: &Report) -> Vec<String> {
             .collect(),
         VersionKnowledge::Unknown { failures } => failures
             .iter()
-            .map(|failure| format!("unknown versions: {failure}"))
+            .map(|failure| format!("versions unknown: {failure}"))
             .collect(),
         VersionKnowledge::NotNeeded => Vec::new(),
     }

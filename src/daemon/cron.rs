@@ -60,7 +60,7 @@ impl CronError {
                 "write a name of the IANA database, as in `Europe/Berlin` or `UTC`; \
                  the system's own needs no name (the package tzdata holds them)"
             }
-            Self::Never { .. } => "check day and month; the 30th of February is one that never is",
+            Self::Never { .. } => "check day and month; February 30 does not exist",
         }
     }
 }

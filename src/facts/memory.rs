@@ -1,6 +1,6 @@
 //! What is remembered from earlier runs, as one more thing that is observed.
 //!
-//! None of it says the orders or what is there; losing it costs time and never
+//! None of it says what is wanted or what is there; losing it costs time and never
 //! a file: grace starts anew, failures are tried at once, approvals are asked for
 //! again. Only the loop that executes runs writes it.
 

@@ -1,4 +1,4 @@
-//! The orders: orders, resolved against the catalogue.
+//! What is wanted: orders, resolved against the catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +144,7 @@ impl std::fmt::Display for Unresolved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::VersionsUnknown { failures } => {
-                f.write_str("unknown which versions exist: ")?;
+                f.write_str("versions unknown: ")?;
                 f.write_str(&failures.join("; "))
             }
             Self::NoSuchVersion { wanted, known } => {

@@ -7,7 +7,7 @@ use crate::facts::Observed;
 /// What a look at the world came to.
 #[derive(Debug)]
 pub struct Look {
-    /// The orders.
+    /// What is wanted.
     pub desired: Desired,
     /// What is there.
     pub observed: Observed,

@@ -1,4 +1,4 @@
-//! Deciding: the orders, what is there, and the steps between.
+//! Deciding: what is wanted, what is there, and the steps between.
 //!
 //! This room is pure. It reads no file, no clock and no environment and logs
 //! nothing; given the same [`Desired`], [`Observed`](crate::facts::Observed) and [`Policy`] it makes the
@@ -6,7 +6,7 @@
 //! of the plan, so a dry run, the log, the execution and the manifest all read
 //! one value and cannot disagree.
 //!
-//! [`resolve`] turns orders into the orders; [`plan`](plan()) runs the stages, which
+//! [`resolve`] turns orders into what is wanted; [`plan`](plan()) runs the stages, which
 //! share one form (`stage.rs`), and the result is shown by [`render`].
 
 mod action;

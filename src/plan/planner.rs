@@ -1,4 +1,4 @@
-//! The difference between the orders and what is there, as steps.
+//! The difference between what is wanted and what is there, as steps.
 
 use super::desired::Desired;
 use super::policy::{Policy, RunOptions};

@@ -1,4 +1,4 @@
-//! What the planner is told besides the orders and what is there.
+//! What the planner gets besides what is wanted and what is there.
 //!
 //! Settings, and what one run asks for. The decisions that read them are the stages.
 

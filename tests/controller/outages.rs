@@ -79,7 +79,7 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     assert!(notes.contains("using the versions"), "{status:#}");
     assert!(
         converged(&status),
-        "what is there is the orders: {status:#}"
+        "what is there is what is wanted: {status:#}"
     );
     kept.assert_same(&Snapshot::of(&[&iso]));
     daemon.beside(&["status"]).expect(0).says("Note");

@@ -153,7 +153,7 @@ fn without_the_factory_the_last_list_of_versions_still_counts() {
 
     // With no list at all nothing is removed and nothing is made up.
     fs::remove_file(&path).unwrap();
-    world.apply().expect(1).says("unknown which versions exist");
+    world.apply().expect(1).says("versions unknown");
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::world::World;
 
 #[test]
-fn passes_by_hand_are_told_like_those_of_the_controller() {
+fn manual_runs_are_shown_like_those_of_the_controller() {
     let world = World::small();
     world.configure_local(1, "owner: friday\n");
     world.order_one("raw.xz", "");

@@ -105,7 +105,7 @@ fn what_is_demanded_and_not_offered_refuses_the_image() {
         &world,
         &[
             ".sha256 is not available",
-            "hint: checksums and signatures are offered by",
+            "hint: only Enterprise factories offer checksums",
         ],
     );
     // A factory that has one.

@@ -1,4 +1,4 @@
-//! Looking, sweeping, removing, noting the orders.
+//! Looking, sweeping, removing, noting what is wanted.
 
 use super::*;
 

@@ -13,7 +13,7 @@ impl EndedRun<'_> {
     /// Since when files are not wanted. A removal that the orders' own state blocks
     /// starts no clock: what a file that cannot be read wants is not unwanted. Of a node
     /// that does not answer, and of a directory whose record cannot be read, nothing is
-    /// forgotten but the orders again.
+    /// forgotten but what is wanted again.
     pub(super) fn unwanted_since(
         &self,
         places: &BTreeMap<NodeId, KnownNode>,

@@ -187,7 +187,7 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     );
     assert!(!status.is_ready() && status.running.is_none());
     assert_eq!(status.revision.as_deref(), Some("main@sha1:abc"));
-    assert_eq!(status.notes, ["unknown versions: factory: no answer"]);
+    assert_eq!(status.notes, ["versions unknown: factory: no answer"]);
     let silent = status
         .held
         .iter()

@@ -68,7 +68,7 @@ pub(super) fn want(desired: &mut Desired, draft: &DraftPosition<'_>, named: &Nam
     }
 }
 
-/// The orders where. The positions are taken in the order of their names on the
+/// What is wanted where. The positions are taken in the order of their names on the
 /// nodes: then each directory's list comes about sorted, and who wants the same file
 /// comes one after the other.
 pub(super) fn placed(

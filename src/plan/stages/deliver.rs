@@ -130,7 +130,7 @@ impl<'a> Deliveries<'a, '_> {
     }
 
     /// The directory through which another node fills this one, because both see the
-    /// storage, with the orders there.
+    /// storage, with what is wanted there.
     fn elsewhere(&self, target: &PushTarget) -> Option<(PushTarget, &'a Files)> {
         let other = PushTarget {
             node: self.input.leaders.leader_for(&target.node)?.clone(),

@@ -9,7 +9,7 @@ use crate::model::{Dir, Format, PositionRef};
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::Hint;
 
-/// Adds the remarks on the orders, sorted and each once.
+/// Adds the remarks on what is wanted, sorted and each once.
 pub(in crate::plan) fn hints(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // Nodes call their directories alike, so a position has few remarks for many
     // deliveries: they are counted before they are put into words.

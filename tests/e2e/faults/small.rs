@@ -226,7 +226,7 @@ fn schematics() {
 }
 
 /// What is read where no list can be had.
-const NONE: &str = "unknown which versions exist";
+const NONE: &str = "versions unknown";
 
 #[test]
 fn lists_of_versions() {
