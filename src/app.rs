@@ -76,7 +76,11 @@ impl StartError {
         match self {
             Self::Config(error) => error.hint().map(str::to_owned),
             Self::Orders(error) => Some(error.hint().to_owned()),
-            Self::NoOrders => Some("specify a file or a directory with --orders PATH".to_owned()),
+            Self::NoOrders => Some(
+                "specify a file or a directory with --orders PATH, or with the key `orders` in \
+                 config.yaml"
+                    .to_owned(),
+            ),
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cache(error) => error.hint().map(str::to_owned),
@@ -138,13 +142,24 @@ impl App {
         Timestamp::now()
     }
 
+    /// Where the orders are: as named on the command line, else in the configuration.
+    ///
+    /// # Errors
+    /// When neither names them.
+    pub(crate) fn orders_path<'a>(
+        &'a self,
+        named: Option<&'a Path>,
+    ) -> Result<&'a Path, StartError> {
+        named
+            .or(self.settings.orders_path.as_deref())
+            .ok_or(StartError::NoOrders)
+    }
+
     /// Loads the orders; those that did not change since the last time are the same.
     ///
     /// # Errors
-    /// When no path is named, or it cannot be read at all. Problems inside are
-    /// part of the answer.
-    pub(crate) fn orders(&self, path: Option<&Path>) -> Result<Arc<OrderSet>, StartError> {
-        let path = path.ok_or(StartError::NoOrders)?;
+    /// When the path cannot be read at all. Problems inside are part of the answer.
+    pub(crate) fn orders(&self, path: &Path) -> Result<Arc<OrderSet>, StartError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(reader.load(path, &self.settings.orders)?)
     }

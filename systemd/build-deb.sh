@@ -22,8 +22,8 @@ target=$(cargo metadata --locked --no-deps --format-version 1 |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 out=${out:-$target/debian}
 if [ -z "$program" ]; then
-    cargo build --locked --release --bin talos-order
-    program=$target/release/talos-order
+    cargo build --locked --profile dist --bin talos-order
+    program=$target/dist/talos-order
 fi
 
 # A directory of its own, which cargo-deb takes for cargo's: whatever is packed was

@@ -125,6 +125,50 @@ fn completions_and_manual_pages_are_written() {
     }
 }
 
+/// What bash offers for the last of these words.
+fn offered_by_bash(script: &Path, words: &[&str]) -> Vec<String> {
+    let ask = r#"
+        source "$1" && shift
+        function=$(complete -p talos-order | sed 's/.* -F \([^ ]*\) .*/\1/')
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+        "$function" talos-order "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = std::process::Command::new("bash")
+        .args(["--norc", "--noprofile", "-c", ask, "bash"])
+        .arg(script)
+        .args(words)
+        .output()
+        .unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    // Outside of a completion bash refuses to change how one is shown.
+    let complaints = complaints.lines().filter(|line| !line.contains("compopt"));
+    assert_eq!(complaints.count(), 0, "{output:?}");
+    let offered = String::from_utf8(output.stdout).unwrap();
+    offered.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let (dir, program) = plain();
+    let script = dir.path().join("talos-order.bash");
+    let text = program.run(&["completions", "bash"]).expect(0).stdout;
+    fs::write(&script, text).unwrap();
+    for (words, expected) in [
+        (&["talos-order", "pl"][..], &["plan"][..]),
+        (&["talos-order", "re"], &["resume", "reconcile"]),
+        (&["talos-order", "--dry"], &["--dry-run"]),
+        (&["talos-order", "plan", "--det"], &["--detailed-exitcode"]),
+        (&["talos-order", "plan", "--output", ""], &["text", "json"]),
+        (&["talos-order", "schema", "o"], &["orders"]),
+        (&["talos-order", "suspend", "n"], &["node"]),
+        (&["talos-order", "completions", "z"], &["zsh"]),
+        (&["talos-order", "help", "stat"], &["status"]),
+    ] {
+        assert_eq!(offered_by_bash(&script, words), expected, "{words:?}");
+    }
+}
+
 #[test]
 fn bad_usage_and_bad_configuration_are_two() {
     let (dir, program) = plain();
@@ -165,6 +209,136 @@ fn bad_usage_and_bad_configuration_are_two() {
     // Orders that are not there may come back: no bad usage.
     let missing = program.run(&["plan", "--orders", "/nowhere"]).expect(1);
     missing.complains("the orders /nowhere do not exist");
+}
+
+#[test]
+fn a_check_answers_json_whatever_is_wrong() {
+    let world = World::new();
+    let (bad, dir) = (world.dir.path().join("bad.yaml"), world.dir.path());
+    fs::write(&bad, "default: {}\n").unwrap();
+    let program = Program::new(dir);
+    for (args, code, file, message) in [
+        (&["--config", "bad.yaml"][..], 2, "bad.yaml", "unknown key"),
+        (
+            &["--config", "/nowhere.yaml"],
+            2,
+            "/nowhere.yaml",
+            "does not exist",
+        ),
+        (&["--config", "orders"], 2, "orders", "cannot be read"),
+        (&["--orders", "/nowhere"], 1, "/nowhere", "do not exist"),
+    ] {
+        let args = |form| [&["validate", "-o", form][..], args].concat();
+        let ran = program.run(&args("json")).expect(code);
+        assert_eq!(ran.stderr, "");
+        let answer = ran.json();
+        assert_eq!(answer["valid"], false);
+        assert_eq!(answer["problems"][0]["file"], file);
+        let said = answer["problems"][0]["message"].as_str().unwrap();
+        assert!(said.contains(message), "{said}");
+        let ran = program.run(&args("github")).expect(code);
+        ran.says(&format!("::error file={file}")).says(message);
+    }
+    fs::rename(dir.join("orders"), dir.join("wanted")).unwrap();
+    let ran = program.run(&["validate", "-o", "json"]).expect(2).json();
+    assert_eq!(ran["problems"][0]["message"], "no orders specified");
+
+    fs::write(
+        dir.join("wanted/bad.yaml"),
+        "- orderid: bad\n  positions: 3\n",
+    )
+    .unwrap();
+    for orders in [
+        "wanted",
+        "./wanted",
+        &dir.join("wanted").display().to_string(),
+    ] {
+        let ran = program.run(&["validate", "-o", "github", "--orders", orders]);
+        let ran = ran
+            .expect(1)
+            .says("::error file=wanted/bad.yaml,line=2,col=");
+        ran.says("1 problem");
+    }
+}
+
+#[test]
+fn the_configuration_names_the_orders() {
+    let world = World::new();
+    let (dir, orders) = (world.dir.path(), world.dir.path().join("orders"));
+    let config = dir.join("config.yaml");
+    let key = |path: &Path| {
+        let text = fs::read_to_string(&config).unwrap();
+        let rest = text.lines().filter(|line| !line.starts_with("orders:"));
+        let rest: Vec<&str> = rest.collect();
+        fs::write(
+            &config,
+            format!("orders: {}\n{}\n", path.display(), rest.join("\n")),
+        )
+        .unwrap();
+    };
+    // The directory beside the configuration, which is also found where we are.
+    let alone = Program::new(dir);
+    alone.run(&["validate"]).expect(0).says("1 order");
+    let moved = dir.join("moved");
+    fs::rename(&orders, &moved).unwrap();
+    alone.run(&["plan"]).expect(2).complains("the key `orders`");
+    key(&moved);
+    for command in [
+        &["validate"][..],
+        &["plan"],
+        &[],
+        &["run", "--once"],
+        &["status"],
+    ] {
+        alone.run(command).expect(0);
+    }
+    assert_eq!(images(&dir.join("iso")).len(), 1);
+    // The command line wins.
+    let other = alone.run(&["plan", "--orders", "/nowhere"]).expect(1);
+    other.complains("/nowhere do not exist");
+}
+
+#[test]
+fn users_have_directories_of_their_own() {
+    if Path::new("/var/cache/talos-sync").exists() {
+        eprintln!("skipped: this machine has the directory of the service");
+        return;
+    }
+    let world = World::new();
+    let dir = world.dir.path();
+    let text = fs::read_to_string(dir.join("config.yaml")).unwrap();
+    let rest = text.split_once('\n').unwrap().1;
+    let home = dir.join("home");
+    let own = home.join(".config/talos-order");
+    fs::create_dir_all(&own).unwrap();
+    let text = format!("orders: {}/orders\n{rest}", dir.display());
+    fs::write(own.join("config.yaml"), text).unwrap();
+    let mut program = Program::new(&home);
+    program.env = vec![("HOME".into(), home.display().to_string())];
+    for variable in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
+        program.env.push((variable.into(), String::new()));
+    }
+    if rustix::process::geteuid().is_root() {
+        const NOBODY: u32 = 65534;
+        program.user = Some(NOBODY);
+        let everything = std::process::Command::new("chown")
+            .args(["-R", &NOBODY.to_string()])
+            .arg(dir)
+            .status();
+        assert!(everything.unwrap().success());
+    }
+    program.run(&["apply"]).expect(0);
+    program.run(&["status"]).expect(0).says("good");
+    assert!(images(&home.join(".cache/talos-order")).len() == 1);
+    assert!(home.join(".local/state/talos-order").is_dir());
+    // Without a home directory there is no other default, so the key is named.
+    program.args = vec![format!(
+        "--config={}/.config/talos-order/config.yaml",
+        home.display()
+    )];
+    program.env = vec![("HOME".into(), String::new())];
+    let homeless = program.run(&["apply"]).expect(1);
+    homeless.complains("set `state_dir`, and `defaults.cache_dir`");
 }
 
 #[test]
@@ -440,10 +614,11 @@ fn the_demo_leaves_what_it_says() {
     let ran = program.run(&["demo", "--dir", &shown]).expect(0);
     let ran = ran.says("nothing to do").says("truncated").says("5 pushed");
     for name in [
-        "orders/demo.yaml",
+        "orders",
         "config.yaml",
         "cache",
         "node-a",
+        "node-b",
         "manifests",
     ] {
         assert!(at.join(name).exists(), "{name}");
@@ -466,6 +641,21 @@ fn the_demo_leaves_what_it_says() {
         .push(("TMPDIR".into(), tmp.display().to_string()));
     program.run(&["demo"]).expect(0);
     assert_eq!(names(&tmp).len(), 1);
+    // What it made goes again, and nothing else.
+    program.run(&["demo", "--clean"]).expect(0).says("Removed");
+    assert_eq!(names(&tmp).len(), 0);
+    program
+        .run(&["demo", "--clean"])
+        .expect(0)
+        .says("left nothing");
+    fs::write(at.join("mine"), "").unwrap();
+    let clean = ["demo", "--clean", "--dir", &shown];
+    program.run(&clean).expect(0).says("holds others");
+    assert_eq!(names(&at), ["mine"]);
+    program
+        .run(&clean)
+        .expect(1)
+        .complains("not made by the demo");
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -102,17 +102,30 @@ fn example_defaults() -> OrderDefaults {
     read_config("examples/config.yaml", &page("examples/config.yaml")).orders
 }
 
+/// The blocks of YAML in all pages, each with its place; of configurations, or of
+/// orders.
+fn examples(of_orders: bool) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for name in pages() {
+        for (line, text) in yaml_blocks(&page(&name)) {
+            if text.contains("orderid:") == of_orders {
+                found.push((format!("{name}:{line}"), text));
+            }
+        }
+    }
+    found
+}
+
 #[test]
 fn every_configuration_in_the_docs_loads() {
-    let blocks = yaml_blocks(&page("docs/configuration.md"));
-    assert!(blocks.len() >= 6);
-    for (line, text) in blocks {
-        read_config(&format!("docs/configuration.md:{line}"), &text);
-    }
-    for name in ["docs/install.md", "docs/security.md"] {
-        for (line, text) in yaml_blocks(&page(name)) {
-            read_config(&format!("{name}:{line}"), &text);
-        }
+    let blocks = examples(false);
+    assert!(
+        blocks.len() >= 15,
+        "only {} blocks were found",
+        blocks.len()
+    );
+    for (place, text) in blocks {
+        read_config(&place, &text);
     }
 }
 
@@ -121,15 +134,30 @@ fn every_configuration_in_the_docs_loads() {
 fn every_command_in_the_docs_is_accepted() {
     let mut seen = 0;
     for name in pages() {
+        let mut in_console = false;
         for line in page(&name).lines() {
-            // A prompt makes a line a command; the rest is prose or an answer.
-            let Some(line) = line.trim().strip_prefix("$ ") else {
+            // A prompt makes a line of a console a command; the rest is prose or an answer.
+            let line = line.trim();
+            in_console = match line {
+                "```console" => true,
+                "```" => false,
+                _ => in_console,
+            };
+            let prompt = ["$ ", "# "]
+                .iter()
+                .find_map(|prompt| line.strip_prefix(prompt));
+            let Some(command) = prompt.filter(|_| in_console) else {
                 continue;
             };
-            let command = line.strip_prefix("sudo ").unwrap_or(line);
-            let Some(rest) = command.strip_prefix("talos-order ") else {
+            let user = "runuser -u talos-order -- ";
+            let command = command.strip_prefix(user).unwrap_or(command);
+            let command = command.strip_prefix("sudo ").unwrap_or(command);
+            let Some(rest) = command.strip_prefix("talos-order") else {
                 continue;
             };
+            if !rest.is_empty() && !rest.starts_with(' ') {
+                continue;
+            }
             // What a shell would do with the rest is not the program's.
             let words = rest.split(['|', '>', '#', '&']).next().unwrap_or_default();
             let words = shell_words::split(words).expect("words");
@@ -138,16 +166,16 @@ fn every_command_in_the_docs_is_accepted() {
             seen += 1;
         }
     }
-    assert!(seen >= 5, "only {seen} command lines were found");
+    assert!(seen >= 12, "only {seen} command lines were found");
 }
 
 #[test]
 fn every_order_in_the_docs_loads() {
     let defaults = example_defaults();
-    let blocks = yaml_blocks(&page("docs/orders.md"));
-    assert!(blocks.len() >= 5);
-    for (line, text) in blocks {
-        let set = orders::parse(&format!("docs/orders.md:{line}"), &text, &defaults);
+    let blocks = examples(true);
+    assert!(blocks.len() >= 8, "only {} blocks were found", blocks.len());
+    for (place, text) in blocks {
+        let set = orders::parse(&place, &text, &defaults);
         let problems: Vec<String> = set.problems().map(ToString::to_string).collect();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
         assert!(!set.orders.is_empty());
@@ -188,4 +216,30 @@ fn assert_documented(schema: &Value, page_name: &str) {
 fn every_key_is_documented() {
     assert_documented(&config::json_schema(), "docs/configuration.md");
     assert_documented(&orders::json_schema(), "docs/orders.md");
+}
+
+/// The keys of a file of YAML in block style.
+fn keys_of(file: &str) -> BTreeSet<String> {
+    let keys = page(file);
+    let keys = keys.lines().filter_map(|line| {
+        let (key, _) = line.trim_start_matches([' ', '-']).split_once(':')?;
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        key.chars().all(word).then(|| key.to_owned())
+    });
+    keys.collect()
+}
+
+#[test]
+fn the_migration_tells_of_every_key_of_the_original() {
+    let named = named_words(&page("docs/migration.md"));
+    for file in [
+        "examples/legacy/config.yaml",
+        "examples/legacy/orders.yaml",
+        "tests/golden/manifest.yaml",
+    ] {
+        let keys = keys_of(file);
+        assert!(keys.len() > 10, "{file} has keys");
+        let missing: Vec<&String> = keys.difference(&named).collect();
+        assert!(missing.is_empty(), "{file} has {missing:?}");
+    }
 }

@@ -67,7 +67,7 @@ impl CacheError {
             {
                 Some(
                     "the user who runs talos-order needs read and write access \
-                     to everything in `defaults.cache_dir`",
+                     to everything in `defaults.cache_dir`; set that key to a directory of your own otherwise",
                 )
             }
             Self::Staging(error) => error.hint(),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
 use super::{notices, out, progress, signal, style, summary};
-use crate::app::{App, Mode, StartError};
+use crate::app::{App, Mode};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
@@ -62,7 +62,7 @@ pub(super) async fn show_plan(
     with_manifests: bool,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
-    let path = orders_path(common)?;
+    let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
     let session = session(&app, path, args);
@@ -100,11 +100,6 @@ pub(super) async fn show_plan(
     })
 }
 
-/// The orders that were named.
-fn orders_path(common: &Common) -> Result<&Path, StartError> {
-    common.orders.as_deref().ok_or(StartError::NoOrders)
-}
-
 fn manifest_changes(
     manifests: &std::collections::BTreeMap<
         crate::model::OrderId,
@@ -128,10 +123,10 @@ fn manifest_changes(
 /// Runs once: shows the plan, does it, sums up.
 pub(super) async fn apply(common: &Common, args: &RunArgs) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
-    let path = orders_path(common)?;
+    let path = app.orders_path(common.orders.as_deref())?;
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
-    app.orders(Some(path))?;
+    app.orders(path)?;
     let cancel = signal::stop_on_signal()?;
     let reconciler = app.reconciler()?;
     let _lock = tokio::select! {

@@ -48,7 +48,9 @@ configuration. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 error.";
 /// Where things are, and output options.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// Configuration file [default: /etc/talos-order/config.yaml, ./config.yaml]
+    /// Configuration file [default: the first of
+    /// $XDG_CONFIG_HOME/talos-order/config.yaml (not as root),
+    /// /etc/talos-order/config.yaml and ./config.yaml]
     #[arg(
         long,
         short,
@@ -57,7 +59,8 @@ pub struct Common {
         env = "TALOS_ORDER_CONFIG"
     )]
     pub config: Option<PathBuf>,
-    /// Orders: a file, or a directory of *.yaml and *.yml files
+    /// Orders: a file, or a directory of *.yaml and *.yml files [default: the key
+    /// `orders` of the configuration]
     #[arg(long, global = true, value_name = "PATH", env = "TALOS_ORDER_ORDERS")]
     pub orders: Option<PathBuf>,
     /// Colours on the terminal
@@ -165,6 +168,17 @@ pub enum OutputForm {
     Json,
 }
 
+/// How the result of `validate` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ValidateForm {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -247,7 +261,7 @@ pub enum Verb {
     Validate {
         /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
-        output: OutputForm,
+        output: ValidateForm,
     },
     /// Print id and canonical YAML of a factory schematic
     Schematic {
@@ -283,6 +297,9 @@ pub enum Verb {
         /// Keep the factory stub running afterwards
         #[arg(long)]
         serve: bool,
+        /// Only remove what earlier demos made: in DIR, or in the temporary directory
+        #[arg(long, conflicts_with = "serve")]
+        clean: bool,
     },
     /// Print a shell's completions
     Completions {

@@ -4,6 +4,8 @@
 //! as ever, against a factory stub on a loopback port that speaks the real
 //! one's protocol, and two directories that play the nodes.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -42,6 +44,23 @@ const ORDERS: &str = r#"# Two orders, one version, different extensions: two ima
         systemExtensions: [siderolabs/qemu-guest-agent]
       push: {enabled: true, hosts: [{node: node-a}]}
 "#;
+
+/// The first line of the configuration that the demo writes: what `--clean` knows a
+/// directory of the demo by.
+const MARK: &str = "# Written by `talos-order demo`, which removes this directory with --clean.\n";
+
+/// The directories that the demo makes below the temporary one begin so.
+const PREFIX: &str = "talos-order-demo-";
+
+/// What the demo makes in its directory, and what that is.
+const MADE: [(&str, &str); 6] = [
+    ("orders", "what is wanted"),
+    ("config.yaml", "where things are"),
+    ("cache", "what was downloaded, with digests beside it"),
+    ("node-a", "what was delivered to the first node"),
+    ("node-b", "what was delivered to the second"),
+    ("manifests", "what was done, per order"),
+];
 
 /// Runs the demo in `dir`, or in a new directory under the temporary one.
 pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> anyhow::Result<Exit> {
@@ -88,21 +107,12 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     let third = apply::apply(&common, &args).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
-    say("Created files:")?;
-    for (path, what) in [
-        ("orders/demo.yaml", "the orders"),
-        ("config.yaml", "where things are"),
-        ("cache", "what was downloaded, with digests beside it"),
-        ("node-a, node-b", "what was delivered"),
-        ("manifests", "what was done, per order"),
-    ] {
-        let line = format!(
-            "  {}/{path}  {what}
-",
-            dir.display()
-        );
-        out::text(&line)?;
+    say("The demo leaves these files, and nothing elsewhere:")?;
+    for (path, what) in MADE {
+        out::text(&format!("  {}/{path}  {what}\n", dir.display()))?;
     }
+    say("To remove them:")?;
+    step(&format!("talos-order demo --clean --dir {}", dir.display()))?;
     if serve {
         say(&format!(
             "The factory stub answers at {} until Ctrl-C.",
@@ -118,11 +128,77 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     Ok(Exit::Done)
 }
 
+/// Removes what earlier demos made: in `dir`, or in all of their directories below the
+/// temporary one. What somebody else put there stays.
+pub(super) fn clean(dir: Option<&Path>) -> anyhow::Result<Exit> {
+    let dirs = match dir {
+        Some(dir) => {
+            ensure!(
+                is_of_demo(dir),
+                "{} was not made by the demo; nothing was removed",
+                dir.display()
+            );
+            vec![dir.to_owned()]
+        }
+        None => demo_dirs()?,
+    };
+    if dirs.is_empty() {
+        out::text("The demo left nothing in the temporary directory.\n")?;
+    }
+    for dir in dirs {
+        let at = dir.display();
+        remove(&dir).with_context(|| format!("cannot remove {at}"))?;
+        out::text(&match dir.exists() {
+            true => format!("Removed the demo's files from {at}, which holds others, too.\n"),
+            false => format!("Removed {at}.\n"),
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The directories of earlier demos below the temporary one. Those of other users are
+/// left alone: as root, what they contain is not to be trusted.
+fn demo_dirs() -> anyhow::Result<Vec<PathBuf>> {
+    let tmp = std::env::temp_dir();
+    let entries =
+        std::fs::read_dir(&tmp).with_context(|| format!("cannot read {}", tmp.display()))?;
+    let mut dirs = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let owner = entry.metadata().map(|facts| (facts.is_dir(), facts.uid()));
+        let own = owner.is_ok_and(|owner| owner == (true, rustix::process::geteuid().as_raw()));
+        if ours && own && is_of_demo(&entry.path()) {
+            dirs.push(entry.path());
+        }
+    }
+    dirs.sort();
+    Ok(dirs)
+}
+
+fn is_of_demo(dir: &Path) -> bool {
+    let config = std::fs::read_to_string(dir.join("config.yaml"));
+    config.is_ok_and(|text| text.starts_with(MARK))
+}
+
+/// The configuration goes last: a removal that is interrupted can be repeated.
+fn remove(dir: &Path) -> std::io::Result<()> {
+    for (name, _) in MADE.iter().filter(|(name, _)| *name != "config.yaml") {
+        match std::fs::remove_dir_all(dir.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    std::fs::remove_file(dir.join("config.yaml"))?;
+    match std::fs::remove_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => other,
+    }
+}
+
 fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     let Some(dir) = dir else {
-        let made = tempfile::Builder::new()
-            .prefix("talos-order-demo-")
-            .tempdir();
+        let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
         return Ok(made
             .context("cannot create a directory for the demo")?
             .keep());
@@ -140,7 +216,7 @@ fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
 fn write_files(dir: &Path, factory: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
     let at = dir.display();
     let config = format!(
-        "defaults:\n  cache_dir: {at}/cache\n  push: {{create: true}}\nmanifest:\n  dir: {at}/manifests\n\
+        "{MARK}defaults:\n  cache_dir: {at}/cache\n  push: {{create: true}}\nmanifest:\n  dir: {at}/manifests\n\
          factory:\n  url: {factory}\nnodes:\n\
          \x20 - {{name: node-a, local: true, labels: [demo], iso_dir: {at}/node-a/iso, import_dir: {at}/node-a/import}}\n\
          \x20 - {{name: node-b, local: true, labels: [demo], iso_dir: {at}/node-b/iso, import_dir: {at}/node-b/import}}\n"

@@ -5,6 +5,7 @@ use super::exit::Exit;
 use super::safe::Log;
 use super::{
     apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
+    validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -56,15 +57,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             timeout,
             output,
         }) => control::reconcile(&common, order, node, timeout, output).await,
-        Some(Verb::Validate { output }) => inspect::validate(&common, output),
+        Some(Verb::Validate { output }) => validate::validate(&common, output),
         Some(Verb::Schematic { file, output }) => inspect::schematic(&file, output),
         Some(Verb::Versions { minor, all, output }) => {
             inspect::versions(&common, minor, all, output).await
         }
         Some(Verb::Schema { file }) => docs::schema(file),
-        Some(Verb::Demo { dir, serve }) => demo::run(&common, dir.as_deref(), serve).await,
+        Some(Verb::Demo {
+            dir, clean: true, ..
+        }) => demo::clean(dir.as_deref()),
+        Some(Verb::Demo { dir, serve, .. }) => demo::run(&common, dir.as_deref(), serve).await,
         Some(Verb::Completions { shell }) => docs::completions(shell),
-        Some(Verb::Man { dir }) => docs::man(dir.as_deref()),
+        Some(Verb::Man { dir }) => docs::manual(dir.as_deref()),
     }
 }
 
@@ -135,8 +139,5 @@ pub fn report(error: &anyhow::Error) -> Exit {
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));
     }
-    match start {
-        Some(StartError::Config(_) | StartError::NoOrders) => Exit::Usage,
-        Some(_) | None => Exit::Failed,
-    }
+    start.map_or(Exit::Failed, Exit::from)
 }

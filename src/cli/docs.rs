@@ -7,7 +7,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, SchemaOf};
 use super::exit::Exit;
-use super::out;
+use super::{man, out};
 use crate::{config, orders};
 
 /// Prints the JSON Schema of a file.
@@ -26,23 +26,33 @@ pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     // Into memory first: the generator panics where its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "talos-order", &mut script);
+    if shell == clap_complete::Shell::Bash {
+        // Of a hyphen in the program's name the generator makes one thing where it
+        // remembers the subcommand, and another where it looks it up.
+        let text = String::from_utf8(script)?;
+        script = text
+            .replace("talos__subcmd__order", "talos__order")
+            .into_bytes();
+    }
     out::bytes(&script)?;
     Ok(Exit::Done)
 }
 
 /// Prints the manual page, or writes one page per command into a directory.
-pub(super) fn man(dir: Option<&Path>) -> anyhow::Result<Exit> {
+pub(super) fn manual(dir: Option<&Path>) -> anyhow::Result<Exit> {
     match dir {
         Some(dir) => {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot create {}", dir.display()))?;
-            clap_mangen::generate_to(Cli::command(), dir)
-                .with_context(|| format!("cannot write manual pages to {}", dir.display()))?;
+            for (file, page) in man::pages()? {
+                std::fs::write(dir.join(&file), page)
+                    .with_context(|| format!("cannot write {file} to {}", dir.display()))?;
+            }
         }
         None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            out::bytes(&page)?;
+            if let Some((_, page)) = man::pages()?.first() {
+                out::bytes(page)?;
+            }
         }
     }
     Ok(Exit::Done)

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::app::StartError;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -13,6 +15,18 @@ pub enum Exit {
     Changes,
     /// The command line or the configuration is wrong.
     Usage,
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Config(_) | StartError::NoOrders => Self::Usage,
+            StartError::Orders(_)
+            | StartError::Upstream(_)
+            | StartError::Nodes(_)
+            | StartError::Cache(_) => Self::Failed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -1,4 +1,4 @@
-//! The verbs that only look: `validate`, `schematic`, `versions`.
+//! `schematic` and `versions`, which only look.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,50 +13,6 @@ use crate::facts::VersionKnowledge;
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
 use crate::schematic::Canonical;
-
-/// Checks configuration and orders; touches neither network nor nodes.
-pub(super) fn validate(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
-    let app = App::offline(common.config.as_deref())?;
-    let orders = app.orders(common.orders.as_deref())?;
-    let positions: usize = orders
-        .orders
-        .iter()
-        .map(|order| order.positions.len())
-        .sum();
-    let problems: Vec<_> = orders.problems().collect();
-    match output {
-        OutputForm::Json => {
-            let answer = serde_json::json!({
-                "valid": problems.is_empty(),
-                "files": orders.files,
-                "orders": orders.orders.len(),
-                "positions": positions,
-                "problems": problems,
-                "warnings": orders.warnings,
-            });
-            out::json(&answer)?;
-        }
-        OutputForm::Text => {
-            notices::problems(&orders);
-            let warnings = match orders.warnings.len() {
-                0 => String::new(),
-                count => format!(", {}", out::counted(count, "warning")),
-            };
-            out::text(&format!(
-                "{} with {} in {}, {}{warnings}\n",
-                out::counted(orders.orders.len(), "order"),
-                out::counted(positions, "valid position"),
-                out::counted(orders.files, "file"),
-                out::counted(problems.len(), "problem"),
-            ))?;
-        }
-    }
-    Ok(if problems.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
-    })
-}
 
 /// Prints id and canonical YAML of a schematic.
 pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit> {

@@ -18,6 +18,7 @@ mod events;
 mod exit;
 mod history;
 mod inspect;
+mod man;
 mod notices;
 mod out;
 mod progress;
@@ -28,6 +29,7 @@ mod status;
 mod style;
 mod summary;
 mod table;
+mod validate;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};

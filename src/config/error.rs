@@ -52,8 +52,9 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } => Some(
-                "without --config, talos-order reads /etc/talos-order/config.yaml or ./config.yaml, \
-                 and uses defaults if neither exists",
+                "without --config, $XDG_CONFIG_HOME/talos-order/config.yaml (not as root), \
+                 /etc/talos-order/config.yaml and ./config.yaml are tried, then every value \
+                 is a default",
             ),
             Self::Read { source, .. } => Some(match source.kind() {
                 std::io::ErrorKind::InvalidInput | std::io::ErrorKind::TimedOut => {

@@ -17,8 +17,11 @@ pub(super) struct ConfigFile {
     /// The name of this controller. It stands in the records on nodes, and no
     /// other controller removes what this one placed. Default: the machine's name
     pub owner: Option<At<String>>,
+    /// The orders: a file, or a directory of *.yaml and *.yml files. --orders wins.
+    /// Default: the directory orders beside this file, where there is one
+    pub orders: Option<At<String>>,
     /// Where the controller keeps what it remembers. Default: .talos-order in the
-    /// cache directory
+    /// cache directory, or talos-order in $XDG_STATE_HOME
     pub state_dir: Option<At<String>>,
     /// What orders fall back on, and where images are kept on this machine.
     pub defaults: Option<Defaults>,
@@ -52,7 +55,8 @@ pub(super) struct ConfigFile {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
-    /// Where images are kept. Default: /var/cache/talos-sync
+    /// Where images are kept. Default: /var/cache/talos-sync; for a user other than
+    /// root, where that does not exist, talos-order in $XDG_CACHE_HOME
     pub cache_dir: Option<At<String>>,
     /// The directory on a node for ISO files, and for everything else without a
     /// directory of its own. Default: /var/lib/vz/template/iso

@@ -10,6 +10,7 @@
     reason = "reads the configuration and the secrets it names"
 )]
 
+mod dirs;
 mod error;
 mod file;
 mod inventory;
@@ -32,6 +33,8 @@ pub use settings::{
     PushSettings, ReconcileSettings, Settings, VerifySettings,
 };
 
+use dirs::{DefaultDirs, user_config};
+
 use crate::io::file::input;
 use crate::model::{Problem, visible_path};
 use crate::yaml::{Document, MAX_BYTES, SourceText};
@@ -39,11 +42,12 @@ use crate::yaml::{Document, MAX_BYTES, SourceText};
 #[cfg(test)]
 mod tests;
 
-/// Where a configuration is looked for when none is named.
+/// Where a configuration is looked for when none is named, and the user has none
+/// in `$XDG_CONFIG_HOME`.
 pub const SEARCHED: [&str; 2] = ["/etc/talos-order/config.yaml", "config.yaml"];
 
-/// Reads the configuration: the file that is named, else the first of
-/// [`SEARCHED`] that exists, else every value is a default.
+/// Reads the configuration: the file that is named, else the user's own, else the
+/// first of [`SEARCHED`] that exists, else every value is a default.
 ///
 /// Secrets are read as well, from the environment and from files.
 ///
@@ -64,16 +68,20 @@ pub fn load_without_secrets(path: Option<&Path>) -> Result<Settings, ConfigError
 }
 
 fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
+    let dirs = DefaultDirs::of_this_process();
     let Some((path, bytes)) = find(path)? else {
-        return interpret(SourceText::new("the defaults", ""), secrets).map(|settings| Settings {
-            source: None,
-            ..settings
-        });
+        return interpret(SourceText::new("the defaults", ""), secrets, &dirs);
     };
     let file = visible_path(&path);
     let source =
         SourceText::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
-    let mut settings = interpret(source, secrets)?;
+    let mut settings = interpret(source, secrets, &dirs)?;
+    // A configuration of before this key is beside its orders in an installation
+    // of the package.
+    let beside = path.with_file_name("orders");
+    if settings.orders_path.is_none() && beside.is_dir() {
+        settings.orders_path = Some(beside);
+    }
     settings.source = Some(path);
     Ok(settings)
 }
@@ -90,7 +98,7 @@ pub fn parse(
 ) -> Result<Settings, ConfigError> {
     let source = SourceText::from_bytes(file_name, text.as_bytes())
         .map_err(|problem| invalid(file_name, *problem))?;
-    interpret(source, &Secrets::From(env))
+    interpret(source, &Secrets::From(env), &DefaultDirs::system())
 }
 
 /// Makes settings of a text and reads no secrets, from wherever they would come.
@@ -98,7 +106,7 @@ pub fn parse(
 pub fn parse_without_secrets(file_name: &str, text: &str) -> Result<Settings, ConfigError> {
     let source = SourceText::from_bytes(file_name, text.as_bytes())
         .map_err(|problem| invalid(file_name, *problem))?;
-    interpret(source, &Secrets::NotNeeded)
+    interpret(source, &Secrets::NotNeeded, &DefaultDirs::system())
 }
 
 /// The JSON Schema of the configuration file, for editors.
@@ -106,10 +114,15 @@ pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(file::ConfigFile).to_value()
 }
 
-fn interpret(source: SourceText, secrets: &Secrets<'_>) -> Result<Settings, ConfigError> {
+fn interpret(
+    source: SourceText,
+    secrets: &Secrets<'_>,
+    dirs: &DefaultDirs,
+) -> Result<Settings, ConfigError> {
     let file = source.file.to_string();
     let doc = Document::parse(source).map_err(|problem| invalid(&file, *problem))?;
-    validate::settings(&doc, secrets).map_err(|problems| ConfigError::Invalid { file, problems })
+    validate::settings(&doc, secrets, dirs)
+        .map_err(|problems| ConfigError::Invalid { file, problems })
 }
 
 fn invalid(file: &str, problem: Problem) -> ConfigError {
@@ -133,17 +146,14 @@ fn find(named: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError>
             }),
         };
     }
-    for path in SEARCHED.map(Path::new) {
-        match read(path) {
-            Ok(bytes) => return Ok(Some((path.to_owned(), bytes))),
+    for path in user_config().into_iter().chain(SEARCHED.map(PathBuf::from)) {
+        match read(&path) {
+            Ok(bytes) => return Ok(Some((path, bytes))),
             Err(source) if source.kind() == io::ErrorKind::NotFound => {}
             // A file that is there and cannot be read was meant: falling through
             // to the next one would silently run with other settings.
             Err(source) => {
-                return Err(ConfigError::Read {
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(ConfigError::Read { path, source });
             }
         }
     }

@@ -17,6 +17,8 @@ pub struct Settings {
     /// The configuration file, as manifests and messages name it; `None` if none
     /// was found and every value is a default.
     pub source: Option<PathBuf>,
+    /// Where the orders are, unless the command line says; `None` if nothing does.
+    pub orders_path: Option<PathBuf>,
     /// Where images are kept.
     pub cache_dir: PathBuf,
     /// What goes from the cache, and when.

@@ -5,9 +5,9 @@
 //! first thing. The defaults of the old keys are those of the program that this
 //! one replaces.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::dirs::DefaultDirs;
 use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
@@ -28,7 +28,6 @@ use super::values::{
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
 
-const CACHE_DIR: &str = "/var/cache/talos-sync";
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
 const RSYNC_OPTS: &str = "-av --progress --inplace";
 /// In the cache directory, so that a controller needs one directory only.
@@ -60,14 +59,18 @@ const IMAGE_SIZE: u64 = 16 << 30;
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(super) fn settings(doc: &Document, secrets: &Secrets<'_>) -> Result<Settings, Vec<Problem>> {
+pub(super) fn settings(
+    doc: &Document,
+    secrets: &Secrets<'_>,
+    dirs: &DefaultDirs,
+) -> Result<Settings, Vec<Problem>> {
     let mut report = ProblemReport::new(doc);
     let settings = if doc.root.is_null() {
-        build(ConfigFile::default(), secrets, &mut report)
+        build(ConfigFile::default(), secrets, dirs, &mut report)
     } else {
         refuse_literal_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
-        build(file, secrets, &mut report)
+        build(file, secrets, dirs, &mut report)
     };
     match settings {
         Some(settings) if report.is_empty() => Ok(settings),
@@ -105,16 +108,21 @@ fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
 fn build(
     file: ConfigFile,
     secrets: &Secrets<'_>,
+    dirs: &DefaultDirs,
     report: &mut ProblemReport<'_>,
 ) -> Option<Settings> {
     let defaults = file.defaults.unwrap_or_default();
     let push = defaults.push.as_ref();
-    let cache_dir =
-        path(defaults.cache_dir.as_ref(), report).unwrap_or_else(|| PathBuf::from(CACHE_DIR));
+    let own_cache = path(defaults.cache_dir.as_ref(), report);
+    // Whoever chose a cache directory has chosen the place of the state, too.
+    let state = dirs.state.clone().filter(|_| own_cache.is_none());
+    let cache_dir = own_cache.unwrap_or_else(|| dirs.cache.clone());
     let cache_policy = cache_policy(defaults.cache_policy.as_ref(), report);
     let commands = push_settings(push, report);
-    let state_dir =
-        path(file.state_dir.as_ref(), report).unwrap_or_else(|| cache_dir.join(STATE_DIR));
+    let state_dir = path(file.state_dir.as_ref(), report)
+        .or(state)
+        .unwrap_or_else(|| cache_dir.join(STATE_DIR));
+    let orders_path = path(file.orders.as_ref(), report);
     let owner = running::owner(file.owner.as_ref(), report);
     let reconcile = running::reconcile(&file.reconcile.unwrap_or_default(), report);
     let prune = running::prune(
@@ -141,6 +149,7 @@ fn build(
     let token = secrets.github(&github, report);
     Some(Settings {
         source: None,
+        orders_path,
         cache_dir,
         cache_policy,
         orders: OrderDefaults {

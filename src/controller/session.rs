@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
-        let orders = self.app.orders(Some(self.orders))?;
+        let orders = self.app.orders(self.orders)?;
         read(&orders);
         let inputs = Inputs {
             orders,

@@ -23,6 +23,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Runs whenever the loop says so.
 pub(super) struct Controller {
     config: Option<PathBuf>,
+    /// The orders of the command line; the configuration names them otherwise.
+    named: Option<PathBuf>,
     orders: PathBuf,
     once: bool,
     app: App,
@@ -41,10 +43,12 @@ impl Controller {
         waker: &Waker,
     ) -> Result<Self, StartError> {
         let app = App::start(config, Mode::ReadWrite)?;
-        let orders = orders.ok_or(StartError::NoOrders)?.to_owned();
+        let named = orders.map(Path::to_owned);
+        let orders = app.orders_path(orders)?.to_owned();
         let reconciler = app.reconciler()?;
         Ok(Self {
             config: config.map(Path::to_owned),
+            named,
             orders,
             once,
             app,
@@ -153,12 +157,15 @@ impl Work for Controller {
     }
 
     fn reload(&mut self) -> Result<(), String> {
-        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite)
-            .and_then(|app| app.reconciler().map(|reconciler| (app, reconciler)));
+        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
+            let orders = app.orders_path(self.named.as_deref())?.to_owned();
+            let reconciler = app.reconciler()?;
+            Ok((app, orders, reconciler))
+        });
         match reloaded {
-            Ok((app, reconciler)) => {
+            Ok((app, orders, reconciler)) => {
                 self.background.renew(&reconciler);
-                (self.app, self.reconciler) = (app, reconciler);
+                (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
                 Ok(())
             }
             Err(error) => Err(told(&error)),

@@ -296,6 +296,13 @@ impl NodeError {
                  `--no-inplace`), or set `push_method: stream` for the node"
                     .to_owned(),
             ),
+            Self::ControlDir { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(
+                    "set `state_dir`, and `defaults.cache_dir`, to directories of the user who \
+                     runs this"
+                        .to_owned(),
+                )
+            }
             _ => None,
         }
     }

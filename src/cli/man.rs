@@ -1,0 +1,320 @@
+//! The manual pages: what clap knows of a command, and the sections that it has no
+//! place for.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap::builder::Resettable;
+use clap_mangen::Man;
+
+use super::args::Cli;
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Done."),
+    ("1", "Something failed or was rejected."),
+    ("2", "The command line or the configuration is wrong."),
+];
+
+const EXIT_STATUS_OF_PLAN: &[(&str, &str)] = &[
+    (
+        "0",
+        "Done. With --detailed-exitcode: there is nothing to do.",
+    ),
+    ("1", "An order was rejected, or something is blocked."),
+    (
+        "2",
+        "The command line or the configuration is wrong. With --detailed-exitcode: there are changes.",
+    ),
+];
+
+const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
+    ("0", "Everything is ready."),
+    ("1", "Something is not ready, or nothing is known yet."),
+    ("2", "The command line or the configuration is wrong."),
+];
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "TALOS_ORDER_CONFIG",
+        "The configuration file; --config wins.",
+    ),
+    (
+        "TALOS_ORDER_ORDERS",
+        "The orders, a file or a directory; --orders wins, and it wins over the configuration.",
+    ),
+    ("TALOS_ORDER_LOG", "What is logged; --log wins."),
+    (
+        "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME",
+        "For users other than root: where configuration, cache and state are by default.",
+    ),
+    (
+        "GITHUB_TOKEN",
+        "A token that raises the rate limit of the GitHub API.",
+    ),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
+        "The proxy for the Image Factory and GitHub, and the hosts that are asked without it.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "The trusted certificates, instead of those of the system.",
+    ),
+    ("NO_COLOR", "Where it is set, there are no colours."),
+    ("TMPDIR", "Where the demo works."),
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "/etc/talos-order/config.yaml, ~/.config/talos-order/config.yaml, ./config.yaml",
+        "The configuration. The user's own is looked for first, and not as root.",
+    ),
+    ("/etc/talos-order/orders", "The orders of the services."),
+    (
+        "/var/cache/talos-sync, ~/.cache/talos-order",
+        "The cache of images; the key defaults.cache_dir.",
+    ),
+    (
+        "/var/lib/talos-order, ~/.local/state/talos-order",
+        "State of the services and of a user; the key state_dir.",
+    ),
+    (
+        "manifest-ORDERID.yaml",
+        "What was done for an order; the keys of manifest say where.",
+    ),
+    (
+        ".talos-order.jsonl",
+        "On nodes, beside the images: what was delivered into a directory.",
+    ),
+];
+
+/// The examples of a command, each with what it does; the program without one is "".
+const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
+    (
+        "",
+        &[
+            (
+                "talos-order",
+                "One run with the files of the configuration.",
+            ),
+            (
+                "talos-order --config config.yaml --orders orders --dry-run",
+                "Show what a run would do.",
+            ),
+        ],
+    ),
+    (
+        "plan",
+        &[
+            ("talos-order plan", "Show what a run would do."),
+            (
+                "talos-order plan --detailed-exitcode -o json",
+                "The same for a monitor: exit status 2 if there is something to do.",
+            ),
+        ],
+    ),
+    (
+        "apply",
+        &[
+            ("talos-order apply", "One run."),
+            (
+                "talos-order apply --lock-timeout 10m",
+                "Wait up to ten minutes for another run to end.",
+            ),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("talos-order run", "The controller in the foreground."),
+            (
+                "talos-order run --once --log-format json",
+                "One run that logs JSON, for a timer.",
+            ),
+        ],
+    ),
+    (
+        "status",
+        &[("talos-order status -o json", "The status for a script.")],
+    ),
+    (
+        "history",
+        &[("talos-order history -n 5", "The last five runs.")],
+    ),
+    (
+        "events",
+        &[(
+            "talos-order events --watch",
+            "Follow the steps as they end.",
+        )],
+    ),
+    (
+        "suspend",
+        &[
+            ("talos-order suspend node pve-01", "Leave a node alone."),
+            ("talos-order suspend --all", "Change nothing anywhere."),
+        ],
+    ),
+    (
+        "resume",
+        &[("talos-order resume node pve-01", "Go on with the node.")],
+    ),
+    (
+        "approve",
+        &[(
+            "talos-order approve prune-pve-01",
+            "Approve a prune that exceeds the limit; status names its ID.",
+        )],
+    ),
+    (
+        "reconcile",
+        &[(
+            "talos-order reconcile --order homelab",
+            "A run now, and the result for one order.",
+        )],
+    ),
+    (
+        "validate",
+        &[
+            ("talos-order validate", "Check configuration and orders."),
+            (
+                "talos-order validate -o github",
+                "The same in a GitHub workflow: problems become annotations.",
+            ),
+        ],
+    ),
+    (
+        "schematic",
+        &[(
+            "talos-order schematic schematic.yaml",
+            "The ID of a customization.",
+        )],
+    ),
+    (
+        "versions",
+        &[(
+            "talos-order versions --minor v1.11",
+            "The versions of a minor line.",
+        )],
+    ),
+    (
+        "schema",
+        &[("talos-order schema orders", "The JSON Schema of orders.")],
+    ),
+    (
+        "demo",
+        &[
+            ("talos-order demo", "See it work, in a new directory."),
+            ("talos-order demo --clean", "Remove what it made."),
+        ],
+    ),
+    (
+        "completions",
+        &[("talos-order completions bash", "The completions of bash.")],
+    ),
+    (
+        "man",
+        &[("talos-order man man1", "All pages, into a directory.")],
+    ),
+];
+
+/// Every page, with the name of its file: of the program, then of each command.
+///
+/// # Errors
+/// Never, as they are made in memory; the generator cannot tell.
+pub(super) fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    let commands: Vec<clap::Command> = program.get_subcommands().cloned().collect();
+    let mut pages = vec![page(program, "")?];
+    for command in commands {
+        let name = command.get_name().to_owned();
+        pages.push(page(command, &name)?);
+    }
+    Ok(pages)
+}
+
+fn page(command: clap::Command, name: &str) -> io::Result<(String, Vec<u8>)> {
+    // The exit codes have a section of their own here.
+    let man = Man::new(command.after_help(Resettable::Reset));
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let exit_status = match name {
+        "" | "plan" => EXIT_STATUS_OF_PLAN,
+        "status" => EXIT_STATUS_OF_STATUS,
+        _ => EXIT_STATUS,
+    };
+    section(&mut page, "EXIT STATUS", exit_status);
+    if name.is_empty() {
+        section(&mut page, "ENVIRONMENT", ENVIRONMENT);
+        section(&mut page, "FILES", FILES);
+    }
+    let examples = EXAMPLES.iter().find(|(command, _)| *command == name);
+    section(&mut page, "EXAMPLES", examples.map_or(&[], |found| found.1));
+    if !name.is_empty() {
+        page.extend_from_slice(
+            b".SH \"SEE ALSO\"\n\\fBtalos\\-order\\fR(1) for environment and files\n",
+        );
+    }
+    Ok((man.get_filename(), page))
+}
+
+fn section(page: &mut Vec<u8>, heading: &str, entries: &[(&str, &str)]) {
+    page.extend_from_slice(format!(".SH \"{heading}\"\n").as_bytes());
+    for (term, text) in entries {
+        let entry = format!(".TP\n\\fB{}\\fR\n{}\n", escaped(term), escaped(text));
+        page.extend_from_slice(entry.as_bytes());
+    }
+}
+
+/// A text as roff takes it: a hyphen would become a dash that cannot be copied, and a
+/// full stop at the beginning of a line a command.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-");
+    match text.starts_with(['.', '\'']) {
+        true => format!("\\&{text}"),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_examples_that_are_accepted() {
+        let command = Cli::command();
+        let commands = command.get_subcommands().map(clap::Command::get_name);
+        for name in std::iter::once("").chain(commands) {
+            let found = EXAMPLES.iter().find(|(command, _)| *command == name);
+            let (_, examples) = found.unwrap_or_else(|| panic!("{name} has no example"));
+            for (line, _) in *examples {
+                let words = shell_words::split(line).unwrap();
+                assert!(name.is_empty() || words[1] == name, "{line}");
+                Cli::try_parse_from(words).unwrap_or_else(|why| panic!("{line}: {why}"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_page_has_its_sections() {
+        for (file, page) in pages().unwrap() {
+            let text = String::from_utf8(page).unwrap();
+            for heading in ["EXIT STATUS", "EXAMPLES"] {
+                assert!(
+                    text.contains(&format!("\n.SH \"{heading}\"\n.TP\n")),
+                    "{file}: {heading}"
+                );
+            }
+            let whole = file == "talos-order.1";
+            for heading in ["ENVIRONMENT", "FILES"] {
+                assert_eq!(
+                    text.contains(&format!("\n.SH \"{heading}\"\n")),
+                    whole,
+                    "{file}"
+                );
+            }
+        }
+    }
+}
