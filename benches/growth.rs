@@ -1,4 +1,4 @@
-//! What a whole pass with nothing to do costs, and how that grows.
+//! What a whole run with nothing to do costs, and how that grows.
 //!
 //! Run with `cargo bench --bench growth`; with `-- --quick` it leaves out the largest
 //! sizes. It runs the real program on directories of this machine that hold all that
@@ -8,9 +8,9 @@
 //!
 //! `GROWTH_PROGRAM` names another build of the program, to compare it with.
 //!
-//! Worlds of up to a hundred places are made by a real first pass against the factory
-//! factory stub. Larger ones are written down as such a pass leaves them, which takes
-//! seconds instead of minutes; that the measured pass finds nothing to do is checked.
+//! Worlds of up to a hundred places are made by a real first run against the factory
+//! factory stub. Larger ones are written down as such a run leaves them, which takes
+//! seconds instead of minutes; that the measured run finds nothing to do is checked.
 
 #![expect(
     clippy::disallowed_methods,
@@ -51,7 +51,7 @@ const SIZES: [(usize, usize); 7] = [
     (1_000, 100),
 ];
 
-/// So many places at most are filled by a real first pass.
+/// So many places at most are filled by a real first run.
 const REAL_PLACES: usize = 100;
 
 /// A short run is repeated until so much time is over, for a mean that is worth
@@ -133,12 +133,12 @@ impl World {
         };
         world.write_orders()?;
         if positions * nodes <= REAL_PLACES {
-            world.first_pass()?;
+            world.first_run()?;
         } else {
             world.write_config("http://127.0.0.1:9/")?;
             world.fill("http://127.0.0.1:9/")?;
         }
-        // The first pass over a made-up world writes the manifests.
+        // The first run over a made-up world writes the manifests.
         world.run(&["--once"])?;
         Ok(world)
     }
@@ -186,7 +186,7 @@ impl World {
         self.path(&format!("node-{node}"))
     }
 
-    fn first_pass(&self) -> anyhow::Result<()> {
+    fn first_run(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Runtime::new()?;
         let options = StubOptions {
             disk_bytes: 1 << 20,
@@ -197,7 +197,7 @@ impl World {
         self.run(&["--once"]).map(drop)
     }
 
-    /// Writes cache, nodes and records as a first pass leaves them.
+    /// Writes cache, nodes and records as a first run leaves them.
     fn fill(&self, factory: &str) -> anyhow::Result<()> {
         let cache = self.path("cache");
         fs::create_dir_all(&cache)?;

@@ -1,4 +1,4 @@
-//! The parts of a pass that only think: reading orders, resolving, planning.
+//! The parts of a run that only think: reading orders, resolving, planning.
 //!
 //! Run with `cargo bench --bench pure`. What matters is the slope from one size to
 //! the next: ten times as much of anything should cost ten times as long. The last
@@ -114,7 +114,7 @@ fn text(size: Size) -> String {
     text
 }
 
-/// The world in which everything is in place.
+/// The world in which everything is in sync.
 fn converged(orders: &OrderSet) -> Observed {
     let catalog = Catalog {
         versions: VersionKnowledge::NotNeeded,

@@ -5,7 +5,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "reads environment and clock once, for everyone below"
+    reason = "reads environment and clock once for all other rooms"
 )]
 
 mod places;
@@ -40,7 +40,7 @@ pub(crate) type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
 pub(crate) enum Mode {
     /// Nothing is written anywhere, not even caches of our own.
     ReadOnly,
-    /// A pass may write.
+    /// A run may write.
     ReadWrite,
 }
 
@@ -57,27 +57,27 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Orders(#[from] OrdersError),
     /// No orders were named.
-    #[error("no orders are named")]
+    #[error("no orders specified")]
     NoOrders,
     /// The upstream's client could not be made.
-    #[error("cannot prepare for the Image Factory")]
+    #[error("cannot set up the Image Factory client")]
     Upstream(#[source] UpstreamError),
     /// The nodes' programs could not be prepared.
-    #[error("cannot prepare for the nodes")]
+    #[error("cannot set up access to the nodes")]
     Nodes(#[source] NodeError),
     /// Another run holds the cache, or it cannot be written.
-    #[error("cannot take the cache")]
+    #[error("cannot open the cache")]
     Cache(#[source] CacheError),
 }
 
 impl StartError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint().map(str::to_owned),
             Self::Orders(error) => Some(error.hint().to_owned()),
             Self::NoOrders => Some(
-                "name a file or a directory with --orders PATH, or with the key `orders` in \
+                "specify a file or a directory with --orders PATH, or with the key `orders` in \
                  config.yaml"
                     .to_owned(),
             ),
@@ -210,13 +210,13 @@ impl App {
         match self.mode {
             Mode::ReadOnly => made(),
             Mode::ReadWrite => self.cache.instance().unwrap_or_else(|error| {
-                tracing::warn!(reason = %error, "cannot keep a name for the cache");
+                tracing::warn!(reason = %error, "cannot record the name of the cache");
                 made()
             }),
         }
     }
 
-    /// Where open connections to nodes are for the next pass to find. A dry run
+    /// Where open connections to nodes are for the next run to find. A dry run
     /// leaves nothing behind.
     fn connections(&self) -> Option<PathBuf> {
         match self.mode {
@@ -250,7 +250,7 @@ impl App {
         }
     }
 
-    /// When the loop does passes.
+    /// When the loop reconciles.
     pub(crate) fn schedule(&self) -> daemon::LoopSchedule {
         let reconcile = &self.settings.reconcile;
         let cron = reconcile.cron.as_deref().and_then(|pattern| {

@@ -1,6 +1,6 @@
 //! The loop's work: runs with a memory, told to whoever looks.
 //!
-//! A run by hand and a run of the loop are the same function, [`Session::run`], which
+//! A manual run and a run of the loop are the same function, [`Session::run`], which
 //! gives a run what earlier ones remembered and keeps what it learned. The loop adds
 //! when that happens, what goes on between two runs, and who waits for the next one;
 //! `http` is how they ask.
@@ -41,10 +41,10 @@ pub(crate) enum ControllerError {
     Loop(#[from] daemon::DaemonError),
 }
 
-/// Runs the loop until a signal asks for the end, or for one pass.
+/// Runs the loop until a signal asks for the end, or for one run.
 ///
 /// # Errors
-/// When it cannot begin. What goes wrong in a pass is told by its end.
+/// When it cannot begin. What goes wrong in a run is told by its end.
 pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
@@ -68,7 +68,7 @@ pub(crate) async fn run(
         socket.close().await;
     }
     let ended = ended?;
-    // Nobody begins another pass; whoever asks for the status is told so.
+    // Nobody begins another run; whoever asks for the status is told so.
     if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
             next_pass: None,

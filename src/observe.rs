@@ -1,6 +1,6 @@
 //! Looking at the three places, all at once. A failure becomes a state.
 //!
-//! What is asked for follows from what is wanted: the directories that files are to lie
+//! What is asked for follows from what is wanted: the directories that files are to be
 //! in, and the versions where an order leaves one open.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! One reconciliation: look, plan, execute, conclude, record.
 //!
-//! A run takes no hint of what caused it: by hand, a schedule and a file event all call
+//! A run takes no hint of what caused it: an operator, a schedule and a file event all call
 //! [`Reconciler::run`]. Planning and executing meet only here. What lives as long as the
 //! settings is the [`Reconciler`]; what changes from run to run is [`Inputs`].
 
@@ -25,7 +25,7 @@ use crate::plan::{self, Look, Naming, Policy, PositionWant, RunOptions};
 use crate::store::manifest as files;
 use crate::upstream::Upstream;
 
-/// How often a run looks again when the world moved on under it.
+/// How often a run observes again when the observed state changed during it.
 const ROUNDS: usize = 3;
 
 /// Where an order's manifest goes, by its id and customer.
@@ -77,7 +77,7 @@ pub(crate) struct Signals {
     pub handover: CancellationToken,
 }
 
-/// Why a run could not even look.
+/// Why a run failed before planning.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
     /// The cache is not readable.
@@ -86,7 +86,7 @@ pub(crate) enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Cache(error) => error.hint().map(str::to_owned),
@@ -131,7 +131,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     }
 
     /// One whole run, starting from a look that was already made (and perhaps shown).
-    /// Where a step finds the world changed, the run looks again.
+    /// If a step finds the state changed, the run observes again.
     ///
     /// # Errors
     /// When a further look fails.

@@ -188,7 +188,7 @@ fn bad_usage_and_bad_configuration_are_two() {
         (&["apply", "--lock-timeout=-3s"], "negative"),
         (&["plan", "--log", "a=b=c"], "--log"),
         (&[], "--orders PATH"),
-        (&["plan"], "no orders are named"),
+        (&["plan"], "no orders specified"),
         (
             &["plan", "--orders", &orders, "--config", &bad],
             "did you mean",
@@ -241,7 +241,7 @@ fn a_check_answers_json_whatever_is_wrong() {
     }
     fs::rename(dir.join("orders"), dir.join("wanted")).unwrap();
     let ran = program.run(&["validate", "-o", "json"]).expect(2).json();
-    assert_eq!(ran["problems"][0]["message"], "no orders are named");
+    assert_eq!(ran["problems"][0]["message"], "no orders specified");
 
     fs::write(
         dir.join("wanted/bad.yaml"),
@@ -355,7 +355,7 @@ fn a_flag_before_a_command_is_never_ignored() {
     ] {
         let args: Vec<&str> = flags.iter().copied().chain(["apply"]).collect();
         let ran = world.program.run(&args).expect(2);
-        ran.complains("for a pass without a command");
+        ran.complains("applies only without a command");
     }
     assert!(!world.dir.path().join("cache").exists(), "nothing was done");
     world.program.run(&["--color", "never", "plan"]).expect(0);
@@ -418,7 +418,7 @@ fn json_says_what_the_text_says() {
     assert_eq!(checked["orders"], 2);
     assert_eq!(checked["problems"].as_array().unwrap().len(), 1);
     let checked = program.run(&["validate"]).expect(1).complains("newest");
-    checked.says("2 orders with 1 usable position in 2 files, 1 problem");
+    checked.says("2 orders with 1 valid position in 2 files, 1 problem");
 
     let applied = program.run(&["apply", "-o", "json"]).expect(1).json();
     assert_eq!(applied["converged"], false, "because of the bad order");
@@ -612,8 +612,8 @@ fn only_data_goes_to_stdout() {
     let applied = world.program.run(&["apply"]).expect(1);
     assert!(applied.stdout.starts_with("Plan: "), "{applied}");
     applied
-        .omits("digest checked there")
-        .complains("digest checked there");
+        .omits("digest verified there")
+        .complains("digest verified there");
     let logged = world
         .program
         .run(&["apply", "--log", "debug", "--log-format", "json"]);
@@ -654,7 +654,7 @@ fn a_reader_that_goes_ends_nothing() {
         );
         assert!(!complaints.contains("panicked"), "{args:?}: {complaints}");
     }
-    // A pass goes on with both streams gone.
+    // A run goes on with both streams gone.
     let mut command = world.program.command(&["apply"]);
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -670,7 +670,7 @@ fn the_demo_leaves_what_it_says() {
     let at = dir.path().join("demo");
     let shown = at.display().to_string();
     let ran = program.run(&["demo", "--dir", &shown]).expect(0);
-    let ran = ran.says("nothing to do").says("cut short").says("5 pushed");
+    let ran = ran.says("nothing to do").says("truncated").says("5 pushed");
     for name in [
         "orders",
         "config.yaml",

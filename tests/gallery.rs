@@ -1,9 +1,9 @@
-//! The gallery of bad input: what a person sees for each mistake.
+//! The gallery of bad input: what a user sees for each mistake.
 //!
 //! Each directory of `tests/gallery` is a case: `config.yaml`, `orders.yaml` or a
 //! directory `orders/`, and `expected.txt` with the whole text. A configuration
 //! beside orders is the one they are read with. The texts are for people, so look
-//! at them with a person's eyes, then accept them with
+//! at them with a user's eyes, then accept them with
 //! `SNAPSHOTS=overwrite cargo test --test gallery`. Each case is a test of its own.
 
 #![expect(clippy::disallowed_methods, reason = "reads the gallery")]
@@ -18,7 +18,7 @@ use talos_order::orders;
 #[path = "support/expected.rs"]
 mod expected;
 
-/// What a person sees of the case in this directory.
+/// What a user sees of the case in this directory.
 fn see(case: &Path) -> String {
     let config_file = case.join("config.yaml");
     let orders_file = case.join("orders.yaml");

@@ -2,7 +2,7 @@
 //! the controller, of the cache and of the nodes, manifests, and what `-o json` says.
 //!
 //! One history on local directories gives them all: an image that exists nowhere, a
-//! download that is cut short, two nodes that get the rest, and a file that nobody wants
+//! download that is truncated, two nodes that get the rest, and a file that nobody wants
 //! any more. What differs from run to run is written as `[WHAT]`.
 
 #![expect(

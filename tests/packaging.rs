@@ -169,7 +169,7 @@ fn the_program_accepts_the_command_lines() {
 }
 
 #[test]
-fn the_daemon_and_the_single_pass_differ_only_where_they_must() {
+fn the_daemon_and_the_single_run_differ_only_where_they_must() {
     let differing = |daemon: &Unit, once: &Unit| -> BTreeSet<String> {
         let service = |unit: &Unit| -> BTreeSet<_> {
             let of_service = unit.0.clone().into_iter();

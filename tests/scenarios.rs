@@ -1,7 +1,7 @@
 //! Golden scenarios: one directory a case, each a test of its own.
 //!
 //! `orders/` and an optional `config.yaml` are read as ever, `world.yaml` says
-//! what is there, and `plan.txt` is the plan a person would see. Where a change
+//! what is there, and `plan.txt` is the plan a user would see. Where a change
 //! is meant, `SNAPSHOTS=overwrite cargo test --test scenarios` accepts it.
 
 #![expect(clippy::disallowed_methods, reason = "reads the scenarios")]
@@ -50,11 +50,11 @@ struct World {
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
-    /// Files are read back once a day, 1500 bytes a pass.
+    /// Files are read back once a day, 1500 bytes a run.
     verify: bool,
     /// The shared storage of a node.
     storages: BTreeMap<NodeId, String>,
-    /// Bytes per second to a node, as measured in earlier passes.
+    /// Bytes per second to a node, as measured in earlier runs.
     links: BTreeMap<NodeId, u64>,
     memory: Memory,
 }

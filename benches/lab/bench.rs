@@ -37,7 +37,7 @@ pub struct Bench<'a> {
     _factory: Factory,
 }
 
-/// Makes a schematic known, as a person did some day.
+/// Makes a schematic known, as a user has done before.
 fn register(url: &str, image: &Image, dir: &Path) -> Result<()> {
     let mut curl = Command::new("curl");
     curl.args(["-fsS", "--data-binary", &image.document()]);

@@ -53,7 +53,7 @@ impl Case {
         all
     }
 
-    /// What it is, for a person.
+    /// What it is, for the user.
     pub fn about(self) -> String {
         let of = |nodes: usize| match nodes {
             1 => "1 node".to_owned(),

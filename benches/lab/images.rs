@@ -2,7 +2,7 @@
 //! command that Talos compresses them with.
 //!
 //! The factory stub's own disks have a partition table that is right and a little too
-//! much noise. The rest is cut out in a few places, so that the data lie in several
+//! much noise. The rest is cut out in a few places, so that the data are in several
 //! extents, as they do on a real disk.
 
 use std::fs::{self, File};

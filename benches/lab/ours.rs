@@ -14,7 +14,7 @@ use crate::sshd::{Lab, SshNode};
 /// How long a controller may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A directory with everything that a pass reads and writes, but for the nodes.
+/// A directory with everything that a run reads and writes, but for the nodes.
 pub struct Ours<'a> {
     dir: PathBuf,
     ssh_opts: String,
@@ -24,7 +24,7 @@ pub struct Ours<'a> {
 
 impl<'a> Ours<'a> {
     /// `dir` should be short: where the sockets of connections have no room, none stays
-    /// open from one pass to the next.
+    /// open from one run to the next.
     pub fn new(dir: PathBuf, lab: &Lab, factory: &str, nodes: &'a [SshNode]) -> Result<Self> {
         fs::create_dir_all(dir.join("orders"))?;
         Ok(Self {
@@ -117,7 +117,7 @@ impl<'a> Ours<'a> {
         Ok(fs::write(self.dir.join("orders/lab.yaml"), text)?)
     }
 
-    /// A pass, as a person types it.
+    /// A run, as the user types it.
     pub fn apply(&self) -> Result<Cost> {
         let log = self.log("apply");
         let pids = crate::pids(self.nodes);
@@ -145,7 +145,7 @@ impl<'a> Ours<'a> {
         self.dir.join(format!("{verb}.log"))
     }
 
-    /// Starts the controller and waits until it has done a pass that found nothing to
+    /// Starts the controller and waits until it has done a run that found nothing to
     /// do.
     pub fn controller(&self) -> Result<Controller<'_>> {
         let log = self.log("run");
@@ -174,7 +174,7 @@ pub struct Controller<'a> {
 }
 
 impl Controller<'_> {
-    /// Asks for a pass and waits for its result. The memory is the controller's.
+    /// Requests a run and waits for its result. The memory is the controller's.
     pub fn reconcile(&self) -> Result<Cost> {
         let pid = self.child.id();
         let before = measure::process_cpu(pid);

@@ -1,4 +1,4 @@
-//! What came out, as tables for a person or as JSON.
+//! What came out, as tables for a user or as JSON.
 
 use std::fmt::Write;
 

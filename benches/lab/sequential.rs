@@ -1,5 +1,5 @@
 //! The way that talos-order is compared with: a script that does one thing after
-//! the other, as it is written for such a job by hand.
+//! the other, as it is written for such a job manually.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Counts what goes to a node: a door in front of each sshd that passes bytes on.
 //!
-//! It takes processor time, so it is used in a pass of its own that is not timed.
+//! It takes processor time, so it is used in a run of its own that is not timed.
 
 use std::net::SocketAddrV4;
 use std::sync::Arc;

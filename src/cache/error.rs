@@ -27,15 +27,15 @@ pub enum CacheError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A file has the name, and we have no record of writing it.
-    #[error("{} is in the way: there is no record of it being ours", path.display())]
+    #[error("{} exists and was not written by talos-order", path.display())]
     Foreign { path: PathBuf },
     /// A file is to be unpacked that is not compressed.
-    #[error("{file} is not compressed; compressed are .xz, .zst and .gz")]
+    #[error("{file} is not compressed (.xz, .zst or .gz)")]
     NotCompressed { file: FileName },
     /// A file is no longer what was recorded about it.
     #[error(
-        "{file} has {found_size} bytes with the SHA-256 {found}; \
-         recorded are {expected_size} bytes with {expected}"
+        "{file} has {found_size} bytes with SHA-256 {found}; recorded: \
+         {expected_size} bytes with {expected}"
     )]
     Damaged {
         file: FileName,
@@ -57,7 +57,7 @@ impl CacheError {
         }
     }
 
-    /// What a person can do, where that is known.
+    /// A hint for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. }
@@ -66,8 +66,8 @@ impl CacheError {
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Some(
-                    "everything in `defaults.cache_dir` must be readable and writable for the \
-                     user who runs this; set that key to a directory of your own otherwise",
+                    "the user who runs talos-order needs read and write access \
+                     to everything in `defaults.cache_dir`; set that key to a directory of your own otherwise",
                 )
             }
             Self::Staging(error) => error.hint(),

@@ -46,7 +46,7 @@ impl Cache {
             }
             Err(failed) => return Err(failed.error),
         }
-        read(&path)?.ok_or_else(|| io::Error::other("what was written is not there"))
+        read(&path)?.ok_or_else(|| io::Error::other("the written file is not there"))
     }
 }
 

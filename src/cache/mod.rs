@@ -1,6 +1,6 @@
 //! The local store of images: what was fetched, with a record of each file.
 //!
-//! Beside a file `NAME` of ours lie `NAME.sha256`, for `sha256sum -c`, and
+//! Beside a file `NAME` of ours are `NAME.sha256`, for `sha256sum -c`, and
 //! `.NAME.meta.json`, the record. The record is what makes a file ours: one
 //! without is foreign, is listed, and is never touched. A new file comes in this
 //! order: content complete and checked in `.NAME.part`, record, `NAME.sha256`,

@@ -96,7 +96,7 @@ impl Cache {
     }
 
     /// The name of every entry but directories; one in the place of a record counts, too,
-    /// since it hides whose the image is. Three files lie there for an image, and only one
+    /// since it hides whose the image is. Three files are there for an image, and only one
     /// of them has to be examined, so the rest is left unasked.
     pub(super) fn list(&self) -> Result<Vec<String>, CacheError> {
         let failed = |error| CacheError::io("list", &self.dir)(error);

@@ -91,7 +91,7 @@ impl Cache {
             // Else nothing does but what is in it.
             None => download.format.codec().map(|codec| Unpack {
                 codec,
-                name: format!("what is in {file}"),
+                name: format!("the content of {file}"),
                 kind: kind_of(Format::Raw),
                 buffered: self.buffered,
                 max: self.max,

@@ -1,4 +1,4 @@
-//! The cache on a real directory, with downloads pushed in by hand.
+//! The cache on a real directory, with downloads pushed in manually.
 
 mod tidy;
 

@@ -17,10 +17,10 @@ use crate::io::flow::temporary::{self, temporary_of};
 use crate::model::FileName;
 
 /// How old a note about when a file was wanted may get. Retention counts in days,
-/// and a pass with nothing to do should write nothing.
+/// and a run with nothing to do should write nothing.
 const NOTE_AGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// How far ahead a note may lie: clocks are corrected, and a download of this pass ends
+/// How far ahead a note may be: clocks are corrected, and a download of this run ends
 /// after the look.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
 
@@ -51,7 +51,7 @@ impl Cache {
 
     /// Removes what interrupted work left and nothing can be done with: temporaries
     /// of small files, unpacked forms that are not complete, and downloads that
-    /// cannot be taken up again. Returns the bytes on the disk that this freed.
+    /// cannot be resumed. Returns the bytes on the disk that this freed.
     ///
     /// # Errors
     /// Any error of the file system.
@@ -81,7 +81,7 @@ impl Cache {
     /// there was older than an hour when the cache was looked at. What was not there
     /// then has a new record, or none. That a file was found to be a whole image when
     /// the cache was looked at is noted, too, so that nobody has to look again. A note of
-    /// a time that lies ahead, by a clock that was wrong, counts as one of now, whoever
+    /// a time that is ahead, by a clock that was wrong, counts as one of now, whoever
     /// wants the file.
     ///
     /// # Errors

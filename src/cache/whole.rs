@@ -67,7 +67,7 @@ impl Cache {
     }
 
     /// The digests of files that had a name before and were not whole, for the record
-    /// of the one that takes their place: copies of them may lie on nodes.
+    /// of the one that takes their place: copies of them may be on nodes.
     pub(super) fn refuted(
         &self,
         file: &FileName,
@@ -111,7 +111,7 @@ impl Cache {
             })
     }
 
-    /// Makes sure that an image and what lies beside it can be written: whatever else
+    /// Makes sure that an image and what is beside it can be written: whatever else
     /// has one of the names is set aside, and so is a record that cannot be read. A file
     /// that is not ours is left for [`Self::refuse_foreign`], and so is a link without a
     /// record.

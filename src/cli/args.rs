@@ -7,10 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::filter::FilterArgs;
 
-/// Keeps Talos Linux images on Proxmox VE nodes as the orders in git say.
+/// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
-/// Without a command it does one pass: load the orders, look at upstream, cache
-/// and nodes, plan, do it, and write a manifest per order.
+/// Without a command it runs once: it loads the orders, observes upstream, the cache
+/// and the nodes, plans, applies the plan, and writes a manifest per order.
 #[derive(Debug, Parser)]
 #[command(
     name = "talos-order",
@@ -20,19 +20,19 @@ use super::filter::FilterArgs;
     after_help = EXIT_CODES
 )]
 pub struct Cli {
-    /// What to do; one pass if nothing is said.
+    /// What to do; one run by default.
     #[command(subcommand)]
     pub command: Option<Verb>,
-    /// Where things are.
+    /// Paths of configuration and orders.
     #[command(flatten)]
     pub common: Common,
-    /// How the pass is done.
+    /// Options of a run.
     #[command(flatten)]
-    pub pass: PassArgs,
-    /// Do one pass and end (this is what happens without a command).
+    pub pass: RunArgs,
+    /// Run once and exit (the default without a command).
     #[arg(long)]
     pub once: bool,
-    /// Show what a pass would do; change nothing anywhere.
+    /// Show what a run would do; change nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// With --dry-run: 0 nothing to do, 2 changes, 1 error.
@@ -48,10 +48,10 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
-configuration; 130 interrupted. With --detailed-exitcode a plan answers
-0 nothing to do, 2 changes, 1 error.";
+configuration, 130 interrupted. With --detailed-exitcode: 0 nothing to do,
+2 changes, 1 error.";
 
-/// Where things are, and how much is said.
+/// Where things are, and output options.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration file [default: the first of
@@ -78,8 +78,8 @@ pub struct Common {
         value_name = "WHEN"
     )]
     pub color: Color,
-    /// What is logged to stderr: error, warn, info, debug, trace, or a filter
-    /// such as talos_order=debug [default: warn, of run: info]
+    /// Log level for stderr: error, warn, info, debug, trace, or a filter
+    /// such as talos_order=debug [default: warn; info for run]
     #[arg(
         long,
         global = true,
@@ -88,7 +88,7 @@ pub struct Common {
         value_parser = parse_filter
     )]
     pub log: Option<String>,
-    /// How the log is written
+    /// Log format
     #[arg(
         long,
         global = true,
@@ -99,13 +99,13 @@ pub struct Common {
     pub log_format: LogFormat,
 }
 
-/// How a pass is done.
+/// Options of a run.
 #[derive(Debug, Clone, Args)]
-pub struct PassArgs {
-    /// Empty the cache of what is ours before the pass
+pub struct RunArgs {
+    /// Delete all managed images from the cache before the run
     #[arg(long)]
     pub purge_cache: bool,
-    /// How the result is written
+    /// Output format
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
     pub output: OutputForm,
     /// How long to wait for another run that holds the cache
@@ -116,7 +116,7 @@ pub struct PassArgs {
     pub verbose: bool,
 }
 
-impl Default for PassArgs {
+impl Default for RunArgs {
     fn default() -> Self {
         Self {
             purge_cache: false,
@@ -128,11 +128,11 @@ impl Default for PassArgs {
 }
 
 impl Cli {
-    /// A flag of the pass without a command that was given together with one. To
+    /// A flag of the run without a command that was given together with one. To
     /// ignore it would be dangerous: `--dry-run apply` would change things.
     pub(super) fn misplaced(&self) -> Option<&'static str> {
         self.command.as_ref()?;
-        let usual = PassArgs::default();
+        let usual = RunArgs::default();
         [
             (self.dry_run, "--dry-run"),
             (self.once, "--once"),
@@ -161,7 +161,7 @@ pub enum Color {
     Never,
 }
 
-/// How the log is written.
+/// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -194,11 +194,11 @@ pub enum ValidateForm {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show what a pass would do; change nothing anywhere
+    /// Show what a run would do; change nothing
     Plan {
-        /// How the pass is done.
+        /// Options of a run.
         #[command(flatten)]
-        pass: PassArgs,
+        pass: RunArgs,
         /// What is shown.
         #[command(flatten)]
         filter: FilterArgs,
@@ -209,81 +209,81 @@ pub enum Verb {
         #[arg(long)]
         detailed_exitcode: bool,
     },
-    /// Do one pass: fetch, verify, unpack, push, clean up, record
+    /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
-        /// How the pass is done.
+        /// Options of a run.
         #[command(flatten)]
-        pass: PassArgs,
+        pass: RunArgs,
         /// Prune files from nodes without asking on a terminal
         #[arg(long, short)]
         yes: bool,
     },
-    /// Watch the orders, and do a pass whenever one is due
+    /// Run the controller: watch the orders and reconcile them
     ///
-    /// SIGHUP reads the configuration again, SIGUSR1 begins a pass, SIGTERM stops.
+    /// SIGHUP reloads the configuration, SIGUSR1 starts a run, SIGTERM stops.
     Run {
-        /// Do one pass and end
+        /// Run once and exit
         #[arg(long)]
         once: bool,
     },
-    /// Show how each order does on each node
+    /// Show the status of each order on each node
     ///
-    /// Reads what the controller wrote down, whether it runs or not. Exit code: 0
+    /// Reads the controller's last status, whether it is running or not. Exit code: 0
     /// everything that is shown is ready, 1 something is not.
     Status {
         /// What is shown.
         #[command(flatten)]
         filter: FilterArgs,
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Show the last passes: when, why, what each did
+    /// Show the last runs: time, trigger and steps of each
     History {
         /// How many
         #[arg(long, short, value_name = "COUNT", default_value_t = 20)]
         number: usize,
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Show the last steps as they ended, one a line
+    /// Show the last steps with their results, one per line
     Events {
-        /// Go on showing them as they come
+        /// Follow new events
         #[arg(long, short)]
         watch: bool,
-        /// How the result is written; JSON is one object a line
+        /// Output format; JSON is one object a line
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Do nothing for an order, a node or everything until `resume`
+    /// Suspend reconciliation of an order, a node or everything
     Suspend(WhatArgs),
-    /// Take a suspension back
+    /// Resume reconciliation
     Resume(WhatArgs),
-    /// Let removals over the budget go
+    /// Approve a prune that exceeds the budget
     Approve {
-        /// What `status` says to approve
+        /// The approval ID that `status` shows
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Ask the running controller for a pass now, and wait for its result
+    /// Ask the running controller to reconcile now, and wait for the result
     Reconcile {
-        /// Look at this order's result; its failures are forgiven
+        /// Show only this order's result; resets its back-off
         #[arg(long, value_name = "ID", conflicts_with = "node")]
         order: Option<crate::model::OrderId>,
-        /// Look at this node's result; its failures are forgiven
+        /// Show only this node's result; resets its back-off
         #[arg(long, value_name = "NAME")]
         node: Option<crate::model::NodeId>,
         /// How long to wait for it
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
         timeout: Duration,
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Check configuration and orders without network or nodes
+    /// Check configuration and orders; needs no network and no nodes
     Validate {
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: ValidateForm,
     },
@@ -291,7 +291,7 @@ pub enum Verb {
     Schematic {
         /// The schematic's file, or - for standard input
         file: PathBuf,
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
@@ -303,7 +303,7 @@ pub enum Verb {
         /// Pre-releases too
         #[arg(long)]
         all: bool,
-        /// How the result is written
+        /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
@@ -313,12 +313,12 @@ pub enum Verb {
         #[arg(value_enum)]
         file: SchemaOf,
     },
-    /// See it work: offline, in seconds, in a directory of its own
+    /// Try it offline, in seconds, in a separate directory
     Demo {
         /// Where to work [default: a new temporary directory]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Keep the factory stub running afterwards, to try things with
+        /// Keep the factory stub running afterwards
         #[arg(long)]
         serve: bool,
         /// Only remove what earlier demos made: in DIR, or in the temporary directory
@@ -387,6 +387,6 @@ fn parse_filter(text: &str) -> Result<String, String> {
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
-        .map_err(|_| format!("{text:?} is not a duration; accepted are such as 30s, 5m, 1h30m"))?;
+        .map_err(|_| format!("{text:?} is not a duration; examples: 30s, 5m, 1h30m"))?;
     Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }

@@ -1,7 +1,7 @@
-//! The verbs by which a person steers the controller: `suspend`, `resume`,
+//! The commands that control the controller: `suspend`, `resume`,
 //! `approve`, `reconcile`.
 //!
-//! The first three change small files that the next pass reads, so they work
+//! The first three change small files that the next run reads, so they work
 //! whether a controller runs or not; the last one talks to a running one.
 
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::controller::http::client;
 use crate::facts::ApprovalId;
 use crate::model::{NodeId, OrderId};
 
-/// What a person can do to have it at once.
-const LATER: &str = "the next pass sees it; `talos-order reconcile` begins one now";
+/// How to apply it at once.
+const LATER: &str = "takes effect with the next run; `talos-order reconcile` starts one now";
 
 /// Something that can be suspended.
 enum What {
@@ -63,7 +63,7 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
     let what = What::read(args)?;
     if state.status().is_some_and(|status| !what.is_known(&status)) {
         let warning = style::warning("warning:");
-        anstream::eprintln!("{warning} the last pass knew of no {what}; is it spelt right?");
+        anstream::eprintln!("{warning} the last run had no {what}; check the spelling");
     }
     let mut changed = false;
     state
@@ -83,7 +83,7 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// Takes a suspension back.
+/// Resumes reconciliation.
 pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
     let state = App::offline(common.config.as_deref())?.state();
     let what = What::read(args)?;
@@ -92,7 +92,7 @@ pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Ex
         if let Some(aside) = resumed.aside {
             let warning = style::warning("warning:");
             anstream::eprintln!(
-                "{warning} what was suspended could not be read; it is kept as {}",
+                "{warning} the list of suspensions could not be read; it is kept as {}",
                 aside.display()
             );
         }
@@ -115,7 +115,7 @@ pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Ex
     if !changed {
         anstream::println!("{what} was not suspended");
     } else if left.all {
-        anstream::println!("{what} is resumed, but everything is suspended still");
+        anstream::println!("{what} is resumed, but everything is still suspended");
     } else {
         anstream::println!("{what} is resumed; {LATER}");
     }
@@ -127,7 +127,7 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
     let state = App::offline(common.config.as_deref())?.state();
     let status = state
         .status()
-        .context("no pass has asked for approval yet")?;
+        .context("no run has asked for approval yet")?;
     let id = ApprovalId(id);
     let waiting = status
         .held
@@ -142,8 +142,8 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
         let ids: std::collections::BTreeSet<&str> =
             waiting.map(|(approval, _)| approval.0.as_str()).collect();
         let ids = match ids.is_empty() {
-            true => "nothing waits for approval".to_owned(),
-            false => format!("waiting are {}", Vec::from_iter(ids).join(", ")),
+            true => "nothing is waiting for approval".to_owned(),
+            false => format!("waiting: {}", Vec::from_iter(ids).join(", ")),
         };
         bail!("{:?} is not waiting for approval; {ids}", id.0);
     }
@@ -155,7 +155,7 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// Asks for a pass and shows what it came to.
+/// Requests a run and shows what it came to.
 pub(super) async fn reconcile(
     common: &Common,
     order: Option<OrderId>,

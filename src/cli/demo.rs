@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::args::{Common, PassArgs};
+use super::apply::PlanShown;
+use super::args::{Common, RunArgs};
 use super::exit::Exit;
-use super::pass::PlanShown;
-use super::{out, pass, signal, style};
+use super::{apply, out, signal, style};
 use crate::factory_stub::{FactoryStub, StubOptions};
 
 /// Two orders that differ in their extensions only: the case that once ended in
@@ -75,35 +75,35 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         orders: Some(orders),
         ..common.clone()
     };
-    let args = PassArgs {
+    let args = RunArgs {
         lock_timeout: std::time::Duration::from_secs(10),
-        ..PassArgs::default()
+        ..RunArgs::default()
     };
     let shown = format!(
         "--config {0}/config.yaml --orders {0}/orders",
         dir.display()
     );
 
-    say("An Image Factory stub answers on a loopback port, two directories play nodes.")?;
+    say("An Image Factory stub runs on a loopback port; two directories stand in for nodes.")?;
     step(&format!("talos-order plan {shown}"))?;
-    pass::plan(&common, &args, false, PlanShown::default()).await?;
+    apply::plan(&common, &args, false, PlanShown::default()).await?;
 
     step(&format!("talos-order apply {shown}"))?;
-    let first = pass::apply(&common, &args, true).await?;
-    ensure!(first == Exit::Done, "the first pass did not converge");
+    let first = apply::apply(&common, &args, true).await?;
+    ensure!(first == Exit::Done, "the first run did not converge");
 
-    say("A second pass finds everything in place.")?;
+    say("A second run finds everything in sync.")?;
     step(&format!("talos-order apply {shown}"))?;
-    let second = pass::apply(&common, &args, true).await?;
-    ensure!(second == Exit::Done, "the second pass did not converge");
+    let second = apply::apply(&common, &args, true).await?;
+    ensure!(second == Exit::Done, "the second run did not converge");
 
     let damaged = damage(&dir.join("node-b/iso"))?;
     say(&format!(
-        "Now {} is cut short, as a broken transfer would leave it.",
+        "Now {} is truncated, like after an interrupted transfer.",
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;
-    let third = pass::apply(&common, &args, true).await?;
+    let third = apply::apply(&common, &args, true).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
     say("The demo leaves these files, and nothing elsewhere:")?;
@@ -198,13 +198,15 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     let Some(dir) = dir else {
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
-        return Ok(made.context("cannot make a directory for the demo")?.keep());
+        return Ok(made
+            .context("cannot create a directory for the demo")?
+            .keep());
     };
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let mut entries = std::fs::read_dir(dir)?;
     ensure!(
         entries.next().is_none(),
-        "{} is not empty; the demo wants a directory of its own",
+        "{} is not empty; the demo needs an empty directory",
         dir.display()
     );
     Ok(std::fs::canonicalize(dir)?)

@@ -1,11 +1,11 @@
 //! From the parsed command line to the verb that answers it.
 
+use super::apply::PlanShown;
 use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
-use super::pass::PlanShown;
 use super::safe::Log;
 use super::{
-    control, demo, docs, events, history, inspect, out, pass, run as controller, status, style,
+    apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
     validate,
 };
 use crate::app::StartError;
@@ -23,8 +23,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     start_log(&cli)?;
     if let Some(flag) = cli.misplaced() {
         out::note(&format!(
-            "{} {flag} is for a pass without a command; write it after the command, where \
-             that knows it, or leave the command out",
+            "{} {flag} applies only without a command; write it after the command if the command \
+             accepts it, or leave the command out",
             style::error("error:")
         ));
         return Ok(Exit::Usage);
@@ -41,9 +41,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         None if dry_run => {
             let shown = PlanShown::dry_run(&pass_args);
-            pass::plan(&common, &pass_args, detailed_exitcode, shown).await
+            apply::plan(&common, &pass_args, detailed_exitcode, shown).await
         }
-        None => pass::apply(&common, &pass_args, yes).await,
+        None => apply::apply(&common, &pass_args, yes).await,
         Some(Verb::Plan {
             pass: args,
             filter,
@@ -51,9 +51,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             detailed_exitcode,
         }) => {
             let shown = PlanShown::new(filter.into(), manifests);
-            pass::plan(&common, &args, detailed_exitcode, shown).await
+            apply::plan(&common, &args, detailed_exitcode, shown).await
         }
-        Some(Verb::Apply { pass: args, yes }) => pass::apply(&common, &args, yes).await,
+        Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),

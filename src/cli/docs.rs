@@ -43,7 +43,7 @@ pub(super) fn manual(dir: Option<&Path>) -> anyhow::Result<Exit> {
     match dir {
         Some(dir) => {
             std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot make {}", dir.display()))?;
+                .with_context(|| format!("cannot create {}", dir.display()))?;
             for (file, page) in man::pages()? {
                 std::fs::write(dir.join(&file), page)
                     .with_context(|| format!("cannot write {file} to {}", dir.display()))?;

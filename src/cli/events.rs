@@ -12,7 +12,7 @@ use crate::conclude::StepRecord;
 use crate::conclude::record::StepEnd;
 use crate::plan::render::Bytes;
 
-/// Soon enough for a person, and nothing for the disk.
+/// Soon enough for the user, and nothing for the disk.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// So many of the past are shown before the new ones.

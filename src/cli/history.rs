@@ -1,14 +1,14 @@
-//! `history`: the last passes, what each did and why.
+//! `history`: the last runs, what each did and why.
 
 use super::args::{Common, OutputForm};
 use super::exit::Exit;
 use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
-use crate::conclude::PassRecord;
+use crate::conclude::RunRecord;
 use crate::plan::render::Bytes;
 
-/// Shows the last passes, the newest last: where the prompt is.
+/// Shows the last runs, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let passes = app.state().history();
@@ -18,15 +18,15 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
         OutputForm::Text if shown.is_empty() => {
             let state = app.state();
             let dir = state.path().display();
-            out::note(&format!("no pass is on record in {dir}"));
+            out::note(&format!("no runs recorded in {dir}"));
         }
         OutputForm::Text => out::text(&shown.iter().map(text).collect::<String>())?,
     }
     Ok(Exit::Done)
 }
 
-/// A pass in a line, and each step it did in a line below.
-fn text(pass: &PassRecord) -> String {
+/// A run in a line, and each step it did in a line below.
+fn text(pass: &RunRecord) -> String {
     let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
     let mut head = format!(
         "{:.0}  {:9}  {:8}  {:.1} s",
@@ -62,9 +62,9 @@ fn text(pass: &PassRecord) -> String {
     if pass.error.is_none() {
         let held = match pass.held {
             0 => String::new(),
-            held => format!(", {held} held back"),
+            held => format!(", {held} blocked"),
         };
-        text.push_str(&format!("    {} in place{held}\n", pass.in_sync));
+        text.push_str(&format!("    {} in sync{held}\n", pass.in_sync));
     }
     text
 }

@@ -1,13 +1,14 @@
 //! The command line: what can be asked, and how answers look.
 //!
 //! Data goes to stdout, everything else to stderr. Without a verb the program
-//! does one pass, with the flags of the script it grew out of.
+//! runs once, with the flags of the script it grew out of.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the terminal, signals and the demo need the world"
 )]
 
+mod apply;
 mod args;
 mod control;
 mod demo;
@@ -21,7 +22,6 @@ mod inspect;
 mod man;
 mod notices;
 mod out;
-mod pass;
 mod progress;
 mod question;
 mod run;

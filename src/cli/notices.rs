@@ -1,4 +1,4 @@
-//! What a person should know besides the answer; all of it goes to stderr.
+//! What the user should know besides the answer; all of it goes to stderr.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,7 +17,7 @@ pub(super) fn problems(orders: &OrderSet) {
     for order in &orders.orders {
         for skipped in &order.skipped {
             out::note(&format!(
-                "{} {}/{}: product {:?} is skipped; this tool handles talos",
+                "{} {}/{}: product {:?} is skipped; only talos is supported",
                 style::warning("note:"),
                 order.id,
                 skipped.name,
@@ -44,7 +44,7 @@ pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
     }
     if *fetched_at < now {
         out::note(&format!(
-            "{} no source of versions answers; the list from {} of {fetched_at:.0} is used, {} old",
+            "{} no version source answers; using the list from {} of {fetched_at:.0}, {} old",
             style::warning("warning:"),
             source.as_str(),
             age(now.duration_since(*fetched_at)),
@@ -52,7 +52,7 @@ pub(super) fn versions(knowledge: &VersionKnowledge, now: Timestamp) {
     }
 }
 
-/// A length of time in the unit that a person would choose.
+/// A length of time in the unit that a user would choose.
 fn age(length: SignedDuration) -> String {
     let minutes = usize::try_from(length.as_mins()).unwrap_or(0);
     match minutes {

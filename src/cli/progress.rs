@@ -1,4 +1,4 @@
-//! A running pass as people see it: bars on a terminal, plain lines elsewhere.
+//! A current run as people see it: bars on a terminal, plain lines elsewhere.
 //!
 //! The executor sends events and counts bytes; everything about looks is here.
 
@@ -163,9 +163,12 @@ impl Display {
                 } => {
                     let sent = wire_bytes.map(|bytes| sent(bytes, *millis));
                     let sent = sent.unwrap_or_default();
-                    format!("{label}: {}{sent}, digest checked there", Bytes(entry.size))
+                    format!(
+                        "{label}: {}{sent}, digest verified there",
+                        Bytes(entry.size)
+                    )
                 }
-                Fact::Pushed { copied: false, .. } => format!("{label}: there already, adopted"),
+                Fact::Pushed { copied: false, .. } => format!("{label}: already there, adopted"),
                 Fact::Verified { bytes } => format!("{label}: {} as recorded", Bytes(*bytes)),
                 Fact::Removed { bytes } => format!("{label}: {} freed", Bytes(*bytes)),
             },
@@ -183,9 +186,9 @@ impl Display {
             }
             Outcome::Skipped { needs } => {
                 let needs = self.label(needs);
-                format!("{} {label} (it needs: {needs})", style::warning("skipped:"))
+                format!("{} {label} (waits for {needs})", style::warning("skipped:"))
             }
-            Outcome::Outdated { what } => format!("{label}: {what}; looking again"),
+            Outcome::Outdated { what } => format!("{label}: {what}; checking again"),
             Outcome::UnderWay => format!("{label}: {outcome}"),
             Outcome::Cancelled => format!("{} {label}", style::warning("stopped:")),
         }
@@ -211,11 +214,11 @@ fn label(action: &Action) -> String {
         Action::Fetch { file, .. } => format!("fetch {file}"),
         Action::Unpack { file, .. } => format!("unpack {file}"),
         Action::Push { target, file, .. } => format!("push {file} to {}", target.node),
-        Action::PruneCache { file, .. } => format!("remove {file}"),
-        Action::ClearPartial { file, .. } => format!("remove part of {file}"),
-        Action::PruneNode { target, file, .. } => format!("remove {file} from {}", target.node),
+        Action::PruneCache { file, .. } => format!("prune {file}"),
+        Action::ClearPartial { file, .. } => format!("prune part of {file}"),
+        Action::PruneNode { target, file, .. } => format!("prune {file} on {}", target.node),
         Action::ClearPart { target, part, .. } => {
-            format!("remove part of {} from {}", part.file(), target.node)
+            format!("prune part of {} on {}", part.file(), target.node)
         }
         Action::VerifyNode { target, file, .. } => format!("verify {file} on {}", target.node),
         Action::VerifyCache { file, .. } => format!("verify {file} in the cache"),

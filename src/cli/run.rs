@@ -5,12 +5,12 @@ use super::exit::Exit;
 use crate::controller;
 use crate::daemon::Ended;
 
-/// Runs until a signal asks for the end, or for one pass.
+/// Runs until a signal asks for the end, or for one run.
 pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
     let ended = match Box::pin(controller::run(config, orders, once)).await {
         Ok(ended) => ended,
-        // The causes that have exit codes of their own are told apart above.
+        // The causes that have exit codes of their own are distinguished above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),
         Err(controller::ControllerError::State(error)) => return Err(error.into()),
         Err(controller::ControllerError::Control(error)) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! Stopping: the first signal asks the pass to stop, the second ends at once.
+//! Stopping: the first signal asks the run to stop, the second ends at once.
 
 use super::out;
 use tokio::signal::unix::{SignalKind, signal};
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 /// A token that is cancelled by SIGINT or SIGTERM.
 ///
 /// Running transfers are dropped where they stand and leave temporaries that the
-/// next pass takes up. After a second signal the process ends with 130, as a
+/// next run resumes. After a second signal the process ends with 130, as a
 /// shell expects of an interrupted program.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub(super) fn stop_on_signal() -> std::io::Result<CancellationToken> {
             if count > 1 {
                 std::process::exit(130);
             }
-            out::note("stopping; a second signal ends at once");
+            out::note("stopping; send a second signal to exit at once");
             stop.cancel();
         }
     });

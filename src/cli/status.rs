@@ -1,4 +1,4 @@
-//! `status`: how each order does, each node, and what is held back.
+//! `status`: the status of each order, each node, and what is blocked.
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::model::NodeId;
 use crate::plan::Selection;
 use crate::plan::render::Bytes;
 
-/// So many things held back are shown; `-o json` has all that are kept.
+/// So many things blocked are shown; `-o json` has all that are kept.
 const HELD_SHOWN: usize = 20;
 
 /// Shows what the controller wrote down.
@@ -27,9 +27,9 @@ pub(super) fn run(
     let state = app.state();
     let mut status = state.status().with_context(|| {
         let dir = state.path().display();
-        format!("there is no status in {dir}: no controller has done a pass there yet")
+        format!("no status in {dir}: nothing has run there yet")
     })?;
-    // A person's word counts from the moment it is given.
+    // Suspensions take effect at once, before the next run.
     status.suspended = state.suspended();
     select(&mut status, selection);
     show(&status, &Scope::All, output, app.now())
@@ -112,10 +112,13 @@ fn text(status: &Status, scope: &Scope, now: Timestamp) -> String {
 fn header(status: &Status, now: Timestamp) -> Vec<String> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     pairs.push(("Controller", status.owner.clone()));
-    let revision = status.revision.as_deref().unwrap_or("not under git");
+    let revision = status
+        .revision
+        .as_deref()
+        .unwrap_or("unknown (not a git work tree)");
     pairs.push(("Revision", one_line(revision)));
     pairs.push((
-        "Last pass",
+        "Last run",
         match &status.last_pass {
             None => "none yet".to_owned(),
             Some(pass) => {
@@ -123,7 +126,7 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
                 let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
                 let took = took as f64 / 1000.0;
                 let mut text = format!(
-                    "{}, {ago} ago, {took:.1} s, begun by {}",
+                    "{}, {ago} ago, {took:.1} s, trigger: {}",
                     pass.verdict, pass.cause
                 );
                 if let Some(error) = &pass.error {
@@ -134,25 +137,25 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
         },
     ));
     pairs.push((
-        "Next pass",
+        "Next run",
         match (&status.running, status.next_pass) {
             (Some(running), _) => {
                 let since = span(running.since, now);
-                format!("runs for {since}, begun by {}", running.cause)
+                format!("running for {since}, trigger: {}", running.cause)
             }
             (None, Some(next)) if next >= now => format!("in {}", span(now, next)),
             (None, Some(next)) => {
                 let late = span(next, now);
-                format!("was due {late} ago; the controller does not seem to run")
+                format!("was due {late} ago; the controller does not seem to be running")
             }
-            (None, None) => "none is planned; the controller does not run".to_owned(),
+            (None, None) => "none (controller not running)".to_owned(),
         },
     ));
     let totals = &status.totals;
     pairs.push((
-        "So far",
+        "Totals",
         format!(
-            "{} fetched, {} pushed, {} files removed; drift: {} found, {} repaired",
+            "{} fetched, {} pushed, {} files pruned; drift: {} found, {} repaired",
             Bytes(totals.fetched_bytes),
             Bytes(totals.pushed_bytes),
             totals.removed,
@@ -216,7 +219,7 @@ fn circuits(status: &Status, now: Timestamp) -> Vec<String> {
     if status.circuits.is_empty() {
         return Vec::new();
     }
-    let mut table = Table::new(&["SILENT NODE", "TRIES", "NEXT TRY", "MESSAGE"]);
+    let mut table = Table::new(&["UNREACHABLE NODE", "FAILURES", "NEXT TRY", "MESSAGE"]);
     for (node, circuit) in &status.circuits {
         table.row([
             node.to_string(),
@@ -232,7 +235,7 @@ fn held(status: &Status, now: Timestamp) -> Vec<String> {
     if status.held.is_empty() {
         return Vec::new();
     }
-    let mut table = Table::new(&["HELD BACK", "REASON", "NEXT TRY", "MESSAGE"]);
+    let mut table = Table::new(&["BLOCKED", "REASON", "NEXT TRY", "MESSAGE"]);
     for held in status.held.iter().take(HELD_SHOWN) {
         table.row([
             held.step.to_string(),
@@ -259,7 +262,7 @@ fn section(table: &Table) -> Vec<String> {
 fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     match at {
         None => "-".to_owned(),
-        Some(at) if at <= now => "next pass".to_owned(),
+        Some(at) if at <= now => "next run".to_owned(),
         Some(at) => format!("in {}", span(now, at)),
     }
 }

@@ -1,4 +1,4 @@
-//! What a pass did, in one line.
+//! What a run did, in one line.
 
 use super::{out, style};
 use crate::conclude::{Report, Verdict};
@@ -21,10 +21,10 @@ pub(super) fn summary(report: &Report) -> String {
         (done.unpacked, "unpacked".to_owned()),
         (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
-        (done.removed, "removed".to_owned()),
+        (done.removed, "pruned".to_owned()),
         (done.failed, "failed".to_owned()),
-        (done.skipped, "not done".to_owned()),
-        (report.look.plan.held.len(), "held back".to_owned()),
+        (done.skipped, "pending".to_owned()),
+        (report.look.plan.held.len(), "blocked".to_owned()),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
@@ -34,12 +34,20 @@ pub(super) fn summary(report: &Report) -> String {
         parts.push(format!("{} written", out::counted(written, "manifest")));
     }
     parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
+    let stopped = |outcome: &Outcome| matches!(outcome, Outcome::Cancelled);
+    let stopped = report.outcomes.values().any(stopped);
     let word = match report.verdict {
         Verdict::Converged => style::heading("Done:"),
-        Verdict::Retry => style::warning("Not done, trying again may help:"),
-        Verdict::Stalled | Verdict::Failed => style::error("Not done:"),
+        Verdict::Retry if stopped => style::warning("Interrupted:"),
+        Verdict::Retry => style::warning("Incomplete:"),
+        Verdict::Stalled => style::error("Action required:"),
+        Verdict::Failed => style::error("Failed:"),
     };
-    format!("{word} {}", parts.join(", "))
+    let hint = match report.verdict {
+        Verdict::Retry => "; run again to continue",
+        Verdict::Converged | Verdict::Stalled | Verdict::Failed => "",
+    };
+    format!("{word} {}{hint}", parts.join(", "))
 }
 
 #[derive(Default)]

@@ -88,7 +88,7 @@ fn summary(orders: &OrderSet) -> String {
     format!(
         "{} with {} in {}, {}{warnings}\n",
         out::counted(orders.orders.len(), "order"),
-        out::counted(positions(orders), "usable position"),
+        out::counted(positions(orders), "valid position"),
         out::counted(orders.files, "file"),
         out::counted(orders.problems().count(), "problem"),
     )
@@ -158,19 +158,19 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line() {
-        let mut problem = Problem::of_file("orders/a,b.yaml", "100% wrong\nsecond").hint("mend it");
+        let mut problem = Problem::of_file("orders/a,b.yaml", "100% wrong\nsecond").hint("fix it");
         assert_eq!(
             annotation("warning", &problem),
-            "::warning file=orders/a%2Cb.yaml::100%25 wrong%0Asecond%0Ahint: mend it\n"
+            "::warning file=orders/a%2Cb.yaml::100%25 wrong%0Asecond%0Ahint: fix it\n"
         );
         (problem.line, problem.column) = (Some(3), Some(7));
         problem.path = "[0].orderid".to_owned();
         let line = annotation("error", &problem);
         assert!(line.starts_with("::error file=orders/a%2Cb.yaml,line=3,col=7::[0].orderid: 100"));
-        let nowhere = Problem::of_file("", "no orders are named");
+        let nowhere = Problem::of_file("", "no orders specified");
         assert_eq!(
             annotation("error", &nowhere),
-            "::error::no orders are named\n"
+            "::error::no orders specified\n"
         );
     }
 }

@@ -105,7 +105,7 @@ fn shift(memory: &mut Memory, by: SignedDuration, all: bool) {
     }
 }
 
-/// Nothing that is past lies ahead, and nothing is waited for longer than a wait lasts.
+/// Nothing that is past is ahead, and nothing is waited for longer than a wait lasts.
 fn bound(memory: &mut Memory, now: Timestamp, limits: &RetryLimits) {
     let most = SignedDuration::try_from(limits.most).unwrap_or(SignedDuration::MAX);
     let latest = now.saturating_add(most).unwrap_or(Timestamp::MAX);

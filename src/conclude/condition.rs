@@ -1,9 +1,9 @@
-//! How each order does, and each order on each node: a condition with a reason.
+//! The status of each order, and each order on each node: a condition with a reason.
 //!
-//! Pure. A pass leaves troubles behind: things held back and steps that did not
+//! Pure. A run leaves troubles behind: things blocked and steps that did not
 //! succeed, each with the positions it found. A trouble on a node belongs to that
 //! node's line and to the order's own, every other to the order's alone; of several
-//! the one that needs a person most is shown. What was held back only because its
+//! the one that needs an operator most is shown. What was blocked only because its
 //! source was takes the source's reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,11 +21,11 @@ use crate::model::{NodeId, Order, OrderSet, Problem};
 /// How something does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Ready {
-    /// All that is wanted is in place.
+    /// Everything wanted is in sync.
     Ready,
     /// It is being worked on.
     Reconciling,
-    /// It is not in place and is not being worked on.
+    /// It is out of sync and is not being worked on.
     Stalled,
 }
 
@@ -52,7 +52,7 @@ pub struct Condition {
     /// Why it is not ready.
     #[serde(flatten, with = "super::words")]
     pub reason: Option<Reason>,
-    /// One sentence for a person.
+    /// One sentence for the user.
     pub message: String,
     /// Since when state and reason are these.
     pub since: Timestamp,
@@ -65,7 +65,7 @@ impl Condition {
     }
 }
 
-/// The conditions after a pass, sorted by order and node; `since` is taken from
+/// The conditions after a run, sorted by order and node; `since` is taken from
 /// `before` where nothing has changed.
 pub fn conditions(
     before: &[Condition],
@@ -116,7 +116,7 @@ fn settle(
     now: Timestamp,
 ) -> Condition {
     let (state, reason, message) = match troubles.first() {
-        None => (Ready::Ready, None, "in place".to_owned()),
+        None => (Ready::Ready, None, "in sync".to_owned()),
         Some((reason, message)) => {
             let state = match reason {
                 Reason::Interrupted => Ready::Reconciling,
@@ -172,13 +172,13 @@ impl Board<'_> {
         } else if self.suspended.all {
             own.insert((Reason::Suspended, "everything is suspended".to_owned()));
         } else if self.suspended.orders.contains(&order.id) {
-            own.insert((Reason::Suspended, "a person has suspended it".to_owned()));
+            own.insert((Reason::Suspended, "suspended by an operator".to_owned()));
         }
         for &node in troubles.nodes.get(&order.id).into_iter().flatten() {
             let suspended = self.suspended.nodes.contains(node);
             let line = self.line(name.clone(), Some(node.clone()));
             if suspended {
-                let message = "a person has suspended the node".to_owned();
+                let message = "node suspended by an operator".to_owned();
                 line.insert((Reason::Suspended, message));
             }
         }
@@ -213,7 +213,7 @@ impl Board<'_> {
         }
     }
 
-    /// Removals belong to no order; those that wait for a person are told by node.
+    /// Removals belong to no order; those that wait for approval are told by node.
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {

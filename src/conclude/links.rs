@@ -12,7 +12,7 @@ use crate::plan::{Action, Step};
 /// Less than this, in bytes, says more of the connection's start than of its speed.
 const LEAST: u64 = 4 << 20;
 
-/// The measurements after a pass: half of what was known and half of what is new, so
+/// The measurements after a run: half of what was known and half of what is new, so
 /// that one bad minute does not decide. Only streams measure the link: rsync waits for
 /// disks, and what a relay sends on never sees it.
 pub(super) fn links(
@@ -60,7 +60,7 @@ pub(super) fn links(
 
 /// The relays that are left out for a while: a neighbour that its relay did not reach
 /// is served from here, and so are the neighbours of a relay that could not be
-/// delivered to. A person's asking does not forgive it: otherwise every pass by hand
+/// delivered to. A manual request does not reset its back-off: otherwise every manual run
 /// would wait for a relay that is broken.
 pub(super) fn detours(
     memory: &Memory,

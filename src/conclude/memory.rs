@@ -1,6 +1,6 @@
-//! The memory between passes: kept in a file, and carried on by a pure function.
+//! The memory between runs: kept in a file, and carried on by a pure function.
 //!
-//! [`after`] takes what was remembered, the look and the outcomes of a pass, and
+//! [`after`] takes what was remembered, the look and the outcomes of a run, and
 //! says what is to be remembered now. It reads no clock and throws no dice: the
 //! jitter of a waiting time follows from the step's identity and its failures, so
 //! that many steps that fail together are not tried again together, and a test can
@@ -22,7 +22,7 @@ use super::scope::Scope;
 use crate::facts::{Memory, Outcome, StepId};
 use crate::plan::Look;
 
-/// What is to be remembered after a pass that ended at `now`.
+/// What is to be remembered after a run that ended at `now`.
 pub fn after(
     memory: &Memory,
     look: &Look,
@@ -52,8 +52,8 @@ pub fn after(
     }
 }
 
-/// Forgets failures, so that what they hold back is tried in the next pass: a person
-/// who asks for a pass now has often just mended something.
+/// Forgets failures, so that what they block is tried in the next run: an operator
+/// who requests a run now has often just fixed something.
 pub fn forgive(memory: &mut Memory, scope: &Scope) {
     match scope {
         // Which steps an order needs is known only to a plan, and trying too much
@@ -71,8 +71,8 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
     }
 }
 
-/// When the first of the failures is to be tried again; a pass before that finds the
-/// same held back.
+/// When the first of the failures is to be tried again; a run before that finds the
+/// same blocked.
 pub fn next_try(memory: &Memory) -> Option<Timestamp> {
     let failures = memory.backoff.values().chain(memory.circuits.values());
     failures.map(|failure| failure.until).min()

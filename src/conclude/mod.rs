@@ -1,11 +1,10 @@
-//! Concluding: what a reconciliation comes to, and what of it is remembered, told and
-//! kept.
+//! The results of a run, and what of them is remembered, reported and kept.
 //!
 //! Pure, like `plan`: what was looked at, planned and done goes in ([`Report`]); out come
 //! the memory for the next run ([`after`]), the conditions of orders and nodes, the
 //! [`Status`], the record of the run, and a manifest for each order. The command line,
-//! the files of the controller and whatever else tells people how things are read these
-//! values, so they cannot disagree.
+//! the files of the controller and notifications read these values, so they cannot
+//! disagree.
 
 pub mod clock;
 pub mod condition;
@@ -24,7 +23,7 @@ mod words;
 pub use condition::{Condition, Ready};
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;
-pub use record::{Cause, PassRecord, StepRecord};
+pub use record::{Cause, RunRecord, StepRecord};
 pub use report::Report;
 pub use scope::Scope;
 pub use status::Status;

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Failure, FailureKind};
-use crate::plan::{HeldReason, Unresolved};
+use crate::plan::{BlockedReason, Unresolved};
 
-/// Why something is stalled. In the order of how much it needs a person.
+/// Why something is stalled. In the order of how much it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
     InvalidOrder,
-    /// Two orders want different images at one path, or a foreign file lies there.
+    /// Two orders want different images at one path, or a foreign file is there.
     Conflict,
     /// The version that is asked for does not exist.
     NoSuchVersion,
@@ -24,7 +24,7 @@ pub enum Reason {
     NotMounted,
     /// A directory is missing and may not be made.
     DirectoryMissing,
-    /// Removing waits for a person.
+    /// Pruning waits for approval.
     PruneBlocked,
     /// A step failed for another reason.
     Failed,
@@ -36,9 +36,9 @@ pub enum Reason {
     UpstreamUnavailable,
     /// It failed before and is tried again later.
     BackingOff,
-    /// A person has suspended it.
+    /// Suspended by an operator.
     Suspended,
-    /// The pass was stopped, or the world moved on under it.
+    /// The run was stopped, or the observed state changed during it.
     Interrupted,
 }
 
@@ -62,31 +62,31 @@ pub(super) fn reason_of_failure(failure: &Failure) -> Reason {
     }
 }
 
-/// The reason of something that is held back.
-pub(super) fn reason_of(reason: &HeldReason) -> Reason {
+/// The reason of something that is blocked.
+pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
     match reason {
-        HeldReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
-        HeldReason::Unresolved { why } => match why {
+        BlockedReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
+        BlockedReason::Unresolved { why } => match why {
             Unresolved::VersionsUnknown { .. } => Reason::UpstreamUnavailable,
             Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
                 Reason::NoSuchVersion
             }
             Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
         },
-        HeldReason::PruneBlocked { .. }
-        | HeldReason::InGrace { .. }
-        | HeldReason::InUse { .. }
-        | HeldReason::UseUnknown { .. }
-        | HeldReason::RecordUnread { .. }
-        | HeldReason::NotOurs { .. }
-        | HeldReason::Changed
-        | HeldReason::OverBudget { .. } => Reason::PruneBlocked,
-        HeldReason::ForeignFile { .. } => Reason::Conflict,
-        HeldReason::SourceHeld { .. } => Reason::Interrupted,
-        HeldReason::Suspended { .. } => Reason::Suspended,
-        HeldReason::BackingOff { .. } => Reason::BackingOff,
-        HeldReason::DirMissing { .. } => Reason::DirectoryMissing,
-        HeldReason::NotMounted { .. } | HeldReason::DirSilent { .. } => Reason::NotMounted,
-        HeldReason::NoSpace { .. } | HeldReason::NoInodes { .. } => Reason::InsufficientSpace,
+        BlockedReason::PruneBlocked { .. }
+        | BlockedReason::InGrace { .. }
+        | BlockedReason::InUse { .. }
+        | BlockedReason::UseUnknown { .. }
+        | BlockedReason::RecordUnread { .. }
+        | BlockedReason::NotOurs { .. }
+        | BlockedReason::Changed
+        | BlockedReason::OverBudget { .. } => Reason::PruneBlocked,
+        BlockedReason::ForeignFile { .. } => Reason::Conflict,
+        BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
+        BlockedReason::Suspended { .. } => Reason::Suspended,
+        BlockedReason::BackingOff { .. } => Reason::BackingOff,
+        BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
+        BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
+        BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }
 }

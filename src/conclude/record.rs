@@ -1,4 +1,4 @@
-//! What a pass did and why, in a form that outlives the program: the lines of the
+//! What a run did and why, in a form that outlives the program: the lines of the
 //! history and of the events.
 //!
 //! These are texts and numbers rather than the plan's own types, so that an old
@@ -15,11 +15,11 @@ use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
 use crate::plan::{Action, Plan, Step, Why};
 
-/// A history line tells so many steps; a first pass over a large fleet has more,
+/// A history line tells so many steps; a first run over a large fleet has more,
 /// and `events.jsonl` has them all.
 const STEPS_MAX: usize = 200;
 
-/// Why a pass began.
+/// Why a run started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -31,7 +31,7 @@ pub enum Cause {
     Change,
     /// Something that failed is tried again.
     Retry,
-    /// A person, or a signal, asked for it.
+    /// An operator, or a signal, requested it.
     Request,
     /// The configuration was read again.
     Reload,
@@ -60,9 +60,9 @@ pub enum StepEnd {
     Failed,
     /// Something it needs did not succeed.
     Skipped,
-    /// The world was not as it was observed.
+    /// The state has changed since it was observed.
     Outdated,
-    /// The pass was stopped.
+    /// The run was stopped.
     Cancelled,
 }
 
@@ -81,14 +81,14 @@ impl fmt::Display for StepEnd {
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// When it was over; absent in the history, where the pass has the time.
+    /// When it was over; absent in the history, where the run has the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// Which step.
     pub step: StepId,
     /// How it ended.
     pub end: StepEnd,
-    /// Why it was planned, for a person.
+    /// Why it was planned, for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What went wrong, or what was found instead.
@@ -154,7 +154,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What a pass found and did.
+    /// What a run found and did.
     pub fn of(report: &Report) -> Self {
         let mut totals = Self::default();
         for step in &report.look.plan.steps {
@@ -181,7 +181,7 @@ impl Totals {
         totals
     }
 
-    /// Adds another pass.
+    /// Adds another run.
     pub fn add(&mut self, other: &Self) {
         self.drift_found += other.drift_found;
         self.drift_repaired += other.drift_repaired;
@@ -223,7 +223,7 @@ fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassRecord {
+pub struct RunRecord {
     /// When it began.
     pub started: Timestamp,
     /// When it was over.
@@ -243,9 +243,9 @@ pub struct PassRecord {
     /// How many more steps there were.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_steps: usize,
-    /// How many things were held back.
+    /// How many things were blocked.
     pub held: usize,
-    /// How many files are in place, those that were before and those that came.
+    /// How many files are in sync, those that were before and those that came.
     pub in_sync: usize,
     /// What it found and did, in numbers.
     #[serde(flatten)]
@@ -256,10 +256,10 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// When and why a pass was done, and on which orders.
+/// When and why a run was done, and on which orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
-    /// The controller that did it, or for which a person did.
+    /// The controller that did it, or for which an operator did.
     pub owner: String,
     /// When it began.
     pub started: Timestamp,
@@ -271,8 +271,8 @@ pub struct Occasion {
     pub revision: Option<String>,
 }
 
-impl PassRecord {
-    /// The record of a pass.
+impl RunRecord {
+    /// The record of a run.
     pub fn new(occasion: &Occasion, report: &Report) -> Self {
         let steps = steps(&report.look.plan, &report.outcomes);
         let more_steps = steps.len().saturating_sub(STEPS_MAX);
@@ -286,7 +286,7 @@ impl PassRecord {
         }
     }
 
-    /// The record of a pass that could not even look.
+    /// The record of a run that failed before planning.
     pub fn unable(occasion: &Occasion, error: String) -> Self {
         Self::failed(occasion, Some(error), Verdict::Failed)
     }

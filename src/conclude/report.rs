@@ -7,17 +7,17 @@ use crate::facts::{Outcome, StepId};
 use crate::model::OrderId;
 use crate::plan::Look;
 
-/// What came of a pass.
+/// What came of a run.
 #[derive(Debug)]
 pub struct Report {
     /// The last look, with the plan that was executed.
     pub look: Look,
     /// An outcome for every step of the last look's plan, and for what was done
-    /// before the pass looked again.
+    /// before the run observed again.
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// The manifests, by order: whether each had to be written, or on one line why it
     /// could not be.
     pub manifests: BTreeMap<OrderId, Result<bool, String>>,
-    /// What the pass comes to.
+    /// The verdict of the run.
     pub verdict: Verdict,
 }

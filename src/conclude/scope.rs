@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, OrderId};
 
-/// What a person wants to see in order.
+/// What the user wants to see in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {

@@ -1,6 +1,6 @@
-//! What `status` tells: `status.json`, the controller's word on how things are.
+//! The content of `status` and `status.json`: the condition of each order on each node.
 //!
-//! Written when a pass begins and when it is over, so that it is right while the
+//! Written when a run started and when it is over, so that it is right while the
 //! controller runs and says how things were left while it does not. Making one is
 //! pure; the loop brings the times.
 
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition, Ready};
 use super::reason::{Reason, reason_of};
-use super::record::{Cause, Occasion, PassRecord, Totals};
+use super::record::{Cause, Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{NodeId, OrderSet};
-use crate::plan::HeldReason;
+use crate::plan::BlockedReason;
 
-/// So many things held back are listed; more would not be read.
+/// So many things blocked are listed; more would not be read.
 const HELD_MAX: usize = 1000;
 
 /// How things are.
@@ -29,29 +29,29 @@ pub struct Status {
     pub owner: String,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
-    /// The pass that runs now.
+    /// The current run.
     pub running: Option<Running>,
-    /// The last pass that is over.
-    pub last_pass: Option<LastPass>,
+    /// The last run that is over.
+    pub last_pass: Option<LastRun>,
     /// When the next one begins; absent where no controller runs.
     pub next_pass: Option<Timestamp>,
-    /// What all passes found and did since the file was begun.
+    /// What all runs found and did since the file was begun.
     pub totals: Totals,
-    /// How each order does, and each order on each node.
+    /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
-    /// What is held back, and until when.
-    pub held: Vec<HeldLine>,
-    /// How many more things are held back.
+    /// What is blocked, and until when.
+    pub held: Vec<BlockedLine>,
+    /// How many more things are blocked.
     pub more_held: usize,
     /// The nodes that do not answer, with when they are asked again.
     pub circuits: BTreeMap<NodeId, Backoff>,
     /// What is suspended by `suspend`.
     pub suspended: Suspended,
-    /// What else a person should know.
+    /// What else the user should know.
     pub notes: Vec<String>,
 }
 
-/// A pass that is going on.
+/// A run that is going on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Why it began.
@@ -60,9 +60,9 @@ pub struct Running {
     pub since: Timestamp,
 }
 
-/// A pass that is over.
+/// A run that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastPass {
+pub struct LastRun {
     /// When it began.
     pub started: Timestamp,
     /// When it was over.
@@ -79,27 +79,27 @@ pub struct LastPass {
     pub totals: Totals,
 }
 
-/// Something that is held back.
+/// Something that is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLine {
+pub struct BlockedLine {
     /// The step it would be.
     pub step: StepId,
     /// Why it is not done, in a word.
     #[serde(flatten, with = "super::words::always")]
     pub reason: Reason,
-    /// Why it is not done, for a person.
+    /// Why it is not done, for the user.
     pub message: String,
-    /// When it is tried next, where that is known; otherwise with the next pass
+    /// When it is tried next, where that is known; otherwise with the next run
     /// after its cause is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try: Option<Timestamp>,
-    /// What `approve` takes, where that lets it go.
+    /// What `approve` takes, where approval unblocks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
 }
 
 impl Status {
-    /// A pass has begun.
+    /// A run has begun.
     #[must_use]
     pub fn begun(mut self, owner: &str, cause: Cause, since: Timestamp) -> Self {
         owner.clone_into(&mut self.owner);
@@ -108,7 +108,7 @@ impl Status {
         self
     }
 
-    /// A pass is over. `memory` is what is remembered after it.
+    /// A run is over. `memory` is what is remembered after it.
     #[must_use]
     pub fn finished(
         mut self,
@@ -117,7 +117,7 @@ impl Status {
         report: &Report,
         memory: &Memory,
     ) -> Self {
-        let record = PassRecord::new(occasion, report);
+        let record = RunRecord::new(occasion, report);
         self.conditions = condition::conditions(
             &self.conditions,
             orders,
@@ -130,13 +130,13 @@ impl Status {
         self.held = held
             .iter()
             .take(HELD_MAX)
-            .map(|held| HeldLine {
+            .map(|held| BlockedLine {
                 step: held.id.clone(),
                 reason: reason_of(&held.reason),
                 message: held.reason.to_string(),
                 next_try: next_try(&held.reason, memory),
                 approval: match &held.reason {
-                    HeldReason::OverBudget { approval, .. } => Some(approval.clone()),
+                    BlockedReason::OverBudget { approval, .. } => Some(approval.clone()),
                     _ => None,
                 },
             })
@@ -148,17 +148,17 @@ impl Status {
         self.over(&occasion.owner, record)
     }
 
-    /// A pass is over that could not even look. What is known of the orders stays.
+    /// A run failed before planning. What is known of the orders stays.
     #[must_use]
     pub fn unable(self, occasion: &Occasion, error: String) -> Self {
-        self.over(&occasion.owner, PassRecord::unable(occasion, error))
+        self.over(&occasion.owner, RunRecord::unable(occasion, error))
     }
 
-    fn over(mut self, owner: &str, record: PassRecord) -> Self {
+    fn over(mut self, owner: &str, record: RunRecord) -> Self {
         owner.clone_into(&mut self.owner);
         self.running = None;
         self.revision = record.revision;
-        self.last_pass = Some(LastPass {
+        self.last_pass = Some(LastRun {
             started: record.started,
             finished: record.finished,
             cause: record.cause,
@@ -169,7 +169,7 @@ impl Status {
         self
     }
 
-    /// True if the last pass could look and everything it concerns is ready.
+    /// True if the last run could plan and everything it concerns is ready.
     pub fn is_ready(&self) -> bool {
         let looked = self
             .last_pass
@@ -183,10 +183,10 @@ impl Status {
     }
 }
 
-fn next_try(reason: &HeldReason, memory: &Memory) -> Option<Timestamp> {
+fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
     match reason {
-        HeldReason::BackingOff { until, .. } | HeldReason::InGrace { until } => Some(*until),
-        HeldReason::NodeUnreachable { node, .. } => {
+        BlockedReason::BackingOff { until, .. } | BlockedReason::InGrace { until } => Some(*until),
+        BlockedReason::NodeUnreachable { node, .. } => {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }
         _ => None,
@@ -205,12 +205,12 @@ fn notes(report: &Report) -> Vec<String> {
             .iter()
             .map(|failure| {
                 let source = source.as_str();
-                format!("versions are those that {source} named at {fetched_at:.0}: {failure}")
+                format!("using the versions that {source} listed at {fetched_at:.0}: {failure}")
             })
             .collect(),
         VersionKnowledge::Unknown { failures } => failures
             .iter()
-            .map(|failure| format!("versions are not known: {failure}"))
+            .map(|failure| format!("versions unknown: {failure}"))
             .collect(),
         VersionKnowledge::NotNeeded => Vec::new(),
     }

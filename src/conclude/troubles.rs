@@ -6,7 +6,7 @@ use super::reason::{Reason, reason_of, reason_of_failure};
 use super::report::Report;
 use crate::facts::{Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
-use crate::plan::HeldReason;
+use crate::plan::BlockedReason;
 
 /// A trouble: why, and one sentence.
 pub(super) type Trouble = (Reason, String);
@@ -28,7 +28,7 @@ pub(super) fn said(id: &StepId, error: &str) -> String {
     format!("{id}: {error}")
 }
 
-/// What a pass has to say about each order.
+/// What a run has to say about each order.
 pub(super) struct Troubles<'a> {
     /// The nodes that it wants something on.
     pub nodes: BTreeMap<&'a OrderId, BTreeSet<&'a NodeId>>,
@@ -72,19 +72,19 @@ impl<'a> Troubles<'a> {
     }
 }
 
-/// Where a trouble comes from: what is held back because of another step takes that
+/// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
-    held: HashMap<&'a StepId, &'a HeldReason>,
+    held: HashMap<&'a StepId, &'a BlockedReason>,
     report: &'a Report,
 }
 
 impl Origins<'_> {
     /// Needs point backwards in the plan, so following them ends.
-    fn of_held(&self, reason: &HeldReason) -> Trouble {
-        if let HeldReason::SourceHeld { source } = reason {
+    fn of_held(&self, reason: &BlockedReason) -> Trouble {
+        if let BlockedReason::SourceBlocked { source } = reason {
             if let Some(reason) = self.held.get(source)
-                && !matches!(reason, HeldReason::SourceHeld { .. })
+                && !matches!(reason, BlockedReason::SourceBlocked { .. })
             {
                 return (reason_of(reason), format!("{source}: {reason}"));
             }
@@ -108,7 +108,7 @@ impl Origins<'_> {
                 said(id, &Outcome::UnderWay.to_string()),
             )),
             Some(Outcome::Cancelled) | None => {
-                Some((Reason::Interrupted, "the pass was stopped".to_owned()))
+                Some((Reason::Interrupted, "the run was stopped".to_owned()))
             }
         }
     }

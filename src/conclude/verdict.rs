@@ -1,4 +1,4 @@
-//! What a run comes to, in one word: for the loop, the exit code, the status and the
+//! The verdict of a run: for the loop, the exit code, the status and the
 //! record.
 
 use std::collections::BTreeMap;
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
-use crate::plan::{Held, Look};
+use crate::plan::{Blocked, Look};
 
-/// What a run comes to.
+/// The verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Everything that is wanted is in place.
+    /// Everything wanted is in sync.
     Converged,
-    /// Something is not in place, and trying again may help.
+    /// Something is out of sync, and a retry may help.
     Retry,
-    /// Something is not in place, and a person has to act.
+    /// Something is out of sync, and an operator has to act.
     Stalled,
-    /// The run could not even look.
+    /// The run failed before planning.
     Failed,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges a run that has looked: a rejected order or a permanent failure needs a person, a
+/// Judges a run that has observed: a rejected order or a permanent failure needs an operator, a
 /// transient one needs time.
 pub fn verdict(
     orders: &OrderSet,
@@ -52,12 +52,12 @@ pub fn verdict(
         | Outcome::Cancelled => false,
     };
     if !orders.is_complete()
-        || look.plan.held.iter().any(Held::needs_person)
+        || look.plan.held.iter().any(Blocked::needs_person)
         || outcomes.values().any(permanent)
     {
         return Verdict::Stalled;
     }
-    let converged = !look.plan.held.iter().any(Held::is_trouble)
+    let converged = !look.plan.held.iter().any(Blocked::is_trouble)
         && outcomes.values().all(Outcome::is_success)
         && manifests.values().all(Result::is_ok);
     if converged {

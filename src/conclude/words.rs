@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct HeldText {
+    struct BlockedText {
         #[serde(flatten, with = "super::always")]
         reason: Reason,
     }
@@ -117,13 +117,16 @@ mod tests {
                 line
             );
         }
-        let held = HeldText {
+        let held = BlockedText {
             reason: Reason::DirectoryMissing,
         };
         let written = serde_json::to_value(&held).unwrap();
         assert_eq!(written["reason"], "NotMounted");
-        assert_eq!(serde_json::from_value::<HeldText>(written).unwrap(), held);
-        assert!(serde_json::from_value::<HeldText>(json!({})).is_err());
+        assert_eq!(
+            serde_json::from_value::<BlockedText>(written).unwrap(),
+            held
+        );
+        assert!(serde_json::from_value::<BlockedText>(json!({})).is_err());
     }
 
     #[test]
@@ -139,7 +142,7 @@ mod tests {
                 Reason::Failed,
             ),
         ] {
-            let held: HeldText = serde_json::from_value(written).unwrap();
+            let held: BlockedText = serde_json::from_value(written).unwrap();
             assert_eq!(held.reason, expected);
         }
     }

@@ -48,7 +48,7 @@ impl ConfigError {
         }
     }
 
-    /// What a person can do about it; problems carry hints of their own.
+    /// A hint for the user; problems carry their own hints.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } => Some(
@@ -58,7 +58,7 @@ impl ConfigError {
             ),
             Self::Read { source, .. } => Some(match source.kind() {
                 std::io::ErrorKind::InvalidInput | std::io::ErrorKind::TimedOut => {
-                    "--config takes a file, or a pipe that somebody writes into"
+                    "--config takes a file, or a pipe with a writer"
                 }
                 _ => "check the owner and the permissions of the file",
             }),

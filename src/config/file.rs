@@ -47,7 +47,7 @@ pub(super) struct ConfigFile {
     pub verify: Option<VerifyShape>,
     /// The nodes, described once, for orders to refer to by name or by label.
     pub nodes: Option<Vec<At<NodeShape>>>,
-    /// Places whose nodes are near each other and far from this machine.
+    /// Sites group nodes that are near each other and far from this machine.
     pub sites: Option<Vec<At<SiteShape>>>,
 }
 
@@ -87,12 +87,12 @@ pub(super) struct PushDefaults {
     /// Default: auto
     #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
     pub method: Option<At<String>>,
-    /// How it is proven that a streamed image arrived: what lies on the node is read
+    /// How it is proven that a streamed image arrived: what is on the node is read
     /// back there (readback), or what arrives is hashed before it is written and the
     /// node's disk is trusted (inline). Default: readback
     #[schemars(extend("enum" = crate::model::Proof::ALL))]
     pub verify: Option<At<String>>,
-    /// How many bytes are sent in a second to all nodes together, such as 50MiB, or
+    /// Bytes per second to all nodes together, such as 50MiB, or
     /// none for as many as there can be. Default: none
     pub bandwidth_limit: Option<At<String>>,
     /// Options given to rsync, as a shell would split them. With others than the
@@ -113,11 +113,11 @@ pub(super) struct PushDefaults {
 pub(super) struct CachePolicyShape {
     /// Old versions are removed. Default: true
     pub enabled: Option<bool>,
-    /// How many versions of one kind of image are kept, at least 1. What an order
-    /// wants is kept besides. Default: 3
+    /// How many versions of one kind of image are kept, at least 1. Wanted images are
+    /// always kept. Default: 3
     #[schemars(range(min = 1))]
     pub keep_versions: Option<At<u32>>,
-    /// The cache is emptied before every pass. Default: false
+    /// The cache is emptied before every run. Default: false
     pub purge_before: Option<bool>,
     /// How long images are kept that no order asks for any more, such as 7d or
     /// 12h. Default: 7d
@@ -160,7 +160,7 @@ pub(super) struct FactoryShape {
     /// A file with the certificates (PEM) of authorities that are trusted besides the
     /// system's, for a private CA. Default: none
     pub ca_file: Option<At<String>>,
-    /// What has to vouch for an image that is fetched: the factory's checksum where it
+    /// How a downloaded image is verified: the factory's checksum where it
     /// offers one (offered), its checksum, its signature, or nothing (none). What is
     /// demanded and not there refuses the image. Default: offered
     #[schemars(extend("enum" = VERIFY_WORDS))]
@@ -219,7 +219,7 @@ pub(super) struct LimitsShape {
     /// Nodes worked on at once, 1 to 256. Default: 8
     #[schemars(range(min = 1, max = 256))]
     pub nodes: Option<At<u32>>,
-    /// How many times a broken transfer is taken up again, 0 to 100. Default: 5
+    /// How many times an interrupted transfer is resumed, 0 to 100. Default: 5
     #[schemars(range(max = 100))]
     pub retries: Option<At<u32>>,
     /// How long to wait for the first byte of an image, which the factory may
@@ -229,7 +229,7 @@ pub(super) struct LimitsShape {
     /// the factory may have to build, 1 to 32. Default: 2
     #[schemars(range(min = 1, max = 32))]
     pub builds: Option<At<u32>>,
-    /// How long a transfer may stand still. Default: 60s
+    /// How long a transfer may make no progress. Default: 60s
     pub idle: Option<At<String>>,
     /// How many bytes of an image come in a second at least, on average over
     /// rate_window, such as 10KiB; none for no such limit. Default: 10KiB
@@ -241,7 +241,7 @@ pub(super) struct LimitsShape {
     /// How long a look at a node may take altogether. Default: 60s
     pub look: Option<At<String>>,
     /// The largest image that is accepted, packed or unpacked, such as 32GiB. A
-    /// download that goes on for longer is broken off. Default: 16GiB
+    /// download that goes on for longer is aborted. Default: 16GiB
     pub image_size: Option<At<String>>,
 }
 
@@ -249,25 +249,25 @@ pub(super) struct LimitsShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReconcileShape {
-    /// How long after a pass the next one begins, if nothing happens before; off
+    /// How long after a run the next one begins, if nothing happens before; off
     /// where cron says it all. Default: 10m
     pub interval: Option<At<String>>,
     /// By how many per cent an interval is made longer or shorter at random, 0 to
     /// 50, so that several controllers do not ask all at once. Default: 5
     #[schemars(range(max = 50))]
     pub jitter: Option<At<u32>>,
-    /// When further passes begin: minute, hour, day, month and weekday, with
+    /// When further runs start: minute, hour, day, month and weekday, with
     /// seconds before them if wanted. Default: none
     pub cron: Option<At<String>>,
     /// The time zone that cron is meant in, such as Europe/Berlin. Default: the
     /// machine's own
     pub time_zone: Option<At<String>>,
-    /// How long the orders must be quiet before a change begins a pass. Default: 2s
+    /// How long the orders must be quiet before a change starts a run. Default: 2s
     pub debounce: Option<At<String>>,
-    /// How often the orders are looked through for changes of which the system
-    /// sent no word. Default: 30s
+    /// How often the orders are polled for changes without a file system
+    /// event. Default: 30s
     pub poll: Option<At<String>>,
-    /// How often the released versions are asked for. Default: 1h
+    /// How often released versions are listed. Default: 1h
     pub versions_interval: Option<At<String>>,
     /// How often files are read back that were not for verify.max_age; off for
     /// never. Default: off
@@ -278,16 +278,16 @@ pub(super) struct ReconcileShape {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PruneShape {
-    /// How many files may go from one node in one pass without approval. Default: 5
+    /// How many files one run prunes from a node without approval. Default: 5
     pub max_files: Option<At<u32>>,
     /// The same as per cent of the files that were placed there, 0 to 100; the
-    /// larger of the two counts. Default: 20
+    /// larger of the two applies. Default: 20
     #[schemars(range(max = 100))]
     pub max_percent: Option<At<u32>>,
     /// How long a file stays that no order wants any more. Default: 7d
     pub grace: Option<At<String>>,
-    /// How many versions of one kind of image stay, at least 1. What an order wants
-    /// stays besides. Default: defaults.cache_policy.keep_versions
+    /// How many versions of one kind of image stay, at least 1. Wanted images are always
+    /// kept. Default: defaults.cache_policy.keep_versions
     #[schemars(range(min = 1))]
     pub keep_versions: Option<At<u32>>,
     /// The directory on a node with the configurations of all virtual machines, or
@@ -329,10 +329,10 @@ pub(super) struct NodeShape {
     pub iso_dir: Option<At<String>>,
     /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir
     pub import_dir: Option<At<String>>,
-    /// A missing directory is made also where it is below no storage of the node.
+    /// A missing directory is created even if it is below no storage of the node.
     /// Default: defaults.push.create
     pub create: Option<bool>,
-    /// Words by which orders mean several nodes at once (group: LABEL).
+    /// Groups that orders can use (group: LABEL).
     pub labels: Option<Vec<At<String>>>,
     /// What no order wants any more is removed from it, where the order does not
     /// say otherwise. Default: defaults.prune
@@ -346,7 +346,7 @@ pub(super) struct NodeShape {
     /// otherwise. Default: defaults.push.method
     #[schemars(extend("enum" = crate::model::PushMethod::ALL))]
     pub push_method: Option<At<String>>,
-    /// How many bytes are sent to it in a second, such as 5MiB, or none. Default: none
+    /// Bytes per second to this node, such as 5MiB, or none. Default: none
     /// of its own
     pub bandwidth_limit: Option<At<String>>,
     /// The site it belongs to, one of sites.

@@ -21,7 +21,7 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>
             report.at(
                 shape.place,
                 format!(
-                    "the node {} is described on line {line} already",
+                    "the node {} is already defined on line {line}",
                     node.node.id
                 ),
             );
@@ -32,8 +32,8 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>
             if let Some(other) = addresses.insert(address.clone(), node.node.id.clone()) {
                 report.at_with_hint(
                     shape.place,
-                    format!("{address} is the address of the node {other} already"),
-                    "describe a machine once and give it several labels",
+                    format!("{address} is already the address of the node {other}"),
+                    "define each machine once and give it several labels",
                 );
                 continue;
             }
@@ -57,7 +57,7 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
     let push_method = values::method(shape.push_method.as_ref(), report);
     let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
-        report.missing(place, "name", "every node needs a name of its own");
+        report.missing(place, "name", "every node needs a unique name");
         return None;
     };
     let id = report.parse::<NodeId>(name);
@@ -102,8 +102,8 @@ fn storage(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Option<S
             Some(shared) if shared.value => {
                 report.at_with_hint(
                     shared.place,
-                    "`shared: true` needs `storage`, the name of what is shared",
-                    "give every node that sees the storage the same name for it",
+                    "`shared: true` needs `storage`, the name of the shared storage",
+                    "use the same name on every node that mounts the storage",
                 );
                 None
             }
@@ -143,7 +143,7 @@ fn local(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Reach> {
             report.at(
                 place,
                 format!(
-                    "`{key}` does not go with `local: true`, which is a directory of this machine"
+                    "`{key}` cannot be combined with `local: true`, a directory of this machine"
                 ),
             );
         }
@@ -176,7 +176,7 @@ fn ssh(
             if first != second {
                 report.at(
                     at.place,
-                    format!("the host already names the login {first}; here it is {second}"),
+                    format!("the host already sets the login {first}; here it is {second}"),
                 );
                 return None;
             }

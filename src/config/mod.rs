@@ -76,7 +76,7 @@ fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, Con
     let source =
         SourceText::from_bytes(&file, &bytes).map_err(|problem| invalid(&file, *problem))?;
     let mut settings = interpret(source, secrets, &dirs)?;
-    // A configuration of before this key lies beside its orders in an installation
+    // A configuration of before this key is beside its orders in an installation
     // of the package.
     let beside = path.with_file_name("orders");
     if settings.orders_path.is_none() && beside.is_dir() {

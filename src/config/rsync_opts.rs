@@ -10,12 +10,12 @@
 type Refused = (&'static str, &'static str);
 
 const TAKES_AWAY: &str = "it removes the image from the cache";
-const REMOVES: &str = "it removes other files on the node; `prune` does that";
-const RENAMES: &str = "it writes under another name than the one that is checked";
-const SKIPS: &str = "it may skip the file, which then is not there";
-const NOTHING: &str = "nothing is sent with it";
-const ELSEWHERE: &str = "it sends another thing than the image, or to another place";
-const UNCHECKED: &str = "it keeps what is on the node without comparing it";
+const REMOVES: &str = "it removes other files on the node; use `prune` for that";
+const RENAMES: &str = "it writes a file name that talos-order does not verify";
+const SKIPS: &str = "it may skip the file";
+const NOTHING: &str = "it transfers nothing";
+const ELSEWHERE: &str = "it transfers other files, or to another directory";
+const UNCHECKED: &str = "it keeps existing files without comparing them";
 
 /// Long options.
 const LONG: &[Refused] = &[

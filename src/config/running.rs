@@ -61,7 +61,7 @@ pub(super) fn owner(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -
     Some(at.value.clone())
 }
 
-/// When passes begin.
+/// When runs start.
 pub(super) fn reconcile(
     shape: &ReconcileShape,
     report: &mut ProblemReport<'_>,
@@ -76,8 +76,8 @@ pub(super) fn reconcile(
     if let (None, None, Some(at)) = (interval, &shape.cron, &shape.interval) {
         report.at_with_hint(
             at.place,
-            "without an interval nothing begins a pass but a change of the orders",
-            "name times with `reconcile.cron`, or a long interval such as 1d",
+            "without an interval only a change of the orders starts a run",
+            "set `reconcile.cron`, or a long interval such as 1d",
         );
     }
     let quick = Duration::from_millis(100);
@@ -144,7 +144,7 @@ fn schedule(text: &str) -> Result<(), String> {
     let begin = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     match cron.find_next_occurrence(&begin, false) {
         Ok(_) => Ok(()),
-        Err(_) => Err("that time never comes".to_owned()),
+        Err(_) => Err("this schedule never matches".to_owned()),
     }
 }
 
@@ -155,8 +155,8 @@ fn time_zone(at: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> 
     if jiff::tz::TimeZone::get(&at.value).is_err() {
         report.at_with_hint(
             at.place,
-            format!("{:?} is not a time zone that this machine knows", at.value),
-            "a name such as UTC or Europe/Berlin; the package tzdata brings them",
+            format!("{:?} is not a time zone known on this machine", at.value),
+            "a name such as UTC or Europe/Berlin; the package tzdata provides them",
         );
         return None;
     }

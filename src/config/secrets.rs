@@ -65,13 +65,13 @@ impl Secrets<'_> {
             (Some(user), _, NamedSecret::Given(at, _)) => report.at_with_hint(
                 *at,
                 format!(
-                    "a token and the user name {:?} exclude each other",
+                    "a token and the user name {:?} are mutually exclusive",
                     user.value
                 ),
                 "an Enterprise factory takes either username and password, or a token",
             ),
             (None, NamedSecret::Given(at, _), NamedSecret::Given(..)) => {
-                report.at(*at, "a password and a token exclude each other");
+                report.at(*at, "a password and a token are mutually exclusive");
             }
             (Some(user), NamedSecret::Absent, NamedSecret::Absent) if !literal => report
                 .at_with_hint(
@@ -126,7 +126,7 @@ impl Secrets<'_> {
             (Some(_), Some(file)) => {
                 report.at(
                     file.place,
-                    format!("`{what}_env` and `{what}_file` exclude each other"),
+                    format!("`{what}_env` and `{what}_file` are mutually exclusive"),
                 );
                 NamedSecret::Given(file.place, None)
             }

@@ -11,7 +11,7 @@ use crate::model::{
     Proof, PushMethod, VmConfigs,
 };
 
-/// Everything that a pass can be told by configuration.
+/// Everything that a run can be told by configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The configuration file, as manifests and messages name it; `None` if none
@@ -46,7 +46,7 @@ pub struct Settings {
     pub owner: String,
     /// Where the controller keeps what it remembers.
     pub state_dir: PathBuf,
-    /// When passes begin.
+    /// When runs start.
     pub reconcile: ReconcileSettings,
     /// What goes from nodes.
     pub prune: PruneSettings,
@@ -54,25 +54,25 @@ pub struct Settings {
     pub verify: VerifySettings,
 }
 
-/// When passes begin.
+/// When runs start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileSettings {
-    /// How long after a pass the next one begins; `None` only where `cron` is given.
+    /// How long after a run the next one begins; `None` only where `cron` is given.
     pub interval: Option<Duration>,
     /// By how many per cent an interval varies, 0 to 50.
     pub jitter: u32,
-    /// When further passes begin; accepted by `croner`.
+    /// When further runs start; accepted by `croner`.
     pub cron: Option<String>,
     /// The IANA name of the time zone of `cron`, known to this machine; `None` for
     /// the machine's own.
     pub time_zone: Option<String>,
-    /// How long the orders must be quiet before a change begins a pass.
+    /// How long the orders must be quiet before a change starts a run.
     pub debounce: Duration,
     /// How often the orders are looked through for changes that were not told.
     pub poll: Duration,
-    /// How often the released versions are asked for.
+    /// How often released versions are listed.
     pub versions_interval: Duration,
-    /// How often files are read back that are due; `None` for never.
+    /// How often due files are verified; `None` for never.
     pub verify_interval: Option<Duration>,
 }
 
@@ -81,7 +81,7 @@ pub struct ReconcileSettings {
 pub struct PruneSettings {
     /// Anything goes at all (`defaults.prune`).
     pub enabled: bool,
-    /// How many files may go from one node in one pass.
+    /// How many files one run prunes from a node.
     pub max_files: u32,
     /// The same in per cent of the files placed there, 0 to 100; the larger counts.
     pub max_percent: u32,
@@ -109,7 +109,7 @@ pub struct CachePolicy {
     pub enabled: bool,
     /// How many versions of a family are kept; at least 1.
     pub keep_versions: u32,
-    /// The cache is emptied before every pass.
+    /// The cache is emptied before every run.
     pub purge_before: bool,
     /// How long a family that no order refers to is kept.
     pub orphan_grace: Duration,
@@ -260,7 +260,7 @@ pub struct LimitSettings {
     pub nodes: usize,
     /// How long to wait for the first byte of an image, which may have to be built.
     pub first_byte: Duration,
-    /// How long a transfer may stand still.
+    /// How long a transfer may make no progress.
     pub idle: Duration,
     /// Bytes per second that an image comes with at least; 0 for no such limit.
     pub least_rate: u64,
@@ -272,7 +272,7 @@ pub struct LimitSettings {
     pub connect: Duration,
     /// How long a look at a node may take altogether.
     pub look: Duration,
-    /// How many times a transfer is taken up again before the step fails.
+    /// How many times a transfer is resumed before the step fails.
     pub retries: u32,
     /// The largest image that is accepted, packed or not, in bytes; never 0.
     pub image_size: u64,

@@ -29,7 +29,7 @@ pub(super) fn network(
             let line = report.document().line(first);
             report.at(
                 shape.place,
-                format!("the site {name} is described on line {line} already"),
+                format!("the site {name} is already defined on line {line}"),
             );
             continue;
         }
@@ -69,7 +69,7 @@ fn site(
         number as usize
     });
     let Some(name) = &shape.name else {
-        report.missing(place, "name", "nodes say `site: NAME`");
+        report.missing(place, "name", "nodes use `site: NAME`");
         return None;
     };
     let name = report.parse::<SiteName>(name)?;
@@ -113,8 +113,8 @@ fn relay(
     if entry.node.reach == Reach::Local {
         report.at_with_hint(
             text.place,
-            format!("{id} is a directory of this machine and cannot send anything on"),
-            "a relay is a node of the site that is reached over ssh",
+            format!("{id} is a directory of this machine and cannot be a relay"),
+            "a relay is a node of the site, reached over ssh",
         );
         return None;
     }
@@ -125,7 +125,7 @@ fn relay(
                 Some(other) => format!("{id} belongs to the site {other}, not to {site}"),
                 None => format!("{id} does not belong to the site {site}"),
             },
-            format!("write `site: {site}` at the node, or name one that has it"),
+            format!("set `site: {site}` on the node, or choose a node that has it"),
         );
         return None;
     }
@@ -146,7 +146,7 @@ fn check(text: &At<String>, shapes: &[At<SiteShape>], report: &mut ProblemReport
     }
     let hint = match yaml::one_of(&text.value, written.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("describe it with `sites: [{{name: {}}}]`", text.value),
+        None => format!("define it with `sites: [{{name: {}}}]`", text.value),
     };
     report.at_with_hint(
         text.place,

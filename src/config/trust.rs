@@ -1,6 +1,6 @@
 //! Whom to believe: certificates of one's own authorities, and the factory's key.
 //!
-//! Files are read here, so that a wrong one is told with everything else that is wrong
+//! Files are read here, so that a wrong one is reported with everything else that is wrong
 //! with the configuration, before anybody is spoken to.
 
 use std::io::Read as _;
@@ -63,8 +63,8 @@ pub(super) fn verify(
         (None, Some(at)) if word == "signature" => {
             report.at_with_hint(
                 at.place,
-                "signatures need the key to check them with",
-                "name the file with the factory's public key in `public_key_file`",
+                "signatures need a key for verification",
+                "set `public_key_file` to the file with the factory's public key",
             );
             None
         }
@@ -115,7 +115,7 @@ fn is_p256(key: &[u8], path: &Path, at: &At<String>, report: &mut ProblemReport<
         report.at_with_hint(
             at.place,
             format!(
-                "the key in {} is of another kind; accepted is ECDSA on the curve P-256",
+                "the key in {} has another type; accepted is ECDSA on the curve P-256",
                 path.display()
             ),
             "the factory serves its key at /oci/cosign/signing-key.pub",
@@ -142,7 +142,7 @@ fn read(path: &Path, at: &At<String>, report: &mut ProblemReport<'_>) -> Option<
             let reason = match why.kind() {
                 std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
                 std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-                std::io::ErrorKind::InvalidData => "it is not PEM, which is text".to_owned(),
+                std::io::ErrorKind::InvalidData => "it is not PEM text".to_owned(),
                 _ => why.to_string(),
             };
             let what = format!("the file {} cannot be read: {reason}", path.display());
@@ -155,7 +155,7 @@ fn read(path: &Path, at: &At<String>, report: &mut ProblemReport<'_>) -> Option<
 fn lacks(path: &Path, label: &str, place: NodeRef, report: &mut ProblemReport<'_>) {
     report.at_with_hint(
         place,
-        format!("the file {} has no {label} in it", path.display()),
+        format!("the file {} contains no {label}", path.display()),
         format!("accepted is PEM: text with -----BEGIN {label}----- in it"),
     );
 }

@@ -78,7 +78,7 @@ pub(super) fn settings(
     }
 }
 
-/// A secret in the file is told apart from a key that is merely unknown, since
+/// A secret in the file is distinguished from a key that is merely unknown, since
 /// "did you mean `password_env`" would leave the secret where it is.
 fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
     let rooms = [
@@ -95,10 +95,10 @@ fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
                 .document()
                 .key_problem(
                     entry,
-                    format!("a {key} does not belong into the configuration file"),
+                    format!("a {key} does not belong in the configuration file"),
                 )
                 .hint(format!(
-                    "name where it is kept with {instead}, and change it if the file was shared"
+                    "use {instead}, and rotate it if the file was shared"
                 ));
             report.refuse(entry, problem.without_excerpt());
         }
@@ -208,8 +208,8 @@ fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut ProblemReport<'_>
         Some(at) if at.value == 0 => {
             report.at_with_hint(
                 at.place,
-                "0 is too few; accepted is 1 or more",
-                "`purge_before: true` empties the cache before every pass",
+                "0 is too low; accepted is 1 or more",
+                "`purge_before: true` empties the cache before every run",
             );
             KEEP_VERSIONS
         }
@@ -236,7 +236,7 @@ fn push_settings(shape: Option<&PushDefaults>, report: &mut ProblemReport<'_>) -
         report.at_with_hint(
             at.place,
             format!("{option} cannot be used for deliveries: {why}"),
-            "leave it out; the default is `-av --progress --inplace`",
+            "remove it; the default is `-av --progress --inplace`",
         );
     }
     PushSettings {
@@ -306,7 +306,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListS
     if words.value.is_empty() {
         report.at(
             words.place,
-            "the list is empty; accepted are factory and github, in the order they are asked",
+            "the list is empty; accepted are factory and github, in query order",
         );
     }
     let mut sources = Vec::new();
@@ -316,7 +316,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListS
             VersionSourceWord::Github => ListSource::Github,
         };
         if sources.contains(&source) {
-            report.at(word.place, "this source is in the list already");
+            report.at(word.place, "this source is already in the list");
         } else {
             sources.push(source);
         }

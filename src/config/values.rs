@@ -1,6 +1,6 @@
 //! Single values of the configuration: paths, addresses, lengths of time, rates.
 //!
-//! Each is read from the text a person wrote, and refused with what is accepted in
+//! Each is read from the text the user wrote, and refused with what is accepted in
 //! its place. None of them looks at the world: whether a path is there is the
 //! business of whoever uses it.
 
@@ -35,11 +35,8 @@ pub(super) fn path(text: Option<&At<String>>, report: &mut ProblemReport<'_>) ->
     if at.value.starts_with('~') || at.value.contains('$') {
         report.at_with_hint(
             at.place,
-            format!(
-                "{:?} is not a path: ~ and $ are not expanded here",
-                at.value
-            ),
-            "write the path out",
+            format!("{:?} is not a path: ~ and $ are not expanded", at.value),
+            "write the full path",
         );
         return None;
     }
@@ -121,7 +118,7 @@ pub(super) fn url(
 fn refuse_login(at: &At<String>, report: &mut ProblemReport<'_>) {
     let problem = report
         .document()
-        .problem(at.place, "a URL with a login in it is not accepted")
+        .problem(at.place, "a URL must not contain a login")
         .hint("use `username` with `password_env` or `password_file`")
         .without_excerpt();
     report.push(problem);
@@ -147,7 +144,7 @@ pub(super) fn duration(
     let Some(value) = value else {
         report.at_with_hint(
             at.place,
-            format!("{:?} is not a length of time", at.value),
+            format!("{:?} is not a duration", at.value),
             "a number with a unit, such as 7d, 12h, 30m, 90s or 1h 30m",
         );
         return default;

@@ -1,16 +1,16 @@
-//! What a pass leaves running: downloads that take long, in a cache that stays locked.
+//! What a run leaves running: downloads that take long, in a cache that stays locked.
 
 use tokio::task::JoinHandle;
 
 use crate::app::{DirLock, LiveReconciler};
 use crate::daemon::{WakeCause, Waker};
 
-/// What there is between two passes.
+/// What there is between two runs.
 pub(super) struct Background {
-    /// The cache, for as long as a pass has left downloads running in it.
+    /// The cache, for as long as a run has left downloads running in it.
     held: Option<DirLock>,
     waker: Waker,
-    /// Calls for a pass when a download ends that none waits for.
+    /// Requests a run when a download ends that none waits for.
     listener: JoinHandle<()>,
 }
 
@@ -23,17 +23,17 @@ impl Background {
         }
     }
 
-    /// The lock on the cache, if the last pass left it locked.
+    /// The lock on the cache, if the last run left it locked.
     pub(super) fn lock(&mut self) -> Option<DirLock> {
         self.held.take()
     }
 
-    /// Keeps the cache locked if the pass has left downloads running in it.
+    /// Keeps the cache locked if the run has left downloads running in it.
     pub(super) fn keep(&mut self, lock: Option<DirLock>, reconciler: &LiveReconciler) {
         self.held = lock.filter(|_| reconciler.downloads.is_busy());
     }
 
-    /// Another pass takes the place of the old one, and with that one its downloads end.
+    /// Another run takes the place of the old one, and with that one its downloads end.
     pub(super) fn renew(&mut self, reconciler: &LiveReconciler) {
         self.held = None;
         self.listener.abort();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::conclude::{Cause, Ready, Status, Verdict};
-use crate::daemon::{NextRun, PassEnd, WakeCause, WakeCauses};
+use crate::daemon::{NextRun, RunResult, WakeCause, WakeCauses};
 
 /// What the end of a run means, to the loop and to whoever waits.
 pub(super) struct RunEnd {
-    pub end: PassEnd,
+    pub end: RunResult,
     pub status: Option<Status>,
 }
 
@@ -25,7 +25,7 @@ impl RunEnd {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
         let next = match verdict {
             Verdict::Retry | Verdict::Failed => NextRun::Retry { after },
-            // A person has to act for something; the rest is tried again meanwhile.
+            // An operator has to act for something; the rest is tried again meanwhile.
             Verdict::Stalled if after.is_some() => NextRun::Retry { after },
             Verdict::Converged | Verdict::Stalled => NextRun::Scheduled,
         };
@@ -36,10 +36,10 @@ impl RunEnd {
             count if count == total && status.held.is_empty() => {
                 format!("{total} of {total} ready")
             }
-            count => format!("{count} of {total} ready, {} held back", status.held.len()),
+            count => format!("{count} of {total} ready, {} blocked", status.held.len()),
         };
         Self {
-            end: PassEnd {
+            end: RunResult {
                 converged: *verdict == Verdict::Converged,
                 next,
                 line,
@@ -51,7 +51,7 @@ impl RunEnd {
     /// There was no run, or what came of it could not be kept.
     pub(super) fn failed(why: String, status: Option<Status>) -> Self {
         Self {
-            end: PassEnd {
+            end: RunResult {
                 converged: false,
                 next: NextRun::Retry { after: None },
                 line: why,
@@ -61,7 +61,7 @@ impl RunEnd {
     }
 }
 
-/// Of several causes the one that a person would name.
+/// Of several causes the one that a user would name.
 pub(super) fn cause(causes: WakeCauses) -> Cause {
     let ranked = [
         (WakeCause::Request, Cause::Request),

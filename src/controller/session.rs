@@ -1,4 +1,4 @@
-//! One run with a memory: what the loop and a run by hand have in common.
+//! One run with a memory: what the loop and a manual run have in common.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, LiveReconciler, StartError};
 use crate::conclude::memory::forgive;
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, PassRecord, Report, RetryLimits, Scope, Status};
+use crate::conclude::{self, Cause, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
 use crate::facts::Memory;
 use crate::model::OrderSet;
@@ -95,7 +95,9 @@ impl<'a> Session<'a> {
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
-            tracing::warn!("the clock of this machine jumped by {jump:#}; waits are counted anew");
+            tracing::warn!(
+                "the clock of this machine jumped by {jump:#}; waiting times start over"
+            );
         }
         for scope in asked {
             forgive(&mut memory, scope);
@@ -160,7 +162,7 @@ impl<'a> Session<'a> {
         let report = reconciler.run(&inputs, look, &signals).await;
         drop(signals);
         if let Err(error) = following.await {
-            tracing::warn!(reason = %error, "the teller of events failed");
+            tracing::warn!(reason = %error, "the event log failed");
         }
         let report = report?;
         let kept = self.keep(&inputs.orders, &report).await;
@@ -181,17 +183,17 @@ impl<'a> Session<'a> {
         let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
-            .add_to_history(&PassRecord::new(&occasion, report))?;
+            .add_to_history(&RunRecord::new(&occasion, report))?;
         let before = self.state.status().unwrap_or_default();
         let status = before.finished(&occasion, orders, report, &memory);
         self.state.save_status(&status)?;
         Ok((status, memory))
     }
 
-    /// Keeps that the run could not even look.
+    /// Keeps that the run failed before planning.
     pub(super) fn unable(&self, error: &str) -> Result<Status, StateError> {
         let occasion = self.occasion();
-        let record = PassRecord::unable(&occasion, error.to_owned());
+        let record = RunRecord::unable(&occasion, error.to_owned());
         self.state.add_to_history(&record)?;
         let before = self.state.status().unwrap_or_default();
         let status = before.unable(&occasion, error.to_owned());

@@ -1,9 +1,9 @@
-//! Tells of the steps of a running pass: in the log, in the events, and to whoever
+//! Reports the steps of a current run: in the log, in the events, and to whoever
 //! watches whether anything still moves.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "stamps events and feels the pulse of running transfers"
+    reason = "stamps events and measures the progress of transfers"
 )]
 
 use std::sync::Arc;
@@ -100,7 +100,7 @@ fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u6
                 tracing::warn!(%step, reason = %outcome, "is not done");
             }
             if let Err(error) = state.add_events(&[record]) {
-                tracing::warn!(reason = %chain(&error), "cannot tell the events");
+                tracing::warn!(reason = %chain(&error), "cannot write the events");
             }
         }
     }

@@ -13,14 +13,14 @@ use super::teller::Teller;
 use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Cause, Scope, Status};
-use crate::daemon::{LoopRequest, Options, PassEnd, RunContext, WakeCauses, Waker, Work};
+use crate::daemon::{LoopRequest, Options, RunContext, RunResult, WakeCauses, Waker, Work};
 use crate::error::chain;
 use crate::store::StateDir;
 
-/// How long a run of the loop waits for a run by hand that holds the cache.
+/// How long a run of the loop waits for a manual run that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
-/// Does a pass whenever the loop says so.
+/// Runs whenever the loop says so.
 pub(super) struct Controller {
     config: Option<PathBuf>,
     /// The orders of the command line; the configuration names them otherwise.
@@ -67,8 +67,8 @@ impl Controller {
     /// A run of the loop: what [`Session`] does, and what is around it.
     async fn one_run(&mut self, cause: Cause, asked: &[Scope], running: &RunContext) -> RunEnd {
         self.tell_begin(cause);
-        // Held from before the memory is read until what was learned is kept: a run by
-        // hand in between would be forgotten.
+        // Held from before the memory is read until what was learned is kept: a manual
+        // run in between would be forgotten.
         let lock = match self.background.lock() {
             Some(lock) => Ok(lock),
             None => tokio::select! {
@@ -105,7 +105,7 @@ impl Controller {
             }
             Err(error) => {
                 let why = chain(&error);
-                tracing::error!(reason = %why, "the pass could not look");
+                tracing::error!(reason = %why, "the run failed before planning");
                 let status = session.unable(&why).ok();
                 RunEnd::failed(why, status)
             }
@@ -124,7 +124,7 @@ impl Controller {
         tell_status(&state, &begun);
     }
 
-    /// About when the next pass is, before the loop has said it.
+    /// About when the next run is, before the loop has said it.
     fn about_next(&self) -> Option<Timestamp> {
         let interval = self.app.settings().reconcile.interval?;
         self.app.now().checked_add(interval).ok()
@@ -132,7 +132,7 @@ impl Controller {
 }
 
 impl Work for Controller {
-    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> RunResult {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let RunEnd { end, status } = self.one_run(cause(causes), &asked, &running).await;
@@ -150,7 +150,7 @@ impl Work for Controller {
 
     fn take_note(&mut self, request: LoopRequest) {
         match request {
-            // Each pass asks for the versions, and is answered "not modified".
+            // Each run asks for the versions, and is answered "not modified".
             LoopRequest::RefreshVersions => {}
             LoopRequest::DeepVerify => self.read_back = true,
         }
@@ -206,6 +206,6 @@ fn told(error: &StartError) -> String {
 
 fn tell_status(state: &StateDir, status: &Status) {
     if let Err(error) = state.save_status(status) {
-        tracing::warn!(reason = %chain(&error), "cannot tell the status");
+        tracing::warn!(reason = %chain(&error), "cannot write the status");
     }
 }

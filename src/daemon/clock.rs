@@ -70,7 +70,7 @@ impl Clock for WallClock {
         if let Some((_, job)) = self.set.take() {
             // It may ring and be gone in this very moment.
             if let Err(error) = self.scheduler.remove(&job.guid()).await {
-                tracing::debug!(%error, "the alarm before was gone already");
+                tracing::debug!(%error, "the previous timer had expired");
             }
         }
         let Some(at) = at else { return Ok(()) };
@@ -90,7 +90,7 @@ impl Clock for WallClock {
 }
 
 /// The wait that makes the scheduler ring at the first whole second that is not
-/// before `at`: it counts in seconds from the second that `now` lies in.
+/// before `at`: it counts in seconds from the second that `now` is in.
 fn wait(now: Timestamp, at: Timestamp) -> Duration {
     let whole = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
     let seconds = whole.saturating_sub(now.as_second());

@@ -41,7 +41,7 @@ pub enum CronError {
         source: jiff::Error,
     },
     /// It is well-formed, and never comes.
-    #[error("`{pattern}` never comes")]
+    #[error("`{pattern}` never matches")]
     Never {
         /// As written.
         pattern: String,
@@ -49,7 +49,7 @@ pub enum CronError {
 }
 
 impl CronError {
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Pattern { .. } => {
@@ -60,7 +60,7 @@ impl CronError {
                 "write a name of the IANA database, as in `Europe/Berlin` or `UTC`; \
                  the system's own needs no name (the package tzdata holds them)"
             }
-            Self::Never { .. } => "check day and month; the 30th of February is one that never is",
+            Self::Never { .. } => "check day and month; February 30 does not exist",
         }
     }
 }
@@ -206,7 +206,7 @@ mod tests {
             why("61 * * * *", None),
             "`61 * * * *` is not a cron expression"
         );
-        assert_eq!(why("0 0 30 2 *", Some("UTC")), "`0 0 30 2 *` never comes");
+        assert_eq!(why("0 0 30 2 *", Some("UTC")), "`0 0 30 2 *` never matches");
         assert_eq!(
             why("@daily", Some("Europe/Atlantis")),
             "`Europe/Atlantis` is not a time zone"

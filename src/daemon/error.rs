@@ -1,4 +1,4 @@
-//! Why the loop cannot run. What goes wrong inside a pass is the pass's own affair.
+//! Why the loop cannot run. What goes wrong inside a run is the run's own affair.
 
 use std::io;
 
@@ -22,7 +22,7 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Signals(_) | Self::Watch(_) => Some(

@@ -1,11 +1,11 @@
-//! *When* a pass runs, never what it does.
+//! *When* a run is in progress, never what it does.
 //!
-//! Whatever calls for a pass (a change of the orders, a schedule, a retry, a
+//! Whatever requests a run (a change of the orders, a schedule, a retry, a
 //! signal) does one thing: it wakes the loop in [`run()`]. A wake-up carries no
-//! payload, so any number of them while a pass runs come to exactly one more, and
-//! a lost or a spare one does no harm: each pass looks at everything anyway.
+//! payload, so any number of them during a run come to exactly one more, and
+//! a lost or a spare one does no harm: each run looks at everything anyway.
 //!
-//! What a pass *is* stands behind [`Work`]; nothing in this room knows. Calendar
+//! What a run *is* stands behind [`Work`]; nothing in this room knows. Calendar
 //! times are computed as values in `schedule` and waited for in `clock`;
 //! `watch` looks after the orders, `systemd` tells the service manager.
 
@@ -35,4 +35,4 @@ pub use run::{Ended, run};
 pub use schedule::LoopSchedule;
 pub use wake::{WakeCause, WakeCauses, Waker};
 pub use watch::Watching;
-pub use work::{Heartbeat, LoopRequest, NextRun, Options, PassEnd, RunContext, Work};
+pub use work::{Heartbeat, LoopRequest, NextRun, Options, RunContext, RunResult, Work};

@@ -1,14 +1,14 @@
-//! How long to wait after a pass that asks to be tried again.
+//! How long to wait after a run that asks to be tried again.
 //!
-//! Steps keep their own backoff over passes; this one is for the loop, where a pass
-//! does not say when. It grows with each such pass and starts over as soon as a pass
+//! Steps keep their own backoff over runs; this one is for the loop, where a run
+//! does not say when. It grows with each such run and starts over as soon as a run
 //! ends otherwise: a policy that is deaf to success would punish for old sins.
 
 use std::time::Duration;
 
 use super::work::NextRun;
 
-/// The first wait, and the shortest there is: a pass that says "at once" for ever
+/// The first wait, and the shortest there is: a run that says "at once" for ever
 /// must not keep a core busy.
 const FIRST: Duration = Duration::from_secs(1);
 
@@ -18,12 +18,12 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// The loop's own backoff.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
-    /// Passes in a row that asked for a retry without saying when.
+    /// Runs in a row that asked for a retry without saying when.
     failures: u32,
 }
 
 impl Retry {
-    /// How long to wait after a pass, if it asks for one of its own.
+    /// How long to wait after a run, if it asks for one of its own.
     /// `bound` is the interval of the schedule.
     pub(super) fn after(&mut self, next: NextRun, bound: Option<Duration>) -> Option<Duration> {
         let NextRun::Retry { after } = next else {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pass_says_is_kept_within_reason() {
+    fn what_the_run_says_is_kept_within_reason() {
         let mut retry = Retry::default();
         let after = |wait| NextRun::Retry {
             after: Some(Duration::from_secs(wait)),

@@ -1,9 +1,9 @@
 //! The loop.
 //!
-//! It sleeps until something calls for a pass, runs it, and learns from its end how
-//! long to sleep at most. There is one place where a pass is started, so passes
+//! It sleeps until something requests a run, runs it, and learns from its end how
+//! long to sleep at most. There is one place where a run is started, so runs
 //! cannot overlap; signals, requests and reloads that arrive meanwhile wait for its
-//! end. `--once` is the same loop, left after the first pass.
+//! end. `--once` is the same loop, left after the first run.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -21,24 +21,24 @@ use super::signals::{self, Signal};
 use super::systemd::Manager;
 use super::wake::{WakeCause, WakeCauses, Waker};
 use super::watch::Watch;
-use super::work::{Heartbeat, LoopRequest, Options, PassEnd, RunContext, Work};
+use super::work::{Heartbeat, LoopRequest, Options, RunContext, RunResult, Work};
 
 /// How the loop ended, where nothing went wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The one pass that was asked for is over.
-    Once(PassEnd),
-    /// A signal asked for the end; with what the last pass came to.
-    Stopped(Option<PassEnd>),
+    /// The one run that was asked for is over.
+    Once(RunResult),
+    /// A signal asked for the end; with what the last run came to.
+    Stopped(Option<RunResult>),
 }
 
-/// Runs passes until a signal asks for the end, or once.
+/// Executes runs until a signal asks for the end, or once.
 ///
-/// `waker` may be kept and cloned by whoever else may call for a pass.
+/// `waker` may be kept and cloned by whoever else may request a run.
 ///
 /// # Errors
 /// When the process lacks what the loop stands on: signals, a thread, the
-/// scheduler. A pass that fails is no such error; its end says so.
+/// scheduler. A run that fails is no such error; its end says so.
 pub async fn run<W: Work>(work: W, options: Options, waker: Waker) -> Result<Ended, DaemonError> {
     let signals = signals::listen(waker.clone()).map_err(DaemonError::Signals)?;
     let clock = WallClock::start().await?;
@@ -48,7 +48,7 @@ pub async fn run<W: Work>(work: W, options: Options, waker: Waker) -> Result<End
     daemon.run(true).await
 }
 
-/// The loop's state between two passes.
+/// The loop's state between two runs.
 pub(super) struct Daemon<W, C> {
     work: W,
     options: Options,
@@ -65,9 +65,9 @@ pub(super) struct Daemon<W, C> {
     reload: bool,
     /// Why the last configuration was refused.
     refused: Option<String>,
-    last: Option<PassEnd>,
-    /// The next time that the work was told of since the last pass, if it was: a
-    /// pass forgets it, even where the next one is due when it was before.
+    last: Option<RunResult>,
+    /// The next time that the work was told of since the last run, if it was: a
+    /// run forgets it, even where the next one is due when it was before.
     told: Option<Option<Timestamp>>,
 }
 
@@ -107,7 +107,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         if watched && !self.options.once {
             self.watch().await?;
         }
-        self.manager.ready("starting the first pass");
+        self.manager.ready("starting the first run");
         self.waker.wake(WakeCause::Start);
         loop {
             if self.reload {
@@ -118,7 +118,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             if causes.is_empty() {
                 self.sleep().await?;
             } else {
-                let end = self.pass(causes).await;
+                let end = self.execute(causes).await;
                 if self.options.once {
                     return Ok(Ended::Once(end));
                 }
@@ -156,10 +156,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         self.waker.wake_all(due);
     }
 
-    async fn pass(&mut self, causes: WakeCauses) -> PassEnd {
-        tracing::info!(reason = %causes, "pass begins");
+    async fn execute(&mut self, causes: WakeCauses) -> RunResult {
+        tracing::info!(reason = %causes, "run started");
         self.manager.alive();
-        let end = self.let_pass_run(causes).await;
+        let end = self.execute_run(causes).await;
         self.told = None;
         tracing::info!(converged = end.converged, next = ?end.next, "{}", end.line);
         self.table.passed(self.clock.now());
@@ -173,8 +173,8 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         end
     }
 
-    /// Stays awake for signals while a pass runs.
-    async fn let_pass_run(&mut self, causes: WakeCauses) -> PassEnd {
+    /// Stays awake for signals during a run.
+    async fn execute_run(&mut self, causes: WakeCauses) -> RunResult {
         let heartbeat = Heartbeat::default();
         let running = RunContext {
             stop: self.stop.clone(),
@@ -232,7 +232,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         Ok(())
     }
 
-    /// Tells the work when the next pass will be, where that changed.
+    /// Tells the work when the next run will be, where that changed.
     fn tell_next(&mut self, now: Timestamp, due: Option<Timestamp>) {
         let retry = self.retry_at.and_then(|at| {
             let wait = SignedDuration::try_from(at - Instant::now()).ok()?;
@@ -254,12 +254,12 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         let done = self.work.reload();
         let result = match done {
             Ok(()) => {
-                tracing::info!("the configuration was read anew");
+                tracing::info!("configuration reloaded");
                 self.refused = None;
                 self.adopt(self.work.options()).await
             }
             Err(why) => {
-                tracing::error!(reason = %why, "the new configuration is refused, the old one kept");
+                tracing::error!(reason = %why, "the new configuration is invalid, the old one stays in effect");
                 self.refused = Some(why);
                 Ok(())
             }
@@ -284,19 +284,19 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         }
     }
 
-    /// What the last pass came to, and what is wrong with the configuration.
+    /// What the last run came to, and what is wrong with the configuration.
     fn status(&self) -> String {
         let line = self.last.as_ref().map_or("", |end| end.line.as_str());
         match &self.refused {
             None => line.to_owned(),
             // In front, as a status is cut at its end.
-            Some(why) => format!("the new configuration is refused: {why}; {line}"),
+            Some(why) => format!("the new configuration is invalid: {why}; {line}"),
         }
     }
 }
 
 fn stop(manager: &mut Manager, token: &CancellationToken) {
-    tracing::info!("stopping; a second signal ends at once");
+    tracing::info!("stopping; send a second signal to exit at once");
     manager.stopping();
     token.cancel();
 }

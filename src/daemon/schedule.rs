@@ -3,9 +3,9 @@
 //! Everything here is a value: the time is passed in, chance (the jitter) too, so
 //! a year can be tested in a moment. `clock` waits for what this table says.
 //!
-//! The interval is counted from the end of the last pass, whatever called for it:
-//! a pass that has just been needs no other one. A cron time that came while a pass
-//! ran is made up for with one pass, however many were missed.
+//! The interval is counted from the end of the last run, whatever called for it:
+//! a run that has just been needs no other one. A cron time that came while a run
+//! ran is made up for with one run, however many were missed.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::cron::Cron;
 use super::wake::{WakeCause, WakeCauses};
 
-/// When passes are due, and what they are to do besides. Plain values.
+/// When runs are due, and what they are to do besides. Plain values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopSchedule {
-    /// From the end of a pass to the next; `None` leaves it to `cron`.
+    /// From the end of a run to the next; `None` leaves it to `cron`.
     pub interval: Option<Duration>,
     /// By how much of itself an interval may be longer or shorter (0.05 for five
     /// per cent), so that many controllers do not knock at the same moment.
     pub jitter: f64,
-    /// Passes at times of the calendar.
+    /// Runs at times of the calendar.
     pub cron: Option<Cron>,
-    /// How often the released versions are asked for.
+    /// How often released versions are listed.
     pub versions: Option<Duration>,
     /// How often delivered files are hashed; off where neither is given.
     pub verify: Option<Duration>,
@@ -51,7 +51,7 @@ struct TimetableLine {
     cause: WakeCause,
     rule: Rule,
     due: Option<Timestamp>,
-    /// Counted from the end of a pass, not from its own last time.
+    /// Counted from the end of a run, not from its own last time.
     after_pass: bool,
 }
 
@@ -116,7 +116,7 @@ impl Timetable {
         causes
     }
 
-    /// A pass is over.
+    /// A run is over.
     pub(super) fn passed(&mut self, now: Timestamp) {
         self.settle(now, |line| line.after_pass);
     }
@@ -135,7 +135,7 @@ impl Timetable {
         });
     }
 
-    /// The longest that a retry may wait: it is not to come later than the pass
+    /// The longest that a retry may wait: it is not to come later than the run
     /// that would have been anyway.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.lines.iter().find_map(|line| match line.rule {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_counts_from_the_end_of_a_pass_and_versions_from_themselves() {
+    fn the_interval_counts_from_the_end_of_a_run_and_versions_from_themselves() {
         let schedule = LoopSchedule {
             interval: Some(Duration::from_secs(600)),
             versions: Some(Duration::from_secs(900)),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn cron_times_missed_while_a_pass_ran_are_made_up_for_once() {
+    fn cron_times_missed_while_a_run_ran_are_made_up_for_once() {
         let schedule = LoopSchedule {
             cron: Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap()),
             ..nothing()
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_does_not_put_the_next_pass_off_for_a_day() {
+    fn a_clock_set_back_does_not_put_the_next_run_off_for_a_day() {
         let schedule = LoopSchedule {
             cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
             ..LoopSchedule::default()

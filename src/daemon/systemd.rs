@@ -38,7 +38,7 @@ impl Manager {
             return Self::default();
         };
         Self::connect(&address, sd_notify::watchdog_enabled()).unwrap_or_else(|error| {
-            tracing::warn!(%error, ?address, "cannot speak to the service manager");
+            tracing::warn!(%error, ?address, "cannot reach the service manager");
             Self::default()
         })
     }

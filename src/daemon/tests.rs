@@ -71,7 +71,7 @@ impl Script {
 }
 
 impl Work for Script {
-    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> RunResult {
         self.note(&causes.to_string());
         let end = Instant::now() + self.takes;
         while Instant::now() < end {
@@ -87,7 +87,7 @@ impl Work for Script {
                 }
             }
         }
-        PassEnd {
+        RunResult {
             converged: false,
             next: self.ends.pop_front().unwrap_or(NextRun::Scheduled),
             line: "line".to_owned(),
@@ -196,7 +196,7 @@ async fn a_converged_world_is_looked_at_by_the_schedule_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_starts_at_the_end_of_a_pass_whatever_called_for_it() {
+async fn the_interval_starts_at_the_end_of_a_run_whatever_called_for_it() {
     let case = Case::begin(options(), |script, _| {
         script.takes = Duration::from_secs(100);
     });
@@ -206,7 +206,7 @@ async fn the_interval_starts_at_the_end_of_a_pass_whatever_called_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_wake_ups_during_a_pass_are_one_more_pass() {
+async fn ten_thousand_wake_ups_during_a_run_are_one_more_run() {
     let case = Case::begin(options(), |script, _| {
         script.takes = Duration::from_secs(50);
     });
@@ -219,7 +219,7 @@ async fn ten_thousand_wake_ups_during_a_pass_are_one_more_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
+async fn a_retry_comes_when_the_run_says_and_backs_off_where_it_does_not() {
     let retry = |after: Option<u64>| NextRun::Retry {
         after: after.map(Duration::from_secs),
     };
@@ -243,7 +243,7 @@ async fn a_retry_comes_when_the_pass_says_and_backs_off_where_it_does_not() {
             "93 retry",
             "97 retry",
             "697 schedule",
-            // Not later than the pass that would have been anyway.
+            // Not later than the run that would have been anyway.
             "1297 schedule, retry",
         ]
     );
@@ -262,7 +262,7 @@ async fn a_change_does_not_wait_for_a_retry() {
     });
     case.within(20).await;
     case.waker.wake(WakeCause::Orders);
-    // The pass converged, so the retry is off.
+    // The run converged, so the retry is off.
     assert_eq!(case.within(600).await, ["20 orders"]);
 }
 
@@ -288,7 +288,7 @@ async fn versions_and_verification_have_their_own_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cron_times_that_pass_during_a_pass_are_one_more_pass() {
+async fn cron_times_that_pass_during_a_run_are_one_more_run() {
     let mut options = options();
     options.schedule.interval = None;
     options.schedule.cron = Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap());
@@ -309,7 +309,7 @@ async fn a_refused_configuration_leaves_everything_as_it_was() {
         script.takes = Duration::from_secs(30);
         script.reloads.push_back(faster);
     });
-    // Asked for during a pass, done after it.
+    // Asked for during a run, done after it.
     case.within(10).await;
     case.signals.send(Signal::Reload).unwrap();
     assert_eq!(
@@ -321,7 +321,7 @@ async fn a_refused_configuration_leaves_everything_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_reaches_a_running_pass_and_an_idle_loop() {
+async fn a_stop_reaches_a_run_and_an_idle_loop() {
     let case = Case::begin(options(), |script, _| {
         script.takes = Duration::from_secs(1000);
     });
@@ -339,7 +339,7 @@ async fn a_stop_reaches_a_running_pass_and_an_idle_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_is_one_pass_of_the_same_loop() {
+async fn once_is_one_run_of_the_same_loop() {
     let mut options = options();
     options.once = true;
     let case = Case::begin(options, |script, _| {

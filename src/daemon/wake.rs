@@ -1,7 +1,7 @@
 //! Wake-ups without a payload.
 //!
-//! Whoever wants a pass says so and goes on; the loop takes everything that was
-//! said since the last time at once. So any number of wake-ups while a pass runs
+//! Whoever wants a run says so and goes on; the loop takes everything that was
+//! said since the last time at once. So any number of wake-ups during a run
 //! come to exactly one more. A queue was not taken: it would have to be emptied
 //! and weighed by someone, and its length means nothing.
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::sync::Notify;
 
-/// Why a pass is called for. Said in the log and nowhere else.
+/// Why a run is called for. Said in the log and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum WakeCause {
@@ -25,9 +25,9 @@ pub enum WakeCause {
     Versions = 1 << 3,
     /// Delivered files are to be hashed.
     Verify = 1 << 4,
-    /// The last pass asked to be tried again.
+    /// The last run asked to be tried again.
     Retry = 1 << 5,
-    /// The configuration was read anew.
+    /// Configuration reloaded.
     Reload = 1 << 6,
     /// Somebody asked for it.
     Request = 1 << 7,
@@ -96,7 +96,7 @@ struct Pending {
 }
 
 impl Waker {
-    /// Calls for a pass.
+    /// Requests a run.
     pub fn wake(&self, cause: WakeCause) {
         self.wake_all(cause.into());
     }

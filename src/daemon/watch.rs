@@ -75,7 +75,7 @@ impl Default for Watching {
 /// somebody is changing the tree faster than it can be listed.
 const ROUNDS: usize = 4;
 
-/// As long as the kernel's clock stands still at most: the slowest one in use ticks a
+/// The longest time between two ticks of the kernel's clock: the slowest one in use ticks a
 /// hundred times a second.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -256,7 +256,7 @@ impl<M: Machine> Sentry<M> {
                 %error,
                 poll = ?self.watching.poll,
                 hint = hint(error),
-                "the orders cannot be watched, so they are looked at now and then"
+                "cannot watch the orders; polling them instead"
             ),
             None if self.polling => tracing::info!("the orders are watched again"),
             Some(_) | None => {}
@@ -271,14 +271,14 @@ impl<M: Machine> Sentry<M> {
             before.is_none_or(|before| before.present),
             self.seen.present,
         ) {
-            (true, false) => tracing::warn!(%path, "the orders are not there; waiting for them"),
+            (true, false) => tracing::warn!(%path, "the orders do not exist; waiting for them"),
             (false, true) => tracing::info!(%path, "the orders are there"),
             (true, true) | (false, false) => {}
         }
         if self.seen.truncated && !before.is_some_and(|before| before.truncated) {
             tracing::warn!(
                 %path,
-                "too many files for orders; changes in some of them are seen by the schedule only"
+                "too many order files to watch; scheduled runs pick up changes in the others"
             );
         }
     }

@@ -1,8 +1,8 @@
 //! What the loop asks of whoever does the work.
 //!
-//! The one seam between *when* and *what*. The loop never looks into a pass: it
+//! The one seam between *when* and *what*. The loop never looks into a run: it
 //! hands over a token to stop by and a way to show progress, and gets back what
-//! the pass came to and one line about it.
+//! the run came to and one line about it.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -22,29 +22,29 @@ use super::watch::Watching;
 pub struct Options {
     /// The orders: a file or a directory; it may come later.
     pub orders: PathBuf,
-    /// When passes are due.
+    /// When runs are due.
     pub schedule: LoopSchedule,
     /// How the orders are watched.
     pub watching: Watching,
-    /// One pass, then end.
+    /// One run, then end.
     pub once: bool,
 }
 
 /// A reconciler, as the loop sees it.
 pub trait Work: Send {
-    /// One pass. Never called while another one runs.
+    /// One run. Never called while another one runs.
     ///
-    /// `causes` is for the log: a pass does the same whatever called for it.
+    /// `causes` is for the log: a run does the same whatever called for it.
     fn pass(
         &mut self,
         causes: WakeCauses,
         running: RunContext,
-    ) -> impl Future<Output = PassEnd> + Send;
+    ) -> impl Future<Output = RunResult> + Send;
 
-    /// Notes something for the next pass, which follows at once.
+    /// Notes something for the next run, which follows at once.
     fn take_note(&mut self, request: LoopRequest);
 
-    /// Reads the configuration anew. Called between passes only: no pass changes
+    /// Reads the configuration anew. Called between runs only: no run changes
     /// its mind half-way.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ pub trait Work: Send {
     }
 }
 
-/// What the next pass is to do besides.
+/// What the next run is to do besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoopRequest {
     /// Ask upstream for the released versions, whatever is remembered of them.
@@ -70,22 +70,22 @@ pub enum LoopRequest {
     DeepVerify,
 }
 
-/// What a pass is given for as long as it runs.
+/// What a run is given for as long as it runs.
 #[derive(Debug, Clone)]
 pub struct RunContext {
     /// Cancelled when the daemon is to stop: leave things resumable and return.
     pub stop: CancellationToken,
-    /// Cancelled when another pass is called for: come to an end soon, and leave what
-    /// may take hours running for the next pass to find.
+    /// Cancelled when another run is called for: come to an end soon, and leave what
+    /// may take hours running for the next run to find.
     pub handover: CancellationToken,
     /// To be called whenever something moved.
     pub heartbeat: Heartbeat,
 }
 
-/// Signs of life of a running pass.
+/// Signs of life of a current run.
 ///
-/// They feed the service manager's watchdog, and nothing else does while a pass
-/// runs: a pass that hangs is meant to be found out.
+/// They feed the service manager's watchdog, and nothing else does during a
+/// run: a run that hangs is meant to be found out.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat(Arc<Notify>);
 
@@ -100,25 +100,25 @@ impl Heartbeat {
     }
 }
 
-/// What a pass came to.
+/// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassEnd {
-    /// Everything is in place.
+pub struct RunResult {
+    /// Everything is in sync.
     pub converged: bool,
     /// What calls for the next one.
     pub next: NextRun,
-    /// What it means for a person, on one line.
+    /// What it means for the user, on one line.
     pub line: String,
 }
 
-/// What calls for the next pass, if nothing happens before.
+/// What calls for the next run, if nothing happens before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextRun {
-    /// The schedule: all is well, or a person has to act.
+    /// The schedule: all is well, or an operator has to act.
     Scheduled,
-    /// Trying again may help.
+    /// A retry may help.
     Retry {
-        /// When, if the pass knows (a step's own backoff, a `Retry-After`);
+        /// When, if the run knows (a step's own backoff, a `Retry-After`);
         /// otherwise the loop waits longer each time.
         after: Option<Duration>,
     },

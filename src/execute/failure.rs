@@ -7,7 +7,7 @@ use crate::io::flow::StagingError;
 use crate::nodes::NodeError;
 use crate::upstream::UpstreamError;
 
-/// Each room's error knows whether trying again may help and what a person can do.
+/// Each room's error knows whether a retry may help, and a hint for the user.
 macro_rules! failures {
     ($($error:ty)+) => {$(
         impl From<$error> for Failure {

@@ -4,7 +4,7 @@
 //! the plan. It knows the order (a step runs when everything it needs has
 //! succeeded), the limits (so many downloads, so many nodes, one delivery per
 //! node at a time) and how to stop. What it learns becomes an [`Outcome`](crate::facts::Outcome) per
-//! step; where the world has moved on since it was observed, the outcome says so
+//! step; where the state has changed since it was observed, the outcome says so
 //! and the next look decides.
 
 mod context;

@@ -213,5 +213,5 @@ fn send(content: Bytes, end: BodyEnd, note: Note, shared: Arc<Shared>) -> Body {
 /// An error in a body makes the server close the connection, which is all that
 /// the client sees.
 fn broken(by: &str) -> io::Error {
-    io::Error::other(format!("broken off by {by}"))
+    io::Error::other(format!("interrupted by {by}"))
 }

@@ -1,8 +1,8 @@
-//! What is remembered from earlier passes, as one more thing that is observed.
+//! What is remembered from earlier runs, as one more thing that is observed.
 //!
 //! None of it says what is wanted or what is there; losing it costs time and never
 //! a file: grace starts anew, failures are tried at once, approvals are asked for
-//! again. Only the loop that runs passes writes it.
+//! again. Only the loop that executes runs writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::step_id::{ApprovalId, StepId};
 use crate::model::{Dir, Node, NodeId, OrderId};
 
-/// What is remembered from earlier passes.
+/// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
@@ -23,9 +23,9 @@ pub struct Memory {
     pub backoff: BTreeMap<StepId, Backoff>,
     /// The nodes that do not answer, with when they are to be asked again.
     pub circuits: BTreeMap<NodeId, Backoff>,
-    /// The removals over the budget that a person has approved.
+    /// The removals over the budget that an operator has approved.
     pub approved: BTreeSet<ApprovalId>,
-    /// What a person has suspended.
+    /// What an operator has suspended.
     pub suspended: Suspended,
     /// When a file was last read back whole, by the step that does it.
     pub verified: BTreeMap<StepId, Timestamp>,
@@ -82,7 +82,7 @@ pub struct Backoff {
     pub error: String,
 }
 
-/// What a person has suspended.
+/// What an operator has suspended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Suspended {
@@ -93,7 +93,7 @@ pub struct Suspended {
     /// These nodes.
     pub nodes: BTreeSet<NodeId>,
     /// Why the file with these instructions cannot be read. What it says may be about
-    /// anything, so everything counts as suspended.
+    /// anything, everything counts as suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }

@@ -14,7 +14,7 @@ use crate::model::{
     Sha256, TalosVersion,
 };
 
-/// Everything a pass knows about the world.
+/// Everything a run knows about the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// What the upstreams said.
@@ -23,9 +23,9 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
-    /// What is remembered from earlier passes.
+    /// What is remembered from earlier runs.
     pub memory: Memory,
-    /// When the observation was made; the pass has no other clock.
+    /// When the observation was made; the run has no other clock.
     pub now: Timestamp,
 }
 
@@ -117,7 +117,7 @@ pub struct CacheState {
     pub free_bytes: Option<u64>,
 }
 
-/// A file of ours in the cache.
+/// A managed image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedFile {
     /// What we recorded when we wrote it.
@@ -203,7 +203,7 @@ pub enum NodeState {
     },
     /// It did not answer, or not intelligibly.
     Unreachable {
-        /// One sentence for a person.
+        /// One sentence for the user.
         why: String,
     },
 }
@@ -315,7 +315,7 @@ pub enum References {
     Known(BTreeMap<String, BTreeSet<u32>>),
     /// They could not be read.
     Unknown {
-        /// One sentence for a person.
+        /// One sentence for the user.
         why: String,
     },
 }
@@ -323,7 +323,7 @@ pub enum References {
 impl Default for References {
     fn default() -> Self {
         Self::Unknown {
-            why: "it was not asked".to_owned(),
+            why: "not queried".to_owned(),
         }
     }
 }

@@ -32,9 +32,9 @@ pub enum Outcome {
         /// What has changed.
         what: String,
     },
-    /// It is a download that goes on in the background; a later pass hears of its end.
+    /// It is a download that continues in the background; a later run hears of its end.
     UnderWay,
-    /// The pass was stopped before it was done.
+    /// The run was stopped before it was done.
     Cancelled,
 }
 
@@ -61,7 +61,7 @@ pub enum Fact {
         /// The unpacked form.
         meta: Box<Meta>,
     },
-    /// A file lies on a node.
+    /// A file is on a node.
     Pushed {
         /// What was recorded there.
         entry: Box<RecordEntry>,
@@ -89,10 +89,10 @@ pub enum Fact {
 pub struct Failure {
     /// The errors, outermost first, joined by `: `.
     pub error: String,
-    /// What a person can do.
+    /// A hint for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Trying again may help.
+    /// A retry may help.
     pub transient: bool,
     /// What kind of trouble it is.
     pub kind: FailureKind,
@@ -125,7 +125,7 @@ impl Outcome {
     }
 }
 
-/// Why a step is not done, for a person; `done` if it is.
+/// Why a step is not done, for the user; `done` if it is.
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -133,8 +133,8 @@ impl std::fmt::Display for Outcome {
             Self::Failed { failure } => f.write_str(&failure.error),
             Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
             Self::Outdated { what } => f.write_str(what),
-            Self::UnderWay => f.write_str("it goes on in the background"),
-            Self::Cancelled => f.write_str("the pass was stopped"),
+            Self::UnderWay => f.write_str("it continues in the background"),
+            Self::Cancelled => f.write_str("the run was stopped"),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId};
 
-/// The identity of a step, the same in every pass: what is remembered of earlier passes
+/// The identity of a step, the same in every run: what is remembered of earlier runs
 /// hangs on it.
 ///
 /// `KIND/SUBJECT`. A step on a node names node and path (`push/pve-01/var/lib/vz/a.iso`),
@@ -19,9 +19,9 @@ pub struct StepId(String);
 /// What kind of step it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepKind {
-    /// A position is resolved. Never a step; what is held back has this identity.
+    /// A position is resolved. Never a step; what is blocked has this identity.
     Resolve,
-    /// What is to go from a directory is found out. Never a step; what is held back has
+    /// The prune of a directory is determined. Never a step; what is blocked has
     /// this identity.
     Record,
     /// A schematic is made known.
@@ -153,7 +153,7 @@ impl StepId {
         Self(format!("{}/{subject}", kind.as_str()))
     }
 
-    /// Made for every file of every node in every pass, so the text is put together in
+    /// Made for every file of every node in every run, so the text is put together in
     /// one piece.
     fn on(kind: StepKind, target: &PushTarget, name: &str) -> Self {
         // Only the root ends with a slash.
@@ -195,7 +195,7 @@ impl StepId {
         let (node, path) = self.on_node()?;
         let dir = match self.kind()? {
             StepKind::Record => path,
-            // A part lies beside its file, or in a directory that is beside it.
+            // A part is beside its file, or in a directory that is beside it.
             StepKind::ClearPart => {
                 let inside = format!("/{PARTS_DIR}/");
                 let (dir, _) = path
@@ -247,7 +247,7 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What a person approves: exactly this list of removals on this node. Another
+/// What a user approves: exactly this list of removals on this node. Another
 /// file on the list makes another id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -143,7 +143,7 @@ fn file_name(bytes: &[u8]) {
         return;
     };
     if let Some(parts) = NameTemplate::default().read(text) {
-        // Only what a person sees of it may be odd, never what a path is made of.
+        // Only what a user sees of it may be odd, never what a path is made of.
         assert!(!text.contains(['/', '\0', '\n']), "{text:?}: {parts:?}");
     }
 }

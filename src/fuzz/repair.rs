@@ -1,4 +1,4 @@
-//! Makes the checksums of .xz data right, which by chance they never are: what lies
+//! Makes the checksums of .xz data right, which by chance they never are: what is
 //! behind them would not be reached. Numbers refer to "The .xz File Format" 1.2.1.
 
 /// The data with the checksums of all headers, of the index and of the footer made

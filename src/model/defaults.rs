@@ -43,9 +43,9 @@ pub struct InventoryNode {
     pub iso_dir: Option<Dir>,
     /// Its own directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
-    /// What no order wants any more is removed from it, where it says so.
+    /// Whether unwanted files are pruned from it; `None` if not set.
     pub prune: Option<bool>,
-    /// Missing directories are made on it wherever they are, where it says so.
+    /// Whether missing directories are created on it anywhere; `None` if not set.
     pub create: Option<bool>,
     /// The storage that its directories are on, where it is named.
     pub storage: Option<Storage>,
@@ -53,7 +53,7 @@ pub struct InventoryNode {
     pub vm_configs: Option<VmConfigs>,
     /// How images are sent to it, where it says so.
     pub push_method: Option<PushMethod>,
-    /// How many bytes are sent to it in a second; `None` for no limit of its own.
+    /// Bytes per second to this node; `None` for no limit of its own.
     pub bandwidth_limit: Option<u64>,
     /// The site it belongs to, where it names one.
     pub site: Option<SiteName>,

@@ -52,7 +52,7 @@ pub use visible::{is_invisible, visible, visible_lines, visible_path};
 pub struct Invalid {
     /// What was found and what is accepted, one sentence, no full stop.
     pub message: String,
-    /// What a person can do about it, where that is known.
+    /// A hint for the user, where there is one.
     pub hint: Option<String>,
 }
 

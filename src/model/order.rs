@@ -83,7 +83,7 @@ pub enum SchematicSource {
     Customization(Box<Schematic>),
 }
 
-/// A directory of a node that an image is to lie in.
+/// A directory of a node that an image is to be in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct PushTarget {
     /// The node; its description is in [`OrderSet::nodes`].
@@ -128,7 +128,7 @@ pub struct Position {
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.
     pub filename: Option<FileName>,
-    /// How it is to be sent, where the order says so.
+    /// How it is to be sent, where set by the order.
     pub push_method: Option<PushMethod>,
     /// The digest that the downloaded file must have.
     pub pinned: Option<Sha256>,
@@ -234,7 +234,7 @@ pub struct RejectedFile {
     pub problems: Vec<Problem>,
 }
 
-/// All orders of a pass, with what had to be refused.
+/// All orders of a run, with what had to be refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderSet {
     /// The usable orders, sorted by id.

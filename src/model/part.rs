@@ -9,7 +9,7 @@ use super::{FileName, Invalid, Sha256, text_form};
 /// of one name do not meet.
 const DIGEST: usize = 12;
 
-/// The directory in which parts lie, inside the one that the files are for.
+/// The directory in which parts are, inside the one that the files are for.
 pub const PARTS_DIR: &str = ".talos-order.parts";
 
 /// The name of a part: what arrived so far of a file, within the directory that the
@@ -41,7 +41,7 @@ impl PartName {
         &self.file
     }
 
-    /// Its name in [`PARTS_DIR`]; empty for the older form, which lies beside its file.
+    /// Its name in [`PARTS_DIR`]; empty for the older form, which is beside its file.
     pub fn inside(&self) -> String {
         let digest = self.digest.as_ref();
         digest.map_or_else(String::new, |digest| format!("{}.{digest}.part", self.file))

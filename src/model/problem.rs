@@ -1,4 +1,4 @@
-//! A problem in a file that a person wrote, with everything needed to mend it.
+//! A problem in a file that the user wrote, with everything needed to fix it.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Problem {
     pub path: String,
     /// What was found and what is accepted; one sentence, no full stop.
     pub message: String,
-    /// What a person can do about it.
+    /// A hint for the user.
     pub hint: Option<String>,
     /// The lines around the place.
     pub excerpt: Option<Excerpt>,
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn problem(lines: &[&str], first_line: u64, line: u64, column: u64, width: usize) -> String {
-        let mut problem = Problem::of_file("orders/a.yaml", "it is wrong").hint("mend it");
+        let mut problem = Problem::of_file("orders/a.yaml", "it is wrong").hint("fix it");
         problem.line = Some(line);
         problem.column = Some(column);
         problem.path = "positions[0].platform".to_owned();
@@ -152,7 +152,7 @@ orders/a.yaml:4:13: positions[0].platform: it is wrong
   3 | positions:
   4 | - platform: nocluod
     |             ^^^^^^^
-  hint: mend it";
+  hint: fix it";
         assert_eq!(text, expected);
     }
 

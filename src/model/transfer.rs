@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Dir, FileName, Invalid, NodeId, SiteName, text_form};
 
-/// How a person wants images sent.
+/// How the user wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PushMethod {
     /// As is best for what is at the destination and for the link.
@@ -20,7 +20,7 @@ pub enum PushMethod {
 /// How it is proven that what arrived is what was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proof {
-    /// What lies on the node is read back.
+    /// What is on the node is read back.
     #[default]
     Readback,
     /// What arrives is hashed before it is written; the node's disk is trusted.

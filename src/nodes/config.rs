@@ -44,7 +44,7 @@ pub struct NodesConfig {
     pub vm_configs: Option<String>,
     /// The same for single nodes that keep them elsewhere.
     pub vm_configs_of: BTreeMap<NodeId, Option<String>>,
-    /// How many bytes are sent in a second to all nodes together; `None` for no
+    /// Bytes per second to all nodes together; `None` for no
     /// limit.
     pub bandwidth: Option<u64>,
     /// The same for single nodes.

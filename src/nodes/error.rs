@@ -1,4 +1,4 @@
-//! Why a node did not do what was asked, as a person needs to hear it.
+//! Why a node did not do what was asked, in terms of the user.
 
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub enum NodeError {
         why: String,
         /// It may answer later without anybody doing anything.
         transient: bool,
-        /// What a person can do.
+        /// A hint for the user.
         hint: Option<&'static str>,
         /// What ssh wrote.
         stderr: String,
@@ -37,13 +37,13 @@ pub enum NodeError {
         stderr: String,
     },
     /// The connection ended in the middle of an answer.
-    #[error("the node's answer was cut short")]
+    #[error("the node's answer is truncated")]
     CutShort {
         /// What ssh wrote.
         stderr: String,
     },
     /// The answer is not what the script writes.
-    #[error("the node gave an answer that is not understood: {found:?}")]
+    #[error("unexpected answer from the node: {found:?}")]
     Unintelligible {
         /// How the answer begins.
         found: String,
@@ -66,7 +66,7 @@ pub enum NodeError {
         tool: &'static str,
     },
     /// There is no room for the file.
-    #[error("there is no room in {place}: {need} bytes are needed, {free} are free")]
+    #[error("no space in {place}: {need} bytes needed, {free} free")]
     NoSpace {
         /// `node:directory`.
         place: String,
@@ -110,8 +110,8 @@ pub enum NodeError {
         until: Timestamp,
     },
     /// The lease of an operation is gone: it expired while this controller or the
-    /// connection stood still, and somebody else went on. Nothing was changed since.
-    #[error("the lease of {place} was lost while this was under way{}", lost_to(holder.as_deref()))]
+    /// connection made no progress, and somebody else went on. Nothing was changed since.
+    #[error("the lease of {place} was lost during the operation{}", lost_to(holder.as_deref()))]
     Fenced {
         /// `node:directory`.
         place: String,
@@ -120,7 +120,7 @@ pub enum NodeError {
     },
     /// What is under a name of ours in the directory belongs to somebody else, who may
     /// have put it there to be written to.
-    #[error("{node} refuses to work in a directory that others can write to: {message}")]
+    #[error("{node} refuses a directory that others can write to: {message}")]
     Hostile {
         /// Which node.
         node: NodeId,
@@ -128,7 +128,7 @@ pub enum NodeError {
         message: String,
     },
     /// Another controller placed the file.
-    #[error("{place} was placed by another controller, {owner}")]
+    #[error("{place} is managed by another controller, {owner}")]
     NotOurs {
         /// `node:path`.
         place: String,
@@ -136,7 +136,7 @@ pub enum NodeError {
         owner: String,
     },
     /// A file that nobody recorded has the name.
-    #[error("there is a file of somebody else's at {place}")]
+    #[error("{place} exists and was not written by talos-order")]
     Foreign {
         /// `node:path`.
         place: String,
@@ -173,7 +173,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// There is no place for the sockets of shared connections.
-    #[error("cannot make the directory for ssh's sockets, {}", path.display())]
+    #[error("cannot create the directory for ssh's sockets, {}", path.display())]
     ControlDir {
         /// Where.
         path: PathBuf,
@@ -199,17 +199,17 @@ const LASTING: [&str; 6] = [
 
 impl NodeError {
     /// ssh or rsync was not let to its end, or was never there. A session that
-    /// stands still is the node's silence and not a failure of the program.
+    /// makes no progress is the node's silence and not a failure of the program.
     pub(super) fn remote_command(error: ProgramError) -> Self {
         match error {
             ProgramError::Idle { after, stderr, .. } => Self::Unreachable {
-                why: format!("it has been silent for {} s", after.as_secs()),
+                why: format!("no answer for {} s", after.as_secs()),
                 transient: true,
                 hint: None,
                 stderr,
             },
             ProgramError::Total { after, stderr, .. } => Self::Unreachable {
-                why: format!("it did not come to an end within {} s", after.as_secs()),
+                why: format!("it did not finish within {} s", after.as_secs()),
                 transient: true,
                 hint: None,
                 stderr,
@@ -250,12 +250,12 @@ impl NodeError {
         }
     }
 
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { hint, .. } => hint.map(str::to_owned),
             Self::NoisyShell { .. } => Some(
-                "only an interactive shell may print: put `[ -t 1 ] || return` at the top of \
+                "only interactive shells may print: put `[ -t 1 ] || return` at the top of \
                  its .bashrc"
                     .to_owned(),
             ),
@@ -263,22 +263,21 @@ impl NodeError {
                 Some(format!("install it there: `apt-get install {tool}`"))
             }
             Self::NoSpace { .. } => {
-                Some("remove what is not needed there, or choose another directory".to_owned())
+                Some("remove unneeded files there, or choose another directory".to_owned())
             }
             Self::Fenced { .. } => Some(
-                "nothing was changed after that, and the next pass looks again; if it happens \
-                 often, two controllers have the same nodes or this machine stands still at times"
+                "nothing was changed after that, and the next run checks again; if this happens \
+                 often, two controllers manage the same nodes or this machine pauses at times"
                     .to_owned(),
             ),
             Self::Hostile { .. } => Some(
-                "look who put it there, remove it, and let nobody but the login write to the \
-                 directory; what an earlier login of yours left can be given to this one with \
-                 `chown`"
+                "find out who created it, remove it, and let only the login write to the directory; \
+                 use `chown` for files of a previous login"
                     .to_owned(),
             ),
             Self::NotOurs { .. } => Some(
-                "take it out of one controller's orders, or give it another filename in one of \
-                 the two"
+                "remove it from one controller's orders, or give it another filename in one of \
+                 them"
                     .to_owned(),
             ),
             Self::Foreign { .. } => {
@@ -286,14 +285,14 @@ impl NodeError {
             }
             Self::Program { source } => source.hint(),
             Self::Unintelligible { .. } => {
-                Some("the login there must have a POSIX shell that runs `sh -s`".to_owned())
+                Some("the login needs a POSIX shell that runs `sh -s`".to_owned())
             }
             Self::Rsync { code: 1, .. } => {
                 Some("check `rsync_opts` in the configuration".to_owned())
             }
             Self::Rsync { stderr, .. } if stderr.contains("Operation not permitted") => Some(
-                "a storage without modes (CIFS, FAT, some of FUSE) refuses that: leave options \
-                 that need them out of `rsync_opts` (`--partial-dir`, `--delay-updates`, \
+                "a storage without modes (CIFS, FAT, some FUSE) refuses that: remove options that \
+                 need them from `rsync_opts` (`--partial-dir`, `--delay-updates`, \
                  `--no-inplace`), or set `push_method: stream` for the node"
                     .to_owned(),
             ),

@@ -150,7 +150,7 @@ pub struct Delivery {
     /// What it is.
     pub artifact: ArtifactId,
     /// Replace a file that is there with other bytes and that nobody recorded: it
-    /// may be a person's own.
+    /// may be a user's own.
     pub replace: bool,
     /// What an order says becomes of it, for the record.
     pub deletion: Option<Deletion>,

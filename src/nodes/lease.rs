@@ -3,7 +3,7 @@
 //! It is held for an instance of an owner through a node, so two controllers never
 //! interleave, not even two of one owner, and neither do two nodes of one controller
 //! that see the same storage. What a crash leaves behind expires for others after
-//! [`LEASE`] and can be taken up at once by the instance and the node that left it.
+//! [`LEASE`] and can be taken over at once by the instance and the node that left it.
 //! An operation whose lock is gone is fenced: it changes nothing any more. Inside this
 //! process, operations of one node on one directory wait for each other before they ask
 //! the node.
@@ -138,7 +138,7 @@ impl<'a> Operation<'a> {
                 tracing::warn!(
                     node = %self.session.node.id,
                     "{}/{} could not be used and was set aside under that name; \
-                     what it said is unknown from now on",
+                     its content is unknown from now on",
                     self.dir,
                     printable(name.as_bytes())
                 );

@@ -5,9 +5,9 @@
 //! implementation that runs the system's ssh, rsync and sh. It opens a session with one
 //! node (`session`) and hands that to `observe`, `deliver`, `remove` or `verify`. Each of
 //! them runs small scripts over one protocol, the same for both kinds of place
-//! (`protocol`). What changes a directory holds its lease meanwhile (`lease`). A record of
-//! what we placed is kept beside the files, so that a look is one round trip and reads no
-//! image.
+//! (`protocol`). What changes a directory holds its lease meanwhile (`lease`).
+//! A record of the placed files is kept beside them, so that a look is one round trip and
+//! reads no image.
 //!
 //! A new transport is a second implementation of [`Nodes`] in a folder of its own; it may
 //! build on `protocol`, `lease` and `session`, or on none of them (an HTTP API). `app.rs`

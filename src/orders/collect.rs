@@ -82,11 +82,11 @@ impl<'a> Collector<'a> {
             .problem(
                 at.id,
                 format!(
-                    "order id {} is taken by the order at {}:{}",
+                    "order id {} is already used by the order at {}:{}",
                     order.id, first.file, first.line
                 ),
             )
-            .hint("ids are unique over all files; the first one, in the order of names, is used");
+            .hint("ids must be unique across all files; the first file in alphabetical order wins");
         self.set.rejected_orders.push(RejectedOrder {
             id: None,
             customer: order.customer,
@@ -147,17 +147,19 @@ fn orders_of<'d>(doc: &'d Document, report: &mut ProblemReport<'_>) -> Vec<&'d Y
             if entries.iter().any(|entry| is_order(&entry.key)) {
                 return vec![root];
             }
-            let problem = doc.problem(root.id, "this map holds no orders").hint(FORMS);
+            let problem = doc
+                .problem(root.id, "this map contains no orders")
+                .hint(FORMS);
             report.push(problem);
             Vec::new()
         }
         // Emptied on purpose. A file without a single word is not: a write that was
-        // cut short looks like that.
+        // truncated looks like that.
         YamlKind::Null if doc.source.is_remarks_only() => Vec::new(),
         YamlKind::Null => {
             report.push(
                 Problem::of_file(&*doc.source.file, "the file is empty")
-                    .hint("write `[]` for a file without orders, or take it away"),
+                    .hint("write `[]` for a file without orders, or delete it"),
             );
             Vec::new()
         }

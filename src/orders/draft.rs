@@ -1,6 +1,6 @@
 //! The parts of a position: every key through the type that it becomes.
 //!
-//! Nothing here stops at the first problem: a person who mends a position wants
+//! Nothing here stops at the first problem: a user who fixes a position wants
 //! to hear all of it at once. A value that could not be read is left out of later
 //! checks, so that one mistake is not told twice in other words.
 
@@ -131,7 +131,7 @@ fn check_schematic(
             _ => embedded.map(|at| at.place),
         };
         if let Some(place) = place {
-            report.at_with_hint(place, why, "choose a newer version, or leave it out");
+            report.at_with_hint(place, why, "choose a newer version, or remove it");
         }
     }
     if let (Some(platform), Some(arch), Some(place)) = (platform, arch, overlay)
@@ -140,7 +140,7 @@ fn check_schematic(
         report.at_with_hint(
             place,
             why,
-            "add `platform: metal` and `arch: arm64`, or leave the overlay out",
+            "add `platform: metal` and `arch: arm64`, or remove the overlay",
         );
     }
 }
@@ -206,10 +206,8 @@ fn check_decompress(decompress: Option<&At<bool>>, format: Format, report: &mut 
     {
         report.at_with_hint(
             at.place,
-            format!(
-                "there is nothing to unpack in {format}; accepted with raw.xz, raw.zst and raw.gz"
-            ),
-            "leave it out, or choose a compressed `image_format`",
+            format!("{format} is not compressed; accepted with raw.xz, raw.zst and raw.gz"),
+            "remove it, or choose a compressed `image_format`",
         );
     }
 }
@@ -227,11 +225,11 @@ fn check_extension(text: &At<String>, delivered: Format, report: &mut ProblemRep
         report.at_with_hint(
             text.place,
             format!(
-                "{:?} does not fit what is delivered, {delivered}; accepted endings are {}",
+                "{:?} does not match the delivered format, {delivered}; accepted extensions: {}",
                 text.value,
                 accepted.join(", ")
             ),
-            "compressed bytes under the name of an image, or the other way round, do not boot",
+            "a compressed file named like a raw image does not boot, nor the reverse",
         );
     }
 }
@@ -256,8 +254,8 @@ fn schematic_source(
         if let Some(place) = place {
             report.at_with_hint(
                 place,
-                format!("`{key}` and `schematic_id` exclude each other"),
-                "the id stands for everything that is changed; keep one of the two",
+                format!("`{key}` and `schematic_id` are mutually exclusive"),
+                "the id already identifies the customization; keep one of the two",
             );
         }
     }

@@ -32,15 +32,15 @@ impl OrdersError {
         }
     }
 
-    /// What a person can do about it.
+    /// A hint for the user.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => {
-                "an empty directory means no orders; a missing one may be a mount that is not there"
+                "an empty directory means no orders; a missing one may be a missing mount"
             }
             Self::Unreadable { source, .. } => match source.kind() {
                 io::ErrorKind::InvalidInput | io::ErrorKind::TimedOut => {
-                    "--orders takes a directory, a file, or a pipe that somebody writes into"
+                    "--orders takes a directory, a file, or a pipe with a writer"
                 }
                 _ => "check the owner and the permissions",
             },

@@ -191,9 +191,9 @@ impl TreeWalk {
     /// Ends the walk at a limit.
     fn stop(&mut self, path: &Path, reason: &str) {
         self.full = true;
-        let message = format!("{reason}; this and what follows is not read");
+        let message = format!("{reason}; this and all following files are skipped");
         let problem = Problem::of_file(visible_path(path), message)
-            .hint("name a directory with --orders that holds orders and nothing else");
+            .hint("point --orders to a directory that contains only orders");
         self.reject(path, problem);
     }
 
@@ -207,7 +207,7 @@ impl TreeWalk {
 
 /// What can be done about a link that leads out.
 const OUTSIDE: &str = "files outside the orders directory are not read; copy the file into it, \
-     or name a directory with --orders that holds both ends of the link";
+     or point --orders to a directory that contains the link and its target";
 
 /// True for the endings of YAML files, however they are spelled.
 fn is_yaml(extension: &OsStr) -> bool {

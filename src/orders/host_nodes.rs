@@ -29,14 +29,14 @@ pub(super) fn meant<'a>(
         report.missing(
             place,
             "host",
-            "each entry names one of host, local, node and group",
+            "each entry needs one of host, local, node and group",
         );
         return None;
     };
     if let Some((other, text)) = given.next() {
         report.at(
             text.place,
-            format!("`{other}` and `{way}` exclude each other: an entry names one destination"),
+            format!("`{other}` and `{way}` are mutually exclusive: an entry has one destination"),
         );
         return None;
     }
@@ -77,7 +77,7 @@ fn ssh<'a>(
                 report.at(
                     text.place,
                     format!(
-                        "the host already names the login {first}; here it is {:?}",
+                        "the host already sets the login {first}; here it is {:?}",
                         text.value
                     ),
                 );
@@ -102,7 +102,7 @@ fn ssh<'a>(
         report.at_with_hint(
             text.place,
             format!(
-                "the node {} is described in the configuration as {}; here it is {}",
+                "the node {} is defined in the configuration as {}; here it is {}",
                 entry.node.id,
                 entry.node.reach.address(),
                 reach.address()
@@ -135,7 +135,7 @@ fn local<'a>(
                     "the node {id} of the configuration is not local, it is reached at {}",
                     entry.node.reach.address()
                 ),
-                "write `node:` for that one, or choose another name",
+                "use `node:` for that node, or choose another name",
             );
             None
         }
@@ -226,7 +226,7 @@ fn refuse_login(shape: &HostShape, way: &str, report: &mut ProblemReport<'_>) ->
             fits = false;
             report.at(
                 place,
-                format!("`{key}` does not go with `{way}`, only with `host`"),
+                format!("`{key}` cannot be combined with `{way}`, only with `host`"),
             );
         }
     }
@@ -241,7 +241,7 @@ fn unknown<'a>(
 ) {
     let words: Vec<&str> = words.collect();
     let known = match words.len() {
-        0 => "the configuration names none".to_owned(),
+        0 => "the configuration defines none".to_owned(),
         // A long inventory would drown the message.
         1..=12 => format!("known are {}", words.join(", ")),
         more => format!("known are {}, … ({more})", words[..12].join(", ")),
@@ -251,7 +251,7 @@ fn unknown<'a>(
         None if what == "group" => {
             "a group is a label under `nodes:` in the configuration".to_owned()
         }
-        None => "nodes are described under `nodes:` in the configuration".to_owned(),
+        None => "nodes are defined under `nodes:` in the configuration".to_owned(),
     };
     report.at_with_hint(
         text.place,

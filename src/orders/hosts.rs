@@ -148,12 +148,12 @@ impl Hosts<'_> {
             report.at_with_hint(
                 place,
                 format!(
-                    "the name {} stands for {} here and for {} in {by}",
+                    "the name {} is {} here and {} in {by}",
                     node.id,
                     address(node),
                     address(other)
                 ),
-                "one name means one node; choose another",
+                "node names are unique; choose another",
             );
         }
     }

@@ -96,7 +96,7 @@ pub fn parse(file_name: &str, text: &str, defaults: &OrderDefaults) -> OrderSet 
     collector.finish()
 }
 
-/// The bytes of a single file that a person named, at most one more than
+/// The bytes of a single file that the user named, at most one more than
 /// 1 MiB.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::schematic::plain_value;
 use crate::yaml::{At, ProblemReport, YamlEntry, YamlKind, YamlNode, shown};
 
 /// What to write where readers of YAML disagree.
-const QUOTE: &str = "put it in quotes where text is meant, otherwise write the value out";
+const QUOTE: &str = "quote it if text is meant, otherwise write the full value";
 
 /// The options below a place; what is refused is reported and left out.
 pub(super) fn read(at: &At<IgnoredAny>, report: &mut ProblemReport<'_>) -> BTreeMap<String, Value> {

@@ -75,7 +75,7 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
     let id = match &shape.orderid {
         Some(text) => report.parse::<OrderId>(text),
         None => {
-            report.missing(node.id, "orderid", "every order needs an id of its own");
+            report.missing(node.id, "orderid", "every order needs a unique id");
             None
         }
     };
@@ -83,7 +83,7 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
         report.missing(
             node.id,
             "positions",
-            "write `positions: []` for an order that wants nothing",
+            "write `positions: []` for an order without images",
         );
     }
     let deletion = deletion(&shape, report);
@@ -111,7 +111,7 @@ fn deletion(shape: &OrderShape<IgnoredAny>, report: &mut ProblemReport<'_>) -> O
             report.at_with_hint(
                 place,
                 "`deletion_policy: delete` contradicts `prune: false`",
-                "leave one of them out",
+                "remove one of them",
             );
             None
         }
@@ -132,7 +132,7 @@ struct Positions {
 
 fn read_positions(node: &YamlNode, reading: &mut Reading<'_>) -> Positions {
     let mut positions = Positions::default();
-    // Manifests and steps speak of a position by its name.
+    // Manifests and steps refer to a position by its name.
     let mut names: BTreeMap<String, u64> = BTreeMap::new();
     let elements = node.get("positions").map_or(&[][..], YamlNode::elements);
     for (index, element) in elements.iter().enumerate() {

@@ -135,10 +135,10 @@ fn check_name(
         report.at_with_hint(
             place,
             format!(
-                "the position on line {line} is called {} already",
+                "the position on line {line} is already called {}",
                 shown(name)
             ),
-            "plans and manifests tell the positions of an order apart by name",
+            "position names are unique within an order",
         );
     }
 }

@@ -245,7 +245,7 @@ fn extensions(
             report.at_with_hint(
                 text.place,
                 format!("{:?} is not the name of an extension", text.value),
-                "one name each, such as siderolabs/qemu-guest-agent",
+                "one name per entry, such as siderolabs/qemu-guest-agent",
             );
         } else if !name.split('/').all(|part| !part.is_empty()) || !name.contains('/') {
             let example = if name.contains('/') {
@@ -256,12 +256,12 @@ fn extensions(
             report.at_with_hint(
                 text.place,
                 format!("{:?} is not the name of an official extension", text.value),
-                format!("it begins with its owner, such as siderolabs/{example}"),
+                format!("it starts with its owner, such as siderolabs/{example}"),
             );
         } else if names.iter().any(|other| other == name) {
             report.at(
                 text.place,
-                format!("the extension {name} is in the list already"),
+                format!("the extension {name} is already in the list"),
             );
         } else {
             names.push(name.to_owned());

@@ -90,7 +90,7 @@ fn long(
             fits = false;
             report.at_with_hint(
                 text.place,
-                format!("`{key}` does not go with `type: {word}`"),
+                format!("`{key}` cannot be combined with `type: {word}`"),
                 format!("with `{key}`, write `type: {home}`"),
             );
         }

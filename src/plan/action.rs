@@ -82,7 +82,7 @@ pub enum Action {
     },
     /// Remove a file of ours from a node.
     PruneNode {
-        /// Where it lies.
+        /// Where it is.
         target: PushTarget,
         /// Its name there.
         file: FileName,
@@ -93,7 +93,7 @@ pub enum Action {
     },
     /// Remove what an interrupted delivery left on a node.
     ClearPart {
-        /// Where it lies.
+        /// Where it is.
         target: PushTarget,
         /// Its name there.
         part: PartName,
@@ -104,7 +104,7 @@ pub enum Action {
     },
     /// Read a delivered file back and compare it with its record.
     VerifyNode {
-        /// Where it lies.
+        /// Where it is.
         target: PushTarget,
         /// Its name there.
         file: FileName,

@@ -22,7 +22,7 @@ pub struct Desired {
     pub schematics: BTreeMap<SchematicId, Schematic>,
     /// The nodes that anything is wanted on.
     pub nodes: BTreeMap<NodeId, Node>,
-    /// Every usable position of every order, in order.
+    /// Every valid position of every order, in order.
     pub positions: Vec<PositionWant>,
     /// The orders that say that nothing is to be done for them now.
     pub suspended: BTreeSet<OrderId>,
@@ -63,7 +63,7 @@ pub enum Origin {
 /// One file wanted at a path on a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placed {
-    /// What is to lie there.
+    /// What is to be there.
     pub artifact: ArtifactId,
     /// A file of this name can only be ours: the name is made from the artifact.
     pub is_our_name: bool,
@@ -82,7 +82,7 @@ pub struct Placed {
 pub struct PositionWant {
     /// Which position.
     pub position: PositionRef,
-    /// What it comes to, or why it comes to nothing in this pass.
+    /// The result, or why it cannot be planned in this run.
     pub outcome: Result<Resolved, Unresolved>,
 }
 
@@ -105,7 +105,7 @@ pub struct Resolved {
     pub targets: Vec<(PushTarget, FileName)>,
 }
 
-/// Why a position cannot be planned in this pass.
+/// Why a position cannot be planned in this run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Unresolved {
@@ -144,11 +144,11 @@ impl std::fmt::Display for Unresolved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::VersionsUnknown { failures } => {
-                f.write_str("the released versions are not known: ")?;
+                f.write_str("versions unknown: ")?;
                 f.write_str(&failures.join("; "))
             }
             Self::NoSuchVersion { wanted, known } => {
-                write!(f, "no released version fits {wanted}")?;
+                write!(f, "no released version matches {wanted}")?;
                 if !known.is_empty() {
                     let known: Vec<String> = known.iter().map(ToString::to_string).collect();
                     write!(f, "; known are {}", known.join(", "))?;
@@ -156,12 +156,14 @@ impl std::fmt::Display for Unresolved {
                 Ok(())
             }
             Self::Unsupported { why } => f.write_str(why),
-            Self::Conflict { path, with } => write!(
-                f,
-                "another image is already wanted at {path}, by {with}; one path holds one image"
-            ),
+            Self::Conflict { path, with } => {
+                write!(f, "{with} already wants another image at {path}")
+            }
             Self::PinConflict { with } => {
-                write!(f, "the pinned digest differs from the one that {with} pins")
+                write!(
+                    f,
+                    "the pinned digest differs from the digest pinned by {with}"
+                )
             }
         }
     }

@@ -10,9 +10,9 @@
 //! share one form (`stage.rs`), and the result is shown by [`render`].
 
 mod action;
+mod blocked;
 mod bytes;
 pub mod desired;
-mod held;
 mod look;
 mod mounts;
 mod planner;
@@ -29,8 +29,8 @@ mod transport;
 mod wanted;
 
 pub use action::Action;
+pub use blocked::{Blocked, BlockedReason};
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
-pub use held::{Held, HeldReason};
 pub use look::Look;
 #[cfg(any(test, fuzzing))]
 pub(crate) use mounts::absent;

@@ -20,15 +20,15 @@ const STAGES: &[Stage] = &[
     stages::hints,
     // What a step needs stands before it from here on.
     stages::sort,
-    // What would be done is known now, and is shown as held back with its reason.
-    stages::hold,
-    // What is held back serves nobody.
+    // What would be done is known now, and is shown as blocked with its reason.
+    stages::block,
+    // What is blocked serves nobody.
     stages::relay,
 ];
 
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as
-/// in sync. Each stage walks sorted maps once, so the work is proportional to what is
-/// wanted and what is there.
+/// in sync. Each stage walks sorted maps once, so the work is proportional to the
+/// orders and what is there.
 pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &RunOptions) -> Plan {
     let input = StageInput::new(desired, observed, policy, options);
     let mut draft = PlanDraft::default();

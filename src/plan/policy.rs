@@ -1,4 +1,4 @@
-//! What the planner is told besides what is wanted and what is there.
+//! What the planner gets besides what is wanted and what is there.
 //!
 //! Settings, and what one run asks for. The decisions that read them are the stages.
 
@@ -59,7 +59,7 @@ pub struct PrunePolicy {
     /// How many files may go from a node in a run.
     pub max_files: usize,
     /// The same as a share of what we have placed there, or are placing in the same
-    /// run; the larger of the two counts.
+    /// run; the larger of the two applies.
     pub max_percent: u32,
 }
 
@@ -88,7 +88,7 @@ pub struct TransportPolicy {
     pub nodes: BTreeMap<NodeId, PushMethod>,
     /// How it is proven that bytes arrived.
     pub proof: Proof,
-    /// A person chose options for rsync.
+    /// The user chose options for rsync.
     pub rsync_opts_set: bool,
     /// Which nodes are near each other.
     pub network: Network,

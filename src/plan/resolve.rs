@@ -1,7 +1,7 @@
 //! Orders and catalogue in, [`Desired`] out.
 //!
 //! Each position becomes artifacts and places, or the reason why it does not in
-//! this pass. Wants for the same artifact are merged over all orders; wants for
+//! this run. Wants for the same artifact are merged over all orders; wants for
 //! the same path with different artifacts are refused on both sides, because
 //! either choice would overwrite what the other asked for.
 
@@ -160,7 +160,7 @@ fn resolve_version(
         }
         VersionKnowledge::NotNeeded => {
             return Err(Unresolved::VersionsUnknown {
-                failures: vec!["no source was asked".to_owned()],
+                failures: vec!["no source was queried".to_owned()],
             });
         }
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use super::held::{Held, HeldReason};
+use super::blocked::{Blocked, BlockedReason};
 use super::step::{Plan, Step};
 use super::wanted::WantedBy;
 use crate::facts::StepId;
@@ -76,10 +76,10 @@ impl Selection {
             return Cow::Borrowed(plan);
         }
         let mut needed: BTreeSet<&StepId> = BTreeSet::new();
-        let mut held: Vec<&Held> = Vec::new();
+        let mut held: Vec<&Blocked> = Vec::new();
         for item in &plan.held {
             if self.concerns(&item.id, &item.wanted_by) {
-                if let HeldReason::SourceHeld { source } = &item.reason {
+                if let BlockedReason::SourceBlocked { source } = &item.reason {
                     needed.insert(source);
                 }
                 held.push(item);

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::blocked::{Blocked, BlockedReason};
 use super::desired::Desired;
-use super::held::{Held, HeldReason};
 use super::policy::{Policy, RunOptions};
 use super::step::{Action, Plan, Step, Why};
 use super::storages::StorageLeaders;
@@ -68,10 +68,10 @@ impl<'a> StageInput<'a> {
 /// unwanted only if everything that was written is understood.
 pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
     if !desired.complete {
-        return Some("an order, a position or a file was rejected".to_owned());
+        return Some("an order, a position or a file is invalid".to_owned());
     }
     if desired.positions.is_empty() {
-        return Some("no order asks for anything, which is more likely a mistake".to_owned());
+        return Some("there are no orders, which is probably a mistake".to_owned());
     }
     let unresolved = desired
         .positions
@@ -87,7 +87,7 @@ pub(super) struct PlanDraft {
     /// The step that brings an artifact into the cache.
     pub incoming: BTreeMap<ArtifactId, StepId>,
     /// The artifacts that do not come into the cache in this run, by the step that is
-    /// held back.
+    /// blocked.
     pub held_sources: BTreeMap<ArtifactId, StepId>,
 }
 
@@ -117,16 +117,16 @@ impl PlanDraft {
     }
 
     /// Adds something that should be done and is not.
-    pub(super) fn hold(&mut self, id: StepId, reason: HeldReason, wanted_by: WantedBy) {
-        self.plan.held.push(Held {
+    pub(super) fn block(&mut self, id: StepId, reason: BlockedReason, wanted_by: WantedBy) {
+        self.plan.held.push(Blocked {
             id,
             reason,
             wanted_by,
         });
     }
 
-    /// Adds a removal that is held back.
-    pub(super) fn hold_removal(&mut self, id: StepId, reason: HeldReason) {
-        self.hold(id, reason, WantedBy::default());
+    /// Adds a removal that is blocked.
+    pub(super) fn block_removal(&mut self, id: StepId, reason: BlockedReason) {
+        self.block(id, reason, WantedBy::default());
     }
 }

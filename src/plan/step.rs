@@ -1,22 +1,22 @@
-//! The plan itself: steps to do, and what is held back, with reasons.
+//! The plan itself: steps to do, and what is blocked, with reasons.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use super::action::Action;
-use super::held::Held;
+use super::blocked::Blocked;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{ArtifactId, PositionRef, Sha256};
 
-/// What a pass is going to do, and not going to do.
+/// What a run is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The steps; what a step needs stands before it.
     pub steps: Vec<Step>,
     /// What should be done and is not, with the reason.
-    pub held: Vec<Held>,
+    pub held: Vec<Blocked>,
     /// What already is as it should be.
     pub in_sync: Vec<StepId>,
     /// Deliveries that another node makes, because both see the same storage: by
@@ -61,7 +61,7 @@ pub enum Why {
         /// Bytes found.
         found: u64,
     },
-    /// The file was changed since it was written.
+    /// The file was modified since it was written.
     Touched,
     /// It is not the whole image: it ends before what it describes.
     NotWhole {
@@ -105,7 +105,7 @@ pub enum Why {
     },
     /// The cache is emptied on request.
     Purge,
-    /// No order wants it there any more.
+    /// Not wanted there any more.
     NotWanted {
         /// Since when, in whole hours.
         hours: u64,
@@ -133,18 +133,18 @@ pub enum AdoptCondition {
 pub enum Otherwise {
     /// The file is replaced: its name is one that only we give.
     Replace,
-    /// The file stays, and the step fails: a person chose the name, and it may be theirs.
+    /// The file stays, and the step fails: the user chose the name, and it may be theirs.
     Fail,
 }
 
 impl Why {
-    /// A file that has no record lies there.
+    /// A file that has no record is there.
     pub const fn is_unrecorded(&self) -> bool {
         matches!(self, Self::Unrecorded { .. })
     }
 }
 
-/// A remark for a person.
+/// A remark for the user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Hint {
     /// What it is about: a position.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::held::HeldReason;
+use super::blocked::BlockedReason;
 use super::mounts;
 use super::policy::SharedStorages;
 use crate::facts::{DirState, NodeState, Observed};
@@ -24,17 +24,22 @@ impl SharedStorages {
 
     /// Why nothing may be read from or written to a directory that is on a node, or
     /// would be made there: its storage is not where it should be.
-    pub(super) fn absent(&self, node: &NodeId, dir: &Dir, state: &DirState) -> Option<HeldReason> {
+    pub(super) fn absent(
+        &self,
+        node: &NodeId,
+        dir: &Dir,
+        state: &DirState,
+    ) -> Option<BlockedReason> {
         let place = || format!("{node}:{dir}");
         if state.is_silent {
-            return Some(HeldReason::DirSilent { place: place() });
+            return Some(BlockedReason::DirSilent { place: place() });
         }
         let why = match mounts::absent(dir, state) {
             Some(why) => Some(why),
             None if self.is_unmounted(node, dir, state) => None,
             None => return None,
         };
-        Some(HeldReason::NotMounted {
+        Some(BlockedReason::NotMounted {
             place: place(),
             why,
         })
@@ -94,7 +99,7 @@ enum Owner<'a> {
     Node(&'a NodeId),
 }
 
-/// Who acts for whom in a pass.
+/// Who acts for whom in a run.
 pub(super) struct StorageLeaders<'a> {
     storages: &'a SharedStorages,
     first: BTreeMap<&'a str, &'a NodeId>,

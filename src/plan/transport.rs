@@ -42,14 +42,14 @@ pub enum TransportReason {
     },
     /// The node has no perl, which receives a stream.
     NoPerl,
-    /// A person chose options for rsync, so it is to be used.
+    /// The user chose options for rsync, so it is to be used.
     OptionsSet,
-    /// Nothing there shares much with it, or the link is fast, so only its data are
+    /// Nothing there shares much with it, or the link is fast, so only data is
     /// sent.
     DataOnly,
     /// Over a slow link sending the differences to a file that is there is faster.
     SlowLink {
-        /// What was measured in earlier passes.
+        /// What was measured in earlier runs.
         bytes_per_second: u64,
         /// What would be sent without that file.
         data_bytes: u64,
@@ -88,10 +88,11 @@ pub enum RelayUnfit {
     Unreachable,
     /// It has nothing to send with.
     NoPerl,
-    /// A person has suspended it.
+    /// Suspended by an operator.
     Suspended,
-    /// Its own delivery is held back.
-    Held,
+    /// Its own delivery is blocked.
+    #[serde(rename = "held")]
+    Blocked,
     /// Its own delivery is made by another node of the same storage.
     Shared,
     /// The bytes that it has of the image are not those of the cache.
@@ -111,7 +112,7 @@ impl fmt::Display for TransportReason {
             Self::Local => f.write_str("a directory of this machine"),
             Self::Asked {
                 by: RequestedBy::Order,
-            } => f.write_str("the order says so"),
+            } => f.write_str("set by the order"),
             Self::Asked {
                 by: RequestedBy::Node,
             } => f.write_str("push_method of the node"),
@@ -120,7 +121,7 @@ impl fmt::Display for TransportReason {
             } => f.write_str("defaults.push.method"),
             Self::NoPerl => write!(f, "the node has no {RECEIVER}"),
             Self::OptionsSet => f.write_str("rsync_opts are set"),
-            Self::DataOnly => f.write_str("only its data are sent"),
+            Self::DataOnly => f.write_str("only data is sent"),
             Self::SlowLink {
                 bytes_per_second,
                 data_bytes,
@@ -137,14 +138,14 @@ impl fmt::Display for TransportReason {
 impl fmt::Display for RelayUnfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotWanted => f.write_str("no order wants it there"),
+            Self::NotWanted => f.write_str("not wanted there"),
             Self::Unreachable => f.write_str("it does not answer"),
             Self::NoPerl => write!(f, "it has no {RECEIVER}"),
             Self::Suspended => f.write_str("it is suspended"),
-            Self::Held => f.write_str("its own delivery is held back"),
+            Self::Blocked => f.write_str("its own delivery is blocked"),
             Self::Shared => f.write_str("another node delivers to its storage"),
             Self::OtherBytes => f.write_str("it has other bytes of this image"),
-            Self::Failed { until, error } => write!(f, "left out until {until:.0}: {error}"),
+            Self::Failed { until, error } => write!(f, "backing off until {until:.0}: {error}"),
         }
     }
 }

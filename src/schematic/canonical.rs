@@ -247,7 +247,7 @@ fn natural_order(left: &str, right: &str) -> Ordering {
 /// Compares two numbers that differ first at `at`.
 fn numbers(left: &[char], right: &[char], at: usize) -> Ordering {
     let (l, r) = (left[at], right[at]);
-    // Zeros lead only if nothing but zeros stands before them.
+    // Zeros lead only if only zeros stands before them.
     let significant = (l == '0' || r == '0')
         && left[..at]
             .iter()

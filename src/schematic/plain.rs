@@ -25,17 +25,17 @@ pub fn plain_value(text: &str) -> Result<Value, &'static str> {
     }
     let lower = text.to_ascii_lowercase();
     if OLD_BOOLEANS.contains(&lower.as_str()) || ["true", "false"].contains(&lower.as_str()) {
-        return Err("is text to some readers of YAML and true or false to others");
+        return Err("is text for some YAML parsers and a boolean for others");
     }
     if lower == "null" {
-        return Err("is text to some readers of YAML and nothing to others");
+        return Err("is text for some YAML parsers and null for others");
     }
     let unsigned = lower.strip_prefix(['+', '-']).unwrap_or(&lower);
     if NO_NUMBERS.contains(&unsigned) && text.contains('.') {
-        return Err("is no number that can be handed on");
+        return Err("is not a number that can be passed on");
     }
     if is_timestamp(text) {
-        return Err("is a date to some readers of YAML and text to others");
+        return Err("is a date for some YAML parsers and text for others");
     }
     let first = text.as_bytes().first().copied().unwrap_or_default();
     if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
@@ -51,7 +51,7 @@ fn number(text: &str) -> Result<Value, &'static str> {
     let leading_zero =
         unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
     if leading_zero && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("begins with 0, which makes it octal to some readers of YAML");
+        return Err("starts with 0, which some YAML parsers read as octal");
     }
     if is_int(&digits) {
         return match integer(&digits) {
@@ -70,7 +70,7 @@ fn number(text: &str) -> Result<Value, &'static str> {
     }
     if is_float(&digits) {
         if text.contains('_') {
-            return Err("is a number to some readers of YAML and text to others");
+            return Err("is a number for some YAML parsers and text for others");
         }
         let value: f64 = digits.parse().map_err(|_| TOO_GREAT)?;
         if value == 0.0 && value.is_sign_negative() {
@@ -85,8 +85,8 @@ fn number(text: &str) -> Result<Value, &'static str> {
     Ok(Value::String(text.to_owned()))
 }
 
-const NEGATIVE_ZERO: &str = "is written in different ways by releases of the factory";
-const TOO_GREAT: &str = "is too great a number: readers of YAML round it or take it for text";
+const NEGATIVE_ZERO: &str = "is written differently by different factory releases";
+const TOO_GREAT: &str = "is too large: YAML parsers round it or read it as text";
 
 struct Whole(Number);
 

@@ -19,7 +19,7 @@ pub(crate) enum StateError {
         source: io::Error,
     },
     /// What an operator suspended is not known, and is not to be overwritten.
-    #[error("{why}, so everything counts as suspended")]
+    #[error("{why}, everything counts as suspended")]
     Instructions {
         /// The file and why it cannot be read.
         why: String,
@@ -30,7 +30,7 @@ pub(crate) enum StateError {
 }
 
 impl StateError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. } | Self::Lock(LockError::Io { source, .. })
@@ -39,8 +39,8 @@ impl StateError {
                 Some("do it as the user that the controller runs as, or as root")
             }
             Self::Instructions { .. } => Some(
-                "repair the file, or run `talos-order resume --all`, which keeps it under another \
-                 name and ends every suspension",
+                "repair the file, or run `talos-order resume --all`, which renames it and resumes \
+                 everything",
             ),
             Self::Lock(LockError::Held { .. }) => Some("try again in a moment"),
             Self::Lock(LockError::Io { .. }) | Self::Io { .. } => None,

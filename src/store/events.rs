@@ -3,7 +3,7 @@
 //! Lines are appended; a file that has grown large becomes `events.1.jsonl` and a
 //! new one begins, so two files is all it ever takes. A follower looks again now and
 //! then rather than being told: the file may be on any file system, and a second is
-//! soon enough for a person.
+//! soon enough for the user.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -208,7 +208,7 @@ mod tests {
                 panic!("{newer}")
             };
             assert!(
-                why.contains("a later version of talos-order wrote it"),
+                why.contains("written by a later version of talos-order"),
                 "{why}"
             );
         }

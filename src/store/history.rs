@@ -1,27 +1,27 @@
-//! The last passes: `history.jsonl`, one line each, the oldest first.
+//! The last runs: `history.jsonl`, one line each, the oldest first.
 //!
-//! The file is written anew with every pass. That costs a few hundred kilobytes
+//! The file is written anew with every run. That costs a few hundred kilobytes
 //! each ten minutes, and a reader never sees half a line.
 
 use super::{StateDir, StateError, file};
-use crate::conclude::PassRecord;
+use crate::conclude::RunRecord;
 use crate::io::file::atomic;
 
 const HISTORY: &str = "history.jsonl";
 
-/// Three days of a pass each ten minutes, and more than anyone reads.
+/// Three days of a run each ten minutes, and more than anyone reads.
 const PASSES_MAX: usize = 500;
 
 #[derive(Default)]
 struct History {
-    passes: Vec<PassRecord>,
+    passes: Vec<RunRecord>,
     /// There is more in the file than can be read.
     is_damaged: bool,
 }
 
 impl StateDir {
-    /// The last passes, the oldest first; lines that cannot be read are left out.
-    pub(crate) fn history(&self) -> Vec<PassRecord> {
+    /// The last runs, the oldest first; lines that cannot be read are left out.
+    pub(crate) fn history(&self) -> Vec<RunRecord> {
         self.read_history().passes
     }
 
@@ -49,11 +49,11 @@ impl StateDir {
         history
     }
 
-    /// Adds a pass and forgets the oldest.
+    /// Adds a run and forgets the oldest.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn add_to_history(&self, pass: &PassRecord) -> Result<(), StateError> {
+    pub(crate) fn add_to_history(&self, pass: &RunRecord) -> Result<(), StateError> {
         self.make()?;
         let History { passes, is_damaged } = self.read_history();
         if is_damaged {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::conclude::record::{Cause, Occasion};
 
-    fn pass(second: i64) -> PassRecord {
+    fn pass(second: i64) -> RunRecord {
         let at = Timestamp::from_second(second).unwrap();
         let occasion = Occasion {
             owner: "homelab".to_owned(),
@@ -91,11 +91,11 @@ mod tests {
             cause: Cause::Schedule,
             revision: Some("main@sha1:0".to_owned()),
         };
-        PassRecord::unable(&occasion, "the cache is\nnot there".to_owned())
+        RunRecord::unable(&occasion, "the cache is\nnot there".to_owned())
     }
 
     #[test]
-    fn the_last_passes_are_kept_and_a_torn_line_costs_itself_only() {
+    fn the_last_runs_are_kept_and_a_torn_line_costs_itself_only() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::new(dir.path().join("state"));
         assert_eq!(state.history(), []);

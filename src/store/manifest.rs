@@ -106,7 +106,7 @@ struct Change {
 /// What a new manifest changes; `None` if the last one says the same.
 fn change(path: &Path, new: &Manifest) -> Result<Option<Change>, ManifestError> {
     let old = text_at(path);
-    // In most passes nothing has changed, and comparing texts costs a tenth of
+    // In most runs nothing has changed, and comparing texts costs a tenth of
     // reading what is there.
     if let Found::Content(old) = &old
         && differ_in_times_only(old, &text(path, new)?)

@@ -8,7 +8,7 @@ use crate::facts::{ApprovalId, Memory, Suspended};
 const MEMORY: &str = "memory.json";
 
 impl StateDir {
-    /// What is remembered, with what a person suspended and approved.
+    /// What is remembered, with what an operator suspended and approved.
     pub(crate) fn memory(&self) -> Memory {
         let memory: Memory = file::read(&self.file(MEMORY)).unwrap_or_default();
         Memory {
@@ -18,7 +18,7 @@ impl StateDir {
         }
     }
 
-    /// Keeps the memory of a pass that began with `before`. What a person decided
+    /// Keeps the memory of a run that began with `before`. What an operator decided
     /// meanwhile stays as it is; approvals that are in `before` only are forgotten.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ mod tests {
         let (old, new) = (ApprovalId("old".to_owned()), ApprovalId("new".to_owned()));
         state.approve(old.clone()).await.unwrap();
         let before = state.memory();
-        // While the pass runs, a person speaks.
+        // An operator suspends something during the run.
         state.approve(new.clone()).await.unwrap();
         state
             .change_suspended(|suspended| {

@@ -4,8 +4,8 @@
 //! Each is small and written whole or not at all, so that `status`, `history` and
 //! `events` work while the controller runs and while it does not. A file that cannot be
 //! read is as good as none, and kept under another name before it is replaced: losing
-//! the memory costs time and never an image. What a person decides (`suspend`,
-//! `approve`) lies in files of its own, which the verbs change and the next run picks
+//! the memory costs time and never an image. What an operator decides (`suspend`,
+//! `approve`) is in files of its own, which the verbs change and the next run picks
 //! up. What is kept was decided in `conclude`.
 
 #![expect(

@@ -1,6 +1,6 @@
-//! What a person decided: suspensions and approvals.
+//! What an operator decided: suspensions and approvals.
 //!
-//! Files of their own, so that a verb never waits for a pass and a pass never
+//! Files of their own, so that a verb never waits for a run and a run never
 //! overwrites a word that was given while it ran. Whoever changes one holds the
 //! directory's lock for that moment.
 
@@ -92,7 +92,7 @@ impl StateDir {
         })
     }
 
-    /// The removals that a person has approved: none, where that cannot be read.
+    /// The removals that an operator has approved: none, where that cannot be read.
     pub(crate) fn approved(&self) -> BTreeSet<ApprovalId> {
         match file::find::<Approved>(&self.file(APPROVED)) {
             Found::Nothing => BTreeSet::new(),

@@ -1,6 +1,6 @@
-//! Which revision the orders are of, where they lie in a git work tree.
+//! Which revision the orders are of, where they are in a git work tree.
 //!
-//! Read from git's own files rather than by running git: a pass asks every time,
+//! Read from git's own files rather than by running git: a run asks every time,
 //! the answer is one small file away, and git would refuse a repository of another
 //! user. Followed are links on the way (as git-sync swaps them), `.git` files of
 //! work trees and submodules, loose and packed refs. That the files of a work tree

@@ -96,7 +96,7 @@ impl UpstreamResponse {
 
     /// The whole body, which must be small: so many bytes, all of them within so much
     /// time. A limit on silence alone would let a source that sends a byte now and
-    /// then hold a pass for days.
+    /// then hold a run for days.
     pub(super) async fn text(
         mut self,
         limit: usize,
@@ -120,7 +120,9 @@ impl UpstreamResponse {
             if body.len() + piece.len() > limit {
                 return Err(UpstreamError::Answer {
                     url: self.from,
-                    reason: format!("more than {limit} bytes, which is not what was asked for"),
+                    reason: format!(
+                        "more than {limit} bytes, which is not an answer to the request"
+                    ),
                 });
             }
             body.extend_from_slice(&piece);
@@ -318,7 +320,7 @@ fn target(method: &Method, from: &Url, response: &Response) -> Result<Option<Url
     };
     let location = response.headers().get(LOCATION);
     let Some(location) = location.and_then(|value| value.to_str().ok()) else {
-        return refuse("without saying where to".into());
+        return refuse("without a location".into());
     };
     let Ok(to) = from.join(location) else {
         return refuse("to something that is not a URL".into());

@@ -36,7 +36,7 @@ pub(crate) struct UpstreamConfig {
     pub connect: Duration,
     /// How long to wait for the first byte of an image, which may have to be built.
     pub first_byte: Duration,
-    /// How long a transfer may stand still.
+    /// How long a transfer may make no progress.
     pub idle: Duration,
     /// Bytes per second that an image comes with at least, on average over
     /// [`rate_window`](Self::rate_window); 0 for no such limit.

@@ -98,7 +98,7 @@ impl ImageDownload<'_> {
                 position,
                 retry = attempts.retries(),
                 wait_ms = wait.as_millis() as u64,
-                "a transfer broke off and is taken up again"
+                "a transfer was interrupted and is resumed"
             );
             tokio::time::sleep(wait).await;
         }

@@ -26,7 +26,7 @@ pub enum UpstreamError {
     #[error("{url:?} is not a URL of an upstream; accepted are http and https URLs")]
     Url { url: String },
     /// Credentials that do not fit into a header.
-    #[error("the credentials for {url} hold characters that HTTP does not allow in a header")]
+    #[error("the credentials for {url} contain characters that HTTP does not allow in a header")]
     Credentials {
         /// Whom they are for.
         url: String,
@@ -50,7 +50,7 @@ pub enum UpstreamError {
         after: Duration,
     },
     /// A small answer that did not come to its end in time.
-    #[error("{url} sent {got} bytes in {} s and did not come to an end", .after.as_secs_f32())]
+    #[error("{url} sent {got} bytes in {} s and did not finish", .after.as_secs_f32())]
     Late {
         url: String,
         /// Bytes that came.
@@ -73,7 +73,7 @@ pub enum UpstreamError {
         least: u64,
     },
     /// What the configuration demands is not offered.
-    #[error("{url} is not offered, and `factory.verify` demands it")]
+    #[error("{url} is not available, but `factory.verify` requires it")]
     NotOffered { url: String },
     /// A signature that does not hold.
     #[error("the signature {url} {reason}")]
@@ -123,15 +123,15 @@ pub enum UpstreamError {
         /// What is wrong with the answer.
         reason: String,
     },
-    /// A web page in place of what was asked for.
-    #[error("{url} answered with a web page ({content_type}) in place of what was asked for")]
+    /// A web page instead of the requested file.
+    #[error("{url} answered with a web page ({content_type}) instead of the requested file")]
     Page {
         url: String,
         /// What the answer says it is.
         content_type: String,
     },
     /// The sink did not take the bytes.
-    #[error("what came from {url} could not be put away")]
+    #[error("the answer of {url} could not be stored")]
     Sink {
         /// Where the bytes came from.
         url: String,
@@ -197,11 +197,11 @@ impl UpstreamError {
         }
     }
 
-    /// What a person can do about it.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Setup { .. } => Some(
-                "there seem to be no CA certificates on this machine; install the package \
+                "no CA certificates found on this machine; install the package \
                  ca-certificates, or name a bundle in the environment variable SSL_CERT_FILE",
             ),
             Self::CaFile { .. } => Some(
@@ -222,33 +222,33 @@ impl UpstreamError {
                  HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
             ),
             Self::NotOffered { .. } => Some(
-                "checksums and signatures are offered by Enterprise factories; \
-                 `factory.verify: offered` checks what is there",
+                "only Enterprise factories offer checksums and signatures; `factory.verify: \
+                 offered` checks what is available",
             ),
             Self::Signature { .. } => Some(
                 "compare `factory.public_key_file` with the factory's own key at \
-                 /oci/cosign/signing-key.pub, fetched over a way that you trust",
+                 /oci/cosign/signing-key.pub, downloaded over a trusted channel",
             ),
             Self::Slow { .. } => {
-                Some("where the link is that slow, set `limits.least_rate` lower, or to none")
+                Some("on a slow link, lower `limits.least_rate` or set it to none")
             }
             Self::Status {
                 text: Some(text), ..
             } if text == PAGE => Some(PAGE_HINT),
             Self::Status { status: 401, .. } => {
-                Some("the factory wants credentials; see `factory` in the configuration")
+                Some("the factory requires credentials; see `factory` in the configuration")
             }
             Self::Status { status: 402, .. } => Some("only an Enterprise factory offers this"),
             Self::Status { status: 403, .. } => {
                 Some("the schematic may belong to someone else; check the credentials of `factory`")
             }
-            Self::Status { status: 407, .. } => Some("the proxy wants credentials"),
+            Self::Status { status: 407, .. } => Some("the proxy requires credentials"),
             Self::RateLimited { .. } => {
                 Some("a token raises GitHub's limit; see `github.token_env` in the configuration")
             }
             Self::Redirect { .. } => Some(
-                "check `factory.url`: https or http, host and path; a proxy or a network that \
-                 wants a sign-in redirects, too",
+                "check `factory.url`: https or http, host and path; a proxy or a network with \
+                 a sign-in page redirects, too",
             ),
             Self::Page { .. } => Some(PAGE_HINT),
             Self::GaveUp { source, .. } => source.hint(),
@@ -279,7 +279,7 @@ impl UpstreamError {
 /// What is shown of a web page with an error status: its text is of use to a browser.
 pub(super) const PAGE: &str = "a web page";
 
-const PAGE_HINT: &str = "a proxy or a sign-in page may answer in place of the factory; check \
+const PAGE_HINT: &str = "a proxy or a sign-in page may answer instead of the factory; check \
     HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment, and `factory.url`";
 
 fn answer(status: u16, text: Option<&str>) -> String {

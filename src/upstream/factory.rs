@@ -267,7 +267,7 @@ impl Upstream for HttpFactory {
     }
 }
 
-/// A small file that lies beside an image, with who sent it.
+/// A small file that is beside an image, with who sent it.
 struct Beside {
     from: String,
     body: String,

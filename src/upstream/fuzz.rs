@@ -1,5 +1,5 @@
 //! What a factory and GitHub can answer, for `crate::fuzz`. Each reader gives back what
-//! it would show to a person.
+//! it would show to the user.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};

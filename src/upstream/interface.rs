@@ -60,6 +60,6 @@ pub(crate) struct Transferred {
     pub wire_bytes: u64,
     /// The entity tag of the answer, where there was one.
     pub etag: Option<String>,
-    /// How many times the transfer was taken up again or started over.
+    /// How many times the transfer was resumed or started over.
     pub retries: u32,
 }

@@ -1,8 +1,8 @@
 //! The ids that a factory gave to schematics, where they are not the computed ones.
 //!
 //! The factory's answer is the authority: an Enterprise factory adds an owner to
-//! what it is sent, which makes another id. The pass that learns of it plans anew
-//! with the answer, and later passes plan with it from the start, without asking.
+//! what it is sent, which makes another id. The run that learns of it plans anew
+//! with the answer, and later runs plan with it from the start, without asking.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ impl KnownIds {
             tracing::warn!(
                 file = %self.file.display(),
                 reason = %error,
-                "cannot remember the ids of schematics"
+                "cannot save the ids of schematics"
             );
         }
     }

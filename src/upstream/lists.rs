@@ -1,8 +1,8 @@
 //! The lists of versions of all sources, and what serves while none answers.
 //!
-//! A pass does not wait long for a list where an older one is at hand: the orders that
+//! A run does not wait long for a list where an older one is at hand: the orders that
 //! name their version have nothing to do with it. Who is asked goes on being asked in
-//! the background, and what they say serves the next pass.
+//! the background, and what they say serves the next run.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::versions::{TOTAL, VersionQuery};
 use crate::facts::{VersionKnowledge, VersionSource};
 use crate::model::ListSource;
 
-/// How long a pass waits for a list where an older one can serve.
+/// How long a run waits for a list where an older one can serve.
 const SHORT: Duration = Duration::from_secs(10);
 
 /// The sources of versions.
@@ -53,7 +53,7 @@ impl Lists {
     pub(super) async fn versions(&self) -> VersionKnowledge {
         let earlier = self.asking().take();
         let mut asking = match earlier {
-            // Asked by an earlier pass that did not wait for it; one question at a time
+            // Asked by an earlier run that did not wait for it; one question at a time
             // is enough. What an ended one got is remembered.
             Some(asking) if !asking.is_finished() => asking,
             _ => {
@@ -70,12 +70,12 @@ impl Lists {
             Ok(Ok(known)) => known,
             Ok(Err(_)) => self
                 .sources
-                .remembered(vec!["asking for it failed".to_owned()]),
+                .remembered(vec!["the request failed".to_owned()]),
             Err(_) => {
                 *self.asking() = Some(asking);
                 let seconds = patience.as_secs_f32();
                 let why =
-                    format!("no source has answered within {seconds} s; the next pass asks again");
+                    format!("no source has answered within {seconds} s; the next run asks again");
                 self.sources.remembered(vec![why])
             }
         }

@@ -95,7 +95,7 @@ impl ListMemory {
             tracing::warn!(
                 file = %self.file.display(),
                 reason = %error,
-                "cannot remember the list of versions"
+                "cannot save the list of versions"
             );
         }
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);

@@ -9,8 +9,8 @@ use super::UpstreamError;
 /// The longest wait of the backoff.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest `Retry-After` that is waited for in place. A longer one ends the
-/// call: coming back early would be impolite, and a whole pass should not hang
-/// on it; the error carries the time to whoever plans the next pass.
+/// call: coming back early would be impolite, and a whole run should not hang
+/// on it; the error carries the time to whoever plans the next run.
 const LONGEST_WISH: Duration = Duration::from_secs(120);
 /// Anything longer than this in a `Retry-After` is a mistake.
 const LONGEST_BELIEVED: Duration = Duration::from_secs(24 * 60 * 60);

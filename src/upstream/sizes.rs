@@ -65,7 +65,7 @@ impl SeenSizes {
             tracing::warn!(
                 file = %self.file.display(),
                 reason = %error,
-                "cannot remember the sizes of images"
+                "cannot save the sizes of images"
             );
         }
     }

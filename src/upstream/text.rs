@@ -31,7 +31,7 @@ pub(super) fn public(url: &Url) -> String {
     url.set_fragment(None);
     if url.query().is_some() {
         url.set_query(Some("…"));
-        // The URL type escapes the dots; a person need not see that.
+        // The URL type escapes the dots; a user need not see that.
         return url.as_str().replace("%E2%80%A6", "…");
     }
     url.into()

@@ -25,7 +25,7 @@ pub(super) const TOTAL: Duration = Duration::from_secs(60);
 const PAGE_BYTES: usize = 4 << 20;
 /// Pages that are followed: at 100 tags each, ten times what there is.
 const PAGES: usize = 60;
-/// Lists are asked for at the start of every pass and there are other sources,
+/// Lists are asked for at the start of every run and there are other sources,
 /// so fewer retries than for an image do.
 const RETRIES: u32 = 2;
 /// The longest time that a source is left alone without asking again. GitHub's

@@ -5,8 +5,7 @@
 //! word, and nobody can see why.
 
 /// What helps against them.
-pub(super) const HINT: &str =
-    "type the blanks anew; text copied from web pages and office programs often has others";
+pub(super) const HINT: &str = "retype the whitespace; text copied from web pages and office programs often contains other characters";
 /// What helps against typographic quotes.
 pub(super) const QUOTES_HINT: &str =
     "write straight quotes, \" or '; typographic ones are part of the text";

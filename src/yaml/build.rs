@@ -140,7 +140,7 @@ impl<'a> Build<'a> {
                 Raw::Text(text) => text.into_owned(),
                 Raw::Bool(_) | Raw::Number => written.to_owned(),
                 Raw::Null | Raw::List(_) | Raw::Map(_) => {
-                    let message = "a key must be a word, not a list, a map or nothing";
+                    let message = "a key must be a scalar, not a list, a map or null";
                     let at = self.place(key_span, Some(id), PathStep::Root, false);
                     bad_keys.push((at, message.to_owned()));
                     continue;

@@ -56,7 +56,7 @@ impl<'a> NodeDecoder<'a> {
         value
             .filter(|value| *value <= max)
             .ok_or_else(|| match max {
-                // The technical limit of a type says nothing to a person.
+                // The technical limit of a type says nothing to the user.
                 0x1_0000.. => self.wrong("a whole number of 0 or more"),
                 _ => self.wrong(format!("a whole number from 0 to {max}")),
             })

@@ -44,14 +44,14 @@ impl Misfit {
         self
     }
 
-    /// The problem as a person sees it. `root` is the subtree that was read.
+    /// The problem as the user sees it. `root` is the subtree that was read.
     pub(super) fn into_problem(self, doc: &Document, root: &YamlNode) -> Problem {
         let id = self.node.unwrap_or(root.id);
         let found = root.find(id);
         match self.kind {
             MisfitKind::UnknownKey { accepted } => match find_entry(root, id) {
                 Some(entry) => unknown_key(doc, entry, accepted),
-                None => doc.problem(id, "a key is not known here"),
+                None => doc.problem(id, "unknown key"),
             },
             MisfitKind::WrongType { expected } => {
                 let what =
@@ -67,7 +67,7 @@ impl Misfit {
                 let problem = doc.problem(
                     id,
                     format!(
-                        "{} is not known here; accepted are {}",
+                        "{} is unknown here; accepted are {}",
                         shown(word),
                         accepted.join(", ")
                     ),

@@ -184,14 +184,14 @@ impl<'d> ProblemReport<'d> {
                 u32::from(c)
             )
         } else if text.value.trim() != text.value {
-            format!("{} has blanks around it", shown(&text.value))
+            format!("{} has leading or trailing whitespace", shown(&text.value))
         } else {
             return true;
         };
         self.at_with_hint(
             text.place,
             message,
-            "the factory takes the text as it is; write it without them",
+            "the factory does not trim it; remove the whitespace",
         );
         false
     }

@@ -114,9 +114,9 @@ impl SourceText {
     pub(super) fn not_structured(&self) -> Problem {
         Problem::of_file(
             &*self.file,
-            "the file is neither a map nor a list of YAML; nothing of it is shown",
+            "the file is neither a YAML map nor a YAML list; its content is not shown",
         )
-        .hint("it may be a file of another kind, or a link to one")
+        .hint("it may be a different kind of file, or a link to one")
     }
 
     /// The problem of a file over [`MAX_BYTES`].
@@ -125,7 +125,7 @@ impl SourceText {
             file,
             format!("the file is larger than {} MiB", MAX_BYTES / (1024 * 1024)),
         )
-        .hint("spread the orders over several files of one directory")
+        .hint("split the orders into several files in one directory")
     }
 
     /// A problem at a place of this text.

@@ -42,7 +42,7 @@ pub(super) fn suspect(source: &SourceText, line: u64) -> Option<Suspect> {
         Some(Suspect {
             span: place(start),
             message: format!(
-                "there is {name} (U+{:04X}) here, which YAML does not take for a blank",
+                "there is {name} (U+{:04X}) here, which YAML does not treat as whitespace",
                 u32::from(c)
             ),
             hint: blanks::HINT,

@@ -72,7 +72,7 @@ pub(super) fn parse<'a>(
 
 /// The text with the markers of empty documents turned into comments of the same
 /// length: a `---` at the end of a file, or behind a comment at its head, is no second
-/// document to a person.
+/// document to the user.
 pub(super) fn one_document(text: &str) -> Cow<'_, str> {
     // Where each document's marker is, and whether anything follows it.
     let mut documents: Vec<(Option<usize>, bool)> = vec![(None, false)];
@@ -157,29 +157,29 @@ const ALIASES: &str = "write the values out instead of repeating them with `*`";
 /// That there is more text than [`MAX_TEXT`].
 pub(super) fn too_much_text() -> String {
     let most = MAX_TEXT / (1024 * 1024);
-    format!("the aliases of this file unfold to more than {most} MiB of text")
+    format!("the aliases of this file expand to more than {most} MiB of text")
 }
 
-/// What an error says to a person, and what can be done about it.
+/// What an error says to the user, and what can be done about it.
 fn words(error: &Error) -> (String, Option<&'static str>) {
     match error {
         Error::MultipleDocuments { .. } => (
-            "a second YAML document starts here; accepted is one document a file".to_owned(),
-            Some("put the orders into one list, or each document into its own file"),
+            "a second YAML document starts here; accepted is one document per file".to_owned(),
+            Some("put the orders into one list, or each document into a separate file"),
         ),
         Error::UnknownAnchor { .. } => (
             "this alias (`*name`) refers to no anchor (`&name`) above it".to_owned(),
             Some("a text that starts with `*` needs quotes"),
         ),
         Error::RecursiveReferencesRequireWeakTypes { .. } => (
-            "this alias refers to the value that it stands in".to_owned(),
+            "this alias refers to the value that contains it".to_owned(),
             None,
         ),
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => (
-            format!("the aliases of this file unfold to more than {MAX_REPLAYED} values"),
+            format!("the aliases of this file expand to more than {MAX_REPLAYED} values"),
             Some(ALIASES),
         ),
         Error::Budget { breach, .. } => budget_words(breach),
@@ -222,13 +222,13 @@ fn budget_words(breach: &BudgetBreach) -> (String, Option<&'static str>) {
         | BudgetBreach::MergeKeys { .. }
         | BudgetBreach::RecordedAnchorEvents { .. }
         | BudgetBreach::RecordedAnchorBytes { .. } => (
-            "the file has more anchors, aliases and merges than any real file needs".to_owned(),
+            "the file has too many anchors, aliases and merges".to_owned(),
             Some(ALIASES),
         ),
         BudgetBreach::ScalarBytes { .. } => (too_much_text(), Some(ALIASES)),
         _ => (
             format!("the file holds more than {MAX_NODES} values"),
-            Some("spread the orders over several files of one directory"),
+            Some("split the orders into several files in one directory"),
         ),
     }
 }
@@ -252,13 +252,13 @@ fn syntax_hint(message: &str) -> Option<&'static str> {
         ),
         (
             "indicator",
-            "a bracket or brace may not be closed above; a value with `: ` in it needs quotes",
+            "a bracket or brace above may not be closed; a value with `: ` in it needs quotes",
         ),
         (
             "unclosed quote",
             "close it with the same quote on the same line",
         ),
-        ("\\u{", "take the control character out"),
+        ("\\u{", "remove the control character"),
         (
             "unexpected character",
             "a value that starts with @, ` or % needs quotes",

@@ -78,7 +78,7 @@ const IMPURE: &[(&str, &str)] = &[
     ("Instant", "time is a jiff::Timestamp, taken as a parameter"),
     ("Timestamp::now", "take the time as a parameter"),
     ("Zoned::now", "take the time as a parameter"),
-    ("fastrand", "chance makes plans differ from pass to pass"),
+    ("fastrand", "chance makes plans differ from run to run"),
     ("disallowed_methods", "a pure room has no door to open"),
 ];
 

@@ -1,4 +1,4 @@
-//! The built program, run as a person runs it.
+//! The built program, run as a user runs it.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

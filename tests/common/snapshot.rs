@@ -35,7 +35,7 @@ impl Snapshot {
 
     /// Without what the program remembers for itself in its cache: when it last
     /// heard of versions, when an image was last wanted, who held the lock. That
-    /// changes with every pass.
+    /// changes with every run.
     pub fn without_memory(mut self) -> Self {
         let memory: Vec<PathBuf> = self
             .0

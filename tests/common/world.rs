@@ -63,7 +63,7 @@ impl World {
         Self::new(StubOptions::default())
     }
 
-    /// Everything that a pass may write, but for the nodes.
+    /// Everything that a run may write, but for the nodes.
     pub fn cache(&self) -> PathBuf {
         self.at("cache")
     }
@@ -133,7 +133,7 @@ impl World {
         self.order("one.yaml", &position("one", format, more));
     }
 
-    /// A pass.
+    /// A run.
     pub fn apply(&self) -> Ran {
         self.program.run(&["apply"])
     }

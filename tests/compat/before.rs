@@ -118,7 +118,7 @@ impl Scene {
             .into()
     }
 
-    /// How many passes are on record.
+    /// How many runs are on record.
     fn passes(&self) -> usize {
         let ran = self.run(&["history", "-n", "500", "-o", "json"]).expect(0);
         assert_quiet(&ran);

@@ -26,7 +26,7 @@ impl Scene {
         steps.unwrap_or_else(|| panic!("{plan:#}")).clone()
     }
 
-    /// What is held back, by the names of the steps.
+    /// What is blocked, by the names of the steps.
     fn held(&self) -> BTreeSet<String> {
         let status = self.json("status.json");
         let held = status["held"].as_array().unwrap().iter();
@@ -74,12 +74,21 @@ fn what_is_in_place_is_neither_fetched_nor_delivered_nor_removed() {
     }
 }
 
+/// The conditions, without their messages, whose words differ between versions.
+fn without_messages(scene: &Scene) -> Value {
+    let mut conditions = scene.json("status.json")["conditions"].clone();
+    for condition in conditions.as_array_mut().expect("a list") {
+        condition["message"] = Value::Null;
+    }
+    conditions
+}
+
 #[test]
 fn instructions_and_times_of_grace_are_kept() {
     let scene = Scene::restored(Kind::Calm);
     let suspended = scene.json("suspended.json");
     let memory = scene.json("memory.json");
-    let conditions = scene.json("status.json")["conditions"].clone();
+    let conditions = without_messages(&scene);
     let held = scene.held();
     assert_eq!(memory["unwanted_since"].as_object().unwrap().len(), 1);
     assert!(!memory["verified"].as_object().unwrap().is_empty());
@@ -96,7 +105,7 @@ fn instructions_and_times_of_grace_are_kept() {
     scene.world.assert_holds(&iso, &[&patch(1), ISO]);
     scene.world.assert_holds(&scene.dir("pve-2", "iso"), &[ISO]);
     // Since when each order does as it does, as well.
-    assert_eq!(scene.json("status.json")["conditions"], conditions);
+    assert_eq!(without_messages(&scene), conditions);
 
     // Whoever suspended can take it back.
     scene.run(&["resume", "order", "paused"]).expect(0);

@@ -251,7 +251,7 @@ fn lines_on_nodes_are_written_as_the_earlier_version_looks_for_them() {
 
 /// A word that is new here is one that the earlier version cannot read: it loses the line
 /// of the history, the whole status, or the manifest's past. Write one that it knows, as
-/// a download that goes on in the background does, or put the new one beside it, as
+/// a download that continues in the background does, or put the new one beside it, as
 /// `src/conclude/words.rs` does for reasons.
 #[test]
 fn words_are_those_that_the_earlier_version_knows() {

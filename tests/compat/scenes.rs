@@ -15,7 +15,7 @@ pub enum Kind {
     /// node are suspended, and a file that nobody wants is in its time of grace.
     Calm,
     /// A node that does not answer, an image that does not come, and removals over
-    /// the budget that a person has approved.
+    /// the budget that an operator has approved.
     Troubled,
     /// Killed with a download and a delivery half done, so that both leave a part, and
     /// the delivery a lease.

@@ -1,4 +1,4 @@
-//! A running controller, and what a person sees of it.
+//! A running controller, and what a user sees of it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use crate::world::World;
 /// other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Passes follow each other closely.
+/// Runs follow each other closely.
 pub const FAST: &str = "reconcile: {interval: 1s, jitter: 0, debounce: 100ms, poll: 500ms}\n";
 
-/// A pass is done when something is asked for or changes, and not otherwise.
+/// A run is done when something is asked for or changes, and not otherwise.
 pub const ON_CHANGE: &str = "reconcile: {interval: 1d, debounce: 100ms, poll: 1h}\n";
 
-/// A pass is done when a person asks for it, so that passes can be counted.
+/// A run is done when an operator requests it, so that runs can be counted.
 pub const ON_REQUEST: &str = "reconcile: {interval: 1d, debounce: 10m, poll: 1h}\n";
 
 /// A daemon that is killed when it is dropped.
@@ -32,10 +32,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until its first pass is over.
+    /// Starts it and waits until its first run is over.
     pub fn start(world: &World) -> Self {
         let daemon = Self::launch(world);
-        daemon.until("the first pass", |status| {
+        daemon.until("the first run", |status| {
             let cause = &status["last_pass"]["cause"];
             status["running"].is_null() && !cause.is_null() && !status["next_pass"].is_null()
         });
@@ -97,7 +97,7 @@ impl Daemon {
         begin.elapsed()
     }
 
-    /// Asks for a pass, and returns how things are after it.
+    /// Requests a run, and returns how things are after it.
     #[track_caller]
     pub fn reconcile(&self) -> Value {
         let args = ["reconcile", "-o", "json", "--timeout", "50s"];
@@ -111,7 +111,7 @@ impl Daemon {
         ran.json()
     }
 
-    /// Every pass that is on record, the oldest first.
+    /// Every run that is on record, the oldest first.
     pub fn passes(&self) -> Vec<Value> {
         let ran = self.program.run(&["history", "-n", "500", "-o", "json"]);
         match ran.expect(0).json() {
@@ -172,7 +172,7 @@ impl Drop for Daemon {
     }
 }
 
-/// True if the last pass is over and found everything in place.
+/// True if the last run is over and found everything in sync.
 pub fn converged(status: &Value) -> bool {
     status["running"].is_null() && status["last_pass"]["verdict"] == "converged"
 }
@@ -194,7 +194,7 @@ pub fn reason<'a>(status: &'a Value, order: &str, node: Option<&str>) -> &'a str
         .unwrap_or("")
 }
 
-/// What is said of something held back, whose step has this in its name.
+/// What is said of something blocked, whose step has this in its name.
 pub fn held<'a>(status: &'a Value, step: &str) -> &'a str {
     let lines = status["held"].as_array().into_iter().flatten();
     let mut found = lines.filter(|held| held["step"].as_str().unwrap().contains(step));

@@ -138,7 +138,7 @@ impl Mounted {
 }
 
 #[test]
-fn each_version_of_a_config_map_is_one_pass_and_no_warning() {
+fn each_version_of_a_config_map_is_one_run_and_no_warning() {
     let mut world = World::small();
     world.configure_local(1, ON_CHANGE);
     let mounted = Mounted {
@@ -155,7 +155,7 @@ fn each_version_of_a_config_map_is_one_pass_and_no_warning() {
         let version = format!("v1.11.{number}");
         mounted.publish(number, &[("one.yaml", &order(&version))]);
         let image = world.at("node1/iso").join(ISO.replace("v1.11.3", &version));
-        daemon.wait("the version is in place", || {
+        daemon.wait("the version is in sync", || {
             image.exists() && daemon.passes().len() > number && converged(&daemon.status())
         });
     }
@@ -225,7 +225,7 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
     let other = world.image(&ISO.replace("v1.11.3", "v1.11.2"));
     let damages: [(&str, &dyn Fn()); 5] = [
         ("removed", &|| fs::remove_file(&path).unwrap()),
-        ("cut short", &|| {
+        ("truncated", &|| {
             fs::write(&path, &image[..image.len() / 2]).unwrap();
         }),
         ("another image in its place", &|| replace(&path, &other)),
@@ -253,14 +253,14 @@ fn whatever_happens_to_a_file_is_found_and_healed() {
     // The cache goes the same way, and costs the node nothing.
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
     let delivered = inode(&path);
-    for what in ["cut short", "removed"] {
+    for what in ["truncated", "removed"] {
         match what {
             "removed" => fs::remove_file(&cached).unwrap(),
             _ => fs::write(&cached, &image[..1000]).unwrap(),
         }
         daemon.wait(what, || digest(&cached) == Some(truth));
     }
-    assert_eq!(inode(&path), delivered, "what is in place is left alone");
+    assert_eq!(inode(&path), delivered, "what is in sync is left alone");
     daemon.stop();
 }
 

@@ -27,7 +27,7 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
     let iso = world.at("node1/iso");
     world.assert_holds(&iso, &[ISO]);
 
-    // It stands still in the middle of an image, with the only place for downloads.
+    // It makes no progress in the middle of an image, with the only place for downloads.
     let mark = world.factory.mark();
     world.factory.inject("GET /blob/", StubFault::Stall(1000));
     world.order("slow.yaml", &of("slow", "v1.11.2"));
@@ -53,10 +53,10 @@ fn other_orders_do_not_wait_for_a_download_and_its_end_is_heard() {
     });
     assert_eq!(world.factory.images_since(mark).len(), 1);
 
-    // The factory comes back, the download goes on, and its end calls for a pass.
+    // The factory comes back, the download goes on, and its end requests a run.
     let options = world.options();
     world.factory.restart(options);
-    daemon.until("all is in place", converged);
+    daemon.until("all is in sync", converged);
     world.assert_holds(&iso, &[OLDER, ISO, NEWER]);
     daemon.stop();
 }

@@ -75,7 +75,7 @@ fn what_the_page_asks_with_curl_is_answered() {
         (
             &["-d", "what?", "http://localhost/v1/reconcile"][..],
             "400",
-            "not understood",
+            "invalid request",
         ),
         (&["http://localhost/v0/status"], "404", "/v0/status"),
         (
@@ -85,7 +85,7 @@ fn what_the_page_asks_with_curl_is_answered() {
                 "http://localhost/v1/reconcile",
             ],
             "202",
-            "it goes on",
+            "it continues",
         ),
     ] {
         let (answered, answer) = curl(&socket, words);

@@ -37,7 +37,7 @@ fn thousand() -> String {
 }
 
 #[test]
-fn between_passes_it_costs_nothing_and_a_burst_of_events_costs_two_passes() {
+fn between_runs_it_costs_nothing_and_a_burst_of_events_costs_two_runs() {
     let world = World::small();
     world.configure_local(1, "reconcile: {interval: 1d, debounce: 1s, poll: 1h}\n");
     world.order("thousand.yaml", &thousand());
@@ -74,6 +74,6 @@ fn between_passes_it_costs_nothing_and_a_burst_of_events_costs_two_passes() {
     let more = daemon.passes().len() - passes;
     // One in the midst of it, where that takes long, for each time it must be quiet.
     let most = 2.max(begin.elapsed().as_secs() as usize);
-    assert!((1..=most).contains(&more), "{more} passes");
+    assert!((1..=most).contains(&more), "{more} runs");
     daemon.stop();
 }

@@ -2,7 +2,7 @@
 //! that are damaged, people who steer it.
 //!
 //! Everything is real but the Image Factory: the binary, git, sshd and rsync on
-//! loopback addresses, signals, files. What is waited for is what a person would look
+//! loopback addresses, signals, files. What is waited for is what a user would look
 //! at, `status -o json` and the files on the nodes, never a length of time.
 
 #![expect(

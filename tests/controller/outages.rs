@@ -44,13 +44,13 @@ fn a_node_that_is_down_costs_the_others_nothing_and_catches_up() {
     daemon
         .beside(&["status"])
         .expect(1)
-        .says("SILENT NODE")
+        .says("UNREACHABLE NODE")
         .says("pve-02");
 
-    // While the circuit is open nobody knocks, whatever passes there are.
+    // While the circuit is open nobody knocks, whatever runs there are.
     let before = status["circuits"]["pve-02"]["failures"].clone();
     let passes = daemon.passes().len();
-    let status = daemon.until("two more passes", |_| daemon.passes().len() >= passes + 2);
+    let status = daemon.until("two more runs", |_| daemon.passes().len() >= passes + 2);
     assert_eq!(status["circuits"]["pve-02"]["failures"], before);
 
     // It is back, and whoever knows that says so.
@@ -76,7 +76,7 @@ fn with_both_upstreams_down_it_keeps_what_it_has_and_says_so() {
     let kept = Snapshot::of(&[&iso]);
     let status = daemon.reconcile();
     let notes = status["notes"].to_string();
-    assert!(notes.contains("versions are those"), "{status:#}");
+    assert!(notes.contains("using the versions"), "{status:#}");
     assert!(
         converged(&status),
         "what is there is what is wanted: {status:#}"

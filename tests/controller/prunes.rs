@@ -15,7 +15,7 @@ pub const NAMES: [&str; 4] = [
     "talos-v1.11.3-nocloud-amd64-376567988ad3.iso",
 ];
 
-/// A controller that prunes on one node over ssh, with passes on request only.
+/// A controller that prunes on one node over ssh, with runs on request only.
 pub struct Pruning {
     pub world: World,
     pub lab: Lab,
@@ -90,7 +90,7 @@ pub fn order(id: &str, versions: &[usize]) -> String {
 }
 
 #[test]
-fn what_no_order_wants_goes_but_not_in_the_pass_that_first_misses_it() {
+fn what_no_order_wants_goes_but_not_in_the_run_that_first_misses_it() {
     let it = Pruning::new("");
     it.order(&[2, 3]);
     let daemon = Daemon::start(&it.world);
@@ -98,7 +98,7 @@ fn what_no_order_wants_goes_but_not_in_the_pass_that_first_misses_it() {
     it.order(&[3]);
     let status = daemon.reconcile();
     assert!(
-        held(&status, NAMES[2]).contains("not wanted any more"),
+        held(&status, NAMES[2]).contains("no longer wanted"),
         "{status:#}"
     );
     assert!(converged(&status), "{status:#}");
@@ -147,12 +147,12 @@ fn a_controller_that_forgot_everything_knows_what_is_its_own() {
     it.assert_has(&[2, 3]);
     let status = daemon.status();
     assert!(
-        held(&status, NAMES[2]).contains("not wanted any more"),
+        held(&status, NAMES[2]).contains("no longer wanted"),
         "{status:#}"
     );
     assert_eq!(
         status["totals"]["pushed_bytes"], 0,
-        "what lies there is known: {status:#}"
+        "what is there is known: {status:#}"
     );
     daemon.reconcile();
     it.assert_has(&[3]);

@@ -29,7 +29,7 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     .unwrap();
     daemon.signal(Signal::HUP);
     daemon.wait("it is refused", || {
-        daemon.log().contains("configuration is refused")
+        daemon.log().contains("configuration is invalid")
     });
     let log = daemon.log();
     assert!(log.contains("never") && log.contains("interval"), "{log}");
@@ -88,7 +88,7 @@ fn asked_to_end_in_a_download_it_leaves_what_can_be_taken_up() {
         .run(&["status"])
         .expect(1)
         .says("Interrupted")
-        .says("does not run");
+        .says("controller not running");
 
     let mark = world.factory.mark();
     let daemon = Daemon::start(&world);

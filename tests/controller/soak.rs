@@ -42,7 +42,7 @@ fn damage(path: &std::path::Path, random: &mut Rng) {
     };
 }
 
-/// A pass has converged, or says why it has not.
+/// A run has converged, or says why it has not.
 fn assert_explained(pass: &Value) {
     if pass["verdict"] == "converged" {
         return;
@@ -58,7 +58,7 @@ fn assert_explained(pass: &Value) {
 }
 
 #[test]
-fn after_any_storm_everything_is_in_place() {
+fn after_any_storm_everything_is_in_sync() {
     let world = World::small();
     let lab = Lab::new();
     let (steady, mut shaky) = (lab.node(), lab.node());
@@ -127,7 +127,7 @@ fn after_any_storm_everything_is_in_place() {
     world.order("one.yaml", &order("one", &[1, 3]));
 
     let calm = Instant::now();
-    // The failures of the storm hold nothing back once a person says that it is over;
+    // The failures of the storm hold nothing back once a user says that it is over;
     // without that it takes as long as the last wait.
     daemon.reconcile();
     let status = daemon.until("all is well again", |status| {
@@ -142,7 +142,7 @@ fn after_any_storm_everything_is_in_place() {
     }
     daemon.beside(&["status"]).expect(0);
     let passes = daemon.passes();
-    assert!(passes.len() > 5, "{} passes", passes.len());
+    assert!(passes.len() > 5, "{} runs", passes.len());
     passes.iter().for_each(assert_explained);
     // Never two at once: each begins after the one before it was over.
     for pair in passes.windows(2) {

@@ -30,7 +30,7 @@ fn reconcile_waits_for_the_result_and_shows_it() {
         .program
         .run(&["status"])
         .expect(1)
-        .complains("there is no status");
+        .complains("no status in");
 
     world.order_one("iso", "");
     let daemon = Daemon::start(&world);
@@ -67,7 +67,7 @@ fn reconcile_waits_for_the_result_and_shows_it() {
         .program
         .run(&["status"])
         .expect(1)
-        .says("the controller does not run");
+        .says("controller not running");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_is_suspended_is_left_alone_and_said_to_be() {
     daemon
         .beside(&["suspend", "order", "two"])
         .expect(0)
-        .complains("knew of no order two");
+        .complains("had no order two");
     daemon.beside(&["suspend", "node", "pve-1"]).expect(0);
     world.order("two.yaml", &older("two"));
     fs::remove_file(isos[0].join(ISO)).unwrap();
@@ -156,7 +156,7 @@ fn what_is_suspended_is_left_alone_and_said_to_be() {
 }
 
 #[test]
-fn once_is_one_pass_and_its_exit_code_says_how_it_went() {
+fn once_is_one_run_and_its_exit_code_says_how_it_went() {
     let mut world = World::small();
     world.configure_local(1, "");
     world.order_one("iso", "");
@@ -200,7 +200,7 @@ fn once_is_one_pass_and_its_exit_code_says_how_it_went() {
 }
 
 #[test]
-fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
+fn only_one_controller_runs_and_a_manual_run_takes_its_turn() {
     // Slow enough for both to be at work.
     let options = StubOptions {
         rate: Some(600_000),
@@ -211,12 +211,14 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
     world.order_one("iso", "");
     let daemon = Daemon::start(&world);
     let second = world.program.run(&["run"]).expect(1);
-    second.complains("a controller runs here already");
+    second.complains("a controller is already running");
 
     world.order("two.yaml", &older("two"));
-    daemon.until("a pass runs", |status| !status["running"].is_null());
+    daemon.until("a run is in progress", |status| {
+        !status["running"].is_null()
+    });
     world.order("three.yaml", &older("three").replace("v1.11.2", "v1.11.1"));
-    // It waits for the running pass, does the rest, and is part of the history.
+    // It waits for the current run, does the rest, and is part of the history.
     world.apply().expect(0);
     let iso = world.at("node1/iso");
     let third = ISO.replace("v1.11.3", "v1.11.1");
@@ -227,7 +229,7 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
             && status["next_pass"].is_string()
     });
     assert_eq!(condition(&status, "two", None)["state"], "Ready");
-    // A pass by hand leaves no word that the controller does not run.
+    // A manual run leaves no word that controller not running.
     world.program.run(&["run", "--once"]).expect(0);
     let status = daemon.status();
     assert!(status["next_pass"].is_string(), "{status:#}");
@@ -235,7 +237,7 @@ fn only_one_controller_runs_and_a_pass_by_hand_takes_its_turn() {
 }
 
 #[test]
-fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
+fn a_run_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     let world = World::small();
     let more = format!("{ON_REQUEST}limits: {{retries: 0, idle: 2s}}\n");
     world.configure_local(1, &more);
@@ -256,7 +258,7 @@ fn a_pass_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     // What has failed a moment ago is not tried again at once.
     daemon.wait("both are over", || daemon.passes().len() >= 3);
     let [_, failed, waited] = &daemon.passes()[..3] else {
-        panic!("three passes");
+        panic!("three runs");
     };
     assert!(failed["steps"].to_string().contains("failed"), "{failed:#}");
     assert!(waited["held"].as_u64() >= Some(1), "{waited:#}");

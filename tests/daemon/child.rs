@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use talos_order::daemon::{
-    LoopRequest, LoopSchedule, NextRun, Options, PassEnd, RunContext, WakeCauses, Waker, Watching,
-    Work, run,
+    LoopRequest, LoopSchedule, NextRun, Options, RunContext, RunResult, WakeCauses, Waker,
+    Watching, Work, run,
 };
 
 use super::is_asked;
@@ -29,13 +29,13 @@ struct Talker {
 }
 
 impl Work for Talker {
-    async fn pass(&mut self, causes: WakeCauses, _running: RunContext) -> PassEnd {
+    async fn pass(&mut self, causes: WakeCauses, _running: RunContext) -> RunResult {
         say(&format!("pass: {causes}"));
         if is_asked(&self.orders, "hang") {
             pending::<()>().await;
         }
         let files = fs::read_dir(&self.orders).unwrap().count();
-        PassEnd {
+        RunResult {
             converged: true,
             next: NextRun::Scheduled,
             line: format!("{files} files"),

@@ -149,7 +149,7 @@ fn a_reload_is_told_and_a_bad_one_refused() {
     assert!(service.hears().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(
         service.hears(),
-        "READY=1\nSTATUS=the new configuration is refused: nonsense; 0 files\n"
+        "READY=1\nSTATUS=the new configuration is invalid: nonsense; 0 files\n"
     );
 
     // A good one leads elsewhere, and the watch goes with it.
@@ -175,7 +175,7 @@ fn the_scheduler_calls_for_passes_by_itself() {
 }
 
 #[test]
-fn a_second_signal_ends_even_a_pass_that_hangs() {
+fn a_second_signal_ends_even_a_run_that_hangs() {
     let service = Service::start(&["hang"], None);
     assert_eq!(service.says(), "pass: start");
     service.signal(Signal::INT);
@@ -185,7 +185,7 @@ fn a_second_signal_ends_even_a_pass_that_hangs() {
 }
 
 #[test]
-fn an_idle_loop_feeds_the_watchdog_and_a_hanging_pass_does_not() {
+fn an_idle_loop_feeds_the_watchdog_and_a_hanging_run_does_not() {
     let start = |files: &[&str]| {
         let service = Service::start(files, Some(Duration::from_millis(200)));
         assert_eq!(service.says(), "pass: start");
@@ -197,7 +197,7 @@ fn an_idle_loop_feeds_the_watchdog_and_a_hanging_pass_does_not() {
     while fed < 10 {
         fed += usize::from(is_food(&idle.hears_all()));
     }
-    // In as long a time, the other one said at most that its pass began. The end is
+    // In as long a time, the other one said at most that its run started. The end is
     // asked for, as a message that comes behind any other.
     hanging.signal(Signal::TERM);
     let mut fed = 0;

@@ -9,7 +9,7 @@ use crate::world::{World, position};
 const VERSIONS: [&str; 5] = ["v1.10.7", "v1.10.8", "v1.11.0", "v1.11.1", "v1.11.2"];
 const AGENT: &str = "      customization: {systemExtensions: [siderolabs/qemu-guest-agent]}\n";
 
-/// Requests for images and what lies beside them, by method.
+/// Requests for images and what is beside them, by method.
 fn asked(world: &World, mark: usize) -> Vec<String> {
     let mut asked = world.factory.asked_since(mark);
     asked.retain(|line| line.contains(" /image/"));
@@ -83,7 +83,7 @@ fn a_size_is_remembered_when_the_image_has_gone() {
     world.order_one("raw.xz", "");
     world.apply().expect(0);
     let mark = world.factory.mark();
-    // Emptied by hand, as after a move to another disk.
+    // Emptied manually, as after a move to another disk.
     for entry in std::fs::read_dir(world.cache()).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() {

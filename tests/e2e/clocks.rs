@@ -67,7 +67,7 @@ impl Orphan {
         format!("/unwanted_since/{}", id.replace('/', "~1"))
     }
 
-    /// As if the clock had been set by so much since the last pass.
+    /// As if the clock had been set by so much since the last run.
     fn set_clock(&self, by: SignedDuration) {
         let times = [self.missed(), "/clock/time".to_owned()];
         shift(&self.memory, &times, -by);
@@ -99,6 +99,6 @@ fn a_clock_that_was_years_ahead_keeps_nothing_in_the_cache_for_years() {
     assert!(time(&read(&it.record)["last_wanted"]) > Timestamp::now() + YEARS / 2);
     it.world.apply().expect(0).omits("removed");
     assert!(time(&read(&it.record)["last_wanted"]) <= Timestamp::now());
-    it.world.apply().expect(0).says("1 removed");
+    it.world.apply().expect(0).says("1 pruned");
     assert!(!it.record.exists());
 }

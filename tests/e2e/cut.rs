@@ -1,5 +1,5 @@
 //! Images that do not come whole, or do not end: what the user reads, what is on the
-//! disk afterwards, and what the next pass makes of it.
+//! disk afterwards, and what the next run makes of it.
 
 use std::fs;
 use std::io::{Seek, Write};
@@ -78,7 +78,7 @@ fn leftovers(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
+fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_run() {
     type Keep = fn(usize) -> usize;
     let cuts: [(&str, Keep); 5] = [
         ("in its header", |_| 600),
@@ -93,7 +93,7 @@ fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
         gateway.cut(cut);
         let ran = world.apply().expect(1);
         let is_told = |name: &str| {
-            ["is not a whole image", "cannot unpack", "expected is"]
+            ["is not a complete image", "cannot unpack", "expected is"]
                 .iter()
                 .any(|words| {
                     ran.stderr
@@ -150,7 +150,7 @@ fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_pass() {
             } else {
                 name
             };
-            complains_of(&ran, name, "is not a whole image");
+            complains_of(&ran, name, "is not a complete image");
         }
         assert_eq!(leftovers(&world.cache()), [""; 0]);
     }
@@ -255,7 +255,7 @@ fn directories_in_the_place_of_files_are_set_aside() {
         fs::write(cache.join(name).join("kept"), name).unwrap();
     }
     fs::create_dir(cache.join(RAW_XZ)).unwrap();
-    // What belongs to a part without being one does not stop the pass either.
+    // What belongs to a part without being one does not stop the run either.
     fs::create_dir_all(cache.join(".b.iso.part/kept")).unwrap();
     fs::write(cache.join(".b.iso.part.json"), "{}").unwrap();
     let ran = world.apply().expect(0);
@@ -349,7 +349,7 @@ fn half_an_image_of_an_earlier_release_heals_here_and_on_the_node() {
     fs::write(&there, text).unwrap();
 
     let plan = world.program.run(&["plan"]).expect(0);
-    plan.says("not a whole image: it ends after 150000 bytes, but its volume reaches to byte");
+    plan.says("not a complete image: it ends after 150000 bytes, but its volume reaches to byte");
     world.apply().expect(0).says("1 fetched").says("1 pushed");
     world.assert_holds(&world.cache(), &[ISO]);
     world.assert_holds(&world.at("node1/iso"), &[ISO]);

@@ -24,7 +24,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .apply()
         .expect(0)
         .says("1 fetched")
-        .complains("looking again");
+        .complains("checking again");
     let entry = &world.manifest("one")["entries"][0];
     let id = entry["schematic_id"].as_str().unwrap().to_owned();
     assert_ne!(id, PLAIN);
@@ -42,7 +42,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
     assert!(!world.factory.changed_since(mark));
 }
 
-/// A pass whose image is not what it should be: nothing under a final name, an
+/// A run whose image is not what it should be: nothing under a final name, an
 /// error in the manifest with this text, and the same on stderr.
 fn refused(world: &World, why: &str) {
     let ran = world.apply().expect(1);
@@ -153,10 +153,7 @@ fn without_the_factory_the_last_list_of_versions_still_counts() {
 
     // With no list at all nothing is removed and nothing is made up.
     fs::remove_file(&path).unwrap();
-    world
-        .apply()
-        .expect(1)
-        .says("released versions are not known");
+    world.apply().expect(1).says("versions unknown");
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
 }
 

@@ -44,7 +44,7 @@ fn missing_orders_are_not_an_empty_set() {
 fn an_unreadable_file_among_the_orders_stops_removals_only() {
     let world = World::small();
     world.configure_local(1, "");
-    // A grace of nothing: whatever no order wants any more goes in the pass after the one
+    // A grace of nothing: whatever no order wants any more goes in the run after the one
     // that first misses it.
     let path = world.at("config.yaml");
     let text = fs::read_to_string(&path).unwrap();
@@ -61,13 +61,13 @@ fn an_unreadable_file_among_the_orders_stops_removals_only() {
     world.order("a.yaml", "- orderid: a\n  positions: [");
     let agent = "      customization: {systemExtensions: [siderolabs/qemu-guest-agent]}\n";
     world.order("b.yaml", &position("b", "iso", agent));
-    world.apply().expect(1).says("nothing is removed");
+    world.apply().expect(1).says("nothing is pruned");
     world.assert_holds(&world.cache(), &[OLD, AGENT]);
     world.assert_holds(&world.at("node1/iso"), &[OLD, AGENT]);
     // The order is really gone: now the cache is cleaned up.
     fs::remove_file(world.at("orders/a.yaml")).unwrap();
     world.apply().expect(0).omits("removed");
-    world.apply().expect(0).says("1 removed");
+    world.apply().expect(0).says("1 pruned");
     world.assert_holds(&world.cache(), &[AGENT]);
 }
 

@@ -86,7 +86,7 @@ fn approvals_that_cannot_be_read_approve_nothing() {
     let approval = approval.unwrap_or_else(|| panic!("nothing to approve: {plan:#}"));
 
     let file = world.cache().join(".talos-order/approved.json");
-    let later = "a later version of talos-order wrote it";
+    let later = "written by a later version of talos-order";
     for (text, why) in [
         (
             format!("{{\"version\": 2, \"approved\": [\"{approval}\"]}}"),
@@ -117,6 +117,6 @@ fn approvals_that_cannot_be_read_approve_nothing() {
     ran.complains("it is kept as");
     let kept = world.cache().join(".talos-order/approved.json.set-aside-1");
     assert_eq!(fs::read_to_string(kept).unwrap(), before);
-    world.apply().expect(0).says("1 removed");
+    world.apply().expect(0).says("1 pruned");
     assert_eq!(images(&iso).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! kill -9 at every stage: the next pass completes, and a final name never holds
+//! kill -9 at every stage: the next run completes, and a final name never holds
 //! wrong bytes, neither in the cache nor on a node.
 
 use std::fs;
@@ -87,7 +87,7 @@ fn a_download_goes_on_where_it_was_killed() {
     let mark = world.factory.mark();
     let before = Snapshot::of(&[world.dir.path()]);
     let plan = world.program.run(&["plan"]).expect(0);
-    plan.says("interrupted, 146.5 KiB are here");
+    plan.says("resumes, 146.5 KiB already here");
     before.assert_same(&Snapshot::of(&[world.dir.path()]));
     world.apply().expect(0).says("1 fetched");
     assert_eq!(ranges(&world, mark), ["bytes=150000-"], "it went on");
@@ -111,7 +111,7 @@ fn a_download_that_was_killed_with_every_byte_there_asks_for_none() {
     wait_for("what came is noted", || noted(&world, ISO) == 300_000);
     kill(&mut run);
     // The moment between the last byte and the name is too short to be met, so the
-    // last bytes are written and noted by hand.
+    // last bytes are written and noted manually.
     let image = world.image(ISO);
     let mut file = fs::File::options().append(true).open(&partial).unwrap();
     file.write_all(&image[300_000..]).unwrap();
@@ -302,7 +302,7 @@ fn a_signal_stops_it_gracefully() {
     // What was known is written down.
     let entry = &world.manifest("one")["entries"][0];
     assert_eq!(entry["status"], "held");
-    assert_eq!(entry["error"], "the pass was stopped");
+    assert_eq!(entry["error"], "the run was stopped");
 
     let mark = world.factory.mark();
     world.apply().expect(0).says("1 fetched");

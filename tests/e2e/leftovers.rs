@@ -45,13 +45,13 @@ fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     world.apply().expect(0).says("1 pushed");
     assert!(part().is_some(), "it is in its grace");
     let held = world.program.run(&["plan", "-v"]).expect(0);
-    held.says("clear-part/pve-1").says("stays until");
+    held.says("clear-part/pve-1").says("kept until");
 
     configure("", "0s");
     let plan = world.program.run(&["plan", "-v"]).expect(0);
     plan.says(&format!("prune     part of pve-1:{}/{ISO}", dir.display()));
     assert!(part().is_some(), "a plan changes nothing");
-    world.apply().expect(0).says("1 removed");
+    world.apply().expect(0).says("1 pruned");
     assert_eq!(part(), None);
     assert!(!dir.join(".talos-order.parts").exists());
     world.apply().expect(0).says("nothing to do");

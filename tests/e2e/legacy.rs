@@ -103,8 +103,8 @@ fn they_run_as_before_and_the_second_run_finds_nothing_to_do() {
 
     let (before, mark) = (legacy.snapshot(), world.factory.mark());
     program.run(&[]).expect(0).says("Plan: nothing to do");
-    // The program remembers when it last asked for versions, and marks what is
-    // wanted; images, manifests and nodes are as they were.
+    // The program remembers when it last asked for versions, and marks the
+    // orders; images, manifests and nodes are as they were.
     before
         .without_memory()
         .assert_same(&legacy.snapshot().without_memory());

@@ -1,7 +1,7 @@
 //! The whole program from outside: the built binary, a factory over HTTP, nodes
 //! with a real sshd and a real rsync.
 //!
-//! What a person was promised is looked for where that person would look: in exit
+//! What a user was promised is looked for where that person would look: in exit
 //! codes, in texts, in files and their digests, and in what the factory was asked.
 
 #![expect(

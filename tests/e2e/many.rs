@@ -108,7 +108,7 @@ impl NoRoom {
 }
 
 #[test]
-fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
+fn six_of_eight_nodes_get_it_and_the_next_run_does_only_what_is_missing() {
     let mut cluster = Cluster::new(8);
     let log = count_sent(&mut cluster.world);
     cluster.nodes[2].stop();
@@ -121,11 +121,11 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let ran = ran.says("pve-2 does not answer");
     if no_room.mounted {
         // Nobody knows the size of an image that was never fetched, so it is the node
-        // that finds that there is no room, before anything is sent.
-        ran.says("1 failed, 1 held back")
-            .complains("there is no room in pve-5");
+        // that finds that no space, before anything is sent.
+        ran.says("1 failed, 1 blocked")
+            .complains("no space in pve-5");
     } else {
-        ran.says("2 held back");
+        ran.says("2 blocked");
     }
     for node in healthy {
         world.assert_holds(&cluster.dir(node), &[ISO]);
@@ -147,13 +147,13 @@ fn six_of_eight_nodes_get_it_and_the_next_pass_does_only_what_is_missing() {
     let says = |node: usize| pushed[node]["stderr"].as_str().unwrap();
     assert!(says(2).contains("refuses the connection"), "{}", says(2));
     if no_room.mounted {
-        assert!(says(5).contains("there is no room"), "{}", says(5));
+        assert!(says(5).contains("no space"), "{}", says(5));
     }
     assert_eq!(starts(&log), 6, "it was sent to the six that had room");
 
-    // Nobody did anything: the next pass knows as much, and sends nothing.
+    // Nobody did anything: the next run knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());
-    let ran = world.apply().expect(1).says("2 held back");
+    let ran = world.apply().expect(1).says("2 blocked");
     if no_room.mounted {
         // The image is in the cache, and so is its size.
         ran.says("has 2.0 MiB free");

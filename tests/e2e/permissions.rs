@@ -81,15 +81,15 @@ const ROWS: [Row; 14] = [
     ("cache/.talos-order/sizes.json", 0, 0, "sizes.json cannot be read: Permission denied", true),
     ("manifests/manifest-one.yaml", 0, 0, "manifest-one.yaml cannot be read: Permission denied", true),
     ("node1/iso/.talos-order.jsonl", 1, 1, "could not be used and was set aside", true),
-    // A person's word is not replaced: what it forbids stays forbidden.
+    // A user's word is not replaced: what it forbids stays forbidden.
     ("cache/.talos-order/suspended.json", 0, 0, "", false),
     ("cache/.talos-order/approved.json", 0, 0, "approved.json cannot be read: Permission denied (os error 13); nothing counts as approved", false),
-    // Steps are told in addition to what is done.
+    // Steps are shown in addition to what is done.
     ("cache/.talos-order/events.jsonl", 0, 0, "", false),
     // What it said is whose images these are: nothing is done without it.
-    ("cache/.ISO.meta.json", 1, 1, "must be readable and writable for the user", false),
-    ("cache/.talos-order.lock", 0, 1, "must be readable and writable for the user", false),
-    ("cache/.talos-order.instance", 0, 0, "cannot keep a name for the cache", false),
+    ("cache/.ISO.meta.json", 1, 1, "needs read and write access", false),
+    ("cache/.talos-order.lock", 0, 1, "needs read and write access", false),
+    ("cache/.talos-order.instance", 0, 0, "cannot record the name of the cache", false),
 ];
 
 #[test]
@@ -102,7 +102,7 @@ fn a_file_that_may_not_be_read_is_told_and_kept() {
     for (name, planned, applied, said, is_aside) in ROWS {
         let file = world.at(&name.replace("ISO", &iso));
         if !file.exists() {
-            // What a person says, and what the loop tells.
+            // What a user says, and what the loop tells.
             let text = match name.contains("approved") {
                 true => "{\"version\": 1, \"approved\": []}\n",
                 false => "{\"version\": 1}\n",
@@ -183,7 +183,7 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
     };
     let count = passes();
     world.apply().expect(0);
-    assert_eq!(passes(), count + 1, "the next pass is remembered again");
+    assert_eq!(passes(), count + 1, "the next run is remembered again");
 
     // What cannot be set aside is not replaced either.
     fs::write(state.join("memory.json"), "garbage").unwrap();
@@ -205,7 +205,7 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
 
 /// A directory, and what is missing there so that something has to be written.
 #[test]
-fn places_that_are_read_only_are_told_and_filled_by_the_next_pass() {
+fn places_that_are_read_only_are_told_and_filled_by_the_next_run() {
     let Some((world, iso)) = unprivileged() else {
         return;
     };
@@ -217,7 +217,7 @@ fn places_that_are_read_only_are_told_and_filled_by_the_next_pass() {
     let pushed: Missing<'_> = &|| fs::remove_file(&on_node).unwrap();
     for (dir, missing, said) in [
         ("manifests", garbled, "cannot write manifest"),
-        ("cache", fetched, "must be readable and writable"),
+        ("cache", fetched, "needs read and write access"),
         ("node1/iso", pushed, "Permission denied"),
     ] {
         missing();

@@ -1,4 +1,4 @@
-//! What lies in the place of the program's own files, whatever it is, costs nothing but
+//! What is in the place of the program's own files, whatever it is, costs nothing but
 //! what the file held, and is kept.
 
 use std::fs;
@@ -38,7 +38,7 @@ const DAMAGES: [(&str, Damage); 9] = [
     ("garbage", |file, _| {
         fs::write(file, "\0garbage\u{1b}[2J{").unwrap();
     }),
-    ("cut short", |file, _| {
+    ("truncated", |file, _| {
         let bytes = fs::read(file).unwrap_or_else(|_| b"{\"version\": 1, ".to_vec());
         fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
     }),
@@ -127,7 +127,7 @@ pub fn aside(file: &Path) -> Vec<PathBuf> {
 /// replaced by the next one of that file.
 fn may_be_lost(name: &str, what: &str) -> bool {
     let is_state = !name.ends_with(".lock") && !name.ends_with(".instance");
-    what == "empty" || !is_state || (name.starts_with("node1") && what == "cut short")
+    what == "empty" || !is_state || (name.starts_with("node1") && what == "truncated")
 }
 
 /// Removes what was set aside, and what nobody has had a reason to replace.

@@ -1,4 +1,4 @@
-//! Two runs at once.
+//! Concurrent runs.
 
 use talos_order::factory_stub::StubFault;
 

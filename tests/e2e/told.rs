@@ -1,11 +1,11 @@
-//! What is told of passes by hand, in `status` and `history`.
+//! What is told of manual runs, in `status` and `history`.
 
 use std::process::Stdio;
 
 use crate::world::World;
 
 #[test]
-fn passes_by_hand_are_told_like_those_of_the_controller() {
+fn manual_runs_are_shown_like_those_of_the_controller() {
     let world = World::small();
     world.configure_local(1, "owner: friday\n");
     world.order_one("raw.xz", "");
@@ -13,10 +13,10 @@ fn passes_by_hand_are_told_like_those_of_the_controller() {
     let status = world.program.run(&["status"]).expect(0);
     status.says("Controller  friday");
     // An image, what was unpacked from it, and its copy on the node.
-    world.program.run(&["history"]).expect(0).says("3 in place");
+    world.program.run(&["history"]).expect(0).says("3 in sync");
     world.apply().expect(0).says("nothing to do");
     let history = world.program.run(&["history", "-n", "1"]).expect(0);
-    history.says("3 in place");
+    history.says("3 in sync");
 }
 
 #[test]

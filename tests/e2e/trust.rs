@@ -104,8 +104,8 @@ fn what_is_demanded_and_not_offered_refuses_the_image() {
     refused(
         &world,
         &[
-            ".sha256 is not offered",
-            "hint: checksums and signatures are offered by",
+            ".sha256 is not available",
+            "hint: only Enterprise factories offer checksums",
         ],
     );
     // A factory that has one.

@@ -125,7 +125,7 @@ pub struct Ended {
     pub status: ExitStatus,
     /// How many calls there were.
     pub calls: u64,
-    /// The call that was met, for a person; empty if none was.
+    /// The call that was met, for the user; empty if none was.
     pub met: String,
 }
 

@@ -1,7 +1,7 @@
 //! Something is killed at a moment that nobody chose, again and again.
 //!
 //! Nothing of `seam.c` is used here: what is killed is what a machine's memory or a
-//! person would kill, at any moment, also in the middle of a call.
+//! user would kill, at any moment, also in the middle of a call.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -139,7 +139,7 @@ impl Scene {
 
     /// How many runs may be needed to be in sync again.
     ///
-    /// A removal takes two passes by itself: the one that first misses a file only
+    /// A removal takes two runs by itself: the one that first misses a file only
     /// notes that. Where the note was what the fault hit, it is made again.
     fn runs(self) -> u32 {
         match self {
@@ -160,7 +160,7 @@ impl Stage {
     }
 
     /// With a reader that does not look at the state: after an outage a file that is
-    /// told anew in every pass may be empty.
+    /// told anew in every run may be empty.
     pub fn without_state(scene: Scene) -> Self {
         Self::with_state(scene, false)
     }
@@ -366,7 +366,7 @@ impl Stage {
         Ok(Went { ended, runs })
     }
 
-    /// Runs without faults until everything is in place.
+    /// Runs without faults until everything is in sync.
     pub fn converge(&self) -> Result<u32, String> {
         let mut said = String::new();
         for number in 1..=self.scene.runs() {
@@ -434,7 +434,7 @@ impl Stage {
         }
     }
 
-    /// Everything is in place, and a plan knows it.
+    /// Everything is in sync, and a plan knows it.
     pub fn in_sync(&self) -> Result<(), String> {
         if let Some(wrong) = self.missing() {
             return Err(format!("it does not stay: {wrong}"));

@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn after_a_full_execution_there_is_nothing_to_do(case in case()) {
         let mut case = case;
-        // What does not fit into a pass is read back in the next.
+        // What does not fit into a run is read back in the next.
         if let Some(verify) = &mut case.options.verify {
             verify.budget_bytes = u64::MAX;
         }
@@ -178,7 +178,7 @@ proptest! {
                 continue;
             };
             let first = case.observed.memory.unwanted_since.get(&step.id).copied();
-            let first = first.ok_or_else(|| TestCaseError::fail("it is missed in this pass"))?;
+            let first = first.ok_or_else(|| TestCaseError::fail("it is missed in this run"))?;
             let last = case.observed.cache.files[file].meta.last_wanted;
             for since in [first, last] {
                 let age = now.as_second() - since.as_second();

@@ -446,7 +446,7 @@ fn network(relay: &str, members: &[&str]) -> Network {
     }
 }
 
-/// How long, in seconds, a file stays after the pass that first missed it.
+/// How long, in seconds, a file stays after the run that first missed it.
 pub const GRACE: i64 = 24 * 3600;
 
 /// How long, in seconds, a file in the cache stays whose family no order refers to.

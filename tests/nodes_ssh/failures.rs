@@ -1,4 +1,4 @@
-//! Every failure is told as what it is.
+//! Every failure is reported as what it is.
 
 use super::*;
 
@@ -79,7 +79,7 @@ async fn a_noisy_login_shell_is_named() {
     let node = lab.noisy_node("Welcome to pve!");
     let (nodes, id, dir) = (system(&lab), node.node("pve-01"), node.dir("iso"));
     let expected = "the login shell of pve-01 prints text (\"Welcome to pve!\"), which breaks \
-                    rsync (only an interactive shell may print: put `[ -t 1 ] || return` at \
+                    rsync (only interactive shells may print: put `[ -t 1 ] || return` at \
                     the top of its .bashrc)";
     assert_eq!(why_unreachable(&nodes, &id, &dir).await, expected);
     let content = file(&lab, 10, 1);
@@ -128,12 +128,8 @@ async fn a_node_that_cannot_be_reached_says_why() {
         (down.node("pve"), "it refuses the connection", true),
         (impostor.node("pve"), "its host key is not the one", false),
         (strict.node("pve"), "it does not accept the login", false),
-        (
-            odd.node("pve"),
-            "the node gave an answer that is not",
-            false,
-        ),
-        (deaf.node("pve"), "it has been silent for 1 s", true),
+        (odd.node("pve"), "unexpected answer from the node", false),
+        (deaf.node("pve"), "no answer for 1 s", true),
         (unknown, "its name cannot be resolved", true),
     ];
     let content = file(&lab, 10, 1);

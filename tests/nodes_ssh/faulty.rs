@@ -1,4 +1,4 @@
-//! What lies in a directory that is to be something else, and nodes that are odd.
+//! What is in a directory that should be something else, and nodes that are odd.
 
 use std::os::unix::fs::{FileExt, symlink};
 
@@ -202,7 +202,7 @@ async fn an_odd_environment_changes_nothing() {
     }
 }
 
-/// What the version before kept beside the files is taken up.
+/// What the version before kept beside the files is resumed.
 #[tokio::test]
 async fn a_part_of_an_earlier_version_is_taken_up_or_cleared() {
     let lab = Lab::new();

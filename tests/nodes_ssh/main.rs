@@ -2,7 +2,7 @@
 //!
 //! What is proved here is what the interface promises: the final name never
 //! holds anything but the right bytes, a look tells what is there in one round
-//! trip, and every failure is told as what it is.
+//! trip, and every failure is reported as what it is.
 
 #![expect(
     clippy::disallowed_methods,

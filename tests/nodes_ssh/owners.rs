@@ -66,7 +66,8 @@ async fn a_person_s_own_file_is_replaced_only_when_that_is_asked_for() {
         match nodes.deliver(&id, &delivery).await.unwrap_err() {
             error @ NodeError::Foreign { .. } => {
                 assert!(!error.is_transient() && error.hint().is_some());
-                let expected = format!("there is a file of somebody else's at pve-01:{dir}/{NAME}");
+                let expected =
+                    format!("pve-01:{dir}/{NAME} exists and was not written by talos-order");
                 assert_eq!(error.to_string(), expected);
             }
             error => panic!("{error:?}"),

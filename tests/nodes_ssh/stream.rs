@@ -178,7 +178,7 @@ async fn a_disk_that_becomes_full_is_told_with_numbers_and_is_given_back() {
     let image = image(&lab, 5);
     let mut delivery = streamed(dir.clone(), &image);
     // What is asked for is the length; that it has holes is no promise. Here the
-    // length lies, as where others fill the disk meanwhile.
+    // length is, as where others fill the disk meanwhile.
     delivery.size = 4 * MIB as u64;
     let error = system(&lab).deliver(&id, &delivery).await.unwrap_err();
     assert!(matches!(error, NodeError::Source { .. }), "{error:?}");

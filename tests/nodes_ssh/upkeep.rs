@@ -125,7 +125,7 @@ async fn a_flipped_byte_is_found_and_can_be_mended() {
         (delivery.sha256, OWNER)
     );
     assert_eq!(state.record.len(), 2);
-    // It is known to be ours, so mending it is not replacing a person's file.
+    // It is known to be ours, so mending it is not replacing a user's file.
     assert!(nodes.deliver(&id, &delivery).await.unwrap().copied);
     assert_eq!(nodes.verify(&id, &check).await.unwrap(), Verified::Same);
 

@@ -1,7 +1,7 @@
 //! Expected texts, kept in files.
 //!
 //! `SNAPSHOTS=overwrite cargo test --test NAME` accepts what is found: look at the
-//! differences with a person's eyes before committing them.
+//! differences with a user's eyes before committing them.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
-//! The text of a status, as a person sees it.
+//! The text of a status, as the user sees it.
 
 use super::*;
 use crate::conclude::Reason;
 use crate::conclude::Verdict;
 use crate::conclude::record::{Cause, Totals};
-use crate::conclude::status::{HeldLine, LastPass};
+use crate::conclude::status::{BlockedLine, LastRun};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -28,7 +28,7 @@ fn status() -> Status {
     let mut status = Status {
         owner: "berlin".to_owned(),
         revision: Some("main@sha1:c0ffee".to_owned()),
-        last_pass: Some(LastPass {
+        last_pass: Some(LastRun {
             started: at(3000),
             finished: at(3002),
             cause: Cause::Change,
@@ -53,7 +53,7 @@ fn status() -> Status {
             Some(Reason::TargetUnreachable),
             "on pve-02: no route to host",
         ),
-        condition("acme", Some("pve-01"), None, "in place"),
+        condition("acme", Some("pve-01"), None, "in sync"),
         condition(
             "acme",
             Some("pve-02"),
@@ -61,7 +61,7 @@ fn status() -> Status {
             "pve-02 does not answer:\nno route to host",
         ),
     ];
-    status.held.push(HeldLine {
+    status.held.push(BlockedLine {
         step: crate::facts::StepId::push(
             &crate::model::PushTarget {
                 node: "pve-02".parse().unwrap(),
@@ -89,17 +89,17 @@ fn everything_is_told_in_columns() {
         snapbox::str![[r#"
 Controller  berlin
 Revision    main@sha1:c0ffee
-Last pass   stalled, 9m ago, 2.0 s, begun by change
-Next pass   in 5m
-So far      1.0 GiB fetched, 3.0 GiB pushed, 4 files removed; drift: 2 found, 1 repaired
+Last run    stalled, 9m ago, 2.0 s, trigger: change
+Next run    in 5m
+Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1 repaired
 Suspended   node pve-03
 
 ORDER  NODE    READY    REASON             SINCE  MESSAGE
 acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
-acme   pve-01  Ready    -                  60m    in place
+acme   pve-01  Ready    -                  60m    in sync
 acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
 
-HELD BACK              REASON             NEXT TRY  MESSAGE
+BLOCKED                REASON             NEXT TRY  MESSAGE
 push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
 
 "#]]
@@ -110,7 +110,7 @@ push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no r
 fn of_an_order_or_a_node_only_its_lines_are_shown() {
     let shown = plain(&status(), &Scope::Node("pve-02".parse().unwrap()));
     assert!(
-        shown.contains("no route") && !shown.contains("HELD BACK"),
+        shown.contains("no route") && !shown.contains("BLOCKED"),
         "{shown}"
     );
     assert!(!shown.contains("pve-01"), "{shown}");
@@ -120,7 +120,7 @@ fn of_an_order_or_a_node_only_its_lines_are_shown() {
 fn a_controller_that_is_gone_is_told_from_one_that_waits() {
     let mut status = status();
     status.next_pass = Some(at(10));
-    assert!(plain(&status, &Scope::All).contains("does not seem to run"));
+    assert!(plain(&status, &Scope::All).contains("does not seem to be running"));
     status.next_pass = None;
-    assert!(plain(&status, &Scope::All).contains("the controller does not run"));
+    assert!(plain(&status, &Scope::All).contains("controller not running"));
 }

@@ -1,4 +1,4 @@
-//! From a pass's values to an order's manifest. Pure.
+//! From a run's values to an order's manifest. Pure.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::model::{
 };
 use crate::plan::{PositionWant, Resolved};
 
-/// What every manifest of a pass says alike.
+/// What every manifest of a run says alike.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The configuration file, if there was one.
     pub source_config: Option<String>,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
-    /// The working directory: files are named by their whole path, so that a pass
+    /// The working directory: files are named by their whole path, so that a run
     /// from elsewhere writes the same.
     pub working_dir: PathBuf,
     /// Where images are kept.
@@ -137,7 +137,7 @@ pub fn refused(
 
 fn catalogue(versions: &VersionKnowledge, now: Timestamp) -> Option<Catalogue> {
     match versions {
-        // A list that is older than the pass was not fetched by it. That one source
+        // A list that is older than the run was not fetched by it. That one source
         // failed says nothing: another may have answered.
         VersionKnowledge::Known {
             source, fetched_at, ..
@@ -231,7 +231,7 @@ fn image(
     }
 }
 
-/// The steps that would have brought the files in, had they not been held back.
+/// The steps that would have brought the files in, had they not been blocked.
 fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> Vec<StepId> {
     if results.held.is_empty() {
         return Vec::new();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Provenance;
 use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion};
 
-/// What a pass did for one order.
+/// What a run did for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// When the content last changed.
@@ -51,7 +51,7 @@ pub struct CachePolicyForm {
     pub enabled: bool,
     /// How many versions of a family are kept.
     pub keep_versions: u32,
-    /// The cache is emptied before a pass.
+    /// The cache is emptied before a run.
     pub purge_before: bool,
 }
 
@@ -82,7 +82,7 @@ pub struct Failed {
     pub name: String,
     /// `error`, or `skipped` for another product.
     pub status: String,
-    /// What is wrong, for a person.
+    /// What is wrong, for the user.
     pub error: String,
     /// When the entry last changed.
     pub timestamp_utc: Timestamp,
@@ -118,7 +118,7 @@ pub struct ManifestImage {
     pub cache_dir: String,
     /// `ok`, `error` or `held`.
     pub status: String,
-    /// What went wrong, for a person.
+    /// What went wrong, for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The downloaded file.
@@ -164,7 +164,7 @@ pub struct Decompressed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushStatus {
-    /// The right file lies there.
+    /// The right file is there.
     Ok,
     /// It could not be delivered.
     Error,
@@ -177,7 +177,7 @@ pub enum PushStatus {
 pub struct Pushed {
     /// The node.
     pub host: String,
-    /// Where the file lies there.
+    /// Where the file is there.
     pub path: String,
     /// What became of it.
     pub status: PushStatus,

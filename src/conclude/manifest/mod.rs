@@ -1,7 +1,7 @@
-//! The record of a pass, one file per order.
+//! The record of a run, one file per order.
 //!
 //! Assembling is pure: what was wanted, planned and came of it goes in, a
-//! [`Manifest`] comes out. A dry run assembles the manifest that the pass would
+//! [`Manifest`] comes out. A dry run assembles the manifest that the run would
 //! write and shows the difference to the last one, so the two cannot disagree.
 
 mod assemble;

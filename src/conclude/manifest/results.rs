@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::form::PushStatus;
 use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId};
 use crate::model::ArtifactId;
-use crate::plan::{Action, Held, HeldReason, Plan, Step};
+use crate::plan::{Action, Blocked, BlockedReason, Plan, Step};
 
 /// What is known at the end of a run, by lookup.
 pub struct Results<'a> {
@@ -15,7 +15,7 @@ pub struct Results<'a> {
     pub(super) outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
     pub(super) metas: HashMap<ArtifactId, Meta>,
     pub(super) steps: HashMap<&'a StepId, &'a Step>,
-    pub(super) held: HashMap<&'a StepId, &'a Held>,
+    pub(super) held: HashMap<&'a StepId, &'a Blocked>,
     pub(super) fetching: HashMap<&'a ArtifactId, &'a StepId>,
     pub(super) shared: &'a BTreeMap<StepId, StepId>,
     pub(super) now: Timestamp,
@@ -65,13 +65,13 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Why a step did not succeed, for a person; `None` if it did, or would.
+    /// Why a step did not succeed, for the user; `None` if it did, or would.
     pub(super) fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
         // Of the nodes of a shared storage one delivers for all.
         let id = self.shared.get(id).unwrap_or(id);
         if let Some(held) = self.held.get(id) {
             let status = match held.reason {
-                HeldReason::NodeUnreachable { .. } | HeldReason::NoSpace { .. } => {
+                BlockedReason::NodeUnreachable { .. } | BlockedReason::NoSpace { .. } => {
                     PushStatus::Error
                 }
                 _ => PushStatus::Held,
@@ -88,7 +88,7 @@ impl<'a> Results<'a> {
             Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
             Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
-                Some((PushStatus::Held, "the pass was stopped".to_owned()))
+                Some((PushStatus::Held, "the run was stopped".to_owned()))
             }
         }
     }

@@ -39,8 +39,8 @@ impl EndedRun<'_> {
             })
     }
 
-    /// True if what we placed there is known: the node answers, and the directory's record
-    /// can be read.
+    /// True if it is known which files talos-order placed there: the node answers, and
+    /// the directory's record can be read.
     pub(super) fn knows(&self, id: &StepId, node: &NodeId) -> bool {
         let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
             return false;

@@ -1,4 +1,4 @@
-//! What concerns removals: since when files are not wanted, and what a person approved.
+//! What concerns removals: since when files are not wanted, and what an operator approved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::ended::EndedRun;
 use crate::facts::{ApprovalId, KnownNode, NodeState, Outcome, StepId};
 use crate::model::NodeId;
-use crate::plan::{HeldReason, missed};
+use crate::plan::{BlockedReason, missed};
 
 impl EndedRun<'_> {
     /// Since when files are not wanted. A removal that the orders' own state blocks
@@ -46,7 +46,7 @@ impl EndedRun<'_> {
             .iter()
             .filter(|held| held.id.removes_from_node())
         {
-            let blocked = matches!(held.reason, HeldReason::PruneBlocked { .. });
+            let blocked = matches!(held.reason, BlockedReason::PruneBlocked { .. });
             consider(&held.id, !blocked);
         }
         let placed = &self.look.desired.placed;
@@ -61,7 +61,7 @@ impl EndedRun<'_> {
         since
     }
 
-    /// An approval is for one list of one node. It is spent once a pass came to
+    /// An approval is for one list of one node. It is spent once a run came to
     /// decide over removals and did them all: then the list is gone or another one.
     /// Where a node did not answer, where removals were blocked or failed, the list
     /// it is for may come up again, so it stays.
@@ -72,13 +72,13 @@ impl EndedRun<'_> {
             .iter()
             .any(|step| step.id.removes_from_node() && !self.is_done(step));
         let undecided = plan.held.iter().any(|held| match held.reason {
-            HeldReason::PruneBlocked { .. }
-            | HeldReason::NodeUnreachable { .. }
-            | HeldReason::Suspended { .. }
-            | HeldReason::BackingOff { .. }
-            | HeldReason::UseUnknown { .. }
-            | HeldReason::NotMounted { .. } => held.id.removes_from_node(),
-            HeldReason::RecordUnread { .. } => true,
+            BlockedReason::PruneBlocked { .. }
+            | BlockedReason::NodeUnreachable { .. }
+            | BlockedReason::Suspended { .. }
+            | BlockedReason::BackingOff { .. }
+            | BlockedReason::UseUnknown { .. }
+            | BlockedReason::NotMounted { .. } => held.id.removes_from_node(),
+            BlockedReason::RecordUnread { .. } => true,
             _ => false,
         });
         let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
@@ -87,7 +87,7 @@ impl EndedRun<'_> {
             return self.memory.approved.clone();
         }
         let asked = plan.held.iter().filter_map(|held| match &held.reason {
-            HeldReason::OverBudget { approval, .. } => Some(approval),
+            BlockedReason::OverBudget { approval, .. } => Some(approval),
             _ => None,
         });
         let asked: BTreeSet<&ApprovalId> = asked.collect();

@@ -21,7 +21,7 @@ impl Default for RetryLimits {
         Self {
             step: Duration::from_secs(1),
             // Asking a node that is off costs the whole time to connect, once a
-            // pass; one that restarts is away for minutes.
+            // run; one that restarts is away for minutes.
             node: Duration::from_secs(15),
             most: Duration::from_secs(15 * 60),
         }

@@ -13,7 +13,7 @@ use crate::plan::Action;
 
 impl EndedRun<'_> {
     /// Where images were delivered to. A directory is forgotten once no order names
-    /// it, the record there is empty, and no part of an image lies there.
+    /// it, the record there is empty, and no part of an image is there.
     pub(super) fn places(&self) -> BTreeMap<NodeId, KnownNode> {
         let specs = &self.look.desired.nodes;
         let mut places = self.memory.places.clone();

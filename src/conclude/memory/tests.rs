@@ -1,4 +1,4 @@
-//! What is remembered, over several passes.
+//! What is remembered, over several runs.
 
 mod travel;
 mod world;
@@ -13,7 +13,7 @@ use crate::facts::{
     NodeState, Observed, References, RelayBackoff,
 };
 use crate::model::{FileName, Node, NodeId, PushTarget, Reach};
-use crate::plan::{Action, Desired, Held, HeldReason, Placed, Plan, Step, Why};
+use crate::plan::{Action, Blocked, BlockedReason, Desired, Placed, Plan, Step, Why};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -38,12 +38,12 @@ fn prune() -> StepId {
     StepId::prune_node(&target("pve"), &file())
 }
 
-fn grace() -> HeldReason {
-    HeldReason::InGrace { until: at(9999) }
+fn grace() -> BlockedReason {
+    BlockedReason::InGrace { until: at(9999) }
 }
 
-fn blocked() -> HeldReason {
-    HeldReason::PruneBlocked { why: String::new() }
+fn blocked() -> BlockedReason {
+    BlockedReason::PruneBlocked { why: String::new() }
 }
 
 fn failed() -> Outcome {
@@ -97,7 +97,7 @@ fn of_a_directory_whose_record_cannot_be_read_nothing_is_forgotten() {
     // A word that was given for it stays as well.
     let id = ApprovalId("0123".to_owned());
     world.memory.approved.insert(id.clone());
-    let reason = HeldReason::RecordUnread {
+    let reason = BlockedReason::RecordUnread {
         place: "pve:/iso".to_owned(),
         why: "it is longer than 32 MiB".to_owned(),
     };
@@ -132,9 +132,9 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
         assert!(wait > last || wait > Duration::from_secs(600), "{wait:?}");
         last = wait;
     }
-    // Held back or not reached, the history stays.
+    // Blocked or not reached, the history stays.
     let before = world.memory.backoff.clone();
-    let reason = HeldReason::BackingOff {
+    let reason = BlockedReason::BackingOff {
         failures: 12,
         until: at(900),
         error: String::new(),
@@ -177,7 +177,7 @@ fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
     assert!(world.prune(removed()).pass(20).approved.is_empty());
     // Another list asks for another approval.
     world.memory.approved.insert(id);
-    let over = HeldReason::OverBudget {
+    let over = BlockedReason::OverBudget {
         files: 9,
         limit: 5,
         approval: ApprovalId("y".to_owned()),

@@ -187,7 +187,7 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     );
     assert!(!status.is_ready() && status.running.is_none());
     assert_eq!(status.revision.as_deref(), Some("main@sha1:abc"));
-    assert_eq!(status.notes, ["versions are not known: factory: no answer"]);
+    assert_eq!(status.notes, ["versions unknown: factory: no answer"]);
     let silent = status
         .held
         .iter()
@@ -210,7 +210,7 @@ fn since_stays_while_nothing_changes_and_a_failed_look_forgets_nothing() {
         .unable(&occasion(300), "the cache is gone".to_owned());
     assert_eq!(unable.conditions, second.conditions);
     assert!(!unable.is_ready());
-    let last = unable.last_pass.expect("a last pass");
+    let last = unable.last_pass.expect("a last run");
     assert_eq!(last.verdict, Verdict::Failed);
     assert_eq!(last.error.as_deref(), Some("the cache is gone"));
 }
@@ -222,8 +222,8 @@ fn what_is_written_can_be_read_back() {
     let status = Status::default().finished(&occasion(100), &orders, &report, &memory());
     let text = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
-    let record = PassRecord::new(&occasion(100), &report);
+    let record = RunRecord::new(&occasion(100), &report);
     assert!(record.steps.iter().any(|step| step.message.is_some()));
     let text = serde_json::to_string(&record).unwrap();
-    assert_eq!(serde_json::from_str::<PassRecord>(&text).unwrap(), record);
+    assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record);
 }

@@ -45,10 +45,12 @@ impl ReconcileBody {
         }
         let body: Self = serde_json::from_slice(bytes).map_err(|error| {
             let why = visible(&error.to_string()).into_owned();
-            format!("the request is not understood: {why}")
+            format!("invalid request: {why}")
         })?;
         if body.order.is_some() && body.node.is_some() {
-            return Err("it names an order and a node; only one can be looked at".to_owned());
+            return Err(
+                "the request names an order and a node; only one of them is accepted".to_owned(),
+            );
         }
         Ok(body)
     }

@@ -21,10 +21,10 @@ use crate::store::StateDir;
 /// How much longer than it was asked to wait a controller may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Asks the running controller for a pass and waits until it is over.
+/// Asks the running controller for a run and waits until it is over.
 ///
 /// # Errors
-/// When none runs, when it does not answer in time, or could not do the pass.
+/// When none runs, when it does not answer in time, or the run failed.
 pub(crate) async fn reconcile(
     state: &StateDir,
     scope: Scope,

@@ -23,31 +23,31 @@ pub(crate) enum ControlError {
         source: io::Error,
     },
     /// Nobody listens.
-    #[error("no controller runs here: nothing listens at {}", socket.display())]
+    #[error("no controller is running: nothing listens at {}", socket.display())]
     NotRunning { socket: PathBuf },
     /// Someone listens already.
-    #[error("a controller runs here already: it listens at {}", socket.display())]
+    #[error("a controller is already running: it listens at {}", socket.display())]
     AlreadyRunning { socket: PathBuf },
-    /// The pass took longer than anyone wanted to wait.
-    #[error("the pass was not over after {} s; it goes on", .after.as_secs())]
+    /// The run took longer than anyone wanted to wait.
+    #[error("the run did not finish within {} s; it continues", .after.as_secs())]
     Timeout {
         /// How long was waited.
         after: Duration,
     },
     /// The controller went away, or said something else.
-    #[error("the controller gave no answer: {found}")]
+    #[error("no answer from the controller: {found}")]
     Answer {
         /// What came in place of one.
         found: String,
     },
     /// The controller is of a version that does not know the request.
-    #[error("the controller that runs here is of another version than this program: {found}")]
+    #[error("the running controller has a different version than this program: {found}")]
     OtherVersion {
         /// What showed it.
         found: String,
     },
-    /// The controller could not do the pass.
-    #[error("the controller could not do the pass: {why}")]
+    /// The run failed.
+    #[error("the run failed: {why}")]
     Refused {
         /// What it said.
         why: String,
@@ -55,7 +55,7 @@ pub(crate) enum ControlError {
 }
 
 impl ControlError {
-    /// What a person can do.
+    /// A hint for the user.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::State(error) => error.hint(),
@@ -66,14 +66,14 @@ impl ControlError {
                 Some("a path of a socket has at most 107 bytes; choose a shorter `state_dir`")
             }
             Self::NotRunning { .. } => Some(
-                "start it with `talos-order run` or `systemctl start talos-order`, or do one \
-                 pass with `talos-order apply`",
+                "start it with `talos-order run` or `systemctl start talos-order`, or run once \
+                 with `talos-order apply`",
             ),
             Self::AlreadyRunning { .. } => {
                 Some("stop that one, or give this one a `state_dir` of its own")
             }
             Self::Timeout { .. } => {
-                Some("`talos-order status` tells how it ends; `--timeout` waits longer")
+                Some("`talos-order status` shows the result; `--timeout` waits longer")
             }
             Self::OtherVersion { .. } => {
                 Some("restart the controller, for example with `systemctl restart talos-order`")

@@ -6,7 +6,7 @@
 //! listener can serve it as well; `socket` listens, with bounds; [`client`] is what
 //! the command line asks with. Nothing is decided here: a request for a run goes into a
 //! queue, and the loop answers it after the run. A run is a whole one whatever was asked
-//! for; an order or a node only says whose failures are forgiven and whose result is
+//! for; an order or a node only says whose back-off is reset and whose result is
 //! shown.
 //!
 //! Answers are JSON: a status where one was asked for, else `{"message": …}`.

@@ -23,7 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// line.
 const USUAL_WAIT: u64 = 15 * 60;
 
-const STOPPING: &str = "it is about to stop";
+const STOPPING: &str = "the controller is stopping";
 
 /// What the routes answer from.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ async fn status(State(api): State<Api>) -> Result<Response, Response> {
     let unread = || {
         message(
             StatusCode::SERVICE_UNAVAILABLE,
-            "no pass has begun yet".to_owned(),
+            "no run has started yet".to_owned(),
         )
     };
     Ok(json(
@@ -87,7 +87,7 @@ async fn reconcile(State(api): State<Api>, request: Request) -> Result<Response,
         )),
         Err(_) => Ok(message(
             StatusCode::ACCEPTED,
-            format!("the pass was not over after {wait} s; it goes on"),
+            format!("the run did not finish within {wait} s; it continues"),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! Questions over a real socket, answered by hand.
+//! Questions over a real socket, answered manually.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     };
     let asking = async {
         assert_eq!(reconcile(&state, scope(), LONG).await.unwrap(), status());
-        for why in ["no cache", "it is about to stop"] {
+        for why in ["no cache", "the controller is stopping"] {
             let error = reconcile(&state, Scope::All, LONG).await.unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
@@ -111,7 +111,10 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     };
     let (refused, ()) = tokio::join!(reconcile(&state, Scope::All, LONG), stopping);
     let refused = refused.unwrap_err();
-    assert!(refused.to_string().contains("about to stop"), "{refused}");
+    assert!(
+        refused.to_string().contains("the controller is stopping"),
+        "{refused}"
+    );
     let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 }
@@ -136,7 +139,7 @@ async fn every_answer_has_a_code_and_a_message() {
         "{health}"
     );
     for (request, code, says) in [
-        (get("/v1/status"), 503, "no pass has begun yet"),
+        (get("/v1/status"), 503, "no run has started yet"),
         (get("/v2/status"), 404, "/v2/status"),
         (get("/v1/reconcile"), 405, "/v1/reconcile does not take GET"),
         (b"GET nonsense\r\n\r\n".to_vec(), 400, ""),
@@ -155,9 +158,9 @@ async fn every_answer_has_a_code_and_a_message() {
             "m\\\\u{7f}\\\\u{202e}st",
         ),
         ("{\"order\":\"a\",\"node\":\"b\"}", 400, "only one"),
-        ("{\"nodes\":[]}", 400, "not understood"),
-        ("{\"wait_seconds\":0}", 202, "it goes on"),
-        ("{\"node\":\"b\",\"wait_seconds\":0}", 202, "it goes on"),
+        ("{\"nodes\":[]}", 400, "invalid request"),
+        ("{\"wait_seconds\":0}", 202, "it continues"),
+        ("{\"node\":\"b\",\"wait_seconds\":0}", 202, "it continues"),
         (&" ".repeat(5000), 413, "length limit"),
     ] {
         let answer = post(&state, body).await;

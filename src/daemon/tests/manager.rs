@@ -43,7 +43,7 @@ async fn the_service_manager_hears_of_everything() {
     assert!(messages[0].starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(
         messages[1],
-        "READY=1\nSTATUS=the new configuration is refused: it is wrong; line\n"
+        "READY=1\nSTATUS=the new configuration is invalid: it is wrong; line\n"
     );
     case.signals.send(Signal::Stop).unwrap();
     case.running.await.unwrap().unwrap();
@@ -51,7 +51,7 @@ async fn the_service_manager_hears_of_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_watchdog_starves_when_a_pass_hangs_and_only_then() {
+async fn the_watchdog_starves_when_a_run_hangs_and_only_then() {
     let is_food = |message: &String| message == "WATCHDOG=1\n";
     for (beats, takes, fed) in [
         (true, 600, 30..=42),

@@ -144,13 +144,13 @@ fn is_refusal(error: &notify::Error) -> bool {
     matches!(&error.kind, ErrorKind::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// What a person can do.
+/// A hint for the user.
 pub(super) fn hint(error: &notify::Error) -> &'static str {
     match &error.kind {
         ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",
         ErrorKind::Io(error) if Errno::from_io_error(error) == Some(Errno::MFILE) => {
             "raise fs.inotify.max_user_instances or LimitNOFILE="
         }
-        _ => "see that the orders and the directories above them can be read",
+        _ => "make the orders and the directories above them readable",
     }
 }

@@ -12,7 +12,7 @@
 //! changed in the tick of the kernel's clock in which the look began is the exception:
 //! a second write of the same length in this tick leaves no trace. The survey says so
 //! ([`Survey::fresh`]), and another one has to follow. (A file system that keeps whole
-//! seconds only can hide a write for as long; there the next scheduled pass, which
+//! seconds only can hide a write for as long; there the next scheduled run, which
 //! reads everything, is the cure.)
 
 use std::collections::{BTreeSet, HashSet, VecDeque};

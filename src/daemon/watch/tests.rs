@@ -145,7 +145,7 @@ async fn a_single_file_is_replaced_as_editors_do_it() {
         })
         .await;
         case.wakes("the new file written in place", || {
-            case.write("a.yaml", "in place");
+            case.write("a.yaml", "in sync");
         })
         .await;
     }
@@ -276,7 +276,7 @@ async fn ten_thousand_events_in_a_look_are_one_wake_up() {
     let survey = case.points() - 1;
     let burst = move || {
         for number in 0..10_000 {
-            // Not cut short first, which some file systems take for a reason to sync.
+            // Not truncated first, which some file systems take for a reason to sync.
             let file = orders.join(format!("{}.yaml", number % 100));
             let file = fs::File::options().append(true).create(true).open(file);
             file.unwrap().write_all(b"more").unwrap();

@@ -25,7 +25,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             // The answer is the authority. Everything planned under another id is
             // moot then; the id is remembered and the next look plans anew.
             Ok(id) if id != expected => Outcome::Outdated {
-                what: format!("the factory gives schematic {schematic} the id {id}"),
+                what: format!("the factory returned id {id} for schematic {schematic}"),
             },
             Ok(id) => Outcome::Done {
                 fact: Fact::Registered { id },
@@ -34,7 +34,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         }
     }
 
-    /// Begins a download that may outlive this pass.
+    /// Begins a download that may outlive this run.
     pub(in crate::execute) fn begin(
         &self,
         fetch: Fetch,
@@ -132,7 +132,7 @@ async fn download<F: Upstream>(
     let transferred = match factory.download(&fetch.url, &mut intake).await {
         Ok(transferred) => transferred,
         // What refused the bytes knows more than whoever sent them: whether that may
-        // pass, and what a person can do.
+        // run, and a hint for the user.
         Err(error) if intake.failure().is_some() => {
             let refused = intake.finish(now).await;
             return Err(refused.err().map_or_else(|| error.into(), Failure::from));

@@ -87,8 +87,8 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             },
             // Looking again would find the same: its size and times are as recorded.
             Ok(Removed::Differs(found)) => failed(Failure {
-                error: format!("{file} has digest {found} there and stays"),
-                hint: Some("look at it, and remove it by hand if nobody needs it".to_owned()),
+                error: format!("{file} has digest {found} there and is kept"),
+                hint: Some("check it, and remove it manually if it is not needed".to_owned()),
                 transient: false,
                 kind: FailureKind::WrongBytes,
             }),
@@ -131,7 +131,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
                 what: format!("{file} is damaged on {}: digest {found}", target.node),
             },
             Ok(Verified::Missing) => Outcome::Outdated {
-                what: format!("{file} is gone from {}", target.node),
+                what: format!("{file} is missing on {}", target.node),
             },
             Err(error) => failed(error),
         }

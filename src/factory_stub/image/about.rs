@@ -32,7 +32,7 @@ impl About {
         Noise::new(&format!("{purpose}: {}", self.title))
     }
 
-    /// A text for a person who looks into the image.
+    /// A text for a user who looks into the image.
     pub(super) fn readme(&self) -> String {
         format!(
             "{}\n\nA stand-in made by talos-order. It boots nothing: it has the form of an image\n\

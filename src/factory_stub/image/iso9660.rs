@@ -4,7 +4,7 @@ use super::about::About;
 
 const SECTOR: usize = 2048;
 
-/// Where things lie, in sectors. The first 16 belong to the boot loader that a
+/// Where things are, in sectors. The first 16 belong to the boot loader that a
 /// real image has and this one does not.
 const DESCRIPTOR: usize = 16;
 const TERMINATOR: usize = 17;

@@ -8,7 +8,7 @@ use crate::model::Codec;
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The data end in the middle of something.
-    #[error("the {codec} data end after {at} bytes, in the middle of {within}")]
+    #[error("the {codec} data ends after {at} bytes, in the middle of {within}")]
     Truncated {
         /// The compression.
         codec: CodecName,
@@ -18,7 +18,7 @@ pub enum DecodeError {
         within: &'static str,
     },
     /// The data are not what the format allows, or a checksum does not agree.
-    #[error("the {codec} data are corrupt near byte {at}: {what}")]
+    #[error("the {codec} data is corrupt near byte {at}: {what}")]
     Corrupt {
         /// The compression.
         codec: CodecName,
@@ -28,7 +28,7 @@ pub enum DecodeError {
         what: String,
     },
     /// Something follows the end of the compressed data.
-    #[error("the {codec} data end properly after {at} bytes, but something else follows")]
+    #[error("the {codec} data ends after {at} bytes, but more bytes follow")]
     TrailingGarbage {
         /// The compression.
         codec: CodecName,
@@ -36,7 +36,7 @@ pub enum DecodeError {
         at: u64,
     },
     /// The data are well-formed but cannot be decoded here.
-    #[error("the {codec} data need something that is not supported: {what}")]
+    #[error("the {codec} data needs an unsupported feature: {what}")]
     Unsupported {
         /// The compression.
         codec: CodecName,
@@ -44,7 +44,7 @@ pub enum DecodeError {
         what: String,
     },
     /// The consumer went away; its own error says why.
-    #[error("nobody takes the unpacked bytes any more")]
+    #[error("the receiver of the unpacked bytes is gone")]
     Closed,
     /// The pushing side went away before the end.
     #[error("the compressed data were not delivered to their end")]

@@ -69,7 +69,7 @@ impl GzipDecoder {
                 return Ok(());
             }
             if taken == 0 && made == 0 {
-                return Err(self.corrupt(Some("the compressed data make no progress")));
+                return Err(self.corrupt(Some("the decoder makes no progress")));
             }
         }
     }

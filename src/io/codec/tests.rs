@@ -63,7 +63,7 @@ pub(crate) fn image(mebibytes: usize) -> Vec<u8> {
     content
 }
 
-/// Every strict prefix of these lengths is refused as cut short.
+/// Every strict prefix of these lengths is refused as truncated.
 pub(crate) fn refuses_prefixes(codec: Codec, packed: &[u8], lengths: impl Iterator<Item = usize>) {
     for length in lengths {
         let error = decode(codec, &packed[..length], 4096).expect_err("a prefix");

@@ -1,4 +1,4 @@
-//! A directory tree that cannot be left: whatever links lie in it, only what is below
+//! A directory tree that cannot be left: whatever links are in it, only what is below
 //! its root is opened.
 //!
 //! Each path is walked here, one component at a time, from an open directory and

@@ -1,4 +1,4 @@
-//! Files that a person named: the orders, the configuration, a secret.
+//! Files that the user named: the orders, the configuration, a secret.
 //!
 //! Whatever stands at such a path, reading it ends: after a number of bytes, and for
 //! a pipe after a length of time. A pipe is accepted, since `--orders <(command)` is
@@ -40,7 +40,7 @@ pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// What the file system says. [`is_no_file_of_ours`] tells the errors that are about what
-/// lies there from those that are about reading it.
+/// is there from those that are about reading it.
 pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = open_file(path)?;
     let mut bytes = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// True if something lies there that the program did not write: a directory, a pipe, a
+/// True if something is there that the program did not write: a directory, a pipe, a
 /// link in a circle or to nowhere, or more bytes than it ever writes.
 pub(crate) fn is_no_file_of_ours(error: &io::Error) -> bool {
     matches!(

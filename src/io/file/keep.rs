@@ -126,8 +126,8 @@ pub(crate) fn json<T: DeserializeOwned>(text: &[u8], version: u32) -> Result<T, 
         && found > u64::from(version)
     {
         return Err(format!(
-            "a later version of talos-order wrote it: it has version {found}, \
-             and this one reads version {version}"
+            "written by a later version of talos-order: it has version {found}, \
+             this program reads version {version}"
         ));
     }
     serde_json::from_slice(text).map_err(|why| why.to_string())
@@ -231,7 +231,7 @@ mod tests {
         for later in ["{\"version\": 2}", "{\"names\": [], \"version\": 99}"] {
             let why = read(later).unwrap_err();
             assert!(
-                why.starts_with("a later version of talos-order wrote it"),
+                why.starts_with("written by a later version of talos-order"),
                 "{why}"
             );
         }

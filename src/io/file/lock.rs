@@ -69,10 +69,10 @@ impl LockError {
         matches!(self, Self::Held { .. })
     }
 
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Held { .. } => Some("wait for it with --lock-timeout, or stop that process"),
+            Self::Held { .. } => Some("wait longer with --lock-timeout, or stop that process"),
             Self::Io { .. } => None,
         }
     }

@@ -44,7 +44,7 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     tracing::warn!(
         path = %path.display(),
         moved_to = %aside.display(),
-        "something was in the place of a file and was set aside"
+        "something blocked the path of a file and was set aside"
     );
     Ok(aside)
 }
@@ -66,7 +66,7 @@ fn aside_of(path: &Path) -> io::Result<PathBuf> {
             fs::symlink_metadata(aside).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         })
         .ok_or_else(|| {
-            let text = format!("{KEPT} things of this name were set aside already");
+            let text = format!("{KEPT} files of this name were already set aside");
             io::Error::new(io::ErrorKind::AlreadyExists, text)
         })
 }

@@ -73,7 +73,7 @@ impl SparseWriter {
         &self.file
     }
 
-    /// Drops what lies behind a position and goes on there; a file that ends before
+    /// Drops what is behind a position and goes on there; a file that ends before
     /// is filled up with zeros.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub enum Bound {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Announced => "which were announced",
+            Self::Announced => "as announced",
             Self::Configured => "the most that `limits.image_size` allows",
             Self::Described => "though the disk that its partition table describes ends before",
         })
@@ -54,7 +54,7 @@ pub enum StagingError {
         found: ContentKind,
     },
     /// It came in a different length than announced.
-    #[error("{name} has {found} bytes; announced were {expected}")]
+    #[error("{name} has {found} bytes; {expected} were announced")]
     Length {
         /// The name that the file would have had.
         name: String,
@@ -64,7 +64,7 @@ pub enum StagingError {
         found: u64,
     },
     /// It is an image of the right kind, but not all of it is there.
-    #[error("{name} is not a whole image")]
+    #[error("{name} is not a complete image")]
     NotWhole {
         /// The name that the file would have had.
         name: String,
@@ -102,7 +102,7 @@ pub enum StagingError {
         source: DecodeError,
     },
     /// The bytes that are there are from another version of the file.
-    #[error("{name}: the bytes to come belong to another version than those received")]
+    #[error("{name}: the remaining bytes belong to another version of the file")]
     OtherVersion {
         /// The name that the file would have had.
         name: String,
@@ -128,12 +128,12 @@ impl StagingError {
         }
     }
 
-    /// What a person can do, where that is known.
+    /// A hint for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Io { source, .. } if space::is_out_of_inodes(source) => Some(
-                "remove files that nobody needs there: each takes an inode, however small it is",
-            ),
+            Self::Io { source, .. } if space::is_out_of_inodes(source) => {
+                Some("remove unneeded files there: each uses an inode, however small it is")
+            }
             Self::Io { source, .. } if is_full(source) => {
                 Some("free some space there, or lower `cache_policy.keep_versions`")
             }
@@ -144,19 +144,17 @@ impl StagingError {
             | Self::Decode {
                 source: DecodeError::Truncated { .. },
                 ..
-            } => Some(
-                "a proxy between here and the factory may end downloads early without saying so",
-            ),
+            } => Some("a proxy between here and the factory may truncate downloads silently"),
             Self::TooLong {
                 bound: Bound::Configured,
                 ..
-            } => Some("raise `limits.image_size` if the image is right"),
+            } => Some("raise `limits.image_size` if the image is correct"),
             Self::WrongContent {
                 found: ContentKind::Html | ContentKind::Text,
                 ..
-            } => Some("a proxy or a login page may answer in place of the server"),
+            } => Some("a proxy or a login page may answer instead of the server"),
             Self::Digest { .. } => Some(
-                "if the new content is right, update the pinned digest; otherwise do not use it",
+                "if the new content is correct, update the pinned digest; otherwise do not use it",
             ),
             _ => None,
         }

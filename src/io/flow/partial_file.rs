@@ -26,7 +26,7 @@ use crate::io::hash::data::DataHasher;
 use crate::io::image::container::OpenFile;
 use crate::io::image::magic::ContentKind;
 
-/// How much is read at once when a partial file is taken up again, in bytes.
+/// How much is read at once when a partial file is resumed, in bytes.
 const READ: usize = 1 << 20;
 
 /// What a temporary is to become.
@@ -141,7 +141,7 @@ impl PartialFile {
     }
 
     /// Reads what the temporary holds up to a checkpoint, so that writing can go on behind
-    /// it; what lies behind the checkpoint is dropped. Each piece is shown to `also`. False
+    /// it; what is behind the checkpoint is dropped. Each piece is shown to `also`. False
     /// if it is not what was written: then another checkpoint may be tried.
     ///
     /// # Errors

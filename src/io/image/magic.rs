@@ -7,7 +7,7 @@ use std::fmt;
 /// an ISO 9660 volume ends there.
 pub(crate) const HEAD: usize = ISO_AT + ISO.len();
 
-/// The first volume descriptor lies in sector 16 of 2048 bytes; its identifier
+/// The first volume descriptor is in sector 16 of 2048 bytes; its identifier
 /// follows one type byte (ECMA-119, 8.1).
 const ISO_AT: usize = 16 * 2048 + 1;
 const ISO: &[u8] = b"CD001";
@@ -35,7 +35,7 @@ pub enum ContentKind {
     Html,
     /// Other text.
     Text,
-    /// Nothing but zeros, as far as can be seen.
+    /// Only zeros, as far as can be seen.
     Zeros,
     /// No bytes at all.
     Empty,
@@ -126,9 +126,9 @@ impl fmt::Display for ContentKind {
             Self::Gzip => "gzip-compressed data",
             Self::Html => "an HTML or XML page",
             Self::Text => "plain text",
-            Self::Zeros => "nothing but zeros",
+            Self::Zeros => "only zeros",
             Self::Empty => "an empty file",
-            Self::Unknown => "data of an unknown kind",
+            Self::Unknown => "data of an unknown type",
         })
     }
 }

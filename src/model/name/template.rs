@@ -84,7 +84,7 @@ impl FromStr for NameTemplate {
 
 fn missing(text: &str, part: &str) -> Invalid {
     Invalid::new(format!("naming template {text:?} lacks {{{part}}}")).hint(format!(
-        "every part that decides the bytes must be in the name, so that two images never \
+        "every part that identifies the image must be in the name, so that two images never \
          share one; the default is {DEFAULT_TEMPLATE:?}"
     ))
 }
@@ -135,7 +135,7 @@ impl NameTemplate {
         let made: Result<FileName, Invalid> = self.fill(&longest).parse();
         made.map(drop).map_err(|why| {
             Invalid::new(format!(
-                "naming template {text:?} makes unsafe names: {why}"
+                "naming template {text:?} creates unsafe names: {why}"
             ))
         })
     }
@@ -156,8 +156,8 @@ impl NameTemplate {
                         .is_some_and(|parts| parts.matches(&artifact))
                     {
                         return Err(Invalid::new(format!(
-                            "naming template {text:?} makes names that cannot be read back, \
-                             such as {name:?}"
+                            "naming template {text:?} creates names that cannot be parsed, such \
+                             as {name:?}"
                         ))
                         .hint("put a `-` or `_` between the parts and the text around them"));
                     }

@@ -53,7 +53,7 @@ impl FromStr for Host {
         });
         Err(match port {
             Some((host, port)) => refuse().hint(format!(
-                "write the port on its own: `host: {host}` and `port: {port}`"
+                "write the port separately: `host: {host}` and `port: {port}`"
             )),
             None => refuse(),
         })

@@ -7,7 +7,7 @@ use super::host::{Host, User};
 use super::text::{plain, shared_text};
 use crate::model::Invalid;
 
-/// The name under which plans, logs and manifests speak of a node.
+/// The name under which plans, logs and manifests name a node.
 ///
 /// The inventory's name where the node is listed there, otherwise what the
 /// order wrote: `pve-01`, `root@10.0.0.5`, `pve-01:2222`.

@@ -11,7 +11,7 @@ const SYSTEM_TREES: [&str; 11] = [
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr",
 ];
 
-/// What lies below one of those and may take images all the same.
+/// What is below one of those and may take images all the same.
 const USABLE_TREES: [&str; 2] = ["/dev/shm", "/usr/local"];
 
 impl Dir {

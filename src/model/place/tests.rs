@@ -53,7 +53,7 @@ fn hostile_names_are_refused() {
 #[test]
 fn a_host_with_a_port_gets_a_hint() {
     let why = "pve:2222".parse::<Host>().unwrap_err();
-    let hint = "write the port on its own: `host: pve` and `port: 2222`";
+    let hint = "write the port separately: `host: pve` and `port: 2222`";
     assert_eq!(why.hint.as_deref(), Some(hint));
     assert_eq!("a b".parse::<Host>().unwrap_err().hint, None);
 }

@@ -91,7 +91,7 @@ impl<'a> PreparedDelivery<'a> {
         ]
     }
 
-    /// A disk that became full is told with numbers, and gets back what was
+    /// A disk that became full is reported with numbers, and gets back what was
     /// taken. Everything else leaves what was sent for the next attempt.
     pub(super) async fn after_failure(&self, error: NodeError) -> NodeError {
         let stderr = match &error {

@@ -48,7 +48,7 @@ impl CopyTarget {
             .open(self.under(&dir))?;
         match part.try_lock() {
             Err(TryLockError::WouldBlock) => Err(io::Error::other(
-                "another process still writes to what was sent",
+                "another process is still writing to the delivered file",
             )),
             // A file system that cannot lock is no error.
             Ok(()) | Err(TryLockError::Error(_)) => Ok((dir, part)),
@@ -67,7 +67,7 @@ impl CopyTarget {
 /// the copy at the next block and leaves what was written.
 ///
 /// The digest is not taken here: the file is read back afterwards, as on any
-/// other node, because what counts is what lies there.
+/// other node, because what counts is what is there.
 pub(crate) async fn copy_local(
     source: PathBuf,
     part: CopyTarget,

@@ -1,4 +1,4 @@
-//! Reads the answer to `observe`: what lies in the directories of a node.
+//! Reads the answer to `observe`: what is in the directories of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +79,7 @@ fn root(value: &[u8]) -> Option<StorageRoot> {
     let mut word = || Some(words.next()?.to_owned());
     let (name, kind, mount, path) = (word()?, word()?, word()?, word()?);
     let mount = (mount != "-").then_some(mount);
-    // No other path is held against what is mounted: below nothing lies everything.
+    // No other path is held against what is mounted: everything is below nothing.
     let is_path = |text: &String| text.starts_with('/');
     let is_whole = is_path(&path) && mount.as_ref().is_none_or(is_path);
     is_whole.then_some(StorageRoot {
@@ -107,7 +107,7 @@ fn file(value: &[u8]) -> Option<(String, RemoteFile)> {
 
 /// What the node's clock showed, modification time with a fraction, blocks of 512 bytes,
 /// and then the name; nothing where the name is not one that we give.
-#[expect(clippy::option_option, reason = "unintelligible, or not ours")]
+#[expect(clippy::option_option, reason = "unreadable or foreign")]
 fn part(value: &[u8]) -> Option<Option<(PartName, Part)>> {
     let (now, rest) = word(value);
     let (mtime, rest) = word(rest);

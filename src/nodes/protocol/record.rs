@@ -1,4 +1,5 @@
-//! The record beside the files on a node: what we placed, one JSON object a line.
+//! The record beside the files on a node: the files that talos-order placed, one JSON
+//! object a line.
 //!
 //! Written and read here. The line of a file is replaced on the node by a
 //! script that knows nothing of JSON: it finds the line by its beginning (the

@@ -106,7 +106,7 @@ fn without_comments(script: &str) -> String {
         .collect()
 }
 
-/// The command line of a program that sends on what lies on a node, behind its first
+/// The command line of a program that sends on what is on a node, behind its first
 /// `from` bytes, as `receive.sh` reads it.
 pub(crate) fn sender(path: &str, from: u64) -> String {
     let program = for_shell(&without_comments(include_str!("scripts/send.pl")));

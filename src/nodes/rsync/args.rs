@@ -1,6 +1,6 @@
 //! The arguments of rsync: the user's and ours.
 
-/// What is given where a person set nothing: the options of the program that this one
+/// What is given where no option is set: the options of the program that this one
 /// replaces.
 const USUAL: [&str; 3] = ["-av", "--progress", "--inplace"];
 
@@ -24,7 +24,7 @@ const OURS: [&str; 7] = [
 /// The user's options come after `-e` and so can replace it. Ours behind them
 /// only say how the temporary name is written and how progress is shown. The
 /// temporary name is the atomicity, so writing it in place is right: the rest
-/// of an interrupted push is taken up, and no second copy needs room. rsync
+/// of an interrupted push is resumed, and no second copy needs room. rsync
 /// refuses that together with some of its own ways of not writing in place;
 /// where the user asked for one of them, what arrived is kept with `--partial`.
 ///

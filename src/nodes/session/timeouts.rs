@@ -1,9 +1,9 @@
 //! How long a script on a node may take.
 //!
-//! A node that stands still is noticed by its silence. One that goes on to send
+//! A node that makes no progress is noticed by its silence. One that goes on to send
 //! something, be it ticks, and never comes to an end is noticed by the limits here: each
 //! allows for the slowest link and disk that are worth waiting for, and no more. Such a
-//! node is unknown in this run. It takes up one of the sessions in the meantime, and
+//! node is unknown in this run. It occupies one of the sessions in the meantime, and
 //! nothing else.
 
 use std::time::Duration;

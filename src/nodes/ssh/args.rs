@@ -14,7 +14,7 @@ use crate::nodes::error::NodeError;
 
 /// How long a master stays when nobody uses it, in seconds: longer than the
 /// pause between two steps, shorter than the usual pause between runs. Who runs one
-/// after another by hand finds the connections open: most of what a run with nothing
+/// after another finds the connections open: most of what a run with nothing
 /// to do takes is agreeing on keys.
 const PERSIST: u32 = 60;
 

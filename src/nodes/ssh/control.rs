@@ -72,8 +72,8 @@ impl ControlDir {
             };
             if let Some(given) = given_without {
                 tracing::warn!(
-                    "the file system of {} has no sockets; connections to nodes are not kept \
-                     open between runs",
+                    "the file system of {} does not support sockets; connections to nodes are not \
+                     kept open between runs",
                     given.display()
                 );
             }
@@ -83,8 +83,8 @@ impl ControlDir {
         let mut places: Vec<String> = places.map(|path| path.display().to_string()).collect();
         places.dedup();
         tracing::warn!(
-            "no socket can be made in {}; each session opens a connection of its own to its \
-             node, which takes longer; hint: set `state_dir` or TMPDIR to a short path on a \
+            "cannot create a socket in {}; each session opens a new connection to its node, which takes \
+             longer; hint: set `state_dir` or TMPDIR to a short path on a \
              local disk",
             places.join(" or ")
         );

@@ -23,7 +23,7 @@ const TABLE: &[SshCause] = &[
         transient: false,
         hint: Some(
             "if the node was reinstalled, remove the old key with `ssh-keygen -R HOST` and log \
-             in once by hand; if not, somebody may be in between",
+             in once manually; if not, this may be a man-in-the-middle attack",
         ),
     },
     SshCause {
@@ -31,7 +31,7 @@ const TABLE: &[SshCause] = &[
         why: "its host key is not known here",
         transient: false,
         hint: Some(
-            "log in once by hand as the user who runs talos-order, or add \
+            "log in once manually as the user who runs talos-order, or add \
              `-o StrictHostKeyChecking=accept-new` to ssh_opts",
         ),
     },
@@ -54,13 +54,13 @@ const TABLE: &[SshCause] = &[
         texts: &["Could not resolve hostname"],
         why: "its name cannot be resolved",
         transient: false,
-        hint: Some("check the host's spelling, or give its address"),
+        hint: Some("check the spelling of the host name, or use its address"),
     },
     SshCause {
         texts: &["Connection refused"],
         why: "it refuses the connection",
         transient: true,
-        hint: Some("check that sshd runs there and that the port is right"),
+        hint: Some("check that sshd is running there and that the port is correct"),
     },
     SshCause {
         texts: &["timed out", "Timeout, server"],
@@ -86,9 +86,9 @@ const TABLE: &[SshCause] = &[
     },
     SshCause {
         texts: &["no matching", "Unable to negotiate"],
-        why: "ssh and the node share no key exchange, cipher or key type",
+        why: "ssh and the node have no key exchange, cipher or key type in common",
         transient: false,
-        hint: Some("one of the two is very old; see `ssh -v`"),
+        hint: Some("one of them is very old; see `ssh -v`"),
     },
     SshCause {
         texts: &[
@@ -121,7 +121,7 @@ pub(crate) fn unreachable(stderr: String) -> NodeError {
     known(&stderr).unwrap_or_else(|| NodeError::Unreachable {
         why: match stderr.lines().last() {
             Some(line) => format!("ssh says {line:?}"),
-            None => "ssh failed without saying why".to_owned(),
+            None => "ssh failed without a message".to_owned(),
         },
         transient: true,
         hint: None,
@@ -200,6 +200,6 @@ mod tests {
     #[test]
     fn what_is_not_known_is_quoted() {
         assert_eq!(cause("a\nsomething new").0, "ssh says \"something new\"");
-        assert_eq!(cause("").0, "ssh failed without saying why");
+        assert_eq!(cause("").0, "ssh failed without a message");
     }
 }

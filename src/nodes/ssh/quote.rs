@@ -2,7 +2,7 @@
 //! POSIX shell on a node, and rsync with its `-e`.
 //!
 //! The model's texts accept only characters that mean nothing to either, so for them
-//! this is a second protection. Options written by a person and the record's JSON have
+//! this is a second protection. Options written by a user and the record's JSON have
 //! no such alphabet: for them it is the only one.
 
 /// One argument for a POSIX shell: the text between single quotes, inside which

@@ -153,7 +153,7 @@ fn a_tree_over_a_limit_is_incomplete() {
         )
     };
     assert_eq!(see(wide), (4, String::new()));
-    let rest = "; this and what follows is not read";
+    let rest = "; this and all following files are skipped";
     for (bounds, read, told) in [
         (
             TreeBounds { files: 2, ..wide },

@@ -7,7 +7,7 @@ use super::names;
 use super::sheet::Sheet;
 use crate::facts::{StepId, StepKind};
 use crate::model::{FileName, PositionRef};
-use crate::plan::held::Held;
+use crate::plan::blocked::Blocked;
 use crate::plan::step::Plan;
 
 /// Stands for the node's name in reasons that are alike but for it.
@@ -92,7 +92,7 @@ pub(super) fn write(sheet: &mut Sheet, groups: &[BlockedGroup<'_>]) {
 }
 
 /// The reason without the name of its node, which stands before it.
-fn reason(held: &Held) -> String {
+fn reason(held: &Blocked) -> String {
     let text = held.reason.to_string();
     match held.id.node() {
         None => text,

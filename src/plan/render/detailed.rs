@@ -7,7 +7,7 @@ use super::steps::write_step;
 use super::sums::SizeSum;
 use super::totals::headline;
 use crate::model::{NodeId, SiteName};
-use crate::plan::held::Held;
+use crate::plan::blocked::Blocked;
 use crate::plan::step::{Action, Plan};
 
 pub(super) fn render(plan: &Plan) -> String {
@@ -64,7 +64,7 @@ fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
     Ok(())
 }
 
-fn write_held(out: &mut String, held: &Held) -> fmt::Result {
+fn write_held(out: &mut String, held: &Blocked) -> fmt::Result {
     writeln!(out, "  ! blocked   {}  ({})", held.id, held.reason)
 }
 

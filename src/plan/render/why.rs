@@ -10,13 +10,13 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("missing"),
-            Self::Unregistered => f.write_str("a download needs it"),
-            Self::Partial { have } => write!(f, "interrupted, {} are here", Bytes(*have)),
+            Self::Unregistered => f.write_str("needed for a download"),
+            Self::Partial { have } => write!(f, "resumes, {} already here", Bytes(*have)),
             Self::SizeDiffers { expected, found } => {
                 write!(f, "{found} bytes instead of {expected}")
             }
-            Self::Touched => f.write_str("changed since it was written"),
-            Self::NotWhole { what } => write!(f, "not a whole image: {what}"),
+            Self::Touched => f.write_str("modified since it was written"),
+            Self::NotWhole { what } => write!(f, "not a complete image: {what}"),
             Self::DigestDiffers { expected, found } => write!(
                 f,
                 "digest {} instead of {}",
@@ -30,27 +30,27 @@ impl fmt::Display for Why {
                 otherwise,
             } => write!(
                 f,
-                "there without a record; if its digest is right it is recorded and not sent, \
-                 otherwise it {}",
+                "exists without a record; adopted if its digest matches, otherwise it \
+                 {}",
                 match otherwise {
                     Otherwise::Replace => "is replaced",
-                    Otherwise::Fail => "stays and the step fails",
+                    Otherwise::Fail => "is kept and the step fails",
                 }
             ),
             Self::BeyondKeep { keep: 1 } => f.write_str("not the newest version"),
             Self::BeyondKeep { keep } => write!(f, "not among the newest {keep} versions"),
             Self::Orphaned { hours } => {
-                write!(f, "no order refers to it for {}", duration(*hours))
+                write!(f, "unreferenced for {}", duration(*hours))
             }
             Self::NotWanted { hours } => {
-                write!(f, "no order wants it for {}", duration(*hours))
+                write!(f, "unwanted for {}", duration(*hours))
             }
-            Self::Unverified { hours: None } => f.write_str("never read back yet"),
+            Self::Unverified { hours: None } => f.write_str("never verified"),
             Self::Unverified { hours: Some(hours) } => {
-                write!(f, "last read back {} ago", duration(*hours))
+                write!(f, "last verified {} ago", duration(*hours))
             }
             Self::Purge => f.write_str("the cache is purged"),
-            Self::Abandoned => f.write_str("left by an interrupted transfer that nobody wants"),
+            Self::Abandoned => f.write_str("leftover of an interrupted transfer"),
         }
     }
 }
@@ -65,7 +65,8 @@ pub(super) fn because(why: &Why) -> String {
 
 fn duration(hours: u64) -> String {
     match hours {
-        0..48 => format!("{hours} hours"),
+        0 => "less than 1 h".to_owned(),
+        1..48 => format!("{hours} h"),
         _ => format!("{} days", hours / 24),
     }
 }

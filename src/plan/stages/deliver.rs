@@ -7,8 +7,8 @@ use super::method::{self, MethodChoice};
 use super::walk::SortedWalk;
 use crate::facts::{DirState, NodeState, Observed, RecordEntry, RemoteFile, StepId};
 use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
-use crate::plan::held::HeldReason;
 use crate::plan::policy::Policy;
 use crate::plan::size::Size;
 use crate::plan::stage::{PlanDraft, StageInput};
@@ -17,7 +17,7 @@ use crate::plan::step::{Action, AdoptCondition, Otherwise, Why};
 /// The files wanted in a directory.
 type Files = BTreeMap<FileName, Placed>;
 
-/// What lies under a wanted name, and what our record says of it.
+/// What is under a wanted name, and what our record says of it.
 #[derive(Clone, Copy)]
 struct There<'a> {
     file: Option<&'a RemoteFile>,
@@ -47,7 +47,7 @@ struct Deliveries<'a, 'd> {
 
 impl<'a> Deliveries<'a, '_> {
     /// What each directory shares is found once, before its files: most of them are in
-    /// place and cost no more than a look.
+    /// sync and cost no more than a look.
     fn plan(&mut self) {
         // By file system: directories on one share its room.
         let mut free: BTreeMap<(&NodeId, Option<&str>), Option<u64>> = BTreeMap::new();
@@ -60,12 +60,12 @@ impl<'a> Deliveries<'a, '_> {
                     (dirs.get(&target.dir).unwrap_or(&unlisted), None)
                 }
                 Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
-                None => (&unlisted, Some("it was not asked")),
+                None => (&unlisted, Some("not queried")),
             };
             let Policy { shared, create, .. } = self.input.policy;
             let absent = shared.absent(&target.node, &target.dir, dir).or_else(|| {
                 let forbids = create.forbids(&target.node, &target.dir, dir);
-                forbids.then(|| HeldReason::DirMissing {
+                forbids.then(|| BlockedReason::DirMissing {
                     place: format!("{}:{}", target.node, target.dir),
                     dir: target.dir.clone(),
                 })
@@ -83,7 +83,7 @@ impl<'a> Deliveries<'a, '_> {
                 } else if let Some(reason) = &absent {
                     let id = StepId::push(target, file);
                     self.draft
-                        .hold(id, reason.clone(), placed.wanted_by.clone());
+                        .block(id, reason.clone(), placed.wanted_by.clone());
                 } else {
                     let there = There {
                         file: listed.find(file.as_str()),
@@ -142,11 +142,11 @@ impl<'a> Deliveries<'a, '_> {
 
     fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
         let id = StepId::push(target, file);
-        let reason = HeldReason::NodeUnreachable {
+        let reason = BlockedReason::NodeUnreachable {
             node: target.node.clone(),
             why,
         };
-        self.draft.hold(id, reason, placed.wanted_by.clone());
+        self.draft.block(id, reason, placed.wanted_by.clone());
     }
 
     fn place(
@@ -166,18 +166,20 @@ impl<'a> Deliveries<'a, '_> {
         if let Some(owner) = self.other_owner(there) {
             // It stands in a record on the node, and this is shown to people.
             let owner = visible(&owner).into_owned();
-            let reason = HeldReason::NotOurs { owner };
-            return self.draft.hold(id, reason, placed.wanted_by.clone());
+            let reason = BlockedReason::NotOurs { owner };
+            return self.draft.block(id, reason, placed.wanted_by.clone());
         }
         if let Some(source) = self.draft.held_sources.get(&placed.artifact).cloned() {
-            let reason = HeldReason::SourceHeld { source };
-            return self.draft.hold(id, reason, placed.wanted_by.clone());
+            let reason = BlockedReason::SourceBlocked { source };
+            return self.draft.block(id, reason, placed.wanted_by.clone());
         }
         if dir.inodes_full && !why.is_unrecorded() {
             let place = format!("{}:{}", target.node, target.dir);
-            return self
-                .draft
-                .hold(id, HeldReason::NoInodes { place }, placed.wanted_by.clone());
+            return self.draft.block(
+                id,
+                BlockedReason::NoInodes { place },
+                placed.wanted_by.clone(),
+            );
         }
         if let (Action::Push { bytes, .. }, Some(left)) = (&action, &mut *free)
             && let Some(bytes) = bytes.bytes()
@@ -188,17 +190,17 @@ impl<'a> Deliveries<'a, '_> {
             let bytes = bytes.saturating_sub(own);
             let need = bytes + self.input.policy.node_reserve;
             if need > *left {
-                let reason = HeldReason::NoSpace {
+                let reason = BlockedReason::NoSpace {
                     place: format!("{}:{}", target.node, target.dir),
                     need,
                     free: *left,
                     parts,
                 };
-                return self.draft.hold(id, reason, placed.wanted_by.clone());
+                return self.draft.block(id, reason, placed.wanted_by.clone());
             }
             *left -= bytes;
         }
-        // A file under a name that a person chose, without our record, may be theirs.
+        // A file under a name that the user chose, without our record, may be theirs.
         if let Action::Push { replace, .. } = &mut action {
             *replace = placed.is_our_name || !why.is_unrecorded();
         }
@@ -213,7 +215,7 @@ impl<'a> Deliveries<'a, '_> {
             .step(action, why, needs, placed.wanted_by.clone());
     }
 
-    /// Who placed what lies there, if it was not us. An entry without an owner is
+    /// Who placed what is there, if it was not us. An entry without an owner is
     /// anybody's.
     fn other_owner(&self, there: There<'_>) -> Option<String> {
         there.file?;
@@ -255,7 +257,7 @@ impl<'a> Deliveries<'a, '_> {
             return Some(Why::Touched);
         }
         if self.refuted.contains(&entry.sha256) {
-            let what = "it was delivered before its source was found to be cut short";
+            let what = "it was delivered from a source that turned out to be truncated";
             return Some(Why::NotWhole {
                 what: what.to_owned(),
             });

@@ -1,11 +1,11 @@
-//! What comes into the cache: each wanted file is a step, held back, or in sync.
+//! What comes into the cache: each wanted file is a step, blocked, or in sync.
 
 use std::collections::BTreeMap;
 
 use crate::facts::{Observed, StepId};
 use crate::model::{ArtifactId, FileName, Format, SchematicId};
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Origin, Want};
-use crate::plan::held::HeldReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Why};
 use crate::plan::wanted::WantedBy;
@@ -165,9 +165,9 @@ impl Fetcher<'_, '_> {
             if let Some((raw, _)) = unpack {
                 self.draft.held_sources.insert(raw.clone(), id.clone());
             }
-            return self.draft.hold(
+            return self.draft.block(
                 id,
-                HeldReason::ForeignFile { file: file.clone() },
+                BlockedReason::ForeignFile { file: file.clone() },
                 wanted_by,
             );
         }
@@ -177,7 +177,7 @@ impl Fetcher<'_, '_> {
             if let Some((raw, _)) = unpack {
                 self.draft.held_sources.insert(raw.clone(), id.clone());
             }
-            return self.draft.hold(id, reason, wanted_by);
+            return self.draft.block(id, reason, wanted_by);
         }
         let mut needs = self.purged(files.into_iter().flatten());
         needs.extend(self.register(artifact, &wanted_by));
@@ -200,10 +200,10 @@ impl Fetcher<'_, '_> {
         if self.foreign(&want.file) {
             let id = action.step_id();
             self.draft.held_sources.insert(artifact.clone(), id.clone());
-            let reason = HeldReason::ForeignFile {
+            let reason = BlockedReason::ForeignFile {
                 file: want.file.clone(),
             };
-            return self.draft.hold(id, reason, want.wanted_by.clone());
+            return self.draft.block(id, reason, want.wanted_by.clone());
         }
         let id = self
             .draft
@@ -213,13 +213,13 @@ impl Fetcher<'_, '_> {
 
     /// Why a download does not fit, as far as its size can be told before. An image that is
     /// unpacked as well takes about as much again: its zeros are holes.
-    fn no_room(&mut self, artifact: &ArtifactId, unpack: bool) -> Option<HeldReason> {
+    fn no_room(&mut self, artifact: &ArtifactId, unpack: bool) -> Option<BlockedReason> {
         let free = self.free.as_mut()?;
         let bytes = *self.input.observed.catalog.sizes.get(artifact)?;
         let bytes = if unpack { bytes * 2 } else { bytes };
         let need = bytes + self.input.policy.cache_reserve;
         if need > *free {
-            return Some(HeldReason::NoSpace {
+            return Some(BlockedReason::NoSpace {
                 place: "the cache".to_owned(),
                 need,
                 free: *free,

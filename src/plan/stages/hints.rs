@@ -43,10 +43,10 @@ fn invisible(format: Format, dir: &Dir) -> Option<String> {
     match format {
         Format::Iso => None,
         Format::Raw | Format::Qcow2 => Some(format!(
-            "Proxmox does not show .{format} files in {dir}; set import_dir to a storage's import directory"
+            "Proxmox does not list .{format} files in {dir}; set import_dir to a storage's import directory"
         )),
         Format::RawXz | Format::RawZst | Format::RawGz => Some(format!(
-            "Proxmox cannot use .{format} files in {dir}; set push.prefer_decompressed to deliver the image itself"
+            "Proxmox cannot use .{format} files in {dir}; set push.prefer_decompressed to deliver the raw image"
         )),
     }
 }

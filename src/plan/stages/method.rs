@@ -112,7 +112,7 @@ impl MethodChoice<'_> {
     fn receives(&self) -> bool {
         match self.input.observed.nodes.get(&self.target.node) {
             Some(NodeState::Listed { tools, .. }) => tools.contains(RECEIVER),
-            // Nothing is sent to it in this pass.
+            // Nothing is sent to it in this run.
             Some(NodeState::Unreachable { .. }) | None => true,
         }
     }

@@ -2,13 +2,13 @@
 //!
 //! A new stage is a function of the form [`Stage`](super::stage::Stage), a line in the
 //! list in `planner.rs`, a reason in [`Why`](super::step::Why) or
-//! [`HeldReason`](super::held::HeldReason), a scenario and a law. `verify.rs` is a short
+//! [`BlockedReason`](super::blocked::BlockedReason), a scenario and a law. `verify.rs` is a short
 //! one to start from.
 
+mod block;
 mod deliver;
 mod fetch;
 mod hints;
-mod hold;
 mod method;
 mod parts;
 mod prune;
@@ -20,10 +20,10 @@ mod unresolved;
 mod verify;
 mod walk;
 
+pub(super) use block::block;
 pub(super) use deliver::deliver;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;
-pub(super) use hold::hold;
 pub(super) use parts::parts;
 pub(super) use prune::prune;
 pub(super) use purge::purge;

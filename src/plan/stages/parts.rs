@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::facts::{NodeState, Part, StepId};
 use crate::model::{FileName, PartName, PushTarget};
-use crate::plan::held::HeldReason;
+use crate::plan::blocked::BlockedReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Plan, Why};
 use crate::plan::storages::DirKey;
@@ -39,11 +39,11 @@ pub(in crate::plan) fn parts(input: &StageInput<'_>, draft: &mut PlanDraft) {
         };
         let id = action.step_id();
         let reason = match input.removals_blocked.clone() {
-            Some(why) => Some(HeldReason::PruneBlocked { why }),
+            Some(why) => Some(BlockedReason::PruneBlocked { why }),
             None => grace(&id, part, input),
         };
         match reason {
-            Some(reason) => draft.hold_removal(id, reason),
+            Some(reason) => draft.block_removal(id, reason),
             None => draft.removal(action, Why::Abandoned, Vec::new()),
         }
     }
@@ -91,9 +91,9 @@ fn awaited<'a>(input: &StageInput<'a>, plan: &Plan) -> BTreeSet<(DirKey<'a>, &'a
         .collect()
 }
 
-/// Until when a part stays; `None` once its time is over. It counts from the pass that
+/// Until when a part stays; `None` once its time is over. It counts from the run that
 /// first missed it, and from when it was last written to.
-fn grace(id: &StepId, part: &Part, input: &StageInput<'_>) -> Option<HeldReason> {
+fn grace(id: &StepId, part: &Part, input: &StageInput<'_>) -> Option<BlockedReason> {
     let now = input.observed.now;
     let grace = SignedDuration::from_secs(input.policy.prune.grace_seconds);
     let missed = input.observed.memory.unwanted_since.get(id);
@@ -101,5 +101,5 @@ fn grace(id: &StepId, part: &Part, input: &StageInput<'_>) -> Option<HeldReason>
     let written = now.saturating_sub(idle).unwrap_or(now);
     let since = written.max(*missed.unwrap_or(&now));
     let until = since.saturating_add(grace).unwrap_or(jiff::Timestamp::MAX);
-    (missed.is_none() || now < until).then_some(HeldReason::InGrace { until })
+    (missed.is_none() || now < until).then_some(BlockedReason::InGrace { until })
 }

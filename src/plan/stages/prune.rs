@@ -1,9 +1,9 @@
 //! What may go from nodes.
 //!
-//! A file goes only if everything speaks for it: our record says that we placed
+//! A file is pruned only if all conditions are met: our record says that we placed
 //! it, it still looks as we left it, no virtual machine refers to it, nobody wants
 //! it and everything that might want it is known, its time of grace is over, and
-//! no more goes at once than may go without a person's word. Each refusal is part
+//! no more goes at once than may go without approval. Each refusal is part
 //! of the plan, with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,8 @@ use crate::facts::{ApprovalId, DirState, NodeState, RecordEntry, References, Ste
 use crate::model::{
     ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
 };
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
-use crate::plan::held::HeldReason;
 use crate::plan::policy::{PrunePolicy, SharedStorages};
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Step, Why};
@@ -49,7 +49,7 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
         }
         let mut going = Vec::new();
         for (dir, listed) in dirs {
-            // What lies in the mount point of a storage is not the storage's.
+            // What is in the mount point of a storage is not the storage's.
             if shared.absent(node, dir, listed).is_some() {
                 continue;
             }
@@ -58,12 +58,12 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
                 dir: dir.clone(),
             };
             if let Some(why) = &listed.unread {
-                removals.hold_removal(StepId::record(&target), unread(&target, why));
+                removals.block_removal(StepId::record(&target), unread(&target, why));
             }
             let key = shared.key(node, dir);
             for entry in pruner.unwanted(node, key, listed) {
                 match pruner.refusal(&target, entry, listed, references) {
-                    Some(reason) => removals.hold_removal(id(&target, entry), reason),
+                    Some(reason) => removals.block_removal(id(&target, entry), reason),
                     None => going.push((target.clone(), entry)),
                 }
             }
@@ -204,33 +204,33 @@ impl Pruner<'_> {
         entry: &RecordEntry,
         dir: &DirState,
         references: &References,
-    ) -> Option<HeldReason> {
+    ) -> Option<BlockedReason> {
         if let Some(why) = &self.input.removals_blocked {
-            return Some(HeldReason::PruneBlocked { why: why.clone() });
+            return Some(BlockedReason::PruneBlocked { why: why.clone() });
         }
         if entry.owner != self.policy.owner {
-            return Some(HeldReason::NotOurs {
+            return Some(BlockedReason::NotOurs {
                 owner: visible(&entry.owner).into_owned(),
             });
         }
         if !entry.describes(&dir.files[entry.name.as_str()]) {
-            return Some(HeldReason::Changed);
+            return Some(BlockedReason::Changed);
         }
         match references {
             References::Unknown { why } => {
-                return Some(HeldReason::UseUnknown { why: why.clone() });
+                return Some(BlockedReason::UseUnknown { why: why.clone() });
             }
             References::Known(files) => {
                 if let Some(vms) = files.get(entry.name.as_str()).filter(|vms| !vms.is_empty()) {
-                    return Some(HeldReason::InUse { vms: vms.clone() });
+                    return Some(BlockedReason::InUse { vms: vms.clone() });
                 }
             }
         }
         let until = self.grace(target, entry)?;
-        Some(HeldReason::InGrace { until })
+        Some(BlockedReason::InGrace { until })
     }
 
-    /// Until when a file stays; `None` once its time is over. The pass that first
+    /// Until when a file stays; `None` once its time is over. The run that first
     /// misses it never removes it, whatever the grace.
     fn grace(&self, target: &PushTarget, entry: &RecordEntry) -> Option<Timestamp> {
         let now = self.input.observed.now;
@@ -247,7 +247,7 @@ impl Pruner<'_> {
         (missed.is_none() || now < until).then_some(until)
     }
 
-    /// All of a node's removals, or none of them until a person agrees: which of
+    /// All of a node's removals, or none of them until an operator approves: which of
     /// too many are the wrong ones cannot be known.
     fn within_budget(
         &self,
@@ -264,12 +264,12 @@ impl Pruner<'_> {
         let files = going.len();
         for (target, entry) in going {
             if files > limit && !agreed {
-                let reason = HeldReason::OverBudget {
+                let reason = BlockedReason::OverBudget {
                     files,
                     limit,
                     approval: approval.clone(),
                 };
-                removals.hold_removal(id(&target, entry), reason);
+                removals.block_removal(id(&target, entry), reason);
                 continue;
             }
             let missed = &self.input.observed.memory.unwanted_since[&id(&target, entry)];
@@ -295,14 +295,14 @@ fn id(target: &PushTarget, entry: &RecordEntry) -> StepId {
 }
 
 /// What is to go from a directory is not known.
-fn unread(target: &PushTarget, why: &str) -> HeldReason {
-    HeldReason::RecordUnread {
+fn unread(target: &PushTarget, why: &str) -> BlockedReason {
+    BlockedReason::RecordUnread {
         place: format!("{}:{}", target.node, target.dir),
         why: why.to_owned(),
     }
 }
 
-/// The name of exactly this list of removals: twelve hex digits that a person can
+/// The name of exactly this list of removals: twelve hex digits that a user can
 /// copy.
 fn approval(node: &NodeId, going: &[(PushTarget, &RecordEntry)]) -> ApprovalId {
     let mut hasher = Hasher::new();

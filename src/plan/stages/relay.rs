@@ -1,8 +1,8 @@
 //! Which deliveries another node makes for us: the relay of a site has the image, or
-//! gets it in this pass, and sends it on to its neighbours.
+//! gets it in this run, and sends it on to its neighbours.
 //!
 //! This comes after everything else is decided. Only then it is known whether the
-//! relay's own delivery is really made: one that is held back serves nobody, and a
+//! relay's own delivery is really made: one that is blocked serves nobody, and a
 //! site is never worse off for having a relay.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,7 +170,7 @@ impl<'a> RelaySources<'a> {
         if self.input.observed.memory.suspended.nodes.contains(relay) {
             return Err(RelayUnfit::Suspended);
         }
-        let mut why = RelayUnfit::Held;
+        let mut why = RelayUnfit::Blocked;
         for &(target, file) in places {
             let id = StepId::push(target, file);
             if self.in_sync.contains(&id) {
@@ -195,7 +195,7 @@ impl<'a> RelaySources<'a> {
         }
     }
 
-    /// True if what lies at the relay is what the cache has, or is going to have.
+    /// True if what is at the relay is what the cache has, or is going to have.
     /// Images before Talos 1.13 are not bit-reproducible, so a cache that was filled
     /// anew may hold other bytes, and it is those that are promised.
     fn is_same(&self, entry: &RecordEntry, bytes: &Wanted<'_>) -> bool {

@@ -1,11 +1,11 @@
 //! What may go from the cache.
 //!
-//! A file goes only if nobody wants it, it is ours, and everything that might
+//! A file is pruned only if nobody wants it, it is ours, and everything that might
 //! want it is known. Per family the newest versions stay; a family that no order
 //! refers to stays for a while, because a removed order is often a moved one.
 //!
 //! How long that is already is told by two things, and the shorter time counts: the
-//! file's record says when it was last wanted, and the memory says which pass first
+//! file's record says when it was last wanted, and the memory says which run first
 //! missed it. The record alone would believe a clock that was wrong; the times in the
 //! memory are set right after a jump.
 
@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use crate::facts::{CachedFile, Observed, StepId};
 use crate::model::{ArtifactId, Family, FileName, TalosVersion};
+use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::Desired;
-use crate::plan::held::HeldReason;
 use crate::plan::stage::{PlanDraft, StageInput, removals_blocked};
 use crate::plan::step::{Action, Why};
 
@@ -43,7 +43,7 @@ pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
     }
 }
 
-/// A removal, or its being held back where nothing may be removed.
+/// A removal, or its being blocked where nothing may be removed.
 fn remove(
     input: &StageInput<'_>,
     draft: &mut PlanDraft,
@@ -52,13 +52,13 @@ fn remove(
     needs: Vec<StepId>,
 ) {
     match input.removals_blocked.clone() {
-        Some(why) => draft.hold_removal(action.step_id(), HeldReason::PruneBlocked { why }),
+        Some(why) => draft.block_removal(action.step_id(), BlockedReason::PruneBlocked { why }),
         None => draft.removal(action, why, needs),
     }
 }
 
-/// Since when files lie in the cache whose family no order refers to, by the step that
-/// would remove each: for the memory after a pass. While the orders are in doubt no file
+/// Since when files are in the cache whose family no order refers to, by the step that
+/// would remove each: for the memory after a run. While the orders are in doubt no file
 /// begins to be missed.
 pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timestamp> {
     let wanted = families(desired);
@@ -77,7 +77,7 @@ fn families(desired: &Desired) -> BTreeSet<Family> {
     desired.artifacts.keys().map(ArtifactId::family).collect()
 }
 
-/// Since when nobody has wanted a file; `None` in the first pass that misses it, which
+/// Since when nobody has wanted a file; `None` in the first run that misses it, which
 /// never removes it.
 fn unwanted_since(file: &FileName, cached: &CachedFile, observed: &Observed) -> Option<Timestamp> {
     let missed = &observed.memory.unwanted_since;
@@ -98,7 +98,7 @@ fn surplus<'a>(
     };
     let wanted_families = families(desired);
     // Only what is there or on its way counts as a version kept: a wanted file
-    // that is held back must not push out the last one that works.
+    // that is blocked must not push out the last one that works.
     let mut versions: BTreeMap<Family, BTreeSet<TalosVersion>> = BTreeMap::new();
     let cached = observed.cache.files.values();
     let present = cached

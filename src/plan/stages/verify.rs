@@ -1,7 +1,7 @@
 //! What is due to be read back: bit rot and silent truncation show no other way.
 //!
 //! What has not been read back for the longest goes first, within a budget of
-//! bytes per pass, so that a large fleet is read steadily and not all at once.
+//! bytes per run, so that a large fleet is read steadily and not all at once.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::model::PushTarget;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Why};
 
-/// Plans what is read back, of what is in place.
+/// Plans what is read back, of what is in sync.
 pub(in crate::plan) fn verify(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let Some(policy) = &input.options.verify else {
         return;

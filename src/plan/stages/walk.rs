@@ -1,6 +1,6 @@
 //! Looking names up in a sorted list, for names that come in the same order.
 //!
-//! What is wanted in a directory and what lies there are both sorted by name, so one
+//! What is wanted in a directory and what is there are both sorted by name, so one
 //! walk along the two finds what a search for each name would, at a tenth of the cost.
 
 use std::collections::{BTreeMap, btree_map};

@@ -124,7 +124,7 @@ async fn a_server_that_asks_for_time_gets_it() {
     client.download(&world.image(ISO), &mut sink).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(1));
 
-    // More than a pass can wait for is left to the next pass.
+    // More than a run can wait for is left to the next run.
     world.stub.inject("GET /image/", busy("3600"));
     let error = client
         .download(&world.image(ISO), &mut MemorySink::default())

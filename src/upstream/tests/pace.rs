@@ -35,7 +35,7 @@ async fn a_small_answer_that_drips_comes_to_an_end() {
         let text = error.one_line();
         assert!(text.starts_with("gave up after 1 retry: http://"), "{text}");
         assert!(
-            text.contains(" bytes in 0.2 s and did not come to an end"),
+            text.contains(" bytes in 0.2 s and did not finish"),
             "{text}"
         );
     }
@@ -107,7 +107,7 @@ async fn an_image_below_the_least_rate_is_given_up() {
     );
     assert!(error.is_transient() && error.hint().unwrap().contains("least_rate"));
     assert_eq!(world.stub.faults_left(), 0);
-    // What came is kept, and the next pass goes on from there.
+    // What came is kept, and the next run goes on from there.
     assert!(sink.bytes.len() > 4_500_000);
     let restarts = sink.restarts;
     world.config.rate_window = Duration::from_secs(60);

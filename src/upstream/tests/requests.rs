@@ -54,7 +54,7 @@ async fn an_answer_without_an_id_is_not_an_id() {
     }
 }
 
-/// A sign-in page is told as what it is, whatever was asked for and whatever it calls
+/// A sign-in page is reported as what it is, whatever was asked for and whatever it calls
 /// itself.
 #[tokio::test]
 async fn a_web_page_is_no_answer_to_anything() {

@@ -139,7 +139,7 @@ async fn what_is_demanded_and_not_offered_refuses_the_image() {
         let text = error.to_string();
         assert!(
             text.ends_with(&format!(
-                "{suffix} is not offered, and `factory.verify` demands it"
+                "{suffix} is not available, but `factory.verify` requires it"
             )),
             "{text}"
         );

@@ -111,7 +111,7 @@ fn connections_that_stall_break_or_drip() {
             },
             &[
                 "less than the 1024 bytes per second of `limits.least_rate`",
-                "hint: where the link",
+                "hint: on a slow link",
             ],
         ),
         fails(
@@ -438,7 +438,7 @@ fn answers_that_are_something_else() {
     ]);
 }
 
-/// A status that is told as such.
+/// A status that is reported as such.
 macro_rules! status {
     ($status:literal, $text:literal, $reads:expr) => {
         fails($status, Image, |_, to| text(to, $status, $text), $reads)
@@ -456,7 +456,7 @@ fn statuses_are_told_with_their_texts() {
         status!(
             "401 Unauthorized",
             "who?\n",
-            &["401: who?", "hint: the factory wants credentials"]
+            &["401: who?", "hint: the factory requires credentials"]
         ),
         status!(
             "402 Payment Required",
@@ -476,7 +476,7 @@ fn statuses_are_told_with_their_texts() {
         status!(
             "407 Proxy Authentication Required",
             "",
-            &["407", "hint: the proxy wants"]
+            &["407", "hint: the proxy requires"]
         ),
         status!("410 Gone", "", &["410 (Gone)"]),
         status!("451 Unavailable For Legal Reasons", "no\n", &["451: no"]),
@@ -604,7 +604,7 @@ fn redirects_lead_to_an_image_or_nowhere() {
             "to nowhere",
             Image,
             |_, to| head_of(to, "302 Found", "", 0),
-            &["without saying where to"],
+            &["without a location"],
         ),
         fails(
             "to a closed port",

@@ -1,4 +1,4 @@
-//! A factory at fault, row by row: what a person reads, what lies on the disk then, and
+//! A factory at fault, row by row: what a user reads, what is on the disk then, and
 //! that the next run, with the factory well again, puts everything right.
 //!
 //! The program is the built one and the server speaks HTTP byte by byte, so that a row
@@ -40,7 +40,7 @@ struct Row {
     answer: Answer,
     /// True if the run is to succeed all the same.
     well: bool,
-    /// What a person reads.
+    /// What a user reads.
     reads: &'static [&'static str],
 }
 
@@ -122,7 +122,7 @@ impl Scene {
         self.dir.path().join(name)
     }
 
-    /// What of images lies there under a final name.
+    /// What of images there is under a final name.
     fn there(&self) -> Vec<String> {
         let dirs = ["cache", "node/iso", "node/import"].map(|dir| self.at(dir));
         let there = dirs.iter().filter(|dir| dir.is_dir());
@@ -194,7 +194,7 @@ fn check_all(rows: &[Row]) {
     check_with(SHORT, rows);
 }
 
-/// The same with a second attempt, for what is taken up again.
+/// The same with a second attempt, for what is resumed.
 fn with_retries(rows: &[Row]) {
     check_with("{retries: 1, connect: 20s, first_byte: 60s}", rows);
 }

@@ -167,7 +167,7 @@ fn schematics() {
             "who?",
             Schematic,
             |_, to| text(to, "401 Unauthorized", "who?\n"),
-            &["401: who?", "hint: the factory wants credentials"],
+            &["401: who?", "hint: the factory requires credentials"],
         ),
         fails(
             "an error",
@@ -226,7 +226,7 @@ fn schematics() {
 }
 
 /// What is read where no list can be had.
-const NONE: &str = "the released versions are not known";
+const NONE: &str = "versions unknown";
 
 #[test]
 fn lists_of_versions() {

@@ -114,9 +114,9 @@ impl World {
         self
     }
 
-    pub(super) fn held(&mut self, id: &StepId, reason: HeldReason) -> &mut Self {
+    pub(super) fn held(&mut self, id: &StepId, reason: BlockedReason) -> &mut Self {
         self.nothing_planned();
-        self.look.plan.held.push(Held {
+        self.look.plan.held.push(Blocked {
             id: id.clone(),
             reason,
             wanted_by: Default::default(),
@@ -148,7 +148,7 @@ impl World {
         self
     }
 
-    /// A pass at this second; the memory carries on.
+    /// A run at this second; the memory carries on.
     pub(super) fn pass(&mut self, second: i64) -> &Memory {
         self.look.observed.now = at(second);
         self.memory = after(

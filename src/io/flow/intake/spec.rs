@@ -17,7 +17,7 @@ pub(crate) struct Spec {
     pub dir: PathBuf,
     /// The name of the download.
     pub name: String,
-    /// Where it comes from: a partial file is only taken up for the same URL.
+    /// Where it comes from: a partial file is only resumed for the same URL.
     pub url: String,
     /// What it must look like.
     pub kind: ContentKind,

@@ -38,7 +38,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the temporary, and takes up what is in it if that is of any use.
+    /// Opens the temporary, and resumes what is in it if that is of any use.
     pub(super) fn open(spec: Spec) -> Result<Self, StagingError> {
         let log = Arc::new(ResumeLog::of(&spec.dir, &spec.name));
         let target = StagingTarget {
@@ -88,7 +88,7 @@ impl Store {
             tracing::warn!(
                 name = self.spec.name,
                 bytes = checkpoint.bytes,
-                "a partial download is not what was written of it: its digest differs"
+                "a partial download has changed since it was written: its digest differs"
             );
             // What was unpacked of it is of no use either.
             self.begin_unpacking_anew().ok()?;

@@ -176,9 +176,9 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
         ),
         ("a.raw.xz", &long_html, "a.raw.xz is an HTML or XML page"),
         ("a.raw.xz", b"", "a.raw.xz is an empty file"),
-        ("a.raw.xz", b"\xfd7z", "a.raw.xz is data of an unknown kind"),
-        ("a.raw.xz", &xz[..xz.len() - 8], "the xz data end after"),
-        ("a.raw.xz", &corrupt, "the xz data are corrupt"),
+        ("a.raw.xz", b"\xfd7z", "a.raw.xz is data of an unknown type"),
+        ("a.raw.xz", &xz[..xz.len() - 8], "the xz data ends after"),
+        ("a.raw.xz", &corrupt, "the xz data is corrupt"),
         (
             "a.raw.xz",
             &no_disk,

@@ -1,7 +1,7 @@
 //! Images of any size by a description of a few bytes, for `crate::fuzz`.
 //!
-//! A fuzzer writes 16 KiB at most, and the structures of an image lie far apart. So it
-//! writes what is not zero, with where it lies, and how long the file is; and it may
+//! A fuzzer writes 16 KiB at most, and the structures of an image are far apart. So it
+//! writes what is not zero, with where it is, and how long the file is; and it may
 //! have the checksums of a partition table made right, which by chance they never are.
 
 mod laws;
@@ -113,7 +113,7 @@ struct SparseImage {
 /// What stands before the pieces: flags, where to cut, and the size.
 pub(crate) const HEAD: usize = 1 + 2 + 8;
 
-/// What stands before the bytes of a piece: where it lies, and how long it is.
+/// What stands before the bytes of a piece: where it is, and how long it is.
 const PIECE_HEAD: usize = 4 + 1;
 
 impl SparseImage {

@@ -14,9 +14,9 @@ const ARRAY_MAX: u64 = 1 << 20;
 const ENTRY_MIN: u64 = 128;
 
 struct Header {
-    /// The sector that it lies in.
+    /// The sector that it is in.
     own: u64,
-    /// The sector that its copy lies in.
+    /// The sector that its copy is in.
     other: u64,
     /// The first sector of the array of entries.
     array: u64,
@@ -58,13 +58,13 @@ impl Header {
         let array = read(source, "its partition table", at, length as usize)?;
         if crc32(&array) != self.array_crc {
             return Err(damaged(format!(
-                "the list of partitions at byte {at} does not have its checksum"
+                "the partition table at byte {at} has a wrong checksum"
             )));
         }
         Ok(array)
     }
 
-    /// Checks that every partition lies within the file.
+    /// Checks that every partition is within the file.
     fn partitions(&self, source: &impl ImageSource, sector: u64) -> Result<(), ImageFault> {
         let array = self.entries(source, sector)?;
         for entry in array.chunks(self.entry as usize) {
@@ -88,7 +88,7 @@ pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     reach(source, "its partition table", 2 * SECTORS[1])?;
     let Some((sector, header)) = primary(source)? else {
         return Err(damaged(
-            "the header of its partition table does not have its checksum",
+            "the header of its partition table has a wrong checksum",
         ));
     };
     reach(source, "its partition table", header.disk_size(sector))?;

@@ -1,5 +1,5 @@
 //! An ISO 9660 image (ECMA-119): its volume has a size, and hybrid images have
-//! partitions besides, which may lie behind the volume.
+//! partitions besides, which may be behind the volume.
 
 use super::source::{ImageFault, ImageSource, be32, damaged, field, le32, reach, read};
 use super::{gpt, mbr};
@@ -13,7 +13,7 @@ const IDENTIFIER: &[u8] = b"CD001";
 const PRIMARY: u8 = 1;
 const TERMINATOR: u8 = 255;
 
-/// Checks that the volume and every partition lie within the file.
+/// Checks that the volume and every partition are within the file.
 pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let mut is_described = false;
     for number in SYSTEM_AREA..SYSTEM_AREA + DESCRIPTORS {

@@ -12,7 +12,7 @@ const SIGNATURE: [u8; 2] = [0x55, 0xaa];
 /// "There is a GUID partition table": the entry may cover more than the disk.
 const PROTECTIVE: u8 = 0xee;
 
-/// Checks that every partition lies within the file. A first sector without a
+/// Checks that every partition is within the file. A first sector without a
 /// table passes: boot code without partitions is as common.
 pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let sector = read(source, "its boot sector", 0, SECTOR as usize)?;

@@ -30,7 +30,7 @@ const SUBCLUSTERS: u32 = 32;
 const EXTERNAL_DATA: u64 = 1 << 2;
 const EXTENDED_L2: u64 = 1 << 4;
 
-/// Checks that the header, every table and every cluster lie within the file.
+/// Checks that the header, every table and every cluster are within the file.
 pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let header = read(source, "its header", 0, HEADER)?;
     let version = be32(&header, 4);
@@ -104,7 +104,7 @@ impl<S: ImageSource> TableReader<'_, S> {
 
     fn clusters(&mut self, table: u64, length: u64) -> Result<(), ImageFault> {
         let cluster = self.cluster();
-        // The last table covers more than the disk, and what lies there is unused.
+        // The last table covers more than the disk, and what is there is unused.
         let per_table = cluster / self.entry;
         self.entries("its L1 table", table, length, 8, |reader, number, entry| {
             let first = number.saturating_mul(per_table);
@@ -136,7 +136,7 @@ impl<S: ImageSource> TableReader<'_, S> {
         let entry = be64(extended, 0);
         if entry & COMPRESSED != 0 {
             // The offset has no fixed width, and above it is how many sectors
-            // follow the one it lies in. The last of them may end early.
+            // follow the one it is in. The last of them may end early.
             let width = 62 - (self.bits - 8);
             let offset = entry & ((1 << width) - 1);
             let more = (entry & (COMPRESSED - 1)) >> width;

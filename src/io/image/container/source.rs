@@ -109,7 +109,7 @@ pub(super) fn reach(
     Ok(())
 }
 
-/// Reads so many bytes of something that is described to lie there.
+/// Reads so many bytes of something that is described to be there.
 pub(super) fn read(
     source: &impl ImageSource,
     what: &'static str,

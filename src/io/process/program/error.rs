@@ -25,7 +25,7 @@ pub enum ProgramError {
         source: io::Error,
     },
     /// It neither read nor wrote for too long, and was killed.
-    #[error("{program} stood still for {} s", after.as_secs())]
+    #[error("{program} made no progress for {} s", after.as_secs())]
     Idle {
         /// The first word.
         program: String,
@@ -74,7 +74,7 @@ impl ProgramError {
         }
     }
 
-    /// What a person can do.
+    /// A hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { program } => Some(format!(

@@ -4,7 +4,7 @@
 #            a script that did not arrive whole does nothing at all.
 # answers:   fields that end in NUL, which no file name and no field can contain, between
 #            `begin NONCE` and `end NONCE`: what a login shell prints before is told from
-#            the answer, and an answer cut short is recognised. The first word of a field
+#            the answer, and a truncated answer is recognised. The first word of a field
 #            is its tag.
 #              tool NAME           a program that the node has
 #              fail STAGE MESSAGE  what could not be done; the script ends with it

@@ -21,7 +21,7 @@
 # wrote NODE alone, and take this for another node's: they wait until it expires.
 #
 # It is made in one exclusive step, stands until it is not renewed in time, and is
-# nobody's then. An operation runs over several scripts, and what lies between two of them
+# nobody's then. An operation runs over several scripts, and what is between two of them
 # is covered by the token: the lock has to be there, with this token, whenever something
 # is renamed, removed or recorded, and that is looked at in the same step (`take`). Whoever
 # does not find it is fenced: it changes nothing any more, and makes no new lock. It cannot

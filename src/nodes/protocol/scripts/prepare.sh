@@ -64,7 +64,7 @@ tidy() {
     fi
 }
 
-# inherit: a part where earlier versions kept it is taken up, or it is of no use.
+# inherit: a part where earlier versions kept it is resumed, or it is of no use.
 inherit() {
     old=$top/.talos-order.$file.part
     inspect "$old"

@@ -9,7 +9,7 @@
 # exit codes: as common.sh
 #
 # The line goes after the file: a crash in between leaves a line about nothing, which
-# the next removal drops. What is no plain file is not what we placed, so that is
+# the next removal drops. What is no plain file was not placed by talos-order, so that is
 # gone, and what took its name stays.
 main() {
     enter "$@"

@@ -54,9 +54,9 @@ pub(super) fn hold(
     if let Some(short) = least.checked_sub(1) {
         let fault = judge(short).expect_err("a byte less than what is missing");
         let ImageFault::CutShort { claimed, .. } = fault else {
-            panic!("cut short by one byte: {fault}");
+            panic!("truncated by one byte: {fault}");
         };
-        assert_eq!(claimed, least, "cut short by one byte");
+        assert_eq!(claimed, least, "truncated by one byte");
     }
 }
 
@@ -125,7 +125,7 @@ fn pass(image: &SparseImage, length: usize) -> Window {
     window
 }
 
-/// True if the lists of partitions lie at the two ends of the disk, where the ones of
+/// True if the lists of partitions are at the two ends of the disk, where the ones of
 /// every real disk are.
 fn is_usual(image: &SparseImage) -> bool {
     let Some((sector, header)) = header(image) else {

@@ -1,4 +1,4 @@
-//! What is held back, and why.
+//! What is blocked, and why.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,19 +12,19 @@ use crate::model::{Dir, FileName, NodeId};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Held {
+pub struct Blocked {
     /// The step it would be.
     pub id: StepId,
     /// Why it is not done.
-    pub reason: HeldReason,
+    pub reason: BlockedReason,
     /// The positions it would be done for.
     pub wanted_by: WantedBy,
 }
 
-/// Why something is held back.
+/// Why something is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
-pub enum HeldReason {
+pub enum BlockedReason {
     /// The node does not answer.
     NodeUnreachable {
         /// Which one.
@@ -37,22 +37,23 @@ pub enum HeldReason {
         /// Why.
         why: super::desired::Unresolved,
     },
-    /// Removing is held back because the orders are not completely known.
+    /// Pruning is blocked because the orders are not completely known.
     PruneBlocked {
         /// Why.
         why: String,
     },
-    /// A file that we did not write lies where ours would go.
+    /// A foreign file has the name that ours would get.
     ForeignFile {
         /// Its name in the cache.
         file: FileName,
     },
-    /// What it would be made from is held back itself.
-    SourceHeld {
-        /// The step that is held back.
+    /// What it would be made from is blocked itself.
+    #[serde(rename = "source-held")]
+    SourceBlocked {
+        /// The step that is blocked.
         source: StepId,
     },
-    /// A person has suspended it.
+    /// Suspended by an operator.
     Suspended {
         /// What is suspended: `everything`, an order or a node.
         what: String,
@@ -94,9 +95,9 @@ pub enum HeldReason {
         /// Where.
         place: String,
     },
-    /// A removal waits, because an order that is gone may come back.
+    /// The grace period is not over: a removed order may come back.
     InGrace {
-        /// When it may go.
+        /// When it is pruned.
         until: jiff::Timestamp,
     },
     /// Virtual machines refer to it.
@@ -109,7 +110,7 @@ pub enum HeldReason {
         /// Why.
         why: String,
     },
-    /// What we placed in a directory is not known: its record cannot be read.
+    /// Files that talos-order placed in a directory is not known: its record cannot be read.
     RecordUnread {
         /// Where.
         place: String,
@@ -123,11 +124,11 @@ pub enum HeldReason {
     },
     /// It is not the file that we placed any more.
     Changed,
-    /// More would be removed than may go without a person's word.
+    /// More would be pruned than the limit allows without approval.
     OverBudget {
-        /// How many files of the node would go.
+        /// How many files of the node would be pruned.
         files: usize,
-        /// How many may.
+        /// The limit.
         limit: usize,
         /// What `approve` takes.
         approval: ApprovalId,
@@ -152,7 +153,7 @@ const fn is_zero(bytes: &u64) -> bool {
     *bytes == 0
 }
 
-impl Held {
+impl Blocked {
     /// False if it is as it should be: nobody waits for it.
     pub fn is_trouble(&self) -> bool {
         self.reason.is_trouble() || self.is_in_our_way()
@@ -163,14 +164,14 @@ impl Held {
         self.reason.needs_person() || self.is_in_our_way()
     }
 
-    /// Another controller's file lies where ours is wanted. Where nobody wants
+    /// Another controller's file is where ours is wanted. Where nobody wants
     /// ours, it may stay.
     fn is_in_our_way(&self) -> bool {
-        !self.wanted_by.is_empty() && matches!(self.reason, HeldReason::NotOurs { .. })
+        !self.wanted_by.is_empty() && matches!(self.reason, BlockedReason::NotOurs { .. })
     }
 }
 
-impl HeldReason {
+impl BlockedReason {
     /// False if it is as it should be: nobody waits for it.
     fn is_trouble(&self) -> bool {
         match self {
@@ -183,7 +184,7 @@ impl HeldReason {
             | Self::Unresolved { .. }
             | Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
-            | Self::SourceHeld { .. }
+            | Self::SourceBlocked { .. }
             | Self::BackingOff { .. }
             | Self::NotMounted { .. }
             | Self::DirMissing { .. }
@@ -199,7 +200,7 @@ impl HeldReason {
     /// True if waiting alone does not help.
     fn needs_person(&self) -> bool {
         match self {
-            Self::NodeUnreachable { .. } | Self::SourceHeld { .. } => false,
+            Self::NodeUnreachable { .. } | Self::SourceBlocked { .. } => false,
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
@@ -223,17 +224,16 @@ impl HeldReason {
     }
 }
 
-impl fmt::Display for HeldReason {
+impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NodeUnreachable { node, why } => write!(f, "{node} does not answer: {why}"),
             Self::Unresolved { why } => why.fmt(f),
-            Self::PruneBlocked { why } => write!(f, "nothing is removed: {why}"),
-            Self::ForeignFile { file } => write!(
-                f,
-                "a file that was not written by talos-order lies at {file} in the cache"
-            ),
-            Self::SourceHeld { source } => write!(f, "{source} is held back"),
+            Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),
+            Self::ForeignFile { file } => {
+                write!(f, "{file} in the cache was not written by talos-order")
+            }
+            Self::SourceBlocked { source } => write!(f, "{source} is blocked"),
             Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
             Self::Suspended {
                 what,
@@ -245,7 +245,8 @@ impl fmt::Display for HeldReason {
                 error,
             } => write!(
                 f,
-                "failed {failures} times, next try at {until:.0}: {error}"
+                "failed {failures} {}, next attempt at {until:.0}: {error}",
+                if *failures == 1 { "time" } else { "times" }
             ),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
             Self::NotMounted {
@@ -254,7 +255,7 @@ impl fmt::Display for HeldReason {
             } => write!(f, "{place}: {why}"),
             Self::DirMissing { place, dir } => write!(
                 f,
-                "{place} does not exist, and no storage that it belongs to is known there; \
+                "{place} does not exist and is not below a known storage; \
                  hint: mount its storage, or `mkdir -p {dir}` on the node, or set \
                  `create: true` for the node in `nodes`, or in `defaults.push` for all"
             ),
@@ -265,30 +266,30 @@ impl fmt::Display for HeldReason {
             ),
             Self::NoInodes { place } => write!(
                 f,
-                "no file can be made in {place}: its file system has no inodes left; \
+                "{place}: its file system has no inodes left; \
                  hint: `df -i` on the node shows them"
             ),
-            Self::InGrace { until } => write!(f, "not wanted any more, stays until {until:.0}"),
+            Self::InGrace { until } => write!(f, "no longer wanted, kept until {until:.0}"),
             Self::InUse { vms } => {
                 let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
                 write!(f, "in use by VM {}", vms.join(", "))
             }
-            Self::UseUnknown { why } => write!(f, "which VMs use it is not known: {why}"),
+            Self::UseUnknown { why } => write!(f, "unknown which VMs use it: {why}"),
             Self::RecordUnread { place, why } => write!(
                 f,
-                "nothing is removed from {place}: the record of what was placed there cannot \
-                 be read: {why}"
+                "nothing is pruned from {place}: its record cannot be read: \
+                 {why}"
             ),
-            Self::NotOurs { owner } => write!(f, "{owner} placed it"),
-            Self::Changed => f.write_str("not the file that was placed any more"),
+            Self::NotOurs { owner } => write!(f, "placed by {owner}"),
+            Self::Changed => f.write_str("changed since talos-order placed it"),
             Self::OverBudget {
                 files,
                 limit,
                 approval,
             } => write!(
                 f,
-                "{files} files would go from this node, {limit} may; \
-                 `talos-order approve {}` lets them",
+                "prune blocked: {files} files exceed the limit of {limit}; \
+                 run `talos-order approve {}`",
                 approval.0
             ),
             Self::NoSpace {
@@ -299,7 +300,7 @@ impl fmt::Display for HeldReason {
             } => {
                 write!(
                     f,
-                    "{place} has {} free; with the room that must stay free, {} are needed",
+                    "{place} has {} free; {} needed, including the reserve",
                     Bytes(*free),
                     Bytes(*need)
                 )?;
@@ -307,7 +308,7 @@ impl fmt::Display for HeldReason {
                     0 => Ok(()),
                     parts => write!(
                         f,
-                        "; interrupted deliveries of other images take {} there",
+                        "; interrupted deliveries of other images use {} there",
                         Bytes(*parts)
                     ),
                 }

@@ -1,4 +1,4 @@
-//! Holding back what a person has suspended and what has failed a moment ago.
+//! Blocking what an operator has suspended and what has failed a moment ago.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.
@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use crate::facts::{Memory, Observed, StepId};
 use crate::model::OrderId;
+use crate::plan::blocked::{Blocked, BlockedReason};
 use crate::plan::desired::Desired;
-use crate::plan::held::{Held, HeldReason};
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Step};
 
 /// Takes out of the plan what must not be done now.
-pub(in crate::plan) fn hold(input: &StageInput<'_>, draft: &mut PlanDraft) {
+pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let (desired, observed, plan) = (input.desired, input.observed, &mut draft.plan);
     let memory = &observed.memory;
     let mut waiting: BTreeSet<StepId> = BTreeSet::new();
@@ -24,7 +24,7 @@ pub(in crate::plan) fn hold(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let reason = suspended(&step, desired, memory)
             .or_else(|| backing_off(&step, observed))
             .or_else(|| {
-                source.map(|source| HeldReason::SourceHeld {
+                source.map(|source| BlockedReason::SourceBlocked {
                     source: source.clone(),
                 })
             });
@@ -32,7 +32,7 @@ pub(in crate::plan) fn hold(input: &StageInput<'_>, draft: &mut PlanDraft) {
             None => going.push(step),
             Some(reason) => {
                 waiting.insert(step.id.clone());
-                plan.held.push(Held {
+                plan.held.push(Blocked {
                     id: step.id,
                     reason,
                     wanted_by: step.wanted_by,
@@ -51,11 +51,11 @@ pub(in crate::plan) fn hold(input: &StageInput<'_>, draft: &mut PlanDraft) {
     plan.steps = going;
 }
 
-fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReason> {
+fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<BlockedReason> {
     let suspended = &memory.suspended;
-    let because = |what: String| Some(HeldReason::Suspended { what, why: None });
+    let because = |what: String| Some(BlockedReason::Suspended { what, why: None });
     if suspended.is_everything() {
-        return Some(HeldReason::Suspended {
+        return Some(BlockedReason::Suspended {
             what: "everything".to_owned(),
             why: suspended.unreadable.clone(),
         });
@@ -69,15 +69,15 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<HeldReas
     let mut orders = step.wanted_by.iter().map(|want| &want.order);
     let first = orders.next()?;
     // What another order wants as well is done.
-    (is_suspended(first) && orders.all(is_suspended)).then(|| HeldReason::Suspended {
+    (is_suspended(first) && orders.all(is_suspended)).then(|| BlockedReason::Suspended {
         what: format!("order {first}"),
         why: None,
     })
 }
 
-fn backing_off(step: &Step, observed: &Observed) -> Option<HeldReason> {
+fn backing_off(step: &Step, observed: &Observed) -> Option<BlockedReason> {
     let failed = observed.memory.backoff.get(&step.id)?;
-    (failed.until > observed.now).then(|| HeldReason::BackingOff {
+    (failed.until > observed.now).then(|| BlockedReason::BackingOff {
         failures: failed.failures,
         until: failed.until,
         error: failed.error.clone(),

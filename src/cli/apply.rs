@@ -1,4 +1,4 @@
-//! `plan` and `apply`, and the command line without a verb: one pass, shown.
+//! `plan` and `apply`, and the command line without a verb: one run, shown.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, OutputForm, PassArgs};
+use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
 use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
@@ -21,7 +21,7 @@ use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
-use crate::plan::{Held, Plan, Selection};
+use crate::plan::{Blocked, Plan, Selection};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -79,7 +79,7 @@ impl PlanShown {
     }
 
     /// The original program's dry run showed the manifests.
-    pub(super) fn dry_run(args: &PassArgs) -> Self {
+    pub(super) fn dry_run(args: &RunArgs) -> Self {
         Self {
             selection: Selection::default(),
             manifests: match args.verbose {
@@ -90,10 +90,10 @@ impl PlanShown {
     }
 }
 
-/// Shows what a pass would do. Changes nothing anywhere.
+/// Shows what a run would do. Changes nothing.
 pub(super) async fn plan(
     common: &Common,
-    args: &PassArgs,
+    args: &RunArgs,
     detailed: bool,
     shown: PlanShown,
 ) -> anyhow::Result<Exit> {
@@ -137,7 +137,7 @@ pub(super) async fn plan(
         }
     }
     let held = &look.plan.held;
-    let troubled = !orders.is_complete() || held.iter().any(Held::is_trouble);
+    let troubled = !orders.is_complete() || held.iter().any(Blocked::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {
@@ -147,7 +147,7 @@ pub(super) async fn plan(
     })
 }
 
-fn view(args: &PassArgs) -> PlanView {
+fn view(args: &RunArgs) -> PlanView {
     PlanView {
         width: out::width(),
         detailed: args.verbose,
@@ -196,8 +196,8 @@ fn manifest_changes(
     Ok(changes)
 }
 
-/// Does one pass: shows the plan, does it, sums up.
-pub(super) async fn apply(common: &Common, args: &PassArgs, yes: bool) -> anyhow::Result<Exit> {
+/// Runs once: shows the plan, does it, sums up.
+pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = app.orders_path(common.orders.as_deref())?;
     // Looked at before the wait, so that a mistake is told at once, and again after
@@ -281,13 +281,13 @@ fn interrupted(pending: Option<usize>) -> Exit {
     Exit::Interrupted
 }
 
-/// Whoever asks by hand has mended something: failures hold nothing back.
-fn session<'a>(app: &'a App, orders: &'a Path, args: &PassArgs) -> Session<'a> {
+/// A manual run often follows a fix: failures do not block anything.
+fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
     Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
 
-/// The causes that have hints and exit codes of their own are told apart above.
+/// The causes that have hints and exit codes of their own are distinguished above.
 fn error_of(error: RunError) -> anyhow::Error {
     match error {
         RunError::Start(error) => error.into(),
