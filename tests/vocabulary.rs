@@ -75,10 +75,6 @@ const OTHERS: &[&str] = &[
     "tests/compat",
     "src/fuzz/seeds",
     "tests/nodes_ssh/lease-0.1.0.sh",
-    // The plan's layout, which has its own signs and words.
-    "src/plan/render.rs",
-    "src/plan/render/steps.rs",
-    "src/plan/render/totals.rs",
 ];
 
 fn collect(dir: &Path, found: &mut Vec<PathBuf>) {

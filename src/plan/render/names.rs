@@ -1,6 +1,6 @@
 //! Lists of names as people write them: `pve-01…08`, or the first few of them.
 
-/// More entries than this are cut short.
+/// More entries than this are shortened.
 const SHOWN: usize = 4;
 
 /// Consecutive names from this many on become a range.
