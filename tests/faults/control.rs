@@ -92,7 +92,7 @@ pub const KINDS: [Kind; 14] = [
 
 /// What goes wrong in a run.
 #[derive(Debug, Clone, Copy)]
-pub struct StubFault {
+pub struct Fault {
     /// The number of the call, from 1.
     pub at: u64,
     pub kind: Kind,
@@ -164,7 +164,7 @@ impl Seams {
     pub fn run(
         &self,
         command: &Command,
-        fault: Option<StubFault>,
+        fault: Option<Fault>,
         calls: Calls,
     ) -> Result<(Ended, Supervised<'_>), String> {
         for field in [

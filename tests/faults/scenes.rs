@@ -11,7 +11,7 @@ use talos_order::model::Sha256;
 use crate::common::snapshot::images;
 use crate::common::sshd::{Lab, SshNode, kill};
 use crate::common::wait_for;
-use crate::control::{Calls, Ended, Kind, Seams, StubFault};
+use crate::control::{Calls, Ended, Fault, Kind, Seams};
 use crate::places::{configure, empty, has_part, places, roots};
 use crate::reader::{Reader, Truth};
 use crate::truth::{digest, lies_in_cache, lies_on_node, recorded};
@@ -310,7 +310,7 @@ impl Stage {
                 .for_each(|root| empty(root));
         }
         loop {
-            let fault = StubFault {
+            let fault = Fault {
                 at: self.broken_off.get(),
                 kind: Kind::Power,
             };
@@ -332,13 +332,13 @@ impl Stage {
     }
 
     /// One case: a state, a run with a fault, what is there then, runs without.
-    pub fn case(&self, fault: Option<StubFault>, calls: Calls) -> Result<Went, String> {
+    pub fn case(&self, fault: Option<Fault>, calls: Calls) -> Result<Went, String> {
         self.prepare()?;
         self.act(fault, calls)
     }
 
     /// Like [`Self::case`], from the state that is there.
-    pub fn act(&self, fault: Option<StubFault>, calls: Calls) -> Result<Went, String> {
+    pub fn act(&self, fault: Option<Fault>, calls: Calls) -> Result<Went, String> {
         let command = self.world.program.command(self.scene.verb());
         let (ended, run) = self.seams.run(&command, fault, calls)?;
         let met = ended.met.clone();

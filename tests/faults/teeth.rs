@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::control::{Calls, Errno, Kind, Seams, StubFault};
+use crate::control::{Calls, Errno, Fault, Kind, Seams};
 use crate::disk::{Disk, Kept};
 use crate::reader::{Reader, Truth};
 use crate::scenes::{Scene, Stage};
@@ -54,7 +54,7 @@ fn every_kind_does_what_it_says() {
     ];
     for (at, kind, goes_well, left, length) in cases {
         crate::places::empty(&root);
-        let fault = (at > 0).then_some(StubFault { at, kind });
+        let fault = (at > 0).then_some(Fault { at, kind });
         let run = seams.run(&shell(&root, PUBLISH), fault, Calls::Files);
         let (ended, rest) = run.unwrap();
         drop(rest);

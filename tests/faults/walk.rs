@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::control::{Calls, KINDS, Kind, StubFault};
+use crate::control::{Calls, Fault, KINDS, Kind};
 use crate::scenes::{SCENES, Scene, Stage};
 
 /// Walks through some of the calls of a scene, or all of them, and tells what did not
@@ -34,7 +34,7 @@ impl Walk {
         went.ended.calls
     }
 
-    fn run(&self, faults: impl IntoIterator<Item = StubFault>) {
+    fn run(&self, faults: impl IntoIterator<Item = Fault>) {
         let name = self.stage.scene.name();
         let begin = Instant::now();
         let (mut cases, mut met, mut again, mut broken) = (0, 0, 0, Vec::new());
@@ -71,7 +71,7 @@ impl Walk {
     /// So many faults, evenly over the run, of all kinds.
     fn sample(&self, count: u64) {
         let total = self.count();
-        let faults = (0..count).map(|index| StubFault {
+        let faults = (0..count).map(|index| Fault {
             // In the middle of each part.
             at: (2 * index + 1) * total / (2 * count) + 1,
             kind: self.kinds[index as usize % self.kinds.len()],
@@ -86,7 +86,7 @@ impl Walk {
         let faults = (1..=total).flat_map(|at| {
             let others = &self.kinds[1..];
             let kinds = [Kind::Power, others[(at - 1) as usize % others.len()]];
-            kinds.map(|kind| StubFault { at, kind })
+            kinds.map(|kind| Fault { at, kind })
         });
         self.run(faults);
     }
@@ -153,7 +153,7 @@ fn one_fault() {
             println!("{} calls", walk.count());
             return;
         }
-        Some(at) => StubFault {
+        Some(at) => Fault {
             at: at.parse().expect("a number"),
             kind: Kind::named(words[2]).expect("a kind"),
         },

@@ -293,6 +293,26 @@ async fn nothing_comes_between_the_check_and_what_follows_it() {
     assert!(!log.contains("free"), "{log}");
 }
 
+/// Another operation ends between the look at the private directory and the listing of it.
+#[tokio::test]
+async fn a_private_directory_that_goes_while_it_is_listed_is_no_failure() {
+    let lab = Lab::new();
+    let node = node_with_tool(
+        &lab,
+        "find",
+        "case $1 in */.talos-order.parts) rmdir -- \"$1\" ;; esac\nexec /usr/bin/find \"$@\"",
+    );
+    let (id, dir) = (node.node("pve-01"), node.dir("iso"));
+    let nodes = system(&lab);
+    let delivery = delivery(dir.clone(), &file(&lab, 1000, 1));
+    nodes.deliver(&id, &delivery).await.unwrap();
+    let private = at(&dir, ".talos-order.parts");
+    fs::create_dir_all(&private).unwrap();
+    let state = look(&nodes, &id, &dir).await;
+    assert!(!private.exists() && state.parts.is_empty());
+    assert_eq!(state.files.len(), 1);
+}
+
 /// What the version before answers to `hold fresh` for the same owner and node.
 fn as_version_0_1_0(dir: &Dir, token: &str) -> String {
     let script = include_str!("lease-0.1.0.sh");

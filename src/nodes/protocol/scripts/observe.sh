@@ -91,7 +91,9 @@ list() {
     # A private directory that is not ours to read holds nothing of ours.
     if [ -d "$2/.talos-order.parts" ] && [ -r "$2/.talos-order.parts" ]; then
         find "$2/.talos-order.parts" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
-            -name '*.part' -printf "part $1 $now %T@ %b .talos-order.parts/%f\\0" >&3
+            -name '*.part' -printf "part $1 $now %T@ %b .talos-order.parts/%f\\0" >&3 ||
+            # Whoever gives a lease back removes it, also now.
+            [ ! -d "$2/.talos-order.parts" ]
     fi
 }
 
