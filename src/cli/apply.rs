@@ -106,8 +106,14 @@ pub(super) async fn plan(
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
-    changes.retain(|change| shown.selection.has_order(&change.order));
+    // What is not shown is not assembled and compared with the files.
+    let changes = if args.output == OutputForm::Json || shown.manifests != ManifestsShown::None {
+        let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
+        changes.retain(|change| shown.selection.has_order(&change.order));
+        changes
+    } else {
+        Vec::new()
+    };
     match args.output {
         OutputForm::Json => {
             let answer = PlanAnswer {

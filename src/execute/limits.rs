@@ -48,7 +48,7 @@ impl ConcurrencyLimits {
 
     /// Lets a delivery begin when there is room for it everywhere.
     ///
-    /// ConcurrencyLimits are always passed in this order (the node's own, its relay's or its
+    /// Permits are always taken in this order (the node's own, its relay's or its
     /// site's, that of all nodes), so nobody waits in a circle. A place that many
     /// share is taken late: whoever waits for a busy node takes none from others.
     pub(super) async fn delivery(
@@ -56,7 +56,7 @@ impl ConcurrencyLimits {
         network: &Network,
         node: &NodeId,
         via: Option<&Via>,
-    ) -> DeliveryPermits<'_> {
+    ) -> NodePermits<'_> {
         let own = permit(&self.node[node]).await;
         let between = match via {
             Some(via) => self.relay.get(&via.node),
@@ -69,14 +69,23 @@ impl ConcurrencyLimits {
             Some(limit) => Some(permit(limit).await),
             None => None,
         };
-        DeliveryPermits {
+        NodePermits {
             _held: (own, between, permit(&self.nodes).await),
+        }
+    }
+
+    /// Lets other work on a node begin: it shares the node's disk with deliveries, and no
+    /// link into its site. The order is that of `delivery`.
+    pub(super) async fn on_node(&self, node: &NodeId) -> NodePermits<'_> {
+        let own = permit(&self.node[node]).await;
+        NodePermits {
+            _held: (own, None, permit(&self.nodes).await),
         }
     }
 }
 
-/// The permits of a delivery, given back when this goes.
-pub(super) struct DeliveryPermits<'a> {
+/// The permits of work on a node, given back when this goes.
+pub(super) struct NodePermits<'a> {
     _held: (Permit<'a>, Option<Permit<'a>>, Permit<'a>),
 }
 
@@ -145,7 +154,7 @@ mod tests {
         network: &Network,
         name: &str,
         via: Option<&Via>,
-        held: &mut Vec<DeliveryPermits<'a>>,
+        held: &mut Vec<NodePermits<'a>>,
     ) -> bool {
         use std::future::Future;
         let mut waker = std::task::Context::from_waker(std::task::Waker::noop());

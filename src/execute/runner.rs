@@ -118,8 +118,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 sha256,
             } => {
-                let _own = permit(&self.limits.node[&target.node]).await;
-                let _permit = permit(&self.limits.nodes).await;
+                let _permits = self.limits.on_node(&target.node).await;
                 started();
                 self.work
                     .remove_from_node(target, file, *bytes, *sha256)
@@ -131,8 +130,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 idle_seconds,
             } => {
-                let _own = permit(&self.limits.node[&target.node]).await;
-                let _permit = permit(&self.limits.nodes).await;
+                let _permits = self.limits.on_node(&target.node).await;
                 started();
                 let leftover = Leftover {
                     dir: target.dir.clone(),
@@ -147,8 +145,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 sha256,
             } => {
-                let _own = permit(&self.limits.node[&target.node]).await;
-                let _permit = permit(&self.limits.nodes).await;
+                let _permits = self.limits.on_node(&target.node).await;
                 started();
                 self.work
                     .verify_on_node(target, file, *bytes, *sha256)

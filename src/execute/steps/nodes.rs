@@ -62,7 +62,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         })
     }
 
-    pub(in crate::execute) fn relay(&self, via: Option<&Via>) -> Option<Relay> {
+    fn relay(&self, via: Option<&Via>) -> Option<Relay> {
         let via = via?;
         let site = self.context.network.sites.get(&via.site);
         Some(Relay {

@@ -1,12 +1,12 @@
 //! A plan with a line for each step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::steps::write_step;
 use super::sums::SizeSum;
-use super::totals::headline;
-use crate::model::{NodeId, SiteName};
+use super::totals::{headline, served_by_relays};
+use crate::model::NodeId;
 use crate::plan::blocked::Blocked;
 use crate::plan::step::{Action, Plan};
 
@@ -40,17 +40,7 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
 
 /// Each relay with the neighbours that it serves.
 fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
-    let mut relays: BTreeMap<(&SiteName, &NodeId), BTreeSet<&NodeId>> = BTreeMap::new();
-    for step in &plan.steps {
-        if let Action::Push {
-            target, transport, ..
-        } = &step.action
-            && let Some(via) = &transport.via
-        {
-            let served = relays.entry((&via.site, &via.node)).or_default();
-            served.insert(&target.node);
-        }
-    }
+    let relays = served_by_relays(plan);
     if relays.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use super::sheet::Sheet;
 use super::steps::sign;
 use super::sums::SizeSum;
 use super::{blocked, blocks, cleanup, names, totals, why};
-use crate::model::{NodeId, PositionRef, SiteName};
+use crate::model::{NodeId, PositionRef};
 use crate::plan::selection::Selection;
 use crate::plan::step::{Action, Plan};
 
@@ -138,24 +138,14 @@ fn per_node(sheet: &mut Sheet, plan: &Plan) {
 
 /// Each relay with the neighbours that it serves.
 fn relays(sheet: &mut Sheet, plan: &Plan) {
-    let mut relays: BTreeMap<(&SiteName, &NodeId), BTreeSet<&str>> = BTreeMap::new();
-    for step in &plan.steps {
-        if let Action::Push {
-            target, transport, ..
-        } = &step.action
-            && let Some(via) = &transport.via
-        {
-            let served = relays.entry((&via.site, &via.node)).or_default();
-            served.insert(target.node.as_str());
-        }
-    }
+    let relays = totals::served_by_relays(plan);
     if relays.is_empty() {
         return;
     }
     sheet.gap();
     sheet.line("Relays");
     for ((site, relay), served) in relays {
-        let served = names::counted(served, "nodes");
+        let served = names::counted(served.into_iter().map(NodeId::as_str), "nodes");
         sheet.entry(&format!("{site}: {relay} → {served}"));
     }
 }

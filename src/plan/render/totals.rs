@@ -1,7 +1,9 @@
 //! What a plan comes to, in numbers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::sums::SizeSum;
-use crate::model::Method;
+use crate::model::{Method, NodeId, SiteName};
 use crate::plan::size::Size;
 use crate::plan::step::{Action, Plan};
 use crate::plan::transport::Transport;
@@ -135,4 +137,20 @@ pub fn headline(plan: &Plan) -> String {
         count => format!(", {count} blocked"),
     };
     format!("Plan: {work}; {} in sync{blocked}", plan.in_sync.len())
+}
+
+/// The neighbours that each relay serves, by its site.
+pub(super) fn served_by_relays(plan: &Plan) -> BTreeMap<(&SiteName, &NodeId), BTreeSet<&NodeId>> {
+    let mut relays: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::Push {
+            target, transport, ..
+        } = &step.action
+            && let Some(via) = &transport.via
+        {
+            let served = relays.entry((&via.site, &via.node)).or_default();
+            served.insert(&target.node);
+        }
+    }
+    relays
 }

@@ -1,0 +1,62 @@
+//! The demo, and what it leaves.
+
+use super::*;
+
+#[test]
+fn the_demo_leaves_what_it_says() {
+    let (dir, program) = plain();
+    let at = dir.path().join("demo");
+    let shown = at.display().to_string();
+    let ran = program.run(&["demo", "--dir", &shown]).expect(0);
+    let ran = ran.says("nothing to do").says("truncated").says("5 pushed");
+    for name in [
+        "orders",
+        "config.yaml",
+        "cache",
+        "node-a",
+        "node-b",
+        "manifests",
+    ] {
+        assert!(at.join(name).exists(), "{name}");
+        assert!(ran.stdout.contains(&format!("{shown}/{name}")), "{name}");
+    }
+    assert_eq!(images(&at.join("node-b/iso")).len(), 1);
+    assert_eq!(images(&at.join("node-b/import")).len(), 1);
+    assert_eq!(images(&at.join("manifests")).len(), 2);
+    // What it left can be looked at with the program itself.
+    let files = Program::with_files(&at, &at.join("config.yaml"), &at.join("orders"));
+    files.run(&["validate"]).expect(0).says("2 orders");
+    let again = program.run(&["demo", "--dir", &shown]).expect(1);
+    again.complains("is not empty");
+    // Without a directory it makes one, below the temporary one.
+    let mut program = program;
+    let tmp = dir.path().join("tmp");
+    fs::create_dir(&tmp).unwrap();
+    program
+        .env
+        .push(("TMPDIR".into(), tmp.display().to_string()));
+    program.run(&["demo"]).expect(0);
+    assert_eq!(names(&tmp).len(), 1);
+    // What it made goes again, and nothing else.
+    program.run(&["demo", "--clean"]).expect(0).says("Removed");
+    assert_eq!(names(&tmp).len(), 0);
+    program
+        .run(&["demo", "--clean"])
+        .expect(0)
+        .says("left nothing");
+    fs::write(at.join("mine"), "").unwrap();
+    let clean = ["demo", "--clean", "--dir", &shown];
+    program.run(&clean).expect(0).says("holds others");
+    assert_eq!(names(&at), ["mine"]);
+    program
+        .run(&clean)
+        .expect(1)
+        .complains("not made by the demo");
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}

@@ -1,0 +1,135 @@
+//! What a plan and a run show, as text and as JSON.
+
+use super::*;
+
+#[test]
+fn a_detailed_exit_code_tells_three_things_apart() {
+    let world = World::new();
+    let detailed = ["plan", "--detailed-exitcode"];
+    world.program.run(&detailed).expect(2);
+    world.program.run(&["plan"]).expect(0);
+    world
+        .program
+        .run(&["--dry-run", "--detailed-exitcode"])
+        .expect(2);
+    world.program.run(&["--once", "--dry-run"]).expect(0);
+    world.program.run(&["apply"]).expect(0);
+    world.program.run(&detailed).expect(0);
+    world.order("bad", "{type: newest}");
+    world.program.run(&detailed).expect(1);
+    world.program.run(&["plan"]).expect(1);
+    world.program.run(&["validate"]).expect(1);
+}
+
+#[test]
+fn json_says_what_the_text_says() {
+    let world = World::new();
+    world.order("bad", "{type: newest}");
+    let program = &world.program;
+    let name = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+
+    let text = program.run(&["plan", "-v", "--manifests"]).expect(1);
+    let json = program.run(&["plan", "-o", "json"]).expect(1);
+    assert_eq!(json.stderr, text.stderr, "stderr is the same");
+    let plan = json.json();
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    let kinds: Vec<&str> = steps
+        .iter()
+        .map(|step| step["action"]["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["register", "fetch", "push"]);
+    for kind in kinds {
+        assert!(text.stdout.contains(&format!("+ {kind}")), "{text}");
+    }
+    assert_eq!(steps[1]["action"]["file"], name);
+    assert!(
+        text.stdout
+            .contains(steps[1]["action"]["url"].as_str().unwrap())
+    );
+    for manifest in plan["manifests"].as_array().unwrap() {
+        let path = manifest["path"].as_str().unwrap();
+        assert!(text.stdout.contains(&format!("+++ {path}")), "{text}");
+        assert!(manifest["diff"].as_str().unwrap().contains(path));
+    }
+    let problem = plan["problems"][0].to_string();
+    assert!(problem.contains("newest"), "{problem}");
+
+    let checked = program.run(&["validate", "-o", "json"]).expect(1).json();
+    assert_eq!(checked["valid"], false);
+    assert_eq!(checked["orders"], 2);
+    assert_eq!(checked["problems"].as_array().unwrap().len(), 1);
+    let checked = program.run(&["validate"]).expect(1).complains("newest");
+    checked.says("2 orders with 1 valid position in 2 files, 1 problem");
+
+    let applied = program.run(&["apply", "-o", "json"]).expect(1).json();
+    assert_eq!(applied["converged"], false, "because of the bad order");
+    assert_eq!(applied["outcomes"].as_object().unwrap().len(), 3);
+    assert_eq!(images(&world.dir.path().join("iso")), [name]);
+
+    let versions = program.run(&["versions", "-o", "json"]).expect(0).json();
+    let listed = program.run(&["versions"]).expect(0);
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert_eq!(versions["versions"], serde_json::json!(lines));
+    assert_eq!(lines[0], "v1.12.1", "newest first, no pre-release");
+    assert_eq!(versions["source"], "factory");
+    let all = program.run(&["versions", "--all"]).expect(0);
+    assert_eq!(all.stdout.lines().next(), Some("v1.13.0-beta.0"));
+    let minor = program.run(&["versions", "--minor", "v1.10"]).expect(0);
+    assert_eq!(minor.stdout, "v1.10.8\nv1.10.7\n");
+}
+
+#[test]
+fn manifests_are_shown_when_asked_for_and_counted_in_a_dry_run() {
+    let world = World::new();
+    let program = &world.program;
+    let path = world.dir.path().join("manifests/manifest-good.yaml");
+    let head = format!("+++ {}", path.display());
+    let counted = format!("  {}: ", path.display());
+    let short = program.run(&["plan"]).expect(0);
+    short.omits("manifest").says("order good, position image: ");
+    program
+        .run(&["plan", "--manifests"])
+        .expect(0)
+        .says(&head)
+        .says("order good, position image: ");
+    program
+        .run(&["--dry-run"])
+        .expect(0)
+        .omits(&head)
+        .says(&counted)
+        .says(" lines added, 0 removed");
+    let detailed = program.run(&["--dry-run", "-v"]).expect(0).says(&head);
+    detailed.says("\n  + fetch     talos-").says("from http://");
+}
+
+#[test]
+fn a_filter_shows_less_and_changes_nothing() {
+    let world = World::new();
+    let program = &world.program;
+    world.order("other", "{type: exact, value: v1.10.8}");
+    let shown = |args: &[&str]| {
+        let args = [&["plan", "--detailed-exitcode"], args].concat();
+        program.run(&args).expect(2)
+    };
+    shown(&[]).says("order good").says("order other");
+    shown(&["--order", "g*d"])
+        .says("order good")
+        .omits("order other")
+        .says("Shown: 3 of 5 steps");
+    shown(&["--order", "good", "--order", "other"]).says("Shown: 5 of 5 steps");
+    shown(&["--node", "pve-*"]).says("Shown: 5 of 5 steps");
+    shown(&["--node", "pve-2"])
+        .says("Plan: nothing to do")
+        .says("Shown: 0 of 5 steps");
+    let json = shown(&["--order", "other", "-o", "json"]).json();
+    let steps = json["plan"]["steps"].as_array().unwrap().len();
+    let manifests = json["manifests"].as_array().unwrap().len();
+    assert_eq!((steps, manifests), (3, 1));
+
+    program.run(&["run", "--once"]).expect(0);
+    let status = |args: &[&str]| program.run(&[&["status"], args].concat());
+    status(&[]).expect(0).says("good ").says("other ");
+    let one = status(&["--order", "go*", "--node", "*1"]).expect(0);
+    one.says("good ").omits("other ");
+    status(&["--node", "pve-2"]).expect(0).omits("good ");
+}
