@@ -11,14 +11,13 @@ use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
 use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
-use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
 use crate::conclude::manifest;
 use crate::controller::{FinishedRun, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
-use crate::model::{OrderSet, Problem};
+use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::{Blocked, Plan, Selection};
@@ -290,7 +289,7 @@ fn interrupted(pending: Option<usize>) -> Exit {
 /// A manual run often follows a fix: failures do not block anything.
 fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
-    Session::begin(app, orders, Cause::Request, &[Scope::All], options)
+    Session::begin(app, orders, Trigger::Manual, &[Scope::All], options)
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.
@@ -332,7 +331,6 @@ impl RunObserver for Shown {
             self.declined = true;
             return Err(std::io::Error::other("the answer was no"));
         }
-        let labels = progress::labels(&look.plan);
-        Ok(tokio::spawn(progress::show(events, labels)))
+        Ok(tokio::spawn(progress::show(events)))
     }
 }

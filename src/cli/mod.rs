@@ -32,6 +32,8 @@ mod style;
 mod summary;
 mod table;
 mod validate;
+#[cfg(test)]
+mod wording;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::session::RunObserver;
-use crate::conclude::StepRecord;
+use crate::conclude::{StepEnd, StepRecord};
 use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
@@ -87,17 +87,21 @@ async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, heart
 
 fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
     match event {
-        Event::Started { step, meter, .. } => {
-            tracing::info!(%step, "begins");
+        Event::Started { step, meter } => {
+            tracing::info!(step = step.as_str(), "{}: started", step.text());
             meters.extend(meter.map(|meter| (step, meter, 0)));
         }
         Event::Finished { step, outcome } => {
             meters.retain(|(other, ..)| *other != step);
             let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
-            if outcome.is_success() {
-                tracing::info!(%step, "is done");
-            } else {
-                tracing::warn!(%step, reason = %outcome, "is not done");
+            match record.end {
+                StepEnd::Failed => tracing::error!(step = step.as_str(), "{record}"),
+                StepEnd::Skipped | StepEnd::Outdated => {
+                    tracing::warn!(step = step.as_str(), "{record}");
+                }
+                StepEnd::Done | StepEnd::Cancelled => {
+                    tracing::info!(step = step.as_str(), "{record}");
+                }
             }
             if let Err(error) = state.add_events(&[record]) {
                 tracing::warn!(reason = %chain(&error), "cannot write the events");

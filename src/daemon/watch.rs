@@ -47,7 +47,8 @@ use tokio::sync::oneshot;
 use self::listen::{Machine, OrdersListener, Real, hint};
 use self::survey::{Places, Survey};
 use super::error::DaemonError;
-use super::wake::{WakeCause, Waker};
+use super::wake::Waker;
+use crate::model::Trigger;
 
 /// How the orders are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +180,7 @@ impl<M: Machine> Sentry<M> {
             self.warn_of(Some(&before));
             // Where the last look could not tell, an equal fingerprint says nothing.
             if self.seen.fingerprint != before.fingerprint || before.fresh {
-                self.waker.wake(WakeCause::Orders);
+                self.waker.wake(Trigger::Change);
             }
             self.machine.looked(&self.seen);
         }

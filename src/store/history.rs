@@ -80,7 +80,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::conclude::record::{Cause, Occasion};
+    use crate::conclude::record::Occasion;
 
     fn pass(second: i64) -> RunRecord {
         let at = Timestamp::from_second(second).unwrap();
@@ -88,7 +88,7 @@ mod tests {
             owner: "homelab".to_owned(),
             started: at,
             finished: at,
-            cause: Cause::Schedule,
+            trigger: crate::model::Trigger::Schedule,
             revision: Some("main@sha1:0".to_owned()),
         };
         RunRecord::unable(&occasion, "the cache is\nnot there".to_owned())
