@@ -100,7 +100,7 @@ pub(super) async fn plan(
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args);
+    let session = session(&app, path, args).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
@@ -214,7 +214,7 @@ pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow:
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, args);
+    let session = session(&app, path, args).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args),
@@ -287,9 +287,9 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
+async fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
-    Session::begin(app, orders, Trigger::Manual, &[Scope::All], options)
+    Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.

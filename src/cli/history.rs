@@ -67,8 +67,12 @@ fn short(revision: &str) -> String {
     const SHOWN: usize = 12;
     match revision.rsplit_once(':') {
         Some((kind, commit)) => {
+            let (commit, mark) = match commit.split_once('-') {
+                Some((commit, mark)) => (commit, format!("-{}", one_line(mark))),
+                None => (commit, String::new()),
+            };
             let commit: String = commit.chars().take(SHOWN).collect();
-            format!("{kind}:{commit}")
+            format!("{}:{}{mark}", one_line(kind), one_line(&commit))
         }
         None => one_line(revision),
     }

@@ -79,7 +79,7 @@ impl<'a> Session<'a> {
     /// Begins: reads what is remembered, without what would hold back whoever asks
     /// for a run by name. What is written is right only if the cache is locked from
     /// before this until the end.
-    pub(crate) fn begin(
+    pub(crate) async fn begin(
         app: &'a App,
         orders: &'a Path,
         trigger: Trigger,
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
             forgive(&mut memory, scope);
         }
         Self {
-            revision: store::revision::of(orders),
+            revision: store::revision::of(orders).await,
             app,
             orders,
             started: now,

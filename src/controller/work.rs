@@ -78,7 +78,7 @@ impl Controller {
             },
         };
         let options = self.app.run_options(false, self.read_back);
-        let session = Session::begin(&self.app, &self.orders, trigger, asked, options);
+        let session = Session::begin(&self.app, &self.orders, trigger, asked, options).await;
         let mut teller = Teller::new(self.app.state(), running.heartbeat.clone());
         let (lock, done) = match lock {
             Ok(lock) => {
