@@ -19,6 +19,7 @@ mod exit;
 mod filter;
 mod history;
 mod inspect;
+mod log;
 mod man;
 mod notices;
 mod out;

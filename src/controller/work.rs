@@ -106,7 +106,7 @@ impl Controller {
             }
             Err(error) => {
                 let why = chain(&error);
-                tracing::error!(reason = %why, "the run failed before planning");
+                tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
                 RunEnd::failed(why, status)
             }
@@ -208,6 +208,6 @@ fn told(error: &StartError) -> String {
 
 fn tell_status(state: &StateDir, status: &Status) {
     if let Err(error) = state.save_status(status) {
-        tracing::warn!(reason = %chain(&error), "cannot write the status");
+        tracing::warn!(reason = chain(&error), "cannot write the status");
     }
 }

@@ -156,12 +156,14 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     async fn execute(&mut self, triggers: Triggers) -> RunResult {
         tracing::info!(trigger = %triggers, "run started");
         self.manager.alive();
+        let began = Instant::now();
         let end = self.execute_run(triggers).await;
+        let took = began.elapsed();
         self.told = None;
         self.table.run_ended(self.clock.now());
         let wait = self.retry.after(end.next, self.table.interval());
         self.retry_at = wait.map(|wait| Instant::now() + wait);
-        tell_end(&end, wait);
+        tell_end(&end, took, wait);
         self.last = Some(end.clone());
         self.manager.alive();
         if !self.stop.is_cancelled() {
@@ -256,7 +258,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
                 self.adopt(self.work.options()).await
             }
             Err(why) => {
-                tracing::error!(reason = %why, "the new configuration is invalid, the old one stays in effect");
+                tracing::error!(
+                    reason = why,
+                    "the new configuration is invalid, the old one stays in effect"
+                );
                 self.refused = Some(why);
                 Ok(())
             }
@@ -294,13 +299,16 @@ impl<W: Work, C: Clock> Daemon<W, C> {
 
 /// `retry` is how long the next attempt waits, where one is due before the schedule.
 /// What went wrong was told when it did.
-fn tell_end(end: &RunResult, retry: Option<Duration>) {
+fn tell_end(end: &RunResult, took: Duration, retry: Option<Duration>) {
     let (result, converged) = (&end.line, end.converged);
+    let took = format_args!("{:.1}s", took.as_secs_f64());
     match retry {
-        None => tracing::info!(converged, "run finished: {result}"),
+        None => tracing::info!(converged, took = %took, "run finished: {result}"),
         Some(wait) => {
+            // Whole seconds: the rest is jitter.
             let retry_in = SignedDuration::from_secs(wait.as_secs().cast_signed());
-            tracing::info!(converged, retry_in = %format_args!("{retry_in:#}"), "run finished: {result}");
+            let retry_in = format_args!("{retry_in:#}");
+            tracing::info!(converged, took = %took, retry_in = %retry_in, "run finished: {result}");
         }
     }
 }

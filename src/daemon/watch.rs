@@ -254,12 +254,12 @@ impl<M: Machine> Sentry<M> {
     fn note(&mut self, error: Option<&notify::Error>) {
         match error {
             Some(error) if !self.polling => tracing::warn!(
-                %error,
-                poll = ?self.watching.poll,
+                reason = %error,
+                poll_seconds = self.watching.poll.as_secs_f64(),
                 hint = hint(error),
                 "cannot watch the orders; polling them instead"
             ),
-            None if self.polling => tracing::info!("the orders are watched again"),
+            None if self.polling => tracing::info!("watching the orders again"),
             Some(_) | None => {}
         }
         self.polling = error.is_some();
