@@ -11,14 +11,13 @@ use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
 use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
-use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
 use crate::conclude::manifest;
 use crate::controller::{FinishedRun, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
-use crate::model::{OrderSet, Problem};
+use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::{Blocked, Plan, Selection};
@@ -101,7 +100,7 @@ pub(super) async fn plan(
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args);
+    let session = session(&app, path, args).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
@@ -215,7 +214,7 @@ pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow:
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, args);
+    let session = session(&app, path, args).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args),
@@ -288,9 +287,9 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
+async fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
     let options = app.run_options(args.purge_cache, false);
-    Session::begin(app, orders, Cause::Request, &[Scope::All], options)
+    Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.
@@ -332,7 +331,6 @@ impl RunObserver for Shown {
             self.declined = true;
             return Err(std::io::Error::other("the answer was no"));
         }
-        let labels = progress::labels(&look.plan);
-        Ok(tokio::spawn(progress::show(events, labels)))
+        Ok(tokio::spawn(progress::show(events)))
     }
 }

@@ -19,6 +19,7 @@ mod exit;
 mod filter;
 mod history;
 mod inspect;
+mod log;
 mod man;
 mod notices;
 mod out;
@@ -32,6 +33,8 @@ mod style;
 mod summary;
 mod table;
 mod validate;
+#[cfg(test)]
+mod wording;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};

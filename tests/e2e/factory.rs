@@ -24,7 +24,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .apply()
         .expect(0)
         .says("1 fetched")
-        .complains("checking again");
+        .complains(": outdated: ");
     let entry = &world.manifest("one")["entries"][0];
     let id = entry["schematic_id"].as_str().unwrap().to_owned();
     assert_ne!(id, PLAIN);
