@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, OutputForm, RunArgs};
+use super::args::{Common, RunArgs};
 use super::exit::Exit;
+use super::forms::OutputForm;
 use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
 use crate::conclude::Cause;
@@ -98,6 +99,8 @@ pub(super) async fn plan(
     shown: PlanShown,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
+    // Without what is remembered and suspended it would be another plan.
+    app.readable_state()?;
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
@@ -107,23 +110,23 @@ pub(super) async fn plan(
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
-    let changes = if args.output == OutputForm::Json || shown.manifests != ManifestsShown::None {
+    let changes = if args.output.data().is_some() || shown.manifests != ManifestsShown::None {
         let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
         changes.retain(|change| shown.selection.has_order(&change.order));
         changes
     } else {
         Vec::new()
     };
-    match args.output {
-        OutputForm::Json => {
+    match args.output.data() {
+        Some(form) => {
             let answer = PlanAnswer {
                 plan: &shown.selection.of(&look.plan),
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
-            out::json(&answer)?;
+            out::value(form, &answer)?;
         }
-        OutputForm::Text => {
+        None => {
             let view = PlanView {
                 selection: shown.selection,
                 ..view(args)
@@ -252,18 +255,18 @@ pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow:
         let hint = hint.unwrap_or_default();
         out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
     }
-    match args.output {
-        OutputForm::Json => {
+    match args.output.data() {
+        Some(form) => {
             let answer = ApplyAnswer {
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
                 problems: orders.problems().collect(),
                 converged,
             };
-            out::json(&answer)?;
+            out::value(form, &answer)?;
         }
-        OutputForm::Text if is_interrupted => {}
-        OutputForm::Text => out::text(&format!("{}\n", summary::summary(&report)))?,
+        None if is_interrupted => {}
+        None => out::text(&format!("{}\n", summary::summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
@@ -323,7 +326,7 @@ impl RunObserver for Shown {
         events: mpsc::UnboundedReceiver<Event>,
     ) -> std::io::Result<JoinHandle<()>> {
         notices::versions(&look.observed.catalog.versions, look.observed.now);
-        if self.output == OutputForm::Text {
+        if self.output.data().is_none() {
             out::text(&style::plan(&render::render(&look.plan, &self.view)))?;
         }
         if let Some(stop) = &self.question

@@ -5,8 +5,8 @@ use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
 use super::{
-    apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
-    validate,
+    apply, control, demo, docs, events, get, history, inspect, out, run as controller, status,
+    style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -56,6 +56,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
+        Some(Verb::Get {
+            kind,
+            names,
+            output,
+        }) => get::run(&common, kind, &names, output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),
         Some(Verb::Events { watch, output }) => events::run(&common, watch, output).await,
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,
@@ -143,8 +148,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         })
         .or_else(|| {
             let state = error.downcast_ref().and_then(StateError::hint);
-            let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
-            hint.map(str::to_owned)
+            state.or_else(|| error.downcast_ref().and_then(ControlError::hint))
         });
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));

@@ -34,8 +34,8 @@ const INTERRUPTED: (&str, &str) = (
 );
 
 const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
-    ("0", "Everything is ready."),
-    ("1", "Something is not ready, or nothing is known yet."),
+    ("0", "Everything is Ready or Suspended."),
+    ("1", "Something is not, or nothing is known yet."),
     ("2", "The command line or the configuration is wrong."),
 ];
 
@@ -148,7 +148,27 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "status",
-        &[("talos-order status -o json", "The status for a script.")],
+        &[
+            ("talos-order status -o json", "The status for a script."),
+            (
+                "talos-order status -o wide --order 'prod-*'",
+                "Some orders, with all columns.",
+            ),
+        ],
+    ),
+    (
+        "get",
+        &[
+            ("talos-order get orders", "The orders, one per line."),
+            (
+                "talos-order get nodes 'pve-*' -o wide",
+                "Some nodes, with all columns.",
+            ),
+            (
+                "talos-order get images -o name",
+                "The file names of all images.",
+            ),
+        ],
     ),
     (
         "history",

@@ -17,6 +17,8 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod forms;
+mod get;
 mod history;
 mod inspect;
 mod man;
@@ -33,6 +35,7 @@ mod summary;
 mod table;
 mod validate;
 
-pub use args::{Cli, Common, OutputForm, Verb};
+pub use args::{Cli, Common, Verb};
 pub use dispatch::{report, run};
 pub use exit::Exit;
+pub use forms::OutputForm;

@@ -29,6 +29,15 @@ use std::path::{Path, PathBuf};
 pub(crate) use clock::reading;
 pub(crate) use error::StateError;
 
+/// What is read of them by whoever asks for the present state.
+const FILES: [&str; 5] = [
+    "status.json",
+    "memory.json",
+    "suspended.json",
+    "approved.json",
+    "history.jsonl",
+];
+
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StateDir {
@@ -52,10 +61,24 @@ impl StateDir {
 
     /// Makes it, unless it is there.
     pub(crate) fn make(&self) -> Result<(), StateError> {
-        std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io {
-            doing: "make",
-            path: self.dir.clone(),
-            source,
-        })
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|source| StateError::io("create", &self.dir, source))
+    }
+
+    /// Fails where a file is there that this user may not read. Elsewhere such a file
+    /// counts as absent, and a controller's answer would be "nothing has run yet".
+    ///
+    /// # Errors
+    /// [`StateError::Denied`], and nothing else.
+    pub(crate) fn check_access(&self) -> Result<(), StateError> {
+        for name in FILES {
+            let path = self.file(name);
+            if let Err(source) = std::fs::File::open(&path)
+                && source.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                return Err(StateError::io("read", &path, source));
+            }
+        }
+        Ok(())
     }
 }

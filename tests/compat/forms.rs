@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 use talos_order::conclude::manifest::PushStatus;
 use talos_order::conclude::record::StepEnd;
-use talos_order::conclude::{Cause, Ready, Verdict};
+use talos_order::conclude::{Cause, Condition, ConditionState, Reason, Verdict};
 use talos_order::facts::Provenance;
 
 use crate::fixture::files;
@@ -275,8 +275,25 @@ fn words_are_those_that_the_earlier_version_knows() {
         | Cause::Request
         | Cause::Reload => word(cause),
     };
-    let ready = |ready| match ready {
-        Ready::Ready | Ready::Reconciling | Ready::Stalled => word(ready),
+    let state = |state| {
+        let condition = Condition {
+            order: None,
+            node: None,
+            state,
+            reason: Some(Reason::Suspended),
+            message: String::new(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            images: Vec::new(),
+        };
+        let written = serde_json::to_value(&condition).unwrap();
+        let read: Condition = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(read, condition);
+        match state {
+            ConditionState::Ready
+            | ConditionState::Reconciling
+            | ConditionState::Stalled
+            | ConditionState::Suspended => word(&written["state"]),
+        }
     };
     let status = |status| match status {
         PushStatus::Ok | PushStatus::Error | PushStatus::Held => word(status),
@@ -289,7 +306,8 @@ fn words_are_those_that_the_earlier_version_knows() {
         end(End::Outdated),
         verdict(Verdict::Converged),
         cause(Cause::Reload),
-        ready(Ready::Stalled),
+        state(ConditionState::Stalled),
+        state(ConditionState::Suspended),
         status(PushStatus::Held),
         provenance(Provenance::FirstSeen),
     ];
@@ -298,6 +316,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         "outdated",
         "converged",
         "reload",
+        "Stalled",
         "Stalled",
         "held",
         "first-seen",
