@@ -137,14 +137,13 @@ impl App {
         StateDir::new(&self.settings.state_dir)
     }
 
-    /// The controller's files, to be read. In a run one that cannot be read counts as
-    /// absent; somebody who asks for what it says is told.
+    /// The controller's files, to be read by its user or root.
     ///
     /// # Errors
-    /// When this user may not read them.
+    /// When they belong to somebody else and this user may not read them.
     pub(crate) fn readable_state(&self) -> Result<StateDir, StateError> {
         let state = self.state();
-        state.check_access()?;
+        state.check_owner()?;
         Ok(state)
     }
 

@@ -35,10 +35,10 @@ struct PlanAnswer<'a> {
 
 /// What a manifest would change.
 #[derive(Serialize)]
-struct ManifestChange {
-    order: String,
+pub(super) struct ManifestChange {
+    pub order: String,
     path: String,
-    diff: String,
+    pub diff: String,
 }
 
 /// What `apply -o json` prints.
@@ -185,7 +185,7 @@ fn counts(changes: &[ManifestChange]) -> String {
     text
 }
 
-fn manifest_changes(
+pub(super) fn manifest_changes(
     manifests: &std::collections::BTreeMap<
         crate::model::OrderId,
         (std::path::PathBuf, manifest::Manifest),
@@ -297,7 +297,7 @@ fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.
-fn error_of(error: RunError) -> anyhow::Error {
+pub(super) fn error_of(error: RunError) -> anyhow::Error {
     match error {
         RunError::Start(error) => error.into(),
         RunError::Reconcile(error) => error.into(),

@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::filter::FilterArgs;
-use super::forms::{ObjectKind, OutputForm, ValidateForm, object_forms, status_forms, text_forms};
+use super::forms::{
+    ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms, status_forms,
+    text_forms,
+};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -189,6 +192,18 @@ pub enum Verb {
         #[arg(long)]
         detailed_exitcode: bool,
     },
+    /// Show how cache, nodes and manifests differ from what the orders want
+    ///
+    /// A plan shows the steps of the next run; this compares states, so what is blocked or
+    /// suspended is a difference, too. Exit code: 0 none, 1 error or unknown, 2 differences.
+    Diff {
+        /// What is shown.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Output format
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
+        output: OutputForm,
+    },
     /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
         /// Options of a run.
@@ -351,24 +366,6 @@ pub struct WhatArgs {
     /// Everything
     #[arg(long)]
     pub all: bool,
-}
-
-/// What can be suspended on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScopeKind {
-    /// An order, by its id.
-    Order,
-    /// A node, by its name.
-    Node,
-}
-
-/// A file with a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
-    /// config.yaml
-    Config,
-    /// orders
-    Orders,
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

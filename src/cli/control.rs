@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::args::{Common, ScopeKind, WhatArgs};
+use super::args::{Common, WhatArgs};
 use super::exit::Exit;
-use super::forms::OutputForm;
+use super::forms::{OutputForm, ScopeKind};
 use super::{status, style};
 use crate::app::App;
 use crate::conclude::Scope;

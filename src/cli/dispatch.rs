@@ -5,8 +5,8 @@ use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
 use super::{
-    apply, control, demo, docs, events, get, history, inspect, out, run as controller, status,
-    style, validate,
+    apply, control, demo, diff, docs, events, get, history, inspect, out, run as controller,
+    status, style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -53,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::new(filter.into(), manifests);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
+        Some(Verb::Diff { filter, output }) => diff::run(&common, &filter.into(), output).await,
         Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),

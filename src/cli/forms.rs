@@ -1,4 +1,5 @@
-//! The forms in which answers are written.
+//! The words of the command line: the forms in which answers are written, and kinds of
+//! things.
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -102,4 +103,22 @@ pub enum ObjectKind {
     /// Images, wanted ones and those in the cache.
     #[value(alias = "image")]
     Images,
+}
+
+/// What can be suspended on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScopeKind {
+    /// An order, by its id.
+    Order,
+    /// A node, by its name.
+    Node,
+}
+
+/// A file with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// config.yaml
+    Config,
+    /// orders
+    Orders,
 }

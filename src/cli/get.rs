@@ -30,6 +30,7 @@ pub(super) fn run(
         .status()
         .map(|status| status.with_suspended(state.suspended()));
     if status.is_none() {
+        state.check_access()?;
         let dir = state.path().display();
         out::note(&format!(
             "{} no status in {dir}: nothing has run there yet",

@@ -27,6 +27,18 @@ const EXIT_STATUS_OF_PLAN: &[(&str, &str)] = &[
     ),
 ];
 
+const EXIT_STATUS_OF_DIFF: &[(&str, &str)] = &[
+    ("0", "There are no differences."),
+    (
+        "1",
+        "Something failed, or cannot be compared: a node does not answer, an order is invalid.",
+    ),
+    (
+        "2",
+        "There are differences; or the command line or the configuration is wrong.",
+    ),
+];
+
 /// Of the commands that Ctrl-C ends in the middle of their work.
 const INTERRUPTED: (&str, &str) = (
     "130",
@@ -119,6 +131,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             (
                 "talos-order plan --order 'prod-*' --node pve-01 -v",
                 "Every step for some orders on one node, in detail.",
+            ),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            ("talos-order diff", "What differs from the orders."),
+            (
+                "talos-order diff --node pve-01 -o json",
+                "One node, for a script.",
             ),
         ],
     ),
@@ -275,6 +297,7 @@ fn page(command: clap::Command, name: &str) -> io::Result<(String, Vec<u8>)> {
     let exit_status = match name {
         "" | "plan" => EXIT_STATUS_OF_PLAN,
         "status" => EXIT_STATUS_OF_STATUS,
+        "diff" => EXIT_STATUS_OF_DIFF,
         _ => EXIT_STATUS,
     };
     let is_run = matches!(name, "" | "apply");

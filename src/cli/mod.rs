@@ -12,6 +12,7 @@ mod apply;
 mod args;
 mod control;
 mod demo;
+mod diff;
 mod dispatch;
 mod docs;
 mod events;

@@ -2,13 +2,12 @@
 
 mod text;
 
-use anyhow::Context;
 use jiff::Timestamp;
 
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::OutputForm;
-use super::out;
+use super::{out, style};
 use crate::app::App;
 use crate::conclude::{ConditionState, Scope, Status, StatusAnswer};
 use crate::model::NodeId;
@@ -23,14 +22,18 @@ pub(super) fn run(
 ) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let state = app.readable_state()?;
-    let status = state.status().with_context(|| {
+    let Some(status) = state.status() else {
+        state.check_access()?;
         let dir = state.path().display();
-        format!("no status in {dir}: nothing has run there yet")
-    })?;
+        anyhow::bail!("no status in {dir}: nothing has run there yet");
+    };
     let mut status = status.with_suspended(state.suspended());
     select(&mut status, selection);
     if status.conditions.is_empty() && !selection.is_all() {
-        anyhow::bail!("the last run had no such order or node; check the spelling");
+        out::note(&format!(
+            "{} the last run had no such order or node; check the spelling",
+            style::warning("warning:")
+        ));
     }
     show(&status, &Scope::All, output, app.now())
 }

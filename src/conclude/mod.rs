@@ -9,6 +9,7 @@
 mod answer;
 pub mod clock;
 pub mod condition;
+pub mod difference;
 pub mod images;
 mod known;
 mod links;

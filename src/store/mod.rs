@@ -24,6 +24,7 @@ mod overrides;
 pub(crate) mod revision;
 mod status;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clock::reading;
@@ -65,20 +66,43 @@ impl StateDir {
             .map_err(|source| StateError::io("create", &self.dir, source))
     }
 
-    /// Fails where a file is there that this user may not read. Elsewhere such a file
-    /// counts as absent, and a controller's answer would be "nothing has run yet".
+    /// Fails where a file is there that this user may not read. Elsewhere it counts as
+    /// absent, and the answer would be "nothing has run yet".
     ///
     /// # Errors
     /// [`StateError::Denied`], and nothing else.
     pub(crate) fn check_access(&self) -> Result<(), StateError> {
-        for name in FILES {
-            let path = self.file(name);
-            if let Err(source) = std::fs::File::open(&path)
-                && source.kind() == std::io::ErrorKind::PermissionDenied
-            {
-                return Err(StateError::io("read", &path, source));
-            }
+        match self.denied().next() {
+            Some((path, source)) => Err(StateError::io("read", &path, source)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Fails where another user's file may not be read. One's own counts as absent, as in
+    /// a run of the same user, and is set aside by that.
+    ///
+    /// # Errors
+    /// [`StateError::Denied`], and nothing else.
+    pub(crate) fn check_owner(&self) -> Result<(), StateError> {
+        let own = rustix::process::geteuid().as_raw();
+        let is_own = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.uid() == own);
+        match self.denied().find(|(path, _)| !is_own(path)) {
+            Some((path, source)) => Err(StateError::io("read", &path, source)),
+            None => Ok(()),
+        }
+    }
+
+    /// The files that this user may not read.
+    fn denied(&self) -> impl Iterator<Item = (PathBuf, std::io::Error)> {
+        FILES.into_iter().filter_map(|name| {
+            let path = self.file(name);
+            let denied = std::fs::metadata(&path).and_then(|file| match file.is_file() {
+                true => std::fs::File::open(&path).map(drop),
+                // Opening a pipe may wait for ever.
+                false => Ok(()),
+            });
+            let source = denied.err()?;
+            (source.kind() == std::io::ErrorKind::PermissionDenied).then_some((path, source))
+        })
     }
 }
