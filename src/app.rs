@@ -22,14 +22,14 @@ use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
-use crate::facts::VersionKnowledge;
+use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use crate::io::file::lock::DirLock;
 use crate::model::{OrderSet, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions};
 use crate::reconcile::Reconciler;
-use crate::store::StateDir;
+use crate::store::{StateDir, StateError};
 use crate::upstream::{HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
@@ -66,7 +66,7 @@ pub(crate) enum StartError {
     #[error("cannot set up access to the nodes")]
     Nodes(#[source] NodeError),
     /// Another run holds the cache, or it cannot be written.
-    #[error("cannot open the cache")]
+    #[error("cannot use the cache")]
     Cache(#[source] CacheError),
 }
 
@@ -135,6 +135,24 @@ impl App {
     /// The controller's files, whether there are any or not.
     pub(crate) fn state(&self) -> StateDir {
         StateDir::new(&self.settings.state_dir)
+    }
+
+    /// The controller's files, to be read by its user or root.
+    ///
+    /// # Errors
+    /// When they belong to somebody else and this user may not read them.
+    pub(crate) fn readable_state(&self) -> Result<StateDir, StateError> {
+        let state = self.state();
+        state.check_owner()?;
+        Ok(state)
+    }
+
+    /// What is in the cache.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn cached(&self) -> Result<CacheState, StartError> {
+        self.cache.observe().map_err(StartError::Cache)
     }
 
     /// The time; read here and handed down.

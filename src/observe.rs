@@ -109,6 +109,7 @@ pub(crate) async fn nodes<N: Nodes>(
             let state = match memory.circuits.get(&node.id) {
                 Some(open) if open.until > now => NodeState::Unreachable {
                     why: format!("{} (asked again at {:.0})", open.error, open.until),
+                    lasting: open.lasting,
                 },
                 _ => nodes.observe(&node, &dirs).await,
             };

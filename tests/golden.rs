@@ -52,7 +52,7 @@ const FILES: [(&str, &str); 13] = [
 ];
 
 /// What differs from run to run, and what is written in its place.
-fn redactions(world: &World) -> [(Regex, &'static str); 6] {
+fn redactions(world: &World) -> [(Regex, &'static str); 7] {
     let host = world.factory.url().replace("http://", "");
     let host = regex::escape(host.trim_end_matches('/'));
     let root = regex::escape(&world.dir.path().display().to_string());
@@ -66,6 +66,8 @@ fn redactions(world: &World) -> [(Regex, &'static str); 6] {
             r#"("(mtime|mtime_ns|inode|uptime_seconds|millis)": ?)\d+"#,
             "$1[NUMBER]",
         ),
+        // Free space.
+        (r#"("\[ROOT\]/node\d/\w+": ?)\d+"#, "$1[NUMBER]"),
     ]
     .map(|(text, name)| (Regex::new(text).unwrap(), name))
 }

@@ -261,7 +261,10 @@ impl World {
 
     fn node(&self, node: &NodeWorld) -> NodeState {
         if let Some(why) = &node.down {
-            return NodeState::Unreachable { why: why.clone() };
+            return NodeState::Unreachable {
+                why: why.clone(),
+                lasting: None,
+            };
         }
         let dirs = node.dirs.iter().map(|(dir, world)| {
             let mut state = DirState {

@@ -66,8 +66,9 @@ impl CacheError {
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Some(
-                    "the user who runs talos-order needs read and write access \
-                     to everything in `defaults.cache_dir`; set that key to a directory of your own otherwise",
+                    "run it as root or as the user who owns the cache, which needs read and write \
+                     access to everything in `defaults.cache_dir`; or set that key to a directory \
+                     of your own",
                 )
             }
             Self::Staging(error) => error.hint(),

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, OutputForm, RunArgs};
+use super::args::{Common, RunArgs};
 use super::exit::Exit;
+use super::forms::OutputForm;
 use super::{notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
 use crate::conclude::Scope;
@@ -33,10 +34,10 @@ struct PlanAnswer<'a> {
 
 /// What a manifest would change.
 #[derive(Serialize)]
-struct ManifestChange {
-    order: String,
+pub(super) struct ManifestChange {
+    pub order: String,
     path: String,
-    diff: String,
+    pub diff: String,
 }
 
 /// What `apply -o json` prints.
@@ -97,6 +98,8 @@ pub(super) async fn plan(
     shown: PlanShown,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
+    // Without what is remembered and suspended it would be another plan.
+    app.readable_state()?;
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
@@ -106,23 +109,23 @@ pub(super) async fn plan(
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
-    let changes = if args.output == OutputForm::Json || shown.manifests != ManifestsShown::None {
+    let changes = if args.output.data().is_some() || shown.manifests != ManifestsShown::None {
         let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
         changes.retain(|change| shown.selection.has_order(&change.order));
         changes
     } else {
         Vec::new()
     };
-    match args.output {
-        OutputForm::Json => {
+    match args.output.data() {
+        Some(form) => {
             let answer = PlanAnswer {
                 plan: &shown.selection.of(&look.plan),
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
-            out::json(&answer)?;
+            out::value(form, &answer)?;
         }
-        OutputForm::Text => {
+        None => {
             let view = PlanView {
                 selection: shown.selection,
                 ..view(args)
@@ -181,7 +184,7 @@ fn counts(changes: &[ManifestChange]) -> String {
     text
 }
 
-fn manifest_changes(
+pub(super) fn manifest_changes(
     manifests: &std::collections::BTreeMap<
         crate::model::OrderId,
         (std::path::PathBuf, manifest::Manifest),
@@ -251,18 +254,18 @@ pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow:
         let hint = hint.unwrap_or_default();
         out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
     }
-    match args.output {
-        OutputForm::Json => {
+    match args.output.data() {
+        Some(form) => {
             let answer = ApplyAnswer {
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
                 problems: orders.problems().collect(),
                 converged,
             };
-            out::json(&answer)?;
+            out::value(form, &answer)?;
         }
-        OutputForm::Text if is_interrupted => {}
-        OutputForm::Text => out::text(&format!("{}\n", summary::summary(&report)))?,
+        None if is_interrupted => {}
+        None => out::text(&format!("{}\n", summary::summary(&report)))?,
     }
     for (order, failed) in &report.manifests {
         if let Err(error) = failed {
@@ -293,7 +296,7 @@ async fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.
-fn error_of(error: RunError) -> anyhow::Error {
+pub(super) fn error_of(error: RunError) -> anyhow::Error {
     match error {
         RunError::Start(error) => error.into(),
         RunError::Reconcile(error) => error.into(),
@@ -322,7 +325,7 @@ impl RunObserver for Shown {
         events: mpsc::UnboundedReceiver<Event>,
     ) -> std::io::Result<JoinHandle<()>> {
         notices::versions(&look.observed.catalog.versions, look.observed.now);
-        if self.output == OutputForm::Text {
+        if self.output.data().is_none() {
             out::text(&style::plan(&render::render(&look.plan, &self.view)))?;
         }
         if let Some(stop) = &self.question

@@ -6,6 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::filter::FilterArgs;
+use super::forms::{
+    ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms, status_forms,
+    text_forms,
+};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -106,7 +110,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub purge_cache: bool,
     /// Output format
-    #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+    #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
     pub output: OutputForm,
     /// How long to wait for another run that holds the cache
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
@@ -170,27 +174,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// How a result is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum OutputForm {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
-}
-
-/// How the result of `validate` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ValidateForm {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-    /// Annotations of a GitHub workflow.
-    Github,
-}
-
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -208,6 +191,18 @@ pub enum Verb {
         /// 0 nothing to do, 2 changes, 1 error
         #[arg(long)]
         detailed_exitcode: bool,
+    },
+    /// Show how cache, nodes and manifests differ from what the orders want
+    ///
+    /// A plan shows the steps of the next run; this compares states, so what is blocked or
+    /// suspended is a difference, too. Exit code: 0 none, 1 error or unknown, 2 differences.
+    Diff {
+        /// What is shown.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Output format
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
+        output: OutputForm,
     },
     /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
@@ -229,13 +224,27 @@ pub enum Verb {
     /// Show the status of each order on each node
     ///
     /// Reads the controller's last status, whether it is running or not. Exit code: 0
-    /// everything that is shown is ready, 1 something is not.
+    /// everything that is shown is Ready or Suspended, 1 something is not.
     Status {
         /// What is shown.
         #[command(flatten)]
         filter: FilterArgs,
         /// Output format
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        #[arg(long, short, value_parser = status_forms(), default_value = "text", value_name = "FORM")]
+        output: OutputForm,
+    },
+    /// List orders, nodes or images, one per line
+    ///
+    /// Reads the records on this machine: no node and no upstream is asked.
+    Get {
+        /// What to list
+        #[arg(value_enum, value_name = "KIND")]
+        kind: ObjectKind,
+        /// Only these; * stands for any characters
+        #[arg(value_name = "NAME")]
+        names: Vec<crate::plan::NamePattern>,
+        /// Output format
+        #[arg(long, short, value_parser = object_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// Show the last runs: time, trigger and steps of each
@@ -244,7 +253,7 @@ pub enum Verb {
         #[arg(long, short, value_name = "COUNT", default_value_t = 20)]
         number: usize,
         /// Output format
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// Show the last steps with their results, one per line
@@ -252,8 +261,8 @@ pub enum Verb {
         /// Follow new events
         #[arg(long, short)]
         watch: bool,
-        /// Output format; JSON is one object a line
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        /// Output format; JSON is one object a line, YAML one document a step
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// Suspend reconciliation of an order, a node or everything
@@ -278,7 +287,7 @@ pub enum Verb {
         #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
         timeout: Duration,
         /// Output format
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// Check configuration and orders; needs no network and no nodes
@@ -292,7 +301,7 @@ pub enum Verb {
         /// The schematic's file, or - for standard input
         file: PathBuf,
         /// Output format
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// List the Talos versions that can be ordered
@@ -304,7 +313,7 @@ pub enum Verb {
         #[arg(long)]
         all: bool,
         /// Output format
-        #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
+        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
     /// Print the JSON Schema of a file, for editors
@@ -357,24 +366,6 @@ pub struct WhatArgs {
     /// Everything
     #[arg(long)]
     pub all: bool,
-}
-
-/// What can be suspended on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScopeKind {
-    /// An order, by its id.
-    Order,
-    /// A node, by its name.
-    Node,
-}
-
-/// A file with a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
-    /// config.yaml
-    Config,
-    /// orders
-    Orders,
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

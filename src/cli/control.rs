@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::args::{Common, OutputForm, ScopeKind, WhatArgs};
+use super::args::{Common, WhatArgs};
 use super::exit::Exit;
+use super::forms::{OutputForm, ScopeKind};
 use super::{status, style};
 use crate::app::App;
 use crate::conclude::Scope;
@@ -59,7 +60,7 @@ impl std::fmt::Display for What {
 }
 
 pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.state();
+    let state = App::offline(common.config.as_deref())?.readable_state()?;
     let what = What::read(args)?;
     if state.status().is_some_and(|status| !what.is_known(&status)) {
         let warning = style::warning("warning:");
@@ -85,7 +86,7 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
 
 /// Resumes reconciliation.
 pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.state();
+    let state = App::offline(common.config.as_deref())?.readable_state()?;
     let what = What::read(args)?;
     if let What::All = what {
         let resumed = state.resume_all().await?;
@@ -124,7 +125,7 @@ pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Ex
 
 /// Approves a list of removals, which must be waiting.
 pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.state();
+    let state = App::offline(common.config.as_deref())?.readable_state()?;
     let status = state
         .status()
         .context("no run has asked for approval yet")?;

@@ -4,8 +4,8 @@ use super::apply::PlanShown;
 use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
 use super::{
-    apply, control, demo, docs, events, history, inspect, log, out, run as controller, status,
-    style, validate,
+    apply, control, demo, diff, docs, events, get, history, inspect, log, out, run as controller,
+    status, style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -56,9 +56,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::new(filter.into(), manifests);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
+        Some(Verb::Diff { filter, output }) => diff::run(&common, &filter.into(), output).await,
         Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
+        Some(Verb::Get {
+            kind,
+            names,
+            output,
+        }) => get::run(&common, kind, &names, output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),
         Some(Verb::Events { watch, output }) => events::run(&common, watch, output).await,
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,
@@ -116,8 +122,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         })
         .or_else(|| {
             let state = error.downcast_ref().and_then(StateError::hint);
-            let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
-            hint.map(str::to_owned)
+            state.or_else(|| error.downcast_ref().and_then(ControlError::hint))
         });
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));

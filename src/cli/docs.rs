@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use clap::CommandFactory;
 
-use super::args::{Cli, SchemaOf};
+use super::args::Cli;
 use super::exit::Exit;
+use super::forms::SchemaOf;
 use super::{man, out};
 use crate::{config, orders};
 

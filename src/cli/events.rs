@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::args::{Common, OutputForm};
+use super::args::Common;
 use super::exit::Exit;
+use super::forms::{DataForm, OutputForm};
 use super::{signal, style};
 use crate::app::App;
 use crate::conclude::StepRecord;
@@ -18,7 +19,7 @@ const PAST: usize = 100;
 /// Shows the last steps, and with `watch` those that come.
 pub(super) async fn run(common: &Common, watch: bool, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
-    let mut reader = app.state().events();
+    let mut reader = app.readable_state()?.events();
     let past = reader.read()?;
     let shown = &past[past.len().saturating_sub(PAST)..];
     if write(shown, output)?.is_gone() || !watch {
@@ -53,9 +54,13 @@ fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     let mut out = anstream::stdout().lock();
     let mut write = || {
         for step in steps {
-            match output {
-                OutputForm::Json => writeln!(out, "{}", serde_json::to_string(step)?)?,
-                OutputForm::Text => writeln!(out, "{}", line(step))?,
+            match output.data() {
+                Some(DataForm::Json) => writeln!(out, "{}", serde_json::to_string(step)?)?,
+                Some(DataForm::Yaml) => {
+                    let text = serde_yaml::to_string(step).map_err(io::Error::other)?;
+                    write!(out, "---\n{text}")?;
+                }
+                None => writeln!(out, "{}", line(step))?,
             }
         }
         out.flush()

@@ -1,7 +1,8 @@
 //! `history`: the last runs, what each did and why.
 
-use super::args::{Common, OutputForm};
+use super::args::Common;
 use super::exit::Exit;
+use super::forms::OutputForm;
 use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
@@ -10,16 +11,16 @@ use crate::conclude::RunRecord;
 /// Shows the last runs, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
-    let passes = app.state().history();
+    let passes = app.readable_state()?.history();
     let shown = &passes[passes.len().saturating_sub(number)..];
-    match output {
-        OutputForm::Json => out::json(&shown)?,
-        OutputForm::Text if shown.is_empty() => {
+    match output.data() {
+        Some(form) => out::value(form, &shown)?,
+        None if shown.is_empty() => {
             let state = app.state();
             let dir = state.path().display();
             out::note(&format!("no runs recorded in {dir}"));
         }
-        OutputForm::Text => out::text(&shown.iter().map(text).collect::<String>())?,
+        None => out::text(&shown.iter().map(text).collect::<String>())?,
     }
     Ok(Exit::Done)
 }

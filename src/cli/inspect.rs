@@ -5,13 +5,15 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::args::{Common, OutputForm};
+use super::args::Common;
 use super::exit::Exit;
+use super::forms::OutputForm;
 use super::{notices, out, style};
 use crate::app::{App, Mode};
 use crate::facts::VersionKnowledge;
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
+use crate::plan::desired::minors;
 use crate::schematic::Canonical;
 
 /// Prints id and canonical YAML of a schematic.
@@ -38,12 +40,12 @@ pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit>
     };
     let canonical = Canonical::of(&schematic);
     let (id, canonical) = (canonical.id(), canonical.text);
-    match output {
-        OutputForm::Json => {
+    match output.data() {
+        Some(form) => {
             let answer = serde_json::json!({ "id": id, "schematic": canonical });
-            out::json(&answer)?;
+            out::value(form, &answer)?;
         }
-        OutputForm::Text => out::data(&format!("{id}\n{canonical}"))?,
+        None => out::data(&format!("{id}\n{canonical}"))?,
     }
     Ok(Exit::Done)
 }
@@ -72,16 +74,32 @@ pub(super) async fn versions(
                 .filter(|version| all || version.is_ga())
                 .filter(|version| minor.is_none_or(|minor| version.minor() == minor))
                 .collect();
-            match output {
-                OutputForm::Json => {
+            if listed.is_empty()
+                && let Some(minor) = minor
+            {
+                let of_minor = |version: &&TalosVersion| version.minor() == minor;
+                let error = style::error("error:");
+                if versions.iter().any(|version| of_minor(&version)) {
+                    out::note(&format!(
+                        "{error} {minor} has no general release yet; --all lists its pre-releases"
+                    ));
+                } else {
+                    let lines = minors(versions.iter().filter(|version| all || version.is_ga()));
+                    out::note(&format!("{error} there is no minor line {minor}"));
+                    out::note(&format!("  hint: there are {lines}"));
+                }
+                return Ok(Exit::Failed);
+            }
+            match output.data() {
+                Some(form) => {
                     let answer = serde_json::json!({
                         "source": source,
                         "fetched_at": fetched_at,
                         "versions": listed,
                     });
-                    out::json(&answer)?;
+                    out::value(form, &answer)?;
                 }
-                OutputForm::Text => {
+                None => {
                     let lines = listed.iter().map(|version| format!("{version}\n"));
                     out::text(&lines.collect::<String>())?;
                 }

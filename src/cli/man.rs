@@ -27,6 +27,18 @@ const EXIT_STATUS_OF_PLAN: &[(&str, &str)] = &[
     ),
 ];
 
+const EXIT_STATUS_OF_DIFF: &[(&str, &str)] = &[
+    ("0", "There are no differences."),
+    (
+        "1",
+        "Something failed, or cannot be compared: a node does not answer, an order is invalid.",
+    ),
+    (
+        "2",
+        "There are differences; or the command line or the configuration is wrong.",
+    ),
+];
+
 /// Of the commands that Ctrl-C ends in the middle of their work.
 const INTERRUPTED: (&str, &str) = (
     "130",
@@ -34,8 +46,8 @@ const INTERRUPTED: (&str, &str) = (
 );
 
 const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
-    ("0", "Everything is ready."),
-    ("1", "Something is not ready, or nothing is known yet."),
+    ("0", "Everything is Ready or Suspended."),
+    ("1", "Something is not, or nothing is known yet."),
     ("2", "The command line or the configuration is wrong."),
 ];
 
@@ -123,6 +135,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "diff",
+        &[
+            ("talos-order diff", "What differs from the orders."),
+            (
+                "talos-order diff --node pve-01 -o json",
+                "One node, for a script.",
+            ),
+        ],
+    ),
+    (
         "apply",
         &[
             ("talos-order apply", "One run."),
@@ -148,7 +170,27 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "status",
-        &[("talos-order status -o json", "The status for a script.")],
+        &[
+            ("talos-order status -o json", "The status for a script."),
+            (
+                "talos-order status -o wide --order 'prod-*'",
+                "Some orders, with all columns.",
+            ),
+        ],
+    ),
+    (
+        "get",
+        &[
+            ("talos-order get orders", "The orders, one per line."),
+            (
+                "talos-order get nodes 'pve-*' -o wide",
+                "Some nodes, with all columns.",
+            ),
+            (
+                "talos-order get images -o name",
+                "The file names of all images.",
+            ),
+        ],
     ),
     (
         "history",
@@ -255,6 +297,7 @@ fn page(command: clap::Command, name: &str) -> io::Result<(String, Vec<u8>)> {
     let exit_status = match name {
         "" | "plan" => EXIT_STATUS_OF_PLAN,
         "status" => EXIT_STATUS_OF_STATUS,
+        "diff" => EXIT_STATUS_OF_DIFF,
         _ => EXIT_STATUS,
     };
     let is_run = matches!(name, "" | "apply");

@@ -12,11 +12,14 @@ mod apply;
 mod args;
 mod control;
 mod demo;
+mod diff;
 mod dispatch;
 mod docs;
 mod events;
 mod exit;
 mod filter;
+mod forms;
+mod get;
 mod history;
 mod inspect;
 mod log;
@@ -36,6 +39,7 @@ mod validate;
 #[cfg(test)]
 mod wording;
 
-pub use args::{Cli, Common, OutputForm, Verb};
+pub use args::{Cli, Common, Verb};
 pub use dispatch::{report, run};
 pub use exit::Exit;
+pub use forms::OutputForm;

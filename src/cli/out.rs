@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::forms::DataForm;
 use super::safe;
 
 /// Writes text to stdout, its colours as the terminal wants them.
@@ -32,6 +33,17 @@ pub(super) fn data(data: &str) -> io::Result<()> {
 fn plain(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a value to stdout as data.
+///
+/// # Errors
+/// As [`text`], and when the value has no such form.
+pub(super) fn value(form: DataForm, value: &impl Serialize) -> anyhow::Result<()> {
+    match form {
+        DataForm::Json => json(value),
+        DataForm::Yaml => Ok(data(&serde_yaml::to_string(value)?)?),
+    }
 }
 
 /// Writes a value to stdout as JSON.

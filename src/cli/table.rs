@@ -19,6 +19,12 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// How wide the widest row is.
+    pub(super) fn width(&self) -> usize {
+        let lines = self.lines();
+        lines.iter().map(|line| line.width()).max().unwrap_or(0)
+    }
+
     /// The text of each row, the header first.
     pub(super) fn lines(&self) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -41,6 +47,22 @@ impl Table {
     }
 }
 
+/// A text in lines of at most so many columns, broken between words and never inside
+/// one: a name that is longer has a line of its own.
+pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// A time span in its largest unit, as tables show it: `45s`, `12m`, `3h`, `5d`.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).max(0);
@@ -50,6 +72,11 @@ pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
         7200..172_800 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
+}
+
+/// A digest with as many digits as tell images apart: those that their names have.
+pub(super) fn short(digest: &impl ToString) -> String {
+    digest.to_string().chars().take(12).collect()
 }
 
 /// A text as one line of a table: what would break the line is replaced.
@@ -73,6 +100,16 @@ mod tests {
             table.lines(),
             ["ORDER        N", "ä            longer", "longest-one"]
         );
+    }
+
+    #[test]
+    fn words_are_never_broken() {
+        assert_eq!(
+            fold("a bb a-long-name c d", 4),
+            ["a bb", "a-long-name", "c d"]
+        );
+        assert_eq!(fold("a b", usize::MAX), ["a b"]);
+        assert_eq!(fold("", 4), [""; 0]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Common, ValidateForm};
+use super::args::Common;
 use super::exit::Exit;
+use super::forms::{DataForm, ValidateForm};
 use super::{notices, out};
 use crate::app::{App, StartError};
 use crate::config::ConfigError;
@@ -20,16 +21,19 @@ pub(super) fn validate(common: &Common, form: ValidateForm) -> anyhow::Result<Ex
             out::text(&summary(&orders))?;
             Ok(exit(&orders))
         }
-        (Ok(orders), ValidateForm::Json) => {
+        (Ok(orders), ValidateForm::Json | ValidateForm::Yaml) => {
             let problems: Vec<&Problem> = orders.problems().collect();
-            out::json(&serde_json::json!({
-                "valid": problems.is_empty(),
-                "files": orders.files,
-                "orders": orders.orders.len(),
-                "positions": positions(&orders),
-                "problems": problems,
-                "warnings": orders.warnings,
-            }))?;
+            out::value(
+                data(form),
+                &serde_json::json!({
+                    "valid": problems.is_empty(),
+                    "files": orders.files,
+                    "orders": orders.orders.len(),
+                    "positions": positions(&orders),
+                    "problems": problems,
+                    "warnings": orders.warnings,
+                }),
+            )?;
             Ok(exit(&orders))
         }
         (Ok(orders), ValidateForm::Github) => {
@@ -43,15 +47,18 @@ pub(super) fn validate(common: &Common, form: ValidateForm) -> anyhow::Result<Ex
             Ok(exit(&orders))
         }
         (Err(error), ValidateForm::Text) => Err(error.into()),
-        (Err(error), ValidateForm::Json) => {
-            out::json(&serde_json::json!({
-                "valid": false,
-                "files": 0,
-                "orders": 0,
-                "positions": 0,
-                "problems": problems_of(&error),
-                "warnings": [],
-            }))?;
+        (Err(error), ValidateForm::Json | ValidateForm::Yaml) => {
+            out::value(
+                data(form),
+                &serde_json::json!({
+                    "valid": false,
+                    "files": 0,
+                    "orders": 0,
+                    "positions": 0,
+                    "problems": problems_of(&error),
+                    "warnings": [],
+                }),
+            )?;
             Ok(Exit::from(&error))
         }
         (Err(error), ValidateForm::Github) => {
@@ -60,6 +67,13 @@ pub(super) fn validate(common: &Common, form: ValidateForm) -> anyhow::Result<Ex
             out::text(&lines.collect::<String>())?;
             Ok(Exit::from(&error))
         }
+    }
+}
+
+fn data(form: ValidateForm) -> DataForm {
+    match form {
+        ValidateForm::Yaml => DataForm::Yaml,
+        ValidateForm::Text | ValidateForm::Json | ValidateForm::Github => DataForm::Json,
     }
 }
 

@@ -151,6 +151,7 @@ mod tests {
                     failures: 3,
                     until: at(until),
                     error: String::new(),
+                    lasting: None,
                 },
             )]),
             clock,

@@ -7,37 +7,17 @@
 //! source was takes the source's reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::reason::{Reason, reason_of, reason_of_failure};
+use super::images::{ImageCondition, WantedImages};
+use super::reason::Reason;
 use super::report::Report;
-use super::troubles::{Trouble, Troubles, invalid, said};
+use super::state::ConditionState;
+use super::troubles::{Trouble, Troubles, invalid};
 use crate::facts::{Outcome, Suspended};
-use crate::model::{NodeId, Order, OrderSet, Problem};
-
-/// How something does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Ready {
-    /// Everything wanted is in sync.
-    Ready,
-    /// It is being worked on.
-    Reconciling,
-    /// It is out of sync and is not being worked on.
-    Stalled,
-}
-
-impl fmt::Display for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ready => "Ready",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-        })
-    }
-}
+use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 
 /// How an order does, or what it has on a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +28,8 @@ pub struct Condition {
     /// The node; absent for the order as a whole.
     pub node: Option<NodeId>,
     /// How it does.
-    pub state: Ready,
+    #[serde(flatten, with = "super::state")]
+    pub state: ConditionState,
     /// Why it is not ready.
     #[serde(flatten, with = "super::words")]
     pub reason: Option<Reason>,
@@ -56,9 +37,43 @@ pub struct Condition {
     pub message: String,
     /// Since when state and reason are these.
     pub since: Timestamp,
+    /// The images that the order wants there; of the order as a whole, all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageCondition>,
 }
 
 impl Condition {
+    /// Takes in what an operator has suspended or resumed since. Only what that changes is
+    /// changed: what the order itself says is known to the next run.
+    pub(super) fn apply(&mut self, now: &Suspended, before: &Suspended) {
+        let order = self.order.as_deref();
+        let has = |suspended: &Suspended| {
+            let has_order = |id: &OrderId| order == Some(id.as_str());
+            let has_node = |id: &NodeId| self.node.as_ref() == Some(id);
+            suspended.is_everything()
+                || suspended.orders.iter().any(has_order)
+                || suspended.nodes.iter().any(has_node)
+        };
+        let (is_now, was) = (has(now), has(before));
+        let (state, reason, message) = match self.state {
+            _ if order.is_none() || self.reason == Some(Reason::InvalidOrder) => return,
+            ConditionState::Suspended if was && !is_now => (
+                ConditionState::Reconciling,
+                Reason::Interrupted,
+                "resumed; the next run reconciles it",
+            ),
+            ConditionState::Suspended => return,
+            _ if is_now && !was => (
+                ConditionState::Suspended,
+                Reason::Suspended,
+                "suspended by an operator",
+            ),
+            _ => return,
+        };
+        (self.state, self.reason) = (state, Some(reason));
+        message.clone_into(&mut self.message);
+    }
+
     /// What it is about.
     fn subject(&self) -> (Option<&str>, Option<&NodeId>) {
         (self.order.as_deref(), self.node.as_ref())
@@ -92,11 +107,15 @@ pub fn conditions(
     }
     board.removals(report);
     board.sum_up();
+    let images = WantedImages::of(report);
     let since: HashMap<_, _> = before.iter().map(|c| (c.subject(), c)).collect();
     let mut conditions: Vec<Condition> = board
         .found
         .into_iter()
-        .map(|((order, node), troubles)| settle(order, node, &troubles, now))
+        .map(|((order, node), troubles)| {
+            let images = images.on(order.as_deref(), node.as_ref());
+            settle(order, node, &troubles, images, now)
+        })
         .collect();
     for condition in &mut conditions {
         if let Some(same) = since.get(&condition.subject())
@@ -113,20 +132,17 @@ fn settle(
     order: Option<String>,
     node: Option<NodeId>,
     troubles: &BTreeSet<Trouble>,
+    images: Vec<ImageCondition>,
     now: Timestamp,
 ) -> Condition {
     let (state, reason, message) = match troubles.first() {
-        None => (Ready::Ready, None, "in sync".to_owned()),
-        Some((reason, message)) => {
-            let state = match reason {
-                Reason::Interrupted => Ready::Reconciling,
-                _ => Ready::Stalled,
-            };
+        None => (ConditionState::Ready, None, "in sync".to_owned()),
+        Some(first) => {
             let message = match troubles.len() - 1 {
-                0 => message.clone(),
-                more => format!("{message} (and {more} more)"),
+                0 => first.message.clone(),
+                more => format!("{} (and {more} more)", first.message),
             };
-            (state, Some(*reason), message)
+            (first.state, Some(first.reason), message)
         }
     };
     Condition {
@@ -136,6 +152,7 @@ fn settle(
         reason,
         message,
         since: now,
+        images,
     }
 }
 
@@ -162,27 +179,21 @@ impl Board<'_> {
             .iter()
             .flat_map(|position| &position.problems);
         own.extend(rejected.map(invalid));
-        if order.suspended {
-            own.insert((
-                Reason::Suspended,
-                "the order says `suspend: true`".to_owned(),
-            ));
-        } else if let Some(why) = &self.suspended.unreadable {
-            own.insert((Reason::Suspended, format!("everything is suspended: {why}")));
-        } else if self.suspended.all {
-            own.insert((Reason::Suspended, "everything is suspended".to_owned()));
-        } else if self.suspended.orders.contains(&order.id) {
-            own.insert((Reason::Suspended, "suspended by an operator".to_owned()));
-        }
+        let suspended = self.suspension(order);
         for &node in troubles.nodes.get(&order.id).into_iter().flatten() {
-            let suspended = self.suspended.nodes.contains(node);
+            let is_suspended = self.suspended.nodes.contains(node);
             let line = self.line(name.clone(), Some(node.clone()));
-            if suspended {
-                let message = "node suspended by an operator".to_owned();
-                line.insert((Reason::Suspended, message));
+            match &suspended {
+                Some(trouble) => line.extend([trouble.clone()]),
+                None if is_suspended => {
+                    line.insert(Trouble::suspended("node suspended by an operator"));
+                }
+                None => {}
             }
         }
-        for (node, trouble) in troubles.troubles.get(&order.id).into_iter().flatten() {
+        let troubles = troubles.troubles.get(&order.id).into_iter().flatten();
+        // Nobody waits for what a suspended order lacks.
+        for (node, trouble) in troubles.filter(|_| suspended.is_none()) {
             match node {
                 Some(_) => {
                     let line = self.line(name.clone(), node.clone());
@@ -193,23 +204,54 @@ impl Board<'_> {
                 }
             }
         }
+        own.extend(suspended);
         self.line(name, None).extend(own);
     }
 
-    /// An order is ready only where all of its nodes are.
+    /// Why nothing is done for an order, where somebody wants it so.
+    fn suspension(&self, order: &Order) -> Option<Trouble> {
+        if order.suspended {
+            Some(Trouble::suspended("the order says `suspend: true`"))
+        } else if let Some(why) = &self.suspended.unreadable {
+            let message = format!("everything is suspended: {why}");
+            // Nobody asked for it.
+            Some(Trouble {
+                state: ConditionState::Stalled,
+                ..Trouble::suspended(&message)
+            })
+        } else if self.suspended.all {
+            Some(Trouble::suspended("everything is suspended"))
+        } else if self.suspended.orders.contains(&order.id) {
+            Some(Trouble::suspended("suspended by an operator"))
+        } else {
+            None
+        }
+    }
+
+    /// An order is ready only where all of its nodes are. What several nodes have in
+    /// common, or the order itself has, is said once.
     fn sum_up(&mut self) {
-        let mut sums: Vec<(String, Trouble)> = Vec::new();
+        let mut sums: BTreeMap<(String, Trouble), Vec<NodeId>> = BTreeMap::new();
         for ((order, node), troubles) in &self.found {
             if let (Some(order), Some(node)) = (order, node) {
-                let on_node = troubles.iter().map(|(reason, message)| {
-                    let message = format!("on {node}: {message}");
-                    (order.clone(), (*reason, message))
-                });
-                sums.extend(on_node);
+                for trouble in troubles {
+                    let nodes = sums.entry((order.clone(), trouble.clone())).or_default();
+                    nodes.push(node.clone());
+                }
             }
         }
-        for (order, trouble) in sums {
-            self.line(Some(order), None).insert(trouble);
+        for ((order, trouble), nodes) in sums {
+            let line = self.line(Some(order), None);
+            if line.contains(&trouble) {
+                continue;
+            }
+            let message = match nodes.as_slice() {
+                // It names the node itself.
+                [node] if trouble.message.contains(node.as_str()) => trouble.message,
+                [node] => format!("on {node}: {}", trouble.message),
+                nodes => format!("on {} nodes: {}", nodes.len(), trouble.message),
+            };
+            line.insert(Trouble { message, ..trouble });
         }
     }
 
@@ -217,9 +259,8 @@ impl Board<'_> {
     fn removals(&mut self, report: &Report) {
         for held in &report.look.plan.held {
             if held.needs_person() && held.wanted_by.is_empty() {
-                let node = held.id.node();
-                let trouble = (reason_of(&held.reason), held.reason.to_string());
-                self.line(None, node).insert(trouble);
+                self.line(None, held.id.node())
+                    .insert(Trouble::blocked(held));
             }
         }
         let steps = report.look.plan.steps.iter();
@@ -227,9 +268,8 @@ impl Board<'_> {
             let Some(Outcome::Failed { failure }) = report.outcomes.get(&step.id) else {
                 continue;
             };
-            let node = step.id.node();
-            let trouble = (reason_of_failure(failure), said(&step.id, &failure.error));
-            self.line(None, node).insert(trouble);
+            let trouble = Trouble::failed(&step.id, failure);
+            self.line(None, step.id.node()).insert(trouble);
         }
     }
 }

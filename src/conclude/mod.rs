@@ -6,15 +6,21 @@
 //! the files of the controller and notifications read these values, so they cannot
 //! disagree.
 
+mod answer;
 pub mod clock;
 pub mod condition;
+pub mod difference;
+pub mod images;
+mod known;
 mod links;
 pub mod manifest;
 pub mod memory;
+pub mod objects;
 mod reason;
 pub mod record;
 mod report;
 mod scope;
+mod state;
 pub mod status;
 mod step_record;
 mod trigger_form;
@@ -22,12 +28,14 @@ mod troubles;
 mod verdict;
 mod words;
 
-pub use condition::{Condition, Ready};
+pub use answer::StatusAnswer;
+pub use condition::Condition;
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;
 pub use record::RunRecord;
 pub use report::Report;
 pub use scope::Scope;
+pub use state::ConditionState;
 pub use status::Status;
 pub use step_record::{StepEnd, StepRecord};
 pub use verdict::{Verdict, verdict};

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Failure, FailureKind};
-use crate::plan::{BlockedReason, Unresolved};
+use crate::facts::FailureKind;
+use crate::plan::{Blocked, BlockedReason, Unresolved};
 
-/// Why something is stalled. In the order of how much it needs an operator.
+/// Why something is not ready. In the order of how much it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
@@ -24,6 +24,8 @@ pub enum Reason {
     NotMounted,
     /// A directory is missing and may not be made.
     DirectoryMissing,
+    /// A login, or access to a file or to the upstream, was denied.
+    PermissionDenied,
     /// Pruning waits for approval.
     PruneBlocked,
     /// A step failed for another reason.
@@ -49,23 +51,30 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The reason of a step that failed.
-pub(super) fn reason_of_failure(failure: &Failure) -> Reason {
-    match failure.kind {
+/// The reason of a failure of this kind.
+pub(super) const fn reason_of_kind(kind: FailureKind) -> Reason {
+    match kind {
         FailureKind::Unreachable => Reason::TargetUnreachable,
         FailureKind::NoSpace => Reason::InsufficientSpace,
         FailureKind::WrongBytes => Reason::DigestMismatch,
         FailureKind::RateLimited => Reason::UpstreamRateLimited,
         FailureKind::Upstream => Reason::UpstreamUnavailable,
+        FailureKind::NoSuchImage => Reason::NoSuchVersion,
+        FailureKind::PermissionDenied => Reason::PermissionDenied,
         FailureKind::InTheWay => Reason::Conflict,
         FailureKind::Other => Reason::Failed,
     }
 }
 
 /// The reason of something that is blocked.
-pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
-    match reason {
-        BlockedReason::NodeUnreachable { .. } => Reason::TargetUnreachable,
+pub(super) fn reason_of(held: &Blocked) -> Reason {
+    match &held.reason {
+        // Another controller's file is where ours is wanted.
+        BlockedReason::NotOurs { .. } if !held.wanted_by.is_empty() => Reason::Conflict,
+        BlockedReason::NodeUnreachable { lasting, .. } => match lasting {
+            Some(kind) => reason_of_kind(*kind),
+            None => Reason::TargetUnreachable,
+        },
         BlockedReason::Unresolved { why } => match why {
             Unresolved::VersionsUnknown { .. } => Reason::UpstreamUnavailable,
             Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
@@ -84,7 +93,11 @@ pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
-        BlockedReason::BackingOff { .. } => Reason::BackingOff,
+        // What only an operator can end keeps its reason between two attempts.
+        BlockedReason::BackingOff { lasting, .. } => match lasting {
+            Some(kind) => reason_of_kind(*kind),
+            None => Reason::BackingOff,
+        },
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
         BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
         BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,

@@ -4,18 +4,19 @@
 //! controller runs and says how things were left while it does not. Making one is
 //! pure; the loop brings the times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{self, Condition, Ready};
+use super::condition::{self, Condition};
+use super::known::{self, ImageLine, NodeLine, OrderLine};
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
-use crate::model::{NodeId, OrderSet, Trigger};
+use crate::model::{FileName, NodeId, OrderId, OrderSet, Trigger};
 use crate::plan::BlockedReason;
 
 /// So many things blocked are listed; more would not be read.
@@ -49,6 +50,15 @@ pub struct Status {
     pub suspended: Suspended,
     /// What else the user should know.
     pub notes: Vec<String>,
+    /// The orders of the last run that could be read.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub orders: BTreeMap<OrderId, OrderLine>,
+    /// The nodes that it observed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<NodeId, NodeLine>,
+    /// The images that the orders want, by their file in the cache.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<FileName, ImageLine>,
 }
 
 /// A run that is going on.
@@ -98,6 +108,9 @@ pub struct BlockedLine {
     /// What `approve` takes, where approval unblocks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
+    /// The orders that it is wanted by; none for a prune.
+    #[serde(default)]
+    pub orders: BTreeSet<OrderId>,
 }
 
 impl Status {
@@ -134,18 +147,22 @@ impl Status {
             .take(HELD_MAX)
             .map(|held| BlockedLine {
                 step: held.id.clone(),
-                reason: reason_of(&held.reason),
+                reason: reason_of(held),
                 message: held.reason.to_string(),
                 next_try: next_try(&held.reason, memory),
                 approval: match &held.reason {
                     BlockedReason::OverBudget { approval, .. } => Some(approval.clone()),
                     _ => None,
                 },
+                orders: held.wanted_by.iter().map(|at| at.order.clone()).collect(),
             })
             .collect();
         self.circuits = memory.circuits.clone();
         self.suspended = memory.suspended.clone();
         self.notes = notes(report);
+        self.orders = known::orders(orders);
+        self.nodes = known::nodes(&self.nodes, report);
+        self.images = known::images(report);
         self.totals.add(&record.totals);
         self.over(&occasion.owner, record)
     }
@@ -171,7 +188,7 @@ impl Status {
         self
     }
 
-    /// True if the last run could plan and everything it concerns is ready.
+    /// True if the last run could plan and everything it concerns is ready or suspended.
     pub fn is_ready(&self) -> bool {
         let looked = self
             .last_pass
@@ -181,7 +198,18 @@ impl Status {
             && self
                 .conditions
                 .iter()
-                .all(|condition| condition.state == Ready::Ready)
+                .all(|condition| condition.state.is_fine())
+    }
+
+    /// The status with what an operator has suspended since: that takes effect at once,
+    /// before the next run.
+    #[must_use]
+    pub fn with_suspended(mut self, suspended: Suspended) -> Self {
+        for condition in &mut self.conditions {
+            condition.apply(&suspended, &self.suspended);
+        }
+        self.suspended = suspended;
+        self
     }
 }
 

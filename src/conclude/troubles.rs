@@ -2,14 +2,51 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::reason::{Reason, reason_of, reason_of_failure};
+use super::reason::{Reason, reason_of, reason_of_kind};
 use super::report::Report;
-use crate::facts::{Outcome, StepId};
+use super::state::ConditionState;
+use crate::facts::{Failure, Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
-use crate::plan::BlockedReason;
+use crate::plan::{Blocked, BlockedReason};
 
-/// A trouble: why, and one sentence.
-pub(super) type Trouble = (Reason, String);
+/// Something that is not as it should be. What needs an operator most comes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Trouble {
+    pub state: ConditionState,
+    pub reason: Reason,
+    /// One sentence.
+    pub message: String,
+}
+
+impl Trouble {
+    pub(super) const fn new(reason: Reason, is_lasting: bool, message: String) -> Self {
+        Self {
+            state: ConditionState::of(reason, is_lasting),
+            reason,
+            message,
+        }
+    }
+
+    pub(super) fn suspended(message: &str) -> Self {
+        Self::new(Reason::Suspended, false, message.to_owned())
+    }
+
+    /// A step that failed.
+    pub(super) fn failed(id: &StepId, failure: &Failure) -> Self {
+        let reason = reason_of_kind(failure.kind);
+        Self::new(reason, !failure.transient, said(id, &failure.error))
+    }
+
+    /// Something that is blocked.
+    pub(super) fn blocked(held: &Blocked) -> Self {
+        let message = held.reason.to_string();
+        Self::new(reason_of(held), held.needs_person(), message)
+    }
+
+    fn interrupted(message: String) -> Self {
+        Self::new(Reason::Interrupted, false, message)
+    }
+}
 
 /// The trouble of an order or a file that was refused.
 pub(super) fn invalid(problem: &Problem) -> Trouble {
@@ -17,10 +54,8 @@ pub(super) fn invalid(problem: &Problem) -> Trouble {
         None => problem.file.clone(),
         Some(line) => format!("{}:{line}", problem.file),
     };
-    (
-        Reason::InvalidOrder,
-        format!("{place}: {}", problem.message),
-    )
+    let message = format!("{place}: {}", problem.message);
+    Trouble::new(Reason::InvalidOrder, true, message)
 }
 
 /// What a step has to say.
@@ -48,13 +83,13 @@ impl<'a> Troubles<'a> {
         }
         let plan = &report.look.plan;
         let origins = Origins {
-            held: plan.held.iter().map(|h| (&h.id, &h.reason)).collect(),
+            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
             report,
         };
         let of_held = plan
             .held
             .iter()
-            .map(|held| (&held.id, &held.wanted_by, origins.of_held(&held.reason)));
+            .map(|held| (&held.id, &held.wanted_by, origins.of_held(held)));
         let of_steps = plan.steps.iter().filter_map(|step| {
             let trouble = origins.of_step(&step.id)?;
             Some((&step.id, &step.wanted_by, trouble))
@@ -75,40 +110,39 @@ impl<'a> Troubles<'a> {
 /// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
-    held: HashMap<&'a StepId, &'a BlockedReason>,
+    held: HashMap<&'a StepId, &'a Blocked>,
     report: &'a Report,
 }
 
 impl Origins<'_> {
     /// Needs point backwards in the plan, so following them ends.
-    fn of_held(&self, reason: &BlockedReason) -> Trouble {
-        if let BlockedReason::SourceBlocked { source } = reason {
-            if let Some(reason) = self.held.get(source)
-                && !matches!(reason, BlockedReason::SourceBlocked { .. })
+    fn of_held(&self, held: &Blocked) -> Trouble {
+        if let BlockedReason::SourceBlocked { source } = &held.reason {
+            if let Some(held) = self.held.get(source)
+                && !matches!(held.reason, BlockedReason::SourceBlocked { .. })
             {
-                return (reason_of(reason), said(source, &reason.to_string()));
+                let trouble = Trouble::blocked(held);
+                let message = said(source, &trouble.message);
+                return Trouble { message, ..trouble };
             }
             if let Some(trouble) = self.of_step(source) {
                 return trouble;
             }
         }
-        (reason_of(reason), reason.to_string())
+        Trouble::blocked(held)
     }
 
     fn of_step(&self, id: &StepId) -> Option<Trouble> {
         match self.report.outcomes.get(id) {
             Some(Outcome::Done { .. }) => None,
-            Some(Outcome::Failed { failure }) => {
-                Some((reason_of_failure(failure), said(id, &failure.error)))
-            }
+            Some(Outcome::Failed { failure }) => Some(Trouble::failed(id, failure)),
             Some(Outcome::Skipped { needs }) => self.of_step(needs),
-            Some(Outcome::Outdated { what }) => Some((Reason::Interrupted, what.clone())),
-            Some(Outcome::UnderWay) => Some((
-                Reason::Interrupted,
-                said(id, &Outcome::UnderWay.to_string()),
-            )),
+            Some(Outcome::Outdated { what }) => Some(Trouble::interrupted(what.clone())),
+            Some(outcome @ Outcome::UnderWay) => {
+                Some(Trouble::interrupted(said(id, &outcome.to_string())))
+            }
             Some(Outcome::Cancelled) | None => {
-                Some((Reason::Interrupted, "the run was stopped".to_owned()))
+                Some(Trouble::interrupted("the run was stopped".to_owned()))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conclude::{Ready, Status, Verdict};
+use crate::conclude::{ConditionState, Status, Verdict};
 use crate::daemon::{NextRun, RunResult};
 
 /// What the end of a run means, to the loop and to whoever waits.
@@ -30,7 +30,7 @@ impl RunEnd {
         };
         let total = status.conditions.len();
         let conditions = status.conditions.iter();
-        let ready = conditions.filter(|condition| condition.state == Ready::Ready);
+        let ready = conditions.filter(|condition| condition.state == ConditionState::Ready);
         let line = match ready.count() {
             count if count == total && status.held.is_empty() => {
                 format!("{total} of {total} ready")

@@ -70,7 +70,7 @@ fn tell_nodes(look: &Look, was_silent: impl Fn(&NodeId) -> bool) {
     for (node, state) in &look.observed.nodes {
         let is_known = was_silent(node);
         let node = node.as_str();
-        let NodeState::Unreachable { why } = state else {
+        let NodeState::Unreachable { why, .. } = state else {
             if is_known {
                 tracing::info!(node, "node answers again");
             }

@@ -45,6 +45,9 @@ impl FailureKind {
 
 fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<NodeError>() {
+        if error.is_permission() {
+            return Some(FailureKind::PermissionDenied);
+        }
         return match error {
             NodeError::Unreachable { .. } | NodeError::CutShort { .. } => {
                 Some(FailureKind::Unreachable)
@@ -60,6 +63,13 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
             UpstreamError::Sink { .. } => None,
             UpstreamError::GaveUp { source, .. } => kind_of(&**source),
             UpstreamError::Status { status: 429, .. } => Some(FailureKind::RateLimited),
+            UpstreamError::Status {
+                status: 401 | 403, ..
+            } => Some(FailureKind::PermissionDenied),
+            // Another path that is not there is a wrong URL.
+            UpstreamError::Status {
+                status: 404, url, ..
+            } if url.contains("/image/") => Some(FailureKind::NoSuchImage),
             error if error.is_rate_limit() => Some(FailureKind::RateLimited),
             _ => Some(FailureKind::Upstream),
         };
@@ -83,6 +93,7 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<FailureKind> {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
             Some(FailureKind::NoSpace)
         }
+        std::io::ErrorKind::PermissionDenied => Some(FailureKind::PermissionDenied),
         _ => None,
     }
 }
@@ -119,6 +130,16 @@ mod tests {
         };
         assert_eq!(kind(gave_up), FailureKind::RateLimited);
         let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        assert_eq!(kind(refused), FailureKind::Other);
+        assert_eq!(kind(refused), FailureKind::PermissionDenied);
+        let status = |status| UpstreamError::Status {
+            method: "GET",
+            url: "http://factory/image/a/v1.11.3/metal-amd64.iso".to_owned(),
+            status,
+            text: None,
+            retry_after: None,
+        };
+        assert_eq!(kind(status(404)), FailureKind::NoSuchImage);
+        assert_eq!(kind(status(403)), FailureKind::PermissionDenied);
+        assert_eq!(kind(status(500)), FailureKind::Upstream);
     }
 }

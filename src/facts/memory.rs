@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failure_kind::FailureKind;
 use super::step_id::{ApprovalId, StepId};
 use crate::model::{Dir, Node, NodeId, OrderId};
 
@@ -80,6 +81,10 @@ pub struct Backoff {
     pub until: Timestamp,
     /// What went wrong last.
     pub error: String,
+    /// What kind of trouble it is, where only an operator can end it. It is retried all
+    /// the same, since nobody tells us when that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasting: Option<FailureKind>,
 }
 
 /// What an operator has suspended.

@@ -6,18 +6,20 @@
 //!
 //! Each place can also be unknown, and unknown is never empty.
 
+mod failure_kind;
 mod memory;
 mod observed;
 mod outcome;
 mod step_id;
 mod step_text;
 
+pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
     Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
     VersionSource,
 };
-pub use outcome::{Fact, Failure, FailureKind, Outcome};
+pub use outcome::{Fact, Failure, Outcome};
 pub use step_id::{ApprovalId, StepId, StepKind};
 pub use step_text::StepText;

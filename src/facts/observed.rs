@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::failure_kind::FailureKind;
 use super::memory::Memory;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, PartName, SchematicId,
@@ -205,6 +206,8 @@ pub enum NodeState {
     Unreachable {
         /// One sentence for the user.
         why: String,
+        /// What kind of trouble it is, where only an operator can end it.
+        lasting: Option<FailureKind>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::failure_kind::FailureKind;
 use super::observed::{Meta, RecordEntry};
 use super::step_id::StepId;
 use crate::model::SchematicId;
@@ -98,24 +99,16 @@ pub struct Failure {
     pub kind: FailureKind,
 }
 
-/// What kind of trouble a failure is, for whoever counts and sorts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailureKind {
-    /// The node was not reached, or was lost on the way.
-    Unreachable,
-    /// There was not enough room.
-    NoSpace,
-    /// The bytes were not the promised ones.
-    WrongBytes,
-    /// The upstream asked for patience.
-    RateLimited,
-    /// The upstream did not answer, or not with what was asked for.
-    Upstream,
-    /// A file that is not ours is in the way.
-    InTheWay,
-    /// Anything else.
-    Other,
+impl Failure {
+    /// The kind of a failure that stays until an operator acts; `None` where a retry may
+    /// help.
+    pub const fn lasting(&self) -> Option<FailureKind> {
+        if self.transient {
+            None
+        } else {
+            Some(self.kind)
+        }
+    }
 }
 
 impl Outcome {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::facts::FailureKind;
 use crate::io::process::ProgramError;
 use crate::model::{NodeId, Sha256};
 
@@ -21,6 +22,8 @@ pub enum NodeError {
         why: String,
         /// It may answer later without anybody doing anything.
         transient: bool,
+        /// It answers, and does not accept the login.
+        is_denied: bool,
         /// A hint for the user.
         hint: Option<&'static str>,
         /// What ssh wrote.
@@ -197,6 +200,9 @@ const LASTING: [&str; 6] = [
     "is a directory",
 ];
 
+/// What the system says where the login may not do something.
+const DENIED: [&str; 2] = ["Permission denied", "Operation not permitted"];
+
 impl NodeError {
     /// ssh or rsync was not let to its end, or was never there. A session that
     /// makes no progress is the node's silence and not a failure of the program.
@@ -205,12 +211,14 @@ impl NodeError {
             ProgramError::Idle { after, stderr, .. } => Self::Unreachable {
                 why: format!("no answer for {} s", after.as_secs()),
                 transient: true,
+                is_denied: false,
                 hint: None,
                 stderr,
             },
             ProgramError::Total { after, stderr, .. } => Self::Unreachable {
                 why: format!("it did not finish within {} s", after.as_secs()),
                 transient: true,
+                is_denied: false,
                 hint: None,
                 stderr,
             },
@@ -247,6 +255,27 @@ impl NodeError {
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::IsADirectory
             ),
+        }
+    }
+
+    /// True where the node, or this machine, does not permit it.
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Self::Unreachable { is_denied, .. } => *is_denied,
+            Self::Refused { message, .. }
+            | Self::Rsync {
+                stderr: message, ..
+            } => DENIED.iter().any(|text| message.contains(text)),
+            _ => false,
+        }
+    }
+
+    /// What kind of trouble it is, where only an operator can end it.
+    pub(super) fn lasting(&self) -> Option<FailureKind> {
+        match (self.is_transient(), self.is_permission()) {
+            (true, _) => None,
+            (false, true) => Some(FailureKind::PermissionDenied),
+            (false, false) => Some(FailureKind::Unreachable),
         }
     }
 

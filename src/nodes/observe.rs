@@ -18,5 +18,6 @@ pub(super) async fn observe(session: &NodeSession<'_>, dirs: &BTreeSet<Dir>) -> 
     });
     asked.await.unwrap_or_else(|error| NodeState::Unreachable {
         why: error.sentence(),
+        lasting: error.lasting(),
     })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::bytes::Bytes;
 use super::wanted::WantedBy;
-use crate::facts::{ApprovalId, StepId};
+use crate::facts::{ApprovalId, FailureKind, StepId};
 use crate::model::{Dir, FileName, NodeId};
 
 /// Something that should be done and is not.
@@ -31,6 +31,9 @@ pub enum BlockedReason {
         node: NodeId,
         /// What it said.
         why: String,
+        /// What kind of trouble it is, where only an operator can end it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lasting: Option<FailureKind>,
     },
     /// The position could not be resolved.
     Unresolved {
@@ -69,6 +72,9 @@ pub enum BlockedReason {
         until: jiff::Timestamp,
         /// What went wrong last.
         error: String,
+        /// What kind of trouble it is, where only an operator can end it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lasting: Option<FailureKind>,
     },
     /// The storage is not mounted on the node, or its directory is not there.
     NotMounted {
@@ -200,7 +206,10 @@ impl BlockedReason {
     /// True if waiting alone does not help.
     fn needs_person(&self) -> bool {
         match self {
-            Self::NodeUnreachable { .. } | Self::SourceBlocked { .. } => false,
+            Self::NodeUnreachable { lasting, .. } | Self::BackingOff { lasting, .. } => {
+                lasting.is_some()
+            }
+            Self::SourceBlocked { .. } => false,
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
@@ -215,7 +224,6 @@ impl BlockedReason {
             | Self::RecordUnread { .. }
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
-            | Self::BackingOff { .. }
             | Self::InGrace { .. }
             | Self::InUse { .. }
             | Self::NotOurs { .. }
@@ -227,7 +235,14 @@ impl BlockedReason {
 impl fmt::Display for BlockedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NodeUnreachable { node, why } => write!(f, "{node} does not answer: {why}"),
+            Self::NodeUnreachable {
+                node,
+                why,
+                lasting: Some(FailureKind::PermissionDenied),
+            } => write!(f, "permission denied on {node}: {why}"),
+            Self::NodeUnreachable { node, why, .. } => {
+                write!(f, "{node} does not answer: {why}")
+            }
             Self::Unresolved { why } => why.fmt(f),
             Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),
             Self::ForeignFile { file } => {
@@ -243,6 +258,7 @@ impl fmt::Display for BlockedReason {
                 failures,
                 until,
                 error,
+                lasting: _,
             } => write!(
                 f,
                 "failed {failures} {}, next attempt at {until:.0}: {error}",

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, FileName, Node, NodeId, OrderId, PositionRef, PushMethod, PushTarget,
-    Schematic, SchematicId, Sha256, TalosVersion,
+    ArtifactId, Deletion, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
+    PushTarget, Schematic, SchematicId, Sha256, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -120,6 +120,9 @@ pub enum Unresolved {
         wanted: String,
         /// The nearest that exist, greatest first.
         known: Vec<TalosVersion>,
+        /// The minor lines that exist, where one was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        minors: Option<String>,
     },
     /// The factory makes no image of this version with what the position asks for.
     Unsupported {
@@ -147,9 +150,15 @@ impl std::fmt::Display for Unresolved {
                 f.write_str("versions unknown: ")?;
                 f.write_str(&failures.join("; "))
             }
-            Self::NoSuchVersion { wanted, known } => {
+            Self::NoSuchVersion {
+                wanted,
+                known,
+                minors,
+            } => {
                 write!(f, "no released version matches {wanted}")?;
-                if !known.is_empty() {
+                if let Some(minors) = minors {
+                    write!(f, "; minor lines are {minors}")?;
+                } else if !known.is_empty() {
                     let known: Vec<String> = known.iter().map(ToString::to_string).collect();
                     write!(f, "; known are {}", known.join(", "))?;
                 }
@@ -167,4 +176,11 @@ impl std::fmt::Display for Unresolved {
             }
         }
     }
+}
+
+/// The minor lines of some versions in one line, greatest first.
+pub fn minors<'a>(versions: impl Iterator<Item = &'a TalosVersion>) -> String {
+    let minors: BTreeSet<Minor> = versions.map(TalosVersion::minor).collect();
+    let minors: Vec<String> = minors.iter().rev().map(ToString::to_string).collect();
+    minors.join(", ")
 }

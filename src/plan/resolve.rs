@@ -12,7 +12,7 @@ mod merge;
 use self::conflicts::refuse_conflicts;
 use self::draft::{DraftPosition, NamedFiles};
 use self::merge::{placed, want};
-use super::desired::{Desired, PositionWant, Resolved, Unresolved};
+use super::desired::{Desired, PositionWant, Resolved, Unresolved, minors};
 use crate::facts::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
     ArtifactId, Format, NameTemplate, Order, OrderSet, Position, SchematicId, SchematicSource,
@@ -185,6 +185,12 @@ fn resolve_version(
                 VersionPolicy::Exact(version) => version.to_string(),
             },
             known: versions.iter().rev().take(NEAREST).cloned().collect(),
+            minors: match policy {
+                VersionPolicy::LatestInMinor(_) if !versions.is_empty() => {
+                    Some(minors(versions.iter()))
+                }
+                _ => None,
+            },
         }),
     }
 }

@@ -35,6 +35,12 @@ impl NamePattern {
     }
 }
 
+impl std::fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl FromStr for NamePattern {
     type Err = Infallible;
 

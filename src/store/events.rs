@@ -34,11 +34,7 @@ impl StateDir {
         }
         self.make()?;
         let path = self.file(EVENTS);
-        let failed = |source: io::Error| StateError::Io {
-            doing: "write",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source: io::Error| StateError::io("write", &path, source);
         // Writing to a pipe may wait for ever, and a link may lead anywhere.
         make_way(&path).map_err(failed)?;
         if std::fs::metadata(&path).is_ok_and(|file| file.len() >= BYTES_MAX) {
@@ -102,11 +98,7 @@ impl EventReader {
     pub(crate) fn read(&mut self) -> Result<Vec<StepRecord>, StateError> {
         let mut steps = Vec::new();
         self.read_into(&mut steps)
-            .map_err(|source| StateError::Io {
-                doing: "read",
-                path: self.path.clone(),
-                source,
-            })?;
+            .map_err(|source| StateError::io("read", &self.path, source))?;
         Ok(steps)
     }
 

@@ -91,19 +91,11 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
 }
 
 fn renaming(path: &Path) -> impl Fn(io::Error) -> StateError {
-    move |source| StateError::Io {
-        doing: "rename",
-        path: path.to_owned(),
-        source,
-    }
+    move |source| StateError::io("rename", path, source)
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> StateError {
-    move |source| StateError::Io {
-        doing: "write",
-        path: path.to_owned(),
-        source,
-    }
+    move |source| StateError::io("write", path, source)
 }
 
 fn form<T: Serialize>(path: &Path, content: &T) -> Result<Vec<u8>, StateError> {

@@ -61,11 +61,7 @@ impl StateDir {
         }
         let kept = passes.len().saturating_sub(PASSES_MAX - 1);
         let path = self.file(HISTORY);
-        let failed = |source| StateError::Io {
-            doing: "write",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| StateError::io("write", &path, source);
         let mut text = Vec::new();
         for pass in passes[kept..].iter().chain([pass]) {
             serde_json::to_writer(&mut text, pass).map_err(|error| failed(error.into()))?;

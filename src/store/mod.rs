@@ -24,10 +24,20 @@ mod overrides;
 pub(crate) mod revision;
 mod status;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clock::reading;
 pub(crate) use error::StateError;
+
+/// What is read of them by whoever asks for the present state.
+const FILES: [&str; 5] = [
+    "status.json",
+    "memory.json",
+    "suspended.json",
+    "approved.json",
+    "history.jsonl",
+];
 
 /// The directory of the controller's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +62,47 @@ impl StateDir {
 
     /// Makes it, unless it is there.
     pub(crate) fn make(&self) -> Result<(), StateError> {
-        std::fs::create_dir_all(&self.dir).map_err(|source| StateError::Io {
-            doing: "make",
-            path: self.dir.clone(),
-            source,
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|source| StateError::io("create", &self.dir, source))
+    }
+
+    /// Fails where a file is there that this user may not read. Elsewhere it counts as
+    /// absent, and the answer would be "nothing has run yet".
+    ///
+    /// # Errors
+    /// [`StateError::Denied`], and nothing else.
+    pub(crate) fn check_access(&self) -> Result<(), StateError> {
+        match self.denied().next() {
+            Some((path, source)) => Err(StateError::io("read", &path, source)),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails where another user's file may not be read. One's own counts as absent, as in
+    /// a run of the same user, and is set aside by that.
+    ///
+    /// # Errors
+    /// [`StateError::Denied`], and nothing else.
+    pub(crate) fn check_owner(&self) -> Result<(), StateError> {
+        let own = rustix::process::geteuid().as_raw();
+        let is_own = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.uid() == own);
+        match self.denied().find(|(path, _)| !is_own(path)) {
+            Some((path, source)) => Err(StateError::io("read", &path, source)),
+            None => Ok(()),
+        }
+    }
+
+    /// The files that this user may not read.
+    fn denied(&self) -> impl Iterator<Item = (PathBuf, std::io::Error)> {
+        FILES.into_iter().filter_map(|name| {
+            let path = self.file(name);
+            let denied = std::fs::metadata(&path).and_then(|file| match file.is_file() {
+                true => std::fs::File::open(&path).map(drop),
+                // Opening a pipe may wait for ever.
+                false => Ok(()),
+            });
+            let source = denied.err()?;
+            (source.kind() == std::io::ErrorKind::PermissionDenied).then_some((path, source))
         })
     }
 }

@@ -85,7 +85,11 @@ fn bash_completes_commands_options_and_values() {
         (&["talos-order", "re"], &["resume", "reconcile"]),
         (&["talos-order", "--dry"], &["--dry-run"]),
         (&["talos-order", "plan", "--det"], &["--detailed-exitcode"]),
-        (&["talos-order", "plan", "--output", ""], &["text", "json"]),
+        (
+            &["talos-order", "plan", "--output", ""],
+            &["text", "json", "yaml"],
+        ),
+        (&["talos-order", "get", "n"], &["nodes"]),
         (&["talos-order", "schema", "o"], &["orders"]),
         (&["talos-order", "suspend", "n"], &["node"]),
         (&["talos-order", "completions", "z"], &["zsh"]),

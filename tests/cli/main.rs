@@ -23,8 +23,10 @@ use common::factory::Factory;
 use common::program::Program;
 use common::snapshot::images;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "plan",
+    "diff",
+    "get",
     "apply",
     "validate",
     "schematic",

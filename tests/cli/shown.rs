@@ -133,3 +133,114 @@ fn a_filter_shows_less_and_changes_nothing() {
     one.says("good ").omits("other ");
     status(&["--node", "pve-2"]).expect(0).omits("good ");
 }
+
+#[test]
+fn objects_are_listed_from_records() {
+    let world = World::new();
+    let program = &world.program;
+    let name = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+    let before = program.run(&["get", "nodes"]).expect(0);
+    before
+        .complains("nothing has run there yet")
+        .says("unknown");
+    program.run(&["apply"]).expect(0);
+    program
+        .run(&["get", "orders"])
+        .expect(0)
+        .says("NAME  CUSTOMER  POSITIONS  NODES  STATE  VERSIONS  AGE\ngood  -         1          1/1    Ready  v1.11.3 ");
+    let nodes = program.run(&["get", "node"]).expect(0);
+    nodes.says("pve-1  local  reachable  1       1/1 ");
+    let names = program.run(&["get", "images", "-o", "name"]).expect(0);
+    assert_eq!(names.stdout, format!("{name}\n"));
+    let wide = program.run(&["get", "images", "-o", "wide"]).expect(0);
+    wide.says("SHA256").says("nocloud-amd64.iso");
+    let missing = program.run(&["get", "orders", "nope", "go*"]).expect(1);
+    missing.complains("there is no order nope").says("good");
+    let image = &program
+        .run(&["get", "images", "-o", "json"])
+        .expect(0)
+        .json()[0];
+    assert_eq!(
+        (&image["name"], &image["in_cache"]),
+        (&name.into(), &true.into())
+    );
+    assert_eq!(
+        image["nodes"],
+        serde_json::json!({"in_sync": 1, "total": 1})
+    );
+    let status = program.run(&["status", "--order", "nope"]).expect(0);
+    status.complains("no such order or node");
+}
+
+/// Every command that writes JSON writes the same as YAML.
+#[test]
+fn yaml_says_what_json_says() {
+    let world = World::new();
+    let program = &world.program;
+    program
+        .run(&["apply", "-o", "yaml"])
+        .expect(0)
+        .says("converged: true");
+    program.run(&["suspend", "node", "pve-1"]).expect(0);
+    for args in [
+        &["status"][..],
+        &["history"],
+        &["plan"],
+        &["diff"],
+        &["validate"],
+        &["get", "orders"],
+        &["get", "nodes"],
+        &["get", "images"],
+    ] {
+        let of = |form| program.run(&[args, &["-o", form]].concat()).expect(0);
+        let yaml = of("yaml").stdout;
+        let yaml: serde_json::Value = serde_yaml::from_str(&yaml).unwrap();
+        assert_eq!(yaml, of("json").json(), "{args:?}");
+    }
+}
+
+#[test]
+fn what_differs_is_shown_by_place_with_an_exit_code() {
+    let world = World::new();
+    let program = &world.program;
+    let iso = world.dir.path().join("iso");
+    let name = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
+    let ran = program.run(&["diff"]).expect(2);
+    ran.says("+++ cache (desired)")
+        .says(&format!("+{name}  v1.11.3  unknown  sha256:unknown"))
+        .says("manifest-good.yaml");
+    assert!(!iso.exists(), "nothing is changed");
+    program.run(&["apply"]).expect(0);
+    let same = program.run(&["diff"]).expect(0);
+    same.omits("@@").complains("no differences");
+
+    fs::write(iso.join(name), "short").unwrap();
+    program.run(&["suspend", "order", "good"]).expect(0);
+    let ran = program.run(&["diff"]).expect(2);
+    ran.says(&format!("-{name}  v1.11.3  5  sha256:unknown"))
+        .says(&format!("+{name}  v1.11.3  307200  sha256:"));
+    program.run(&["diff", "--order", "other"]).expect(0);
+    program.run(&["diff", "--node", "pve-2"]).expect(0);
+    world.order("bad", "{type: newest}");
+    program.run(&["diff"]).expect(1).complains("newest");
+}
+
+#[test]
+fn an_unknown_minor_line_names_those_that_exist() {
+    let world = World::new();
+    let lines = "v1.12, v1.11, v1.10";
+    let ran = world
+        .program
+        .run(&["versions", "--minor", "v1.2"])
+        .expect(1);
+    ran.complains("there is no minor line v1.2")
+        .complains(lines);
+    let ran = world
+        .program
+        .run(&["versions", "--minor", "v1.13"])
+        .expect(1);
+    ran.complains("--all lists its pre-releases");
+    world.order("old", "{type: latest-in-minor, minor: v1.2}");
+    let ran = world.program.run(&["plan"]).expect(1);
+    ran.says("no released version matches latest-in-minor v1.2; minor lines are v1.13, v1.12");
+}

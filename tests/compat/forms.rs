@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 use talos_order::conclude::StepEnd;
 use talos_order::conclude::manifest::PushStatus;
-use talos_order::conclude::{Ready, Verdict};
+use talos_order::conclude::{Condition, ConditionState, Reason, Verdict};
 use talos_order::facts::Provenance;
 
 use crate::fixture::files;
@@ -267,8 +267,25 @@ fn words_are_those_that_the_earlier_version_knows() {
     let verdict = |verdict| match verdict {
         Verdict::Converged | Verdict::Retry | Verdict::Stalled | Verdict::Failed => word(verdict),
     };
-    let ready = |ready| match ready {
-        Ready::Ready | Ready::Reconciling | Ready::Stalled => word(ready),
+    let state = |state| {
+        let condition = Condition {
+            order: None,
+            node: None,
+            state,
+            reason: Some(Reason::Suspended),
+            message: String::new(),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            images: Vec::new(),
+        };
+        let written = serde_json::to_value(&condition).unwrap();
+        let read: Condition = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(read, condition);
+        match state {
+            ConditionState::Ready
+            | ConditionState::Reconciling
+            | ConditionState::Stalled
+            | ConditionState::Suspended => word(&written["state"]),
+        }
     };
     let status = |status| match status {
         PushStatus::Ok | PushStatus::Error | PushStatus::Held => word(status),
@@ -280,7 +297,8 @@ fn words_are_those_that_the_earlier_version_knows() {
         end(End::Done),
         end(End::Outdated),
         verdict(Verdict::Converged),
-        ready(Ready::Stalled),
+        state(ConditionState::Stalled),
+        state(ConditionState::Suspended),
         status(PushStatus::Held),
         provenance(Provenance::FirstSeen),
     ];
@@ -288,6 +306,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         "done",
         "outdated",
         "converged",
+        "Stalled",
         "Stalled",
         "held",
         "first-seen",

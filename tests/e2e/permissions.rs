@@ -108,6 +108,10 @@ fn a_file_that_may_not_be_read_is_told_and_kept() {
                 false => "{\"version\": 1}\n",
             };
             fs::write(&file, text).unwrap();
+            if let Some(user) = world.program.user {
+                // Another user's file would be refused, see below.
+                chown(&file, Some(user), Some(user)).unwrap();
+            }
         }
         let before = Thing::at(&file);
         set_mode(&file, 0);
@@ -166,10 +170,11 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
     fs::remove_file(world.at("node1/iso").join(&iso)).unwrap();
     let read_only = ReadOnly::new(state.clone());
     let ran = world.apply().expect(0).says("1 pushed");
-    let ran = ran.complains("warning: cannot write");
-    ran.complains("Permission denied").complains("as root");
+    let ran = ran.complains("warning: permission denied: cannot write");
+    ran.complains("run it as root or as user");
     let ran = world.program.run(&["suspend", "node", "pve-1"]).expect(1);
-    ran.complains("cannot lock").complains("as root");
+    let ran = ran.complains("permission denied: cannot change");
+    ran.complains("run it as root or as user");
     drop(read_only);
     before.assert_same(&Snapshot::of(&[
         &state.join("memory.json"),
@@ -236,4 +241,74 @@ fn places_that_are_read_only_are_told_and_filled_by_the_next_run() {
     };
     assert_eq!(Thing::at(kept), Thing::Bytes(b"garbage".to_vec()));
     assert_eq!(world.manifest("one")["entries"][0]["status"], "ok");
+}
+
+/// What root's controller left, asked for by somebody else: each command says that it may
+/// not, and whom to ask. None says that nothing was there.
+#[test]
+fn a_user_who_may_not_read_the_state_is_told_so() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can leave files that this user may not read");
+        return;
+    }
+    let Some((mut world, _)) = unprivileged() else {
+        return;
+    };
+    let user = world.program.user.take();
+    for path in [world.dir.path().to_owned(), world.cache()] {
+        set_mode(&path, 0o755);
+    }
+    world.apply().expect(0);
+    let state = world.cache().join(".talos-order");
+    let take = |mode| {
+        chown(&state, Some(0), Some(0)).unwrap();
+        for entry in fs::read_dir(&state).unwrap() {
+            let path = entry.unwrap().path();
+            chown(&path, Some(0), Some(0)).unwrap();
+            if path.is_file() {
+                set_mode(&path, mode);
+            }
+        }
+    };
+    let commands: [&[&str]; 10] = [
+        &["status"],
+        &["get", "orders"],
+        &["get", "images"],
+        &["history"],
+        &["suspend", "--all"],
+        &["resume", "--all"],
+        &["approve", "prune-pve-1"],
+        &["plan"],
+        &["diff"],
+        &["events"],
+    ];
+    world.program.user = user;
+    let denied = |args: &[&str]| {
+        let ran = world.program.run(args).expect(1);
+        ran.complains("permission denied: cannot ")
+            .complains("hint: run it as root");
+    };
+    // The directory is closed, then only its files.
+    for (mode, files) in [(0o700, 0o644), (0o755, 0o600)] {
+        set_mode(&state, mode);
+        take(files);
+        for args in commands {
+            denied(args);
+        }
+    }
+    // Reading is allowed, writing is not.
+    take(0o644);
+    world.program.run(&["status"]).expect(0).says("Ready");
+    world
+        .program
+        .run(&["get", "nodes"])
+        .expect(0)
+        .says("reachable");
+    world.program.run(&["plan"]).expect(0);
+    denied(&["suspend", "--all"]);
+    let applied = world.program.run(&["apply"]);
+    // The images are delivered; that this is not remembered is told.
+    applied
+        .expect(0)
+        .complains("permission denied: cannot write");
 }

@@ -385,7 +385,7 @@ fn node_state() -> impl Strategy<Value = NodeState> {
                 }
             },
         ),
-        1 => Just(NodeState::Unreachable { why: "connection refused".to_owned() }),
+        1 => Just(NodeState::Unreachable { why: "connection refused".to_owned(), lasting: None }),
     ]
 }
 
@@ -490,6 +490,7 @@ fn memory() -> impl Strategy<Value = Memory> {
                     failures: 3,
                     until: now() + jiff::SignedDuration::from_hours(hours),
                     error: "it broke".to_owned(),
+                    lasting: None,
                 };
                 memory.backoff.insert(StepId::fetch(&file), backoff.clone());
                 memory.backoff.insert(StepId::push(&target, &file), backoff);

@@ -163,13 +163,13 @@ fn delivery(dir: Dir, (source, bytes): &(PathBuf, Vec<u8>)) -> Delivery {
 async fn look(nodes: &SystemNodes, node: &Node, dir: &Dir) -> DirState {
     match nodes.observe(node, &BTreeSet::from([dir.clone()])).await {
         NodeState::Listed { mut dirs, .. } => dirs.remove(dir).unwrap(),
-        NodeState::Unreachable { why } => panic!("{why}"),
+        NodeState::Unreachable { why, .. } => panic!("{why}"),
     }
 }
 
 async fn why_unreachable(nodes: &SystemNodes, node: &Node, dir: &Dir) -> String {
     match nodes.observe(node, &BTreeSet::from([dir.clone()])).await {
-        NodeState::Unreachable { why } => why,
+        NodeState::Unreachable { why, .. } => why,
         state @ NodeState::Listed { .. } => panic!("{state:?}"),
     }
 }

@@ -41,7 +41,7 @@ impl Cluster {
         let dirs = ["iso", "import"].map(|dir| self.host.dir(dir)).into();
         match nodes.observe(&self.host.node("pve-01"), &dirs).await {
             NodeState::Listed { references, .. } => references,
-            NodeState::Unreachable { why } => panic!("{why}"),
+            NodeState::Unreachable { why, .. } => panic!("{why}"),
         }
     }
 

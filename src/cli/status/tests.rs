@@ -1,10 +1,12 @@
 //! The text of a status, as the user sees it.
 
 use super::*;
-use crate::conclude::Reason;
+use crate::conclude::Condition;
 use crate::conclude::Verdict;
+use crate::conclude::images::{ImageCondition, ImageState};
 use crate::conclude::record::Totals;
 use crate::conclude::status::{BlockedLine, LastRun};
+use crate::conclude::{ConditionState, Reason};
 use crate::model::Trigger;
 
 fn at(second: i64) -> Timestamp {
@@ -16,12 +18,14 @@ fn condition(order: &str, node: Option<&str>, reason: Option<Reason>, message: &
         order: Some(order.to_owned()),
         node: node.map(|node| node.parse().unwrap()),
         state: match reason {
-            None => Ready::Ready,
-            Some(_) => Ready::Stalled,
+            None => ConditionState::Ready,
+            Some(Reason::TargetUnreachable) => ConditionState::Reconciling,
+            Some(_) => ConditionState::Stalled,
         },
         reason,
         message: message.to_owned(),
         since: at(0),
+        images: Vec::new(),
     }
 }
 
@@ -52,7 +56,7 @@ fn status() -> Status {
             "acme",
             None,
             Some(Reason::TargetUnreachable),
-            "on pve-02: no route to host",
+            "pve-02 does not answer:\nno route to host",
         ),
         condition("acme", Some("pve-01"), None, "in sync"),
         condition(
@@ -74,19 +78,43 @@ fn status() -> Status {
         message: "pve-02 does not answer: no route to host".to_owned(),
         next_try: Some(at(3660)),
         approval: None,
+        orders: ["acme".parse().unwrap()].into(),
     });
+    let image = |position: &str, version: Option<&str>| ImageCondition {
+        position: position.to_owned(),
+        file: None,
+        cached_as: None,
+        version: version.map(|version| version.parse().unwrap()),
+        image: Some("nocloud-amd64.raw.xz".to_owned()),
+        schematic: None,
+        state: ImageState::Unknown,
+    };
+    for condition in &mut status.conditions {
+        condition.images.push(image("disk", Some("v1.11.3")));
+    }
+    status.conditions[0].images.push(image("next", None));
     status.suspended.nodes.insert("pve-03".parse().unwrap());
     status
 }
 
+fn shown(status: &Status, scope: &Scope, width: usize, is_wide: bool) -> String {
+    let view = StatusView {
+        scope,
+        width,
+        is_wide,
+        now: at(3600),
+    };
+    anstream::adapter::strip_str(&text::text(status, &view)).to_string()
+}
+
 fn plain(status: &Status, scope: &Scope) -> String {
-    anstream::adapter::strip_str(&text(status, scope, at(3600))).to_string()
+    shown(status, scope, 120, false)
 }
 
 #[test]
 fn everything_is_told_in_columns() {
     snapbox::assert_data_eq!(
-        plain(&status(), &Scope::All),
+        shown(&status(), &Scope::All, 160, false),
         snapbox::str![[r#"
 Controller  berlin
 Revision    main@sha1:c0ffee
@@ -95,13 +123,67 @@ Next run    in 5m
 Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1 repaired
 Suspended   node pve-03
 
-ORDER  NODE    READY    REASON             SINCE  MESSAGE
-acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
-acme   pve-01  Ready    -                  60m    in sync
-acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
+ORDER  NODE    VERSION           IMAGE                 STATE        SINCE  REASON             MESSAGE
+acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  Reconciling  60m    TargetUnreachable  pve-02 does not answer: no route to host
+acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  Ready        60m    -
+acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  Reconciling  60m    TargetUnreachable
 
-BLOCKED               REASON             NEXT TRY  MESSAGE
-push a.iso to pve-02  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
+BLOCKED                REASON             NEXT TRY
+push a.iso to pve-02  TargetUnreachable  in 60s
+
+"#]]
+    );
+}
+
+#[test]
+fn on_a_narrow_terminal_messages_are_below_and_names_whole() {
+    let narrow = shown(&status(), &Scope::All, 80, false);
+    snapbox::assert_data_eq!(
+        &narrow,
+        snapbox::str![[r#"
+Controller  berlin
+Revision    main@sha1:c0ffee
+Last run    stalled, 9m ago, 2.0 s, trigger: change
+Next run    in 5m
+Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1
+            repaired
+Suspended   node pve-03
+
+ORDER  NODE    VERSION           IMAGE                 STATE        SINCE
+acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  Reconciling  60m
+    TargetUnreachable: pve-02 does not answer: no route to host
+acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  Ready        60m
+acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  Reconciling  60m
+
+BLOCKED                REASON             NEXT TRY
+push a.iso to pve-02  TargetUnreachable  in 60s
+
+"#]]
+    );
+    for line in narrow.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn wide_has_every_column() {
+    snapbox::assert_data_eq!(
+        shown(&status(), &Scope::All, 40, true),
+        snapbox::str![[r#"
+Controller  berlin
+Revision    main@sha1:c0ffee
+Last run    stalled, 9m ago, 2.0 s, trigger: change
+Next run    in 5m
+Totals      1.0 GiB fetched, 3.0 GiB pushed, 4 files pruned; drift: 2 found, 1 repaired
+Suspended   node pve-03
+
+ORDER  NODE    VERSION           IMAGE                 SCHEMATIC  STATE        SINCE  REASON             MESSAGE
+acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  unknown    Reconciling  60m    TargetUnreachable  pve-02 does not answer: no route to host
+acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  unknown    Ready        60m    -
+acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  unknown    Reconciling  60m    TargetUnreachable
+
+BLOCKED                REASON             NEXT TRY  ORDERS
+push a.iso to pve-02  TargetUnreachable  in 60s    acme
 
 "#]]
     );
@@ -121,7 +203,43 @@ fn of_an_order_or_a_node_only_its_lines_are_shown() {
 fn a_controller_that_is_gone_is_told_from_one_that_waits() {
     let mut status = status();
     status.next_pass = Some(at(10));
-    assert!(plain(&status, &Scope::All).contains("does not seem to be running"));
+    let gone = plain(&status, &Scope::All);
+    assert!(gone.contains("does not seem to be running"), "{gone}");
+    assert!(!gone.contains("NEXT TRY"), "{gone}");
     status.next_pass = None;
-    assert!(plain(&status, &Scope::All).contains("controller not running"));
+    let none = plain(&status, &Scope::All);
+    assert!(
+        none.contains("none (controller not running): nothing is retried"),
+        "{none}"
+    );
+    assert!(!none.contains("NEXT TRY"), "{none}");
+}
+
+#[test]
+fn a_filter_takes_what_is_blocked_by_its_order() {
+    let select = |orders: &[&str], nodes: &[&str]| {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let selection = Selection {
+            orders: patterns(orders),
+            nodes: patterns(nodes),
+        };
+        let mut status = status();
+        select(&mut status, &selection);
+        (status.conditions.len(), status.held.len())
+    };
+    assert_eq!(select(&[], &[]), (3, 1));
+    assert_eq!(select(&["ac*"], &[]), (3, 1));
+    assert_eq!(select(&["other"], &[]), (0, 0));
+    assert_eq!(select(&["acme"], &["pve-01"]), (1, 0));
+}
+
+#[test]
+fn data_says_suspended_where_the_file_says_it_for_old_readers() {
+    let mut status = status();
+    status.conditions[1].state = ConditionState::Suspended;
+    let file = serde_json::to_value(&status).unwrap();
+    assert_eq!(file["conditions"][1]["state"], "Stalled");
+    let data = serde_json::to_value(StatusAnswer::from(&status)).unwrap();
+    assert_eq!(data["conditions"][1]["state"], "Suspended");
+    assert_eq!(data["conditions"][0]["state"], "Reconciling");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ended::EndedRun;
 use super::retry::{until, wait};
 use crate::conclude::links;
-use crate::facts::{Backoff, KnownNode, NodeState, Outcome, RelayBackoff, StepId};
+use crate::facts::{Backoff, FailureKind, KnownNode, NodeState, Outcome, RelayBackoff, StepId};
 use crate::model::NodeId;
 
 impl EndedRun<'_> {
@@ -32,7 +32,7 @@ impl EndedRun<'_> {
                         before.get(&step.id),
                         step.id.as_str(),
                         self.limits.step,
-                        &failure.error,
+                        (&failure.error, failure.lasting()),
                     );
                     backoff.insert(step.id.clone(), entry);
                 }
@@ -75,13 +75,16 @@ impl EndedRun<'_> {
             }
         }
         for (node, state) in &self.look.observed.nodes {
-            let NodeState::Unreachable { why } = state else {
+            let NodeState::Unreachable { why, lasting } = state else {
                 continue;
             };
             let before = self.memory.circuits.get(node);
             let entry = match before {
                 Some(open) if open.until > self.look.observed.now => open.clone(),
-                before => self.failed(before, node.as_str(), self.limits.node, why),
+                before => {
+                    let said = (why.as_str(), *lasting);
+                    self.failed(before, node.as_str(), self.limits.node, said)
+                }
             };
             circuits.insert(node.clone(), entry);
         }
@@ -93,7 +96,7 @@ impl EndedRun<'_> {
         before: Option<&Backoff>,
         what: &str,
         first: Duration,
-        why: &str,
+        (why, lasting): (&str, Option<FailureKind>),
     ) -> Backoff {
         let failures = before.map_or(0, |entry| entry.failures).saturating_add(1);
         let wait = wait(what, failures, first, self.limits.most);
@@ -101,6 +104,7 @@ impl EndedRun<'_> {
             failures,
             until: until(self.now, wait),
             error: why.to_owned(),
+            lasting,
         }
     }
 }

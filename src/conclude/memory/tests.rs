@@ -138,6 +138,7 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
         failures: 12,
         until: at(900),
         error: String::new(),
+        lasting: None,
     };
     assert_eq!(world.held(&prune(), reason).pass(200).backoff, before);
     assert_eq!(world.prune(Outcome::Cancelled).pass(200).backoff, before);
@@ -227,6 +228,7 @@ fn asking_for_a_node_forgives_that_node_only() {
         failures: 1,
         until: at(0),
         error: String::new(),
+        lasting: None,
     };
     let file: FileName = "a".parse().unwrap();
     let ids = [

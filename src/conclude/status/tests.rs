@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::conclude::Verdict;
+use crate::conclude::{ConditionState, Verdict};
 use crate::config;
 use crate::facts::{
     CacheState, Catalog, DirState, Failure, FailureKind, NodeState, Observed, Outcome, References,
@@ -12,8 +12,8 @@ use crate::facts::{
 use crate::orders;
 use crate::plan::Look;
 use crate::plan::{
-    self, Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, Step,
-    TransportPolicy,
+    self, Blocked, Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
+    Step, TransportPolicy,
 };
 
 const ORDERS: &str = "
@@ -61,6 +61,7 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
     let desired = plan::resolve(orders, &catalog, &naming);
     let silent = NodeState::Unreachable {
         why: "no route to host".to_owned(),
+        lasting: None,
     };
     let dir = "/var/lib/vz/template/iso".parse().unwrap();
     let empty = NodeState::Listed {
@@ -146,6 +147,7 @@ fn memory() -> Memory {
         failures: 1,
         until: at(130),
         error: "no route to host".to_owned(),
+        lasting: None,
     };
     memory.circuits.insert("pve-01".parse().unwrap(), circuit);
     memory.suspended.orders.insert("delta".parse().unwrap());
@@ -177,11 +179,11 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
         lines(&status),
         [
             "alpha - Stalled InsufficientSpace",
-            "alpha pve-01 Stalled TargetUnreachable",
+            "alpha pve-01 Reconciling TargetUnreachable",
             "alpha pve-02 Stalled InsufficientSpace",
-            "beta - Stalled UpstreamUnavailable",
+            "beta - Reconciling UpstreamUnavailable",
             "broken - Stalled InvalidOrder",
-            "delta - Stalled Suspended",
+            "delta - Suspended Suspended",
             "gamma - Stalled InvalidOrder",
         ]
     );
@@ -226,4 +228,173 @@ fn what_is_written_can_be_read_back() {
     assert!(record.steps.iter().any(|step| step.message.is_some()));
     let text = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<RunRecord>(&text).unwrap(), record);
+}
+
+/// `order node version image state` for each image of each condition.
+fn images(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    for condition in &status.conditions {
+        for image in &condition.images {
+            let version = image.version.as_ref();
+            lines.push(format!(
+                "{} {} {} {} {:?}",
+                condition.order.as_deref().unwrap_or("-"),
+                condition.node.as_ref().map_or("-", NodeId::as_str),
+                version.map_or("unknown".to_owned(), ToString::to_string),
+                image.image.as_deref().unwrap_or("unknown"),
+                image.state
+            ));
+        }
+    }
+    lines
+}
+
+#[test]
+fn conditions_name_the_images_and_unknown_is_unknown() {
+    let orders = orders();
+    let report = report(&orders, full);
+    let status = Status::default().finished(&occasion(100), &orders, &report, &memory());
+    assert_eq!(
+        images(&status),
+        [
+            "alpha - v1.11.2 nocloud-amd64.iso Unknown",
+            "alpha pve-01 v1.11.2 nocloud-amd64.iso Unknown",
+            "alpha pve-02 v1.11.2 nocloud-amd64.iso OutOfSync",
+            "beta - unknown unknown Unknown",
+        ]
+    );
+    let node = |name: &str| &status.nodes[&name.parse().unwrap()];
+    assert!(!node("pve-01").is_reachable && node("pve-02").is_reachable);
+    assert_eq!(
+        (node("pve-01").seen, node("pve-02").seen),
+        (None, Some(at(100)))
+    );
+    assert_eq!(status.orders.len(), 4, "one could not be read");
+    let held = status.held.iter().find(|held| held.step.node().is_some());
+    assert_eq!(
+        held.map(|held| held.orders.clone()),
+        Some(["alpha".parse().unwrap()].into())
+    );
+}
+
+#[test]
+fn what_is_suspended_counts_as_fine_also_before_the_next_run() {
+    let orders = orders();
+    let report = report(&orders, full);
+    let status = Status::default().finished(&occasion(100), &orders, &report, &memory());
+    let everything = Suspended {
+        all: true,
+        ..Suspended::default()
+    };
+    let suspended = status.clone().with_suspended(everything);
+    let of = |status: &Status, order: &str| {
+        let condition = status.conditions.iter().find(|condition| {
+            condition.order.as_deref() == Some(order) && condition.node.is_none()
+        });
+        condition.unwrap().state
+    };
+    assert_eq!(of(&suspended, "alpha"), ConditionState::Suspended);
+    assert_eq!(
+        of(&suspended, "gamma"),
+        ConditionState::Stalled,
+        "a mistake stays one"
+    );
+    let resumed = status.with_suspended(Suspended::default());
+    assert_eq!(of(&resumed, "delta"), ConditionState::Reconciling);
+    assert_eq!(of(&resumed, "alpha"), ConditionState::Stalled);
+}
+
+/// Whoever reads `Stalled` has to act; whoever reads `Reconciling` may wait.
+#[test]
+fn only_what_needs_an_operator_is_stalled() {
+    let orders = orders();
+    let failed = |kind, transient| {
+        let report = report(&orders, |step| match step.needs.first() {
+            Some(needs) => Outcome::Skipped {
+                needs: needs.clone(),
+            },
+            None => Outcome::Failed {
+                failure: Failure {
+                    error: "it broke".to_owned(),
+                    hint: None,
+                    transient,
+                    kind,
+                },
+            },
+        });
+        let status = Status::default().finished(&occasion(1), &orders, &report, &memory());
+        let on_node = status
+            .conditions
+            .iter()
+            .find(|condition| condition.node.as_ref().map(NodeId::as_str) == Some("pve-02"));
+        let condition = on_node.unwrap();
+        (condition.state, condition.reason.unwrap())
+    };
+    use ConditionState::{Reconciling, Stalled};
+    use FailureKind as Kind;
+    for (kind, transient, state, reason) in [
+        (
+            Kind::Unreachable,
+            true,
+            Reconciling,
+            Reason::TargetUnreachable,
+        ),
+        (Kind::Unreachable, false, Stalled, Reason::TargetUnreachable),
+        (
+            Kind::Upstream,
+            true,
+            Reconciling,
+            Reason::UpstreamUnavailable,
+        ),
+        (
+            Kind::RateLimited,
+            true,
+            Reconciling,
+            Reason::UpstreamRateLimited,
+        ),
+        (Kind::NoSuchImage, false, Stalled, Reason::NoSuchVersion),
+        (
+            Kind::PermissionDenied,
+            false,
+            Stalled,
+            Reason::PermissionDenied,
+        ),
+        (Kind::NoSpace, true, Stalled, Reason::InsufficientSpace),
+        (Kind::WrongBytes, true, Stalled, Reason::DigestMismatch),
+        (Kind::InTheWay, false, Stalled, Reason::Conflict),
+        (Kind::Other, true, Reconciling, Reason::Failed),
+        (Kind::Other, false, Stalled, Reason::Failed),
+    ] {
+        assert_eq!(
+            failed(kind, transient),
+            (state, reason),
+            "{kind:?} {transient}"
+        );
+    }
+    let lasting: FailureKind = serde_json::from_str("\"something-newer\"").unwrap();
+    assert_eq!(lasting, Kind::Other);
+}
+
+/// A login that is refused stays a matter of the operator between two attempts.
+#[test]
+fn what_an_operator_must_end_keeps_its_reason_while_it_backs_off() {
+    let held = |lasting| Blocked {
+        id: StepId::fetch(&"a.iso".parse().unwrap()),
+        reason: BlockedReason::BackingOff {
+            failures: 2,
+            until: at(9),
+            error: "it broke".to_owned(),
+            lasting,
+        },
+        wanted_by: plan::WantedBy::default(),
+    };
+    let of = |lasting| {
+        let held = held(lasting);
+        (reason_of(&held), held.needs_person())
+    };
+    assert_eq!(of(None), (Reason::BackingOff, false));
+    assert_eq!(
+        of(Some(FailureKind::PermissionDenied)),
+        (Reason::PermissionDenied, true)
+    );
 }

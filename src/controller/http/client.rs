@@ -16,7 +16,7 @@ use super::error::ControlError;
 use super::socket;
 use crate::conclude::{Scope, Status};
 use crate::error::chain;
-use crate::store::StateDir;
+use crate::store::{StateDir, StateError};
 
 /// How much longer than it was asked to wait a controller may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +47,9 @@ async fn connect(state: &StateDir) -> Result<UnixStream, ControlError> {
         .map_err(|source| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ControlError::NotRunning { socket }
+            }
+            io::ErrorKind::PermissionDenied => {
+                ControlError::State(StateError::io("connect to", &socket, source))
             }
             _ => ControlError::Io {
                 doing: "connect to",

@@ -64,32 +64,30 @@ pub(crate) enum ControlError {
 
 impl ControlError {
     /// A hint for the user.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::State(error) => error.hint(),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("do it as the user that the controller runs as, or as root")
-            }
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::State(error) => return error.hint(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
-                Some("a path of a socket has at most 107 bytes; choose a shorter `state_dir`")
+                "a path of a socket has at most 107 bytes; choose a shorter `state_dir`"
             }
-            Self::NotRunning { .. } => Some(
+            Self::NotRunning { .. } => {
                 "start it with `talos-order run` or `systemctl start talos-order`, or run once \
-                 with `talos-order apply`",
-            ),
+                 with `talos-order apply`"
+            }
             Self::AlreadyRunning { .. } => {
-                Some("stop that one, or give this one a `state_dir` of its own")
+                "stop that one, or give this one a `state_dir` of its own"
             }
             Self::Busy { .. } => {
-                Some("all of them get the next run; `talos-order status` shows its result")
+                "all of them get the next run; `talos-order status` shows its result"
             }
             Self::Timeout { .. } => {
-                Some("`talos-order status` shows the result; `--timeout` waits longer")
+                "`talos-order status` shows the result; `--timeout` waits longer"
             }
             Self::OtherVersion { .. } => {
-                Some("restart the controller, for example with `systemctl restart talos-order`")
+                "restart the controller, for example with `systemctl restart talos-order`"
             }
-            Self::Io { .. } | Self::Answer { .. } | Self::Refused { .. } => None,
-        }
+            Self::Io { .. } | Self::Answer { .. } | Self::Refused { .. } => return None,
+        };
+        Some(hint.to_owned())
     }
 }

@@ -12,4 +12,4 @@ mod system;
 
 pub(crate) use occupied::{make_way, set_aside};
 pub(crate) use space::explain;
-pub(crate) use system::{is_full, is_transient, mtime_ns};
+pub(crate) use system::{is_full, is_transient, mtime_ns, owner_of};

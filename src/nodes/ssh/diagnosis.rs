@@ -16,6 +16,8 @@ struct SshCause {
     hint: Option<&'static str>,
 }
 
+const DENIED: &str = "it does not accept the login";
+
 const TABLE: &[SshCause] = &[
     SshCause {
         texts: &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
@@ -37,7 +39,7 @@ const TABLE: &[SshCause] = &[
     },
     SshCause {
         texts: &["Permission denied", "Too many authentication failures"],
-        why: "it does not accept the login",
+        why: DENIED,
         transient: false,
         hint: Some(
             "put the public key of the user who runs talos-order into the node's \
@@ -111,6 +113,7 @@ pub(crate) fn known(stderr: &str) -> Option<NodeError> {
     Some(NodeError::Unreachable {
         why: cause.why.to_owned(),
         transient: cause.transient,
+        is_denied: cause.why == DENIED,
         hint: cause.hint,
         stderr: stderr.to_owned(),
     })
@@ -124,6 +127,7 @@ pub(crate) fn unreachable(stderr: String) -> NodeError {
             None => "ssh failed without a message".to_owned(),
         },
         transient: true,
+        is_denied: false,
         hint: None,
         stderr,
     })

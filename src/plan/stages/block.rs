@@ -81,5 +81,6 @@ fn backing_off(step: &Step, observed: &Observed) -> Option<BlockedReason> {
         failures: failed.failures,
         until: failed.until,
         error: failed.error.clone(),
+        lasting: failed.lasting,
     })
 }

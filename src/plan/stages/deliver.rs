@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::method::{self, MethodChoice};
 use super::walk::SortedWalk;
-use crate::facts::{DirState, NodeState, Observed, RecordEntry, RemoteFile, StepId};
+use crate::facts::{DirState, FailureKind, NodeState, Observed, RecordEntry, RemoteFile, StepId};
 use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
@@ -59,8 +59,10 @@ impl<'a> Deliveries<'a, '_> {
                 Some(NodeState::Listed { dirs, .. }) => {
                     (dirs.get(&target.dir).unwrap_or(&unlisted), None)
                 }
-                Some(NodeState::Unreachable { why }) => (&unlisted, Some(why.as_str())),
-                None => (&unlisted, Some("not queried")),
+                Some(NodeState::Unreachable { why, lasting }) => {
+                    (&unlisted, Some((why.as_str(), *lasting)))
+                }
+                None => (&unlisted, Some(("not queried", None))),
             };
             let Policy { shared, create, .. } = self.input.policy;
             let absent = shared.absent(&target.node, &target.dir, dir).or_else(|| {
@@ -79,7 +81,7 @@ impl<'a> Deliveries<'a, '_> {
                     let (own, other) = (StepId::push(target, file), StepId::push(other, file));
                     self.draft.plan.shared.insert(own, other);
                 } else if let Some(why) = why {
-                    self.unreachable(target, file, placed, why.to_owned());
+                    self.unreachable(target, file, placed, why);
                 } else if let Some(reason) = &absent {
                     let id = StepId::push(target, file);
                     self.draft
@@ -140,11 +142,18 @@ impl<'a> Deliveries<'a, '_> {
         Some((other, wanted))
     }
 
-    fn unreachable(&mut self, target: &PushTarget, file: &FileName, placed: &Placed, why: String) {
+    fn unreachable(
+        &mut self,
+        target: &PushTarget,
+        file: &FileName,
+        placed: &Placed,
+        (why, lasting): (&str, Option<FailureKind>),
+    ) {
         let id = StepId::push(target, file);
         let reason = BlockedReason::NodeUnreachable {
             node: target.node.clone(),
-            why,
+            why: why.to_owned(),
+            lasting,
         };
         self.draft.block(id, reason, placed.wanted_by.clone());
     }

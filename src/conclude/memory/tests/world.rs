@@ -83,6 +83,7 @@ impl World {
     pub(super) fn silent(&mut self) -> &mut Self {
         let state = NodeState::Unreachable {
             why: "no route".to_owned(),
+            lasting: None,
         };
         self.look.observed.nodes.insert(node("pve"), state);
         self.nothing_planned()

@@ -1,0 +1,111 @@
+//! `diff`: how far cache, nodes and manifests are from what the orders want.
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::apply::{ManifestChange, error_of, manifest_changes};
+use super::args::Common;
+use super::exit::Exit;
+use super::forms::OutputForm;
+use super::{notices, out, style};
+use crate::app::{App, Mode};
+use crate::conclude::Scope;
+use crate::conclude::difference::{Differences, PlaceDifference};
+use crate::controller::Session;
+use crate::model::Trigger;
+use crate::plan::{Look, Selection};
+
+/// What `diff -o json` prints.
+#[derive(Serialize)]
+struct DiffAnswer {
+    differences: Vec<PlaceDiff>,
+    manifests: Vec<ManifestChange>,
+    unknown: Vec<String>,
+}
+
+/// A place that differs.
+#[derive(Serialize)]
+struct PlaceDiff {
+    place: String,
+    diff: String,
+}
+
+/// Observes and compares. Changes nothing.
+pub(super) async fn run(
+    common: &Common,
+    selection: &Selection,
+    output: OutputForm,
+) -> anyhow::Result<Exit> {
+    let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
+    // What is suspended and kept is part of the answer.
+    app.readable_state()?;
+    let path = app.orders_path(common.orders.as_deref())?;
+    let reconciler = app.reconciler()?;
+    let options = app.run_options(false, false);
+    let session = Session::begin(&app, path, Trigger::Manual, &[Scope::All], options).await;
+    let never = CancellationToken::new();
+    let looked = session.look(&reconciler, &never, notices::problems).await;
+    let (inputs, look) = looked.map_err(error_of)?;
+    notices::versions(&look.observed.catalog.versions, look.observed.now);
+    let found = Differences::of(&look, selection);
+    let mut manifests = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
+    manifests.retain(|change| is_shown(&look, selection, &change.order));
+    let answer = DiffAnswer {
+        differences: found.places.iter().map(PlaceDiff::of).collect(),
+        manifests,
+        unknown: found.unknown,
+    };
+    let is_same = answer.differences.is_empty() && answer.manifests.is_empty();
+    let is_known = answer.unknown.is_empty() && inputs.orders.is_complete();
+    match output.data() {
+        Some(form) => out::value(form, &answer)?,
+        None => {
+            let places = answer.differences.iter().map(|place| place.diff.as_str());
+            let manifests = answer.manifests.iter().map(|change| change.diff.as_str());
+            let text: String = places.chain(manifests).map(style::diff).collect();
+            out::text(&text)?;
+            for unknown in &answer.unknown {
+                let word = style::error("unknown:");
+                out::note(&format!("{word} {unknown}"));
+            }
+            if is_same && is_known {
+                out::note("no differences");
+            }
+        }
+    }
+    Ok(match (is_known, is_same) {
+        (false, _) => Exit::Failed,
+        (true, false) => Exit::Changes,
+        (true, true) => Exit::Done,
+    })
+}
+
+/// True if an order was asked for, and wants something on a node that was asked for.
+fn is_shown(look: &Look, selection: &Selection, order: &str) -> bool {
+    let mut wants = look.desired.positions.iter();
+    let mut has_node = || {
+        wants.any(|want| {
+            let targets = want.outcome.iter().flat_map(|resolved| &resolved.targets);
+            let mut nodes = targets.map(|(target, _)| target.node.as_str());
+            want.position.order.as_str() == order && nodes.any(|node| selection.has_node(node))
+        })
+    };
+    selection.has_order(order) && (selection.nodes.is_empty() || has_node())
+}
+
+impl PlaceDiff {
+    fn of(place: &PlaceDifference) -> Self {
+        let text =
+            |lines: &[String]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+        let name = &place.place;
+        let diff = similar::TextDiff::from_lines(text(&place.actual), text(&place.desired))
+            .unified_diff()
+            .context_radius(3)
+            .header(&format!("{name} (actual)"), &format!("{name} (desired)"))
+            .to_string();
+        Self {
+            place: name.clone(),
+            diff,
+        }
+    }
+}
