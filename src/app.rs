@@ -11,6 +11,7 @@
 mod places;
 mod policies;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,13 +25,13 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::VersionKnowledge;
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{OrderSet, visible_path};
+use crate::model::{OrderSet, TalosVersion, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions};
 use crate::reconcile::Reconciler;
 use crate::store::StateDir;
-use crate::upstream::{HttpFactory, Upstream, UpstreamError};
+use crate::upstream::{self, HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
 pub(crate) type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
@@ -239,6 +240,11 @@ impl App {
         ))
         .map_err(StartError::Upstream)?;
         Ok(factory.versions().await)
+    }
+
+    /// The versions of the last lists that came from upstream; asks nobody.
+    pub(crate) fn known_versions(&self) -> BTreeSet<TalosVersion> {
+        upstream::remembered_versions(&places::upstream(&self.settings, true))
     }
 
     /// What one run is asked for: an empty cache to begin with, where somebody says so

@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod complete;
 mod control;
 mod demo;
 mod dispatch;
@@ -17,6 +18,7 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod help;
 mod history;
 mod inspect;
 mod man;
@@ -34,5 +36,6 @@ mod table;
 mod validate;
 
 pub use args::{Cli, Common, OutputForm, Verb};
+pub use complete::complete;
 pub use dispatch::{report, run};
 pub use exit::Exit;
