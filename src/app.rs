@@ -60,6 +60,12 @@ pub(crate) enum StartError {
     /// No orders were named.
     #[error("no orders specified")]
     NoOrders,
+    /// Neither orders were named nor was there a configuration to name them.
+    #[error("no orders specified, and no configuration found")]
+    Unconfigured {
+        /// Where a configuration is looked for first.
+        usual: PathBuf,
+    },
     /// The upstream's client could not be made.
     #[error("cannot set up the Image Factory client")]
     Upstream(#[source] UpstreamError),
@@ -82,6 +88,12 @@ impl StartError {
                  config.yaml"
                     .to_owned(),
             ),
+            Self::Unconfigured { usual } => Some(format!(
+                "write {}, with the orders in a directory `orders` beside it; examples/start has \
+                 both to copy. Or name others with --config FILE and --orders PATH. `talos-order \
+                 demo` shows offline how it works",
+                visible_path(usual)
+            )),
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cache(error) => error.hint().map(str::to_owned),
@@ -153,7 +165,12 @@ impl App {
     ) -> Result<&'a Path, StartError> {
         named
             .or(self.settings.orders_path.as_deref())
-            .ok_or(StartError::NoOrders)
+            .ok_or_else(|| match self.settings.source {
+                Some(_) => StartError::NoOrders,
+                None => StartError::Unconfigured {
+                    usual: config::usual_file(),
+                },
+            })
     }
 
     /// Loads the orders; those that did not change since the last time are the same.

@@ -105,7 +105,7 @@ fn terraform_imports_what_was_delivered() {
     let labels: Vec<&str> = resource
         .labels()
         .iter()
-        .map(|label| label.as_str())
+        .map(hcl::BlockLabel::as_str)
         .collect();
     assert_eq!(labels, ["proxmox_virtual_environment_vm", "talos"]);
     let resource = resource.body();
