@@ -83,20 +83,18 @@ fn with_names(command: Command, words: Vec<OsString>) -> Command {
         ArgValueCandidates::new(move || candidates(names(&source)))
     };
     let (orders, nodes) = (of(NameSource::orders), of(NameSource::nodes));
-    let (minors, approvals) = (of(NameSource::minors), of(NameSource::approvals));
-    let (suspend, resume) = (of(NameSource::running), of(NameSource::suspended));
-    let mut command = without_options(command);
-    for verb in ["plan", "status", "reconcile"] {
-        command = command.mut_subcommand(verb, |verb| {
-            verb.mut_arg("order", |arg| arg.add(orders.clone()))
-                .mut_arg("node", |arg| arg.add(nodes.clone()))
-        });
-    }
+    let minors = of(NameSource::minors);
+    let by_id = |arg: Arg| match arg.get_id().as_str() {
+        "order" => arg.add(orders.clone()),
+        "node" => arg.add(nodes.clone()),
+        "minor" => arg.add(minors.clone()),
+        _ => arg,
+    };
+    let mut command = without_options(command).mut_subcommands(|verb| verb.mut_args(by_id));
     for (verb, arg, names) in [
-        ("versions", "minor", minors),
-        ("approve", "id", approvals),
-        ("suspend", "name", suspend),
-        ("resume", "name", resume),
+        ("approve", "id", of(NameSource::approvals)),
+        ("suspend", "name", of(NameSource::running)),
+        ("resume", "name", of(NameSource::suspended)),
     ] {
         command = command.mut_subcommand(verb, |verb| verb.mut_arg(arg, |arg| arg.add(names)));
     }

@@ -223,20 +223,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "completions",
-        &[
-            (
-                "talos-order completions bash > ~/.local/share/bash-completion/completions/talos-order",
-                "For bash with the package bash-completion.",
-            ),
-            (
-                "talos-order completions zsh > /usr/local/share/zsh/site-functions/_talos-order",
-                "For zsh, or any other directory of its fpath.",
-            ),
-            (
-                "talos-order completions fish > ~/.config/fish/completions/talos-order.fish",
-                "For fish.",
-            ),
-        ],
+        &[(
+            "talos-order completions bash",
+            "The completions of bash, for ~/.local/share/bash-completion/completions/talos-order.",
+        )],
     ),
     (
         "man",

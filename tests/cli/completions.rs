@@ -136,6 +136,15 @@ fn names_are_completed_from_disk() {
     world.order("refused", "{type: newest}");
     fs::write(world.dir.path().join("orders/torn.yaml"), "- orderid: [").unwrap();
     world.program.run(&["suspend", "order", "other"]).expect(0);
+    // As a prune over the budget leaves it.
+    let status = world.dir.path().join("cache/.talos-order/status.json");
+    let text = fs::read_to_string(&status).unwrap();
+    let mut told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    told["held"] = serde_json::json!([{
+        "step": "prune-node/pve-1/iso/talos-v1.10.7-nocloud-amd64-376567988ad3.iso",
+        "reason": "PruneBlocked", "message": "more than the limit", "approval": "f00d",
+    }]);
+    fs::write(&status, told.to_string()).unwrap();
     let config = world.dir.path().join("config.yaml");
     let config = config.to_str().unwrap();
     in_every_shell(&world, |shell| {
@@ -151,6 +160,7 @@ fn names_are_completed_from_disk() {
         offers(&["suspend", "order", ""], &["good", "refused"]);
         offers(&["resume", "order", ""], &["other"]);
         offers(&["suspend", "node", ""], &["pve-1"]);
+        offers(&["approve", ""], &["f00d"]);
         offers(
             &["versions", "--minor", "v1.1"],
             &["v1.10", "v1.11", "v1.12", "v1.13"],
