@@ -11,6 +11,7 @@
 mod places;
 mod policies;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,13 +25,13 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{OrderSet, visible_path};
+use crate::model::{OrderSet, TalosVersion, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions};
 use crate::reconcile::Reconciler;
 use crate::store::{StateDir, StateError};
-use crate::upstream::{HttpFactory, Upstream, UpstreamError};
+use crate::upstream::{self, HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
 pub(crate) type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
@@ -59,6 +60,12 @@ pub(crate) enum StartError {
     /// No orders were named.
     #[error("no orders specified")]
     NoOrders,
+    /// Neither orders were named nor was there a configuration to name them.
+    #[error("no orders specified, and no configuration found")]
+    Unconfigured {
+        /// Where a configuration is looked for first.
+        usual: PathBuf,
+    },
     /// The upstream's client could not be made.
     #[error("cannot set up the Image Factory client")]
     Upstream(#[source] UpstreamError),
@@ -81,6 +88,12 @@ impl StartError {
                  config.yaml"
                     .to_owned(),
             ),
+            Self::Unconfigured { usual } => Some(format!(
+                "write {}, with the orders in a directory `orders` beside it; examples/start has \
+                 both to copy. Or name others with --config FILE and --orders PATH. `talos-order \
+                 demo` shows offline how it works",
+                visible_path(usual)
+            )),
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cache(error) => error.hint().map(str::to_owned),
@@ -170,7 +183,12 @@ impl App {
     ) -> Result<&'a Path, StartError> {
         named
             .or(self.settings.orders_path.as_deref())
-            .ok_or(StartError::NoOrders)
+            .ok_or_else(|| match self.settings.source {
+                Some(_) => StartError::NoOrders,
+                None => StartError::Unconfigured {
+                    usual: config::usual_file(),
+                },
+            })
     }
 
     /// Loads the orders; those that did not change since the last time are the same.
@@ -257,6 +275,11 @@ impl App {
         ))
         .map_err(StartError::Upstream)?;
         Ok(factory.versions().await)
+    }
+
+    /// The versions of the last lists that came from upstream; asks nobody.
+    pub(crate) fn known_versions(&self) -> BTreeSet<TalosVersion> {
+        upstream::remembered_versions(&places::upstream(&self.settings, true))
     }
 
     /// What one run is asked for: an empty cache to begin with, where somebody says so

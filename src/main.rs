@@ -6,6 +6,9 @@ use clap::Parser;
 use talos_order::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    if cli::complete() {
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

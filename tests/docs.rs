@@ -91,6 +91,24 @@ fn every_link_between_the_pages_leads_somewhere() {
     assert!(seen >= 20, "only {seen} links were found");
 }
 
+/// The README is the index of the pages, and its tables say nothing twice.
+#[test]
+fn the_readme_leads_to_every_page_and_repeats_nothing() {
+    let readme = page("README.md");
+    for name in pages().iter().filter(|name| name.starts_with("docs/")) {
+        assert!(
+            readme.contains(&format!("]({name})")),
+            "{name} is not linked"
+        );
+    }
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut seen = BTreeSet::new();
+    for command in rows.filter_map(|row| row.split("` ").next()) {
+        assert!(seen.insert(command.to_owned()), "{command} is there twice");
+    }
+    assert!(seen.len() > 10, "only {} rows", seen.len());
+}
+
 /// Any secret that the page names is there.
 fn read_config(file: &str, text: &str) -> config::Settings {
     config::parse(file, text, &|_| Some("secret".to_owned()))

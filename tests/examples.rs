@@ -41,6 +41,22 @@ fn the_commented_examples_load() {
 }
 
 #[test]
+fn the_example_to_start_with_needs_an_address_only() {
+    let (settings, set) = load("examples/start/config.yaml", "examples/start/orders");
+    assert_eq!(settings.orders.inventory.nodes.len(), 1);
+    let [order] = &set.orders[..] else {
+        panic!("one order");
+    };
+    let [disk] = &order.positions[..] else {
+        panic!("one position");
+    };
+    assert!(disk.unpack && disk.push_unpacked);
+    assert_eq!(disk.targets[0].dir.as_str(), "/var/lib/vz/import");
+    // Whoever runs it, root or not, can write where it says.
+    assert_eq!(settings.manifest, ManifestTarget::WorkingDir);
+}
+
+#[test]
 fn the_files_of_the_program_before_load_unchanged() {
     let (settings, set) = load("examples/legacy/config.yaml", "examples/legacy/orders.yaml");
     assert_eq!(
@@ -68,6 +84,8 @@ fn the_examples_fit_the_schemas() {
     let orders_schema = orders::json_schema();
     let files = [
         ("examples/config.yaml", &config_schema),
+        ("examples/start/config.yaml", &config_schema),
+        ("examples/start/orders/homelab.yaml", &orders_schema),
         ("examples/legacy/config.yaml", &config_schema),
         ("examples/orders/installers.yaml", &orders_schema),
         ("examples/orders/production.yaml", &orders_schema),

@@ -10,6 +10,7 @@ use super::forms::{
     ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms, status_forms,
     text_forms,
 };
+use super::help::{COMPLETIONS_HELP, EXIT_CODES};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -49,11 +50,6 @@ pub struct Cli {
 
 /// How long another run is waited for, unless something else is said.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
-configuration, 130 interrupted. With --detailed-exitcode: 0 nothing to do,
-2 changes, 1 error.";
 
 /// Where things are, and output options.
 #[derive(Debug, Clone, Args)]
@@ -335,6 +331,10 @@ pub enum Verb {
         clean: bool,
     },
     /// Print a shell's completions
+    ///
+    /// Besides commands and options they complete the names of orders and nodes, from
+    /// the files on this machine. The Debian package installs them.
+    #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// Which shell
         #[arg(value_enum)]

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-use clap::CommandFactory;
-
-use super::args::Cli;
 use super::exit::Exit;
 use super::forms::SchemaOf;
-use super::{man, out};
+use super::{complete, man, out};
 use crate::{config, orders};
+use anyhow::Context;
 
 /// Prints the JSON Schema of a file.
 pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
@@ -23,19 +20,7 @@ pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
 
 /// Prints a shell's completions.
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
-    let mut command = Cli::command();
-    // Into memory first: the generator panics where its writer fails.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "talos-order", &mut script);
-    if shell == clap_complete::Shell::Bash {
-        // Of a hyphen in the program's name the generator makes one thing where it
-        // remembers the subcommand, and another where it looks it up.
-        let text = String::from_utf8(script)?;
-        script = text
-            .replace("talos__subcmd__order", "talos__order")
-            .into_bytes();
-    }
-    out::bytes(&script)?;
+    out::bytes(&complete::script(shell)?)?;
     Ok(Exit::Done)
 }
 

@@ -22,7 +22,9 @@ pub enum Exit {
 impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Self {
         match error {
-            StartError::Config(_) | StartError::NoOrders => Self::Usage,
+            StartError::Config(_) | StartError::NoOrders | StartError::Unconfigured { .. } => {
+                Self::Usage
+            }
             StartError::Orders(_)
             | StartError::Upstream(_)
             | StartError::Nodes(_)

@@ -265,7 +265,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "completions",
-        &[("talos-order completions bash", "The completions of bash.")],
+        &[(
+            "talos-order completions bash",
+            "The completions of bash, for ~/.local/share/bash-completion/completions/talos-order.",
+        )],
     ),
     (
         "man",

@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod complete;
 mod control;
 mod demo;
 mod diff;
@@ -20,6 +21,7 @@ mod exit;
 mod filter;
 mod forms;
 mod get;
+mod help;
 mod history;
 mod inspect;
 mod log;
@@ -40,6 +42,7 @@ mod validate;
 mod wording;
 
 pub use args::{Cli, Common, Verb};
+pub use complete::complete;
 pub use dispatch::{report, run};
 pub use exit::Exit;
 pub use forms::OutputForm;

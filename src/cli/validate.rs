@@ -117,6 +117,7 @@ fn problems_of(error: &StartError) -> Vec<Problem> {
             OrdersError::Missing { path } | OrdersError::Unreadable { path, .. },
         ) => visible_path(path),
         StartError::NoOrders
+        | StartError::Unconfigured { .. }
         | StartError::Upstream(_)
         | StartError::Nodes(_)
         | StartError::Cache(_) => String::new(),

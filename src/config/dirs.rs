@@ -48,12 +48,18 @@ impl DefaultDirs {
     }
 }
 
-/// The configuration file of a user who is not root, where there is one.
-pub(super) fn user_config() -> Option<PathBuf> {
+/// The configuration file of a user who is not root, whether it is there or not.
+pub(super) fn own_config() -> Option<PathBuf> {
     if is_root() {
         return None;
     }
-    let file = base(&|name| env::var_os(name), "XDG_CONFIG_HOME", ".config")?.join("config.yaml");
+    let dir = base(&|name| env::var_os(name), "XDG_CONFIG_HOME", ".config")?;
+    Some(dir.join("config.yaml"))
+}
+
+/// The same, where there is one.
+pub(super) fn user_config() -> Option<PathBuf> {
+    let file = own_config()?;
     // An error means that the directory belongs to somebody else: `runuser` leaves
     // HOME as it was.
     file.try_exists().unwrap_or(false).then_some(file)

@@ -132,6 +132,11 @@ fn invalid(file: &str, problem: Problem) -> ConfigError {
     }
 }
 
+/// Where the configuration of this user belongs.
+pub(crate) fn usual_file() -> PathBuf {
+    dirs::own_config().unwrap_or_else(|| PathBuf::from(SEARCHED[0]))
+}
+
 /// The file to read, with its bytes; `None` where no file is named or found.
 fn find(named: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, ConfigError> {
     if let Some(path) = named {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::config::UpstreamConfig;
 use crate::io::file::keep;
 use crate::model::ListSource;
 use crate::model::TalosVersion;
@@ -56,6 +57,19 @@ impl Listing {
             .flat_map(|page| page.versions.iter().cloned())
             .collect()
     }
+}
+
+/// The versions of the last list of each source, as far as they are on disk.
+pub(crate) fn remembered_versions(config: &UpstreamConfig) -> BTreeSet<TalosVersion> {
+    let lists = config.versions.iter().filter_map(|&source| {
+        let base = match source {
+            ListSource::Factory => &config.factory,
+            ListSource::Github => &config.github,
+        };
+        let memory = ListMemory::new(&config.state_dir, true, source, base);
+        Some(memory.recall().listing?.versions())
+    });
+    lists.flatten().collect()
 }
 
 /// The memory of one source.

@@ -43,3 +43,4 @@ pub(crate) use config::{CaFile, UpstreamConfig};
 pub(crate) use error::UpstreamError;
 pub(crate) use factory::HttpFactory;
 pub(crate) use interface::{Transferred, Upstream};
+pub(crate) use memory::remembered_versions;

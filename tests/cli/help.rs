@@ -32,9 +32,7 @@ fn completions_and_manual_pages_are_written() {
     let (dir, program) = plain();
     for shell in ["bash", "zsh", "fish"] {
         let text = program.run(&["completions", shell]).expect(0);
-        text.says("talos-order")
-            .says("purge-cache")
-            .says("schematic");
+        text.says("TALOS_ORDER_COMPLETE");
     }
     program.run(&["man"]).expect(0).says(".TH");
     let pages = dir.path().join("made/man1");
@@ -48,53 +46,5 @@ fn completions_and_manual_pages_are_written() {
     for file in ["config", "orders"] {
         let schema = program.run(&["schema", file]).expect(0).json();
         assert!(schema["$schema"].is_string(), "{file}");
-    }
-}
-
-/// What bash offers for the last of these words.
-fn offered_by_bash(script: &Path, words: &[&str]) -> Vec<String> {
-    let ask = r#"
-        source "$1" && shift
-        function=$(complete -p talos-order | sed 's/.* -F \([^ ]*\) .*/\1/')
-        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
-        "$function" talos-order "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-        printf '%s\n' "${COMPREPLY[@]}"
-    "#;
-    let output = std::process::Command::new("bash")
-        .args(["--norc", "--noprofile", "-c", ask, "bash"])
-        .arg(script)
-        .args(words)
-        .output()
-        .unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Outside of a completion bash refuses to change how one is shown.
-    let complaints = complaints.lines().filter(|line| !line.contains("compopt"));
-    assert_eq!(complaints.count(), 0, "{output:?}");
-    let offered = String::from_utf8(output.stdout).unwrap();
-    offered.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn bash_completes_commands_options_and_values() {
-    let (dir, program) = plain();
-    let script = dir.path().join("talos-order.bash");
-    let text = program.run(&["completions", "bash"]).expect(0).stdout;
-    fs::write(&script, text).unwrap();
-    for (words, expected) in [
-        (&["talos-order", "pl"][..], &["plan"][..]),
-        (&["talos-order", "re"], &["resume", "reconcile"]),
-        (&["talos-order", "--dry"], &["--dry-run"]),
-        (&["talos-order", "plan", "--det"], &["--detailed-exitcode"]),
-        (
-            &["talos-order", "plan", "--output", ""],
-            &["text", "json", "yaml"],
-        ),
-        (&["talos-order", "get", "n"], &["nodes"]),
-        (&["talos-order", "schema", "o"], &["orders"]),
-        (&["talos-order", "suspend", "n"], &["node"]),
-        (&["talos-order", "completions", "z"], &["zsh"]),
-        (&["talos-order", "help", "stat"], &["status"]),
-    ] {
-        assert_eq!(offered_by_bash(&script, words), expected, "{words:?}");
     }
 }

@@ -8,6 +8,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod completions;
 mod demo;
 mod help;
 mod shown;

@@ -21,7 +21,7 @@ fn bad_usage_and_bad_configuration_are_two() {
         (&["apply", "--lock-timeout=-3s"], "negative"),
         (&["plan", "--log", "a=b=c"], "--log"),
         (&[], "--orders PATH"),
-        (&["plan"], "no orders specified"),
+        (&["plan"], "no orders specified, and no configuration found"),
         (
             &["plan", "--orders", &orders, "--config", &bad],
             "did you mean",
