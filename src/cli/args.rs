@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::filter::FilterArgs;
+use super::pve_setup::PveSetupArgs;
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -313,6 +314,11 @@ pub enum Verb {
         #[arg(value_enum)]
         file: SchemaOf,
     },
+    /// Print the commands that make a Proxmox VE API token
+    ///
+    /// They make roles, a user, its token, and the entries for both, and are for root on
+    /// one node of the cluster. Nothing is run or changed here.
+    PveSetup(PveSetupArgs),
     /// Try it offline, in seconds, in a separate directory
     Demo {
         /// Where to work [default: a new temporary directory]

@@ -5,8 +5,8 @@ use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
 use super::{
-    apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
-    validate,
+    apply, control, demo, docs, events, history, inspect, out, pve_setup, run as controller,
+    status, style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -73,6 +73,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             inspect::versions(&common, minor, all, output).await
         }
         Some(Verb::Schema { file }) => docs::schema(file),
+        Some(Verb::PveSetup(args)) => pve_setup::run(args),
         Some(Verb::Demo {
             dir, clean: true, ..
         }) => demo::clean(dir.as_deref()),

@@ -23,6 +23,7 @@ mod man;
 mod notices;
 mod out;
 mod progress;
+mod pve_setup;
 mod question;
 mod run;
 mod safe;
