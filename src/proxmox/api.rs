@@ -136,11 +136,10 @@ impl PveApi {
         }
         match last {
             Some(error) if tried.is_empty() => Err(error),
-            Some(error) => {
-                tried.push(error.to_string());
-                let source = Box::new(error);
-                Err(PveError::Unavailable { tried, source })
-            }
+            Some(error) => Err(PveError::Unavailable {
+                tried,
+                source: Box::new(error),
+            }),
             None => Err(PveError::NoEndpoint),
         }
     }

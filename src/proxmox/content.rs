@@ -1,14 +1,12 @@
 //! Files of a storage: listed, looked at, removed.
 
 use reqwest::Method;
-use std::time::Duration;
 
 use super::answers::{Volume, VolumeDetail};
 use super::api::PveApi;
 use super::call::PveCall;
 use super::error::PveError;
 use super::names::ImageContent;
-use super::task::TaskState;
 use super::upid::Upid;
 
 /// What a storage holds, as far as it can be known.
@@ -101,18 +99,8 @@ impl PveApi {
         // The node waits a little: most files are gone before it answers.
         let upid: Option<Upid> = self.ask(&call.query("delay", "5")).await?;
         match upid {
-            Some(upid) => self.finish(&upid).await,
+            Some(upid) => self.until_finished(&upid).await?.check(&upid),
             None => Ok(()),
-        }
-    }
-
-    /// Waits for a task whose end cannot be changed any more.
-    async fn finish(&self, upid: &Upid) -> Result<(), PveError> {
-        loop {
-            if let TaskState::Finished(result) = self.task(upid).await? {
-                return result.check(upid);
-            }
-            tokio::time::sleep(self.limits().poll.min(Duration::from_millis(500))).await;
         }
     }
 }

@@ -135,10 +135,11 @@ impl PveApi {
             let mut answer: BTreeMap<String, serde_json::Value> = self.ask(&call).await?;
             // An empty hash of Perl may come as an empty list.
             let privileges = match answer.remove(path) {
-                Some(serde_json::Value::Object(privileges)) => {
-                    privileges.into_iter().map(|(name, _)| name).collect()
-                }
-                _ => BTreeSet::new(),
+                Some(serde_json::Value::Object(privileges)) => privileges
+                    .into_iter()
+                    .map(|(name, below)| (name, below == 1 || below == "1"))
+                    .collect(),
+                _ => BTreeMap::new(),
             };
             granted.insert(path, privileges);
         }

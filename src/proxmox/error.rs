@@ -58,7 +58,7 @@ pub enum PveError {
         after: Duration,
     },
     /// No endpoint could be asked; the last failure is the cause.
-    #[error("none of the {} endpoints could be asked: {}", .tried.len(), .tried.join("; "))]
+    #[error("none of {} endpoints could be asked ({})", .tried.len() + 1, .tried.join("; "))]
     Unavailable {
         /// Each endpoint with what happened, but for the last one.
         tried: Vec<String>,
@@ -241,6 +241,14 @@ impl PveError {
             Self::Transport { connect: true, .. } => {
                 "check host, port (8006) and firewall; `systemctl status pveproxy` on the node \
                  tells whether the API runs"
+            }
+            Self::Transport {
+                connect: false,
+                call,
+                ..
+            } if call.ends_with("/upload") => {
+                "a node that refuses an upload closes the connection; check the token's privileges \
+                 on the storage, and the space on the node's root file system"
             }
             Self::Unauthorized { .. } => {
                 "check the token's ID (USER@REALM!TOKENID) and secret; `pveum user token list \

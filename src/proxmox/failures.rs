@@ -78,7 +78,10 @@ impl Refusal<'_> {
             },
             status @ 595..=599 => PveError::NodeUnreachable {
                 endpoint,
-                node: call.node.clone().unwrap_or_else(|| "asked".to_owned()),
+                node: call
+                    .node
+                    .clone()
+                    .unwrap_or_else(|| "(not named)".to_owned()),
                 status,
                 text,
             },

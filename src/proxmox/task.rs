@@ -144,7 +144,8 @@ impl PveApi {
         result?.check(upid)
     }
 
-    async fn until_finished(&self, upid: &Upid) -> Result<TaskResult, PveError> {
+    /// Waits for the end of a task, and leaves it alone where the future is dropped.
+    pub(super) async fn until_finished(&self, upid: &Upid) -> Result<TaskResult, PveError> {
         let longest = self.limits().poll;
         let mut pause = FIRST_PAUSE.min(longest);
         let mut failed = 0;

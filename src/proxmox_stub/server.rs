@@ -31,6 +31,8 @@ async fn serve(State(asking): State<Asking>, request: Request) -> Response<Body>
     let line = format!("{} {}", request.method(), request.uri());
     world.requests().push(format!("{} {line}", asking.node));
     match world.faults.take(&line) {
+        // On a connection from before it was switched off.
+        None if world.is_offline(&asking.node) => return cut(),
         None => {}
         Some(PveFault::Late(time)) => tokio::time::sleep(time).await,
         Some(PveFault::Status(status, text)) => return built(status, &text, Body::empty()),
@@ -39,15 +41,17 @@ async fn serve(State(asking): State<Asking>, request: Request) -> Response<Body>
             world.stop.cancelled().await;
             return built(599, "stopped", Body::empty());
         }
-        Some(PveFault::Cut) => {
-            let pieces = [Ok(Bytes::from_static(b"{\"da")), Err("cut")];
-            let body = Body::from_stream(stream::iter(pieces));
-            return built(200, "OK", body);
-        }
+        Some(PveFault::Cut) => return cut(),
     }
     let has_messages = world.has_messages();
     let result = answer(&asking, request).await;
     response(result, has_messages)
+}
+
+/// An answer that ends in the middle, with its connection.
+fn cut() -> Response<Body> {
+    let pieces = [Ok(Bytes::from_static(b"{\"da")), Err("cut")];
+    built(200, "OK", Body::from_stream(stream::iter(pieces)))
 }
 
 async fn answer(asking: &Asking, request: Request) -> Result<Value, Denied> {

@@ -286,3 +286,29 @@ async fn certificates_of_all_nodes_are_told_by_one() {
     assert_eq!(lab.api().pins(), None);
     assert!(!format!("{:?}", lab.api()).contains(SECRET));
 }
+
+#[tokio::test]
+async fn the_storages_of_a_node_can_be_filtered() {
+    let lab = Lab::new().await;
+    let path = "/api2/json/nodes/pve-01/storage";
+    let names = async |query: &str| {
+        let answer = lab.get(&format!("{path}{query}")).await.json();
+        let entries = answer["data"].as_array().unwrap().clone();
+        let names = entries
+            .iter()
+            .map(|entry| entry["storage"].as_str().unwrap().to_owned());
+        names
+            .collect::<std::collections::BTreeSet<String>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("").await, ["local", "nfs", "plain", "unmounted"]);
+    assert_eq!(
+        names("?content=import&enabled=1").await,
+        ["local", "nfs", "unmounted"]
+    );
+    assert_eq!(
+        names("?storage=plain&content=backup,vztmpl").await,
+        ["plain"]
+    );
+}

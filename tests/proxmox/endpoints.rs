@@ -7,7 +7,7 @@ use talos_order::proxmox::{
 };
 use talos_order::proxmox_stub::PveFault;
 
-use crate::lab::{Lab, SECRET, limits, sha256, token};
+use crate::lab::{Lab, SECRET, chain, limits, sha256, token};
 
 fn impatient(lab: &Lab) -> PveApi {
     let endpoints = ["pve-01", "pve-02"].map(|node| lab.stub.url(node).parse().unwrap());
@@ -16,7 +16,7 @@ fn impatient(lab: &Lab) -> PveApi {
         token: token(SECRET),
         trust: PveTrust::System,
         limits: CallLimits {
-            call: Duration::from_millis(200),
+            call: Duration::from_millis(1500),
             ..limits()
         },
     })
@@ -45,7 +45,11 @@ async fn when_nobody_answers_each_is_named() {
         lab.stub.power_off(node).await;
     }
     let error = api.version().await.unwrap_err();
-    let text = error.to_string();
+    let text = chain(&error);
+    assert!(
+        text.starts_with("none of 2 endpoints could be asked (asking http://"),
+        "{text}"
+    );
     for node in ["pve-01", "pve-02"] {
         assert!(text.contains(&lab.stub.url(node)), "{text}");
     }

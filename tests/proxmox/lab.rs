@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use talos_order::proxmox::rights::{NeededRights, PveSetup};
-use talos_order::proxmox::{ApiToken, CallLimits, PveApi, PveConfig, PveTrust};
+use talos_order::proxmox::{ApiToken, CallLimits, PveApi, PveConfig, PveError, PveTrust};
 use talos_order::proxmox_stub::{PveStub, PveStubOptions};
 use tempfile::TempDir;
 
@@ -109,4 +109,15 @@ pub fn noise(length: usize) -> Vec<u8> {
         (state & 0xff) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
+}
+
+/// An error with its causes, as it is shown.
+pub fn chain(error: &PveError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

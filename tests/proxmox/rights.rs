@@ -1,10 +1,11 @@
 //! Privileges: what `pve-setup` grants suffices, and what is missing is found.
 
 use talos_order::proxmox::rights::{Granted, MissingRight, NeededRights};
-use talos_order::proxmox::{FetchRequest, ImageContent, ImageUses, UploadRequest};
+use talos_order::proxmox::{FetchRequest, ImageContent, ImageUses, PveError, UploadRequest};
 use talos_order::proxmox_stub::AclEntry;
 
 use crate::lab::{Lab, TOKEN, setup, sha256};
+use crate::raw::send;
 
 /// Runs the commands of `pve-setup` against the stub, as far as they grant something.
 fn run(lab: &Lab, script: &str) {
@@ -162,4 +163,56 @@ async fn an_old_node_wants_other_privileges_for_downloads() {
     lab.stub.revoke_all();
     run(&lab, &old.script());
     assert_eq!(lab.post(path, form).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_way_of_delivery_has_its_own_privilege() {
+    let lab = Lab::new().await;
+    lab.stub.revoke_all();
+    let both = "Datastore.Audit Datastore.AllocateTemplate";
+    lab.stub.grant(TOKEN, "/storage/local", both);
+    let api = lab.api();
+    let fetch = FetchRequest {
+        node: "pve-01".to_owned(),
+        storage: "local".to_owned(),
+        content: ImageContent::Iso,
+        name: "b.iso".to_owned(),
+        url: "http://127.0.0.1:1/".parse().unwrap(),
+        sha256: sha256(b"image"),
+    };
+    let PveError::Forbidden {
+        path, privileges, ..
+    } = api.fetch(&fetch).await.unwrap_err()
+    else {
+        panic!("allowed");
+    };
+    assert_eq!(path.as_deref(), Some("/nodes/pve-01"));
+    assert_eq!(privileges, ["Sys.AccessNetwork"]);
+    let source = lab.dir.path().join("b.iso");
+    std::fs::write(&source, b"image").unwrap();
+    let upload = UploadRequest {
+        node: "pve-01".to_owned(),
+        storage: "local".to_owned(),
+        content: ImageContent::Iso,
+        name: "b.iso".to_owned(),
+        source,
+        sha256: sha256(b"image"),
+    };
+    api.follow(&api.upload(&upload).await.unwrap())
+        .await
+        .unwrap();
+
+    // A task is its owner's, and of those who may see the node.
+    let upid = api.upload(&upload).await.unwrap();
+    let other = "other@pve!ctl";
+    lab.stub.add_token(other, "s");
+    let path = format!("/api2/json/nodes/pve-01/tasks/{upid}/status");
+    let ask = async || {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{}{path}", lab.stub.url("pve-01")));
+        send(request.header("Authorization", format!("PVEAPIToken={other}=s"))).await
+    };
+    assert_eq!(ask().await.status, 403);
+    lab.stub.grant(other, "/nodes", "Sys.Audit");
+    assert_eq!(ask().await.json()["data"]["user"], TOKEN);
 }

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use crate::lab::{Lab, SECRET, limits, token};
+use crate::lab::{Lab, SECRET, chain, limits, token};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -91,16 +91,6 @@ fn authority() -> PveTrust {
         path: "/etc/pve/pve-root-ca.pem".into(),
         pem: std::fs::read(fixture("ca.pem")).unwrap(),
     }
-}
-
-fn chain(error: &PveError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Uploads: what the client sends, and what happens to those who send otherwise.
 
-use reqwest::Method;
-use talos_order::proxmox::{ImageContent, PveError, TaskFailure, Upid, UploadRequest};
+use std::time::Duration;
 
-use crate::lab::{Lab, TOKEN, noise, sha256};
+use reqwest::Method;
+use talos_order::proxmox::{
+    CallLimits, ImageContent, PveApi, PveConfig, PveError, PveTrust, TaskFailure, Upid,
+    UploadRequest,
+};
+use talos_order::proxmox_stub::PveFault;
+
+use crate::lab::{Lab, SECRET, TOKEN, limits, noise, sha256, token};
 use crate::raw::{Raw, send};
 
 const PATH: &str = "/api2/json/nodes/pve-01/storage/local/upload";
@@ -307,4 +313,29 @@ async fn a_file_reaches_another_node_through_the_endpoint() {
         .directory("pve-02", "local", "import")
         .join("a.raw");
     assert_eq!(std::fs::read(path).unwrap(), b"image");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_takes_ends() {
+    let lab = Lab::new().await;
+    let api = PveApi::new(&PveConfig {
+        endpoints: vec![lab.stub.url("pve-01").parse().unwrap()],
+        token: token(SECRET),
+        trust: PveTrust::System,
+        limits: CallLimits {
+            idle: Duration::from_millis(300),
+            receipt: Duration::from_millis(300),
+            ..limits()
+        },
+    })
+    .unwrap();
+    // More than connections hold, and less.
+    for length in [32 << 20, 100] {
+        lab.stub.inject("POST ", PveFault::Hang);
+        let error = api
+            .upload(&request(&lab, "a.raw", &vec![1; length]))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, PveError::Timeout { .. }), "{error}");
+    }
 }

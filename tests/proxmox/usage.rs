@@ -94,6 +94,21 @@ async fn without_the_privilege_on_all_machines_it_is_unknown() {
     );
 }
 
+#[tokio::test]
+async fn a_privilege_that_is_not_inherited_covers_no_machine() {
+    let lab = Lab::new().await;
+    lab_vms(&lab);
+    lab.stub.revoke_all();
+    for who in [TOKEN, "talos-order@pve"] {
+        lab.stub.set_acl(AclEntry {
+            propagate: false,
+            ..AclEntry::new("/vms", who, "VM.Audit")
+        });
+    }
+    let uses = lab.api().image_uses(&places()).await.unwrap();
+    assert!(matches!(uses, ImageUses::Unknown(_)), "{uses:?}");
+}
+
 /// What the API cannot show, and docs/proxmox.md says.
 #[tokio::test]
 async fn a_machine_with_no_access_stays_hidden() {

@@ -1,6 +1,6 @@
 //! From what is granted to what is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::needed::NeededRights;
 use super::setup::{PveRole, grant, role_of};
@@ -8,7 +8,7 @@ use super::setup::{PveRole, grant, role_of};
 /// The privileges that a token has, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Granted {
-    by_path: BTreeMap<String, BTreeSet<String>>,
+    by_path: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 /// Privileges of one role that are missing on one path.
@@ -25,16 +25,20 @@ pub struct MissingRight {
 }
 
 impl Granted {
-    /// Notes what `/access/permissions?path=PATH` answered.
-    pub fn insert(&mut self, path: &str, privileges: BTreeSet<String>) {
+    /// Notes what `/access/permissions?path=PATH` answered: each privilege with whether
+    /// it holds for everything below as well.
+    pub fn insert(&mut self, path: &str, privileges: BTreeMap<String, bool>) {
         self.by_path.insert(path.to_owned(), privileges);
     }
 
-    /// True if the token has a privilege on a path that was asked for. What was not
-    /// asked for is not granted.
+    /// True if the token has a privilege on a path that was asked for; on `/vms` and
+    /// `/nodes`, which stand for what is below them, only if it holds there, too. What
+    /// was not asked for is not granted.
     pub fn has(&self, path: &str, privilege: &str) -> bool {
         let privileges = self.by_path.get(path);
-        privileges.is_some_and(|privileges| privileges.contains(privilege))
+        let found = privileges.and_then(|privileges| privileges.get(privilege));
+        let stands_for_more = matches!(path, "/vms" | "/nodes");
+        found.is_some_and(|holds_below| *holds_below || !stands_for_more)
     }
 
     /// What is missing for a use, by path and role. `token` is its ID, such as

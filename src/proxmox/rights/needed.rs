@@ -33,6 +33,8 @@ pub struct Need {
     pub usage: bool,
     /// Look for nodes, their addresses, and the space for uploads.
     pub discovery: bool,
+    /// The nodes that this is done on; none stands for all, also for those to come.
+    pub nodes: Vec<String>,
     /// The privilege for loading a URL.
     pub fetch_right: FetchRight,
 }
@@ -75,7 +77,7 @@ impl NeededRights {
                 match (way, need.fetch_right) {
                     (DeliveryWay::Upload, _) => {}
                     (DeliveryWay::Fetch, FetchRight::AccessNetwork) => {
-                        rights.add("/nodes", &["Sys.AccessNetwork"]);
+                        rights.add_nodes(need, "Sys.AccessNetwork");
                     }
                     (DeliveryWay::Fetch, FetchRight::AuditAndModify) => {
                         rights.add("/", &["Sys.Audit", "Sys.Modify"]);
@@ -93,9 +95,18 @@ impl NeededRights {
         if need.discovery {
             // On both: an entry for /nodes replaces what would be inherited there.
             rights.add("/", &["Sys.Audit"]);
-            rights.add("/nodes", &["Sys.Audit"]);
+            rights.add_nodes(need, "Sys.Audit");
         }
         rights
+    }
+
+    fn add_nodes(&mut self, need: &Need, privilege: &'static str) {
+        if need.nodes.is_empty() {
+            self.add("/nodes", &[privilege]);
+        }
+        for node in &need.nodes {
+            self.add(&format!("/nodes/{node}"), &[privilege]);
+        }
     }
 
     fn add(&mut self, path: &str, privileges: &[&'static str]) {

@@ -110,6 +110,7 @@ impl PveSetup {
             storages: storages.collect(),
             usage: self.prune,
             discovery: true,
+            nodes: Vec::new(),
             fetch_right: self.fetch_right,
         }
     }
@@ -132,7 +133,9 @@ impl PveSetup {
         let (user, token) = (&self.user, &self.token);
         let mut text = String::from(
             "#!/bin/sh\n\
-             # Run this as root on one node of the cluster. It can be run again.\n\n\
+             # Run this as root on one node of the cluster. It can be run again: what exists\n\
+             # is reported, and changed to what is written here.\n\
+             set -eu\n\n\
              # Roles.\n",
         );
         let mut line = |line: &str| {
@@ -162,7 +165,18 @@ impl PveSetup {
         }
         if !self.prune {
             line("");
-            line("# Images are not removed: --prune adds what that requires.");
+            line(
+                "# Images are not removed: --prune adds what that requires. Where it was granted before,",
+            );
+            line("# this takes it back:");
+            for storage in &self.need().storages {
+                line(&format!(
+                    "#   pveum acl delete /storage/{} --roles TalosOrderPrune --users '{user}' \
+                     --tokens '{}'",
+                    storage.storage,
+                    self.token_id()
+                ));
+            }
         }
         text
     }

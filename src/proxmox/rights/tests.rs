@@ -40,15 +40,27 @@ fn each_use_has_its_privileges() {
         ..need(false, DeliveryWay::Fetch)
     };
     assert_eq!(shown(&NeededRights::of(&old))[0], "/: Sys.Audit Sys.Modify");
+    let few = Need {
+        nodes: vec!["pve-02".to_owned()],
+        discovery: true,
+        ..need(false, DeliveryWay::Fetch)
+    };
+    assert_eq!(
+        shown(&NeededRights::of(&few))[..2],
+        ["/: Sys.Audit", "/nodes/pve-02: Sys.AccessNetwork Sys.Audit"]
+    );
 }
 
 #[test]
 fn what_is_missing_comes_with_its_commands() {
     let needed = NeededRights::of(&need(true, DeliveryWay::Fetch));
     let mut granted = Granted::default();
-    let both = ["Datastore.Audit", "Datastore.AllocateTemplate"].map(str::to_owned);
-    granted.insert("/storage/local", both.into());
-    granted.insert("/nodes", ["Sys.AccessNetwork".to_owned()].into());
+    let only = |privilege: &str, below| (privilege.to_owned(), below);
+    let both = ["Datastore.Audit", "Datastore.AllocateTemplate"];
+    granted.insert("/storage/local", both.map(|one| only(one, false)).into());
+    granted.insert("/nodes", [only("Sys.AccessNetwork", true)].into());
+    // On the path itself, and on no machine.
+    granted.insert("/vms", [only("VM.Audit", false)].into());
     let missing = granted.missing(&needed, "talos-order@pve!ctl");
     let lines: Vec<String> = missing.iter().flat_map(|m| m.commands.clone()).collect();
     assert_eq!(
@@ -80,7 +92,8 @@ fn the_script_grants_what_is_needed_and_no_more() {
             };
             let script = setup.script();
             let mut granted = Granted::default();
-            let mut by_path = std::collections::BTreeMap::<_, std::collections::BTreeSet<_>>::new();
+            let mut by_path =
+                std::collections::BTreeMap::<_, std::collections::BTreeMap<_, _>>::new();
             for line in script.lines() {
                 let Some(rest) = line.strip_prefix("pveum acl modify ") else {
                     continue;
@@ -93,18 +106,18 @@ fn the_script_grants_what_is_needed_and_no_more() {
                 });
                 let privileges = role.unwrap_or_else(|| panic!("{line}: no such role"));
                 let at = by_path.entry(words[0].to_owned()).or_default();
-                at.extend(privileges.split(' ').map(str::to_owned));
+                at.extend(privileges.split(' ').map(|one| (one.to_owned(), true)));
             }
             let needed = NeededRights::of(&setup.need());
             let paths: Vec<&String> = by_path.keys().collect();
             assert_eq!(paths, needed.paths().iter().collect::<Vec<_>>());
             for (path, privileges) in by_path {
                 let allowed = needed.iter().find(|(at, _)| *at == path).unwrap().1;
-                assert!(privileges.iter().all(|one| allowed.contains(one.as_str())));
+                assert!(privileges.keys().all(|one| allowed.contains(one.as_str())));
                 granted.insert(&path, privileges);
             }
             assert_eq!(granted.missing(&needed, &setup.token_id()), []);
-            assert_eq!(script.contains("Datastore.Allocate\""), prune);
+            assert_eq!(script.contains("\"Datastore.Allocate\""), prune);
         }
     }
 }
