@@ -29,6 +29,8 @@ pub mod nodes;
 mod observe;
 pub mod orders;
 pub mod plan;
+pub mod proxmox;
+pub mod proxmox_stub;
 mod reconcile;
 pub mod schematic;
 mod store;

@@ -11,6 +11,7 @@ use super::forms::{
     text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
+use super::pve_setup::PveSetupArgs;
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -318,6 +319,11 @@ pub enum Verb {
         #[arg(value_enum)]
         file: SchemaOf,
     },
+    /// Print the commands that make a Proxmox VE API token
+    ///
+    /// They make roles, a user, its token, and the entries for both, and are for root on
+    /// one node of the cluster. Nothing is run or changed here.
+    PveSetup(PveSetupArgs),
     /// Try it offline, in seconds, in a separate directory
     Demo {
         /// Where to work [default: a new temporary directory]

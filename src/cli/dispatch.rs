@@ -4,8 +4,8 @@ use super::apply::PlanShown;
 use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
 use super::{
-    apply, control, demo, diff, docs, events, get, history, inspect, log, out, run as controller,
-    status, style, validate,
+    apply, control, demo, diff, docs, events, get, history, inspect, log, out, pve_setup,
+    run as controller, status, style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -82,6 +82,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             inspect::versions(&common, minor, all, output).await
         }
         Some(Verb::Schema { file }) => docs::schema(file),
+        Some(Verb::PveSetup(args)) => pve_setup::run(args),
         Some(Verb::Demo {
             dir, clean: true, ..
         }) => demo::clean(dir.as_deref()),

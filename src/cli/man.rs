@@ -257,6 +257,19 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[("talos-order schema orders", "The JSON Schema of orders.")],
     ),
     (
+        "pve-setup",
+        &[
+            (
+                "talos-order pve-setup --storage local",
+                "The commands for a token that puts images on a storage.",
+            ),
+            (
+                "talos-order pve-setup --storage local --storage nfs --prune",
+                "The same for two storages, and images may be removed.",
+            ),
+        ],
+    ),
+    (
         "demo",
         &[
             ("talos-order demo", "See it work, in a new directory."),

@@ -29,6 +29,7 @@ mod man;
 mod notices;
 mod out;
 mod progress;
+mod pve_setup;
 mod question;
 mod run;
 mod safe;

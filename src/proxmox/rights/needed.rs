@@ -1,0 +1,128 @@
+//! From what is to be done to the privileges that it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::proxmox::features::{PveFeature, PveVersion};
+
+/// How images reach a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeliveryWay {
+    /// The node loads a URL.
+    Fetch,
+    /// The controller sends the file.
+    Upload,
+}
+
+/// What is done with one storage. Its content is always looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageNeed {
+    /// Its name.
+    pub storage: String,
+    /// How images get there; `None` where they are only looked at.
+    pub delivery: Option<DeliveryWay>,
+    /// Images are removed, too.
+    pub prune: bool,
+}
+
+/// Everything that is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Need {
+    /// The storages.
+    pub storages: Vec<StorageNeed>,
+    /// Look whether a virtual machine uses an image, which pruning requires.
+    pub usage: bool,
+    /// Look for nodes, their addresses, and the space for uploads.
+    pub discovery: bool,
+    /// The nodes that this is done on; none stands for all, also for those to come.
+    pub nodes: Vec<String>,
+    /// The privilege for loading a URL.
+    pub fetch_right: FetchRight,
+}
+
+/// What allows a node to load a URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FetchRight {
+    /// Sys.AccessNetwork on the nodes.
+    #[default]
+    AccessNetwork,
+    /// Sys.Audit and Sys.Modify on `/`: before Proxmox VE 8.2.
+    AuditAndModify,
+}
+
+impl FetchRight {
+    /// The one of a version.
+    pub fn of(version: PveVersion) -> Self {
+        match version.has(PveFeature::AccessNetwork) {
+            true => Self::AccessNetwork,
+            false => Self::AuditAndModify,
+        }
+    }
+}
+
+/// Privileges by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NeededRights {
+    by_path: BTreeMap<String, BTreeSet<&'static str>>,
+}
+
+impl NeededRights {
+    /// The privileges that a use needs.
+    pub fn of(need: &Need) -> Self {
+        let mut rights = Self::default();
+        for storage in &need.storages {
+            let path = format!("/storage/{}", storage.storage);
+            rights.add(&path, &["Datastore.Audit"]);
+            if let Some(way) = storage.delivery {
+                rights.add(&path, &["Datastore.AllocateTemplate"]);
+                match (way, need.fetch_right) {
+                    (DeliveryWay::Upload, _) => {}
+                    (DeliveryWay::Fetch, FetchRight::AccessNetwork) => {
+                        rights.add_nodes(need, "Sys.AccessNetwork");
+                    }
+                    (DeliveryWay::Fetch, FetchRight::AuditAndModify) => {
+                        rights.add("/", &["Sys.Audit", "Sys.Modify"]);
+                    }
+                }
+            }
+            if storage.prune {
+                rights.add(&path, &["Datastore.Allocate"]);
+            }
+        }
+        // Nobody else checks it before a file is removed.
+        if need.usage || need.storages.iter().any(|storage| storage.prune) {
+            rights.add("/vms", &["VM.Audit"]);
+        }
+        if need.discovery {
+            // On both: an entry for /nodes replaces what would be inherited there.
+            rights.add("/", &["Sys.Audit"]);
+            rights.add_nodes(need, "Sys.Audit");
+        }
+        rights
+    }
+
+    fn add_nodes(&mut self, need: &Need, privilege: &'static str) {
+        if need.nodes.is_empty() {
+            self.add("/nodes", &[privilege]);
+        }
+        for node in &need.nodes {
+            self.add(&format!("/nodes/{node}"), &[privilege]);
+        }
+    }
+
+    fn add(&mut self, path: &str, privileges: &[&'static str]) {
+        let at = self.by_path.entry(path.to_owned()).or_default();
+        at.extend(privileges);
+    }
+
+    /// Each path with its privileges, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeSet<&'static str>)> {
+        self.by_path
+            .iter()
+            .map(|(path, privileges)| (path.as_str(), privileges))
+    }
+
+    /// The paths to ask for.
+    pub fn paths(&self) -> BTreeSet<String> {
+        self.by_path.keys().cloned().collect()
+    }
+}

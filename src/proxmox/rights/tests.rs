@@ -1,0 +1,123 @@
+//! Needs, what is missing, and the script that grants it.
+
+use super::*;
+
+fn need(prune: bool, way: DeliveryWay) -> Need {
+    Need {
+        storages: vec![StorageNeed {
+            storage: "local".to_owned(),
+            delivery: Some(way),
+            prune,
+        }],
+        ..Need::default()
+    }
+}
+
+fn shown(rights: &NeededRights) -> Vec<String> {
+    let line = |(path, privileges): (&str, &std::collections::BTreeSet<&str>)| {
+        let privileges: Vec<&str> = privileges.iter().copied().collect();
+        format!("{path}: {}", privileges.join(" "))
+    };
+    rights.iter().map(line).collect()
+}
+
+#[test]
+fn each_use_has_its_privileges() {
+    assert_eq!(
+        shown(&NeededRights::of(&need(false, DeliveryWay::Upload))),
+        ["/storage/local: Datastore.AllocateTemplate Datastore.Audit"]
+    );
+    assert_eq!(
+        shown(&NeededRights::of(&need(true, DeliveryWay::Fetch))),
+        [
+            "/nodes: Sys.AccessNetwork",
+            "/storage/local: Datastore.Allocate Datastore.AllocateTemplate Datastore.Audit",
+            "/vms: VM.Audit",
+        ]
+    );
+    let old = Need {
+        fetch_right: FetchRight::of("8.1.4".parse().unwrap()),
+        ..need(false, DeliveryWay::Fetch)
+    };
+    assert_eq!(shown(&NeededRights::of(&old))[0], "/: Sys.Audit Sys.Modify");
+    let few = Need {
+        nodes: vec!["pve-02".to_owned()],
+        discovery: true,
+        ..need(false, DeliveryWay::Fetch)
+    };
+    assert_eq!(
+        shown(&NeededRights::of(&few))[..2],
+        ["/: Sys.Audit", "/nodes/pve-02: Sys.AccessNetwork Sys.Audit"]
+    );
+}
+
+#[test]
+fn what_is_missing_comes_with_its_commands() {
+    let needed = NeededRights::of(&need(true, DeliveryWay::Fetch));
+    let mut granted = Granted::default();
+    let only = |privilege: &str, below| (privilege.to_owned(), below);
+    let both = ["Datastore.Audit", "Datastore.AllocateTemplate"];
+    granted.insert("/storage/local", both.map(|one| only(one, false)).into());
+    granted.insert("/nodes", [only("Sys.AccessNetwork", true)].into());
+    // On the path itself, and on no machine.
+    granted.insert("/vms", [only("VM.Audit", false)].into());
+    let missing = granted.missing(&needed, "talos-order@pve!ctl");
+    let lines: Vec<String> = missing.iter().flat_map(|m| m.commands.clone()).collect();
+    assert_eq!(
+        lines,
+        [
+            "pveum role add TalosOrderPrune --privs \"Datastore.Allocate\" || pveum role modify \
+             TalosOrderPrune --privs \"Datastore.Allocate\"",
+            "pveum acl modify /storage/local --roles TalosOrderPrune --users 'talos-order@pve' \
+             --tokens 'talos-order@pve!ctl'",
+            "pveum role add TalosOrderUsage --privs \"VM.Audit\" || pveum role modify \
+             TalosOrderUsage --privs \"VM.Audit\"",
+            "pveum acl modify /vms --roles TalosOrderUsage --users 'talos-order@pve' --tokens \
+             'talos-order@pve!ctl'",
+        ]
+    );
+}
+
+/// The law of this room: whoever runs the script misses nothing, with every use.
+#[test]
+fn the_script_grants_what_is_needed_and_no_more() {
+    for prune in [false, true] {
+        for fetch_right in [FetchRight::AccessNetwork, FetchRight::AuditAndModify] {
+            let setup = PveSetup {
+                user: "talos-order@pve".to_owned(),
+                token: "ctl".to_owned(),
+                storages: vec!["nfs".to_owned(), "local".to_owned(), "nfs".to_owned()],
+                prune,
+                fetch_right,
+            };
+            let script = setup.script();
+            let mut granted = Granted::default();
+            let mut by_path =
+                std::collections::BTreeMap::<_, std::collections::BTreeMap<_, _>>::new();
+            for line in script.lines() {
+                let Some(rest) = line.strip_prefix("pveum acl modify ") else {
+                    continue;
+                };
+                let words: Vec<&str> = rest.split(' ').collect();
+                let role = script.lines().find_map(|line| {
+                    let rest = line.strip_prefix("pveum role add ")?;
+                    let (name, rest) = rest.split_once(" --privs \"")?;
+                    (name == words[2]).then(|| rest.split('"').next().unwrap())
+                });
+                let privileges = role.unwrap_or_else(|| panic!("{line}: no such role"));
+                let at = by_path.entry(words[0].to_owned()).or_default();
+                at.extend(privileges.split(' ').map(|one| (one.to_owned(), true)));
+            }
+            let needed = NeededRights::of(&setup.need());
+            let paths: Vec<&String> = by_path.keys().collect();
+            assert_eq!(paths, needed.paths().iter().collect::<Vec<_>>());
+            for (path, privileges) in by_path {
+                let allowed = needed.iter().find(|(at, _)| *at == path).unwrap().1;
+                assert!(privileges.keys().all(|one| allowed.contains(one.as_str())));
+                granted.insert(&path, privileges);
+            }
+            assert_eq!(granted.missing(&needed, &setup.token_id()), []);
+            assert_eq!(script.contains("\"Datastore.Allocate\""), prune);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A cluster of the stub, and a client with what it needs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use talos_order::proxmox::rights::{NeededRights, PveSetup};
+use talos_order::proxmox::{ApiToken, CallLimits, PveApi, PveConfig, PveError, PveTrust};
+use talos_order::proxmox_stub::{PveStub, PveStubOptions};
+use tempfile::TempDir;
+
+pub const TOKEN: &str = "talos-order@pve!ctl";
+pub const SECRET: &str = "0a1b2c3d-0000-4000-8000-5ec2e75ec2e7";
+
+pub struct Lab {
+    pub stub: PveStub,
+    pub dir: TempDir,
+}
+
+impl Lab {
+    /// The usual cluster, with a token that may what `pve-setup --prune` grants.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut PveStubOptions)) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut options = PveStubOptions::new(dir.path().to_owned());
+        options.unauthorized_delay = Duration::ZERO;
+        change(&mut options);
+        let lab = Self {
+            stub: PveStub::start(options).await.unwrap(),
+            dir,
+        };
+        lab.stub.add_token(TOKEN, SECRET);
+        for (path, privileges) in NeededRights::of(&setup(true).need()).iter() {
+            let privileges: Vec<&str> = privileges.iter().copied().collect();
+            lab.stub.grant(TOKEN, path, &privileges.join(" "));
+        }
+        lab
+    }
+
+    /// A client that asks the first node.
+    pub fn api(&self) -> PveApi {
+        self.api_of(&["pve-01"], SECRET)
+    }
+
+    pub fn api_of(&self, nodes: &[&str], secret: &str) -> PveApi {
+        let endpoints = nodes.iter().map(|node| self.stub.url(node));
+        PveApi::new(&PveConfig {
+            endpoints: endpoints.map(|url| url.parse().unwrap()).collect(),
+            token: token(secret),
+            trust: PveTrust::System,
+            limits: limits(),
+        })
+        .unwrap()
+    }
+
+    /// Puts a file on a storage behind the API's back.
+    pub fn put(
+        &self,
+        node: &str,
+        storage: &str,
+        content: &str,
+        name: &str,
+        bytes: &[u8],
+    ) -> PathBuf {
+        let path = self.stub.directory(node, storage, content).join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+pub fn token(secret: &str) -> ApiToken {
+    ApiToken::new(TOKEN, &secret.to_owned().into()).unwrap()
+}
+
+/// Generous, but for the pauses.
+pub fn limits() -> CallLimits {
+    CallLimits {
+        poll: Duration::from_millis(20),
+        ..CallLimits::default()
+    }
+}
+
+pub fn setup(prune: bool) -> PveSetup {
+    PveSetup {
+        user: "talos-order@pve".to_owned(),
+        token: "ctl".to_owned(),
+        storages: ["local", "nfs", "plain", "unmounted"]
+            .map(str::to_owned)
+            .into(),
+        prune,
+        fetch_right: talos_order::proxmox::rights::FetchRight::AccessNetwork,
+    }
+}
+
+pub fn sha256(bytes: &[u8]) -> talos_order::model::Sha256 {
+    use sha2::Digest;
+    talos_order::model::Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
+}
+
+/// Bytes that are no image of any kind.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state & 0xff) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// An error with its causes, as it is shown.
+pub fn chain(error: &PveError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
