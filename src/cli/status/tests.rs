@@ -128,7 +128,7 @@ acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  Reconciling  60m    Targe
 acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  Ready        60m    -
 acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  Reconciling  60m    TargetUnreachable
 
-BLOCKED                REASON             NEXT TRY
+BLOCKED               REASON             NEXT TRY
 push a.iso to pve-02  TargetUnreachable  in 60s
 
 "#]]
@@ -155,7 +155,7 @@ acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  Reconciling  60m
 acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  Ready        60m
 acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  Reconciling  60m
 
-BLOCKED                REASON             NEXT TRY
+BLOCKED               REASON             NEXT TRY
 push a.iso to pve-02  TargetUnreachable  in 60s
 
 "#]]
@@ -182,7 +182,7 @@ acme   -       unknown, v1.11.3  nocloud-amd64.raw.xz  unknown    Reconciling  6
 acme   pve-01  v1.11.3           nocloud-amd64.raw.xz  unknown    Ready        60m    -
 acme   pve-02  v1.11.3           nocloud-amd64.raw.xz  unknown    Reconciling  60m    TargetUnreachable
 
-BLOCKED                REASON             NEXT TRY  ORDERS
+BLOCKED               REASON             NEXT TRY  ORDERS
 push a.iso to pve-02  TargetUnreachable  in 60s    acme
 
 "#]]
