@@ -1,5 +1,6 @@
 //! `status`: the status of each order, each node, and what is blocked.
 
+mod header;
 mod text;
 
 use jiff::Timestamp;

@@ -119,7 +119,8 @@ pub fn conditions(
         .collect();
     for condition in &mut conditions {
         if let Some(same) = since.get(&condition.subject())
-            && (same.state, same.reason) == (condition.state, condition.reason)
+            && same.reason == condition.reason
+            && same.state.first_word() == condition.state.first_word()
         {
             condition.since = same.since;
         }
@@ -192,9 +193,10 @@ impl Board<'_> {
             }
         }
         let troubles = troubles.troubles.get(&order.id).into_iter().flatten();
-        // Nobody waits for what a suspended order lacks.
+        // Nobody waits for what a suspended order lacks, or a suspended node.
         for (node, trouble) in troubles.filter(|_| suspended.is_none()) {
             match node {
+                Some(node) if self.suspended.nodes.contains(node) => {}
                 Some(_) => {
                     let line = self.line(name.clone(), node.clone());
                     line.insert(trouble.clone());

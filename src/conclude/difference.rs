@@ -327,3 +327,6 @@ fn node_lines(state: &DirState, is_wanted: impl Fn(&str) -> bool) -> FileLines {
     });
     lines.collect()
 }
+
+#[cfg(test)]
+mod tests;

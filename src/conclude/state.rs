@@ -59,7 +59,7 @@ impl ConditionState {
     }
 
     /// The word of version 0.1.0.
-    const fn first_word(self) -> Self {
+    pub(super) const fn first_word(self) -> Self {
         match self {
             Self::Suspended => Self::Stalled,
             Self::Stalled | Self::Reconciling | Self::Ready => self,

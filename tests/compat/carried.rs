@@ -74,11 +74,15 @@ fn what_is_in_place_is_neither_fetched_nor_delivered_nor_removed() {
     }
 }
 
-/// The conditions, without their messages, whose words differ between versions.
+/// The conditions, without their messages, whose words differ between versions, and what
+/// the earlier one does not have.
 fn without_messages(scene: &Scene) -> Value {
     let mut conditions = scene.json("status.json")["conditions"].clone();
     for condition in conditions.as_array_mut().expect("a list") {
         condition["message"] = Value::Null;
+        for key in ["images", "exact_state"] {
+            condition.as_object_mut().expect("keys").remove(key);
+        }
     }
     conditions
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::header::header;
 use crate::cli::style;
 use crate::cli::table::{Table, fold, one_line, short, span};
 use crate::conclude::{Condition, ConditionState, Scope, Status};
 use crate::model::{NodeId, OrderId};
-use crate::plan::render::Bytes;
 
 /// So many things blocked are shown; `-o wide` and the data have all that are kept.
 const HELD_SHOWN: usize = 20;
@@ -70,94 +70,6 @@ pub(super) fn concerns(scope: &Scope, condition: &Condition) -> bool {
 /// True if somebody begins the next run.
 fn has_controller(status: &Status, now: Timestamp) -> bool {
     status.running.is_some() || status.next_pass.is_some_and(|next| next >= now)
-}
-
-fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, String)> {
-    let mut pairs: Vec<(&str, String)> = Vec::new();
-    let owner = match status.owner.as_str() {
-        "" => "unknown".to_owned(),
-        owner => owner.to_owned(),
-    };
-    pairs.push(("Controller", owner));
-    let revision = status
-        .revision
-        .as_deref()
-        .unwrap_or("unknown (not a git work tree)");
-    pairs.push(("Revision", one_line(revision)));
-    pairs.push(("Last run", last_run(status, now)));
-    pairs.push(("Next run", next_run(status, now)));
-    let totals = &status.totals;
-    pairs.push((
-        "Totals",
-        format!(
-            "{} fetched, {} pushed, {} files pruned; drift: {} found, {} repaired",
-            Bytes(totals.fetched_bytes),
-            Bytes(totals.pushed_bytes),
-            totals.removed,
-            totals.drift_found,
-            totals.drift_repaired
-        ),
-    ));
-    if let Some(suspended) = suspended(status) {
-        pairs.push(("Suspended", suspended));
-    }
-    let notes = status.notes.iter().map(|note| ("Note", one_line(note)));
-    pairs.extend(notes);
-    pairs
-}
-
-fn last_run(status: &Status, now: Timestamp) -> String {
-    let Some(pass) = &status.last_pass else {
-        return "none yet".to_owned();
-    };
-    let ago = span(pass.finished, now);
-    let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
-    let took = took as f64 / 1000.0;
-    let mut text = format!(
-        "{}, {ago} ago, {took:.1} s, trigger: {}",
-        pass.verdict, pass.trigger
-    );
-    if let Some(error) = &pass.error {
-        text.push_str(&format!(": {}", one_line(error)));
-    }
-    text
-}
-
-fn next_run(status: &Status, now: Timestamp) -> String {
-    match (&status.running, status.next_pass) {
-        (Some(running), _) => {
-            let since = span(running.since, now);
-            format!("running for {since}, trigger: {}", running.trigger)
-        }
-        (None, Some(next)) if next >= now => format!("in {}", span(now, next)),
-        (None, Some(next)) => {
-            let late = span(next, now);
-            format!("was due {late} ago; the controller does not seem to be running")
-        }
-        (None, None) => {
-            let waits = |c: &Condition| c.state == ConditionState::Reconciling;
-            match status.conditions.iter().any(waits) {
-                true => "none (controller not running): nothing is retried until the next \
-                         `talos-order apply`"
-                    .to_owned(),
-                false => "none (controller not running)".to_owned(),
-            }
-        }
-    }
-}
-
-fn suspended(status: &Status) -> Option<String> {
-    let suspended = &status.suspended;
-    let mut parts: Vec<String> = Vec::new();
-    if let Some(why) = &suspended.unreadable {
-        parts.push(format!("everything: {why}"));
-    }
-    if suspended.all {
-        parts.push("everything".to_owned());
-    }
-    parts.extend(suspended.orders.iter().map(|id| format!("order {id}")));
-    parts.extend(suspended.nodes.iter().map(|id| format!("node {id}")));
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// The messages that were shown; each is shown once.
@@ -374,6 +286,17 @@ fn section(header: &[&str], rows: &[(Vec<String>, String)], view: &StatusView<'_
         short.row(cells.clone());
     }
     let is_one_line = view.is_wide || one_line.width() <= view.width;
+    if !is_one_line && short.width() > view.width {
+        // A path alone may fill the line.
+        let mut all = vec![String::new(), style::heading(header[0])];
+        for (cells, message) in rows {
+            all.push(cells[0].clone());
+            let below = format!("{}  {message}", cells[1..].join("  "));
+            let below = fold(&below, view.width.saturating_sub(4));
+            all.extend(below.iter().map(|line| format!("    {line}")));
+        }
+        return all;
+    }
     let table = if is_one_line { one_line } else { short };
     let mut lines = table.lines().into_iter();
     let mut all = vec![String::new()];
