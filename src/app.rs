@@ -247,6 +247,7 @@ impl App {
         RunOptions {
             purge: purge || self.settings.cache_policy.purge_before,
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
+            prunable: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! [`Reconciler::run`]. Planning and executing meet only here. What lives as long as the
 //! settings is the [`Reconciler`]; what changes from run to run is [`Inputs`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::facts::{Memory, Observed, Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{self, Look, Naming, Policy, PositionWant, RunOptions};
+use crate::plan::{self, Look, Naming, Plan, Policy, PositionWant, RunOptions};
 use crate::store::manifest as files;
 use crate::upstream::Upstream;
 
@@ -142,9 +142,13 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         signals: &Signals,
     ) -> Result<Report, ReconcileError> {
         // A purge is asked for once; what a further round finds is kept. What was read
-        // back in this run is not read again.
+        // back in this run is not read again. What is pruned from nodes is what was
+        // shown before the run.
         let further = Inputs {
-            options: RunOptions::default(),
+            options: RunOptions {
+                prunable: Some(prunes(&look.plan)),
+                ..RunOptions::default()
+            },
             ..inputs.clone()
         };
         let busy = self.downloads.files();
@@ -153,10 +157,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let mut earlier = BTreeMap::new();
         let outcomes = loop {
             let outcomes = self.execute(inputs, &look, signals).await;
-            let outdated = outcomes
-                .values()
-                .any(|outcome| matches!(outcome, Outcome::Outdated { .. }));
-            if !outdated || round == ROUNDS || signals.cancel.is_cancelled() {
+            let changed = changes(&outcomes);
+            if changed.is_empty() || round == ROUNDS || signals.cancel.is_cancelled() {
                 break outcomes;
             }
             round += 1;
@@ -167,6 +169,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
                     .filter(|(_, outcome)| outcome.is_success()),
             );
             look = self.look(&further, look.observed.now).await?;
+            let plan = Box::new(look.plan.clone());
+            let _ = signals.events.send(Event::Replanned { changed, plan });
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
@@ -261,4 +265,19 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             })
             .collect()
     }
+}
+
+/// What a plan prunes from nodes.
+fn prunes(plan: &Plan) -> BTreeSet<StepId> {
+    let ids = plan.steps.iter().map(|step| &step.id);
+    ids.filter(|id| id.removes_from_node()).cloned().collect()
+}
+
+/// What steps found changed since it was observed.
+fn changes(outcomes: &BTreeMap<StepId, Outcome>) -> Vec<String> {
+    let changes = outcomes.values().filter_map(|outcome| match outcome {
+        Outcome::Outdated { what } => Some(what.clone()),
+        _ => None,
+    });
+    changes.collect()
 }

@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
     CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed, Part,
-    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
-    VersionSource,
+    Provenance, RecordEntry, References, Registration, RemoteFile, StepId, StorageRoot,
+    VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
@@ -50,6 +50,8 @@ struct World {
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
+    /// The only prunes from nodes that the run may do: those of its first plan.
+    prunable: Option<BTreeSet<StepId>>,
     /// Files are read back once a day, 1500 bytes a run.
     verify: bool,
     /// The shared storage of a node.
@@ -373,6 +375,7 @@ fn run(dir: &Path) -> String {
             max_age_seconds: 24 * 3600,
             budget_bytes: 1500,
         }),
+        prunable: world.prunable.clone(),
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());

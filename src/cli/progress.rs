@@ -97,6 +97,10 @@ impl Display {
                 self.labels.insert(step.clone(), label);
                 self.running.insert(step, RunningStep { bar });
             }
+            Event::Replanned { changed, plan } => {
+                self.labels.extend(labels(&plan));
+                self.say(&replanned(&changed, plan.steps.len()));
+            }
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
                 if let Some((bar, _)) = before.and_then(|running| running.bar) {
@@ -106,11 +110,15 @@ impl Display {
                     return;
                 }
                 let line = self.finished(&step, &outcome);
-                match &self.bars {
-                    Some(bars) => bars.suspend(|| out::note(&line)),
-                    None => out::note(&line),
-                }
+                self.say(&line);
             }
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| out::note(line)),
+            None => out::note(line),
         }
     }
 
@@ -188,11 +196,24 @@ impl Display {
                 let needs = self.label(needs);
                 format!("{} {label} (waits for {needs})", style::warning("skipped:"))
             }
-            Outcome::Outdated { what } => format!("{label}: {what}; checking again"),
+            Outcome::Outdated { what } => {
+                format!("{} {label}: {what}", style::warning("outdated:"))
+            }
             Outcome::UnderWay => format!("{label}: {outcome}"),
             Outcome::Cancelled => format!("{} {label}", style::warning("stopped:")),
         }
     }
+}
+
+/// That the run goes on with another plan, and why.
+fn replanned(changed: &[String], steps: usize) -> String {
+    let more = match changed.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let why = changed.first().map_or("", String::as_str);
+    let steps = out::counted(steps, "step");
+    format!("Observed state changed ({why}{more}); planned again: {steps}")
 }
 
 /// What went over the link, and how long that took.

@@ -75,6 +75,7 @@ pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
         },
         BlockedReason::PruneBlocked { .. }
         | BlockedReason::InGrace { .. }
+        | BlockedReason::NotPlanned
         | BlockedReason::InUse { .. }
         | BlockedReason::UseUnknown { .. }
         | BlockedReason::RecordUnread { .. }

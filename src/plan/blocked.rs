@@ -100,6 +100,9 @@ pub enum BlockedReason {
         /// When it is pruned.
         until: jiff::Timestamp,
     },
+    /// It is due only since the run observed again. What a run prunes from nodes is what
+    /// its first plan showed, which somebody may have been asked about.
+    NotPlanned,
     /// Virtual machines refer to it.
     InUse {
         /// Their ids.
@@ -176,6 +179,7 @@ impl BlockedReason {
     fn is_trouble(&self) -> bool {
         match self {
             Self::InGrace { .. }
+            | Self::NotPlanned
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed
@@ -217,6 +221,7 @@ impl BlockedReason {
             Self::Suspended { .. }
             | Self::BackingOff { .. }
             | Self::InGrace { .. }
+            | Self::NotPlanned
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed => false,
@@ -270,6 +275,9 @@ impl fmt::Display for BlockedReason {
                  hint: `df -i` on the node shows them"
             ),
             Self::InGrace { until } => write!(f, "no longer wanted, kept until {until:.0}"),
+            Self::NotPlanned => {
+                f.write_str("not in the plan that this run began with; the next run prunes it")
+            }
             Self::InUse { vms } => {
                 let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
                 write!(f, "in use by VM {}", vms.join(", "))

@@ -55,6 +55,12 @@ impl<'a> StageInput<'a> {
         self.observed.cache.files.get(file)
     }
 
+    /// Why a prune from a node that is due waits for the next run, if it does.
+    pub(super) fn not_planned(&self, id: &StepId) -> Option<BlockedReason> {
+        let prunable = self.options.prunable.as_ref()?;
+        (!prunable.contains(id)).then_some(BlockedReason::NotPlanned)
+    }
+
     /// The listing of a directory; `None` where its node is not known to have one.
     pub(super) fn listing(&self, target: &PushTarget) -> Option<&'a DirState> {
         match self.observed.nodes.get(&target.node)? {

@@ -77,6 +77,7 @@ impl EndedRun<'_> {
             | BlockedReason::Suspended { .. }
             | BlockedReason::BackingOff { .. }
             | BlockedReason::UseUnknown { .. }
+            | BlockedReason::NotPlanned
             | BlockedReason::NotMounted { .. } => held.id.removes_from_node(),
             BlockedReason::RecordUnread { .. } => true,
             _ => false,
