@@ -10,6 +10,7 @@
 mod common;
 mod demo;
 mod help;
+mod question;
 mod shown;
 mod streams;
 mod usage;
