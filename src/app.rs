@@ -24,10 +24,10 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::VersionKnowledge;
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{OrderSet, visible_path};
+use crate::model::{NodeId, OrderSet, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Naming, RunOptions};
+use crate::plan::{Naming, RunOptions, Selection};
 use crate::reconcile::Reconciler;
 use crate::store::StateDir;
 use crate::upstream::{HttpFactory, Upstream, UpstreamError};
@@ -135,6 +135,12 @@ impl App {
     /// The controller's files, whether there are any or not.
     pub(crate) fn state(&self) -> StateDir {
         StateDir::new(&self.settings.state_dir)
+    }
+
+    /// The nodes of the configuration.
+    pub(crate) fn configured_nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let nodes = &self.settings.orders.inventory.nodes;
+        nodes.iter().map(|entry| &entry.node.id)
     }
 
     /// The time; read here and handed down.
@@ -248,6 +254,7 @@ impl App {
             purge: purge || self.settings.cache_policy.purge_before,
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
             prunable: None,
+            selection: Selection::default(),
         }
     }
 

@@ -147,6 +147,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let further = Inputs {
             options: RunOptions {
                 prunable: Some(prunes(&look.plan)),
+                selection: inputs.options.selection.clone(),
                 ..RunOptions::default()
             },
             ..inputs.clone()
@@ -211,7 +212,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         execute::execute(&look.plan, known, context, events, cancel).await
     }
 
-    /// The manifest of every order that has an id: as the run left things, or, for
+    /// The manifest of every selected order that has an id: as the run left things, or, for
     /// a dry run, as it would.
     pub(crate) fn manifests(
         &self,
@@ -230,15 +231,18 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             wants.entry(&want.position.order).or_default().push(want);
         }
         let none = Vec::new();
+        let is_selected = |id: &OrderId| inputs.options.selection.has_order(id.as_str());
         let mut manifests = BTreeMap::new();
-        for order in &orders.orders {
+        for order in orders.orders.iter().filter(|order| is_selected(&order.id)) {
             let wants = wants.get(&order.id).unwrap_or(&none);
             let manifest = manifest::assemble(order, wants, &results, &context);
             let path = (self.manifest_path)(&order.id, order.customer.as_deref());
             manifests.insert(order.id.clone(), (path, manifest));
         }
         for rejected in &orders.rejected_orders {
-            let Some(id) = &rejected.id else { continue };
+            let Some(id) = rejected.id.as_ref().filter(|id| is_selected(id)) else {
+                continue;
+            };
             let path = (self.manifest_path)(id, rejected.customer.as_deref());
             let now = look.observed.now;
             let last = files::read(&path);

@@ -21,8 +21,8 @@ use talos_order::model::{
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
-    VerifyPolicy, plan, render, render::PlanView, resolve,
+    Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
+    SharedStorages, TransportPolicy, VerifyPolicy, plan, render, render::PlanView, resolve,
 };
 use talos_order::{config, orders};
 
@@ -52,6 +52,9 @@ struct World {
     prune: bool,
     /// The only prunes from nodes that the run may do: those of its first plan.
     prunable: Option<BTreeSet<StepId>>,
+    /// What the run is for; none means everything.
+    select_orders: Vec<String>,
+    select_nodes: Vec<String>,
     /// Files are read back once a day, 1500 bytes a run.
     verify: bool,
     /// The shared storage of a node.
@@ -376,6 +379,10 @@ fn run(dir: &Path) -> String {
             budget_bytes: 1500,
         }),
         prunable: world.prunable.clone(),
+        selection: Selection {
+            orders: patterns(&world.select_orders),
+            nodes: patterns(&world.select_nodes),
+        },
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());
@@ -390,6 +397,11 @@ fn run(dir: &Path) -> String {
             &plan(&desired, &observed, &policy, &options),
             &PlanView::default(),
         )
+}
+
+fn patterns(texts: &[String]) -> Vec<NamePattern> {
+    let patterns = texts.iter().map(|text| text.parse());
+    patterns.collect::<Result<_, _>>().expect("a pattern")
 }
 
 fn main() {

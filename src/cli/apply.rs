@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, OutputForm, RunArgs};
 use super::exit::Exit;
-use super::{notices, out, progress, question, signal, style, summary};
+use super::{filter, notices, out, progress, question, signal, style, summary};
 use crate::app::{App, Mode};
 use crate::conclude::Cause;
 use crate::conclude::Scope;
@@ -21,7 +21,7 @@ use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
-use crate::plan::{Blocked, Plan, Selection};
+use crate::plan::{Blocked, Plan, RunOptions, Selection};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -49,7 +49,7 @@ struct ApplyAnswer<'a> {
     converged: bool,
 }
 
-/// What of a plan is shown.
+/// What a plan is made for, and what of it is shown.
 #[derive(Default)]
 pub(super) struct PlanShown {
     selection: Selection,
@@ -99,35 +99,34 @@ pub(super) async fn plan(
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     let path = app.orders_path(common.orders.as_deref())?;
+    if !shown.selection.is_all() {
+        let orders = app.orders(path)?;
+        filter::check(&shown.selection, &app, &orders)?;
+    }
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args);
+    let session = session(&app, path, args.purge_cache, &shown.selection);
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
     let changes = if args.output == OutputForm::Json || shown.manifests != ManifestsShown::None {
-        let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
-        changes.retain(|change| shown.selection.has_order(&change.order));
-        changes
+        manifest_changes(&reconciler.manifests(&inputs, &look, None))?
     } else {
         Vec::new()
     };
     match args.output {
         OutputForm::Json => {
             let answer = PlanAnswer {
-                plan: &shown.selection.of(&look.plan),
+                plan: &look.plan,
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
             out::json(&answer)?;
         }
         OutputForm::Text => {
-            let view = PlanView {
-                selection: shown.selection,
-                ..view(args)
-            };
+            let view = view(args, &shown.selection);
             let mut text = style::plan(&render::render(&look.plan, &view));
             match shown.manifests {
                 ManifestsShown::None => {}
@@ -153,11 +152,11 @@ pub(super) async fn plan(
     })
 }
 
-fn view(args: &RunArgs) -> PlanView {
+fn view(args: &RunArgs, selection: &Selection) -> PlanView {
     PlanView {
         width: out::width(),
         detailed: args.verbose,
-        ..PlanView::default()
+        selection: selection.clone(),
     }
 }
 
@@ -202,24 +201,47 @@ fn manifest_changes(
     Ok(changes)
 }
 
+/// What `apply` is asked for.
+#[derive(Default)]
+pub(super) struct ApplyAsked {
+    pub(super) selection: Selection,
+    /// Prunes without a question.
+    pub(super) yes: bool,
+}
+
+impl ApplyAsked {
+    /// Everything, with or without a question before pruning.
+    pub(super) fn all(yes: bool) -> Self {
+        Self {
+            yes,
+            ..Self::default()
+        }
+    }
+}
+
 /// Runs once: shows the plan, does it, sums up.
-pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow::Result<Exit> {
+pub(super) async fn apply(
+    common: &Common,
+    args: &RunArgs,
+    asked: ApplyAsked,
+) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = app.orders_path(common.orders.as_deref())?;
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
-    app.orders(path)?;
+    let orders = app.orders(path)?;
+    filter::check(&asked.selection, &app, &orders)?;
     let cancel = signal::stop_on_signal()?;
     let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, args);
+    let session = session(&app, path, args.purge_cache, &asked.selection);
     let mut shown = Shown {
         output: args.output,
-        view: view(args),
-        question: (!yes).then(|| cancel.clone()),
+        view: view(args, &asked.selection),
+        question: (!asked.yes).then(|| cancel.clone()),
         declined: false,
     };
     let never = CancellationToken::new();
@@ -288,8 +310,11 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
-    let options = app.run_options(args.purge_cache, false);
+fn session<'a>(app: &'a App, orders: &'a Path, purge: bool, selection: &Selection) -> Session<'a> {
+    let options = RunOptions {
+        selection: selection.clone(),
+        ..app.run_options(purge, false)
+    };
     Session::begin(app, orders, Cause::Request, &[Scope::All], options)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::filter::FilterArgs;
+use super::filter::{FilterArgs, SelectArgs};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -199,9 +199,9 @@ pub enum Verb {
         /// Options of a run.
         #[command(flatten)]
         pass: RunArgs,
-        /// What is shown.
+        /// What the run is for.
         #[command(flatten)]
-        filter: FilterArgs,
+        select: SelectArgs,
         /// Show what the manifests would change
         #[arg(long)]
         manifests: bool,
@@ -214,6 +214,9 @@ pub enum Verb {
         /// Options of a run.
         #[command(flatten)]
         pass: RunArgs,
+        /// What the run is for.
+        #[command(flatten)]
+        select: SelectArgs,
         /// Prune files from nodes without asking on a terminal
         #[arg(long, short)]
         yes: bool,

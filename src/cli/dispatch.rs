@@ -1,6 +1,6 @@
 //! From the parsed command line to the verb that answers it.
 
-use super::apply::PlanShown;
+use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
@@ -11,6 +11,7 @@ use super::{
 use crate::app::StartError;
 use crate::controller::http::ControlError;
 use crate::error::chain;
+use crate::plan::UnmatchedPattern;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
@@ -43,17 +44,27 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::dry_run(&pass_args);
             apply::plan(&common, &pass_args, detailed_exitcode, shown).await
         }
-        None => apply::apply(&common, &pass_args, yes).await,
+        None => apply::apply(&common, &pass_args, ApplyAsked::all(yes)).await,
         Some(Verb::Plan {
             pass: args,
-            filter,
+            select,
             manifests,
             detailed_exitcode,
         }) => {
-            let shown = PlanShown::new(filter.into(), manifests);
+            let shown = PlanShown::new(select.into(), manifests);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
-        Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
+        Some(Verb::Apply {
+            pass: args,
+            select,
+            yes,
+        }) => {
+            let asked = ApplyAsked {
+                selection: select.into(),
+                yes,
+            };
+            apply::apply(&common, &args, asked).await
+        }
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),
@@ -146,8 +157,13 @@ pub fn report(error: &anyhow::Error) -> Exit {
             let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
             hint.map(str::to_owned)
         });
+    let unmatched = error.downcast_ref::<UnmatchedPattern>();
+    let hint = hint.or_else(|| unmatched.map(UnmatchedPattern::hint));
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));
+    }
+    if unmatched.is_some() {
+        return Exit::Usage;
     }
     start.map_or(Exit::Failed, Exit::from)
 }

@@ -118,7 +118,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
             (
                 "talos-order plan --order 'prod-*' --node pve-01 -v",
-                "Every step for some orders on one node, in detail.",
+                "What a run for some orders on one node would do, in detail.",
             ),
         ],
     ),
@@ -126,6 +126,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "apply",
         &[
             ("talos-order apply", "One run."),
+            (
+                "talos-order apply --order homelab",
+                "One run for one order.",
+            ),
             (
                 "talos-order apply --lock-timeout 10m",
                 "Wait up to ten minutes for another run to end.",

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::args::{Common, OutputForm};
 use super::exit::Exit;
 use super::table::{Table, one_line, span};
-use super::{out, style};
+use super::{filter, out, style};
 use crate::app::App;
 use crate::conclude::Scope;
 use crate::conclude::{Condition, Ready, Status};
@@ -31,6 +31,7 @@ pub(super) fn run(
     })?;
     // Suspensions take effect at once, before the next run.
     status.suspended = state.suspended();
+    filter::check_status(selection, &app, &status)?;
     select(&mut status, selection);
     show(&status, &Scope::All, output, app.now())
 }

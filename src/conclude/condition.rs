@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::{Reason, reason_of, reason_of_failure};
 use super::report::Report;
-use super::troubles::{Trouble, Troubles, invalid, said};
-use crate::facts::{Outcome, Suspended};
+use super::troubles::{Trouble, Troubles, invalid, not_selected, said};
+use crate::facts::{Memory, Outcome, Suspended};
 use crate::model::{NodeId, Order, OrderSet, Problem};
 
 /// How something does.
@@ -65,20 +65,21 @@ impl Condition {
     }
 }
 
-/// The conditions after a run, sorted by order and node; `since` is taken from
+/// The conditions after a run, sorted by order and node; `memory` is what is remembered
+/// after it, and `since` is taken from
 /// `before` where nothing has changed.
 pub fn conditions(
     before: &[Condition],
     orders: &OrderSet,
     report: &Report,
-    suspended: &Suspended,
+    memory: &Memory,
     now: Timestamp,
 ) -> Vec<Condition> {
     let mut board = Board {
-        suspended,
+        suspended: &memory.suspended,
         found: BTreeMap::new(),
     };
-    let troubles = Troubles::of(report);
+    let troubles = Troubles::of(report, memory);
     for rejected in &orders.rejected_files {
         board.invalid(rejected.file.clone(), &rejected.problems);
     }
@@ -90,7 +91,7 @@ pub fn conditions(
     for order in &orders.orders {
         board.order(order, &troubles);
     }
-    board.removals(report);
+    board.removals(report, memory);
     board.sum_up();
     let since: HashMap<_, _> = before.iter().map(|c| (c.subject(), c)).collect();
     let mut conditions: Vec<Condition> = board
@@ -214,13 +215,18 @@ impl Board<'_> {
     }
 
     /// Removals belong to no order; those that wait for approval are told by node.
-    fn removals(&mut self, report: &Report) {
-        for held in &report.look.plan.held {
-            if held.needs_person() && held.wanted_by.is_empty() {
-                let node = held.id.node();
-                let trouble = (reason_of(&held.reason), held.reason.to_string());
-                self.line(None, node).insert(trouble);
-            }
+    fn removals(&mut self, report: &Report, memory: &Memory) {
+        let held = report.look.plan.held.iter();
+        for held in held.filter(|held| held.wanted_by.is_empty()) {
+            let trouble = match held.as_if_selected() {
+                Some(held) if held.needs_person() => {
+                    (reason_of(&held.reason), held.reason.to_string())
+                }
+                // It failed in an earlier run.
+                None if memory.backoff.contains_key(&held.id) => not_selected(&held.id, memory),
+                _ => continue,
+            };
+            self.line(None, held.id.node()).insert(trouble);
         }
         let steps = report.look.plan.steps.iter();
         for step in steps.filter(|step| step.wanted_by.is_empty()) {

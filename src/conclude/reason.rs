@@ -38,6 +38,8 @@ pub enum Reason {
     BackingOff,
     /// Suspended by an operator.
     Suspended,
+    /// It is out of sync, and the last run was for other orders or nodes.
+    NotSelected,
     /// The run was stopped, or the observed state changed during it.
     Interrupted,
 }
@@ -85,6 +87,10 @@ pub(super) fn reason_of(reason: &BlockedReason) -> Reason {
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
+        BlockedReason::NotSelected { otherwise: None } => Reason::NotSelected,
+        BlockedReason::NotSelected {
+            otherwise: Some(reason),
+        } => reason_of(reason),
         BlockedReason::BackingOff { .. } => Reason::BackingOff,
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
         BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::reason::{Reason, reason_of, reason_of_failure};
 use super::report::Report;
-use crate::facts::{Outcome, StepId};
+use crate::facts::{Memory, Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
-use crate::plan::BlockedReason;
+use crate::plan::{Blocked, BlockedReason};
 
 /// A trouble: why, and one sentence.
 pub(super) type Trouble = (Reason, String);
@@ -28,6 +28,20 @@ pub(super) fn said(id: &StepId, error: &str) -> String {
     format!("{id}: {error}")
 }
 
+/// The trouble of a step that was not selected: its last failure, where there is one.
+pub(super) fn not_selected(id: &StepId, memory: &Memory) -> Trouble {
+    let Some(failed) = memory.backoff.get(id) else {
+        let message = "out of sync; not selected in the last run".to_owned();
+        return (Reason::NotSelected, message);
+    };
+    let reason = BlockedReason::BackingOff {
+        failures: failed.failures,
+        until: failed.until,
+        error: failed.error.clone(),
+    };
+    (reason_of(&reason), reason.to_string())
+}
+
 /// What a run has to say about each order.
 pub(super) struct Troubles<'a> {
     /// The nodes that it wants something on.
@@ -37,7 +51,7 @@ pub(super) struct Troubles<'a> {
 }
 
 impl<'a> Troubles<'a> {
-    pub(super) fn of(report: &'a Report) -> Self {
+    pub(super) fn of(report: &'a Report, memory: &Memory) -> Self {
         let mut nodes: BTreeMap<&OrderId, BTreeSet<&NodeId>> = BTreeMap::new();
         for want in &report.look.desired.positions {
             let Ok(resolved) = &want.outcome else {
@@ -54,7 +68,7 @@ impl<'a> Troubles<'a> {
         let of_held = plan
             .held
             .iter()
-            .map(|held| (&held.id, &held.wanted_by, origins.of_held(&held.reason)));
+            .map(|held| (&held.id, &held.wanted_by, origins.of_blocked(held, memory)));
         let of_steps = plan.steps.iter().filter_map(|step| {
             let trouble = origins.of_step(&step.id)?;
             Some((&step.id, &step.wanted_by, trouble))
@@ -80,10 +94,17 @@ struct Origins<'a> {
 }
 
 impl Origins<'_> {
+    fn of_blocked(&self, held: &Blocked, memory: &Memory) -> Trouble {
+        match held.as_if_selected() {
+            Some(held) => self.of_held(&held.reason),
+            None => not_selected(&held.id, memory),
+        }
+    }
+
     /// Needs point backwards in the plan, so following them ends.
     fn of_held(&self, reason: &BlockedReason) -> Trouble {
         if let BlockedReason::SourceBlocked { source } = reason {
-            if let Some(reason) = self.held.get(source)
+            if let Some(reason) = self.held.get(source).map(|reason| reason.underlying())
                 && !matches!(reason, BlockedReason::SourceBlocked { .. })
             {
                 return (reason_of(reason), format!("{source}: {reason}"));

@@ -19,6 +19,7 @@ struct Words {
 const fn first_word(reason: Reason) -> Reason {
     match reason {
         Reason::DirectoryMissing => Reason::NotMounted,
+        Reason::NotSelected => Reason::Suspended,
         Reason::InvalidOrder
         | Reason::Conflict
         | Reason::NoSuchVersion

@@ -40,7 +40,7 @@ pub use policy::{
     VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
-pub use selection::{NamePattern, Selection};
+pub use selection::{NamePattern, Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;
 pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::selection::Selection;
 use crate::facts::StepId;
 use crate::model::{Network, NodeId, Proof, PushMethod};
 
@@ -33,6 +34,8 @@ pub struct RunOptions {
     pub purge: bool,
     /// What is read back; `None` for nothing.
     pub verify: Option<VerifyPolicy>,
+    /// The orders and nodes that something is done for.
+    pub selection: Selection,
     /// The only prunes from nodes that may be planned; `None` for no limit. A further
     /// look of a run is limited to what its first plan showed.
     pub prunable: Option<BTreeSet<StepId>>,
