@@ -137,6 +137,16 @@ impl App {
         StateDir::new(&self.settings.state_dir)
     }
 
+    /// The configuration file, if there is one, and the orders, by their whole paths.
+    pub(crate) fn whole_paths(&self, orders: &Path) -> (Option<String>, String) {
+        // Links stay as they are: they may lead elsewhere tomorrow.
+        let whole = |path: &Path| {
+            let whole = std::path::absolute(path);
+            whole.map_or_else(|_| shown(path), |path| shown(&path))
+        };
+        (self.settings.source.as_deref().map(whole), whole(orders))
+    }
+
     /// The nodes of the configuration.
     pub(crate) fn configured_nodes(&self) -> impl Iterator<Item = &NodeId> {
         let nodes = &self.settings.orders.inventory.nodes;

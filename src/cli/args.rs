@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::filter::{FilterArgs, SelectArgs};
+use super::values::{parse_duration, parse_filter};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -202,6 +203,9 @@ pub enum Verb {
         /// What the run is for.
         #[command(flatten)]
         select: SelectArgs,
+        /// Save the plan in this file, for apply
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Show what the manifests would change
         #[arg(long)]
         manifests: bool,
@@ -211,6 +215,10 @@ pub enum Verb {
     },
     /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
+        /// A plan that plan --out has saved: it is applied without a question,
+        /// and only if a run would still do exactly that
+        #[arg(value_name = "FILE", conflicts_with_all = ["order", "node", "purge_cache"])]
+        file: Option<PathBuf>,
         /// Options of a run.
         #[command(flatten)]
         pass: RunArgs,
@@ -378,18 +386,4 @@ pub enum SchemaOf {
     Config,
     /// orders
     Orders,
-}
-
-fn parse_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration; examples: 30s, 5m, 1h30m"))?;
-    Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }

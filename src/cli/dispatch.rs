@@ -4,6 +4,7 @@ use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Color, LogFormat, Verb};
 use super::exit::Exit;
 use super::safe::Log;
+use super::saved::PlanFileError;
 use super::{
     apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
     validate,
@@ -48,18 +49,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Plan {
             pass: args,
             select,
+            out,
             manifests,
             detailed_exitcode,
         }) => {
-            let shown = PlanShown::new(select.into(), manifests);
+            let shown = PlanShown::new(select.into(), manifests, out);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
         Some(Verb::Apply {
+            file,
             pass: args,
             select,
             yes,
         }) => {
             let asked = ApplyAsked {
+                file,
                 selection: select.into(),
                 yes,
             };
@@ -157,12 +161,14 @@ pub fn report(error: &anyhow::Error) -> Exit {
             let hint = state.or_else(|| error.downcast_ref().and_then(ControlError::hint));
             hint.map(str::to_owned)
         });
+    let file = error.downcast_ref::<PlanFileError>();
+    let hint = hint.or_else(|| file.and_then(PlanFileError::hint));
     let unmatched = error.downcast_ref::<UnmatchedPattern>();
     let hint = hint.or_else(|| unmatched.map(UnmatchedPattern::hint));
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));
     }
-    if unmatched.is_some() {
+    if unmatched.is_some() || file.is_some() {
         return Exit::Usage;
     }
     start.map_or(Exit::Failed, Exit::from)

@@ -113,6 +113,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("talos-order plan", "Show what a run would do."),
             (
+                "talos-order plan --out plan.json",
+                "Save the plan, to review it and apply exactly that.",
+            ),
+            (
                 "talos-order plan --detailed-exitcode -o json",
                 "The same for a monitor: exit status 2 if there is something to do.",
             ),
@@ -129,6 +133,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             (
                 "talos-order apply --order homelab",
                 "One run for one order.",
+            ),
+            (
+                "talos-order apply plan.json",
+                "Apply a plan that was saved and reviewed, if it is still right.",
             ),
             (
                 "talos-order apply --lock-timeout 10m",

@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod changes;
 mod control;
 mod demo;
 mod dispatch;
@@ -26,12 +27,14 @@ mod progress;
 mod question;
 mod run;
 mod safe;
+mod saved;
 mod signal;
 mod status;
 mod style;
 mod summary;
 mod table;
 mod validate;
+mod values;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};

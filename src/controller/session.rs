@@ -119,6 +119,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The revision of the orders, where they are under git.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
     /// Reads the orders, which are told on, and looks. Changes nothing anywhere.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod planner;
 mod policy;
 pub mod render;
 mod resolve;
+pub mod saved;
 mod selection;
 mod size;
 mod stage;

@@ -11,6 +11,7 @@ mod common;
 mod demo;
 mod help;
 mod question;
+mod saved;
 mod shown;
 mod streams;
 mod usage;
