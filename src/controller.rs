@@ -62,6 +62,11 @@ pub(crate) async fn run(
         true => None,
         false => Some(ControlSocket::open(api).await?),
     };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        orders = %options.orders.display(),
+        "controller started"
+    );
     let ended = Box::pin(daemon::run(controller, options, waker)).await;
     queue.close();
     if let Some(socket) = socket {
@@ -76,5 +81,6 @@ pub(crate) async fn run(
             ..status
         })?;
     }
+    tracing::info!("controller stopped");
     Ok(ended)
 }

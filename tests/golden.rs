@@ -63,7 +63,7 @@ fn redactions(world: &World) -> [(Regex, &'static str); 6] {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r#"("boot": ?)"[^"]*""#, "$1[BOOT]"),
         (
-            r#"("(mtime|mtime_ns|inode|uptime_seconds)": ?)\d+"#,
+            r#"("(mtime|mtime_ns|inode|uptime_seconds|millis)": ?)\d+"#,
             "$1[NUMBER]",
         ),
     ]

@@ -12,13 +12,12 @@ use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
 use crate::app::{App, Mode};
-use crate::conclude::Cause;
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
 use crate::controller::{FinishedRun, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
-use crate::model::{OrderSet, Problem};
+use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
@@ -100,7 +99,7 @@ pub(super) async fn plan(
     }
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args.purge_cache, &shown.selection);
+    let session = session(&app, path, args.purge_cache, &shown.selection).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
@@ -210,7 +209,7 @@ pub(super) async fn apply(
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, options.purge_cache, &options.selection);
+    let session = session(&app, path, options.purge_cache, &options.selection).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -292,12 +291,17 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-fn session<'a>(app: &'a App, orders: &'a Path, purge: bool, selection: &Selection) -> Session<'a> {
+async fn session<'a>(
+    app: &'a App,
+    orders: &'a Path,
+    purge: bool,
+    selection: &Selection,
+) -> Session<'a> {
     let options = RunOptions {
         selection: selection.clone(),
         ..app.run_options(purge, false)
     };
-    Session::begin(app, orders, Cause::Request, &[Scope::All], options)
+    Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 
 /// The causes that have hints and exit codes of their own are distinguished above.
@@ -346,7 +350,6 @@ impl RunObserver for Shown {
             self.declined = true;
             return Err(std::io::Error::other("the answer was no"));
         }
-        let labels = progress::labels(&look.plan);
-        Ok(tokio::spawn(progress::show(events, labels)))
+        Ok(tokio::spawn(progress::show(events)))
     }
 }

@@ -150,7 +150,7 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
     state.approve(id.clone()).await?;
     anstream::println!("approved {}; {LATER}", id.0);
     for step in steps {
-        anstream::println!("  {step}");
+        anstream::println!("  {}", step.text());
     }
     Ok(Exit::Done)
 }

@@ -1,13 +1,12 @@
 //! From the parsed command line to the verb that answers it.
 
 use super::apply::{ApplyAsked, PlanShown};
-use super::args::{Cli, Color, LogFormat, Verb};
+use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
-use super::safe::Log;
 use super::saved::PlanFileError;
 use super::{
-    apply, control, demo, docs, events, history, inspect, out, run as controller, status, style,
-    validate,
+    apply, control, demo, docs, events, history, inspect, log, out, run as controller, status,
+    style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -22,7 +21,11 @@ use crate::store::StateError;
 /// Whatever kept the verb from answering; problems in orders are answers.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     set_color(cli.common.color);
-    start_log(&cli)?;
+    let usual = match cli.command {
+        Some(Verb::Run { .. }) => "info",
+        _ => "warn",
+    };
+    log::start(&cli.common, usual)?;
     if let Some(flag) = cli.misplaced() {
         out::note(&format!(
             "{} {flag} applies only without a command; write it after the command if the command \
@@ -103,36 +106,6 @@ fn set_color(color: Color) {
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
-}
-
-fn start_log(cli: &Cli) -> anyhow::Result<()> {
-    // The scheduler tells of every alarm it sets, which nobody has asked for.
-    let usual = match cli.command {
-        Some(Verb::Run { .. }) => "info,tokio_cron_scheduler=warn",
-        _ => "warn",
-    };
-    let filter = cli.common.log.as_deref().unwrap_or(usual);
-    // What the watcher of the orders has to say comes to us as a value. Besides, it
-    // warns of every watched directory that goes, which git-sync and Kubernetes make
-    // happen with each change. Whoever names it in --log hears it all the same.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("notify=off,{filter}"))
-        .map_err(|error| anyhow::anyhow!("--log {filter:?}: {error}"))?;
-    let json = matches!(cli.common.log_format, LogFormat::Json);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || Log { json })
-        .log_internal_errors(false);
-    // A second start (the demo answers several command lines in one process)
-    // keeps the first log.
-    let _ = match cli.common.log_format {
-        LogFormat::Text => {
-            let colors =
-                anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-            log.with_ansi(colors).with_target(false).try_init()
-        }
-        LogFormat::Json => log.json().try_init(),
-    };
-    Ok(())
 }
 
 /// Prints an error with its causes and, where one is known, a hint; the exit code

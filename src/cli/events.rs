@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use super::args::{Common, OutputForm};
 use super::exit::Exit;
-use super::table::one_line;
 use super::{signal, style};
 use crate::app::App;
 use crate::conclude::StepRecord;
-use crate::conclude::record::StepEnd;
-use crate::plan::render::Bytes;
 
 /// Soon enough for the user, and nothing for the disk.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -71,20 +68,7 @@ fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     }
 }
 
-fn line(step: &StepRecord) -> String {
+pub(super) fn line(step: &StepRecord) -> String {
     let at = step.at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
-    let mut line = format!("{at}{:9}  {}", step.end, step.step);
-    if step.bytes > 0 {
-        line.push_str(&format!("  {}", Bytes(step.bytes)));
-    }
-    if let Some(why) = &step.why {
-        line.push_str(&format!("  ({why})"));
-    }
-    if let Some(message) = &step.message {
-        line.push_str(&format!(": {}", one_line(message)));
-    }
-    match step.end {
-        StepEnd::Failed => style::stalled(&line),
-        StepEnd::Done | StepEnd::Skipped | StepEnd::Outdated | StepEnd::Cancelled => line,
-    }
+    format!("{at}{}", style::step(step))
 }

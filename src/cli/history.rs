@@ -6,7 +6,6 @@ use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
 use crate::conclude::RunRecord;
-use crate::plan::render::Bytes;
 
 /// Shows the last runs, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
@@ -26,13 +25,13 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
 }
 
 /// A run in a line, and each step it did in a line below.
-fn text(pass: &RunRecord) -> String {
+pub(super) fn text(pass: &RunRecord) -> String {
     let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
     let mut head = format!(
         "{:.0}  {:9}  {:8}  {:.1} s",
         pass.started,
         pass.verdict,
-        pass.cause,
+        pass.trigger,
         took as f64 / 1000.0
     );
     if let Some(revision) = &pass.revision {
@@ -43,18 +42,12 @@ fn text(pass: &RunRecord) -> String {
         text.push_str(&format!("    {}\n", one_line(error)));
     }
     for step in &pass.steps {
-        let mut line = format!("    {:9}  {}", step.end, step.step);
-        if step.bytes > 0 {
-            line.push_str(&format!("  {}", Bytes(step.bytes)));
-        }
-        if let Some(why) = &step.why {
-            line.push_str(&format!("  ({why})"));
-        }
-        if let Some(message) = &step.message {
-            line.push_str(&format!(": {}", one_line(message)));
-        }
-        line.push('\n');
-        text.push_str(&line);
+        let why = step
+            .why
+            .as_ref()
+            .map(|why| format!("  ({})", one_line(why)));
+        let why = why.unwrap_or_default();
+        text.push_str(&format!("    {}{why}\n", style::step(step)));
     }
     if pass.more_steps > 0 {
         text.push_str(&format!("    … and {} more\n", pass.more_steps));
@@ -74,8 +67,12 @@ fn short(revision: &str) -> String {
     const SHOWN: usize = 12;
     match revision.rsplit_once(':') {
         Some((kind, commit)) => {
+            let (commit, mark) = match commit.split_once('-') {
+                Some((commit, mark)) => (commit, format!("-{}", one_line(mark))),
+                None => (commit, String::new()),
+            };
             let commit: String = commit.chars().take(SHOWN).collect();
-            format!("{kind}:{commit}")
+            format!("{}:{}{mark}", one_line(kind), one_line(&commit))
         }
         None => one_line(revision),
     }

@@ -20,6 +20,7 @@ mod exit;
 mod filter;
 mod history;
 mod inspect;
+mod log;
 mod man;
 mod notices;
 mod out;
@@ -35,6 +36,8 @@ mod summary;
 mod table;
 mod validate;
 mod values;
+#[cfg(test)]
+mod wording;
 
 pub use args::{Cli, Common, OutputForm, Verb};
 pub use dispatch::{report, run};

@@ -5,7 +5,6 @@
 //! terminal and nothing else.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 
 use crate::model::{is_invisible, visible_lines};
 
@@ -59,35 +58,6 @@ pub(super) fn json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// Where the log goes: standard error, one event at a time.
-pub(super) struct Log {
-    /// Events are JSON.
-    pub json: bool,
-}
-
-impl Write for Log {
-    /// The log hands over a whole event. Further lines of it are indented, so that no
-    /// text can look like an event of its own.
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        let safe = if self.json {
-            json(&text).into_owned()
-        } else {
-            let (text, end) = match text.strip_suffix('\n') {
-                Some(text) => (text, "\n"),
-                None => (&*text, ""),
-            };
-            format!("{}{end}", terminal(text).replace('\n', "\n  "))
-        };
-        io::stderr().lock().write_all(safe.as_bytes())?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }
 
 #[cfg(test)]

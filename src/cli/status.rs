@@ -128,7 +128,7 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
                 let took = took as f64 / 1000.0;
                 let mut text = format!(
                     "{}, {ago} ago, {took:.1} s, trigger: {}",
-                    pass.verdict, pass.cause
+                    pass.verdict, pass.trigger
                 );
                 if let Some(error) = &pass.error {
                     text.push_str(&format!(": {}", one_line(error)));
@@ -142,7 +142,7 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
         match (&status.running, status.next_pass) {
             (Some(running), _) => {
                 let since = span(running.since, now);
-                format!("running for {since}, trigger: {}", running.cause)
+                format!("running for {since}, trigger: {}", running.trigger)
             }
             (None, Some(next)) if next >= now => format!("in {}", span(now, next)),
             (None, Some(next)) => {
@@ -239,7 +239,7 @@ fn held(status: &Status, now: Timestamp) -> Vec<String> {
     let mut table = Table::new(&["BLOCKED", "REASON", "NEXT TRY", "MESSAGE"]);
     for held in status.held.iter().take(HELD_SHOWN) {
         table.row([
-            held.step.to_string(),
+            held.step.text().to_string(),
             held.reason.to_string(),
             next_try(held.next_try, now),
             one_line(&held.message),

@@ -2,6 +2,9 @@
 
 use anstyle::{AnsiColor, Style};
 
+use super::table::one_line;
+use crate::conclude::{StepEnd, StepRecord};
+
 const COMES: Style = AnsiColor::Green.on_default();
 const REPLACED: Style = AnsiColor::Yellow.on_default();
 const GOES: Style = AnsiColor::Red.on_default();
@@ -51,6 +54,16 @@ pub(super) fn error(text: &str) -> String {
 /// A word for what deserves attention.
 pub(super) fn warning(text: &str) -> String {
     format!("{}{text}{:#}", REPLACED.bold(), REPLACED.bold())
+}
+
+/// A step that is over, in its one line.
+pub(super) fn step(step: &StepRecord) -> String {
+    let line = one_line(&step.to_string());
+    match step.end {
+        StepEnd::Failed => stalled(&line),
+        StepEnd::Skipped => waiting(&line),
+        StepEnd::Done | StepEnd::Outdated | StepEnd::Cancelled => line,
+    }
 }
 
 /// A line about what is being worked on.

@@ -5,138 +5,20 @@
 //! line can still be read when those have changed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use super::step_record::{StepEnd, StepRecord};
 use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
+use crate::model::Trigger;
 use crate::plan::{Action, Plan, Step, Why};
 
 /// A history line tells so many steps; a first run over a large fleet has more,
 /// and `events.jsonl` has them all.
 const STEPS_MAX: usize = 200;
-
-/// Why a run started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The controller was started.
-    Start,
-    /// The interval was over, or a time of the schedule has come.
-    Schedule,
-    /// The orders changed.
-    Change,
-    /// Something that failed is tried again.
-    Retry,
-    /// An operator, or a signal, requested it.
-    Request,
-    /// The configuration was read again.
-    Reload,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Start => "start",
-            Self::Schedule => "schedule",
-            Self::Change => "change",
-            Self::Retry => "retry",
-            Self::Request => "request",
-            Self::Reload => "reload",
-        })
-    }
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepEnd {
-    /// It is done.
-    Done,
-    /// It failed.
-    Failed,
-    /// Something it needs did not succeed.
-    Skipped,
-    /// The state has changed since it was observed.
-    Outdated,
-    /// The run was stopped.
-    Cancelled,
-}
-
-impl fmt::Display for StepEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Outdated => "outdated",
-            Self::Cancelled => "cancelled",
-        })
-    }
-}
-
-/// What became of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepRecord {
-    /// When it was over; absent in the history, where the run has the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-    /// Which step.
-    pub step: StepId,
-    /// How it ended.
-    pub end: StepEnd,
-    /// Why it was planned, for the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// What went wrong, or what was found instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Bytes moved, read or freed.
-    #[serde(default)]
-    pub bytes: u64,
-}
-
-impl StepRecord {
-    /// The record of a step with its outcome; `why` as in the plan, where known.
-    pub fn new(at: Option<Timestamp>, step: &StepId, why: Option<&Why>, outcome: &Outcome) -> Self {
-        let (end, message) = match outcome {
-            Outcome::Done { .. } => (StepEnd::Done, None),
-            Outcome::Failed { failure } => (StepEnd::Failed, Some(failure.error.clone())),
-            Outcome::Skipped { needs } => {
-                (StepEnd::Skipped, Some(format!("{needs} did not succeed")))
-            }
-            Outcome::Outdated { what } => (StepEnd::Outdated, Some(what.clone())),
-            // No word of its own: an older release reads these, too.
-            Outcome::UnderWay => (StepEnd::Cancelled, Some(outcome.to_string())),
-            Outcome::Cancelled => (StepEnd::Cancelled, None),
-        };
-        let bytes = match outcome {
-            Outcome::Done { fact } => bytes(fact),
-            _ => 0,
-        };
-        Self {
-            at,
-            step: step.clone(),
-            end,
-            why: why.map(ToString::to_string),
-            message,
-            bytes,
-        }
-    }
-}
-
-fn bytes(fact: &Fact) -> u64 {
-    match fact {
-        Fact::Registered { .. } | Fact::Pushed { copied: false, .. } => 0,
-        Fact::Fetched { wire_bytes, .. } => *wire_bytes,
-        Fact::Unpacked { meta } => meta.size,
-        Fact::Pushed { entry, .. } => entry.size,
-        Fact::Verified { bytes } | Fact::Removed { bytes } => *bytes,
-    }
-}
 
 /// Files that were not as they had been left, and bytes that went over a wire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,8 +110,9 @@ pub struct RunRecord {
     pub started: Timestamp,
     /// When it was over.
     pub finished: Timestamp,
-    /// Why it began.
-    pub cause: Cause,
+    /// What started it.
+    #[serde(flatten, with = "super::trigger_form")]
+    pub trigger: Trigger,
     /// The revision of the orders, where they are under git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -265,8 +148,8 @@ pub struct Occasion {
     pub started: Timestamp,
     /// When it was over.
     pub finished: Timestamp,
-    /// Why it began.
-    pub cause: Cause,
+    /// What started it.
+    pub trigger: Trigger,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
 }
@@ -295,7 +178,7 @@ impl RunRecord {
         Self {
             started: occasion.started,
             finished: occasion.finished,
-            cause: occasion.cause,
+            trigger: occasion.trigger,
             revision: occasion.revision.clone(),
             verdict,
             error,

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition, Ready};
 use super::reason::{Reason, reason_of};
-use super::record::{Cause, Occasion, RunRecord, Totals};
+use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
-use crate::model::{NodeId, OrderSet};
+use crate::model::{NodeId, OrderSet, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
 /// So many things blocked are listed; more would not be read.
@@ -54,8 +54,9 @@ pub struct Status {
 /// A run that is going on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
-    /// Why it began.
-    pub cause: Cause,
+    /// What started it.
+    #[serde(flatten, with = "super::trigger_form")]
+    pub trigger: Trigger,
     /// When it began.
     pub since: Timestamp,
 }
@@ -67,8 +68,9 @@ pub struct LastRun {
     pub started: Timestamp,
     /// When it was over.
     pub finished: Timestamp,
-    /// Why it began.
-    pub cause: Cause,
+    /// What started it.
+    #[serde(flatten, with = "super::trigger_form")]
+    pub trigger: Trigger,
     /// What it came to.
     pub verdict: Verdict,
     /// What kept it from looking, if something did.
@@ -101,9 +103,9 @@ pub struct BlockedLine {
 impl Status {
     /// A run has begun.
     #[must_use]
-    pub fn begun(mut self, owner: &str, cause: Cause, since: Timestamp) -> Self {
+    pub fn begun(mut self, owner: &str, trigger: Trigger, since: Timestamp) -> Self {
         owner.clone_into(&mut self.owner);
-        self.running = Some(Running { cause, since });
+        self.running = Some(Running { trigger, since });
         self.next_pass = None;
         self
     }
@@ -157,7 +159,7 @@ impl Status {
         self.last_pass = Some(LastRun {
             started: record.started,
             finished: record.finished,
-            cause: record.cause,
+            trigger: record.trigger,
             verdict: record.verdict,
             error: record.error,
             totals: record.totals,

@@ -25,7 +25,7 @@ pub(super) fn invalid(problem: &Problem) -> Trouble {
 
 /// What a step has to say.
 pub(super) fn said(id: &StepId, error: &str) -> String {
-    format!("{id}: {error}")
+    format!("{}: {error}", id.text())
 }
 
 /// The trouble of a step that was not selected: its last failure, where there is one.
@@ -107,7 +107,7 @@ impl Origins<'_> {
             if let Some(reason) = self.held.get(source).map(|reason| reason.underlying())
                 && !matches!(reason, BlockedReason::SourceBlocked { .. })
             {
-                return (reason_of(reason), format!("{source}: {reason}"));
+                return (reason_of(reason), said(source, &reason.to_string()));
             }
             if let Some(trouble) = self.of_step(source) {
                 return trouble;

@@ -3,7 +3,8 @@
 use tokio::task::JoinHandle;
 
 use crate::app::{DirLock, LiveReconciler};
-use crate::daemon::{WakeCause, Waker};
+use crate::daemon::Waker;
+use crate::model::Trigger;
 
 /// What there is between two runs.
 pub(super) struct Background {
@@ -53,7 +54,7 @@ fn listen(reconciler: &LiveReconciler, waker: Waker) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             unclaimed.notified().await;
-            waker.wake(WakeCause::Retry);
+            waker.wake(Trigger::Retry);
         }
     })
 }

@@ -1,12 +1,11 @@
-//! What a run means to the loop, and what the loop's causes mean to the record: the one
-//! place that knows the words of both.
+//! What the end of a run means, to the loop and to whoever waits for it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conclude::{Cause, Ready, Status, Verdict};
-use crate::daemon::{NextRun, RunResult, WakeCause, WakeCauses};
+use crate::conclude::{Ready, Status, Verdict};
+use crate::daemon::{NextRun, RunResult};
 
 /// What the end of a run means, to the loop and to whoever waits.
 pub(super) struct RunEnd {
@@ -61,36 +60,9 @@ impl RunEnd {
     }
 }
 
-/// Of several causes the one that a user would name.
-pub(super) fn cause(causes: WakeCauses) -> Cause {
-    let ranked = [
-        (WakeCause::Request, Cause::Request),
-        (WakeCause::Orders, Cause::Change),
-        (WakeCause::Reload, Cause::Reload),
-        (WakeCause::Start, Cause::Start),
-        (WakeCause::Retry, Cause::Retry),
-    ];
-    let named = ranked
-        .into_iter()
-        .find(|(called, _)| causes.contains(*called));
-    named.map_or(Cause::Schedule, |(_, cause)| cause)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_several_causes_the_one_that_a_person_would_name_is_recorded() {
-        let both = |one, other| cause(WakeCauses::from(one).with(other));
-        assert_eq!(both(WakeCause::Schedule, WakeCause::Orders), Cause::Change);
-        assert_eq!(both(WakeCause::Orders, WakeCause::Request), Cause::Request);
-        assert_eq!(both(WakeCause::Retry, WakeCause::Start), Cause::Start);
-        assert_eq!(
-            both(WakeCause::Versions, WakeCause::Verify),
-            Cause::Schedule
-        );
-    }
 
     #[test]
     fn what_can_be_tried_again_is_also_where_a_person_has_to_act() {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::conclude::{Scope, Status};
-use crate::daemon::{self, Waker};
+use crate::daemon::Waker;
+use crate::model::Trigger;
 
 /// What a run that was asked for came to; the error is why there is no status.
 pub(super) type RunAnswer = Result<Box<Status>, String>;
@@ -50,7 +51,7 @@ impl RunQueue {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
             waiting.push(RunRequest { scope, answer });
-            self.waker.wake(daemon::WakeCause::Request);
+            self.waker.wake(Trigger::Manual);
         }
         answered
     }

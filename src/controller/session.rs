@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, LiveReconciler, StartError};
 use crate::conclude::memory::{forgive, keep_failures};
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Cause, Report, RetryLimits, RunRecord, Scope, Status};
+use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
 use crate::facts::{Backoff, Memory, StepId};
-use crate::model::OrderSet;
+use crate::model::{OrderSet, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
@@ -26,7 +26,7 @@ pub(crate) struct Session<'a> {
     orders: &'a Path,
     state: StateDir,
     started: Timestamp,
-    cause: Cause,
+    trigger: Trigger,
     revision: Option<String>,
     memory: Memory,
     /// The failures before those that hold back this run were forgotten.
@@ -82,10 +82,10 @@ impl<'a> Session<'a> {
     /// Begins: reads what is remembered, without what would hold back whoever asks
     /// for a run by name. What is written is right only if the cache is locked from
     /// before this until the end.
-    pub(crate) fn begin(
+    pub(crate) async fn begin(
         app: &'a App,
         orders: &'a Path,
-        cause: Cause,
+        trigger: Trigger,
         asked: &[Scope],
         options: RunOptions,
     ) -> Self {
@@ -107,12 +107,12 @@ impl<'a> Session<'a> {
             forgive(&mut memory, scope);
         }
         Self {
-            revision: store::revision::of(orders),
+            revision: store::revision::of(orders).await,
             app,
             orders,
             started: now,
             state,
-            cause,
+            trigger,
             memory,
             failures,
             options,
@@ -219,7 +219,7 @@ impl<'a> Session<'a> {
             owner: self.app.settings().owner.clone(),
             started: self.started,
             finished: self.app.now(),
-            cause: self.cause,
+            trigger: self.trigger,
             revision: self.revision.clone(),
         }
     }

@@ -14,14 +14,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::session::RunObserver;
-use crate::conclude::StepRecord;
+use crate::conclude::{StepEnd, StepRecord};
 use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
-use crate::facts::StepId;
-use crate::model::OrderSet;
-use crate::plan::Look;
+use crate::facts::{NodeState, StepId};
+use crate::model::{NodeId, OrderSet};
+use crate::plan::{BlockedReason, Look, Plan};
 use crate::store::StateDir;
+
+/// So many blocked steps of a run are told.
+const BLOCKED_MAX: usize = 20;
 
 /// How often running transfers are asked whether they move.
 const PULSE: Duration = Duration::from_secs(5);
@@ -53,8 +56,53 @@ impl RunObserver for Teller {
     ) -> std::io::Result<JoinHandle<()>> {
         self.heartbeat.beat();
         tracing::info!("{}", crate::plan::render::headline(&look.plan));
+        // A manual run forgets which nodes did not answer, and the status does not.
+        let before = self.state.status().unwrap_or_default().circuits;
+        tell_nodes(look, |node| before.contains_key(node));
+        tell_blocked(&look.plan);
         let task = tell(events, self.state.clone(), self.heartbeat.clone());
         Ok(tokio::spawn(task))
+    }
+}
+
+/// Says which nodes stopped answering, and which answer again.
+fn tell_nodes(look: &Look, was_silent: impl Fn(&NodeId) -> bool) {
+    for (node, state) in &look.observed.nodes {
+        let is_known = was_silent(node);
+        let node = node.as_str();
+        let NodeState::Unreachable { why } = state else {
+            if is_known {
+                tracing::info!(node, "node answers again");
+            }
+            continue;
+        };
+        let reason = why.as_str();
+        match is_known {
+            false => tracing::warn!(node, reason, "node does not answer"),
+            true => tracing::debug!(node, reason, "node still does not answer"),
+        }
+    }
+}
+
+/// Says why something is not done that waits for somebody. What has failed before was
+/// told when it did, and what is as it should be is not told at all.
+fn tell_blocked(plan: &Plan) {
+    let blocked = plan.held.iter().filter(|blocked| {
+        let is_told = matches!(
+            blocked.reason,
+            BlockedReason::NodeUnreachable { .. }
+                | BlockedReason::BackingOff { .. }
+                | BlockedReason::SourceBlocked { .. }
+        );
+        blocked.is_trouble() && !is_told
+    });
+    let more = blocked.clone().count().saturating_sub(BLOCKED_MAX);
+    for blocked in blocked.take(BLOCKED_MAX) {
+        let (step, reason) = (blocked.id.as_str(), blocked.reason.to_string());
+        tracing::warn!(step, reason, "{}: blocked", blocked.id.text());
+    }
+    if more > 0 {
+        tracing::warn!("{more} more are blocked; `talos-order status` lists them");
     }
 }
 
@@ -87,25 +135,29 @@ async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, heart
 
 fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
     match event {
-        Event::Started { step, meter, .. } => {
-            tracing::info!(%step, "begins");
+        Event::Started { step, meter } => {
+            tracing::info!(step = step.as_str(), "{}: started", step.text());
             meters.extend(meter.map(|meter| (step, meter, 0)));
         }
         Event::Replanned { changed, plan } => {
             let reason = changed.join("; ");
-            tracing::info!(%reason, "the observed state changed; planned again");
+            tracing::info!(reason, "the observed state changed; planned again");
             tracing::info!("{}", crate::plan::render::headline(&plan));
         }
         Event::Finished { step, outcome } => {
             meters.retain(|(other, ..)| *other != step);
             let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
-            if outcome.is_success() {
-                tracing::info!(%step, "is done");
-            } else {
-                tracing::warn!(%step, reason = %outcome, "is not done");
+            match record.end {
+                StepEnd::Failed => tracing::error!(step = step.as_str(), "{record}"),
+                StepEnd::Skipped | StepEnd::Outdated => {
+                    tracing::warn!(step = step.as_str(), "{record}");
+                }
+                StepEnd::Done | StepEnd::Cancelled => {
+                    tracing::info!(step = step.as_str(), "{record}");
+                }
             }
             if let Err(error) = state.add_events(&[record]) {
-                tracing::warn!(reason = %chain(&error), "cannot write the events");
+                tracing::warn!(reason = chain(&error), "cannot write the events");
             }
         }
     }

@@ -6,15 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::background::Background;
-use super::end::{RunEnd, cause};
+use super::end::RunEnd;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
 use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
-use crate::conclude::{Cause, Scope, Status};
-use crate::daemon::{LoopRequest, Options, RunContext, RunResult, WakeCauses, Waker, Work};
+use crate::conclude::{Scope, Status};
+use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
 use crate::error::chain;
+use crate::model::Trigger;
 use crate::store::StateDir;
 
 /// How long a run of the loop waits for a manual run that holds the cache.
@@ -65,8 +66,8 @@ impl Controller {
     }
 
     /// A run of the loop: what [`Session`] does, and what is around it.
-    async fn one_run(&mut self, cause: Cause, asked: &[Scope], running: &RunContext) -> RunEnd {
-        self.tell_begin(cause);
+    async fn one_run(&mut self, trigger: Trigger, asked: &[Scope], running: &RunContext) -> RunEnd {
+        self.tell_begin(trigger);
         // Held from before the memory is read until what was learned is kept: a manual
         // run in between would be forgotten.
         let lock = match self.background.lock() {
@@ -77,7 +78,7 @@ impl Controller {
             },
         };
         let options = self.app.run_options(false, self.read_back);
-        let session = Session::begin(&self.app, &self.orders, cause, asked, options);
+        let session = Session::begin(&self.app, &self.orders, trigger, asked, options).await;
         let mut teller = Teller::new(self.app.state(), running.heartbeat.clone());
         let (lock, done) = match lock {
             Ok(lock) => {
@@ -105,21 +106,21 @@ impl Controller {
             }
             Err(error) => {
                 let why = chain(&error);
-                tracing::error!(reason = %why, "the run failed before planning");
+                tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
                 RunEnd::failed(why, status)
             }
         }
     }
 
-    fn tell_begin(&self, cause: Cause) {
+    fn tell_begin(&self, trigger: Trigger) {
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
         // A single run may be done beside a loop, whose word on its next one stays.
         let next_pass = begun.next_pass.filter(|_| self.once);
         let begun = Status {
             next_pass,
-            ..begun.begun(&self.app.settings().owner, cause, self.app.now())
+            ..begun.begun(&self.app.settings().owner, trigger, self.app.now())
         };
         tell_status(&state, &begun);
     }
@@ -132,10 +133,11 @@ impl Controller {
 }
 
 impl Work for Controller {
-    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> RunResult {
+    async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
-        let RunEnd { end, status } = self.one_run(cause(causes), &asked, &running).await;
+        let trigger = triggers.first().unwrap_or(Trigger::Schedule);
+        let RunEnd { end, status } = self.one_run(trigger, &asked, &running).await;
         for request in asking {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {
@@ -206,6 +208,6 @@ fn told(error: &StartError) -> String {
 
 fn tell_status(state: &StateDir, status: &Status) {
     if let Err(error) = state.save_status(status) {
-        tracing::warn!(reason = %chain(&error), "cannot write the status");
+        tracing::warn!(reason = chain(&error), "cannot write the status");
     }
 }

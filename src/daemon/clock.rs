@@ -70,7 +70,7 @@ impl Clock for WallClock {
         if let Some((_, job)) = self.set.take() {
             // It may ring and be gone in this very moment.
             if let Err(error) = self.scheduler.remove(&job.guid()).await {
-                tracing::debug!(%error, "the previous timer had expired");
+                tracing::debug!(reason = %error, "the previous timer had expired");
             }
         }
         let Some(at) = at else { return Ok(()) };

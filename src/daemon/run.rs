@@ -19,9 +19,10 @@ use super::retry::Retry;
 use super::schedule::Timetable;
 use super::signals::{self, Signal};
 use super::systemd::Manager;
-use super::wake::{WakeCause, WakeCauses, Waker};
+use super::wake::{Triggers, Waker};
 use super::watch::Watch;
-use super::work::{Heartbeat, LoopRequest, Options, RunContext, RunResult, Work};
+use super::work::{Heartbeat, Options, RunContext, RunResult, Work};
+use crate::model::Trigger;
 
 /// How the loop ended, where nothing went wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,17 +109,17 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             self.watch().await?;
         }
         self.manager.ready("starting the first run");
-        self.waker.wake(WakeCause::Start);
+        self.waker.wake(Trigger::Start);
         loop {
             if self.reload {
                 self.reload().await?;
             }
             self.call_for_what_is_due();
-            let causes = self.waker.take();
-            if causes.is_empty() {
+            let triggers = self.waker.take();
+            if triggers.is_empty() {
                 self.sleep().await?;
             } else {
-                let end = self.execute(causes).await;
+                let end = self.execute(triggers).await;
                 if self.options.once {
                     return Ok(Ended::Once(end));
                 }
@@ -139,32 +140,30 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     }
 
     fn call_for_what_is_due(&mut self) {
-        let now = self.clock.now();
-        let mut due = self.table.take_due(now);
-        for (cause, request) in [
-            (WakeCause::Versions, LoopRequest::RefreshVersions),
-            (WakeCause::Verify, LoopRequest::DeepVerify),
-        ] {
-            if due.contains(cause) {
-                self.work.take_note(request);
-            }
+        let due = self.table.take_due(self.clock.now());
+        for request in due.iter().flatten() {
+            self.work.take_note(*request);
+        }
+        if !due.is_empty() {
+            self.waker.wake(Trigger::Schedule);
         }
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry_at = None;
-            due = due.with(WakeCause::Retry);
+            self.waker.wake(Trigger::Retry);
         }
-        self.waker.wake_all(due);
     }
 
-    async fn execute(&mut self, causes: WakeCauses) -> RunResult {
-        tracing::info!(reason = %causes, "run started");
+    async fn execute(&mut self, triggers: Triggers) -> RunResult {
+        tracing::info!(trigger = %triggers, "run started");
         self.manager.alive();
-        let end = self.execute_run(causes).await;
+        let began = Instant::now();
+        let end = self.execute_run(triggers).await;
+        let took = began.elapsed();
         self.told = None;
-        tracing::info!(converged = end.converged, next = ?end.next, "{}", end.line);
-        self.table.passed(self.clock.now());
+        self.table.run_ended(self.clock.now());
         let wait = self.retry.after(end.next, self.table.interval());
         self.retry_at = wait.map(|wait| Instant::now() + wait);
+        tell_end(&end, took, wait);
         self.last = Some(end.clone());
         self.manager.alive();
         if !self.stop.is_cancelled() {
@@ -174,7 +173,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     }
 
     /// Stays awake for signals during a run.
-    async fn execute_run(&mut self, causes: WakeCauses) -> RunResult {
+    async fn execute_run(&mut self, triggers: Triggers) -> RunResult {
         let heartbeat = Heartbeat::default();
         let running = RunContext {
             stop: self.stop.clone(),
@@ -182,10 +181,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             heartbeat: heartbeat.clone(),
         };
         let handover = running.handover.clone();
-        let mut pass = pin!(self.work.pass(causes, running));
+        let mut run = pin!(self.work.run(triggers, running));
         loop {
             tokio::select! {
-                end = &mut pass => return end,
+                end = &mut run => return end,
                 Some(signal) = self.signals.recv() => match signal {
                     Signal::Stop => stop(&mut self.manager, &self.stop),
                     Signal::Reload => self.reload = true,
@@ -203,7 +202,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
     /// Sleeps until something may have to be done; not always is there something.
     async fn sleep(&mut self) -> Result<(), DaemonError> {
         let now = self.clock.now();
-        self.table.mend(now);
+        self.table.correct(now);
         let next = self.table.next();
         self.clock.set(next).await?;
         self.tell_next(now, next);
@@ -259,7 +258,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
                 self.adopt(self.work.options()).await
             }
             Err(why) => {
-                tracing::error!(reason = %why, "the new configuration is invalid, the old one stays in effect");
+                tracing::error!(
+                    reason = why,
+                    "the new configuration is invalid, the old one stays in effect"
+                );
                 self.refused = Some(why);
                 Ok(())
             }
@@ -276,7 +278,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             let now = self.clock.now();
             self.table = Timetable::new(&self.options.schedule, now, self.random.fork());
         }
-        self.waker.wake(WakeCause::Reload);
+        self.waker.wake(Trigger::Reload);
         let same = (&self.options.orders, &self.options.watching) == (&old.orders, &old.watching);
         match self.watch {
             Some(_) if !same => self.watch().await,
@@ -291,6 +293,22 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             None => line.to_owned(),
             // In front, as a status is cut at its end.
             Some(why) => format!("the new configuration is invalid: {why}; {line}"),
+        }
+    }
+}
+
+/// `retry` is how long the next attempt waits, where one is due before the schedule.
+/// What went wrong was told when it did.
+fn tell_end(end: &RunResult, took: Duration, retry: Option<Duration>) {
+    let (result, converged) = (&end.line, end.converged);
+    let took = format_args!("{:.1}s", took.as_secs_f64());
+    match retry {
+        None => tracing::info!(converged, took = %took, "run finished: {result}"),
+        Some(wait) => {
+            // Whole seconds: the rest is jitter.
+            let retry_in = SignedDuration::from_secs(wait.as_secs().cast_signed());
+            let retry_in = format_args!("{retry_in:#}");
+            tracing::info!(converged, took = %took, retry_in = %retry_in, "run finished: {result}");
         }
     }
 }

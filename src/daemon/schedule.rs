@@ -12,7 +12,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cron::Cron;
-use super::wake::{WakeCause, WakeCauses};
 
 /// When runs are due, and what they are to do besides. Plain values.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,14 +44,24 @@ impl Default for LoopSchedule {
     }
 }
 
+/// What the next run is to do besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopRequest {
+    /// Ask upstream for the released versions, whatever is remembered of them.
+    RefreshVersions,
+    /// Hash delivered files anew.
+    DeepVerify,
+}
+
 /// One line of the table.
 #[derive(Debug)]
 struct TimetableLine {
-    cause: WakeCause,
+    /// What the run is to do besides; `None` for a run that is due.
+    request: Option<LoopRequest>,
     rule: Rule,
     due: Option<Timestamp>,
     /// Counted from the end of a run, not from its own last time.
-    after_pass: bool,
+    after_run: bool,
 }
 
 #[derive(Debug)]
@@ -72,21 +81,22 @@ pub(super) struct Timetable {
 impl Timetable {
     /// A table that starts counting now.
     pub(super) fn new(schedule: &LoopSchedule, now: Timestamp, random: fastrand::Rng) -> Self {
-        let every = |cause, every: Option<Duration>| Some((cause, Rule::Every(every?)));
-        let cron = |cause, cron: &Option<Cron>| Some((cause, Rule::Cron(Box::new(cron.clone()?))));
+        let every = |request, every: Option<Duration>| Some((request, Rule::Every(every?)));
+        let cron =
+            |request, cron: &Option<Cron>| Some((request, Rule::Cron(Box::new(cron.clone()?))));
         let rules = [
-            every(WakeCause::Schedule, schedule.interval),
-            cron(WakeCause::Schedule, &schedule.cron),
-            every(WakeCause::Versions, schedule.versions),
-            every(WakeCause::Verify, schedule.verify),
-            cron(WakeCause::Verify, &schedule.verify_cron),
+            every(None, schedule.interval),
+            cron(None, &schedule.cron),
+            every(Some(LoopRequest::RefreshVersions), schedule.versions),
+            every(Some(LoopRequest::DeepVerify), schedule.verify),
+            cron(Some(LoopRequest::DeepVerify), &schedule.verify_cron),
         ];
         let lines = rules
             .into_iter()
             .flatten()
-            .map(|(cause, rule)| TimetableLine {
-                after_pass: cause == WakeCause::Schedule && matches!(rule, Rule::Every(_)),
-                cause,
+            .map(|(request, rule)| TimetableLine {
+                after_run: request.is_none() && matches!(rule, Rule::Every(_)),
+                request,
                 rule,
                 due: None,
             });
@@ -105,25 +115,24 @@ impl Timetable {
         self.lines.iter().filter_map(|line| line.due).min()
     }
 
-    /// Takes everything that is due; each is due again by its own rule.
-    pub(super) fn take_due(&mut self, now: Timestamp) -> WakeCauses {
+    /// Takes everything that is due, `None` for a run and otherwise what one is to do
+    /// besides; each is due again by its own rule.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Option<LoopRequest>> {
         let is_due = |line: &TimetableLine| line.due.is_some_and(|due| due <= now);
         let due = self.lines.iter().filter(|line| is_due(line));
-        let causes = due.fold(WakeCauses::default(), |causes, line| {
-            causes.with(line.cause)
-        });
+        let due = due.map(|line| line.request).collect();
         self.settle(now, is_due);
-        causes
+        due
     }
 
     /// A run is over.
-    pub(super) fn passed(&mut self, now: Timestamp) {
-        self.settle(now, |line| line.after_pass);
+    pub(super) fn run_ended(&mut self, now: Timestamp) {
+        self.settle(now, |line| line.after_run);
     }
 
-    /// Puts right what a clock that was set back left in the far future. To be
-    /// called now and then.
-    pub(super) fn mend(&mut self, now: Timestamp) {
+    /// Corrects what a clock that was set back left in the far future. To be called now
+    /// and then.
+    pub(super) fn correct(&mut self, now: Timestamp) {
         let jitter = self.jitter;
         self.settle(now, |line| match (&line.rule, line.due) {
             (Rule::Every(every), Some(due)) => {
@@ -139,7 +148,7 @@ impl Timetable {
     /// that would have been anyway.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.lines.iter().find_map(|line| match line.rule {
-            Rule::Every(every) if line.after_pass => Some(every),
+            Rule::Every(every) if line.after_run => Some(every),
             Rule::Every(_) | Rule::Cron(_) => None,
         })
     }
@@ -198,7 +207,7 @@ mod tests {
         let (mut table, now) = table(&schedule, NOON);
         let mut waits = Vec::new();
         for _ in 0..1000 {
-            table.passed(now);
+            table.run_ended(now);
             waits.push(table.next().unwrap().duration_since(now).as_secs_f64());
         }
         assert!(waits.iter().all(|wait| (570.0..=630.0).contains(wait)));
@@ -215,11 +224,12 @@ mod tests {
         };
         let (mut table, now) = table(&schedule, NOON);
         let at = |seconds| now + SignedDuration::from_secs(seconds);
-        table.passed(at(400));
+        table.run_ended(at(400));
         assert_eq!(table.next(), Some(at(900)));
-        assert_eq!(table.take_due(at(900)).to_string(), "versions");
+        let versions = [Some(LoopRequest::RefreshVersions)];
+        assert_eq!(table.take_due(at(900)), versions);
         assert_eq!(table.next(), Some(at(1000)));
-        assert_eq!(table.take_due(at(1000)).to_string(), "schedule");
+        assert_eq!(table.take_due(at(1000)), [None]);
     }
 
     #[test]
@@ -230,7 +240,7 @@ mod tests {
         };
         let (mut table, now) = table(&schedule, NOON);
         let late = now + SignedDuration::from_mins(45);
-        assert_eq!(table.take_due(late).to_string(), "schedule");
+        assert_eq!(table.take_due(late), [None]);
         assert!(table.take_due(late).is_empty());
         assert_eq!(table.next(), Some(now + SignedDuration::from_mins(50)));
     }
@@ -243,15 +253,15 @@ mod tests {
         };
         let (mut table, now) = table(&schedule, NOON);
         let before = now - SignedDuration::from_hours(24);
-        table.mend(before);
+        table.correct(before);
         let next = table.next().unwrap().duration_since(before);
         assert!(next <= SignedDuration::from_mins(11), "{next}");
-        table.mend(now - SignedDuration::from_hours(24));
+        table.correct(now - SignedDuration::from_hours(24));
         assert_eq!(table.next().unwrap().duration_since(before), next);
     }
 
     #[test]
-    fn what_is_overdue_is_not_mended_away() {
+    fn what_is_overdue_is_not_corrected_away() {
         let (mut table, now) = table(
             &LoopSchedule {
                 cron: Some(Cron::parse("0 * * * *", Some("UTC")).unwrap()),
@@ -260,7 +270,7 @@ mod tests {
             NOON,
         );
         let late = now + SignedDuration::from_hours(3);
-        table.mend(late);
-        assert_eq!(table.take_due(late).to_string(), "schedule");
+        table.correct(late);
+        assert_eq!(table.take_due(late), [None]);
     }
 }

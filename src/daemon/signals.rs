@@ -8,7 +8,8 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::wake::{WakeCause, Waker};
+use super::wake::Waker;
+use crate::model::Trigger;
 
 /// As a shell expects of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -38,7 +39,7 @@ pub(super) fn listen(waker: Waker) -> io::Result<mpsc::UnboundedReceiver<Signal>
                 _ = terminate.recv() => Signal::Stop,
                 _ = hangup.recv() => Signal::Reload,
                 _ = user.recv() => {
-                    waker.wake(WakeCause::Request);
+                    waker.wake(Trigger::Manual);
                     continue;
                 }
             };

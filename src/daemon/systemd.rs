@@ -38,7 +38,8 @@ impl Manager {
             return Self::default();
         };
         Self::connect(&address, sd_notify::watchdog_enabled()).unwrap_or_else(|error| {
-            tracing::warn!(%error, ?address, "cannot reach the service manager");
+            let address = address.display();
+            tracing::warn!(reason = %error, %address, "cannot reach the service manager");
             Self::default()
         })
     }
@@ -76,7 +77,7 @@ impl Manager {
         // Without the time the manager would take the message for an old one.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::warn!(%error, "the monotonic clock cannot be read"),
+            Err(error) => tracing::warn!(reason = %error, "the monotonic clock cannot be read"),
         }
     }
 
@@ -107,7 +108,7 @@ impl Manager {
         };
         let message: String = states.iter().map(|state| format!("{state}\n")).collect();
         if let Err(error) = socket.send_to_addr(message.as_bytes(), address) {
-            tracing::debug!(%error, message, "the service manager does not listen");
+            tracing::debug!(reason = %error, message = message.trim_end(), "the service manager does not listen");
         }
     }
 }

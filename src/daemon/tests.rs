@@ -16,6 +16,7 @@ use super::run::Daemon;
 use super::signals::Signal;
 use super::systemd::Manager;
 use super::*;
+use crate::model::Trigger;
 
 mod manager;
 
@@ -71,8 +72,8 @@ impl Script {
 }
 
 impl Work for Script {
-    async fn pass(&mut self, causes: WakeCauses, running: RunContext) -> RunResult {
-        self.note(&causes.to_string());
+    async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
+        self.note(&triggers.to_string());
         let end = Instant::now() + self.takes;
         while Instant::now() < end {
             if self.beats {
@@ -201,8 +202,8 @@ async fn the_interval_starts_at_the_end_of_a_run_whatever_called_for_it() {
         script.takes = Duration::from_secs(100);
     });
     assert_eq!(case.within(300).await, ["0 start"]);
-    case.waker.wake(WakeCause::Orders);
-    assert_eq!(case.within(800).await, ["300 orders", "1000 schedule"]);
+    case.waker.wake(Trigger::Change);
+    assert_eq!(case.within(800).await, ["300 change", "1000 schedule"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,10 +213,10 @@ async fn ten_thousand_wake_ups_during_a_run_are_one_more_run() {
     });
     case.within(10).await;
     for _ in 0..10_000 {
-        case.waker.wake(WakeCause::Orders);
+        case.waker.wake(Trigger::Change);
     }
-    case.waker.wake(WakeCause::Request);
-    assert_eq!(case.within(500).await, ["50 orders, request"]);
+    case.waker.wake(Trigger::Manual);
+    assert_eq!(case.within(500).await, ["50 manual, change"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,13 +245,13 @@ async fn a_retry_comes_when_the_run_says_and_backs_off_where_it_does_not() {
             "97 retry",
             "697 schedule",
             // Not later than the run that would have been anyway.
-            "1297 schedule, retry",
+            "1297 retry, schedule",
         ]
     );
     // Stalled waits for the schedule, or for a change.
     assert_eq!(case.within(400).await, [""; 0]);
-    case.waker.wake(WakeCause::Orders);
-    assert_eq!(case.within(1).await, ["1800 orders"]);
+    case.waker.wake(Trigger::Change);
+    assert_eq!(case.within(1).await, ["1800 change"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,9 +262,9 @@ async fn a_change_does_not_wait_for_a_retry() {
         });
     });
     case.within(20).await;
-    case.waker.wake(WakeCause::Orders);
+    case.waker.wake(Trigger::Change);
     // The run converged, so the retry is off.
-    assert_eq!(case.within(600).await, ["20 orders"]);
+    assert_eq!(case.within(600).await, ["20 change"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,11 +279,11 @@ async fn versions_and_verification_have_their_own_times() {
         [
             "0 start",
             "3600 RefreshVersions",
-            "3600 versions",
+            "3600 schedule",
             "5400 DeepVerify",
-            "5400 verify",
+            "5400 schedule",
             "7200 RefreshVersions",
-            "7200 versions",
+            "7200 schedule",
         ]
     );
 }

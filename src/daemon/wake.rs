@@ -11,73 +11,43 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::sync::Notify;
 
-/// Why a run is called for. Said in the log and nowhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
-pub enum WakeCause {
-    /// The program started.
-    Start = 1,
-    /// The orders changed.
-    Orders = 1 << 1,
-    /// The schedule says so.
-    Schedule = 1 << 2,
-    /// The versions are to be asked for.
-    Versions = 1 << 3,
-    /// Delivered files are to be hashed.
-    Verify = 1 << 4,
-    /// The last run asked to be tried again.
-    Retry = 1 << 5,
-    /// Configuration reloaded.
-    Reload = 1 << 6,
-    /// Somebody asked for it.
-    Request = 1 << 7,
-}
+use crate::model::Trigger;
 
-const NAMES: [(WakeCause, &str); 8] = [
-    (WakeCause::Start, "start"),
-    (WakeCause::Orders, "orders"),
-    (WakeCause::Schedule, "schedule"),
-    (WakeCause::Versions, "versions"),
-    (WakeCause::Verify, "verify"),
-    (WakeCause::Retry, "retry"),
-    (WakeCause::Reload, "reload"),
-    (WakeCause::Request, "request"),
-];
-
-/// A set of [`WakeCause`]s; shown as `orders, schedule`.
+/// A set of triggers; shown as `change, schedule`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct WakeCauses(u16);
+pub struct Triggers(u16);
 
-impl WakeCauses {
-    /// No cause at all.
+impl Triggers {
+    /// No trigger at all.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// True if the cause is among them.
-    pub fn contains(self, cause: WakeCause) -> bool {
-        self.0 & cause as u16 != 0
+    /// True if the trigger is among them.
+    pub fn contains(self, trigger: Trigger) -> bool {
+        self.0 & Self::from(trigger).0 != 0
     }
 
-    /// These and one more.
-    #[must_use]
-    pub fn with(self, cause: WakeCause) -> Self {
-        Self(self.0 | cause as u16)
-    }
-}
-
-impl From<WakeCause> for WakeCauses {
-    fn from(cause: WakeCause) -> Self {
-        Self(cause as u16)
+    /// The most important one.
+    pub fn first(self) -> Option<Trigger> {
+        Trigger::ALL
+            .into_iter()
+            .find(|trigger| self.contains(*trigger))
     }
 }
 
-impl fmt::Display for WakeCauses {
+impl From<Trigger> for Triggers {
+    fn from(trigger: Trigger) -> Self {
+        Self(1 << trigger as u16)
+    }
+}
+
+impl fmt::Display for Triggers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (cause, name) in NAMES {
-            if self.contains(cause) {
-                write!(f, "{separator}{name}")?;
+        for trigger in Trigger::ALL {
+            if self.contains(trigger) {
+                write!(f, "{separator}{trigger}")?;
                 separator = ", ";
             }
         }
@@ -91,31 +61,26 @@ pub struct Waker(Arc<Pending>);
 
 #[derive(Debug, Default)]
 struct Pending {
-    causes: AtomicU16,
+    triggers: AtomicU16,
     bell: Notify,
 }
 
 impl Waker {
     /// Requests a run.
-    pub fn wake(&self, cause: WakeCause) {
-        self.wake_all(cause.into());
-    }
-
-    pub(super) fn wake_all(&self, causes: WakeCauses) {
-        if !causes.is_empty() {
-            self.0.causes.fetch_or(causes.0, Ordering::AcqRel);
-            self.0.bell.notify_one();
-        }
+    pub fn wake(&self, trigger: Trigger) {
+        let bit = Triggers::from(trigger).0;
+        self.0.triggers.fetch_or(bit, Ordering::AcqRel);
+        self.0.bell.notify_one();
     }
 
     /// Everything that was called for since the last time; perhaps nothing.
-    pub(super) fn take(&self) -> WakeCauses {
-        WakeCauses(self.0.causes.swap(0, Ordering::AcqRel))
+    pub(super) fn take(&self) -> Triggers {
+        Triggers(self.0.triggers.swap(0, Ordering::AcqRel))
     }
 
     /// True if anything was called for since it was last taken.
     pub(super) fn is_called(&self) -> bool {
-        self.0.causes.load(Ordering::Acquire) != 0
+        self.0.triggers.load(Ordering::Acquire) != 0
     }
 
     /// Returns once something may have been called for. Sometimes nothing was
@@ -134,29 +99,33 @@ mod tests {
     async fn any_number_of_wake_ups_are_taken_at_once() {
         let waker = Waker::default();
         for _ in 0..10_000 {
-            waker.wake(WakeCause::Orders);
+            waker.wake(Trigger::Change);
         }
-        waker.wake(WakeCause::Schedule);
+        waker.wake(Trigger::Schedule);
         waker.woken().await;
-        let causes = waker.take();
-        assert_eq!(causes.to_string(), "orders, schedule");
+        let triggers = waker.take();
+        assert_eq!(triggers.to_string(), "change, schedule");
+        assert_eq!(triggers.first(), Some(Trigger::Change));
         assert!(waker.take().is_empty());
     }
 
     #[tokio::test]
     async fn a_wake_up_before_the_waiting_is_not_lost() {
         let waker = Waker::default();
-        waker.clone().wake(WakeCause::Request);
+        waker.clone().wake(Trigger::Manual);
         waker.woken().await;
-        assert!(waker.take().contains(WakeCause::Request));
+        assert!(waker.take().contains(Trigger::Manual));
     }
 
     #[test]
-    fn every_cause_is_a_bit_of_its_own() {
-        let all = NAMES
-            .iter()
-            .fold(WakeCauses::default(), |all, (cause, _)| all.with(*cause));
-        assert_eq!(all.0.count_ones() as usize, NAMES.len());
-        assert_eq!(all.to_string().split(", ").count(), NAMES.len());
+    fn every_trigger_is_a_bit_of_its_own() {
+        let waker = Waker::default();
+        for trigger in Trigger::ALL.into_iter().rev() {
+            waker.wake(trigger);
+        }
+        let all = waker.take();
+        assert_eq!(all.0.count_ones() as usize, Trigger::ALL.len());
+        assert_eq!(all.first(), Some(Trigger::ALL[0]));
+        assert_eq!(Triggers::default().first(), None);
     }
 }

@@ -47,7 +47,8 @@ use tokio::sync::oneshot;
 use self::listen::{Machine, OrdersListener, Real, hint};
 use self::survey::{Places, Survey};
 use super::error::DaemonError;
-use super::wake::{WakeCause, Waker};
+use super::wake::Waker;
+use crate::model::Trigger;
 
 /// How the orders are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +180,7 @@ impl<M: Machine> Sentry<M> {
             self.warn_of(Some(&before));
             // Where the last look could not tell, an equal fingerprint says nothing.
             if self.seen.fingerprint != before.fingerprint || before.fresh {
-                self.waker.wake(WakeCause::Orders);
+                self.waker.wake(Trigger::Change);
             }
             self.machine.looked(&self.seen);
         }
@@ -253,12 +254,12 @@ impl<M: Machine> Sentry<M> {
     fn note(&mut self, error: Option<&notify::Error>) {
         match error {
             Some(error) if !self.polling => tracing::warn!(
-                %error,
-                poll = ?self.watching.poll,
+                reason = %error,
+                poll_seconds = self.watching.poll.as_secs_f64(),
                 hint = hint(error),
                 "cannot watch the orders; polling them instead"
             ),
-            None if self.polling => tracing::info!("the orders are watched again"),
+            None if self.polling => tracing::info!("watching the orders again"),
             Some(_) | None => {}
         }
         self.polling = error.is_some();

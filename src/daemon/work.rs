@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::schedule::LoopSchedule;
-use super::wake::WakeCauses;
+use super::schedule::{LoopRequest, LoopSchedule};
+use super::wake::Triggers;
 use super::watch::Watching;
 
 /// What the loop has to know. Plain values.
@@ -34,10 +34,10 @@ pub struct Options {
 pub trait Work: Send {
     /// One run. Never called while another one runs.
     ///
-    /// `causes` is for the log: a run does the same whatever called for it.
-    fn pass(
+    /// `triggers` is for the log and the records: a run does the same whatever started it.
+    fn run(
         &mut self,
-        causes: WakeCauses,
+        triggers: Triggers,
         running: RunContext,
     ) -> impl Future<Output = RunResult> + Send;
 
@@ -59,15 +59,6 @@ pub trait Work: Send {
     fn waiting(&mut self, next: Option<Timestamp>) {
         let _ = next;
     }
-}
-
-/// What the next run is to do besides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoopRequest {
-    /// Ask upstream for the released versions, whatever is remembered of them.
-    RefreshVersions,
-    /// Hash delivered files anew.
-    DeepVerify,
 }
 
 /// What a run is given for as long as it runs.

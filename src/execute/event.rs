@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::facts::{Outcome, StepId};
 use crate::io::Meter;
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -13,8 +13,6 @@ pub(crate) enum Event {
     Started {
         /// Which one.
         step: StepId,
-        /// What it does.
-        action: Box<Action>,
         /// How far it has come, for steps that move bytes.
         meter: Option<Arc<Meter>>,
     },

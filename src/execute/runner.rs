@@ -37,7 +37,6 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         let begun = |meter: &Arc<Meter>| {
             let _ = events.send(Event::Started {
                 step: step.id.clone(),
-                action: Box::new(step.action.clone()),
                 meter: step.action.brings().then(|| Arc::clone(meter)),
             });
         };

@@ -10,6 +10,7 @@ mod memory;
 mod observed;
 mod outcome;
 mod step_id;
+mod step_text;
 
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{
@@ -19,3 +20,4 @@ pub use observed::{
 };
 pub use outcome::{Fact, Failure, FailureKind, Outcome};
 pub use step_id::{ApprovalId, StepId, StepKind};
+pub use step_text::StepText;

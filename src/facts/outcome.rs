@@ -131,9 +131,9 @@ impl std::fmt::Display for Outcome {
         match self {
             Self::Done { .. } => f.write_str("done"),
             Self::Failed { failure } => f.write_str(&failure.error),
-            Self::Skipped { needs } => write!(f, "{needs} did not succeed"),
+            Self::Skipped { needs } => write!(f, "{} did not succeed", needs.text()),
             Self::Outdated { what } => f.write_str(what),
-            Self::UnderWay => f.write_str("it continues in the background"),
+            Self::UnderWay => f.write_str("continues in the background"),
             Self::Cancelled => f.write_str("the run was stopped"),
         }
     }

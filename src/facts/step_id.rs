@@ -11,7 +11,8 @@ use crate::model::{FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarge
 ///
 /// `KIND/SUBJECT`. A step on a node names node and path (`push/pve-01/var/lib/vz/a.iso`),
 /// one in the cache its file (`fetch/a.iso`). What cannot be read, because a later
-/// version wrote it, is kept as it is and belongs to no step.
+/// version wrote it, is kept as it is and belongs to no step. It is for programs:
+/// people are told its text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(String);
@@ -190,6 +191,16 @@ impl StepId {
         Some((place(node, dir)?, file.parse().ok()?))
     }
 
+    /// The part of a file on a node that is removed.
+    pub(super) fn part(&self) -> Option<PartName> {
+        let (_, path) = self
+            .on_node()
+            .filter(|_| self.kind() == Some(StepKind::ClearPart))?;
+        let inside = path.rfind(&format!("/{PARTS_DIR}/"));
+        let at = inside.or_else(|| path.rfind('/'))?;
+        path[at + 1..].parse().ok()
+    }
+
     /// The directory on a node in which something is done.
     pub fn target(&self) -> Option<PushTarget> {
         let (node, path) = self.on_node()?;
@@ -241,12 +252,6 @@ fn place(node: &str, dir: &str) -> Option<PushTarget> {
     })
 }
 
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What a user approves: exactly this list of removals on this node. Another
 /// file on the list makes another id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -275,9 +280,9 @@ mod tests {
                 (StepId::prune_node(&target, &file), StepKind::PruneNode),
                 (StepId::verify_node(&target, &file), StepKind::VerifyNode),
             ] {
-                assert_eq!(id.kind(), Some(kind), "{id}");
-                assert_eq!(id.path(), Some((target.clone(), file.clone())), "{id}");
-                assert_eq!(id.target(), Some(target.clone()), "{id}");
+                assert_eq!(id.kind(), Some(kind), "{id:?}");
+                assert_eq!(id.path(), Some((target.clone(), file.clone())), "{id:?}");
+                assert_eq!(id.target(), Some(target.clone()), "{id:?}");
                 assert_eq!((id.node(), id.cached()), (Some(target.node.clone()), None));
             }
             let record = StepId::record(&target);
@@ -291,7 +296,7 @@ mod tests {
                 assert_eq!(
                     (id.target(), id.path()),
                     (Some(target.clone()), None),
-                    "{id}"
+                    "{id:?}"
                 );
                 assert!(id.removes_from_node());
             }
@@ -303,8 +308,8 @@ mod tests {
             (StepId::clear_partial(&file), StepKind::ClearPartial),
             (StepId::verify_cache(&file), StepKind::VerifyCache),
         ] {
-            assert_eq!(id.kind(), Some(kind), "{id}");
-            assert_eq!(id.cached(), Some(file.clone()), "{id}");
+            assert_eq!(id.kind(), Some(kind), "{id:?}");
+            assert_eq!(id.cached(), Some(file.clone()), "{id:?}");
             assert_eq!((id.node(), id.path()), (None, None));
         }
         let push = StepId::push(&target("/iso"), &file);

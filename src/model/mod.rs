@@ -19,6 +19,7 @@ mod problem;
 mod schematic;
 mod site;
 mod transfer;
+mod trigger;
 mod version;
 mod visible;
 
@@ -40,6 +41,7 @@ pub use schematic::{
 };
 pub use site::{Network, Site, SiteName};
 pub use transfer::{Method, Proof, PushMethod, Via};
+pub use trigger::Trigger;
 pub use version::{Channel, Minor, TalosVersion};
 pub use visible::{is_invisible, visible, visible_lines, visible_path};
 

@@ -278,7 +278,7 @@ impl fmt::Display for BlockedReason {
             Self::ForeignFile { file } => {
                 write!(f, "{file} in the cache was not written by talos-order")
             }
-            Self::SourceBlocked { source } => write!(f, "{source} is blocked"),
+            Self::SourceBlocked { source } => write!(f, "{} is blocked", source.text()),
             Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
             Self::Suspended {
                 what,

@@ -167,7 +167,7 @@ impl SavedPlan<PlannedWork> {
     }
 }
 
-/// One thing that a run would do otherwise now: `~ push/pve-01/iso/a.iso: url: a → b`.
+/// One thing that a run would do otherwise now: `~ fetch a.iso: url: a → b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanChange {
     /// Which step.
@@ -180,7 +180,7 @@ pub struct PlanChange {
 
 impl fmt::Display for PlanChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.sign, self.step, self.what)
+        write!(f, "{} {}: {}", self.sign, self.step.text(), self.what)
     }
 }
 

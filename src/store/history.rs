@@ -31,7 +31,7 @@ impl StateDir {
         let text = match file::bytes(&path) {
             Ok(text) => text.unwrap_or_default(),
             Err(error) => {
-                tracing::warn!("{} cannot be read: {error}", path.display());
+                tracing::warn!(path = %path.display(), reason = %error, "cannot read the history");
                 history.is_damaged = true;
                 return history;
             }
@@ -41,7 +41,7 @@ impl StateDir {
                 Ok(pass) => history.passes.push(pass),
                 Err(_) if line.is_empty() => {}
                 Err(why) => {
-                    tracing::warn!(path = %path.display(), "a line is left out: {why}");
+                    tracing::warn!(path = %path.display(), reason = %why, "skipping a line of the history");
                     history.is_damaged = true;
                 }
             }
@@ -80,7 +80,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::conclude::record::{Cause, Occasion};
+    use crate::conclude::record::Occasion;
 
     fn pass(second: i64) -> RunRecord {
         let at = Timestamp::from_second(second).unwrap();
@@ -88,7 +88,7 @@ mod tests {
             owner: "homelab".to_owned(),
             started: at,
             finished: at,
-            cause: Cause::Schedule,
+            trigger: crate::model::Trigger::Schedule,
             revision: Some("main@sha1:0".to_owned()),
         };
         RunRecord::unable(&occasion, "the cache is\nnot there".to_owned())

@@ -1,16 +1,23 @@
 //! Which revision the orders are of, where they are in a git work tree.
 //!
-//! Read from git's own files rather than by running git: a run asks every time,
-//! the answer is one small file away, and git would refuse a repository of another
+//! The commit is read from git's own files rather than by running git: a run asks every
+//! time, the answer is one small file away, and git would refuse a repository of another
 //! user. Followed are links on the way (as git-sync swaps them), `.git` files of
-//! work trees and submodules, loose and packed refs. That the files of a work tree
-//! were edited since is not looked at. A repository in the reftable format has no
-//! readable refs, and so no revision here.
+//! work trees and submodules, loose and packed refs. A repository in the reftable format
+//! has no readable refs, and so no revision here.
+//!
+//! Whether the orders were edited since only git can say, which knows its index and what
+//! is ignored. Where it is not installed, refuses the repository (another user's, see
+//! `safe.directory`) or takes too long, nothing is said of it: a run never waits for this
+//! or fails because of it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::io::file::input;
+use crate::io::process::{Program, ProgramError};
 
 /// References point at references; git gives up at five as well.
 const DEPTH: usize = 5;
@@ -18,11 +25,59 @@ const DEPTH: usize = 5;
 /// More than any of the one-line files has.
 const LINE_MAX: u64 = 4096;
 
+/// How long git may look for changes. It reads the status of the files below the orders,
+/// which takes milliseconds; a file system that does not answer takes for ever.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the revision of a work tree ends with whose orders are not as committed.
+const DIRTY: &str = "-dirty";
+
+/// What `git` itself would take for the repository or the files to look at.
+const VARIABLES: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
+
 /// `branch@sha1:<commit>` for a branch, `sha1:<commit>` for a detached head (and
-/// `sha256:` where the repository uses that); `None` outside of a work tree and for
-/// a branch without a commit.
-pub(crate) fn of(path: &Path) -> Option<String> {
+/// `sha256:` where the repository uses that), followed by `-dirty` where files at the
+/// path are changed, deleted or not added; `None` outside of a work tree and for a
+/// branch without a commit.
+pub(crate) async fn of(path: &Path) -> Option<String> {
     let path = std::fs::canonicalize(path).ok()?;
+    let mut revision = commit(&path)?;
+    if is_dirty(&path).await {
+        revision.push_str(DIRTY);
+    }
+    Some(revision)
+}
+
+/// True if git says so.
+async fn is_dirty(path: &Path) -> bool {
+    let (dir, of) = match (path.is_dir(), path.parent(), path.file_name()) {
+        (false, Some(dir), Some(name)) => (dir, name),
+        _ => (path, OsStr::new(".")),
+    };
+    let git = Program::new("git")
+        // The repository's own choice of a program to ask is not ours.
+        .args(["-c", "core.fsmonitor=false", "-C"])
+        .arg(dir)
+        .args(["status", "--porcelain", "--ignore-submodules=all", "--"])
+        .arg(of)
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        // The index is not written: somebody else may be about to.
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .total(PATIENCE)
+        // The first line answers the question.
+        .stdout_limit(0);
+    let git = VARIABLES.into_iter().fold(git, Program::without_env);
+    match git.run().await {
+        Ok(_) => false,
+        Err(ProgramError::TooMuchOutput { .. }) => true,
+        Err(error) => {
+            tracing::debug!(reason = %error, "cannot look for uncommitted orders");
+            false
+        }
+    }
+}
+
+fn commit(path: &Path) -> Option<String> {
     // The innermost work tree decides, even where it is broken.
     let is_tree = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
     let (git_dir, common_dir) = repository(path.ancestors().find(is_tree)?)?;
@@ -145,34 +200,34 @@ mod tests {
         (dir, orders, commit)
     }
 
-    #[test]
-    fn a_branch_is_named_from_a_directory_and_from_a_file() {
+    #[tokio::test]
+    async fn a_branch_is_named_from_a_directory_and_from_a_file() {
         let (_dir, orders, commit) = repository();
         let revision = format!("team/main@sha1:{commit}");
-        assert_eq!(of(&orders), Some(revision.clone()));
-        assert_eq!(of(&orders.join("a.yaml")), Some(revision));
+        assert_eq!(of(&orders).await, Some(revision.clone()));
+        assert_eq!(of(&orders.join("a.yaml")).await, Some(revision));
     }
 
-    #[test]
-    fn packed_refs_and_a_detached_head_are_read() {
+    #[tokio::test]
+    async fn packed_refs_and_a_detached_head_are_read() {
         let (_dir, orders, commit) = repository();
         git(&orders, &["pack-refs", "--all"]);
-        assert_eq!(of(&orders), Some(format!("team/main@sha1:{commit}")));
+        assert_eq!(of(&orders).await, Some(format!("team/main@sha1:{commit}")));
         git(&orders, &["checkout", "-q", "--detach"]);
-        assert_eq!(of(&orders), Some(format!("sha1:{commit}")));
+        assert_eq!(of(&orders).await, Some(format!("sha1:{commit}")));
     }
 
-    #[test]
-    fn a_loose_ref_is_newer_than_a_packed_one() {
+    #[tokio::test]
+    async fn a_loose_ref_is_newer_than_a_packed_one() {
         let (_dir, orders, _) = repository();
         git(&orders, &["pack-refs", "--all"]);
         git(&orders, &["commit", "-q", "--allow-empty", "-m", "second"]);
         let second = git(&orders, &["rev-parse", "HEAD"]);
-        assert_eq!(of(&orders), Some(format!("team/main@sha1:{second}")));
+        assert_eq!(of(&orders).await, Some(format!("team/main@sha1:{second}")));
     }
 
-    #[test]
-    fn a_work_tree_behind_a_link_is_followed() {
+    #[tokio::test]
+    async fn a_work_tree_behind_a_link_is_followed() {
         let (dir, orders, commit) = repository();
         let tree = dir.path().join("trees").join(&commit);
         let words = ["worktree", "add", "-q", "--detach"];
@@ -180,32 +235,63 @@ mod tests {
         let current = dir.path().join("current");
         symlink(&tree, &current).unwrap();
         let revision = Some(format!("sha1:{commit}"));
-        assert_eq!(of(&current.join("fleet/orders")), revision);
+        assert_eq!(of(&current.join("fleet/orders")).await, revision);
         let words = ["checkout", "-q", "-b", "side"];
         git(&tree, &words);
         assert_eq!(
-            of(&current.join("fleet/orders")),
+            of(&current.join("fleet/orders")).await,
             Some(format!("side@sha1:{commit}"))
         );
     }
 
-    #[test]
-    fn what_is_no_repository_has_no_revision() {
+    #[tokio::test]
+    async fn what_is_no_repository_has_no_revision() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(of(dir.path()), None);
-        assert_eq!(of(&dir.path().join("missing")), None);
+        assert_eq!(of(dir.path()).await, None);
+        assert_eq!(of(&dir.path().join("missing")).await, None);
         // A branch without a commit.
         git(dir.path(), &["init", "-q"]);
-        assert_eq!(of(dir.path()), None);
+        assert_eq!(of(dir.path()).await, None);
         // Files that are no repository's, or lead out of it.
         std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/../../x\n").unwrap();
         std::fs::write(dir.path().join("x"), "0".repeat(40)).unwrap();
-        assert_eq!(of(dir.path()), None);
+        assert_eq!(of(dir.path()).await, None);
         std::fs::write(dir.path().join(".git/HEAD"), "nonsense\n").unwrap();
-        assert_eq!(of(dir.path()), None);
+        assert_eq!(of(dir.path()).await, None);
         let other = dir.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join(".git"), "gitdir: /nonexistent\n").unwrap();
-        assert_eq!(of(&other), None);
+        assert_eq!(of(&other).await, None);
+    }
+
+    #[tokio::test]
+    async fn uncommitted_orders_are_told_and_nothing_else_is() {
+        let (_dir, orders, commit) = repository();
+        let clean = Some(format!("team/main@sha1:{commit}"));
+        let dirty = Some(format!("team/main@sha1:{commit}-dirty"));
+        let (file, beside) = (orders.join("a.yaml"), orders.join("b*.yaml"));
+        assert_eq!(of(&orders).await, clean);
+        // Elsewhere in the repository.
+        std::fs::write(orders.join("../README"), "new").unwrap();
+        assert_eq!(of(&orders).await, clean);
+        // Not added: it is an order all the same.
+        std::fs::write(&beside, "[]").unwrap();
+        assert_eq!(of(&orders).await, dirty);
+        assert_eq!(of(&file).await, clean);
+        assert_eq!(of(&beside).await, dirty);
+        std::fs::remove_file(&beside).unwrap();
+        assert_eq!(of(&orders).await, clean);
+        // Edited, whether added or not.
+        std::fs::write(&file, "[1]").unwrap();
+        assert_eq!(of(&file).await, dirty);
+        git(&orders, &["add", "."]);
+        assert_eq!(of(&orders).await, dirty);
+        git(&orders, &["commit", "-q", "-m", "second"]);
+        assert!(!of(&orders).await.unwrap().ends_with(DIRTY));
+        std::fs::remove_file(&file).unwrap();
+        assert!(of(&orders).await.unwrap().ends_with(DIRTY));
+        // What git cannot read has its commit still.
+        std::fs::write(orders.join("../../.git/index"), "nonsense").unwrap();
+        assert!(!of(&orders).await.unwrap().ends_with(DIRTY));
     }
 }

@@ -95,10 +95,10 @@ impl ImageDownload<'_> {
             let wait = attempts.after(error)?;
             tracing::warn!(
                 reason,
-                position,
+                at_byte = position,
                 retry = attempts.retries(),
                 wait_ms = wait.as_millis() as u64,
-                "a transfer was interrupted and is resumed"
+                "transfer interrupted, resuming"
             );
             tokio::time::sleep(wait).await;
         }
@@ -135,7 +135,7 @@ impl ImageDownload<'_> {
                     if held.is_some() {
                         tracing::info!(
                             url = response.from,
-                            "the server sends the whole file again"
+                            "the server sends the whole file again, starting over"
                         );
                         self.put(sink.restart().await)?;
                     }
@@ -166,7 +166,7 @@ impl ImageDownload<'_> {
             // a wait, since nothing is wrong with the server.
             tracing::info!(
                 url = response.from,
-                "the transfer cannot be continued and starts over"
+                "the transfer cannot be resumed, starting over"
             );
             self.put(sink.restart().await)?;
             held = None;

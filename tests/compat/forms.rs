@@ -10,9 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use talos_order::conclude::StepEnd;
 use talos_order::conclude::manifest::PushStatus;
-use talos_order::conclude::record::StepEnd;
-use talos_order::conclude::{Cause, Ready, Verdict};
+use talos_order::conclude::{Ready, Verdict};
 use talos_order::facts::Provenance;
 
 use crate::fixture::files;
@@ -267,14 +267,6 @@ fn words_are_those_that_the_earlier_version_knows() {
     let verdict = |verdict| match verdict {
         Verdict::Converged | Verdict::Retry | Verdict::Stalled | Verdict::Failed => word(verdict),
     };
-    let cause = |cause| match cause {
-        Cause::Start
-        | Cause::Schedule
-        | Cause::Change
-        | Cause::Retry
-        | Cause::Request
-        | Cause::Reload => word(cause),
-    };
     let ready = |ready| match ready {
         Ready::Ready | Ready::Reconciling | Ready::Stalled => word(ready),
     };
@@ -288,7 +280,6 @@ fn words_are_those_that_the_earlier_version_knows() {
         end(End::Done),
         end(End::Outdated),
         verdict(Verdict::Converged),
-        cause(Cause::Reload),
         ready(Ready::Stalled),
         status(PushStatus::Held),
         provenance(Provenance::FirstSeen),
@@ -297,7 +288,6 @@ fn words_are_those_that_the_earlier_version_knows() {
         "done",
         "outdated",
         "converged",
-        "reload",
         "Stalled",
         "held",
         "first-seen",

@@ -44,10 +44,23 @@ impl Daemon {
 
     /// Starts it.
     pub fn launch(world: &World) -> Self {
+        Self::launch_with(world, &[], None)
+    }
+
+    /// Starts it with more arguments, and perhaps with what systemd says of a stream.
+    pub fn launch_with(
+        world: &World,
+        more: &[&str],
+        journal_stream: Option<&dyn Fn(&fs::Metadata) -> String>,
+    ) -> Self {
         let log = world.at("run.log");
-        let mut command = world.program.command(&["run"]);
+        let mut command = world.program.command(&[&["run"], more].concat());
         let file = fs::File::options().create(true).append(true).open(&log);
-        command.stdout(Stdio::null()).stderr(file.unwrap());
+        let file = file.unwrap();
+        if let Some(stream) = journal_stream {
+            command.env("JOURNAL_STREAM", stream(&file.metadata().unwrap()));
+        }
+        command.stdout(Stdio::null()).stderr(file);
         Self {
             child: command.spawn().unwrap(),
             program: world.program.clone(),

@@ -64,9 +64,9 @@ fn what_the_page_asks_with_curl_is_answered() {
     let causes: Vec<Value> = daemon
         .passes()
         .iter()
-        .map(|pass| pass["cause"].clone())
+        .map(|pass| pass["trigger"].clone())
         .collect();
-    assert_eq!(causes, ["start", "request", "request"]);
+    assert_eq!(causes, ["start", "manual", "manual"]);
     let status = daemon.beside(&["status", "-o", "json"]).expect(0).json();
     let (_, told) = curl(&socket, &["http://localhost/v1/status"]);
     assert_eq!(told, status);

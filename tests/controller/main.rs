@@ -18,6 +18,7 @@ mod follows;
 mod handover;
 mod http;
 mod idle;
+mod logs;
 mod outages;
 mod prunes;
 mod refuses;

@@ -63,7 +63,7 @@ fn a_user_signal_wakes_it() {
     daemon.signal(Signal::USR1);
     daemon.wait("it is there again", || path.exists());
     daemon.until("it says so", |status| {
-        converged(status) && status["last_pass"]["cause"] == "request"
+        converged(status) && status["last_pass"]["trigger"] == "manual"
     });
     daemon.stop();
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use talos_order::daemon::{
-    LoopRequest, LoopSchedule, NextRun, Options, RunContext, RunResult, WakeCauses, Waker,
-    Watching, Work, run,
+    LoopRequest, LoopSchedule, NextRun, Options, RunContext, RunResult, Triggers, Waker, Watching,
+    Work, run,
 };
 
 use super::is_asked;
@@ -29,8 +29,8 @@ struct Talker {
 }
 
 impl Work for Talker {
-    async fn pass(&mut self, causes: WakeCauses, _running: RunContext) -> RunResult {
-        say(&format!("pass: {causes}"));
+    async fn run(&mut self, triggers: Triggers, _running: RunContext) -> RunResult {
+        say(&format!("run: {triggers}"));
         if is_asked(&self.orders, "hang") {
             pending::<()>().await;
         }

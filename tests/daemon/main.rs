@@ -120,15 +120,15 @@ impl Drop for Service {
 fn a_service_starts_follows_the_orders_and_stops() {
     let service = Service::start(&["a.yaml"], None);
     assert!(service.hears().starts_with("READY=1\n"));
-    assert_eq!(service.says(), "pass: start");
+    assert_eq!(service.says(), "run: start");
     assert_eq!(service.hears(), "STATUS=1 files\n");
 
     fs::write(service.orders("b.yaml"), "").unwrap();
-    assert_eq!(service.says(), "pass: orders");
+    assert_eq!(service.says(), "run: change");
     assert_eq!(service.hears(), "STATUS=2 files\n");
 
     service.signal(Signal::USR1);
-    assert_eq!(service.says(), "pass: request");
+    assert_eq!(service.says(), "run: manual");
     assert_eq!(service.hears(), "STATUS=2 files\n");
 
     service.signal(Signal::TERM);
@@ -141,7 +141,7 @@ fn a_service_starts_follows_the_orders_and_stops() {
 fn a_reload_is_told_and_a_bad_one_refused() {
     let service = Service::start(&[], None);
     service.hears();
-    assert_eq!(service.says(), "pass: start");
+    assert_eq!(service.says(), "run: start");
     service.hears();
 
     fs::write(service.dir.path().join("config"), "nonsense").unwrap();
@@ -159,25 +159,25 @@ fn a_reload_is_told_and_a_bad_one_refused() {
     service.signal(Signal::HUP);
     assert!(service.hears().starts_with("RELOADING=1\n"));
     assert_eq!(service.hears(), "READY=1\nSTATUS=0 files\n");
-    assert_eq!(service.says(), "pass: reload");
+    assert_eq!(service.says(), "run: reload");
     service.hears();
     fs::write(other.join("a.yaml"), "").unwrap();
-    assert_eq!(service.says(), "pass: orders");
+    assert_eq!(service.says(), "run: change");
     assert_eq!(service.hears(), "STATUS=1 files\n");
 }
 
 #[test]
-fn the_scheduler_calls_for_passes_by_itself() {
+fn the_scheduler_calls_for_runs_by_itself() {
     let service = Service::start(&["every-second"], None);
-    assert_eq!(service.says(), "pass: start");
-    assert_eq!(service.says(), "pass: schedule");
-    assert_eq!(service.says(), "pass: schedule");
+    assert_eq!(service.says(), "run: start");
+    assert_eq!(service.says(), "run: schedule");
+    assert_eq!(service.says(), "run: schedule");
 }
 
 #[test]
 fn a_second_signal_ends_even_a_run_that_hangs() {
     let service = Service::start(&["hang"], None);
-    assert_eq!(service.says(), "pass: start");
+    assert_eq!(service.says(), "run: start");
     service.signal(Signal::INT);
     while !service.hears().starts_with("STOPPING=1\n") {}
     service.signal(Signal::INT);
@@ -188,7 +188,7 @@ fn a_second_signal_ends_even_a_run_that_hangs() {
 fn an_idle_loop_feeds_the_watchdog_and_a_hanging_run_does_not() {
     let start = |files: &[&str]| {
         let service = Service::start(files, Some(Duration::from_millis(200)));
-        assert_eq!(service.says(), "pass: start");
+        assert_eq!(service.says(), "run: start");
         service
     };
     let (idle, hanging) = (start(&[]), start(&["hang"]));

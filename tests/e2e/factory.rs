@@ -24,6 +24,7 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .apply()
         .expect(0)
         .says("1 fetched")
+        .complains(": outdated: ")
         .complains("planned again: ");
     let entry = &world.manifest("one")["entries"][0];
     let id = entry["schematic_id"].as_str().unwrap().to_owned();

@@ -45,7 +45,7 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
             } => {
                 let meta = after.cache.files[cache_file].meta.clone();
                 let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
-                    panic!("{} goes to a node that does not answer", step.id);
+                    panic!("{} goes to a node that does not answer", step.id.text());
                 };
                 // What is adopted takes no room.
                 let taken = bytes.bytes().filter(|_| !step.why.is_unrecorded());
@@ -77,7 +77,7 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
             }
             Action::PruneNode { target, file, .. } => {
                 let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
-                    panic!("{} goes to a node that does not answer", step.id);
+                    panic!("{} goes to a node that does not answer", step.id.text());
                 };
                 let dir = dirs.get_mut(&target.dir).expect("a listed directory");
                 dir.files.remove(file.as_str());
@@ -85,10 +85,14 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
             }
             Action::ClearPart { target, part, .. } => {
                 let Some(NodeState::Listed { dirs, .. }) = after.nodes.get_mut(&target.node) else {
-                    panic!("{} goes to a node that does not answer", step.id);
+                    panic!("{} goes to a node that does not answer", step.id.text());
                 };
                 let dir = dirs.get_mut(&target.dir).expect("a listed directory");
-                assert!(dir.parts.remove(part).is_some(), "{} is there", step.id);
+                assert!(
+                    dir.parts.remove(part).is_some(),
+                    "{} is there",
+                    step.id.text()
+                );
             }
             Action::ClearPartial { file, .. } => {
                 after.cache.partial.remove(file);

@@ -30,7 +30,7 @@ proptest! {
         prop_assert_eq!(&prunes(&plan), &shown);
         for id in all.difference(&shown) {
             let held = plan.held.iter().find(|held| held.id == *id);
-            let held = held.ok_or_else(|| TestCaseError::fail(format!("{id} is lost")))?;
+            let held = held.ok_or_else(|| TestCaseError::fail(format!("{id:?} is lost")))?;
             prop_assert_eq!(&held.reason, &BlockedReason::NotPlanned);
             prop_assert!(!held.is_trouble() && !held.needs_person());
         }
@@ -69,23 +69,23 @@ proptest! {
             });
             prop_assert!(
                 (by_order && by_node) || stands_for || needed.contains(&step.id),
-                "{} was not selected", step.id
+                "{:?} was not selected", step.id
             );
             if let Action::PruneNode { .. } | Action::ClearPart { .. } = step.action {
-                prop_assert!(order.is_none(), "{} prunes for an order", step.id);
+                prop_assert!(order.is_none(), "{:?} prunes for an order", step.id);
             }
             let cleans = matches!(
                 step.action,
                 Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::VerifyCache { .. }
             );
-            prop_assert!(!cleans, "{} cleans the cache", step.id);
+            prop_assert!(!cleans, "{:?} cleans the cache", step.id);
             needed.extend(&step.needs);
         }
         // Nothing is lost: what is not done is blocked, and what is blocked keeps its reason.
         let known: BTreeSet<&StepId> = part.steps.iter().map(|step| &step.id)
             .chain(part.held.iter().map(|held| &held.id)).collect();
         for step in &all.steps {
-            prop_assert!(known.contains(&step.id), "{} is lost", step.id);
+            prop_assert!(known.contains(&step.id), "{:?} is lost", step.id);
         }
         for held in &part.held {
             if held.is_not_selected() {

@@ -63,7 +63,7 @@ proptest! {
                 let state = &case.observed.nodes[&target.node];
                 prop_assert!(
                     matches!(state, NodeState::Listed { .. }),
-                    "{} is planned although its node is {state:?}", step.id
+                    "{} is planned although its node is {state:?}", step.id.text()
                 );
             }
         }
@@ -84,7 +84,7 @@ proptest! {
             if let Some(dir) = dirs.get(&target.dir) {
                 prop_assert!(
                     dir.root.is_none() && !dir.is_silent && dir.exists,
-                    "{} is planned although {} is {dir:?}", step.id, target.dir
+                    "{} is planned although {} is {dir:?}", step.id.text(), target.dir
                 );
             }
         }
@@ -109,10 +109,10 @@ proptest! {
             let target = PushTarget { node: via.node.clone(), dir: via.dir.clone() };
             let source = StepId::push(&target, &via.file);
             if step.needs.contains(&source) {
-                prop_assert!(seen.contains(&source), "{} comes before its source", step.id);
+                prop_assert!(seen.contains(&source), "{} comes before its source", step.id.text());
                 continue;
             }
-            prop_assert!(plan.in_sync.contains(&source), "{source} is not there");
+            prop_assert!(plan.in_sync.contains(&source), "{source:?} is not there");
             let entry = &dirs[&via.dir].record[&via.file];
             prop_assert_eq!(&entry.artifact, artifact);
             let desired = resolve(&case.orders, &case.observed.catalog, &naming());
@@ -146,7 +146,7 @@ proptest! {
         let wanted: BTreeSet<_> = desired.artifacts.values().map(|want| &want.file).collect();
         for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             if let Action::PruneCache { file, .. } | Action::ClearPartial { file, .. } = &step.action {
-                prop_assert!(!wanted.contains(file), "{} is wanted", step.id);
+                prop_assert!(!wanted.contains(file), "{} is wanted", step.id.text());
             }
         }
     }
@@ -165,7 +165,7 @@ proptest! {
                     step.action,
                     Action::PruneCache { .. } | Action::ClearPartial { .. } | Action::ClearPart { .. }
                 ),
-                "{} removes on doubt", step.id
+                "{} removes on doubt", step.id.text()
             );
         }
     }
@@ -183,7 +183,7 @@ proptest! {
             let last = case.observed.cache.files[file].meta.last_wanted;
             for since in [first, last] {
                 let age = now.as_second() - since.as_second();
-                prop_assert!(age >= universe::ORPHAN_GRACE, "{} is in its grace", step.id);
+                prop_assert!(age >= universe::ORPHAN_GRACE, "{} is in its grace", step.id.text());
             }
         }
     }
@@ -203,7 +203,7 @@ proptest! {
                 true => None,
                 false => before.or((!doubt).then_some(case.observed.now)),
             };
-            prop_assert_eq!(found.get(&id).copied(), expected, "{}", id);
+            prop_assert_eq!(found.get(&id).copied(), expected, "{:?}", id);
         }
         prop_assert!(found.len() <= case.observed.cache.files.len());
     }
@@ -236,9 +236,9 @@ proptest! {
         let mut seen: BTreeSet<&StepId> = BTreeSet::new();
         for step in &plan.steps {
             for need in &step.needs {
-                prop_assert!(seen.contains(need), "{} needs {need}, which comes later", step.id);
+                prop_assert!(seen.contains(need), "{} needs {need:?}, which comes later", step.id.text());
             }
-            prop_assert!(seen.insert(&step.id), "{} is planned twice", step.id);
+            prop_assert!(seen.insert(&step.id), "{} is planned twice", step.id.text());
             prop_assert_eq!(&step.id, &step.action.step_id());
         }
     }
@@ -249,7 +249,7 @@ proptest! {
         for step in &plan.steps {
             if matches!(step.action, Action::Register { .. }) {
                 let needed = plan.steps.iter().any(|other| other.needs.contains(&step.id));
-                prop_assert!(needed, "{} is for nothing", step.id);
+                prop_assert!(needed, "{} is for nothing", step.id.text());
             }
         }
     }
@@ -273,7 +273,7 @@ proptest! {
                 | Action::VerifyCache { .. } => Vec::new(),
             };
             for file in written {
-                prop_assert!(!case.observed.cache.foreign.contains(file), "{} writes {file}", step.id);
+                prop_assert!(!case.observed.cache.foreign.contains(file), "{} writes {file}", step.id.text());
             }
         }
     }
@@ -293,21 +293,21 @@ proptest! {
             prop_assert_eq!(&dir.unread, &None);
             let entry = &dir.record[file];
             prop_assert_eq!(&entry.owner, "us");
-            prop_assert!(entry.describes(&dir.files[file.as_str()]), "{} was changed", step.id);
-            prop_assert!(entry.deletion != Some(Deletion::Orphan), "{} is to stay", step.id);
+            prop_assert!(entry.describes(&dir.files[file.as_str()]), "{} was changed", step.id.text());
+            prop_assert!(entry.deletion != Some(Deletion::Orphan), "{} is to stay", step.id.text());
             prop_assert!(
                 case.policy.prune.default || entry.deletion == Some(Deletion::Delete),
-                "nobody said that {} goes", step.id
+                "nobody said that {} goes", step.id.text()
             );
             let References::Known(used) = references else {
                 return Err(TestCaseError::fail("its use is not known"));
             };
-            prop_assert!(!used.contains_key(file.as_str()), "{} is in use", step.id);
+            prop_assert!(!used.contains_key(file.as_str()), "{} is in use", step.id.text());
             prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
             prop_assert!(!desired.positions.is_empty());
             let missed = case.observed.memory.unwanted_since[&step.id];
             let age = case.observed.now.as_second() - missed.as_second();
-            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
+            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id.text());
             let wanted = desired.placed.iter().any(|(other, files)| {
                 let storages = &case.policy.shared.of_nodes;
                 let storage = storages.get(&target.node);
@@ -315,7 +315,7 @@ proptest! {
                     || storage.is_some() && storages.get(&other.node) == storage;
                 same && other.dir == target.dir && files.contains_key(file)
             });
-            prop_assert!(!wanted, "{} is wanted", step.id);
+            prop_assert!(!wanted, "{} is wanted", step.id.text());
         }
         for (node, count) in gone {
             let NodeState::Listed { dirs, .. } = &case.observed.nodes[node] else { unreachable!() };
@@ -338,15 +338,15 @@ proptest! {
                 return Err(TestCaseError::fail("its node does not answer"));
             };
             let idle = dirs[&target.dir].parts[part].idle_seconds;
-            prop_assert!(idle >= universe::GRACE.unsigned_abs(), "{} was written to", step.id);
+            prop_assert!(idle >= universe::GRACE.unsigned_abs(), "{} was written to", step.id.text());
             let missed = case.observed.memory.unwanted_since[&step.id];
             let age = case.observed.now.as_second() - missed.as_second();
-            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id);
+            prop_assert!(age >= universe::GRACE, "{} is in its grace", step.id.text());
             prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
             let push = StepId::push(target, part.file());
             let waits = plan.steps.iter().any(|step| step.id == push)
                 || plan.held.iter().any(|held| held.id == push);
-            prop_assert!(!waits, "{} is to be completed", step.id);
+            prop_assert!(!waits, "{} is to be completed", step.id.text());
         }
     }
 
@@ -356,7 +356,7 @@ proptest! {
         for step in planned(&case, &case.observed).steps {
             prop_assert!(!memory.suspended.all);
             if let Some(backoff) = memory.backoff.get(&step.id) {
-                prop_assert!(backoff.until <= case.observed.now, "{} backs off", step.id);
+                prop_assert!(backoff.until <= case.observed.now, "{} backs off", step.id.text());
             }
             if let Action::Push { target, .. }
             | Action::PruneNode { target, .. }
@@ -382,7 +382,7 @@ proptest! {
                     + plan.held.iter().filter(|held| held.id == id).count()
                     + plan.in_sync.iter().filter(|other| **other == id).count()
                     + usize::from(plan.shared.contains_key(&id));
-                prop_assert_eq!(count, 1, "{} is accounted for {} times", id, count);
+                prop_assert_eq!(count, 1, "{:?} is accounted for {} times", id, count);
             }
         }
     }

@@ -49,32 +49,28 @@ async fn two_controllers_that_race_never_interleave() {
     assert!(held > 0, "they met at least once");
 }
 
-/// Nobody contends here, so a machine that is late with a renewal changes nothing.
+/// The push would take half a minute. It ends here with the first renewal, however late
+/// a busy machine is with it; nobody contends, so being late changes nothing.
 #[tokio::test]
 async fn a_lease_is_renewed_while_a_push_runs() {
     let lab = Lab::new();
     let node = lab.node();
     let (id, dir) = (node.node("pve-01"), node.dir("iso"));
-    let content = file(&lab, 6 * MIB, 1);
+    let content = file(&lab, 64 * MIB, 1);
     let mut config = config(&lab, &format!("{RSYNC_OPTS} --bwlimit=2m"));
     config.lease = Duration::from_secs(4);
     let nodes = SystemNodes::new(config).unwrap();
     let delivery = delivery(dir.clone(), &content);
     let mut push = std::pin::pin!(nodes.deliver(&id, &delivery));
     let mut seen = BTreeSet::new();
-    loop {
+    while seen.len() < 2 {
         tokio::select! {
-            delivered = &mut push => {
-                assert!(delivered.unwrap().copied);
-                break;
-            }
+            delivered = &mut push => panic!("{delivered:?} with the leases {seen:?}"),
             () = tokio::time::sleep(Duration::from_millis(100)) => {
                 seen.extend(held_until(&dir));
             }
         }
     }
-    assert!(seen.len() > 1, "{seen:?}");
-    assert_eq!(names(&dir), [RECORD, NAME]);
 }
 
 /// The lease is the product's own, far longer than the test: whoever is not refused

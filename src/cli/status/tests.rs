@@ -3,8 +3,9 @@
 use super::*;
 use crate::conclude::Reason;
 use crate::conclude::Verdict;
-use crate::conclude::record::{Cause, Totals};
+use crate::conclude::record::Totals;
 use crate::conclude::status::{BlockedLine, LastRun};
+use crate::model::Trigger;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -31,7 +32,7 @@ fn status() -> Status {
         last_pass: Some(LastRun {
             started: at(3000),
             finished: at(3002),
-            cause: Cause::Change,
+            trigger: Trigger::Change,
             verdict: Verdict::Stalled,
             error: None,
             totals: Totals::default(),
@@ -99,8 +100,8 @@ acme   -       Stalled  TargetUnreachable  60m    on pve-02: no route to host
 acme   pve-01  Ready    -                  60m    in sync
 acme   pve-02  Stalled  TargetUnreachable  60m    pve-02 does not answer: no route to host
 
-BLOCKED                REASON             NEXT TRY  MESSAGE
-push/pve-02/iso/a.iso  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
+BLOCKED               REASON             NEXT TRY  MESSAGE
+push a.iso to pve-02  TargetUnreachable  in 60s    pve-02 does not answer: no route to host
 
 "#]]
     );

@@ -83,13 +83,11 @@ impl<'a> Results<'a> {
         match self.outcomes?.get(id) {
             Some(Outcome::Done { .. }) => None,
             Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
-            Some(Outcome::Skipped { needs }) => {
-                Some((PushStatus::Held, format!("{needs} did not succeed")))
-            }
-            Some(Outcome::Outdated { what }) => Some((PushStatus::Held, what.clone())),
-            Some(outcome @ Outcome::UnderWay) => Some((PushStatus::Held, outcome.to_string())),
+            Some(
+                outcome @ (Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::UnderWay),
+            ) => Some((PushStatus::Held, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
-                Some((PushStatus::Held, "the run was stopped".to_owned()))
+                Some((PushStatus::Held, Outcome::Cancelled.to_string()))
             }
         }
     }

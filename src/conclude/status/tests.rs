@@ -143,7 +143,7 @@ fn occasion(second: i64) -> Occasion {
         owner: "homelab".to_owned(),
         started: at(second),
         finished: at(second + 1),
-        cause: Cause::Change,
+        trigger: Trigger::Change,
         revision: Some("main@sha1:abc".to_owned()),
     }
 }
@@ -178,7 +178,7 @@ fn lines(status: &Status) -> Vec<String> {
 fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     let orders = orders();
     let report = report(&orders, full);
-    let begun = Status::default().begun("me", Cause::Change, at(99));
+    let begun = Status::default().begun("me", Trigger::Change, at(99));
     assert_eq!(begun.running.as_ref().map(|r| r.since), Some(at(99)));
     let status = begun.finished(&occasion(100), &orders, &report, &memory());
     assert_eq!(

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::http::{Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -61,7 +61,7 @@ async fn exchange(
     stream: UnixStream,
     path: &str,
     body: &ReconcileBody,
-) -> Result<(StatusCode, Bytes), ControlError> {
+) -> Result<Answer, ControlError> {
     let request = Request::post(path)
         .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json")
@@ -80,9 +80,15 @@ async fn exchange(
             no_answer(error)
         })?;
         let status = answer.status();
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
         let body = Body::new(answer.into_body());
         let body = to_bytes(body, ANSWER_MAX).await.map_err(no_answer)?;
-        Ok((status, body))
+        Ok(Answer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body,
+        })
     };
     let mut answer = std::pin::pin!(answer);
     tokio::select! {
@@ -98,7 +104,19 @@ fn no_answer(error: impl std::error::Error + 'static) -> ControlError {
     }
 }
 
-fn read((status, body): (StatusCode, Bytes), wait: Duration) -> Result<Status, ControlError> {
+struct Answer {
+    status: StatusCode,
+    /// When the same request may be accepted.
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+fn read(answer: Answer, wait: Duration) -> Result<Status, ControlError> {
+    let Answer { status, body, .. } = answer;
+    if let Some(after) = answer.retry_after {
+        let why = message_of(status, &body);
+        return Err(ControlError::Busy { why, after });
+    }
     match status {
         StatusCode::OK => status_of(&body).map_err(no_answer),
         StatusCode::ACCEPTED => Err(ControlError::Timeout { after: wait }),

@@ -46,6 +46,14 @@ pub(crate) enum ControlError {
         /// What showed it.
         found: String,
     },
+    /// It has no place for another request.
+    #[error("the controller is busy: {why}; try again in {} s", .after.as_secs())]
+    Busy {
+        /// What it said.
+        why: String,
+        /// When it may have one.
+        after: Duration,
+    },
     /// The run failed.
     #[error("the run failed: {why}")]
     Refused {
@@ -71,6 +79,9 @@ impl ControlError {
             ),
             Self::AlreadyRunning { .. } => {
                 Some("stop that one, or give this one a `state_dir` of its own")
+            }
+            Self::Busy { .. } => {
+                Some("all of them get the next run; `talos-order status` shows its result")
             }
             Self::Timeout { .. } => {
                 Some("`talos-order status` shows the result; `--timeout` waits longer")

@@ -1,15 +1,17 @@
 //! What can be asked, as routes. They know of no socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::body::{MessageBody, REQUEST_MAX, ReconcileBody};
 use crate::controller::queue::RunQueue;
@@ -23,6 +25,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// line.
 const USUAL_WAIT: u64 = 15 * 60;
 
+/// How many requests for a run may wait at once. Fewer than there are connections, so
+/// that the others, which are answered at once, always find one.
+pub(super) const WAITING: usize = 16;
+
+/// When whoever was not let in may ask again, in seconds: a run of a fleet in sync takes
+/// about as long.
+const AGAIN: u64 = 10;
+
 const STOPPING: &str = "the controller is stopping";
 
 /// What the routes answer from.
@@ -30,6 +40,14 @@ const STOPPING: &str = "the controller is stopping";
 pub(in crate::controller) struct Api {
     pub queue: RunQueue,
     pub state: StateDir,
+}
+
+/// What the routes share.
+#[derive(Debug, Clone)]
+struct Served {
+    api: Api,
+    /// For those who wait for a run.
+    places: Arc<Semaphore>,
 }
 
 impl Api {
@@ -41,7 +59,10 @@ impl Api {
             .fallback(nothing_here)
             .method_not_allowed_fallback(not_so)
             .layer(DefaultBodyLimit::max(REQUEST_MAX))
-            .with_state(self)
+            .with_state(Served {
+                api: self,
+                places: Arc::new(Semaphore::new(WAITING)),
+            })
     }
 }
 
@@ -51,7 +72,7 @@ async fn health() -> Response {
 }
 
 /// What `status -o json` prints.
-async fn status(State(api): State<Api>) -> Result<Response, Response> {
+async fn status(State(Served { api, .. }): State<Served>) -> Result<Response, Response> {
     let read = tokio::task::spawn_blocking(move || {
         let mut status = api.state.status()?;
         status.suspended = api.state.suspended();
@@ -70,13 +91,23 @@ async fn status(State(api): State<Api>) -> Result<Response, Response> {
 }
 
 /// Has a run done and waits until it is over.
-async fn reconcile(State(api): State<Api>, request: Request) -> Result<Response, Response> {
+async fn reconcile(
+    State(Served { api, places }): State<Served>,
+    request: Request,
+) -> Result<Response, Response> {
     let refuse = |status| move |why: String| message(status, why);
     let body = whole_body(request)
         .await
         .map_err(|(status, why)| message(status, why))?;
     let asked = ReconcileBody::read(&body).map_err(refuse(StatusCode::BAD_REQUEST))?;
     let wait = asked.wait_seconds.unwrap_or(USUAL_WAIT);
+    // Given back with the answer, and when the client goes.
+    let Ok(_place) = places.try_acquire() else {
+        let busy = format!("{WAITING} requests are already waiting for a run");
+        let mut refused = message(StatusCode::SERVICE_UNAVAILABLE, busy);
+        refused.headers_mut().insert(RETRY_AFTER, AGAIN.into());
+        return Err(refused);
+    };
     let answered = api.queue.ask(asked.scope());
     match tokio::time::timeout(Duration::from_secs(wait), answered).await {
         Ok(Ok(Ok(status))) => Ok(json(StatusCode::OK, &status)),

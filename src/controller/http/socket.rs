@@ -122,14 +122,14 @@ async fn listen(
                 let (router, stop) = (router.clone(), stop.clone());
                 tasks.spawn(async move {
                     if let Err(error) = serve(stream, router, stop).await {
-                        tracing::debug!("a request over the socket failed: {error}");
+                        tracing::debug!(reason = %error, "a request over the control socket failed");
                     }
                     drop(place);
                 });
             }
             Err(error) => {
                 // Out of descriptors, most likely; others need the processor, too.
-                tracing::warn!("cannot accept a request over the socket: {error}");
+                tracing::warn!(reason = %error, "cannot accept a request over the control socket");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }

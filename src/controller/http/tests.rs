@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::client::reconcile;
 use super::error::ControlError;
-use super::routes::Api;
+use super::routes::{Api, WAITING};
 use super::socket::{self, ControlSocket};
 use crate::conclude::{Scope, Status};
 use crate::controller::queue::{RunQueue, RunRequest};
@@ -117,6 +117,64 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     );
     let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
+}
+
+/// As long as a run takes hours, so may requests for the next one.
+#[tokio::test]
+async fn waiting_requests_leave_room_for_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path());
+    let api = api(&state);
+    let _socket = ControlSocket::open(api.clone()).await.unwrap();
+    let wait = || {
+        let state = state.clone();
+        tokio::spawn(async move { reconcile(&state, Scope::All, LONG).await })
+    };
+    let mut waiting = Vec::new();
+    let mut requests = Vec::new();
+    for _ in 0..WAITING {
+        waiting.push(wait());
+        requests.push(next(&api.queue).await);
+    }
+    // More of them than there are connections.
+    for _ in 0..40 {
+        let refused = reconcile(&state, Scope::All, LONG).await.unwrap_err();
+        assert!(
+            matches!(refused, ControlError::Busy { .. }) && refused.hint().is_some(),
+            "{refused}"
+        );
+        assert_eq!(
+            refused.to_string(),
+            "the controller is busy: 16 requests are already waiting for a run; try again in 10 s"
+        );
+    }
+    let answer = post(&state, "").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("\r\nretry-after: 10\r\n"), "{answer}");
+    let health = told(&state, b"GET /v1/health HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(health.starts_with("HTTP/1.1 200 OK\r\n"), "{health}");
+
+    // One that goes, and one that is answered, make room for two more.
+    waiting.pop().unwrap().abort();
+    requests.remove(0).answer(Ok(Box::new(status())));
+    assert_eq!(waiting.remove(0).await.unwrap().unwrap(), status());
+    for _ in 0..2 {
+        loop {
+            let mut asked = wait();
+            tokio::select! {
+                request = next(&api.queue) => {
+                    requests.push(request);
+                    waiting.push(asked);
+                    break;
+                }
+                // The end of a connection is noticed a moment later.
+                refused = &mut asked => {
+                    let refused = refused.unwrap();
+                    assert!(matches!(refused, Err(ControlError::Busy { .. })), "{refused:?}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

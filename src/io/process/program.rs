@@ -29,6 +29,7 @@ pub(crate) struct Program {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    without_env: Vec<OsString>,
     input: Input,
     idle: Option<Duration>,
     total: Option<Duration>,
@@ -51,6 +52,7 @@ impl Program {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
+            without_env: Vec::new(),
             input: Input::Nothing,
             idle: None,
             total: None,
@@ -78,6 +80,13 @@ impl Program {
     pub(crate) fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Leaves a variable out of the environment that it inherits.
+    #[must_use]
+    pub(crate) fn without_env(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.without_env.push(key.as_ref().to_owned());
         self
     }
 

@@ -70,18 +70,28 @@ fn section(
     sheet.gap();
     sheet.line(title);
     for (group, nodes) in alike {
-        sheet.item(sign, word, &line(&group, nodes));
+        sheet.item(sign, word, &line(&group, nodes, word));
     }
 }
 
-fn line(group: &CleanupFiles, nodes: BTreeSet<&str>) -> String {
+fn line(group: &CleanupFiles, nodes: BTreeSet<&str>, word: &str) -> String {
     let bytes: u64 = group.files.iter().map(|(_, bytes)| bytes).sum();
     let (count, is_one) = (nodes.len(), group.files.len() == 1);
     let files = names::list(group.files.iter().map(|(name, _)| name.as_str()));
-    let place = match &group.dir {
-        None => "cache".to_owned(),
-        Some(dir) if count == 1 => format!("{}:{dir}", nodes.into_iter().collect::<String>()),
-        Some(dir) => format!("{} in {dir}", names::counted(nodes, "nodes")),
+    // As in the text of a single step.
+    let place = match (&group.dir, word) {
+        (None, "verify") => "in the cache".to_owned(),
+        (None, _) => "from the cache".to_owned(),
+        (Some(dir), _) => {
+            let preposition = if word == "verify" { "on" } else { "from" };
+            match count {
+                1 => format!(
+                    "{preposition} {}:{dir}",
+                    nodes.into_iter().collect::<String>()
+                ),
+                _ => format!("{preposition} {} in {dir}", names::counted(nodes, "nodes")),
+            }
+        }
     };
     let files = match is_one {
         true => files,
@@ -94,7 +104,7 @@ fn line(group: &CleanupFiles, nodes: BTreeSet<&str>) -> String {
             format!("{} each, {all} in all", Bytes(bytes))
         }
     };
-    format!("{place}: {files}, {size}  ({})", group.why)
+    format!("{files} {place}, {size}  ({})", group.why)
 }
 
 /// What of the place it is.

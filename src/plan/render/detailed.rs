@@ -55,7 +55,7 @@ fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
 }
 
 fn write_held(out: &mut String, held: &Blocked) -> fmt::Result {
-    writeln!(out, "  ! blocked   {}  ({})", held.id, held.reason)
+    writeln!(out, "  ! blocked   {}  ({})", held.id.text(), held.reason)
 }
 
 fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {

@@ -105,12 +105,14 @@ fn line(
         sent,
         relayed,
     } = deliveries;
-    let mut text = names::counted(nodes.iter().copied(), "nodes");
+    let mut text = format!("to {}", names::counted(nodes.iter().copied(), "nodes"));
     if let Some(file) = file {
-        text = format!("{file} to {text}");
+        text = format!("{file} {text}");
     }
     if let Some(dir) = kind.dir {
-        text.push_str(&format!(" in {dir}"));
+        // As in the detailed plan.
+        let by = if nodes.len() == 1 { ":" } else { " in " };
+        text.push_str(&format!("{by}{dir}"));
     }
     // Whether anything is sent is found out on the node.
     let or = match kind.why {

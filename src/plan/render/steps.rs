@@ -2,107 +2,48 @@
 
 use std::fmt::{self, Write};
 
+use crate::facts::StepText;
 use crate::model::Method;
 use crate::plan::bytes::Bytes;
 use crate::plan::step::{Action, Otherwise, Step, Why};
 use crate::plan::transport::{Transport, Unrelayed};
 
 pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
-    let sign = sign(&step.action, &step.why);
+    let StepText { verb, object } = step.id.text();
+    write!(out, "  {} {verb:9} {object}", sign(&step.action, &step.why))?;
+    // A node may have several directories.
+    if let Some(target) = step.action.target() {
+        write!(out, ":{}", target.dir)?;
+    }
     let why = &step.why;
     match &step.action {
-        Action::Register { schematic, .. } => {
-            writeln!(out, "  {sign} register  schematic {schematic}  ({why})")
-        }
+        Action::Register { .. } => writeln!(out, "  ({why})"),
         Action::Fetch {
-            url,
-            file,
-            unpack,
-            bytes,
-            ..
+            url, unpack, bytes, ..
         } => {
-            writeln!(out, "  {sign} fetch     {file}  {bytes}  ({why})")?;
+            writeln!(out, "  {bytes}  ({why})")?;
             if let Some((_, raw)) = unpack {
                 writeln!(out, "              unpacked to {raw}")?;
             }
             writeln!(out, "              from {url}")
         }
         Action::Unpack {
-            from_file,
-            file,
-            bytes,
-            ..
-        } => writeln!(
-            out,
-            "  {sign} unpack    {file}  from {from_file}, {}  ({why})",
-            Bytes(*bytes)
-        ),
+            from_file, bytes, ..
+        } => writeln!(out, "  from {from_file}, {}  ({why})", Bytes(*bytes)),
         Action::Push {
-            target,
-            file,
-            bytes,
-            transport,
-            ..
+            bytes, transport, ..
         } => {
-            writeln!(
-                out,
-                "  {sign} push      {}:{}  {bytes}  ({why})",
-                target.node,
-                target.dir.join(file),
-            )?;
+            writeln!(out, "  {bytes}  ({why})")?;
             write_transport(out, transport, why)
         }
-        Action::PruneNode {
-            target,
-            file,
-            bytes,
-            ..
-        } => writeln!(
-            out,
-            "  {sign} prune     {}:{}  {}  ({why})",
-            target.node,
-            target.dir.join(file),
-            Bytes(*bytes)
-        ),
-        Action::ClearPart {
-            target,
-            part,
-            bytes,
-            ..
-        } => writeln!(
-            out,
-            "  {sign} prune     part of {}:{}  {}  ({why})",
-            target.node,
-            target.dir.join(part.file()),
-            Bytes(*bytes)
-        ),
-        Action::VerifyNode {
-            target,
-            file,
-            bytes,
-            ..
-        } => writeln!(
-            out,
-            "  {sign} verify    {}:{}  {}  ({why})",
-            target.node,
-            target.dir.join(file),
-            Bytes(*bytes)
-        ),
-        Action::VerifyCache { file, bytes } => writeln!(
-            out,
-            "  {sign} verify    {file} in the cache  {}  ({why})",
-            Bytes(*bytes)
-        ),
-        Action::PruneCache { file, bytes } => writeln!(
-            out,
-            "  {sign} prune     {file} from the cache  {}  ({why})",
-            Bytes(*bytes)
-        ),
-        Action::ClearPartial { file, bytes } => writeln!(
-            out,
-            "  {sign} prune     part of {file} from the cache  {}  ({why})",
-            Bytes(*bytes)
-        ),
+        Action::PruneNode { bytes, .. }
+        | Action::ClearPart { bytes, .. }
+        | Action::VerifyNode { bytes, .. }
+        | Action::VerifyCache { bytes, .. }
+        | Action::PruneCache { bytes, .. }
+        | Action::ClearPartial { bytes, .. } => {
+            writeln!(out, "  {}  ({why})", Bytes(*bytes))
+        }
     }
 }
 

@@ -164,20 +164,20 @@ fn whatever_would_be_done_otherwise_is_named() {
     assert_eq!(
         changes(&before, &after),
         [
-            "~ fetch/a.iso: url: https://factory.example.net/a.iso → \
+            "~ fetch a.iso: url: https://factory.example.net/a.iso → \
              https://other.example.net/a.iso"
                 .to_owned(),
-            "- prune-node/pve-01/iso/a.iso: no longer a step, it is in sync".to_owned(),
-            format!("~ prune-node/pve-02/iso/a.iso: sha256: {one} → {two}"),
-            "+ prune-node/pve-04/iso/a.iso: a new step".to_owned(),
-            "! push/pve-03/iso/b.iso: blocked for another reason: not in the plan that this \
+            "- prune a.iso from pve-01: no longer a step, it is in sync".to_owned(),
+            format!("~ prune a.iso from pve-02: sha256: {one} → {two}"),
+            "+ prune a.iso from pve-04: a new step".to_owned(),
+            "! push b.iso to pve-03: blocked for another reason: not in the plan that this \
              run began with; the next run prunes it"
                 .to_owned(),
-            "! push/pve-05/iso/b.iso: blocked now: changed since talos-order placed it".to_owned(),
+            "! push b.iso to pve-05: blocked now: changed since talos-order placed it".to_owned(),
         ]
     );
     let unblocked = changes(&before, &Plan::default());
-    assert!(unblocked.contains(&"- push/pve-03/iso/b.iso: no longer blocked".to_owned()));
+    assert!(unblocked.contains(&"- push b.iso to pve-03: no longer blocked".to_owned()));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn another_reason_to_act_is_another_plan() {
     let before = plan(vec![fetch(Why::Missing, None)], Vec::new());
     let after = plan(vec![fetch(Why::Touched, None)], Vec::new());
     let found = changes(&before, &after);
-    assert_eq!(found, ["~ fetch/a.iso: why.reason: missing → touched"]);
+    assert_eq!(found, ["~ fetch a.iso: why.reason: missing → touched"]);
 }
 
 #[test]

@@ -21,7 +21,8 @@ use tokio::time::timeout;
 use super::super::listen::{Handler, Machine, Real};
 use super::super::survey::{Survey, survey};
 use super::super::{Watch, Watching};
-use crate::daemon::wake::{WakeCause, Waker};
+use crate::daemon::wake::Waker;
+use crate::model::Trigger;
 
 /// Long enough for anything that is to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,7 +130,7 @@ impl Machine for Staged {
         let woken = self.waker.take();
         self.looks.send_modify(|looks| {
             looks.surveys = *self.surveys.borrow();
-            looks.wakes += usize::from(woken.contains(WakeCause::Orders));
+            looks.wakes += usize::from(woken.contains(Trigger::Change));
             looks.seen = seen.clone();
         });
     }

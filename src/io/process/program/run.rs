@@ -208,6 +208,9 @@ impl Program {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        for key in &self.without_env {
+            command.env_remove(key);
+        }
         command.spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => ProgramError::NotFound {
                 program: program.to_owned(),
