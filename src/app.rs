@@ -25,10 +25,10 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{OrderSet, TalosVersion, visible_path};
+use crate::model::{NodeId, OrderSet, TalosVersion, visible_path};
 use crate::nodes::{NodeError, SystemNodes};
 use crate::orders::{self, OrdersError};
-use crate::plan::{Naming, RunOptions};
+use crate::plan::{Naming, RunOptions, Selection};
 use crate::reconcile::Reconciler;
 use crate::store::{StateDir, StateError};
 use crate::upstream::{self, HttpFactory, Upstream, UpstreamError};
@@ -168,6 +168,22 @@ impl App {
         self.cache.observe().map_err(StartError::Cache)
     }
 
+    /// The configuration file, if there is one, and the orders, by their whole paths.
+    pub(crate) fn whole_paths(&self, orders: &Path) -> (Option<String>, String) {
+        // Links stay as they are: they may lead elsewhere tomorrow.
+        let whole = |path: &Path| {
+            let whole = std::path::absolute(path);
+            whole.map_or_else(|_| shown(path), |path| shown(&path))
+        };
+        (self.settings.source.as_deref().map(whole), whole(orders))
+    }
+
+    /// The nodes of the configuration.
+    pub(crate) fn configured_nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let nodes = &self.settings.orders.inventory.nodes;
+        nodes.iter().map(|entry| &entry.node.id)
+    }
+
     /// The time; read here and handed down.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -288,6 +304,8 @@ impl App {
         RunOptions {
             purge: purge || self.settings.cache_policy.purge_before,
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
+            prunable: None,
+            selection: Selection::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! [`Reconciler::run`]. Planning and executing meet only here. What lives as long as the
 //! settings is the [`Reconciler`]; what changes from run to run is [`Inputs`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::facts::{Memory, Observed, Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
-use crate::plan::{self, Look, Naming, Policy, PositionWant, RunOptions};
+use crate::plan::{self, Look, Naming, Plan, Policy, PositionWant, RunOptions};
 use crate::store::manifest as files;
 use crate::upstream::Upstream;
 
@@ -142,9 +142,14 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         signals: &Signals,
     ) -> Result<Report, ReconcileError> {
         // A purge is asked for once; what a further round finds is kept. What was read
-        // back in this run is not read again.
+        // back in this run is not read again. What is pruned from nodes is what was
+        // shown before the run.
         let further = Inputs {
-            options: RunOptions::default(),
+            options: RunOptions {
+                prunable: Some(prunes(&look.plan)),
+                selection: inputs.options.selection.clone(),
+                ..RunOptions::default()
+            },
             ..inputs.clone()
         };
         let busy = self.downloads.files();
@@ -153,10 +158,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let mut earlier = BTreeMap::new();
         let outcomes = loop {
             let outcomes = self.execute(inputs, &look, signals).await;
-            let outdated = outcomes
-                .values()
-                .any(|outcome| matches!(outcome, Outcome::Outdated { .. }));
-            if !outdated || round == ROUNDS || signals.cancel.is_cancelled() {
+            let changed = changes(&outcomes);
+            if changed.is_empty() || round == ROUNDS || signals.cancel.is_cancelled() {
                 break outcomes;
             }
             round += 1;
@@ -167,6 +170,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
                     .filter(|(_, outcome)| outcome.is_success()),
             );
             look = self.look(&further, look.observed.now).await?;
+            let plan = Box::new(look.plan.clone());
+            let _ = signals.events.send(Event::Replanned { changed, plan });
         };
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
@@ -207,7 +212,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         execute::execute(&look.plan, known, context, events, cancel).await
     }
 
-    /// The manifest of every order that has an id: as the run left things, or, for
+    /// The manifest of every selected order that has an id: as the run left things, or, for
     /// a dry run, as it would.
     pub(crate) fn manifests(
         &self,
@@ -226,15 +231,18 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             wants.entry(&want.position.order).or_default().push(want);
         }
         let none = Vec::new();
+        let is_selected = |id: &OrderId| inputs.options.selection.has_order(id.as_str());
         let mut manifests = BTreeMap::new();
-        for order in &orders.orders {
+        for order in orders.orders.iter().filter(|order| is_selected(&order.id)) {
             let wants = wants.get(&order.id).unwrap_or(&none);
             let manifest = manifest::assemble(order, wants, &results, &context);
             let path = (self.manifest_path)(&order.id, order.customer.as_deref());
             manifests.insert(order.id.clone(), (path, manifest));
         }
         for rejected in &orders.rejected_orders {
-            let Some(id) = &rejected.id else { continue };
+            let Some(id) = rejected.id.as_ref().filter(|id| is_selected(id)) else {
+                continue;
+            };
             let path = (self.manifest_path)(id, rejected.customer.as_deref());
             let now = look.observed.now;
             let last = files::read(&path);
@@ -261,4 +269,19 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             })
             .collect()
     }
+}
+
+/// What a plan prunes from nodes.
+fn prunes(plan: &Plan) -> BTreeSet<StepId> {
+    let ids = plan.steps.iter().map(|step| &step.id);
+    ids.filter(|id| id.removes_from_node()).cloned().collect()
+}
+
+/// What steps found changed since it was observed.
+fn changes(outcomes: &BTreeMap<StepId, Outcome>) -> Vec<String> {
+    let changes = outcomes.values().filter_map(|outcome| match outcome {
+        Outcome::Outdated { what } => Some(what.clone()),
+        _ => None,
+    });
+    changes.collect()
 }

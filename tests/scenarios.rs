@@ -13,16 +13,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
     CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed, Part,
-    Provenance, RecordEntry, References, Registration, RemoteFile, StorageRoot, VersionKnowledge,
-    VersionSource,
+    Provenance, RecordEntry, References, Registration, RemoteFile, StepId, StorageRoot,
+    VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
     Sha256, TalosVersion,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
-    VerifyPolicy, plan, render, render::PlanView, resolve,
+    Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
+    SharedStorages, TransportPolicy, VerifyPolicy, plan, render, render::PlanView, resolve,
 };
 use talos_order::{config, orders};
 
@@ -50,6 +50,11 @@ struct World {
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
+    /// The only prunes from nodes that the run may do: those of its first plan.
+    prunable: Option<BTreeSet<StepId>>,
+    /// What the run is for; none means everything.
+    select_orders: Vec<String>,
+    select_nodes: Vec<String>,
     /// Files are read back once a day, 1500 bytes a run.
     verify: bool,
     /// The shared storage of a node.
@@ -376,6 +381,11 @@ fn run(dir: &Path) -> String {
             max_age_seconds: 24 * 3600,
             budget_bytes: 1500,
         }),
+        prunable: world.prunable.clone(),
+        selection: Selection {
+            orders: patterns(&world.select_orders),
+            nodes: patterns(&world.select_nodes),
+        },
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());
@@ -390,6 +400,11 @@ fn run(dir: &Path) -> String {
             &plan(&desired, &observed, &policy, &options),
             &PlanView::default(),
         )
+}
+
+fn patterns(texts: &[String]) -> Vec<NamePattern> {
+    let patterns = texts.iter().map(|text| text.parse());
+    patterns.collect::<Result<_, _>>().expect("a pattern")
 }
 
 fn main() {

@@ -1,6 +1,6 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -8,21 +8,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, RunArgs};
+use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
-use super::{notices, out, progress, question, signal, style, summary};
+use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
 use crate::app::{App, Mode};
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
-use crate::conclude::manifest;
 use crate::controller::{FinishedRun, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
-use crate::plan::{Blocked, Plan, Selection};
-use crate::store;
+use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
+use crate::plan::{Blocked, Plan, RunOptions, Selection};
 
 /// What `plan -o json` prints.
 #[derive(Serialize)]
@@ -30,14 +30,6 @@ struct PlanAnswer<'a> {
     plan: &'a Plan,
     manifests: Vec<ManifestChange>,
     problems: Vec<&'a Problem>,
-}
-
-/// What a manifest would change.
-#[derive(Serialize)]
-pub(super) struct ManifestChange {
-    pub order: String,
-    path: String,
-    pub diff: String,
 }
 
 /// What `apply -o json` prints.
@@ -49,10 +41,12 @@ struct ApplyAnswer<'a> {
     converged: bool,
 }
 
-/// What of a plan is shown.
+/// What a plan is made for, and what of it is shown.
 #[derive(Default)]
 pub(super) struct PlanShown {
     selection: Selection,
+    /// Where the plan is saved.
+    out: Option<PathBuf>,
     manifests: ManifestsShown,
 }
 
@@ -67,13 +61,14 @@ enum ManifestsShown {
 }
 
 impl PlanShown {
-    pub(super) fn new(selection: Selection, with_manifests: bool) -> Self {
+    pub(super) fn new(selection: Selection, with_manifests: bool, out: Option<PathBuf>) -> Self {
         let manifests = match with_manifests {
             true => ManifestsShown::Diffs,
             false => ManifestsShown::None,
         };
         Self {
             selection,
+            out,
             manifests,
         }
     }
@@ -81,11 +76,11 @@ impl PlanShown {
     /// The original program's dry run showed the manifests.
     pub(super) fn dry_run(args: &RunArgs) -> Self {
         Self {
-            selection: Selection::default(),
             manifests: match args.verbose {
                 true => ManifestsShown::Diffs,
                 false => ManifestsShown::Counts,
             },
+            ..Self::default()
         }
     }
 }
@@ -101,39 +96,38 @@ pub(super) async fn plan(
     // Without what is remembered and suspended it would be another plan.
     app.readable_state()?;
     let path = app.orders_path(common.orders.as_deref())?;
+    if !shown.selection.is_all() {
+        let orders = app.orders(path)?;
+        filter::check(&shown.selection, &app, &orders)?;
+    }
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args).await;
+    let session = session(&app, path, args.purge_cache, &shown.selection).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
     let changes = if args.output.data().is_some() || shown.manifests != ManifestsShown::None {
-        let mut changes = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
-        changes.retain(|change| shown.selection.has_order(&change.order));
-        changes
+        changes::of(&reconciler.manifests(&inputs, &look, None))?
     } else {
         Vec::new()
     };
     match args.output.data() {
         Some(form) => {
             let answer = PlanAnswer {
-                plan: &shown.selection.of(&look.plan),
+                plan: &look.plan,
                 manifests: changes,
                 problems: orders.problems().collect(),
             };
             out::value(form, &answer)?;
         }
         None => {
-            let view = PlanView {
-                selection: shown.selection,
-                ..view(args)
-            };
+            let view = view(args, &shown.selection);
             let mut text = style::plan(&render::render(&look.plan, &view));
             match shown.manifests {
                 ManifestsShown::None => {}
-                ManifestsShown::Counts => text.push_str(&counts(&changes)),
+                ManifestsShown::Counts => text.push_str(&changes::counts(&changes)),
                 ManifestsShown::Diffs => {
                     for change in &changes {
                         text.push('\n');
@@ -143,6 +137,14 @@ pub(super) async fn plan(
             }
             out::text(&text)?;
         }
+    }
+    if let Some(file) = &shown.out {
+        let options = SavedOptions {
+            purge_cache: args.purge_cache,
+            selection: shown.selection,
+        };
+        let revision = inputs.revision.as_deref();
+        saved::save(file, &app, path, revision, options, &look)?;
     }
     let held = &look.plan.held;
     let troubled = !orders.is_complete() || held.iter().any(Blocked::is_trouble);
@@ -155,80 +157,82 @@ pub(super) async fn plan(
     })
 }
 
-fn view(args: &RunArgs) -> PlanView {
+fn view(args: &RunArgs, selection: &Selection) -> PlanView {
     PlanView {
         width: out::width(),
         detailed: args.verbose,
-        ..PlanView::default()
+        selection: selection.clone(),
     }
 }
 
-/// A line for each manifest that would change.
-fn counts(changes: &[ManifestChange]) -> String {
-    if changes.is_empty() {
-        return String::new();
-    }
-    let mut text = "\nManifests (-v shows the changes)\n".to_owned();
-    for change in changes {
-        let lines = |sign: char, head: &str| {
-            let lines = change.diff.lines();
-            let lines = lines.filter(|line| line.starts_with(sign) && !line.starts_with(head));
-            lines.count()
-        };
-        let (added, removed) = (lines('+', "+++ "), lines('-', "--- "));
-        let path = &change.path;
-        text.push_str(&format!(
-            "  {path}: {added} lines added, {removed} removed\n"
-        ));
-    }
-    text
+/// What `apply` is asked for.
+#[derive(Default)]
+pub(super) struct ApplyAsked {
+    /// A saved plan; it brings its own selection.
+    pub(super) file: Option<PathBuf>,
+    pub(super) selection: Selection,
+    /// Prunes without a question.
+    pub(super) yes: bool,
 }
 
-pub(super) fn manifest_changes(
-    manifests: &std::collections::BTreeMap<
-        crate::model::OrderId,
-        (std::path::PathBuf, manifest::Manifest),
-    >,
-) -> anyhow::Result<Vec<ManifestChange>> {
-    let mut changes = Vec::new();
-    for (order, (path, new)) in manifests {
-        let diff = store::manifest::diff(path, new)?;
-        if !diff.is_empty() {
-            changes.push(ManifestChange {
-                order: order.to_string(),
-                path: path.display().to_string(),
-                diff,
-            });
+impl ApplyAsked {
+    /// Everything, with or without a question before pruning.
+    pub(super) fn all(yes: bool) -> Self {
+        Self {
+            yes,
+            ..Self::default()
         }
     }
-    Ok(changes)
 }
 
 /// Runs once: shows the plan, does it, sums up.
-pub(super) async fn apply(common: &Common, args: &RunArgs, yes: bool) -> anyhow::Result<Exit> {
+pub(super) async fn apply(
+    common: &Common,
+    args: &RunArgs,
+    asked: ApplyAsked,
+) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = app.orders_path(common.orders.as_deref())?;
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
-    app.orders(path)?;
+    let orders = app.orders(path)?;
+    filter::check(&asked.selection, &app, &orders)?;
+    let file = asked.file.as_deref();
+    let saved = file.map(|file| saved::read(file, &app, path)).transpose()?;
+    let options = match &saved {
+        Some(saved) => saved.options.clone(),
+        None => SavedOptions {
+            purge_cache: args.purge_cache,
+            selection: asked.selection,
+        },
+    };
     let cancel = signal::stop_on_signal()?;
     let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, args).await;
+    let session = session(&app, path, options.purge_cache, &options.selection).await;
     let mut shown = Shown {
         output: args.output,
-        view: view(args),
-        question: (!yes).then(|| cancel.clone()),
+        view: view(args, &options.selection),
+        // A saved plan was reviewed.
+        question: (!asked.yes && saved.is_none()).then(|| cancel.clone()),
         declined: false,
+        saved,
+        changes: Vec::new(),
     };
     let never = CancellationToken::new();
     let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
         Ok(run) => run,
         Err(RunError::Stopped) => return Ok(interrupted(None)),
         Err(RunError::Show(_)) if cancel.is_cancelled() => return Ok(interrupted(None)),
+        Err(RunError::Show(_)) if !shown.changes.is_empty() => {
+            if let (Some(file), Some(saved)) = (file, &shown.saved) {
+                saved::tell(file, saved, session.revision(), &shown.changes);
+            }
+            return Ok(Exit::Failed);
+        }
         Err(RunError::Show(_)) if shown.declined => {
             out::note("Nothing was done.");
             return Ok(Exit::Failed);
@@ -290,8 +294,16 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-async fn session<'a>(app: &'a App, orders: &'a Path, args: &RunArgs) -> Session<'a> {
-    let options = app.run_options(args.purge_cache, false);
+async fn session<'a>(
+    app: &'a App,
+    orders: &'a Path,
+    purge: bool,
+    selection: &Selection,
+) -> Session<'a> {
+    let options = RunOptions {
+        selection: selection.clone(),
+        ..app.run_options(purge, false)
+    };
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 
@@ -312,6 +324,9 @@ struct Shown {
     /// Ask before something is pruned from nodes; the token ends the question.
     question: Option<CancellationToken>,
     declined: bool,
+    /// The only plan that may be executed, and what the one of the run does otherwise.
+    saved: Option<SavedPlan<PlannedWork>>,
+    changes: Vec<PlanChange>,
 }
 
 impl RunObserver for Shown {
@@ -325,6 +340,10 @@ impl RunObserver for Shown {
         events: mpsc::UnboundedReceiver<Event>,
     ) -> std::io::Result<JoinHandle<()>> {
         notices::versions(&look.observed.catalog.versions, look.observed.now);
+        self.changes = saved::changes(self.saved.as_ref(), &look.plan)?;
+        if !self.changes.is_empty() {
+            return Err(std::io::Error::other("the saved plan is another one"));
+        }
         if self.output.data().is_none() {
             out::text(&style::plan(&render::render(&look.plan, &self.view)))?;
         }

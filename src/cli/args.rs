@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::filter::FilterArgs;
+use super::filter::{FilterArgs, SelectArgs};
 use super::forms::{
     ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms, status_forms,
     text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
 use super::pve_setup::PveSetupArgs;
+use super::values::{parse_duration, parse_filter};
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -179,9 +180,12 @@ pub enum Verb {
         /// Options of a run.
         #[command(flatten)]
         pass: RunArgs,
-        /// What is shown.
+        /// What the run is for.
         #[command(flatten)]
-        filter: FilterArgs,
+        select: SelectArgs,
+        /// Save the plan in this file, for apply
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Show what the manifests would change
         #[arg(long)]
         manifests: bool,
@@ -203,9 +207,16 @@ pub enum Verb {
     },
     /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
+        /// A plan that plan --out has saved: it is applied without a question,
+        /// and only if a run would still do exactly that
+        #[arg(value_name = "FILE", conflicts_with_all = ["order", "node", "purge_cache"])]
+        file: Option<PathBuf>,
         /// Options of a run.
         #[command(flatten)]
         pass: RunArgs,
+        /// What the run is for.
+        #[command(flatten)]
+        select: SelectArgs,
         /// Prune files from nodes without asking on a terminal
         #[arg(long, short)]
         yes: bool,
@@ -372,18 +383,4 @@ pub struct WhatArgs {
     /// Everything
     #[arg(long)]
     pub all: bool,
-}
-
-fn parse_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration; examples: 30s, 5m, 1h30m"))?;
-    Duration::try_from(span).map_err(|_| format!("{text:?} is negative"))
 }

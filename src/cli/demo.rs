@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::apply::PlanShown;
+use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Common, RunArgs};
 use super::exit::Exit;
 use super::{apply, out, signal, style};
@@ -89,12 +89,12 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
     apply::plan(&common, &args, false, PlanShown::default()).await?;
 
     step(&format!("talos-order apply {shown}"))?;
-    let first = apply::apply(&common, &args, true).await?;
+    let first = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
     ensure!(first == Exit::Done, "the first run did not converge");
 
     say("A second run finds everything in sync.")?;
     step(&format!("talos-order apply {shown}"))?;
-    let second = apply::apply(&common, &args, true).await?;
+    let second = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
     ensure!(second == Exit::Done, "the second run did not converge");
 
     let damaged = damage(&dir.join("node-b/iso"))?;
@@ -103,7 +103,7 @@ pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> any
         damaged.display()
     ))?;
     step(&format!("talos-order apply {shown}"))?;
-    let third = apply::apply(&common, &args, true).await?;
+    let third = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
     ensure!(third == Exit::Done, "the repair did not converge");
 
     say("The demo leaves these files, and nothing elsewhere:")?;

@@ -3,17 +3,18 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{ManifestChange, error_of, manifest_changes};
+use super::apply::error_of;
 use super::args::Common;
+use super::changes::{self, ManifestChange};
 use super::exit::Exit;
 use super::forms::OutputForm;
-use super::{notices, out, style};
+use super::{filter, notices, out, style};
 use crate::app::{App, Mode};
 use crate::conclude::Scope;
 use crate::conclude::difference::{Differences, PlaceDifference};
 use crate::controller::Session;
 use crate::model::Trigger;
-use crate::plan::{Look, Selection};
+use crate::plan::{Look, RunOptions, Selection};
 
 /// What `diff -o json` prints.
 #[derive(Serialize)]
@@ -41,14 +42,21 @@ pub(super) async fn run(
     app.readable_state()?;
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
-    let options = app.run_options(false, false);
+    if !selection.is_all() {
+        let orders = app.orders(path)?;
+        filter::check(selection, &app, &orders)?;
+    }
+    let options = RunOptions {
+        selection: selection.clone(),
+        ..app.run_options(false, false)
+    };
     let session = Session::begin(&app, path, Trigger::Manual, &[Scope::All], options).await;
     let never = CancellationToken::new();
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
-    let found = Differences::of(&look, selection);
-    let mut manifests = manifest_changes(&reconciler.manifests(&inputs, &look, None))?;
+    let found = Differences::of(&look);
+    let mut manifests = changes::of(&reconciler.manifests(&inputs, &look, None))?;
     manifests.retain(|change| is_shown(&look, selection, &change.order));
     let answer = DiffAnswer {
         differences: found.places.iter().map(PlaceDiff::of).collect(),

@@ -1,8 +1,9 @@
 //! From the parsed command line to the verb that answers it.
 
-use super::apply::PlanShown;
+use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
+use super::saved::PlanFileError;
 use super::{
     apply, control, demo, diff, docs, events, get, history, inspect, log, out, pve_setup,
     run as controller, status, style, validate,
@@ -10,6 +11,7 @@ use super::{
 use crate::app::StartError;
 use crate::controller::http::ControlError;
 use crate::error::chain;
+use crate::plan::UnmatchedPattern;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
@@ -46,18 +48,31 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::dry_run(&pass_args);
             apply::plan(&common, &pass_args, detailed_exitcode, shown).await
         }
-        None => apply::apply(&common, &pass_args, yes).await,
+        None => apply::apply(&common, &pass_args, ApplyAsked::all(yes)).await,
         Some(Verb::Plan {
             pass: args,
-            filter,
+            select,
+            out,
             manifests,
             detailed_exitcode,
         }) => {
-            let shown = PlanShown::new(filter.into(), manifests);
+            let shown = PlanShown::new(select.into(), manifests, out);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
         Some(Verb::Diff { filter, output }) => diff::run(&common, &filter.into(), output).await,
-        Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
+        Some(Verb::Apply {
+            file,
+            pass: args,
+            select,
+            yes,
+        }) => {
+            let asked = ApplyAsked {
+                file,
+                selection: select.into(),
+                yes,
+            };
+            apply::apply(&common, &args, asked).await
+        }
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
         Some(Verb::Get {
@@ -125,8 +140,15 @@ pub fn report(error: &anyhow::Error) -> Exit {
             let state = error.downcast_ref().and_then(StateError::hint);
             state.or_else(|| error.downcast_ref().and_then(ControlError::hint))
         });
+    let file = error.downcast_ref::<PlanFileError>();
+    let hint = hint.or_else(|| file.and_then(PlanFileError::hint));
+    let unmatched = error.downcast_ref::<UnmatchedPattern>();
+    let hint = hint.or_else(|| unmatched.map(UnmatchedPattern::hint));
     if let Some(hint) = hint {
         out::note(&format!("  hint: {hint}"));
+    }
+    if unmatched.is_some() || file.is_some() {
+        return Exit::Usage;
     }
     start.map_or(Exit::Failed, Exit::from)
 }

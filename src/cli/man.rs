@@ -125,12 +125,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("talos-order plan", "Show what a run would do."),
             (
+                "talos-order plan --out plan.json",
+                "Save the plan, to review it and apply exactly that.",
+            ),
+            (
                 "talos-order plan --detailed-exitcode -o json",
                 "The same for a monitor: exit status 2 if there is something to do.",
             ),
             (
                 "talos-order plan --order 'prod-*' --node pve-01 -v",
-                "Every step for some orders on one node, in detail.",
+                "What a run for some orders on one node would do, in detail.",
             ),
         ],
     ),
@@ -148,6 +152,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "apply",
         &[
             ("talos-order apply", "One run."),
+            (
+                "talos-order apply --order homelab",
+                "One run for one order.",
+            ),
+            (
+                "talos-order apply plan.json",
+                "Apply a plan that was saved and reviewed, if it is still right.",
+            ),
             (
                 "talos-order apply --lock-timeout 10m",
                 "Wait up to ten minutes for another run to end.",

@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod changes;
 mod complete;
 mod control;
 mod demo;
@@ -33,12 +34,14 @@ mod pve_setup;
 mod question;
 mod run;
 mod safe;
+mod saved;
 mod signal;
 mod status;
 mod style;
 mod summary;
 mod table;
 mod validate;
+mod values;
 #[cfg(test)]
 mod wording;
 

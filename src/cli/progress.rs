@@ -80,6 +80,9 @@ impl Display {
                 });
                 self.running.insert(step, RunningStep { bar });
             }
+            Event::Replanned { changed, plan } => {
+                self.say(&replanned(&changed, plan.steps.len()));
+            }
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
                 if let Some((bar, _)) = before.and_then(|running| running.bar) {
@@ -89,11 +92,15 @@ impl Display {
                     return;
                 }
                 let line = finished(&step, &outcome);
-                match &self.bars {
-                    Some(bars) => bars.suspend(|| out::note(&line)),
-                    None => out::note(&line),
-                }
+                self.say(&line);
             }
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| out::note(line)),
+            None => out::note(line),
         }
     }
 
@@ -113,6 +120,17 @@ impl Display {
             }
         }
     }
+}
+
+/// That the run goes on with another plan, and why.
+fn replanned(changed: &[String], steps: usize) -> String {
+    let more = match changed.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let why = changed.first().map_or("", String::as_str);
+    let steps = out::counted(steps, "step");
+    format!("Observed state changed ({why}{more}); planned again: {steps}")
 }
 
 /// A step that is over, in its line; what may help is on a line of its own.

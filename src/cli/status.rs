@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::OutputForm;
-use super::{out, style};
+use super::{filter, out};
 use crate::app::App;
 use crate::conclude::{ConditionState, Scope, Status, StatusAnswer};
 use crate::model::NodeId;
@@ -29,13 +29,8 @@ pub(super) fn run(
         anyhow::bail!("no status in {dir}: nothing has run there yet");
     };
     let mut status = status.with_suspended(state.suspended());
+    filter::check_status(selection, &app, &status)?;
     select(&mut status, selection);
-    if status.conditions.is_empty() && !selection.is_all() {
-        out::note(&format!(
-            "{} the last run had no such order or node; check the spelling",
-            style::warning("warning:")
-        ));
-    }
     show(&status, &Scope::All, output, app.now())
 }
 

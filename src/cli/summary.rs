@@ -12,6 +12,7 @@ pub(super) fn summary(report: &Report) -> String {
     }
     let written = report.manifests.values().filter(|r| matches!(r, Ok(true)));
     let written = written.count();
+    let plan = &report.look.plan;
     let mut parts = Vec::new();
     for (count, what) in [
         (
@@ -24,7 +25,8 @@ pub(super) fn summary(report: &Report) -> String {
         (done.removed, "pruned".to_owned()),
         (done.failed, "failed".to_owned()),
         (done.skipped, "pending".to_owned()),
-        (report.look.plan.held.len(), "blocked".to_owned()),
+        (plan.blocked().count(), "blocked".to_owned()),
+        (plan.not_selected(), "not selected".to_owned()),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

@@ -15,8 +15,8 @@ use super::images::{ImageCondition, WantedImages};
 use super::reason::Reason;
 use super::report::Report;
 use super::state::ConditionState;
-use super::troubles::{Trouble, Troubles, invalid};
-use crate::facts::{Outcome, Suspended};
+use super::troubles::{Trouble, Troubles, invalid, not_selected};
+use crate::facts::{Memory, Outcome, Suspended};
 use crate::model::{NodeId, Order, OrderId, OrderSet, Problem};
 
 /// How an order does, or what it has on a node.
@@ -80,20 +80,21 @@ impl Condition {
     }
 }
 
-/// The conditions after a run, sorted by order and node; `since` is taken from
+/// The conditions after a run, sorted by order and node; `memory` is what is remembered
+/// after it, and `since` is taken from
 /// `before` where nothing has changed.
 pub fn conditions(
     before: &[Condition],
     orders: &OrderSet,
     report: &Report,
-    suspended: &Suspended,
+    memory: &Memory,
     now: Timestamp,
 ) -> Vec<Condition> {
     let mut board = Board {
-        suspended,
+        suspended: &memory.suspended,
         found: BTreeMap::new(),
     };
-    let troubles = Troubles::of(report);
+    let troubles = Troubles::of(report, memory);
     for rejected in &orders.rejected_files {
         board.invalid(rejected.file.clone(), &rejected.problems);
     }
@@ -105,7 +106,7 @@ pub fn conditions(
     for order in &orders.orders {
         board.order(order, &troubles);
     }
-    board.removals(report);
+    board.removals(report, memory);
     board.sum_up();
     let images = WantedImages::of(report);
     let since: HashMap<_, _> = before.iter().map(|c| (c.subject(), c)).collect();
@@ -258,12 +259,16 @@ impl Board<'_> {
     }
 
     /// Removals belong to no order; those that wait for approval are told by node.
-    fn removals(&mut self, report: &Report) {
-        for held in &report.look.plan.held {
-            if held.needs_person() && held.wanted_by.is_empty() {
-                self.line(None, held.id.node())
-                    .insert(Trouble::blocked(held));
-            }
+    fn removals(&mut self, report: &Report, memory: &Memory) {
+        let held = report.look.plan.held.iter();
+        for held in held.filter(|held| held.wanted_by.is_empty()) {
+            let trouble = match held.as_if_selected() {
+                Some(held) if held.needs_person() => Trouble::blocked(&held),
+                // It failed in an earlier run.
+                None if memory.backoff.contains_key(&held.id) => not_selected(&held.id, memory),
+                _ => continue,
+            };
+            self.line(None, held.id.node()).insert(trouble);
         }
         let steps = report.look.plan.steps.iter();
         for step in steps.filter(|step| step.wanted_by.is_empty()) {

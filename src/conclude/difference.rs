@@ -10,7 +10,7 @@ use std::fmt;
 
 use crate::facts::{CachedFile, DirState, NodeState, StepId, StepKind};
 use crate::model::{ArtifactId, FileName, PushTarget, Sha256, TalosVersion};
-use crate::plan::{Action, BlockedReason, Look, Plan, Selection};
+use crate::plan::{Action, BlockedReason, Look, Plan};
 
 /// A place that is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,17 +71,17 @@ struct ComparedPlace {
 }
 
 impl Differences {
-    /// Compares what was observed with what is wanted, as far as it was asked for.
-    pub fn of(look: &Look, selection: &Selection) -> Self {
-        let plan = selection.of(&look.plan);
+    /// Compares what was observed with what is wanted, as far as it was selected.
+    pub fn of(look: &Look) -> Self {
+        let plan = &look.plan;
         let mut compared = Compared {
             look,
             cache: ComparedPlace::default(),
             dirs: BTreeMap::new(),
         };
         compared.observed();
-        compared.planned(&plan);
-        compared.blocked(&plan);
+        compared.planned(plan);
+        compared.blocked(plan);
         let unknown: BTreeSet<String> = plan
             .held
             .iter()
@@ -211,7 +211,7 @@ impl Compared<'_> {
     }
 
     fn blocked(&mut self, plan: &Plan) {
-        for held in &plan.held {
+        for held in plan.held.iter().filter(|held| !held.is_not_selected()) {
             match held.id.kind() {
                 Some(StepKind::Push) if !is_unknown(&held.reason) => self.blocked_push(&held.id),
                 Some(StepKind::Fetch | StepKind::Unpack) => {

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use self::ended::EndedRun;
 pub use self::retry::RetryLimits;
 use super::scope::Scope;
-use crate::facts::{Memory, Outcome, StepId};
-use crate::plan::Look;
+use crate::facts::{Backoff, Memory, Outcome, StepId};
+use crate::plan::{Look, Plan};
 
 /// What is to be remembered after a run that ended at `now`.
 pub fn after(
@@ -67,6 +67,17 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
             memory
                 .backoff
                 .retain(|id, _| id.node().as_ref() != Some(node));
+        }
+    }
+}
+
+/// Keeps the failures of steps that were not selected: a run that somebody asks for resets
+/// the back-off of what it does, and of nothing else. `before` are those before it was
+/// reset.
+pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, plan: &Plan) {
+    for held in plan.held.iter().filter(|held| held.is_not_selected()) {
+        if let Some(failed) = before.get(&held.id) {
+            memory.backoff.insert(held.id.clone(), failed.clone());
         }
     }
 }

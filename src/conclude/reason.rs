@@ -40,6 +40,8 @@ pub enum Reason {
     BackingOff,
     /// Suspended by an operator.
     Suspended,
+    /// It is out of sync, and the last run was for other orders or nodes.
+    NotSelected,
     /// The run was stopped, or the observed state changed during it.
     Interrupted,
 }
@@ -84,6 +86,7 @@ pub(super) fn reason_of(held: &Blocked) -> Reason {
         },
         BlockedReason::PruneBlocked { .. }
         | BlockedReason::InGrace { .. }
+        | BlockedReason::NotPlanned
         | BlockedReason::InUse { .. }
         | BlockedReason::UseUnknown { .. }
         | BlockedReason::RecordUnread { .. }
@@ -93,6 +96,7 @@ pub(super) fn reason_of(held: &Blocked) -> Reason {
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
+        BlockedReason::NotSelected { .. } => Reason::NotSelected,
         // What only an operator can end keeps its reason between two attempts.
         BlockedReason::BackingOff { lasting, .. } => match lasting {
             Some(kind) => reason_of_kind(*kind),

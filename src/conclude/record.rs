@@ -162,7 +162,7 @@ impl RunRecord {
         Self {
             steps: steps.into_iter().take(STEPS_MAX).collect(),
             more_steps,
-            held: report.look.plan.held.len(),
+            held: report.look.plan.blocked().count(),
             in_sync: report.look.plan.in_sync.len() + placed(report),
             totals: Totals::of(report),
             ..Self::failed(occasion, None, report.verdict)

@@ -48,7 +48,7 @@ impl ConditionState {
                     Self::Reconciling
                 }
             }
-            Reason::Interrupted => Self::Reconciling,
+            Reason::NotSelected | Reason::Interrupted => Self::Reconciling,
             Reason::Suspended => Self::Suspended,
         }
     }

@@ -17,7 +17,7 @@ use super::report::Report;
 use super::verdict::Verdict;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{FileName, NodeId, OrderId, OrderSet, Trigger};
-use crate::plan::BlockedReason;
+use crate::plan::{Blocked, BlockedReason};
 
 /// So many things blocked are listed; more would not be read.
 const HELD_MAX: usize = 1000;
@@ -133,14 +133,10 @@ impl Status {
         memory: &Memory,
     ) -> Self {
         let record = RunRecord::new(occasion, report);
-        self.conditions = condition::conditions(
-            &self.conditions,
-            orders,
-            report,
-            &memory.suspended,
-            occasion.finished,
-        );
+        self.conditions =
+            condition::conditions(&self.conditions, orders, report, memory, occasion.finished);
         let held = &report.look.plan.held;
+        let held: Vec<_> = held.iter().filter_map(Blocked::as_if_selected).collect();
         self.more_held = held.len().saturating_sub(HELD_MAX);
         self.held = held
             .iter()
@@ -223,8 +219,20 @@ fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
     }
 }
 
-/// What went on with something old, because newer could not be had.
+/// What went on with something old, because newer could not be had, and that the run was
+/// not for everything.
 fn notes(report: &Report) -> Vec<String> {
+    let mut notes = notes_on_versions(report);
+    let not_selected = report.look.plan.not_selected();
+    if not_selected > 0 {
+        notes.push(format!(
+            "the last run was for some orders or nodes only; steps not selected: {not_selected}"
+        ));
+    }
+    notes
+}
+
+fn notes_on_versions(report: &Report) -> Vec<String> {
     match &report.look.observed.catalog.versions {
         VersionKnowledge::Known {
             fetched_at,

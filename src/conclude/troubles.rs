@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::reason::{Reason, reason_of, reason_of_kind};
 use super::report::Report;
 use super::state::ConditionState;
-use crate::facts::{Failure, Outcome, StepId};
+use crate::facts::{Failure, Memory, Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
-use crate::plan::{Blocked, BlockedReason};
+use crate::plan::{Blocked, BlockedReason, WantedBy};
 
 /// Something that is not as it should be. What needs an operator most comes first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,25 @@ pub(super) fn said(id: &StepId, error: &str) -> String {
     format!("{}: {error}", id.text())
 }
 
+/// The trouble of a step that was not selected: its last failure, where there is one.
+pub(super) fn not_selected(id: &StepId, memory: &Memory) -> Trouble {
+    let Some(failed) = memory.backoff.get(id) else {
+        let message = "out of sync; not selected in the last run".to_owned();
+        return Trouble::new(Reason::NotSelected, false, message);
+    };
+    let reason = BlockedReason::BackingOff {
+        failures: failed.failures,
+        until: failed.until,
+        error: failed.error.clone(),
+        lasting: failed.lasting,
+    };
+    Trouble::blocked(&Blocked {
+        id: id.clone(),
+        reason,
+        wanted_by: WantedBy::default(),
+    })
+}
+
 /// What a run has to say about each order.
 pub(super) struct Troubles<'a> {
     /// The nodes that it wants something on.
@@ -72,7 +91,7 @@ pub(super) struct Troubles<'a> {
 }
 
 impl<'a> Troubles<'a> {
-    pub(super) fn of(report: &'a Report) -> Self {
+    pub(super) fn of(report: &'a Report, memory: &Memory) -> Self {
         let mut nodes: BTreeMap<&OrderId, BTreeSet<&NodeId>> = BTreeMap::new();
         for want in &report.look.desired.positions {
             let Ok(resolved) = &want.outcome else {
@@ -89,7 +108,7 @@ impl<'a> Troubles<'a> {
         let of_held = plan
             .held
             .iter()
-            .map(|held| (&held.id, &held.wanted_by, origins.of_held(held)));
+            .map(|held| (&held.id, &held.wanted_by, origins.of_blocked(held, memory)));
         let of_steps = plan.steps.iter().filter_map(|step| {
             let trouble = origins.of_step(&step.id)?;
             Some((&step.id, &step.wanted_by, trouble))
@@ -115,13 +134,20 @@ struct Origins<'a> {
 }
 
 impl Origins<'_> {
+    fn of_blocked(&self, held: &Blocked, memory: &Memory) -> Trouble {
+        match held.as_if_selected() {
+            Some(held) => self.of_held(&held),
+            None => not_selected(&held.id, memory),
+        }
+    }
+
     /// Needs point backwards in the plan, so following them ends.
     fn of_held(&self, held: &Blocked) -> Trouble {
         if let BlockedReason::SourceBlocked { source } = &held.reason {
-            if let Some(held) = self.held.get(source)
+            if let Some(held) = self.held.get(source).and_then(|held| held.as_if_selected())
                 && !matches!(held.reason, BlockedReason::SourceBlocked { .. })
             {
-                let trouble = Trouble::blocked(held);
+                let trouble = Trouble::blocked(&held);
                 let message = said(source, &trouble.message);
                 return Trouble { message, ..trouble };
             }

@@ -20,6 +20,7 @@ const fn first_word(reason: Reason) -> Reason {
     match reason {
         Reason::DirectoryMissing => Reason::NotMounted,
         Reason::PermissionDenied => Reason::Failed,
+        Reason::NotSelected => Reason::Suspended,
         Reason::InvalidOrder
         | Reason::Conflict
         | Reason::NoSuchVersion

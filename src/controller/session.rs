@@ -1,5 +1,6 @@
 //! One run with a memory: what the loop and a manual run have in common.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, LiveReconciler, StartError};
-use crate::conclude::memory::forgive;
+use crate::conclude::memory::{forgive, keep_failures};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
-use crate::facts::Memory;
+use crate::facts::{Backoff, Memory, StepId};
 use crate::model::{OrderSet, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
@@ -28,6 +29,8 @@ pub(crate) struct Session<'a> {
     trigger: Trigger,
     revision: Option<String>,
     memory: Memory,
+    /// The failures before those that hold back this run were forgotten.
+    failures: BTreeMap<StepId, Backoff>,
     options: RunOptions,
 }
 
@@ -99,6 +102,7 @@ impl<'a> Session<'a> {
                 "the clock of this machine jumped by {jump:#}; waiting times start over"
             );
         }
+        let failures = memory.backoff.clone();
         for scope in asked {
             forgive(&mut memory, scope);
         }
@@ -110,8 +114,14 @@ impl<'a> Session<'a> {
             state,
             trigger,
             memory,
+            failures,
             options,
         }
+    }
+
+    /// The revision of the orders, where they are under git.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
     }
 
     /// Reads the orders, which are told on, and looks. Changes nothing anywhere.
@@ -180,7 +190,9 @@ impl<'a> Session<'a> {
     ) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
-        let memory = conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
+        let mut memory =
+            conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
+        keep_failures(&mut memory, &self.failures, &report.look.plan);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
             .add_to_history(&RunRecord::new(&occasion, report))?;

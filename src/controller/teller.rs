@@ -139,6 +139,11 @@ fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u6
             tracing::info!(step = step.as_str(), "{}: started", step.text());
             meters.extend(meter.map(|meter| (step, meter, 0)));
         }
+        Event::Replanned { changed, plan } => {
+            let reason = changed.join("; ");
+            tracing::info!(reason, "the observed state changed; planned again");
+            tracing::info!("{}", crate::plan::render::headline(&plan));
+        }
         Event::Finished { step, outcome } => {
             meters.retain(|(other, ..)| *other != step);
             let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::facts::{Outcome, StepId};
 use crate::io::Meter;
+use crate::plan::Plan;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -21,5 +22,13 @@ pub(crate) enum Event {
         step: StepId,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// The observed state changed, so the run observed again: what follows is of this
+    /// plan.
+    Replanned {
+        /// What changed, as the steps that are outdated tell it.
+        changed: Vec<String>,
+        /// The new plan.
+        plan: Box<Plan>,
     },
 }

@@ -1,5 +1,6 @@
 //! What is blocked, and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -106,6 +107,15 @@ pub enum BlockedReason {
         /// When it is pruned.
         until: jiff::Timestamp,
     },
+    /// It is due only since the run observed again. What a run prunes from nodes is what
+    /// its first plan showed, which somebody may have been asked about.
+    NotPlanned,
+    /// Its order or node was not selected.
+    NotSelected {
+        /// Why it would not be done anyway.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        otherwise: Option<Box<BlockedReason>>,
+    },
     /// Virtual machines refer to it.
     InUse {
         /// Their ids.
@@ -170,6 +180,27 @@ impl Blocked {
         self.reason.needs_person() || self.is_in_our_way()
     }
 
+    /// True if it is not done for no other reason than that nobody selected it, or would
+    /// not be done anyway.
+    pub fn is_not_selected(&self) -> bool {
+        matches!(self.reason, BlockedReason::NotSelected { .. })
+    }
+
+    /// The same as if everything was selected; `None` for a step that would be done.
+    pub fn as_if_selected(&self) -> Option<Cow<'_, Self>> {
+        match &self.reason {
+            BlockedReason::NotSelected { otherwise: None } => None,
+            BlockedReason::NotSelected {
+                otherwise: Some(reason),
+            } => Some(Cow::Owned(Self {
+                id: self.id.clone(),
+                reason: (**reason).clone(),
+                wanted_by: self.wanted_by.clone(),
+            })),
+            _ => Some(Cow::Borrowed(self)),
+        }
+    }
+
     /// Another controller's file is where ours is wanted. Where nobody wants
     /// ours, it may stay.
     fn is_in_our_way(&self) -> bool {
@@ -178,10 +209,22 @@ impl Blocked {
 }
 
 impl BlockedReason {
+    /// The reason, or the one behind it where it was not selected either.
+    pub fn underlying(&self) -> &Self {
+        match self {
+            Self::NotSelected {
+                otherwise: Some(reason),
+            } => reason,
+            _ => self,
+        }
+    }
+
     /// False if it is as it should be: nobody waits for it.
     fn is_trouble(&self) -> bool {
         match self {
             Self::InGrace { .. }
+            | Self::NotPlanned
+            | Self::NotSelected { .. }
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed
@@ -225,6 +268,8 @@ impl BlockedReason {
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
             | Self::InGrace { .. }
+            | Self::NotPlanned
+            | Self::NotSelected { .. }
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed => false,
@@ -286,6 +331,13 @@ impl fmt::Display for BlockedReason {
                  hint: `df -i` on the node shows them"
             ),
             Self::InGrace { until } => write!(f, "no longer wanted, kept until {until:.0}"),
+            Self::NotPlanned => {
+                f.write_str("not in the plan that this run began with; the next run prunes it")
+            }
+            Self::NotSelected { otherwise: None } => f.write_str("not selected"),
+            Self::NotSelected {
+                otherwise: Some(reason),
+            } => write!(f, "not selected; otherwise blocked: {reason}"),
             Self::InUse { vms } => {
                 let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
                 write!(f, "in use by VM {}", vms.join(", "))

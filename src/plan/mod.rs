@@ -19,6 +19,7 @@ mod planner;
 mod policy;
 pub mod render;
 mod resolve;
+pub mod saved;
 mod selection;
 mod size;
 mod stage;
@@ -40,7 +41,7 @@ pub use policy::{
     VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
-pub use selection::{NamePattern, Selection};
+pub use selection::{NamePattern, Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;
 pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};

@@ -24,6 +24,8 @@ const STAGES: &[Stage] = &[
     stages::block,
     // What is blocked serves nobody.
     stages::relay,
+    // What a selected step needs is known now.
+    stages::select,
 ];
 
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as

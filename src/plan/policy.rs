@@ -2,8 +2,10 @@
 //!
 //! Settings, and what one run asks for. The decisions that read them are the stages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::selection::Selection;
+use crate::facts::StepId;
 use crate::model::{Network, NodeId, Proof, PushMethod};
 
 /// The settings of the planner.
@@ -32,6 +34,11 @@ pub struct RunOptions {
     pub purge: bool,
     /// What is read back; `None` for nothing.
     pub verify: Option<VerifyPolicy>,
+    /// The orders and nodes that something is done for.
+    pub selection: Selection,
+    /// The only prunes from nodes that may be planned; `None` for no limit. A further
+    /// look of a run is limited to what its first plan showed.
+    pub prunable: Option<BTreeSet<StepId>>,
 }
 
 /// What goes from the cache, and when.

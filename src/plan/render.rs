@@ -30,7 +30,7 @@ pub struct PlanView {
     pub width: usize,
     /// A line for each step.
     pub detailed: bool,
-    /// What of the plan is shown.
+    /// What the plan was made for: those orders name their images first.
     pub selection: Selection,
 }
 
@@ -44,27 +44,24 @@ impl Default for PlanView {
     }
 }
 
-/// The plan as text, ending with a line break.
+/// The plan as text, ending with a line break. What is not selected is counted.
 pub fn render(plan: &Plan, view: &PlanView) -> String {
-    let shown = view.selection.of(plan);
-    let mut text = if view.detailed {
-        detailed::render(&shown)
-    } else {
-        grouped::render(&shown, view.width, &view.selection)
-    };
-    if !view.selection.is_all() {
-        // A plan does not say which order wants what is in sync.
-        let in_sync = match view.selection.orders.is_empty() {
-            true => "",
-            false => "; what is in sync is not counted by order",
-        };
-        text.push_str(&format!(
-            "\nShown: {} of {} steps, {} of {} blocked{in_sync}\n",
-            shown.steps.len(),
-            plan.steps.len(),
-            shown.held.len(),
-            plan.held.len(),
-        ));
+    let not_selected = plan.not_selected();
+    if not_selected == 0 {
+        return shown(plan, view);
     }
-    text
+    let selected = Plan {
+        held: plan.blocked().cloned().collect(),
+        ..plan.clone()
+    };
+    let steps = if not_selected == 1 { "step" } else { "steps" };
+    let text = shown(&selected, view);
+    format!("{text}\nNot selected: {not_selected} {steps} of the whole plan\n")
+}
+
+fn shown(plan: &Plan, view: &PlanView) -> String {
+    match view.detailed {
+        true => detailed::render(plan),
+        false => grouped::render(plan, view.width, &view.selection),
+    }
 }

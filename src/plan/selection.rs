@@ -1,17 +1,16 @@
-//! What of a plan or of a status is shown: a filter by order and by node.
+//! The orders and nodes that somebody asks for, by name.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use super::blocked::{Blocked, BlockedReason};
-use super::step::{Plan, Step};
-use super::wanted::WantedBy;
-use crate::facts::StepId;
+use serde::{Deserialize, Serialize};
+
+use crate::model::visible;
 
 /// A name in which `*` stands for any characters, also none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct NamePattern(String);
 
 impl NamePattern {
@@ -49,8 +48,8 @@ impl FromStr for NamePattern {
     }
 }
 
-/// A filter of what is shown; a plan is always made of everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The orders and nodes that a run is for, or that an answer shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
     /// Orders by their id; none means all.
     pub orders: Vec<NamePattern>,
@@ -74,117 +73,85 @@ impl Selection {
         self.nodes.is_empty() || self.nodes.iter().any(|pattern| pattern.fits(name))
     }
 
-    /// What of the plan was asked for. A step of this machine belongs to a node if a
-    /// step there needs it. Which orders want what is in sync is not part of a plan, so
-    /// nothing of that is left where orders are named.
-    pub fn of<'a>(&self, plan: &'a Plan) -> Cow<'a, Plan> {
-        if self.is_all() {
-            return Cow::Borrowed(plan);
-        }
-        let mut needed: BTreeSet<&StepId> = BTreeSet::new();
-        let mut held: Vec<&Blocked> = Vec::new();
-        for item in &plan.held {
-            if self.concerns(&item.id, &item.wanted_by) {
-                if let BlockedReason::SourceBlocked { source } = &item.reason {
-                    needed.insert(source);
+    /// Checks that every pattern fits something: one that fits nothing is a mistake in
+    /// writing, and would look like an answer.
+    ///
+    /// # Errors
+    /// The first pattern that fits none of these orders or nodes.
+    pub fn check(
+        &self,
+        orders: &BTreeSet<&str>,
+        nodes: &BTreeSet<&str>,
+    ) -> Result<(), UnmatchedPattern> {
+        let checks = [
+            ("order", &self.orders, orders),
+            ("node", &self.nodes, nodes),
+        ];
+        for (kind, patterns, known) in checks {
+            for pattern in patterns {
+                if !known.iter().any(|name| pattern.fits(name)) {
+                    return Err(UnmatchedPattern {
+                        kind,
+                        pattern: pattern.0.clone(),
+                        known: known.iter().map(|name| (*name).to_owned()).collect(),
+                    });
                 }
-                held.push(item);
             }
         }
-        held.extend(plan.held.iter().filter(|item| needed.contains(&item.id)));
-        held.sort_by(|a, b| a.id.cmp(&b.id));
-        held.dedup_by(|a, b| a.id == b.id);
-        // What a step needs stands before it.
-        let mut steps: Vec<&Step> = Vec::new();
-        for step in plan.steps.iter().rev() {
-            if self.concerns(&step.id, &step.wanted_by) || needed.contains(&step.id) {
-                needed.extend(&step.needs);
-                steps.push(step);
-            }
-        }
-        let in_sync = plan.in_sync.iter().filter(|id| {
-            let node = id.node();
-            self.orders.is_empty() && node.is_some_and(|node| self.has_node(node.as_str()))
-        });
-        let hints = plan.hints.iter();
-        Cow::Owned(Plan {
-            steps: steps.into_iter().rev().cloned().collect(),
-            held: held.into_iter().cloned().collect(),
-            in_sync: in_sync.cloned().collect(),
-            shared: plan.shared.clone(),
-            hints: hints
-                .filter(|hint| self.has_order(hint.about.order.as_str()))
-                .cloned()
-                .collect(),
-        })
-    }
-
-    fn concerns(&self, id: &StepId, wanted_by: &WantedBy) -> bool {
-        let order = self.orders.is_empty()
-            || wanted_by
-                .iter()
-                .any(|position| self.has_order(position.order.as_str()));
-        let node =
-            self.nodes.is_empty() || id.node().is_some_and(|node| self.has_node(node.as_str()));
-        order && node
+        Ok(())
     }
 }
+
+/// A pattern that fits no order or no node.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {kind} matches {}", visible(pattern))]
+pub struct UnmatchedPattern {
+    kind: &'static str,
+    pattern: String,
+    known: Vec<String>,
+}
+
+impl UnmatchedPattern {
+    /// What there is instead.
+    pub fn hint(&self) -> String {
+        let kind = self.kind;
+        let more = self.known.len().saturating_sub(KNOWN_SHOWN);
+        match (self.known.as_slice(), more) {
+            ([], _) => format!("there are no {kind}s"),
+            (known, 0) => format!("the {kind}s are {}", known.join(", ")),
+            (known, more) => {
+                let known = known[..KNOWN_SHOWN].join(", ");
+                format!("the {kind}s are {known} and {more} more")
+            }
+        }
+    }
+}
+
+/// A hint names so many orders or nodes.
+const KNOWN_SHOWN: usize = 12;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FileName, PositionRef, PushTarget};
-    use crate::plan::action::Action;
-    use crate::plan::step::Why;
-
-    fn step(node: &str, order: &str, needs: Vec<StepId>) -> Step {
-        let file: FileName = "a.iso".parse().unwrap();
-        let action = Action::VerifyNode {
-            target: PushTarget {
-                node: node.parse().unwrap(),
-                dir: "/iso".parse().unwrap(),
-            },
-            file,
-            bytes: 1,
-            sha256: crate::model::Sha256::from_bytes([1; 32]),
-        };
-        Step {
-            id: action.step_id(),
-            action,
-            why: Why::Unverified { hours: None },
-            needs,
-            wanted_by: WantedBy::one(PositionRef {
-                order: order.parse().unwrap(),
-                index: 0,
-                name: "x".to_owned(),
-            }),
-        }
-    }
 
     #[test]
-    fn what_a_step_needs_is_shown_with_it() {
-        let first = step("pve-01", "a", Vec::new());
-        let second = step("pve-02", "b", vec![first.id.clone()]);
-        let third = step("pve-03", "b", Vec::new());
-        let plan = Plan {
-            steps: vec![first, second, third],
-            ..Plan::default()
-        };
-        let shown = |orders: &[&str], nodes: &[&str]| {
+    fn a_pattern_that_fits_nothing_is_an_error_that_names_what_there_is() {
+        let (orders, nodes) = (BTreeSet::from(["a", "b"]), BTreeSet::new());
+        let selection = |orders: &[&str], nodes: &[&str]| {
             let patterns =
                 |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-            let selection = Selection {
+            Selection {
                 orders: patterns(orders),
                 nodes: patterns(nodes),
-            };
-            let shown = selection.of(&plan);
-            let nodes = shown.steps.iter().filter_map(|step| step.id.node());
-            nodes.map(|node| node.to_string()).collect::<Vec<_>>()
+            }
         };
-        assert_eq!(shown(&[], &[]), ["pve-01", "pve-02", "pve-03"]);
-        assert_eq!(shown(&["a"], &[]), ["pve-01"]);
-        assert_eq!(shown(&["b"], &["*-02"]), ["pve-01", "pve-02"]);
-        assert_eq!(shown(&[], &["pve-03", "pve-01"]), ["pve-01", "pve-03"]);
+        assert_eq!(selection(&["*", "a"], &[]).check(&orders, &nodes), Ok(()));
+        let error = selection(&["a", "c*"], &[]).check(&orders, &nodes);
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "no order matches c*");
+        assert_eq!(error.hint(), "the orders are a, b");
+        let error = selection(&[], &["*"]).check(&orders, &nodes).unwrap_err();
+        assert_eq!(error.hint(), "there are no nodes");
     }
 
     #[test]

@@ -4,16 +4,17 @@
 //! changes, and adds to [`PlanDraft`], which holds what the stages before it decided.
 //! The order of the stages is in `planner.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::desired::Desired;
+use super::desired::{Desired, PositionWant};
 use super::policy::{Policy, RunOptions};
+use super::selection::Selection;
 use super::step::{Action, Plan, Step, Why};
 use super::storages::StorageLeaders;
 use super::wanted::WantedBy;
 use crate::facts::{CachedFile, DirState, NodeState, Observed, StepId};
-use crate::model::{ArtifactId, FileName, PushTarget};
+use crate::model::{ArtifactId, FileName, PositionRef, PushTarget};
 
 /// One stage of the planner.
 pub(super) type Stage = fn(&StageInput<'_>, &mut PlanDraft);
@@ -28,6 +29,11 @@ pub(super) struct StageInput<'a> {
     pub leaders: StorageLeaders<'a>,
     /// Why nothing may be removed in this run, if that is so.
     pub removals_blocked: Option<String>,
+    /// The cache is emptied first: never for a part of the orders or nodes, as the cache
+    /// serves them all.
+    pub purge: bool,
+    /// The positions that something is done for; `None` for all.
+    selected: Option<BTreeSet<&'a PositionRef>>,
 }
 
 impl<'a> StageInput<'a> {
@@ -40,6 +46,8 @@ impl<'a> StageInput<'a> {
         Self {
             leaders: policy.shared.leaders(observed),
             removals_blocked: removals_blocked(desired),
+            purge: options.purge && options.selection.is_all(),
+            selected: selected(desired, &options.selection),
             desired,
             observed,
             policy,
@@ -49,10 +57,24 @@ impl<'a> StageInput<'a> {
 
     /// A file of the cache, unless the cache is emptied first.
     pub(super) fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
-        if self.options.purge {
+        if self.purge {
             return None;
         }
         self.observed.cache.files.get(file)
+    }
+
+    /// True if something is done for one of these positions: only that takes up room.
+    pub(super) fn is_selected(&self, wanted_by: &WantedBy) -> bool {
+        let Some(selected) = &self.selected else {
+            return true;
+        };
+        wanted_by.iter().any(|position| selected.contains(position))
+    }
+
+    /// Why a prune from a node that is due waits for the next run, if it does.
+    pub(super) fn not_planned(&self, id: &StepId) -> Option<BlockedReason> {
+        let prunable = self.options.prunable.as_ref()?;
+        (!prunable.contains(id)).then_some(BlockedReason::NotPlanned)
     }
 
     /// The listing of a directory; `None` where its node is not known to have one.
@@ -62,6 +84,21 @@ impl<'a> StageInput<'a> {
             NodeState::Unreachable { .. } => None,
         }
     }
+}
+
+/// The positions of selected orders that are for a selected node; `None` for all.
+fn selected<'a>(desired: &'a Desired, selection: &Selection) -> Option<BTreeSet<&'a PositionRef>> {
+    if selection.is_all() {
+        return None;
+    }
+    let is_selected = |want: &&PositionWant| {
+        let targets = want.outcome.iter().flat_map(|resolved| &resolved.targets);
+        let mut nodes = targets.map(|(target, _)| &target.node);
+        selection.has_order(want.position.order.as_str())
+            && (selection.nodes.is_empty() || nodes.any(|node| selection.has_node(node.as_str())))
+    };
+    let positions = desired.positions.iter().filter(is_selected);
+    Some(positions.map(|want| &want.position).collect())
 }
 
 /// Why nothing may be removed, if that is so: what is not mentioned is known to be

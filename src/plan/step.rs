@@ -26,6 +26,21 @@ pub struct Plan {
     pub hints: Vec<Hint>,
 }
 
+impl Plan {
+    /// What is blocked, without what is only not selected.
+    pub fn blocked(&self) -> impl Iterator<Item = &Blocked> {
+        self.held.iter().filter(|held| !held.is_not_selected())
+    }
+
+    /// How many steps and blocked things are not selected.
+    pub fn not_selected(&self) -> usize {
+        self.held
+            .iter()
+            .filter(|held| held.is_not_selected())
+            .count()
+    }
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {

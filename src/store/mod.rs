@@ -22,6 +22,7 @@ pub(crate) mod manifest;
 mod memory;
 mod overrides;
 pub(crate) mod revision;
+pub(crate) mod saved;
 mod status;
 
 use std::os::unix::fs::MetadataExt;

@@ -11,6 +11,8 @@ mod common;
 mod completions;
 mod demo;
 mod help;
+mod question;
+mod saved;
 mod shown;
 mod streams;
 mod usage;

@@ -103,35 +103,76 @@ fn manifests_are_shown_when_asked_for_and_counted_in_a_dry_run() {
 }
 
 #[test]
-fn a_filter_shows_less_and_changes_nothing() {
+fn a_selection_plans_and_does_a_part_and_forgets_nothing_of_the_rest() {
     let world = World::new();
     let program = &world.program;
     world.order("other", "{type: exact, value: v1.10.8}");
-    let shown = |args: &[&str]| {
+    let plan = |args: &[&str]| {
         let args = [&["plan", "--detailed-exitcode"], args].concat();
         program.run(&args).expect(2)
     };
-    shown(&[]).says("order good").says("order other");
-    shown(&["--order", "g*d"])
+    plan(&[]).says("order good").says("order other");
+    plan(&["--order", "g*d"])
         .says("order good")
         .omits("order other")
-        .says("Shown: 3 of 5 steps");
-    shown(&["--order", "good", "--order", "other"]).says("Shown: 5 of 5 steps");
-    shown(&["--node", "pve-*"]).says("Shown: 5 of 5 steps");
-    shown(&["--node", "pve-2"])
-        .says("Plan: nothing to do")
-        .says("Shown: 0 of 5 steps");
-    let json = shown(&["--order", "other", "-o", "json"]).json();
-    let steps = json["plan"]["steps"].as_array().unwrap().len();
+        .says("Not selected: 2 steps");
+    plan(&["--order", "good", "--order", "other"]).omits("Not selected");
+    plan(&["--node", "pve-*"]).omits("Not selected");
+    let json = plan(&["--order", "other", "-o", "json"]).json();
     let manifests = json["manifests"].as_array().unwrap().len();
-    assert_eq!((steps, manifests), (3, 1));
+    assert_eq!(manifests, 1);
+    let ids = |steps: &serde_json::Value| -> Vec<String> {
+        let steps = steps.as_array().unwrap().iter();
+        steps.map(|step| step["id"].to_string()).collect()
+    };
 
-    program.run(&["run", "--once"]).expect(0);
+    // A run does exactly that.
+    let applied = program.run(&["apply", "--order", "other", "-o", "json"]);
+    let applied = applied.expect(0).json();
+    assert_eq!(ids(&applied["plan"]["steps"]), ids(&json["plan"]["steps"]));
+    assert_eq!(applied["outcomes"].as_object().unwrap().len(), 3);
+    let iso = world.dir.path().join("iso");
+    assert_eq!(
+        images(&iso),
+        ["talos-v1.10.8-nocloud-amd64-376567988ad3.iso"]
+    );
+    assert!(
+        !world
+            .dir
+            .path()
+            .join("manifests/manifest-good.yaml")
+            .exists()
+    );
+
+    // What was left out is out of sync, and nobody is told otherwise.
     let status = |args: &[&str]| program.run(&[&["status"], args].concat());
+    status(&["--order", "go*", "--node", "*1"])
+        .expect(1)
+        .says("NotSelected")
+        .omits("other ");
+    status(&["--order", "other"]).expect(0).omits("good ");
+    plan(&[]).says("order good").omits("order other");
+    program.run(&["run", "--once"]).expect(0);
     status(&[]).expect(0).says("good ").says("other ");
-    let one = status(&["--order", "go*", "--node", "*1"]).expect(0);
-    one.says("good ").omits("other ");
-    status(&["--node", "pve-2"]).expect(0).omits("good ");
+}
+
+#[test]
+fn a_selection_that_fits_nothing_names_what_there_is() {
+    let world = World::new();
+    let program = &world.program;
+    for verb in ["plan", "apply"] {
+        let ran = program.run(&[verb, "--order", "goood"]).expect(2);
+        ran.complains("error: no order matches goood\n  hint: the orders are good\n");
+        let ran = program.run(&[verb, "--node", "pve-2", "--node", "pve-1"]);
+        let ran = ran.expect(2).complains("no node matches pve-2");
+        ran.complains("the nodes are pve-1");
+        let ran = program.run(&[verb, "--purge-cache", "--node", "pve-1"]);
+        ran.expect(2).complains("cannot be used with");
+    }
+    program.run(&["apply"]).expect(0);
+    let ran = program.run(&["status", "--order", "x"]).expect(2);
+    ran.complains("the orders are good");
+    program.run(&["status", "--node", "x"]).expect(2);
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .apply()
         .expect(0)
         .says("1 fetched")
-        .complains(": outdated: ");
+        .complains(": outdated: ")
+        .complains("planned again: ");
     let entry = &world.manifest("one")["entries"][0];
     let id = entry["schematic_id"].as_str().unwrap().to_owned();
     assert_ne!(id, PLAIN);
@@ -40,6 +41,38 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
         .expect(0);
     world.apply().expect(0).says("nothing to do");
     assert!(!world.factory.changed_since(mark));
+}
+
+#[test]
+fn a_further_look_prunes_only_what_the_first_plan_showed() {
+    // The first run delivers the image under the id that the program computes.
+    let mut world = World::small();
+    let prune = "prune: {grace: 0s, keep_versions: 1, vm_configs: false}\n";
+    world.configure_local(1, prune);
+    let order =
+        position("one", "iso", "").replacen("  positions:", "  prune: true\n  positions:", 1);
+    world.order("one.yaml", &order);
+    world.apply().expect(0);
+    // From here on the factory gives another id, so the further look of the next run
+    // finds the delivered file unwanted. By the memory it has been so for long.
+    world.factory.restart(StubOptions {
+        owner: Some("acme".to_owned()),
+        ..StubOptions::default()
+    });
+    fs::remove_file(world.cache().join(ISO)).unwrap();
+    let path = world.cache().join(".talos-order/memory.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut memory: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let node = world.at("node1/iso");
+    let step = format!("prune-node/pve-1{}/{ISO}", node.display());
+    memory["unwanted_since"][step] = "2026-01-02T03:04:05Z".into();
+    fs::write(&path, memory.to_string()).unwrap();
+
+    let ran = world.apply().expect(0);
+    let ran = ran.complains("planned again: ").says("1 blocked");
+    assert!(images(&node).iter().any(|name| name == ISO), "{ran}");
+    let ran = world.apply().expect(0).says(" pruned");
+    assert!(!images(&node).iter().any(|name| name == ISO), "{ran}");
 }
 
 /// A run whose image is not what it should be: nothing under a final name, an

@@ -5,6 +5,7 @@
 //! a plan to the world it was made for.
 
 mod executor;
+mod limits;
 mod universe;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -569,6 +569,7 @@ prop_compose! {
             options: RunOptions {
                 purge,
                 verify: reads.then_some(VerifyPolicy { max_age_seconds: 3600, budget_bytes: 2500 }),
+                ..RunOptions::default()
             },
         }
     }

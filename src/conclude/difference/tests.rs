@@ -71,7 +71,7 @@ fn prune() -> StepId {
 }
 
 fn found(plan: Plan) -> Differences {
-    Differences::of(&look(plan), &Selection::default())
+    Differences::of(&look(plan))
 }
 
 fn blocked(id: StepId, reason: BlockedReason) -> Differences {

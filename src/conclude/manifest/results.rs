@@ -70,13 +70,14 @@ impl<'a> Results<'a> {
         // Of the nodes of a shared storage one delivers for all.
         let id = self.shared.get(id).unwrap_or(id);
         if let Some(held) = self.held.get(id) {
-            let status = match held.reason {
+            let reason = held.reason.underlying();
+            let status = match reason {
                 BlockedReason::NodeUnreachable { .. } | BlockedReason::NoSpace { .. } => {
                     PushStatus::Error
                 }
                 _ => PushStatus::Held,
             };
-            return Some((status, held.reason.to_string()));
+            return Some((status, reason.to_string()));
         }
         self.steps.get(id)?;
         match self.outcomes?.get(id) {

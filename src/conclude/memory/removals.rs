@@ -46,7 +46,7 @@ impl EndedRun<'_> {
             .iter()
             .filter(|held| held.id.removes_from_node())
         {
-            let blocked = matches!(held.reason, BlockedReason::PruneBlocked { .. });
+            let blocked = matches!(held.reason.underlying(), BlockedReason::PruneBlocked { .. });
             consider(&held.id, !blocked);
         }
         let placed = &self.look.desired.placed;
@@ -71,12 +71,14 @@ impl EndedRun<'_> {
             .steps
             .iter()
             .any(|step| step.id.removes_from_node() && !self.is_done(step));
-        let undecided = plan.held.iter().any(|held| match held.reason {
+        let undecided = plan.held.iter().any(|held| match held.reason.underlying() {
             BlockedReason::PruneBlocked { .. }
             | BlockedReason::NodeUnreachable { .. }
             | BlockedReason::Suspended { .. }
             | BlockedReason::BackingOff { .. }
             | BlockedReason::UseUnknown { .. }
+            | BlockedReason::NotPlanned
+            | BlockedReason::NotSelected { .. }
             | BlockedReason::NotMounted { .. } => held.id.removes_from_node(),
             BlockedReason::RecordUnread { .. } => true,
             _ => false,
@@ -86,10 +88,13 @@ impl EndedRun<'_> {
         if unfinished || undecided || silent {
             return self.memory.approved.clone();
         }
-        let asked = plan.held.iter().filter_map(|held| match &held.reason {
-            BlockedReason::OverBudget { approval, .. } => Some(approval),
-            _ => None,
-        });
+        let asked = plan
+            .held
+            .iter()
+            .filter_map(|held| match held.reason.underlying() {
+                BlockedReason::OverBudget { approval, .. } => Some(approval),
+                _ => None,
+            });
         let asked: BTreeSet<&ApprovalId> = asked.collect();
         let approved = self.memory.approved.iter();
         approved.filter(|id| asked.contains(id)).cloned().collect()

@@ -47,6 +47,14 @@ fn orders() -> OrderSet {
 
 /// The first node is silent, the second empty, the versions are not known.
 fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
+    report_of(orders, &RunOptions::default(), outcome)
+}
+
+fn report_of(
+    orders: &OrderSet,
+    options: &RunOptions,
+    outcome: impl Fn(&Step) -> Outcome,
+) -> Report {
     let catalog = Catalog {
         versions: VersionKnowledge::Unknown {
             failures: vec!["factory: no answer".to_owned()],
@@ -97,7 +105,7 @@ fn report(orders: &OrderSet, outcome: impl Fn(&Step) -> Outcome) -> Report {
         create: Create::default(),
         transport: TransportPolicy::default(),
     };
-    let plan = plan::plan(&desired, &observed, &policy, &RunOptions::default());
+    let plan = plan::plan(&desired, &observed, &policy, options);
     let outcomes = plan
         .steps
         .iter()
@@ -195,6 +203,59 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
         .iter()
         .find(|held| held.step.as_str().contains("pve-01"));
     assert_eq!(silent.and_then(|held| held.next_try), Some(at(130)));
+}
+
+#[test]
+fn what_was_not_selected_keeps_its_reason_and_its_last_failure() {
+    let orders = orders();
+    let options = RunOptions {
+        selection: plan::Selection {
+            orders: vec!["beta".parse().unwrap()],
+            nodes: Vec::new(),
+        },
+        ..RunOptions::default()
+    };
+    let report = report_of(&orders, &options, full);
+    assert!(report.look.plan.steps.is_empty(), "beta has none");
+    let alpha = |memory: &Memory| {
+        let status = Status::default().finished(&occasion(100), &orders, &report, memory);
+        assert!(
+            status
+                .notes
+                .iter()
+                .any(|note| note.contains("not selected"))
+        );
+        let held = status.held.iter().map(|held| held.reason);
+        assert!(
+            held.clone()
+                .any(|reason| reason == Reason::TargetUnreachable)
+        );
+        assert!(held.clone().all(|reason| reason != Reason::NotSelected));
+        let lines = lines(&status);
+        let alpha = lines.into_iter().filter(|line| line.starts_with("alpha "));
+        alpha.collect::<Vec<_>>()
+    };
+    // What is blocked anyway has its reason; what would be done is not in sync.
+    let expected = [
+        "alpha - Stalled TargetUnreachable",
+        "alpha pve-01 Stalled TargetUnreachable",
+        "alpha pve-02 Stalled NotSelected",
+    ];
+    assert_eq!(alpha(&memory()), expected);
+    // A failure of an earlier run is not forgotten, though a manual run resets back-offs.
+    let push = report.look.plan.held.iter().map(|held| &held.id);
+    let mut push = push.filter(|id| id.as_str().starts_with("push/pve-02/"));
+    let failed = Backoff {
+        failures: 3,
+        until: at(500),
+        error: "no space left on device".to_owned(),
+        lasting: None,
+    };
+    let before = BTreeMap::from([(push.next().unwrap().clone(), failed)]);
+    let mut memory = memory();
+    crate::conclude::memory::keep_failures(&mut memory, &before, &report.look.plan);
+    assert_eq!(memory.backoff, before);
+    assert_eq!(alpha(&memory)[2], "alpha pve-02 Stalled BackingOff");
 }
 
 #[test]

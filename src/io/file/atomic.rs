@@ -8,6 +8,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// The mode of a file made with `open(2)`: this less the umask, where tempfile alone
+/// would make it unreadable for everyone else.
+const ORDINARY: u32 = 0o666;
+
+/// The mode of a file that nobody else may read.
+const PRIVATE: u32 = 0o600;
+
 /// What stands between a file's name and the random end of its temporary.
 const TEMPORARY: &str = ".tmp-";
 
@@ -17,7 +24,16 @@ const TEMPORARY: &str = ".tmp-";
 /// Any error of the file system; the temporary is removed then, and what was at
 /// `path` before is unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    put(path, content, File::sync_all)?;
+    put(path, content, File::sync_all, ORDINARY)?;
+    sync_dir(parent(path)?)
+}
+
+/// The same for a file that only its owner may read.
+///
+/// # Errors
+/// Like [`write()`].
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    put(path, content, File::sync_all, PRIVATE)?;
     sync_dir(parent(path)?)
 }
 
@@ -27,15 +43,20 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Like [`write()`].
 pub(crate) fn write_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
-    put(path, content, |_| Ok(()))
+    put(path, content, |_| Ok(()), ORDINARY)
 }
 
-fn put(path: &Path, content: &[u8], sync: fn(&File) -> io::Result<()>) -> io::Result<()> {
+fn put(
+    path: &Path,
+    content: &[u8],
+    sync: fn(&File) -> io::Result<()>,
+    mode: u32,
+) -> io::Result<()> {
     let dir = parent(path)?;
     let name = file_name(path)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(&format!(".{name}{TEMPORARY}"))
-        .permissions(ordinary_mode())
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
         .tempfile_in(dir)?;
     temporary.write_all(content)?;
     sync(temporary.as_file())?;
@@ -74,12 +95,6 @@ pub(crate) fn hidden_sibling(dir: &Path, name: &str, suffix: &str) -> PathBuf {
     dir.join(format!(".{name}{suffix}"))
 }
 
-/// The mode of a file made with `open(2)`: 0666 less the umask, where tempfile
-/// alone would make it unreadable for everyone else.
-fn ordinary_mode() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
-}
-
 fn parent(path: &Path) -> io::Result<&Path> {
     match path.parent() {
         Some(dir) if dir.as_os_str().is_empty() => Ok(Path::new(".")),
@@ -111,6 +126,17 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_private_file_is_its_owner_s() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.json");
+        fs::write(&path, "another").unwrap();
+        write_private(&path, b"one").unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

@@ -132,11 +132,16 @@ pub fn headline(plan: &Plan) -> String {
         true => "nothing to do".to_owned(),
         false => parts.join(", "),
     };
-    let blocked = match plan.held.len() {
-        0 => String::new(),
-        count => format!(", {count} blocked"),
-    };
-    format!("Plan: {work}; {} in sync{blocked}", plan.in_sync.len())
+    let mut rest = format!("{} in sync", plan.in_sync.len());
+    for (count, what) in [
+        (plan.blocked().count(), "blocked"),
+        (plan.not_selected(), "not selected"),
+    ] {
+        if count > 0 {
+            rest.push_str(&format!(", {count} {what}"));
+        }
+    }
+    format!("Plan: {work}; {rest}")
 }
 
 /// The neighbours that each relay serves, by its site.

@@ -207,7 +207,9 @@ impl<'a> Deliveries<'a, '_> {
                 };
                 return self.draft.block(id, reason, placed.wanted_by.clone());
             }
-            *left -= bytes;
+            if self.input.is_selected(&placed.wanted_by) {
+                *left -= bytes;
+            }
         }
         // A file under a name that the user chose, without our record, may be theirs.
         if let Action::Push { replace, .. } = &mut action {

@@ -17,11 +17,7 @@ pub(in crate::plan) fn fetch(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let mut fetcher = Fetcher {
         described: described(desired, input.observed),
         registering: BTreeMap::new(),
-        free: input
-            .observed
-            .cache
-            .free_bytes
-            .filter(|_| !input.options.purge),
+        free: input.observed.cache.free_bytes.filter(|_| !input.purge),
         input,
         draft,
     };
@@ -84,7 +80,7 @@ impl Fetcher<'_, '_> {
         let partial = self.input.observed.cache.partial.get(&want.file);
         let Some(cached) = self.input.cached(&want.file) else {
             return Some(match partial {
-                Some(&have) if have > 0 && !self.input.options.purge => Why::Partial { have },
+                Some(&have) if have > 0 && !self.input.purge => Why::Partial { have },
                 _ => Why::Missing,
             });
         };
@@ -171,7 +167,7 @@ impl Fetcher<'_, '_> {
                 wanted_by,
             );
         }
-        if let Some(reason) = self.no_room(artifact, unpack.is_some()) {
+        if let Some(reason) = self.no_room(artifact, unpack.is_some(), &wanted_by) {
             let id = action.step_id();
             self.draft.held_sources.insert(artifact.clone(), id.clone());
             if let Some((raw, _)) = unpack {
@@ -213,7 +209,12 @@ impl Fetcher<'_, '_> {
 
     /// Why a download does not fit, as far as its size can be told before. An image that is
     /// unpacked as well takes about as much again: its zeros are holes.
-    fn no_room(&mut self, artifact: &ArtifactId, unpack: bool) -> Option<BlockedReason> {
+    fn no_room(
+        &mut self,
+        artifact: &ArtifactId,
+        unpack: bool,
+        wanted_by: &WantedBy,
+    ) -> Option<BlockedReason> {
         let free = self.free.as_mut()?;
         let bytes = *self.input.observed.catalog.sizes.get(artifact)?;
         let bytes = if unpack { bytes * 2 } else { bytes };
@@ -226,13 +227,15 @@ impl Fetcher<'_, '_> {
                 parts: 0,
             });
         }
-        *free -= bytes;
+        if self.input.is_selected(wanted_by) {
+            *free -= bytes;
+        }
         None
     }
 
     /// The purge steps that must free these names first.
     fn purged<'f>(&self, files: impl Iterator<Item = &'f FileName>) -> Vec<StepId> {
-        if !self.input.options.purge {
+        if !self.input.purge {
             return Vec::new();
         }
         files

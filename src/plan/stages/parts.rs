@@ -40,7 +40,7 @@ pub(in crate::plan) fn parts(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let id = action.step_id();
         let reason = match input.removals_blocked.clone() {
             Some(why) => Some(BlockedReason::PruneBlocked { why }),
-            None => grace(&id, part, input),
+            None => grace(&id, part, input).or_else(|| input.not_planned(&id)),
         };
         match reason {
             Some(reason) => draft.block_removal(id, reason),

@@ -2,8 +2,8 @@
 //!
 //! A file is pruned only if all conditions are met: our record says that we placed
 //! it, it still looks as we left it, no virtual machine refers to it, nobody wants
-//! it and everything that might want it is known, its time of grace is over, and
-//! no more goes at once than may go without approval. Each refusal is part
+//! it and everything that might want it is known, its time of grace is over, the plan
+//! that the run began with prunes it as well, and no more goes at once than may go without approval. Each refusal is part
 //! of the plan, with its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,8 +226,10 @@ impl Pruner<'_> {
                 }
             }
         }
-        let until = self.grace(target, entry)?;
-        Some(BlockedReason::InGrace { until })
+        match self.grace(target, entry) {
+            Some(until) => Some(BlockedReason::InGrace { until }),
+            None => self.input.not_planned(&id(target, entry)),
+        }
     }
 
     /// Until when a file stays; `None` once its time is over. The run that first

@@ -5,7 +5,7 @@ use crate::plan::step::{Action, Why};
 
 /// Everything of ours leaves the cache.
 pub(in crate::plan) fn purge(input: &StageInput<'_>, draft: &mut PlanDraft) {
-    if !input.options.purge {
+    if !input.purge {
         return;
     }
     for (file, cached) in &input.observed.cache.files {

@@ -23,7 +23,7 @@ use crate::plan::step::{Action, Why};
 
 /// Plans what goes from the cache.
 pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
-    if input.options.purge {
+    if input.purge {
         return;
     }
     let (desired, observed) = (input.desired, input.observed);

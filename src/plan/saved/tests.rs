@@ -1,0 +1,222 @@
+//! Saved plans against plans that are made later: what counts as the same.
+
+use super::*;
+use crate::model::{FileName, PositionRef, PushTarget, Sha256};
+use crate::plan::step::{Action, Step, Why};
+use crate::plan::{BlockedReason, WantedBy};
+
+fn target(node: &str) -> PushTarget {
+    PushTarget {
+        node: node.parse().unwrap(),
+        dir: "/iso".parse().unwrap(),
+    }
+}
+
+fn prune(node: &str, digest: u8, bytes: u64, hours: u64) -> Step {
+    let action = Action::PruneNode {
+        target: target(node),
+        file: "a.iso".parse().unwrap(),
+        bytes,
+        sha256: Sha256::from_bytes([digest; 32]),
+    };
+    Step {
+        id: action.step_id(),
+        action,
+        why: Why::NotWanted { hours },
+        needs: Vec::new(),
+        wanted_by: WantedBy::default(),
+    }
+}
+
+fn fetch(why: Why, bytes: Option<u64>) -> Step {
+    let artifact = crate::model::ArtifactId {
+        version: "v1.11.3".parse().unwrap(),
+        platform: crate::model::Platform::Nocloud,
+        arch: crate::model::Arch::Amd64,
+        secureboot: false,
+        schematic: "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+            .parse()
+            .unwrap(),
+        format: crate::model::Format::Iso,
+    };
+    let action = Action::Fetch {
+        url: "https://factory.example.net/a.iso".to_owned(),
+        download: artifact,
+        file: "a.iso".parse().unwrap(),
+        unpack: None,
+        pinned: None,
+        bytes: bytes.into(),
+    };
+    Step {
+        id: action.step_id(),
+        action,
+        why,
+        needs: Vec::new(),
+        wanted_by: WantedBy::one(PositionRef {
+            order: "one".parse().unwrap(),
+            index: 0,
+            name: "x".to_owned(),
+        }),
+    }
+}
+
+fn blocked(node: &str, reason: BlockedReason) -> Blocked {
+    let file: FileName = "b.iso".parse().unwrap();
+    Blocked {
+        id: StepId::push(&target(node), &file),
+        reason,
+        wanted_by: WantedBy::default(),
+    }
+}
+
+fn plan(steps: Vec<Step>, held: Vec<Blocked>) -> Plan {
+    Plan {
+        steps,
+        held,
+        ..Plan::default()
+    }
+}
+
+fn file(plan: &Plan) -> Vec<u8> {
+    let origin = PlanOrigin {
+        made_at: Timestamp::UNIX_EPOCH,
+        configuration: Some("/etc/talos-order/config.yaml".to_owned()),
+        orders: "/orders".to_owned(),
+        revision: Some("main@sha1:abc".to_owned()),
+        options: SavedOptions {
+            purge_cache: true,
+            selection: Selection {
+                orders: vec!["a*".parse().unwrap()],
+                nodes: Vec::new(),
+            },
+        },
+    };
+    serde_json::to_vec_pretty(&SavedPlan::new(plan, origin)).unwrap()
+}
+
+fn changes(before: &Plan, after: &Plan) -> Vec<String> {
+    let saved = SavedPlan::read(&file(before)).unwrap();
+    let changes = saved.changes(after).unwrap();
+    changes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_written_is_read_with_its_options() {
+    let saved = SavedPlan::read(&file(&Plan::default())).unwrap();
+    assert!(saved.options.purge_cache && saved.options.selection.has_order("abc"));
+    assert!(!saved.options.selection.has_order("b"));
+    assert_eq!(saved.revision.as_deref(), Some("main@sha1:abc"));
+    assert!(saved.program.starts_with("talos-order "));
+}
+
+#[test]
+fn figures_are_measured_and_no_difference() {
+    let down = |why: &str| BlockedReason::NodeUnreachable {
+        node: "pve-02".parse().unwrap(),
+        why: why.to_owned(),
+        lasting: None,
+    };
+    let before = plan(
+        vec![fetch(Why::Missing, None), prune("pve-01", 1, 10, 5)],
+        vec![blocked("pve-02", down("timed out"))],
+    );
+    let after = plan(
+        vec![
+            fetch(Why::Partial { have: 7 }, Some(12)),
+            prune("pve-01", 1, 10, 6),
+        ],
+        vec![
+            blocked("pve-02", down("no route to host")),
+            blocked("pve-03", BlockedReason::NotSelected { otherwise: None }),
+        ],
+    );
+    assert_eq!(changes(&before, &after), [""; 0]);
+    assert_eq!(changes(&after, &before), [""; 0]);
+}
+
+#[test]
+fn whatever_would_be_done_otherwise_is_named() {
+    let file: FileName = "a.iso".parse().unwrap();
+    let mut elsewhere = fetch(Why::Missing, None);
+    if let Action::Fetch { url, .. } = &mut elsewhere.action {
+        *url = "https://other.example.net/a.iso".to_owned();
+    }
+    let before = plan(
+        vec![
+            fetch(Why::Missing, None),
+            prune("pve-01", 1, 10, 5),
+            prune("pve-02", 1, 10, 5),
+        ],
+        vec![blocked("pve-03", BlockedReason::Changed)],
+    );
+    let mut after = plan(
+        vec![
+            elsewhere,
+            prune("pve-02", 2, 10, 5),
+            prune("pve-04", 1, 1, 1),
+        ],
+        vec![
+            blocked("pve-03", BlockedReason::NotPlanned),
+            blocked("pve-05", BlockedReason::Changed),
+        ],
+    );
+    after.in_sync = vec![StepId::prune_node(&target("pve-01"), &file)];
+    let (one, two) = ("01".repeat(32), "02".repeat(32));
+    assert_eq!(
+        changes(&before, &after),
+        [
+            "~ fetch a.iso: url: https://factory.example.net/a.iso → \
+             https://other.example.net/a.iso"
+                .to_owned(),
+            "- prune a.iso from pve-01: no longer a step, it is in sync".to_owned(),
+            format!("~ prune a.iso from pve-02: sha256: {one} → {two}"),
+            "+ prune a.iso from pve-04: a new step".to_owned(),
+            "! push b.iso to pve-03: blocked for another reason: not in the plan that this \
+             run began with; the next run prunes it"
+                .to_owned(),
+            "! push b.iso to pve-05: blocked now: changed since talos-order placed it".to_owned(),
+        ]
+    );
+    let unblocked = changes(&before, &Plan::default());
+    assert!(unblocked.contains(&"- push b.iso to pve-03: no longer blocked".to_owned()));
+}
+
+#[test]
+fn another_reason_to_act_is_another_plan() {
+    let before = plan(vec![fetch(Why::Missing, None)], Vec::new());
+    let after = plan(vec![fetch(Why::Touched, None)], Vec::new());
+    let found = changes(&before, &after);
+    assert_eq!(found, ["~ fetch a.iso: why.reason: missing → touched"]);
+}
+
+#[test]
+fn what_is_no_plan_says_so() {
+    let whole = file(&plan(vec![prune("pve-01", 1, 10, 5)], Vec::new()));
+    for length in 1..whole.len() - 1 {
+        let found = SavedPlan::read(&whole[..length]);
+        assert!(matches!(found, Err(SavedPlanError::Damaged(_))), "{length}");
+    }
+    for other in [
+        "",
+        "hello",
+        "[]",
+        "{}",
+        "{\"plan\": {\"steps\": []}}",
+        "\u{0}",
+    ] {
+        let found = SavedPlan::read(other.as_bytes());
+        assert!(matches!(found, Err(SavedPlanError::NoPlan)), "{other}");
+    }
+    let later = String::from_utf8(whole.clone()).unwrap();
+    let later = later.replace("\"format\": 1", "\"format\": 2");
+    let found = SavedPlan::read(later.as_bytes()).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "it has format 2, and this program reads format 1"
+    );
+    let without = String::from_utf8(whole)
+        .unwrap()
+        .replace("\"steps\"", "\"stepz\"");
+    let found = SavedPlan::read(without.as_bytes());
+    assert!(matches!(found, Err(SavedPlanError::Damaged(_))));
+}
