@@ -35,7 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli {
         command,
         common,
-        pass: pass_args,
+        run: run_args,
         once: _,
         dry_run,
         detailed_exitcode,
@@ -43,12 +43,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     } = cli;
     match command {
         None if dry_run => {
-            let shown = PlanShown::dry_run(&pass_args);
-            apply::plan(&common, &pass_args, detailed_exitcode, shown).await
+            let shown = PlanShown::dry_run(&run_args);
+            apply::plan(&common, &run_args, detailed_exitcode, shown).await
         }
-        None => apply::apply(&common, &pass_args, yes).await,
+        None => apply::apply(&common, &run_args, yes).await,
         Some(Verb::Plan {
-            pass: args,
+            run: args,
             filter,
             manifests,
             detailed_exitcode,
@@ -56,7 +56,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::new(filter.into(), manifests);
             apply::plan(&common, &args, detailed_exitcode, shown).await
         }
-        Some(Verb::Apply { pass: args, yes }) => apply::apply(&common, &args, yes).await,
+        Some(Verb::Apply { run: args, yes }) => apply::apply(&common, &args, yes).await,
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
         Some(Verb::History { number, output }) => history::run(&common, number, output),

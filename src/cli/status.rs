@@ -15,7 +15,7 @@ use crate::plan::Selection;
 use crate::plan::render::Bytes;
 
 /// So many things blocked are shown; `-o json` has all that are kept.
-const HELD_SHOWN: usize = 20;
+const BLOCKED_SHOWN: usize = 20;
 
 /// Shows what the controller wrote down.
 pub(super) fn run(
@@ -52,9 +52,9 @@ fn select(status: &mut Status, selection: &Selection) {
     });
     status.circuits.retain(|node, _| has_node(Some(node)));
     status
-        .held
-        .retain(|held| selection.orders.is_empty() && has_node(held.step.node().as_ref()));
-    status.more_held = 0;
+        .blocked
+        .retain(|blocked| selection.orders.is_empty() && has_node(blocked.step.node().as_ref()));
+    status.more_blocked = 0;
 }
 
 /// Writes a status, or what of it concerns an order or a node. Done if all that is
@@ -104,7 +104,7 @@ fn text(status: &Status, scope: &Scope, now: Timestamp) -> String {
     }
     if *scope == Scope::All {
         lines.extend(circuits(status, now));
-        lines.extend(held(status, now));
+        lines.extend(blocked(status, now));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
@@ -119,17 +119,17 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
     pairs.push(("Revision", one_line(revision)));
     pairs.push((
         "Last run",
-        match &status.last_pass {
+        match &status.last_run {
             None => "none yet".to_owned(),
-            Some(pass) => {
-                let ago = span(pass.finished, now);
-                let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
+            Some(run) => {
+                let ago = span(run.finished, now);
+                let took = (run.finished.as_millisecond() - run.started.as_millisecond()).max(0);
                 let took = took as f64 / 1000.0;
                 let mut text = format!(
                     "{}, {ago} ago, {took:.1} s, trigger: {}",
-                    pass.verdict, pass.trigger
+                    run.verdict, run.trigger
                 );
-                if let Some(error) = &pass.error {
+                if let Some(error) = &run.error {
                     text.push_str(&format!(": {}", one_line(error)));
                 }
                 text
@@ -138,7 +138,7 @@ fn header(status: &Status, now: Timestamp) -> Vec<String> {
     ));
     pairs.push((
         "Next run",
-        match (&status.running, status.next_pass) {
+        match (&status.running, status.next_run) {
             (Some(running), _) => {
                 let since = span(running.since, now);
                 format!("running for {since}, trigger: {}", running.trigger)
@@ -231,21 +231,21 @@ fn circuits(status: &Status, now: Timestamp) -> Vec<String> {
     section(&table)
 }
 
-fn held(status: &Status, now: Timestamp) -> Vec<String> {
-    if status.held.is_empty() {
+fn blocked(status: &Status, now: Timestamp) -> Vec<String> {
+    if status.blocked.is_empty() {
         return Vec::new();
     }
     let mut table = Table::new(&["BLOCKED", "REASON", "NEXT TRY", "MESSAGE"]);
-    for held in status.held.iter().take(HELD_SHOWN) {
+    for blocked in status.blocked.iter().take(BLOCKED_SHOWN) {
         table.row([
-            held.step.text().to_string(),
-            held.reason.to_string(),
-            next_try(held.next_try, now),
-            one_line(&held.message),
+            blocked.step.text().to_string(),
+            blocked.reason.to_string(),
+            next_try(blocked.next_try, now),
+            one_line(&blocked.message),
         ]);
     }
     let mut lines = section(&table);
-    let more = status.held.len().saturating_sub(HELD_SHOWN) + status.more_held;
+    let more = status.blocked.len().saturating_sub(BLOCKED_SHOWN) + status.more_blocked;
     if more > 0 {
         lines.push(format!("… and {more} more"));
     }

@@ -24,7 +24,7 @@ pub(super) fn summary(report: &Report) -> String {
         (done.removed, "pruned".to_owned()),
         (done.failed, "failed".to_owned()),
         (done.skipped, "pending".to_owned()),
-        (report.look.plan.held.len(), "blocked".to_owned()),
+        (report.look.plan.blocked.len(), "blocked".to_owned()),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

@@ -215,10 +215,10 @@ impl Board<'_> {
 
     /// Removals belong to no order; those that wait for approval are told by node.
     fn removals(&mut self, report: &Report) {
-        for held in &report.look.plan.held {
-            if held.needs_person() && held.wanted_by.is_empty() {
-                let node = held.id.node();
-                let trouble = (reason_of(&held.reason), held.reason.to_string());
+        for blocked in &report.look.plan.blocked {
+            if blocked.needs_operator() && blocked.wanted_by.is_empty() {
+                let node = blocked.id.node();
+                let trouble = (reason_of(&blocked.reason), blocked.reason.to_string());
                 self.line(None, node).insert(trouble);
             }
         }

@@ -54,7 +54,7 @@ pub fn after(
 
 /// Forgets failures, so that what they block is tried in the next run: an operator
 /// who requests a run now has often just fixed something.
-pub fn forgive(memory: &mut Memory, scope: &Scope) {
+pub fn reset_back_off(memory: &mut Memory, scope: &Scope) {
     match scope {
         // Which steps an order needs is known only to a plan, and trying too much
         // is harmless.

@@ -48,19 +48,22 @@ impl<'a> Troubles<'a> {
         }
         let plan = &report.look.plan;
         let origins = Origins {
-            held: plan.held.iter().map(|h| (&h.id, &h.reason)).collect(),
+            blocked: plan.blocked.iter().map(|h| (&h.id, &h.reason)).collect(),
             report,
         };
-        let of_held = plan
-            .held
-            .iter()
-            .map(|held| (&held.id, &held.wanted_by, origins.of_held(&held.reason)));
+        let of_blocked = plan.blocked.iter().map(|blocked| {
+            (
+                &blocked.id,
+                &blocked.wanted_by,
+                origins.of_blocked(&blocked.reason),
+            )
+        });
         let of_steps = plan.steps.iter().filter_map(|step| {
             let trouble = origins.of_step(&step.id)?;
             Some((&step.id, &step.wanted_by, trouble))
         });
         let mut troubles: BTreeMap<&OrderId, Vec<_>> = BTreeMap::new();
-        for (id, wanted_by, trouble) in of_held.chain(of_steps) {
+        for (id, wanted_by, trouble) in of_blocked.chain(of_steps) {
             let node = id.node();
             let orders: BTreeSet<&OrderId> = wanted_by.iter().map(|at| &at.order).collect();
             for order in orders {
@@ -75,15 +78,15 @@ impl<'a> Troubles<'a> {
 /// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
-    held: HashMap<&'a StepId, &'a BlockedReason>,
+    blocked: HashMap<&'a StepId, &'a BlockedReason>,
     report: &'a Report,
 }
 
 impl Origins<'_> {
     /// Needs point backwards in the plan, so following them ends.
-    fn of_held(&self, reason: &BlockedReason) -> Trouble {
+    fn of_blocked(&self, reason: &BlockedReason) -> Trouble {
         if let BlockedReason::SourceBlocked { source } = reason {
-            if let Some(reason) = self.held.get(source)
+            if let Some(reason) = self.blocked.get(source)
                 && !matches!(reason, BlockedReason::SourceBlocked { .. })
             {
                 return (reason_of(reason), said(source, &reason.to_string()));

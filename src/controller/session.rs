@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, LiveReconciler, StartError};
-use crate::conclude::memory::forgive;
+use crate::conclude::memory::reset_back_off;
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
@@ -89,7 +89,7 @@ impl<'a> Session<'a> {
         let (state, now) = (app.state(), app.now());
         let last_run = state
             .status()
-            .and_then(|status| Some(status.last_pass?.finished));
+            .and_then(|status| Some(status.last_run?.finished));
         let clocks = store::reading(now);
         let limits = RetryLimits::default();
         let (mut memory, jump) =
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
             );
         }
         for scope in asked {
-            forgive(&mut memory, scope);
+            reset_back_off(&mut memory, scope);
         }
         Self {
             revision: store::revision::of(orders).await,

@@ -160,8 +160,8 @@ impl Blocked {
     }
 
     /// True if waiting alone does not help.
-    pub fn needs_person(&self) -> bool {
-        self.reason.needs_person() || self.is_in_our_way()
+    pub fn needs_operator(&self) -> bool {
+        self.reason.needs_operator() || self.is_in_our_way()
     }
 
     /// Another controller's file is where ours is wanted. Where nobody wants
@@ -198,7 +198,7 @@ impl BlockedReason {
     }
 
     /// True if waiting alone does not help.
-    fn needs_person(&self) -> bool {
+    fn needs_operator(&self) -> bool {
         match self {
             Self::NodeUnreachable { .. } | Self::SourceBlocked { .. } => false,
             Self::Unresolved { why } => {

@@ -62,8 +62,8 @@ pub fn render(plan: &Plan, view: &PlanView) -> String {
             "\nShown: {} of {} steps, {} of {} blocked{in_sync}\n",
             shown.steps.len(),
             plan.steps.len(),
-            shown.held.len(),
-            plan.held.len(),
+            shown.blocked.len(),
+            plan.blocked.len(),
         ));
     }
     text

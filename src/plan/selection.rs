@@ -76,18 +76,18 @@ impl Selection {
             return Cow::Borrowed(plan);
         }
         let mut needed: BTreeSet<&StepId> = BTreeSet::new();
-        let mut held: Vec<&Blocked> = Vec::new();
-        for item in &plan.held {
+        let mut blocked: Vec<&Blocked> = Vec::new();
+        for item in &plan.blocked {
             if self.concerns(&item.id, &item.wanted_by) {
                 if let BlockedReason::SourceBlocked { source } = &item.reason {
                     needed.insert(source);
                 }
-                held.push(item);
+                blocked.push(item);
             }
         }
-        held.extend(plan.held.iter().filter(|item| needed.contains(&item.id)));
-        held.sort_by(|a, b| a.id.cmp(&b.id));
-        held.dedup_by(|a, b| a.id == b.id);
+        blocked.extend(plan.blocked.iter().filter(|item| needed.contains(&item.id)));
+        blocked.sort_by(|a, b| a.id.cmp(&b.id));
+        blocked.dedup_by(|a, b| a.id == b.id);
         // What a step needs stands before it.
         let mut steps: Vec<&Step> = Vec::new();
         for step in plan.steps.iter().rev() {
@@ -103,7 +103,7 @@ impl Selection {
         let hints = plan.hints.iter();
         Cow::Owned(Plan {
             steps: steps.into_iter().rev().cloned().collect(),
-            held: held.into_iter().cloned().collect(),
+            blocked: blocked.into_iter().cloned().collect(),
             in_sync: in_sync.cloned().collect(),
             shared: plan.shared.clone(),
             hints: hints

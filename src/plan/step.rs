@@ -16,7 +16,8 @@ pub struct Plan {
     /// The steps; what a step needs stands before it.
     pub steps: Vec<Step>,
     /// What should be done and is not, with the reason.
-    pub held: Vec<Blocked>,
+    #[serde(rename = "held")]
+    pub blocked: Vec<Blocked>,
     /// What already is as it should be.
     pub in_sync: Vec<StepId>,
     /// Deliveries that another node makes, because both see the same storage: by

@@ -42,7 +42,7 @@ impl StateError {
                 "repair the file, or run `talos-order resume --all`, which renames it and resumes \
                  everything",
             ),
-            Self::Lock(LockError::Held { .. }) => Some("try again in a moment"),
+            Self::Lock(LockError::Taken { .. }) => Some("try again in a moment"),
             Self::Lock(LockError::Io { .. }) | Self::Io { .. } => None,
         }
     }

@@ -271,7 +271,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         Ready::Ready | Ready::Reconciling | Ready::Stalled => word(ready),
     };
     let status = |status| match status {
-        PushStatus::Ok | PushStatus::Error | PushStatus::Held => word(status),
+        PushStatus::Ok | PushStatus::Error | PushStatus::Blocked => word(status),
     };
     let provenance = |provenance| match provenance {
         Provenance::Pinned | Provenance::Upstream | Provenance::FirstSeen => word(provenance),
@@ -281,7 +281,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         end(End::Outdated),
         verdict(Verdict::Converged),
         ready(Ready::Stalled),
-        status(PushStatus::Held),
+        status(PushStatus::Blocked),
         provenance(Provenance::FirstSeen),
     ];
     let expected = [

@@ -39,15 +39,15 @@ impl EndedRun<'_> {
                 consider(&step.id, true);
             }
         }
-        for held in self
+        for blocked in self
             .look
             .plan
-            .held
+            .blocked
             .iter()
-            .filter(|held| held.id.removes_from_node())
+            .filter(|blocked| blocked.id.removes_from_node())
         {
-            let blocked = matches!(held.reason, BlockedReason::PruneBlocked { .. });
-            consider(&held.id, !blocked);
+            let is_unknown = matches!(blocked.reason, BlockedReason::PruneBlocked { .. });
+            consider(&blocked.id, !is_unknown);
         }
         let placed = &self.look.desired.placed;
         let is_wanted = |id: &StepId| {
@@ -71,13 +71,13 @@ impl EndedRun<'_> {
             .steps
             .iter()
             .any(|step| step.id.removes_from_node() && !self.is_done(step));
-        let undecided = plan.held.iter().any(|held| match held.reason {
+        let undecided = plan.blocked.iter().any(|blocked| match blocked.reason {
             BlockedReason::PruneBlocked { .. }
             | BlockedReason::NodeUnreachable { .. }
             | BlockedReason::Suspended { .. }
             | BlockedReason::BackingOff { .. }
             | BlockedReason::UseUnknown { .. }
-            | BlockedReason::NotMounted { .. } => held.id.removes_from_node(),
+            | BlockedReason::NotMounted { .. } => blocked.id.removes_from_node(),
             BlockedReason::RecordUnread { .. } => true,
             _ => false,
         });
@@ -86,10 +86,13 @@ impl EndedRun<'_> {
         if unfinished || undecided || silent {
             return self.memory.approved.clone();
         }
-        let asked = plan.held.iter().filter_map(|held| match &held.reason {
-            BlockedReason::OverBudget { approval, .. } => Some(approval),
-            _ => None,
-        });
+        let asked = plan
+            .blocked
+            .iter()
+            .filter_map(|blocked| match &blocked.reason {
+                BlockedReason::OverBudget { approval, .. } => Some(approval),
+                _ => None,
+            });
         let asked: BTreeSet<&ApprovalId> = asked.collect();
         let approved = self.memory.approved.iter();
         approved.filter(|id| asked.contains(id)).cloned().collect()

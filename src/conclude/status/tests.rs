@@ -189,10 +189,10 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     assert_eq!(status.revision.as_deref(), Some("main@sha1:abc"));
     assert_eq!(status.notes, ["versions unknown: factory: no answer"]);
     let silent = status
-        .held
+        .blocked
         .iter()
-        .find(|held| held.step.as_str().contains("pve-01"));
-    assert_eq!(silent.and_then(|held| held.next_try), Some(at(130)));
+        .find(|blocked| blocked.step.as_str().contains("pve-01"));
+    assert_eq!(silent.and_then(|blocked| blocked.next_try), Some(at(130)));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn since_stays_while_nothing_changes_and_a_failed_look_forgets_nothing() {
         .unable(&occasion(300), "the cache is gone".to_owned());
     assert_eq!(unable.conditions, second.conditions);
     assert!(!unable.is_ready());
-    let last = unable.last_pass.expect("a last run");
+    let last = unable.last_run.expect("a last run");
     assert_eq!(last.verdict, Verdict::Failed);
     assert_eq!(last.error.as_deref(), Some("the cache is gone"));
 }

@@ -132,7 +132,7 @@ pub fn headline(plan: &Plan) -> String {
         true => "nothing to do".to_owned(),
         false => parts.join(", "),
     };
-    let blocked = match plan.held.len() {
+    let blocked = match plan.blocked.len() {
         0 => String::new(),
         count => format!(", {count} blocked"),
     };
