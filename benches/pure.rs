@@ -240,7 +240,7 @@ fn pure(criterion: &mut Criterion) {
         });
         let desired = resolve(&orders, &observed.catalog, &naming());
         let converged = plan(&desired, &observed, &policy(), &RunOptions::default());
-        assert!(converged.steps.is_empty() && converged.held.is_empty());
+        assert!(converged.steps.is_empty() && converged.blocked.is_empty());
         assert!(converged.in_sync.len() > size.positions * size.per_position);
         drop(converged);
         group.bench_function(BenchmarkId::new("plan, nothing to do", size), |bench| {

@@ -76,7 +76,7 @@ pub(crate) async fn run(
     // Nobody begins another run; whoever asks for the status is told so.
     if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
-            next_pass: None,
+            next_run: None,
             running: None,
             ..status
         })?;

@@ -45,8 +45,8 @@ pub(crate) fn sizes<F: Upstream>(
     factory: &F,
 ) -> BTreeMap<ArtifactId, u64> {
     let missing = |artifact: &&ArtifactId| {
-        let held = cache.files.get(&desired.artifacts[*artifact].file);
-        held.is_none_or(|held| held.size.is_none())
+        let blocked = cache.files.get(&desired.artifacts[*artifact].file);
+        blocked.is_none_or(|blocked| blocked.size.is_none())
     };
     let missing: Vec<&ArtifactId> = desired.artifacts.keys().filter(missing).collect();
     if missing.is_empty() {

@@ -58,6 +58,33 @@ const RETIRED: &[(&str, &str)] = &[
     ("HeldLine", "BlockedLine"),
 ];
 
+/// Retired words of names in code, and what a name has in their place.
+const RETIRED_NAMES: &[(&str, &str)] = &[
+    ("pass", "run"),
+    ("passes", "runs"),
+    ("held", "blocked"),
+    ("mend", "correct, repair"),
+    ("heal", "repair"),
+    ("forgive", "reset"),
+    ("person", "operator, user"),
+    ("twin", "stub"),
+];
+
+/// Where names are judged: a lock may be held, and bytes may pass, in the other rooms.
+const JUDGED: &[&str] = &[
+    "src/cli",
+    "src/conclude",
+    "src/controller",
+    "src/daemon",
+    "src/facts",
+    "src/plan",
+    "src/reconcile.rs",
+    "src/store",
+];
+
+/// A lint of clippy.
+const NAME_OF_OTHERS: &str = "trivially_copy_pass_by_ref";
+
 /// What holds a retired phrase for a reason: a line with one of these is not judged.
 const ALLOWED: &[&str] = &[
     // Fields of the JSON of `status` and `history`.
@@ -133,6 +160,98 @@ fn retired(text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The lines of a source with their names: what is neither text nor a comment.
+fn without_text(line: &str) -> String {
+    let mut code = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(['"', '/']) {
+        code.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with("//") {
+            return code;
+        }
+        let is_text = rest.starts_with('"');
+        rest = &rest[1..];
+        if is_text {
+            let end = rest
+                .char_indices()
+                .scan(false, |escaped, (at, c)| {
+                    let ends = c == '"' && !*escaped;
+                    *escaped = c == '\\' && !*escaped;
+                    Some((at, ends))
+                })
+                .find(|(_, ends)| *ends);
+            rest = end.map_or("", |(at, _)| &rest[at + 1..]);
+        }
+    }
+    code + rest
+}
+
+/// The retired words in the names of a line of code.
+fn retired_names(line: &str) -> Vec<String> {
+    let code = without_text(line).replace(NAME_OF_OTHERS, "");
+    let names = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let mut found = Vec::new();
+    for name in names {
+        let mut words = String::new();
+        for c in name.chars() {
+            if c.is_uppercase() {
+                words.push('_');
+            }
+            words.extend(c.to_lowercase());
+        }
+        // A constant is in capitals.
+        let is_constant = !name.contains(char::is_lowercase);
+        let words = if is_constant {
+            name.to_lowercase()
+        } else {
+            words
+        };
+        for (retired, instead) in RETIRED_NAMES {
+            if words.split('_').any(|word| word == *retired) {
+                found.push(format!("{name}, better: {instead}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_name_has_a_retired_word() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(root).expect("below the root");
+        if !JUDGED.iter().any(|room| name.starts_with(room)) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("text");
+        for (number, line) in text.lines().enumerate() {
+            let names = retired_names(line).into_iter();
+            found.extend(names.map(|what| format!("{}:{}: {what}", name.display(), number + 1)));
+        }
+    }
+    assert!(found.is_empty(), "retired names:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_retired_word_is_found_in_a_name_only() {
+    for (line, is_found) in [
+        ("pub last_pass: Option<LastRun>,", true),
+        ("struct LastPass;", true),
+        ("const HELD_MAX: usize = 1;", true),
+        ("let held = 1; // is held", true),
+        ("#[serde(rename = \"last_pass\")]", false),
+        ("let text = \"a \\\"held\\\" b\"; // held", false),
+        ("fn time_that_passed() {}", false),
+        ("let half = whole / 2;", false),
+    ] {
+        assert_eq!(!retired_names(line).is_empty(), is_found, "{line}");
+    }
 }
 
 #[test]

@@ -274,7 +274,7 @@ async fn a_damaged_download_is_not_unpacked() {
 
 /// The states that a crash can leave between the record and the name.
 #[tokio::test]
-async fn a_crash_between_record_and_name_is_seen_and_healed() {
+async fn a_crash_between_record_and_name_is_seen_and_repaired() {
     let scene = scene();
     let received = fetch(&scene, receive()).await.unwrap();
     let (temporary, file) = (

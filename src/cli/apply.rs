@@ -146,8 +146,8 @@ pub(super) async fn plan(
         let revision = inputs.revision.as_deref();
         saved::save(file, &app, path, revision, options, &look)?;
     }
-    let held = &look.plan.held;
-    let troubled = !orders.is_complete() || held.iter().any(Blocked::is_trouble);
+    let blocked = &look.plan.blocked;
+    let troubled = !orders.is_complete() || blocked.iter().any(Blocked::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {

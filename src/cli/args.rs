@@ -35,7 +35,7 @@ pub struct Cli {
     pub common: Common,
     /// Options of a run.
     #[command(flatten)]
-    pub pass: RunArgs,
+    pub run: RunArgs,
     /// Run once and exit (the default without a command).
     #[arg(long)]
     pub once: bool,
@@ -139,11 +139,11 @@ impl Cli {
             (self.dry_run, "--dry-run"),
             (self.once, "--once"),
             (self.yes, "--yes"),
-            (self.pass.verbose, "--verbose"),
-            (self.pass.purge_cache, "--purge-cache"),
-            (self.pass.output != usual.output, "--output"),
+            (self.run.verbose, "--verbose"),
+            (self.run.purge_cache, "--purge-cache"),
+            (self.run.output != usual.output, "--output"),
             (
-                self.pass.lock_timeout != usual.lock_timeout,
+                self.run.lock_timeout != usual.lock_timeout,
                 "--lock-timeout",
             ),
         ]

@@ -233,11 +233,11 @@ impl NameSource {
     }
 
     fn approvals(&self) -> Names {
-        let held = self.status().unwrap_or_default().held;
-        let waiting = held.into_iter().filter_map(|held| {
-            let node = held.step.node();
+        let blocked = self.status().unwrap_or_default().blocked;
+        let waiting = blocked.into_iter().filter_map(|blocked| {
+            let node = blocked.step.node();
             let node = node.map_or_else(String::new, |node| format!("prune from {node}"));
-            Some((held.approval?.0, node))
+            Some((blocked.approval?.0, node))
         });
         waiting.collect()
     }

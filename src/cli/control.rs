@@ -131,9 +131,9 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
         .context("no run has asked for approval yet")?;
     let id = ApprovalId(id);
     let waiting = status
-        .held
+        .blocked
         .iter()
-        .filter_map(|held| Some((held.approval.as_ref()?, &held.step)));
+        .filter_map(|blocked| Some((blocked.approval.as_ref()?, &blocked.step)));
     let steps: Vec<_> = waiting
         .clone()
         .filter(|(approval, _)| **approval == id)

@@ -37,7 +37,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli {
         command,
         common,
-        pass: pass_args,
+        run: run_args,
         once: _,
         dry_run,
         detailed_exitcode,
@@ -45,10 +45,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     } = cli;
     match command {
         None if dry_run => {
-            let shown = PlanShown::dry_run(&pass_args);
-            apply::plan(&common, &pass_args, detailed_exitcode, shown).await
+            let shown = PlanShown::dry_run(&run_args);
+            apply::plan(&common, &run_args, detailed_exitcode, shown).await
         }
-        None => apply::apply(&common, &pass_args, ApplyAsked::all(yes)).await,
+        None => apply::apply(&common, &run_args, ApplyAsked::all(yes)).await,
         Some(Verb::Plan {
             pass: args,
             select,

@@ -26,23 +26,23 @@ pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow:
 }
 
 /// A run in a line, and each step it did in a line below.
-pub(super) fn text(pass: &RunRecord) -> String {
-    let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
+pub(super) fn text(run: &RunRecord) -> String {
+    let took = (run.finished.as_millisecond() - run.started.as_millisecond()).max(0);
     let mut head = format!(
         "{:.0}  {:9}  {:8}  {:.1} s",
-        pass.started,
-        pass.verdict,
-        pass.trigger,
+        run.started,
+        run.verdict,
+        run.trigger,
         took as f64 / 1000.0
     );
-    if let Some(revision) = &pass.revision {
+    if let Some(revision) = &run.revision {
         head.push_str(&format!("  {}", short(revision)));
     }
     let mut text = format!("{}\n", style::heading(&head));
-    if let Some(error) = &pass.error {
+    if let Some(error) = &run.error {
         text.push_str(&format!("    {}\n", one_line(error)));
     }
-    for step in &pass.steps {
+    for step in &run.steps {
         let why = step
             .why
             .as_ref()
@@ -50,15 +50,15 @@ pub(super) fn text(pass: &RunRecord) -> String {
         let why = why.unwrap_or_default();
         text.push_str(&format!("    {}{why}\n", style::step(step)));
     }
-    if pass.more_steps > 0 {
-        text.push_str(&format!("    … and {} more\n", pass.more_steps));
+    if run.more_steps > 0 {
+        text.push_str(&format!("    … and {} more\n", run.more_steps));
     }
-    if pass.error.is_none() {
-        let held = match pass.held {
+    if run.error.is_none() {
+        let blocked = match run.blocked {
             0 => String::new(),
-            held => format!(", {held} blocked"),
+            blocked => format!(", {blocked} blocked"),
         };
-        text.push_str(&format!("    {} in sync{held}\n", pass.in_sync));
+        text.push_str(&format!("    {} in sync{blocked}\n", run.in_sync));
     }
     text
 }

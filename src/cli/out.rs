@@ -32,7 +32,7 @@ pub(super) fn data(data: &str) -> io::Result<()> {
 
 fn plain(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    forgive(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    unless_gone(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Writes a value to stdout as data.
@@ -62,7 +62,7 @@ pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// As [`text`].
 pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    forgive(out.write_all(bytes).and_then(|()| out.flush()))
+    unless_gone(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// Writes a line to stderr. There is no place to tell of a failure.
@@ -92,7 +92,7 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-fn forgive(result: io::Result<()>) -> io::Result<()> {
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,

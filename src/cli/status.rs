@@ -48,12 +48,12 @@ fn select(status: &mut Status, selection: &Selection) {
     status.conditions.retain(|condition| {
         has_order(condition.order.as_deref()) && has_node(condition.node.as_ref())
     });
-    status.held.retain(|held| {
-        let mut orders = held.orders.iter();
+    status.blocked.retain(|blocked| {
+        let mut orders = blocked.orders.iter();
         (selection.orders.is_empty() || orders.any(|order| selection.has_order(order.as_str())))
-            && has_node(held.step.node().as_ref())
+            && has_node(blocked.step.node().as_ref())
     });
-    status.more_held = 0;
+    status.more_blocked = 0;
     // An order has what its conditions name.
     let of_orders = |node: &NodeId| {
         let mut conditions = status.conditions.iter();

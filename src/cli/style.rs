@@ -8,7 +8,7 @@ use crate::conclude::{StepEnd, StepRecord};
 const COMES: Style = AnsiColor::Green.on_default();
 const REPLACED: Style = AnsiColor::Yellow.on_default();
 const GOES: Style = AnsiColor::Red.on_default();
-const HELD: Style = AnsiColor::Magenta.on_default();
+const BLOCKED: Style = AnsiColor::Magenta.on_default();
 const QUIET: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
@@ -19,7 +19,7 @@ pub(super) fn plan(text: &str) -> String {
         Some('+') => Some(COMES),
         Some('~') => Some(REPLACED),
         Some('-') => Some(GOES),
-        Some('!') => Some(HELD),
+        Some('!') => Some(BLOCKED),
         _ if line.starts_with("Plan:") => Some(BOLD),
         _ if line.starts_with("      ") => Some(QUIET),
         _ => None,

@@ -123,7 +123,7 @@ fn in_history(step: StepRecord) -> String {
         error: None,
         steps: vec![step],
         more_steps: 0,
-        held: 0,
+        blocked: 0,
         in_sync: 0,
         totals: Default::default(),
     }))
@@ -142,7 +142,7 @@ fn a_step_is_written_one_way_everywhere() {
             wanted_by: WantedBy::default(),
         };
         let plan = Plan {
-            held: vec![blocked(BlockedReason::SourceBlocked { source: id.clone() })],
+            blocked: vec![blocked(BlockedReason::SourceBlocked { source: id.clone() })],
             steps: vec![Step {
                 id: id.clone(),
                 action,

@@ -260,15 +260,17 @@ impl Board<'_> {
 
     /// Removals belong to no order; those that wait for approval are told by node.
     fn removals(&mut self, report: &Report, memory: &Memory) {
-        let held = report.look.plan.held.iter();
-        for held in held.filter(|held| held.wanted_by.is_empty()) {
-            let trouble = match held.as_if_selected() {
-                Some(held) if held.needs_person() => Trouble::blocked(&held),
+        let blocked = report.look.plan.blocked.iter();
+        for blocked in blocked.filter(|blocked| blocked.wanted_by.is_empty()) {
+            let trouble = match blocked.as_if_selected() {
+                Some(blocked) if blocked.needs_operator() => Trouble::blocked(&blocked),
                 // It failed in an earlier run.
-                None if memory.backoff.contains_key(&held.id) => not_selected(&held.id, memory),
+                None if memory.backoff.contains_key(&blocked.id) => {
+                    not_selected(&blocked.id, memory)
+                }
                 _ => continue,
             };
-            self.line(None, held.id.node()).insert(trouble);
+            self.line(None, blocked.id.node()).insert(trouble);
         }
         let steps = report.look.plan.steps.iter();
         for step in steps.filter(|step| step.wanted_by.is_empty()) {

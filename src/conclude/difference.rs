@@ -83,18 +83,20 @@ impl Differences {
         compared.planned(plan);
         compared.blocked(plan);
         let unknown: BTreeSet<String> = plan
-            .held
+            .blocked
             .iter()
-            .filter(|held| {
+            .filter(|blocked| {
                 matches!(
-                    held.reason,
+                    blocked.reason,
                     BlockedReason::NodeUnreachable { .. }
                         | BlockedReason::Unresolved { .. }
                         | BlockedReason::DirSilent { .. }
                 )
             })
-            .map(|held| match &held.reason {
-                BlockedReason::Unresolved { .. } => format!("{}: {}", held.id.text(), held.reason),
+            .map(|blocked| match &blocked.reason {
+                BlockedReason::Unresolved { .. } => {
+                    format!("{}: {}", blocked.id.text(), blocked.reason)
+                }
                 reason => reason.to_string(),
             })
             .collect();
@@ -211,11 +213,17 @@ impl Compared<'_> {
     }
 
     fn blocked(&mut self, plan: &Plan) {
-        for held in plan.held.iter().filter(|held| !held.is_not_selected()) {
-            match held.id.kind() {
-                Some(StepKind::Push) if !is_unknown(&held.reason) => self.blocked_push(&held.id),
+        for blocked in plan
+            .blocked
+            .iter()
+            .filter(|blocked| !blocked.is_not_selected())
+        {
+            match blocked.id.kind() {
+                Some(StepKind::Push) if !is_unknown(&blocked.reason) => {
+                    self.blocked_push(&blocked.id)
+                }
                 Some(StepKind::Fetch | StepKind::Unpack) => {
-                    let Some(file) = held.id.cached() else {
+                    let Some(file) = blocked.id.cached() else {
                         continue;
                     };
                     let mut artifacts = self.look.desired.artifacts.iter();
@@ -225,8 +233,8 @@ impl Compared<'_> {
                     }
                 }
                 // What stays by policy, or for a while, is as it should be.
-                Some(StepKind::PruneNode) if held.is_trouble() => {
-                    if let Some((target, file)) = held.id.path() {
+                Some(StepKind::PruneNode) if blocked.is_trouble() => {
+                    if let Some((target, file)) = blocked.id.path() {
                         self.desired_in(&target).remove(file.as_str());
                     }
                 }

@@ -54,7 +54,7 @@ pub fn after(
 
 /// Forgets failures, so that what they block is tried in the next run: an operator
 /// who requests a run now has often just fixed something.
-pub fn forgive(memory: &mut Memory, scope: &Scope) {
+pub fn reset_back_off(memory: &mut Memory, scope: &Scope) {
     match scope {
         // Which steps an order needs is known only to a plan, and trying too much
         // is harmless.
@@ -75,9 +75,13 @@ pub fn forgive(memory: &mut Memory, scope: &Scope) {
 /// the back-off of what it does, and of nothing else. `before` are those before it was
 /// reset.
 pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, plan: &Plan) {
-    for held in plan.held.iter().filter(|held| held.is_not_selected()) {
-        if let Some(failed) = before.get(&held.id) {
-            memory.backoff.insert(held.id.clone(), failed.clone());
+    for blocked in plan
+        .blocked
+        .iter()
+        .filter(|blocked| blocked.is_not_selected())
+    {
+        if let Some(failed) = before.get(&blocked.id) {
+            memory.backoff.insert(blocked.id.clone(), failed.clone());
         }
     }
 }

@@ -227,7 +227,7 @@ impl StateRecords<'_> {
     /// Every image that is wanted or in the cache.
     pub fn images(&self) -> Vec<ImageObject> {
         let mut images: BTreeMap<&FileName, ImageObject> = BTreeMap::new();
-        let known_use = self.status.filter(|status| status.last_pass.is_some());
+        let known_use = self.status.filter(|status| status.last_run.is_some());
         for (file, cached) in self.cache.iter().flat_map(|cache| &cache.files) {
             let artifact = &cached.meta.artifact;
             let image = ImageObject {

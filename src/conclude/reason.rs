@@ -69,10 +69,10 @@ pub(super) const fn reason_of_kind(kind: FailureKind) -> Reason {
 }
 
 /// The reason of something that is blocked.
-pub(super) fn reason_of(held: &Blocked) -> Reason {
-    match &held.reason {
+pub(super) fn reason_of(blocked: &Blocked) -> Reason {
+    match &blocked.reason {
         // Another controller's file is where ours is wanted.
-        BlockedReason::NotOurs { .. } if !held.wanted_by.is_empty() => Reason::Conflict,
+        BlockedReason::NotOurs { .. } if !blocked.wanted_by.is_empty() => Reason::Conflict,
         BlockedReason::NodeUnreachable { lasting, .. } => match lasting {
             Some(kind) => reason_of_kind(*kind),
             None => Reason::TargetUnreachable,

@@ -127,7 +127,8 @@ pub struct RunRecord {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_steps: usize,
     /// How many things were blocked.
-    pub held: usize,
+    #[serde(rename = "held")]
+    pub blocked: usize,
     /// How many files are in sync, those that were before and those that came.
     pub in_sync: usize,
     /// What it found and did, in numbers.
@@ -162,7 +163,7 @@ impl RunRecord {
         Self {
             steps: steps.into_iter().take(STEPS_MAX).collect(),
             more_steps,
-            held: report.look.plan.blocked().count(),
+            blocked: report.look.plan.blocked().count(),
             in_sync: report.look.plan.in_sync.len() + placed(report),
             totals: Totals::of(report),
             ..Self::failed(occasion, None, report.verdict)
@@ -184,7 +185,7 @@ impl RunRecord {
             error,
             steps: Vec::new(),
             more_steps: 0,
-            held: 0,
+            blocked: 0,
             in_sync: 0,
             totals: Totals::default(),
         }

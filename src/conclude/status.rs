@@ -20,7 +20,7 @@ use crate::model::{FileName, NodeId, OrderId, OrderSet, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
 /// So many things blocked are listed; more would not be read.
-const HELD_MAX: usize = 1000;
+const BLOCKED_MAX: usize = 1000;
 
 /// How things are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,17 +33,21 @@ pub struct Status {
     /// The current run.
     pub running: Option<Running>,
     /// The last run that is over.
-    pub last_pass: Option<LastRun>,
+    #[serde(rename = "last_pass")]
+    pub last_run: Option<LastRun>,
     /// When the next one begins; absent where no controller runs.
-    pub next_pass: Option<Timestamp>,
+    #[serde(rename = "next_pass")]
+    pub next_run: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     pub totals: Totals,
     /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
     /// What is blocked, and until when.
-    pub held: Vec<BlockedLine>,
+    #[serde(rename = "held")]
+    pub blocked: Vec<BlockedLine>,
     /// How many more things are blocked.
-    pub more_held: usize,
+    #[serde(rename = "more_held")]
+    pub more_blocked: usize,
     /// The nodes that do not answer, with when they are asked again.
     pub circuits: BTreeMap<NodeId, Backoff>,
     /// What is suspended by `suspend`.
@@ -119,7 +123,7 @@ impl Status {
     pub fn begun(mut self, owner: &str, trigger: Trigger, since: Timestamp) -> Self {
         owner.clone_into(&mut self.owner);
         self.running = Some(Running { trigger, since });
-        self.next_pass = None;
+        self.next_run = None;
         self
     }
 
@@ -135,22 +139,26 @@ impl Status {
         let record = RunRecord::new(occasion, report);
         self.conditions =
             condition::conditions(&self.conditions, orders, report, memory, occasion.finished);
-        let held = &report.look.plan.held;
-        let held: Vec<_> = held.iter().filter_map(Blocked::as_if_selected).collect();
-        self.more_held = held.len().saturating_sub(HELD_MAX);
-        self.held = held
+        let blocked = &report.look.plan.blocked;
+        let blocked: Vec<_> = blocked.iter().filter_map(Blocked::as_if_selected).collect();
+        self.more_blocked = blocked.len().saturating_sub(BLOCKED_MAX);
+        self.blocked = blocked
             .iter()
-            .take(HELD_MAX)
-            .map(|held| BlockedLine {
-                step: held.id.clone(),
-                reason: reason_of(held),
-                message: held.reason.to_string(),
-                next_try: next_try(&held.reason, memory),
-                approval: match &held.reason {
+            .take(BLOCKED_MAX)
+            .map(|blocked| BlockedLine {
+                step: blocked.id.clone(),
+                reason: reason_of(blocked),
+                message: blocked.reason.to_string(),
+                next_try: next_try(&blocked.reason, memory),
+                approval: match &blocked.reason {
                     BlockedReason::OverBudget { approval, .. } => Some(approval.clone()),
                     _ => None,
                 },
-                orders: held.wanted_by.iter().map(|at| at.order.clone()).collect(),
+                orders: blocked
+                    .wanted_by
+                    .iter()
+                    .map(|at| at.order.clone())
+                    .collect(),
             })
             .collect();
         self.circuits = memory.circuits.clone();
@@ -173,7 +181,7 @@ impl Status {
         owner.clone_into(&mut self.owner);
         self.running = None;
         self.revision = record.revision;
-        self.last_pass = Some(LastRun {
+        self.last_run = Some(LastRun {
             started: record.started,
             finished: record.finished,
             trigger: record.trigger,
@@ -187,9 +195,9 @@ impl Status {
     /// True if the last run could plan and everything it concerns is ready or suspended.
     pub fn is_ready(&self) -> bool {
         let looked = self
-            .last_pass
+            .last_run
             .as_ref()
-            .is_some_and(|pass| pass.verdict != Verdict::Failed);
+            .is_some_and(|run| run.verdict != Verdict::Failed);
         looked
             && self
                 .conditions

@@ -38,9 +38,9 @@ impl Trouble {
     }
 
     /// Something that is blocked.
-    pub(super) fn blocked(held: &Blocked) -> Self {
-        let message = held.reason.to_string();
-        Self::new(reason_of(held), held.needs_person(), message)
+    pub(super) fn blocked(blocked: &Blocked) -> Self {
+        let message = blocked.reason.to_string();
+        Self::new(reason_of(blocked), blocked.needs_operator(), message)
     }
 
     fn interrupted(message: String) -> Self {
@@ -102,19 +102,26 @@ impl<'a> Troubles<'a> {
         }
         let plan = &report.look.plan;
         let origins = Origins {
-            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
+            blocked: plan
+                .blocked
+                .iter()
+                .map(|blocked| (&blocked.id, blocked))
+                .collect(),
             report,
         };
-        let of_held = plan
-            .held
-            .iter()
-            .map(|held| (&held.id, &held.wanted_by, origins.of_blocked(held, memory)));
+        let of_blocked = plan.blocked.iter().map(|blocked| {
+            (
+                &blocked.id,
+                &blocked.wanted_by,
+                origins.of_blocked(blocked, memory),
+            )
+        });
         let of_steps = plan.steps.iter().filter_map(|step| {
             let trouble = origins.of_step(&step.id)?;
             Some((&step.id, &step.wanted_by, trouble))
         });
         let mut troubles: BTreeMap<&OrderId, Vec<_>> = BTreeMap::new();
-        for (id, wanted_by, trouble) in of_held.chain(of_steps) {
+        for (id, wanted_by, trouble) in of_blocked.chain(of_steps) {
             let node = id.node();
             let orders: BTreeSet<&OrderId> = wanted_by.iter().map(|at| &at.order).collect();
             for order in orders {
@@ -129,25 +136,28 @@ impl<'a> Troubles<'a> {
 /// Where a trouble comes from: what is blocked because of another step takes that
 /// step's reason.
 struct Origins<'a> {
-    held: HashMap<&'a StepId, &'a Blocked>,
+    blocked: HashMap<&'a StepId, &'a Blocked>,
     report: &'a Report,
 }
 
 impl Origins<'_> {
-    fn of_blocked(&self, held: &Blocked, memory: &Memory) -> Trouble {
-        match held.as_if_selected() {
-            Some(held) => self.of_held(&held),
-            None => not_selected(&held.id, memory),
+    fn of_blocked(&self, blocked: &Blocked, memory: &Memory) -> Trouble {
+        match blocked.as_if_selected() {
+            Some(blocked) => self.of_cause(&blocked),
+            None => not_selected(&blocked.id, memory),
         }
     }
 
     /// Needs point backwards in the plan, so following them ends.
-    fn of_held(&self, held: &Blocked) -> Trouble {
-        if let BlockedReason::SourceBlocked { source } = &held.reason {
-            if let Some(held) = self.held.get(source).and_then(|held| held.as_if_selected())
-                && !matches!(held.reason, BlockedReason::SourceBlocked { .. })
+    fn of_cause(&self, blocked: &Blocked) -> Trouble {
+        if let BlockedReason::SourceBlocked { source } = &blocked.reason {
+            if let Some(blocked) = self
+                .blocked
+                .get(source)
+                .and_then(|blocked| blocked.as_if_selected())
+                && !matches!(blocked.reason, BlockedReason::SourceBlocked { .. })
             {
-                let trouble = Trouble::blocked(&held);
+                let trouble = Trouble::blocked(&blocked);
                 let message = said(source, &trouble.message);
                 return Trouble { message, ..trouble };
             }
@@ -155,7 +165,7 @@ impl Origins<'_> {
                 return trouble;
             }
         }
-        Trouble::blocked(held)
+        Trouble::blocked(blocked)
     }
 
     fn of_step(&self, id: &StepId) -> Option<Trouble> {

@@ -52,12 +52,12 @@ pub fn verdict(
         | Outcome::Cancelled => false,
     };
     if !orders.is_complete()
-        || look.plan.held.iter().any(Blocked::needs_person)
+        || look.plan.blocked.iter().any(Blocked::needs_operator)
         || outcomes.values().any(permanent)
     {
         return Verdict::Stalled;
     }
-    let converged = !look.plan.held.iter().any(Blocked::is_trouble)
+    let converged = !look.plan.blocked.iter().any(Blocked::is_trouble)
         && outcomes.values().all(Outcome::is_success)
         && manifests.values().all(Result::is_ok);
     if converged {

@@ -119,14 +119,14 @@ mod tests {
                 line
             );
         }
-        let held = BlockedText {
+        let blocked = BlockedText {
             reason: Reason::DirectoryMissing,
         };
-        let written = serde_json::to_value(&held).unwrap();
+        let written = serde_json::to_value(&blocked).unwrap();
         assert_eq!(written["reason"], "NotMounted");
         assert_eq!(
             serde_json::from_value::<BlockedText>(written).unwrap(),
-            held
+            blocked
         );
         assert!(serde_json::from_value::<BlockedText>(json!({})).is_err());
     }
@@ -144,8 +144,8 @@ mod tests {
                 Reason::Failed,
             ),
         ] {
-            let held: BlockedText = serde_json::from_value(written).unwrap();
-            assert_eq!(held.reason, expected);
+            let blocked: BlockedText = serde_json::from_value(written).unwrap();
+            assert_eq!(blocked.reason, expected);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::Trigger;
 /// What there is between two runs.
 pub(super) struct Background {
     /// The cache, for as long as a run has left downloads running in it.
-    held: Option<DirLock>,
+    blocked: Option<DirLock>,
     waker: Waker,
     /// Requests a run when a download ends that none waits for.
     listener: JoinHandle<()>,
@@ -18,7 +18,7 @@ pub(super) struct Background {
 impl Background {
     pub(super) fn new(reconciler: &LiveReconciler, waker: Waker) -> Self {
         Self {
-            held: None,
+            blocked: None,
             listener: listen(reconciler, waker.clone()),
             waker,
         }
@@ -26,17 +26,17 @@ impl Background {
 
     /// The lock on the cache, if the last run left it locked.
     pub(super) fn lock(&mut self) -> Option<DirLock> {
-        self.held.take()
+        self.blocked.take()
     }
 
     /// Keeps the cache locked if the run has left downloads running in it.
     pub(super) fn keep(&mut self, lock: Option<DirLock>, reconciler: &LiveReconciler) {
-        self.held = lock.filter(|_| reconciler.downloads.is_busy());
+        self.blocked = lock.filter(|_| reconciler.downloads.is_busy());
     }
 
     /// Another run takes the place of the old one, and with that one its downloads end.
     pub(super) fn renew(&mut self, reconciler: &LiveReconciler) {
-        self.held = None;
+        self.blocked = None;
         self.listener.abort();
         self.listener = listen(reconciler, self.waker.clone());
     }

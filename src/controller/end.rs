@@ -32,10 +32,10 @@ impl RunEnd {
         let conditions = status.conditions.iter();
         let ready = conditions.filter(|condition| condition.state == ConditionState::Ready);
         let line = match ready.count() {
-            count if count == total && status.held.is_empty() => {
+            count if count == total && status.blocked.is_empty() => {
                 format!("{total} of {total} ready")
             }
-            count => format!("{count} of {total} ready, {} blocked", status.held.len()),
+            count => format!("{count} of {total} ready, {} blocked", status.blocked.len()),
         };
         Self {
             end: RunResult {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_tried_again_is_also_where_a_person_has_to_act() {
+    fn what_can_be_tried_again_is_also_where_an_operator_has_to_act() {
         let now = Timestamp::UNIX_EPOCH;
         let of = |verdict, wait: Option<u64>| {
             let next = wait.map(|wait| now + Duration::from_secs(wait));

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, LiveReconciler, StartError};
-use crate::conclude::memory::{forgive, keep_failures};
+use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
         let (state, now) = (app.state(), app.now());
         let last_run = state
             .status()
-            .and_then(|status| Some(status.last_pass?.finished));
+            .and_then(|status| Some(status.last_run?.finished));
         let clocks = store::reading(now);
         let limits = RetryLimits::default();
         let (mut memory, jump) =
@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
         }
         let failures = memory.backoff.clone();
         for scope in asked {
-            forgive(&mut memory, scope);
+            reset_back_off(&mut memory, scope);
         }
         Self {
             revision: store::revision::of(orders).await,

@@ -87,7 +87,7 @@ fn tell_nodes(look: &Look, was_silent: impl Fn(&NodeId) -> bool) {
 /// Says why something is not done that waits for somebody. What has failed before was
 /// told when it did, and what is as it should be is not told at all.
 fn tell_blocked(plan: &Plan) {
-    let blocked = plan.held.iter().filter(|blocked| {
+    let blocked = plan.blocked.iter().filter(|blocked| {
         let is_told = matches!(
             blocked.reason,
             BlockedReason::NodeUnreachable { .. }

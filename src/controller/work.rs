@@ -117,9 +117,9 @@ impl Controller {
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
         // A single run may be done beside a loop, whose word on its next one stays.
-        let next_pass = begun.next_pass.filter(|_| self.once);
+        let next_run = begun.next_run.filter(|_| self.once);
         let begun = Status {
-            next_pass,
+            next_run,
             ..begun.begun(&self.app.settings().owner, trigger, self.app.now())
         };
         tell_status(&state, &begun);
@@ -141,7 +141,7 @@ impl Work for Controller {
         for request in asking {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {
-                    next_pass: self.about_next(),
+                    next_run: self.about_next(),
                     ..status.clone()
                 })),
                 None => Err(end.line.clone()),
@@ -187,7 +187,7 @@ impl Work for Controller {
         let state = self.app.state();
         let Some(status) = state.status() else { return };
         let status = Status {
-            next_pass: next,
+            next_run: next,
             ..status
         };
         tell_status(&state, &status);

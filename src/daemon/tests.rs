@@ -289,7 +289,7 @@ async fn versions_and_verification_have_their_own_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cron_times_that_pass_during_a_run_are_one_more_run() {
+async fn cron_times_missed_during_a_run_are_one_more_run() {
     let mut options = options();
     options.schedule.interval = None;
     options.schedule.cron = Some(Cron::parse("*/10 * * * *", Some("UTC")).unwrap());

@@ -176,8 +176,8 @@ impl Blocked {
     }
 
     /// True if waiting alone does not help.
-    pub fn needs_person(&self) -> bool {
-        self.reason.needs_person() || self.is_in_our_way()
+    pub fn needs_operator(&self) -> bool {
+        self.reason.needs_operator() || self.is_in_our_way()
     }
 
     /// True if it is not done for no other reason than that nobody selected it, or would
@@ -247,7 +247,7 @@ impl BlockedReason {
     }
 
     /// True if waiting alone does not help.
-    fn needs_person(&self) -> bool {
+    fn needs_operator(&self) -> bool {
         match self {
             Self::NodeUnreachable { lasting, .. } | Self::BackingOff { lasting, .. } => {
                 lasting.is_some()

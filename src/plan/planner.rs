@@ -38,6 +38,6 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &R
         stage(&input, &mut draft);
     }
     let mut plan = draft.plan;
-    plan.held.sort_by(|a, b| a.id.cmp(&b.id));
+    plan.blocked.sort_by(|a, b| a.id.cmp(&b.id));
     plan
 }

@@ -51,7 +51,7 @@ pub fn render(plan: &Plan, view: &PlanView) -> String {
         return shown(plan, view);
     }
     let selected = Plan {
-        held: plan.blocked().cloned().collect(),
+        blocked: plan.blocked().cloned().collect(),
         ..plan.clone()
     };
     let steps = if not_selected == 1 { "step" } else { "steps" };

@@ -78,7 +78,8 @@ pub struct PlanOrigin {
 #[derive(Debug, Deserialize)]
 pub struct PlannedWork {
     steps: Vec<PlannedStep>,
-    held: Vec<PlannedBlock>,
+    #[serde(rename = "held")]
+    blocked: Vec<PlannedBlock>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,7 +155,10 @@ impl SavedPlan<PlannedWork> {
     pub fn changes(&self, now: &Plan) -> Result<Vec<PlanChange>, serde_json::Error> {
         let fresh: PlannedWork = serde_json::from_value(serde_json::to_value(now)?)?;
         let (before, after) = (WorkByStep::of(&self.plan), WorkByStep::of(&fresh));
-        let reasons = now.blocked().map(|held| (&held.id, held)).collect();
+        let reasons = now
+            .blocked()
+            .map(|blocked| (&blocked.id, blocked))
+            .collect();
         let in_sync = now.in_sync.iter().collect();
         let ids: BTreeSet<&StepId> = before.0.keys().chain(after.0.keys()).copied().collect();
         let changes = ids.into_iter().filter_map(|step| {
@@ -204,12 +208,12 @@ impl<'a> WorkByStep<'a> {
             }
             (&step.id, Entry::Step(what))
         });
-        let held = work.held.iter().filter_map(|held| {
-            let kind = held.reason.get("reason").and_then(Value::as_str)?;
+        let blocked = work.blocked.iter().filter_map(|blocked| {
+            let kind = blocked.reason.get("reason").and_then(Value::as_str)?;
             // It is not what the run is for.
-            (kind != "not-selected").then(|| (&held.id, Entry::Blocked(kind.to_owned())))
+            (kind != "not-selected").then(|| (&blocked.id, Entry::Blocked(kind.to_owned())))
         });
-        Self(held.chain(steps).collect())
+        Self(blocked.chain(steps).collect())
     }
 }
 
@@ -253,8 +257,8 @@ fn change(
     in_sync: &BTreeSet<&StepId>,
 ) -> Option<(char, String)> {
     let reason = || {
-        let held = reasons.get(step);
-        held.map_or_else(String::new, |held| held.reason.to_string())
+        let blocked = reasons.get(step);
+        blocked.map_or_else(String::new, |blocked| blocked.reason.to_string())
     };
     Some(match pair {
         (before, after) if before == after => return None,

@@ -125,7 +125,7 @@ pub(super) struct PlanDraft {
     pub incoming: BTreeMap<ArtifactId, StepId>,
     /// The artifacts that do not come into the cache in this run, by the step that is
     /// blocked.
-    pub held_sources: BTreeMap<ArtifactId, StepId>,
+    pub blocked_sources: BTreeMap<ArtifactId, StepId>,
 }
 
 impl PlanDraft {
@@ -155,7 +155,7 @@ impl PlanDraft {
 
     /// Adds something that should be done and is not.
     pub(super) fn block(&mut self, id: StepId, reason: BlockedReason, wanted_by: WantedBy) {
-        self.plan.held.push(Blocked {
+        self.plan.blocked.push(Blocked {
             id,
             reason,
             wanted_by,

@@ -16,7 +16,8 @@ pub struct Plan {
     /// The steps; what a step needs stands before it.
     pub steps: Vec<Step>,
     /// What should be done and is not, with the reason.
-    pub held: Vec<Blocked>,
+    #[serde(rename = "held")]
+    pub blocked: Vec<Blocked>,
     /// What already is as it should be.
     pub in_sync: Vec<StepId>,
     /// Deliveries that another node makes, because both see the same storage: by
@@ -29,14 +30,16 @@ pub struct Plan {
 impl Plan {
     /// What is blocked, without what is only not selected.
     pub fn blocked(&self) -> impl Iterator<Item = &Blocked> {
-        self.held.iter().filter(|held| !held.is_not_selected())
+        self.blocked
+            .iter()
+            .filter(|blocked| !blocked.is_not_selected())
     }
 
     /// How many steps and blocked things are not selected.
     pub fn not_selected(&self) -> usize {
-        self.held
+        self.blocked
             .iter()
-            .filter(|held| held.is_not_selected())
+            .filter(|blocked| blocked.is_not_selected())
             .count()
     }
 }

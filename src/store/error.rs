@@ -69,7 +69,7 @@ impl StateError {
                 "repair the file, or run `talos-order resume --all`, which renames it and resumes \
                  everything"
             }
-            Self::Lock(LockError::Held { .. }) => "try again in a moment",
+            Self::Lock(LockError::Taken { .. }) => "try again in a moment",
             Self::Lock(LockError::Io { .. }) | Self::Io { .. } => return None,
         };
         Some(hint.to_owned())

@@ -10,11 +10,11 @@ use crate::io::file::atomic;
 const HISTORY: &str = "history.jsonl";
 
 /// Three days of a run each ten minutes, and more than anyone reads.
-const PASSES_MAX: usize = 500;
+const RUNS_MAX: usize = 500;
 
 #[derive(Default)]
 struct History {
-    passes: Vec<RunRecord>,
+    runs: Vec<RunRecord>,
     /// There is more in the file than can be read.
     is_damaged: bool,
 }
@@ -22,7 +22,7 @@ struct History {
 impl StateDir {
     /// The last runs, the oldest first; lines that cannot be read are left out.
     pub(crate) fn history(&self) -> Vec<RunRecord> {
-        self.read_history().passes
+        self.read_history().runs
     }
 
     fn read_history(&self) -> History {
@@ -38,7 +38,7 @@ impl StateDir {
         };
         for line in text.split(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(pass) => history.passes.push(pass),
+                Ok(run) => history.runs.push(run),
                 Err(_) if line.is_empty() => {}
                 Err(why) => {
                     tracing::warn!(path = %path.display(), reason = %why, "skipping a line of the history");
@@ -53,18 +53,18 @@ impl StateDir {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn add_to_history(&self, pass: &RunRecord) -> Result<(), StateError> {
+    pub(crate) fn add_to_history(&self, run: &RunRecord) -> Result<(), StateError> {
         self.make()?;
-        let History { passes, is_damaged } = self.read_history();
+        let History { runs, is_damaged } = self.read_history();
         if is_damaged {
             file::set_aside(&self.file(HISTORY))?;
         }
-        let kept = passes.len().saturating_sub(PASSES_MAX - 1);
+        let kept = runs.len().saturating_sub(RUNS_MAX - 1);
         let path = self.file(HISTORY);
         let failed = |source| StateError::io("write", &path, source);
         let mut text = Vec::new();
-        for pass in passes[kept..].iter().chain([pass]) {
-            serde_json::to_writer(&mut text, pass).map_err(|error| failed(error.into()))?;
+        for run in runs[kept..].iter().chain([run]) {
+            serde_json::to_writer(&mut text, run).map_err(|error| failed(error.into()))?;
             text.push(b'\n');
         }
         atomic::write(&path, &text).map_err(failed)
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::conclude::record::Occasion;
 
-    fn pass(second: i64) -> RunRecord {
+    fn run(second: i64) -> RunRecord {
         let at = Timestamp::from_second(second).unwrap();
         let occasion = Occasion {
             owner: "homelab".to_owned(),
@@ -95,26 +95,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::new(dir.path().join("state"));
         assert_eq!(state.history(), []);
-        let many: Vec<u8> = (0..PASSES_MAX as i64)
+        let many: Vec<u8> = (0..RUNS_MAX as i64)
             .flat_map(|second| {
-                let mut line = serde_json::to_vec(&pass(second)).unwrap();
+                let mut line = serde_json::to_vec(&run(second)).unwrap();
                 line.push(b'\n');
                 line
             })
             .collect();
         state.make().unwrap();
         std::fs::write(state.file(HISTORY), many).unwrap();
-        state.add_to_history(&pass(9999)).unwrap();
+        state.add_to_history(&run(9999)).unwrap();
         let history = state.history();
-        assert_eq!(history.len(), PASSES_MAX);
-        assert_eq!(history[0], pass(1));
-        assert_eq!(history.last(), Some(&pass(9999)));
+        assert_eq!(history.len(), RUNS_MAX);
+        assert_eq!(history[0], run(1));
+        assert_eq!(history.last(), Some(&run(9999)));
 
         let mut torn = std::fs::read(state.file(HISTORY)).unwrap();
         torn.truncate(torn.len() - 10);
         torn.extend(b"\n\xff\n");
         std::fs::write(state.file(HISTORY), torn).unwrap();
-        assert_eq!(state.history().len(), PASSES_MAX - 1);
+        assert_eq!(state.history().len(), RUNS_MAX - 1);
     }
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
             .enumerate()
         {
             std::fs::write(state.file(HISTORY), damage).unwrap();
-            state.add_to_history(&pass(1)).unwrap();
-            assert_eq!(state.history(), [pass(1)]);
+            state.add_to_history(&run(1)).unwrap();
+            assert_eq!(state.history(), [run(1)]);
             let kept = state.file(&format!("{HISTORY}.set-aside-{}", number + 1));
             assert_eq!(std::fs::read_to_string(kept).unwrap(), damage);
         }

@@ -48,7 +48,7 @@ mod tests {
     use crate::facts::StepId;
 
     #[tokio::test]
-    async fn it_survives_the_file_and_a_persons_word_survives_it() {
+    async fn it_survives_the_file_and_an_operators_word_survives_it() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::new(dir.path().join("state"));
         assert_eq!(state.memory(), Memory::default());

@@ -56,7 +56,7 @@ fn each_version_goes_on_from_what_the_other_left() {
             scene.world.program.binary = versions[usize::from(!made_before)].clone();
             scene.run(&["run", "--once"]).expect(code);
             let (seen, mark) = (scene.seen(), scene.world.factory.mark());
-            let (memory, passes) = (scene.remembered(), scene.passes());
+            let (memory, runs) = (scene.remembered(), scene.runs());
             for (number, version) in versions.iter().cycle().take(5).enumerate() {
                 scene.world.program.binary = version.clone();
                 assert_eq!(scene.run(&["validate"]).expect(0).stdout.lines().count(), 1);
@@ -72,7 +72,7 @@ fn each_version_goes_on_from_what_the_other_left() {
                 let asked = scene.world.factory.images_since(mark);
                 assert!(asked.is_empty(), "{kind:?}: {asked:?}");
                 assert_eq!(scene.remembered(), memory, "{kind:?}");
-                assert_eq!(scene.passes(), passes + number + 1);
+                assert_eq!(scene.runs(), runs + number + 1);
             }
             scene.run(&["--purge-cache"]);
         }
@@ -119,7 +119,7 @@ impl Scene {
     }
 
     /// How many runs are on record.
-    fn passes(&self) -> usize {
+    fn runs(&self) -> usize {
         let ran = self.run(&["history", "-n", "500", "-o", "json"]).expect(0);
         assert_quiet(&ran);
         ran.json().as_array().unwrap().len()

@@ -27,10 +27,11 @@ impl Scene {
     }
 
     /// What is blocked, by the names of the steps.
-    fn held(&self) -> BTreeSet<String> {
+    fn blocked(&self) -> BTreeSet<String> {
         let status = self.json("status.json");
-        let held = status["held"].as_array().unwrap().iter();
-        held.map(|held| held["step"].as_str().unwrap().to_owned())
+        let blocked = status["held"].as_array().unwrap().iter();
+        blocked
+            .map(|blocked| blocked["step"].as_str().unwrap().to_owned())
             .collect()
     }
 }
@@ -93,7 +94,7 @@ fn instructions_and_times_of_grace_are_kept() {
     let suspended = scene.json("suspended.json");
     let memory = scene.json("memory.json");
     let conditions = without_messages(&scene);
-    let held = scene.held();
+    let blocked = scene.blocked();
     assert_eq!(memory["unwanted_since"].as_object().unwrap().len(), 1);
     assert!(!memory["verified"].as_object().unwrap().is_empty());
     for _ in 0..2 {
@@ -104,7 +105,7 @@ fn instructions_and_times_of_grace_are_kept() {
     for what in ["unwanted_since", "verified", "places"] {
         assert_eq!(later[what], memory[what], "{what}");
     }
-    assert_eq!(scene.held(), held);
+    assert_eq!(scene.blocked(), blocked);
     let iso = scene.dir("pve-1", "iso");
     scene.world.assert_holds(&iso, &[&patch(1), ISO]);
     scene.world.assert_holds(&scene.dir("pve-2", "iso"), &[ISO]);
@@ -152,9 +153,9 @@ fn manifests_history_and_events_go_on() {
         ran
     };
     scene.run(&["status"]).expect(1).complains("");
-    let passes = list(&["history", "-o", "json"]).json();
-    let passes = passes.as_array().unwrap().len();
-    assert!(passes >= 4);
+    let runs = list(&["history", "-o", "json"]).json();
+    let runs = runs.as_array().unwrap().len();
+    assert!(runs >= 4);
     let events = list(&["events", "-o", "json"]).stdout.lines().count();
     assert!(events >= 10);
     let before = world.manifest("base");
@@ -171,7 +172,7 @@ fn manifests_history_and_events_go_on() {
     }
     assert_eq!(after["entries"][2]["name"], "more");
     let later = list(&["history", "-o", "json"]).json();
-    assert_eq!(later.as_array().unwrap().len(), passes + 1);
+    assert_eq!(later.as_array().unwrap().len(), runs + 1);
     let later = list(&["events", "-o", "json"]).stdout.lines().count();
     assert!(later > events);
 }

@@ -288,7 +288,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         }
     };
     let status = |status| match status {
-        PushStatus::Ok | PushStatus::Error | PushStatus::Held => word(status),
+        PushStatus::Ok | PushStatus::Error | PushStatus::Blocked => word(status),
     };
     let provenance = |provenance| match provenance {
         Provenance::Pinned | Provenance::Upstream | Provenance::FirstSeen => word(provenance),

@@ -125,10 +125,10 @@ impl Daemon {
     }
 
     /// Every run that is on record, the oldest first.
-    pub fn passes(&self) -> Vec<Value> {
+    pub fn runs(&self) -> Vec<Value> {
         let ran = self.program.run(&["history", "-n", "500", "-o", "json"]);
         match ran.expect(0).json() {
-            Value::Array(passes) => passes,
+            Value::Array(runs) => runs,
             other => panic!("{other:#}"),
         }
     }

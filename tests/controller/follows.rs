@@ -97,7 +97,7 @@ fn a_commit_that_syncs_in_is_on_the_nodes_a_moment_later() {
     let oldest = ISO.replace("v1.11.3", "v1.11.1");
     world.assert_holds(&iso, &[&oldest, OLDER, ISO]);
     // The schedule had no part in it.
-    let causes: Vec<Value> = daemon.passes().iter().map(|p| p["cause"].clone()).collect();
+    let causes: Vec<Value> = daemon.runs().iter().map(|p| p["cause"].clone()).collect();
     assert_eq!(causes, ["start", "change", "change"]);
     let manifest = fs::read_to_string(world.manifest_path("one")).unwrap();
     let last = &commits[1];
@@ -156,7 +156,7 @@ fn each_version_of_a_config_map_is_one_run_and_no_warning() {
         mounted.publish(number, &[("one.yaml", &order(&version))]);
         let image = world.at("node1/iso").join(ISO.replace("v1.11.3", &version));
         daemon.wait("the version is in sync", || {
-            image.exists() && daemon.passes().len() > number && converged(&daemon.status())
+            image.exists() && daemon.runs().len() > number && converged(&daemon.status())
         });
     }
     // A file more, which comes after the swap, can be a change of its own.
@@ -169,7 +169,7 @@ fn each_version_of_a_config_map_is_one_run_and_no_warning() {
                 .iter()
                 .any(|condition| condition["order"] == "two")
     });
-    let causes: Vec<Value> = daemon.passes().iter().map(|p| p["cause"].clone()).collect();
+    let causes: Vec<Value> = daemon.runs().iter().map(|p| p["cause"].clone()).collect();
     assert_eq!(causes[0], "start");
     assert!(
         causes[1..].iter().all(|cause| cause == "change"),

@@ -62,9 +62,9 @@ fn what_the_page_asks_with_curl_is_answered() {
         }
     }
     let causes: Vec<Value> = daemon
-        .passes()
+        .runs()
         .iter()
-        .map(|pass| pass["trigger"].clone())
+        .map(|run| run["trigger"].clone())
         .collect();
     assert_eq!(causes, ["start", "manual", "manual"]);
     let status = daemon.beside(&["status", "-o", "json"]).expect(0).json();

@@ -49,8 +49,8 @@ fn a_node_that_is_down_costs_the_others_nothing_and_catches_up() {
 
     // While the circuit is open nobody knocks, whatever runs there are.
     let before = status["circuits"]["pve-02"]["failures"].clone();
-    let passes = daemon.passes().len();
-    let status = daemon.until("two more runs", |_| daemon.passes().len() >= passes + 2);
+    let runs = daemon.runs().len();
+    let status = daemon.until("two more runs", |_| daemon.runs().len() >= runs + 2);
     assert_eq!(status["circuits"]["pve-02"]["failures"], before);
 
     // It is back, and whoever knows that says so.

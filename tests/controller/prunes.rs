@@ -177,7 +177,7 @@ fn an_order_may_say_that_its_files_stay() {
 }
 
 #[test]
-fn more_than_the_budget_waits_for_a_person() {
+fn more_than_the_budget_waits_for_an_operator() {
     let it = Pruning::new(", max_files: 2, max_percent: 0");
     it.order(&[0, 1, 2, 3]);
     let daemon = Daemon::start(&it.world);

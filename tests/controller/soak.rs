@@ -43,18 +43,18 @@ fn damage(path: &std::path::Path, random: &mut Rng) {
 }
 
 /// A run has converged, or says why it has not.
-fn assert_explained(pass: &Value) {
-    if pass["verdict"] == "converged" {
+fn assert_explained(run: &Value) {
+    if run["verdict"] == "converged" {
         return;
     }
-    let steps = pass["steps"].as_array().unwrap();
+    let steps = run["steps"].as_array().unwrap();
     let mut unfinished = steps.iter().filter(|step| step["end"] != "done");
     // A rejected order is neither a step nor held; the status has it.
-    let explained = pass["error"].is_string()
-        || pass["held"].as_u64() > Some(0)
-        || pass["verdict"] == "stalled"
+    let explained = run["error"].is_string()
+        || run["held"].as_u64() > Some(0)
+        || run["verdict"] == "stalled"
         || unfinished.any(|step| step["end"] == "cancelled" || step["message"].is_string());
-    assert!(explained, "{pass:#}");
+    assert!(explained, "{run:#}");
 }
 
 #[test]
@@ -141,11 +141,11 @@ fn after_any_storm_everything_is_in_sync() {
         assert_eq!(found, world.truth(name), "{name}");
     }
     daemon.beside(&["status"]).expect(0);
-    let passes = daemon.passes();
-    assert!(passes.len() > 5, "{} runs", passes.len());
-    passes.iter().for_each(assert_explained);
+    let runs = daemon.runs();
+    assert!(runs.len() > 5, "{} runs", runs.len());
+    runs.iter().for_each(assert_explained);
     // Never two at once: each begins after the one before it was over.
-    for pair in passes.windows(2) {
+    for pair in runs.windows(2) {
         let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
         assert!(
             time(&pair[0]["finished"]) <= time(&pair[1]["started"]),

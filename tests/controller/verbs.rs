@@ -71,7 +71,7 @@ fn reconcile_waits_for_the_result_and_shows_it() {
 }
 
 #[test]
-fn a_person_who_asks_is_not_made_to_wait_for_old_failures() {
+fn whoever_asks_is_not_made_to_wait_for_old_failures() {
     let world = World::small();
     world.configure_local(1, ON_REQUEST);
     let daemon = Daemon::start(&world);
@@ -159,8 +159,8 @@ fn once_is_one_run_and_its_exit_code_says_how_it_went() {
     world.program.run(&["run", "--once"]).expect(0);
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
     world.program.run(&["status"]).expect(0);
-    let passes = world.program.run(&["history", "-o", "json"]).json();
-    assert_eq!(passes.as_array().map(Vec::len), Some(1));
+    let runs = world.program.run(&["history", "-o", "json"]).json();
+    assert_eq!(runs.as_array().map(Vec::len), Some(1));
 
     world.order(
         "bad.yaml",
@@ -252,8 +252,8 @@ fn a_run_that_waited_for_its_turn_knows_what_was_learned_meanwhile() {
     assert_eq!(by_hand.wait().unwrap().code(), Some(1));
 
     // What has failed a moment ago is not tried again at once.
-    daemon.wait("both are over", || daemon.passes().len() >= 3);
-    let [_, failed, waited] = &daemon.passes()[..3] else {
+    daemon.wait("both are over", || daemon.runs().len() >= 3);
+    let [_, failed, waited] = &daemon.runs()[..3] else {
         panic!("three runs");
     };
     assert!(failed["steps"].to_string().contains("failed"), "{failed:#}");

@@ -180,15 +180,15 @@ fn a_state_directory_that_is_read_only_stops_no_image_and_loses_no_word() {
         &state.join("memory.json"),
         &state.join("history.jsonl"),
     ]));
-    let passes = || {
+    let runs = || {
         fs::read_to_string(state.join("history.jsonl"))
             .unwrap()
             .lines()
             .count()
     };
-    let count = passes();
+    let count = runs();
     world.apply().expect(0);
-    assert_eq!(passes(), count + 1, "the next run is remembered again");
+    assert_eq!(runs(), count + 1, "the next run is remembered again");
 
     // What cannot be set aside is not replaced either.
     fs::write(state.join("memory.json"), "garbage").unwrap();

@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_missed_is_remembered_from_the_first_pass_on(case in case()) {
+    fn what_is_missed_is_remembered_from_the_first_run_on(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let families: BTreeSet<_> = desired.artifacts.keys().map(ArtifactId::family).collect();
         let doubt = !desired.complete
@@ -345,7 +345,7 @@ proptest! {
             prop_assert!(desired.complete && desired.positions.iter().all(|want| want.outcome.is_ok()));
             let push = StepId::push(target, part.file());
             let waits = plan.steps.iter().any(|step| step.id == push)
-                || plan.held.iter().any(|held| held.id == push);
+                || plan.blocked.iter().any(|blocked| blocked.id == push);
             prop_assert!(!waits, "{} is to be completed", step.id.text());
         }
     }
@@ -372,14 +372,14 @@ proptest! {
     }
 
     #[test]
-    fn every_wanted_place_is_a_step_or_held_or_in_sync_exactly_once(case in case()) {
+    fn every_wanted_place_is_a_step_or_blocked_or_in_sync_exactly_once(case in case()) {
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for (target, files) in &desired.placed {
             for file in files.keys() {
                 let id = StepId::push(target, file);
                 let count = plan.steps.iter().filter(|step| step.id == id).count()
-                    + plan.held.iter().filter(|held| held.id == id).count()
+                    + plan.blocked.iter().filter(|blocked| blocked.id == id).count()
                     + plan.in_sync.iter().filter(|other| **other == id).count()
                     + usize::from(plan.shared.contains_key(&id));
                 prop_assert_eq!(count, 1, "{:?} is accounted for {} times", id, count);
@@ -431,8 +431,8 @@ fn the_universe_holds_what_the_laws_speak_of() {
                 .entry(kind(action, "kind").expect("a kind"))
                 .or_default() += 1;
         }
-        for held in &plan.held {
-            let reason = serde_json::to_value(&held.reason).expect("a reason");
+        for blocked in &plan.blocked {
+            let reason = serde_json::to_value(&blocked.reason).expect("a reason");
             *seen
                 .entry(kind(reason, "reason").expect("a reason"))
                 .or_default() += 1;

@@ -53,7 +53,7 @@ async fn another_controller_s_file_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_person_s_own_file_is_replaced_only_when_that_is_asked_for() {
+async fn a_users_own_file_is_replaced_only_when_that_is_asked_for() {
     let lab = Lab::new();
     let node = lab.node();
     let (nodes, id, dir) = (system(&lab), node.node("pve-01"), node.dir("iso"));

@@ -91,7 +91,7 @@ async fn what_took_the_name_of_our_file_stays() {
 }
 
 #[tokio::test]
-async fn a_flipped_byte_is_found_and_can_be_mended() {
+async fn a_flipped_byte_is_found_and_can_be_repaired() {
     let lab = Lab::new();
     let node = lab.node();
     let (nodes, id, dir) = (system(&lab), node.node("pve-01"), node.dir("iso"));

@@ -42,7 +42,7 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
 }
 
 fn last_run(status: &Status, now: Timestamp) -> String {
-    let Some(pass) = &status.last_pass else {
+    let Some(pass) = &status.last_run else {
         return "none yet".to_owned();
     };
     let ago = span(pass.finished, now);
@@ -59,7 +59,7 @@ fn last_run(status: &Status, now: Timestamp) -> String {
 }
 
 fn next_run(status: &Status, now: Timestamp) -> String {
-    match (&status.running, status.next_pass) {
+    match (&status.running, status.next_run) {
         (Some(running), _) => {
             let since = span(running.since, now);
             format!("running for {since}, trigger: {}", running.trigger)

@@ -33,7 +33,7 @@ fn status() -> Status {
     let mut status = Status {
         owner: "berlin".to_owned(),
         revision: Some("main@sha1:c0ffee".to_owned()),
-        last_pass: Some(LastRun {
+        last_run: Some(LastRun {
             started: at(3000),
             finished: at(3002),
             trigger: Trigger::Change,
@@ -41,7 +41,7 @@ fn status() -> Status {
             error: None,
             totals: Totals::default(),
         }),
-        next_pass: Some(at(3900)),
+        next_run: Some(at(3900)),
         totals: Totals {
             drift_found: 2,
             drift_repaired: 1,
@@ -66,7 +66,7 @@ fn status() -> Status {
             "pve-02 does not answer:\nno route to host",
         ),
     ];
-    status.held.push(BlockedLine {
+    status.blocked.push(BlockedLine {
         step: crate::facts::StepId::push(
             &crate::model::PushTarget {
                 node: "pve-02".parse().unwrap(),
@@ -202,11 +202,11 @@ fn of_an_order_or_a_node_only_its_lines_are_shown() {
 #[test]
 fn a_controller_that_is_gone_is_told_from_one_that_waits() {
     let mut status = status();
-    status.next_pass = Some(at(10));
+    status.next_run = Some(at(10));
     let gone = plain(&status, &Scope::All);
     assert!(gone.contains("does not seem to be running"), "{gone}");
     assert!(!gone.contains("NEXT TRY"), "{gone}");
-    status.next_pass = None;
+    status.next_run = None;
     let none = plain(&status, &Scope::All);
     assert!(
         none.contains("none (controller not running): nothing is retried"),
@@ -225,7 +225,7 @@ fn a_filter_takes_what_is_blocked_by_its_order() {
         };
         let mut status = status();
         select(&mut status, &selection);
-        (status.conditions.len(), status.held.len())
+        (status.conditions.len(), status.blocked.len())
     };
     assert_eq!(select(&[], &[]), (3, 1));
     assert_eq!(select(&["ac*"], &[]), (3, 1));

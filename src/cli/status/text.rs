@@ -15,7 +15,7 @@ use crate::conclude::{Condition, ConditionState, Scope, Status};
 use crate::model::{NodeId, OrderId};
 
 /// So many things blocked are shown; `-o wide` and the data have all that are kept.
-const HELD_SHOWN: usize = 20;
+const BLOCKED_SHOWN: usize = 20;
 
 /// How a status is shown.
 pub(super) struct StatusView<'a> {
@@ -53,7 +53,7 @@ pub(super) fn text(status: &Status, view: &StatusView<'_>) -> String {
     }
     if *view.scope == Scope::All {
         lines.extend(circuits(status, view, has_controller, &mut said));
-        lines.extend(held(status, view, has_controller, &mut said));
+        lines.extend(blocked(status, view, has_controller, &mut said));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
@@ -69,7 +69,7 @@ pub(super) fn concerns(scope: &Scope, condition: &Condition) -> bool {
 
 /// True if somebody begins the next run.
 fn has_controller(status: &Status, now: Timestamp) -> bool {
-    status.running.is_some() || status.next_pass.is_some_and(|next| next >= now)
+    status.running.is_some() || status.next_run.is_some_and(|next| next >= now)
 }
 
 /// The messages that were shown; each is shown once.
@@ -241,31 +241,35 @@ fn circuits(
     section(&header, &Vec::from_iter(rows), view)
 }
 
-fn held(
+fn blocked(
     status: &Status,
     view: &StatusView<'_>,
     has_controller: bool,
     said: &mut Said,
 ) -> Vec<String> {
-    let most = if view.is_wide { usize::MAX } else { HELD_SHOWN };
-    let rows = status.held.iter().take(most).map(|held| {
-        let mut cells = vec![held.step.text().to_string(), held.reason.to_string()];
-        cells.extend(has_controller.then(|| next_try(held.next_try, view.now)));
+    let most = if view.is_wide {
+        usize::MAX
+    } else {
+        BLOCKED_SHOWN
+    };
+    let rows = status.blocked.iter().take(most).map(|blocked| {
+        let mut cells = vec![blocked.step.text().to_string(), blocked.reason.to_string()];
+        cells.extend(has_controller.then(|| next_try(blocked.next_try, view.now)));
         if view.is_wide {
-            let orders: Vec<&str> = held.orders.iter().map(OrderId::as_str).collect();
+            let orders: Vec<&str> = blocked.orders.iter().map(OrderId::as_str).collect();
             cells.push(if orders.is_empty() {
                 "-".to_owned()
             } else {
                 orders.join(", ")
             });
         }
-        (cells, said.once(&held.message))
+        (cells, said.once(&blocked.message))
     });
     let mut header = vec!["BLOCKED", "REASON"];
     header.extend(has_controller.then_some("NEXT TRY"));
     header.extend(view.is_wide.then_some("ORDERS"));
     let mut lines = section(&header, &Vec::from_iter(rows), view);
-    let more = status.held.len().saturating_sub(most) + status.more_held;
+    let more = status.blocked.len().saturating_sub(most) + status.more_blocked;
     if more > 0 {
         lines.push(format!("… and {more} more"));
     }

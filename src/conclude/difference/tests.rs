@@ -76,7 +76,7 @@ fn found(plan: Plan) -> Differences {
 
 fn blocked(id: StepId, reason: BlockedReason) -> Differences {
     found(Plan {
-        held: vec![Blocked {
+        blocked: vec![Blocked {
             id,
             reason,
             wanted_by: WantedBy::default(),

@@ -179,7 +179,7 @@ fn image(
         .into_iter()
         .flatten()
         .filter_map(|artifact| results.fetching.get(artifact).map(|step| (*step).clone()))
-        .chain(held_fetch(resolved, results, context))
+        .chain(blocked_fetch(resolved, results, context))
         .find_map(|step| results.trouble(&step));
     let pushed: Vec<Pushed> = resolved
         .targets
@@ -188,7 +188,7 @@ fn image(
         .collect();
     let push_trouble = pushed.iter().find(|push| push.status != PushStatus::Ok);
     let (status, error) = match (&fetch_trouble, push_trouble) {
-        (Some((PushStatus::Held, why)), _) => ("held", Some(why.clone())),
+        (Some((PushStatus::Blocked, why)), _) => ("held", Some(why.clone())),
         (Some((_, why)), _) => ("error", Some(why.clone())),
         (None, Some(push)) => ("error", Some(format!("{}: {}", push.host, push.stderr))),
         (None, None) => ("ok", None),
@@ -232,8 +232,8 @@ fn image(
 }
 
 /// The steps that would have brought the files in, had they not been blocked.
-fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> Vec<StepId> {
-    if results.held.is_empty() {
+fn blocked_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> Vec<StepId> {
+    if results.blocked.is_empty() {
         return Vec::new();
     }
     let artifacts = [Some(&resolved.download), resolved.unpacked.as_ref()];
@@ -244,7 +244,7 @@ fn held_fetch(resolved: &Resolved, results: &Results<'_>, context: &Context) -> 
             let file = context.naming.name(artifact);
             [StepId::fetch(&file), StepId::unpack(&file)]
         })
-        .filter(|id| results.held.contains_key(id))
+        .filter(|id| results.blocked.contains_key(id))
         .collect()
 }
 

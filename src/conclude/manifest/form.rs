@@ -169,7 +169,8 @@ pub enum PushStatus {
     /// It could not be delivered.
     Error,
     /// It was not tried.
-    Held,
+    #[serde(rename = "held")]
+    Blocked,
 }
 
 /// One delivery.

@@ -15,7 +15,7 @@ pub struct Results<'a> {
     pub(super) outcomes: Option<&'a BTreeMap<StepId, Outcome>>,
     pub(super) metas: HashMap<ArtifactId, Meta>,
     pub(super) steps: HashMap<&'a StepId, &'a Step>,
-    pub(super) held: HashMap<&'a StepId, &'a Blocked>,
+    pub(super) blocked: HashMap<&'a StepId, &'a Blocked>,
     pub(super) fetching: HashMap<&'a ArtifactId, &'a StepId>,
     pub(super) shared: &'a BTreeMap<StepId, StepId>,
     pub(super) now: Timestamp,
@@ -58,7 +58,11 @@ impl<'a> Results<'a> {
             outcomes,
             metas,
             steps: plan.steps.iter().map(|step| (&step.id, step)).collect(),
-            held: plan.held.iter().map(|held| (&held.id, held)).collect(),
+            blocked: plan
+                .blocked
+                .iter()
+                .map(|blocked| (&blocked.id, blocked))
+                .collect(),
             fetching,
             shared: &plan.shared,
             now: observed.now,
@@ -69,13 +73,13 @@ impl<'a> Results<'a> {
     pub(super) fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
         // Of the nodes of a shared storage one delivers for all.
         let id = self.shared.get(id).unwrap_or(id);
-        if let Some(held) = self.held.get(id) {
-            let reason = held.reason.underlying();
+        if let Some(blocked) = self.blocked.get(id) {
+            let reason = blocked.reason.underlying();
             let status = match reason {
                 BlockedReason::NodeUnreachable { .. } | BlockedReason::NoSpace { .. } => {
                     PushStatus::Error
                 }
-                _ => PushStatus::Held,
+                _ => PushStatus::Blocked,
             };
             return Some((status, reason.to_string()));
         }
@@ -85,9 +89,9 @@ impl<'a> Results<'a> {
             Some(Outcome::Failed { failure }) => Some((PushStatus::Error, failure.error.clone())),
             Some(
                 outcome @ (Outcome::Skipped { .. } | Outcome::Outdated { .. } | Outcome::UnderWay),
-            ) => Some((PushStatus::Held, outcome.to_string())),
+            ) => Some((PushStatus::Blocked, outcome.to_string())),
             Some(Outcome::Cancelled) | None => {
-                Some((PushStatus::Held, Outcome::Cancelled.to_string()))
+                Some((PushStatus::Blocked, Outcome::Cancelled.to_string()))
             }
         }
     }

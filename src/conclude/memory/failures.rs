@@ -16,7 +16,7 @@ impl EndedRun<'_> {
         let before = &self.memory.backoff;
         let mut backoff = BTreeMap::new();
         let plan = &self.look.plan;
-        let still = plan.held.iter().map(|held| &held.id);
+        let still = plan.blocked.iter().map(|blocked| &blocked.id);
         for id in still.chain(plan.steps.iter().map(|step| &step.id)) {
             if let Some(entry) = before.get(id) {
                 backoff.insert(id.clone(), entry.clone());

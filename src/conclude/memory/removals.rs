@@ -39,15 +39,18 @@ impl EndedRun<'_> {
                 consider(&step.id, true);
             }
         }
-        for held in self
+        for blocked in self
             .look
             .plan
-            .held
+            .blocked
             .iter()
-            .filter(|held| held.id.removes_from_node())
+            .filter(|blocked| blocked.id.removes_from_node())
         {
-            let blocked = matches!(held.reason.underlying(), BlockedReason::PruneBlocked { .. });
-            consider(&held.id, !blocked);
+            let in_doubt = matches!(
+                blocked.reason.underlying(),
+                BlockedReason::PruneBlocked { .. }
+            );
+            consider(&blocked.id, !in_doubt);
         }
         let placed = &self.look.desired.placed;
         let is_wanted = |id: &StepId| {
@@ -71,27 +74,30 @@ impl EndedRun<'_> {
             .steps
             .iter()
             .any(|step| step.id.removes_from_node() && !self.is_done(step));
-        let undecided = plan.held.iter().any(|held| match held.reason.underlying() {
-            BlockedReason::PruneBlocked { .. }
-            | BlockedReason::NodeUnreachable { .. }
-            | BlockedReason::Suspended { .. }
-            | BlockedReason::BackingOff { .. }
-            | BlockedReason::UseUnknown { .. }
-            | BlockedReason::NotPlanned
-            | BlockedReason::NotSelected { .. }
-            | BlockedReason::NotMounted { .. } => held.id.removes_from_node(),
-            BlockedReason::RecordUnread { .. } => true,
-            _ => false,
-        });
+        let undecided = plan
+            .blocked
+            .iter()
+            .any(|blocked| match blocked.reason.underlying() {
+                BlockedReason::PruneBlocked { .. }
+                | BlockedReason::NodeUnreachable { .. }
+                | BlockedReason::Suspended { .. }
+                | BlockedReason::BackingOff { .. }
+                | BlockedReason::UseUnknown { .. }
+                | BlockedReason::NotPlanned
+                | BlockedReason::NotSelected { .. }
+                | BlockedReason::NotMounted { .. } => blocked.id.removes_from_node(),
+                BlockedReason::RecordUnread { .. } => true,
+                _ => false,
+            });
         let silent = |state: &NodeState| matches!(state, NodeState::Unreachable { .. });
         let silent = self.look.observed.nodes.values().any(silent);
         if unfinished || undecided || silent {
             return self.memory.approved.clone();
         }
         let asked = plan
-            .held
+            .blocked
             .iter()
-            .filter_map(|held| match held.reason.underlying() {
+            .filter_map(|blocked| match blocked.reason.underlying() {
                 BlockedReason::OverBudget { approval, .. } => Some(approval),
                 _ => None,
             });

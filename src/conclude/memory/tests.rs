@@ -67,21 +67,27 @@ fn removed() -> Outcome {
 fn a_clock_starts_once_and_stops_when_the_file_is_wanted_again() {
     let mut world = World::new();
     let since = |memory: &Memory| memory.unwanted_since.get(&prune()).copied();
-    assert_eq!(since(world.held(&prune(), grace()).pass(10)), Some(at(10)));
-    assert_eq!(since(world.pass(20)), Some(at(10)));
-    // Neither silence nor a broken order resets it.
-    assert_eq!(since(world.silent().pass(30)), Some(at(10)));
-    world.listed(true);
     assert_eq!(
-        since(world.held(&prune(), blocked()).pass(40)),
+        since(world.blocked(&prune(), grace()).run(10)),
         Some(at(10))
     );
-    assert_eq!(since(world.prune(failed()).pass(50)), Some(at(10)));
+    assert_eq!(since(world.run(20)), Some(at(10)));
+    // Neither silence nor a broken order resets it.
+    assert_eq!(since(world.silent().run(30)), Some(at(10)));
+    world.listed(true);
+    assert_eq!(
+        since(world.blocked(&prune(), blocked()).run(40)),
+        Some(at(10))
+    );
+    assert_eq!(since(world.prune(failed()).run(50)), Some(at(10)));
     // Wanted again, even while nobody can look.
-    assert_eq!(since(world.silent().wanted(true).pass(60)), None);
+    assert_eq!(since(world.silent().wanted(true).run(60)), None);
     world.listed(true).wanted(false);
-    assert_eq!(since(world.held(&prune(), grace()).pass(70)), Some(at(70)));
-    assert_eq!(since(world.prune(removed()).pass(80)), None);
+    assert_eq!(
+        since(world.blocked(&prune(), grace()).run(70)),
+        Some(at(70))
+    );
+    assert_eq!(since(world.prune(removed()).run(80)), None);
 }
 
 #[test]
@@ -89,10 +95,10 @@ fn of_a_directory_whose_record_cannot_be_read_nothing_is_forgotten() {
     let mut world = World::new();
     let verify = StepId::verify_node(&target("pve"), &file());
     world.memory.verified.insert(verify, at(5));
-    world.held(&prune(), grace()).pass(10);
+    world.blocked(&prune(), grace()).run(10);
     let before = world.memory.clone();
     assert!(!before.unwanted_since.is_empty() && !before.verified.is_empty());
-    let memory = world.unread().pass(20);
+    let memory = world.unread().run(20);
     assert_eq!(memory, &before);
     // A word that was given for it stays as well.
     let id = ApprovalId("0123".to_owned());
@@ -102,17 +108,23 @@ fn of_a_directory_whose_record_cannot_be_read_nothing_is_forgotten() {
         why: "it is longer than 32 MiB".to_owned(),
     };
     let record = StepId::record(&target("pve"));
-    assert!(world.held(&record, reason).pass(30).approved.contains(&id));
+    assert!(
+        world
+            .blocked(&record, reason)
+            .run(30)
+            .approved
+            .contains(&id)
+    );
     assert_eq!(world.memory.unwanted_since, before.unwanted_since);
     // Read again, and empty: nothing of ours is there any more.
-    let memory = world.listed(false).nothing_planned().pass(40);
+    let memory = world.listed(false).nothing_planned().run(40);
     assert!(memory.unwanted_since.is_empty() && memory.places.is_empty());
 }
 
 #[test]
 fn while_orders_are_not_known_no_clock_starts() {
     let mut world = World::new();
-    let memory = world.held(&prune(), blocked()).pass(10);
+    let memory = world.blocked(&prune(), blocked()).run(10);
     assert!(memory.unwanted_since.is_empty());
 }
 
@@ -121,7 +133,7 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
     let mut world = World::new();
     let mut last = Duration::ZERO;
     for failures in 1..=12 {
-        let memory = world.prune(failed()).pass(100);
+        let memory = world.prune(failed()).run(100);
         let entry = &memory.backoff[&prune()];
         let wait = Duration::try_from(entry.until.duration_since(at(100))).unwrap();
         assert_eq!(
@@ -140,26 +152,26 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
         error: String::new(),
         lasting: None,
     };
-    assert_eq!(world.held(&prune(), reason).pass(200).backoff, before);
-    assert_eq!(world.prune(Outcome::Cancelled).pass(200).backoff, before);
-    assert!(world.prune(removed()).pass(300).backoff.is_empty());
-    world.prune(failed()).pass(400);
-    assert!(world.nothing_planned().pass(500).backoff.is_empty());
+    assert_eq!(world.blocked(&prune(), reason).run(200).backoff, before);
+    assert_eq!(world.prune(Outcome::Cancelled).run(200).backoff, before);
+    assert!(world.prune(removed()).run(300).backoff.is_empty());
+    world.prune(failed()).run(400);
+    assert!(world.nothing_planned().run(500).backoff.is_empty());
 }
 
 #[test]
 fn a_circuit_opens_is_probed_once_and_closes() {
     let mut world = World::new();
-    let first = world.silent().pass(1000).circuits[&node("pve")].clone();
+    let first = world.silent().run(1000).circuits[&node("pve")].clone();
     assert_eq!((first.failures, first.error.as_str()), (1, "no route"));
     assert!(first.until > at(1000));
     // While it is open nobody asks, and nothing is counted.
-    assert_eq!(world.pass(1001).circuits[&node("pve")], first);
+    assert_eq!(world.run(1001).circuits[&node("pve")], first);
     // The probe fails: longer than before.
-    let second = world.pass(2000).circuits[&node("pve")].clone();
+    let second = world.run(2000).circuits[&node("pve")].clone();
     assert_eq!(second.failures, 2);
     assert!(second.until.duration_since(at(2000)) > first.until.duration_since(at(1000)));
-    assert!(world.listed(true).pass(3000).circuits.is_empty());
+    assert!(world.listed(true).run(3000).circuits.is_empty());
 }
 
 #[test]
@@ -170,12 +182,12 @@ fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
     for undecided in 0..3 {
         match undecided {
             0 => world.silent(),
-            1 => world.listed(true).held(&prune(), blocked()),
+            1 => world.listed(true).blocked(&prune(), blocked()),
             _ => world.prune(failed()),
         };
-        assert!(world.pass(10).approved.contains(&id), "{undecided}");
+        assert!(world.run(10).approved.contains(&id), "{undecided}");
     }
-    assert!(world.prune(removed()).pass(20).approved.is_empty());
+    assert!(world.prune(removed()).run(20).approved.is_empty());
     // Another list asks for another approval.
     world.memory.approved.insert(id);
     let over = BlockedReason::OverBudget {
@@ -183,23 +195,23 @@ fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
         limit: 5,
         approval: ApprovalId("y".to_owned()),
     };
-    assert!(world.held(&prune(), over).pass(30).approved.is_empty());
+    assert!(world.blocked(&prune(), over).run(30).approved.is_empty());
 }
 
 #[test]
 fn places_stay_until_nothing_of_ours_is_there() {
     let mut world = World::new();
-    assert!(world.pass(1).places.contains_key(&node("pve")));
-    assert!(world.silent().pass(2).places.contains_key(&node("pve")));
+    assert!(world.run(1).places.contains_key(&node("pve")));
+    assert!(world.silent().run(2).places.contains_key(&node("pve")));
     world.listed(true);
     assert!(
         world
             .prune(failed())
-            .pass(3)
+            .run(3)
             .places
             .contains_key(&node("pve"))
     );
-    assert!(world.prune(removed()).pass(4).places.is_empty());
+    assert!(world.prune(removed()).run(4).places.is_empty());
 }
 
 #[test]
@@ -215,15 +227,15 @@ fn read_backs_are_remembered_as_long_as_the_file_is_there() {
     let same = Outcome::Done {
         fact: Fact::Verified { bytes: 1 },
     };
-    assert_eq!(world.step(action, same).pass(5).verified[&verify], at(5));
-    assert_eq!(world.silent().pass(6).verified[&verify], at(5));
+    assert_eq!(world.step(action, same).run(5).verified[&verify], at(5));
+    assert_eq!(world.silent().run(6).verified[&verify], at(5));
     world.nothing_planned().listed(true);
-    assert_eq!(world.pass(7).verified[&verify], at(5));
-    assert!(world.listed(false).pass(8).verified.is_empty());
+    assert_eq!(world.run(7).verified[&verify], at(5));
+    assert!(world.listed(false).run(8).verified.is_empty());
 }
 
 #[test]
-fn asking_for_a_node_forgives_that_node_only() {
+fn asking_for_a_node_resets_the_back_off_of_that_node_only() {
     let entry = Backoff {
         failures: 1,
         until: at(0),
@@ -242,10 +254,10 @@ fn asking_for_a_node_forgives_that_node_only() {
         ..Memory::default()
     };
     let mut one = memory();
-    forgive(&mut one, &Scope::Node(node("pve")));
+    reset_back_off(&mut one, &Scope::Node(node("pve")));
     assert_eq!(one.backoff.len(), 2);
     assert!(!one.backoff.contains_key(&ids[0]) && !one.circuits.contains_key(&node("pve")));
     let mut all = memory();
-    forgive(&mut all, &Scope::All);
+    reset_back_off(&mut all, &Scope::All);
     assert_eq!(all, Memory::default());
 }

@@ -58,7 +58,7 @@ fn status() -> Status {
             condition(Some("pve-2"), Reconciling, ImageState::Unknown),
             condition(Some("pve-3"), Suspended, ImageState::InSync),
         ],
-        last_pass: serde_json::from_value(serde_json::json!({
+        last_run: serde_json::from_value(serde_json::json!({
             "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:01Z",
             "cause": "start", "verdict": "retry", "drift_found": 0, "drift_repaired": 0,
             "fetched_bytes": 0, "pushed_bytes": 0, "removed": 0,

@@ -199,10 +199,10 @@ fn every_order_and_each_of_its_nodes_has_a_condition_with_a_reason() {
     assert_eq!(status.revision.as_deref(), Some("main@sha1:abc"));
     assert_eq!(status.notes, ["versions unknown: factory: no answer"]);
     let silent = status
-        .held
+        .blocked
         .iter()
-        .find(|held| held.step.as_str().contains("pve-01"));
-    assert_eq!(silent.and_then(|held| held.next_try), Some(at(130)));
+        .find(|blocked| blocked.step.as_str().contains("pve-01"));
+    assert_eq!(silent.and_then(|blocked| blocked.next_try), Some(at(130)));
 }
 
 #[test]
@@ -225,12 +225,13 @@ fn what_was_not_selected_keeps_its_reason_and_its_last_failure() {
                 .iter()
                 .any(|note| note.contains("not selected"))
         );
-        let held = status.held.iter().map(|held| held.reason);
+        let blocked = status.blocked.iter().map(|blocked| blocked.reason);
         assert!(
-            held.clone()
+            blocked
+                .clone()
                 .any(|reason| reason == Reason::TargetUnreachable)
         );
-        assert!(held.clone().all(|reason| reason != Reason::NotSelected));
+        assert!(blocked.clone().all(|reason| reason != Reason::NotSelected));
         let lines = lines(&status);
         let alpha = lines.into_iter().filter(|line| line.starts_with("alpha "));
         alpha.collect::<Vec<_>>()
@@ -243,7 +244,7 @@ fn what_was_not_selected_keeps_its_reason_and_its_last_failure() {
     ];
     assert_eq!(alpha(&memory()), expected);
     // A failure of an earlier run is not forgotten, though a manual run resets back-offs.
-    let push = report.look.plan.held.iter().map(|held| &held.id);
+    let push = report.look.plan.blocked.iter().map(|blocked| &blocked.id);
     let mut push = push.filter(|id| id.as_str().starts_with("push/pve-02/"));
     let failed = Backoff {
         failures: 3,
@@ -273,7 +274,7 @@ fn since_stays_while_nothing_changes_and_a_failed_look_forgets_nothing() {
         .unable(&occasion(300), "the cache is gone".to_owned());
     assert_eq!(unable.conditions, second.conditions);
     assert!(!unable.is_ready());
-    let last = unable.last_pass.expect("a last run");
+    let last = unable.last_run.expect("a last run");
     assert_eq!(last.verdict, Verdict::Failed);
     assert_eq!(last.error.as_deref(), Some("the cache is gone"));
 }
@@ -331,9 +332,12 @@ fn conditions_name_the_images_and_unknown_is_unknown() {
         (None, Some(at(100)))
     );
     assert_eq!(status.orders.len(), 4, "one could not be read");
-    let held = status.held.iter().find(|held| held.step.node().is_some());
+    let blocked = status
+        .blocked
+        .iter()
+        .find(|blocked| blocked.step.node().is_some());
     assert_eq!(
-        held.map(|held| held.orders.clone()),
+        blocked.map(|blocked| blocked.orders.clone()),
         Some(["alpha".parse().unwrap()].into())
     );
 }
@@ -439,7 +443,7 @@ fn only_what_needs_an_operator_is_stalled() {
 /// A login that is refused stays a matter of the operator between two attempts.
 #[test]
 fn what_an_operator_must_end_keeps_its_reason_while_it_backs_off() {
-    let held = |lasting| Blocked {
+    let blocked = |lasting| Blocked {
         id: StepId::fetch(&"a.iso".parse().unwrap()),
         reason: BlockedReason::BackingOff {
             failures: 2,
@@ -450,8 +454,8 @@ fn what_an_operator_must_end_keeps_its_reason_while_it_backs_off() {
         wanted_by: plan::WantedBy::default(),
     };
     let of = |lasting| {
-        let held = held(lasting);
-        (reason_of(&held), held.needs_person())
+        let blocked = blocked(lasting);
+        (reason_of(&blocked), blocked.needs_operator())
     };
     assert_eq!(of(None), (Reason::BackingOff, false));
     assert_eq!(

@@ -162,7 +162,7 @@ impl Surveyor {
                 self.listen(&here, next.clone());
                 return Some((next, meta));
             } else if meta.is_dir() {
-                self.pass(&here, &next);
+                self.go_through(&here, &next);
                 here = next;
             } else {
                 return self.dead_end(&here, next, &Errno::NOTDIR.into());
@@ -186,7 +186,7 @@ impl Surveyor {
     }
 
     /// A directory on the way, which may be replaced like any other.
-    fn pass(&mut self, dir: &Path, name: &Path) {
+    fn go_through(&mut self, dir: &Path, name: &Path) {
         // Most of them are known: all files have the greatest part of the way in common.
         if !self.places.names.contains(name) {
             self.places.way.insert(dir.to_owned());

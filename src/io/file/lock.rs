@@ -47,7 +47,7 @@ pub struct Holder {
 pub enum LockError {
     /// Someone else holds it, and went on holding it.
     #[error("{} is locked by {}", dir.display(), whom(holder.as_deref()))]
-    Held {
+    Taken {
         /// The directory.
         dir: PathBuf,
         /// The holder, where the file said it.
@@ -66,13 +66,13 @@ pub enum LockError {
 impl LockError {
     /// True if waiting may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Held { .. })
+        matches!(self, Self::Taken { .. })
     }
 
     /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Held { .. } => Some("wait longer with --lock-timeout, or stop that process"),
+            Self::Taken { .. } => Some("wait longer with --lock-timeout, or stop that process"),
             Self::Io { .. } => None,
         }
     }
@@ -120,7 +120,7 @@ impl DirLock {
     /// `wait` while another process holds it. The directory must exist.
     ///
     /// # Errors
-    /// [`LockError::Held`] with who holds it, after that time.
+    /// [`LockError::Taken`] with who holds it, after that time.
     pub(crate) async fn acquire(dir: &Path, name: &str, wait: Duration) -> Result<Self, LockError> {
         let path = dir.join(name);
         let failed = |source| LockError::Io {
@@ -143,7 +143,7 @@ impl DirLock {
                 Err(TryLockError::WouldBlock) => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(LockError::Held {
+                return Err(LockError::Taken {
                     dir: dir.to_owned(),
                     holder: read_holder(&mut file).map(Box::new),
                 });

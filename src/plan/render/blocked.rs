@@ -37,8 +37,8 @@ pub(super) fn groups<'a>(plan: &'a Plan, blocks: &[ImageBlock<'a>]) -> Vec<Block
     }
     let mut index: BTreeMap<(Option<StepKind>, String), usize> = BTreeMap::new();
     let mut groups: Vec<BlockedGroup<'a>> = Vec::new();
-    for held in &plan.held {
-        let (kind, reason) = (held.id.kind(), reason(held));
+    for blocked in &plan.blocked {
+        let (kind, reason) = (blocked.id.kind(), reason(blocked));
         let at = *index.entry((kind, reason.clone())).or_insert_with(|| {
             groups.push(BlockedGroup {
                 kind,
@@ -54,12 +54,12 @@ pub(super) fn groups<'a>(plan: &'a Plan, blocks: &[ImageBlock<'a>]) -> Vec<Block
         let group = &mut groups[at];
         group
             .nodes
-            .extend(held.id.node().map(|node| node.to_string()));
-        group.ids.push(&held.id);
-        group.positions.extend(&held.wanted_by);
-        let block = held.wanted_by.iter().find_map(|one| block_of.get(one));
+            .extend(blocked.id.node().map(|node| node.to_string()));
+        group.ids.push(&blocked.id);
+        group.positions.extend(&blocked.wanted_by);
+        let block = blocked.wanted_by.iter().find_map(|one| block_of.get(one));
         group.blocks.extend(block);
-        group.is_named &= block.is_some_and(|number| blocks[*number].names_file(&held.id));
+        group.is_named &= block.is_some_and(|number| blocks[*number].names_file(&blocked.id));
     }
     groups
 }
@@ -92,9 +92,9 @@ pub(super) fn write(sheet: &mut Sheet, groups: &[BlockedGroup<'_>]) {
 }
 
 /// The reason without the name of its node, which stands before it.
-fn reason(held: &Blocked) -> String {
-    let text = held.reason.to_string();
-    match held.id.node() {
+fn reason(blocked: &Blocked) -> String {
+    let text = blocked.reason.to_string();
+    match blocked.id.node() {
         None => text,
         Some(node) => without_node(&text, node.as_str()),
     }

@@ -70,13 +70,14 @@ pub(super) fn of<'a>(plan: &'a Plan, selection: &Selection) -> Vec<ImageBlock<'a
         block.positions = positions.into_iter().collect();
         blocks.push(block);
     }
-    for held in &plan.held {
-        if held.wanted_by.is_empty() || held.wanted_by.iter().any(|one| placed.contains(one)) {
+    for blocked in &plan.blocked {
+        if blocked.wanted_by.is_empty() || blocked.wanted_by.iter().any(|one| placed.contains(one))
+        {
             continue;
         }
-        placed.extend(&held.wanted_by);
+        placed.extend(&blocked.wanted_by);
         blocks.push(ImageBlock {
-            positions: held.wanted_by.iter().collect(),
+            positions: blocked.wanted_by.iter().collect(),
             ..ImageBlock::default()
         });
     }

@@ -18,14 +18,14 @@ pub(super) fn render(plan: &Plan) -> String {
 
 fn write(out: &mut String, plan: &Plan) -> fmt::Result {
     writeln!(out, "{}", headline(plan))?;
-    if !plan.steps.is_empty() || !plan.held.is_empty() {
+    if !plan.steps.is_empty() || !plan.blocked.is_empty() {
         writeln!(out)?;
     }
     for step in &plan.steps {
         write_step(out, step)?;
     }
-    for held in &plan.held {
-        write_held(out, held)?;
+    for blocked in &plan.blocked {
+        write_blocked(out, blocked)?;
     }
     write_nodes(out, plan)?;
     write_relays(out, plan)?;
@@ -54,8 +54,13 @@ fn write_relays(out: &mut String, plan: &Plan) -> fmt::Result {
     Ok(())
 }
 
-fn write_held(out: &mut String, held: &Blocked) -> fmt::Result {
-    writeln!(out, "  ! blocked   {}  ({})", held.id.text(), held.reason)
+fn write_blocked(out: &mut String, blocked: &Blocked) -> fmt::Result {
+    writeln!(
+        out,
+        "  ! blocked   {}  ({})",
+        blocked.id.text(),
+        blocked.reason
+    )
 }
 
 fn write_nodes(out: &mut String, plan: &Plan) -> fmt::Result {

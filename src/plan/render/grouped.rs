@@ -14,17 +14,17 @@ pub(super) fn render(plan: &Plan, width: usize, selection: &Selection) -> String
     let mut sheet = Sheet::new(width);
     sheet.line(&totals::headline(plan));
     legend(&mut sheet, plan);
-    if !plan.steps.is_empty() || !plan.held.is_empty() {
+    if !plan.steps.is_empty() || !plan.blocked.is_empty() {
         sheet.gap();
     }
     schematics(&mut sheet, plan);
     let blocks = blocks::of(plan, selection);
-    let held = blocked::groups(plan, &blocks);
+    let blocked = blocked::groups(plan, &blocks);
     for (number, block) in blocks.iter().enumerate() {
-        block.write(&mut sheet, blocked::within(&held, number));
+        block.write(&mut sheet, blocked::within(&blocked, number));
     }
     cleanup::write(&mut sheet, plan);
-    blocked::write(&mut sheet, &held);
+    blocked::write(&mut sheet, &blocked);
     if blocks.iter().filter(|block| block.has_pushes()).count() > 1 {
         per_node(&mut sheet, plan);
     }
@@ -40,7 +40,7 @@ fn legend(sheet: &mut Sheet, plan: &Plan) {
         .iter()
         .map(|step| sign(&step.action, &step.why))
         .collect();
-    if !plan.held.is_empty() {
+    if !plan.blocked.is_empty() {
         signs.insert('!');
     }
     let known = [

@@ -69,10 +69,10 @@ fn blocked(node: &str, reason: BlockedReason) -> Blocked {
     }
 }
 
-fn plan(steps: Vec<Step>, held: Vec<Blocked>) -> Plan {
+fn plan(steps: Vec<Step>, blocked: Vec<Blocked>) -> Plan {
     Plan {
         steps,
-        held,
+        blocked,
         ..Plan::default()
     }
 }

@@ -32,7 +32,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
             None => going.push(step),
             Some(reason) => {
                 waiting.insert(step.id.clone());
-                plan.held.push(Blocked {
+                plan.blocked.push(Blocked {
                     id: step.id,
                     reason,
                     wanted_by: step.wanted_by,

@@ -178,7 +178,7 @@ impl<'a> Deliveries<'a, '_> {
             let reason = BlockedReason::NotOurs { owner };
             return self.draft.block(id, reason, placed.wanted_by.clone());
         }
-        if let Some(source) = self.draft.held_sources.get(&placed.artifact).cloned() {
+        if let Some(source) = self.draft.blocked_sources.get(&placed.artifact).cloned() {
             let reason = BlockedReason::SourceBlocked { source };
             return self.draft.block(id, reason, placed.wanted_by.clone());
         }

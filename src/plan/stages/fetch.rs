@@ -69,7 +69,7 @@ impl Fetcher<'_, '_> {
         }
         if let Some((raw, raw_want)) = unpack
             && !self.draft.incoming.contains_key(raw)
-            && !self.draft.held_sources.contains_key(raw)
+            && !self.draft.blocked_sources.contains_key(raw)
         {
             self.in_sync(raw_want);
         }
@@ -157,9 +157,11 @@ impl Fetcher<'_, '_> {
         let files = [Some(&want.file), unpack.map(|(_, want)| &want.file)];
         if let Some(file) = files.into_iter().flatten().find(|file| self.foreign(file)) {
             let id = action.step_id();
-            self.draft.held_sources.insert(artifact.clone(), id.clone());
+            self.draft
+                .blocked_sources
+                .insert(artifact.clone(), id.clone());
             if let Some((raw, _)) = unpack {
-                self.draft.held_sources.insert(raw.clone(), id.clone());
+                self.draft.blocked_sources.insert(raw.clone(), id.clone());
             }
             return self.draft.block(
                 id,
@@ -169,9 +171,11 @@ impl Fetcher<'_, '_> {
         }
         if let Some(reason) = self.no_room(artifact, unpack.is_some(), &wanted_by) {
             let id = action.step_id();
-            self.draft.held_sources.insert(artifact.clone(), id.clone());
+            self.draft
+                .blocked_sources
+                .insert(artifact.clone(), id.clone());
             if let Some((raw, _)) = unpack {
-                self.draft.held_sources.insert(raw.clone(), id.clone());
+                self.draft.blocked_sources.insert(raw.clone(), id.clone());
             }
             return self.draft.block(id, reason, wanted_by);
         }
@@ -195,7 +199,9 @@ impl Fetcher<'_, '_> {
         };
         if self.foreign(&want.file) {
             let id = action.step_id();
-            self.draft.held_sources.insert(artifact.clone(), id.clone());
+            self.draft
+                .blocked_sources
+                .insert(artifact.clone(), id.clone());
             let reason = BlockedReason::ForeignFile {
                 file: want.file.clone(),
             };

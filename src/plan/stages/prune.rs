@@ -77,7 +77,7 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
         pruner.within_budget(node, going, placed, pushes, &mut removals);
     }
     draft.plan.steps.extend(removals.plan.steps);
-    draft.plan.held.extend(removals.plan.held);
+    draft.plan.blocked.extend(removals.plan.blocked);
 }
 
 /// The lists of files that are wanted at each place: one for each node that sees it.

@@ -31,14 +31,14 @@ pub(in crate::plan) fn select(input: &StageInput<'_>, draft: &mut PlanDraft) {
         .into_iter()
         .partition(|step| selected.contains(&step.id));
     plan.steps = steps;
-    for held in &mut plan.held {
-        if !selected.contains(&held.id) {
-            held.reason = BlockedReason::NotSelected {
-                otherwise: Some(Box::new(held.reason.clone())),
+    for blocked in &mut plan.blocked {
+        if !selected.contains(&blocked.id) {
+            blocked.reason = BlockedReason::NotSelected {
+                otherwise: Some(Box::new(blocked.reason.clone())),
             };
         }
     }
-    plan.held.extend(others.into_iter().map(|step| Blocked {
+    plan.blocked.extend(others.into_iter().map(|step| Blocked {
         id: step.id,
         reason: BlockedReason::NotSelected { otherwise: None },
         wanted_by: step.wanted_by,
@@ -50,9 +50,12 @@ pub(in crate::plan) fn select(input: &StageInput<'_>, draft: &mut PlanDraft) {
 /// What was selected, and what that needs.
 fn selected(plan: &Plan, selection: &Selection, desired: &Desired) -> BTreeSet<StepId> {
     let mut selected: BTreeSet<StepId> = elsewhere(plan, selection, desired);
-    let held: BTreeMap<&StepId, &BlockedReason> =
-        plan.held.iter().map(|one| (&one.id, &one.reason)).collect();
-    for item in &plan.held {
+    let blocked: BTreeMap<&StepId, &BlockedReason> = plan
+        .blocked
+        .iter()
+        .map(|one| (&one.id, &one.reason))
+        .collect();
+    for item in &plan.blocked {
         if !selected.contains(&item.id) && !concerns(selection, &item.id, &item.wanted_by) {
             continue;
         }
@@ -60,7 +63,7 @@ fn selected(plan: &Plan, selection: &Selection, desired: &Desired) -> BTreeSet<S
         let mut next = Some(&item.id);
         while let Some(id) = next {
             selected.insert(id.clone());
-            next = match held.get(id) {
+            next = match blocked.get(id) {
                 Some(BlockedReason::SourceBlocked { source }) => Some(source),
                 _ => None,
             };

@@ -78,22 +78,22 @@ fn links_are_measured_by_what_was_streamed_from_here() {
         let link = world.memory.links.get(&node("pve"));
         link.map(|link| link.bytes_per_second)
     };
-    let pass = |world: &mut World, via: Option<&str>, outcome: Outcome| {
+    let run = |world: &mut World, via: Option<&str>, outcome: Outcome| {
         world.nothing_planned();
         let step = push("pve", via, Vec::new());
         world.outcomes.insert(step.id.clone(), outcome);
         world.look.plan.steps.push(step);
-        world.pass(1);
+        world.run(1);
         speed(world)
     };
-    assert_eq!(pass(&mut world, None, sent(1 << 20, 100)), None);
-    assert_eq!(pass(&mut world, Some("other"), sent(8 << 20, 1000)), None);
-    assert_eq!(pass(&mut world, None, sent(8 << 20, 1000)), Some(8 << 20));
-    assert_eq!(pass(&mut world, None, sent(4 << 20, 1000)), Some(6 << 20));
-    assert_eq!(pass(&mut world, None, broken()), Some(6 << 20));
+    assert_eq!(run(&mut world, None, sent(1 << 20, 100)), None);
+    assert_eq!(run(&mut world, Some("other"), sent(8 << 20, 1000)), None);
+    assert_eq!(run(&mut world, None, sent(8 << 20, 1000)), Some(8 << 20));
+    assert_eq!(run(&mut world, None, sent(4 << 20, 1000)), Some(6 << 20));
+    assert_eq!(run(&mut world, None, broken()), Some(6 << 20));
     world.memory.places.clear();
     world.nothing_planned().look.observed.nodes.clear();
-    assert_eq!(world.pass(2).links, BTreeMap::new());
+    assert_eq!(world.run(2).links, BTreeMap::new());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_relay_that_fails_is_left_out_for_a_while() {
             .map(|(node, detour)| (node.to_string(), until(detour)))
             .collect::<Vec<_>>()
     };
-    assert_eq!(detours(world.pass(10)), [("pve".to_owned(), 910)]);
+    assert_eq!(detours(world.run(10)), [("pve".to_owned(), 910)]);
     // What the relay did not reach is one neighbour; that one failed from here as
     // well says nothing of a relay.
     let (sent_on, direct) = (
@@ -131,8 +131,8 @@ fn a_relay_that_fails_is_left_out_for_a_while() {
     world.outcomes.insert(direct.id.clone(), broken());
     world.look.plan.steps = vec![sent_on, direct];
     let both = [("far-1".to_owned(), 1200), ("pve".to_owned(), 910)];
-    assert_eq!(detours(world.pass(300)), both);
-    forgive(&mut world.memory, &Scope::All);
+    assert_eq!(detours(world.run(300)), both);
+    reset_back_off(&mut world.memory, &Scope::All);
     world.nothing_planned();
-    assert_eq!(detours(world.pass(1000)), both[..1]);
+    assert_eq!(detours(world.run(1000)), both[..1]);
 }

@@ -115,9 +115,9 @@ impl World {
         self
     }
 
-    pub(super) fn held(&mut self, id: &StepId, reason: BlockedReason) -> &mut Self {
+    pub(super) fn blocked(&mut self, id: &StepId, reason: BlockedReason) -> &mut Self {
         self.nothing_planned();
-        self.look.plan.held.push(Blocked {
+        self.look.plan.blocked.push(Blocked {
             id: id.clone(),
             reason,
             wanted_by: Default::default(),
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// A run at this second; the memory carries on.
-    pub(super) fn pass(&mut self, second: i64) -> &Memory {
+    pub(super) fn run(&mut self, second: i64) -> &Memory {
         self.look.observed.now = at(second);
         self.memory = after(
             &self.memory,
