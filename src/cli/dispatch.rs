@@ -1,4 +1,8 @@
-//! From the parsed command line to the verb that answers it.
+//! From the command line to the verb that answers it, and to the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
 
 use super::apply::PlanShown;
 use super::args::{Cli, Color, LogFormat, Verb};
@@ -14,11 +18,33 @@ use crate::error::chain;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
-/// Answers the command line.
+/// The whole program: reads the command line of the process, answers it, and prints the
+/// error where there is one.
+///
+/// It is here and not in `main.rs` because the code of an async function is generated in
+/// the crate that polls it. With the runtime in `main.rs`, that was the program's, and
+/// whatever the library needs as well was generated twice.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => report(&error).into(),
+    }
+}
+
+/// Answers a parsed command line.
 ///
 /// # Errors
 /// Whatever kept the verb from answering; problems in orders are answers.
-pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
     set_color(cli.common.color);
     start_log(&cli)?;
     if let Some(flag) = cli.misplaced() {
@@ -122,7 +148,7 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
 
 /// Prints an error with its causes and, where one is known, a hint; the exit code
 /// says whether the command line or the configuration is to blame.
-pub fn report(error: &anyhow::Error) -> Exit {
+fn report(error: &anyhow::Error) -> Exit {
     let start = error.downcast_ref::<StartError>();
     out::note(&format!(
         "{} {}",

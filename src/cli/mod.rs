@@ -34,5 +34,4 @@ mod table;
 mod validate;
 
 pub use args::{Cli, Common, OutputForm, Verb};
-pub use dispatch::{report, run};
-pub use exit::Exit;
+pub use dispatch::main;
