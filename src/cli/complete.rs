@@ -41,7 +41,7 @@ fi
 ";
 
 /// Answers a shell that asks what could be typed next; false where none did.
-pub fn complete() -> bool {
+pub(super) fn complete() -> bool {
     let asks = std::env::var(VARIABLE).is_ok_and(|shell| is_known(&shell));
     if !asks {
         return false;

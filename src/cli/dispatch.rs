@@ -1,11 +1,15 @@
-//! From the parsed command line to the verb that answers it.
+//! From the command line to the verb that answers it, and to the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
 
 use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Color, Verb};
 use super::exit::Exit;
 use super::saved::PlanFileError;
 use super::{
-    apply, control, demo, diff, docs, events, get, history, inspect, log, out, pve_setup,
+    apply, complete, control, demo, diff, docs, events, get, history, inspect, log, out, pve_setup,
     run as controller, status, style, validate,
 };
 use crate::app::StartError;
@@ -15,11 +19,36 @@ use crate::plan::UnmatchedPattern;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
 
-/// Answers the command line.
+/// The whole program: reads the command line of the process, answers it, and prints the
+/// error where there is one.
+///
+/// It is here and not in `main.rs` because the code of an async function is generated in
+/// the crate that polls it. With the runtime in `main.rs`, that was the program's, and
+/// whatever the library needs as well was generated twice.
+#[must_use]
+pub fn main() -> ExitCode {
+    if complete::complete() {
+        return ExitCode::SUCCESS;
+    }
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => report(&error).into(),
+    }
+}
+
+/// Answers a parsed command line.
 ///
 /// # Errors
 /// Whatever kept the verb from answering; problems in orders are answers.
-pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
     set_color(cli.common.color);
     let usual = match cli.command {
         Some(Verb::Run { .. }) => "info",
@@ -117,7 +146,7 @@ fn set_color(color: Color) {
 
 /// Prints an error with its causes and, where one is known, a hint; the exit code
 /// says whether the command line or the configuration is to blame.
-pub fn report(error: &anyhow::Error) -> Exit {
+fn report(error: &anyhow::Error) -> Exit {
     let start = error.downcast_ref::<StartError>();
     out::note(&format!(
         "{} {}",

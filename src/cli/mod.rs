@@ -46,7 +46,5 @@ mod values;
 mod wording;
 
 pub use args::{Cli, Common, Verb};
-pub use complete::complete;
-pub use dispatch::{report, run};
-pub use exit::Exit;
+pub use dispatch::main;
 pub use forms::OutputForm;

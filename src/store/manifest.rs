@@ -89,11 +89,15 @@ pub(crate) fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError>
         Found::Content(last) => (text(path, last)?, path.display().to_string()),
         Found::Nothing | Found::Unreadable(_) => (String::new(), "/dev/null".to_owned()),
     };
-    Ok(similar::TextDiff::from_lines(&before, &after)
-        .unified_diff()
-        .context_radius(3)
-        .header(&from, &path.display().to_string())
-        .to_string())
+    // Not `TextDiff`, which says the same: it is generic, and everything below it would
+    // be compiled once more for this crate, a tenth of all its code.
+    Ok(similar::udiff::unified_diff(
+        similar::Algorithm::Myers,
+        &before,
+        &after,
+        3,
+        Some((&from, &path.display().to_string())),
+    ))
 }
 
 /// A manifest that says something new.

@@ -299,7 +299,7 @@ fn words_are_those_that_the_earlier_version_knows() {
         verdict(Verdict::Converged),
         state(ConditionState::Stalled),
         state(ConditionState::Suspended),
-        status(PushStatus::Held),
+        status(PushStatus::Blocked),
         provenance(Provenance::FirstSeen),
     ];
     let expected = [

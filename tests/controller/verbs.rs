@@ -83,7 +83,7 @@ fn whoever_asks_is_not_made_to_wait_for_old_failures() {
     world.order_one("iso", "");
     let status = daemon.reconcile();
     assert_eq!(reason(&status, "one", None), "NoSuchVersion", "{status:#}");
-    let failed = daemon.passes().last().unwrap().clone();
+    let failed = daemon.runs().last().unwrap().clone();
     let told = failed["steps"].to_string();
     assert!(told.contains("no such image"), "{failed:#}");
     // The second try was refused as well; the third comes through, without a wait.

@@ -29,10 +29,10 @@ proptest! {
         let plan = planned(&case, &case.observed);
         prop_assert_eq!(&prunes(&plan), &shown);
         for id in all.difference(&shown) {
-            let held = plan.held.iter().find(|held| held.id == *id);
-            let held = held.ok_or_else(|| TestCaseError::fail(format!("{id:?} is lost")))?;
-            prop_assert_eq!(&held.reason, &BlockedReason::NotPlanned);
-            prop_assert!(!held.is_trouble() && !held.needs_person());
+            let blocked = plan.blocked.iter().find(|blocked| blocked.id == *id);
+            let blocked = blocked.ok_or_else(|| TestCaseError::fail(format!("{id:?} is lost")))?;
+            prop_assert_eq!(&blocked.reason, &BlockedReason::NotPlanned);
+            prop_assert!(!blocked.is_trouble() && !blocked.needs_operator());
         }
     }
 
@@ -83,17 +83,17 @@ proptest! {
         }
         // Nothing is lost: what is not done is blocked, and what is blocked keeps its reason.
         let known: BTreeSet<&StepId> = part.steps.iter().map(|step| &step.id)
-            .chain(part.held.iter().map(|held| &held.id)).collect();
+            .chain(part.blocked.iter().map(|blocked| &blocked.id)).collect();
         for step in &all.steps {
             prop_assert!(known.contains(&step.id), "{:?} is lost", step.id);
         }
-        for held in &part.held {
-            if held.is_not_selected() {
-                prop_assert!(!held.is_trouble() && !held.needs_person());
-                let planned = all.steps.iter().any(|step| step.id == held.id);
+        for blocked in &part.blocked {
+            if blocked.is_not_selected() {
+                prop_assert!(!blocked.is_trouble() && !blocked.needs_operator());
+                let planned = all.steps.iter().any(|step| step.id == blocked.id);
                 // Room that nobody else takes may make a blocked step possible.
-                prop_assert!(held.as_if_selected().is_some() || planned
-                    || all.held.iter().any(|other| other.id == held.id));
+                prop_assert!(blocked.as_if_selected().is_some() || planned
+                    || all.blocked.iter().any(|other| other.id == blocked.id));
             }
         }
         prop_assert_eq!(&part.in_sync, &all.in_sync);

@@ -1,0 +1,293 @@
+//! What the manual pages say that clap has no place for.
+
+pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "Done."),
+    ("1", "Something failed or was rejected."),
+    ("2", "The command line or the configuration is wrong."),
+];
+
+pub(super) const EXIT_STATUS_OF_PLAN: &[(&str, &str)] = &[
+    (
+        "0",
+        "Done. With --detailed-exitcode: there is nothing to do.",
+    ),
+    ("1", "An order was rejected, or something is blocked."),
+    (
+        "2",
+        "The command line or the configuration is wrong. With --detailed-exitcode: there are changes.",
+    ),
+];
+
+pub(super) const EXIT_STATUS_OF_DIFF: &[(&str, &str)] = &[
+    ("0", "There are no differences."),
+    (
+        "1",
+        "Something failed, or cannot be compared: a node does not answer, an order is invalid.",
+    ),
+    (
+        "2",
+        "There are differences; or the command line or the configuration is wrong.",
+    ),
+];
+
+/// Of the commands that Ctrl-C ends in the middle of their work.
+pub(super) const INTERRUPTED: (&str, &str) = (
+    "130",
+    "A signal ended it before everything was done; run it again to continue.",
+);
+
+pub(super) const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
+    ("0", "Everything is Ready or Suspended."),
+    ("1", "Something is not, or nothing is known yet."),
+    ("2", "The command line or the configuration is wrong."),
+];
+
+pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "TALOS_ORDER_CONFIG",
+        "The configuration file; --config wins.",
+    ),
+    (
+        "TALOS_ORDER_ORDERS",
+        "The orders, a file or a directory; --orders wins, and it wins over the configuration.",
+    ),
+    ("TALOS_ORDER_LOG", "What is logged; --log wins."),
+    (
+        "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME",
+        "For users other than root: where configuration, cache and state are by default.",
+    ),
+    (
+        "GITHUB_TOKEN",
+        "A token that raises the rate limit of the GitHub API.",
+    ),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
+        "The proxy for the Image Factory and GitHub, and the hosts that are asked without it.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "The trusted certificates, instead of those of the system.",
+    ),
+    ("NO_COLOR", "Where it is set, there are no colours."),
+    ("TMPDIR", "Where the demo works."),
+];
+
+pub(super) const FILES: &[(&str, &str)] = &[
+    (
+        "/etc/talos-order/config.yaml, ~/.config/talos-order/config.yaml, ./config.yaml",
+        "The configuration. The user's own is looked for first, and not as root.",
+    ),
+    ("/etc/talos-order/orders", "The orders of the services."),
+    (
+        "/var/cache/talos-sync, ~/.cache/talos-order",
+        "The cache of images; the key defaults.cache_dir.",
+    ),
+    (
+        "/var/lib/talos-order, ~/.local/state/talos-order",
+        "State of the services and of a user; the key state_dir.",
+    ),
+    (
+        "manifest-ORDERID.yaml",
+        "What was done for an order; the keys of manifest say where.",
+    ),
+    (
+        ".talos-order.jsonl",
+        "On nodes, beside the images: what was delivered into a directory.",
+    ),
+];
+
+/// The examples of a command, each with what it does; the program without one is "".
+pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
+    (
+        "",
+        &[
+            (
+                "talos-order",
+                "One run with the files of the configuration.",
+            ),
+            (
+                "talos-order --config config.yaml --orders orders --dry-run",
+                "Show what a run would do.",
+            ),
+        ],
+    ),
+    (
+        "plan",
+        &[
+            ("talos-order plan", "Show what a run would do."),
+            (
+                "talos-order plan --out plan.json",
+                "Save the plan, to review it and apply exactly that.",
+            ),
+            (
+                "talos-order plan --detailed-exitcode -o json",
+                "The same for a monitor: exit status 2 if there is something to do.",
+            ),
+            (
+                "talos-order plan --order 'prod-*' --node pve-01 -v",
+                "What a run for some orders on one node would do, in detail.",
+            ),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            ("talos-order diff", "What differs from the orders."),
+            (
+                "talos-order diff --node pve-01 -o json",
+                "One node, for a script.",
+            ),
+        ],
+    ),
+    (
+        "apply",
+        &[
+            ("talos-order apply", "One run."),
+            (
+                "talos-order apply --order homelab",
+                "One run for one order.",
+            ),
+            (
+                "talos-order apply plan.json",
+                "Apply a plan that was saved and reviewed, if it is still right.",
+            ),
+            (
+                "talos-order apply --lock-timeout 10m",
+                "Wait up to ten minutes for another run to end.",
+            ),
+            (
+                "talos-order apply --yes",
+                "Prune files from nodes without asking on a terminal.",
+            ),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("talos-order run", "The controller in the foreground."),
+            (
+                "talos-order run --once --log-format json",
+                "One run that logs JSON, for a timer.",
+            ),
+        ],
+    ),
+    (
+        "status",
+        &[
+            ("talos-order status -o json", "The status for a script."),
+            (
+                "talos-order status -o wide --order 'prod-*'",
+                "Some orders, with all columns.",
+            ),
+        ],
+    ),
+    (
+        "get",
+        &[
+            ("talos-order get orders", "The orders, one per line."),
+            (
+                "talos-order get nodes 'pve-*' -o wide",
+                "Some nodes, with all columns.",
+            ),
+            (
+                "talos-order get images -o name",
+                "The file names of all images.",
+            ),
+        ],
+    ),
+    (
+        "history",
+        &[("talos-order history -n 5", "The last five runs.")],
+    ),
+    (
+        "events",
+        &[(
+            "talos-order events --watch",
+            "Follow the steps as they end.",
+        )],
+    ),
+    (
+        "suspend",
+        &[
+            ("talos-order suspend node pve-01", "Leave a node alone."),
+            ("talos-order suspend --all", "Change nothing anywhere."),
+        ],
+    ),
+    (
+        "resume",
+        &[("talos-order resume node pve-01", "Go on with the node.")],
+    ),
+    (
+        "approve",
+        &[(
+            "talos-order approve prune-pve-01",
+            "Approve a prune that exceeds the limit; status names its ID.",
+        )],
+    ),
+    (
+        "reconcile",
+        &[(
+            "talos-order reconcile --order homelab",
+            "A run now, and the result for one order.",
+        )],
+    ),
+    (
+        "validate",
+        &[
+            ("talos-order validate", "Check configuration and orders."),
+            (
+                "talos-order validate -o github",
+                "The same in a GitHub workflow: problems become annotations.",
+            ),
+        ],
+    ),
+    (
+        "schematic",
+        &[(
+            "talos-order schematic schematic.yaml",
+            "The ID of a customization.",
+        )],
+    ),
+    (
+        "versions",
+        &[(
+            "talos-order versions --minor v1.11",
+            "The versions of a minor line.",
+        )],
+    ),
+    (
+        "schema",
+        &[("talos-order schema orders", "The JSON Schema of orders.")],
+    ),
+    (
+        "pve-setup",
+        &[
+            (
+                "talos-order pve-setup --storage local",
+                "The commands for a token that puts images on a storage.",
+            ),
+            (
+                "talos-order pve-setup --storage local --storage nfs --prune",
+                "The same for two storages, and images may be removed.",
+            ),
+        ],
+    ),
+    (
+        "demo",
+        &[
+            ("talos-order demo", "See it work, in a new directory."),
+            ("talos-order demo --clean", "Remove what it made."),
+        ],
+    ),
+    (
+        "completions",
+        &[(
+            "talos-order completions bash",
+            "The completions of bash, for ~/.local/share/bash-completion/completions/talos-order.",
+        )],
+    ),
+    (
+        "man",
+        &[("talos-order man man1", "All pages, into a directory.")],
+    ),
+];
