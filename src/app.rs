@@ -224,6 +224,11 @@ impl App {
         self.cache.lock(wait).await.map_err(StartError::Cache)
     }
 
+    /// True if a run holds the cache now; `None` where this user cannot tell.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        self.cache.is_locked()
+    }
+
     /// Wires the three places. Serves every run until the settings change.
     ///
     /// # Errors
@@ -306,6 +311,7 @@ impl App {
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
             prunable: None,
             selection: Selection::default(),
+            is_final: false,
         }
     }
 

@@ -159,7 +159,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let outcomes = loop {
             let outcomes = self.execute(inputs, &look, signals).await;
             let changed = changes(&outcomes);
-            if changed.is_empty() || round == ROUNDS || signals.cancel.is_cancelled() {
+            let is_last = round == ROUNDS || inputs.options.is_final;
+            if changed.is_empty() || is_last || signals.cancel.is_cancelled() {
                 break outcomes;
             }
             round += 1;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{out, style};
 use crate::app::App;
+use crate::plan::Look;
 use crate::plan::saved::{
     PlanChange, PlanOrigin, PlannedWork, SavedOptions, SavedPlan, SavedPlanError,
 };
-use crate::plan::{Look, Plan};
 use crate::store;
 
 /// So many changes are shown.
@@ -69,7 +69,8 @@ pub(super) fn save(
         revision: revision.map(str::to_owned),
         options,
     };
-    let mut text = serde_json::to_vec_pretty(&SavedPlan::new(&look.plan, origin))?;
+    let mut text =
+        serde_json::to_vec_pretty(&SavedPlan::new(&look.plan, &look.desired.nodes, origin))?;
     text.push(b'\n');
     store::saved::write(path, &text)?;
     let shown = path.display();
@@ -125,9 +126,12 @@ pub(super) fn read(
 /// Never, as a plan can be written.
 pub(super) fn changes(
     saved: Option<&SavedPlan<PlannedWork>>,
-    now: &Plan,
+    now: &Look,
 ) -> io::Result<Vec<PlanChange>> {
-    Ok(saved.map_or_else(|| Ok(Vec::new()), |saved| saved.changes(now))?)
+    let Some(saved) = saved else {
+        return Ok(Vec::new());
+    };
+    Ok(saved.changes(&now.plan, &now.desired.nodes)?)
 }
 
 /// Tells why a saved plan is not applied: what a run would do otherwise now.

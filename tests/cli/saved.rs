@@ -111,3 +111,28 @@ fn a_file_that_cannot_be_applied_says_why() {
     ran.complains("cannot write nowhere/plan.json");
     assert_eq!(images(&world.dir.path().join("iso")), [""; 0]);
 }
+
+#[test]
+fn a_plan_replaces_a_file_and_nothing_else() {
+    let world = World::new();
+    let (program, dir) = (&world.program, &world.program.dir);
+    fs::write(dir.join("kept"), "kept").unwrap();
+    std::os::unix::fs::symlink("kept", dir.join("link")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", dir.join("device")).unwrap();
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("pipe"), mode).unwrap();
+    for (name, why) in [
+        ("link", "it is a link"),
+        ("device", "it is a link"),
+        ("pipe", "it is a device, a pipe or a socket"),
+    ] {
+        let ran = program.run(&["plan", "--out", name]).expect(1);
+        let ran = ran.complains(&format!("cannot write {name}: "));
+        assert_eq!(ran.stdout, "", "nothing is planned: {ran}");
+        ran.complains(why);
+    }
+    assert_eq!(fs::read_to_string(dir.join("kept")).unwrap(), "kept");
+    assert!(fs::symlink_metadata(dir.join("link")).unwrap().is_symlink());
+    fs::write(dir.join("earlier"), "earlier").unwrap();
+    program.run(&["plan", "--out", "earlier"]).expect(0);
+}

@@ -209,8 +209,8 @@ fn objects_are_listed_from_records() {
         image["nodes"],
         serde_json::json!({"in_sync": 1, "total": 1})
     );
-    let status = program.run(&["status", "--order", "nope"]).expect(0);
-    status.complains("no such order or node");
+    let status = program.run(&["status", "--order", "nope"]).expect(2);
+    status.complains("no order matches nope");
 }
 
 /// Every command that writes JSON writes the same as YAML.
@@ -260,8 +260,10 @@ fn what_differs_is_shown_by_place_with_an_exit_code() {
     let ran = program.run(&["diff"]).expect(2);
     ran.says(&format!("-{name}  v1.11.3  5  sha256:unknown"))
         .says(&format!("+{name}  v1.11.3  307200  sha256:"));
-    program.run(&["diff", "--order", "other"]).expect(0);
-    program.run(&["diff", "--node", "pve-2"]).expect(0);
+    let other = program.run(&["diff", "--order", "other"]).expect(2);
+    other.complains("no order matches other");
+    let other = program.run(&["diff", "--node", "pve-2"]).expect(2);
+    other.complains("no node matches pve-2");
     world.order("bad", "{type: newest}");
     program.run(&["diff"]).expect(1).complains("newest");
 }
