@@ -184,7 +184,7 @@ pub enum Verb {
         #[command(flatten)]
         select: SelectArgs,
         /// Save the plan in this file, for apply
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         out: Option<PathBuf>,
         /// Show what the manifests would change
         #[arg(long)]
@@ -209,7 +209,11 @@ pub enum Verb {
     Apply {
         /// A plan that plan --out has saved: it is applied without a question,
         /// and only if a run would still do exactly that
-        #[arg(value_name = "FILE", conflicts_with_all = ["order", "node", "purge_cache"])]
+        #[arg(
+            value_name = "FILE",
+            value_hint = clap::ValueHint::FilePath,
+            conflicts_with_all = ["order", "node", "purge_cache"]
+        )]
         file: Option<PathBuf>,
         /// Options of a run.
         #[command(flatten)]

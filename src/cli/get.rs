@@ -66,6 +66,39 @@ pub(super) fn run(
     }
 }
 
+/// The names that `get` would list, with a customer or an address, for a shell that
+/// completes them.
+pub(super) fn names(app: &App, kind: ObjectKind) -> Vec<(String, String)> {
+    let status = app.state().status();
+    let cache = match kind {
+        ObjectKind::Images => app.cached().ok(),
+        ObjectKind::Orders | ObjectKind::Nodes => None,
+    };
+    let nodes = &app.settings().orders.inventory.nodes;
+    let nodes: Vec<&Node> = nodes.iter().map(|entry| &entry.node).collect();
+    let records = StateRecords {
+        status: status.as_ref(),
+        cache: cache.as_ref(),
+        nodes: &nodes,
+    };
+    match kind {
+        ObjectKind::Orders => {
+            let orders = records.orders().into_iter();
+            let described = orders.map(|one| (one.name, one.customer.unwrap_or_default()));
+            described.collect()
+        }
+        ObjectKind::Nodes => {
+            let nodes = records.nodes().into_iter();
+            let described = nodes.map(|one| (one.name, one.address.unwrap_or_default()));
+            described.collect()
+        }
+        ObjectKind::Images => {
+            let images = records.images().into_iter();
+            images.map(|one| (one.name, String::new())).collect()
+        }
+    }
+}
+
 /// One cell of a row, the same in every row.
 struct Cell {
     heading: &'static str,
