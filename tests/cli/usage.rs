@@ -136,6 +136,22 @@ fn the_configuration_names_the_orders() {
 }
 
 #[test]
+fn an_unknown_host_name_is_told_in_few_words() {
+    let (dir, program) = plain();
+    // No name server is asked for a label of more than 63 letters.
+    let url = format!("http://{}/", "a".repeat(64));
+    let text = format!(
+        "defaults: {{cache_dir: {}}}\nfactory: {{url: \"{url}\"}}\n\
+         github: {{api_url: \"{url}\"}}\nlimits: {{retries: 0}}\n",
+        dir.path().join("cache").display()
+    );
+    fs::write(dir.path().join("named.yaml"), text).unwrap();
+    let ran = program.run(&["versions", "--config", "named.yaml"]);
+    let ran = ran.expect(1).complains("/versions failed: DNS: ");
+    assert!(!ran.stderr.contains("error sending request"), "{ran}");
+}
+
+#[test]
 fn users_have_directories_of_their_own() {
     if Path::new("/var/cache/talos-sync").exists() {
         eprintln!("skipped: this machine has the directory of the service");
