@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
 use crate::plan::Look;
@@ -112,7 +113,7 @@ pub(super) fn read(
             return Err(PlanFileError::Elsewhere {
                 path: path.to_owned(),
                 option,
-                saved,
+                saved: one_line(&saved),
                 current,
             });
         }
@@ -146,14 +147,15 @@ pub(super) fn tell(
         "{} {shown} is not what a run would do now; nothing was done",
         style::error("error:")
     ));
-    let or_unknown = |revision: Option<&str>| revision.unwrap_or("unknown").to_owned();
+    let or_unknown = |revision: Option<&str>| one_line(revision.unwrap_or("unknown"));
     let (before, after) = (or_unknown(saved.revision.as_deref()), or_unknown(revision));
     if before != after {
         out::note(&format!("  orders: {before} → {after}"));
     }
     let program = concat!("talos-order ", env!("CARGO_PKG_VERSION"));
     if saved.program != program {
-        out::note(&format!("  program: {} → {program}", saved.program));
+        let before = one_line(&saved.program);
+        out::note(&format!("  program: {before} → {program}"));
     }
     for change in changes.iter().take(CHANGES_SHOWN) {
         out::note(&format!("  {change}"));
