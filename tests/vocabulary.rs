@@ -39,7 +39,6 @@ const RETIRED: &[(&str, &str)] = &[
     ("is mended", "is repaired"),
     ("mended", "fixed"),
     ("it heals", "it repairs drift"),
-    ("by hand", "manually"),
     ("broken off", "interrupted"),
     ("taken up", "resumed"),
     ("stands still", "makes no progress"),
