@@ -26,7 +26,7 @@ pub(super) fn run(
     let Some(status) = state.status() else {
         state.check_access()?;
         let dir = state.path().display();
-        anyhow::bail!("no status in {dir}: nothing has run there yet");
+        anyhow::bail!("no status in {dir}: there has been no run yet");
     };
     let mut status = status.with_suspended(state.suspended());
     filter::check_status(selection, &app, &status)?;

@@ -214,7 +214,7 @@ impl Board<'_> {
     /// Why nothing is done for an order, where somebody wants it so.
     fn suspension(&self, order: &Order) -> Option<Trouble> {
         if order.suspended {
-            Some(Trouble::suspended("the order says `suspend: true`"))
+            Some(Trouble::suspended("the order has `suspend: true`"))
         } else if let Some(why) = &self.suspended.unreadable {
             let message = format!("everything is suspended: {why}");
             // Nobody asked for it.

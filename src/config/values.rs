@@ -319,8 +319,8 @@ pub(super) fn vm_configs(text: &At<String>, report: &mut ProblemReport<'_>) -> O
         "true" | "yes" | "on" => {
             report.at_with_hint(
                 text.place,
-                format!("`{}` does not say where", text.value),
-                "a directory such as /etc/pve/nodes, or false where there are no virtual machines",
+                format!("`{}` is not a directory", text.value),
+                "use a directory such as /etc/pve/nodes, or false if there are no virtual machines",
             );
             None
         }

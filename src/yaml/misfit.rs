@@ -117,7 +117,7 @@ fn type_hint(expected: &str, found: &YamlNode) -> Option<String> {
         YamlKind::Text(_) | YamlKind::Number { .. } | YamlKind::Map { .. }
             if expected == "a list" =>
         {
-            Some("start each element with `- ` on a line of its own".to_owned())
+            Some("start each element with `- ` on its own line".to_owned())
         }
         YamlKind::List(_) if expected == "a map" => {
             Some("write `key: value` lines without a `- ` before them".to_owned())

@@ -136,7 +136,7 @@ fn drain(mut pipe: File, limit: u64, wait: Duration) -> io::Result<Vec<u8>> {
         }
         let waited = begun.elapsed();
         if !had_writer && waited >= wait.min(WRITER_WAIT) {
-            let message = "it is a pipe that nobody writes into";
+            let message = "it is a pipe without a writer";
             return Err(io::Error::new(io::ErrorKind::TimedOut, message));
         }
         if waited >= wait {
@@ -205,7 +205,7 @@ mod tests {
         let read = || read_within(&path, 100, Duration::from_millis(50)).unwrap_err();
         let error = read();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().ends_with("nobody writes into"));
+        assert!(error.to_string().ends_with("without a writer"));
         // Open for both, so that opening does not wait for a reader.
         let mut writer = OpenOptions::new()
             .read(true)
