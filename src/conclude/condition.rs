@@ -232,7 +232,7 @@ impl Board<'_> {
     }
 
     /// An order is ready only where all of its nodes are. What several nodes have in
-    /// common, or the order itself has, is said once.
+    /// common, or the order itself has, is shown once.
     fn sum_up(&mut self) {
         let mut sums: BTreeMap<(String, Trouble), Vec<NodeId>> = BTreeMap::new();
         for ((order, node), troubles) in &self.found {

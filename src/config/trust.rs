@@ -1,4 +1,4 @@
-//! Whom to believe: certificates of one's own authorities, and the factory's key.
+//! Whom to believe: certificates of private authorities, and the factory's key.
 //!
 //! Files are read here, so that a wrong one is reported with everything else that is wrong
 //! with the configuration, before anybody is spoken to.
