@@ -46,6 +46,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("cut short", "truncated"),
     ("trying again may help", "run again to continue"),
     ("times as soon", "times faster"),
+    ("expected is", "expected"),
     ("as ever", "as usual"),
     ("is said once", "is shown once"),
     ("goes on by itself", "continues automatically"),

@@ -42,7 +42,7 @@ pub struct Cli {
     /// Show what a run would do; change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// With --dry-run: 0 nothing to do, 2 changes, 1 error.
+    /// With --dry-run: exit code 0 nothing to do, 2 changes, 1 error.
     #[arg(long, requires = "dry_run")]
     pub detailed_exitcode: bool,
     /// Prune files from nodes without asking on a terminal.
@@ -189,7 +189,7 @@ pub enum Verb {
         /// Show the changes to the manifests
         #[arg(long)]
         manifests: bool,
-        /// 0 nothing to do, 2 changes, 1 error
+        /// Exit code: 0 nothing to do, 2 changes, 1 error
         #[arg(long)]
         detailed_exitcode: bool,
     },

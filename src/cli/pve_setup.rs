@@ -79,7 +79,7 @@ fn token(text: &str) -> Result<String, String> {
 
 /// A user with its realm.
 fn user(text: &str) -> Result<String, String> {
-    let kind = "a user of Proxmox VE; accepted is USER@REALM";
+    let kind = "a user of Proxmox VE; expected USER@REALM";
     match text.split_once('@') {
         Some((name, realm)) if !realm.contains('@') => {
             plain(name, kind, "-_.+")?;

@@ -67,7 +67,7 @@ impl Misfit {
                 let problem = doc.problem(
                     id,
                     format!(
-                        "{} is unknown here; accepted are {}",
+                        "{} is unknown here; expected {}",
                         shown(word),
                         accepted.join(", ")
                     ),
@@ -87,7 +87,7 @@ fn unknown_key(doc: &Document, entry: &YamlEntry, accepted: &[&str]) -> Problem 
     let problem = doc.key_problem(
         entry,
         format!(
-            "unknown key {}; accepted here are {}",
+            "unknown key {}; expected one of {}",
             shown(&entry.key),
             accepted.join(", ")
         ),

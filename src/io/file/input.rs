@@ -84,7 +84,7 @@ fn refuse_others(kind: std::fs::FileType) -> io::Result<()> {
         return Ok(());
     }
     if kind.is_fifo() {
-        let message = "it is a pipe; accepted is a file";
+        let message = "it is a pipe; expected a file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Err(not_a_file(kind))
@@ -160,7 +160,7 @@ fn not_a_file(kind: std::fs::FileType) -> io::Error {
     };
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("it is {what}; accepted are a file and a pipe"),
+        format!("it is {what}; expected a file or a pipe"),
     )
 }
 
@@ -225,11 +225,11 @@ mod tests {
         for (path, words) in [
             (
                 socket.as_path(),
-                "it is a socket; accepted are a file and a pipe",
+                "it is a socket; expected a file or a pipe",
             ),
             (
                 Path::new("/dev/zero"),
-                "it is a device; accepted are a file and a pipe",
+                "it is a device; expected a file or a pipe",
             ),
             (dir.path(), "is a directory"),
         ] {
