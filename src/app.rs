@@ -89,9 +89,9 @@ impl StartError {
                     .to_owned(),
             ),
             Self::Unconfigured { usual } => Some(format!(
-                "write {}, with the orders in a directory `orders` beside it; examples/start has \
-                 both to copy. Or name others with --config FILE and --orders PATH. `talos-order \
-                 demo` shows offline how it works",
+                "write {}, with the orders in a directory `orders` beside it; you can copy both from \
+                 examples/start. Or use --config FILE and --orders PATH. `talos-order demo` is an \
+                 offline example",
                 visible_path(usual)
             )),
             Self::Upstream(error) => error.hint().map(str::to_owned),

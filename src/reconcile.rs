@@ -81,7 +81,7 @@ pub(crate) struct Signals {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
     /// The cache is not readable.
-    #[error("cannot look into the cache")]
+    #[error("cannot read the cache")]
     Cache(#[source] CacheError),
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(
         state.check_access()?;
         let dir = state.path().display();
         out::note(&format!(
-            "{} no status in {dir}: nothing has run there yet",
+            "{} no status in {dir}: there has been no run yet",
             style::warning("note:")
         ));
     }

@@ -28,7 +28,7 @@ pub(super) enum PlanFileError {
         source: SavedPlanError,
     },
     /// It was made for other files than these.
-    #[error("cannot apply {}: it was made with {option} {saved}, and this is {current}", path.display())]
+    #[error("cannot apply {}: it was made with {option} {saved}, but now it is {current}", path.display())]
     Elsewhere {
         path: PathBuf,
         option: &'static str,
@@ -42,7 +42,9 @@ impl PlanFileError {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Unusable { .. } => Some("`talos-order plan --out FILE` saves a plan".to_owned()),
+            Self::Unusable { .. } => {
+                Some("save a plan with `talos-order plan --out FILE`".to_owned())
+            }
             Self::Elsewhere { option, saved, .. } => {
                 Some(format!("use the same files: {option} {saved}"))
             }
@@ -76,7 +78,7 @@ pub(super) fn save(
     store::saved::write(path, &text)?;
     let shown = path.display();
     out::note(&format!(
-        "Plan saved; `talos-order apply {shown}` applies it"
+        "Plan saved; run `talos-order apply {shown}` to apply it"
     ));
     Ok(())
 }
@@ -165,6 +167,6 @@ pub(super) fn tell(
         out::note(&format!("  … and {more} more"));
     }
     out::note(&format!(
-        "  hint: `talos-order plan --out {shown}` plans again"
+        "  hint: run `talos-order plan --out {shown}` to plan again"
     ));
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(
     let Some(status) = state.status() else {
         state.check_access()?;
         let dir = state.path().display();
-        anyhow::bail!("no status in {dir}: nothing has run there yet");
+        anyhow::bail!("no status in {dir}: there has been no run yet");
     };
     let mut status = status.with_suspended(state.suspended());
     if is_gone {

@@ -23,7 +23,7 @@ pub enum UpstreamError {
         source: reqwest::Error,
     },
     /// A URL that cannot be asked.
-    #[error("{url:?} is not a URL of an upstream; accepted are http and https URLs")]
+    #[error("{url:?} is not a URL of an upstream; expected an http or https URL")]
     Url { url: String },
     /// Credentials that do not fit into a header.
     #[error("the credentials for {url} contain characters that HTTP does not allow in a header")]

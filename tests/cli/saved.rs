@@ -19,7 +19,7 @@ fn a_saved_plan_is_applied_while_it_is_right_and_only_then() {
     let (program, dir) = (&world.program, world.dir.path());
     let ran = program.run(&["plan", "--out", "plan.json", "-o", "json"]);
     let ran = ran.expect(0);
-    let ran = ran.complains("Plan saved; `talos-order apply plan.json` applies it");
+    let ran = ran.complains("Plan saved; run `talos-order apply plan.json` to apply it");
     let file = program.dir.join("plan.json");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -33,7 +33,7 @@ fn a_saved_plan_is_applied_while_it_is_right_and_only_then() {
     assert_eq!(ran.stdout, "", "{ran}");
     let ran = ran.complains("plan.json is not what a run would do now; nothing was done");
     let ran = ran.complains(&format!("  + fetch {OTHER}: a new step\n"));
-    ran.complains("hint: `talos-order plan --out plan.json` plans again");
+    ran.complains("hint: run `talos-order plan --out plan.json` to plan again");
     assert!(!dir.join("cache").join(ISO).exists());
 
     fs::remove_file(dir.join("orders/other.yaml")).unwrap();

@@ -130,7 +130,7 @@ fn other_bytes_are_not_an_image() {
     for format in ["iso", "raw.xz"] {
         let world = ordered(StubOptions::default(), format, "");
         world.factory.inject("GET /blob/", StubFault::WrongBytes);
-        refused(&world, "expected is");
+        refused(&world, "; expected ");
         world.apply().expect(0);
     }
 }

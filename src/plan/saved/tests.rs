@@ -184,8 +184,8 @@ fn whatever_would_be_done_otherwise_is_named() {
             "- prune a.iso from pve-01: no longer a step, it is in sync".to_owned(),
             format!("~ prune a.iso from pve-02: sha256: {one} → {two}"),
             "+ prune a.iso from pve-04: a new step".to_owned(),
-            "! push b.iso to pve-03: blocked for another reason: not in the plan that this \
-             run began with; the next run prunes it"
+            "! push b.iso to pve-03: blocked for another reason: not in the first plan of this run; \
+             the next run prunes it"
                 .to_owned(),
             "! push b.iso to pve-05: blocked now: changed since talos-order placed it".to_owned(),
         ]
