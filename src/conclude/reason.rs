@@ -103,7 +103,9 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             None => Reason::BackingOff,
         },
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
-        BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
+        BlockedReason::StorageUnfit { .. }
+        | BlockedReason::NotMounted { .. }
+        | BlockedReason::DirSilent { .. } => Reason::NotMounted,
         BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }
 }

@@ -64,6 +64,12 @@ pub(super) struct Defaults {
     /// The directory on a node for raw and qcow2 images, such as
     /// /var/lib/vz/import. Default: none, they go to the ISO directory.
     pub proxmox_default_import_dir: Option<At<String>>,
+    /// The storage of Proxmox VE for ISO files, such as local. It takes the place of
+    /// proxmox_default_iso_dir. Default: none
+    pub proxmox_default_iso_storage: Option<At<String>>,
+    /// The storage of Proxmox VE for raw and qcow2 images. It takes the place of
+    /// proxmox_default_import_dir. Default: proxmox_default_iso_storage
+    pub proxmox_default_import_storage: Option<At<String>>,
     /// The architecture of images. Default: amd64
     #[schemars(extend("enum" = ["amd64", "arm64"]))]
     pub arch: Option<At<String>>,
@@ -329,6 +335,12 @@ pub(super) struct NodeShape {
     pub iso_dir: Option<At<String>>,
     /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir
     pub import_dir: Option<At<String>>,
+    /// Its storage of Proxmox VE for ISO files, instead of iso_dir. Default:
+    /// defaults.proxmox_default_iso_storage
+    pub iso_storage: Option<At<String>>,
+    /// Its storage of Proxmox VE for raw and qcow2 images, instead of import_dir.
+    /// Default: defaults.proxmox_default_import_storage, or iso_storage
+    pub import_storage: Option<At<String>>,
     /// A missing directory is created even if it is below no storage of the node.
     /// Default: defaults.push.create
     pub create: Option<bool>,

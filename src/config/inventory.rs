@@ -48,6 +48,16 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
     let shape = &shape.value;
     let iso_dir = shape.iso_dir.as_ref().map(|text| report.image_dir(text));
     let import_dir = shape.import_dir.as_ref().map(|text| report.image_dir(text));
+    let iso_storage = values::storage(
+        shape.iso_storage.as_ref(),
+        ("iso_dir", shape.iso_dir.as_ref()),
+        report,
+    );
+    let import_storage = values::storage(
+        shape.import_storage.as_ref(),
+        ("import_dir", shape.import_dir.as_ref()),
+        report,
+    );
     let labels = labels(shape.labels.as_deref().unwrap_or_default(), report);
     let storage = storage(shape, report);
     let vm_configs = shape
@@ -81,6 +91,8 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
             Some(dir) => Some(dir?),
             None => None,
         },
+        iso_storage: iso_storage?,
+        import_storage: import_storage?,
         create: shape.create,
         prune: shape.prune,
         storage: storage?,

@@ -23,7 +23,7 @@ use super::settings::{
 use super::sites;
 use super::trust;
 use super::values::{
-    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, url, words,
+    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
 };
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
@@ -189,6 +189,22 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
         Some(text) => report.image_dir(text).map(Some),
         None => Some(None),
     };
+    let iso_storage = storage(
+        shape.proxmox_default_iso_storage.as_ref(),
+        (
+            "proxmox_default_iso_dir",
+            shape.proxmox_default_iso_dir.as_ref(),
+        ),
+        report,
+    );
+    let import_storage = storage(
+        shape.proxmox_default_import_storage.as_ref(),
+        (
+            "proxmox_default_import_dir",
+            shape.proxmox_default_import_dir.as_ref(),
+        ),
+        report,
+    );
     Some(OrderDefaults {
         arch: arch?,
         push_enabled: push.and_then(|push| push.enabled).unwrap_or(false),
@@ -197,6 +213,8 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
             .unwrap_or(false),
         iso_dir: iso_dir?,
         import_dir: import_dir?,
+        iso_storage: iso_storage?,
+        import_storage: import_storage?,
         inventory: crate::model::Inventory::default(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arch, Dir, Node, NodeId, PushMethod, Reach, SiteName};
+use super::{Arch, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct OrderDefaults {
     pub iso_dir: Dir,
     /// The directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
+    /// The storage for ISO files; it comes before the directory.
+    pub iso_storage: Option<StorageName>,
+    /// The storage for raw and qcow2 images.
+    pub import_storage: Option<StorageName>,
     /// The nodes that orders can name.
     pub inventory: Inventory,
 }
@@ -43,6 +47,10 @@ pub struct InventoryNode {
     pub iso_dir: Option<Dir>,
     /// Its own directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
+    /// Its own storage for ISO files; never beside a directory for them.
+    pub iso_storage: Option<StorageName>,
+    /// Its own storage for raw and qcow2 images; never beside a directory for them.
+    pub import_storage: Option<StorageName>,
     /// Whether unwanted files are pruned from it; `None` if not set.
     pub prune: Option<bool>,
     /// Whether missing directories are created on it anywhere; `None` if not set.

@@ -18,6 +18,7 @@ mod place;
 mod problem;
 mod schematic;
 mod site;
+mod storage;
 mod transfer;
 mod trigger;
 mod version;
@@ -40,6 +41,7 @@ pub use schematic::{
     SecureBootOptions,
 };
 pub use site::{Network, Site, SiteName};
+pub use storage::{DeliveryPlace, ImageContent, StorageName, StorageTarget};
 pub use transfer::{Method, Proof, PushMethod, Via};
 pub use trigger::Trigger;
 pub use version::{Channel, Minor, TalosVersion};
