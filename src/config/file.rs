@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cluster_shape::ClusterShape;
 use crate::yaml::At;
 
 /// The configuration of talos-order.
@@ -49,6 +50,8 @@ pub(super) struct ConfigFile {
     pub nodes: Option<Vec<At<NodeShape>>>,
     /// Sites group nodes that are near each other and far from this machine.
     pub sites: Option<Vec<At<SiteShape>>>,
+    /// Clusters of Proxmox VE that are reached through the API.
+    pub clusters: Option<Vec<At<ClusterShape>>>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.
@@ -363,6 +366,10 @@ pub(super) struct NodeShape {
     pub bandwidth_limit: Option<At<String>>,
     /// The site it belongs to, one of sites.
     pub site: Option<At<String>>,
+    /// The cluster it belongs to, one of clusters.
+    pub cluster: Option<At<String>>,
+    /// Its name in that cluster. Default: its name
+    pub pve_name: Option<At<String>>,
     /// The directory on it with the configurations of all virtual machines, or
     /// false where there are none. Default: prune.vm_configs
     #[schemars(extend("type" = ["string", "boolean"]))]

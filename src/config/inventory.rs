@@ -64,6 +64,7 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
         .vm_configs
         .as_ref()
         .map(|text| values::vm_configs(text, report));
+    let pve_name = shape.pve_name.as_ref().map(|name| pve_name(name, report));
     let push_method = values::method(shape.push_method.as_ref(), report);
     let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
@@ -104,6 +105,14 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
         bandwidth_limit,
         // Whether there is such a site is seen when all are known.
         site: shape.site.as_ref().and_then(|text| text.value.parse().ok()),
+        cluster: shape
+            .cluster
+            .as_ref()
+            .and_then(|text| text.value.parse().ok()),
+        pve_name: match pve_name {
+            Some(name) => Some(name?),
+            None => None,
+        },
     })
 }
 
@@ -224,6 +233,25 @@ fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> 
         }
     }
     labels
+}
+
+/// The name of a node in its cluster, which is that of its machine.
+fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
+    let text = &name.value;
+    let fits = (1..=63).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !fits {
+        report.at_with_hint(
+            name.place,
+            format!(
+                "{} is not the name of a Proxmox VE node; accepted are 1 to 63 letters, digits \
+                 and -",
+                yaml::shown(text)
+            ),
+            "`pvecm nodes` on a node lists the names",
+        );
+    }
+    fits.then(|| text.clone())
 }
 
 /// What is accepted as a label or as the name of a storage.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::clusters;
 use super::dirs::DefaultDirs;
 use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
@@ -69,6 +70,7 @@ pub(super) fn settings(
         build(ConfigFile::default(), secrets, dirs, &mut report)
     } else {
         refuse_literal_secrets(&doc.root, &mut report);
+        clusters::refuse_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
         build(file, secrets, dirs, &mut report)
     };
@@ -136,6 +138,8 @@ fn build(
     let inventory = inventory(nodes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, &inventory, report);
+    let shapes = file.clusters.as_deref().unwrap_or_default();
+    let clusters = clusters::clusters(shapes, nodes, secrets, report);
     let orders = order_defaults(&defaults, report);
     let naming = file
         .naming
@@ -166,6 +170,7 @@ fn build(
         versions: sources(file.versions, report),
         push: commands,
         network,
+        clusters,
         limits: limits(&file.limits.unwrap_or_default(), report),
         owner: owner?,
         state_dir,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arch, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
+use super::{Arch, ClusterName, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,17 @@ pub struct InventoryNode {
     pub bandwidth_limit: Option<u64>,
     /// The site it belongs to, where it names one.
     pub site: Option<SiteName>,
+    /// The cluster it belongs to, where it names one.
+    pub cluster: Option<ClusterName>,
+    /// Its name in that cluster, where it is not the same.
+    pub pve_name: Option<String>,
+}
+
+impl InventoryNode {
+    /// How its cluster calls it.
+    pub fn name_in_cluster(&self) -> &str {
+        self.pve_name.as_deref().unwrap_or(self.node.id.as_str())
+    }
 }
 
 /// The storage that a node's directories are on.

@@ -7,6 +7,7 @@
 //! environment, and it imports nothing else of this crate.
 
 mod artifact;
+mod cluster;
 mod defaults;
 mod digest;
 mod factory;
@@ -25,6 +26,7 @@ mod version;
 mod visible;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
+pub use cluster::{ClusterName, Fingerprint, TokenId};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};

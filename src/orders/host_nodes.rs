@@ -212,6 +212,8 @@ fn bare(node: Node) -> HostNode<'static> {
         push_method: None,
         bandwidth_limit: None,
         site: None,
+        cluster: None,
+        pve_name: None,
     })
 }
 
