@@ -21,14 +21,14 @@ const TOKEN: &str = "ctl";
 /// What `pve-setup` prints commands for.
 #[derive(Debug, Clone, Args)]
 pub struct PveSetupArgs {
-    /// A storage that images are put on; several are possible [default: those that the
-    /// orders name, with what is pruned there]
+    /// A storage for images; repeatable [default: those that orders name, with what is
+    /// pruned there]
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = storage)]
     pub storage: Vec<String>,
     /// The cluster of the configuration that the token is for [default: the only one]
     #[arg(long, value_name = "NAME", conflicts_with = "storage")]
     pub cluster: Option<ClusterName>,
-    /// Images may be removed, too
+    /// Also allow removing images
     #[arg(long)]
     pub prune: bool,
     /// The user that the token belongs to [default: that of the cluster's token_id,
@@ -38,7 +38,7 @@ pub struct PveSetupArgs {
     /// The name of the token [default: that of the cluster's token_id, else ctl]
     #[arg(long, value_name = "NAME", value_parser = token)]
     pub token: Option<String>,
-    /// The oldest version among the nodes, as in 8.1 [default: 8.2 or newer]
+    /// The oldest Proxmox VE version among the nodes, such as 8.1 [default: 8.2 or newer]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub pve_version: Option<PveVersion>,
 }
@@ -142,7 +142,7 @@ fn token(text: &str) -> Result<String, String> {
 
 /// A user with its realm.
 fn user(text: &str) -> Result<String, String> {
-    let kind = "a user of Proxmox VE; accepted is USER@REALM";
+    let kind = "a user of Proxmox VE; expected USER@REALM";
     match text.split_once('@') {
         Some((name, realm)) if !realm.contains('@') => {
             plain(name, kind, "-_.+")?;

@@ -176,7 +176,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// There is no place for the sockets of shared connections.
-    #[error("cannot create the directory for ssh's sockets, {}", path.display())]
+    #[error("cannot create the directory for ssh sockets, {}", path.display())]
     ControlDir {
         /// Where.
         path: PathBuf,
