@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::facts::{CacheState, Catalog, Memory, Meta, NodeState, VersionKnowledge};
+use crate::facts::{
+    CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, VersionKnowledge,
+};
 use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
 use crate::nodes::Nodes;
 use crate::plan::Desired;
@@ -31,7 +33,59 @@ pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Cata
         versions,
         schematics: factory.known_ids(),
         sizes: BTreeMap::new(),
+        storages: BTreeMap::new(),
     }
+}
+
+/// Asks each node that an order wants an image on a storage of for its storages. What a
+/// node said earlier counts while it does not answer, and where no order asks any more.
+pub(crate) async fn storages<N: Nodes>(
+    orders: &OrderSet,
+    memory: &Memory,
+    now: Timestamp,
+    nodes: &N,
+    at_once: usize,
+) -> BTreeMap<NodeId, NodeStorages> {
+    let positions = orders.orders.iter().flat_map(|order| &order.positions);
+    let targets = positions.flat_map(|position| &position.storages);
+    let wanted: BTreeSet<&NodeId> = targets.map(|target| &target.node).collect();
+    let asked: Vec<Node> = wanted
+        .into_iter()
+        .filter_map(|id| orders.nodes.get(id).cloned())
+        .collect();
+    let answers = stream::iter(asked)
+        .map(|node| async move {
+            let mut answer = match resting(memory, &node.id, now) {
+                Some((why, lasting)) => NodeStorages::Unreachable {
+                    why,
+                    lasting,
+                    last: None,
+                },
+                None => nodes.storages(&node).await,
+            };
+            if let NodeStorages::Unreachable { last, .. } = &mut answer {
+                *last = memory.storages.get(&node.id).cloned();
+            }
+            (node.id, answer)
+        })
+        .buffer_unordered(at_once.max(1));
+    let mut storages: BTreeMap<NodeId, NodeStorages> = answers.collect().await;
+    for (id, known) in &memory.storages {
+        let earlier = || NodeStorages::Known(known.clone());
+        storages.entry(id.clone()).or_insert_with(earlier);
+    }
+    storages
+}
+
+/// Why a node is not asked now, because it did not answer a moment ago.
+fn resting(
+    memory: &Memory,
+    node: &NodeId,
+    now: Timestamp,
+) -> Option<(String, Option<FailureKind>)> {
+    let open = memory.circuits.get(node).filter(|open| open.until > now)?;
+    let why = format!("{} (asked again at {:.0})", open.error, open.until);
+    Some((why, open.lasting))
 }
 
 /// The size that each download may have that the cache does not hold, after similar
@@ -83,6 +137,7 @@ fn kind_of(artifact: &ArtifactId) -> ArtifactId {
 /// did not answer a moment ago is not asked, and costs the others nothing.
 pub(crate) async fn nodes<N: Nodes>(
     desired: &Desired,
+    storages: &BTreeMap<NodeId, NodeStorages>,
     memory: &Memory,
     now: Timestamp,
     nodes: &N,
@@ -100,18 +155,27 @@ pub(crate) async fn nodes<N: Nodes>(
             .or_default()
             .insert(target.dir.clone());
     }
+    // That it does not answer is known of a node also where no directory is.
+    for (id, known) in storages {
+        if matches!(known, NodeStorages::Unreachable { .. }) {
+            dirs.entry(id).or_default();
+        }
+    }
     let asked: Vec<(Node, BTreeSet<Dir>)> = dirs
         .into_iter()
         .filter_map(|(id, dirs)| Some((desired.nodes.get(id)?.clone(), dirs)))
         .collect();
     stream::iter(asked)
         .map(|(node, dirs)| async move {
-            let state = match memory.circuits.get(&node.id) {
-                Some(open) if open.until > now => NodeState::Unreachable {
-                    why: format!("{} (asked again at {:.0})", open.error, open.until),
-                    lasting: open.lasting,
-                },
-                _ => nodes.observe(&node, &dirs).await,
+            let silent = match storages.get(&node.id) {
+                Some(NodeStorages::Unreachable { why, lasting, .. }) => {
+                    Some((why.clone(), *lasting))
+                }
+                _ => resting(memory, &node.id, now),
+            };
+            let state = match silent {
+                Some((why, lasting)) => NodeState::Unreachable { why, lasting },
+                None => nodes.observe(&node, &dirs).await,
             };
             (node.id, state)
         })

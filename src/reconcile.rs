@@ -107,6 +107,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     ) -> Result<Look, ReconcileError> {
         let (orders, memory) = (&inputs.orders, &inputs.memory);
         let mut catalog = observe::catalog(orders, &*self.factory).await;
+        let at_once = self.nodes_at_once;
+        catalog.storages = observe::storages(orders, memory, now, &*self.nodes, at_once).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
         for (id, place) in &memory.places {
             let node = desired.nodes.entry(id.clone());
@@ -114,7 +116,15 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         }
         let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
-        let nodes = observe::nodes(&desired, memory, now, &*self.nodes, self.nodes_at_once).await;
+        let nodes = observe::nodes(
+            &desired,
+            &catalog.storages,
+            memory,
+            now,
+            &*self.nodes,
+            at_once,
+        )
+        .await;
         let observed = Observed {
             catalog,
             cache,

@@ -12,9 +12,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
-    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed, Part,
-    Provenance, RecordEntry, References, Registration, RemoteFile, StepId, StorageRoot,
-    VersionKnowledge, VersionSource,
+    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, NodeStorages,
+    Observed, Part, Provenance, RecordEntry, References, Registration, RemoteFile, StepId,
+    StorageConfig, StorageRoot, VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
@@ -94,6 +94,10 @@ struct NodeWorld {
     used: BTreeMap<String, BTreeSet<u32>>,
     /// Why the machines' configurations cannot be read.
     use_unknown: Option<String>,
+    /// How it describes its storages; for a node that is down, how it did.
+    described: Option<StorageConfig>,
+    /// Why its storages cannot be known.
+    undescribed: Option<String>,
     dirs: BTreeMap<Dir, DirWorld>,
 }
 
@@ -144,6 +148,21 @@ fn now() -> Timestamp {
     NOW.parse().expect("a time")
 }
 
+impl NodeWorld {
+    fn storages(&self) -> Option<NodeStorages> {
+        let last = self.described.clone();
+        match (&self.down, &self.undescribed) {
+            (Some(why), _) => Some(NodeStorages::Unreachable {
+                why: why.clone(),
+                lasting: None,
+                last,
+            }),
+            (None, Some(why)) => Some(NodeStorages::Unreadable { why: why.clone() }),
+            (None, None) => last.map(NodeStorages::Known),
+        }
+    }
+}
+
 impl World {
     fn artifact(&self, name: &FileName) -> ArtifactId {
         let parts = NameTemplate::default()
@@ -179,6 +198,11 @@ impl World {
                         let size = self.sizes.get(&artifact.factory_file())?;
                         Some((artifact.clone(), *size))
                     })
+                    .collect(),
+                storages: self
+                    .nodes
+                    .iter()
+                    .filter_map(|(id, node)| Some((id.clone(), node.storages()?)))
                     .collect(),
             },
             cache: self.cache(),
@@ -357,6 +381,7 @@ fn run(dir: &Path) -> String {
         },
         shared: SharedStorages {
             of_nodes: world.storages.clone(),
+            ..SharedStorages::default()
         },
         create: Create {
             default: settings.push.create,

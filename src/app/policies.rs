@@ -58,6 +58,8 @@ fn shared_storages(settings: &Settings) -> SharedStorages {
     });
     SharedStorages {
         of_nodes: shared.collect(),
+        // Nodes tell it.
+        of_dirs: BTreeMap::new(),
     }
 }
 

@@ -305,6 +305,10 @@ pub enum Verb {
     },
     /// Check configuration and orders; needs no network and no nodes
     Validate {
+        /// Ask the clusters of the configuration, too: whether they answer, and have
+        /// and allow what the orders need
+        #[arg(long)]
+        online: bool,
         /// Output format
         #[arg(long, short, value_enum, default_value = "text", value_name = "FORM")]
         output: ValidateForm,

@@ -14,7 +14,7 @@ use crate::conclude::Scope;
 use crate::conclude::difference::{Differences, PlaceDifference};
 use crate::controller::Session;
 use crate::model::Trigger;
-use crate::plan::{Look, RunOptions, Selection};
+use crate::plan::{Look, Resolved, RunOptions, Selection};
 
 /// What `diff -o json` prints.
 #[derive(Serialize)]
@@ -93,9 +93,9 @@ fn is_shown(look: &Look, selection: &Selection, order: &str) -> bool {
     let mut wants = look.desired.positions.iter();
     let mut has_node = || {
         wants.any(|want| {
-            let targets = want.outcome.iter().flat_map(|resolved| &resolved.targets);
-            let mut nodes = targets.map(|(target, _)| target.node.as_str());
-            want.position.order.as_str() == order && nodes.any(|node| selection.has_node(node))
+            let mut nodes = want.outcome.iter().flat_map(Resolved::nodes);
+            let mut is_asked = || nodes.any(|node| selection.has_node(node.as_str()));
+            want.position.order.as_str() == order && is_asked()
         })
     };
     selection.has_order(order) && (selection.nodes.is_empty() || has_node())

@@ -81,6 +81,7 @@ impl<'a> Times<'a> {
             approved: _,
             suspended: _,
             places: _,
+            storages: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);

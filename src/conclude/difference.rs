@@ -91,10 +91,11 @@ impl Differences {
                     BlockedReason::NodeUnreachable { .. }
                         | BlockedReason::Unresolved { .. }
                         | BlockedReason::DirSilent { .. }
+                        | BlockedReason::StorageUnfit { .. }
                 )
             })
             .map(|blocked| match &blocked.reason {
-                BlockedReason::Unresolved { .. } => {
+                BlockedReason::Unresolved { .. } | BlockedReason::StorageUnfit { .. } => {
                     format!("{}: {}", blocked.id.text(), blocked.reason)
                 }
                 reason => reason.to_string(),

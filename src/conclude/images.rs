@@ -93,6 +93,12 @@ impl WantedImages {
                         let line = wanted.found.entry(on_node).or_default();
                         line.push(of_position(Some(file), state));
                     }
+                    for unplaced in &resolved.unplaced {
+                        worst = ImageState::Unknown;
+                        let on_node = (order.clone(), Some(unplaced.target.node.clone()));
+                        let line = wanted.found.entry(on_node).or_default();
+                        line.push(of_position(None, worst));
+                    }
                     let name = resolved.targets.first().map(|(_, file)| file);
                     of_position(name, worst)
                 }

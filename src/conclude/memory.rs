@@ -46,6 +46,7 @@ pub fn after(
         suspended: memory.suspended.clone(),
         verified: run.verified(&places),
         links: run.links(&places),
+        storages: run.storages(&places),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
         places,

@@ -22,6 +22,8 @@ pub enum Reason {
     InsufficientSpace,
     /// A storage is not mounted.
     NotMounted,
+    /// A storage cannot be used for an image.
+    StorageUnusable,
     /// A directory is missing and may not be made.
     DirectoryMissing,
     /// A login, or access to a file or to the upstream, was denied.
@@ -103,6 +105,7 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             None => Reason::BackingOff,
         },
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
+        BlockedReason::StorageUnfit { .. } => Reason::StorageUnusable,
         BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
         BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }

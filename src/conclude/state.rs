@@ -34,6 +34,7 @@ impl ConditionState {
             | Reason::DigestMismatch
             | Reason::InsufficientSpace
             | Reason::NotMounted
+            | Reason::StorageUnusable
             | Reason::DirectoryMissing
             | Reason::PermissionDenied
             | Reason::PruneBlocked => Self::Stalled,

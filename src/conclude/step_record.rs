@@ -138,7 +138,9 @@ impl StepRecord {
         }
         let bytes = Some(Bytes(self.bytes)).filter(|_| self.bytes > 0)?;
         Some(match self.step.kind()? {
-            StepKind::Resolve | StepKind::Record | StepKind::Register => return None,
+            StepKind::Resolve | StepKind::Record | StepKind::Storage | StepKind::Register => {
+                return None;
+            }
             StepKind::Fetch => format!("{bytes} downloaded"),
             StepKind::Unpack | StepKind::Push => format!("{bytes} written"),
             StepKind::PruneCache

@@ -98,7 +98,7 @@ impl<'a> Troubles<'a> {
                 continue;
             };
             let of_order = nodes.entry(&want.position.order).or_default();
-            of_order.extend(resolved.targets.iter().map(|(target, _)| &target.node));
+            of_order.extend(resolved.nodes());
         }
         let plan = &report.look.plan;
         let origins = Origins {

@@ -18,7 +18,7 @@ struct Words {
 /// The reason that version 0.1.0 gives where this one gives the other.
 const fn first_word(reason: Reason) -> Reason {
     match reason {
-        Reason::DirectoryMissing => Reason::NotMounted,
+        Reason::DirectoryMissing | Reason::StorageUnusable => Reason::NotMounted,
         Reason::PermissionDenied => Reason::Failed,
         Reason::NotSelected => Reason::Suspended,
         Reason::InvalidOrder

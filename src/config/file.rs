@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cluster_shape::ClusterShape;
 use crate::yaml::At;
 
 /// The configuration of talos-order.
@@ -49,6 +50,8 @@ pub(super) struct ConfigFile {
     pub nodes: Option<Vec<At<NodeShape>>>,
     /// Sites group nodes that are near each other and far from this machine.
     pub sites: Option<Vec<At<SiteShape>>>,
+    /// Clusters of Proxmox VE that are reached through the API.
+    pub clusters: Option<Vec<At<ClusterShape>>>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.
@@ -64,6 +67,12 @@ pub(super) struct Defaults {
     /// The directory on a node for raw and qcow2 images, such as
     /// /var/lib/vz/import. Default: none, they go to the ISO directory.
     pub proxmox_default_import_dir: Option<At<String>>,
+    /// The storage of Proxmox VE for ISO files, such as local. It takes the place of
+    /// proxmox_default_iso_dir. Default: none
+    pub proxmox_default_iso_storage: Option<At<String>>,
+    /// The storage of Proxmox VE for raw and qcow2 images. It takes the place of
+    /// proxmox_default_import_dir. Default: proxmox_default_iso_storage
+    pub proxmox_default_import_storage: Option<At<String>>,
     /// The architecture of images. Default: amd64
     #[schemars(extend("enum" = ["amd64", "arm64"]))]
     pub arch: Option<At<String>>,
@@ -329,6 +338,12 @@ pub(super) struct NodeShape {
     pub iso_dir: Option<At<String>>,
     /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir
     pub import_dir: Option<At<String>>,
+    /// Its storage of Proxmox VE for ISO files, instead of iso_dir. Default:
+    /// defaults.proxmox_default_iso_storage
+    pub iso_storage: Option<At<String>>,
+    /// Its storage of Proxmox VE for raw and qcow2 images, instead of import_dir.
+    /// Default: defaults.proxmox_default_import_storage, or iso_storage
+    pub import_storage: Option<At<String>>,
     /// A missing directory is created even if it is below no storage of the node.
     /// Default: defaults.push.create
     pub create: Option<bool>,
@@ -351,6 +366,10 @@ pub(super) struct NodeShape {
     pub bandwidth_limit: Option<At<String>>,
     /// The site it belongs to, one of sites.
     pub site: Option<At<String>>,
+    /// The cluster it belongs to, one of clusters.
+    pub cluster: Option<At<String>>,
+    /// Its name in that cluster. Default: its name
+    pub pve_name: Option<At<String>>,
     /// The directory on it with the configurations of all virtual machines, or
     /// false where there are none. Default: prune.vm_configs
     #[schemars(extend("type" = ["string", "boolean"]))]

@@ -48,12 +48,23 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
     let shape = &shape.value;
     let iso_dir = shape.iso_dir.as_ref().map(|text| report.image_dir(text));
     let import_dir = shape.import_dir.as_ref().map(|text| report.image_dir(text));
+    let iso_storage = values::storage(
+        shape.iso_storage.as_ref(),
+        ("iso_dir", shape.iso_dir.as_ref()),
+        report,
+    );
+    let import_storage = values::storage(
+        shape.import_storage.as_ref(),
+        ("import_dir", shape.import_dir.as_ref()),
+        report,
+    );
     let labels = labels(shape.labels.as_deref().unwrap_or_default(), report);
     let storage = storage(shape, report);
     let vm_configs = shape
         .vm_configs
         .as_ref()
         .map(|text| values::vm_configs(text, report));
+    let pve_name = shape.pve_name.as_ref().map(|name| pve_name(name, report));
     let push_method = values::method(shape.push_method.as_ref(), report);
     let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
@@ -81,6 +92,8 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
             Some(dir) => Some(dir?),
             None => None,
         },
+        iso_storage: iso_storage?,
+        import_storage: import_storage?,
         create: shape.create,
         prune: shape.prune,
         storage: storage?,
@@ -92,6 +105,14 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
         bandwidth_limit,
         // Whether there is such a site is seen when all are known.
         site: shape.site.as_ref().and_then(|text| text.value.parse().ok()),
+        cluster: shape
+            .cluster
+            .as_ref()
+            .and_then(|text| text.value.parse().ok()),
+        pve_name: match pve_name {
+            Some(name) => Some(name?),
+            None => None,
+        },
     })
 }
 
@@ -212,6 +233,25 @@ fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> 
         }
     }
     labels
+}
+
+/// The name of a node in its cluster, which is that of its machine.
+fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
+    let text = &name.value;
+    let fits = (1..=63).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !fits {
+        report.at_with_hint(
+            name.place,
+            format!(
+                "{} is not the name of a Proxmox VE node; expected 1 to 63 letters, digits \
+                 and -",
+                yaml::shown(text)
+            ),
+            "`pvecm nodes` on a node lists the names",
+        );
+    }
+    fits.then(|| text.clone())
 }
 
 /// What is accepted as a label or as the name of a storage.

@@ -10,6 +10,8 @@
     reason = "reads the configuration and the secrets it names"
 )]
 
+mod cluster_shape;
+mod clusters;
 mod dirs;
 mod error;
 mod file;
@@ -29,8 +31,8 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
-    CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PruneSettings,
-    PushSettings, ReconcileSettings, Settings, VerifySettings,
+    CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, GithubSettings, LimitSettings,
+    ManifestTarget, PruneSettings, PushSettings, ReconcileSettings, Settings, VerifySettings,
 };
 
 use dirs::{DefaultDirs, user_config};

@@ -115,6 +115,19 @@ impl Secrets<'_> {
             .map(SecretString::from)
     }
 
+    /// The secret of an API token.
+    pub(super) fn token(
+        &self,
+        env: &Option<At<String>>,
+        file: &Option<At<String>>,
+        report: &mut ProblemReport<'_>,
+    ) -> Option<SecretString> {
+        match self.either(("token", env, file), report) {
+            NamedSecret::Given(_, token) => token,
+            NamedSecret::Absent => None,
+        }
+    }
+
     /// A secret that one of two keys names.
     fn either(
         &self,

@@ -1,5 +1,6 @@
 //! The configuration as used: validated, complete, plain values.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{
-    Credentials, ImageTrust, Invalid, ListSource, NameTemplate, Network, OrderDefaults, OrderId,
-    Proof, PushMethod, VmConfigs,
+    ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource, NameTemplate, Network,
+    OrderDefaults, OrderId, Proof, PushMethod, TokenId, VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub push: PushSettings,
     /// Which nodes are near each other.
     pub network: Network,
+    /// The clusters that are reached through the API.
+    pub clusters: BTreeMap<ClusterName, ClusterSettings>,
     /// How much happens at once, and how long things may take.
     pub limits: LimitSettings,
     /// The name of this controller, for the records on nodes; of the alphabet of
@@ -52,6 +55,36 @@ pub struct Settings {
     pub prune: PruneSettings,
     /// How files are read back.
     pub verify: VerifySettings,
+}
+
+/// How the API of a cluster is reached.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// The URLs of its nodes, at least one, in the order of preference. HTTP is for this
+    /// machine only.
+    pub endpoints: Vec<Url>,
+    /// Whose token it is.
+    pub token_id: TokenId,
+    /// Its secret; `None` where secrets are not needed.
+    pub token: Option<SecretString>,
+    /// How an endpoint proves who it is.
+    pub trust: ClusterTrust,
+}
+
+/// How an endpoint of a cluster proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterTrust {
+    /// By a certificate of an authority that the system trusts.
+    System,
+    /// By a certificate of one of these authorities.
+    Authorities {
+        /// The file that they are from.
+        path: PathBuf,
+        /// Its content.
+        pem: Vec<u8>,
+    },
+    /// By having this certificate.
+    Fingerprint(Fingerprint),
 }
 
 /// When runs start.

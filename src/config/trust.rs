@@ -26,7 +26,15 @@ pub(super) fn ca_file(
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<(PathBuf, Vec<u8>)> {
-    let at = shape.ca_file.as_ref()?;
+    authorities(shape.ca_file.as_ref()?, secrets, report)
+}
+
+/// The same for any key that names such a file.
+pub(super) fn authorities(
+    at: &At<String>,
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<(PathBuf, Vec<u8>)> {
     let path = values::path(Some(at), report)?;
     // Where a configuration is only checked, its files may be elsewhere.
     if matches!(secrets, Secrets::NotNeeded) {

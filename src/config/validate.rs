@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::clusters;
 use super::dirs::DefaultDirs;
 use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
@@ -23,7 +24,7 @@ use super::settings::{
 use super::sites;
 use super::trust;
 use super::values::{
-    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, url, words,
+    DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
 };
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
@@ -69,6 +70,7 @@ pub(super) fn settings(
         build(ConfigFile::default(), secrets, dirs, &mut report)
     } else {
         refuse_literal_secrets(&doc.root, &mut report);
+        clusters::refuse_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
         build(file, secrets, dirs, &mut report)
     };
@@ -136,6 +138,8 @@ fn build(
     let inventory = inventory(nodes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, &inventory, report);
+    let shapes = file.clusters.as_deref().unwrap_or_default();
+    let clusters = clusters::clusters(shapes, nodes, secrets, report);
     let orders = order_defaults(&defaults, report);
     let naming = file
         .naming
@@ -166,6 +170,7 @@ fn build(
         versions: sources(file.versions, report),
         push: commands,
         network,
+        clusters,
         limits: limits(&file.limits.unwrap_or_default(), report),
         owner: owner?,
         state_dir,
@@ -189,6 +194,22 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
         Some(text) => report.image_dir(text).map(Some),
         None => Some(None),
     };
+    let iso_storage = storage(
+        shape.proxmox_default_iso_storage.as_ref(),
+        (
+            "proxmox_default_iso_dir",
+            shape.proxmox_default_iso_dir.as_ref(),
+        ),
+        report,
+    );
+    let import_storage = storage(
+        shape.proxmox_default_import_storage.as_ref(),
+        (
+            "proxmox_default_import_dir",
+            shape.proxmox_default_import_dir.as_ref(),
+        ),
+        report,
+    );
     Some(OrderDefaults {
         arch: arch?,
         push_enabled: push.and_then(|push| push.enabled).unwrap_or(false),
@@ -197,6 +218,8 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
             .unwrap_or(false),
         iso_dir: iso_dir?,
         import_dir: import_dir?,
+        iso_storage: iso_storage?,
+        import_storage: import_storage?,
         inventory: crate::model::Inventory::default(),
     })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 use url::Url;
 
-use crate::model::{Dir, PushMethod, VmConfigs};
+use crate::model::{Dir, PushMethod, StorageName, VmConfigs};
 use crate::yaml::{At, ProblemReport};
 
 /// ssh never asks anybody: nobody is there to answer.
@@ -323,4 +323,25 @@ pub(super) fn vm_configs(text: &At<String>, report: &mut ProblemReport<'_>) -> O
         }
         _ => report.parse::<Dir>(text).map(VmConfigs::In),
     }
+}
+
+/// `None` if the name of a storage is refused, `Some(None)` if none is given. It stands
+/// instead of a directory, never beside one.
+pub(super) fn storage(
+    name: Option<&At<String>>,
+    (key, dir): (&str, Option<&At<String>>),
+    report: &mut ProblemReport<'_>,
+) -> Option<Option<StorageName>> {
+    let Some(name) = name else {
+        return Some(None);
+    };
+    if dir.is_some() {
+        report.at_with_hint(
+            name.place,
+            format!("a storage and `{key}` are mutually exclusive"),
+            "keep the storage: the node knows its directories",
+        );
+        return None;
+    }
+    report.parse::<StorageName>(name).map(Some)
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
 use super::step_id::{ApprovalId, StepId};
+use super::storages::StorageConfig;
 use crate::model::{Dir, Node, NodeId, OrderId};
 
 /// What is remembered from earlier runs.
@@ -32,6 +33,10 @@ pub struct Memory {
     pub verified: BTreeMap<StepId, Timestamp>,
     /// Where images were delivered to: also watched once no order names it.
     pub places: BTreeMap<NodeId, KnownNode>,
+    /// How nodes described their storages, where an image is or was wanted on one: what
+    /// is on a node that does not answer is still known by its directory.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub storages: BTreeMap<NodeId, StorageConfig>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long

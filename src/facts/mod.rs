@@ -12,6 +12,7 @@ mod observed;
 mod outcome;
 mod step_id;
 mod step_text;
+mod storages;
 
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
@@ -23,3 +24,4 @@ pub use observed::{
 pub use outcome::{Fact, Failure, Outcome};
 pub use step_id::{ApprovalId, StepId, StepKind};
 pub use step_text::StepText;
+pub use storages::{DescribedStorage, NodeStorages, StorageConfig};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
 use super::memory::Memory;
+use super::storages::NodeStorages;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, PartName, SchematicId,
     Sha256, TalosVersion,
@@ -41,6 +42,8 @@ pub struct Catalog {
     /// Sizes in bytes that similar images had, by the image that is wanted; the
     /// factory itself is not asked (see the `Size` of a plan).
     pub sizes: BTreeMap<ArtifactId, u64>,
+    /// The storages of nodes that an order wants an image on a storage of, or did.
+    pub storages: BTreeMap<NodeId, NodeStorages>,
 }
 
 /// The known versions, with where the knowledge comes from.

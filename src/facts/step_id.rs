@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId};
+use crate::model::{
+    FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId, StorageTarget,
+};
 
 /// The identity of a step, the same in every run: what is remembered of earlier runs
 /// hangs on it.
@@ -25,6 +27,9 @@ pub enum StepKind {
     /// The prune of a directory is determined. Never a step; what is blocked has
     /// this identity.
     Record,
+    /// The directory of a storage is determined. Never a step; what is blocked has this
+    /// identity.
+    Storage,
     /// A schematic is made known.
     Register,
     /// A file is downloaded.
@@ -48,9 +53,10 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Resolve,
         Self::Record,
+        Self::Storage,
         Self::Register,
         Self::Fetch,
         Self::Unpack,
@@ -67,6 +73,7 @@ impl StepKind {
         match self {
             Self::Resolve => "resolve",
             Self::Record => "record",
+            Self::Storage => "storage",
             Self::Register => "register",
             Self::Fetch => "fetch",
             Self::Unpack => "unpack",
@@ -83,7 +90,12 @@ impl StepKind {
     const fn is_on_node(self) -> bool {
         matches!(
             self,
-            Self::Record | Self::Push | Self::PruneNode | Self::ClearPart | Self::VerifyNode
+            Self::Record
+                | Self::Storage
+                | Self::Push
+                | Self::PruneNode
+                | Self::ClearPart
+                | Self::VerifyNode
         )
     }
 }
@@ -98,6 +110,13 @@ impl StepId {
     pub fn record(target: &PushTarget) -> Self {
         let subject = [target.node.as_str(), target.dir.as_str()].concat();
         Self::of(StepKind::Record, &subject)
+    }
+
+    /// Of finding the directory of a storage.
+    pub fn storage(target: &StorageTarget) -> Self {
+        let (storage, content) = (target.storage.as_str(), target.content.name());
+        let subject = [target.node.as_str(), storage, content].join("/");
+        Self::of(StepKind::Storage, &subject)
     }
 
     /// Of making a schematic known.
@@ -206,6 +225,7 @@ impl StepId {
         let (node, path) = self.on_node()?;
         let dir = match self.kind()? {
             StepKind::Record => path,
+            StepKind::Storage => return None,
             // A part is beside its file, or in a directory that is beside it.
             StepKind::ClearPart => {
                 let inside = format!("/{PARTS_DIR}/");

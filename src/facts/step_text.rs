@@ -50,6 +50,11 @@ impl StepId {
         Some(match kind {
             StepKind::Resolve | StepKind::Fetch | StepKind::Unpack => subject.to_owned(),
             StepKind::Record => format!("files from {}", subject.split_once('/')?.0),
+            StepKind::Storage => {
+                let (node, storage) = subject.split_once('/')?;
+                let (storage, content) = storage.split_once('/')?;
+                format!("to {content} storage {storage} of {node}")
+            }
             StepKind::Register => {
                 let digits = subject.get(..SCHEMATIC_DIGITS).unwrap_or(subject);
                 format!("schematic {digits}")
@@ -83,7 +88,7 @@ const fn verb(kind: StepKind) -> &'static str {
         StepKind::Register => "register",
         StepKind::Fetch => "fetch",
         StepKind::Unpack => "unpack",
-        StepKind::Push => "push",
+        StepKind::Push | StepKind::Storage => "push",
         StepKind::Record
         | StepKind::PruneCache
         | StepKind::ClearPartial

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arch, Dir, Node, NodeId, PushMethod, Reach, SiteName};
+use super::{Arch, ClusterName, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub struct OrderDefaults {
     pub iso_dir: Dir,
     /// The directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
+    /// The storage for ISO files; it comes before the directory.
+    pub iso_storage: Option<StorageName>,
+    /// The storage for raw and qcow2 images.
+    pub import_storage: Option<StorageName>,
     /// The nodes that orders can name.
     pub inventory: Inventory,
 }
@@ -43,6 +47,10 @@ pub struct InventoryNode {
     pub iso_dir: Option<Dir>,
     /// Its own directory for raw and qcow2 images.
     pub import_dir: Option<Dir>,
+    /// Its own storage for ISO files; never beside a directory for them.
+    pub iso_storage: Option<StorageName>,
+    /// Its own storage for raw and qcow2 images; never beside a directory for them.
+    pub import_storage: Option<StorageName>,
     /// Whether unwanted files are pruned from it; `None` if not set.
     pub prune: Option<bool>,
     /// Whether missing directories are created on it anywhere; `None` if not set.
@@ -57,6 +65,17 @@ pub struct InventoryNode {
     pub bandwidth_limit: Option<u64>,
     /// The site it belongs to, where it names one.
     pub site: Option<SiteName>,
+    /// The cluster it belongs to, where it names one.
+    pub cluster: Option<ClusterName>,
+    /// Its name in that cluster, where it is not the same.
+    pub pve_name: Option<String>,
+}
+
+impl InventoryNode {
+    /// How its cluster calls it.
+    pub fn name_in_cluster(&self) -> &str {
+        self.pve_name.as_deref().unwrap_or(self.node.id.as_str())
+    }
 }
 
 /// The storage that a node's directories are on.

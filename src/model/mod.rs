@@ -7,6 +7,7 @@
 //! environment, and it imports nothing else of this crate.
 
 mod artifact;
+mod cluster;
 mod defaults;
 mod digest;
 mod factory;
@@ -18,12 +19,14 @@ mod place;
 mod problem;
 mod schematic;
 mod site;
+mod storage;
 mod transfer;
 mod trigger;
 mod version;
 mod visible;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
+pub use cluster::{ClusterName, Fingerprint, TokenId};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
@@ -40,6 +43,7 @@ pub use schematic::{
     SecureBootOptions,
 };
 pub use site::{Network, Site, SiteName};
+pub use storage::{DeliveryPlace, ImageContent, StorageName, StorageTarget};
 pub use transfer::{Method, Proof, PushMethod, Via};
 pub use trigger::Trigger;
 pub use version::{Channel, Minor, TalosVersion};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
-    SchematicId, Sha256, TalosVersion, text_form,
+    SchematicId, Sha256, StorageTarget, TalosVersion, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -124,6 +124,8 @@ pub struct Position {
     pub unpack: bool,
     /// The nodes' directories to deliver to; empty where pushing is off.
     pub targets: Vec<PushTarget>,
+    /// The nodes' storages to deliver to, whose directories the nodes know.
+    pub storages: Vec<StorageTarget>,
     /// What is delivered is the unpacked image, not the compressed one.
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.

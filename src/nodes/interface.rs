@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::NodeError;
-use crate::facts::{NodeState, RecordEntry};
+use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
@@ -20,6 +20,10 @@ pub trait Nodes: Send + Sync + 'static {
     /// The state of the given directories, in one round trip. Failing is a
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
+
+    /// How the node describes its storages, in one round trip. Failing is a state here,
+    /// too.
+    fn storages(&self, node: &Node) -> impl Future<Output = NodeStorages> + Send;
 
     /// Puts a file at its path with the right digest, and records it.
     ///

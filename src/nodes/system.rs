@@ -12,7 +12,7 @@ use super::session::queue::DirQueue;
 use super::session::rates::Paces;
 use super::ssh::args::Ssh;
 use super::{deliver, observe, remove, verify};
-use crate::facts::NodeState;
+use crate::facts::{NodeState, NodeStorages};
 use crate::model::{Dir, Node};
 
 /// What lives longer than a session: the connections, and what sessions share.
@@ -62,6 +62,10 @@ impl SystemNodes {
 impl Nodes for SystemNodes {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         observe::observe(&self.open(node).await, dirs).await
+    }
+
+    async fn storages(&self, node: &Node) -> NodeStorages {
+        observe::storages(&self.open(node).await).await
     }
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {

@@ -277,6 +277,8 @@ pub(super) struct HostShape {
     pub iso_dir: Option<At<String>>,
     /// The directory for raw and qcow2 images there.
     pub import_dir: Option<At<String>>,
+    /// The storage of Proxmox VE there, instead of directories.
+    pub storage: Option<At<String>>,
     /// With host: the login.
     pub user: Option<At<String>>,
     /// With host: the port.

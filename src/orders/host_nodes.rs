@@ -203,6 +203,8 @@ fn bare(node: Node) -> HostNode<'static> {
         labels: Vec::new(),
         iso_dir: None,
         import_dir: None,
+        iso_storage: None,
+        import_storage: None,
         create: None,
         prune: None,
         storage: None,
@@ -210,6 +212,8 @@ fn bare(node: Node) -> HostNode<'static> {
         push_method: None,
         bandwidth_limit: None,
         site: None,
+        cluster: None,
+        pve_name: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Where a position is delivered: which nodes, and which directory of each.
+//! Where a position is delivered: which nodes, and which directory or storage of each.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use super::file::HostShape;
 use super::host_nodes;
 use super::reading::NamedNodes;
-use crate::model::{Dir, Format, InventoryNode, Node, NodeId, OrderDefaults, Reach, User};
+use crate::model::{
+    DeliveryPlace, Dir, Format, ImageContent, InventoryNode, Node, NodeId, OrderDefaults, Reach,
+    StorageName, User,
+};
 use crate::yaml::{At, NodeRef, ProblemReport, TextOr};
 
-/// A node and the directory on it that a position goes to.
-pub(super) type Destination = (Node, Dir);
+/// A node and the place on it that a position goes to.
+pub(super) type Destination = (Node, DeliveryPlace);
 
 /// Everything that naming destinations depends on.
 pub(super) struct Hosts<'a> {
@@ -21,11 +24,25 @@ pub(super) struct Hosts<'a> {
     pub delivered: Format,
 }
 
-/// The directories of a node as far as they are given.
+/// The places of a node as far as they are given.
 #[derive(Clone, Default)]
-struct Dirs {
-    iso: Option<Dir>,
-    import: Option<Dir>,
+struct GivenPlaces {
+    iso: Option<DeliveryPlace>,
+    import: Option<DeliveryPlace>,
+}
+
+impl GivenPlaces {
+    fn new(dirs: [Option<&Dir>; 2], storages: [Option<&StorageName>; 2]) -> Self {
+        let place = |at: usize, content| {
+            let dir = dirs[at].map(|dir| DeliveryPlace::Dir(dir.clone()));
+            let storage = || Some(DeliveryPlace::Storage(storages[at]?.clone(), content));
+            dir.or_else(storage)
+        };
+        Self {
+            iso: place(0, ImageContent::Iso),
+            import: place(1, ImageContent::Import),
+        }
+    }
 }
 
 /// The destinations of a position so far; a group may be the whole fleet.
@@ -90,7 +107,7 @@ impl Hosts<'_> {
                 &short
             }
         };
-        let dirs = dirs(shape, report);
+        let places = places(shape, report);
         let user = shape.user.as_ref().map(|text| report.parse::<User>(text));
         let port_is_good = shape.port.as_ref().is_none_or(|port| {
             if port.value == 0 {
@@ -103,12 +120,12 @@ impl Hosts<'_> {
         if matches!(user, Some(None)) || !port_is_good {
             return None;
         }
-        let dirs = dirs?;
+        let places = places?;
         Some(
             entries
                 .into_iter()
                 .map(|entry| {
-                    let dir = self.dir(&dirs, &entry);
+                    let dir = self.place(&places, &entry);
                     match entry {
                         Cow::Borrowed(entry) => (entry.node.clone(), dir),
                         Cow::Owned(entry) => (entry.node, dir),
@@ -118,17 +135,40 @@ impl Hosts<'_> {
         )
     }
 
-    /// The directory for what is delivered: what the order says, then the node's
-    /// own, then the default.
-    fn dir(&self, given: &Dirs, entry: &InventoryNode) -> Dir {
-        let first = |given: &Option<Dir>, own: &Option<Dir>| given.clone().or_else(|| own.clone());
-        let iso =
-            || first(&given.iso, &entry.iso_dir).unwrap_or_else(|| self.defaults.iso_dir.clone());
+    /// The place for what is delivered: what the order says, then the node's own, then
+    /// the default. A storage for ISO files takes other images as well, as another
+    /// content type.
+    fn place(&self, given: &GivenPlaces, entry: &InventoryNode) -> DeliveryPlace {
+        let own = GivenPlaces::new(
+            [entry.iso_dir.as_ref(), entry.import_dir.as_ref()],
+            [entry.iso_storage.as_ref(), entry.import_storage.as_ref()],
+        );
+        let defaults = self.defaults;
+        let default = GivenPlaces::new(
+            [None, defaults.import_dir.as_ref()],
+            [
+                defaults.iso_storage.as_ref(),
+                defaults.import_storage.as_ref(),
+            ],
+        );
+        let first = |of: fn(&GivenPlaces) -> &Option<DeliveryPlace>| {
+            let levels = [given, &own, &default];
+            levels.into_iter().find_map(|level| of(level).clone())
+        };
+        let iso = || {
+            let default = || DeliveryPlace::Dir(defaults.iso_dir.clone());
+            first(|level| &level.iso).unwrap_or_else(default)
+        };
         match self.delivered {
-            Format::Raw | Format::Qcow2 => first(&given.import, &entry.import_dir)
-                .or_else(|| self.defaults.import_dir.clone())
-                .unwrap_or_else(iso),
             Format::Iso | Format::RawXz | Format::RawZst | Format::RawGz => iso(),
+            Format::Raw | Format::Qcow2 => {
+                first(|level| &level.import).unwrap_or_else(|| match iso() {
+                    DeliveryPlace::Storage(name, _) => {
+                        DeliveryPlace::Storage(name, ImageContent::Import)
+                    }
+                    dir @ DeliveryPlace::Dir(_) => dir,
+                })
+            }
         }
     }
 
@@ -166,16 +206,35 @@ fn address(node: &Node) -> String {
     }
 }
 
-/// The directories that an entry gives; `None` if one is wrong.
-fn dirs(shape: &HostShape, report: &mut ProblemReport<'_>) -> Option<Dirs> {
+/// The places that an entry gives; `None` if one is wrong.
+fn places(shape: &HostShape, report: &mut ProblemReport<'_>) -> Option<GivenPlaces> {
     let mut parse = |text: Option<&At<String>>| match text {
         Some(text) => report.image_dir(text).map(Some),
         None => Some(None),
     };
     let iso = parse(shape.iso_dir.as_ref());
     let import = parse(shape.import_dir.as_ref());
-    Some(Dirs {
-        iso: iso?,
-        import: import?,
-    })
+    let Some(storage) = &shape.storage else {
+        return Some(GivenPlaces::new(
+            [iso?.as_ref(), import?.as_ref()],
+            [None, None],
+        ));
+    };
+    let dirs = [
+        ("iso_dir", shape.iso_dir.as_ref()),
+        ("import_dir", shape.import_dir.as_ref()),
+    ];
+    let mut fits = true;
+    for (key, text) in dirs {
+        if let Some(text) = text {
+            fits = false;
+            report.at(
+                text.place,
+                format!("`{key}` and `storage` are mutually exclusive: a storage has directories"),
+            );
+        }
+    }
+    let name = report.parse::<StorageName>(storage);
+    let name = name.filter(|_| fits)?;
+    Some(GivenPlaces::new([None, None], [Some(&name), Some(&name)]))
 }

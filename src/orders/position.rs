@@ -6,7 +6,8 @@ use super::draft::{PositionDraft, draft};
 use super::file::PositionShape;
 use super::reading::Reading;
 use crate::model::{
-    Position, PushTarget, RejectedPosition, SchematicSource, Skipped, is_invisible, visible,
+    DeliveryPlace, Position, PushTarget, RejectedPosition, SchematicSource, Skipped, StorageTarget,
+    is_invisible, visible,
 };
 use crate::schematic::rules;
 use crate::yaml::{ProblemReport, YamlKind, YamlNode, read, shown};
@@ -67,10 +68,18 @@ pub(super) fn read_position(
             reading.nodes.insert(node.id.clone(), first);
         }
     }
-    let targets = draft
-        .destinations
-        .into_iter()
-        .map(|(node, dir)| PushTarget { node: node.id, dir });
+    let (mut targets, mut storages) = (Vec::new(), Vec::new());
+    for (node, place) in draft.destinations {
+        let node = node.id;
+        match place {
+            DeliveryPlace::Dir(dir) => targets.push(PushTarget { node, dir }),
+            DeliveryPlace::Storage(storage, content) => storages.push(StorageTarget {
+                node,
+                storage,
+                content,
+            }),
+        }
+    }
     PositionOutcome::Used(Box::new(Position {
         index,
         name,
@@ -81,7 +90,8 @@ pub(super) fn read_position(
         version: draft.version,
         schematic: draft.schematic,
         unpack: draft.unpack,
-        targets: targets.collect(),
+        targets,
+        storages,
         push_unpacked: draft.push_unpacked,
         filename: draft.filename,
         push_method: draft.push_method,

@@ -7,9 +7,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::bytes::Bytes;
+use super::unplaced::StorageUnfit;
 use super::wanted::WantedBy;
 use crate::facts::{ApprovalId, FailureKind, StepId};
-use crate::model::{Dir, FileName, NodeId};
+use crate::model::{Dir, FileName, NodeId, StorageName};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,6 +77,15 @@ pub enum BlockedReason {
         /// What kind of trouble it is, where only an operator can end it.
         #[serde(skip_serializing_if = "Option::is_none")]
         lasting: Option<FailureKind>,
+    },
+    /// The storage cannot be used on the node.
+    StorageUnfit {
+        /// Which node.
+        node: NodeId,
+        /// Which storage.
+        storage: StorageName,
+        /// Why.
+        why: StorageUnfit,
     },
     /// The storage is not mounted on the node, or its directory is not there.
     NotMounted {
@@ -235,6 +245,7 @@ impl BlockedReason {
             | Self::ForeignFile { .. }
             | Self::SourceBlocked { .. }
             | Self::BackingOff { .. }
+            | Self::StorageUnfit { .. }
             | Self::NotMounted { .. }
             | Self::DirMissing { .. }
             | Self::DirSilent { .. }
@@ -258,6 +269,7 @@ impl BlockedReason {
             }
             Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
+            | Self::StorageUnfit { .. }
             | Self::NotMounted { .. }
             | Self::DirMissing { .. }
             | Self::DirSilent { .. }
@@ -309,6 +321,7 @@ impl fmt::Display for BlockedReason {
                 "failed {failures} {}, next attempt at {until:.0}: {error}",
                 if *failures == 1 { "time" } else { "times" }
             ),
+            Self::StorageUnfit { storage, why, .. } => why.write(storage, f),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
             Self::NotMounted {
                 place,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
+    ArtifactId, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
     PushTarget, Schematic, SchematicId, Sha256, TalosVersion,
 };
 
@@ -26,6 +27,8 @@ pub struct Desired {
     pub positions: Vec<PositionWant>,
     /// The orders that say that nothing is to be done for them now.
     pub suspended: BTreeSet<OrderId>,
+    /// The directories of shared storages, by node, as `CLUSTER/STORAGE`.
+    pub shared: BTreeMap<NodeId, BTreeMap<Dir, String>>,
     /// True if everything that was written could be read: only then is what is
     /// not mentioned known to be unwanted.
     pub complete: bool,
@@ -103,6 +106,17 @@ pub struct Resolved {
     pub delivered: ArtifactId,
     /// Where it is delivered to, with the name it has there.
     pub targets: Vec<(PushTarget, FileName)>,
+    /// The storages that it is wanted on and that have no known directory.
+    pub unplaced: Vec<Unplaced>,
+}
+
+impl Resolved {
+    /// The nodes that it is wanted on, each perhaps several times.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let unplaced = self.unplaced.iter().map(|unplaced| &unplaced.target.node);
+        let targets = self.targets.iter().map(|(target, _)| &target.node);
+        targets.chain(unplaced)
+    }
 }
 
 /// Why a position cannot be planned in this run.

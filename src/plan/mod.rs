@@ -27,6 +27,7 @@ mod stages;
 pub mod step;
 mod storages;
 mod transport;
+mod unplaced;
 mod wanted;
 
 pub use action::Action;
@@ -46,4 +47,5 @@ pub use size::Size;
 pub use stages::missed;
 pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};
 pub use transport::{RelayUnfit, RequestedBy, Transport, TransportReason, Unrelayed};
+pub use unplaced::{StorageUnfit, Unplaced, UnplacedReason};
 pub use wanted::WantedBy;

@@ -32,7 +32,8 @@ const STAGES: &[Stage] = &[
 /// in sync. Each stage walks sorted maps once, so the work is proportional to the
 /// orders and what is there.
 pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy, options: &RunOptions) -> Plan {
-    let input = StageInput::new(desired, observed, policy, options);
+    let shared = policy.shared.with(&desired.shared);
+    let input = StageInput::new(desired, observed, policy, &shared, options);
     let mut draft = PlanDraft::default();
     for stage in STAGES {
         stage(&input, &mut draft);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::selection::Selection;
 use crate::facts::StepId;
-use crate::model::{Network, NodeId, Proof, PushMethod};
+use crate::model::{Dir, Network, NodeId, Proof, PushMethod};
 
 /// The settings of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,9 @@ pub struct PrunePolicy {
 pub struct SharedStorages {
     /// The name of the shared storage of a node, by the node.
     pub of_nodes: BTreeMap<NodeId, String>,
+    /// Directories of other nodes, each with the cluster and the shared storage that it
+    /// is on as `CLUSTER/STORAGE`.
+    pub of_dirs: BTreeMap<NodeId, BTreeMap<Dir, String>>,
 }
 
 /// Where directories may be made that are below no storage.

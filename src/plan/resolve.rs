@@ -8,15 +8,17 @@
 mod conflicts;
 mod draft;
 mod merge;
+mod storages;
 
 use self::conflicts::refuse_conflicts;
 use self::draft::{DraftPosition, NamedFiles};
 use self::merge::{placed, want};
 use super::desired::{Desired, PositionWant, Resolved, Unresolved, minors};
+use super::unplaced::Unplaced;
 use crate::facts::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
-    ArtifactId, Format, NameTemplate, Order, OrderSet, Position, SchematicId, SchematicSource,
-    TalosVersion, VersionPolicy,
+    ArtifactId, FileName, Format, NameTemplate, Order, OrderSet, Position, PushTarget, SchematicId,
+    SchematicSource, TalosVersion, VersionPolicy,
 };
 use crate::schematic::{Canonical, rules};
 
@@ -37,6 +39,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     let mut desired = Desired {
         complete: orders.is_complete(),
         nodes: orders.nodes.clone(),
+        shared: storages::shared(catalog),
         ..Desired::default()
     };
     let mut drafts: Vec<DraftPosition<'_>> = Vec::new();
@@ -114,15 +117,34 @@ fn resolve_position(
         (None, Some(raw)) if position.push_unpacked => raw,
         (None, _) => &download_file,
     };
-    let targets = position.targets.iter();
+    let mut targets: Vec<(PushTarget, FileName)> = Vec::new();
+    let mut unplaced = Vec::new();
+    let mut add = |target: PushTarget| {
+        // A directory and a storage may be the same place.
+        if !targets.iter().any(|(known, _)| *known == target) {
+            targets.push((target, placed.clone()));
+        }
+    };
+    for target in &position.storages {
+        match storages::dir(target, catalog) {
+            Ok(dir) => add(PushTarget {
+                node: target.node.clone(),
+                dir,
+            }),
+            Err(why) => unplaced.push(Unplaced {
+                target: target.clone(),
+                why,
+            }),
+        }
+    }
+    position.targets.iter().cloned().for_each(add);
     Ok(NamedFiles {
         resolved: Resolved {
             version,
             version_source,
             url: format!("{}{}", naming.factory_url, download.factory_path()),
-            targets: targets
-                .map(|target| (target.clone(), placed.clone()))
-                .collect(),
+            targets,
+            unplaced,
             download,
             unpacked,
             delivered,

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blocked::{Blocked, BlockedReason};
-use super::desired::{Desired, PositionWant};
-use super::policy::{Policy, RunOptions};
+use super::desired::{Desired, PositionWant, Resolved};
+use super::policy::{Policy, RunOptions, SharedStorages};
 use super::selection::Selection;
 use super::step::{Action, Plan, Step, Why};
 use super::storages::StorageLeaders;
 use super::wanted::WantedBy;
 use crate::facts::{CachedFile, DirState, NodeState, Observed, StepId};
-use crate::model::{ArtifactId, FileName, PositionRef, PushTarget};
+use crate::model::{ArtifactId, Dir, FileName, NodeId, PositionRef, PushTarget};
 
 /// One stage of the planner.
 pub(super) type Stage = fn(&StageInput<'_>, &mut PlanDraft);
@@ -25,10 +25,15 @@ pub(super) struct StageInput<'a> {
     pub observed: &'a Observed,
     pub policy: &'a Policy,
     pub options: &'a RunOptions,
+    /// Which nodes and directories are on shared storages.
+    pub shared: &'a SharedStorages,
     /// Which node acts for each shared storage.
     pub leaders: StorageLeaders<'a>,
     /// Why nothing may be removed in this run, if that is so.
     pub removals_blocked: Option<String>,
+    /// The nodes with a storage whose directory is not known: what is wanted there is
+    /// not known either.
+    unplaced: BTreeSet<&'a NodeId>,
     /// The cache is emptied first: never for a part of the orders or nodes, as the cache
     /// serves them all.
     pub purge: bool,
@@ -41,10 +46,15 @@ impl<'a> StageInput<'a> {
         desired: &'a Desired,
         observed: &'a Observed,
         policy: &'a Policy,
+        shared: &'a SharedStorages,
         options: &'a RunOptions,
     ) -> Self {
+        let resolved = desired.positions.iter().flat_map(|want| &want.outcome);
+        let unplaced = resolved.flat_map(|resolved| &resolved.unplaced);
         Self {
-            leaders: policy.shared.leaders(observed),
+            leaders: shared.leaders(observed),
+            shared,
+            unplaced: unplaced.map(|unplaced| &unplaced.target.node).collect(),
             removals_blocked: removals_blocked(desired),
             purge: options.purge && options.selection.is_all(),
             selected: selected(desired, &options.selection),
@@ -53,6 +63,22 @@ impl<'a> StageInput<'a> {
             policy,
             options,
         }
+    }
+
+    /// Why nothing may be removed from a directory of a node in this run, if that is so.
+    pub(super) fn removals_blocked_in(&self, node: &NodeId, dir: &Dir) -> Option<String> {
+        let unknown = || {
+            // What another node of a shared storage wants there counts as well.
+            let is_shared = self.shared.of(node, dir).is_some();
+            let first = match is_shared {
+                true => self.unplaced.first()?,
+                false => self.unplaced.get(node)?,
+            };
+            Some(format!(
+                "the directory of a storage of {first} is not known"
+            ))
+        };
+        self.removals_blocked.clone().or_else(unknown)
     }
 
     /// A file of the cache, unless the cache is emptied first.
@@ -92,8 +118,7 @@ fn selected<'a>(desired: &'a Desired, selection: &Selection) -> Option<BTreeSet<
         return None;
     }
     let is_selected = |want: &&PositionWant| {
-        let targets = want.outcome.iter().flat_map(|resolved| &resolved.targets);
-        let mut nodes = targets.map(|(target, _)| &target.node);
+        let mut nodes = want.outcome.iter().flat_map(Resolved::nodes);
         selection.has_order(want.position.order.as_str())
             && (selection.nodes.is_empty() || nodes.any(|node| selection.has_node(node.as_str())))
     };

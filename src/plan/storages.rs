@@ -15,11 +15,28 @@ use crate::model::{Dir, NodeId};
 impl SharedStorages {
     /// Where a directory is, equal for nodes that see the same one.
     pub(super) fn key<'a>(&'a self, node: &'a NodeId, dir: &'a Dir) -> DirKey<'a> {
-        let owner = match self.of_nodes.get(node) {
+        let owner = match self.of(node, dir) {
             Some(storage) => Owner::Storage(storage),
             None => Owner::Node(node),
         };
         DirKey { owner, dir }
+    }
+
+    /// The shared storage that a directory is on. What the configuration says of a node
+    /// is for all of its directories, and counts more than what the node says.
+    pub(super) fn of<'a>(&'a self, node: &NodeId, dir: &Dir) -> Option<&'a str> {
+        let of_node = self.of_nodes.get(node);
+        let of_dir = || self.of_dirs.get(node)?.get(dir);
+        of_node.or_else(of_dir).map(String::as_str)
+    }
+
+    /// The same with the directories that nodes say are on shared storages.
+    #[must_use]
+    pub(super) fn with(&self, dirs: &BTreeMap<NodeId, BTreeMap<Dir, String>>) -> Self {
+        let mut all = self.clone();
+        all.of_dirs
+            .extend(dirs.iter().map(|(node, dirs)| (node.clone(), dirs.clone())));
+        all
     }
 
     /// Why nothing may be read from or written to a directory that is on a node, or
@@ -47,9 +64,10 @@ impl SharedStorages {
 
     /// True if a directory that is shared is there only as an empty mount point.
     fn is_unmounted(&self, node: &NodeId, dir: &Dir, state: &DirState) -> bool {
-        let Some(storage) = self.of_nodes.get(node) else {
+        let Some(storage) = self.of(node, dir) else {
             return false;
         };
+        let storage = storage.rsplit('/').next().unwrap_or(storage);
         // Proxmox mounts a network storage under its own name.
         let usual = format!("/mnt/pve/{storage}");
         let is_usual = dir.as_str() == usual || dir.as_str().starts_with(&format!("{usual}/"));
@@ -73,6 +91,19 @@ impl SharedStorages {
 
     /// Who acts for each storage: the first by name that answers and has it mounted.
     pub(super) fn leaders<'a>(&'a self, observed: &Observed) -> StorageLeaders<'a> {
+        let mut of_dirs = BTreeMap::new();
+        for (node, dirs) in &self.of_dirs {
+            let Some(NodeState::Listed { dirs: listed, .. }) = observed.nodes.get(node) else {
+                continue;
+            };
+            for (dir, storage) in dirs {
+                let is_own = !self.of_nodes.contains_key(node);
+                let is_fit = |state| self.absent(node, dir, state).is_none();
+                if is_own && listed.get(dir).is_some_and(is_fit) {
+                    of_dirs.entry((storage.as_str(), dir)).or_insert(node);
+                }
+            }
+        }
         let mut first = BTreeMap::new();
         for (node, storage) in &self.of_nodes {
             if !first.contains_key(storage.as_str()) && self.is_fit(node, observed) {
@@ -82,6 +113,7 @@ impl SharedStorages {
         StorageLeaders {
             storages: self,
             first,
+            of_dirs,
         }
     }
 }
@@ -102,24 +134,34 @@ enum Owner<'a> {
 /// Who acts for whom in a run.
 pub(super) struct StorageLeaders<'a> {
     storages: &'a SharedStorages,
+    /// Of storages that the configuration names, for all directories.
     first: BTreeMap<&'a str, &'a NodeId>,
+    /// Of storages that nodes describe, by directory.
+    of_dirs: BTreeMap<(&'a str, &'a Dir), &'a NodeId>,
 }
 
 impl<'a> StorageLeaders<'a> {
-    /// True if this node is the one to act for its shared storage. Every other node
-    /// speaks for itself.
-    pub(super) fn leads(&self, node: &NodeId) -> bool {
-        let Some(storage) = self.storages.of_nodes.get(node) else {
-            return true;
-        };
-        self.first.get(storage.as_str()) == Some(&node)
+    /// True if this node is the one to act for a directory. On no shared storage every
+    /// node speaks for itself.
+    pub(super) fn leads(&self, node: &NodeId, dir: &Dir) -> bool {
+        match self.storages.of(node, dir) {
+            Some(storage) => self.first_of(storage, node, dir) == Some(node),
+            None => true,
+        }
+    }
+
+    fn first_of(&self, storage: &str, node: &NodeId, dir: &Dir) -> Option<&'a NodeId> {
+        match self.storages.of_nodes.contains_key(node) {
+            true => self.first.get(storage).copied(),
+            false => self.of_dirs.get(&(storage, dir)).copied(),
+        }
     }
 
     /// Another node that acts in the place of this one, if any does: where none is
     /// fit, each speaks for itself.
-    pub(super) fn leader_for(&self, node: &NodeId) -> Option<&'a NodeId> {
-        let storage = self.storages.of_nodes.get(node)?;
-        let speaker = self.first.get(storage.as_str())?;
-        (*speaker != node).then_some(*speaker)
+    pub(super) fn leader_for(&self, node: &NodeId, dir: &Dir) -> Option<&'a NodeId> {
+        let storage = self.storages.of(node, dir)?;
+        let speaker = self.first_of(storage, node, dir)?;
+        (speaker != node).then_some(speaker)
     }
 }

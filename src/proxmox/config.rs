@@ -1,16 +1,15 @@
 //! What the client is told: plain values.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::model::{Invalid, Sha256};
+pub use crate::model::Fingerprint;
+use crate::model::{Invalid, TokenId};
 
 /// Everything that [`PveApi`](super::PveApi) needs to know.
 #[derive(Debug, Clone)]
@@ -89,21 +88,7 @@ impl ApiToken {
     /// # Errors
     /// Where the ID has another form, or the secret characters that no header takes.
     pub fn new(id: &str, secret: &SecretString) -> Result<Self, Invalid> {
-        let refuse = || {
-            Invalid::new(format!(
-                "{id:?} is not the ID of an API token; accepted is USER@REALM!TOKENID"
-            ))
-        };
-        let (user, token) = id.split_once('!').ok_or_else(refuse)?;
-        let (name, realm) = user.rsplit_once('@').ok_or_else(refuse)?;
-        let is_plain = |text: &str, more: &str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-            !text.is_empty() && text.chars().all(plain)
-        };
-        let name_fits = !name.is_empty() && !name.contains([' ', ':', '/', '\t', '\n', '\'']);
-        if !name_fits || !is_plain(realm, "._-") || !is_plain(token, "._-") {
-            return Err(refuse());
-        }
+        id.parse::<TokenId>()?;
         let text = format!("PVEAPIToken={id}={}", secret.expose_secret());
         let mut header = HeaderValue::from_str(&text).map_err(|_| {
             Invalid::new(format!(
@@ -125,45 +110,6 @@ impl ApiToken {
     /// The value of the header `Authorization`.
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
-    }
-}
-
-/// The SHA-256 of a certificate, written as Proxmox VE shows it: `AB:CD:…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(Sha256);
-
-impl Fingerprint {
-    /// The fingerprint with this digest.
-    pub fn new(digest: Sha256) -> Self {
-        Self(digest)
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.as_bytes().iter().enumerate() {
-            if index > 0 {
-                f.write_str(":")?;
-            }
-            write!(f, "{byte:02X}")?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = Invalid;
-
-    /// Accepts 64 hex digits of either case, with or without colons.
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let digits = text.trim().replace(':', "");
-        digits.parse().map(Self).map_err(|_| {
-            Invalid::new(format!(
-                "{text:?} is not the fingerprint of a certificate; accepted are 32 bytes in hex, \
-                 as in AB:CD:…"
-            ))
-            .hint("`pvenode cert info` on the node shows the SHA-256 fingerprint")
-        })
     }
 }
 

@@ -4,24 +4,9 @@
 //! (9.1). What is checked here is checked before anything is sent: a refused upload
 //! leaves its whole body in `/var/tmp` of the node.
 
-/// Where an image is kept on a storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ImageContent {
-    /// ISO images.
-    Iso,
-    /// Disk images to import from.
-    Import,
-}
+pub use crate::model::ImageContent;
 
 impl ImageContent {
-    /// The name in the API and in a storage's configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Iso => "iso",
-            Self::Import => "import",
-        }
-    }
-
     /// The ID of a file of this kind on a storage.
     pub fn volume(self, storage: &str, name: &str) -> String {
         format!("{storage}:{}/{name}", self.name())

@@ -106,6 +106,7 @@ prop_compose! {
             schematic,
             unpack,
             targets: targets.into_iter().collect(),
+            storages: Vec::new(),
             push_unpacked: push_unpacked && unpack,
             filename,
             push_method,
@@ -557,6 +558,7 @@ prop_compose! {
                     max_percent: 20,
                 },
                 shared: SharedStorages {
+                    of_dirs: BTreeMap::new(),
                     of_nodes: if shares {
                         NODES.iter().take(2).map(|name| (name.parse().expect("a node"), "nas".to_owned())).collect()
                     } else {

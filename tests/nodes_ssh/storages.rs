@@ -1,5 +1,8 @@
 //! Storages that are not mounted get nothing, over ssh and on this machine.
 
+use talos_order::facts::NodeStorages;
+use talos_order::model::StorageName;
+
 use super::*;
 
 /// A `storage.cfg` that says that a file system has to be mounted at a directory.
@@ -131,4 +134,42 @@ async fn a_mount_point_s_name_makes_no_proxmox_of_a_machine() {
         "fstab",
         "the table is the one that is read"
     );
+}
+
+#[tokio::test]
+async fn a_node_describes_its_storages() {
+    let lab = Lab::new();
+    let host = lab.node();
+    let etc = host.root.join("etc/pve");
+    let configs = etc.join("nodes");
+    let nodes = other(&lab, |config| {
+        config.vm_configs = Some(configs.display().to_string());
+    });
+    for node in [host.node("pve-01"), here(&host)] {
+        let _ = fs::remove_dir_all(&etc);
+        let unread = |answer: NodeStorages| match answer {
+            NodeStorages::Unreadable { why } => why,
+            known => panic!("{known:?}"),
+        };
+        let why = unread(nodes.storages(&node).await);
+        assert!(why.contains("does not exist"), "{why}");
+        // What an unmounted cluster file system leaves is not a node without storages.
+        fs::create_dir_all(&etc).unwrap();
+        let why = unread(nodes.storages(&node).await);
+        assert!(why.contains("is empty"), "{why}");
+
+        fs::create_dir_all(&configs).unwrap();
+        let text = "nfs: nas\n\texport /a b\n\tcontent iso,import\n\tnodes x,y\n";
+        fs::write(etc.join("storage.cfg"), text).unwrap();
+        let corosync = "totem {\n  cluster_name: lab\n  version: 2\n}\n";
+        fs::write(etc.join("corosync.conf"), corosync).unwrap();
+        let known = nodes.storages(&node).await;
+        let config = known.config().unwrap();
+        assert_eq!(config.cluster.as_deref(), Some("lab"));
+        assert!(!config.host.is_empty() && !config.host.contains('.'));
+        let names: Vec<&str> = config.storages.keys().map(StorageName::as_str).collect();
+        assert_eq!(names, ["local", "nas"]);
+        let nas = config.storages.values().next_back().unwrap();
+        assert_eq!(nas.path.as_deref(), Some("/mnt/pve/nas"));
+    }
 }

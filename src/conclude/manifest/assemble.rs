@@ -15,7 +15,7 @@ use crate::model::{
     ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
     SchematicSource, SourceRef, TalosVersion,
 };
-use crate::plan::{PositionWant, Resolved};
+use crate::plan::{PositionWant, Resolved, Unplaced};
 
 /// What every manifest of a run says alike.
 #[derive(Debug, Clone)]
@@ -185,6 +185,7 @@ fn image(
         .targets
         .iter()
         .map(|(target, file)| pushed(target, file, results))
+        .chain(resolved.unplaced.iter().map(|one| unplaced(one, results)))
         .collect();
     let steps = resolved.targets.iter();
     let steps = steps.map(|(target, file)| StepId::push(target, file));
@@ -271,6 +272,19 @@ fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<
     }
 }
 
+/// A storage whose directory is not known stands for the path there.
+fn unplaced(unplaced: &Unplaced, results: &Results<'_>) -> Pushed {
+    let target = &unplaced.target;
+    let trouble = results.trouble(&StepId::storage(target));
+    let (status, stderr) = trouble.unwrap_or((PushStatus::Blocked, String::new()));
+    Pushed {
+        host: target.node.to_string(),
+        path: format!("{}:{}/", target.storage, target.content.name()),
+        status,
+        stderr,
+    }
+}
+
 /// The installer image that belongs to an image: one per platform from Talos
 /// 1.10 on, one for all platforms before.
 fn installer(position: &Position, resolved: &Resolved, factory_host: &str) -> String {
@@ -314,6 +328,7 @@ fn features(position: &Position) -> BTreeMap<String, serde_json::Value> {
         }
     }
     add("decompress_raw", position.unpack.into());
-    add("push", (!position.targets.is_empty()).into());
+    let is_pushed = !position.targets.is_empty() || !position.storages.is_empty();
+    add("push", is_pushed.into());
     features
 }

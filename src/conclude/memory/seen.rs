@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ended::EndedRun;
 use crate::conclude::links;
-use crate::facts::{Fact, KnownNode, Link, NodeState, Outcome, StepId};
+use crate::facts::{Fact, KnownNode, Link, NodeState, Outcome, StepId, StorageConfig};
 use crate::model::{Dir, FileName, NodeId, PushTarget};
 use crate::plan::Action;
 
@@ -70,6 +70,21 @@ impl EndedRun<'_> {
         !state.parts.is_empty()
             || state.unread.is_some()
             || state.record.keys().any(|file| !removed(file))
+    }
+
+    /// How nodes described their storages, for as long as anything of ours is there.
+    pub(super) fn storages(
+        &self,
+        places: &BTreeMap<NodeId, KnownNode>,
+    ) -> BTreeMap<NodeId, StorageConfig> {
+        let storages = self.look.observed.catalog.storages.iter();
+        storages
+            .filter(|(node, _)| places.contains_key(*node))
+            .filter_map(|(node, known)| {
+                let last = self.memory.storages.get(node);
+                Some((node.clone(), known.config().or(last)?.clone()))
+            })
+            .collect()
     }
 
     /// How fast links are; nodes that nobody looks at any more are forgotten.

@@ -6,6 +6,7 @@ use crate::nodes::ssh::quote::for_shell;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NodeScript {
     Observe,
+    Storages,
     Prepare,
     Place,
     Receive,
@@ -34,6 +35,7 @@ impl NodeScript {
     const fn body(self) -> &'static str {
         match self {
             Self::Observe => scripts!("common" "roots" "observe"),
+            Self::Storages => scripts!("common" "roots" "storages"),
             Self::Prepare => lease!("roots" "delivery" "prepare"),
             Self::Place => lease!("delivery" "place"),
             Self::Receive => lease!("delivery" "receive"),
@@ -54,6 +56,7 @@ impl NodeScript {
             Self::Prepare | Self::Place => &[DATA],
             Self::Receive => &[DATA, RECEIVE],
             Self::Observe
+            | Self::Storages
             | Self::Discard
             | Self::Clear
             | Self::Renew

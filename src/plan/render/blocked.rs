@@ -163,6 +163,7 @@ impl BlockedGroup<'_> {
                 format!("{} positions", self.positions.len())
             }
             StepKind::Resolve => String::new(),
+            StepKind::Storage => format!("push to {nodes}"),
             StepKind::Record => format!("prune on {nodes}"),
             StepKind::Register => {
                 let ids = self

@@ -135,7 +135,11 @@ impl<'a> Deliveries<'a, '_> {
     /// storage, with what is wanted there.
     fn elsewhere(&self, target: &PushTarget) -> Option<(PushTarget, &'a Files)> {
         let other = PushTarget {
-            node: self.input.leaders.leader_for(&target.node)?.clone(),
+            node: self
+                .input
+                .leaders
+                .leader_for(&target.node, &target.dir)?
+                .clone(),
             dir: target.dir.clone(),
         };
         let wanted = self.input.desired.placed.get(&other)?;

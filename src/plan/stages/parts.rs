@@ -27,7 +27,7 @@ pub(in crate::plan) fn parts(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let policy = input.policy;
     let awaited = awaited(input, &draft.plan);
     for (target, name, part) in found {
-        let key = policy.shared.key(&target.node, &target.dir);
+        let key = input.shared.key(&target.node, &target.dir);
         if awaited.contains(&(key, name.file())) {
             continue;
         }
@@ -38,7 +38,7 @@ pub(in crate::plan) fn parts(input: &StageInput<'_>, draft: &mut PlanDraft) {
             idle_seconds: u64::try_from(policy.prune.grace_seconds).unwrap_or(0),
         };
         let id = action.step_id();
-        let reason = match input.removals_blocked.clone() {
+        let reason = match input.removals_blocked_in(&target.node, &target.dir) {
             Some(why) => Some(BlockedReason::PruneBlocked { why }),
             None => grace(&id, part, input).or_else(|| input.not_planned(&id)),
         };
@@ -58,8 +58,8 @@ fn found<'a>(input: &StageInput<'a>) -> Vec<(PushTarget, &'a PartName, &'a Part)
         };
         for (dir, listed) in dirs {
             if listed.parts.is_empty()
-                || !input.leaders.leads(node)
-                || input.policy.shared.absent(node, dir, listed).is_some()
+                || !input.leaders.leads(node, dir)
+                || input.shared.absent(node, dir, listed).is_some()
             {
                 continue;
             }
@@ -81,7 +81,7 @@ fn awaited<'a>(input: &StageInput<'a>, plan: &Plan) -> BTreeSet<(DirKey<'a>, &'a
     let wanted = input.desired.placed.iter();
     wanted
         .flat_map(|(target, files)| {
-            let key = input.policy.shared.key(&target.node, &target.dir);
+            let key = input.shared.key(&target.node, &target.dir);
             let files: &BTreeMap<FileName, _> = files;
             let awaited = files
                 .keys()

@@ -28,7 +28,7 @@ use crate::plan::storages::DirKey;
 pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // What is read of the draft is not changed meanwhile.
     let mut removals = PlanDraft::default();
-    let (observed, shared) = (input.observed, &input.policy.shared);
+    let (observed, shared) = (input.observed, input.shared);
     let steps = &draft.plan.steps;
     let pruner = Pruner {
         input,
@@ -44,13 +44,11 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
         else {
             continue;
         };
-        if !input.leaders.leads(node) {
-            continue;
-        }
+        let leads = |dir: &Dir| input.leaders.leads(node, dir);
         let mut going = Vec::new();
         for (dir, listed) in dirs {
             // What is in the mount point of a storage is not the storage's.
-            if shared.absent(node, dir, listed).is_some() {
+            if !leads(dir) || shared.absent(node, dir, listed).is_some() {
                 continue;
             }
             let target = PushTarget {
@@ -72,7 +70,8 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
             continue;
         }
         let pushes = pushes.get(node).map_or(&[][..], Vec::as_slice);
-        let recorded: usize = dirs.values().map(|dir| dir.record.len()).sum();
+        let led = dirs.iter().filter(|(dir, _)| leads(dir));
+        let recorded: usize = led.map(|(_, dir)| dir.record.len()).sum();
         let placed = recorded + new_files(dirs, pushes);
         pruner.within_budget(node, going, placed, pushes, &mut removals);
     }
@@ -205,8 +204,9 @@ impl Pruner<'_> {
         dir: &DirState,
         references: &References,
     ) -> Option<BlockedReason> {
-        if let Some(why) = &self.input.removals_blocked {
-            return Some(BlockedReason::PruneBlocked { why: why.clone() });
+        let (node, dir_of) = (&target.node, &target.dir);
+        if let Some(why) = self.input.removals_blocked_in(node, dir_of) {
+            return Some(BlockedReason::PruneBlocked { why });
         }
         if entry.owner != self.policy.owner {
             return Some(BlockedReason::NotOurs {

@@ -100,7 +100,7 @@ fn concerns(selection: &Selection, id: &StepId, wanted_by: &WantedBy) -> bool {
         node.is_some_and(|node| selection.has_node(node.as_str()))
     };
     match id.kind() {
-        Some(StepKind::Push | StepKind::VerifyNode) => by_order() && by_node(),
+        Some(StepKind::Push | StepKind::Storage | StepKind::VerifyNode) => by_order() && by_node(),
         Some(StepKind::PruneNode | StepKind::ClearPart | StepKind::Record) => {
             selection.orders.is_empty() && by_node()
         }

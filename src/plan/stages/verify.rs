@@ -32,7 +32,7 @@ pub(in crate::plan) fn verify(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let Some(NodeState::Listed { dirs, .. }) = observed.nodes.get(&target.node) else {
             continue;
         };
-        if !input.leaders.leads(&target.node) {
+        if !input.leaders.leads(&target.node, &target.dir) {
             continue;
         }
         for file in files.keys() {

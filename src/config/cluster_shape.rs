@@ -1,0 +1,32 @@
+//! A cluster as written in the configuration; see `file.rs` for the rest of it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::yaml::At;
+
+/// A cluster of Proxmox VE, reached through its API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterShape {
+    /// Its name; nodes say by it that they belong there (cluster: NAME).
+    #[schemars(required)]
+    pub name: Option<At<String>>,
+    /// The URLs of its nodes, in the order of preference, such as
+    /// `https://pve-01.lan:8006`. One is enough; with more, one of them may be down.
+    #[schemars(required)]
+    pub endpoints: Option<At<Vec<At<String>>>>,
+    /// The ID of the API token: USER@REALM!TOKENID.
+    #[schemars(required)]
+    pub token_id: Option<At<String>>,
+    /// The environment variable that holds the secret of the token.
+    pub token_env: Option<At<String>>,
+    /// The file that holds the secret of the token.
+    pub token_file: Option<At<String>>,
+    /// A file with the certificates (PEM) of the authorities that are trusted, such as a
+    /// copy of /etc/pve/pve-root-ca.pem. Default: the system's authorities
+    pub ca_file: Option<At<String>>,
+    /// The SHA-256 fingerprint of the only certificate that is trusted, as
+    /// `pvenode cert info` shows it; it changes when the certificate is renewed.
+    pub fingerprint: Option<At<String>>,
+}

@@ -1,0 +1,221 @@
+//! The `clusters:` of the configuration: how the API of Proxmox VE is reached.
+
+use std::collections::BTreeMap;
+
+use url::{Host, Url};
+
+use super::cluster_shape::ClusterShape;
+use super::file::NodeShape;
+use super::secrets::Secrets;
+use super::settings::{ClusterSettings, ClusterTrust};
+use super::{trust, values};
+use crate::model::{ClusterName, Fingerprint, TokenId};
+use crate::yaml::{At, NodeRef, ProblemReport, YamlNode, one_of};
+
+/// What an endpoint looks like, for messages.
+const EXAMPLE: &str = "https://pve-01.lan:8006";
+
+/// The clusters that can be used; what is wrong with the others is reported, and each
+/// node that names a cluster that is not there.
+pub(super) fn clusters(
+    shapes: &[At<ClusterShape>],
+    nodes: &[At<NodeShape>],
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> BTreeMap<ClusterName, ClusterSettings> {
+    let mut clusters = BTreeMap::new();
+    let mut places: BTreeMap<ClusterName, NodeRef> = BTreeMap::new();
+    for shape in shapes {
+        let cluster = cluster(&shape.value, shape.place, secrets, report);
+        let Some(name) = &shape.value.name else {
+            report.missing(shape.place, "name", "nodes use `cluster: NAME`");
+            continue;
+        };
+        let Some(name) = report.parse::<ClusterName>(name) else {
+            continue;
+        };
+        if let Some(first) = places.insert(name.clone(), shape.place) {
+            let line = report.document().line(first);
+            report.at(
+                shape.place,
+                format!("the cluster {name} is already defined on line {line}"),
+            );
+            continue;
+        }
+        clusters.extend(cluster.map(|cluster| (name, cluster)));
+    }
+    for node in nodes {
+        if let Some(text) = &node.value.cluster {
+            check(text, shapes, report);
+        }
+        if let (Some(pve_name), None) = (&node.value.pve_name, &node.value.cluster) {
+            report.at_with_hint(
+                pve_name.place,
+                "`pve_name` needs `cluster`",
+                "it is the name of the node within its cluster",
+            );
+        }
+    }
+    clusters
+}
+
+/// Reports a node whose cluster is not there.
+fn check(text: &At<String>, shapes: &[At<ClusterShape>], report: &mut ProblemReport<'_>) {
+    let Some(wanted) = report.parse::<ClusterName>(text) else {
+        return;
+    };
+    let names = shapes.iter().filter_map(|shape| shape.value.name.as_ref());
+    let names: Vec<&str> = names.map(|name| name.value.as_str()).collect();
+    if names.contains(&wanted.as_str()) {
+        return;
+    }
+    let hint = match one_of(&text.value, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "clusters are defined under `clusters:`".to_owned(),
+    };
+    report.at_with_hint(text.place, format!("cluster {wanted} is not known"), hint);
+}
+
+fn cluster(
+    shape: &ClusterShape,
+    place: NodeRef,
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<ClusterSettings> {
+    let endpoints = endpoints(shape, place, report);
+    let token_id = match &shape.token_id {
+        // After `=` stands the secret, and an excerpt would show it.
+        Some(text) if text.value.contains('=') => {
+            if let Err(invalid) = text.value.parse::<TokenId>() {
+                let problem = report.document().problem(text.place, invalid.message);
+                let problem = problem.hint(invalid.hint.unwrap_or_default());
+                report.push(problem.without_excerpt());
+            }
+            None
+        }
+        Some(text) => report.parse::<TokenId>(text),
+        None => {
+            report.missing(place, "token_id", "`talos-order pve-setup` makes a token");
+            None
+        }
+    };
+    let is_named = shape.token_env.is_some() || shape.token_file.is_some();
+    if !is_named {
+        report.missing(
+            place,
+            "token_file",
+            "name the file that holds the token's secret, or the environment variable with \
+             `token_env`",
+        );
+    }
+    let token = secrets.token(&shape.token_env, &shape.token_file, report);
+    let trust = trust_of(shape, secrets, report);
+    Some(ClusterSettings {
+        endpoints: endpoints?,
+        token_id: token_id?,
+        token,
+        trust: trust?,
+    })
+}
+
+fn endpoints(
+    shape: &ClusterShape,
+    place: NodeRef,
+    report: &mut ProblemReport<'_>,
+) -> Option<Vec<Url>> {
+    let Some(list) = &shape.endpoints else {
+        report.missing(
+            place,
+            "endpoints",
+            format!("a list of URLs such as {EXAMPLE}"),
+        );
+        return None;
+    };
+    if list.value.is_empty() {
+        report.at_with_hint(
+            list.place,
+            "the list is empty",
+            format!("a URL such as {EXAMPLE}"),
+        );
+        return None;
+    }
+    let urls = list.value.iter().map(|text| endpoint(text, report));
+    let urls: Vec<Option<Url>> = urls.collect();
+    urls.into_iter().collect()
+}
+
+fn endpoint(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<Url> {
+    let url = values::url(Some(text), EXAMPLE, report)?;
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "http" && !is_here {
+        report.at_with_hint(
+            text.place,
+            "http would show the token to the network",
+            format!("a URL such as {EXAMPLE}"),
+        );
+        return None;
+    }
+    if url.path() != "/" {
+        report.at_with_hint(
+            text.place,
+            format!("{:?} has a path; expected https://HOST:8006", text.value),
+            "leave out what follows the port",
+        );
+        return None;
+    }
+    Some(url)
+}
+
+fn trust_of(
+    shape: &ClusterShape,
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<ClusterTrust> {
+    match (&shape.ca_file, &shape.fingerprint) {
+        (None, None) => Some(ClusterTrust::System),
+        (Some(_), Some(text)) => {
+            report.at_with_hint(
+                text.place,
+                "`fingerprint` and `ca_file` are mutually exclusive",
+                "a fingerprint replaces the check of authority and host name",
+            );
+            None
+        }
+        (None, Some(text)) => report
+            .parse::<Fingerprint>(text)
+            .map(ClusterTrust::Fingerprint),
+        (Some(file), None) => match trust::authorities(file, secrets, report) {
+            Some((path, pem)) => Some(ClusterTrust::Authorities { path, pem }),
+            // Where a configuration is only checked, nobody is spoken to.
+            None => Some(ClusterTrust::System),
+        },
+    }
+}
+
+/// A secret in the file, by whatever name, is never shown in a message.
+pub(super) fn refuse_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
+    let shapes = root.get("clusters").map_or(&[][..], YamlNode::elements);
+    for shape in shapes {
+        for entry in shape.entries() {
+            if !["token", "secret", "token_secret", "password"].contains(&entry.key.as_str()) {
+                continue;
+            }
+            let problem = report
+                .document()
+                .key_problem(
+                    entry,
+                    format!("a {} does not belong in the configuration file", entry.key),
+                )
+                .hint(
+                    "use `token_env` or `token_file`, and replace the token if the file was \
+                     shared",
+                );
+            report.refuse(entry, problem.without_excerpt());
+        }
+    }
+}
