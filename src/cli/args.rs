@@ -179,7 +179,7 @@ pub enum Verb {
     Plan {
         /// Options of a run.
         #[command(flatten)]
-        pass: RunArgs,
+        run: RunArgs,
         /// What the run is for.
         #[command(flatten)]
         select: SelectArgs,
@@ -213,7 +213,7 @@ pub enum Verb {
         file: Option<PathBuf>,
         /// Options of a run.
         #[command(flatten)]
-        pass: RunArgs,
+        run: RunArgs,
         /// What the run is for.
         #[command(flatten)]
         select: SelectArgs,

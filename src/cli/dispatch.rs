@@ -79,7 +79,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         None => apply::apply(&common, &run_args, ApplyAsked::all(yes)).await,
         Some(Verb::Plan {
-            pass: args,
+            run: args,
             select,
             out,
             manifests,
@@ -91,7 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Diff { filter, output }) => diff::run(&common, &filter.into(), output).await,
         Some(Verb::Apply {
             file,
-            pass: args,
+            run: args,
             select,
             yes,
         }) => {

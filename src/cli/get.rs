@@ -10,7 +10,7 @@ use super::table::{Table, one_line, short, span};
 use super::{out, style};
 use crate::app::App;
 use crate::conclude::objects::{
-    ImageObject, ImageUse, NodeObject, OrderObject, Reachability, StateRecords, SyncCount,
+    ImageObject, ImageWant, NodeObject, OrderObject, Reachability, StateRecords, SyncCount,
 };
 use crate::error::chain;
 use crate::model::Node;
@@ -266,9 +266,9 @@ fn image_cells(image: &ImageObject) -> Vec<Cell> {
             "STATE",
             0,
             match image.state {
-                ImageUse::Wanted => "wanted",
-                ImageUse::Unreferenced => "unreferenced",
-                ImageUse::Unknown => "unknown",
+                ImageWant::Wanted => "wanted",
+                ImageWant::Unreferenced => "unreferenced",
+                ImageWant::Unknown => "unknown",
             },
         ),
         cell("IMAGE", WIDE, &image.image),

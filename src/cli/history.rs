@@ -11,8 +11,8 @@ use crate::conclude::RunRecord;
 /// Shows the last runs, the newest last: where the prompt is.
 pub(super) fn run(common: &Common, number: usize, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
-    let passes = app.readable_state()?.history();
-    let shown = &passes[passes.len().saturating_sub(number)..];
+    let runs = app.readable_state()?.history();
+    let shown = &runs[runs.len().saturating_sub(number)..];
     match output.data() {
         Some(form) => out::value(form, &shown)?,
         None if shown.is_empty() => {

@@ -220,7 +220,7 @@ impl Compared<'_> {
         {
             match blocked.id.kind() {
                 Some(StepKind::Push) if !is_unknown(&blocked.reason) => {
-                    self.blocked_push(&blocked.id)
+                    self.blocked_push(&blocked.id);
                 }
                 Some(StepKind::Fetch | StepKind::Unpack) => {
                     let Some(file) = blocked.id.cached() else {

@@ -85,7 +85,7 @@ pub struct NodeObject {
 /// Whether anyone wants an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ImageUse {
+pub enum ImageWant {
     /// An order wants it.
     Wanted,
     /// None does; it may be kept for a while.
@@ -116,7 +116,7 @@ pub struct ImageObject {
     /// The orders that want it.
     pub orders: BTreeSet<OrderId>,
     /// Whether anyone wants it.
-    pub state: ImageUse,
+    pub state: ImageWant,
 }
 
 /// Where the objects are from.
@@ -241,8 +241,8 @@ impl StateRecords<'_> {
                 nodes: SyncCount::default(),
                 orders: BTreeSet::new(),
                 state: match known_use {
-                    Some(_) => ImageUse::Unreferenced,
-                    None => ImageUse::Unknown,
+                    Some(_) => ImageWant::Unreferenced,
+                    None => ImageWant::Unknown,
                 },
             };
             images.insert(file, image);
@@ -258,10 +258,10 @@ impl StateRecords<'_> {
                 in_cache: self.cache.map(|_| false),
                 nodes: SyncCount::default(),
                 orders: BTreeSet::new(),
-                state: ImageUse::Wanted,
+                state: ImageWant::Wanted,
             });
             image.orders.clone_from(&line.orders);
-            image.state = ImageUse::Wanted;
+            image.state = ImageWant::Wanted;
         }
         let mut places: BTreeMap<(&FileName, &NodeId), bool> = BTreeMap::new();
         for condition in self.conditions() {

@@ -118,10 +118,10 @@ impl UnmatchedPattern {
         let more = self.known.len().saturating_sub(KNOWN_SHOWN);
         match (self.known.as_slice(), more) {
             ([], _) => format!("there are no {kind}s"),
-            (known, 0) => format!("the {kind}s are {}", known.join(", ")),
+            (known, 0) => format!("known {kind}s: {}", known.join(", ")),
             (known, more) => {
                 let known = known[..KNOWN_SHOWN].join(", ");
-                format!("the {kind}s are {known} and {more} more")
+                format!("known {kind}s: {known} and {more} more")
             }
         }
     }
@@ -149,7 +149,7 @@ mod tests {
         let error = selection(&["a", "c*"], &[]).check(&orders, &nodes);
         let error = error.unwrap_err();
         assert_eq!(error.to_string(), "no order matches c*");
-        assert_eq!(error.hint(), "the orders are a, b");
+        assert_eq!(error.hint(), "known orders: a, b");
         let error = selection(&[], &["*"]).check(&orders, &nodes).unwrap_err();
         assert_eq!(error.hint(), "there are no nodes");
     }

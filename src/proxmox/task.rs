@@ -50,7 +50,7 @@ pub struct TaskLogLine {
 }
 
 #[derive(Debug, Deserialize)]
-struct StatusAnswer {
+struct TaskStatusAnswer {
     status: String,
     #[serde(default)]
     exitstatus: Option<String>,
@@ -72,7 +72,7 @@ impl TaskResult {
     }
 }
 
-fn read(answer: &StatusAnswer) -> TaskState {
+fn read(answer: &TaskStatusAnswer) -> TaskState {
     if answer.status != "stopped" {
         return TaskState::Running;
     }
@@ -96,7 +96,7 @@ impl PveApi {
     pub async fn task(&self, upid: &Upid) -> Result<TaskState, PveError> {
         let id = upid.to_string();
         let call = PveCall::get(&["nodes", &upid.node, "tasks", &id, "status"]);
-        let answer: StatusAnswer = self.ask(&call).await?;
+        let answer: TaskStatusAnswer = self.ask(&call).await?;
         Ok(read(&answer))
     }
 
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_end_of_a_task_is_read() {
         let state = |status: &str, exit: Option<&str>| {
-            read(&StatusAnswer {
+            read(&TaskStatusAnswer {
                 status: status.to_owned(),
                 exitstatus: exit.map(str::to_owned),
             })

@@ -1,14 +1,16 @@
 //! The factory stub for tests that are not asynchronous themselves.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use talos_order::factory_stub::{FactoryStub, StubFault, StubOptions, StubRequest};
+use tokio::net::TcpSocket;
 
 /// A factory stub with the runtime it is served by.
 pub struct Factory {
     stub: Option<FactoryStub>,
     runtime: tokio::runtime::Runtime,
-    port: AtomicU16,
+    /// Bound and never listening: while nobody answers, the port is nobody else's.
+    reserved: TcpSocket,
 }
 
 impl Factory {
@@ -19,10 +21,14 @@ impl Factory {
             .enable_all()
             .build()
             .unwrap();
+        let reserved = TcpSocket::new_v4().unwrap();
+        reserved.set_reuseaddr(true).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        reserved.bind(any).unwrap();
         let mut factory = Self {
             stub: None,
             runtime,
-            port: AtomicU16::new(0),
+            reserved,
         };
         factory.restart(options);
         factory
@@ -39,12 +45,10 @@ impl Factory {
     pub fn restart(&mut self, options: StubOptions) {
         self.stop();
         let options = StubOptions {
-            port: self.port.load(Ordering::Relaxed),
+            port: self.port(),
             ..options
         };
         let stub = self.runtime.block_on(FactoryStub::start(options)).unwrap();
-        let url: url::Url = stub.url().parse().unwrap();
-        self.port.store(url.port().unwrap(), Ordering::Relaxed);
         self.stub = Some(stub);
     }
 
@@ -57,7 +61,11 @@ impl Factory {
 
     /// The base URL, also while nobody answers there.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port.load(Ordering::Relaxed))
+        format!("http://127.0.0.1:{}/", self.port())
+    }
+
+    fn port(&self) -> u16 {
+        self.reserved.local_addr().unwrap().port()
     }
 
     /// What goes wrong with the next request that contains the text.

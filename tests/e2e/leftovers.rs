@@ -45,11 +45,14 @@ fn the_part_of_an_order_that_is_gone_is_cleared_after_its_grace() {
     world.apply().expect(0).says("1 pushed");
     assert!(part().is_some(), "it is in its grace");
     let held = world.program.run(&["plan", "-v"]).expect(0);
-    held.says("clear-part/pve-1").says("kept until");
+    held.says("prune part of ").says("kept until");
 
     configure("", "0s");
     let plan = world.program.run(&["plan", "-v"]).expect(0);
-    plan.says(&format!("prune     part of pve-1:{}/{ISO}", dir.display()));
+    plan.says(&format!(
+        "prune     part of {ISO} from pve-1:{}",
+        dir.display()
+    ));
     assert!(part().is_some(), "a plan changes nothing");
     world.apply().expect(0).says("1 pruned");
     assert_eq!(part(), None);

@@ -75,7 +75,7 @@ type Row = (&'static str, i32, i32, &'static str, bool);
 const ROWS: [Row; 14] = [
     ("cache/.talos-order/memory.json", 0, 0, "memory.json cannot be read: Permission denied", true),
     ("cache/.talos-order/status.json", 0, 0, "status.json cannot be read: Permission denied", true),
-    ("cache/.talos-order/history.jsonl", 0, 0, "history.jsonl cannot be read: Permission denied", true),
+    ("cache/.talos-order/history.jsonl", 0, 0, "cannot read the history", true),
     ("cache/.talos-order/versions-factory.json", 0, 0, "versions-factory.json cannot be read: Permission denied", true),
     ("cache/.talos-order/schematics.json", 0, 0, "schematics.json cannot be read: Permission denied", true),
     ("cache/.talos-order/sizes.json", 0, 0, "sizes.json cannot be read: Permission denied", true),

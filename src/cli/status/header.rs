@@ -42,17 +42,17 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
 }
 
 fn last_run(status: &Status, now: Timestamp) -> String {
-    let Some(pass) = &status.last_run else {
+    let Some(run) = &status.last_run else {
         return "none yet".to_owned();
     };
-    let ago = span(pass.finished, now);
-    let took = (pass.finished.as_millisecond() - pass.started.as_millisecond()).max(0);
+    let ago = span(run.finished, now);
+    let took = (run.finished.as_millisecond() - run.started.as_millisecond()).max(0);
     let took = took as f64 / 1000.0;
     let mut text = format!(
         "{}, {ago} ago, {took:.1} s, trigger: {}",
-        pass.verdict, pass.trigger
+        run.verdict, run.trigger
     );
-    if let Some(error) = &pass.error {
+    if let Some(error) = &run.error {
         text.push_str(&format!(": {}", one_line(error)));
     }
     text

@@ -189,10 +189,10 @@ fn images_are_those_that_are_wanted_and_those_in_the_cache() {
             .collect::<Vec<_>>()
     };
     let old = |state| (OLD.to_owned(), Some(true), 0, state);
-    let iso = |in_cache| (ISO.to_owned(), in_cache, 2, ImageUse::Wanted);
+    let iso = |in_cache| (ISO.to_owned(), in_cache, 2, ImageWant::Wanted);
     assert_eq!(
         told(Some(&status), Some(&cache)),
-        [old(ImageUse::Unreferenced), iso(Some(false))]
+        [old(ImageWant::Unreferenced), iso(Some(false))]
     );
     assert_eq!(
         told(Some(&status), None),
@@ -201,7 +201,7 @@ fn images_are_those_that_are_wanted_and_those_in_the_cache() {
     );
     assert_eq!(
         told(None, Some(&cache)),
-        [old(ImageUse::Unknown)],
+        [old(ImageWant::Unknown)],
         "nothing has run"
     );
 }

@@ -240,9 +240,9 @@ fn what_was_not_selected_keeps_its_reason_and_its_last_failure() {
     };
     // What is blocked anyway has its reason; what would be done is not in sync.
     let expected = [
-        "alpha - Stalled TargetUnreachable",
-        "alpha pve-01 Stalled TargetUnreachable",
-        "alpha pve-02 Stalled NotSelected",
+        "alpha - Reconciling TargetUnreachable",
+        "alpha pve-01 Reconciling TargetUnreachable",
+        "alpha pve-02 Reconciling NotSelected",
     ];
     assert_eq!(alpha(&memory()), expected);
     // A failure of an earlier run is not forgotten, though a manual run resets back-offs.
@@ -258,7 +258,7 @@ fn what_was_not_selected_keeps_its_reason_and_its_last_failure() {
     let mut memory = memory();
     crate::conclude::memory::keep_failures(&mut memory, &before, &report.look.plan);
     assert_eq!(memory.backoff, before);
-    assert_eq!(alpha(&memory)[2], "alpha pve-02 Stalled BackingOff");
+    assert_eq!(alpha(&memory)[2], "alpha pve-02 Reconciling BackingOff");
 }
 
 #[test]
