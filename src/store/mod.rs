@@ -14,6 +14,7 @@
 )]
 
 mod clock;
+pub(crate) mod delivered;
 mod error;
 pub(crate) mod events;
 mod file;
