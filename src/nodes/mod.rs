@@ -22,6 +22,7 @@
 )]
 
 mod api;
+mod by_reach;
 mod config;
 mod deliver;
 mod error;
@@ -45,6 +46,7 @@ pub use api::{
     ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveryRecords, FileServerConfig,
     RecordsError, UploadUse,
 };
+pub use by_reach::NodesByReach;
 pub use config::NodesConfig;
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;

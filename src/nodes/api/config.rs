@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use crate::model::UploadUse;
 use crate::model::{Dir, NodeId};
 use crate::proxmox::{ImageContent, PveApi};
 
@@ -34,7 +35,7 @@ pub struct ApiNode {
     pub api: PveApi,
     /// The name of the node in the cluster.
     pub name: String,
-    /// What its directories are.
+    /// What its directories are, beside those that the cluster tells of.
     pub places: BTreeMap<Dir, ApiPlace>,
     /// Whether images may be sent where the node cannot load them.
     pub upload: UploadUse,
@@ -47,19 +48,6 @@ pub struct ApiPlace {
     pub storage: String,
     /// The content type, which stands for the directory below the storage's path.
     pub content: ImageContent,
-}
-
-/// Whether images are sent to a node. That takes the space of the image once more on the
-/// root file system of the node that is asked, so it is no silent substitute.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum UploadUse {
-    /// The node loads them, or they do not arrive.
-    #[default]
-    Never,
-    /// Where the node cannot load them from this machine, or may not.
-    Fallback,
-    /// Always.
-    Always,
 }
 
 /// Where nodes load images from.

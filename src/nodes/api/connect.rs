@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::config::ApiNodesConfig;
 use super::error::ApiError;
-use super::place::PlaceOnNode;
+use super::place::{PlaceOnNode, failed};
 use super::records::DeliveryRecords;
 use super::shared::SharedParts;
-use super::{deliver, look, remove};
-use crate::facts::NodeState;
+use super::{deliver, look, remove, storages};
+use crate::facts::{NodeState, NodeStorages};
 use crate::model::{Dir, FileName, Node};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
@@ -37,6 +37,7 @@ impl ApiNodes {
         file: &FileName,
     ) -> Result<PlaceOnNode, NodeError> {
         let place = self.shared.hold(&node.id, dir, file).await;
+        let place = place.map_err(|error| failed(&node.id, "asking for the storages", error))?;
         place.ok_or_else(|| {
             let what = format!("{}:{dir}", node.id);
             NodeError::Api(ApiError::NotConfigured { what })
@@ -47,6 +48,10 @@ impl ApiNodes {
 impl Nodes for ApiNodes {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         Box::pin(look::observe(&self.shared, node, dirs)).await
+    }
+
+    async fn storages(&self, node: &Node) -> NodeStorages {
+        Box::pin(storages::storages(&self.shared, node)).await
     }
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {

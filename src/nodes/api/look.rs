@@ -117,10 +117,17 @@ async fn look(
     known: &ApiNode,
     dir: &Dir,
 ) -> Result<DirState, Unseen> {
-    let Some(place) = nodes.place_of(&node.id, known, dir) else {
-        return Ok(unknown(
-            "it is no directory of a configured storage".to_owned(),
-        ));
+    let place = nodes.find_place(&node.id, known, dir);
+    let place = match tokio::time::timeout(nodes.config.look, place).await {
+        Ok(Ok(Some(place))) => place,
+        Ok(Ok(None)) => {
+            return Ok(unknown(format!(
+                "it is no directory of a storage that the API token {} sees",
+                known.api.token()
+            )));
+        }
+        Ok(Err(error)) => return Err(Unseen::Refused(error)),
+        Err(_) => return Err(Unseen::Late),
     };
     let asked = place
         .api
@@ -209,8 +216,8 @@ async fn recorded(nodes: &SharedParts, cluster: &str) -> BTreeSet<ImagePlace> {
         if known.cluster != cluster {
             continue;
         }
-        for (dir, place) in &known.places {
-            let place = PlaceOnNode::new(id, known, place, nodes.record(id, dir));
+        for (dir, place) in nodes.places(id, known) {
+            let place = PlaceOnNode::new(id, known, &place, nodes.record(id, &dir));
             // What cannot be read here is asked for by its own node.
             let record = place.record.read().await.unwrap_or_default();
             images.extend(record.keys().map(|file| place.image(file)));

@@ -17,6 +17,7 @@ mod records;
 mod remove;
 mod server;
 mod shared;
+mod storages;
 mod tasks;
 mod usage;
 mod way;
