@@ -103,7 +103,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             apply::apply(&common, &args, asked).await
         }
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
-        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
+        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output).await,
         Some(Verb::Get {
             kind,
             names,
@@ -120,13 +120,17 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             timeout,
             output,
         }) => control::reconcile(&common, order, node, timeout, output).await,
-        Some(Verb::Validate { output }) => validate::validate(&common, output),
+        Some(Verb::Validate { online, output }) => {
+            validate::validate(&common, online, output).await
+        }
         Some(Verb::Schematic { file, output }) => inspect::schematic(&file, output),
         Some(Verb::Versions { minor, all, output }) => {
             inspect::versions(&common, minor, all, output).await
         }
         Some(Verb::Schema { file }) => docs::schema(file),
-        Some(Verb::PveSetup(args)) => pve_setup::run(args),
+        Some(Verb::PveSetup(args)) => {
+            pve_setup::run(common.config.as_deref(), common.orders.as_deref(), args)
+        }
         Some(Verb::Demo {
             dir, clean: true, ..
         }) => demo::clean(dir.as_deref()),

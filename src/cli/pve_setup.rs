@@ -1,61 +1,124 @@
 //! `pve-setup`: the commands that make an API token with the privileges it needs.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use clap::Args;
 
 use super::exit::Exit;
 use super::out;
+use super::pve_use::ClusterUse;
+use crate::app::App;
+use crate::model::ClusterName;
 use crate::proxmox::PveVersion;
 use crate::proxmox::rights::{FetchRight, PveSetup};
+
+/// The user that a token belongs to where nobody says otherwise.
+const USER: &str = "talos-order@pve";
+/// The name of the token.
+const TOKEN: &str = "ctl";
 
 /// What `pve-setup` prints commands for.
 #[derive(Debug, Clone, Args)]
 pub struct PveSetupArgs {
-    /// A storage that images are put on; several are possible
-    #[arg(
-        long,
-        required = true,
-        value_name = "NAME",
-        num_args = 1..,
-        value_parser = storage
-    )]
+    /// A storage for images; repeatable [default: those that orders name, with what is
+    /// pruned there]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = storage)]
     pub storage: Vec<String>,
-    /// Images may be removed, too
+    /// The cluster of the configuration that the token is for [default: the only one]
+    #[arg(long, value_name = "NAME", conflicts_with = "storage")]
+    pub cluster: Option<ClusterName>,
+    /// Also allow removing images
     #[arg(long)]
     pub prune: bool,
-    /// The user that the token belongs to
-    #[arg(
-        long,
-        value_name = "USER@REALM",
-        default_value = "talos-order@pve",
-        value_parser = user
-    )]
-    pub user: String,
-    /// The name of the token
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "ctl",
-        value_parser = token
-    )]
-    pub token: String,
-    /// The oldest version among the nodes, as in 8.1 [default: 8.2 or newer]
+    /// The user that the token belongs to [default: that of the cluster's token_id,
+    /// else talos-order@pve]
+    #[arg(long, value_name = "USER@REALM", value_parser = user)]
+    pub user: Option<String>,
+    /// The name of the token [default: that of the cluster's token_id, else ctl]
+    #[arg(long, value_name = "NAME", value_parser = token)]
+    pub token: Option<String>,
+    /// The oldest Proxmox VE version among the nodes, such as 8.1 [default: 8.2 or newer]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub pve_version: Option<PveVersion>,
 }
 
+/// Why it is not known what the commands are to be for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SetupError {
+    #[error("cluster {0} is not in the configuration")]
+    UnknownCluster(ClusterName),
+    #[error("the configuration has several clusters ({0}); choose one with --cluster")]
+    SeveralClusters(String),
+    #[error("no order puts an image on a storage of {0}; name one with --storage")]
+    NoStorage(String),
+}
+
 /// Prints the commands; nothing is run.
-pub(super) fn run(args: PveSetupArgs) -> anyhow::Result<Exit> {
-    let setup = PveSetup {
-        user: args.user,
-        token: args.token,
+pub(super) fn run(
+    config: Option<&Path>,
+    orders: Option<&Path>,
+    args: PveSetupArgs,
+) -> anyhow::Result<Exit> {
+    let mut setup = PveSetup {
+        user: USER.to_owned(),
+        token: TOKEN.to_owned(),
         storages: args.storage,
         prune: args.prune,
+        pruned: BTreeSet::new(),
         fetch_right: args
             .pve_version
             .map_or(FetchRight::default(), FetchRight::of),
     };
+    if setup.storages.is_empty() {
+        configured(config, orders, args.cluster, &mut setup)?;
+    }
+    setup.user = args.user.unwrap_or(setup.user);
+    setup.token = args.token.unwrap_or(setup.token);
     out::data(&setup.script())?;
     Ok(Exit::Done)
+}
+
+/// Takes from configuration and orders what the command line does not say.
+fn configured(
+    config: Option<&Path>,
+    orders: Option<&Path>,
+    cluster: Option<ClusterName>,
+    setup: &mut PveSetup,
+) -> anyhow::Result<()> {
+    let app = App::offline(config)?;
+    let orders = app.orders(app.orders_path(orders)?)?;
+    let clusters = &app.settings().clusters;
+    let cluster = match (cluster, clusters.len()) {
+        (Some(name), _) if !clusters.contains_key(&name) => {
+            return Err(SetupError::UnknownCluster(name).into());
+        }
+        (Some(name), _) => Some(name),
+        (None, 0 | 1) => clusters.keys().next().cloned(),
+        (None, _) => {
+            let names: Vec<&str> = clusters.keys().map(ClusterName::as_str).collect();
+            return Err(SetupError::SeveralClusters(names.join(", ")).into());
+        }
+    };
+    let used = ClusterUse::of(app.settings(), &orders, cluster.as_ref());
+    if used.storages.is_empty() {
+        let place = cluster.map_or_else(
+            || "a node".to_owned(),
+            |cluster| format!("cluster {cluster}"),
+        );
+        return Err(SetupError::NoStorage(place).into());
+    }
+    for need in used.needs() {
+        if need.prune {
+            setup.pruned.insert(need.storage.clone());
+        }
+        setup.storages.push(need.storage);
+    }
+    if let Some(known) = cluster.and_then(|cluster| clusters.get(&cluster)) {
+        let (user, token) = known.token_id.parts();
+        (setup.user, setup.token) = (user.to_owned(), token.to_owned());
+    }
+    Ok(())
 }
 
 /// A name of the part that the shell and `pveum` take as it is.
@@ -79,7 +142,7 @@ fn token(text: &str) -> Result<String, String> {
 
 /// A user with its realm.
 fn user(text: &str) -> Result<String, String> {
-    let kind = "a user of Proxmox VE; accepted is USER@REALM";
+    let kind = "a user of Proxmox VE; expected USER@REALM";
     match text.split_once('@') {
         Some((name, realm)) if !realm.contains('@') => {
             plain(name, kind, "-_.+")?;

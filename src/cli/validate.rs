@@ -1,4 +1,5 @@
-//! `validate`: checks configuration and orders; touches neither network nor nodes.
+//! `validate`: checks configuration and orders; touches neither network nor nodes, unless
+//! it is to ask the clusters.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,45 +7,61 @@ use std::sync::Arc;
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::{DataForm, ValidateForm};
+use super::preflight::{self, CheckLevel, ClusterReport};
 use super::{notices, out};
-use crate::app::{App, StartError};
+use crate::app::{App, Mode, StartError};
 use crate::config::ConfigError;
 use crate::error::chain;
 use crate::model::{OrderSet, Problem, visible_path};
 use crate::orders::OrdersError;
 
 /// Checks, and says what is wrong.
-pub(super) fn validate(common: &Common, form: ValidateForm) -> anyhow::Result<Exit> {
-    match (load(common), form) {
-        (Ok(orders), ValidateForm::Text) => {
+pub(super) async fn validate(
+    common: &Common,
+    online: bool,
+    form: ValidateForm,
+) -> anyhow::Result<Exit> {
+    let loaded = load(common, online);
+    let clusters = match &loaded {
+        Ok((app, orders)) if online => preflight::check(app.settings(), orders).await,
+        _ => Vec::new(),
+    };
+    if online && loaded.is_ok() && clusters.is_empty() {
+        out::note("no clusters in the configuration, so nobody was asked");
+    }
+    match (loaded, form) {
+        (Ok((_, orders)), ValidateForm::Text) => {
             notices::problems(&orders);
-            out::text(&summary(&orders))?;
-            Ok(exit(&orders))
+            let found: String = clusters.iter().map(ClusterReport::text).collect();
+            out::text(&(found + &summary(&orders)))?;
+            Ok(exit(&orders, &clusters))
         }
-        (Ok(orders), ValidateForm::Json | ValidateForm::Yaml) => {
+        (Ok((_, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
             let problems: Vec<&Problem> = orders.problems().collect();
-            out::value(
-                data(form),
-                &serde_json::json!({
-                    "valid": problems.is_empty(),
-                    "files": orders.files,
-                    "orders": orders.orders.len(),
-                    "positions": positions(&orders),
-                    "problems": problems,
-                    "warnings": orders.warnings,
-                }),
-            )?;
-            Ok(exit(&orders))
+            let mut answer = serde_json::json!({
+                "valid": exit(&orders, &clusters) == Exit::Done,
+                "files": orders.files,
+                "orders": orders.orders.len(),
+                "positions": positions(&orders),
+                "problems": problems,
+                "warnings": orders.warnings,
+            });
+            if online {
+                answer["clusters"] = serde_json::to_value(&clusters)?;
+            }
+            out::value(data(form), &answer)?;
+            Ok(exit(&orders, &clusters))
         }
-        (Ok(orders), ValidateForm::Github) => {
+        (Ok((_, orders)), ValidateForm::Github) => {
             let errors = orders
                 .problems()
                 .map(|problem| annotation("error", problem));
             let warnings = orders.warnings.iter();
             let warnings = warnings.map(|problem| annotation("warning", problem));
-            let lines: String = errors.chain(warnings).collect();
+            let found = clusters.iter().flat_map(annotations);
+            let lines: String = errors.chain(warnings).chain(found).collect();
             out::text(&(lines + &summary(&orders)))?;
-            Ok(exit(&orders))
+            Ok(exit(&orders, &clusters))
         }
         (Err(error), ValidateForm::Text) => Err(error.into()),
         (Err(error), ValidateForm::Json | ValidateForm::Yaml) => {
@@ -77,16 +94,41 @@ fn data(form: ValidateForm) -> DataForm {
     }
 }
 
-fn load(common: &Common) -> Result<Arc<OrderSet>, StartError> {
-    let app = App::offline(common.config.as_deref())?;
-    app.orders(app.orders_path(common.orders.as_deref())?)
+fn load(common: &Common, online: bool) -> Result<(App, Arc<OrderSet>), StartError> {
+    let config = common.config.as_deref();
+    let app = match online {
+        true => App::start(config, Mode::ReadOnly)?,
+        false => App::offline(config)?,
+    };
+    let orders = app.orders(app.orders_path(common.orders.as_deref())?)?;
+    Ok((app, orders))
 }
 
-fn exit(orders: &OrderSet) -> Exit {
-    match orders.problems().next() {
-        None => Exit::Done,
-        Some(_) => Exit::Failed,
+fn exit(orders: &OrderSet, clusters: &[ClusterReport]) -> Exit {
+    let is_wrong = !orders.is_complete() || clusters.iter().any(ClusterReport::has_errors);
+    match is_wrong {
+        false => Exit::Done,
+        true => Exit::Failed,
     }
+}
+
+/// What a cluster lacks, as annotations without a file.
+fn annotations(report: &ClusterReport) -> impl Iterator<Item = String> {
+    report.checks.iter().filter_map(|check| {
+        let kind = match check.level {
+            CheckLevel::Ok => return None,
+            CheckLevel::Warning => "warning",
+            CheckLevel::Error => "error",
+        };
+        let (cluster, subject) = (&report.cluster, &check.subject);
+        let message = format!("cluster {cluster}: {subject}: {}", check.message);
+        let problem = Problem::of_file("", message);
+        let help: Vec<String> = check.hint.iter().chain(&check.commands).cloned().collect();
+        Some(match help.is_empty() {
+            true => annotation(kind, &problem),
+            false => annotation(kind, &problem.hint(help.join("; "))),
+        })
+    })
 }
 
 fn positions(orders: &OrderSet) -> usize {

@@ -171,7 +171,7 @@ fn endpoint(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<Url> {
     if url.path() != "/" {
         report.at_with_hint(
             text.place,
-            format!("{:?} has a path; accepted is https://HOST:8006", text.value),
+            format!("{:?} has a path; expected https://HOST:8006", text.value),
             "leave out what follows the port",
         );
         return None;

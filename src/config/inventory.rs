@@ -228,7 +228,7 @@ fn ssh(
 fn port(port: Option<&At<u16>>, report: &mut ProblemReport<'_>) -> Option<Option<u16>> {
     match port {
         Some(at) if at.value == 0 => {
-            report.at(at.place, "0 is not a port; accepted are 1 to 65535");
+            report.at(at.place, "0 is not a port; expected 1 to 65535");
             None
         }
         port => Some(port.map(|at| at.value)),
@@ -257,7 +257,7 @@ pub(super) fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Opt
         report.at_with_hint(
             name.place,
             format!(
-                "{} is not the name of a Proxmox VE node; accepted are 1 to 63 letters, digits \
+                "{} is not the name of a Proxmox VE node; expected 1 to 63 letters, digits \
                  and -",
                 yaml::shown(text)
             ),
@@ -268,7 +268,7 @@ pub(super) fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Opt
 }
 
 /// What is accepted as a label or as the name of a storage.
-const WORD: &str = "accepted are 1 to 64 letters, digits and . _ -";
+const WORD: &str = "expected 1 to 64 letters, digits and . _ -";
 
 fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len())

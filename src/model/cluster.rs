@@ -34,7 +34,7 @@ impl FromStr for ClusterName {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(format!(
-                "{text:?} is not a name for a cluster; accepted are 1 to 64 letters, digits and \
+                "{text:?} is not a name for a cluster; expected 1 to 64 letters, digits and \
                  . _ -"
             )))
         }
@@ -89,11 +89,11 @@ impl FromStr for TokenId {
             }
             // What follows an equals sign is the secret: it is not repeated.
             _ if text.contains('=') => Err(Invalid::new(
-                "this is not the ID of an API token; accepted is USER@REALM!TOKENID",
+                "this is not the ID of an API token; expected USER@REALM!TOKENID",
             )
             .hint("leave out = and the secret; name its file with `token_file`")),
             _ => Err(Invalid::new(format!(
-                "{text:?} is not the ID of an API token; accepted is USER@REALM!TOKENID"
+                "{text:?} is not the ID of an API token; expected USER@REALM!TOKENID"
             ))),
         }
     }
@@ -130,7 +130,7 @@ impl FromStr for Fingerprint {
         let digits = text.trim().replace(':', "");
         digits.parse().map(Self).map_err(|_| {
             Invalid::new(format!(
-                "{text:?} is not the fingerprint of a certificate; accepted are 32 bytes in hex, \
+                "{text:?} is not the fingerprint of a certificate; expected 32 bytes in hex, \
                  as in AB:CD:…"
             ))
             .hint("`pvenode cert info` on the node shows the SHA-256 fingerprint")

@@ -35,7 +35,7 @@ impl FromStr for StorageName {
             return Ok(Self(text.into()));
         }
         let invalid = Invalid::new(format!(
-            "{text:?} is not the name of a storage; accepted are 2 to 100 letters, digits and \
+            "{text:?} is not the name of a storage; expected 2 to 100 letters, digits and \
              . _ -, starting with a letter and ending with a letter or digit"
         ));
         Err(match text.starts_with('/') {

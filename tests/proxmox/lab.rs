@@ -1,5 +1,6 @@
 //! A cluster of the stub, and a client with what it needs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +91,7 @@ pub fn setup(prune: bool) -> PveSetup {
             .map(str::to_owned)
             .into(),
         prune,
+        pruned: BTreeSet::new(),
         fetch_right: talos_order::proxmox::rights::FetchRight::AccessNetwork,
     }
 }

@@ -17,6 +17,7 @@ mod fetch;
 mod fileserver;
 mod lab;
 mod names;
+mod preflight;
 mod proxmoxer;
 mod raw;
 mod rights;

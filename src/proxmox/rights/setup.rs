@@ -93,6 +93,8 @@ pub struct PveSetup {
     pub storages: Vec<String>,
     /// Images are removed, too.
     pub prune: bool,
+    /// Where they are not in general: the storages that images are removed from.
+    pub pruned: BTreeSet<String>,
     /// The privilege for loading a URL.
     pub fetch_right: FetchRight,
 }
@@ -104,11 +106,11 @@ impl PveSetup {
         let storages = storages.into_iter().map(|storage| StorageNeed {
             storage: storage.clone(),
             delivery: Some(DeliveryWay::Fetch),
-            prune: self.prune,
+            prune: self.prune || self.pruned.contains(storage),
         });
         Need {
             storages: storages.collect(),
-            usage: self.prune,
+            usage: self.prune || !self.pruned.is_empty(),
             discovery: true,
             nodes: Vec::new(),
             fetch_right: self.fetch_right,
@@ -163,7 +165,7 @@ impl PveSetup {
         for (path, role) in &grants {
             line(&grant(path, role, &self.token_id()));
         }
-        if !self.prune {
+        if !self.prune && self.pruned.is_empty() {
             line("");
             line(
                 "# Images are not removed: --prune adds what that requires. Where it was granted before,",

@@ -1,5 +1,7 @@
 //! Needs, what is missing, and the script that grants it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn need(prune: bool, way: DeliveryWay) -> Need {
@@ -14,7 +16,7 @@ fn need(prune: bool, way: DeliveryWay) -> Need {
 }
 
 fn shown(rights: &NeededRights) -> Vec<String> {
-    let line = |(path, privileges): (&str, &std::collections::BTreeSet<&str>)| {
+    let line = |(path, privileges): (&str, &BTreeSet<&str>)| {
         let privileges: Vec<&str> = privileges.iter().copied().collect();
         format!("{path}: {}", privileges.join(" "))
     };
@@ -88,6 +90,7 @@ fn the_script_grants_what_is_needed_and_no_more() {
                 token: "ctl".to_owned(),
                 storages: vec!["nfs".to_owned(), "local".to_owned(), "nfs".to_owned()],
                 prune,
+                pruned: BTreeSet::new(),
                 fetch_right,
             };
             let script = setup.script();
