@@ -10,6 +10,7 @@ use super::shared::SharedParts;
 use super::usage;
 use crate::error::chain;
 use crate::facts::{DirState, FailureKind, NodeState, References};
+use crate::io::process::printable;
 use crate::model::{Dir, FileName, Node};
 use crate::proxmox::{ImagePlace, PveError, StorageContent};
 
@@ -37,8 +38,11 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
     for (dir, seen) in dirs.iter().zip(seen) {
         let state = match seen {
             Ok(state) => state,
-            Err(Unseen::Late) => unknown("the storage did not answer in time".to_owned()),
-            Err(Unseen::Refused(error)) => unknown(match error.hint() {
+            Err(Unseen::Late) => unknown(&format!(
+                "its storage did not answer within {} s",
+                nodes.config.look.as_secs_f32()
+            )),
+            Err(Unseen::Refused(error)) => unknown(&match error.hint() {
                 Some(hint) => format!("{} ({hint})", chain(&error)),
                 None => chain(&error),
             }),
@@ -99,14 +103,17 @@ fn unreachable(seen: &[Result<DirState, Unseen>]) -> Option<NodeState> {
         Some(hint) => format!("{} ({hint})", chain(error)),
         None => chain(error),
     };
-    Some(NodeState::Unreachable { why, lasting })
+    Some(NodeState::Unreachable {
+        why: printable(why.as_bytes()),
+        lasting,
+    })
 }
 
 /// Unknown is not empty: nothing is placed there, and nothing removed.
-fn unknown(why: String) -> DirState {
+fn unknown(why: &str) -> DirState {
     DirState {
         is_silent: true,
-        unread: Some(why),
+        unread: Some(printable(why.as_bytes())),
         ..DirState::default()
     }
 }
@@ -118,9 +125,7 @@ async fn look(
     dir: &Dir,
 ) -> Result<DirState, Unseen> {
     let Some(place) = nodes.place_of(&node.id, known, dir) else {
-        return Ok(unknown(
-            "it is no directory of a configured storage".to_owned(),
-        ));
+        return Ok(unknown("it is no directory of a configured storage"));
     };
     let asked = place
         .api
@@ -135,7 +140,7 @@ async fn look(
         StorageContent::Known(volumes) => volumes,
         StorageContent::Unknown(why) => {
             let storage = &place.place.storage;
-            return Ok(unknown(format!("storage {storage}: {why}")));
+            return Ok(unknown(&format!("storage {storage}: {why}")));
         }
     };
     let (record, unread) = match place.record.read().await {
