@@ -89,9 +89,9 @@ impl StartError {
                     .to_owned(),
             ),
             Self::Unconfigured { usual } => Some(format!(
-                "write {}, with the orders in a directory `orders` beside it; examples/start has \
-                 both to copy. Or name others with --config FILE and --orders PATH. `talos-order \
-                 demo` shows offline how it works",
+                "write {}, with the orders in a directory `orders` beside it; you can copy both from \
+                 examples/start. Or use --config FILE and --orders PATH. `talos-order demo` is an \
+                 offline example",
                 visible_path(usual)
             )),
             Self::Upstream(error) => error.hint().map(str::to_owned),
@@ -224,6 +224,11 @@ impl App {
         self.cache.lock(wait).await.map_err(StartError::Cache)
     }
 
+    /// True if a run holds the cache now; `None` where this user cannot tell.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        self.cache.is_locked()
+    }
+
     /// Wires the three places. Serves every run until the settings change.
     ///
     /// # Errors
@@ -306,6 +311,7 @@ impl App {
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
             prunable: None,
             selection: Selection::default(),
+            is_final: false,
         }
     }
 

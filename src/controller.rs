@@ -73,7 +73,7 @@ pub(crate) async fn run(
         socket.close().await;
     }
     let ended = ended?;
-    // Nobody begins another run; whoever asks for the status is told so.
+    // Nobody begins another run; the status says so.
     if let Some(status) = state.status().filter(|_| !once) {
         state.save_status(&Status {
             next_run: None,

@@ -81,7 +81,7 @@ pub(crate) struct Signals {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
     /// The cache is not readable.
-    #[error("cannot look into the cache")]
+    #[error("cannot read the cache")]
     Cache(#[source] CacheError),
 }
 
@@ -159,7 +159,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let outcomes = loop {
             let outcomes = self.execute(inputs, &look, signals).await;
             let changed = changes(&outcomes);
-            if changed.is_empty() || round == ROUNDS || signals.cancel.is_cancelled() {
+            let is_last = round == ROUNDS || inputs.options.is_final;
+            if changed.is_empty() || is_last || signals.cancel.is_cancelled() {
                 break outcomes;
             }
             round += 1;

@@ -386,6 +386,7 @@ fn run(dir: &Path) -> String {
             orders: patterns(&world.select_orders),
             nodes: patterns(&world.select_nodes),
         },
+        is_final: false,
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::CacheError;
 use super::names;
 use crate::io::codec::BUFFERED;
-use crate::io::file::lock::DirLock;
+use crate::io::file::lock::{self, DirLock};
 use crate::io::process::task;
 use crate::model::FileName;
 
@@ -65,6 +65,12 @@ impl Cache {
     pub(crate) async fn lock(&self, wait: Duration) -> Result<DirLock, CacheError> {
         self.make_dir()?;
         Ok(DirLock::acquire(&self.dir, names::LOCK, wait).await?)
+    }
+
+    /// True if a run holds the lock now, and false if none does; `None` where this user
+    /// cannot tell.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        lock::is_held(&self.dir, names::LOCK).ok()
     }
 
     pub(super) async fn on_thread<T: Send + 'static>(

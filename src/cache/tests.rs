@@ -1,4 +1,4 @@
-//! The cache on a real directory, with downloads pushed in manually.
+//! The cache on a real directory, with downloads added by hand.
 
 mod tidy;
 

@@ -23,6 +23,7 @@ use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
 use crate::plan::{Blocked, Plan, RunOptions, Selection};
+use crate::store;
 
 /// What `plan -o json` prints.
 #[derive(Serialize)]
@@ -96,13 +97,19 @@ pub(super) async fn plan(
     // Without what is remembered and suspended it would be another plan.
     app.readable_state()?;
     let path = app.orders_path(common.orders.as_deref())?;
+    // Before a plan that may take a minute.
+    shown.out.as_deref().map(store::saved::check).transpose()?;
     if !shown.selection.is_all() {
         let orders = app.orders(path)?;
         filter::check(&shown.selection, &app, &orders)?;
     }
     let reconciler = app.reconciler()?;
     let never = CancellationToken::new();
-    let session = session(&app, path, args.purge_cache, &shown.selection).await;
+    let asked = RunOptions {
+        selection: shown.selection.clone(),
+        ..app.run_options(args.purge_cache, false)
+    };
+    let session = session(&app, path, asked).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
@@ -212,7 +219,13 @@ pub(super) async fn apply(
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
-    let session = session(&app, path, options.purge_cache, &options.selection).await;
+    let run_options = RunOptions {
+        selection: options.selection.clone(),
+        // What would be planned anew was not reviewed.
+        is_final: saved.is_some(),
+        ..app.run_options(options.purge_cache, false)
+    };
+    let session = session(&app, path, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -294,16 +307,7 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-async fn session<'a>(
-    app: &'a App,
-    orders: &'a Path,
-    purge: bool,
-    selection: &Selection,
-) -> Session<'a> {
-    let options = RunOptions {
-        selection: selection.clone(),
-        ..app.run_options(purge, false)
-    };
+async fn session<'a>(app: &'a App, orders: &'a Path, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 
@@ -340,7 +344,7 @@ impl RunObserver for Shown {
         events: mpsc::UnboundedReceiver<Event>,
     ) -> std::io::Result<JoinHandle<()>> {
         notices::versions(&look.observed.catalog.versions, look.observed.now);
-        self.changes = saved::changes(self.saved.as_ref(), &look.plan)?;
+        self.changes = saved::changes(self.saved.as_ref(), look)?;
         if !self.changes.is_empty() {
             return Err(std::io::Error::other("the saved plan is another one"));
         }

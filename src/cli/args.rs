@@ -42,7 +42,7 @@ pub struct Cli {
     /// Show what a run would do; change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// With --dry-run: 0 nothing to do, 2 changes, 1 error.
+    /// With --dry-run: exit code 0 nothing to do, 2 changes, 1 error.
     #[arg(long, requires = "dry_run")]
     pub detailed_exitcode: bool,
     /// Prune files from nodes without asking on a terminal.
@@ -110,10 +110,10 @@ pub struct RunArgs {
     /// Output format
     #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
     pub output: OutputForm,
-    /// How long to wait for another run that holds the cache
+    /// How long to wait for another run to release the cache
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
-    /// Show each step of the plan on a line of its own, with every detail
+    /// Show each step of the plan on its own line, with all details
     #[arg(long, short)]
     pub verbose: bool,
 }
@@ -184,19 +184,20 @@ pub enum Verb {
         #[command(flatten)]
         select: SelectArgs,
         /// Save the plan in this file, for apply
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         out: Option<PathBuf>,
-        /// Show what the manifests would change
+        /// Show the changes to the manifests
         #[arg(long)]
         manifests: bool,
-        /// 0 nothing to do, 2 changes, 1 error
+        /// Exit code: 0 nothing to do, 2 changes, 1 error
         #[arg(long)]
         detailed_exitcode: bool,
     },
-    /// Show how cache, nodes and manifests differ from what the orders want
+    /// Show how cache, nodes and manifests differ from the orders
     ///
-    /// A plan shows the steps of the next run; this compares states, so what is blocked or
-    /// suspended is a difference, too. Exit code: 0 none, 1 error or unknown, 2 differences.
+    /// A plan shows the steps of the next run; diff compares states, so a blocked or
+    /// suspended file is also a difference. Exit code: 0 no differences, 1 error or
+    /// unknown, 2 differences.
     Diff {
         /// What is shown.
         #[command(flatten)]
@@ -207,9 +208,13 @@ pub enum Verb {
     },
     /// Run once: fetch, verify, unpack, push, prune, record
     Apply {
-        /// A plan that plan --out has saved: it is applied without a question,
-        /// and only if a run would still do exactly that
-        #[arg(value_name = "FILE", conflicts_with_all = ["order", "node", "purge_cache"])]
+        /// A plan saved with plan --out; applied without asking, and only if a
+        /// run would still do exactly that
+        #[arg(
+            value_name = "FILE",
+            value_hint = clap::ValueHint::FilePath,
+            conflicts_with_all = ["order", "node", "purge_cache"]
+        )]
         file: Option<PathBuf>,
         /// Options of a run.
         #[command(flatten)]
@@ -231,8 +236,8 @@ pub enum Verb {
     },
     /// Show the status of each order on each node
     ///
-    /// Reads the controller's last status, whether it is running or not. Exit code: 0
-    /// everything that is shown is Ready or Suspended, 1 something is not.
+    /// Reads the controller's last status, whether it is running or not. Exit code: 0 if
+    /// everything that is shown is Ready or Suspended, 1 otherwise.
     Status {
         /// What is shown.
         #[command(flatten)]
@@ -243,12 +248,12 @@ pub enum Verb {
     },
     /// List orders, nodes or images, one per line
     ///
-    /// Reads the records on this machine: no node and no upstream is asked.
+    /// Reads the records on this machine; contacts no node and no upstream.
     Get {
         /// What to list
         #[arg(value_enum, value_name = "KIND")]
         kind: ObjectKind,
-        /// Only these; * stands for any characters
+        /// Only these; * matches any characters
         #[arg(value_name = "NAME")]
         names: Vec<crate::plan::NamePattern>,
         /// Output format
@@ -257,7 +262,7 @@ pub enum Verb {
     },
     /// Show the last runs: time, trigger and steps of each
     History {
-        /// How many
+        /// How many runs
         #[arg(long, short, value_name = "COUNT", default_value_t = 20)]
         number: usize,
         /// Output format
@@ -269,7 +274,7 @@ pub enum Verb {
         /// Follow new events
         #[arg(long, short)]
         watch: bool,
-        /// Output format; JSON is one object a line, YAML one document a step
+        /// Output format; JSON has one object per line, YAML one document per step
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
@@ -317,7 +322,7 @@ pub enum Verb {
         /// Only this minor line, such as v1.11
         #[arg(long, value_name = "MINOR")]
         minor: Option<crate::model::Minor>,
-        /// Pre-releases too
+        /// Include pre-releases
         #[arg(long)]
         all: bool,
         /// Output format
@@ -330,27 +335,27 @@ pub enum Verb {
         #[arg(value_enum)]
         file: SchemaOf,
     },
-    /// Print the commands that make a Proxmox VE API token
+    /// Print the commands that create a Proxmox VE API token
     ///
-    /// They make roles, a user, its token, and the entries for both, and are for root on
-    /// one node of the cluster. Nothing is run or changed here.
+    /// They create roles, a user, its token, and ACL entries for both. Run them as root on
+    /// one node of the cluster. This command itself changes nothing.
     PveSetup(PveSetupArgs),
-    /// Try it offline, in seconds, in a separate directory
+    /// Run an offline demo in a separate directory
     Demo {
-        /// Where to work [default: a new temporary directory]
+        /// The working directory [default: a new temporary directory]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Keep the factory stub running afterwards
+        /// Keep the factory stub running after the demo
         #[arg(long)]
         serve: bool,
-        /// Only remove what earlier demos made: in DIR, or in the temporary directory
+        /// Only remove the files of earlier demos, in DIR or in the temporary directory
         #[arg(long, conflicts_with = "serve")]
         clean: bool,
     },
-    /// Print a shell's completions
+    /// Print shell completions
     ///
-    /// Besides commands and options they complete the names of orders and nodes, from
-    /// the files on this machine. The Debian package installs them.
+    /// They complete commands, options, and the names of orders and nodes from the files
+    /// on this machine. The Debian package installs them.
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// Which shell

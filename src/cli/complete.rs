@@ -20,7 +20,8 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
 
 use super::args::Cli;
-use super::forms::ScopeKind;
+use super::forms::{ObjectKind, ScopeKind};
+use super::get;
 use crate::app::App;
 use crate::conclude::Status;
 use crate::model::{Node, OrderSet};
@@ -94,6 +95,7 @@ fn with_names(command: Command, words: Vec<OsString>) -> Command {
     let mut command = without_options(command).mut_subcommands(|verb| verb.mut_args(by_id));
     for (verb, arg, names) in [
         ("approve", "id", of(NameSource::approvals)),
+        ("get", "names", of(NameSource::objects)),
         ("suspend", "name", of(NameSource::running)),
         ("resume", "name", of(NameSource::suspended)),
     ] {
@@ -133,6 +135,8 @@ struct NameSource {
     orders: Option<PathBuf>,
     /// What `suspend` and `resume` were told, if it was one of them.
     kind: Option<ScopeKind>,
+    /// What `get` was told, if it was `get`.
+    listed: Option<ObjectKind>,
 }
 
 impl NameSource {
@@ -146,6 +150,7 @@ impl NameSource {
             config: path("config"),
             orders: path("orders"),
             kind: verb.and_then(|(_, of)| of.try_get_one("kind").ok().flatten().copied()),
+            listed: verb.and_then(|(_, of)| of.try_get_one("kind").ok().flatten().copied()),
         }
     }
 
@@ -202,6 +207,14 @@ impl NameSource {
             names.entry(node.to_string()).or_default();
         }
         names
+    }
+
+    /// What `get` would list.
+    fn objects(&self) -> Names {
+        let app = self.app();
+        let listed = app.zip(self.listed);
+        let names = listed.map(|(app, kind)| get::names(&app, kind));
+        names.into_iter().flatten().collect()
     }
 
     /// What of the kind that was named is suspended.

@@ -79,7 +79,7 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
     if changed {
         anstream::println!("{what} is suspended; {LATER}");
     } else {
-        anstream::println!("{what} was suspended already");
+        anstream::println!("{what} was already suspended");
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `demo`: the whole job on this machine, offline, in seconds.
 //!
 //! Nothing is staged: the orders are loaded, planned and applied by the same code
-//! as ever, against a factory stub on a loopback port that speaks the real
+//! as usual, against a factory stub on a loopback port that speaks the real
 //! one's protocol, and two directories that play the nodes.
 
 use std::io::ErrorKind;

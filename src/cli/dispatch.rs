@@ -103,7 +103,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             apply::apply(&common, &args, asked).await
         }
         Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
-        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output),
+        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output).await,
         Some(Verb::Get {
             kind,
             names,

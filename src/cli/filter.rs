@@ -13,11 +13,10 @@ use crate::plan::{NamePattern, Selection, UnmatchedPattern};
 /// What of an answer is shown.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
-    /// Show only this order; * stands for any characters, and the option may be
-    /// repeated
+    /// Show only this order; * matches any characters; repeatable
     #[arg(long, value_name = "ID")]
     pub order: Vec<NamePattern>,
-    /// Show only this node, likewise
+    /// Show only this node; * matches any characters; repeatable
     #[arg(long, value_name = "NAME")]
     pub node: Vec<NamePattern>,
 }
@@ -25,12 +24,13 @@ pub struct FilterArgs {
 /// What a run is for.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SelectArgs {
-    /// Only the steps of this order, and what they need; * stands for any
-    /// characters, and the option may be repeated. Nothing is pruned
+    /// Only the steps of this order and the steps that they need; nothing is
+    /// pruned. * matches any characters; repeatable
     #[arg(long, value_name = "ID", conflicts_with = "purge_cache")]
     pub order: Vec<NamePattern>,
-    /// Only the steps on this node, and what they need, likewise. Without
-    /// --order unwanted files are pruned from it
+    /// Only the steps on this node and the steps that they need; without
+    /// --order, unwanted files are pruned from it. * matches any characters;
+    /// repeatable
     #[arg(long, value_name = "NAME", conflicts_with = "purge_cache")]
     pub node: Vec<NamePattern>,
 }

@@ -33,7 +33,7 @@ pub(super) fn run(
         state.check_access()?;
         let dir = state.path().display();
         out::note(&format!(
-            "{} no status in {dir}: nothing has run there yet",
+            "{} no status in {dir}: there has been no run yet",
             style::warning("note:")
         ));
     }
@@ -63,6 +63,39 @@ pub(super) fn run(
         ObjectKind::Images => listing.show("image", &records.images(), |image| {
             (image.name.as_str(), image_cells(image))
         }),
+    }
+}
+
+/// The names that `get` would list, with a customer or an address, for a shell that
+/// completes them.
+pub(super) fn names(app: &App, kind: ObjectKind) -> Vec<(String, String)> {
+    let status = app.state().status();
+    let cache = match kind {
+        ObjectKind::Images => app.cached().ok(),
+        ObjectKind::Orders | ObjectKind::Nodes => None,
+    };
+    let nodes = &app.settings().orders.inventory.nodes;
+    let nodes: Vec<&Node> = nodes.iter().map(|entry| &entry.node).collect();
+    let records = StateRecords {
+        status: status.as_ref(),
+        cache: cache.as_ref(),
+        nodes: &nodes,
+    };
+    match kind {
+        ObjectKind::Orders => {
+            let orders = records.orders().into_iter();
+            let described = orders.map(|one| (one.name, one.customer.unwrap_or_default()));
+            described.collect()
+        }
+        ObjectKind::Nodes => {
+            let nodes = records.nodes().into_iter();
+            let described = nodes.map(|one| (one.name, one.address.unwrap_or_default()));
+            described.collect()
+        }
+        ObjectKind::Images => {
+            let images = records.images().into_iter();
+            images.map(|one| (one.name, String::new())).collect()
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 /// Of the program.
 pub(super) const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 something failed or was rejected; 2 bad usage or
-configuration, 130 interrupted. With --detailed-exitcode: 0 nothing to do,
+Exit codes: 0 success; 1 something failed or was rejected; 2 invalid usage or
+configuration; 130 interrupted. With --detailed-exitcode: 0 nothing to do,
 2 changes, 1 error.";
 
 /// Of `completions`.
 pub(super) const COMPLETIONS_HELP: &str = "\
-To install them, for new shells:
+To install them for new shells:
   bash  talos-order completions bash \\
             > ~/.local/share/bash-completion/completions/talos-order
   zsh   talos-order completions zsh > DIR/_talos-order

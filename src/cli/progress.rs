@@ -133,7 +133,7 @@ fn replanned(changed: &[String], steps: usize) -> String {
     format!("Observed state changed ({why}{more}); planned again: {steps}")
 }
 
-/// A step that is over, in its line; what may help is on a line of its own.
+/// A step that is over, in its line; what may help is on its own line.
 pub(super) fn finished(step: &StepId, outcome: &Outcome) -> String {
     let line = style::step(&StepRecord::new(None, step, None, outcome));
     match outcome {

@@ -10,7 +10,7 @@ use crate::proxmox::rights::{FetchRight, PveSetup};
 /// What `pve-setup` prints commands for.
 #[derive(Debug, Clone, Args)]
 pub struct PveSetupArgs {
-    /// A storage that images are put on; several are possible
+    /// A storage for images; repeatable
     #[arg(
         long,
         required = true,
@@ -19,7 +19,7 @@ pub struct PveSetupArgs {
         value_parser = storage
     )]
     pub storage: Vec<String>,
-    /// Images may be removed, too
+    /// Also allow removing images
     #[arg(long)]
     pub prune: bool,
     /// The user that the token belongs to
@@ -38,7 +38,7 @@ pub struct PveSetupArgs {
         value_parser = token
     )]
     pub token: String,
-    /// The oldest version among the nodes, as in 8.1 [default: 8.2 or newer]
+    /// The oldest Proxmox VE version among the nodes, such as 8.1 [default: 8.2 or newer]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub pve_version: Option<PveVersion>,
 }
@@ -79,7 +79,7 @@ fn token(text: &str) -> Result<String, String> {
 
 /// A user with its realm.
 fn user(text: &str) -> Result<String, String> {
-    let kind = "a user of Proxmox VE; accepted is USER@REALM";
+    let kind = "a user of Proxmox VE; expected USER@REALM";
     match text.split_once('@') {
         Some((name, realm)) if !realm.contains('@') => {
             plain(name, kind, "-_.+")?;

@@ -41,7 +41,15 @@ pub(super) fn may_prune(plan: &Plan, stop: &CancellationToken) -> io::Result<boo
     )?;
     stderr.flush()?;
     drop(stderr);
-    Ok(matches!(answer(stop).trim(), "y" | "Y" | "yes"))
+    let answer = answer(stop);
+    if !answer.ends_with('\n') {
+        // The cursor is still behind the question.
+        out::note("");
+    }
+    let answer = answer.trim();
+    Ok(["y", "yes"]
+        .iter()
+        .any(|yes| answer.eq_ignore_ascii_case(yes)))
 }
 
 /// A line from the terminal; nothing once `stop` is cancelled. A read cannot be ended
@@ -57,10 +65,7 @@ fn answer(stop: &CancellationToken) -> String {
         match receiver.recv_timeout(TICK) {
             Ok(line) => return line,
             Err(RecvTimeoutError::Timeout) if !stop.is_cancelled() => {}
-            Err(_) => {
-                out::note("");
-                return String::new();
-            }
+            Err(_) => return String::new(),
         }
     }
 }

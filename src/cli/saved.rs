@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::table::one_line;
 use super::{out, style};
 use crate::app::App;
+use crate::plan::Look;
 use crate::plan::saved::{
     PlanChange, PlanOrigin, PlannedWork, SavedOptions, SavedPlan, SavedPlanError,
 };
-use crate::plan::{Look, Plan};
 use crate::store;
 
 /// So many changes are shown.
@@ -27,7 +28,7 @@ pub(super) enum PlanFileError {
         source: SavedPlanError,
     },
     /// It was made for other files than these.
-    #[error("cannot apply {}: it was made with {option} {saved}, and this is {current}", path.display())]
+    #[error("cannot apply {}: it was made with {option} {saved}, but now it is {current}", path.display())]
     Elsewhere {
         path: PathBuf,
         option: &'static str,
@@ -41,7 +42,9 @@ impl PlanFileError {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Unreadable { .. } => None,
-            Self::Unusable { .. } => Some("`talos-order plan --out FILE` saves a plan".to_owned()),
+            Self::Unusable { .. } => {
+                Some("save a plan with `talos-order plan --out FILE`".to_owned())
+            }
             Self::Elsewhere { option, saved, .. } => {
                 Some(format!("use the same files: {option} {saved}"))
             }
@@ -69,12 +72,13 @@ pub(super) fn save(
         revision: revision.map(str::to_owned),
         options,
     };
-    let mut text = serde_json::to_vec_pretty(&SavedPlan::new(&look.plan, origin))?;
+    let mut text =
+        serde_json::to_vec_pretty(&SavedPlan::new(&look.plan, &look.desired.nodes, origin))?;
     text.push(b'\n');
     store::saved::write(path, &text)?;
     let shown = path.display();
     out::note(&format!(
-        "Plan saved; `talos-order apply {shown}` applies it"
+        "Plan saved; run `talos-order apply {shown}` to apply it"
     ));
     Ok(())
 }
@@ -111,7 +115,7 @@ pub(super) fn read(
             return Err(PlanFileError::Elsewhere {
                 path: path.to_owned(),
                 option,
-                saved,
+                saved: one_line(&saved),
                 current,
             });
         }
@@ -125,9 +129,12 @@ pub(super) fn read(
 /// Never, as a plan can be written.
 pub(super) fn changes(
     saved: Option<&SavedPlan<PlannedWork>>,
-    now: &Plan,
+    now: &Look,
 ) -> io::Result<Vec<PlanChange>> {
-    Ok(saved.map_or_else(|| Ok(Vec::new()), |saved| saved.changes(now))?)
+    let Some(saved) = saved else {
+        return Ok(Vec::new());
+    };
+    Ok(saved.changes(&now.plan, &now.desired.nodes)?)
 }
 
 /// Tells why a saved plan is not applied: what a run would do otherwise now.
@@ -142,14 +149,15 @@ pub(super) fn tell(
         "{} {shown} is not what a run would do now; nothing was done",
         style::error("error:")
     ));
-    let or_unknown = |revision: Option<&str>| revision.unwrap_or("unknown").to_owned();
+    let or_unknown = |revision: Option<&str>| one_line(revision.unwrap_or("unknown"));
     let (before, after) = (or_unknown(saved.revision.as_deref()), or_unknown(revision));
     if before != after {
         out::note(&format!("  orders: {before} → {after}"));
     }
     let program = concat!("talos-order ", env!("CARGO_PKG_VERSION"));
     if saved.program != program {
-        out::note(&format!("  program: {} → {program}", saved.program));
+        let before = one_line(&saved.program);
+        out::note(&format!("  program: {before} → {program}"));
     }
     for change in changes.iter().take(CHANGES_SHOWN) {
         out::note(&format!("  {change}"));
@@ -159,6 +167,6 @@ pub(super) fn tell(
         out::note(&format!("  … and {more} more"));
     }
     out::note(&format!(
-        "  hint: `talos-order plan --out {shown}` plans again"
+        "  hint: run `talos-order plan --out {shown}` to plan again"
     ));
 }

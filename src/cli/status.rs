@@ -11,24 +11,31 @@ use super::forms::OutputForm;
 use super::{filter, out};
 use crate::app::App;
 use crate::conclude::{ConditionState, Scope, Status, StatusAnswer};
+use crate::controller::http::client;
 use crate::model::NodeId;
 use crate::plan::Selection;
 use text::{StatusView, concerns};
 
 /// Shows what the controller wrote down.
-pub(super) fn run(
+pub(super) async fn run(
     common: &Common,
     selection: &Selection,
     output: OutputForm,
 ) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let state = app.readable_state()?;
+    // Asked before the file is read: what ends in between has written its end.
+    let is_gone = client::is_running(&state).await == Some(false);
+    let is_locked = app.is_locked() != Some(false);
     let Some(status) = state.status() else {
         state.check_access()?;
         let dir = state.path().display();
-        anyhow::bail!("no status in {dir}: nothing has run there yet");
+        anyhow::bail!("no status in {dir}: there has been no run yet");
     };
     let mut status = status.with_suspended(state.suspended());
+    if is_gone {
+        status = status.without_controller(is_locked);
+    }
     filter::check_status(selection, &app, &status)?;
     select(&mut status, selection);
     show(&status, &Scope::All, output, app.now())

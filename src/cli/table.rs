@@ -48,7 +48,7 @@ impl Table {
 }
 
 /// A text in lines of at most so many columns, broken between words and never inside
-/// one: a name that is longer has a line of its own.
+/// one: a name that is longer has its own line.
 pub(super) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

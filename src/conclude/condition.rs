@@ -214,7 +214,7 @@ impl Board<'_> {
     /// Why nothing is done for an order, where somebody wants it so.
     fn suspension(&self, order: &Order) -> Option<Trouble> {
         if order.suspended {
-            Some(Trouble::suspended("the order says `suspend: true`"))
+            Some(Trouble::suspended("the order has `suspend: true`"))
         } else if let Some(why) = &self.suspended.unreadable {
             let message = format!("everything is suspended: {why}");
             // Nobody asked for it.
@@ -232,7 +232,7 @@ impl Board<'_> {
     }
 
     /// An order is ready only where all of its nodes are. What several nodes have in
-    /// common, or the order itself has, is said once.
+    /// common, or the order itself has, is shown once.
     fn sum_up(&mut self) {
         let mut sums: BTreeMap<(String, Trouble), Vec<NodeId>> = BTreeMap::new();
         for ((order, node), troubles) in &self.found {

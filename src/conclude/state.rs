@@ -15,7 +15,7 @@ use super::reason::Reason;
 pub enum ConditionState {
     /// It is out of sync, and stays so until an operator acts.
     Stalled,
-    /// It is out of sync, and the controller goes on by itself.
+    /// It is out of sync, and the controller continues without an operator.
     Reconciling,
     /// An operator or the order excludes it from reconciliation.
     Suspended,

@@ -177,6 +177,20 @@ impl Status {
         self.over(&occasion.owner, RunRecord::unable(occasion, error))
     }
 
+    /// The same where no controller lives: what it announced does not come. Without a
+    /// process that holds the cache (`is_locked`), a run that began is not going on either.
+    #[must_use]
+    pub fn without_controller(mut self, is_locked: bool) -> Self {
+        self.next_run = None;
+        if let Some(running) = self.running.take_if(|_| !is_locked) {
+            self.notes.push(format!(
+                "the run that began at {} did not finish: its process is gone",
+                running.since.strftime("%FT%TZ")
+            ));
+        }
+        self
+    }
+
     fn over(mut self, owner: &str, record: RunRecord) -> Self {
         owner.clone_into(&mut self.owner);
         self.running = None;

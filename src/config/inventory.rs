@@ -194,7 +194,7 @@ fn ssh(
 fn port(port: Option<&At<u16>>, report: &mut ProblemReport<'_>) -> Option<Option<u16>> {
     match port {
         Some(at) if at.value == 0 => {
-            report.at(at.place, "0 is not a port; accepted are 1 to 65535");
+            report.at(at.place, "0 is not a port; expected 1 to 65535");
             None
         }
         port => Some(port.map(|at| at.value)),
@@ -215,7 +215,7 @@ fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> 
 }
 
 /// What is accepted as a label or as the name of a storage.
-const WORD: &str = "accepted are 1 to 64 letters, digits and . _ -";
+const WORD: &str = "expected 1 to 64 letters, digits and . _ -";
 
 fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len())

@@ -51,7 +51,7 @@ pub(super) fn owner(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -
         report.at(
             at.place,
             format!(
-                "{:?} is not a name for a controller; accepted are letters, digits and \
+                "{:?} is not a name for a controller; expected letters, digits and \
                  . _ - @ :, not starting with - or .",
                 at.value
             ),

@@ -202,7 +202,7 @@ fn variable<'a>(name: &'a At<String>, report: &mut ProblemReport<'_>) -> Option<
         .document()
         .problem(
             name.place,
-            "this is not the name of an environment variable; accepted are letters, digits and _",
+            "this is not the name of an environment variable; expected letters, digits and _",
         )
         .hint("write the name of the variable that holds the secret, not the secret");
     report.push(problem.without_excerpt());

@@ -144,7 +144,7 @@ impl ManifestTarget {
         let rest = text.replace(ORDERID, "").replace(CUSTOMER, "");
         if rest.contains(['{', '}']) {
             return Err(Invalid::new(format!(
-                "manifest template {text:?} has a {{part}} that is not known; accepted are \
+                "manifest template {text:?} has a {{part}} that is not known; expected \
                  {ORDERID} and {CUSTOMER}"
             )));
         }

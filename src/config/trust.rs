@@ -1,4 +1,4 @@
-//! Whom to believe: certificates of one's own authorities, and the factory's key.
+//! Whom to believe: certificates of private authorities, and the factory's key.
 //!
 //! Files are read here, so that a wrong one is reported with everything else that is wrong
 //! with the configuration, before anybody is spoken to.
@@ -52,7 +52,7 @@ pub(super) fn verify(
         Some(at) => {
             if report.fits_a_line(at) {
                 let accepted = VERIFY_WORDS.join(", ");
-                let what = format!("{:?} is not known; accepted are {accepted}", at.value);
+                let what = format!("{:?} is not known; expected {accepted}", at.value);
                 report.at(at.place, what);
             }
             "offered"
@@ -115,7 +115,7 @@ fn is_p256(key: &[u8], path: &Path, at: &At<String>, report: &mut ProblemReport<
         report.at_with_hint(
             at.place,
             format!(
-                "the key in {} has another type; accepted is ECDSA on the curve P-256",
+                "the key in {} has another type; expected ECDSA on the curve P-256",
                 path.display()
             ),
             "the factory serves its key at /oci/cosign/signing-key.pub",
@@ -156,7 +156,7 @@ fn lacks(path: &Path, label: &str, place: NodeRef, report: &mut ProblemReport<'_
     report.at_with_hint(
         place,
         format!("the file {} contains no {label}", path.display()),
-        format!("accepted is PEM: text with -----BEGIN {label}----- in it"),
+        format!("expected PEM: text with -----BEGIN {label}----- in it"),
     );
 }
 

@@ -208,7 +208,7 @@ fn cache_policy(shape: Option<&CachePolicyShape>, report: &mut ProblemReport<'_>
         Some(at) if at.value == 0 => {
             report.at_with_hint(
                 at.place,
-                "0 is too low; accepted is 1 or more",
+                "0 is too low; expected 1 or more",
                 "`purge_before: true` empties the cache before every run",
             );
             KEEP_VERSIONS
@@ -306,7 +306,7 @@ fn sources(shape: Option<Versions>, report: &mut ProblemReport<'_>) -> Vec<ListS
     if words.value.is_empty() {
         report.at(
             words.place,
-            "the list is empty; accepted are factory and github, in query order",
+            "the list is empty; expected factory, github or both, in query order",
         );
     }
     let mut sources = Vec::new();

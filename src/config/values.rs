@@ -88,7 +88,7 @@ pub(super) fn url(
         report.at_with_hint(
             at.place,
             format!(
-                "{:?} is not a web address; accepted are http and https",
+                "{:?} is not a web address; expected http or https",
                 at.value
             ),
             format!("a URL such as {default}"),
@@ -153,10 +153,7 @@ pub(super) fn duration(
         let (least, most) = (in_one_unit(*range.start()), in_one_unit(*range.end()));
         report.at(
             at.place,
-            format!(
-                "{:?} is out of range; accepted are {least} to {most}",
-                at.value
-            ),
+            format!("{:?} is out of range; expected {least} to {most}", at.value),
         );
         return default;
     }
@@ -210,7 +207,7 @@ pub(super) fn number(
             };
             report.at(
                 at.place,
-                format!("{value} is out of range; accepted are {accepted}"),
+                format!("{value} is out of range; expected {accepted}"),
             );
             default
         }
@@ -319,8 +316,8 @@ pub(super) fn vm_configs(text: &At<String>, report: &mut ProblemReport<'_>) -> O
         "true" | "yes" | "on" => {
             report.at_with_hint(
                 text.place,
-                format!("`{}` does not say where", text.value),
-                "a directory such as /etc/pve/nodes, or false where there are no virtual machines",
+                format!("`{}` is not a directory", text.value),
+                "use a directory such as /etc/pve/nodes, or false if there are no virtual machines",
             );
             None
         }

@@ -17,7 +17,7 @@ pub enum DaemonError {
     #[error("watching the orders stopped unexpectedly")]
     WatchGone,
     /// The scheduler refused a job.
-    #[error("the scheduler does not work")]
+    #[error("the scheduler failed")]
     Scheduler(#[from] JobSchedulerError),
 }
 

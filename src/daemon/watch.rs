@@ -273,7 +273,7 @@ impl<M: Machine> Sentry<M> {
             self.seen.present,
         ) {
             (true, false) => tracing::warn!(%path, "the orders do not exist; waiting for them"),
-            (false, true) => tracing::info!(%path, "the orders are there"),
+            (false, true) => tracing::info!(%path, "the orders exist now"),
             (true, true) | (false, false) => {}
         }
         if self.seen.truncated && !before.is_some_and(|before| before.truncated) {

@@ -242,7 +242,7 @@ mod tests {
         let why = "x86_64".parse::<Arch>().unwrap_err();
         assert_eq!(
             why.message,
-            "\"x86_64\" is not an architecture; accepted are amd64, arm64"
+            "\"x86_64\" is not an architecture; expected amd64, arm64"
         );
     }
 

@@ -63,7 +63,7 @@ impl FromStr for Sha256 {
         let hex = text.strip_prefix("sha256:").unwrap_or(text);
         let refuse = || {
             Invalid::new(format!(
-                "{text:?} is not a SHA-256 digest; accepted are 64 hex digits"
+                "{text:?} is not a SHA-256 digest; expected 64 hex digits"
             ))
         };
         if hex.len() != 64 || !hex.is_ascii() {

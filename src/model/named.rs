@@ -26,7 +26,7 @@ macro_rules! named_value {
                     .find(|value| value.as_str() == text)
                     .ok_or_else(|| {
                         $crate::model::Invalid::new(format!(
-                            "{text:?} is not {}; accepted are {}",
+                            "{text:?} is not {}; expected {}",
                             $what,
                             $crate::model::named::accepted(&Self::ALL[..], Self::as_str)
                         ))

@@ -40,7 +40,7 @@ impl FromStr for OrderId {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
-                "{text:?} is not an order id; accepted are 1 to 128 letters, digits and . _ -, \
+                "{text:?} is not an order id; expected 1 to 128 letters, digits and . _ -, \
                  starting with a letter or digit"
             )))
         }

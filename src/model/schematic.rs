@@ -38,7 +38,7 @@ impl FromStr for SchematicId {
         let digest = text.parse().ok().filter(|_| !text.contains(':'));
         digest.map(Self).ok_or_else(|| {
             Invalid::new(format!(
-                "{text:?} is not a schematic id; accepted are 64 hex digits"
+                "{text:?} is not a schematic id; expected 64 hex digits"
             ))
             .hint("`talos-order schematic FILE` prints the id of a customization")
         })

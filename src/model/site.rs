@@ -35,7 +35,7 @@ impl FromStr for SiteName {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(format!(
-                "{text:?} is not a name for a site; accepted are 1 to 64 letters, digits and . _ -"
+                "{text:?} is not a name for a site; expected 1 to 64 letters, digits and . _ -"
             )))
         }
     }

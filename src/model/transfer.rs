@@ -81,7 +81,7 @@ macro_rules! words {
                 match text {
                     $($word => Ok(Self::$variant),)+
                     _ => Err(Invalid::new(format!(
-                        concat!("{:?} is not ", $what, "; accepted are ", $accepted),
+                        concat!("{:?} is not ", $what, "; expected ", $accepted),
                         text
                     ))),
                 }
@@ -94,7 +94,7 @@ macro_rules! words {
 words!(
     PushMethod,
     "a way to push",
-    "auto, stream and rsync",
+    "auto, stream or rsync",
     Auto = "auto",
     Stream = "stream",
     Rsync = "rsync"
@@ -102,7 +102,7 @@ words!(
 words!(
     Proof,
     "a way to verify",
-    "readback and inline",
+    "readback or inline",
     Readback = "readback",
     Inline = "inline"
 );

@@ -78,8 +78,8 @@ impl FromStr for TalosVersion {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let refuse = || {
             Invalid::new(format!(
-                "{text:?} is not a Talos version; accepted are \
-                 vX.Y.Z and vX.Y.Z-(alpha|beta|rc).N, such as v1.11.3"
+                "{text:?} is not a Talos version; expected \
+                 vX.Y.Z or vX.Y.Z-(alpha|beta|rc).N, such as v1.11.3"
             ))
         };
         let bare = text.strip_prefix('v').unwrap_or(text);
@@ -129,7 +129,7 @@ impl FromStr for Minor {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let refuse = || {
             Invalid::new(format!(
-                "{text:?} is not a minor line; accepted are vX.Y and X.Y, such as v1.11"
+                "{text:?} is not a minor line; expected vX.Y or X.Y, such as v1.11"
             ))
         };
         let bare = text.strip_prefix('v').unwrap_or(text);

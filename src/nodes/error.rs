@@ -180,7 +180,7 @@ pub enum NodeError {
     #[error(transparent)]
     Api(#[from] ApiError),
     /// There is no place for the sockets of shared connections.
-    #[error("cannot create the directory for ssh's sockets, {}", path.display())]
+    #[error("cannot create the directory for ssh sockets, {}", path.display())]
     ControlDir {
         /// Where.
         path: PathBuf,

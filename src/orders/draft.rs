@@ -181,7 +181,7 @@ fn check_arch(
     }
     let legal: Vec<&str> = platform.arches().iter().map(|arch| arch.as_str()).collect();
     let message = format!(
-        "platform {platform} is not built for {arch}; accepted is {}",
+        "platform {platform} is not built for {arch}; expected {}",
         legal.join(", ")
     );
     match (&shape.arch, &shape.platform) {

@@ -243,8 +243,8 @@ fn unknown<'a>(
     let known = match words.len() {
         0 => "the configuration defines none".to_owned(),
         // A long inventory would drown the message.
-        1..=12 => format!("known are {}", words.join(", ")),
-        more => format!("known are {}, … ({more})", words[..12].join(", ")),
+        1..=12 => format!("known: {}", words.join(", ")),
+        more => format!("known: {}, … ({more})", words[..12].join(", ")),
     };
     let hint = match one_of(&text.value, words) {
         Some(near) => format!("did you mean `{near}`?"),

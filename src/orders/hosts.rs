@@ -94,7 +94,7 @@ impl Hosts<'_> {
         let user = shape.user.as_ref().map(|text| report.parse::<User>(text));
         let port_is_good = shape.port.as_ref().is_none_or(|port| {
             if port.value == 0 {
-                report.at(port.place, "0 is not a port; accepted are 1 to 65535");
+                report.at(port.place, "0 is not a port; expected 1 to 65535");
             }
             port.value != 0
         });

@@ -14,8 +14,8 @@ use crate::yaml::{MAX_BYTES, SourceText};
 
 /// Reads the orders at a path: one file, or all `*.yaml` and `*.yml` files of a
 /// directory, recursively, sorted by name. Hidden names are skipped, symbolic
-/// links are followed within the directory and never out of it, and a file that is
-/// reached twice is read once.
+/// links are followed within the directory and never out of it, and each file is
+/// read once.
 ///
 /// # Errors
 /// Only where the path itself is missing or cannot be read.

@@ -126,7 +126,7 @@ fn check_name(
         report.at(
             text.place,
             format!(
-                "{} is not a name; accepted are 1 to {NAME_MAX} characters of one line, all of which can be seen",
+                "{} is not a name; expected 1 to {NAME_MAX} visible characters on one line",
                 shown(&text.value)
             ),
         );

@@ -123,10 +123,7 @@ fn sector_size(at: &At<u32>, report: &mut ProblemReport<'_>) -> Option<u32> {
     if ![512, 4096].contains(&at.value) {
         report.at(
             at.place,
-            format!(
-                "{} is not a sector size; accepted are 512 and 4096",
-                at.value
-            ),
+            format!("{} is not a sector size; expected 512 or 4096", at.value),
         );
         return None;
     }
@@ -215,7 +212,7 @@ fn meta_key(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<u8> {
         report.at(
             text.place,
             format!(
-                "{:?} is not a META key; accepted are 0 to 255, also as 0xa",
+                "{:?} is not a META key; expected 0 to 255, also as 0xa",
                 text.value
             ),
         );

@@ -328,11 +328,11 @@ impl fmt::Display for BlockedReason {
             Self::NoInodes { place } => write!(
                 f,
                 "{place}: its file system has no inodes left; \
-                 hint: `df -i` on the node shows them"
+                 hint: run `df -i` on the node"
             ),
             Self::InGrace { until } => write!(f, "no longer wanted, kept until {until:.0}"),
             Self::NotPlanned => {
-                f.write_str("not in the plan that this run began with; the next run prunes it")
+                f.write_str("not in the first plan of this run; the next run prunes it")
             }
             Self::NotSelected { otherwise: None } => f.write_str("not selected"),
             Self::NotSelected {
@@ -342,7 +342,7 @@ impl fmt::Display for BlockedReason {
                 let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
                 write!(f, "in use by VM {}", vms.join(", "))
             }
-            Self::UseUnknown { why } => write!(f, "unknown which VMs use it: {why}"),
+            Self::UseUnknown { why } => write!(f, "the VMs that use it are unknown: {why}"),
             Self::RecordUnread { place, why } => write!(
                 f,
                 "nothing is pruned from {place}: its record cannot be read: \

@@ -160,7 +160,7 @@ impl std::fmt::Display for Unresolved {
                     write!(f, "; minor lines are {minors}")?;
                 } else if !known.is_empty() {
                     let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-                    write!(f, "; known are {}", known.join(", "))?;
+                    write!(f, "; known: {}", known.join(", "))?;
                 }
                 Ok(())
             }

@@ -39,6 +39,9 @@ pub struct RunOptions {
     /// The only prunes from nodes that may be planned; `None` for no limit. A further
     /// look of a run is limited to what its first plan showed.
     pub prunable: Option<BTreeSet<StepId>>,
+    /// The run ends with its first plan: a step that finds the state changed is not
+    /// planned again.
+    pub is_final: bool,
 }
 
 /// What goes from the cache, and when.

@@ -16,6 +16,7 @@ use super::blocked::Blocked;
 use super::selection::Selection;
 use super::step::Plan;
 use crate::facts::StepId;
+use crate::model::{Node, NodeId};
 
 /// The form of the file; counted up when an old one would be misread.
 const FORMAT: u32 = 1;
@@ -46,6 +47,9 @@ pub struct SavedPlan<P> {
     pub revision: Option<String>,
     /// What it was asked for.
     pub options: SavedOptions,
+    /// The addresses of the nodes that its steps change.
+    #[serde(default)]
+    pub nodes: BTreeMap<NodeId, String>,
     /// The plan.
     pub plan: P,
 }
@@ -113,8 +117,8 @@ pub enum SavedPlanError {
 }
 
 impl<'a> SavedPlan<&'a Plan> {
-    /// A plan for a file.
-    pub fn new(plan: &'a Plan, origin: PlanOrigin) -> Self {
+    /// A plan for a file; `nodes` are those that the orders and the configuration name.
+    pub fn new(plan: &'a Plan, nodes: &BTreeMap<NodeId, Node>, origin: PlanOrigin) -> Self {
         Self {
             format: FORMAT,
             program: concat!("talos-order ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -123,6 +127,7 @@ impl<'a> SavedPlan<&'a Plan> {
             orders: origin.orders,
             revision: origin.revision,
             options: origin.options,
+            nodes: addresses(plan, nodes),
             plan,
         }
     }
@@ -141,7 +146,7 @@ impl SavedPlan<PlannedWork> {
             Err(_) => return Err(SavedPlanError::NoPlan),
         };
         let format = value.get("format").and_then(Value::as_u64);
-        match format.filter(|_| value.get("plan").is_some()) {
+        match format.filter(|&format| format > 0 && value.get("plan").is_some()) {
             None => Err(SavedPlanError::NoPlan),
             Some(found) if found > u64::from(FORMAT) => Err(SavedPlanError::Later { found }),
             Some(_) => serde_json::from_value(value).map_err(SavedPlanError::Damaged),
@@ -152,7 +157,11 @@ impl SavedPlan<PlannedWork> {
     ///
     /// # Errors
     /// Never, as a plan can be written; serde cannot tell.
-    pub fn changes(&self, now: &Plan) -> Result<Vec<PlanChange>, serde_json::Error> {
+    pub fn changes(
+        &self,
+        now: &Plan,
+        nodes: &BTreeMap<NodeId, Node>,
+    ) -> Result<Vec<PlanChange>, serde_json::Error> {
         let fresh: PlannedWork = serde_json::from_value(serde_json::to_value(now)?)?;
         let (before, after) = (WorkByStep::of(&self.plan), WorkByStep::of(&fresh));
         let reasons = now
@@ -164,18 +173,27 @@ impl SavedPlan<PlannedWork> {
         let changes = ids.into_iter().filter_map(|step| {
             let pair = (before.0.get(step), after.0.get(step));
             let (sign, what) = change(step, pair, &reasons, &in_sync)?;
-            let step = step.clone();
-            Some(PlanChange { step, sign, what })
+            let about = step.text().to_string();
+            Some(PlanChange { about, sign, what })
         });
-        Ok(changes.collect())
+        // The same step at another address goes to another machine.
+        let moved = addresses(now, nodes).into_iter().filter_map(|(node, now)| {
+            let before = self.nodes.get(&node).map_or("unknown", String::as_str);
+            (before != now).then(|| PlanChange {
+                about: format!("node {node}"),
+                sign: '~',
+                what: format!("address: {before} → {now}"),
+            })
+        });
+        Ok(moved.chain(changes).collect())
     }
 }
 
 /// One thing that a run would do otherwise now: `~ fetch a.iso: url: a → b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanChange {
-    /// Which step.
-    pub step: StepId,
+    /// Which step or node.
+    pub about: String,
     /// `+` it came, `-` it is gone, `~` it changed, `!` it is blocked.
     pub sign: char,
     /// What changed, in words.
@@ -184,7 +202,7 @@ pub struct PlanChange {
 
 impl fmt::Display for PlanChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.sign, self.step.text(), self.what)
+        write!(f, "{} {}: {}", self.sign, self.about, self.what)
     }
 }
 
@@ -215,6 +233,13 @@ impl<'a> WorkByStep<'a> {
         });
         Self(blocked.chain(steps).collect())
     }
+}
+
+/// Where the nodes are that a plan changes something on.
+fn addresses(plan: &Plan, nodes: &BTreeMap<NodeId, Node>) -> BTreeMap<NodeId, String> {
+    let changed = plan.steps.iter().filter_map(|step| step.id.node());
+    let found = changed.filter_map(|id| Some((id.clone(), nodes.get(&id)?.reach.address())));
+    found.collect()
 }
 
 /// An action without what is measured.

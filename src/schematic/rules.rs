@@ -19,7 +19,7 @@ const OVERLAYS: (u64, u64) = (1, 7);
 pub fn refused_by(schematic: &Schematic, minor: Minor) -> Option<(&'static str, String)> {
     let older_than = |first: (u64, u64)| (minor.major, minor.minor) < first;
     let words = |what: &str, (major, since): (u64, u64)| {
-        format!("{what} needs Talos v{major}.{since} or newer, and this is {minor}")
+        format!("{what} needs Talos v{major}.{since} or newer, but this is {minor}")
     };
     let embedded = &schematic.customization.embedded_machine_configuration;
     if embedded.as_ref().is_some_and(|text| !text.is_empty()) && older_than(EMBEDDED_CONFIG) {
@@ -37,11 +37,11 @@ pub fn overlay_refused_on(schematic: &Schematic, platform: Platform, arch: Arch)
     schematic.overlay.as_ref()?;
     if arch != Arch::Arm64 {
         return Some(format!(
-            "an overlay is for a single-board computer with arm64, and this is {arch}"
+            "an overlay is for a single-board computer with arm64, but this is {arch}"
         ));
     }
     (platform != Platform::Metal)
-        .then(|| format!("an overlay is for the platform metal, and this is {platform}"))
+        .then(|| format!("an overlay is for the platform metal, but this is {platform}"))
 }
 
 /// The keys without any effect on an image of this form, each with the reason.

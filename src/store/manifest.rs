@@ -23,7 +23,7 @@ pub(crate) enum ManifestError {
         source: std::io::Error,
     },
     /// The value has no form in YAML.
-    #[error("cannot put manifest {} into YAML: {message}", path.display())]
+    #[error("cannot write manifest {} as YAML: {message}", path.display())]
     Form {
         /// The file.
         path: PathBuf,

@@ -22,6 +22,18 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), StateError> {
     })
 }
 
+/// Checks that a plan can be written there, as far as that can be told in advance.
+///
+/// # Errors
+/// When something other than a file has the name.
+pub(crate) fn check(path: &Path) -> Result<(), StateError> {
+    atomic::check_replaceable(path).map_err(|source| StateError::Io {
+        doing: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// What a plan's file holds.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use super::config::UpstreamConfig;
 use super::endpoint::Endpoint;
-use super::error::{PAGE, UpstreamError};
+use super::error::{PAGE, UpstreamError, unresolved};
 use super::{retry, text, trust};
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
@@ -353,6 +353,10 @@ pub(super) fn parse(url: &str) -> Result<Url, UpstreamError> {
 }
 
 fn transport(doing: &'static str, url: &str, source: reqwest::Error) -> UpstreamError {
+    if let Some(why) = unresolved(&source) {
+        let url = url.to_owned();
+        return UpstreamError::Unresolved { doing, url, why };
+    }
     UpstreamError::Transport {
         doing,
         url: url.to_owned(),

@@ -23,7 +23,7 @@ pub enum UpstreamError {
         source: reqwest::Error,
     },
     /// A URL that cannot be asked.
-    #[error("{url:?} is not a URL of an upstream; accepted are http and https URLs")]
+    #[error("{url:?} is not a URL of an upstream; expected an http or https URL")]
     Url { url: String },
     /// Credentials that do not fit into a header.
     #[error("the credentials for {url} contain characters that HTTP does not allow in a header")]
@@ -41,6 +41,14 @@ pub enum UpstreamError {
         connect: bool,
         #[source]
         source: reqwest::Error,
+    },
+    /// A name is unknown: of the host, or of a proxy before it.
+    #[error("{doing} {url} failed: DNS: {why}")]
+    Unresolved {
+        doing: &'static str,
+        url: String,
+        /// What the resolver says.
+        why: String,
     },
     /// Nothing came for too long.
     #[error("{url} sent nothing for {} s ({waiting_for})", .after.as_secs_f32())]
@@ -154,6 +162,7 @@ impl UpstreamError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. }
+            | Self::Unresolved { .. }
             | Self::Timeout { .. }
             | Self::RateLimited { .. }
             | Self::Late { .. }
@@ -217,7 +226,7 @@ impl UpstreamError {
                 "the server does not speak TLS there; check whether `factory.url` is \
                  http or https, and its port",
             ),
-            Self::Transport { connect: true, .. } => Some(
+            Self::Transport { connect: true, .. } | Self::Unresolved { .. } => Some(
                 "check `factory.url`, the network, and the proxy variables of the environment: \
                  HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
             ),
@@ -281,6 +290,21 @@ pub(super) const PAGE: &str = "a web page";
 
 const PAGE_HINT: &str = "a proxy or a sign-in page may answer instead of the factory; check \
     HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment, and `factory.url`";
+
+/// What the resolver says, where a name is unknown. The library wraps that in four more
+/// messages, which a plan and a status would repeat for each order. It has no type to ask.
+pub(super) fn unresolved(error: &reqwest::Error) -> Option<String> {
+    let mut causes: Vec<&dyn std::error::Error> = vec![error];
+    while let Some(cause) = causes.last().and_then(|last| last.source()) {
+        causes.push(cause);
+    }
+    causes
+        .iter()
+        .find(|cause| cause.to_string() == "dns error")?;
+    let why = causes.last()?.to_string();
+    let prefix = "failed to lookup address information: ";
+    Some(why.strip_prefix(prefix).unwrap_or(&why).to_owned())
+}
 
 fn answer(status: u16, text: Option<&str>) -> String {
     match text {

@@ -48,7 +48,7 @@ pub(super) fn signed_digest(bundle: &str, key: &[u8]) -> Result<Sha256, String> 
         .map_err(|error| format!("is not a Sigstore bundle ({error})"))?;
     if !MEDIA_TYPES.contains(&bundle.media_type.as_str()) {
         return Err(format!(
-            "is of another kind ({:?}); accepted is {:?}",
+            "is of another kind ({:?}); expected {:?}",
             bundle.media_type, MEDIA_TYPES[0]
         ));
     }
@@ -61,7 +61,7 @@ pub(super) fn signed_digest(bundle: &str, key: &[u8]) -> Result<Sha256, String> 
     };
     if signed.algorithm != "SHA2_256" {
         return Err(format!(
-            "is over a digest by {:?}; accepted is \"SHA2_256\"",
+            "is over a digest by {:?}; expected \"SHA2_256\"",
             signed.algorithm
         ));
     }

@@ -2,7 +2,7 @@
 //!
 //! The system's are those of the operating system's store, or of the file and the
 //! directory that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Configured ones are added
-//! to them; they replace nothing, so that a factory of one's own and GitHub can both
+//! to them; they replace nothing, so that a private factory and GitHub can both
 //! be asked.
 
 use reqwest::Certificate;

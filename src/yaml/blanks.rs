@@ -38,7 +38,7 @@ pub(super) const fn is_smart_quote(c: char) -> bool {
 pub(super) fn hint_for(text: &str) -> Option<String> {
     if let Some((c, name)) = first_in(text) {
         return Some(format!(
-            "the text holds {name} (U+{:04X}); {HINT}",
+            "the text contains {name} (U+{:04X}); {HINT}",
             u32::from(c)
         ));
     }

@@ -67,7 +67,7 @@ impl Misfit {
                 let problem = doc.problem(
                     id,
                     format!(
-                        "{} is unknown here; accepted are {}",
+                        "{} is unknown here; expected {}",
                         shown(word),
                         accepted.join(", ")
                     ),
@@ -87,7 +87,7 @@ fn unknown_key(doc: &Document, entry: &YamlEntry, accepted: &[&str]) -> Problem 
     let problem = doc.key_problem(
         entry,
         format!(
-            "unknown key {}; accepted here are {}",
+            "unknown key {}; expected one of {}",
             shown(&entry.key),
             accepted.join(", ")
         ),
@@ -117,7 +117,7 @@ fn type_hint(expected: &str, found: &YamlNode) -> Option<String> {
         YamlKind::Text(_) | YamlKind::Number { .. } | YamlKind::Map { .. }
             if expected == "a list" =>
         {
-            Some("start each element with `- ` on a line of its own".to_owned())
+            Some("start each element with `- ` on its own line".to_owned())
         }
         YamlKind::List(_) if expected == "a map" => {
             Some("write `key: value` lines without a `- ` before them".to_owned())

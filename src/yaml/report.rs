@@ -153,7 +153,7 @@ impl<'d> ProblemReport<'d> {
             let length = text.value.len();
             self.at(
                 text.place,
-                format!("the text is {length} bytes long; accepted are up to {TEXT_MAX}"),
+                format!("the text is {length} bytes long; expected at most {TEXT_MAX}"),
             );
             return false;
         }
@@ -161,7 +161,7 @@ impl<'d> ProblemReport<'d> {
             self.at(
                 text.place,
                 format!(
-                    "{} holds the control character {bad:?}; accepted is one line of plain text",
+                    "{} contains the control character {bad:?}; expected one line of plain text",
                     shown(&text.value)
                 ),
             );
@@ -179,7 +179,7 @@ impl<'d> ProblemReport<'d> {
         }
         let message = if let Some((c, name)) = blanks::first_in(&text.value) {
             format!(
-                "{} holds {name} (U+{:04X})",
+                "{} contains {name} (U+{:04X})",
                 shown(&text.value),
                 u32::from(c)
             )
@@ -204,7 +204,7 @@ impl<'d> ProblemReport<'d> {
         let written = &text.value;
         let hint = if key == "minor" || written.parse::<Minor>().is_err() {
             format!(
-                "put it in quotes, `{key}: \"{written}\"`; YAML takes 1.10 and 1.1 for the same number"
+                "put it in quotes, `{key}: \"{written}\"`; YAML reads 1.10 and 1.1 as the same number"
             )
         } else {
             format!(

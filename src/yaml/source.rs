@@ -92,7 +92,7 @@ impl SourceText {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(file, text)),
             Err(_) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
-                let problem = Problem::of_file(file, "the file is UTF-16; accepted is UTF-8");
+                let problem = Problem::of_file(file, "the file is UTF-16; expected UTF-8");
                 Err(Box::new(problem.hint("save it as UTF-8")))
             }
             Err(why) => {
@@ -101,7 +101,7 @@ impl SourceText {
                 let bad = bytes[why.valid_up_to()];
                 let mut problem = Problem::of_file(
                     file,
-                    format!("byte 0x{bad:02x} is not UTF-8 text; accepted is UTF-8"),
+                    format!("byte 0x{bad:02x} is not UTF-8 text; expected UTF-8"),
                 )
                 .hint("save the file as UTF-8");
                 problem.line = Some(line);

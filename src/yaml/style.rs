@@ -28,7 +28,7 @@ pub(super) fn style(source: &SourceText, offset: Option<usize>) -> ScalarStyle<'
     // each of its values.
     let near = before.floor_char_boundary(before.len().saturating_sub(PROPERTIES_MAX));
     let line = before[near..].rsplit('\n').next().unwrap_or_default();
-    // The text of a block begins on a line of its own, below its header.
+    // The text of a block begins on its own line, below its header.
     let starts_line = line.len() < PROPERTIES_MAX && line.trim().is_empty();
     let header = if starts_line && !rest.starts_with(['|', '>']) {
         let above = before[..before.len() - line.len()].lines().rev();

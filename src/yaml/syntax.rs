@@ -164,7 +164,7 @@ pub(super) fn too_much_text() -> String {
 fn words(error: &Error) -> (String, Option<&'static str>) {
     match error {
         Error::MultipleDocuments { .. } => (
-            "a second YAML document starts here; accepted is one document per file".to_owned(),
+            "a second YAML document starts here; expected one document per file".to_owned(),
             Some("put the orders into one list, or each document into a separate file"),
         ),
         Error::UnknownAnchor { .. } => (

@@ -157,6 +157,13 @@ fn names_are_completed_from_disk() {
             offers(&[verb, "--order", "o"], &["other"]);
             offers(&[verb, "--node", ""], &["pve-1"]);
         }
+        offers(&["get", "orders", ""], &["good", "other"]);
+        offers(&["get", "orders", "good", "o"], &["other"]);
+        offers(&["get", "node", ""], &["pve-1"]);
+        offers(
+            &["get", "images", "talos-v1.11"],
+            &["talos-v1.11.3-nocloud-amd64-376567988ad3.iso"],
+        );
         offers(&["suspend", "order", ""], &["good", "refused"]);
         offers(&["resume", "order", ""], &["other"]);
         offers(&["suspend", "node", ""], &["pve-1"]);

@@ -19,7 +19,7 @@ fn a_saved_plan_is_applied_while_it_is_right_and_only_then() {
     let (program, dir) = (&world.program, world.dir.path());
     let ran = program.run(&["plan", "--out", "plan.json", "-o", "json"]);
     let ran = ran.expect(0);
-    let ran = ran.complains("Plan saved; `talos-order apply plan.json` applies it");
+    let ran = ran.complains("Plan saved; run `talos-order apply plan.json` to apply it");
     let file = program.dir.join("plan.json");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -33,7 +33,7 @@ fn a_saved_plan_is_applied_while_it_is_right_and_only_then() {
     assert_eq!(ran.stdout, "", "{ran}");
     let ran = ran.complains("plan.json is not what a run would do now; nothing was done");
     let ran = ran.complains(&format!("  + fetch {OTHER}: a new step\n"));
-    ran.complains("hint: `talos-order plan --out plan.json` plans again");
+    ran.complains("hint: run `talos-order plan --out plan.json` to plan again");
     assert!(!dir.join("cache").join(ISO).exists());
 
     fs::remove_file(dir.join("orders/other.yaml")).unwrap();
@@ -110,4 +110,29 @@ fn a_file_that_cannot_be_applied_says_why() {
         .expect(1);
     ran.complains("cannot write nowhere/plan.json");
     assert_eq!(images(&world.dir.path().join("iso")), [""; 0]);
+}
+
+#[test]
+fn a_plan_replaces_a_file_and_nothing_else() {
+    let world = World::new();
+    let (program, dir) = (&world.program, &world.program.dir);
+    fs::write(dir.join("kept"), "kept").unwrap();
+    std::os::unix::fs::symlink("kept", dir.join("link")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", dir.join("device")).unwrap();
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.join("pipe"), mode).unwrap();
+    for (name, why) in [
+        ("link", "it is a link"),
+        ("device", "it is a link"),
+        ("pipe", "it is a device, a pipe or a socket"),
+    ] {
+        let ran = program.run(&["plan", "--out", name]).expect(1);
+        let ran = ran.complains(&format!("cannot write {name}: "));
+        assert_eq!(ran.stdout, "", "nothing is planned: {ran}");
+        ran.complains(why);
+    }
+    assert_eq!(fs::read_to_string(dir.join("kept")).unwrap(), "kept");
+    assert!(fs::symlink_metadata(dir.join("link")).unwrap().is_symlink());
+    fs::write(dir.join("earlier"), "earlier").unwrap();
+    program.run(&["plan", "--out", "earlier"]).expect(0);
 }

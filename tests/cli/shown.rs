@@ -182,7 +182,7 @@ fn objects_are_listed_from_records() {
     let name = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
     let before = program.run(&["get", "nodes"]).expect(0);
     before
-        .complains("nothing has run there yet")
+        .complains("there has been no run yet")
         .says("unknown");
     program.run(&["apply"]).expect(0);
     program

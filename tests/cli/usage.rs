@@ -33,7 +33,11 @@ fn bad_usage_and_bad_configuration_are_two() {
         (&["plan", "--config", "/nowhere.yaml"], "does not exist"),
         (&["versions", "--minor", "new"], "--minor"),
     ];
+    let skipped = is_configured();
     for (args, text) in cases {
+        if skipped && matches!(args, [] | ["plan"]) {
+            continue;
+        }
         let ran = program.run(args);
         assert_eq!(ran.code, Some(2), "{args:?}: {ran}");
         assert_eq!(ran.stdout, "", "{args:?}");
@@ -49,7 +53,7 @@ fn a_check_answers_json_whatever_is_wrong() {
     let world = World::new();
     let (bad, dir) = (world.dir.path().join("bad.yaml"), world.dir.path());
     fs::write(&bad, "default: {}\n").unwrap();
-    let program = Program::new(dir);
+    let program = alone(dir);
     for (args, code, file, message) in [
         (&["--config", "bad.yaml"][..], 2, "bad.yaml", "unknown key"),
         (
@@ -110,7 +114,7 @@ fn the_configuration_names_the_orders() {
         .unwrap();
     };
     // The directory beside the configuration, which is also found where we are.
-    let alone = Program::new(dir);
+    let alone = alone(dir);
     alone.run(&["validate"]).expect(0).says("1 order");
     let moved = dir.join("moved");
     fs::rename(&orders, &moved).unwrap();
@@ -129,6 +133,22 @@ fn the_configuration_names_the_orders() {
     // The command line wins.
     let other = alone.run(&["plan", "--orders", "/nowhere"]).expect(1);
     other.complains("/nowhere do not exist");
+}
+
+#[test]
+fn an_unknown_host_name_is_told_in_few_words() {
+    let (dir, program) = plain();
+    // No name server is asked for a label of more than 63 letters.
+    let url = format!("http://{}/", "a".repeat(64));
+    let text = format!(
+        "defaults: {{cache_dir: {}}}\nfactory: {{url: \"{url}\"}}\n\
+         github: {{api_url: \"{url}\"}}\nlimits: {{retries: 0}}\n",
+        dir.path().join("cache").display()
+    );
+    fs::write(dir.path().join("named.yaml"), text).unwrap();
+    let ran = program.run(&["versions", "--config", "named.yaml"]);
+    let ran = ran.expect(1).complains("/versions failed: DNS: ");
+    assert!(!ran.stderr.contains("error sending request"), "{ran}");
 }
 
 #[test]
@@ -169,7 +189,7 @@ fn users_have_directories_of_their_own() {
         "--config={}/.config/talos-order/config.yaml",
         home.display()
     )];
-    program.env = vec![("HOME".into(), String::new())];
+    program.env.push(("HOME".into(), String::new()));
     let homeless = program.run(&["apply"]).expect(1);
     homeless.complains("set `state_dir`, and `defaults.cache_dir`");
 }

@@ -67,6 +67,10 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        // What the user of this machine has configured is no part of a test.
+        for variable in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
+            command.env(variable, self.dir.join(".xdg"));
+        }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command

@@ -49,7 +49,7 @@ fn while_it_is_not_known_what_is_in_use_everything_stays() {
     for _ in 0..3 {
         let status = daemon.reconcile();
         assert!(
-            held(&status, NAMES[2]).contains("unknown which VMs use it"),
+            held(&status, NAMES[2]).contains("the VMs that use it are unknown"),
             "{status:#}"
         );
     }

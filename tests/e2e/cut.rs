@@ -93,7 +93,7 @@ fn what_does_not_come_whole_is_refused_and_fetched_by_the_next_run() {
         gateway.cut(cut);
         let ran = world.apply().expect(1);
         let is_told = |name: &str| {
-            ["is not a complete image", "cannot unpack", "expected is"]
+            ["is not a complete image", "cannot unpack", "; expected "]
                 .iter()
                 .any(|words| {
                     ran.stderr

@@ -44,6 +44,25 @@ fn a_factory_that_gives_other_ids_is_believed_in_the_same_run() {
 }
 
 #[test]
+fn what_was_reviewed_is_not_planned_again() {
+    let world = World::new(StubOptions {
+        owner: Some("acme".to_owned()),
+        ..StubOptions::default()
+    });
+    world.configure_local(1, "");
+    world.order_one("iso", "");
+    world.program.run(&["plan", "--out", "plan.json"]).expect(0);
+    let ran = world.program.run(&["apply", "plan.json"]).expect(1);
+    let ran = ran.complains(": outdated: ");
+    assert!(!ran.stderr.contains("planned again"), "{ran}");
+    assert_eq!(images(&world.cache()), [""; 0]);
+    // The next plan shows the image under the id that the factory gave.
+    world.program.run(&["plan", "--out", "plan.json"]).expect(0);
+    world.program.run(&["apply", "plan.json"]).expect(0);
+    assert_eq!(images(&world.at("node1/iso")).len(), 1);
+}
+
+#[test]
 fn a_further_look_prunes_only_what_the_first_plan_showed() {
     // The first run delivers the image under the id that the program computes.
     let mut world = World::small();
@@ -111,7 +130,7 @@ fn other_bytes_are_not_an_image() {
     for format in ["iso", "raw.xz"] {
         let world = ordered(StubOptions::default(), format, "");
         world.factory.inject("GET /blob/", StubFault::WrongBytes);
-        refused(&world, "expected is");
+        refused(&world, "; expected ");
         world.apply().expect(0);
     }
 }

@@ -71,6 +71,27 @@ fn ranges(world: &World, mark: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_status_tells_that_a_run_was_killed() {
+    let world = World::small();
+    world.configure_local(1, "");
+    world.order_one("raw.xz", "");
+    for verb in [&["run", "--once"][..], &["run"]] {
+        world
+            .factory
+            .inject("GET /blob/", StubFault::Stall(150_000));
+        let mut run = world.program.start(verb);
+        let status = || world.program.run(&["status"]);
+        wait_for("a run", || status().stdout.contains("running for "));
+        kill(&mut run);
+        let ran = status().expect(1);
+        let ran = ran.says("did not finish: its process is gone");
+        ran.says("none (controller not running)");
+        let data = world.program.run(&["status", "-o", "json"]).json();
+        assert_eq!(data["running"], Value::Null);
+    }
+}
+
+#[test]
 fn a_download_goes_on_where_it_was_killed() {
     let world = World::small();
     world.configure_local(1, "");

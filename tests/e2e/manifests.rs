@@ -31,6 +31,27 @@ fn modified(path: &Path) -> std::time::SystemTime {
 }
 
 #[test]
+fn what_was_not_selected_is_held_and_no_error() {
+    let world = world();
+    world.order_one("iso", "");
+    let part = ["apply", "--node", "pve-1"];
+    world.program.run(&part).expect(0);
+    let image = &world.manifest("one")["entries"][0];
+    assert_eq!(
+        (&image["status"], &image["error"]),
+        (&"held".into(), &"not selected".into())
+    );
+    assert_eq!(image["pushed"][0]["status"], "ok");
+    assert_eq!(image["pushed"][1]["status"], "held");
+    world.apply().expect(0);
+    let image = &world.manifest("one")["entries"][0];
+    assert_eq!(
+        (&image["status"], &image["error"]),
+        (&"ok".into(), &Value::Null)
+    );
+}
+
+#[test]
 fn a_manifest_has_the_keys_it_always_had() {
     let world = world();
     let orders = position("one", "raw.xz", "")

@@ -1,7 +1,7 @@
 //! What the manual pages say that clap has no place for.
 
 pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "Done."),
+    ("0", "Success."),
     ("1", "Something failed or was rejected."),
     ("2", "The command line or the configuration is wrong."),
 ];
@@ -9,7 +9,7 @@ pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
 pub(super) const EXIT_STATUS_OF_PLAN: &[(&str, &str)] = &[
     (
         "0",
-        "Done. With --detailed-exitcode: there is nothing to do.",
+        "Success. With --detailed-exitcode: there is nothing to do.",
     ),
     ("1", "An order was rejected, or something is blocked."),
     (
@@ -33,28 +33,28 @@ pub(super) const EXIT_STATUS_OF_DIFF: &[(&str, &str)] = &[
 /// Of the commands that Ctrl-C ends in the middle of their work.
 pub(super) const INTERRUPTED: (&str, &str) = (
     "130",
-    "A signal ended it before everything was done; run it again to continue.",
+    "A signal ended the run before it was complete; run again to continue.",
 );
 
 pub(super) const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
     ("0", "Everything is Ready or Suspended."),
-    ("1", "Something is not, or nothing is known yet."),
+    ("1", "Something is not, or there is no status yet."),
     ("2", "The command line or the configuration is wrong."),
 ];
 
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "TALOS_ORDER_CONFIG",
-        "The configuration file; --config wins.",
+        "The configuration file; --config overrides it.",
     ),
     (
         "TALOS_ORDER_ORDERS",
-        "The orders, a file or a directory; --orders wins, and it wins over the configuration.",
+        "The orders, a file or a directory. It overrides the configuration; --orders overrides it.",
     ),
-    ("TALOS_ORDER_LOG", "What is logged; --log wins."),
+    ("TALOS_ORDER_LOG", "The log level; --log overrides it."),
     (
         "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME",
-        "For users other than root: where configuration, cache and state are by default.",
+        "For users other than root: the default places of configuration, cache and state.",
     ),
     (
         "GITHUB_TOKEN",
@@ -62,20 +62,20 @@ pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
-        "The proxy for the Image Factory and GitHub, and the hosts that are asked without it.",
+        "The proxy for the Image Factory and GitHub, and the hosts that bypass it.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
         "The trusted certificates, instead of those of the system.",
     ),
-    ("NO_COLOR", "Where it is set, there are no colours."),
-    ("TMPDIR", "Where the demo works."),
+    ("NO_COLOR", "If it is set, the output has no colours."),
+    ("TMPDIR", "The directory in which the demo works."),
 ];
 
 pub(super) const FILES: &[(&str, &str)] = &[
     (
         "/etc/talos-order/config.yaml, ~/.config/talos-order/config.yaml, ./config.yaml",
-        "The configuration. The user's own is looked for first, and not as root.",
+        "The configuration. The user's own file is tried first, except for root.",
     ),
     ("/etc/talos-order/orders", "The orders of the services."),
     (
@@ -88,11 +88,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ),
     (
         "manifest-ORDERID.yaml",
-        "What was done for an order; the keys of manifest say where.",
+        "The result of the last run for an order; the keys of manifest set the path.",
     ),
     (
         ".talos-order.jsonl",
-        "On nodes, beside the images: what was delivered into a directory.",
+        "On nodes, beside the images: the record of a directory.",
     ),
 ];
 
@@ -117,7 +117,7 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("talos-order plan", "Show what a run would do."),
             (
                 "talos-order plan --out plan.json",
-                "Save the plan, to review it and apply exactly that.",
+                "Save the plan, to review it and apply exactly this plan.",
             ),
             (
                 "talos-order plan --detailed-exitcode -o json",
@@ -125,14 +125,14 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
             (
                 "talos-order plan --order 'prod-*' --node pve-01 -v",
-                "What a run for some orders on one node would do, in detail.",
+                "Show in detail what a run for some orders on one node would do.",
             ),
         ],
     ),
     (
         "diff",
         &[
-            ("talos-order diff", "What differs from the orders."),
+            ("talos-order diff", "Show the differences from the orders."),
             (
                 "talos-order diff --node pve-01 -o json",
                 "One node, for a script.",
@@ -149,7 +149,7 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
             (
                 "talos-order apply plan.json",
-                "Apply a plan that was saved and reviewed, if it is still right.",
+                "Apply a saved and reviewed plan if it is still current.",
             ),
             (
                 "talos-order apply --lock-timeout 10m",
@@ -203,32 +203,32 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "events",
         &[(
             "talos-order events --watch",
-            "Follow the steps as they end.",
+            "Follow the steps as they finish.",
         )],
     ),
     (
         "suspend",
         &[
-            ("talos-order suspend node pve-01", "Leave a node alone."),
-            ("talos-order suspend --all", "Change nothing anywhere."),
+            ("talos-order suspend node pve-01", "Suspend a node."),
+            ("talos-order suspend --all", "Suspend everything."),
         ],
     ),
     (
         "resume",
-        &[("talos-order resume node pve-01", "Go on with the node.")],
+        &[("talos-order resume node pve-01", "Resume the node.")],
     ),
     (
         "approve",
         &[(
             "talos-order approve prune-pve-01",
-            "Approve a prune that exceeds the limit; status names its ID.",
+            "Approve a prune that exceeds the budget; status shows its ID.",
         )],
     ),
     (
         "reconcile",
         &[(
             "talos-order reconcile --order homelab",
-            "A run now, and the result for one order.",
+            "Start a run now and show the result for one order.",
         )],
     ),
     (
@@ -264,19 +264,19 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "talos-order pve-setup --storage local",
-                "The commands for a token that puts images on a storage.",
+                "The commands for a token that can put images on a storage.",
             ),
             (
                 "talos-order pve-setup --storage local --storage nfs --prune",
-                "The same for two storages, and images may be removed.",
+                "The same for two storages, with permission to remove images.",
             ),
         ],
     ),
     (
         "demo",
         &[
-            ("talos-order demo", "See it work, in a new directory."),
-            ("talos-order demo --clean", "Remove what it made."),
+            ("talos-order demo", "Run the demo in a new directory."),
+            ("talos-order demo --clean", "Remove the files of the demo."),
         ],
     ),
     (
@@ -288,6 +288,6 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "man",
-        &[("talos-order man man1", "All pages, into a directory.")],
+        &[("talos-order man man1", "Write all pages into a directory.")],
     ),
 ];

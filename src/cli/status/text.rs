@@ -2,7 +2,7 @@
 //!
 //! A row has its message behind it where the table is no wider than the terminal, and
 //! below it otherwise; names are never broken. What an order and its nodes have in
-//! common is said once.
+//! common is shown once.
 
 use std::collections::BTreeSet;
 

@@ -186,12 +186,22 @@ fn image(
         .iter()
         .map(|(target, file)| pushed(target, file, results))
         .collect();
-    let push_trouble = pushed.iter().find(|push| push.status != PushStatus::Ok);
-    let (status, error) = match (&fetch_trouble, push_trouble) {
+    let steps = resolved.targets.iter();
+    let steps = steps.map(|(target, file)| StepId::push(target, file));
+    let (left_out, troubled): (Vec<_>, Vec<_>) = pushed
+        .iter()
+        .zip(steps)
+        .filter(|(push, _)| push.status != PushStatus::Ok)
+        .partition(|(_, step)| results.is_left_out(step));
+    let (status, error) = match (&fetch_trouble, troubled.first()) {
         (Some((PushStatus::Blocked, why)), _) => ("held", Some(why.clone())),
         (Some((_, why)), _) => ("error", Some(why.clone())),
-        (None, Some(push)) => ("error", Some(format!("{}: {}", push.host, push.stderr))),
-        (None, None) => ("ok", None),
+        (None, Some((push, _))) => ("error", Some(format!("{}: {}", push.host, push.stderr))),
+        // A run for some nodes did what it was asked for; the others still wait.
+        (None, None) => match left_out.first() {
+            Some((push, _)) => ("held", Some(push.stderr.clone())),
+            None => ("ok", None),
+        },
     };
     let dry = results.outcomes.is_none();
     ManifestImage {

@@ -69,6 +69,13 @@ impl<'a> Results<'a> {
         }
     }
 
+    /// True if a step was left out only because nobody selected it.
+    pub(super) fn is_left_out(&self, id: &StepId) -> bool {
+        let id = self.shared.get(id).unwrap_or(id);
+        let blocked = self.blocked.get(id);
+        blocked.is_some_and(|blocked| blocked.as_if_selected().is_none())
+    }
+
     /// Why a step did not succeed, for the user; `None` if it did, or would.
     pub(super) fn trouble(&self, id: &StepId) -> Option<(PushStatus, String)> {
         // Of the nodes of a shared storage one delivers for all.

@@ -40,6 +40,16 @@ pub(crate) async fn reconcile(
     }
 }
 
+/// True if a controller listens here, and false if none does; `None` where this user
+/// cannot tell.
+pub(crate) async fn is_running(state: &StateDir) -> Option<bool> {
+    match connect(state).await {
+        Ok(_) => Some(true),
+        Err(ControlError::NotRunning { .. }) => Some(false),
+        Err(_) => None,
+    }
+}
+
 async fn connect(state: &StateDir) -> Result<UnixStream, ControlError> {
     let socket = socket::path(state);
     UnixStream::connect(&socket)

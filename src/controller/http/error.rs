@@ -74,9 +74,7 @@ impl ControlError {
                 "start it with `talos-order run` or `systemctl start talos-order`, or run once \
                  with `talos-order apply`"
             }
-            Self::AlreadyRunning { .. } => {
-                "stop that one, or give this one a `state_dir` of its own"
-            }
+            Self::AlreadyRunning { .. } => "stop that one, or give this one its own `state_dir`",
             Self::Busy { .. } => {
                 "all of them get the next run; `talos-order status` shows its result"
             }

@@ -1,4 +1,4 @@
-//! Questions over a real socket, answered manually.
+//! Questions over a real socket, answered by hand.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     let second = ControlSocket::open(api.clone()).await.unwrap_err();
     assert!(matches!(second, ControlError::AlreadyRunning { .. }));
 
-    // Whoever waits when the end comes is told so.
+    // Whoever waits when the end comes gets an answer.
     let stopping = async {
         let waiting = next(&api.queue).await;
         api.queue.close();

@@ -88,7 +88,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             // Looking again would find the same: its size and times are as recorded.
             Ok(Removed::Differs(found)) => failed(Failure {
                 error: format!("{file} has digest {found} there and is kept"),
-                hint: Some("check it, and remove it manually if it is not needed".to_owned()),
+                hint: Some("check it, and remove it if you do not need it".to_owned()),
                 transient: false,
                 kind: FailureKind::WrongBytes,
             }),

@@ -47,7 +47,7 @@ pub enum DecodeError {
     #[error("the receiver of the unpacked bytes is gone")]
     Closed,
     /// The pushing side went away before the end.
-    #[error("the compressed data were not delivered to their end")]
+    #[error("the compressed data is incomplete")]
     Aborted,
     /// A decoder thread could not be started, or stopped.
     #[error("a decoder thread failed: {what}")]

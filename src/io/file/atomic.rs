@@ -28,13 +28,39 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_dir(parent(path)?)
 }
 
-/// The same for a file that only its owner may read.
+/// The same for a file that only its owner may read, at a path that a user named.
 ///
 /// # Errors
-/// Like [`write()`].
+/// Like [`write()`], and what [`check_replaceable`] says.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    check_replaceable(path)?;
     put(path, content, File::sync_all, PRIVATE)?;
     sync_dir(parent(path)?)
+}
+
+/// Checks that a path which a user named is free, or a file. A rename replaces whatever
+/// has the name: as root it would turn `/dev/null` into a file for the whole machine. A
+/// link is not followed, since in a directory like `/tmp` it may be somebody else's.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for a device, a pipe, a socket or a link.
+pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if kind.is_file() {
+        return Ok(());
+    }
+    if kind.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    let message = match kind.is_symlink() {
+        true => "it is a link; give the path of the file itself",
+        false => "it is a device, a pipe or a socket; accepted is a file",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 /// Writes a file whole for every reader, and does not wait for the disk: a power

@@ -84,7 +84,7 @@ fn refuse_others(kind: std::fs::FileType) -> io::Result<()> {
         return Ok(());
     }
     if kind.is_fifo() {
-        let message = "it is a pipe; accepted is a file";
+        let message = "it is a pipe; expected a file";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Err(not_a_file(kind))
@@ -136,7 +136,7 @@ fn drain(mut pipe: File, limit: u64, wait: Duration) -> io::Result<Vec<u8>> {
         }
         let waited = begun.elapsed();
         if !had_writer && waited >= wait.min(WRITER_WAIT) {
-            let message = "it is a pipe that nobody writes into";
+            let message = "it is a pipe without a writer";
             return Err(io::Error::new(io::ErrorKind::TimedOut, message));
         }
         if waited >= wait {
@@ -160,7 +160,7 @@ fn not_a_file(kind: std::fs::FileType) -> io::Error {
     };
     io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("it is {what}; accepted are a file and a pipe"),
+        format!("it is {what}; expected a file or a pipe"),
     )
 }
 
@@ -205,7 +205,7 @@ mod tests {
         let read = || read_within(&path, 100, Duration::from_millis(50)).unwrap_err();
         let error = read();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().ends_with("nobody writes into"));
+        assert!(error.to_string().ends_with("without a writer"));
         // Open for both, so that opening does not wait for a reader.
         let mut writer = OpenOptions::new()
             .read(true)
@@ -225,11 +225,11 @@ mod tests {
         for (path, words) in [
             (
                 socket.as_path(),
-                "it is a socket; accepted are a file and a pipe",
+                "it is a socket; expected a file or a pipe",
             ),
             (
                 Path::new("/dev/zero"),
-                "it is a device; accepted are a file and a pipe",
+                "it is a device; expected a file or a pipe",
             ),
             (dir.path(), "is a directory"),
         ] {

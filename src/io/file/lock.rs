@@ -153,6 +153,30 @@ impl DirLock {
     }
 }
 
+/// True if somebody holds the lock of a directory now. Nothing is created.
+///
+/// The test takes the lock for a moment, shared: who waits for it asks again.
+///
+/// # Errors
+/// When the file is there and cannot be opened.
+pub(crate) fn is_held(dir: &Path, name: &str) -> io::Result<bool> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(dir.join(name));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 impl Drop for DirLock {
     fn drop(&mut self) {
         // An empty file names nobody. If that fails, the next holder overwrites.
@@ -209,6 +233,8 @@ mod tests {
         let first = DirLock::acquire(dir.path(), ".lock", Duration::ZERO)
             .await
             .unwrap();
+        assert!(is_held(dir.path(), ".lock").unwrap());
+        assert!(!is_held(dir.path(), ".other").unwrap());
         let refused = DirLock::acquire(dir.path(), ".lock", Duration::ZERO)
             .await
             .unwrap_err();
@@ -221,7 +247,8 @@ mod tests {
 
         let waiter = DirLock::acquire(dir.path(), ".lock", Duration::from_secs(60));
         let (second, ()) = tokio::join!(waiter, async { drop(first) });
-        second.unwrap();
+        drop(second.unwrap());
+        assert!(!is_held(dir.path(), ".lock").unwrap());
     }
 
     #[tokio::test]

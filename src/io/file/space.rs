@@ -16,9 +16,7 @@ const DISTANCE: u64 = 16 << 20;
 /// Why there is no room, where the system's own message does not say.
 #[derive(Debug, thiserror::Error)]
 enum NoRoom {
-    #[error(
-        "{free} bytes are free on the file system, and {kept} of them are kept for other things"
-    )]
+    #[error("{free} bytes are free on the file system, and {kept} of them are reserved")]
     Reserved { free: u64, kept: u64 },
     #[error(
         "no inodes are left on the file system: all {inodes} are taken, though {free} bytes are \

@@ -44,7 +44,7 @@ pub enum StagingError {
         source: io::Error,
     },
     /// The content is something else.
-    #[error("{name} is {found}; expected is {expected}")]
+    #[error("{name} is {found}; expected {expected}")]
     WrongContent {
         /// The name that the file would have had.
         name: String,

@@ -63,7 +63,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece>, Invalid> {
             .find(|part| part.as_str() == name)
             .ok_or_else(|| {
                 Invalid::new(format!(
-                    "naming template {text:?}: {{{name}}} is not known; accepted are {}",
+                    "naming template {text:?}: {{{name}}} is not known; expected {}",
                     NamePart::ALL
                         .map(|part| format!("{{{}}}", part.as_str()))
                         .join(", ")

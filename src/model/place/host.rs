@@ -35,7 +35,7 @@ impl FromStr for Host {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let refuse = || {
             Invalid::new(format!(
-                "{text:?} is not a host; accepted are a DNS name, an ssh alias or an IP address"
+                "{text:?} is not a host; expected a DNS name, an ssh alias or an IP address"
             ))
         };
         let bare = text
@@ -74,7 +74,7 @@ impl FromStr for Login {
                 format!("{text:?}")
             };
             return Err(Invalid::new(format!(
-                "{shown} is not a host; accepted are a DNS name, an ssh alias or an IP address"
+                "{shown} is not a host; expected a DNS name, an ssh alias or an IP address"
             ))
             .hint(without_scheme(scheme, rest)));
         }
@@ -127,7 +127,7 @@ impl FromStr for User {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
-                "{text:?} is not a login name; accepted are letters, digits and . _ -"
+                "{text:?} is not a login name; expected letters, digits and . _ -"
             )))
         }
     }

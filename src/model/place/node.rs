@@ -73,7 +73,7 @@ impl FromStr for NodeId {
             Ok(Self(text.into()))
         } else {
             Err(Invalid::new(format!(
-                "{text:?} is not a node name; accepted are letters, digits and . _ - @ :, \
+                "{text:?} is not a node name; expected letters, digits and . _ - @ :, \
                  not starting with - or ."
             )))
         }

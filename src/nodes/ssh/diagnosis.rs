@@ -25,7 +25,7 @@ const TABLE: &[SshCause] = &[
         transient: false,
         hint: Some(
             "if the node was reinstalled, remove the old key with `ssh-keygen -R HOST` and log \
-             in once manually; if not, this may be a man-in-the-middle attack",
+             in once yourself; if not, this may be a man-in-the-middle attack",
         ),
     },
     SshCause {
@@ -33,7 +33,7 @@ const TABLE: &[SshCause] = &[
         why: "its host key is not known here",
         transient: false,
         hint: Some(
-            "log in once manually as the user who runs talos-order, or add \
+            "log in once as the user who runs talos-order, or add \
              `-o StrictHostKeyChecking=accept-new` to ssh_opts",
         ),
     },
@@ -62,7 +62,7 @@ const TABLE: &[SshCause] = &[
         texts: &["Connection refused"],
         why: "it refuses the connection",
         transient: true,
-        hint: Some("check that sshd is running there and that the port is correct"),
+        hint: Some("check that sshd is running on the node and that the port is correct"),
     },
     SshCause {
         texts: &["timed out", "Timeout, server"],

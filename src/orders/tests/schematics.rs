@@ -219,11 +219,11 @@ fn what_the_factory_refuses_is_refused_before() {
         ),
         (
             format!("version: v1.11.3, {overlay}"),
-            "with arm64, and this is amd64",
+            "with arm64, but this is amd64",
         ),
         (
             format!("arch: arm64, {overlay}"),
-            "for the platform metal, and this is nocloud",
+            "for the platform metal, but this is nocloud",
         ),
         (
             "customization: {secureboot: {includeWellKnownCertificates: true}}".to_owned(),

@@ -101,7 +101,7 @@ fn line(group: &CleanupFiles, nodes: BTreeSet<&str>, word: &str) -> String {
         0 | 1 => Bytes(bytes).to_string(),
         _ => {
             let all = Bytes(bytes * count as u64);
-            format!("{} each, {all} in all", Bytes(bytes))
+            format!("{} each, {all} in total", Bytes(bytes))
         }
     };
     format!("{files} {place}, {size}  ({})", group.why)

@@ -44,7 +44,7 @@ fn legend(sheet: &mut Sheet, plan: &Plan) {
         signs.insert('!');
     }
     let known = [
-        ('+', "+ add what is missing"),
+        ('+', "+ add"),
         ('~', "~ replace"),
         ('-', "- prune"),
         ('?', "? verify"),

@@ -91,12 +91,25 @@ fn file(plan: &Plan) -> Vec<u8> {
             },
         },
     };
-    serde_json::to_vec_pretty(&SavedPlan::new(plan, origin)).unwrap()
+    serde_json::to_vec_pretty(&SavedPlan::new(plan, &nodes("pve-01", "10.0.0.1"), origin)).unwrap()
+}
+
+/// The only node whose address is known.
+fn nodes(name: &str, address: &str) -> BTreeMap<NodeId, Node> {
+    let node = Node {
+        id: name.parse().unwrap(),
+        reach: crate::model::Reach::Ssh {
+            host: address.parse().unwrap(),
+            user: None,
+            port: None,
+        },
+    };
+    BTreeMap::from([(node.id.clone(), node)])
 }
 
 fn changes(before: &Plan, after: &Plan) -> Vec<String> {
     let saved = SavedPlan::read(&file(before)).unwrap();
-    let changes = saved.changes(after).unwrap();
+    let changes = saved.changes(after, &nodes("pve-01", "10.0.0.1")).unwrap();
     changes.iter().map(ToString::to_string).collect()
 }
 
@@ -171,8 +184,8 @@ fn whatever_would_be_done_otherwise_is_named() {
             "- prune a.iso from pve-01: no longer a step, it is in sync".to_owned(),
             format!("~ prune a.iso from pve-02: sha256: {one} → {two}"),
             "+ prune a.iso from pve-04: a new step".to_owned(),
-            "! push b.iso to pve-03: blocked for another reason: not in the plan that this \
-             run began with; the next run prunes it"
+            "! push b.iso to pve-03: blocked for another reason: not in the first plan of this run; \
+             the next run prunes it"
                 .to_owned(),
             "! push b.iso to pve-05: blocked now: changed since talos-order placed it".to_owned(),
         ]
@@ -190,6 +203,21 @@ fn another_reason_to_act_is_another_plan() {
 }
 
 #[test]
+fn a_step_at_another_address_is_another_one() {
+    let plan = plan(vec![prune("pve-01", 1, 10, 5)], Vec::new());
+    let saved = SavedPlan::read(&file(&plan)).unwrap();
+    let found = |address| {
+        let changes = saved.changes(&plan, &nodes("pve-01", address)).unwrap();
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(found("10.0.0.1"), [""; 0]);
+    assert_eq!(
+        found("10.0.0.9"),
+        ["~ node pve-01: address: 10.0.0.1 → 10.0.0.9"]
+    );
+}
+
+#[test]
 fn what_is_no_plan_says_so() {
     let whole = file(&plan(vec![prune("pve-01", 1, 10, 5)], Vec::new()));
     for length in 1..whole.len() - 1 {
@@ -202,6 +230,7 @@ fn what_is_no_plan_says_so() {
         "[]",
         "{}",
         "{\"plan\": {\"steps\": []}}",
+        "{\"format\": 0, \"plan\": {}}",
         "\u{0}",
     ] {
         let found = SavedPlan::read(other.as_bytes());

@@ -2,7 +2,7 @@
 //!
 //! It comes last, when needs and relays are known: what a selected step needs is selected
 //! with it, such as its download, the delivery to the relay that sends it on, and the one
-//! to the node that stands for its shared storage. Everything is planned as ever, so that
+//! to the node that stands for its shared storage. Everything is still planned, so that
 //! reasons and the order of steps are the same as without a selection.
 //!
 //! Removals belong to no order. Those from a node are selected by its name alone, and

@@ -64,7 +64,7 @@ fn a_bundle_that_is_anything_else_is_refused_with_the_reason() {
             "\"signature\": \"*",
             "signature that is not base64",
         ),
-        ("SHA2_256", "SHA2_512", "accepted is \"SHA2_256\""),
+        ("SHA2_256", "SHA2_512", "expected \"SHA2_256\""),
         ("bundle.v0.3+json", "bundle.v0.4+json", "of another kind"),
         (
             "\"messageSignature\"",

@@ -172,7 +172,7 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
         (
             "a.raw.xz",
             &html,
-            "a.raw.xz is an HTML or XML page; expected is xz",
+            "a.raw.xz is an HTML or XML page; expected xz",
         ),
         ("a.raw.xz", &long_html, "a.raw.xz is an HTML or XML page"),
         ("a.raw.xz", b"", "a.raw.xz is an empty file"),
@@ -182,7 +182,7 @@ async fn what_is_wrong_is_refused_and_leaves_nothing() {
         (
             "a.raw.xz",
             &no_disk,
-            "a.raw is plain text; expected is a disk image",
+            "a.raw is plain text; expected a disk image",
         ),
         ("a.iso", &raw, "a.iso is a disk image with a GPT"),
         ("a.raw", &xz, "a.raw is xz-compressed data"),

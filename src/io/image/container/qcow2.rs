@@ -36,7 +36,7 @@ pub(super) fn check(source: &impl ImageSource) -> Result<(), ImageFault> {
     let version = be32(&header, 4);
     if !matches!(version, 2 | 3) {
         return Err(damaged(format!(
-            "it is qcow2 of version {version}; accepted are 2 and 3"
+            "it is qcow2 of version {version}; expected 2 or 3"
         )));
     }
     let features = match version {
