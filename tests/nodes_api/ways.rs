@@ -174,6 +174,22 @@ async fn an_image_is_sent_where_that_is_asked_for() {
     }
 }
 
+#[tokio::test]
+async fn two_deliveries_share_a_limit() {
+    let lab = Lab::new().await;
+    let nodes = lab.nodes_with(|config| config.server.bandwidth = Some(1_000_000));
+    let (first, second) = (
+        lab.delivery(&noise(300_000, 1)),
+        lab.delivery(&noise(300_000, 2)),
+    );
+    let (one, two) = (node("pve-01"), node("pve-02"));
+    let begun = std::time::Instant::now();
+    let (one, two) = tokio::join!(nodes.deliver(&one, &first), nodes.deliver(&two, &second));
+    assert!(one.unwrap().copied && two.unwrap().copied);
+    // Less the credit of a link that was idle.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(500));
+}
+
 /// Where nothing else is said, the server is where the endpoint is reached from.
 #[tokio::test]
 async fn the_address_follows_from_the_route() {
