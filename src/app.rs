@@ -256,10 +256,8 @@ impl App {
         .map_err(StartError::Upstream)?;
         let system = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
             .map_err(StartError::Nodes)?;
-        let api = places::api_nodes(settings).map_err(|(name, source)| StartError::Cluster {
-            name,
-            source: Box::new(source),
-        })?;
+        let api = places::api_nodes(settings)
+            .map_err(|(name, source)| StartError::Cluster { name, source })?;
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
         let target = settings.manifest.clone();

@@ -78,7 +78,9 @@ const USAGE_AGE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the client of a cluster cannot be made.
-pub(super) fn api_nodes(settings: &Settings) -> Result<ApiNodesConfig, (ClusterName, PveError)> {
+pub(super) fn api_nodes(
+    settings: &Settings,
+) -> Result<ApiNodesConfig, (ClusterName, Box<PveError>)> {
     let mut clients: BTreeMap<&ClusterName, (PveApi, &ClusterSettings)> = BTreeMap::new();
     let mut nodes = BTreeMap::new();
     for entry in &settings.orders.inventory.nodes {
@@ -92,7 +94,7 @@ pub(super) fn api_nodes(settings: &Settings) -> Result<ApiNodesConfig, (ClusterN
             let Some(client) = client(settings, described) else {
                 continue;
             };
-            let client = client.map_err(|error| (cluster.clone(), error))?;
+            let client = client.map_err(|error| (cluster.clone(), Box::new(error)))?;
             clients.insert(cluster, (client, described));
         }
         if let Some((api, described)) = clients.get(cluster) {
@@ -116,6 +118,7 @@ pub(super) fn api_nodes(settings: &Settings) -> Result<ApiNodesConfig, (ClusterN
             address: server.address,
             port: server.port,
             public_url: server.url.clone(),
+            bandwidth: settings.push.bandwidth,
         },
     })
 }

@@ -7,7 +7,7 @@ use super::file::NodeShape;
 use super::settings::FileServerSettings;
 use super::values;
 use crate::model::{Invalid, NodeTransport, Reach};
-use crate::yaml::{At, NodeRef, ProblemReport};
+use crate::yaml::{self, At, NodeRef, ProblemReport};
 
 /// True if a node is reached through the API: as it says, or else as its cluster does.
 pub(super) fn is_api(
@@ -34,7 +34,7 @@ pub(super) fn is_api(
 pub(super) fn reach(
     shape: &NodeShape,
     place: NodeRef,
-    pve_name: Option<&str>,
+    own_name: Option<&str>,
     report: &mut ProblemReport<'_>,
 ) -> Option<Reach> {
     let at = |text: &Option<At<String>>| text.as_ref().map(|at| at.place);
@@ -68,12 +68,12 @@ pub(super) fn reach(
         );
         return None;
     };
-    let node = match pve_name {
+    let node = match own_name {
         Some(name) => name.to_owned(),
         None => {
             // A bad `pve_name` is reported where it is read.
             let name = shape.name.as_ref().filter(|_| shape.pve_name.is_none())?;
-            super::inventory::pve_name(name, report)?
+            pve_name(name, report)?
         }
     };
     let cluster = cluster.value.parse().ok()?;
@@ -85,6 +85,25 @@ const DIRS: &str = "the API knows storages only: use `iso_storage` and `import_s
                     `iso_storage: local`";
 const VMS: &str = "the API tells which virtual machines use an image; remove it";
 const CREATE: &str = "Proxmox VE makes the directories of a storage; remove it";
+
+/// The name of a node in its cluster, which is that of its machine.
+pub(super) fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
+    let text = &name.value;
+    let fits = (1..=63).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !fits {
+        report.at_with_hint(
+            name.place,
+            format!(
+                "{} is not the name of a Proxmox VE node; expected 1 to 63 letters, digits \
+                 and -",
+                yaml::shown(text)
+            ),
+            "`pvecm nodes` on a node lists the names",
+        );
+    }
+    fits.then(|| text.clone())
+}
 
 /// Where nodes load images from.
 pub(super) fn file_server(

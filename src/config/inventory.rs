@@ -73,7 +73,10 @@ fn node(
         .vm_configs
         .as_ref()
         .map(|text| values::vm_configs(text, report));
-    let pve_name = shape.pve_name.as_ref().map(|name| pve_name(name, report));
+    let pve_name = shape
+        .pve_name
+        .as_ref()
+        .map(|name| api_node::pve_name(name, report));
     let push_method = values::method(shape.push_method.as_ref(), report);
     let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
@@ -246,25 +249,6 @@ fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> 
         }
     }
     labels
-}
-
-/// The name of a node in its cluster, which is that of its machine.
-pub(super) fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
-    let text = &name.value;
-    let fits = (1..=63).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if !fits {
-        report.at_with_hint(
-            name.place,
-            format!(
-                "{} is not the name of a Proxmox VE node; expected 1 to 63 letters, digits \
-                 and -",
-                yaml::shown(text)
-            ),
-            "`pvecm nodes` on a node lists the names",
-        );
-    }
-    fits.then(|| text.clone())
 }
 
 /// What is accepted as a label or as the name of a storage.

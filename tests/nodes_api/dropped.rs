@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use talos_order::nodes::Nodes;
+use talos_order::nodes::{NodeError, Nodes};
 use talos_order::proxmox_stub::PveFault;
 
 use crate::lab::{Lab, delivery, node, noise, removal, sha256, until};
@@ -38,6 +38,27 @@ async fn a_download_ends_and_is_not_buffered() {
         lab.stub.tasks()[0].2.as_deref(),
         Some("interrupted by signal")
     );
+    assert!(lab.names("pve-01").is_empty() && lab.recorded("pve-01").is_empty());
+}
+
+/// The other end: a node that goes off in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_lost_on_the_way_is_unreachable() {
+    let mut lab = Lab::new().await;
+    let proxy = Proxy::start(&lab, &[Fate::Hold(100_000)]).await;
+    let nodes = lab.nodes_with(|config| config.server.public_url = Some(proxy.url()));
+    let delivery = lab.delivery(&noise(900_000, 1));
+    let meter = std::sync::Arc::clone(&delivery.meter);
+    let delivering = tokio::spawn(async move { nodes.deliver(&node("pve-01"), &delivery).await });
+    until(|| meter.read().0 > 0).await;
+    lab.stub.power_off("pve-01").await;
+    let error = delivering.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, NodeError::Unreachable { .. }) && error.is_transient(),
+        "{error:?}"
+    );
+    // What the node still loads is over with the delivery.
+    lab.until_idle().await;
     assert!(lab.names("pve-01").is_empty() && lab.recorded("pve-01").is_empty());
 }
 
@@ -80,8 +101,10 @@ async fn a_removal_that_was_begun_is_done_to_the_end() {
         removed = nodes.remove(&pve, &check) => panic!("{removed:?}"),
         () = until(|| lab.count("DELETE") == 1) => {}
     }
-    until(|| lab.recorded("pve-01").is_empty()).await;
-    assert!(lab.names("pve-01").is_empty());
+    // The next delivery waits for its end, and does not adopt what is about to go.
+    let delivered = nodes.deliver(&pve, &delivery).await.unwrap();
+    assert!(delivered.copied && lab.on_node("pve-01").exists());
+    assert_eq!(lab.recorded("pve-01"), [delivered.entry]);
 }
 
 /// Wherever it is dropped: no task goes on, and the record has what is there or the file

@@ -94,6 +94,7 @@ impl Lab {
                 address: Some(IpAddr::V4(self.ip)),
                 port: PORT,
                 public_url: None,
+                bandwidth: None,
             },
         };
         for node in NODES {

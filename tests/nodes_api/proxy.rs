@@ -16,6 +16,8 @@ pub enum Fate {
     Cut(usize),
     /// Nothing comes or goes any more after so many bytes.
     Stall(usize),
+    /// No more than so many bytes come before the server ends the connection.
+    Hold(usize),
     Pass,
 }
 
@@ -72,6 +74,11 @@ async fn pass(
     match fate {
         Fate::Pass => tokio::io::copy(&mut server, &mut client).await.map(|_| ()),
         Fate::Cut(bytes) => some(&mut server, &mut client, bytes).await,
+        Fate::Hold(bytes) => {
+            some(&mut server, &mut client, bytes).await?;
+            let rest = tokio::io::copy(&mut server, &mut tokio::io::sink()).await;
+            rest.map(|_| ())
+        }
         Fate::Stall(bytes) => {
             some(&mut server, &mut client, bytes).await?;
             std::future::pending().await

@@ -29,7 +29,7 @@ async fn each_directory_is_known_or_says_why_not() {
     assert_eq!(
         why,
         [
-            Some("it is no directory of a configured storage"),
+            Some("it is no directory of a storage that the API token talos-order@pve!ctl sees"),
             Some("storage unmounted: the storage is not active"),
             Some("storage plain: the content type import is not enabled; enabled are: backup, iso"),
             None,

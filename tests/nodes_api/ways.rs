@@ -2,7 +2,7 @@
 
 use talos_order::nodes::{ApiError, ApiNodesConfig, NodeError, Nodes, UploadUse};
 
-use crate::lab::{Lab, NAME, node, noise, shown};
+use crate::lab::{Lab, NAME, node, noise, shown, until};
 use crate::proxy::{Fate, Proxy};
 
 fn upload(how: UploadUse) -> impl FnOnce(&mut ApiNodesConfig) {
@@ -42,13 +42,7 @@ async fn what_is_over_cannot_be_loaded() {
     let delivery = lab.delivery(&noise(70_000, 1));
     nodes.deliver(&node("pve-01"), &delivery).await.unwrap();
     let tasks = lab.api("pve-01");
-    let requests = lab.stub.requests();
-    let asked = requests
-        .iter()
-        .find_map(|line| line.split_once("query-url-metadata?url="))
-        .unwrap()
-        .1;
-    let url = percent_decode(asked);
+    let url = offered(&lab);
     assert!(url.ends_with(NAME) && url.len() > NAME.len() + 40, "{url}");
     let error = tasks.url_metadata("pve-01", &url).await.unwrap_err();
     assert!(error.to_string().contains("404"), "{error}");
@@ -56,10 +50,67 @@ async fn what_is_over_cannot_be_loaded() {
     assert!(tasks.url_metadata("pve-01", &root).await.is_err());
 }
 
-fn percent_decode(text: &str) -> String {
-    let query = format!("url={text}");
+/// The URL that a node was asked to try.
+fn offered(lab: &Lab) -> String {
+    let requests = lab.stub.requests();
+    let mut asked = requests
+        .iter()
+        .filter_map(|line| line.split_once("query-url-metadata?url="));
+    let query = format!("url={}", asked.next().unwrap().1);
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.next().unwrap().1.into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_server_speaks_http() {
+    let lab = Lab::new().await;
+    let proxy = Proxy::start(&lab, &[Fate::Stall(0), Fate::Pass]).await;
+    let nodes = lab.nodes_with(|config| config.server.public_url = Some(proxy.url()));
+    let bytes = noise(900_000, 1);
+    let delivery = lab.delivery(&bytes);
+    let etag = format!("\"{}\"", delivery.sha256);
+    let pve = node("pve-01");
+    let asking = async {
+        until(|| proxy.heads().len() == 1).await;
+        let url = offered(&lab);
+        let ask = async |method: &str, headers: &[(&str, &str)], url: &str| {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let mut request = client.request(method.parse().unwrap(), url);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let response = request.send().await.unwrap();
+            let header = |name: &str| {
+                let value = response.headers().get(name);
+                value.map(|value| value.to_str().unwrap().to_owned())
+            };
+            let told = (
+                header("content-length"),
+                header("content-range"),
+                header("etag"),
+            );
+            let status = response.status().as_u16();
+            (status, told, response.bytes().await.unwrap())
+        };
+        let (status, told, body) = ask("HEAD", &[], &url).await;
+        assert_eq!((status, body.len()), (200, 0));
+        assert_eq!(told, (Some("900000".to_owned()), None, Some(etag.clone())));
+        let (status, told, body) = ask("GET", &[("Range", "bytes=899990-")], &url).await;
+        assert_eq!((status, &body[..]), (206, &bytes[899_990..]));
+        assert_eq!(told.1.as_deref(), Some("bytes 899990-899999/900000"));
+        let same = [("Range", "bytes=0-9"), ("If-Range", etag.as_str())];
+        assert_eq!(ask("GET", &same, &url).await.2, bytes[..10]);
+        let other = [("Range", "bytes=0-9"), ("If-Range", "\"another\"")];
+        assert_eq!(ask("GET", &other, &url).await.2, bytes);
+        let outside = [("Range", "bytes=900000-")];
+        assert_eq!(ask("GET", &outside, &url).await.0, 416);
+        assert_eq!(ask("POST", &[], &url).await.0, 405);
+        assert_eq!(ask("GET", &[], &format!("{url}x")).await.0, 404);
+    };
+    tokio::select! {
+        delivered = nodes.deliver(&pve, &delivery) => panic!("{delivered:?}"),
+        () = asking => {}
+    }
 }
 
 #[tokio::test]
@@ -121,6 +172,22 @@ async fn an_image_is_sent_where_that_is_asked_for() {
         assert_eq!(lab.recorded("pve-01"), [delivered.entry]);
         assert_eq!(lab.count("POST") - lab.count("download-url"), 1);
     }
+}
+
+#[tokio::test]
+async fn two_deliveries_share_a_limit() {
+    let lab = Lab::new().await;
+    let nodes = lab.nodes_with(|config| config.server.bandwidth = Some(1_000_000));
+    let (first, second) = (
+        lab.delivery(&noise(300_000, 1)),
+        lab.delivery(&noise(300_000, 2)),
+    );
+    let (one, two) = (node("pve-01"), node("pve-02"));
+    let begun = std::time::Instant::now();
+    let (one, two) = tokio::join!(nodes.deliver(&one, &first), nodes.deliver(&two, &second));
+    assert!(one.unwrap().copied && two.unwrap().copied);
+    // Less the credit of a link that was idle.
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(500));
 }
 
 /// Where nothing else is said, the server is where the endpoint is reached from.

@@ -61,4 +61,6 @@ pub struct FileServerConfig {
     /// The URL under which nodes reach it, where that is another: behind NAT, or in a
     /// container.
     pub public_url: Option<Url>,
+    /// Bytes per second to all nodes together; `None` for no limit.
+    pub bandwidth: Option<u64>,
 }

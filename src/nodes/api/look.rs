@@ -10,6 +10,7 @@ use super::shared::SharedParts;
 use super::usage;
 use crate::error::chain;
 use crate::facts::{DirState, FailureKind, NodeState, References};
+use crate::io::process::printable;
 use crate::model::{Dir, FileName, Node};
 use crate::proxmox::{ImagePlace, PveError, StorageContent};
 
@@ -37,8 +38,11 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
     for (dir, seen) in dirs.iter().zip(seen) {
         let state = match seen {
             Ok(state) => state,
-            Err(Unseen::Late) => unknown("the storage did not answer in time".to_owned()),
-            Err(Unseen::Refused(error)) => unknown(match error.hint() {
+            Err(Unseen::Late) => unknown(&format!(
+                "its storage did not answer within {} s",
+                nodes.config.look.as_secs_f32()
+            )),
+            Err(Unseen::Refused(error)) => unknown(&match error.hint() {
                 Some(hint) => format!("{} ({hint})", chain(&error)),
                 None => chain(&error),
             }),
@@ -99,14 +103,17 @@ fn unreachable(seen: &[Result<DirState, Unseen>]) -> Option<NodeState> {
         Some(hint) => format!("{} ({hint})", chain(error)),
         None => chain(error),
     };
-    Some(NodeState::Unreachable { why, lasting })
+    Some(NodeState::Unreachable {
+        why: printable(why.as_bytes()),
+        lasting,
+    })
 }
 
 /// Unknown is not empty: nothing is placed there, and nothing removed.
-fn unknown(why: String) -> DirState {
+fn unknown(why: &str) -> DirState {
     DirState {
         is_silent: true,
-        unread: Some(why),
+        unread: Some(printable(why.as_bytes())),
         ..DirState::default()
     }
 }
@@ -121,9 +128,9 @@ async fn look(
     let place = match tokio::time::timeout(nodes.config.look, place).await {
         Ok(Ok(Some(place))) => place,
         Ok(Ok(None)) => {
-            return Ok(unknown(format!(
-                "it is no directory of a storage that the API token {} sees",
-                known.api.token()
+            let token = known.api.token();
+            return Ok(unknown(&format!(
+                "it is no directory of a storage that the API token {token} sees"
             )));
         }
         Ok(Err(error)) => return Err(Unseen::Refused(error)),
@@ -142,7 +149,7 @@ async fn look(
         StorageContent::Known(volumes) => volumes,
         StorageContent::Unknown(why) => {
             let storage = &place.place.storage;
-            return Ok(unknown(format!("storage {storage}: {why}")));
+            return Ok(unknown(&format!("storage {storage}: {why}")));
         }
     };
     let (record, unread) = match place.record.read().await {

@@ -10,6 +10,7 @@
 mod config;
 mod connect;
 mod deliver;
+mod described;
 pub(super) mod error;
 mod look;
 mod place;

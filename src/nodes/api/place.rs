@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::records::DirRecord;
 use crate::error::chain;
 use crate::facts::{RecordEntry, RemoteFile};
+use crate::io::process::printable;
 use crate::model::{FileName, NodeId};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::Delivery;
@@ -63,7 +64,7 @@ pub(super) fn failed_with(
         | PveError::Transport { .. }
         | PveError::Timeout { .. }
         | PveError::Unavailable { .. } => NodeError::Unreachable {
-            why: chain(&source),
+            why: printable(chain(&source).as_bytes()),
             transient: source.is_transient(),
             is_denied: false,
             hint: None,

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
+use super::described;
 use super::place::PlaceOnNode;
 use super::records::{DeliveryRecords, DirRecord};
 use super::server::FileServer;
-use super::storages;
 use super::usage::SeenUses;
 use crate::model::{Dir, FileName, NodeId};
 use crate::proxmox::PveError;
@@ -89,8 +89,8 @@ impl SharedParts {
             return Ok(Some(place));
         }
         let storages = known.api.storages().await?;
-        let described = storages::described(&storages);
-        self.keep_places(node, storages::places(&described));
+        let described = described::described(&storages);
+        self.keep_places(node, described::places(&described));
         Ok(self.place_of(node, known, dir))
     }
 

@@ -1,13 +1,11 @@
 //! The storages of a node, as its cluster describes them.
 
-use std::collections::BTreeMap;
-
-use super::config::ApiPlace;
+use super::described::{described, places};
 use super::shared::SharedParts;
 use crate::error::chain;
-use crate::facts::{DescribedStorage, FailureKind, NodeStorages, StorageConfig};
-use crate::model::{Dir, ImageContent, Node, StorageName};
-use crate::proxmox::{NodeHealth, PveError, PveStorage};
+use crate::facts::{FailureKind, NodeStorages, StorageConfig};
+use crate::model::Node;
+use crate::proxmox::{NodeHealth, PveError};
 
 /// What the cluster says of the storages, which names the directories of the node.
 pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
@@ -77,53 +75,4 @@ fn unreachable(why: String, lasting: Option<FailureKind>) -> NodeStorages {
         lasting,
         last: None,
     }
-}
-
-/// The storages whose names can be meant.
-pub(super) fn described(storages: &[PveStorage]) -> BTreeMap<StorageName, DescribedStorage> {
-    let named = storages
-        .iter()
-        .filter_map(|storage| Some((storage.name.parse().ok()?, description(storage))));
-    named.collect()
-}
-
-fn description(storage: &PveStorage) -> DescribedStorage {
-    let kind = storage.kind.as_str();
-    let is_mounted = matches!(kind, "nfs" | "cifs" | "cephfs" | "glusterfs");
-    let usual = is_mounted.then(|| format!("/mnt/pve/{}", storage.name));
-    let dirs = storage.content_dirs.as_deref().unwrap_or_default();
-    let dirs = dirs.split([',', ' ', ';']).filter_map(|word| {
-        let (content, dir) = word.split_once('=')?;
-        Some((content.trim().to_owned(), dir.trim().to_owned()))
-    });
-    DescribedStorage {
-        kind: kind.to_owned(),
-        path: storage.path.clone().or(usual),
-        content: storage.content.iter().cloned().collect(),
-        content_dirs: dirs.collect(),
-        nodes: storage.nodes.iter().cloned().collect(),
-        shared: storage.shared || is_mounted,
-        disabled: storage.disabled,
-    }
-}
-
-/// What directories are, by the storages that have them.
-pub(super) fn places(
-    described: &BTreeMap<StorageName, DescribedStorage>,
-) -> BTreeMap<Dir, ApiPlace> {
-    let mut places = BTreeMap::new();
-    for (name, storage) in described {
-        for content in [ImageContent::Iso, ImageContent::Import] {
-            let is_enabled = storage.content.contains(content.name());
-            if let Some(Ok(dir)) = storage.dir_for(content).filter(|_| is_enabled) {
-                let place = ApiPlace {
-                    storage: name.as_str().to_owned(),
-                    content,
-                };
-                // Of two storages with one directory the first by name.
-                places.entry(dir).or_insert(place);
-            }
-        }
-    }
-    places
 }

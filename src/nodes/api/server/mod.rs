@@ -25,6 +25,7 @@ use url::Url;
 
 use super::config::FileServerConfig;
 use super::error::ApiError;
+use crate::io::flow::pace::Pace;
 use crate::nodes::interface::Delivery;
 use offer::{ConnectionEnd, Offer, Offers};
 
@@ -39,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct FileServer {
     config: FileServerConfig,
     offers: Offers,
+    pace: Option<Arc<Pace>>,
     listening: Mutex<BTreeMap<IpAddr, Listening>>,
 }
 
@@ -79,6 +81,7 @@ impl Drop for Offered {
 impl FileServer {
     pub(super) fn new(config: FileServerConfig) -> Self {
         Self {
+            pace: config.bandwidth.map(|limit| Arc::new(Pace::new(limit))),
             config,
             offers: Offers::default(),
             listening: Mutex::default(),
@@ -107,6 +110,7 @@ impl FileServer {
             size: delivery.size,
             sha256: delivery.sha256,
             meter: Arc::clone(&delivery.meter),
+            pace: self.pace.clone(),
             sent: AtomicU64::new(0),
             ended: CancellationToken::new(),
         });

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::range::AskedRange;
 use crate::io::Meter;
+use crate::io::flow::pace::Pace;
 use crate::model::Sha256;
 
 /// Bytes that are read from a file at once.
@@ -31,6 +32,8 @@ pub(in crate::nodes::api) struct Offer {
     pub size: u64,
     pub sha256: Sha256,
     pub meter: Arc<Meter>,
+    /// The limit that all transfers share.
+    pub pace: Option<Arc<Pace>>,
     /// Bytes that were sent, those that were sent twice included.
     pub sent: AtomicU64,
     /// Ends what is being sent.
@@ -139,7 +142,21 @@ impl Offer {
         self.meter.set_done(range.start);
         let own = Arc::clone(self);
         // Less than was announced breaks the connection, so that it is not taken for all.
-        let pieces = ReaderStream::with_capacity(file.take(length), PIECE)
+        let pace = self.pace.clone();
+        let piece = pace
+            .as_ref()
+            .map_or(PIECE, |pace| pace.piece().clamp(1, PIECE));
+        let pieces = ReaderStream::with_capacity(file.take(length), piece)
+            .then(move |piece| {
+                let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+                let wait = pace.as_ref().map(|pace| pace.wait_for(bytes));
+                async move {
+                    if let Some(wait) = wait {
+                        tokio::time::sleep(wait).await;
+                    }
+                    piece
+                }
+            })
             .inspect(move |piece| {
                 if let Ok(piece) = piece {
                     own.meter.add(piece.len() as u64);
