@@ -176,3 +176,44 @@ fn a_missing_privilege_is_named() {
     let ran = cluster.world.program.run(&["plan"]).expect(1);
     assert!(ran.to_string().contains("Datastore.Audit"), "{ran}");
 }
+
+#[test]
+fn a_shared_storage_gets_an_image_once() {
+    let cluster = Cluster::new();
+    let rights = "Datastore.Audit Datastore.AllocateTemplate";
+    cluster.stub.grant(TOKEN, "/storage/nfs", rights);
+    cluster.order(&PUSH.replace("local", "nfs"));
+    cluster.world.apply().expect(0).says("1 pushed");
+    let shared = cluster.stub.directory("pve-02", "nfs", "iso").join(NAME);
+    assert!(shared.exists());
+    let plan = ["plan", "--detailed-exitcode"];
+    cluster.world.program.run(&plan).expect(0);
+    assert_eq!(cluster.has(), [false; 3]);
+}
+
+#[test]
+fn a_place_that_no_order_names_is_still_looked_at() {
+    let cluster = Cluster::new();
+    cluster.configure("prune: {grace: 0s, keep_versions: 1, max_files: 9}\n");
+    cluster.world.apply().expect(0);
+    cluster.order(&PUSH.replace("group: all", "node: pve-01"));
+    cluster.world.apply();
+    let ran = cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true, false, false], "{ran}");
+}
+
+#[test]
+fn images_are_uploaded_where_the_configuration_says_so() {
+    let cluster = Cluster::new();
+    cluster.configure("  upload: always\n");
+    let ran = cluster.world.apply().expect(1);
+    assert!(ran.to_string().contains("Sys.Audit"), "{ran}");
+    for path in ["/", "/nodes"] {
+        let rights = "Sys.Audit Sys.AccessNetwork";
+        cluster.stub.grant(TOKEN, path, rights);
+    }
+    cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true; 3]);
+    let requests = cluster.stub.requests();
+    assert!(requests.iter().all(|line| !line.contains("download-url")));
+}

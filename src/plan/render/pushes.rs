@@ -145,6 +145,9 @@ fn line(
                 text.push_str(&format!(", {or}sent {relayed}"));
             }
             ("", clause) | (clause, "") => text.push_str(&format!(", {or}{clause}")),
+            (sent, loaded) if loaded.starts_with("loaded ") => {
+                text.push_str(&format!(", {or}{sent}, {loaded}"));
+            }
             (sent, transport) => text.push_str(&format!(", {or}{sent} {transport}")),
         }
     }
