@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 
 use super::config::ApiNode;
-use super::place::{PlaceOnNode, remote};
+use super::place::{PlaceOnNode, remote, silence};
 use super::shared::SharedParts;
 use super::usage;
 use crate::error::chain;
@@ -92,21 +92,8 @@ fn unreachable(seen: &[Result<DirState, Unseen>]) -> Option<NodeState> {
             lasting: None,
         });
     };
-    let lasting = match error {
-        PveError::Unauthorized { .. } | PveError::Forbidden { .. } => {
-            Some(FailureKind::PermissionDenied)
-        }
-        error if error.is_transient() => None,
-        _ => Some(FailureKind::Unreachable),
-    };
-    let why = match error.hint() {
-        Some(hint) => format!("{} ({hint})", chain(error)),
-        None => chain(error),
-    };
-    Some(NodeState::Unreachable {
-        why: printable(why.as_bytes()),
-        lasting,
-    })
+    let (why, lasting) = silence(error);
+    Some(NodeState::Unreachable { why, lasting })
 }
 
 /// Unknown is not empty: nothing is placed there, and nothing removed.

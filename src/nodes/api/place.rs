@@ -8,7 +8,7 @@ use super::config::{ApiNode, ApiPlace};
 use super::error::ApiError;
 use super::records::DirRecord;
 use crate::error::chain;
-use crate::facts::{RecordEntry, RemoteFile};
+use crate::facts::{FailureKind, RecordEntry, RemoteFile};
 use crate::io::process::printable;
 use crate::model::{FileName, NodeId};
 use crate::nodes::error::NodeError;
@@ -45,6 +45,22 @@ pub(super) fn remote(volume: &Volume) -> RemoteFile {
         mtime: volume.ctime.unwrap_or(0).saturating_mul(1_000_000_000),
         inode: NO_INODE,
     }
+}
+
+/// Why a node is not known, and what only an operator can end.
+pub(super) fn silence(error: &PveError) -> (String, Option<FailureKind>) {
+    let lasting = match error {
+        PveError::Unauthorized { .. } | PveError::Forbidden { .. } => {
+            Some(FailureKind::PermissionDenied)
+        }
+        error if error.is_transient() => None,
+        _ => Some(FailureKind::Unreachable),
+    };
+    let why = match error.hint() {
+        Some(hint) => format!("{} ({hint})", chain(error)),
+        None => chain(error),
+    };
+    (printable(why.as_bytes()), lasting)
 }
 
 /// A failed call as the error of a node.

@@ -1,11 +1,12 @@
 //! The storages of a node, as its cluster describes them.
 
 use super::described::{described, places};
+use super::place::silence;
 use super::shared::SharedParts;
-use crate::error::chain;
 use crate::facts::{FailureKind, NodeStorages, StorageConfig};
+use crate::io::process::printable;
 use crate::model::Node;
-use crate::proxmox::{NodeHealth, PveError};
+use crate::proxmox::NodeHealth;
 
 /// What the cluster says of the storages, which names the directories of the node.
 pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
@@ -16,7 +17,10 @@ pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
     let asked = async { tokio::try_join!(known.api.nodes(), known.api.storages()) };
     let (members, storages) = match tokio::time::timeout(nodes.config.look, asked).await {
         Ok(Ok(answers)) => answers,
-        Ok(Err(error)) => return refused(&error),
+        Ok(Err(error)) => {
+            let (why, lasting) = silence(&error);
+            return unreachable(why, lasting);
+        }
         Err(_) => return unreachable("its cluster did not answer in time".to_owned(), None),
     };
     match members.iter().find(|member| member.name == known.name) {
@@ -31,7 +35,7 @@ pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
                 "the cluster {} has no node {}; it has {} (set `pve_name` on the node)",
                 known.cluster,
                 known.name,
-                names.join(", ")
+                printable(names.join(", ").as_bytes())
             );
             return unreachable(why, Some(FailureKind::Unreachable));
         }
@@ -52,21 +56,6 @@ pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
         seen_by: Some(known.api.token().to_owned()),
         storages: described,
     })
-}
-
-fn refused(error: &PveError) -> NodeStorages {
-    let lasting = match error {
-        PveError::Unauthorized { .. } | PveError::Forbidden { .. } => {
-            Some(FailureKind::PermissionDenied)
-        }
-        error if error.is_transient() => None,
-        _ => Some(FailureKind::Unreachable),
-    };
-    let why = match error.hint() {
-        Some(hint) => format!("{} ({hint})", chain(error)),
-        None => chain(error),
-    };
-    unreachable(why, lasting)
 }
 
 fn unreachable(why: String, lasting: Option<FailureKind>) -> NodeStorages {
