@@ -35,7 +35,11 @@ pub(super) fn summary(report: &Report) -> String {
     if written > 0 {
         parts.push(format!("{} written", out::counted(written, "manifest")));
     }
-    parts.push(format!("{} in sync", report.look.plan.in_sync.len()));
+    // Counted before the run: behind a first delivery, `0 in sync` would mislead.
+    let in_sync = plan.in_sync.len();
+    if in_sync > 0 || parts.is_empty() {
+        parts.push(format!("{in_sync} in sync"));
+    }
     let stopped = |outcome: &Outcome| matches!(outcome, Outcome::Cancelled);
     let stopped = report.outcomes.values().any(stopped);
     let word = match report.verdict {

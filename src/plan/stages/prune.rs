@@ -24,6 +24,18 @@ use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Step, Why};
 use crate::plan::storages::DirKey;
 
+/// Types of storages, and of file systems in `/etc/fstab`, that several nodes can see.
+const NETWORK: [&str; 8] = [
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "ceph",
+    "cephfs",
+    "glusterfs",
+    "fuse.glusterfs",
+];
+
 /// Plans what goes from nodes; the deliveries, which come first, are planned already.
 pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // What is read of the draft is not changed meanwhile.
@@ -60,7 +72,9 @@ pub(in crate::plan) fn prune(input: &StageInput<'_>, draft: &mut PlanDraft) {
             }
             let key = shared.key(node, dir);
             for entry in pruner.unwanted(node, key, listed) {
-                match pruner.refusal(&target, entry, listed, references) {
+                let elsewhere = || pruner.wanted_elsewhere(&target, entry, listed);
+                let refusal = pruner.refusal(&target, entry, listed, references);
+                match refusal.or_else(elsewhere) {
                     Some(reason) => removals.block_removal(id(&target, entry), reason),
                     None => going.push((target.clone(), entry)),
                 }
@@ -230,6 +244,32 @@ impl Pruner<'_> {
             Some(until) => Some(BlockedReason::InGrace { until }),
             None => self.input.not_planned(&id(target, entry)),
         }
+    }
+
+    /// Another node wants it in a directory of this path, and this one is on a network
+    /// storage that nobody called shared: it may be the same file.
+    fn wanted_elsewhere(
+        &self,
+        target: &PushTarget,
+        entry: &RecordEntry,
+        dir: &DirState,
+    ) -> Option<BlockedReason> {
+        let root = dir.root.as_ref()?;
+        if !NETWORK.contains(&root.kind.as_str()) {
+            return None;
+        }
+        let mut placed = self.input.desired.placed.iter();
+        let (other, _) = placed.find(|(other, files)| {
+            other.node != target.node && other.dir == target.dir && files.contains_key(&entry.name)
+        })?;
+        let other = &other.node;
+        Some(BlockedReason::PruneBlocked {
+            why: format!(
+                "{other} wants {} in the same directory, and {} may be the same storage; hint: \
+                 name the storage on both nodes, or set `shared: true` for both",
+                entry.name, root.name
+            ),
+        })
     }
 
     /// Until when a file stays; `None` once its time is over. The run that first
