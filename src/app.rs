@@ -25,16 +25,17 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{NodeId, OrderSet, TalosVersion, visible_path};
-use crate::nodes::{NodeError, SystemNodes};
+use crate::model::{ClusterName, NodeId, OrderSet, TalosVersion, visible_path};
+use crate::nodes::{ApiNodes, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
+use crate::proxmox::PveError;
 use crate::reconcile::Reconciler;
-use crate::store::{StateDir, StateError};
+use crate::store::{FileRecords, StateDir, StateError};
 use crate::upstream::{self, HttpFactory, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
-pub(crate) type LiveReconciler = Reconciler<HttpFactory, SystemNodes>;
+pub(crate) type LiveReconciler = Reconciler<HttpFactory, NodesByReach>;
 
 /// Whether anything may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,9 @@ pub(crate) enum Mode {
 
 /// The directory in the state directory for ssh's sockets.
 const CONNECTIONS: &str = "ssh";
+
+/// The file in the state directory with what was delivered to nodes of the API.
+const DELIVERED: &str = "delivered.json";
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,15 @@ pub(crate) enum StartError {
     /// The nodes' programs could not be prepared.
     #[error("cannot set up access to the nodes")]
     Nodes(#[source] NodeError),
+    /// The client of a cluster could not be made.
+    #[error("cannot set up access to the cluster {name}")]
+    Cluster {
+        /// Its name in the configuration.
+        name: ClusterName,
+        /// Why.
+        #[source]
+        source: Box<PveError>,
+    },
     /// Another run holds the cache, or it cannot be written.
     #[error("cannot use the cache")]
     Cache(#[source] CacheError),
@@ -96,6 +109,7 @@ impl StartError {
             )),
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
+            Self::Cluster { source, .. } => source.hint(),
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
@@ -240,8 +254,12 @@ impl App {
             self.mode == Mode::ReadOnly,
         ))
         .map_err(StartError::Upstream)?;
-        let nodes = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
+        let system = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
             .map_err(StartError::Nodes)?;
+        let api = places::api_nodes(settings)
+            .map_err(|(name, source)| StartError::Cluster { name, source })?;
+        let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
+        let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
         let target = settings.manifest.clone();
         Ok(Reconciler {
             factory: Arc::new(factory),

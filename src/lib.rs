@@ -43,4 +43,5 @@ pub mod testing {
     pub use crate::io::codec::{BUFFERED, Chunk, decoder};
     pub use crate::io::hash::data::hash_data;
     pub use crate::io::image::container::EDITION;
+    pub use crate::store::FileRecords;
 }

@@ -354,7 +354,8 @@ impl World {
 fn run(dir: &Path) -> String {
     let read = |name: &str| std::fs::read_to_string(dir.join(name));
     let config_text = read("config.yaml").unwrap_or_default();
-    let settings = config::parse("config.yaml", &config_text, &|_| None).expect("a configuration");
+    let env = |name: &str| (name == "PVE_TOKEN").then(|| "secret".to_owned());
+    let settings = config::parse("config.yaml", &config_text, &env).expect("a configuration");
     let orders = orders::load(&dir.join("orders"), &settings.orders).expect("orders");
     let world: World = serde_yaml::from_str(&read("world.yaml").expect("world.yaml"))
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));

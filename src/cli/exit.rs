@@ -28,6 +28,7 @@ impl From<&StartError> for Exit {
             StartError::Orders(_)
             | StartError::Upstream(_)
             | StartError::Nodes(_)
+            | StartError::Cluster { .. }
             | StartError::Cache(_) => Self::Failed,
         }
     }

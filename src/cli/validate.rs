@@ -162,6 +162,7 @@ fn problems_of(error: &StartError) -> Vec<Problem> {
         | StartError::Unconfigured { .. }
         | StartError::Upstream(_)
         | StartError::Nodes(_)
+        | StartError::Cluster { .. }
         | StartError::Cache(_) => String::new(),
     };
     let problem = Problem::of_file(file, chain(error));

@@ -29,4 +29,25 @@ pub(super) struct ClusterShape {
     /// The SHA-256 fingerprint of the only certificate that is trusted, as
     /// `pvenode cert info` shows it; it changes when the certificate is renewed.
     pub fingerprint: Option<At<String>>,
+    /// How images reach its nodes, where a node does not say: over ssh, or through the
+    /// API (api). Default: ssh
+    #[schemars(extend("enum" = crate::model::NodeTransport::ALL))]
+    pub transport: Option<At<String>>,
+    /// With transport: api, whether images are uploaded: never, where a node cannot load
+    /// them from this machine (fallback), or always. Default: never
+    #[schemars(extend("enum" = crate::model::UploadUse::ALL))]
+    pub upload: Option<At<String>>,
+}
+
+/// Where nodes that are reached through the API load images from: this process.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileServerShape {
+    /// The IP address to listen at. Default: the local address of the route to the cluster
+    pub address: Option<At<String>>,
+    /// The port to listen at; 0 for any. Default: 0
+    pub port: Option<At<u16>>,
+    /// The URL under which nodes reach it, where that is another, such as
+    /// http://controller.lan:8080. Default: http://ADDRESS:PORT
+    pub url: Option<At<String>>,
 }

@@ -9,7 +9,7 @@ use super::file::NodeShape;
 use super::secrets::Secrets;
 use super::settings::{ClusterSettings, ClusterTrust};
 use super::{trust, values};
-use crate::model::{ClusterName, Fingerprint, TokenId};
+use crate::model::{ClusterName, Fingerprint, NodeTransport, TokenId, UploadUse};
 use crate::yaml::{At, NodeRef, ProblemReport, YamlNode, one_of};
 
 /// What an endpoint looks like, for messages.
@@ -110,11 +110,19 @@ fn cluster(
     }
     let token = secrets.token(&shape.token_env, &shape.token_file, report);
     let trust = trust_of(shape, secrets, report);
+    if let Some(text) = &shape.transport {
+        let words = NodeTransport::ALL.iter().map(|word| word.as_str());
+        report.parse_among::<NodeTransport>(text, words);
+    }
+    let words = UploadUse::ALL.iter().map(|word| word.as_str());
+    let upload = shape.upload.as_ref();
+    let upload = upload.and_then(|text| report.parse_among(text, words));
     Some(ClusterSettings {
         endpoints: endpoints?,
         token_id: token_id?,
         token,
         trust: trust?,
+        upload: upload.unwrap_or_default(),
     })
 }
 

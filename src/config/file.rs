@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::cluster_shape::ClusterShape;
+use super::cluster_shape::{ClusterShape, FileServerShape};
 use crate::yaml::At;
 
 /// The configuration of talos-order.
@@ -52,6 +52,8 @@ pub(super) struct ConfigFile {
     pub sites: Option<Vec<At<SiteShape>>>,
     /// Clusters of Proxmox VE that are reached through the API.
     pub clusters: Option<Vec<At<ClusterShape>>>,
+    /// Where nodes that are reached through the API load images from.
+    pub file_server: Option<FileServerShape>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.
@@ -368,6 +370,8 @@ pub(super) struct NodeShape {
     pub site: Option<At<String>>,
     /// The cluster it belongs to, one of clusters.
     pub cluster: Option<At<String>>,
+    /// How it is reached: ssh or api. Default: as its cluster says, or ssh
+    pub transport: Option<At<String>>,
     /// Its name in that cluster. Default: its name
     pub pve_name: Option<At<String>>,
     /// The directory on it with the configurations of all virtual machines, or

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 
+use super::cluster_shape::ClusterShape;
 use super::file::NodeShape;
-use super::values;
+use super::{api_node, values};
 use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
 use crate::yaml::{self, At, NodeRef, ProblemReport};
 
 /// The usable nodes; what is wrong with the others is reported.
-pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>) -> Inventory {
+pub(super) fn inventory(
+    shapes: &[At<NodeShape>],
+    clusters: &[At<ClusterShape>],
+    report: &mut ProblemReport<'_>,
+) -> Inventory {
     let mut nodes: Vec<InventoryNode> = Vec::new();
     let mut names: HashMap<NodeId, NodeRef> = HashMap::new();
     let mut addresses: HashMap<String, NodeId> = HashMap::new();
     for shape in shapes {
-        let Some(node) = node(shape, report) else {
+        let Some(node) = node(shape, clusters, report) else {
             continue;
         };
         if let Some(first) = names.insert(node.node.id.clone(), shape.place) {
@@ -27,7 +32,7 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>
             );
             continue;
         }
-        if let Reach::Ssh { .. } = node.node.reach {
+        if node.node.reach != Reach::Local {
             let address = node.node.reach.address();
             if let Some(other) = addresses.insert(address.clone(), node.node.id.clone()) {
                 report.at_with_hint(
@@ -43,7 +48,11 @@ pub(super) fn inventory(shapes: &[At<NodeShape>], report: &mut ProblemReport<'_>
     Inventory::new(nodes)
 }
 
-fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<InventoryNode> {
+fn node(
+    shape: &At<NodeShape>,
+    clusters: &[At<ClusterShape>],
+    report: &mut ProblemReport<'_>,
+) -> Option<InventoryNode> {
     let place = shape.place;
     let shape = &shape.value;
     let iso_dir = shape.iso_dir.as_ref().map(|text| report.image_dir(text));
@@ -64,7 +73,10 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
         .vm_configs
         .as_ref()
         .map(|text| values::vm_configs(text, report));
-    let pve_name = shape.pve_name.as_ref().map(|name| pve_name(name, report));
+    let pve_name = shape
+        .pve_name
+        .as_ref()
+        .map(|name| api_node::pve_name(name, report));
     let push_method = values::method(shape.push_method.as_ref(), report);
     let bandwidth_limit = values::limit(shape.bandwidth_limit.as_ref(), report);
     let Some(name) = &shape.name else {
@@ -74,6 +86,9 @@ fn node(shape: &At<NodeShape>, report: &mut ProblemReport<'_>) -> Option<Invento
     let id = report.parse::<NodeId>(name);
     let reach = if shape.local == Some(true) {
         local(shape, report)
+    } else if api_node::is_api(shape, clusters, report) {
+        let pve_name = pve_name.as_ref().and_then(Option::as_deref);
+        api_node::reach(shape, place, pve_name, report)
     } else {
         ssh(shape, name, id.is_some(), report)
     };
@@ -156,6 +171,7 @@ fn local(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Reach> {
         ("push_method", place(&shape.push_method)),
         ("bandwidth_limit", place(&shape.bandwidth_limit)),
         ("site", place(&shape.site)),
+        ("transport", place(&shape.transport)),
     ];
     let mut fits = true;
     for (key, place) in given {
@@ -233,25 +249,6 @@ fn labels(shapes: &[At<String>], report: &mut ProblemReport<'_>) -> Vec<String> 
         }
     }
     labels
-}
-
-/// The name of a node in its cluster, which is that of its machine.
-fn pve_name(name: &At<String>, report: &mut ProblemReport<'_>) -> Option<String> {
-    let text = &name.value;
-    let fits = (1..=63).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if !fits {
-        report.at_with_hint(
-            name.place,
-            format!(
-                "{} is not the name of a Proxmox VE node; expected 1 to 63 letters, digits \
-                 and -",
-                yaml::shown(text)
-            ),
-            "`pvecm nodes` on a node lists the names",
-        );
-    }
-    fits.then(|| text.clone())
 }
 
 /// What is accepted as a label or as the name of a storage.

@@ -10,6 +10,7 @@
     reason = "reads the configuration and the secrets it names"
 )]
 
+mod api_node;
 mod cluster_shape;
 mod clusters;
 mod dirs;
@@ -31,8 +32,9 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use secrets::Secrets;
 pub use settings::{
-    CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, GithubSettings, LimitSettings,
-    ManifestTarget, PruneSettings, PushSettings, ReconcileSettings, Settings, VerifySettings,
+    CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,
+    GithubSettings, LimitSettings, ManifestTarget, PruneSettings, PushSettings, ReconcileSettings,
+    Settings, VerifySettings,
 };
 
 use dirs::{DefaultDirs, user_config};

@@ -1,6 +1,7 @@
 //! The configuration as used: validated, complete, plain values.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use url::Url;
 
 use crate::model::{
     ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource, NameTemplate, Network,
-    OrderDefaults, OrderId, Proof, PushMethod, TokenId, VmConfigs,
+    OrderDefaults, OrderId, Proof, PushMethod, TokenId, UploadUse, VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub network: Network,
     /// The clusters that are reached through the API.
     pub clusters: BTreeMap<ClusterName, ClusterSettings>,
+    /// Where nodes that are reached through the API load images from.
+    pub file_server: FileServerSettings,
     /// How much happens at once, and how long things may take.
     pub limits: LimitSettings,
     /// The name of this controller, for the records on nodes; of the alphabet of
@@ -69,6 +72,19 @@ pub struct ClusterSettings {
     pub token: Option<SecretString>,
     /// How an endpoint proves who it is.
     pub trust: ClusterTrust,
+    /// Whether images are uploaded to nodes that are reached through the API.
+    pub upload: UploadUse,
+}
+
+/// Where nodes that are reached through the API load images from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileServerSettings {
+    /// The address to listen at; `None` for that of the route to the cluster.
+    pub address: Option<IpAddr>,
+    /// The port; 0 for any.
+    pub port: u16,
+    /// The URL under which nodes reach it, where that is another.
+    pub url: Option<Url>,
 }
 
 /// How an endpoint of a cluster proves who it is.

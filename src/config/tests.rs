@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::model::{Credentials, ListSource, OrderId, Proof, PushMethod, Reach, VmConfigs};
+use crate::model::{
+    Credentials, ListSource, OrderId, Proof, PushMethod, Reach, UploadUse, VmConfigs,
+};
 
 fn settings(text: &str) -> Settings {
     parse("config.yaml", text, &|_| None).unwrap_or_else(|why| panic!("{:#?}", why.problems()))
@@ -269,4 +271,31 @@ fn options_for_rsync_that_repeat_the_default_choose_nothing() {
     ] {
         assert_eq!(settings(text).push.rsync_opts_set, set, "{text}");
     }
+}
+
+#[test]
+fn a_node_is_reached_as_it_says_or_else_as_its_cluster_does() {
+    let text = "clusters:\n\
+         - {name: lab, endpoints: [\"https://a:8006\"], token_id: u@pve!t, token_env: T, \
+         transport: api, upload: fallback}\n\
+         - {name: old, endpoints: [\"https://b:8006\"], token_id: u@pve!t, token_env: T}\n\
+         nodes:\n\
+         - {name: a, cluster: lab, pve_name: pve-01, iso_storage: local}\n\
+         - {name: b, cluster: lab, transport: ssh, host: 10.0.0.2}\n\
+         - {name: c, cluster: old}\n\
+         - {name: d, cluster: old, transport: api}\n\
+         file_server: {address: \"::1\", port: 8088, url: \"http://c.lan:80\"}\n";
+    let settings = parse("config.yaml", text, &|_| Some("secret".to_owned()));
+    let settings = settings.unwrap_or_else(|why| panic!("{:#?}", why.problems()));
+    let nodes = &settings.orders.inventory.nodes;
+    let reached: Vec<_> = nodes
+        .iter()
+        .map(|entry| entry.node.reach.address())
+        .collect();
+    assert_eq!(reached, ["lab/pve-01", "10.0.0.2", "c", "old/d"]);
+    let uploads: Vec<_> = settings.clusters.values().map(|lab| lab.upload).collect();
+    assert_eq!(uploads, [UploadUse::Fallback, UploadUse::Never]);
+    let server = &settings.file_server;
+    assert_eq!(server.address, "::1".parse().ok());
+    assert_eq!((server.port, server.url.is_some()), (8088, true));
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::api_node::file_server;
 use super::clusters;
 use super::dirs::DefaultDirs;
 use super::file::{
@@ -135,11 +136,12 @@ fn build(
     );
     let verify = running::verify(&file.verify.unwrap_or_default(), report);
     let nodes = file.nodes.as_deref().unwrap_or_default();
-    let inventory = inventory(nodes, report);
+    let shapes = file.clusters.as_deref().unwrap_or_default();
+    let inventory = inventory(nodes, shapes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, &inventory, report);
-    let shapes = file.clusters.as_deref().unwrap_or_default();
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
+    let file_server = file_server(file.file_server.as_ref(), report);
     let orders = order_defaults(&defaults, report);
     let naming = file
         .naming
@@ -171,6 +173,7 @@ fn build(
         push: commands,
         network,
         clusters,
+        file_server,
         limits: limits(&file.limits.unwrap_or_default(), report),
         owner: owner?,
         state_dir,

@@ -240,7 +240,8 @@ pub struct DirState {
     /// The node describes its storages as Proxmox VE does, so what is below none of them
     /// is on none.
     pub is_proxmox: bool,
-    /// It did not answer in time, so nothing is known of it.
+    /// It did not answer in time, or its storage cannot be used, so nothing is known of it.
+    /// `unread` says why, where that is told.
     pub is_silent: bool,
     /// No further file can be made: the file system has no inode left.
     pub inodes_full: bool,

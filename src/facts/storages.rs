@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
-use crate::model::StorageName;
+use crate::model::{Dir, ImageContent, StorageName};
 
 /// What is known of the storages of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,10 @@ pub struct StorageConfig {
     /// The cluster; `None` for a node that is in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// The API token that they were asked with: of what it may not see, nothing is told.
+    /// `None` where the node itself told of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_by: Option<String>,
     /// The storages, also those that are for other nodes.
     pub storages: BTreeMap<StorageName, DescribedStorage>,
 }
@@ -72,4 +76,23 @@ pub struct DescribedStorage {
     pub shared: bool,
     /// It is switched off.
     pub disabled: bool,
+}
+
+impl DescribedStorage {
+    /// The directory for some content; `None` for a type without one.
+    ///
+    /// # Errors
+    /// Why what is configured cannot be a directory for images.
+    pub fn dir_for(&self, content: ImageContent) -> Option<Result<Dir, String>> {
+        let path = self.path.as_ref()?;
+        let usual = match content {
+            ImageContent::Iso => "template/iso",
+            ImageContent::Import => "import",
+        };
+        let own = self.content_dirs.get(content.name());
+        let own = own.map_or(usual, |dir| dir.trim_matches('/'));
+        let dir = format!("{path}/{own}").parse::<Dir>();
+        let dir = dir.and_then(Dir::for_images);
+        Some(dir.map_err(|invalid| invalid.message))
+    }
 }

@@ -27,12 +27,38 @@ pub enum Proof {
     Inline,
 }
 
+/// How a node of a cluster is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeTransport {
+    /// Over ssh.
+    #[default]
+    Ssh,
+    /// Through the Proxmox VE API.
+    Api,
+}
+
+/// Whether images are sent to a node that is reached through the API. That takes the space
+/// of the image once more on the root file system of the node that is asked, so it is no
+/// silent substitute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UploadUse {
+    /// The node loads them, or they do not arrive.
+    #[default]
+    Never,
+    /// Where the node cannot load them from this machine, or may not.
+    Fallback,
+    /// Always.
+    Always,
+}
+
 /// How a delivery's bytes travel, as chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Method {
     /// Copied within this machine.
     Copy,
+    /// Loaded by the node from this machine, through the Proxmox VE API, with all zeros.
+    Api,
     /// Only the parts that hold data, over ssh.
     Stream,
     /// With rsync over ssh.
@@ -105,4 +131,19 @@ words!(
     "readback or inline",
     Readback = "readback",
     Inline = "inline"
+);
+words!(
+    NodeTransport,
+    "a transport",
+    "ssh and api",
+    Ssh = "ssh",
+    Api = "api"
+);
+words!(
+    UploadUse,
+    "a use of uploads",
+    "never, fallback and always",
+    Never = "never",
+    Fallback = "fallback",
+    Always = "always"
 );

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::api::error::ApiError;
 use crate::facts::FailureKind;
 use crate::io::process::ProgramError;
 use crate::model::{NodeId, Sha256};
@@ -175,6 +176,9 @@ pub enum NodeError {
         #[source]
         source: io::Error,
     },
+    /// What can go wrong with the Proxmox VE API only.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// There is no place for the sockets of shared connections.
     #[error("cannot create the directory for ssh sockets, {}", path.display())]
     ControlDir {
@@ -241,6 +245,7 @@ impl NodeError {
             // whoever fills the disk, often a backup that is under way.
             Self::CutShort { .. } | Self::DigestDiffers { .. } | Self::NoSpace { .. } => true,
             Self::Program { source } => source.is_transient(),
+            Self::Api(source) => source.is_transient(),
             Self::Refused { message, .. } => !LASTING.iter().any(|text| message.contains(text)),
             Self::Rsync { code, stderr, .. } => {
                 super::rsync::output::is_transient(*code)
@@ -262,6 +267,7 @@ impl NodeError {
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Unreachable { is_denied, .. } => *is_denied,
+            Self::Api(source) => source.is_permission(),
             Self::Refused { message, .. }
             | Self::Rsync {
                 stderr: message, ..
@@ -313,6 +319,7 @@ impl NodeError {
                 Some("move it away, or choose another filename in the order".to_owned())
             }
             Self::Program { source } => source.hint(),
+            Self::Api(source) => source.hint(),
             Self::Unintelligible { .. } => {
                 Some("the login needs a POSIX shell that runs `sh -s`".to_owned())
             }
@@ -346,6 +353,7 @@ impl NodeError {
             | Self::NoSpace { stderr, .. }
             | Self::Rsync { stderr, .. } => stderr,
             Self::Program { source } => source.stderr(),
+            Self::Api(source) => source.log(),
             Self::Refused { message, .. } | Self::Hostile { message, .. } => message,
             _ => "",
         }

@@ -35,7 +35,7 @@ pub trait Nodes: Send + Sync + 'static {
     /// # Errors
     /// [`NodeError::NotOurs`] for wrong bytes that another owner placed,
     /// [`NodeError::Foreign`] for wrong bytes that nobody recorded, unless they
-    /// are to be replaced, [`NodeError::Locked`] while another owner works in the
+    /// are to be replaced and that can be done in one step, [`NodeError::Locked`] while another owner works in the
     /// directory, or another controller of the same owner for longer than a lease
     /// stands. Another node of the same controller is waited for.
     /// [`NodeError::Fenced`] where the lease was lost meanwhile, and

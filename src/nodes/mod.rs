@@ -1,5 +1,5 @@
-//! The places where images are delivered: Proxmox nodes over ssh and rsync, and
-//! directories of this machine.
+//! The places where images are delivered: Proxmox nodes over ssh and rsync or over their
+//! API, and directories of this machine.
 //!
 //! [`Nodes`] is all that the rest of the program knows of them. [`SystemNodes`] is the
 //! implementation that runs the system's ssh, rsync and sh. It opens a session with one
@@ -10,7 +10,7 @@
 //! reads no image.
 //!
 //! A new transport is a second implementation of [`Nodes`] in a folder of its own; it may
-//! build on `protocol`, `lease` and `session`, or on none of them (an HTTP API). `app.rs`
+//! build on `protocol`, `lease` and `session`, or on none of them (`api`). `app.rs`
 //! then gives `execute` and `observe` one that picks by [`Reach`](crate::model::Reach). A
 //! new kind of thing on a node (a template of a virtual machine) is another method of the
 //! trait, with its values in `interface` and a folder beside `deliver`; its scripts can be
@@ -18,9 +18,11 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "runs programs on nodes and copies into directories"
+    reason = "runs programs on nodes, copies into directories and serves files to nodes"
 )]
 
+mod api;
+mod by_reach;
 mod config;
 mod deliver;
 mod error;
@@ -40,6 +42,11 @@ mod ssh;
 mod system;
 mod verify;
 
+pub use api::{
+    ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveryRecords, FileServerConfig,
+    RecordsError, UploadUse,
+};
+pub use by_reach::NodesByReach;
 pub use config::NodesConfig;
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;

@@ -202,6 +202,7 @@ impl Hosts<'_> {
 fn address(node: &Node) -> String {
     match &node.reach {
         Reach::Local => "a directory of this machine".to_owned(),
+        reach @ Reach::Api { .. } => format!("{} through the Proxmox VE API", reach.address()),
         reach @ Reach::Ssh { .. } => format!("the ssh host {}", reach.address()),
     }
 }

@@ -49,7 +49,14 @@ impl SharedStorages {
     ) -> Option<BlockedReason> {
         let place = || format!("{node}:{dir}");
         if state.is_silent {
-            return Some(BlockedReason::DirSilent { place: place() });
+            return Some(match &state.unread {
+                // A storage that is asked for by its name may say why it cannot be used.
+                Some(why) => BlockedReason::NotMounted {
+                    place: place(),
+                    why: Some(why.clone()),
+                },
+                None => BlockedReason::DirSilent { place: place() },
+            });
         }
         let why = match mounts::absent(dir, state) {
             Some(why) => Some(why),
@@ -163,5 +170,29 @@ impl<'a> StorageLeaders<'a> {
         let storage = self.storages.of(node, dir)?;
         let speaker = self.first_of(storage, node, dir)?;
         (speaker != node).then_some(speaker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_unknown_says_why_where_that_is_told() {
+        let shown = |unread: Option<&str>| {
+            let state = DirState {
+                is_silent: true,
+                unread: unread.map(str::to_owned),
+                ..DirState::default()
+            };
+            let (node, dir) = ("pve-01".parse().unwrap(), "/srv/iso".parse().unwrap());
+            let absent = SharedStorages::default().absent(&node, &dir, &state);
+            absent.unwrap().to_string()
+        };
+        assert!(shown(None).starts_with("pve-01:/srv/iso did not answer"));
+        assert_eq!(
+            shown(Some("the storage local is not active")),
+            "pve-01:/srv/iso: the storage local is not active"
+        );
     }
 }

@@ -35,6 +35,8 @@ pub struct Transport {
 pub enum TransportReason {
     /// It is a directory of this machine.
     Local,
+    /// The node is reached through the Proxmox VE API.
+    Api,
     /// It was asked for.
     Asked {
         /// By whom.
@@ -110,6 +112,7 @@ impl fmt::Display for TransportReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local => f.write_str("a directory of this machine"),
+            Self::Api => f.write_str("the transport is api"),
             Self::Asked {
                 by: RequestedBy::Order,
             } => f.write_str("set by the order"),

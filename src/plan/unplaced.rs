@@ -43,6 +43,9 @@ pub enum StorageUnfit {
     Missing {
         /// Those with a directory that it has.
         known: Vec<StorageName>,
+        /// The API token that may not see it, where one was asked with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seen_by: Option<String>,
     },
     /// It is switched off.
     Disabled,
@@ -81,7 +84,23 @@ impl StorageUnfit {
                 f,
                 "the storages of the node are not known, so storage {storage} is not: {why}"
             ),
-            Self::Missing { known } => {
+            Self::Missing {
+                known,
+                seen_by: Some(token),
+            } => {
+                let known: Vec<&str> = known.iter().map(StorageName::as_str).collect();
+                write!(
+                    f,
+                    "storage {storage} does not exist, or the API token {token} may not see it; \
+                     it sees {}; hint: it needs Datastore.Audit and Datastore.AllocateTemplate on \
+                     /storage/{storage}, see `talos-order pve-setup`",
+                    known.join(", ")
+                )
+            }
+            Self::Missing {
+                known,
+                seen_by: None,
+            } => {
                 let known: Vec<&str> = known.iter().map(StorageName::as_str).collect();
                 write!(
                     f,

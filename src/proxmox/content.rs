@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::answers::{Volume, VolumeDetail};
+use super::answers::{StorageStatus, Volume, VolumeDetail};
 use super::api::PveApi;
 use super::call::PveCall;
 use super::error::PveError;
@@ -50,6 +50,20 @@ impl PveApi {
         storage: &str,
         content: ImageContent,
     ) -> Result<StorageContent, PveError> {
+        let (_, content) = self.storage_content(node, storage, content).await?;
+        Ok(content)
+    }
+
+    /// The same, with the status.
+    ///
+    /// # Errors
+    /// As for [`content`](Self::content).
+    pub async fn storage_content(
+        &self,
+        node: &str,
+        storage: &str,
+        content: ImageContent,
+    ) -> Result<(StorageStatus, StorageContent), PveError> {
         let status = self.storage_status(node, storage).await?;
         let unknown = match () {
             () if !status.enabled => Some(ContentUnknown::Disabled),
@@ -57,19 +71,19 @@ impl PveApi {
             () if !status.content.iter().any(|known| known == content.name()) => {
                 Some(ContentUnknown::NotEnabled {
                     content: content.name(),
-                    enabled: status.content,
+                    enabled: status.content.clone(),
                 })
             }
             () => None,
         };
         if let Some(unknown) = unknown {
-            return Ok(StorageContent::Unknown(unknown));
+            return Ok((status, StorageContent::Unknown(unknown)));
         }
         let call = PveCall::get(&["nodes", node, "storage", storage, "content"]);
         let call = call.query("content", content.name());
         let mut volumes: Vec<Volume> = self.ask(&call).await?;
         volumes.sort();
-        Ok(StorageContent::Known(volumes))
+        Ok((status, StorageContent::Known(volumes)))
     }
 
     /// One file by its ID, whether it is listed or not.

@@ -22,6 +22,7 @@ struct NodeDownload {
     compression: Option<String>,
     file: PathBuf,
     shown: String,
+    wget: bool,
 }
 
 /// Starts the task.
@@ -66,6 +67,7 @@ pub(super) fn fetch(world: &PveWorld, token: &KnownToken, asked: &Asked) -> Resu
         shown: format!("{}/{}/{name}", storage.path, below(&content)),
         content,
         name: name.clone(),
+        wget: world.options.wget,
     };
     let about = ("download", name.as_str());
     let (upid, _) = tasks::start(&world.tasks, token, node, about, |worker| {
@@ -97,7 +99,7 @@ impl NodeDownload {
             .file
             .with_file_name(format!("{}.tmp_dwnl.{}", self.name, worker.pid));
         let result = tokio::select! {
-            result = self.load(&temporary) => result,
+            result = self.load(&worker, &temporary) => result,
             () = worker.cancel.cancelled() => Err("interrupted by signal".to_owned()),
         };
         if result.is_err() {
@@ -107,8 +109,11 @@ impl NodeDownload {
         result
     }
 
-    async fn load(&self, temporary: &Path) -> Result<(), String> {
-        let loaded = load(&self.url, temporary).await;
+    async fn load(&self, worker: &Worker, temporary: &Path) -> Result<(), String> {
+        let loaded = match self.wget {
+            true => load_with_wget(worker, &self.url, temporary).await,
+            false => load(&self.url, temporary).await,
+        };
         loaded.map_err(|why| format!("download failed: {why}"))?;
         files::check(temporary, self.promise())?;
         if let Some(compression) = &self.compression {
@@ -130,6 +135,23 @@ async fn load(url: &str, file: &Path) -> Result<(), String> {
         file.write_all(&piece).map_err(|why| why.to_string())?;
     }
     file.flush().map_err(|why| why.to_string())
+}
+
+/// Loads a URL as a node does. It ends with the task.
+async fn load_with_wget(worker: &Worker, url: &str, file: &Path) -> Result<(), String> {
+    let mut wget = tokio::process::Command::new("wget");
+    wget.args(["--no-config", "--no-proxy", "--progress=dot:giga", "-O"]);
+    wget.arg(file)
+        .arg(url)
+        .env("LC_ALL", "C")
+        .kill_on_drop(true);
+    let output = wget.output().await.map_err(|why| why.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    said.lines().for_each(|line| worker.log(line));
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("wget ended with {}", output.status)),
+    }
 }
 
 fn client() -> Result<reqwest::Client, String> {

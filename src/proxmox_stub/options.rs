@@ -23,6 +23,8 @@ pub struct PveStubOptions {
     pub certificates: BTreeMap<String, StubCertificate>,
     /// The longest body but for uploads, in bytes.
     pub longest_body: usize,
+    /// True if nodes load URLs with wget, as real ones do, and not by themselves.
+    pub wget: bool,
 }
 
 /// A storage.
@@ -122,6 +124,7 @@ impl PveStubOptions {
             unauthorized_delay: Duration::from_secs(3),
             certificates: BTreeMap::new(),
             longest_body: 512 << 10,
+            wget: false,
         }
     }
 }

@@ -14,6 +14,7 @@
 )]
 
 mod clock;
+mod delivered;
 mod error;
 pub(crate) mod events;
 mod file;
@@ -29,6 +30,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use clock::reading;
+pub use delivered::FileRecords;
 pub(crate) use error::StateError;
 
 /// What is read of them by whoever asks for the present state.

@@ -10,6 +10,7 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+mod api;
 mod builds;
 mod clocks;
 #[path = "../common/mod.rs"]

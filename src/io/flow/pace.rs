@@ -32,7 +32,13 @@ impl Pace {
 
     /// Waits until so many bytes may go; blocks the thread.
     pub(crate) fn take(&self, bytes: u64) {
-        thread::sleep(self.pause(bytes, Instant::now()));
+        thread::sleep(self.wait_for(bytes));
+    }
+
+    /// How long to wait before so many bytes may go. They count as gone then, so whoever
+    /// asks waits.
+    pub(crate) fn wait_for(&self, bytes: u64) -> Duration {
+        self.pause(bytes, Instant::now())
     }
 
     /// How long to wait with so many bytes at a time. Whoever asks first goes first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::host::{Host, User};
 use super::text::{plain, shared_text};
-use crate::model::Invalid;
+use crate::model::{ClusterName, Invalid};
 
 /// The name under which plans, logs and manifests name a node.
 ///
@@ -31,6 +31,13 @@ pub enum Reach {
         /// The port; ssh's own configuration decides where it is absent.
         port: Option<u16>,
     },
+    /// Through the Proxmox VE API of its cluster, without a login.
+    Api {
+        /// The cluster, as the configuration calls it.
+        cluster: ClusterName,
+        /// How the cluster calls the node.
+        node: String,
+    },
     /// A directory of this machine: a mounted share, or the node itself.
     Local,
 }
@@ -48,10 +55,11 @@ pub struct Node {
 
 impl Reach {
     /// The canonical text of a target, equal for equal targets:
-    /// `[user@]host[:port]`, or `local`.
+    /// `[user@]host[:port]`, `cluster/node` or `local`.
     pub fn address(&self) -> String {
         match self {
             Self::Local => "local".to_owned(),
+            Self::Api { cluster, node } => format!("{cluster}/{node}"),
             Self::Ssh { host, user, port } => {
                 let user = user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
                 let port = port.map(|p| format!(":{p}")).unwrap_or_default();

@@ -17,6 +17,7 @@ pub(crate) fn read(answer: &ScriptAnswer<'_>) -> Option<NodeStorages> {
     Some(NodeStorages::Known(StorageConfig {
         host: text("host")?.to_owned(),
         cluster: text("cluster").map(|name| name.trim().to_owned()),
+        seen_by: None,
         storages: storages(&String::from_utf8_lossy(answer.first("config")?)),
     }))
 }

@@ -59,7 +59,7 @@ impl<'a> SshHost<'a> {
     /// The host of a node; none for a directory of this machine.
     pub(crate) fn of(node: &'a Node) -> Option<Self> {
         match &node.reach {
-            Reach::Local => None,
+            Reach::Local | Reach::Api { .. } => None,
             Reach::Ssh { host, user, port } => Some(Self {
                 host,
                 user: user.as_ref(),

@@ -145,6 +145,9 @@ fn line(
                 text.push_str(&format!(", {or}sent {relayed}"));
             }
             ("", clause) | (clause, "") => text.push_str(&format!(", {or}{clause}")),
+            (sent, loaded) if loaded.starts_with("loaded ") => {
+                text.push_str(&format!(", {or}{sent}, {loaded}"));
+            }
             (sent, transport) => text.push_str(&format!(", {or}{sent} {transport}")),
         }
     }
@@ -156,13 +159,14 @@ fn means(transport: &Transport) -> String {
     let by = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return String::new(),
         (_, Some(via)) => format!("on by {} within {}", via.node, via.site),
+        (Method::Api, None) => "loaded by the node from this machine".to_owned(),
         (Method::Stream, None) => String::new(),
         (Method::Rsync { basis: None }, None) => "with rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("as differences to {basis}"),
     };
     let mut clauses = Vec::new();
     match &transport.because {
-        TransportReason::Local | TransportReason::DataOnly => {}
+        TransportReason::Local | TransportReason::Api | TransportReason::DataOnly => {}
         // What was measured differs from node to node.
         TransportReason::SlowLink { .. } => clauses.push("the link is slow".to_owned()),
         because => clauses.push(because.to_string()),

@@ -52,6 +52,7 @@ fn write_transport(out: &mut String, transport: &Transport, why: &Why) -> fmt::R
     let means = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return Ok(()),
         (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
+        (Method::Api, None) => "loaded by the node from this machine".to_owned(),
         (Method::Stream, None) => "streamed".to_owned(),
         (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),

@@ -43,6 +43,7 @@ fn of_config(target: &StorageTarget, config: &StorageConfig) -> Result<Dir, Stor
             .filter(|(_, storage)| storage.path.is_some() && is_for(storage, config));
         return Err(StorageUnfit::Missing {
             known: fit.map(|(name, _)| name.clone()).collect(),
+            seen_by: config.seen_by.clone(),
         });
     };
     if storage.disabled {
@@ -54,7 +55,7 @@ fn of_config(target: &StorageTarget, config: &StorageConfig) -> Result<Dir, Stor
             own: config.host.clone(),
         });
     }
-    let Some(path) = &storage.path else {
+    let Some(dir) = storage.dir_for(target.content) else {
         return Err(StorageUnfit::NoDirectory {
             of_type: storage.kind.clone(),
         });
@@ -65,20 +66,7 @@ fn of_config(target: &StorageTarget, config: &StorageConfig) -> Result<Dir, Stor
             enabled: storage.content.iter().cloned().collect(),
         });
     }
-    below(path, storage, target.content).map_err(|why| StorageUnfit::BadPath { why })
-}
-
-/// The directory for some content below the directory of a storage.
-fn below(path: &str, storage: &DescribedStorage, content: ImageContent) -> Result<Dir, String> {
-    let usual = match content {
-        ImageContent::Iso => "template/iso",
-        ImageContent::Import => "import",
-    };
-    let own = storage.content_dirs.get(content.name());
-    let own = own.map_or(usual, |dir| dir.trim_matches('/'));
-    let dir = format!("{path}/{own}").parse::<Dir>();
-    let dir = dir.and_then(Dir::for_images);
-    dir.map_err(|invalid| invalid.message)
+    dir.map_err(|why| StorageUnfit::BadPath { why })
 }
 
 fn is_for(storage: &DescribedStorage, config: &StorageConfig) -> bool {
@@ -98,11 +86,9 @@ pub(super) fn shared(catalog: &Catalog) -> BTreeMap<NodeId, BTreeMap<Dir, String
         };
         let mut dirs = BTreeMap::new();
         for (name, storage) in &config.storages {
-            let Some(path) = storage.path.as_ref().filter(|_| storage.shared) else {
-                continue;
-            };
             for content in [ImageContent::Iso, ImageContent::Import] {
-                if let Ok(dir) = below(path, storage, content) {
+                let dir = storage.dir_for(content).filter(|_| storage.shared);
+                if let Some(Ok(dir)) = dir {
                     dirs.insert(dir, format!("{cluster}/{name}"));
                 }
             }
@@ -120,6 +106,7 @@ mod tests {
         StorageConfig {
             host: "pve-01".to_owned(),
             cluster: Some("lab".to_owned()),
+            seen_by: None,
             storages: BTreeMap::from([("nas".parse().unwrap(), storage)]),
         }
     }

@@ -43,10 +43,13 @@ impl MethodChoice<'_> {
     fn transport(&self) -> Transport {
         let node = self.input.desired.nodes.get(&self.target.node);
         let is_local = node.is_some_and(|node| node.reach == Reach::Local);
+        let is_api = node.is_some_and(|node| matches!(node.reach, Reach::Api { .. }));
         let data = self.data_bytes(&self.placed.artifact);
         let (asked, by) = self.asked();
         let (method, because) = match asked {
             _ if is_local => (Method::Copy, TransportReason::Local),
+            // Whatever is asked for: there is no other way.
+            _ if is_api => (Method::Api, TransportReason::Api),
             PushMethod::Rsync => {
                 let basis = self.sibling().or_else(|| self.earlier());
                 (Method::Rsync { basis }, TransportReason::Asked { by })
@@ -207,21 +210,22 @@ impl MethodChoice<'_> {
             Method::Rsync { basis: Some(basis) } if self.is_sibling(basis) => {
                 data.map(|data| data / DIFFERENCE)
             }
+            Method::Api => self.whole_bytes(),
             Method::Rsync { .. } if self.input.policy.transport.rsync_opts_set => {
-                let want = &self.input.desired.artifacts[&self.placed.artifact];
-                if self.incoming.contains_key(&self.placed.artifact) {
-                    return self
-                        .input
-                        .observed
-                        .catalog
-                        .sizes
-                        .get(&self.placed.artifact)
-                        .copied();
-                }
-                self.input.cached(&want.file).map(|cached| cached.meta.size)
+                self.whole_bytes()
             }
             Method::Rsync { .. } => data,
         }
+    }
+
+    /// The length of the file.
+    fn whole_bytes(&self) -> Option<u64> {
+        let want = &self.input.desired.artifacts[&self.placed.artifact];
+        if self.incoming.contains_key(&self.placed.artifact) {
+            let sizes = &self.input.observed.catalog.sizes;
+            return sizes.get(&self.placed.artifact).copied();
+        }
+        self.input.cached(&want.file).map(|cached| cached.meta.size)
     }
 
     fn is_sibling(&self, basis: &FileName) -> bool {

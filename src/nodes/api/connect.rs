@@ -1,0 +1,76 @@
+//! The implementation of [`Nodes`] over the Proxmox VE API.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::config::ApiNodesConfig;
+use super::error::ApiError;
+use super::place::{PlaceOnNode, failed};
+use super::records::DeliveryRecords;
+use super::shared::SharedParts;
+use super::{deliver, look, remove, storages};
+use crate::facts::{NodeState, NodeStorages};
+use crate::model::{Dir, FileName, Node};
+use crate::nodes::error::NodeError;
+use crate::nodes::interface::{
+    Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
+};
+
+/// Proxmox nodes that are asked through the API.
+#[derive(Debug)]
+pub struct ApiNodes {
+    shared: SharedParts,
+}
+
+impl ApiNodes {
+    /// Nothing is asked, and nobody listens, before the first call.
+    pub fn new(config: ApiNodesConfig, records: Arc<dyn DeliveryRecords>) -> Self {
+        Self {
+            shared: SharedParts::new(config, records),
+        }
+    }
+
+    async fn hold(
+        &self,
+        node: &Node,
+        dir: &Dir,
+        file: &FileName,
+    ) -> Result<PlaceOnNode, NodeError> {
+        let place = self.shared.hold(&node.id, dir, file).await;
+        let place = place.map_err(|error| failed(&node.id, "asking for the storages", error))?;
+        place.ok_or_else(|| {
+            let what = format!("{}:{dir}", node.id);
+            NodeError::Api(ApiError::NotConfigured { what })
+        })
+    }
+}
+
+impl Nodes for ApiNodes {
+    async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
+        Box::pin(look::observe(&self.shared, node, dirs)).await
+    }
+
+    async fn storages(&self, node: &Node) -> NodeStorages {
+        Box::pin(storages::storages(&self.shared, node)).await
+    }
+
+    async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
+        let place = self.hold(node, &delivery.dir, &delivery.file).await?;
+        Box::pin(deliver::deliver(&self.shared, &place, delivery)).await
+    }
+
+    async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
+        let place = self.hold(node, &removal.dir, &removal.file).await?;
+        Box::pin(remove::remove(&self.shared, &place, removal)).await
+    }
+
+    /// What arrives has no name that the API shows, and a node removes it itself.
+    async fn clear(&self, _: &Node, _: &Leftover) -> Result<Cleared, NodeError> {
+        Ok(Cleared::Gone)
+    }
+
+    async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
+        let place = self.hold(node, &check.dir, &check.file).await?;
+        Box::pin(remove::verify(&self.shared, &place, check)).await
+    }
+}

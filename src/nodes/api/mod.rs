@@ -1,0 +1,29 @@
+//! Nodes behind the Proxmox VE API, without a login.
+//!
+//! A node loads an image itself, from a file server in this process that knows nothing but
+//! the deliveries under way (`server`), compares its digest and gives it its name in one
+//! step. The same call reads back what is there. Records cannot lie on the node, so they
+//! are kept by the controller (`records`); there are no leases, so one controller at a time
+//! is what the cache's lock is for. Images travel with their zeros: a disk should be a
+//! qcow2.
+
+mod config;
+mod connect;
+mod deliver;
+mod described;
+pub(super) mod error;
+mod look;
+mod place;
+mod records;
+mod remove;
+mod server;
+mod shared;
+mod storages;
+mod tasks;
+mod usage;
+mod way;
+
+pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig, UploadUse};
+pub use connect::ApiNodes;
+pub use error::ApiError;
+pub use records::{DeliveryRecords, RecordsError};

@@ -1,0 +1,140 @@
+//! What all work on nodes of the API shares.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
+use super::described;
+use super::place::PlaceOnNode;
+use super::records::{DeliveryRecords, DirRecord};
+use super::server::FileServer;
+use super::usage::SeenUses;
+use crate::model::{Dir, FileName, NodeId};
+use crate::proxmox::PveError;
+
+/// What all work on nodes of the API shares.
+#[derive(Debug)]
+pub(super) struct SharedParts {
+    pub config: ApiNodesConfig,
+    pub server: FileServer,
+    pub uses: SeenUses,
+    records: Arc<dyn DeliveryRecords>,
+    /// What the directories of each node are, as far as its cluster told.
+    places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
+    /// The files that are worked on, by cluster, node and volume.
+    busy: Mutex<BTreeMap<[String; 3], Arc<AsyncMutex<()>>>>,
+    /// The nodes that were seen to reach the file server.
+    reached: Mutex<BTreeSet<NodeId>>,
+}
+
+impl SharedParts {
+    pub(super) fn new(config: ApiNodesConfig, records: Arc<dyn DeliveryRecords>) -> Self {
+        Self {
+            server: FileServer::new(config.server.clone()),
+            uses: SeenUses::default(),
+            places: Mutex::default(),
+            busy: Mutex::default(),
+            reached: Mutex::default(),
+            config,
+            records,
+        }
+    }
+
+    pub(super) fn record(&self, node: &NodeId, dir: &Dir) -> DirRecord {
+        DirRecord {
+            records: Arc::clone(&self.records),
+            node: node.clone(),
+            dir: dir.clone(),
+        }
+    }
+
+    /// The directories of a node that are known.
+    pub(super) fn places(&self, node: &NodeId, known: &ApiNode) -> BTreeMap<Dir, ApiPlace> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = places.get(node).cloned().unwrap_or_default();
+        all.extend(known.places.clone());
+        all
+    }
+
+    /// Keeps what the cluster told of a node's directories.
+    pub(super) fn keep_places(&self, node: &NodeId, told: BTreeMap<Dir, ApiPlace>) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(node.clone(), told);
+    }
+
+    /// A directory that is known.
+    pub(super) fn place_of(
+        &self,
+        node: &NodeId,
+        known: &ApiNode,
+        dir: &Dir,
+    ) -> Option<PlaceOnNode> {
+        let places = self.places(node, known);
+        let place = places.get(dir)?;
+        let record = self.record(node, dir);
+        Some(PlaceOnNode::new(node, known, place, record))
+    }
+
+    /// The same, and the cluster is asked where it is not known: what was delivered once is
+    /// looked at although no order names its storage any more.
+    pub(super) async fn find_place(
+        &self,
+        node: &NodeId,
+        known: &ApiNode,
+        dir: &Dir,
+    ) -> Result<Option<PlaceOnNode>, PveError> {
+        if let Some(place) = self.place_of(node, known, dir) {
+            return Ok(Some(place));
+        }
+        let storages = known.api.storages().await?;
+        let described = described::described(&storages);
+        self.keep_places(node, described::places(&described));
+        Ok(self.place_of(node, known, dir))
+    }
+
+    /// The directory of a file, once nobody else works on that any more. `None` where it is
+    /// on no storage.
+    pub(super) async fn hold(
+        &self,
+        node: &NodeId,
+        dir: &Dir,
+        file: &FileName,
+    ) -> Result<Option<PlaceOnNode>, PveError> {
+        let Some(known) = self.config.nodes.get(node) else {
+            return Ok(None);
+        };
+        let Some(place) = self.find_place(node, known, dir).await? else {
+            return Ok(None);
+        };
+        let key = [
+            known.cluster.clone(),
+            known.name.clone(),
+            place.volume(file),
+        ];
+        let lock = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(busy.entry(key).or_default())
+        };
+        let _held = Some(Arc::new(lock.lock_owned().await));
+        Ok(Some(PlaceOnNode { _held, ..place }))
+    }
+
+    pub(super) fn has_reached(&self, node: &NodeId) -> bool {
+        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.contains(node)
+    }
+
+    pub(super) fn note_reached(&self, node: &NodeId) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.insert(node.clone());
+    }
+
+    /// The next delivery looks again.
+    pub(super) fn forget_reached(&self, node: &NodeId) {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        reached.remove(node);
+    }
+}
