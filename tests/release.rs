@@ -22,6 +22,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("rsync", "rsync"),
     ("sh", ""),
     ("ssh", "openssh-client"),
+    // Only the stub of the Proxmox VE API starts it, in tests.
+    ("wget", ""),
 ];
 
 fn text(path: &str) -> String {
