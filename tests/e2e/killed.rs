@@ -86,7 +86,9 @@ fn a_status_tells_that_a_run_was_killed() {
         // A child that was just forked holds the lock until it starts its program.
         wait_for("that it is gone", || {
             let status = status();
-            status.stdout.contains("did not finish: its process is gone")
+            status
+                .stdout
+                .contains("did not finish: its process is gone")
         });
         status().expect(1).says("none (controller not running)");
         let data = world.program.run(&["status", "-o", "json"]).json();
