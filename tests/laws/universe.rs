@@ -111,6 +111,7 @@ prop_compose! {
             filename,
             push_method,
             pinned: pinned.map(|byte| Sha256::from_bytes([byte; 32])),
+            template: None,
             source: source(),
         }
     }
