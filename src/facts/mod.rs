@@ -13,6 +13,8 @@ mod outcome;
 mod step_id;
 mod step_text;
 mod storages;
+mod template_mark;
+mod vms;
 
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
@@ -25,3 +27,5 @@ pub use outcome::{Fact, Failure, Outcome};
 pub use step_id::{ApprovalId, StepId, StepKind};
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
+pub use template_mark::{TemplateMark, TemplateState};
+pub use vms::{NodeVms, VmConfig, VmInventory, VmSeat};

@@ -96,6 +96,7 @@ pub(super) fn read_position(
         filename: draft.filename,
         push_method: draft.push_method,
         pinned: draft.pinned,
+        template: None,
         source,
     }))
 }
