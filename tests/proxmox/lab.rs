@@ -93,6 +93,7 @@ pub fn setup(prune: bool) -> PveSetup {
         prune,
         pruned: BTreeSet::new(),
         fetch_right: talos_order::proxmox::rights::FetchRight::AccessNetwork,
+        templates: Vec::new(),
     }
 }
 

@@ -24,6 +24,18 @@ pub struct StorageNeed {
     pub prune: bool,
 }
 
+/// A kind of template that is made, changed and removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TemplateNeed {
+    /// The storage for its disks.
+    pub storage: String,
+    /// The storages of the images that its disks are made from.
+    pub images: Vec<String>,
+    /// The bridges of its network interfaces, with the VLAN where there is one:
+    /// `vmbr0/20`.
+    pub bridges: Vec<String>,
+}
+
 /// Everything that is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Need {
@@ -37,7 +49,24 @@ pub struct Need {
     pub nodes: Vec<String>,
     /// The privilege for loading a URL.
     pub fetch_right: FetchRight,
+    /// The templates.
+    pub templates: Vec<TemplateNeed>,
 }
+
+/// What is done with virtual machines. All of it on `/vms`: Proxmox VE removes the
+/// entries for one VMID together with its virtual machine, so a token that had them only
+/// there could not make the next one.
+pub(super) const TEMPLATE: [&str; 9] = [
+    "VM.Allocate",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
+    "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+];
 
 /// What allows a node to load a URL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,6 +120,19 @@ impl NeededRights {
         // Nobody else checks it before a file is removed.
         if need.usage || need.storages.iter().any(|storage| storage.prune) {
             rights.add("/vms", &["VM.Audit"]);
+        }
+        for template in &need.templates {
+            rights.add("/vms", &["VM.Audit"]);
+            rights.add("/vms", &TEMPLATE);
+            let storage = format!("/storage/{}", template.storage);
+            rights.add(&storage, &["Datastore.AllocateSpace"]);
+            for image in &template.images {
+                rights.add(&format!("/storage/{image}"), &["Datastore.Audit"]);
+            }
+            for bridge in &template.bridges {
+                let path = format!("/sdn/zones/localnetwork/{bridge}");
+                rights.add(&path, &["SDN.Use"]);
+            }
         }
         if need.discovery {
             // On both: an entry for /nodes replaces what would be inherited there.
