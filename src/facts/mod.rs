@@ -11,6 +11,7 @@ mod memory;
 mod observed;
 mod outcome;
 mod step_id;
+mod step_kind;
 mod step_text;
 mod storages;
 mod template_mark;
@@ -24,7 +25,8 @@ pub use observed::{
     VersionSource,
 };
 pub use outcome::{Fact, Failure, Outcome};
-pub use step_id::{ApprovalId, StepId, StepKind};
+pub use step_id::{ApprovalId, StepId};
+pub use step_kind::StepKind;
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
 pub use template_mark::{TemplateMark, TemplateState};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::failure_kind::FailureKind;
 use super::memory::Memory;
 use super::storages::NodeStorages;
+use super::vms::NodeVms;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, PartName, SchematicId,
     Sha256, TalosVersion,
@@ -25,6 +26,8 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
+    /// The virtual machines of the nodes that templates are wanted on, or were.
+    pub vms: BTreeMap<NodeId, NodeVms>,
     /// What is remembered from earlier runs.
     pub memory: Memory,
     /// When the observation was made; the run has no other clock.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ArtifactId, OrderId, Sha256, TemplateName};
+use crate::model::{ArtifactId, Deletion, OrderId, Sha256, TemplateName, VmId};
 
 const START: &str = "<!-- talos-order ";
 const END: &str = " -->";
@@ -19,6 +19,8 @@ const END: &str = " -->";
 pub struct TemplateMark {
     /// The controller that made it; no other touches it.
     pub owner: String,
+    /// Its number: a copy of a template, which has its notes, has another one.
+    pub vmid: VmId,
     /// Under which name it is wanted.
     pub template: TemplateName,
     /// The orders that wanted it when it was made.
@@ -27,6 +29,9 @@ pub struct TemplateMark {
     pub artifact: ArtifactId,
     /// The digest of that file.
     pub sha256: Sha256,
+    /// What becomes of it when no order wants it any more, where an order said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// How far it is.
     pub state: TemplateState,
     /// When it was made.
@@ -94,6 +99,7 @@ mod tests {
     fn mark() -> TemplateMark {
         TemplateMark {
             owner: "a --> b".to_owned(),
+            vmid: "9000".parse().unwrap(),
             template: "talos".parse().unwrap(),
             orders: BTreeSet::from(["lab".parse().unwrap()]),
             artifact: ArtifactId {
@@ -105,6 +111,7 @@ mod tests {
                 format: Format::Raw,
             },
             sha256: Sha256::from_bytes([1; 32]),
+            deletion: None,
             state: TemplateState::New,
             made_at: Timestamp::UNIX_EPOCH,
         }

@@ -73,9 +73,16 @@ impl VmConfig {
         self.get("name").unwrap_or_default()
     }
 
-    /// The mark in its notes.
-    pub fn mark(&self) -> Option<TemplateMark> {
-        TemplateMark::find(self.description()).map(|(mark, _)| mark)
+    /// The mark in its notes, if it is the mark of the virtual machine with this number:
+    /// who clones a template gets its notes as well.
+    pub fn mark_of(&self, vmid: VmId) -> Option<TemplateMark> {
+        let (mark, _) = TemplateMark::find(self.description())?;
+        (mark.vmid == vmid).then_some(mark)
+    }
+
+    /// The line with the mark.
+    pub fn mark_line(&self) -> Option<&str> {
+        TemplateMark::find(self.description()).map(|(_, line)| line)
     }
 
     /// True if it has become a template.

@@ -2,8 +2,14 @@
 
 use super::named::named_value;
 
-/// The machine that a template is, in the terms of Proxmox VE. The defaults are those
-/// that the Talos documentation recommends on Proxmox VE.
+/// The machine that a template is, in the terms of Proxmox VE.
+///
+/// The defaults are the baseline of the page on Proxmox in the Talos documentation
+/// (v1.12): UEFI on q35, CPU type `host`, 2 cores and 4 GiB as the least for a control
+/// plane, VirtIO SCSI that is not the `single` one, VirtIO interfaces, no ballooning, a
+/// serial console for early messages. The random number generator is optional there, and
+/// the agent needs its extension. For SecureBoot see its page there: the image enrolls its
+/// own keys while the firmware is in setup mode, and disk encryption needs a TPM 2.0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hardware {
     /// Cores of each socket.
@@ -15,14 +21,15 @@ pub struct Hardware {
     /// The least memory that ballooning leaves, in MiB; 0 for no ballooning, which Talos
     /// does not support.
     pub balloon: u32,
-    /// The type of the processor, such as `host`.
+    /// The type of the processor. `host` has all that the node's can do, and ties a running
+    /// machine to nodes with the same one.
     pub cpu: String,
     /// The type of the machine, such as `q35`.
     pub machine: String,
     /// The firmware.
     pub bios: Bios,
-    /// The keys of Microsoft are enrolled in the firmware from the start: no image of
-    /// Talos boots with them under SecureBoot.
+    /// The keys of Microsoft are enrolled in the firmware from the start, so that it is not
+    /// in setup mode and takes no others: no image of Talos boots like that.
     pub pre_enrolled_keys: bool,
     /// A TPM 2.0.
     pub tpm: bool,
@@ -88,9 +95,9 @@ impl Default for Hardware {
         Self {
             cores: 2,
             sockets: 1,
-            memory: 2048,
+            memory: 4096,
             balloon: 0,
-            cpu: "x86-64-v2-AES".to_owned(),
+            cpu: "host".to_owned(),
             machine: "q35".to_owned(),
             bios: Bios::Ovmf,
             pre_enrolled_keys: false,

@@ -234,8 +234,8 @@ pub struct Template {
     pub name: TemplateName,
     /// Which VMIDs it may get.
     pub ids: VmIds,
-    /// The nodes that get one; `None` for each node that the image is delivered to, or one
-    /// of them where the storage is shared.
+    /// The nodes that get one, none of them local; `None` for each node that is not local
+    /// and that the image is delivered to, or one of them where the storage is shared.
     pub on: Option<BTreeSet<NodeId>>,
     /// The storage for its disks.
     pub storage: StorageName,

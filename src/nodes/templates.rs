@@ -11,11 +11,14 @@ use crate::model::{Dir, FileName, Node, StorageName, VmId};
 ///
 /// Whatever changes something reads the present configuration first, and changes nothing
 /// unless the notes hold the mark that was observed: a virtual machine of others is never
-/// touched.
+/// touched. The methods are those of a place without virtual machines.
 pub trait Templates: Send + Sync + 'static {
     /// The virtual machines of the node and the VMIDs of its cluster. Failing is a state,
     /// not an error: unknown is not empty.
-    fn vms(&self, node: &Node) -> impl Future<Output = NodeVms> + Send;
+    fn vms(&self, node: &Node) -> impl Future<Output = NodeVms> + Send {
+        let why = format!("{} has no virtual machines", node.id);
+        async { NodeVms::Unknown { why } }
+    }
 
     /// The linked clones of some templates, anywhere in the cluster. A template without
     /// any is in the answer, too.
@@ -26,7 +29,10 @@ pub trait Templates: Send + Sync + 'static {
         &self,
         node: &Node,
         templates: &BTreeSet<VmId>,
-    ) -> impl Future<Output = Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError>> + Send {
+        let _ = templates;
+        std::future::ready(Err(none(node)))
+    }
 
     /// Makes a virtual machine with a disk from an image that is on the node, makes it a
     /// template, and compares what the node says of it.
@@ -37,7 +43,10 @@ pub trait Templates: Send + Sync + 'static {
         &self,
         node: &Node,
         creation: &TemplateCreation,
-    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send;
+    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send {
+        let _ = creation;
+        std::future::ready(Err(none(node)))
+    }
 
     /// Gives templates other names, tags and notes, one after the other.
     ///
@@ -47,7 +56,10 @@ pub trait Templates: Send + Sync + 'static {
         &self,
         node: &Node,
         changes: &[TemplateChange],
-    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send;
+    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send {
+        let _ = changes;
+        std::future::ready(Err(none(node)))
+    }
 
     /// Removes a template, or what is left of one that was being made, with its disks.
     /// That it is gone already is fine.
@@ -58,7 +70,19 @@ pub trait Templates: Send + Sync + 'static {
         &self,
         node: &Node,
         removal: &TemplateRemoval,
-    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send;
+    ) -> impl Future<Output = Result<TemplateDone, NodeError>> + Send {
+        let _ = removal;
+        std::future::ready(Err(none(node)))
+    }
+}
+
+/// A place without virtual machines, such as a directory of this machine.
+fn none(node: &Node) -> NodeError {
+    NodeError::Refused {
+        node: node.id.clone(),
+        what: "a template",
+        message: "it has no virtual machines".to_owned(),
+    }
 }
 
 /// How it went with a template.
@@ -118,3 +142,6 @@ pub struct TemplateRemoval {
     /// The line with the mark that its notes must hold.
     pub mark: String,
 }
+
+impl Templates for super::api::ApiNodes {}
+impl Templates for super::system::SystemNodes {}

@@ -128,6 +128,9 @@ fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
         Fact::Registered { .. }
         | Fact::Pushed { .. }
         | Fact::Verified { .. }
-        | Fact::Removed { .. } => {}
+        | Fact::Removed { .. }
+        | Fact::TemplateCreated { .. }
+        | Fact::TemplateSwitched
+        | Fact::TemplateRemoved => {}
     }
 }

@@ -36,6 +36,13 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             writeln!(out, "  {bytes}  ({why})")?;
             write_transport(out, transport, why)
         }
+        Action::CreateTemplate(create) => writeln!(
+            out,
+            " as VM {} in {}, from {}  ({why})",
+            create.vmid, create.storage, create.file
+        ),
+        Action::SwitchTemplate(switch) => writeln!(out, " to {}", super::templates::switch(switch)),
+        Action::RemoveTemplate { name, .. } => writeln!(out, ", {name}  ({why})"),
         Action::PruneNode { bytes, .. }
         | Action::ClearPart { bytes, .. }
         | Action::VerifyNode { bytes, .. }
@@ -87,10 +94,15 @@ pub(super) fn sign(action: &Action, why: &Why) -> char {
         Action::PruneCache { .. }
         | Action::ClearPartial { .. }
         | Action::PruneNode { .. }
-        | Action::ClearPart { .. } => '-',
+        | Action::ClearPart { .. }
+        | Action::RemoveTemplate { .. } => '-',
+        Action::SwitchTemplate(_) => '~',
         Action::VerifyNode { .. } | Action::VerifyCache { .. } => '?',
         Action::Register { .. } => '+',
-        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
+        Action::Fetch { .. }
+        | Action::Unpack { .. }
+        | Action::Push { .. }
+        | Action::CreateTemplate(_) => match why {
             Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
             Why::SizeDiffers { .. }
             | Why::Touched
@@ -104,7 +116,13 @@ pub(super) fn sign(action: &Action, why: &Why) -> char {
             | Why::NotWanted { .. }
             | Why::Unverified { .. }
             | Why::Purge
-            | Why::Abandoned => '~',
+            | Why::Abandoned
+            | Why::OtherTemplateImage { .. }
+            | Why::OtherHardware { .. }
+            | Why::NotSwitched
+            | Why::BeyondRetired { .. }
+            | Why::Unfinished
+            | Why::Replaced => '~',
         },
     }
 }
