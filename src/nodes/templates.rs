@@ -143,5 +143,4 @@ pub struct TemplateRemoval {
     pub mark: String,
 }
 
-impl Templates for super::api::ApiNodes {}
 impl Templates for super::system::SystemNodes {}

@@ -122,17 +122,7 @@ impl NeededRights {
             rights.add("/vms", &["VM.Audit"]);
         }
         for template in &need.templates {
-            rights.add("/vms", &["VM.Audit"]);
-            rights.add("/vms", &TEMPLATE);
-            let storage = format!("/storage/{}", template.storage);
-            rights.add(&storage, &["Datastore.AllocateSpace"]);
-            for image in &template.images {
-                rights.add(&format!("/storage/{image}"), &["Datastore.Audit"]);
-            }
-            for bridge in &template.bridges {
-                let path = format!("/sdn/zones/localnetwork/{bridge}");
-                rights.add(&path, &["SDN.Use"]);
-            }
+            rights.add_template("/vms", template);
         }
         if need.discovery {
             // On both: an entry for /nodes replaces what would be inherited there.
@@ -140,6 +130,28 @@ impl NeededRights {
             rights.add_nodes(need, "Sys.Audit");
         }
         rights
+    }
+
+    /// The privileges that making one template needs. Those on virtual machines are asked
+    /// for where they count, which is at its VMID.
+    pub fn of_template(vmid: u32, template: &TemplateNeed) -> Self {
+        let mut rights = Self::default();
+        rights.add_template(&format!("/vms/{vmid}"), template);
+        rights
+    }
+
+    fn add_template(&mut self, vms: &str, template: &TemplateNeed) {
+        self.add(vms, &["VM.Audit"]);
+        self.add(vms, &TEMPLATE);
+        let storage = format!("/storage/{}", template.storage);
+        self.add(&storage, &["Datastore.AllocateSpace"]);
+        for image in &template.images {
+            self.add(&format!("/storage/{image}"), &["Datastore.Audit"]);
+        }
+        for bridge in &template.bridges {
+            let path = format!("/sdn/zones/localnetwork/{bridge}");
+            self.add(&path, &["SDN.Use"]);
+        }
     }
 
     fn add_nodes(&mut self, need: &Need, privilege: &'static str) {
