@@ -4,10 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use super::create::is_drive;
 use crate::facts::VmConfig;
 use crate::io::process::printable;
 use crate::nodes::templates::TemplateCreation;
+
+/// True for an option whose value names a volume.
+pub(super) fn is_drive(key: &str) -> bool {
+    let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    kind != key
+        && matches!(
+            kind,
+            "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate"
+        )
+}
 
 /// The first difference, as a clause.
 pub(super) fn deviation(creation: &TemplateCreation, found: &VmConfig) -> Option<String> {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::deviation;
+use super::compare::{deviation, is_drive};
 use super::host::TemplateHost;
 use crate::model::ImageContent;
 use crate::nodes::api::error::ApiError;
@@ -18,7 +18,7 @@ use crate::nodes::templates::{TemplateCreation, TemplateDone};
 use crate::proxmox::rights::{NeededRights, TemplateNeed};
 use crate::proxmox::{VmChange, VmRefusal};
 
-type Options = BTreeMap<String, String>;
+type VmOptions = BTreeMap<String, String>;
 
 /// Makes a template, and compares what the node says of it.
 pub(in crate::nodes::api) async fn create(
@@ -122,9 +122,9 @@ async fn ensure_rights(
 }
 
 /// The options of a machine without disks, and those that give it some.
-fn options(creation: &TemplateCreation, volume: &str) -> (Options, Options) {
+fn options(creation: &TemplateCreation, volume: &str) -> (VmOptions, VmOptions) {
     let has_disks = |key: &String| is_drive(key) || key == "boot";
-    let (mut disks, mut machine): (Options, Options) = creation
+    let (mut disks, mut machine): (VmOptions, VmOptions) = creation
         .config
         .clone()
         .into_iter()
@@ -146,21 +146,11 @@ fn options(creation: &TemplateCreation, volume: &str) -> (Options, Options) {
     (machine, disks)
 }
 
-/// True for an option whose value names a volume.
-pub(super) fn is_drive(key: &str) -> bool {
-    let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    kind != key
-        && matches!(
-            kind,
-            "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate"
-        )
-}
-
 async fn make(
     host: &TemplateHost<'_>,
     held: &HeldFile,
     creation: &TemplateCreation,
-    machine: Options,
+    machine: VmOptions,
 ) -> Result<(), FailedTask> {
     let (api, name) = (host.api().clone(), host.known.name.clone());
     let vmid = creation.vmid.get();
@@ -173,7 +163,7 @@ async fn complete(
     host: &TemplateHost<'_>,
     held: &HeldFile,
     creation: &TemplateCreation,
-    disks: Options,
+    disks: VmOptions,
 ) -> Result<(), NodeError> {
     let vmid = creation.vmid;
     let digest = own_digest(host, creation).await?;

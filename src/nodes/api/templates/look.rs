@@ -84,6 +84,7 @@ async fn inventory(host: &TemplateHost<'_>) -> Result<VmInventory, NodeVms> {
         taken,
         marked,
         clones: None,
+        clones_unknown: None,
     })
 }
 
