@@ -189,6 +189,16 @@ pub enum TaskFailure {
     /// What is special to one virtual machine.
     #[error(transparent)]
     Vm(VmRefusal),
+    /// A privilege that is looked at only in the task is missing.
+    #[error("{text}")]
+    Denied {
+        /// What the task said.
+        text: String,
+        /// The path that the privileges are missing on, where the text has it.
+        path: Option<String>,
+        /// Any of these would do.
+        privileges: Vec<String>,
+    },
     /// The task was stopped.
     #[error("it was stopped")]
     Stopped,
@@ -227,6 +237,15 @@ impl PveError {
         }
     }
 
+    /// True where the token does not have a privilege, or is not accepted.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Forbidden { .. } | Self::Unauthorized { .. } => true,
+            Self::Task { source, .. } => matches!(source, TaskFailure::Denied { .. }),
+            _ => false,
+        }
+    }
+
     /// True if another endpoint may be asked: this one said nothing.
     pub(super) fn is_silence(&self) -> bool {
         matches!(
@@ -240,6 +259,13 @@ impl PveError {
         let fixed = match self {
             Self::Forbidden {
                 path, privileges, ..
+            }
+            | Self::Task {
+                source:
+                    TaskFailure::Denied {
+                        path, privileges, ..
+                    },
+                ..
             } => return forbidden_hint(path.as_deref(), privileges),
             Self::Unavailable { source, .. } => return source.hint(),
             Self::Vm { .. }

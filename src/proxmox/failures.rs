@@ -203,6 +203,14 @@ pub(super) fn task_failure(text: &str) -> TaskFailure {
     if text == "interrupted by signal" || text.ends_with("received interrupt") {
         return TaskFailure::Stopped;
     }
+    if text.contains("Permission check failed") {
+        let (path, privileges) = missing(text);
+        return TaskFailure::Denied {
+            text: text.to_owned(),
+            path,
+            privileges,
+        };
+    }
     if let Some(refusal) = VmRefusal::read(text) {
         return TaskFailure::Vm(refusal);
     }

@@ -108,5 +108,7 @@ async fn tags_that_the_cluster_restricts_are_told() {
         shown(&error).contains("modifying tag 'talos-order-new'"),
         "{error:?}"
     );
+    assert!(shown(&error).contains("user-tag-access"), "{error:?}");
+    assert!(!error.is_transient() && error.is_permission(), "{error:?}");
     assert!(lab.stub.vmids().is_empty() && lab.stub.disks().is_empty());
 }

@@ -99,10 +99,7 @@ impl ApiError {
     /// True where the API does not permit it.
     pub(in crate::nodes) fn is_permission(&self) -> bool {
         match self {
-            Self::Call { source, .. } => matches!(
-                **source,
-                PveError::Forbidden { .. } | PveError::Unauthorized { .. }
-            ),
+            Self::Call { source, .. } => source.is_denied(),
             Self::VmsHidden { .. } | Self::TemplateRights { .. } => true,
             _ => false,
         }
