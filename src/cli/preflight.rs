@@ -354,6 +354,7 @@ async fn rights(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &mu
         discovery: true,
         nodes: Vec::new(),
         fetch_right: FetchRight::of(oldest),
+        templates: used.template_needs(),
     });
     let subject = format!("token {}", api.token());
     let granted = match api.granted(&needed.paths()).await {

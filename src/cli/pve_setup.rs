@@ -11,7 +11,7 @@ use super::pve_use::ClusterUse;
 use crate::app::App;
 use crate::model::ClusterName;
 use crate::proxmox::PveVersion;
-use crate::proxmox::rights::{FetchRight, PveSetup};
+use crate::proxmox::rights::{FetchRight, PveSetup, TemplateNeed};
 
 /// The user that a token belongs to where nobody says otherwise.
 const USER: &str = "talos-order@pve";
@@ -28,6 +28,17 @@ pub struct PveSetupArgs {
     /// The cluster of the configuration that the token is for [default: the only one]
     #[arg(long, value_name = "NAME", conflicts_with = "storage")]
     pub cluster: Option<ClusterName>,
+    /// A storage for the disks of templates; repeatable [default: those that orders name]
+    #[arg(long, value_name = "NAME", value_parser = storage, requires = "storage")]
+    pub template_storage: Vec<String>,
+    /// A bridge for templates, perhaps with a VLAN; repeatable [default: vmbr0]
+    #[arg(
+        long,
+        value_name = "NAME[/VLAN]",
+        value_parser = bridge,
+        requires = "template_storage"
+    )]
+    pub bridge: Vec<String>,
     /// Also allow removing images
     #[arg(long)]
     pub prune: bool,
@@ -60,7 +71,20 @@ pub(super) fn run(
     orders: Option<&Path>,
     args: PveSetupArgs,
 ) -> anyhow::Result<Exit> {
+    let bridges = match args.bridge.is_empty() {
+        true => vec!["vmbr0".to_owned()],
+        false => args.bridge,
+    };
+    let templates = args
+        .template_storage
+        .into_iter()
+        .map(|storage| TemplateNeed {
+            storage,
+            images: args.storage.clone(),
+            bridges: bridges.clone(),
+        });
     let mut setup = PveSetup {
+        templates: templates.collect(),
         user: USER.to_owned(),
         token: TOKEN.to_owned(),
         storages: args.storage,
@@ -114,6 +138,7 @@ fn configured(
         }
         setup.storages.push(need.storage);
     }
+    setup.templates = used.template_needs();
     if let Some(known) = cluster.and_then(|cluster| clusters.get(&cluster)) {
         let (user, token) = known.token_id.parts();
         (setup.user, setup.token) = (user.to_owned(), token.to_owned());
@@ -133,6 +158,20 @@ fn plain(text: &str, kind: &str, more: &str) -> Result<String, String> {
 /// The name of a storage.
 fn storage(text: &str) -> Result<String, String> {
     plain(text, "the name of a Proxmox VE storage", "-_.")
+}
+
+/// The name of a bridge, perhaps with a VLAN.
+fn bridge(text: &str) -> Result<String, String> {
+    let kind = "the name of a bridge; expected NAME or NAME/VLAN";
+    let (name, vlan) = match text.split_once('/') {
+        Some((name, vlan)) => (name, Some(vlan)),
+        None => (text, None),
+    };
+    plain(name, kind, "-_.")?;
+    match vlan.map(str::parse::<u16>) {
+        None | Some(Ok(1..=4094)) => Ok(text.to_owned()),
+        Some(_) => Err(format!("{text:?} is not {kind}")),
+    }
 }
 
 /// The name of a token.
@@ -170,6 +209,12 @@ mod tests {
         }
         for text in ["", "a b", "$(x)", "a;b", "-x", "a/b", "1a"] {
             assert!(storage(text).is_err(), "{text}");
+        }
+        for text in ["vmbr0", "vmbr0/20", "lan.1"] {
+            assert!(bridge(text).is_ok(), "{text}");
+        }
+        for text in ["vmbr0/", "vmbr0/0", "vmbr0/4095", "vmbr0/x", "a b", "../x"] {
+            assert!(bridge(text).is_err(), "{text}");
         }
         assert!(user("talos-order@pve").is_ok());
         for text in ["talos-order", "a@b@c", "a'b@pve", "@pve", "a@"] {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Settings;
-use crate::model::{ClusterName, Deletion, ImageContent, OrderSet, StorageName};
-use crate::proxmox::rights::{DeliveryWay, StorageNeed};
+use crate::model::{ClusterName, Deletion, ImageContent, NetworkInterface, OrderSet, StorageName};
+use crate::proxmox::rights::{DeliveryWay, StorageNeed, TemplateNeed};
 
 /// What is done with a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,17 @@ pub(super) struct ClusterUse {
     pub nodes: BTreeSet<String>,
     /// The storages that images go to.
     pub storages: BTreeMap<StorageName, StorageUse>,
+    /// The templates, by the storage of their disks.
+    pub templates: BTreeMap<StorageName, TemplateUse>,
+}
+
+/// What is done with templates whose disks are on one storage.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TemplateUse {
+    /// The storages of the images.
+    pub images: BTreeSet<StorageName>,
+    /// The bridges, each with its VLAN where there is one.
+    pub bridges: BTreeSet<String>,
 }
 
 /// What is done with a storage.
@@ -42,8 +53,11 @@ impl ClusterUse {
             }
         }
         for order in &orders.orders {
-            let targets = order.positions.iter().flat_map(|one| &one.storages);
-            for target in targets {
+            let targets = order
+                .positions
+                .iter()
+                .flat_map(|one| one.storages.iter().map(move |target| (one, target)));
+            for (position, target) in targets {
                 let entry = inventory.by_name(&target.node);
                 let own = entry.and_then(|entry| entry.cluster.as_ref());
                 if cluster.is_some() && own != cluster {
@@ -53,6 +67,17 @@ impl ClusterUse {
                     Some(entry) => entry.name_in_cluster(),
                     None => target.node.as_str(),
                 };
+                if let Some(template) = &position.template
+                    && template
+                        .on
+                        .as_ref()
+                        .is_none_or(|on| on.contains(&target.node))
+                {
+                    let made = found.templates.entry(template.storage.clone()).or_default();
+                    made.images.insert(target.storage.clone());
+                    made.bridges
+                        .extend(template.hardware.net.iter().map(bridge));
+                }
                 let prune = entry.and_then(|entry| entry.prune);
                 let storage = found.storages.entry(target.storage.clone()).or_default();
                 storage.contents.insert(target.content);
@@ -76,5 +101,25 @@ impl ClusterUse {
                 prune: used.prune,
             })
             .collect()
+    }
+
+    /// What is to be allowed for its templates.
+    pub(super) fn template_needs(&self) -> Vec<TemplateNeed> {
+        let templates = self.templates.iter();
+        templates
+            .map(|(storage, used)| TemplateNeed {
+                storage: storage.to_string(),
+                images: used.images.iter().map(ToString::to_string).collect(),
+                bridges: used.bridges.iter().cloned().collect(),
+            })
+            .collect()
+    }
+}
+
+/// A bridge with its VLAN, as paths of privileges have it.
+fn bridge(interface: &NetworkInterface) -> String {
+    match interface.vlan {
+        Some(vlan) => format!("{}/{vlan}", interface.bridge),
+        None => interface.bridge.clone(),
     }
 }

@@ -207,7 +207,9 @@ pub struct UrlMetadata {
     pub mimetype: Option<String>,
 }
 
-/// A virtual machine or container of the cluster.
+/// A virtual machine or container of the cluster. Its name and whether it is a template
+/// come from the statistics that each node sends every ten seconds: after a change they
+/// are as old, and a node that is off has none. Its tags and its lock are those of now.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct VmSummary {
     /// Its number.
@@ -227,4 +229,7 @@ pub struct VmSummary {
     /// Its tags, separated by semicolons.
     #[serde(default)]
     pub tags: Option<String>,
+    /// What it is locked for, such as `create` or `backup`.
+    #[serde(default)]
+    pub lock: Option<String>,
 }

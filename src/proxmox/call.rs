@@ -1,5 +1,6 @@
 //! One call: what is asked, and how its answer is read.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,8 +27,9 @@ pub(super) struct PveCall {
     /// What the path or the parameters name, for typed errors.
     pub storage: Option<String>,
     pub volume: Option<String>,
+    pub vmid: Option<u32>,
     pub query: Vec<(&'static str, String)>,
-    pub form: Vec<(&'static str, String)>,
+    pub form: Vec<(Cow<'static, str>, String)>,
     /// Longer or shorter than usual.
     pub limit: Option<Duration>,
 }
@@ -53,6 +55,7 @@ impl PveCall {
             node,
             storage,
             volume: None,
+            vmid: None,
             query: Vec::new(),
             form: Vec::new(),
             limit: None,
@@ -68,8 +71,17 @@ impl PveCall {
         self
     }
 
-    pub(super) fn form(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.form.push((name, value.into()));
+    pub(super) fn form(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.form.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn vmid(mut self, vmid: u32) -> Self {
+        self.vmid = Some(vmid);
         self
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::config::Fingerprint;
 use super::upid::Upid;
+use super::vm_refusal::VmRefusal;
 
 /// Why a call to the API did not do what was asked.
 ///
@@ -114,6 +115,14 @@ pub enum PveError {
     StorageUnavailable { storage: String, text: String },
     #[error("{volume} does not exist: {text}")]
     NoSuchVolume { volume: String, text: String },
+    /// What is special to one virtual machine; tasks fail with the same as
+    /// [`TaskFailure::Vm`].
+    #[error("VM {vmid}")]
+    Vm {
+        vmid: u32,
+        #[source]
+        source: VmRefusal,
+    },
     /// Any other error status.
     #[error("{call} was answered with {status}: {text}")]
     Status {
@@ -177,6 +186,19 @@ pub enum TaskFailure {
     /// The content does not fit the name's extension, or refers to other files.
     #[error("the content was refused: {0}")]
     Content(String),
+    /// What is special to one virtual machine.
+    #[error(transparent)]
+    Vm(VmRefusal),
+    /// A privilege that is looked at only in the task is missing.
+    #[error("{text}")]
+    Denied {
+        /// What the task said.
+        text: String,
+        /// The path that the privileges are missing on, where the text has it.
+        path: Option<String>,
+        /// Any of these would do.
+        privileges: Vec<String>,
+    },
     /// The task was stopped.
     #[error("it was stopped")]
     Stopped,
@@ -193,9 +215,33 @@ impl PveError {
             Self::Unavailable { source, .. } => source.is_transient(),
             Self::Status { status, .. } => matches!(status, 429 | 500 | 502..=504),
             Self::StorageUnavailable { .. } => true,
-            Self::Task { source, .. } => {
-                matches!(source, TaskFailure::Download(_) | TaskFailure::Other(_))
-            }
+            Self::Task { source, .. } => match source {
+                TaskFailure::Download(_) | TaskFailure::Other(_) => true,
+                TaskFailure::Vm(refusal) => refusal.is_transient(),
+                _ => false,
+            },
+            Self::Vm { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// What is special to one virtual machine, whether a call or a task said it.
+    pub fn vm_refusal(&self) -> Option<&VmRefusal> {
+        match self {
+            Self::Vm { source, .. }
+            | Self::Task {
+                source: TaskFailure::Vm(source),
+                ..
+            } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// True where the token does not have a privilege, or is not accepted.
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Forbidden { .. } | Self::Unauthorized { .. } => true,
+            Self::Task { source, .. } => matches!(source, TaskFailure::Denied { .. }),
             _ => false,
         }
     }
@@ -213,8 +259,20 @@ impl PveError {
         let fixed = match self {
             Self::Forbidden {
                 path, privileges, ..
+            }
+            | Self::Task {
+                source:
+                    TaskFailure::Denied {
+                        path, privileges, ..
+                    },
+                ..
             } => return forbidden_hint(path.as_deref(), privileges),
             Self::Unavailable { source, .. } => return source.hint(),
+            Self::Vm { .. }
+            | Self::Task {
+                source: TaskFailure::Vm(_),
+                ..
+            } => return self.vm_refusal()?.hint().map(str::to_owned),
             Self::Setup { .. } => {
                 "no CA certificates found on this machine; install the package ca-certificates, \
                  or pin the fingerprint of the node's certificate"
@@ -290,6 +348,13 @@ impl PveError {
 
 fn forbidden_hint(path: Option<&str>, privileges: &[String]) -> Option<String> {
     let (path, one) = (path?, privileges.first()?);
+    if one.contains("for modifying tag") {
+        return Some(
+            "the cluster restricts tags: allow this one with `user-tag-access` in \
+             Datacenter -> Options, or in /etc/pve/datacenter.cfg"
+                .to_owned(),
+        );
+    }
     Some(format!(
         "grant a role with {one} on {path} to the user and to the token; `talos-order pve-setup` \
          prints the commands"

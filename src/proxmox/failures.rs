@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::call::PveCall;
 use super::error::{PveError, TaskFailure};
+use super::vm_refusal::VmRefusal;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ impl Refusal<'_> {
             .get("storage")
             .and_then(serde_json::Value::as_str)
             .is_some_and(|text| text.starts_with("No such storage"));
+        let of_vm = || {
+            let texts = errors.values().filter_map(serde_json::Value::as_str);
+            texts.filter_map(VmRefusal::read).next()
+        };
+        if let (400, Some(vmid)) = (self.status, call.vmid)
+            && let Some(source) = of_vm()
+        {
+            return PveError::Vm { vmid, source };
+        }
         match self.status {
             400 if is_storage_unknown => PveError::NoSuchStorage {
                 storage: call.storage.clone().unwrap_or_default(),
@@ -97,6 +107,11 @@ fn internal(call: &PveCall, status: u16, text: String) -> PveError {
             node: node.clone(),
             text,
         };
+    }
+    if let Some(vmid) = call.vmid
+        && let Some(source) = VmRefusal::read(&text)
+    {
+        return PveError::Vm { vmid, source };
     }
     if let Some(storage) = &call.storage {
         let named = format!("'{storage}'");
@@ -185,8 +200,19 @@ pub(super) fn task_failure(text: &str) -> TaskFailure {
     if is_content {
         return TaskFailure::Content(text.to_owned());
     }
-    if text == "interrupted by signal" || text == "received interrupt" {
+    if text == "interrupted by signal" || text.ends_with("received interrupt") {
         return TaskFailure::Stopped;
+    }
+    if text.contains("Permission check failed") {
+        let (path, privileges) = missing(text);
+        return TaskFailure::Denied {
+            text: text.to_owned(),
+            path,
+            privileges,
+        };
+    }
+    if let Some(refusal) = VmRefusal::read(text) {
+        return TaskFailure::Vm(refusal);
     }
     TaskFailure::Other(text.to_owned())
 }

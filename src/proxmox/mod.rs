@@ -18,6 +18,7 @@
 mod answers;
 mod api;
 mod call;
+mod clones;
 mod config;
 mod content;
 mod discovery;
@@ -34,12 +35,15 @@ mod trust;
 mod upid;
 mod upload;
 mod usage;
+mod vm_refusal;
+mod vms;
 
 pub use answers::{
     ClusterState, NodeHealth, PveNode, PveStorage, ServedCertificate, StorageStatus, UrlMetadata,
     VmSummary, Volume, VolumeDetail,
 };
 pub use api::PveApi;
+pub use clones::base_of;
 pub use config::{ApiToken, CallLimits, Fingerprint, PveConfig, PveTrust};
 pub use content::{ContentUnknown, StorageContent};
 pub use error::{PinMismatch, PveError, TaskFailure};
@@ -49,3 +53,5 @@ pub use task::{TaskLogLine, TaskResult, TaskState};
 pub use transfer::{FetchRequest, UploadRequest};
 pub use upid::Upid;
 pub use usage::{ImagePlace, ImageUse, ImageUses};
+pub use vm_refusal::VmRefusal;
+pub use vms::{PveVm, PveVmConfig, VmChange};

@@ -6,12 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
 use super::answers::VmSummary;
 use super::api::PveApi;
-use super::call::PveCall;
 use super::error::PveError;
 
 /// An image that is looked for.
@@ -45,20 +41,6 @@ pub enum ImageUses {
     Unknown(Vec<String>),
 }
 
-#[derive(Debug, Deserialize)]
-struct PendingEntry {
-    key: String,
-    #[serde(default)]
-    value: Value,
-    #[serde(default)]
-    pending: Value,
-}
-
-#[derive(Debug, Deserialize)]
-struct SnapshotEntry {
-    name: String,
-}
-
 type Uses = BTreeMap<String, BTreeSet<ImageUse>>;
 
 impl PveApi {
@@ -82,7 +64,10 @@ impl PveApi {
             if vm.kind != "qemu" {
                 continue;
             }
-            if let Err(error) = self.uses_of(&vm, images, &mut uses).await {
+            let visit = |snapshot: Option<&str>, key: &str, text: &str| {
+                note(&vm, snapshot, key, text, images, &mut uses);
+            };
+            if let Err(error) = self.for_each_value(&vm, visit).await {
                 let why = crate::error::chain(&error);
                 reasons.push(format!("the configuration of VM {}: {why}", vm.vmid));
             }
@@ -92,45 +77,16 @@ impl PveApi {
             false => ImageUses::Unknown(reasons),
         })
     }
-
-    async fn uses_of(
-        &self,
-        vm: &VmSummary,
-        images: &[ImagePlace],
-        uses: &mut Uses,
-    ) -> Result<(), PveError> {
-        let id = vm.vmid.to_string();
-        let base = ["nodes", &vm.node, "qemu", &id];
-        let below = |name: &'static str| PveCall::get(&[&base[..], &[name]].concat());
-        // The present state and the one that waits for the next start in one call.
-        let entries: Vec<PendingEntry> = self.ask(&below("pending")).await?;
-        for entry in entries {
-            for value in [&entry.value, &entry.pending] {
-                note(vm, None, &entry.key, value, images, uses);
-            }
-        }
-        let snapshots: Vec<SnapshotEntry> = self.ask(&below("snapshot")).await?;
-        // "current" is no snapshot, but the place of the present state among them.
-        for snapshot in snapshots.iter().filter(|entry| entry.name != "current") {
-            let call = below("config").query("snapshot", &snapshot.name);
-            let config: Map<String, Value> = self.ask(&call).await?;
-            for (key, value) in &config {
-                note(vm, Some(&snapshot.name), key, value, images, uses);
-            }
-        }
-        Ok(())
-    }
 }
 
 fn note(
     vm: &VmSummary,
     snapshot: Option<&str>,
     key: &str,
-    value: &Value,
+    text: &str,
     images: &[ImagePlace],
     uses: &mut Uses,
 ) {
-    let Some(text) = value.as_str() else { return };
     for image in images {
         let in_args = || {
             let path = image.path.as_deref().filter(|_| key == "args");

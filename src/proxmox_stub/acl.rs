@@ -53,7 +53,7 @@ const ALWAYS: [&str; 8] = [
 ];
 
 /// Everything a superuser has that is of use here.
-const ALL: [&str; 10] = [
+const ALL: [&str; 18] = [
     "Datastore.Allocate",
     "Datastore.AllocateSpace",
     "Datastore.AllocateTemplate",
@@ -61,9 +61,17 @@ const ALL: [&str; 10] = [
     "Sys.AccessNetwork",
     "Sys.Audit",
     "Sys.Modify",
+    "SDN.Use",
     "VM.Allocate",
     "VM.Audit",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
     "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
 ];
 
 /// What a token may do on a path.

@@ -25,6 +25,14 @@ impl Denied {
         Self::Told(500, text.into())
     }
 
+    /// The text alone.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Bare(_, text) | Self::Told(_, text) => text,
+            Self::Parameters(errors) => errors.into_values().collect::<Vec<_>>().join("; "),
+        }
+    }
+
     /// A parameter that is wrong.
     pub(super) fn parameter(name: &str, text: &str) -> Self {
         Self::Parameters(BTreeMap::from([(name.to_owned(), text.to_owned())]))

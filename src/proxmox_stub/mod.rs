@@ -22,6 +22,8 @@ mod discovery;
 mod download;
 mod faults;
 mod files;
+mod guest_table;
+mod guests;
 mod names;
 mod options;
 mod schema;
@@ -35,6 +37,7 @@ mod world;
 
 pub use acl::AclEntry;
 pub use faults::PveFault;
+pub use guests::disks::StubDisk;
 pub use names::{listed, normalised, parses, sendable};
 pub use options::{PveStubOptions, StubCertificate, StubStorage, StubVm};
 pub use stub::PveStub;

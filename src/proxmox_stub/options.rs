@@ -25,6 +25,13 @@ pub struct PveStubOptions {
     pub longest_body: usize,
     /// True if nodes load URLs with wget, as real ones do, and not by themselves.
     pub wget: bool,
+    /// How long a task waits for another one that works on the same virtual machine; 10 s
+    /// in reality.
+    pub lock_patience: Duration,
+    /// Tags that only administrators may set and remove.
+    pub restricted_tags: BTreeSet<String>,
+    /// True if making a template is answered without a task, as by old versions.
+    pub converts_without_task: bool,
 }
 
 /// A storage.
@@ -61,8 +68,19 @@ pub struct StubVm {
     pub pending: BTreeMap<String, String>,
     /// The configurations of its snapshots, by name.
     pub snapshots: BTreeMap<String, BTreeMap<String, String>>,
+    /// True for a container.
+    pub is_container: bool,
+    /// True while it runs.
+    pub is_running: bool,
+}
+
+impl StubVm {
     /// True for a template.
-    pub is_template: bool,
+    pub fn is_template(&self) -> bool {
+        self.config
+            .get("template")
+            .is_some_and(|value| value == "1")
+    }
 }
 
 /// What a node tells of its certificate.
@@ -90,6 +108,16 @@ impl StubStorage {
             nodes: Vec::new(),
             active: true,
             disabled: false,
+        }
+    }
+}
+
+impl StubStorage {
+    /// An active storage for disks only, such as `lvmthin`, on every node.
+    pub fn for_disks(name: &str, kind: &str) -> Self {
+        Self {
+            content: ["images".to_owned()].into(),
+            ..Self::new(name, kind, "")
         }
     }
 }
@@ -125,6 +153,9 @@ impl PveStubOptions {
             certificates: BTreeMap::new(),
             longest_body: 512 << 10,
             wget: false,
+            lock_patience: Duration::from_secs(10),
+            restricted_tags: BTreeSet::new(),
+            converts_without_task: false,
         }
     }
 }

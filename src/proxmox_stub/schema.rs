@@ -32,6 +32,25 @@ pub(super) enum Op {
     VmPending,
     VmSnapshots,
     VmConfig,
+    NodeVms,
+    NextId,
+    CreateVm,
+    StartChange,
+    Change,
+    Convert,
+    Destroy,
+}
+
+/// The options of a virtual machine that are known here; `#` stands for a number.
+macro_rules! options {
+    ($more:literal) => {
+        concat!(
+            $more,
+            " name description tags memory balloon cores sockets cpu machine bios scsihw agent \
+             serial# vga net# scsi# virtio# sata# ide# efidisk# tpmstate# rng# boot ostype onboot \
+             protection template numa hotplug tablet smbios# ciuser ipconfig# args"
+        )
+    };
 }
 
 /// Method, path with `*` for what varies, call, and parameters: `!` behind a name says
@@ -100,6 +119,33 @@ const ROUTES: &[(&str, &str, Op, &str)] = &[
         Op::VmConfig,
         "snapshot current",
     ),
+    ("GET", "nodes/*/qemu", Op::NodeVms, "full"),
+    ("GET", "cluster/nextid", Op::NextId, "vmid"),
+    (
+        "POST",
+        "nodes/*/qemu",
+        Op::CreateVm,
+        options!("vmid! start pool"),
+    ),
+    (
+        "POST",
+        "nodes/*/qemu/*/config",
+        Op::StartChange,
+        options!("digest delete"),
+    ),
+    (
+        "PUT",
+        "nodes/*/qemu/*/config",
+        Op::Change,
+        options!("digest delete"),
+    ),
+    ("POST", "nodes/*/qemu/*/template", Op::Convert, "disk"),
+    (
+        "DELETE",
+        "nodes/*/qemu/*",
+        Op::Destroy,
+        "purge destroy-unreferenced-disks",
+    ),
 ];
 
 /// What is asked.
@@ -152,6 +198,7 @@ impl Asked {
             | Op::ClusterStatus
             | Op::Resources
             | Op::Permissions
+            | Op::NextId
             | Op::Storages => None,
             _ => self.named.first().map(String::as_str),
         }
@@ -204,7 +251,9 @@ impl Asked {
             .map(|name| (name.trim_end_matches('!'), name.ends_with('!')))
             .collect();
         for name in self.parameters.keys() {
-            if !known.contains_key(name.as_str()) {
+            let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            let is_numbered = kind.len() < name.len() && known.contains_key(&*format!("{kind}#"));
+            if !known.contains_key(name.as_str()) && !is_numbered {
                 errors.insert(
                     name.clone(),
                     "property is not defined in schema and the schema does not allow additional \

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::acl::KnownToken;
 use super::answer::{Denied, built, response};
 use super::faults::PveFault;
+use super::guests::{allowed, change, convert, create, destroy};
 use super::schema::{Asked, Op};
 use super::world::{Asking, PveWorld};
 use super::{content, discovery, download, task_calls, upload, vms};
@@ -137,6 +138,8 @@ fn permitted(world: &PveWorld, token: &KnownToken, asked: &Asked) -> Result<(), 
             may_access_network(world, token, &node)
         }
         Op::UrlMetadata => may_access_network(world, token, &node),
+        Op::StartChange | Op::Change => demand(&vm, &allowed::ANY_CONFIG),
+        Op::Convert | Op::Destroy => demand(&vm, &["VM.Allocate"]),
         Op::VmPending | Op::VmSnapshots | Op::VmConfig => demand(&vm, &["VM.Audit"]),
         _ => Ok(()),
     }
@@ -177,6 +180,13 @@ async fn handle(asking: &Asking, token: &KnownToken, asked: &Asked) -> Result<Va
         Op::VmPending => vms::pending(world, asked),
         Op::VmSnapshots => vms::snapshots(world, asked),
         Op::VmConfig => vms::config(world, asked),
+        Op::NodeVms => Ok(vms::of_node(world, token, asked)),
+        Op::NextId => vms::next_id(world, asked),
+        Op::CreateVm => create::create(world, token, asked),
+        Op::StartChange => change::start(world, token, asked),
+        Op::Change => change::apply(world, token, asked).await,
+        Op::Convert => convert::convert(world, token, asked).await,
+        Op::Destroy => destroy::destroy(world, token, asked),
         Op::Upload => Err(Denied::died("an upload is taken before")),
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acl::{AclEntry, KnownToken};
 use super::faults::PveFault;
+use super::guests::disks::StubDisk;
 use super::options::{PveStubOptions, StubStorage, StubVm};
 use super::server;
 use super::world::{PveWorld, below};
@@ -109,7 +110,42 @@ impl PveStub {
 
     /// Adds a virtual machine, or replaces the one with the same number.
     pub fn set_vm(&self, vm: StubVm) {
-        self.world.set_vm(vm);
+        self.world.guests.set_vm(vm);
+    }
+
+    /// A virtual machine or container as it is now.
+    pub fn vm(&self, vmid: u32) -> Option<StubVm> {
+        self.world.guests.vm(vmid)
+    }
+
+    /// Every VMID that is taken.
+    pub fn vmids(&self) -> Vec<u32> {
+        self.world.guests.vms().iter().map(|vm| vm.id).collect()
+    }
+
+    /// Removes a virtual machine behind the API's back; its disks stay.
+    pub fn remove_vm(&self, vmid: u32) {
+        self.world.guests.remove_vm(vmid);
+    }
+
+    /// The disks of virtual machines, in the order in which they were made.
+    pub fn disks(&self) -> Vec<StubDisk> {
+        self.world.guests.disks()
+    }
+
+    /// Every node tells of its guests. Until then `/cluster/resources` has the old names.
+    pub fn refresh_statistics(&self) {
+        self.world.guests.refresh_statistics();
+    }
+
+    /// Holds tasks of a kind, such as `qmcreate`, in the middle of their work.
+    pub fn hold_tasks(&self, kind: &str) {
+        self.world.guests.hold(kind, true);
+    }
+
+    /// Lets them go on.
+    pub fn release_tasks(&self, kind: &str) {
+        self.world.guests.hold(kind, false);
     }
 
     /// Where the files of a content type are on this machine.

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::acl::{self, AclEntry, KnownToken, Privileges};
 use super::answer::Denied;
 use super::faults::PveFaults;
-use super::options::{PveStubOptions, StubStorage, StubVm};
+use super::guest_table::Guests;
+use super::options::{PveStubOptions, StubStorage};
 use super::schema::Asked;
 use super::tasks::Tasks;
 
@@ -24,7 +25,7 @@ pub(super) struct PveWorld {
     entries: RwLock<Vec<AclEntry>>,
     tokens: RwLock<Vec<KnownToken>>,
     storages: RwLock<Vec<StubStorage>>,
-    vms: RwLock<Vec<StubVm>>,
+    pub(super) guests: Guests,
     offline: RwLock<BTreeSet<String>>,
     requests: Mutex<Vec<String>>,
 }
@@ -44,7 +45,7 @@ impl PveWorld {
     pub(super) fn new(options: PveStubOptions, stop: CancellationToken) -> Self {
         Self {
             storages: RwLock::new(options.storages.clone()),
-            vms: RwLock::new(options.vms.clone()),
+            guests: Guests::new(options.vms.clone()),
             options,
             faults: PveFaults::default(),
             tasks: Arc::new(Tasks::new(stop.clone())),
@@ -80,6 +81,11 @@ impl PveWorld {
         entries.clear();
     }
 
+    pub(super) fn remove_entries(&self, path: &str) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry.path != path);
+    }
+
     pub(super) fn set_storage(&self, storage: StubStorage) {
         let mut storages = self
             .storages
@@ -91,16 +97,6 @@ impl PveWorld {
 
     pub(super) fn storages(&self) -> Vec<StubStorage> {
         read(&self.storages)
-    }
-
-    pub(super) fn set_vm(&self, vm: StubVm) {
-        let mut vms = self.vms.write().unwrap_or_else(PoisonError::into_inner);
-        vms.retain(|known| known.id != vm.id);
-        vms.push(vm);
-    }
-
-    pub(super) fn vms(&self) -> Vec<StubVm> {
-        read(&self.vms)
     }
 
     pub(super) fn set_offline(&self, node: &str, offline: bool) {
@@ -161,12 +157,15 @@ impl PveWorld {
         }
     }
 
+    /// A storage, wherever it may be used.
+    pub(super) fn storage(&self, name: &str) -> Result<StubStorage, Denied> {
+        let found = self.storages().into_iter().find(|s| s.name == name);
+        found.ok_or_else(|| Denied::died(format!("storage '{name}' does not exist")))
+    }
+
     /// A storage that may be used on a node.
     pub(super) fn usable(&self, node: &str, name: &str) -> Result<StubStorage, Denied> {
-        let found = self.storages().into_iter().find(|s| s.name == name);
-        let Some(storage) = found else {
-            return Err(Denied::died(format!("storage '{name}' does not exist")));
-        };
+        let storage = self.storage(name)?;
         if storage.disabled {
             return Err(Denied::died(format!("storage '{name}' is disabled")));
         }

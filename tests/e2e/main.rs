@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod api_templates;
 mod builds;
 mod clocks;
 #[path = "../common/mod.rs"]

@@ -18,4 +18,7 @@ mod records;
 mod rights;
 mod seen;
 mod states;
+mod templates;
+mod templates_cut;
+mod templates_held;
 mod ways;

@@ -14,9 +14,10 @@ use hyper::ext::ReasonPhrase;
 use serde_json::json;
 use talos_order::proxmox::{
     FetchRequest, ImageContent, NodeHealth, PveApi, PveConfig, PveError, PveTrust, StorageContent,
+    VmChange, VmRefusal,
 };
 
-use crate::lab::{SECRET, limits, sha256, token};
+use crate::lab::{SECRET, limits, pairs, sha256, token};
 use crate::venv;
 
 struct Fake {
@@ -162,6 +163,7 @@ async fn the_client_drives_fakepve() {
     discovery(&api).await;
     errors(&api).await;
     images(&api).await;
+    machines(&api).await;
 }
 
 async fn discovery(api: &PveApi) {
@@ -228,4 +230,73 @@ async fn images(api: &PveApi) {
         .await
         .unwrap();
     assert_eq!(names().await, Vec::<String>::new());
+}
+
+/// Without the disk: fakepve has no images to import.
+async fn machines(api: &PveApi) {
+    let config = pairs(&[
+        ("name", "talos-new"),
+        ("tags", "talos-order-new"),
+        ("description", "Talos\n\n<!-- mark -->"),
+        ("net0", "virtio,bridge=vmbr0"),
+    ]);
+    assert!(api.vmid_is_free(9000).await.unwrap());
+    assert!(!api.vmid_is_free(100).await.unwrap());
+    let task = api.create_vm("pve1", 9000, &config).await.unwrap();
+    api.follow(&task).await.unwrap();
+    let error = api.create_vm("pve1", 9000, &config).await.unwrap_err();
+    assert!(
+        matches!(error.vm_refusal(), Some(VmRefusal::Exists(_))),
+        "{error:?}"
+    );
+    let found = api.vm_config("pve1", 9000).await.unwrap();
+    assert_eq!(found.values["name"], "talos-new");
+    let change = VmChange {
+        set: pairs(&[("name", "talos"), ("protection", "1")]),
+        delete: vec!["tags".to_owned()],
+        digest: Some(found.digest.clone()),
+    };
+    if let Some(task) = api.change_vm("pve1", 9000, &change).await.unwrap() {
+        api.follow(&task).await.unwrap();
+    }
+    let changed = api.vm_config("pve1", 9000).await.unwrap();
+    assert_eq!(changed.values["name"], "talos");
+    assert!(!changed.values.contains_key("tags"));
+    // Which compares digests in the task only.
+    let late = api.change_vm("pve1", 9000, &change).await.unwrap().unwrap();
+    let error = api.follow(&late).await.unwrap_err();
+    assert!(
+        matches!(error.vm_refusal(), Some(VmRefusal::Changed(_))),
+        "{error:?}"
+    );
+    if let Some(task) = api.convert_to_template("pve1", 9000).await.unwrap() {
+        api.follow(&task).await.unwrap();
+    }
+    let vms = api.node_vms("pve1").await.unwrap();
+    assert!(
+        vms.iter().any(|vm| vm.vmid == 9000 && vm.template),
+        "{vms:?}"
+    );
+    let removed = async || {
+        let task = api.destroy_vm("pve1", 9000).await?;
+        api.follow(&task).await
+    };
+    let error = removed().await.unwrap_err();
+    assert!(
+        matches!(error.vm_refusal(), Some(VmRefusal::Protected(_))),
+        "{error:?}"
+    );
+    let change = VmChange {
+        set: pairs(&[("protection", "0")]),
+        ..VmChange::default()
+    };
+    if let Some(task) = api.change_vm("pve1", 9000, &change).await.unwrap() {
+        api.follow(&task).await.unwrap();
+    }
+    removed().await.unwrap();
+    let error = api.vm_config("pve1", 9000).await.unwrap_err();
+    assert!(
+        matches!(error.vm_refusal(), Some(VmRefusal::Missing(_))),
+        "{error:?}"
+    );
 }

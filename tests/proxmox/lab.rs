@@ -1,12 +1,12 @@
 //! A cluster of the stub, and a client with what it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use talos_order::proxmox::rights::{NeededRights, PveSetup};
+use talos_order::proxmox::rights::{NeededRights, PveSetup, TemplateNeed};
 use talos_order::proxmox::{ApiToken, CallLimits, PveApi, PveConfig, PveError, PveTrust};
-use talos_order::proxmox_stub::{PveStub, PveStubOptions};
+use talos_order::proxmox_stub::{PveStub, PveStubOptions, StubStorage};
 use tempfile::TempDir;
 
 pub const TOKEN: &str = "talos-order@pve!ctl";
@@ -93,6 +93,7 @@ pub fn setup(prune: bool) -> PveSetup {
         prune,
         pruned: BTreeSet::new(),
         fetch_right: talos_order::proxmox::rights::FetchRight::AccessNetwork,
+        templates: Vec::new(),
     }
 }
 
@@ -122,4 +123,77 @@ pub fn chain(error: &PveError) -> String {
         cause = error.source();
     }
     text
+}
+
+/// What templates need, and nothing else.
+pub fn templates() -> PveSetup {
+    PveSetup {
+        templates: vec![TemplateNeed {
+            storage: "local-lvm".to_owned(),
+            images: vec!["local".to_owned()],
+            bridges: vec!["vmbr0".to_owned()],
+        }],
+        ..setup(false)
+    }
+}
+
+impl Lab {
+    /// The usual cluster with a storage for disks and an image; the token may what
+    /// `pve-setup` grants for templates.
+    pub async fn with_disks(change: impl FnOnce(&mut PveStubOptions)) -> Self {
+        let lab = Self::with(|options| {
+            let disks = [("local-lvm", "lvmthin"), ("tank", "zfspool")];
+            for (name, kind) in disks {
+                options.storages.push(StubStorage::for_disks(name, kind));
+            }
+            change(options);
+        })
+        .await;
+        lab.grant(&templates());
+        lab.put("pve-01", "local", "import", "talos.raw", &noise(1 << 20));
+        lab
+    }
+
+    /// The token may what a setup grants, and nothing else.
+    pub fn grant(&self, setup: &PveSetup) {
+        self.stub.revoke_all();
+        for (path, privileges) in NeededRights::of(&setup.need()).iter() {
+            let privileges: Vec<&str> = privileges.iter().copied().collect();
+            self.stub.grant(TOKEN, path, &privileges.join(" "));
+        }
+    }
+}
+
+pub fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    owned.collect()
+}
+
+/// A machine with a disk from the image.
+pub fn machine() -> BTreeMap<String, String> {
+    pairs(&[
+        ("name", "talos-new"),
+        ("tags", "talos-order-new"),
+        ("description", "Talos\n\n<!-- mark -->"),
+        ("cores", "2"),
+        ("memory", "2048"),
+        ("net0", "virtio,bridge=vmbr0"),
+        (
+            "scsi0",
+            "local-lvm:0,import-from=local:import/talos.raw,discard=on",
+        ),
+    ])
+}
+
+pub async fn until(is_so: impl Fn() -> bool) {
+    let patience = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), patience)
+        .await
+        .unwrap();
 }

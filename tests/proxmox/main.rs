@@ -25,4 +25,6 @@ mod tls;
 mod upload;
 mod usage;
 mod venv;
+mod vms;
+mod vms_refused;
 mod volumes;

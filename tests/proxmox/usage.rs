@@ -39,13 +39,13 @@ fn lab_vms(lab: &Lab) {
     lab.stub.set_vm(StubVm {
         id: 101,
         node: "pve-02".to_owned(),
-        config: config(&[("ide2", "none,media=cdrom")]),
+        config: config(&[("ide2", "none,media=cdrom"), ("template", "1")]),
         pending: config(&[("ide2", "local:iso/a.iso,media=cdrom")]),
         snapshots: BTreeMap::from([(
             "before".to_owned(),
             config(&[("args", "-drive file=/var/lib/vz/import/b.raw,if=virtio")]),
         )]),
-        is_template: true,
+        ..StubVm::default()
     });
 }
 

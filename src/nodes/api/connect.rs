@@ -1,6 +1,6 @@
 //! The implementation of [`Nodes`] over the Proxmox VE API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::config::ApiNodesConfig;
@@ -8,12 +8,16 @@ use super::error::ApiError;
 use super::place::{PlaceOnNode, failed};
 use super::records::DeliveryRecords;
 use super::shared::SharedParts;
+use super::templates::{self, TemplateHost};
 use super::{deliver, look, remove, storages};
-use crate::facts::{NodeState, NodeStorages};
-use crate::model::{Dir, FileName, Node};
+use crate::facts::{NodeState, NodeStorages, NodeVms};
+use crate::model::{Dir, FileName, Node, VmId};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
+};
+use crate::nodes::templates::{
+    TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
 };
 
 /// Proxmox nodes that are asked through the API.
@@ -72,5 +76,47 @@ impl Nodes for ApiNodes {
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
         let place = self.hold(node, &check.dir, &check.file).await?;
         Box::pin(remove::verify(&self.shared, &place, check)).await
+    }
+}
+
+impl Templates for ApiNodes {
+    async fn vms(&self, node: &Node) -> NodeVms {
+        Box::pin(templates::vms(&self.shared, node)).await
+    }
+
+    async fn clones(
+        &self,
+        node: &Node,
+        templates: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError> {
+        let host = TemplateHost::of(&self.shared, node)?;
+        Box::pin(templates::clones(&host, templates)).await
+    }
+
+    async fn create_template(
+        &self,
+        node: &Node,
+        creation: &TemplateCreation,
+    ) -> Result<TemplateDone, NodeError> {
+        let host = TemplateHost::of(&self.shared, node)?;
+        Box::pin(templates::create(&host, creation)).await
+    }
+
+    async fn change_templates(
+        &self,
+        node: &Node,
+        changes: &[TemplateChange],
+    ) -> Result<TemplateDone, NodeError> {
+        let host = TemplateHost::of(&self.shared, node)?;
+        Box::pin(templates::change(&host, changes)).await
+    }
+
+    async fn remove_template(
+        &self,
+        node: &Node,
+        removal: &TemplateRemoval,
+    ) -> Result<TemplateDone, NodeError> {
+        let host = TemplateHost::of(&self.shared, node)?;
+        Box::pin(templates::remove(&host, removal)).await
     }
 }

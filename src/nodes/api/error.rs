@@ -60,6 +60,22 @@ pub enum ApiError {
     Remains { place: String },
     #[error("the space for uploads on the root file system of {node} is not known")]
     RootUnknown { node: NodeId },
+    #[error(
+        "virtual machines may be hidden from the API token {token}: it has no VM.Audit on /vms"
+    )]
+    VmsHidden { token: String },
+    #[error("the API token {token} may not make a template on {node}; missing: {}", .missing.join("; "))]
+    TemplateRights {
+        node: NodeId,
+        token: String,
+        /// Each as `PRIVILEGE, … on PATH`.
+        missing: Vec<String>,
+    },
+    #[error("{place} cannot become a disk: its storage has it as an ISO image")]
+    NotAnImport { place: String },
+    /// `vm` is `node:VMID`.
+    #[error("the template {vm} is not what was asked for: {what}")]
+    Deviates { vm: String, what: String },
     #[error(transparent)]
     Records(#[from] RecordsError),
 }
@@ -82,13 +98,11 @@ impl ApiError {
 
     /// True where the API does not permit it.
     pub(in crate::nodes) fn is_permission(&self) -> bool {
-        let Self::Call { source, .. } = self else {
-            return false;
-        };
-        matches!(
-            **source,
-            PveError::Forbidden { .. } | PveError::Unauthorized { .. }
-        )
+        match self {
+            Self::Call { source, .. } => source.is_denied(),
+            Self::VmsHidden { .. } | Self::TemplateRights { .. } => true,
+            _ => false,
+        }
     }
 
     /// A hint for the user.
@@ -102,6 +116,14 @@ impl ApiError {
             Self::UseUnknown { .. } => {
                 "grant a role with VM.Audit on /vms to the user and to the token; `talos-order \
                  pve-setup --prune` prints the commands"
+            }
+            Self::VmsHidden { .. } => {
+                "grant a role with VM.Audit on /vms to the user and to the token; `talos-order \
+                 pve-setup` prints the commands"
+            }
+            Self::TemplateRights { .. } => "`talos-order pve-setup` prints the commands",
+            Self::NotAnImport { .. } => {
+                "deliver a raw or qcow2 image to a storage with the content type import"
             }
             Self::InUse { .. } => "detach it from the virtual machine and its snapshots first",
             Self::RootUnknown { .. } => {

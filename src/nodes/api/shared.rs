@@ -7,11 +7,12 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
 use super::described;
-use super::place::PlaceOnNode;
+use super::place::{HeldFile, PlaceOnNode};
 use super::records::{DeliveryRecords, DirRecord};
 use super::server::FileServer;
+use super::templates::seen::SeenVms;
 use super::usage::SeenUses;
-use crate::model::{Dir, FileName, NodeId};
+use crate::model::{Dir, FileName, NodeId, VmId};
 use crate::proxmox::PveError;
 
 /// What all work on nodes of the API shares.
@@ -20,10 +21,12 @@ pub(super) struct SharedParts {
     pub config: ApiNodesConfig,
     pub server: FileServer,
     pub uses: SeenUses,
+    pub vms: SeenVms,
     records: Arc<dyn DeliveryRecords>,
     /// What the directories of each node are, as far as its cluster told.
     places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
-    /// The files that are worked on, by cluster, node and volume.
+    /// The files that are worked on, by cluster, node and volume, and the virtual machines
+    /// by cluster, nothing and VMID.
     busy: Mutex<BTreeMap<[String; 3], Arc<AsyncMutex<()>>>>,
     /// The nodes that were seen to reach the file server.
     reached: Mutex<BTreeSet<NodeId>>,
@@ -34,6 +37,7 @@ impl SharedParts {
         Self {
             server: FileServer::new(config.server.clone()),
             uses: SeenUses::default(),
+            vms: SeenVms::default(),
             places: Mutex::default(),
             busy: Mutex::default(),
             reached: Mutex::default(),
@@ -113,13 +117,23 @@ impl SharedParts {
             known.name.clone(),
             place.volume(file),
         ];
+        let _held = Some(self.alone(key).await);
+        Ok(Some(PlaceOnNode { _held, ..place }))
+    }
+
+    /// Waits until nobody else of this controller works on a virtual machine.
+    pub(super) async fn hold_vm(&self, known: &ApiNode, vmid: VmId) -> HeldFile {
+        let key = [known.cluster.clone(), String::new(), vmid.to_string()];
+        self.alone(key).await
+    }
+
+    async fn alone(&self, key: [String; 3]) -> HeldFile {
         let lock = {
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
             busy.retain(|_, lock| Arc::strong_count(lock) > 1);
             Arc::clone(busy.entry(key).or_default())
         };
-        let _held = Some(Arc::new(lock.lock_owned().await));
-        Ok(Some(PlaceOnNode { _held, ..place }))
+        Arc::new(lock.lock_owned().await)
     }
 
     pub(super) fn has_reached(&self, node: &NodeId) -> bool {

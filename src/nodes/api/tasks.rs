@@ -52,46 +52,59 @@ async fn after_failure(api: &PveApi, upid: &Upid, error: &PveError) -> String {
     crate::io::process::printable(texts.join("\n").as_bytes())
 }
 
+/// Starts a task and waits for its end; `None` is one that is over already. Where the
+/// future is dropped, the task is stopped, also where the node has only been asked to start
+/// it and not answered yet; until then `held` is kept for this.
+pub(super) async fn run_task(
+    api: PveApi,
+    held: impl Send + 'static,
+    start: impl Future<Output = Result<Option<Upid>, PveError>> + Send + 'static,
+) -> Result<(), FailedTask> {
+    let dropped = CancellationToken::new();
+    let _guard = dropped.clone().drop_guard();
+    let running = tokio::spawn(async move {
+        let _held = held;
+        let started = start.await.map_err(|error| FailedTask {
+            error,
+            log: String::new(),
+        })?;
+        let Some(upid) = started else {
+            return Ok(());
+        };
+        let mut following = std::pin::pin!(api.follow(&upid));
+        let followed = tokio::select! {
+            followed = following.as_mut() => followed,
+            () = dropped.cancelled() => {
+                // Nobody is left who could be told of a failure.
+                let _ = api.stop_task(&upid).await;
+                let _ = tokio::time::timeout(STOPPING, following).await;
+                return Ok(());
+            }
+        };
+        match followed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(FailedTask {
+                log: after_failure(&api, &upid, &error).await,
+                error,
+            }),
+        }
+    });
+    match running.await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime ends, and with it whoever waits here.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 impl PlaceOnNode {
-    /// Starts a task and waits for its end. Where the future is dropped, the task is
-    /// stopped, also where the node has only been asked to start it and not answered yet;
-    /// until then the file is held for this.
+    /// The same for work on a file, which is held meanwhile.
     pub(super) async fn run(
         &self,
         start: impl Future<Output = Result<Upid, PveError>> + Send + 'static,
     ) -> Result<(), FailedTask> {
-        let dropped = CancellationToken::new();
-        let _guard = dropped.clone().drop_guard();
-        let own = self.clone();
-        let running = tokio::spawn(async move {
-            let upid = start.await.map_err(|error| FailedTask {
-                error,
-                log: String::new(),
-            })?;
-            let mut following = std::pin::pin!(own.api.follow(&upid));
-            let followed = tokio::select! {
-                followed = following.as_mut() => followed,
-                () = dropped.cancelled() => {
-                    // Nobody is left who could be told of a failure.
-                    let _ = own.api.stop_task(&upid).await;
-                    let _ = tokio::time::timeout(STOPPING, following).await;
-                    return Ok(());
-                }
-            };
-            match followed {
-                Ok(()) => Ok(()),
-                Err(error) => Err(FailedTask {
-                    log: after_failure(&own.api, &upid, &error).await,
-                    error,
-                }),
-            }
-        });
-        match running.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The runtime ends, and with it whoever waits here.
-            Err(_) => std::future::pending().await,
-        }
+        let start = async move { start.await.map(Some) };
+        run_task(self.api.clone(), self.clone(), start).await
     }
 
     pub(super) fn request(&self, file: &FileName, url: Url, sha256: Sha256) -> FetchRequest {

@@ -11,5 +11,5 @@ mod setup;
 mod tests;
 
 pub use granted::{Granted, MissingRight};
-pub use needed::{DeliveryWay, FetchRight, Need, NeededRights, StorageNeed};
+pub use needed::{DeliveryWay, FetchRight, Need, NeededRights, StorageNeed, TemplateNeed};
 pub use setup::{PveRole, PveSetup, role_of};

@@ -24,6 +24,18 @@ pub struct StorageNeed {
     pub prune: bool,
 }
 
+/// A kind of template that is made, changed and removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TemplateNeed {
+    /// The storage for its disks.
+    pub storage: String,
+    /// The storages of the images that its disks are made from.
+    pub images: Vec<String>,
+    /// The bridges of its network interfaces, with the VLAN where there is one:
+    /// `vmbr0/20`.
+    pub bridges: Vec<String>,
+}
+
 /// Everything that is to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Need {
@@ -37,7 +49,24 @@ pub struct Need {
     pub nodes: Vec<String>,
     /// The privilege for loading a URL.
     pub fetch_right: FetchRight,
+    /// The templates.
+    pub templates: Vec<TemplateNeed>,
 }
+
+/// What is done with virtual machines. All of it on `/vms`: Proxmox VE removes the
+/// entries for one VMID together with its virtual machine, so a token that had them only
+/// there could not make the next one.
+pub(super) const TEMPLATE: [&str; 9] = [
+    "VM.Allocate",
+    "VM.Config.CDROM",
+    "VM.Config.CPU",
+    "VM.Config.Cloudinit",
+    "VM.Config.Disk",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Network",
+    "VM.Config.Options",
+];
 
 /// What allows a node to load a URL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,12 +121,37 @@ impl NeededRights {
         if need.usage || need.storages.iter().any(|storage| storage.prune) {
             rights.add("/vms", &["VM.Audit"]);
         }
+        for template in &need.templates {
+            rights.add_template("/vms", template);
+        }
         if need.discovery {
             // On both: an entry for /nodes replaces what would be inherited there.
             rights.add("/", &["Sys.Audit"]);
             rights.add_nodes(need, "Sys.Audit");
         }
         rights
+    }
+
+    /// The privileges that making one template needs. Those on virtual machines are asked
+    /// for where they count, which is at its VMID.
+    pub fn of_template(vmid: u32, template: &TemplateNeed) -> Self {
+        let mut rights = Self::default();
+        rights.add_template(&format!("/vms/{vmid}"), template);
+        rights
+    }
+
+    fn add_template(&mut self, vms: &str, template: &TemplateNeed) {
+        self.add(vms, &["VM.Audit"]);
+        self.add(vms, &TEMPLATE);
+        let storage = format!("/storage/{}", template.storage);
+        self.add(&storage, &["Datastore.AllocateSpace"]);
+        for image in &template.images {
+            self.add(&format!("/storage/{image}"), &["Datastore.Audit"]);
+        }
+        for bridge in &template.bridges {
+            let path = format!("/sdn/zones/localnetwork/{bridge}");
+            self.add(&path, &["SDN.Use"]);
+        }
     }
 
     fn add_nodes(&mut self, need: &Need, privilege: &'static str) {

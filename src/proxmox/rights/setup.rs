@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::needed::{DeliveryWay, FetchRight, Need, NeededRights, StorageNeed};
+use super::needed::{
+    DeliveryWay, FetchRight, Need, NeededRights, StorageNeed, TEMPLATE, TemplateNeed,
+};
 
 /// A role: privileges under a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct PveRole {
 
 /// Each in a role of its own, so that a strong one can be left out. The names do not
 /// begin with `PVE`, which Proxmox VE keeps for its own.
-const ROLES: [PveRole; 6] = [
+const ROLES: [PveRole; 9] = [
     PveRole {
         name: "TalosOrder",
         privileges: &["Datastore.Audit", "Datastore.AllocateTemplate"],
@@ -48,6 +50,22 @@ const ROLES: [PveRole; 6] = [
         name: "TalosOrderFetchOld",
         privileges: &["Sys.Audit", "Sys.Modify"],
         purpose: "let a node load an image from a URL (before Proxmox VE 8.2)",
+    },
+    PveRole {
+        name: "TalosOrderTemplate",
+        privileges: &TEMPLATE,
+        purpose: "make, change and remove templates; a strong right: it covers every virtual \
+                  machine",
+    },
+    PveRole {
+        name: "TalosOrderDisk",
+        privileges: &["Datastore.AllocateSpace"],
+        purpose: "make the disks of templates on a storage",
+    },
+    PveRole {
+        name: "TalosOrderNetwork",
+        privileges: &["SDN.Use"],
+        purpose: "connect templates with a bridge",
     },
 ];
 
@@ -97,6 +115,8 @@ pub struct PveSetup {
     pub pruned: BTreeSet<String>,
     /// The privilege for loading a URL.
     pub fetch_right: FetchRight,
+    /// The templates that are made.
+    pub templates: Vec<TemplateNeed>,
 }
 
 impl PveSetup {
@@ -114,6 +134,7 @@ impl PveSetup {
             discovery: true,
             nodes: Vec::new(),
             fetch_right: self.fetch_right,
+            templates: self.templates.clone(),
         }
     }
 

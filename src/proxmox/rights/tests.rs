@@ -54,6 +54,29 @@ fn each_use_has_its_privileges() {
 }
 
 #[test]
+fn templates_have_theirs() {
+    let need = Need {
+        templates: vec![TemplateNeed {
+            storage: "local-lvm".to_owned(),
+            images: vec!["local".to_owned()],
+            bridges: vec!["vmbr0/20".to_owned()],
+        }],
+        ..Need::default()
+    };
+    assert_eq!(
+        shown(&NeededRights::of(&need)),
+        [
+            "/sdn/zones/localnetwork/vmbr0/20: SDN.Use",
+            "/storage/local: Datastore.Audit",
+            "/storage/local-lvm: Datastore.AllocateSpace",
+            "/vms: VM.Allocate VM.Audit VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit \
+             VM.Config.Disk VM.Config.HWType VM.Config.Memory VM.Config.Network \
+             VM.Config.Options",
+        ]
+    );
+}
+
+#[test]
 fn what_is_missing_comes_with_its_commands() {
     let needed = NeededRights::of(&need(true, DeliveryWay::Fetch));
     let mut granted = Granted::default();
@@ -83,7 +106,17 @@ fn what_is_missing_comes_with_its_commands() {
 /// The law of this room: whoever runs the script misses nothing, with every use.
 #[test]
 fn the_script_grants_what_is_needed_and_no_more() {
-    for prune in [false, true] {
+    let template = TemplateNeed {
+        storage: "local-lvm".to_owned(),
+        images: vec!["local".to_owned()],
+        bridges: vec!["vmbr0".to_owned(), "vmbr1/20".to_owned()],
+    };
+    for (prune, templates) in [
+        (false, Vec::new()),
+        (true, Vec::new()),
+        (false, vec![template.clone()]),
+        (true, vec![template]),
+    ] {
         for fetch_right in [FetchRight::AccessNetwork, FetchRight::AuditAndModify] {
             let setup = PveSetup {
                 user: "talos-order@pve".to_owned(),
@@ -92,6 +125,7 @@ fn the_script_grants_what_is_needed_and_no_more() {
                 prune,
                 pruned: BTreeSet::new(),
                 fetch_right,
+                templates: templates.clone(),
             };
             let script = setup.script();
             let mut granted = Granted::default();
@@ -121,6 +155,7 @@ fn the_script_grants_what_is_needed_and_no_more() {
             }
             assert_eq!(granted.missing(&needed, &setup.token_id()), []);
             assert_eq!(script.contains("\"Datastore.Allocate\""), prune);
+            assert_eq!(script.contains("VM.Allocate"), !templates.is_empty());
         }
     }
 }
