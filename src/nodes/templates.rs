@@ -144,4 +144,3 @@ pub struct TemplateRemoval {
 }
 
 impl Templates for super::api::ApiNodes {}
-impl Templates for super::system::SystemNodes {}
