@@ -11,18 +11,16 @@ use crate::facts::VmConfig;
 /// What is present, without pending changes and snapshots.
 pub(crate) fn parse(text: &[u8]) -> VmConfig {
     let mut values = BTreeMap::new();
-    let mut notes: Option<String> = None;
+    let mut notes = String::new();
     for line in text.split(|&byte| byte == b'\n') {
         if is_heading(line) {
             break;
         }
         if let Some(note) = line.strip_prefix(b"#") {
-            let notes = notes.get_or_insert_default();
             notes.push_str(&decode(note));
             notes.push('\n');
         } else if let Some((key, value)) = option(line) {
             if key == "description" {
-                let notes = notes.get_or_insert_default();
                 notes.push_str(&decode(value));
             } else {
                 let value = String::from_utf8_lossy(value).into_owned();
@@ -30,8 +28,9 @@ pub(crate) fn parse(text: &[u8]) -> VmConfig {
             }
         }
     }
-    if let Some(notes) = notes {
-        values.insert("description".to_owned(), notes.trim_end().to_owned());
+    let notes = notes.trim_end();
+    if !notes.is_empty() {
+        values.insert("description".to_owned(), notes.to_owned());
     }
     VmConfig(values)
 }

@@ -133,6 +133,7 @@ fn clones(lines: &[u8]) -> BTreeMap<VmId, BTreeSet<VmId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nodes::protocol::answer;
 
     const MARK: &str = "#<!-- talos-order {\"owner\"%3A\"lab\",\"vmid\"%3A100,\"template\"%3A\"talos\",\
         \"orders\"%3A[],\"artifact\"%3A{\"version\"%3A\"v1.11.3\",\"platform\"%3A\"nocloud\",\
@@ -194,6 +195,21 @@ mod tests {
         ];
         assert_eq!(inventory.taken, expected.into());
         assert_eq!(inventory.marked, BTreeMap::new(), "a snapshot has no mark");
+    }
+
+    #[test]
+    fn a_whole_answer_is_read() {
+        let output = include_str!("../../fuzz/seeds/vms.txt").replace('|', "\0");
+        let answer = answer::read(output.as_bytes(), "n1").unwrap();
+        let Some(NodeVms::Known(inventory)) = read(&answer) else {
+            panic!("refused")
+        };
+        assert_eq!(inventory.cluster.as_deref(), Some("lab"));
+        let config = &inventory.marked[&id(9000)];
+        assert!(config.mark_of(id(9000)).is_some() && config.name() == "talos");
+        assert!(inventory.taken[&id(9000)].is_template);
+        let expected = [(id(9000), BTreeSet::from([id(100)]))];
+        assert_eq!(inventory.clones, Some(expected.into()));
     }
 
     #[test]
