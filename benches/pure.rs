@@ -187,6 +187,7 @@ fn converged(orders: &OrderSet) -> Observed {
         catalog,
         cache,
         nodes,
+        vms: BTreeMap::new(),
         memory: Memory::default(),
         now: now(),
     }

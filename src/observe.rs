@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use crate::error::chain;
 use crate::facts::{
     CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, NodeVms,
     VersionKnowledge,
@@ -249,15 +250,10 @@ pub(crate) async fn clones<N: Nodes>(
         else {
             continue;
         };
+        is_learned = true;
         match nodes.clones(node, &templates).await {
-            Ok(clones) => {
-                known.clones.get_or_insert_default().extend(clones);
-                is_learned = true;
-            }
-            Err(error) => tracing::warn!(
-                "cannot look for linked clones on {id}: {}",
-                crate::error::chain(&error)
-            ),
+            Ok(clones) => known.clones.get_or_insert_default().extend(clones),
+            Err(error) => known.clones_unknown = Some(chain(&error)),
         }
     }
     is_learned

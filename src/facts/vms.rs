@@ -39,6 +39,8 @@ pub struct VmInventory {
     /// The linked clones in the cluster, by the template that holds their data; `None`
     /// while nobody looked.
     pub clones: Option<BTreeMap<VmId, BTreeSet<VmId>>>,
+    /// Why looking for linked clones failed.
+    pub clones_unknown: Option<String>,
 }
 
 /// Who has a VMID.

@@ -142,5 +142,3 @@ pub struct TemplateRemoval {
     /// The line with the mark that its notes must hold.
     pub mark: String,
 }
-
-impl Templates for super::api::ApiNodes {}

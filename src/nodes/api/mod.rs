@@ -20,6 +20,7 @@ mod server;
 mod shared;
 mod storages;
 mod tasks;
+mod templates;
 mod usage;
 mod way;
 

@@ -1,11 +1,13 @@
 //! A step as text: one line with its sign, and one on how its bytes travel.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
+use super::names;
 use crate::facts::StepText;
 use crate::model::Method;
 use crate::plan::bytes::Bytes;
-use crate::plan::step::{Action, Otherwise, Step, Why};
+use crate::plan::step::{Action, Otherwise, Step, SwitchTemplate, Why};
 use crate::plan::transport::{Transport, Unrelayed};
 
 pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
@@ -41,7 +43,7 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             " as VM {} in {}, from {}  ({why})",
             create.vmid, create.storage, create.file
         ),
-        Action::SwitchTemplate(switch) => writeln!(out, " to {}", super::templates::switch(switch)),
+        Action::SwitchTemplate(switch) => writeln!(out, " to {}", self::switch(switch)),
         Action::RemoveTemplate { name, .. } => writeln!(out, ", {name}  ({why})"),
         Action::PruneNode { bytes, .. }
         | Action::ClearPart { bytes, .. }
@@ -86,6 +88,22 @@ fn write_transport(out: &mut String, transport: &Transport, why: &Why) -> fmt::R
         writeln!(out, "              not sent on by {relay}: {why}")?;
     }
     Ok(())
+}
+
+/// `VM 9001; VM 9000 is retired`.
+pub(super) fn switch(switch: &SwitchTemplate) -> String {
+    let retired: BTreeSet<String> = switch
+        .retired
+        .iter()
+        .map(|retired| retired.vmid.to_string())
+        .collect();
+    let names = || names::list(retired.iter().map(String::as_str));
+    let after = match retired.len() {
+        0 => String::new(),
+        1 => format!("; VM {} is retired", names()),
+        _ => format!("; VMs {} are retired", names()),
+    };
+    format!("VM {}{after}", switch.vmid)
 }
 
 /// `+` for what is added, `~` for what is replaced, `-` for what is pruned.

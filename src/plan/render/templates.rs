@@ -1,29 +1,10 @@
 //! Templates as text: under which number one is found from now on, and which ones lose
 //! the name.
 
-use std::collections::BTreeSet;
-
-use super::names;
 use super::sheet::Sheet;
-use super::steps::sign;
+use super::steps::{sign, switch};
 use super::why;
-use crate::plan::step::{Action, Plan, SwitchTemplate};
-
-/// `VM 9001; VM 9000 is retired`.
-pub(super) fn switch(switch: &SwitchTemplate) -> String {
-    let retired: BTreeSet<String> = switch
-        .retired
-        .iter()
-        .map(|retired| retired.vmid.to_string())
-        .collect();
-    let names = || names::list(retired.iter().map(String::as_str));
-    let after = match retired.len() {
-        0 => String::new(),
-        1 => format!("; VM {} is retired", names()),
-        _ => format!("; VMs {} are retired", names()),
-    };
-    format!("VM {}{after}", switch.vmid)
-}
+use crate::plan::step::{Action, Plan};
 
 /// Writes what happens to templates, a line for each.
 pub(super) fn write(sheet: &mut Sheet, plan: &Plan) {

@@ -128,7 +128,7 @@ impl<'a> TemplatePlanner<'a, '_> {
             Some(false) => return Err(id),
             None => {}
         }
-        let reason = self.held(own, &why, &id);
+        let reason = self.refusal_of(own, &why, &id);
         self.removals.insert(id.clone(), reason.is_none());
         if let Some(reason) = reason {
             self.draft.block_removal(id.clone(), reason);
@@ -146,7 +146,7 @@ impl<'a> TemplatePlanner<'a, '_> {
     }
 
     /// Why a template of ours stays for now.
-    fn held(&self, own: &OwnTemplate<'a>, why: &Why, id: &StepId) -> Option<BlockedReason> {
+    fn refusal_of(&self, own: &OwnTemplate<'a>, why: &Why, id: &StepId) -> Option<BlockedReason> {
         let vmid = own.vmid;
         let template = |why| Some(BlockedReason::Template { why });
         if matches!(why, Why::BeyondRetired { .. })
@@ -165,7 +165,10 @@ impl<'a> TemplatePlanner<'a, '_> {
             let clones = own.vms.clones.as_ref();
             match clones.and_then(|clones| clones.get(&vmid)) {
                 None => {
-                    return template(TemplateBlock::ClonesUnknown { vmid, why: None });
+                    return template(TemplateBlock::ClonesUnknown {
+                        vmid,
+                        why: own.vms.clones_unknown.clone(),
+                    });
                 }
                 Some(vms) if !vms.is_empty() => {
                     let vms = vms.iter().map(|vm| vm.get()).collect();
