@@ -72,6 +72,13 @@ impl Pve {
         self.machine(&format!("{}/qemu-server/{vmid}", self.host), text);
     }
 
+    /// Somebody removes a machine of this node.
+    pub fn remove_here(&self, vmid: u32) {
+        let path = format!("{}/qemu-server/{vmid}.conf", self.host);
+        fs::remove_file(self.nodes_dir().join(path)).unwrap();
+        self.list();
+    }
+
     /// The configuration of a machine of this node, if there is one.
     pub fn conf(&self, vmid: u32) -> Option<String> {
         let path = format!("{}/qemu-server/{vmid}.conf", self.host);
@@ -99,6 +106,19 @@ impl Pve {
     pub fn log(&self) -> Vec<String> {
         let text = fs::read_to_string(self.root.join("qm.log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// True while a script or `qm` works on the node, also for nobody.
+    pub fn is_busy(&self) -> bool {
+        let qm = self.root.join("bin/qm").display().to_string();
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        let is_qm = |line: Vec<u8>| String::from_utf8_lossy(&line).contains(&qm);
+        let is_shell = |pid: u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"sh\0")
+        };
+        lines.any(is_qm) || self.ssh.sessions().into_iter().any(is_shell)
     }
 
     /// Something is so from now on: a file of this name at the root, see `pve/qm.pl`.

@@ -36,6 +36,7 @@ pub(crate) fn read(answer: &ScriptAnswer<'_>) -> Option<NodeVms> {
         taken,
         marked,
         clones: Some(clones(answer.first("linked")?)),
+        clones_unknown: None,
     }))
 }
 
