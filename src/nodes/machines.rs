@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::error::NodeError;
 use super::protocol::answer::ScriptAnswer;
 use super::protocol::script::NodeScript;
@@ -65,6 +67,7 @@ pub(super) async fn create(
     session: &NodeSession<'_>,
     creation: &TemplateCreation,
 ) -> Result<TemplateDone, NodeError> {
+    let _queued = queue(session).await;
     let image = creation.dir.join(&creation.file);
     let (machine, disks) = options(creation, &image);
     let count = machine.len().to_string();
@@ -83,6 +86,13 @@ pub(super) async fn create(
             message,
         )),
     }
+}
+
+/// Waits for the work of this process on other machines of the node: a script waits for
+/// that of others for a moment only, and an image may take longer.
+async fn queue(session: &NodeSession<'_>) -> Option<OwnedMutexGuard<()>> {
+    let configs = session.vm_configs().parse().ok()?;
+    Some(session.enter(&configs).await)
 }
 
 /// The options that make the machine, and those that give it its disks. They are apart
@@ -166,6 +176,7 @@ pub(super) async fn change(
     session: &NodeSession<'_>,
     changes: &[TemplateChange],
 ) -> Result<TemplateDone, NodeError> {
+    let _queued = queue(session).await;
     for change in changes {
         let (config, digest) = match ours(session, change.vmid, &change.mark).await? {
             Ok(seen) => seen,
@@ -194,6 +205,7 @@ pub(super) async fn remove(
     removal: &TemplateRemoval,
 ) -> Result<TemplateDone, NodeError> {
     const WHAT: &str = "removing the template";
+    let _queued = queue(session).await;
     let vmid = removal.vmid;
     let asked = ask(session, NodeScript::VmConfig, vmid, &[]).await?;
     if asked == Seen::Gone {

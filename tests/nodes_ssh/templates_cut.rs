@@ -229,6 +229,30 @@ async fn of_two_controllers_one_makes_it() {
     assert_eq!(creations, 1);
 }
 
+/// One that has to wait does so here: a script waits for half a minute only.
+#[tokio::test]
+async fn templates_of_one_node_are_made_one_after_the_other() {
+    let lab = Lab::new();
+    let pve = Pve::start(&lab);
+    let (nodes, node) = (nodes(&lab, &pve), pve.ssh.node("pve-01"));
+    let script = format!(
+        "#!/bin/sh\n/usr/bin/flock -n 7 || : >'{}/waited'\nexec /usr/bin/flock \"$@\"\n",
+        pve.root.display()
+    );
+    common::write_program(&pve.root.join("bin/flock"), script.as_bytes());
+    let creations = [9000, 9001, 9002].map(|vmid| creation(&pve, vmid));
+    let [first, second, third] = &creations;
+    let made = tokio::join!(
+        nodes.create_template(&node, first),
+        nodes.create_template(&node, second),
+        nodes.create_template(&node, third)
+    );
+    for made in [made.0, made.1, made.2] {
+        assert_eq!(made.unwrap(), TemplateDone::Done);
+    }
+    assert!(!pve.root.join("waited").exists(), "a script had to wait");
+}
+
 /// Somebody changes a machine between the look at it and the step.
 #[tokio::test]
 async fn what_changed_since_the_look_is_not_touched() {

@@ -3,7 +3,7 @@
 use super::answer::excerpt;
 
 /// Words of `qm`, any of which names the cause, and ours.
-const CAUSES: [(&[&str], &str); 11] = [
+const CAUSES: [(&[&str], &str); 10] = [
     (
         &["please run as root"],
         "only the login of root may use `qm`",
@@ -17,7 +17,7 @@ const CAUSES: [(&[&str], &str); 11] = [
     ),
     (
         // Of several errors in the parameters this is the one that updating ends.
-        &[".import-from: property is not defined", "'import-from'"],
+        &[".import-from: property is not defined"],
         "this Proxmox VE is older than 7.2 and makes no disk from an image",
     ),
     (
@@ -25,12 +25,12 @@ const CAUSES: [(&[&str], &str); 11] = [
         "it is locked; if no task of Proxmox VE works on it any more, `qm unlock` ends that",
     ),
     (
-        &["can't lock file", "got timeout"],
+        &["can't lock file"],
         "another task of Proxmox VE works on it",
     ),
     (&["protection mode enabled"], "it is protected"),
     (&["in use by linked clone"], "linked clones need its disks"),
-    (&["is running"], "it is running"),
+    (&["is running - destroy failed"], "it is running"),
     (
         &["no quorum"],
         "its cluster has no quorum, so nothing can be changed",
@@ -39,7 +39,6 @@ const CAUSES: [(&[&str], &str); 11] = [
         &["No space left", "insufficient free space", "out of space"],
         "there is no space on the storage",
     ),
-    (&["storage '"], "there is trouble with the storage"),
 ];
 
 /// Our words for what it said, with its own behind them.
