@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("memory", memory),
     target("node_answer", nodes::fuzz::answer),
     target("node_record", nodes::fuzz::record),
+    target("node_vms", node_vms),
     target("orders", orders),
     target("qcow2", container::fuzz::qcow2),
     target("rsync_progress", nodes::fuzz::rsync_progress),
@@ -60,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     target("storage_root", storage_root),
     target("version", version),
     target("versions", versions),
+    target("vm_config", nodes::fuzz::vm_config),
     target("xz", packed::xz),
     target("xz_sums", packed::xz_sums),
     target("zstd", packed::zstd),
@@ -222,6 +224,10 @@ fn versions(bytes: &[u8]) {
 fn control_question(bytes: &[u8]) {
     let why = controller::http::fuzz::question(bytes);
     assert_printable(&why.unwrap_or_default());
+}
+
+fn node_vms(bytes: &[u8]) {
+    assert_printable(&nodes::fuzz::vms(bytes).unwrap_or_default());
 }
 
 /// A storage that has to be mounted is used only where it is mounted, whatever a node

@@ -74,6 +74,11 @@ pub(super) fn seeds(target: &str) -> Vec<Vec<u8>> {
             &include_str!("seeds/answer.txt").replace('|', "\0"),
             &include_str!("seeds/answer-unread.txt").replace('|', "\0"),
         ]),
+        "node_vms" => texts(&[
+            &include_str!("seeds/vms.txt").replace('|', "\0"),
+            "\0begin n1\0host pve\0unread /etc/pve does not exist\0end n1\0",
+        ]),
+        "vm_config" => texts(&[include_str!("seeds/vm.conf")]),
         "rsync_progress" => {
             texts(&["\r      1234567  45%  117.99MB/s    0:00:01\rsent 12 bytes\n"])
         }

@@ -156,8 +156,8 @@ macro_rules! targets {
 
 targets! {
     cache_record checksum config control_answer control_question digest file_name gpt gzip
-    http_header iso manifest mbr memory node_answer node_record orders qcow2 rsync_progress
-    schematic signature storage_root version versions xz xz_sums zstd
+    http_header iso manifest mbr memory node_answer node_record node_vms orders qcow2
+    rsync_progress schematic signature storage_root version versions vm_config xz xz_sums zstd
 }
 
 /// Writes the seeds and the cases to where the fuzzer looks for them.

@@ -195,7 +195,10 @@ fn lost_to(holder: Option<&str>) -> String {
 }
 
 /// What the system says of things that stay as they are until somebody acts.
-const LASTING: [&str; 6] = [
+const LASTING: [&str; 9] = [
+    "only the login of root",
+    "enable its content type",
+    "is older than",
     "Permission denied",
     "Operation not permitted",
     "Read-only file system",
@@ -205,7 +208,11 @@ const LASTING: [&str; 6] = [
 ];
 
 /// What the system says where the login may not do something.
-const DENIED: [&str; 2] = ["Permission denied", "Operation not permitted"];
+const DENIED: [&str; 3] = [
+    "Permission denied",
+    "Operation not permitted",
+    "only the login of root",
+];
 
 impl NodeError {
     /// ssh or rsync was not let to its end, or was never there. A session that

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use super::protocol::{answer, listing, record};
+use super::protocol::{answer, listing, record, vm_config, vms};
 use super::rsync::output::RsyncProgress;
-use crate::facts::{DirState, NodeState, References};
+use crate::facts::{DirState, NodeState, NodeVms, References};
 use crate::io::Meter;
 use crate::model::Dir;
 
@@ -149,6 +149,32 @@ pub fn record(bytes: &[u8]) {
         assert_eq!(name, entry.name);
         let line = serde_json::to_vec(&entry).expect("a form in JSON");
         assert_eq!(record::parse_line(&line), Some(entry));
+    }
+}
+
+/// The configuration of a virtual machine: what was understood of it can be written as
+/// Proxmox VE writes it, and is understood the same.
+pub fn vm_config(bytes: &[u8]) {
+    let config = vm_config::parse(bytes);
+    let again = vm_config::write(&config);
+    assert_eq!(vm_config::parse(again.as_bytes()), config, "{again}");
+}
+
+/// What a node says of its virtual machines; why they are not known, if it says so.
+pub fn vms(bytes: &[u8]) -> Option<String> {
+    let answer = answer::read(bytes, NONCE).ok()?;
+    match vms::read(&answer)? {
+        NodeVms::Known(inventory) => {
+            for config in inventory.marked.values() {
+                assert!(config.mark_line().is_some(), "{config:?}");
+            }
+            for (template, clones) in inventory.clones.expect("asked for") {
+                assert!(!clones.is_empty() && !clones.contains(&template));
+            }
+            None
+        }
+        NodeVms::Unknown { why } => Some(why),
+        NodeVms::Unreachable { .. } => panic!("an answer was read"),
     }
 }
 

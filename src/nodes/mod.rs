@@ -7,14 +7,14 @@
 //! them runs small scripts over one protocol, the same for both kinds of place
 //! (`protocol`). What changes a directory holds its lease meanwhile (`lease`).
 //! A record of the placed files is kept beside them, so that a look is one round trip and
-//! reads no image.
+//! reads no image. [`Templates`] is the same for template VMs; over ssh `machines` has
+//! the node's own `qm` do the work.
 //!
 //! A new transport is a second implementation of [`Nodes`] in a folder of its own; it may
 //! build on `protocol`, `lease` and `session`, or on none of them (`api`). `app.rs`
 //! then gives `execute` and `observe` one that picks by [`Reach`](crate::model::Reach). A
-//! new kind of thing on a node (a template of a virtual machine) is another method of the
-//! trait, with its values in `interface` and a folder beside `deliver`; its scripts can be
-//! put together from the ones that are there.
+//! new kind of thing on a node is a trait of its own, with its values beside it, as for
+//! templates; its scripts can be put together from the ones that are there.
 
 #![expect(
     clippy::disallowed_methods,
@@ -31,6 +31,7 @@ pub mod fuzz;
 mod interface;
 mod lease;
 mod local;
+mod machines;
 mod observe;
 mod protocol;
 mod remove;

@@ -1,6 +1,6 @@
 //! Nodes behind the system's ssh and rsync, and directories of this machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::Semaphore;
 
@@ -11,10 +11,12 @@ use super::session::node_session::NodeSession;
 use super::session::queue::DirQueue;
 use super::session::rates::Paces;
 use super::ssh::args::Ssh;
-use super::templates::Templates;
-use super::{deliver, observe, remove, verify};
-use crate::facts::{NodeState, NodeStorages};
-use crate::model::{Dir, Node};
+use super::templates::{
+    TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
+};
+use super::{deliver, machines, observe, remove, verify};
+use crate::facts::{NodeState, NodeStorages, NodeVms};
+use crate::model::{Dir, Node, VmId};
 
 /// What lives longer than a session: the connections, and what sessions share.
 #[derive(Debug)]
@@ -87,4 +89,45 @@ impl Nodes for SystemNodes {
     }
 }
 
-impl Templates for SystemNodes {}
+impl Templates for SystemNodes {
+    async fn vms(&self, node: &Node) -> NodeVms {
+        let session = self.open(node).await;
+        Box::pin(machines::vms(&session)).await
+    }
+
+    async fn clones(
+        &self,
+        node: &Node,
+        templates: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError> {
+        let session = self.open(node).await;
+        Box::pin(machines::clones(&session, templates)).await
+    }
+
+    async fn create_template(
+        &self,
+        node: &Node,
+        creation: &TemplateCreation,
+    ) -> Result<TemplateDone, NodeError> {
+        let session = self.open(node).await;
+        Box::pin(machines::create(&session, creation)).await
+    }
+
+    async fn change_templates(
+        &self,
+        node: &Node,
+        changes: &[TemplateChange],
+    ) -> Result<TemplateDone, NodeError> {
+        let session = self.open(node).await;
+        Box::pin(machines::change(&session, changes)).await
+    }
+
+    async fn remove_template(
+        &self,
+        node: &Node,
+        removal: &TemplateRemoval,
+    ) -> Result<TemplateDone, NodeError> {
+        let session = self.open(node).await;
+        Box::pin(machines::remove(&session, removal)).await
+    }
+}

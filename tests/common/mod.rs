@@ -3,6 +3,7 @@
 
 pub mod factory;
 pub mod program;
+pub mod pve;
 pub mod snapshot;
 pub mod sshd;
 pub mod world;

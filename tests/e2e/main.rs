@@ -32,6 +32,7 @@ mod permissions;
 mod relay;
 mod sockets;
 mod state;
+mod templates_ssh;
 mod together;
 mod told;
 mod trust;

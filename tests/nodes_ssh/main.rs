@@ -28,6 +28,8 @@ mod privileges;
 mod references;
 mod storages;
 mod stream;
+mod templates;
+mod templates_cut;
 mod traps;
 mod unread;
 mod upkeep;

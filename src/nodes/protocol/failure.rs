@@ -1,5 +1,6 @@
 //! What the field `fail STAGE MESSAGE` of an answer means.
 
+use super::qm;
 use crate::io::process::printable;
 use crate::model::NodeId;
 use crate::nodes::error::NodeError;
@@ -13,6 +14,10 @@ pub(crate) fn refused(node: &NodeId, failure: &[u8], stderr: &str) -> NodeError 
         "" if stage == "cut" && stderr.is_empty() => "the stream ended early".to_owned(),
         "" => stderr.to_owned(),
         message => message.to_owned(),
+    };
+    let message = match stage {
+        "create" | "attach" | "convert" | "set" | "destroy" => qm::explain(&message),
+        _ => message,
     };
     let node = node.clone();
     if stage == "hostile" {
@@ -37,6 +42,14 @@ pub(crate) fn refused(node: &NodeId, failure: &[u8], stderr: &str) -> NodeError 
             "rename" => "giving the file its final name",
             "gone" => "finding the delivered file",
             "busy" => "locking the delivered file",
+            "machines" => "looking at virtual machines",
+            "image" => "finding the image",
+            "create" => "creating the virtual machine",
+            "attach" => "giving the virtual machine its disks",
+            "convert" => "making the virtual machine a template",
+            "set" => "changing the template",
+            "destroy" => "removing the template",
+            "held" => "locking the virtual machines",
             "aside" => "setting an unusable file aside",
             _ => "a step",
         },

@@ -16,6 +16,11 @@ pub(crate) enum NodeScript {
     Release,
     Remove,
     Verify,
+    Vms,
+    VmConfig,
+    CreateTemplate,
+    ChangeTemplate,
+    RemoveTemplate,
 }
 
 macro_rules! scripts {
@@ -28,6 +33,13 @@ macro_rules! scripts {
 macro_rules! lease {
     ($($name:literal)+) => {
         scripts!("common" "private" "lease" "digest" "record" $($name)+)
+    };
+}
+
+/// What every script about one virtual machine begins with.
+macro_rules! machine {
+    ($($name:literal)+) => {
+        scripts!("common" "roots" "digest" "machine" $($name)+)
     };
 }
 
@@ -45,6 +57,11 @@ impl NodeScript {
             Self::Release => lease!("release"),
             Self::Remove => lease!("remove"),
             Self::Verify => lease!("verify"),
+            Self::Vms => scripts!("common" "roots" "vms"),
+            Self::VmConfig => machine!("vm_config"),
+            Self::CreateTemplate => machine!("create_template"),
+            Self::ChangeTemplate => machine!("change_template"),
+            Self::RemoveTemplate => machine!("remove_template"),
         }
     }
 
@@ -62,7 +79,12 @@ impl NodeScript {
             | Self::Renew
             | Self::Release
             | Self::Remove
-            | Self::Verify => &[],
+            | Self::Verify
+            | Self::Vms
+            | Self::VmConfig
+            | Self::CreateTemplate
+            | Self::ChangeTemplate
+            | Self::RemoveTemplate => &[],
         }
     }
 

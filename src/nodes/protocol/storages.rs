@@ -60,18 +60,24 @@ fn storages(text: &str) -> BTreeMap<StorageName, DescribedStorage> {
     storages
 }
 
-/// A storage that says nothing of itself, as Proxmox VE takes it: for images of Talos
-/// nothing is enabled then.
+/// A storage that says nothing of itself, as Proxmox VE takes it: for files with images of
+/// Talos nothing is enabled then.
 fn of_kind(kind: &str, name: &StorageName) -> DescribedStorage {
     let is_mounted = matches!(kind, "nfs" | "cifs" | "cephfs" | "glusterfs");
+    let is_remote = matches!(
+        kind,
+        "rbd" | "iscsi" | "iscsidirect" | "zfs" | "drbd" | "pbs"
+    );
     DescribedStorage {
         kind: kind.to_owned(),
         path: is_mounted.then(|| format!("/mnt/pve/{name}")),
-        shared: is_mounted,
+        shared: is_mounted || is_remote,
         content: words(match kind {
             "dir" | "btrfs" => "images,rootdir",
-            "nfs" | "cifs" | "glusterfs" => "images",
-            "cephfs" => "backup",
+            "lvmthin" | "zfspool" => "images,rootdir",
+            "nfs" | "cifs" | "glusterfs" | "lvm" | "rbd" | "iscsi" | "iscsidirect" | "zfs"
+            | "drbd" => "images",
+            "cephfs" | "pbs" => "backup",
             _ => "",
         }),
         ..DescribedStorage::default()
@@ -166,6 +172,24 @@ cifs: smb
         let smb = storage(CONFIG, "smb");
         assert_eq!(smb.path.as_deref(), Some("/srv/smb"));
         assert_eq!(smb.content, BTreeSet::new());
+    }
+
+    /// What `pvesm` takes them for where `content` and `shared` are not written.
+    #[test]
+    fn storages_for_disks_are_described_without_saying_much() {
+        let config = "lvmthin: thin\n\tvgname a\n\nzfspool: tank\n\nrbd: ceph\n\nlvm: san\n\tshared 1\n\n\
+                      pbs: backup\n";
+        for (name, images, shared) in [
+            ("thin", true, false),
+            ("tank", true, false),
+            ("ceph", true, true),
+            ("san", true, true),
+            ("backup", false, true),
+        ] {
+            let storage = storage(config, name);
+            assert_eq!(storage.content.contains("images"), images, "{name}");
+            assert_eq!((storage.shared, storage.path), (shared, None), "{name}");
+        }
     }
 
     #[test]
