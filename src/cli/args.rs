@@ -349,7 +349,10 @@ pub enum Verb {
         /// The working directory [default: a new temporary directory]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Keep the factory stub running after the demo
+        /// Show a Proxmox VE cluster with an API token, and templates
+        #[arg(long)]
+        pve: bool,
+        /// Keep the stubs running after the demo
         #[arg(long)]
         serve: bool,
         /// Only remove the files of earlier demos, in DIR or in the temporary directory

@@ -1,8 +1,10 @@
 //! `demo`: the whole job on this machine, offline, in seconds.
 //!
 //! Nothing is staged: the orders are loaded, planned and applied by the same code
-//! as usual, against a factory stub on a loopback port that speaks the real
-//! one's protocol, and two directories that play the nodes.
+//! as usual, against stubs on loopback ports that speak the protocols of the real ones.
+
+mod directories;
+mod pve;
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -10,41 +12,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::apply::{ApplyAsked, PlanShown};
-use super::args::{Common, RunArgs};
+use super::args::Common;
 use super::exit::Exit;
-use super::{apply, out, signal, style};
-use crate::factory_stub::{FactoryStub, StubOptions};
-
-/// Two orders that differ in their extensions only: the case that once ended in
-/// one file under one name.
-const ORDERS: &str = r#"# Two orders, one version, different extensions: two images, both right.
-- orderid: homelab
-  customer: Friday evening
-  positions:
-    - name: plain-iso
-      platform: nocloud
-      image_format: iso
-      version: {type: latest}
-      push: {enabled: true, hosts: [{group: demo}]}
-    - name: guest-agent-disk
-      platform: nocloud
-      image_format: raw.xz
-      version: {type: latest-in-minor, minor: "v1.11"}
-      customization:
-        systemExtensions: [siderolabs/qemu-guest-agent]
-      push: {enabled: true, prefer_decompressed: true, hosts: [{group: demo}]}
-- orderid: secure
-  positions:
-    - name: guest-agent-iso
-      platform: nocloud
-      image_format: iso
-      secureboot: true
-      version: {type: exact, value: v1.11.2}
-      customization:
-        systemExtensions: [siderolabs/qemu-guest-agent]
-      push: {enabled: true, hosts: [{node: node-a}]}
-"#;
+use super::{out, style};
 
 /// The first line of the configuration that the demo writes: what `--clean` knows a
 /// directory of the demo by.
@@ -53,78 +23,56 @@ const MARK: &str = "# Written by `talos-order demo`, which removes this director
 /// The directories that the demo makes below the temporary one begin so.
 const PREFIX: &str = "talos-order-demo-";
 
-/// What the demo makes in its directory, and what that is.
-const MADE: [(&str, &str); 6] = [
-    ("orders", "what is wanted"),
-    ("config.yaml", "where things are"),
-    ("cache", "what was downloaded, with digests beside it"),
-    ("node-a", "what was delivered to the first node"),
-    ("node-b", "what was delivered to the second"),
-    ("manifests", "what was done, per order"),
-];
+/// What one demo works with.
+struct Demo {
+    dir: PathBuf,
+}
 
-/// Runs the demo in `dir`, or in a new directory under the temporary one.
-pub(super) async fn run(common: &Common, dir: Option<&Path>, serve: bool) -> anyhow::Result<Exit> {
-    let dir = make_dir(dir)?;
-    let factory = FactoryStub::start(StubOptions::default())
-        .await
-        .context("cannot start the factory stub on a loopback port")?;
-    let (config, orders) = write_files(&dir, &factory.url())?;
-    let common = Common {
-        config: Some(config),
-        orders: Some(orders),
-        ..common.clone()
+/// Runs the demo in `dir`, or in a new directory under the temporary one: with directories
+/// for nodes, or with a cluster of Proxmox VE.
+pub(super) async fn run(
+    common: &Common,
+    dir: Option<&Path>,
+    is_pve: bool,
+    serve: bool,
+) -> anyhow::Result<Exit> {
+    let demo = Demo {
+        dir: make_dir(dir)?,
     };
-    let args = RunArgs {
-        lock_timeout: std::time::Duration::from_secs(10),
-        ..RunArgs::default()
-    };
-    let shown = format!(
-        "--config {0}/config.yaml --orders {0}/orders",
-        dir.display()
-    );
-
-    say("An Image Factory stub runs on a loopback port; two directories stand in for nodes.")?;
-    step(&format!("talos-order plan {shown}"))?;
-    apply::plan(&common, &args, false, PlanShown::default()).await?;
-
-    step(&format!("talos-order apply {shown}"))?;
-    let first = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
-    ensure!(first == Exit::Done, "the first run did not converge");
-
-    say("A second run finds everything in sync.")?;
-    step(&format!("talos-order apply {shown}"))?;
-    let second = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
-    ensure!(second == Exit::Done, "the second run did not converge");
-
-    let damaged = damage(&dir.join("node-b/iso"))?;
-    say(&format!(
-        "Now {} is truncated, like after an interrupted transfer.",
-        damaged.display()
-    ))?;
-    step(&format!("talos-order apply {shown}"))?;
-    let third = apply::apply(&common, &args, ApplyAsked::all(true)).await?;
-    ensure!(third == Exit::Done, "the repair did not converge");
-
-    say("The demo leaves these files, and nothing elsewhere:")?;
-    for (path, what) in MADE {
-        out::text(&format!("  {}/{path}  {what}\n", dir.display()))?;
+    match is_pve {
+        true => pve::run(&demo, common, serve).await,
+        false => directories::run(&demo, common, serve).await,
     }
-    say("To remove them:")?;
-    step(&format!("talos-order demo --clean --dir {}", dir.display()))?;
-    if serve {
-        say(&format!(
-            "The factory stub answers at {} until Ctrl-C.",
-            factory.url()
-        ))?;
-        signal::stop_on_signal()?.cancelled().await;
-    } else {
-        out::text(
-            "\nThe factory stub ends with this command; --serve keeps it. \
-             For the real factory, see examples/.\n",
-        )?;
+}
+
+impl Demo {
+    fn common(&self, common: &Common) -> Common {
+        Common {
+            config: Some(self.dir.join("config.yaml")),
+            orders: Some(self.dir.join("orders")),
+            ..common.clone()
+        }
     }
-    Ok(Exit::Done)
+
+    /// Its files as options of a command.
+    fn shown(&self) -> String {
+        format!(
+            "--config {0}/config.yaml --orders {0}/orders",
+            self.dir.display()
+        )
+    }
+
+    /// Says what stays, and how it goes.
+    fn leave(&self, made: &[(&str, &str)]) -> anyhow::Result<()> {
+        say("The demo leaves these files, and nothing elsewhere:")?;
+        for (path, what) in made {
+            out::text(&format!("  {}/{path}  {what}\n", self.dir.display()))?;
+        }
+        say("To remove them:")?;
+        let dir = self.dir.display();
+        step(&format!("talos-order demo --clean --dir {dir}"))?;
+        Ok(())
+    }
 }
 
 /// Removes what earlier demos made: in `dir`, or in all of their directories below the
@@ -182,8 +130,14 @@ fn is_of_demo(dir: &Path) -> bool {
 
 /// The configuration goes last: a removal that is interrupted can be repeated.
 fn remove(dir: &Path) -> std::io::Result<()> {
-    for (name, _) in MADE.iter().filter(|(name, _)| *name != "config.yaml") {
-        match std::fs::remove_dir_all(dir.join(name)) {
+    let made = directories::MADE.iter().chain(&pve::MADE);
+    for (name, _) in made.filter(|(name, _)| *name != "config.yaml") {
+        let path = dir.join(name);
+        let removed = match path.is_file() {
+            true => std::fs::remove_file(&path),
+            false => std::fs::remove_dir_all(&path),
+        };
+        match removed {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             other => other?,
         }
@@ -210,37 +164,6 @@ fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
         dir.display()
     );
     Ok(std::fs::canonicalize(dir)?)
-}
-
-fn write_files(dir: &Path, factory: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let at = dir.display();
-    let config = format!(
-        "{MARK}defaults:\n  cache_dir: {at}/cache\n  push: {{create: true}}\nmanifest:\n  dir: {at}/manifests\n\
-         factory:\n  url: {factory}\nnodes:\n\
-         \x20 - {{name: node-a, local: true, labels: [demo], iso_dir: {at}/node-a/iso, import_dir: {at}/node-a/import}}\n\
-         \x20 - {{name: node-b, local: true, labels: [demo], iso_dir: {at}/node-b/iso, import_dir: {at}/node-b/import}}\n"
-    );
-    let orders = dir.join("orders");
-    std::fs::create_dir_all(&orders)?;
-    std::fs::write(dir.join("config.yaml"), config)?;
-    std::fs::write(orders.join("demo.yaml"), ORDERS)?;
-    Ok((dir.join("config.yaml"), orders))
-}
-
-/// Cuts the first image of a node's directory to half its length.
-fn damage(dir: &Path) -> anyhow::Result<PathBuf> {
-    let mut images: Vec<PathBuf> = std::fs::read_dir(dir)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|ext| ext == "iso"))
-        .collect();
-    images.sort();
-    let image = images
-        .into_iter()
-        .next()
-        .context("no image was delivered")?;
-    let file = std::fs::OpenOptions::new().write(true).open(&image)?;
-    file.set_len(file.metadata()?.len() / 2)?;
-    Ok(image)
 }
 
 fn say(text: &str) -> std::io::Result<()> {

@@ -134,7 +134,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Demo {
             dir, clean: true, ..
         }) => demo::clean(dir.as_deref()),
-        Some(Verb::Demo { dir, serve, .. }) => demo::run(&common, dir.as_deref(), serve).await,
+        Some(Verb::Demo {
+            dir, pve, serve, ..
+        }) => demo::run(&common, dir.as_deref(), pve, serve).await,
         Some(Verb::Completions { shell }) => docs::completions(shell),
         Some(Verb::Man { dir }) => docs::manual(dir.as_deref()),
     }

@@ -22,8 +22,11 @@ pub(super) fn summary(report: &Report) -> String {
         (done.unpacked, "unpacked".to_owned()),
         (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
-        (done.templates, "templates created".to_owned()),
-        (done.templates_removed, "templates pruned".to_owned()),
+        (done.templates, templates(done.templates, "created")),
+        (
+            done.templates_removed,
+            templates(done.templates_removed, "pruned"),
+        ),
         (done.removed, "pruned".to_owned()),
         (done.failed, "failed".to_owned()),
         (done.skipped, "pending".to_owned()),
@@ -56,6 +59,11 @@ pub(super) fn summary(report: &Report) -> String {
         Verdict::Converged | Verdict::Stalled | Verdict::Failed => "",
     };
     format!("{word} {}{hint}", parts.join(", "))
+}
+
+fn templates(count: usize, what: &str) -> String {
+    let noun = if count == 1 { "template" } else { "templates" };
+    format!("{noun} {what}")
 }
 
 #[derive(Default)]

@@ -54,6 +54,26 @@ fn the_demo_leaves_what_it_says() {
         .complains("not made by the demo");
 }
 
+#[test]
+fn the_demo_of_a_cluster_replaces_its_templates() {
+    let (dir, program) = plain();
+    let at = dir.path().join("demo");
+    let shown = at.display().to_string();
+    let ran = program.run(&["demo", "--pve", "--dir", &shown]).expect(0);
+    ran.says("3 templates created")
+        .says("nothing to do")
+        .says("9003  pve-01  talos-worker               talos;v1.11.3")
+        .says("9000  pve-01  talos-worker-retired-9000  talos-order-retired");
+    // The manifest says what other tools need.
+    let manifest = fs::read_to_string(at.join("manifests/workers.manifest.yaml")).unwrap();
+    for text in ["vmid: 9005", "volume: local:import/talos-v1.11.3"] {
+        assert!(manifest.contains(text), "{text}: {manifest}");
+    }
+    let clean = ["demo", "--clean", "--dir", &shown];
+    program.run(&clean).expect(0).says("Removed");
+    assert!(!at.exists());
+}
+
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap();
     entries

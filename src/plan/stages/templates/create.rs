@@ -160,10 +160,19 @@ impl<'a> TemplatePlanner<'a, '_> {
                 let fit = config.storages.iter();
                 let fit = fit.filter(|(_, storage)| takes_images(storage));
                 let fit: Vec<&str> = fit.map(|(name, _)| name.as_str()).collect();
-                Some(format!(
-                    "{node} has no storage {name}; expected one of {}",
-                    fit.join(", ")
-                ))
+                let known = match fit.is_empty() {
+                    true => "it has none for disks of VMs".to_owned(),
+                    false => format!("expected one of {}", fit.join(", ")),
+                };
+                // What a token may not see looks as if it was not there.
+                let hint = config.seen_by.as_ref().map(|token| {
+                    format!(
+                        "; hint: the API token {token} sees only storages on which it has \
+                         Datastore.Audit or Datastore.AllocateSpace"
+                    )
+                });
+                let hint = hint.unwrap_or_default();
+                Some(format!("{node} has no storage {name}; {known}{hint}"))
             }
             Some(storage) if storage.disabled => Some(format!("the storage {name} is disabled")),
             Some(storage) if !storage.content.contains(IMAGES) => Some(format!(
