@@ -125,6 +125,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             at_once,
         )
         .await;
+        plan::keep_raw(&mut desired, &nodes);
         let observed = Observed {
             catalog,
             cache,

@@ -81,7 +81,7 @@ const USAGE_AGE: Duration = Duration::from_secs(60);
 pub(super) fn api_nodes(
     settings: &Settings,
 ) -> Result<ApiNodesConfig, (ClusterName, Box<PveError>)> {
-    let mut clients: BTreeMap<&ClusterName, (PveApi, &ClusterSettings)> = BTreeMap::new();
+    let mut clients: BTreeMap<&ClusterName, PveApi> = BTreeMap::new();
     let mut nodes = BTreeMap::new();
     for entry in &settings.orders.inventory.nodes {
         let Reach::Api { cluster, node } = &entry.node.reach else {
@@ -95,15 +95,14 @@ pub(super) fn api_nodes(
                 continue;
             };
             let client = client.map_err(|error| (cluster.clone(), Box::new(error)))?;
-            clients.insert(cluster, (client, described));
+            clients.insert(cluster, client);
         }
-        if let Some((api, described)) = clients.get(cluster) {
+        if let Some(api) = clients.get(cluster) {
             let known = ApiNode {
                 cluster: cluster.to_string(),
                 api: api.clone(),
                 name: node.clone(),
                 places: BTreeMap::new(),
-                upload: described.upload,
             };
             nodes.insert(entry.node.id.clone(), known);
         }

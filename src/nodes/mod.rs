@@ -44,7 +44,7 @@ mod verify;
 
 pub use api::{
     ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveryRecords, FileServerConfig,
-    RecordsError, UploadUse,
+    RecordsError,
 };
 pub use by_reach::NodesByReach;
 pub use config::NodesConfig;

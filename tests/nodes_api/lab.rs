@@ -10,11 +10,12 @@ use std::time::Duration;
 use sha2::Digest;
 use talos_order::facts::{DirState, NodeState, RecordEntry, References};
 use talos_order::model::{
-    Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256,
+    ApiRoute, Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256,
+    StoredForm,
 };
 use talos_order::nodes::{
     ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, Delivery, DeliveryRecords, FileServerConfig,
-    NodeError, Nodes, Removal, UploadUse,
+    NodeError, Nodes, Removal,
 };
 use talos_order::proxmox::{ApiToken, CallLimits, ImageContent, PveApi, PveConfig, PveTrust};
 use talos_order::proxmox_stub::{PveStub, PveStubOptions, StubVm};
@@ -121,7 +122,6 @@ impl Lab {
                         place("unmounted", ImageContent::Iso),
                     ),
                 ]),
-                upload: UploadUse::Never,
             };
             config.nodes.insert(node.parse().unwrap(), known);
         }
@@ -255,7 +255,11 @@ pub fn delivery(source: &Path, size: u64, sha256: Sha256) -> Delivery {
         revision: None,
         orders: BTreeSet::from(["acme-2026".parse().unwrap()]),
         now: "2026-08-05T12:00:00Z".parse().unwrap(),
-        method: Method::Stream,
+        form: StoredForm::Same,
+        url: "https://factory.example.net/image".to_owned(),
+        method: Method::Api {
+            route: ApiRoute::FileServer,
+        },
         proof: Proof::Readback,
         data: None,
         relay: None,

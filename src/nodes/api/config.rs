@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use crate::model::UploadUse;
 use crate::model::{Dir, NodeId};
 use crate::proxmox::{ImageContent, PveApi};
 
@@ -37,8 +36,6 @@ pub struct ApiNode {
     pub name: String,
     /// What its directories are, beside those that the cluster tells of.
     pub places: BTreeMap<Dir, ApiPlace>,
-    /// Whether images may be sent where the node cannot load them.
-    pub upload: UploadUse,
 }
 
 /// A directory as the API knows it.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
+use super::content::ConvertedImages;
 use super::described;
 use super::place::PlaceOnNode;
 use super::records::{DeliveryRecords, DirRecord};
@@ -20,6 +21,7 @@ pub(super) struct SharedParts {
     pub config: ApiNodesConfig,
     pub server: FileServer,
     pub uses: SeenUses,
+    pub converted: ConvertedImages,
     records: Arc<dyn DeliveryRecords>,
     /// What the directories of each node are, as far as its cluster told.
     places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
@@ -34,6 +36,7 @@ impl SharedParts {
         Self {
             server: FileServer::new(config.server.clone()),
             uses: SeenUses::default(),
+            converted: ConvertedImages::default(),
             places: Mutex::default(),
             busy: Mutex::default(),
             reached: Mutex::default(),
