@@ -74,6 +74,10 @@ pub(super) fn nodes(
 /// cluster: as long as one look at all of them may take.
 const USAGE_AGE: Duration = Duration::from_secs(60);
 
+/// The same for its members and storages: they are asked at the beginning of a look, and the
+/// next look asks again.
+const CLUSTER_AGE: Duration = Duration::from_secs(5);
+
 /// The nodes that are reached through the API of their cluster.
 ///
 /// # Errors
@@ -113,6 +117,7 @@ pub(super) fn api_nodes(
         owner: settings.owner.clone(),
         look: settings.limits.look,
         usage_age: USAGE_AGE,
+        cluster_age: CLUSTER_AGE,
         server: FileServerConfig {
             address: server.address,
             port: server.port,

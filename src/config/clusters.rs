@@ -1,11 +1,11 @@
 //! The `clusters:` of the configuration: how the API of Proxmox VE is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::{Host, Url};
 
 use super::cluster_shape::ClusterShape;
-use super::file::NodeShape;
+use super::file::{FactoryShape, NodeShape};
 use super::secrets::Secrets;
 use super::settings::{ClusterSettings, ClusterTrust};
 use super::{trust, values};
@@ -157,6 +157,39 @@ fn api_transport(shape: &ClusterShape, report: &mut ProblemReport<'_>) -> Option
         return None;
     }
     Some(api)
+}
+
+/// The clusters whose nodes load images from the factory.
+pub(super) fn loading_from_factory(
+    clusters: &BTreeMap<ClusterName, ClusterSettings>,
+) -> BTreeSet<ClusterName> {
+    let loading = clusters
+        .iter()
+        .filter(|(_, cluster)| cluster.api.load_from == LoadFrom::Factory);
+    loading.map(|(name, _)| name.clone()).collect()
+}
+
+/// Nodes cannot log in to a factory: what they load from stands in a log.
+pub(super) fn refuse_logins(
+    shapes: &[At<ClusterShape>],
+    factory: &FactoryShape,
+    report: &mut ProblemReport<'_>,
+) {
+    let logins = [&factory.username, &factory.token_env, &factory.token_file];
+    if logins.into_iter().all(Option::is_none) {
+        return;
+    }
+    let sources = shapes
+        .iter()
+        .filter_map(|shape| shape.value.load_from.as_ref());
+    for text in sources.filter(|text| text.value.parse() == Ok(LoadFrom::Factory)) {
+        report.at_with_hint(
+            text.place,
+            "nodes cannot log in to the factory",
+            "the credentials would stand in the log of the node's task; use `load_from: \
+             controller`",
+        );
+    }
 }
 
 fn endpoints(

@@ -43,8 +43,8 @@ mod system;
 mod verify;
 
 pub use api::{
-    ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveryRecords, FileServerConfig,
-    RecordsError,
+    ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveredEntries, DeliveryRecords,
+    FileServerConfig, RecordsError,
 };
 pub use by_reach::NodesByReach;
 pub use config::NodesConfig;

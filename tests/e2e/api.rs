@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use talos_order::proxmox_stub::{PveFault, PveStub, PveStubOptions, StubVm};
+use talos_order::proxmox_stub::{PveFault, PveStub, PveStubOptions, StubStorage, StubVm};
 use tokio::runtime::Runtime;
 
 use crate::world::{Config, World, position};
@@ -19,22 +19,29 @@ const PUSH: &str = "      push: {enabled: true, hosts: [{group: all, storage: lo
 struct Cluster {
     world: World,
     stub: PveStub,
+    nodes: Vec<String>,
     _runtime: Runtime,
 }
 
 impl Cluster {
     fn new() -> Self {
+        Self::of(NODES.map(str::to_owned).into(), |_| {})
+    }
+
+    fn of(nodes: Vec<String>, change: impl FnOnce(&mut PveStubOptions)) -> Self {
         let world = World::small();
         let runtime = Runtime::new().unwrap();
         let mut options = PveStubOptions::new(world.at("pve"));
-        options.nodes = NODES.map(str::to_owned).into();
+        options.nodes.clone_from(&nodes);
         options.unauthorized_delay = Duration::ZERO;
+        change(&mut options);
         let stub = runtime.block_on(PveStub::start(options)).unwrap();
         stub.add_token(TOKEN, SECRET);
         fs::write(world.at("token"), SECRET).unwrap();
         let cluster = Self {
             world,
             stub,
+            nodes,
             _runtime: runtime,
         };
         cluster.grant(|_| true);
@@ -66,9 +73,9 @@ impl Cluster {
             self.stub.url("pve-01"),
             self.world.at("token").display()
         );
-        let nodes = NODES.map(|name| (name.to_owned(), "cluster: lab, prune: true".to_owned()));
+        let node = |name: &String| (name.clone(), "cluster: lab, prune: true".to_owned());
         self.world.configure(&Config {
-            nodes: nodes.into(),
+            nodes: self.nodes.iter().map(node).collect(),
             more: &more,
             ..Config::default()
         });
@@ -216,4 +223,46 @@ fn images_are_uploaded_where_the_configuration_says_so() {
     assert_eq!(cluster.has(), [true; 3]);
     let requests = cluster.stub.requests();
     assert!(requests.iter().all(|line| !line.contains("download-url")));
+}
+
+/// Two calls for each storage of a node that images are on, and a few for the cluster.
+#[test]
+fn nothing_to_do_takes_few_requests() {
+    const STORAGES: [&str; 5] = ["local", "fast", "slow", "nfs", "cifs"];
+    let nodes: Vec<String> = (1..=20).map(|number| format!("pve-{number:02}")).collect();
+    let cluster = Cluster::of(nodes, |options| {
+        let storage = |name: &&str| StubStorage::new(name, "dir", &format!("/mnt/{name}"));
+        options.storages = STORAGES.iter().map(storage).collect();
+    });
+    let rights = "Datastore.Audit Datastore.AllocateTemplate";
+    for storage in STORAGES {
+        let path = format!("/storage/{storage}");
+        cluster.stub.grant(TOKEN, &path, rights);
+    }
+    let requests = |used: usize| {
+        let places = STORAGES[..used].iter();
+        let hosts: Vec<String> = places
+            .map(|storage| format!("{{group: all, storage: {storage}}}"))
+            .collect();
+        cluster.order(&format!(
+            "      push: {{enabled: true, hosts: [{}]}}\n",
+            hosts.join(", ")
+        ));
+        cluster.world.apply().expect(0);
+        let before = cluster.stub.requests().len();
+        let begun = std::time::Instant::now();
+        let plan = ["plan", "--detailed-exitcode"];
+        cluster.world.program.run(&plan).expect(0);
+        eprintln!("{used} storages: {:?}", begun.elapsed());
+        let requests = cluster.stub.requests();
+        let heads = requests[before..].iter();
+        let is_look = |line: &&String| line.contains("/nodes/pve-");
+        let looks = heads.clone().filter(is_look).count();
+        (looks, heads.count() - looks)
+    };
+    let of_nodes = 20;
+    for used in [1, 5] {
+        // Members, storages, privileges and virtual machines.
+        assert_eq!(requests(used), (2 * used * of_nodes, 4), "{used}");
+    }
 }

@@ -91,6 +91,7 @@ impl Lab {
             owner: OWNER.to_owned(),
             look: Duration::from_secs(60),
             usage_age: Duration::from_secs(600),
+            cluster_age: Duration::ZERO,
             server: FileServerConfig {
                 address: Some(IpAddr::V4(self.ip)),
                 port: PORT,

@@ -21,6 +21,9 @@ pub struct ApiNodesConfig {
     /// How long what was seen of virtual machines serves the looks at other nodes of the
     /// same cluster. A removal always looks anew.
     pub usage_age: Duration,
+    /// How long what a cluster said of its members and storages serves the looks at its
+    /// other nodes.
+    pub cluster_age: Duration,
     /// Where nodes load images from.
     pub server: FileServerConfig,
 }

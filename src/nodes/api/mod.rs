@@ -7,6 +7,7 @@
 //! is what the cache's lock is for. A raw image travels and is stored as
 //! a qcow2 that is made as it is read (`content`), so that its zeros do neither.
 
+mod cluster;
 mod config;
 mod connect;
 mod content;
@@ -27,4 +28,4 @@ mod way;
 pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig};
 pub use connect::ApiNodes;
 pub use error::ApiError;
-pub use records::{DeliveryRecords, RecordsError};
+pub use records::{DeliveredEntries, DeliveryRecords, RecordsError};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::cluster::SeenClusters;
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
 use super::content::ConvertedImages;
 use super::described;
@@ -21,8 +22,9 @@ pub(super) struct SharedParts {
     pub config: ApiNodesConfig,
     pub server: FileServer,
     pub uses: SeenUses,
+    pub clusters: SeenClusters,
     pub converted: ConvertedImages,
-    records: Arc<dyn DeliveryRecords>,
+    pub records: Arc<dyn DeliveryRecords>,
     /// What the directories of each node are, as far as its cluster told.
     places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
     /// The files that are worked on, by cluster, node and volume.
@@ -36,6 +38,7 @@ impl SharedParts {
         Self {
             server: FileServer::new(config.server.clone()),
             uses: SeenUses::default(),
+            clusters: SeenClusters::default(),
             converted: ConvertedImages::default(),
             places: Mutex::default(),
             busy: Mutex::default(),
