@@ -266,3 +266,77 @@ fn nothing_to_do_takes_few_requests() {
         assert_eq!(requests(used), (2 * used * of_nodes, 4), "{used}");
     }
 }
+
+#[test]
+fn nodes_load_from_the_factory_what_was_verified_here() {
+    let cluster = Cluster::new();
+    cluster.configure("  load_from: factory\n");
+    let plan = cluster.world.program.run(&["plan"]).expect(0);
+    plan.says("loaded by the node from the factory");
+    cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true; 3]);
+    let asked = |path: &str| {
+        let requests = cluster.stub.requests();
+        requests.iter().filter(|line| line.contains(path)).count()
+    };
+    assert_eq!(asked("download-url"), 3);
+    assert_eq!(asked("query-url-metadata"), 0);
+    let got = || {
+        let requests = cluster.world.factory.requests();
+        let is_image = |path: &str| path.starts_with("/image/") && path.ends_with("amd64.iso");
+        requests.iter().filter(|one| is_image(&one.path)).count()
+    };
+    // Once by this machine, and once by each node.
+    assert_eq!(got(), 4);
+    cluster
+        .world
+        .program
+        .run(&["plan", "--detailed-exitcode"])
+        .expect(0);
+
+    // The factory builds the image anew: other bytes, and nothing falls back.
+    cluster.world.factory.running().rebuild_images();
+    fs::remove_file(cluster.file("pve-02")).unwrap();
+    let ran = cluster.world.apply().expect(1);
+    for text in [
+        "the factory has other bytes for pve-02 than were verified here",
+        "load_from: controller",
+    ] {
+        assert!(ran.to_string().contains(text), "{ran}");
+    }
+    assert_eq!(cluster.has(), [true, false, true]);
+    assert_eq!(got(), 5);
+    cluster.configure("");
+    cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true; 3]);
+    assert_eq!(got(), 5);
+}
+
+/// What was delivered as it is stays; the next version comes in the other form.
+#[test]
+fn a_raw_image_that_is_there_is_not_sent_again_as_a_qcow2() {
+    let cluster = Cluster::new();
+    let push = PUSH.replace("enabled: true", "enabled: true, prefer_decompressed: true");
+    cluster.configure("  import_format: raw\n");
+    let first = format!("{push}      version: {{type: exact, value: v1.11.2}}\n");
+    cluster.world.order_one("raw.xz", &first);
+    cluster.world.apply().expect(0);
+    let import = cluster.stub.directory("pve-01", "local", "import");
+    let has = |version: &str, form: &str| {
+        let name = NAME.replace("v1.11.3", version).replace(".iso", form);
+        import.join(name).exists()
+    };
+    assert!(has("v1.11.2", ".raw"));
+    cluster.configure("prune: {grace: 0s, keep_versions: 1, max_files: 9}\n");
+    let plan = ["plan", "--detailed-exitcode"];
+    cluster.world.program.run(&plan).expect(0);
+    cluster.world.apply().expect(0).says("nothing to do");
+
+    cluster.world.order_one("raw.xz", &push);
+    cluster.world.apply().expect(0);
+    assert!(has("v1.11.3", ".raw.qcow2") && !has("v1.11.3", ".raw"));
+    // The pass that misses it removes nothing yet.
+    cluster.world.apply().expect(0);
+    assert!(!has("v1.11.2", ".raw"));
+    cluster.world.program.run(&plan).expect(0);
+}

@@ -45,7 +45,11 @@ pub enum ApiError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("the factory has other bytes for {node} than were verified here: {url}")]
+    #[error(
+        "the factory has other bytes for {node} than were verified here: {url} has {}, expected \
+         digest {expected}",
+        digest(.found)
+    )]
     OtherAtFactory {
         node: NodeId,
         url: String,
@@ -77,6 +81,13 @@ pub enum ApiError {
     RootUnknown { node: NodeId },
     #[error(transparent)]
     Records(#[from] RecordsError),
+}
+
+fn digest(found: &Option<Sha256>) -> String {
+    match found {
+        Some(found) => format!("digest {found}"),
+        None => "another length".to_owned(),
+    }
 }
 
 fn numbers(vms: &[u64]) -> String {
