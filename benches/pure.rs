@@ -189,6 +189,7 @@ fn converged(orders: &OrderSet) -> Observed {
         catalog,
         cache,
         nodes,
+        vms: BTreeMap::new(),
         memory: Memory::default(),
         now: now(),
     }

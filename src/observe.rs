@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use crate::error::chain;
 use crate::facts::{
-    CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, VersionKnowledge,
+    CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, NodeVms,
+    VersionKnowledge,
 };
-use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
+use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy, VmId};
 use crate::nodes::Nodes;
-use crate::plan::Desired;
+use crate::plan::{BlockedReason, Desired, Plan, TemplateBlock};
 use crate::upstream::Upstream;
 
 /// Asks for what resolving needs: the versions, if any order leaves one open,
@@ -47,8 +49,14 @@ pub(crate) async fn storages<N: Nodes>(
     at_once: usize,
 ) -> BTreeMap<NodeId, NodeStorages> {
     let positions = orders.orders.iter().flat_map(|order| &order.positions);
-    let targets = positions.flat_map(|position| &position.storages);
-    let wanted: BTreeSet<&NodeId> = targets.map(|target| &target.node).collect();
+    let mut wanted: BTreeSet<&NodeId> = BTreeSet::new();
+    for position in positions {
+        wanted.extend(position.storages.iter().map(|target| &target.node));
+        // The disks of a template go to a storage, wherever its image is.
+        if position.template.is_some() {
+            wanted.extend(position.targets.iter().map(|target| &target.node));
+        }
+    }
     let asked: Vec<Node> = wanted
         .into_iter()
         .filter_map(|id| orders.nodes.get(id).cloned())
@@ -182,4 +190,71 @@ pub(crate) async fn nodes<N: Nodes>(
         .buffer_unordered(at_once.max(1))
         .collect()
         .await
+}
+
+/// Lists the virtual machines of each node that a template is wanted on, or was made on
+/// before. A node that does not answer is not asked twice.
+pub(crate) async fn vms<N: Nodes>(
+    desired: &Desired,
+    states: &BTreeMap<NodeId, NodeState>,
+    memory: &Memory,
+    now: Timestamp,
+    nodes: &N,
+    at_once: usize,
+) -> BTreeMap<NodeId, NodeVms> {
+    let wanted = desired.templates.values();
+    let wanted = wanted.flat_map(|template| template.nodes.keys());
+    let asked: BTreeSet<&NodeId> = wanted.chain(memory.templates.keys()).collect();
+    let asked: Vec<Node> = asked
+        .into_iter()
+        .filter_map(|id| desired.nodes.get(id).cloned())
+        .collect();
+    stream::iter(asked)
+        .map(|node| async move {
+            let silent = match states.get(&node.id) {
+                Some(NodeState::Unreachable { why, lasting }) => Some((why.clone(), *lasting)),
+                _ => resting(memory, &node.id, now),
+            };
+            let vms = match silent {
+                Some((why, lasting)) => NodeVms::Unreachable { why, lasting },
+                None => nodes.vms(&node).await,
+            };
+            (node.id, vms)
+        })
+        .buffer_unordered(at_once.max(1))
+        .collect()
+        .await
+}
+
+/// Looks for the linked clones of templates that a plan would remove if it knew them. True
+/// if something was learned.
+pub(crate) async fn clones<N: Nodes>(
+    plan: &Plan,
+    desired: &Desired,
+    vms: &mut BTreeMap<NodeId, NodeVms>,
+    nodes: &N,
+) -> bool {
+    let mut asked: BTreeMap<NodeId, BTreeSet<VmId>> = BTreeMap::new();
+    for blocked in plan.blocked() {
+        if let BlockedReason::Template {
+            why: TemplateBlock::ClonesUnknown { vmid, .. },
+        } = &blocked.reason
+            && let Some(node) = blocked.id.node()
+        {
+            asked.entry(node).or_default().insert(*vmid);
+        }
+    }
+    let mut is_learned = false;
+    for (id, templates) in asked {
+        let (Some(node), Some(NodeVms::Known(known))) = (desired.nodes.get(&id), vms.get_mut(&id))
+        else {
+            continue;
+        };
+        is_learned = true;
+        match nodes.clones(node, &templates).await {
+            Ok(clones) => known.clones.get_or_insert_default().extend(clones),
+            Err(error) => known.clones_unknown = Some(chain(&error)),
+        }
+    }
+    is_learned
 }

@@ -110,9 +110,10 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let at_once = self.nodes_at_once;
         catalog.storages = observe::storages(orders, memory, now, &*self.nodes, at_once).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
-        for (id, place) in &memory.places {
-            let node = desired.nodes.entry(id.clone());
-            node.or_insert_with(|| place.node.clone());
+        let known = memory.places.iter().map(|(id, place)| (id, &place.node));
+        for (id, node) in known.chain(&memory.templates) {
+            let known = desired.nodes.entry(id.clone());
+            known.or_insert_with(|| node.clone());
         }
         let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
@@ -126,14 +127,21 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         )
         .await;
         plan::keep_raw(&mut desired, &nodes);
-        let observed = Observed {
+        let vms = observe::vms(&desired, &nodes, memory, now, &*self.nodes, at_once).await;
+        let mut observed = Observed {
             catalog,
             cache,
             nodes,
+            vms,
             memory: memory.clone(),
             now,
         };
-        let plan = plan::plan(&desired, &observed, &self.policy, &inputs.options);
+        let mut plan = plan::plan(&desired, &observed, &self.policy, &inputs.options);
+        // Looking for linked clones reads every configuration of a cluster: it is done only
+        // for templates that are to go.
+        if observe::clones(&plan, &desired, &mut observed.vms, &*self.nodes).await {
+            plan = plan::plan(&desired, &observed, &self.policy, &inputs.options);
+        }
         Ok(Look {
             desired,
             observed,
@@ -213,6 +221,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             nodes: Arc::clone(&self.nodes),
             specs: look.desired.nodes.clone(),
             network: self.policy.transport.network.clone(),
+            owner: self.policy.prune.owner.clone(),
             revision: inputs.revision.clone(),
             now: look.observed.now,
             downloads: Arc::clone(&self.downloads),

@@ -105,3 +105,84 @@ fn the_schemas_refuse_what_the_program_refuses() {
     let wrong = serde_json::json!([{"orderid": "a", "positions": [{"platform": "nocluod"}]}]);
     assert!(!schema::misfits(&orders::json_schema(), &wrong).is_empty());
 }
+
+/// Templates that the program accepts or refuses, and the schema the same.
+#[test]
+fn the_schema_and_the_program_agree_about_templates() {
+    let schema = orders::json_schema();
+    let defaults = config::parse("none", "", &|_| None)
+        .expect("the defaults are valid")
+        .orders;
+    let cases = [
+        (true, "name: t, target_storage: lvm"),
+        (
+            true,
+            "name: t, target_storage: lvm, vmid: 100, on: [pve-01]",
+        ),
+        (
+            true,
+            "name: 9, target_storage: lvm, vmid_range: 9000-9001, keep: 0",
+        ),
+        (
+            true,
+            "name: t, target_storage: lvm, hardware: {net: []}, tags: []",
+        ),
+        (
+            true,
+            "name: t, target_storage: lvm, hardware: {cores: 512, bios: seabios, scsihw: lsi, \
+             net: [{vlan: 1, mtu: 1}]}",
+        ),
+        (false, ""),
+        (false, "name: t"),
+        (false, "target_storage: lvm"),
+        (false, "name: t, target_storage: lvm, vmid: 99"),
+        (false, "name: t, target_storage: lvm, vmid: '100'"),
+        (false, "name: t, target_storage: lvm, vmid_range: 9000"),
+        (false, "name: t, target_storage: lvm, on: pve-01"),
+        (false, "name: t, target_storage: lvm, nodes: [pve-01]"),
+        (false, "name: t, target_storage: lvm, keep: -1"),
+        (false, "name: t, target_storage: lvm, max_at_once: 0"),
+        (false, "name: t, target_storage: lvm, hardware: {cores: 0}"),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {sockets: 17}",
+        ),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {memory: 256}",
+        ),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {bios: uefi}",
+        ),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {scsihw: ide}",
+        ),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {cloudinit: yes}",
+        ),
+        (false, "name: t, target_storage: lvm, hardware: {tpm: v2.0}"),
+        (false, "name: t, target_storage: lvm, hardware: {net: {}}"),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {net: [{vlan: 0}]}",
+        ),
+        (
+            false,
+            "name: t, target_storage: lvm, hardware: {net: [{mtu: 65521}]}",
+        ),
+    ];
+    for (accepted, keys) in cases {
+        let text = format!(
+            "orderid: a\npositions:\n  - image_format: raw\n    \
+             push: {{enabled: true, hosts: [pve-01]}}\n    template: {{{keys}}}\n"
+        );
+        let set = orders::parse("o.yaml", &text, &defaults);
+        assert_eq!(set.is_complete(), accepted, "the program: {text}");
+        let value: Value = serde_yaml::from_str(&text).expect("YAML");
+        let misfits = schema::misfits(&schema, &value);
+        assert_eq!(misfits.is_empty(), accepted, "the schema: {text}");
+    }
+}

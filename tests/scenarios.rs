@@ -212,6 +212,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
+            vms: BTreeMap::new(),
             memory: Memory {
                 links: self.links(),
                 ..self.memory.clone()

@@ -22,6 +22,8 @@ pub(super) fn summary(report: &Report) -> String {
         (done.unpacked, "unpacked".to_owned()),
         (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
+        (done.templates, "templates created".to_owned()),
+        (done.templates_removed, "templates pruned".to_owned()),
         (done.removed, "pruned".to_owned()),
         (done.failed, "failed".to_owned()),
         (done.skipped, "pending".to_owned()),
@@ -66,6 +68,8 @@ struct Counts {
     /// Bytes that went over links for that, as far as it is known.
     sent_bytes: u64,
     adopted: usize,
+    templates: usize,
+    templates_removed: usize,
     removed: usize,
     failed: usize,
     skipped: usize,
@@ -82,7 +86,9 @@ impl Counts {
     fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Done { fact } => match fact {
-                Fact::Registered { .. } | Fact::Verified { .. } => {}
+                Fact::Registered { .. } | Fact::Verified { .. } | Fact::TemplateSwitched => {}
+                Fact::TemplateCreated { .. } => self.templates += 1,
+                Fact::TemplateRemoved => self.templates_removed += 1,
                 Fact::Fetched { wire_bytes, .. } => {
                     self.fetched += 1;
                     self.fetched_bytes += wire_bytes;

@@ -212,7 +212,10 @@ impl Compared<'_> {
                 | Action::ClearPartial { .. }
                 | Action::ClearPart { .. }
                 | Action::VerifyNode { .. }
-                | Action::VerifyCache { .. } => {}
+                | Action::VerifyCache { .. }
+                | Action::CreateTemplate(_)
+                | Action::SwitchTemplate(_)
+                | Action::RemoveTemplate { .. } => {}
             }
         }
     }

@@ -38,6 +38,7 @@ pub fn after(
         limits,
     };
     let places = run.places();
+    let templates = run.templates();
     Memory {
         unwanted_since: run.unwanted_since(&places),
         backoff: run.backoff(),
@@ -49,6 +50,7 @@ pub fn after(
         storages: run.storages(&places),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
+        templates,
         places,
     }
 }

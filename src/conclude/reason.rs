@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::FailureKind;
-use crate::plan::{Blocked, BlockedReason, Unresolved};
+use crate::plan::{Blocked, BlockedReason, TemplateBlock, Unresolved};
 
 /// Why something is not ready. In the order of how much it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,6 +95,17 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
         | BlockedReason::NotOurs { .. }
         | BlockedReason::Changed
         | BlockedReason::OverBudget { .. } => Reason::PruneBlocked,
+        BlockedReason::Template { why } => match why {
+            TemplateBlock::ForeignName { .. }
+            | TemplateBlock::VmIdTaken { .. }
+            | TemplateBlock::NoFreeVmId { .. } => Reason::Conflict,
+            TemplateBlock::VmsUnknown { .. } => Reason::PermissionDenied,
+            TemplateBlock::TargetUnfit { .. } => Reason::StorageUnusable,
+            TemplateBlock::Locked { .. } => Reason::Interrupted,
+            TemplateBlock::Protected { .. } | TemplateBlock::ClonesUnknown { .. } => {
+                Reason::PruneBlocked
+            }
+        },
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,

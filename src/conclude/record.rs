@@ -198,7 +198,12 @@ fn placed(report: &Report) -> usize {
         Outcome::Done { fact } => match fact {
             Fact::Fetched { unpacked, .. } => 1 + usize::from(unpacked.is_some()),
             Fact::Unpacked { .. } | Fact::Pushed { .. } => 1,
-            Fact::Registered { .. } | Fact::Verified { .. } | Fact::Removed { .. } => 0,
+            Fact::Registered { .. }
+            | Fact::Verified { .. }
+            | Fact::Removed { .. }
+            | Fact::TemplateCreated { .. }
+            | Fact::TemplateSwitched
+            | Fact::TemplateRemoved => 0,
         },
         _ => 0,
     });

@@ -138,9 +138,13 @@ impl StepRecord {
         }
         let bytes = Some(Bytes(self.bytes)).filter(|_| self.bytes > 0)?;
         Some(match self.step.kind()? {
-            StepKind::Resolve | StepKind::Record | StepKind::Storage | StepKind::Register => {
-                return None;
-            }
+            StepKind::Resolve
+            | StepKind::Record
+            | StepKind::Storage
+            | StepKind::Register
+            | StepKind::CreateTemplate
+            | StepKind::SwitchTemplate
+            | StepKind::RemoveTemplate => return None,
             StepKind::Fetch => format!("{bytes} downloaded"),
             StepKind::Unpack | StepKind::Push => format!("{bytes} written"),
             StepKind::PruneCache
@@ -162,7 +166,11 @@ impl fmt::Display for StepRecord {
 
 fn bytes(fact: &Fact) -> u64 {
     match fact {
-        Fact::Registered { .. } | Fact::Pushed { copied: false, .. } => 0,
+        Fact::Registered { .. }
+        | Fact::Pushed { copied: false, .. }
+        | Fact::TemplateCreated { .. }
+        | Fact::TemplateSwitched
+        | Fact::TemplateRemoved => 0,
         Fact::Fetched { wire_bytes, .. } => *wire_bytes,
         Fact::Unpacked { meta } => meta.size,
         Fact::Pushed { entry, .. } => entry.size,

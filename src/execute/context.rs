@@ -20,6 +20,8 @@ pub(crate) struct ExecutionContext<F, N> {
     pub specs: BTreeMap<NodeId, Node>,
     /// Which nodes are near each other.
     pub network: Network,
+    /// Our name in records on nodes.
+    pub owner: String,
     /// The revision of the orders, for records.
     pub revision: Option<String>,
     /// The time of the run, for records.

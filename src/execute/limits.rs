@@ -139,6 +139,7 @@ mod tests {
             nodes: Arc::new(()),
             specs: specs.into(),
             network: network.clone(),
+            owner: "us".to_owned(),
             revision: None,
             now: Timestamp::UNIX_EPOCH,
             downloads: Arc::new(Downloads::new(1)),

@@ -111,7 +111,11 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                     deletion: *deletion,
                     transport,
                 };
-                done(self.work.push(&push, &step.wanted_by, &meter).await)
+                let pushed = self.work.push(&push, &step.wanted_by, &meter).await;
+                if let Ok(Fact::Pushed { entry, .. }) = &pushed {
+                    self.work.learn_delivered(target, entry);
+                }
+                done(pushed)
             }
             Action::PruneNode {
                 target,
@@ -156,6 +160,23 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 let _permit = permit(&self.limits.disk).await;
                 started();
                 self.work.verify_in_cache(file, *bytes).await
+            }
+            Action::CreateTemplate(create) => {
+                let _permits = self.limits.on_node(&create.node).await;
+                started();
+                self.work.create_template(create, &step.wanted_by).await
+            }
+            Action::SwitchTemplate(switch) => {
+                let _permits = self.limits.on_node(&switch.node).await;
+                started();
+                self.work.switch_template(switch).await
+            }
+            Action::RemoveTemplate {
+                node, vmid, mark, ..
+            } => {
+                let _permits = self.limits.on_node(node).await;
+                started();
+                self.work.remove_template(node, *vmid, mark).await
             }
             Action::PruneCache { file, bytes: _ } | Action::ClearPartial { file, bytes: _ } => {
                 started();

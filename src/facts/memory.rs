@@ -37,6 +37,9 @@ pub struct Memory {
     /// is on a node that does not answer is still known by its directory.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<NodeId, StorageConfig>,
+    /// The nodes with templates of ours: also watched once no order wants one there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<NodeId, Node>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long

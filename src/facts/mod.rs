@@ -11,8 +11,11 @@ mod memory;
 mod observed;
 mod outcome;
 mod step_id;
+mod step_kind;
 mod step_text;
 mod storages;
+mod template_mark;
+mod vms;
 
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
@@ -22,6 +25,9 @@ pub use observed::{
     VersionSource,
 };
 pub use outcome::{Fact, Failure, Outcome};
-pub use step_id::{ApprovalId, StepId, StepKind};
+pub use step_id::{ApprovalId, StepId};
+pub use step_kind::StepKind;
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
+pub use template_mark::{TemplateMark, TemplateState};
+pub use vms::{NodeVms, VmConfig, VmInventory, VmSeat};

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
 use super::memory::Memory;
-use super::storages::NodeStorages;
+use super::storages::{NodeStorages, volume_id};
+use super::vms::NodeVms;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, NodeId, OrderId, PartName, SchematicId,
-    Sha256, TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, ImageContent, NodeId, OrderId, PartName,
+    SchematicId, Sha256, TalosVersion,
 };
 
 /// Everything a run knows about the world.
@@ -25,6 +26,8 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
+    /// The virtual machines of the nodes that templates are wanted on, or were.
+    pub vms: BTreeMap<NodeId, NodeVms>,
     /// What is remembered from earlier runs.
     pub memory: Memory,
     /// When the observation was made; the run has no other clock.
@@ -270,6 +273,20 @@ pub struct StorageRoot {
     pub mount: Option<String>,
     /// Its directory.
     pub path: String,
+}
+
+impl StorageRoot {
+    /// The ID of a file in a directory of the storage, such as `local:iso/talos.iso`;
+    /// `None` for a file system of `/etc/fstab`, and for directories that hold no images.
+    pub fn volume(&self, dir: &Dir, file: &FileName) -> Option<String> {
+        let contents = [
+            ("/template/iso", ImageContent::Iso),
+            ("/import", ImageContent::Import),
+        ];
+        let below = dir.as_str().strip_prefix(self.path.trim_end_matches('/'))?;
+        let (_, content) = contents.into_iter().find(|(usual, _)| *usual == below)?;
+        (self.name != "fstab").then(|| volume_id(&self.name, content, file))
+    }
 }
 
 /// A file on a node.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::failure_kind::FailureKind;
 use super::observed::{Meta, RecordEntry};
 use super::step_id::StepId;
+use super::template_mark::TemplateMark;
 use crate::model::SchematicId;
 
 /// What came of a step.
@@ -78,6 +79,15 @@ pub enum Fact {
         /// Bytes read.
         bytes: u64,
     },
+    /// A template was made; it does not have its name yet.
+    TemplateCreated {
+        /// What stands in its notes.
+        mark: Box<TemplateMark>,
+    },
+    /// A template has its name, and those before it have lost it.
+    TemplateSwitched,
+    /// A template is gone.
+    TemplateRemoved,
     /// A file is gone.
     Removed {
         /// Bytes freed.

@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::step_kind::StepKind;
 use crate::model::{
     FileName, NodeId, PARTS_DIR, PartName, PositionRef, PushTarget, SchematicId, StorageTarget,
+    TemplateName, VmId,
 };
 
 /// The identity of a step, the same in every run: what is remembered of earlier runs
@@ -18,87 +20,6 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(String);
-
-/// What kind of step it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StepKind {
-    /// A position is resolved. Never a step; what is blocked has this identity.
-    Resolve,
-    /// The prune of a directory is determined. Never a step; what is blocked has
-    /// this identity.
-    Record,
-    /// The directory of a storage is determined. Never a step; what is blocked has this
-    /// identity.
-    Storage,
-    /// A schematic is made known.
-    Register,
-    /// A file is downloaded.
-    Fetch,
-    /// A file is unpacked.
-    Unpack,
-    /// A file is delivered.
-    Push,
-    /// A file goes from the cache.
-    PruneCache,
-    /// A partial download goes from the cache.
-    ClearPartial,
-    /// A file goes from a node.
-    PruneNode,
-    /// A part of a file goes from a node.
-    ClearPart,
-    /// A file on a node is read back.
-    VerifyNode,
-    /// A file in the cache is read back.
-    VerifyCache,
-}
-
-impl StepKind {
-    const ALL: [Self; 13] = [
-        Self::Resolve,
-        Self::Record,
-        Self::Storage,
-        Self::Register,
-        Self::Fetch,
-        Self::Unpack,
-        Self::Push,
-        Self::PruneCache,
-        Self::ClearPartial,
-        Self::PruneNode,
-        Self::ClearPart,
-        Self::VerifyNode,
-        Self::VerifyCache,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Record => "record",
-            Self::Storage => "storage",
-            Self::Register => "register",
-            Self::Fetch => "fetch",
-            Self::Unpack => "unpack",
-            Self::Push => "push",
-            Self::PruneCache => "prune-cache",
-            Self::ClearPartial => "clear-partial",
-            Self::PruneNode => "prune-node",
-            Self::ClearPart => "clear-part",
-            Self::VerifyNode => "verify-node",
-            Self::VerifyCache => "verify-cache",
-        }
-    }
-
-    const fn is_on_node(self) -> bool {
-        matches!(
-            self,
-            Self::Record
-                | Self::Storage
-                | Self::Push
-                | Self::PruneNode
-                | Self::ClearPart
-                | Self::VerifyNode
-        )
-    }
-}
 
 impl StepId {
     /// Of a position that could not be resolved.
@@ -169,6 +90,43 @@ impl StepId {
         Self::of(StepKind::VerifyCache, file)
     }
 
+    /// Of making a template, which is found under a name on a node.
+    pub fn create_template(node: &NodeId, name: &TemplateName) -> Self {
+        Self::of_template(StepKind::CreateTemplate, node, name)
+    }
+
+    /// Of giving a template its name, and taking it from the one before.
+    pub fn switch_template(node: &NodeId, name: &TemplateName) -> Self {
+        Self::of_template(StepKind::SwitchTemplate, node, name)
+    }
+
+    /// Of removing a template, by its number.
+    pub fn remove_template(node: &NodeId, vmid: VmId) -> Self {
+        Self::of_template(StepKind::RemoveTemplate, node, &vmid)
+    }
+
+    fn of_template(kind: StepKind, node: &NodeId, subject: &dyn fmt::Display) -> Self {
+        Self(format!("{}/{node}/{subject}", kind.as_str()))
+    }
+
+    /// The template that a step makes or switches, by its name.
+    pub fn template(&self) -> Option<TemplateName> {
+        match self.kind()? {
+            StepKind::CreateTemplate | StepKind::SwitchTemplate => {
+                self.on_node()?.1[1..].parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The template that a step removes.
+    pub fn vmid(&self) -> Option<VmId> {
+        match self.kind()? {
+            StepKind::RemoveTemplate => self.on_node()?.1[1..].parse().ok(),
+            _ => None,
+        }
+    }
+
     fn of(kind: StepKind, subject: &dyn fmt::Display) -> Self {
         Self(format!("{}/{subject}", kind.as_str()))
     }
@@ -225,7 +183,10 @@ impl StepId {
         let (node, path) = self.on_node()?;
         let dir = match self.kind()? {
             StepKind::Record => path,
-            StepKind::Storage => return None,
+            StepKind::Storage
+            | StepKind::CreateTemplate
+            | StepKind::SwitchTemplate
+            | StepKind::RemoveTemplate => return None,
             // A part is beside its file, or in a directory that is beside it.
             StepKind::ClearPart => {
                 let inside = format!("/{PARTS_DIR}/");
@@ -250,7 +211,10 @@ impl StepId {
 
     /// True if the step removes something from a node.
     pub fn removes_from_node(&self) -> bool {
-        matches!(self.kind(), Some(StepKind::PruneNode | StepKind::ClearPart))
+        matches!(
+            self.kind(),
+            Some(StepKind::PruneNode | StepKind::ClearPart | StepKind::RemoveTemplate)
+        )
     }
 
     /// The node, which has no slash in its name, and the path there.
@@ -321,6 +285,24 @@ mod tests {
                 assert!(id.removes_from_node());
             }
         }
+        let (node, name) = ("pve-01".parse().unwrap(), "talos".parse().unwrap());
+        for (id, kind) in [
+            (
+                StepId::create_template(&node, &name),
+                StepKind::CreateTemplate,
+            ),
+            (
+                StepId::switch_template(&node, &name),
+                StepKind::SwitchTemplate,
+            ),
+        ] {
+            assert_eq!((id.kind(), id.node()), (Some(kind), Some(node.clone())));
+            assert_eq!(id.template(), Some(name.clone()));
+            assert_eq!((id.target(), id.path(), id.cached()), (None, None, None));
+        }
+        let id = StepId::remove_template(&node, "9000".parse().unwrap());
+        assert_eq!(id.vmid(), Some("9000".parse().unwrap()));
+        assert!(id.removes_from_node());
         for (id, kind) in [
             (StepId::fetch(&file), StepKind::Fetch),
             (StepId::unpack(&file), StepKind::Unpack),

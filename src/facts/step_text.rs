@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::step_id::{StepId, StepKind};
+use super::step_id::StepId;
+use super::step_kind::StepKind;
 
 /// As many digits of a schematic's id as names of files have.
 const SCHEMATIC_DIGITS: usize = 12;
@@ -78,6 +79,14 @@ impl StepId {
                 format!("{file} on {node}")
             }
             StepKind::VerifyCache => format!("{subject} in the cache"),
+            StepKind::CreateTemplate | StepKind::SwitchTemplate => {
+                let (node, name) = subject.split_once('/')?;
+                format!("template {name} on {node}")
+            }
+            StepKind::RemoveTemplate => {
+                let (node, vmid) = subject.split_once('/')?;
+                format!("template {vmid} from {node}")
+            }
         })
     }
 }
@@ -93,7 +102,10 @@ const fn verb(kind: StepKind) -> &'static str {
         | StepKind::PruneCache
         | StepKind::ClearPartial
         | StepKind::PruneNode
-        | StepKind::ClearPart => "prune",
+        | StepKind::ClearPart
+        | StepKind::RemoveTemplate => "prune",
+        StepKind::CreateTemplate => "create",
+        StepKind::SwitchTemplate => "switch",
         StepKind::VerifyNode | StepKind::VerifyCache => "verify",
     }
 }
@@ -154,6 +166,18 @@ mod tests {
                     "prune part of a.iso from the cache",
                 ),
                 (StepId::verify_cache(&file), "verify a.iso in the cache"),
+                (
+                    StepId::create_template(&target.node, &"talos".parse().unwrap()),
+                    "create template talos on pve-01",
+                ),
+                (
+                    StepId::switch_template(&target.node, &"talos".parse().unwrap()),
+                    "switch template talos on pve-01",
+                ),
+                (
+                    StepId::remove_template(&target.node, "9000".parse().unwrap()),
+                    "prune template 9000 from pve-01",
+                ),
             ] {
                 assert_eq!(id.text().to_string(), text);
             }

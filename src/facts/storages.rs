@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
-use crate::model::{Dir, ImageContent, StorageName};
+use crate::model::{Dir, FileName, ImageContent, StorageName};
 
 /// What is known of the storages of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,25 @@ pub struct StorageConfig {
     pub seen_by: Option<String>,
     /// The storages, also those that are for other nodes.
     pub storages: BTreeMap<StorageName, DescribedStorage>,
+}
+
+impl StorageConfig {
+    /// The ID of a file in a directory of a storage, such as `local:iso/talos.iso`.
+    pub fn volume(&self, dir: &Dir, file: &FileName) -> Option<String> {
+        self.storages.iter().find_map(|(name, storage)| {
+            let contents = [ImageContent::Iso, ImageContent::Import].into_iter();
+            let mut holding = contents.filter(|content| {
+                let own = storage.dir_for(*content);
+                own.is_some_and(|own| own.as_ref() == Ok(dir))
+            });
+            Some(volume_id(name.as_str(), holding.next()?, file))
+        })
+    }
+}
+
+/// The ID that Proxmox VE gives to an image.
+pub(super) fn volume_id(storage: &str, content: ImageContent, file: &FileName) -> String {
+    format!("{storage}:{}/{file}", content.name())
 }
 
 /// One storage, as it is configured.

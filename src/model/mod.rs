@@ -11,6 +11,7 @@ mod cluster;
 mod defaults;
 mod digest;
 mod factory;
+mod hardware;
 mod name;
 mod named;
 mod order;
@@ -20,6 +21,7 @@ mod problem;
 mod schematic;
 mod site;
 mod storage;
+mod template;
 mod transfer;
 mod trigger;
 mod version;
@@ -30,6 +32,7 @@ pub use cluster::{ClusterName, Fingerprint, TokenId};
 pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
+pub use hardware::{Bios, Hardware, NetworkInterface};
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
     Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
@@ -44,6 +47,7 @@ pub use schematic::{
 };
 pub use site::{Network, Site, SiteName};
 pub use storage::{DeliveryPlace, ImageContent, StorageName, StorageTarget};
+pub use template::{TagPattern, Template, TemplateName, VmId, VmIds};
 pub use transfer::{
     ApiRoute, ApiTransport, ImportFormat, LoadFrom, Method, NodeTransport, Proof, PushMethod,
     StoredForm, UploadUse, Via,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
-    SchematicId, Sha256, StorageTarget, TalosVersion, text_form,
+    SchematicId, Sha256, StorageTarget, TalosVersion, Template, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -134,6 +134,8 @@ pub struct Position {
     pub push_method: Option<PushMethod>,
     /// The digest that the downloaded file must have.
     pub pinned: Option<Sha256>,
+    /// The template that is made from it, if one is.
+    pub template: Option<Box<Template>>,
     /// Where the position was written.
     pub source: SourceRef,
 }

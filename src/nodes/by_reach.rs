@@ -1,13 +1,16 @@
 //! Nodes of all kinds: each is reached as it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::ApiNodes;
 use super::error::NodeError;
 use super::interface::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use super::system::SystemNodes;
-use crate::facts::{NodeState, NodeStorages};
-use crate::model::{Dir, Node, Reach};
+use super::templates::{
+    TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
+};
+use crate::facts::{NodeState, NodeStorages, NodeVms};
+use crate::model::{Dir, Node, Reach, VmId};
 
 /// Nodes of all kinds, each reached as it says.
 #[derive(Debug)]
@@ -56,5 +59,43 @@ impl Nodes for NodesByReach {
 
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
         by_reach!(self, node, verify(check))
+    }
+}
+
+impl Templates for NodesByReach {
+    async fn vms(&self, node: &Node) -> NodeVms {
+        by_reach!(self, node, vms())
+    }
+
+    async fn clones(
+        &self,
+        node: &Node,
+        templates: &BTreeSet<VmId>,
+    ) -> Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError> {
+        by_reach!(self, node, clones(templates))
+    }
+
+    async fn create_template(
+        &self,
+        node: &Node,
+        creation: &TemplateCreation,
+    ) -> Result<TemplateDone, NodeError> {
+        by_reach!(self, node, create_template(creation))
+    }
+
+    async fn change_templates(
+        &self,
+        node: &Node,
+        changes: &[TemplateChange],
+    ) -> Result<TemplateDone, NodeError> {
+        by_reach!(self, node, change_templates(changes))
+    }
+
+    async fn remove_template(
+        &self,
+        node: &Node,
+        removal: &TemplateRemoval,
+    ) -> Result<TemplateDone, NodeError> {
+        by_reach!(self, node, remove_template(removal))
     }
 }

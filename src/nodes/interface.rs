@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::NodeError;
+use super::templates::Templates;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
@@ -17,7 +18,7 @@ use crate::model::{
 };
 
 /// Everything a reconciliation asks of nodes.
-pub trait Nodes: Send + Sync + 'static {
+pub trait Nodes: Templates {
     /// The state of the given directories, in one round trip. Failing is a
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;

@@ -40,6 +40,7 @@ mod samples;
 mod session;
 mod ssh;
 mod system;
+mod templates;
 mod verify;
 
 pub use api::{
@@ -56,3 +57,4 @@ pub use interface::{
 pub use lease::LEASE;
 pub use protocol::references::VM_CONFIGS;
 pub use system::SystemNodes;
+pub use templates::{TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates};

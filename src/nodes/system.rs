@@ -11,6 +11,7 @@ use super::session::node_session::NodeSession;
 use super::session::queue::DirQueue;
 use super::session::rates::Paces;
 use super::ssh::args::Ssh;
+use super::templates::Templates;
 use super::{deliver, observe, remove, verify};
 use crate::facts::{NodeState, NodeStorages};
 use crate::model::{Dir, Node};
@@ -85,3 +86,5 @@ impl Nodes for SystemNodes {
         verify::verify(&self.open(node).await, check).await
     }
 }
+
+impl Templates for SystemNodes {}

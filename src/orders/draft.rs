@@ -7,13 +7,14 @@
 use super::file::{PositionShape, PushShape};
 use super::hosts::{Destination, Hosts};
 use super::reading::Reading;
+use super::template::{TemplateBase, template};
 use super::{schematic, version};
 use crate::model::{
     Arch, FileName, Format, Node, Platform, PushMethod, Reach, Schematic, SchematicId,
-    SchematicSource, Sha256, VersionPolicy,
+    SchematicSource, Sha256, Template, VersionPolicy,
 };
 use crate::schematic::rules;
-use crate::yaml::{At, ProblemReport};
+use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// A position whose parts were all read.
 pub(super) struct PositionDraft {
@@ -28,10 +29,12 @@ pub(super) struct PositionDraft {
     pub filename: Option<FileName>,
     pub push_method: Option<PushMethod>,
     pub pinned: Option<Sha256>,
+    pub template: Option<Box<Template>>,
 }
 
 /// `None` where a part is wrong; every part is looked at before that.
 pub(super) fn draft(
+    position: NodeRef,
     shape: &PositionShape,
     reading: &Reading<'_>,
     report: &mut ProblemReport<'_>,
@@ -64,13 +67,12 @@ pub(super) fn draft(
         check_decompress(decompress, format, report);
     }
     let compressed = format.is_some_and(|format| format.codec().is_some());
-    let push_unpacked = push.enabled && push.prefer_decompressed && compressed;
-    let delivered = if push_unpacked {
-        Some(Format::Raw)
-    } else {
-        format
-    };
+    let unpacked = push.prefer_decompressed && compressed;
+    let push_unpacked = push.enabled && unpacked;
+    let pushed = |unpacked| if unpacked { Some(Format::Raw) } else { format };
+    let delivered = pushed(push_unpacked);
     let hosts = shape.push.as_ref().and_then(|push| push.hosts.as_deref());
+    let before = report.problems().count();
     let destinations = Hosts {
         defaults,
         nodes: reading.nodes,
@@ -78,6 +80,7 @@ pub(super) fn draft(
         delivered: delivered.unwrap_or(Format::Iso),
     }
     .destinations(hosts.unwrap_or_default(), report);
+    let hosts_are_read = report.problems().count() == before && !report.told(position, "push");
     let is_api = |node: &Node| matches!(node.reach, Reach::Api { .. });
     let only_api = !destinations.is_empty() && destinations.iter().all(|(node, _)| is_api(node));
     let filename = shape.filename.as_ref().and_then(|text| {
@@ -89,6 +92,16 @@ pub(super) fn draft(
     let push_method = method
         .and_then(|text| report.parse_among(text, PushMethod::ALL.iter().map(|m| m.as_str())));
     let pinned = shape.sha256.as_ref().and_then(|text| report.parse(text));
+    let base = TemplateBase {
+        arch,
+        // That nothing is pushed is another mistake.
+        delivered: pushed(unpacked),
+        schematic: schematic.as_ref(),
+        push: push.enabled,
+        destinations: hosts_are_read.then_some(&destinations),
+        inventory: &defaults.inventory,
+    };
+    let template = template(shape, &base, report);
     Some(PositionDraft {
         platform: platform?,
         format: format?,
@@ -105,6 +118,7 @@ pub(super) fn draft(
         filename,
         push_method,
         pinned,
+        template: template.map(Box::new),
     })
 }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::template_file::TemplateShape;
 use crate::yaml::{At, ListOr, TextOr};
 
 /// A file of orders for talos-order: a list of orders, a map with the key
@@ -114,6 +115,8 @@ pub(super) struct PositionShape {
     pub filename: Option<At<String>>,
     /// The SHA-256 digest that the downloaded file must have, 64 hex digits.
     pub sha256: Option<At<String>>,
+    /// The template VM that is made of a raw or qcow2 image on Proxmox VE. Default: none
+    pub template: Option<At<TemplateShape>>,
 }
 
 /// Which version is wanted.

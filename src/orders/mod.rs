@@ -22,6 +22,11 @@ mod order;
 mod position;
 mod reading;
 mod schematic;
+mod template;
+mod template_file;
+mod template_hardware;
+mod template_nodes;
+mod template_words;
 mod version;
 
 pub(crate) use crate::yaml::MAX_BYTES;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::{PositionDraft, draft};
 use super::file::PositionShape;
 use super::reading::Reading;
+use super::template;
 use crate::model::{
     DeliveryPlace, Position, PushTarget, RejectedPosition, SchematicSource, Skipped, StorageTarget,
     is_invisible, visible,
@@ -54,7 +55,7 @@ pub(super) fn read_position(
     }
     let shape: PositionShape = read(node, &mut report);
     check_name(&shape, &name, names, node, &mut report);
-    let Some(draft) = draft(&shape, reading, &mut report) else {
+    let Some(draft) = draft(node.id, &shape, reading, &mut report) else {
         return rejected(index, name, report);
     };
     if !report.is_empty() {
@@ -96,6 +97,7 @@ pub(super) fn read_position(
         filename: draft.filename,
         push_method: draft.push_method,
         pinned: draft.pinned,
+        template: draft.template,
         source,
     }))
 }
@@ -178,6 +180,10 @@ fn warn(shape: &PositionShape, draft: &PositionDraft, node: &YamlNode, reading: 
         let format = draft.format;
         let message = format!("`prefer_decompressed` has no effect on {format}");
         places.push((place.id, message));
+    }
+    if let (Some(at), Some(template)) = (&shape.template, &draft.template) {
+        let doubts = template::doubts(&at.value, template, draft.platform, &draft.schematic);
+        places.extend(doubts);
     }
     let doc = reading.doc;
     let warnings = places

@@ -3,6 +3,7 @@
 
 mod files;
 mod schematics;
+mod templates;
 
 use std::fs;
 use std::os::unix::fs::symlink;

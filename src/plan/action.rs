@@ -1,12 +1,15 @@
 //! What a step does, and the questions that everyone asks of it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::size::Size;
 use super::transport::Transport;
 use crate::facts::{CachedFile, StepId};
 use crate::model::{
-    ArtifactId, Deletion, FileName, PartName, PushTarget, SchematicId, Sha256, StoredForm,
+    ArtifactId, Deletion, FileName, NodeId, PartName, PushTarget, SchematicId, Sha256, StorageName,
+    StoredForm, TemplateName, VmId,
 };
 
 /// What a step does. Executing one takes no decision that is not written here.
@@ -132,6 +135,83 @@ pub enum Action {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// Make a template from an image on the node, beside the one that is there.
+    CreateTemplate(Box<CreateTemplate>),
+    /// Give a template its name and its tags, then take them from those before it.
+    SwitchTemplate(Box<SwitchTemplate>),
+    /// Remove a template of ours with its disks.
+    RemoveTemplate {
+        /// Where it is.
+        node: NodeId,
+        /// Its number.
+        vmid: VmId,
+        /// Its name now.
+        name: String,
+        /// What its notes must hold.
+        #[serde(skip)]
+        mark: String,
+    },
+}
+
+/// A template that is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreateTemplate {
+    /// Where.
+    pub node: NodeId,
+    /// Under which name it will be found.
+    pub name: TemplateName,
+    /// Its number.
+    pub vmid: VmId,
+    /// The directory of the image on the node.
+    pub image: PushTarget,
+    /// The name of the image there.
+    pub file: FileName,
+    /// What the image is.
+    pub artifact: ArtifactId,
+    /// The digest of the image; `None` where the image is delivered in the same run.
+    pub sha256: Option<Sha256>,
+    /// The storage for its disks.
+    pub storage: StorageName,
+    /// The drive that is made from the image.
+    pub disk: String,
+    /// Options of that drive.
+    pub disk_options: String,
+    /// Everything else of its configuration.
+    pub config: BTreeMap<String, String>,
+    /// What an order says becomes of it later.
+    pub deletion: Option<Deletion>,
+}
+
+/// A template that takes the place of others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SwitchTemplate {
+    /// Where.
+    pub node: NodeId,
+    /// The name that it gets.
+    pub name: TemplateName,
+    /// Its number.
+    pub vmid: VmId,
+    /// Its tags, in order.
+    pub tags: Vec<String>,
+    /// Its notes now; `None` where it is made in the same run.
+    #[serde(skip)]
+    pub notes: Option<String>,
+    /// What an order says becomes of it later.
+    pub deletion: Option<Deletion>,
+    /// Those that lose the name.
+    pub retired: Vec<RetiredTemplate>,
+}
+
+/// A template that loses its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RetiredTemplate {
+    /// Where: of the nodes of a shared storage, another one may have it.
+    pub node: NodeId,
+    /// Its number.
+    pub vmid: VmId,
+    /// Its notes now.
+    #[serde(skip)]
+    pub notes: String,
 }
 
 impl Action {
@@ -156,6 +236,9 @@ impl Action {
             Self::ClearPart { target, part, .. } => StepId::clear_part(target, part),
             Self::VerifyNode { target, file, .. } => StepId::verify_node(target, file),
             Self::VerifyCache { file, .. } => StepId::verify_cache(file),
+            Self::CreateTemplate(create) => StepId::create_template(&create.node, &create.name),
+            Self::SwitchTemplate(switch) => StepId::switch_template(&switch.node, &switch.name),
+            Self::RemoveTemplate { node, vmid, .. } => StepId::remove_template(node, *vmid),
         }
     }
 
@@ -172,7 +255,20 @@ impl Action {
             | Self::Unpack { .. }
             | Self::PruneCache { .. }
             | Self::ClearPartial { .. }
-            | Self::VerifyCache { .. } => None,
+            | Self::VerifyCache { .. }
+            | Self::CreateTemplate(_)
+            | Self::SwitchTemplate(_)
+            | Self::RemoveTemplate { .. } => None,
+        }
+    }
+
+    /// The node on which something is done; `None` for what is done on this machine.
+    pub fn node(&self) -> Option<&NodeId> {
+        match self {
+            Self::CreateTemplate(create) => Some(&create.node),
+            Self::SwitchTemplate(switch) => Some(&switch.node),
+            Self::RemoveTemplate { node, .. } => Some(node),
+            other => other.target().map(|target| &target.node),
         }
     }
 
@@ -188,7 +284,10 @@ impl Action {
             | Self::Unpack { .. }
             | Self::Push { .. }
             | Self::VerifyNode { .. }
-            | Self::VerifyCache { .. } => None,
+            | Self::VerifyCache { .. }
+            | Self::CreateTemplate(_)
+            | Self::SwitchTemplate(_)
+            | Self::RemoveTemplate { .. } => None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::template::{TemplatePlace, WantedTemplate};
 use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
@@ -19,6 +20,8 @@ pub struct Desired {
     pub artifacts: BTreeMap<ArtifactId, Want>,
     /// The files wanted on nodes: each path at most once.
     pub placed: BTreeMap<PushTarget, BTreeMap<FileName, Placed>>,
+    /// The templates wanted on nodes.
+    pub templates: BTreeMap<TemplatePlace, WantedTemplate>,
     /// The schematics that orders describe, by computed id.
     pub schematics: BTreeMap<SchematicId, Schematic>,
     /// The nodes that anything is wanted on.

@@ -35,13 +35,16 @@ pub fn keep_raw(desired: &mut Desired, nodes: &BTreeMap<NodeId, NodeState>) {
         }
     }
     let resolved = desired.positions.iter_mut();
-    for resolved in resolved.filter_map(|want| want.outcome.as_mut().ok()) {
-        for (target, file) in &mut resolved.targets {
-            if is_kept(target, file)
-                && let Some(raw) = raw_name(file)
-            {
-                *file = raw;
-            }
+    let resolved = resolved.filter_map(|want| want.outcome.as_mut().ok());
+    let images = resolved.flat_map(|resolved| &mut resolved.targets);
+    // What templates are made from.
+    let templates = desired.templates.values_mut();
+    let sources = templates.flat_map(|wanted| wanted.nodes.values_mut());
+    for (target, file) in images.chain(sources) {
+        if is_kept(target, file)
+            && let Some(raw) = raw_name(file)
+        {
+            *file = raw;
         }
     }
 }

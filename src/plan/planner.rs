@@ -17,6 +17,7 @@ const STAGES: &[Stage] = &[
     stages::prune,
     stages::parts,
     stages::verify,
+    stages::templates,
     stages::hints,
     // What a step needs stands before it from here on.
     stages::sort,

@@ -15,6 +15,7 @@ mod pushes;
 mod sheet;
 mod steps;
 mod sums;
+mod templates;
 mod totals;
 mod why;
 

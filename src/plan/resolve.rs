@@ -9,6 +9,7 @@ mod conflicts;
 mod draft;
 mod merge;
 mod storages;
+mod templates;
 
 use std::collections::BTreeSet;
 
@@ -63,13 +64,14 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     // The order of files and orders must not matter, not even for whom a conflict
     // names.
     drafts.sort_by(|a, b| a.reference.cmp(&b.reference));
-    refuse_conflicts(&mut drafts);
+    refuse_conflicts(&mut drafts, &orders.nodes, catalog);
     for draft in &drafts {
         if let Ok(named) = &draft.outcome {
             want(&mut desired, draft, named);
         }
     }
     desired.placed = placed(&drafts, &naming.qcow2_nodes);
+    desired.templates = templates::wanted(&drafts, &orders.nodes, catalog);
     desired.positions = drafts
         .into_iter()
         .map(|draft| PositionWant {

@@ -81,6 +81,15 @@ impl<'a> StageInput<'a> {
         self.removals_blocked.clone().or_else(unknown)
     }
 
+    /// Why no template may be removed from a node in this run, if that is so.
+    pub(super) fn removals_blocked_on(&self, node: &NodeId) -> Option<String> {
+        let unknown = || {
+            let node = self.unplaced.get(node)?;
+            Some(format!("the directory of a storage of {node} is not known"))
+        };
+        self.removals_blocked.clone().or_else(unknown)
+    }
+
     /// A file of the cache, unless the cache is emptied first.
     pub(super) fn cached(&self, file: &FileName) -> Option<&'a CachedFile> {
         if self.purge {

@@ -1,14 +1,14 @@
 //! The plan itself: steps to do, and what is blocked, with reasons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub use super::action::Action;
+pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 use super::blocked::Blocked;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
-use crate::model::{ArtifactId, PositionRef, Sha256};
+use crate::model::{ArtifactId, NodeId, PositionRef, Sha256, StorageName, TemplateName, VmId};
 
 /// What a run is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +25,29 @@ pub struct Plan {
     pub shared: BTreeMap<StepId, StepId>,
     /// Remarks that change nothing.
     pub hints: Vec<Hint>,
+    /// The templates that the orders want, with what they are or will be, by the step
+    /// that makes them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<StepId, PlannedTemplate>,
+}
+
+/// A template that is wanted, as it is or will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTemplate {
+    /// The node.
+    pub node: NodeId,
+    /// Its name.
+    pub name: TemplateName,
+    /// Its number; `None` where it is blocked before it has one.
+    pub vmid: Option<VmId>,
+    /// The storage of its disks.
+    pub storage: StorageName,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The image that it is made from.
+    pub artifact: ArtifactId,
+    /// The positions that want it.
+    pub wanted_by: WantedBy,
 }
 
 impl Plan {
@@ -135,6 +158,27 @@ pub enum Why {
     },
     /// The download or delivery that left it is no longer wanted.
     Abandoned,
+    /// The template was made from another image.
+    OtherTemplateImage {
+        /// Which one.
+        found: ArtifactId,
+    },
+    /// The configuration of the template is not the wanted one.
+    OtherHardware {
+        /// The keys that differ.
+        keys: BTreeSet<String>,
+    },
+    /// The template does not have the name, the tags or the place that it should have.
+    NotSwitched,
+    /// More templates that were replaced are there than the order keeps.
+    BeyondRetired {
+        /// How many are kept.
+        keep: u32,
+    },
+    /// Making the template was interrupted.
+    Unfinished,
+    /// A new template takes its number.
+    Replaced,
 }
 
 /// On what the end of a step depends that a plan cannot know.

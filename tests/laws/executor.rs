@@ -13,7 +13,11 @@ pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
     let mut after = observed.clone();
     for step in &plan.steps {
         match &step.action {
-            Action::Register { .. } => {}
+            // No position has a template here.
+            Action::Register { .. }
+            | Action::CreateTemplate(_)
+            | Action::SwitchTemplate(_)
+            | Action::RemoveTemplate { .. } => {}
             Action::Fetch {
                 url,
                 download,

@@ -112,6 +112,7 @@ prop_compose! {
             filename,
             push_method,
             pinned: pinned.map(|byte| Sha256::from_bytes([byte; 32])),
+            template: None,
             source: source(),
         }
     }
@@ -540,6 +541,7 @@ prop_compose! {
                 catalog: Catalog { versions, ..Catalog::default() },
                 cache,
                 nodes,
+                vms: BTreeMap::new(),
                 memory,
                 now: now(),
             },

@@ -1,5 +1,5 @@
 //! Just enough of JSON Schema to compare a value with the schemas we make: types,
-//! keys, words, references and choices.
+//! keys, words, numbers, references and choices.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use serde_json::Value;
@@ -33,6 +33,15 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, found: &mut Ve
         && !value.is_null()
     {
         found.push(format!("{path}: {value} is none of the words"));
+    }
+    if let Some(number) = value.as_i64() {
+        let at_least = schema["minimum"].as_i64().unwrap_or(i64::MIN);
+        let at_most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
+        if !(at_least..=at_most).contains(&number) {
+            found.push(format!(
+                "{path}: {number} is not within {at_least}..={at_most}"
+            ));
+        }
     }
     if let Some(map) = value.as_object() {
         check_map(root, schema, map, path, found);

@@ -60,6 +60,7 @@ fn look(plan: Plan) -> Look {
             catalog: Catalog::default(),
             cache: CacheState::default(),
             nodes: BTreeMap::from([(target().node, listed)]),
+            vms: BTreeMap::new(),
             memory: Memory::default(),
             now: jiff::Timestamp::UNIX_EPOCH,
         },

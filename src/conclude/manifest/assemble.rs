@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
-    ManifestImage, OrderForm, PushStatus, Pushed,
+    ManifestImage, ManifestTemplate, OrderForm, PushStatus, Pushed,
 };
 use super::results::Results;
 use crate::facts::{StepId, VersionKnowledge};
@@ -156,7 +156,9 @@ fn entry(
     context: &Context,
 ) -> ManifestEntry {
     match &want.outcome {
-        Ok(resolved) => ManifestEntry::Image(Box::new(image(position, resolved, results, context))),
+        Ok(resolved) => {
+            ManifestEntry::Image(Box::new(image(position, want, resolved, results, context)))
+        }
         Err(why) => ManifestEntry::Failed(Failed {
             name: position.name.clone(),
             status: "error".to_owned(),
@@ -168,6 +170,7 @@ fn entry(
 
 fn image(
     position: &Position,
+    want: &PositionWant,
     resolved: &Resolved,
     results: &Results<'_>,
     context: &Context,
@@ -204,6 +207,18 @@ fn image(
             None => ("ok", None),
         },
     };
+    let templates = templates(want, results);
+    let (status, error) = match templates.iter().find(|one| one.status != PushStatus::Ok) {
+        Some(one) if status == "ok" => {
+            let status = match one.status {
+                PushStatus::Blocked => "held",
+                _ => "error",
+            };
+            let error = format!("template {} on {}: {}", one.name, one.host, one.error);
+            (status, Some(error))
+        }
+        _ => (status, error),
+    };
     let dry = results.outcomes.is_none();
     ManifestImage {
         name: position.name.clone(),
@@ -237,6 +252,7 @@ fn image(
             }
         }),
         pushed,
+        templates,
         features: features(position),
         timestamp_utc: results.now,
     }
@@ -267,6 +283,7 @@ fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<
     Pushed {
         host: target.node.to_string(),
         path: target.dir.join(file),
+        volume: results.volume(target, file),
         status,
         stderr,
     }
@@ -280,9 +297,31 @@ fn unplaced(unplaced: &Unplaced, results: &Results<'_>) -> Pushed {
     Pushed {
         host: target.node.to_string(),
         path: format!("{}:{}/", target.storage, target.content.name()),
+        volume: None,
         status,
         stderr,
     }
+}
+
+/// The templates that a position wants.
+fn templates(want: &PositionWant, results: &Results<'_>) -> Vec<ManifestTemplate> {
+    let planned = results.templates.iter();
+    let planned = planned.filter(|(_, one)| one.wanted_by.contains(&want.position));
+    let shown = planned.map(|(create, one)| {
+        let switch = StepId::switch_template(&one.node, &one.name);
+        let trouble = results.trouble(create).or_else(|| results.trouble(&switch));
+        let (status, error) = trouble.unwrap_or((PushStatus::Ok, String::new()));
+        ManifestTemplate {
+            host: one.node.to_string(),
+            name: one.name.to_string(),
+            vmid: one.vmid,
+            storage: one.storage.to_string(),
+            tags: one.tags.clone(),
+            status,
+            error,
+        }
+    });
+    shown.collect()
 }
 
 /// The installer image that belongs to an image: one per platform from Talos

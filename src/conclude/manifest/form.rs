@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Provenance;
-use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion};
+use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion, VmId};
 
 /// What a run did for one order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +127,9 @@ pub struct ManifestImage {
     pub decompressed: Option<Decompressed>,
     /// The nodes.
     pub pushed: Vec<Pushed>,
+    /// The templates that are made from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<ManifestTemplate>,
     /// What the customization adds.
     pub features: BTreeMap<String, serde_json::Value>,
     /// When the entry last changed.
@@ -180,8 +183,31 @@ pub struct Pushed {
     pub host: String,
     /// Where the file is there.
     pub path: String,
+    /// Its ID for Proxmox VE, such as `local:import/talos.raw`, where the storage is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// What became of it.
     pub status: PushStatus,
     /// What the node or its programs said; empty if all is well.
     pub stderr: String,
+}
+
+/// One template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestTemplate {
+    /// The node.
+    pub host: String,
+    /// Under which name it is found.
+    pub name: String,
+    /// Its number; absent before it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmid: Option<VmId>,
+    /// The storage of its disks.
+    pub storage: String,
+    /// All its tags.
+    pub tags: Vec<String>,
+    /// Whether it is made from this image, and found under its name.
+    pub status: PushStatus,
+    /// Why it is not; empty if all is well.
+    pub error: String,
 }

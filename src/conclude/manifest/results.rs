@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::form::PushStatus;
-use crate::facts::{CacheState, Fact, Meta, Observed, Outcome, StepId};
-use crate::model::ArtifactId;
-use crate::plan::{Action, Blocked, BlockedReason, Plan, Step};
+use crate::facts::{CacheState, Fact, Meta, NodeState, Observed, Outcome, StepId};
+use crate::model::{ArtifactId, FileName, PushTarget};
+use crate::plan::{Action, Blocked, BlockedReason, Plan, PlannedTemplate, Step};
 
 /// What is known at the end of a run, by lookup.
 pub struct Results<'a> {
@@ -18,6 +18,7 @@ pub struct Results<'a> {
     pub(super) blocked: HashMap<&'a StepId, &'a Blocked>,
     pub(super) fetching: HashMap<&'a ArtifactId, &'a StepId>,
     pub(super) shared: &'a BTreeMap<StepId, StepId>,
+    pub(super) templates: &'a BTreeMap<StepId, PlannedTemplate>,
     pub(super) now: Timestamp,
 }
 
@@ -65,8 +66,23 @@ impl<'a> Results<'a> {
                 .collect(),
             fetching,
             shared: &plan.shared,
+            templates: &plan.templates,
             now: observed.now,
         }
+    }
+
+    /// The ID that Proxmox VE has for a file, where it is known which storage it is on.
+    pub(super) fn volume(&self, target: &PushTarget, file: &FileName) -> Option<String> {
+        let described = self.observed.catalog.storages.get(&target.node);
+        let described = described.and_then(|storages| storages.config());
+        if let Some(volume) = described.and_then(|config| config.volume(&target.dir, file)) {
+            return Some(volume);
+        }
+        let NodeState::Listed { dirs, .. } = self.observed.nodes.get(&target.node)? else {
+            return None;
+        };
+        let listed = dirs.get(&target.dir).filter(|listed| listed.is_proxmox)?;
+        listed.root.as_ref()?.volume(&target.dir, file)
     }
 
     /// True if a step was left out only because nobody selected it.
@@ -128,6 +144,9 @@ fn learn(metas: &mut HashMap<ArtifactId, Meta>, fact: &Fact) {
         Fact::Registered { .. }
         | Fact::Pushed { .. }
         | Fact::Verified { .. }
-        | Fact::Removed { .. } => {}
+        | Fact::Removed { .. }
+        | Fact::TemplateCreated { .. }
+        | Fact::TemplateSwitched
+        | Fact::TemplateRemoved => {}
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::retry::RetryLimits;
-use crate::facts::{Fact, Memory, NodeState, Outcome, StepId};
+use crate::facts::{Fact, Memory, NodeState, NodeVms, Outcome, StepId};
 use crate::model::NodeId;
 use crate::plan::{Look, Step};
 
@@ -42,6 +42,10 @@ impl EndedRun<'_> {
     /// True if it is known which files talos-order placed there: the node answers, and
     /// the directory's record can be read.
     pub(super) fn knows(&self, id: &StepId, node: &NodeId) -> bool {
+        if id.vmid().is_some() {
+            let vms = self.look.observed.vms.get(node);
+            return matches!(vms, Some(NodeVms::Known(_)));
+        }
         let Some(NodeState::Listed { dirs, .. }) = self.look.observed.nodes.get(node) else {
             return false;
         };

@@ -20,7 +20,11 @@ impl EndedRun<'_> {
     ) -> BTreeMap<StepId, Timestamp> {
         let mut since: BTreeMap<StepId, Timestamp> = BTreeMap::new();
         for (id, &first) in &self.memory.unwanted_since {
-            let Some(node) = id.node().filter(|node| places.contains_key(node)) else {
+            let is_watched = |node: &NodeId| match id.vmid() {
+                Some(_) => self.memory.templates.contains_key(node),
+                None => places.contains_key(node),
+            };
+            let Some(node) = id.node().filter(is_watched) else {
                 continue;
             };
             if !self.knows(id, &node) {

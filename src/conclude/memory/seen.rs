@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::ended::EndedRun;
 use crate::conclude::links;
-use crate::facts::{Fact, KnownNode, Link, NodeState, Outcome, StepId, StorageConfig};
-use crate::model::{Dir, FileName, NodeId, PushTarget};
+use crate::facts::{Fact, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig};
+use crate::model::{Dir, FileName, Node, NodeId, PushTarget};
 use crate::plan::Action;
 
 impl EndedRun<'_> {
@@ -46,6 +46,33 @@ impl EndedRun<'_> {
         }
         places.retain(|_, place| !place.dirs.is_empty());
         places
+    }
+
+    /// The nodes with templates of ours, or with wanted ones. One whose virtual machines
+    /// are not known stays.
+    pub(super) fn templates(&self) -> BTreeMap<NodeId, Node> {
+        let look = self.look;
+        let wanted = look.desired.templates.values();
+        let wanted = wanted.flat_map(|template| template.nodes.keys());
+        let known = self.memory.templates.keys().filter(|node| {
+            let Some(NodeVms::Known(vms)) = look.observed.vms.get(*node) else {
+                return true;
+            };
+            vms.marked.iter().any(|(vmid, config)| {
+                let removal = StepId::remove_template(node, *vmid);
+                let is_removed = self.outcome(&removal).is_some_and(Outcome::is_success);
+                config.mark_of(*vmid).is_some() && !is_removed
+            })
+        });
+        let nodes: BTreeSet<&NodeId> = wanted.chain(known).collect();
+        let nodes = nodes.into_iter();
+        nodes
+            .filter_map(|id| {
+                let node = look.desired.nodes.get(id);
+                let node = node.or_else(|| self.memory.templates.get(id))?;
+                Some((id.clone(), node.clone()))
+            })
+            .collect()
     }
 
     pub(super) fn is_in_use(&self, node: &NodeId, dir: &Dir) -> bool {

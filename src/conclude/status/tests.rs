@@ -85,6 +85,7 @@ fn report_of(
         catalog,
         cache: CacheState::default(),
         nodes: BTreeMap::from([(node("pve-01"), silent), (node("pve-02"), empty)]),
+        vms: BTreeMap::new(),
         memory: Memory::default(),
         now: at(100),
     };

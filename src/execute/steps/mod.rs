@@ -2,5 +2,6 @@
 
 mod cache;
 mod nodes;
+mod templates;
 
 pub(super) use nodes::PushStep;

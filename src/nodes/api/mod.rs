@@ -22,6 +22,7 @@ mod server;
 mod shared;
 mod storages;
 mod tasks;
+mod templates;
 mod usage;
 mod way;
 

@@ -158,6 +158,16 @@ impl BlockedGroup<'_> {
             let files: BTreeSet<FileName> = self.ids.iter().filter_map(|id| file(id)).collect();
             names::counted(files.iter().map(FileName::as_str), "files")
         };
+        let templates = || {
+            let ids = self.ids.iter();
+            let names: BTreeSet<&str> = ids
+                .filter_map(|id| id.as_str().rsplit('/').next())
+                .collect();
+            match names.len() {
+                1 => format!("template {}", names::list(names)),
+                count => format!("{count} templates ({})", names::list(names)),
+            }
+        };
         match kind {
             StepKind::Resolve if self.blocks.len() > 1 => {
                 format!("{} positions", self.positions.len())
@@ -182,6 +192,9 @@ impl BlockedGroup<'_> {
             StepKind::ClearPart => format!("prune partial files from {nodes}"),
             StepKind::VerifyNode => format!("verify {} on {nodes}", files()),
             StepKind::VerifyCache => format!("verify {} in the cache", files()),
+            StepKind::CreateTemplate => format!("create {} on {nodes}", templates()),
+            StepKind::SwitchTemplate => format!("switch {} on {nodes}", templates()),
+            StepKind::RemoveTemplate => format!("prune {} from {nodes}", templates()),
         }
     }
 }

@@ -120,5 +120,8 @@ fn subject(step: &Step) -> String {
         | Action::Unpack { file, .. }
         | Action::Push { file, .. } => file.to_string(),
         Action::Register { schematic, .. } => schematic.to_string(),
+        Action::CreateTemplate(create) => create.name.to_string(),
+        Action::SwitchTemplate(switch) => switch.name.to_string(),
+        Action::RemoveTemplate { vmid, .. } => vmid.to_string(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sheet::Sheet;
 use super::steps::sign;
 use super::sums::SizeSum;
-use super::{blocked, blocks, cleanup, names, totals, why};
+use super::{blocked, blocks, cleanup, names, templates, totals, why};
 use crate::model::{NodeId, PositionRef};
 use crate::plan::selection::Selection;
 use crate::plan::step::{Action, Plan};
@@ -23,6 +23,7 @@ pub(super) fn render(plan: &Plan, width: usize, selection: &Selection) -> String
     for (number, block) in blocks.iter().enumerate() {
         block.write(&mut sheet, blocked::within(&blocked, number));
     }
+    templates::write(&mut sheet, plan);
     cleanup::write(&mut sheet, plan);
     blocked::write(&mut sheet, &blocked);
     if blocks.iter().filter(|block| block.has_pushes()).count() > 1 {

@@ -1,11 +1,13 @@
 //! A step as text: one line with its sign, and one on how its bytes travel.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
+use super::names;
 use crate::facts::StepText;
 use crate::model::{Method, StoredForm};
 use crate::plan::bytes::Bytes;
-use crate::plan::step::{Action, Otherwise, Step, Why};
+use crate::plan::step::{Action, Otherwise, Step, SwitchTemplate, Why};
 use crate::plan::transport::{Transport, Unrelayed, route_clause};
 
 pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
@@ -39,6 +41,13 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             writeln!(out, "  {bytes}  ({why})")?;
             write_transport(out, transport, *form, why)
         }
+        Action::CreateTemplate(create) => writeln!(
+            out,
+            " as VM {} in {}, from {}  ({why})",
+            create.vmid, create.storage, create.file
+        ),
+        Action::SwitchTemplate(switch) => writeln!(out, " to {}", self::switch(switch)),
+        Action::RemoveTemplate { name, .. } => writeln!(out, ", {name}  ({why})"),
         Action::PruneNode { bytes, .. }
         | Action::ClearPart { bytes, .. }
         | Action::VerifyNode { bytes, .. }
@@ -89,16 +98,37 @@ fn write_transport(
     Ok(())
 }
 
+/// `VM 9001; VM 9000 is retired`.
+pub(super) fn switch(switch: &SwitchTemplate) -> String {
+    let retired: BTreeSet<String> = switch
+        .retired
+        .iter()
+        .map(|retired| retired.vmid.to_string())
+        .collect();
+    let names = || names::list(retired.iter().map(String::as_str));
+    let after = match retired.len() {
+        0 => String::new(),
+        1 => format!("; VM {} is retired", names()),
+        _ => format!("; VMs {} are retired", names()),
+    };
+    format!("VM {}{after}", switch.vmid)
+}
+
 /// `+` for what is added, `~` for what is replaced, `-` for what is pruned.
 pub(super) fn sign(action: &Action, why: &Why) -> char {
     match action {
         Action::PruneCache { .. }
         | Action::ClearPartial { .. }
         | Action::PruneNode { .. }
-        | Action::ClearPart { .. } => '-',
+        | Action::ClearPart { .. }
+        | Action::RemoveTemplate { .. } => '-',
+        Action::SwitchTemplate(_) => '~',
         Action::VerifyNode { .. } | Action::VerifyCache { .. } => '?',
         Action::Register { .. } => '+',
-        Action::Fetch { .. } | Action::Unpack { .. } | Action::Push { .. } => match why {
+        Action::Fetch { .. }
+        | Action::Unpack { .. }
+        | Action::Push { .. }
+        | Action::CreateTemplate(_) => match why {
             Why::Missing | Why::Unregistered | Why::Partial { .. } => '+',
             Why::SizeDiffers { .. }
             | Why::Touched
@@ -112,7 +142,13 @@ pub(super) fn sign(action: &Action, why: &Why) -> char {
             | Why::NotWanted { .. }
             | Why::Unverified { .. }
             | Why::Purge
-            | Why::Abandoned => '~',
+            | Why::Abandoned
+            | Why::OtherTemplateImage { .. }
+            | Why::OtherHardware { .. }
+            | Why::NotSwitched
+            | Why::BeyondRetired { .. }
+            | Why::Unfinished
+            | Why::Replaced => '~',
         },
     }
 }

@@ -35,6 +35,12 @@ pub struct PlanTotals {
     pub prune: usize,
     /// Bytes that pruning frees.
     pub prune_bytes: u64,
+    /// Templates to create.
+    pub create: usize,
+    /// Templates to switch.
+    pub switch: usize,
+    /// Templates to remove.
+    pub remove: usize,
 }
 
 impl PlanTotals {
@@ -60,6 +66,9 @@ impl PlanTotals {
                     totals.verify += 1;
                     totals.verify_bytes += bytes;
                 }
+                Action::CreateTemplate(_) => totals.create += 1,
+                Action::SwitchTemplate(_) => totals.switch += 1,
+                Action::RemoveTemplate { .. } => totals.remove += 1,
                 Action::PruneNode { .. }
                 | Action::PruneCache { .. }
                 | Action::ClearPartial { .. }
@@ -117,6 +126,7 @@ pub fn headline(plan: &Plan) -> String {
         sum.to_string()
     };
     let push = disk_and_sent(totals.disk, totals.sent, totals.relayed).join(", ");
+    let plural = |count, one, many| if count == 1 { one } else { many };
     let mut parts = Vec::new();
     for (count, what, size) in [
         (totals.register, "to register", None),
@@ -127,7 +137,22 @@ pub fn headline(plan: &Plan) -> String {
         ),
         (totals.unpack, "to unpack", None),
         (totals.push, "to push", Some(push)),
+        (
+            totals.create,
+            plural(totals.create, "template to create", "templates to create"),
+            None,
+        ),
+        (
+            totals.switch,
+            plural(totals.switch, "template to switch", "templates to switch"),
+            None,
+        ),
         (totals.prune, "to prune", Some(known(totals.prune_bytes))),
+        (
+            totals.remove,
+            plural(totals.remove, "template to prune", "templates to prune"),
+            None,
+        ),
         (totals.verify, "to verify", Some(known(totals.verify_bytes))),
     ] {
         if count > 0 {

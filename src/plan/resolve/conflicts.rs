@@ -3,12 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{DraftPosition, NamedFiles};
-use crate::model::{ArtifactId, FileName, Position, PushTarget, Sha256};
+use super::templates;
+use crate::facts::Catalog;
+use crate::model::{ArtifactId, FileName, Node, NodeId, Position, PushTarget, Sha256, Template};
 use crate::plan::desired::Unresolved;
+use crate::plan::template::TemplatePlace;
 
 /// Turns every draft that shares a path with a different artifact, or pins
 /// another digest for the same one, into an error that names its opponent.
-pub(super) fn refuse_conflicts(drafts: &mut [DraftPosition<'_>]) {
+pub(super) fn refuse_conflicts(
+    drafts: &mut [DraftPosition<'_>],
+    nodes: &BTreeMap<NodeId, Node>,
+    catalog: &Catalog,
+) {
     let mut claims = Claims {
         contested: contested(drafts),
         ..Claims::default()
@@ -16,6 +23,7 @@ pub(super) fn refuse_conflicts(drafts: &mut [DraftPosition<'_>]) {
     for (at, draft) in drafts.iter().enumerate() {
         if let Ok(named) = &draft.outcome {
             claims.add(at, draft.position, named);
+            claims.add_templates(at, draft.position, named, nodes, catalog);
         }
     }
     for (at, (other, reason)) in claims.refused {
@@ -57,6 +65,7 @@ struct Claims<'a> {
     cache: BTreeMap<&'a FileName, (usize, &'a ArtifactId)>,
     nodes: BTreeMap<(&'a PushTarget, &'a FileName), (usize, &'a ArtifactId)>,
     pins: BTreeMap<&'a ArtifactId, (usize, Sha256)>,
+    templates: BTreeMap<TemplatePlace, (usize, &'a ArtifactId, &'a Template)>,
     refused: BTreeMap<usize, (usize, Clash)>,
 }
 
@@ -98,6 +107,32 @@ impl<'a> Claims<'a> {
                 Some(_) => {}
                 None => {
                     self.pins.insert(&resolved.download, (at, pin));
+                }
+            }
+        }
+    }
+
+    fn add_templates(
+        &mut self,
+        at: usize,
+        position: &'a Position,
+        named: &'a NamedFiles,
+        nodes: &BTreeMap<NodeId, Node>,
+        catalog: &Catalog,
+    ) {
+        let Some(template) = position.template.as_deref() else {
+            return;
+        };
+        let artifact = &named.resolved.delivered;
+        for (place, _) in templates::places(template, &named.resolved, nodes, catalog) {
+            match self.templates.get(&place) {
+                Some((first, claimed, other)) if (*claimed, *other) != (artifact, template) => {
+                    let TemplatePlace { name, of } = place;
+                    self.refuse(*first, at, || Clash::Path(format!("{of}:template {name}")));
+                }
+                Some(_) => {}
+                None => {
+                    self.templates.insert(place, (at, artifact, template));
                 }
             }
         }

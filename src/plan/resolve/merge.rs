@@ -8,7 +8,7 @@ use crate::plan::desired::{Desired, Origin, Placed, Want};
 use crate::plan::wanted::WantedBy;
 
 /// Of two orders that want one file, the one that lets it stay wins.
-fn stricter(one: Option<Deletion>, other: Option<Deletion>) -> Option<Deletion> {
+pub(super) fn stricter(one: Option<Deletion>, other: Option<Deletion>) -> Option<Deletion> {
     match (one, other) {
         (Some(Deletion::Orphan), _) | (_, Some(Deletion::Orphan)) => Some(Deletion::Orphan),
         (None, _) | (_, None) => None,

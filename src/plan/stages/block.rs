@@ -10,7 +10,7 @@ use crate::model::OrderId;
 use crate::plan::blocked::{Blocked, BlockedReason};
 use crate::plan::desired::Desired;
 use crate::plan::stage::{PlanDraft, StageInput};
-use crate::plan::step::{Action, Step};
+use crate::plan::step::{Action, Step, Why};
 
 /// Takes out of the plan what must not be done now.
 pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
@@ -40,10 +40,15 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
             }
         }
     }
-    // Nobody is told of a schematic for a download that does not come.
-    let registers = |step: &&Step| matches!(step.action, Action::Register { .. });
-    let registrations = going.iter().filter(registers);
-    let mut idle: BTreeSet<StepId> = registrations.map(|step| step.id.clone()).collect();
+    // Nobody is told of a schematic for a download that does not come, and no template
+    // gives its number to one that is not made.
+    let serves_another = |step: &&Step| match (&step.action, &step.why) {
+        (Action::Register { .. }, _) => true,
+        (Action::RemoveTemplate { .. }, why) => *why == Why::Replaced,
+        _ => false,
+    };
+    let serving = going.iter().filter(serves_another);
+    let mut idle: BTreeSet<StepId> = serving.map(|step| step.id.clone()).collect();
     for need in going.iter().flat_map(|step| &step.needs) {
         idle.remove(need);
     }
@@ -60,8 +65,11 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<BlockedR
             why: suspended.unreadable.clone(),
         });
     }
-    let node = step.action.target().map(|target| &target.node);
-    if let Some(node) = node.filter(|node| suspended.nodes.contains(*node)) {
+    if let Some(node) = step
+        .action
+        .node()
+        .filter(|node| suspended.nodes.contains(*node))
+    {
         return because(format!("node {node}"));
     }
     let is_suspended =

@@ -100,10 +100,16 @@ fn concerns(selection: &Selection, id: &StepId, wanted_by: &WantedBy) -> bool {
         node.is_some_and(|node| selection.has_node(node.as_str()))
     };
     match id.kind() {
-        Some(StepKind::Push | StepKind::Storage | StepKind::VerifyNode) => by_order() && by_node(),
-        Some(StepKind::PruneNode | StepKind::ClearPart | StepKind::Record) => {
-            selection.orders.is_empty() && by_node()
-        }
+        Some(
+            StepKind::Push
+            | StepKind::Storage
+            | StepKind::VerifyNode
+            | StepKind::CreateTemplate
+            | StepKind::SwitchTemplate,
+        ) => by_order() && by_node(),
+        Some(
+            StepKind::PruneNode | StepKind::ClearPart | StepKind::Record | StepKind::RemoveTemplate,
+        ) => selection.orders.is_empty() && by_node(),
         // For a node only what it needs comes into the cache.
         Some(StepKind::Register | StepKind::Fetch | StepKind::Unpack) => {
             selection.nodes.is_empty() && by_order()

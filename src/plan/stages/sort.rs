@@ -8,10 +8,16 @@ use crate::plan::step::{Action, Step, Why};
 /// before it.
 pub(in crate::plan) fn sort(_: &StageInput<'_>, draft: &mut PlanDraft) {
     let plan = &mut draft.plan;
-    plan.steps
-        .sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id)));
+    // Templates stay in the order in which one waits for the other.
+    let subject = |step: &Step| (rank(step) != TEMPLATE).then(|| step.id.clone());
+    plan.steps.sort_by(|a, b| {
+        let ranks = rank(a).cmp(&rank(b));
+        ranks.then_with(|| subject(a).cmp(&subject(b)))
+    });
     plan.in_sync.sort();
 }
+
+const TEMPLATE: u8 = 6;
 
 fn rank(step: &Step) -> u8 {
     match (&step.action, &step.why) {
@@ -23,6 +29,10 @@ fn rank(step: &Step) -> u8 {
             4
         }
         (Action::VerifyCache { .. } | Action::VerifyNode { .. }, _) => 5,
-        (Action::PruneNode { .. }, _) => 6,
+        (
+            Action::CreateTemplate(_) | Action::SwitchTemplate(_) | Action::RemoveTemplate { .. },
+            _,
+        ) => TEMPLATE,
+        (Action::PruneNode { .. }, _) => 7,
     }
 }

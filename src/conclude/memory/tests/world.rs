@@ -27,6 +27,7 @@ impl World {
                     catalog: Catalog::default(),
                     cache: CacheState::default(),
                     nodes: BTreeMap::new(),
+                    vms: BTreeMap::new(),
                     memory: Memory::default(),
                     now: at(0),
                 },

@@ -1,0 +1,78 @@
+//! The templates of ours that are there.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{NodeVms, Observed, TemplateMark, TemplateState, VmConfig, VmInventory};
+use crate::model::{NodeId, TemplateName, VmId};
+
+/// A virtual machine with our mark.
+#[derive(Debug, Clone)]
+pub(super) struct OwnTemplate<'a> {
+    pub node: &'a NodeId,
+    pub vmid: VmId,
+    pub config: &'a VmConfig,
+    pub mark: TemplateMark,
+    /// The virtual machines of its node.
+    pub vms: &'a VmInventory,
+}
+
+impl OwnTemplate<'_> {
+    /// True for what is left of a creation. A clone, which is no template either, has
+    /// another number than its mark.
+    pub(super) fn is_leftover(&self) -> bool {
+        !self.config.is_template() && self.mark.state == TemplateState::New
+    }
+}
+
+impl TemplateMark {
+    /// Of several that are right, the one that has the name counts first.
+    pub(super) const fn state_rank(&self) -> u8 {
+        match self.state {
+            TemplateState::Current => 0,
+            TemplateState::New => 1,
+            TemplateState::Retired => 2,
+        }
+    }
+}
+
+/// All templates of ours, by node and name.
+pub(super) struct OwnTemplates<'a> {
+    of: BTreeMap<(&'a NodeId, TemplateName), Vec<OwnTemplate<'a>>>,
+}
+
+impl<'a> OwnTemplates<'a> {
+    pub(super) fn of(observed: &'a Observed, owner: &str) -> Self {
+        let mut of: BTreeMap<(&NodeId, TemplateName), Vec<OwnTemplate<'_>>> = BTreeMap::new();
+        for (node, vms) in &observed.vms {
+            let NodeVms::Known(vms) = vms else {
+                continue;
+            };
+            for (&vmid, config) in &vms.marked {
+                let Some(mark) = config.mark_of(vmid).filter(|mark| mark.owner == owner) else {
+                    continue;
+                };
+                let list = of.entry((node, mark.template.clone())).or_default();
+                list.push(OwnTemplate {
+                    node,
+                    vmid,
+                    config,
+                    mark,
+                    vms,
+                });
+            }
+        }
+        Self { of }
+    }
+
+    /// Those of a node that are or were found under a name.
+    pub(super) fn named(&self, node: &'a NodeId, name: &TemplateName) -> &[OwnTemplate<'a>] {
+        let list = self.of.get(&(node, name.clone()));
+        list.map_or(&[], Vec::as_slice)
+    }
+
+    /// All of them, by node and name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TemplateName, &OwnTemplate<'a>)> {
+        let lists = self.of.iter();
+        lists.flat_map(|((_, name), list)| list.iter().map(move |one| (name, one)))
+    }
+}

@@ -1,0 +1,192 @@
+//! What goes of templates: leftovers of creations, those that were replaced beyond what is
+//! kept, and those that nobody wants.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::TemplatePlanner;
+use super::own::OwnTemplate;
+use crate::facts::{StepId, TemplateState};
+use crate::model::{Deletion, NodeId, TemplateName, VmId, visible};
+use crate::plan::blocked::BlockedReason;
+use crate::plan::step::{Action, Why};
+use crate::plan::template::{TemplateBlock, WantedTemplate};
+use crate::plan::wanted::WantedBy;
+
+/// How many that were replaced stay where pruning is enabled and the order says nothing.
+const KEPT: u32 = 1;
+
+impl<'a> TemplatePlanner<'a, '_> {
+    /// What is left of creations that were interrupted. One that something works on may
+    /// still become a template.
+    pub(super) fn remove_leftovers(&mut self, own: &[OwnTemplate<'a>]) {
+        for one in own.iter().filter(|one| one.is_leftover()) {
+            if one.config.lock().is_none() {
+                let _ = self.removal(one, Why::Unfinished, Vec::new(), WantedBy::default());
+            }
+        }
+    }
+
+    /// Those that were replaced in earlier runs, but for the last ones.
+    pub(super) fn remove_retired(
+        &mut self,
+        wanted: &WantedTemplate,
+        own: &[OwnTemplate<'a>],
+        right: Option<VmId>,
+    ) {
+        let mut retired: Vec<&OwnTemplate<'a>> = own
+            .iter()
+            .filter(|one| one.config.is_template() && one.mark.state == TemplateState::Retired)
+            .filter(|one| Some(one.vmid) != right)
+            .collect();
+        retired.sort_by_key(|one| std::cmp::Reverse((one.mark.made_at, one.vmid)));
+        for (at, one) in retired.into_iter().enumerate() {
+            let keep = match wanted.template.keep {
+                Some(keep) => keep,
+                None if self.is_pruned(one.node, wanted.deletion) => KEPT,
+                None => continue,
+            };
+            if at >= keep as usize {
+                let _ = self.removal(
+                    one,
+                    Why::BeyondRetired { keep },
+                    Vec::new(),
+                    WantedBy::default(),
+                );
+            }
+        }
+    }
+
+    /// Those that no order wants any more, where they are meant to go.
+    pub(super) fn remove_unwanted(&mut self) {
+        let wanted: BTreeSet<(&NodeId, &TemplateName)> = self
+            .input
+            .desired
+            .templates
+            .iter()
+            .flat_map(|(place, wanted)| wanted.nodes.keys().map(|node| (node, &place.name)))
+            .collect();
+        let unwanted: Vec<OwnTemplate<'a>> = self
+            .own
+            .iter()
+            .filter(|(name, one)| !wanted.contains(&(one.node, *name)))
+            .map(|(_, one)| one.clone())
+            .collect();
+        for one in unwanted {
+            if !self.is_pruned(one.node, one.mark.deletion) {
+                continue;
+            }
+            let id = StepId::remove_template(one.node, one.vmid);
+            if let Some(why) = self.input.removals_blocked_on(one.node) {
+                let reason = BlockedReason::PruneBlocked { why };
+                self.draft.block_removal(id, reason);
+                continue;
+            }
+            let observed = self.input.observed;
+            let missed = observed.memory.unwanted_since.get(&id).copied();
+            let until = grace(missed, observed.now, self.input.policy.prune.grace_seconds);
+            if let Some(until) = until {
+                self.draft
+                    .block_removal(id, BlockedReason::InGrace { until });
+                continue;
+            }
+            let since = missed.unwrap_or(observed.now).as_second();
+            let hours = (observed.now.as_second() - since) / 3600;
+            let hours = u64::try_from(hours).unwrap_or(0);
+            let _ = self.removal(
+                &one,
+                Why::NotWanted { hours },
+                Vec::new(),
+                WantedBy::default(),
+            );
+        }
+    }
+
+    /// An order's word counts more than the node's, and the node's more than the default.
+    fn is_pruned(&self, node: &NodeId, deletion: Option<Deletion>) -> bool {
+        let policy = &self.input.policy.prune;
+        match deletion {
+            Some(Deletion::Delete) => true,
+            Some(Deletion::Orphan) => false,
+            None => *policy.nodes.get(node).unwrap_or(&policy.default),
+        }
+    }
+
+    /// Plans a removal. The error is the identity of the step, which is blocked.
+    pub(super) fn removal(
+        &mut self,
+        own: &OwnTemplate<'a>,
+        why: Why,
+        needs: Vec<StepId>,
+        wanted_by: WantedBy,
+    ) -> Result<StepId, StepId> {
+        let id = StepId::remove_template(own.node, own.vmid);
+        // One that gives its number to a new one may also be a leftover, or retired.
+        match self.removals.get(&id) {
+            Some(true) => return Ok(id),
+            Some(false) => return Err(id),
+            None => {}
+        }
+        let reason = self.refusal_of(own, &why, &id);
+        self.removals.insert(id.clone(), reason.is_none());
+        if let Some(reason) = reason {
+            self.draft.block_removal(id.clone(), reason);
+            return Err(id);
+        }
+        let action = Action::RemoveTemplate {
+            node: own.node.clone(),
+            vmid: own.vmid,
+            name: visible(own.config.name()).into_owned(),
+            mark: own.config.mark_line().unwrap_or_default().to_owned(),
+        };
+        // What gives its number away goes only for the order that wants the new one.
+        self.draft.step(action, why, needs, wanted_by);
+        Ok(id)
+    }
+
+    /// Why a template of ours stays for now.
+    fn refusal_of(&self, own: &OwnTemplate<'a>, why: &Why, id: &StepId) -> Option<BlockedReason> {
+        let vmid = own.vmid;
+        let template = |why| Some(BlockedReason::Template { why });
+        if matches!(why, Why::BeyondRetired { .. })
+            && let Some(why) = self.input.removals_blocked_on(own.node)
+        {
+            return Some(BlockedReason::PruneBlocked { why });
+        }
+        if own.config.is_protected() {
+            return template(TemplateBlock::Protected { vmid });
+        }
+        if let Some(lock) = own.config.lock() {
+            let lock = visible(lock).into_owned();
+            return template(TemplateBlock::Locked { vmid, lock });
+        }
+        if own.config.is_template() {
+            let clones = own.vms.clones.as_ref();
+            match clones.and_then(|clones| clones.get(&vmid)) {
+                None => {
+                    return template(TemplateBlock::ClonesUnknown {
+                        vmid,
+                        why: own.vms.clones_unknown.clone(),
+                    });
+                }
+                Some(vms) if !vms.is_empty() => {
+                    let vms = vms.iter().map(|vm| vm.get()).collect();
+                    return Some(BlockedReason::InUse { vms });
+                }
+                Some(_) => {}
+            }
+        }
+        self.input.not_planned(id)
+    }
+}
+
+/// Until when an unwanted template stays; `None` once its time is over. The run that first
+/// misses it never removes it, whatever the grace.
+fn grace(missed: Option<Timestamp>, now: Timestamp, seconds: i64) -> Option<Timestamp> {
+    let until = missed
+        .unwrap_or(now)
+        .saturating_add(SignedDuration::from_secs(seconds));
+    let until = until.unwrap_or(Timestamp::MAX);
+    (missed.is_none() || now < until).then_some(until)
+}
