@@ -240,6 +240,7 @@ impl World {
                     mtime,
                     inode,
                     sha256,
+                    image_sha256: None,
                     artifact: placed.artifact.clone(),
                     orders: orders.collect(),
                     owner: "growth".to_owned(),
@@ -261,6 +262,7 @@ impl World {
         let naming = Naming {
             template: settings.naming,
             factory_url: factory.to_owned(),
+            qcow2_nodes: BTreeSet::new(),
         };
         Ok(resolve(&orders, &Catalog::default(), &naming))
     }

@@ -75,6 +75,7 @@ fn naming() -> Naming {
     Naming {
         template: NameTemplate::default(),
         factory_url: "https://factory.example/".to_owned(),
+        qcow2_nodes: BTreeSet::new(),
     }
 }
 
@@ -173,6 +174,7 @@ fn converged(orders: &OrderSet) -> Observed {
                 mtime: 1,
                 inode: 1,
                 sha256: digest,
+                image_sha256: None,
                 artifact: placed.artifact.clone(),
                 orders: BTreeSet::new(),
                 owner: "us".to_owned(),

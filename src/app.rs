@@ -268,6 +268,7 @@ impl App {
             naming: Naming {
                 template: settings.naming.clone(),
                 factory_url: settings.factory.url.to_string(),
+                qcow2_nodes: policies::qcow2_nodes(settings),
             },
             policy: policies::policy(settings),
             context: self.context(),

@@ -126,6 +126,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             at_once,
         )
         .await;
+        plan::keep_raw(&mut desired, &nodes);
         let vms = observe::vms(&desired, &nodes, memory, now, &*self.nodes, at_once).await;
         let mut observed = Observed {
             catalog,

@@ -17,12 +17,13 @@ use talos_order::facts::{
     StorageConfig, StorageRoot, VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
-    Sha256, TalosVersion,
+    ApiTransport, ArtifactId, DataDigest, Deletion, Dir, FileName, ImportFormat, NameTemplate,
+    NodeId, PartName, Reach, SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
     Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
-    SharedStorages, TransportPolicy, VerifyPolicy, plan, render, render::PlanView, resolve,
+    SharedStorages, TransportPolicy, VerifyPolicy, keep_raw, plan, render, render::PlanView,
+    resolve,
 };
 use talos_order::{config, orders};
 
@@ -342,6 +343,7 @@ impl World {
             mtime: 0,
             inode: 1,
             sha256: Sha256::from_bytes([found.digest; 32]),
+            image_sha256: None,
             artifact: self.artifact(found.image.as_ref().unwrap_or(name)),
             orders: BTreeSet::new(),
             owner: found.owner.clone().unwrap_or_else(|| "us".to_owned()),
@@ -360,9 +362,22 @@ fn run(dir: &Path) -> String {
     let orders = orders::load(&dir.join("orders"), &settings.orders).expect("orders");
     let world: World = serde_yaml::from_str(&read("world.yaml").expect("world.yaml"))
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let api: BTreeMap<NodeId, ApiTransport> = (settings.orders.inventory.nodes.iter())
+        .filter_map(|entry| match &entry.node.reach {
+            Reach::Api { cluster, .. } => {
+                Some((entry.node.id.clone(), settings.clusters[cluster].api))
+            }
+            _ => None,
+        })
+        .collect();
     let naming = Naming {
         template: settings.naming.clone(),
         factory_url: settings.factory.url.to_string(),
+        qcow2_nodes: api
+            .iter()
+            .filter(|(_, api)| api.import_format == ImportFormat::Qcow2)
+            .map(|(node, _)| node.clone())
+            .collect(),
     };
     let nodes = settings.orders.inventory.nodes.iter();
     let policy = Policy {
@@ -398,6 +413,7 @@ fn run(dir: &Path) -> String {
                 .filter_map(|entry| Some((entry.node.id.clone(), entry.push_method?)))
                 .collect(),
             proof: settings.push.proof,
+            api,
             rsync_opts_set: settings.push.rsync_opts_set,
             network: settings.network.clone(),
         },
@@ -417,7 +433,8 @@ fn run(dir: &Path) -> String {
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);
     let observed = world.observed(&first.artifacts.keys().cloned().collect());
-    let desired = resolve(&orders, &observed.catalog, &naming);
+    let mut desired = resolve(&orders, &observed.catalog, &naming);
+    keep_raw(&mut desired, &observed.nodes);
     let problems: String = orders
         .problems()
         .map(|problem| format!("problem: {}\n", problem.headline()))

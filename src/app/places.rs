@@ -74,6 +74,10 @@ pub(super) fn nodes(
 /// cluster: as long as one look at all of them may take.
 const USAGE_AGE: Duration = Duration::from_secs(60);
 
+/// The same for its members and storages: they are asked at the beginning of a look, and the
+/// next look asks again.
+const CLUSTER_AGE: Duration = Duration::from_secs(5);
+
 /// The nodes that are reached through the API of their cluster.
 ///
 /// # Errors
@@ -81,7 +85,7 @@ const USAGE_AGE: Duration = Duration::from_secs(60);
 pub(super) fn api_nodes(
     settings: &Settings,
 ) -> Result<ApiNodesConfig, (ClusterName, Box<PveError>)> {
-    let mut clients: BTreeMap<&ClusterName, (PveApi, &ClusterSettings)> = BTreeMap::new();
+    let mut clients: BTreeMap<&ClusterName, PveApi> = BTreeMap::new();
     let mut nodes = BTreeMap::new();
     for entry in &settings.orders.inventory.nodes {
         let Reach::Api { cluster, node } = &entry.node.reach else {
@@ -95,15 +99,14 @@ pub(super) fn api_nodes(
                 continue;
             };
             let client = client.map_err(|error| (cluster.clone(), Box::new(error)))?;
-            clients.insert(cluster, (client, described));
+            clients.insert(cluster, client);
         }
-        if let Some((api, described)) = clients.get(cluster) {
+        if let Some(api) = clients.get(cluster) {
             let known = ApiNode {
                 cluster: cluster.to_string(),
                 api: api.clone(),
                 name: node.clone(),
                 places: BTreeMap::new(),
-                upload: described.upload,
             };
             nodes.insert(entry.node.id.clone(), known);
         }
@@ -114,6 +117,7 @@ pub(super) fn api_nodes(
         owner: settings.owner.clone(),
         look: settings.limits.look,
         usage_age: USAGE_AGE,
+        cluster_age: CLUSTER_AGE,
         server: FileServerConfig {
             address: server.address,
             port: server.port,

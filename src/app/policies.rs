@@ -1,10 +1,10 @@
 //! What the planner is told, from the settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::model::{InventoryNode, NodeId};
+use crate::model::{ApiTransport, ImportFormat, InventoryNode, NodeId, Reach};
 use crate::nodes;
 use crate::plan::{
     Create, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
@@ -70,9 +70,25 @@ fn transport(settings: &Settings) -> TransportPolicy {
         default: push.method,
         nodes: of_nodes(settings, |entry| entry.push_method),
         proof: push.proof,
+        api: api_transports(settings),
         rsync_opts_set: push.rsync_opts_set,
         network: settings.network.clone(),
     }
+}
+
+/// How images reach the nodes that are reached through the API: as their cluster says.
+fn api_transports(settings: &Settings) -> BTreeMap<NodeId, ApiTransport> {
+    of_nodes(settings, |entry| match &entry.node.reach {
+        Reach::Api { cluster, .. } => settings.clusters.get(cluster).map(|known| known.api),
+        Reach::Ssh { .. } | Reach::Local => None,
+    })
+}
+
+/// The nodes that store raw images as qcow2.
+pub(super) fn qcow2_nodes(settings: &Settings) -> BTreeSet<NodeId> {
+    let mut transports = api_transports(settings);
+    transports.retain(|_, api| api.import_format == ImportFormat::Qcow2);
+    transports.into_keys().collect()
 }
 
 /// What the nodes of the inventory say of one thing, where they say anything.

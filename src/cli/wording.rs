@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::{events, history, progress};
 use crate::conclude::{RunRecord, StepRecord, Verdict};
 use crate::facts::{Failure, FailureKind, Outcome, StepId};
-use crate::model::{ArtifactId, FileName, Method, PartName, Proof, PushTarget, Sha256, Trigger};
+use crate::model::{
+    ArtifactId, FileName, Method, PartName, Proof, PushTarget, Sha256, StoredForm, Trigger,
+};
 use crate::plan::render::{PlanView, render};
 use crate::plan::{
     Action, Blocked, BlockedReason, Plan, Size, Step, Transport, TransportReason, WantedBy, Why,
@@ -57,6 +59,7 @@ fn actions() -> Vec<Action> {
             cache_file,
             file: file.clone(),
             bytes: Size::Known(bytes),
+            form: StoredForm::Same,
             replace: false,
             deletion: None,
             transport: Transport {

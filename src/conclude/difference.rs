@@ -192,12 +192,16 @@ impl Compared<'_> {
                     artifact,
                     file,
                     bytes,
+                    form,
                     ..
                 } => {
+                    let source = self.delivered(artifact);
                     let line = FileLine {
                         bytes: bytes.bytes(),
                         is_about: bytes.is_about(),
-                        ..self.delivered(artifact)
+                        // That of another form is known when it was made.
+                        sha256: source.sha256.filter(|_| form.is_same()),
+                        ..source
                     };
                     self.desired_in(target).insert(file.to_string(), line);
                 }

@@ -37,6 +37,14 @@ pub(super) struct ClusterShape {
     /// them from this machine (fallback), or always. Default: never
     #[schemars(extend("enum" = crate::model::UploadUse::ALL))]
     pub upload: Option<At<String>>,
+    /// With transport: api, from where nodes load images: from this machine (controller),
+    /// or from the Image Factory (factory). Default: controller
+    #[schemars(extend("enum" = crate::model::LoadFrom::ALL))]
+    pub load_from: Option<At<String>>,
+    /// With transport: api, what raw images are stored as: qcow2, which leaves out their
+    /// zeros, or raw. Default: qcow2
+    #[schemars(extend("enum" = crate::model::ImportFormat::ALL))]
+    pub import_format: Option<At<String>>,
 }
 
 /// Where nodes that are reached through the API load images from: this process.

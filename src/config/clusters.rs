@@ -1,15 +1,18 @@
 //! The `clusters:` of the configuration: how the API of Proxmox VE is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use url::{Host, Url};
 
 use super::cluster_shape::ClusterShape;
-use super::file::NodeShape;
+use super::file::{FactoryShape, NodeShape};
 use super::secrets::Secrets;
 use super::settings::{ClusterSettings, ClusterTrust};
 use super::{trust, values};
-use crate::model::{ClusterName, Fingerprint, NodeTransport, TokenId, UploadUse};
+use crate::model::{
+    ApiTransport, ClusterName, Fingerprint, ImportFormat, LoadFrom, NodeTransport, TokenId,
+    UploadUse,
+};
 use crate::yaml::{At, NodeRef, ProblemReport, YamlNode, one_of};
 
 /// What an endpoint looks like, for messages.
@@ -114,16 +117,79 @@ fn cluster(
         let words = NodeTransport::ALL.iter().map(|word| word.as_str());
         report.parse_among::<NodeTransport>(text, words);
     }
-    let words = UploadUse::ALL.iter().map(|word| word.as_str());
-    let upload = shape.upload.as_ref();
-    let upload = upload.and_then(|text| report.parse_among(text, words));
+    let api = api_transport(shape, report);
     Some(ClusterSettings {
         endpoints: endpoints?,
         token_id: token_id?,
         token,
         trust: trust?,
-        upload: upload.unwrap_or_default(),
+        api: api?,
     })
+}
+
+/// How images reach the nodes through the API.
+fn api_transport(shape: &ClusterShape, report: &mut ProblemReport<'_>) -> Option<ApiTransport> {
+    let words = UploadUse::ALL.iter().map(|word| word.as_str());
+    let upload = shape.upload.as_ref();
+    let upload = upload.map(|text| report.parse_among(text, words));
+    let words = LoadFrom::ALL.iter().map(|word| word.as_str());
+    let load_from = shape.load_from.as_ref();
+    let load_from = load_from.map(|text| report.parse_among(text, words));
+    let words = ImportFormat::ALL.iter().map(|word| word.as_str());
+    let import_format = shape.import_format.as_ref();
+    let import_format = import_format.map(|text| report.parse_among(text, words));
+    let api = ApiTransport {
+        upload: upload.unwrap_or(Some(UploadUse::default()))?,
+        load_from: load_from.unwrap_or(Some(LoadFrom::default()))?,
+        import_format: import_format.unwrap_or(Some(ImportFormat::default()))?,
+    };
+    if let (LoadFrom::Factory, Some(text)) = (api.load_from, &shape.upload)
+        && api.upload != UploadUse::Never
+    {
+        report.at_with_hint(
+            text.place,
+            format!(
+                "`upload: {}` and `load_from: factory` are mutually exclusive",
+                api.upload
+            ),
+            "an upload sends what this machine has",
+        );
+        return None;
+    }
+    Some(api)
+}
+
+/// The clusters whose nodes load images from the factory.
+pub(super) fn loading_from_factory(
+    clusters: &BTreeMap<ClusterName, ClusterSettings>,
+) -> BTreeSet<ClusterName> {
+    let loading = clusters
+        .iter()
+        .filter(|(_, cluster)| cluster.api.load_from == LoadFrom::Factory);
+    loading.map(|(name, _)| name.clone()).collect()
+}
+
+/// Nodes cannot log in to a factory: what they load from stands in a log.
+pub(super) fn refuse_logins(
+    shapes: &[At<ClusterShape>],
+    factory: &FactoryShape,
+    report: &mut ProblemReport<'_>,
+) {
+    let logins = [&factory.username, &factory.token_env, &factory.token_file];
+    if logins.into_iter().all(Option::is_none) {
+        return;
+    }
+    let sources = shapes
+        .iter()
+        .filter_map(|shape| shape.value.load_from.as_ref());
+    for text in sources.filter(|text| text.value.parse() == Ok(LoadFrom::Factory)) {
+        report.at_with_hint(
+            text.place,
+            "nodes cannot log in to the factory",
+            "the credentials would stand in the log of the node's task; use `load_from: \
+             controller`",
+        );
+    }
 }
 
 fn endpoints(

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{
-    ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource, NameTemplate, Network,
-    OrderDefaults, OrderId, Proof, PushMethod, TokenId, UploadUse, VmConfigs,
+    ApiTransport, ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource,
+    NameTemplate, Network, OrderDefaults, OrderId, Proof, PushMethod, TokenId, VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -72,8 +72,8 @@ pub struct ClusterSettings {
     pub token: Option<SecretString>,
     /// How an endpoint proves who it is.
     pub trust: ClusterTrust,
-    /// Whether images are uploaded to nodes that are reached through the API.
-    pub upload: UploadUse,
+    /// How images reach its nodes through the API.
+    pub api: ApiTransport,
 }
 
 /// Where nodes that are reached through the API load images from.

@@ -293,7 +293,11 @@ fn a_node_is_reached_as_it_says_or_else_as_its_cluster_does() {
         .map(|entry| entry.node.reach.address())
         .collect();
     assert_eq!(reached, ["lab/pve-01", "10.0.0.2", "c", "old/d"]);
-    let uploads: Vec<_> = settings.clusters.values().map(|lab| lab.upload).collect();
+    let uploads: Vec<_> = settings
+        .clusters
+        .values()
+        .map(|lab| lab.api.upload)
+        .collect();
     assert_eq!(uploads, [UploadUse::Fallback, UploadUse::Never]);
     let server = &settings.file_server;
     assert_eq!(server.address, "::1".parse().ok());

@@ -5,6 +5,7 @@
 //! first thing. The defaults of the old keys are those of the program that this
 //! one replaces.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::api_node::file_server;
@@ -140,6 +141,8 @@ fn build(
     let inventory = inventory(nodes, shapes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, &inventory, report);
+    let factory_shape = file.factory.unwrap_or_default();
+    clusters::refuse_logins(shapes, &factory_shape, report);
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
     let file_server = file_server(file.file_server.as_ref(), report);
     let orders = order_defaults(&defaults, report);
@@ -149,7 +152,7 @@ fn build(
         .and_then(|template| report.parse::<NameTemplate>(&template))
         .unwrap_or_default();
     let manifest = manifest(&file.manifest.unwrap_or_default(), report);
-    let factory = factory(&file.factory.unwrap_or_default(), secrets, report);
+    let factory = factory(&factory_shape, secrets, report);
     let github = file.github.unwrap_or_default();
     let api_url = url(github.api_url.as_ref(), GITHUB_URL, report);
     let token = secrets.github(&github, report);
@@ -159,6 +162,7 @@ fn build(
         cache_dir,
         cache_policy,
         orders: OrderDefaults {
+            factory_clusters: clusters::loading_from_factory(&clusters),
             inventory,
             ..orders?
         },
@@ -223,6 +227,7 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
         import_dir: import_dir?,
         iso_storage: iso_storage?,
         import_storage: import_storage?,
+        factory_clusters: BTreeSet::new(),
         inventory: crate::model::Inventory::default(),
     })
 }

@@ -43,10 +43,11 @@ impl<F, N> StepWork<F, N> {
     /// Notes what a delivery brought to a node.
     pub(super) fn learn_delivered(&self, target: &PushTarget, entry: &RecordEntry) {
         let mut delivered = self.delivered.lock().expect("no holder panics");
-        delivered.insert((target.clone(), entry.name.clone()), entry.sha256);
+        let digest = entry.source_sha256();
+        delivered.insert((target.clone(), entry.name.clone()), digest);
     }
 
-    /// The digest of a file that was delivered in this run.
+    /// The digest of an image that was delivered in this run, as the cache has it.
     pub(super) fn delivered(&self, target: &PushTarget, file: &FileName) -> Option<Sha256> {
         let delivered = self.delivered.lock().expect("no holder panics");
         delivered.get(&(target.clone(), file.clone())).copied()

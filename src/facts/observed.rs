@@ -314,6 +314,9 @@ pub struct RecordEntry {
     pub inode: u64,
     /// The digest that was checked on the node.
     pub sha256: Sha256,
+    /// The digest of the image in the cache, where the node stores another form of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_sha256: Option<Sha256>,
     /// What the file is.
     pub artifact: ArtifactId,
     /// The orders that wanted it when it was placed.
@@ -353,6 +356,11 @@ impl Default for References {
 }
 
 impl RecordEntry {
+    /// The digest of the image in the cache that the file was made from.
+    pub fn source_sha256(&self) -> Sha256 {
+        self.image_sha256.unwrap_or(self.sha256)
+    }
+
     /// True if the file still looks exactly as it did when it was placed.
     pub fn describes(&self, file: &RemoteFile) -> bool {
         self.size == file.size && self.mtime == file.mtime && self.inode == file.inode

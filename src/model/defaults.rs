@@ -1,6 +1,6 @@
 //! What orders fall back on: the configuration's share in reading an order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Arch, ClusterName, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
 
@@ -21,6 +21,8 @@ pub struct OrderDefaults {
     pub iso_storage: Option<StorageName>,
     /// The storage for raw and qcow2 images.
     pub import_storage: Option<StorageName>,
+    /// The clusters whose nodes load images from the factory.
+    pub factory_clusters: BTreeSet<ClusterName>,
     /// The nodes that orders can name.
     pub inventory: Inventory,
 }

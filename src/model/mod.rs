@@ -48,7 +48,10 @@ pub use schematic::{
 pub use site::{Network, Site, SiteName};
 pub use storage::{DeliveryPlace, ImageContent, StorageName, StorageTarget};
 pub use template::{TagPattern, Template, TemplateName, VmId, VmIds};
-pub use transfer::{Method, NodeTransport, Proof, PushMethod, UploadUse, Via};
+pub use transfer::{
+    ApiRoute, ApiTransport, ImportFormat, LoadFrom, Method, NodeTransport, Proof, PushMethod,
+    StoredForm, UploadUse, Via,
+};
 pub use trigger::Trigger;
 pub use version::{Channel, Minor, TalosVersion};
 pub use visible::{is_invisible, visible, visible_lines, visible_path};

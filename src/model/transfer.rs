@@ -51,14 +51,81 @@ pub enum UploadUse {
     Always,
 }
 
+/// From where a node loads images that is reached through the API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LoadFrom {
+    /// From this machine, which has verified them.
+    #[default]
+    Controller,
+    /// From the Image Factory, with the digest of what this machine has.
+    Factory,
+}
+
+/// What a raw image is stored as by a node that is reached through the API: its zeros
+/// travel and take space, unless the format leaves them out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImportFormat {
+    /// As a qcow2, which is made from it.
+    #[default]
+    Qcow2,
+    /// As it is.
+    Raw,
+}
+
+/// How images reach the nodes of a cluster through its API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApiTransport {
+    /// Whether they are uploaded.
+    pub upload: UploadUse,
+    /// From where they are loaded.
+    pub load_from: LoadFrom,
+    /// What raw images are stored as.
+    pub import_format: ImportFormat,
+}
+
+/// The way of an image to a node that is reached through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApiRoute {
+    /// The node loads it from this machine.
+    FileServer,
+    /// It is uploaded where the node cannot load it from this machine.
+    FileServerOrUpload,
+    /// It is uploaded.
+    Upload,
+    /// The node loads it from the Image Factory.
+    Factory,
+}
+
+/// The form in which a node stores an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredForm {
+    /// As it is in the cache.
+    #[default]
+    Same,
+    /// As a qcow2 that is made from the raw image in the cache.
+    Qcow2,
+}
+
+impl StoredForm {
+    /// True for that of the cache.
+    pub const fn is_same(&self) -> bool {
+        matches!(self, Self::Same)
+    }
+}
+
 /// How a delivery's bytes travel, as chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Method {
     /// Copied within this machine.
     Copy,
-    /// Loaded by the node from this machine, through the Proxmox VE API, with all zeros.
-    Api,
+    /// Through the Proxmox VE API, with all that is in the file.
+    Api {
+        /// By which way.
+        route: ApiRoute,
+    },
     /// Only the parts that hold data, over ssh.
     Stream,
     /// With rsync over ssh.
@@ -138,6 +205,20 @@ words!(
     "ssh and api",
     Ssh = "ssh",
     Api = "api"
+);
+words!(
+    LoadFrom,
+    "a source of images",
+    "controller and factory",
+    Controller = "controller",
+    Factory = "factory"
+);
+words!(
+    ImportFormat,
+    "a format for imports",
+    "qcow2 and raw",
+    Qcow2 = "qcow2",
+    Raw = "raw"
 );
 words!(
     UploadUse,

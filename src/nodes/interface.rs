@@ -13,7 +13,8 @@ use super::templates::Templates;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof,
+    Sha256, StoredForm,
 };
 
 /// Everything a reconciliation asks of nodes.
@@ -165,6 +166,11 @@ pub struct Delivery {
     pub orders: BTreeSet<OrderId>,
     /// The time of the run, for the record.
     pub now: Timestamp,
+    /// The form in which the node stores it; size and digest are those of the source.
+    /// Only nodes of the API store another one.
+    pub form: StoredForm,
+    /// Where the source is from.
+    pub url: String,
     /// How its bytes travel.
     pub method: Method,
     /// How it is proven that they arrived.

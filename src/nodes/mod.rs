@@ -45,8 +45,8 @@ mod templates;
 mod verify;
 
 pub use api::{
-    ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveryRecords, FileServerConfig,
-    RecordsError, UploadUse,
+    ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveredEntries, DeliveryRecords,
+    FileServerConfig, RecordsError,
 };
 pub use by_reach::NodesByReach;
 pub use config::NodesConfig;

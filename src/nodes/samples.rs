@@ -12,6 +12,7 @@ pub(super) fn entry(name: &str) -> RecordEntry {
         mtime: 1_700_000_000,
         inode: 42,
         sha256: "ab".repeat(32).parse().unwrap(),
+        image_sha256: None,
         artifact: ArtifactId {
             version: "v1.11.3".parse().unwrap(),
             platform: Platform::Nocloud,

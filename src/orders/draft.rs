@@ -10,8 +10,8 @@ use super::reading::Reading;
 use super::template::{TemplateBase, template};
 use super::{schematic, version};
 use crate::model::{
-    Arch, FileName, Format, Platform, PushMethod, Schematic, SchematicId, SchematicSource, Sha256,
-    Template, VersionPolicy,
+    Arch, FileName, Format, Node, Platform, PushMethod, Reach, Schematic, SchematicId,
+    SchematicSource, Sha256, Template, VersionPolicy,
 };
 use crate::schematic::rules;
 use crate::yaml::{At, NodeRef, ProblemReport};
@@ -81,9 +81,11 @@ pub(super) fn draft(
     }
     .destinations(hosts.unwrap_or_default(), report);
     let hosts_are_read = report.problems().count() == before && !report.told(position, "push");
+    let is_api = |node: &Node| matches!(node.reach, Reach::Api { .. });
+    let only_api = !destinations.is_empty() && destinations.iter().all(|(node, _)| is_api(node));
     let filename = shape.filename.as_ref().and_then(|text| {
         let name: FileName = report.parse(text)?;
-        check_extension(text, delivered?, report);
+        check_extension(text, delivered?, only_api, report);
         Some(name)
     });
     let method = shape.push.as_ref().and_then(|push| push.method.as_ref());
@@ -226,8 +228,16 @@ fn check_decompress(decompress: Option<&At<bool>>, format: Format, report: &mut 
     }
 }
 
-fn check_extension(text: &At<String>, delivered: Format, report: &mut ProblemReport<'_>) {
+/// Proxmox VE goes by the extension, and a raw image may become a qcow2 through its API.
+fn check_extension(
+    text: &At<String>,
+    delivered: Format,
+    only_api: bool,
+    report: &mut ProblemReport<'_>,
+) {
     let accepted: &[&str] = match delivered {
+        Format::Raw if only_api => &[".raw", ".qcow2"],
+        Format::Qcow2 if only_api => &[".qcow2"],
         Format::Iso => &[".iso", ".img"],
         Format::Raw => &[".raw", ".img"],
         Format::Qcow2 => &[".qcow2", ".img"],

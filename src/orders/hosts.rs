@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::file::HostShape;
+use super::host_api::ApiHost;
 use super::host_nodes;
 use super::reading::NamedNodes;
 use crate::model::{
@@ -121,18 +122,25 @@ impl Hosts<'_> {
             return None;
         }
         let places = places?;
-        Some(
-            entries
-                .into_iter()
-                .map(|entry| {
-                    let dir = self.place(&places, &entry);
-                    match entry {
-                        Cow::Borrowed(entry) => (entry.node.clone(), dir),
-                        Cow::Owned(entry) => (entry.node, dir),
-                    }
-                })
-                .collect(),
-        )
+        let api = ApiHost {
+            shape,
+            place: at.place,
+            defaults: self.defaults,
+            delivered: self.delivered,
+        };
+        let mut destinations = Vec::new();
+        for entry in entries {
+            let place = self.place(&places, &entry);
+            // A group is told of its first node.
+            if api.refuse(&entry, &place, report) {
+                return None;
+            }
+            destinations.push(match entry {
+                Cow::Borrowed(entry) => (entry.node.clone(), place),
+                Cow::Owned(entry) => (entry.node, place),
+            });
+        }
+        Some(destinations)
     }
 
     /// The place for what is delivered: what the order says, then the node's own, then

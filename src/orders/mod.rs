@@ -13,6 +13,7 @@ mod draft;
 mod error;
 mod file;
 mod files;
+mod host_api;
 mod host_nodes;
 mod hosts;
 mod load;

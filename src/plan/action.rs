@@ -9,7 +9,7 @@ use super::transport::Transport;
 use crate::facts::{CachedFile, StepId};
 use crate::model::{
     ArtifactId, Deletion, FileName, NodeId, PartName, PushTarget, SchematicId, Sha256, StorageName,
-    TemplateName, VmId,
+    StoredForm, TemplateName, VmId,
 };
 
 /// What a step does. Executing one takes no decision that is not written here.
@@ -66,10 +66,13 @@ pub enum Action {
         cache_file: FileName,
         /// Its name on the node.
         file: FileName,
-        /// Its size: that of the file in the cache, or what is known before it is
-        /// fetched.
+        /// Its size on the node: that of the file in the cache, or what is known before
+        /// it is fetched, or converted.
         #[serde(flatten)]
         bytes: Size,
+        /// The form in which the node stores it.
+        #[serde(skip_serializing_if = "StoredForm::is_same")]
+        form: StoredForm,
         /// A file of this name that we have no record of may be replaced.
         replace: bool,
         /// What an order says becomes of it later.

@@ -10,7 +10,7 @@ use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
     ArtifactId, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
-    PushTarget, Schematic, SchematicId, Sha256, TalosVersion,
+    PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -71,6 +71,9 @@ pub enum Origin {
 pub struct Placed {
     /// What is to be there.
     pub artifact: ArtifactId,
+    /// The form in which the node stores it.
+    #[serde(skip_serializing_if = "StoredForm::is_same")]
+    pub form: StoredForm,
     /// A file of this name can only be ours: the name is made from the artifact.
     pub is_our_name: bool,
     /// What becomes of it later, where an order that wants it says so; staying

@@ -13,6 +13,7 @@ mod action;
 mod blocked;
 mod bytes;
 pub mod desired;
+mod kept;
 mod look;
 mod mounts;
 mod planner;
@@ -34,6 +35,7 @@ mod wanted;
 pub use action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 pub use blocked::{Blocked, BlockedReason};
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
+pub use kept::keep_raw;
 pub use look::Look;
 #[cfg(any(test, fuzzing))]
 pub(crate) use mounts::absent;

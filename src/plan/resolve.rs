@@ -11,6 +11,8 @@ mod merge;
 mod storages;
 mod templates;
 
+use std::collections::BTreeSet;
+
 use self::conflicts::refuse_conflicts;
 use self::draft::{DraftPosition, NamedFiles};
 use self::merge::{placed, want};
@@ -18,8 +20,8 @@ use super::desired::{Desired, PositionWant, Resolved, Unresolved, minors};
 use super::unplaced::Unplaced;
 use crate::facts::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
-    ArtifactId, FileName, Format, NameTemplate, Order, OrderSet, Position, PushTarget, SchematicId,
-    SchematicSource, TalosVersion, VersionPolicy,
+    ArtifactId, FileName, Format, NameTemplate, NodeId, Order, OrderSet, Position, PushTarget,
+    SchematicId, SchematicSource, TalosVersion, VersionPolicy,
 };
 use crate::schematic::{Canonical, rules};
 
@@ -30,6 +32,8 @@ pub struct Naming {
     pub template: NameTemplate,
     /// The factory's base URL, with a trailing slash.
     pub factory_url: String,
+    /// The nodes that store raw images as qcow2.
+    pub qcow2_nodes: BTreeSet<NodeId>,
 }
 
 /// How many near versions an error lists.
@@ -66,7 +70,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
             want(&mut desired, draft, named);
         }
     }
-    desired.placed = placed(&drafts);
+    desired.placed = placed(&drafts, &naming.qcow2_nodes);
     desired.templates = templates::wanted(&drafts, &orders.nodes, catalog);
     desired.positions = drafts
         .into_iter()
@@ -119,12 +123,16 @@ fn resolve_position(
         (None, Some(raw)) if position.push_unpacked => raw,
         (None, _) => &download_file,
     };
+    let converted = converted(&delivered, position.filename.as_ref(), placed);
     let mut targets: Vec<(PushTarget, FileName)> = Vec::new();
     let mut unplaced = Vec::new();
     let mut add = |target: PushTarget| {
         // A directory and a storage may be the same place.
         if !targets.iter().any(|(known, _)| *known == target) {
-            targets.push((target, placed.clone()));
+            let is_converted = naming.qcow2_nodes.contains(&target.node);
+            let own = converted.as_ref().filter(|_| is_converted);
+            let name = own.unwrap_or(placed).clone();
+            targets.push((target, name));
         }
     };
     for target in &position.storages {
@@ -152,10 +160,30 @@ fn resolve_position(
             delivered,
         },
         placed: placed.clone(),
+        converted,
         download: download_file,
         unpacked: unpacked_file,
     })
 }
+
+/// The name of a raw image where it is stored as a qcow2: the name says what the file is,
+/// so one that the user chose for raw bytes keeps them.
+fn converted(
+    delivered: &ArtifactId,
+    chosen: Option<&FileName>,
+    placed: &FileName,
+) -> Option<FileName> {
+    if delivered.format != Format::Raw {
+        return None;
+    }
+    match chosen {
+        Some(chosen) => chosen.as_str().ends_with(QCOW2).then(|| chosen.clone()),
+        None => format!("{placed}{QCOW2}").parse().ok(),
+    }
+}
+
+/// The extension of a qcow2.
+const QCOW2: &str = ".qcow2";
 
 /// The id under which the factory knows a schematic: what it answered, or else
 /// what we computed.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::bytes::Bytes;
-use crate::model::{Method, NodeId, Proof, Via};
+use crate::model::{ApiRoute, Method, NodeId, Proof, StoredForm, Via};
 
 /// The program on a node that receives a stream.
 pub(super) const RECEIVER: &str = "perl";
@@ -106,6 +106,23 @@ pub enum RelayUnfit {
         /// What went wrong.
         error: String,
     },
+}
+
+/// How an image gets to a node through the API, as a clause. An upload is told apart, since
+/// Proxmox VE copies what came to its final name, and does not rename it.
+pub(super) fn route_clause(route: ApiRoute, form: StoredForm) -> String {
+    let form = match form {
+        StoredForm::Same => "",
+        StoredForm::Qcow2 => " as a qcow2",
+    };
+    match route {
+        ApiRoute::FileServer => format!("loaded by the node from this machine{form}"),
+        ApiRoute::FileServerOrUpload => {
+            format!("loaded by the node from this machine{form}, or uploaded")
+        }
+        ApiRoute::Factory => format!("loaded by the node from the factory{form}"),
+        ApiRoute::Upload => format!("uploaded{form}, then copied to its name"),
+    }
 }
 
 impl fmt::Display for TransportReason {

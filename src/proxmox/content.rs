@@ -64,7 +64,38 @@ impl PveApi {
         storage: &str,
         content: ImageContent,
     ) -> Result<(StorageStatus, StorageContent), PveError> {
+        let (status, mut contents) = self.storage_contents(node, storage, &[content]).await?;
+        let content = contents
+            .pop()
+            .unwrap_or(Ok(StorageContent::Known(Vec::new())));
+        Ok((status, content?))
+    }
+
+    /// The same for several content types of a storage, which is asked for its status once.
+    ///
+    /// # Errors
+    /// Where the status is not to be had, for all of them, and for each type of its own.
+    pub async fn storage_contents(
+        &self,
+        node: &str,
+        storage: &str,
+        contents: &[ImageContent],
+    ) -> Result<(StorageStatus, Vec<Result<StorageContent, PveError>>), PveError> {
         let status = self.storage_status(node, storage).await?;
+        let mut listed = Vec::new();
+        for content in contents {
+            listed.push(self.listed(node, storage, *content, &status).await);
+        }
+        Ok((status, listed))
+    }
+
+    async fn listed(
+        &self,
+        node: &str,
+        storage: &str,
+        content: ImageContent,
+        status: &StorageStatus,
+    ) -> Result<StorageContent, PveError> {
         let unknown = match () {
             () if !status.enabled => Some(ContentUnknown::Disabled),
             () if !status.active => Some(ContentUnknown::Inactive),
@@ -77,13 +108,13 @@ impl PveApi {
             () => None,
         };
         if let Some(unknown) = unknown {
-            return Ok((status, StorageContent::Unknown(unknown)));
+            return Ok(StorageContent::Unknown(unknown));
         }
         let call = PveCall::get(&["nodes", node, "storage", storage, "content"]);
         let call = call.query("content", content.name());
         let mut volumes: Vec<Volume> = self.ask(&call).await?;
         volumes.sort();
-        Ok((status, StorageContent::Known(volumes)))
+        Ok(StorageContent::Known(volumes))
     }
 
     /// One file by its ID, whether it is listed or not.

@@ -148,12 +148,6 @@ pub enum PveError {
         content: &'static str,
         enabled: String,
     },
-    #[error("cannot read {}", .path.display())]
-    File {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// The certificate is not one of those that were pinned.

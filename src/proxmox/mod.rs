@@ -12,7 +12,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "sends HTTP requests, waits for tasks and reads the files that it uploads"
+    reason = "sends HTTP requests, and waits for tasks"
 )]
 
 mod answers;
@@ -52,6 +52,7 @@ pub use names::ImageContent;
 pub use task::{TaskLogLine, TaskResult, TaskState};
 pub use transfer::{FetchRequest, UploadRequest};
 pub use upid::Upid;
+pub use upload::UploadContent;
 pub use usage::{ImagePlace, ImageUse, ImageUses};
 pub use vm_refusal::VmRefusal;
 pub use vms::{PveVm, PveVmConfig, VmChange};

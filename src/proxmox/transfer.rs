@@ -1,6 +1,6 @@
 //! Delivery of an image: fetched by the node itself, or sent to it.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use reqwest::Method;
 use url::Url;
@@ -10,7 +10,7 @@ use super::call::PveCall;
 use super::error::PveError;
 use super::names::ImageContent;
 use super::upid::Upid;
-use super::upload;
+use super::upload::{self, UploadContent};
 use crate::model::Sha256;
 
 /// An image that a node is to fetch.
@@ -42,7 +42,7 @@ pub struct UploadRequest {
     /// The name of the file.
     pub name: String,
     /// The file that is sent.
-    pub source: PathBuf,
+    pub source: Arc<dyn UploadContent>,
     /// Its digest.
     pub sha256: Sha256,
 }
@@ -78,8 +78,8 @@ impl PveApi {
     /// leaves its bytes behind, and breaks the connection rather than answer.
     ///
     /// # Errors
-    /// As for every call; where the name does not fit, the content type is not enabled
-    /// on the storage, or the file cannot be read.
+    /// As for every call; where the name does not fit, or the content type is not enabled
+    /// on the storage.
     pub async fn upload(&self, request: &UploadRequest) -> Result<Upid, PveError> {
         fits(request.content, &request.name)?;
         let UploadRequest { node, storage, .. } = request;

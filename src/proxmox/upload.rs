@@ -1,16 +1,15 @@
 //! The body of an upload: one part, of known length, read as it is sent.
 
-use std::path::Path;
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::Body;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 
 use super::api::PveApi;
 use super::call::{PveCall, data};
@@ -18,24 +17,30 @@ use super::config::CallLimits;
 use super::error::PveError;
 use super::upid::Upid;
 
-/// Bytes that are read from the file at once.
-const PIECE: usize = 256 << 10;
+/// Bytes that are read at once.
+const PIECE: u64 = 256 << 10;
+
+/// What is sent to a node: a file, or something that is made as it is read. It is read on
+/// threads that may wait.
+pub trait UploadContent: fmt::Debug + Send + Sync {
+    /// Its length in bytes.
+    fn length(&self) -> u64;
+
+    /// Reads a part of it.
+    ///
+    /// # Errors
+    /// Where that cannot be read whole: then the upload ends early.
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
 
 /// Sends a file under a name.
 pub(super) async fn send(
     api: &PveApi,
     call: &PveCall,
-    source: &Path,
+    source: &Arc<dyn UploadContent>,
     name: &str,
 ) -> Result<Upid, PveError> {
-    let failed = |why| PveError::File {
-        path: source.to_owned(),
-        source: why,
-    };
-    let file = tokio::fs::File::open(source).await;
-    let file = file.map_err(failed)?;
-    let size = file.metadata().await.map_err(failed)?.len();
-
+    let size = source.length();
     let boundary = boundary();
     // The node reads the part with a regular expression: `Content-Disposition` first,
     // the name of the field exactly `filename`.
@@ -49,9 +54,8 @@ pub(super) async fn send(
 
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
-    // What grows meanwhile is not sent; what shrinks ends the body early, which breaks
-    // the request.
-    let pieces = ReaderStream::with_capacity(file.take(size), PIECE);
+    // What cannot be read ends the body early, which breaks the request.
+    let pieces = pieces(Arc::clone(source), size);
     let edge = |text: String| stream::once(async { Ok(Bytes::from(text)) });
     let body = edge(head)
         .chain(pieces)
@@ -72,6 +76,29 @@ pub(super) async fn send(
     let body = Body::wrap_stream(body);
     let answered = api.send_body(call, headers, body, alive).await?;
     data(call, &answered.body)
+}
+
+fn pieces(
+    source: Arc<dyn UploadContent>,
+    size: u64,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(0, move |at| {
+        let source = Arc::clone(&source);
+        async move {
+            let length = (size - at).min(PIECE);
+            if length == 0 {
+                return Ok(None);
+            }
+            let read = move || {
+                let mut buffer = BytesMut::zeroed(length as usize);
+                source.read_at(at, &mut buffer)?;
+                Ok(buffer.freeze())
+            };
+            let bytes = tokio::task::spawn_blocking(read).await;
+            let bytes: io::Result<Bytes> = bytes.map_err(io::Error::other)?;
+            bytes.map(|bytes| Some((bytes, at + length)))
+        }
+    })
 }
 
 /// Ends when nothing was taken from the file for too long, or when the answer does not

@@ -1,20 +1,21 @@
 //! The record of what was delivered to nodes on which no record can lie.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Found};
 use crate::facts::RecordEntry;
 use crate::model::{Dir, FileName, NodeId};
-use crate::nodes::{DeliveryRecords, RecordsError};
+use crate::nodes::{DeliveredEntries, DeliveryRecords, RecordsError};
 
 /// By node and directory, as the file has it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct DeliveredFiles {
-    nodes: BTreeMap<NodeId, BTreeMap<Dir, BTreeMap<FileName, RecordEntry>>>,
+    nodes: DeliveredEntries,
 }
 
 /// The record in one file. One process at a time writes to it: the one that has the cache.
@@ -23,7 +24,12 @@ pub struct FileRecords {
     path: PathBuf,
     /// Reading and writing is one step.
     writing: Mutex<()>,
+    known: Mutex<Option<(FileStamp, Arc<DeliveredEntries>)>>,
 }
+
+/// What tells one content of a file from another: device, inode, length, and the times of
+/// its last change.
+type FileStamp = [i128; 5];
 
 impl FileRecords {
     /// The record in the file of this path, which need not be there.
@@ -31,6 +37,7 @@ impl FileRecords {
         Self {
             path,
             writing: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -40,6 +47,19 @@ impl FileRecords {
             Found::Content(content) => Ok(content),
             Found::Unreadable(why) => Err(RecordsError::new(why)),
         }
+    }
+
+    fn stamp(&self) -> Option<FileStamp> {
+        let file = std::fs::metadata(&self.path).ok()?;
+        let time =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Some([
+            i128::from(file.dev()),
+            i128::from(file.ino()),
+            i128::from(file.len()),
+            time(file.mtime(), file.mtime_nsec()),
+            time(file.ctime(), file.ctime_nsec()),
+        ])
     }
 
     fn change(
@@ -64,14 +84,18 @@ impl FileRecords {
 }
 
 impl DeliveryRecords for FileRecords {
-    fn read(
-        &self,
-        node: &NodeId,
-        dir: &Dir,
-    ) -> Result<BTreeMap<FileName, RecordEntry>, RecordsError> {
-        let mut files = self.load()?;
-        let dirs = files.nodes.get_mut(node);
-        Ok(dirs.and_then(|dirs| dirs.remove(dir)).unwrap_or_default())
+    fn all(&self) -> Result<Arc<DeliveredEntries>, RecordsError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before reading: what is written meanwhile is read again.
+        let stamp = self.stamp();
+        if let (Some((seen, entries)), Some(stamp)) = (&*known, stamp)
+            && *seen == stamp
+        {
+            return Ok(Arc::clone(entries));
+        }
+        let entries = Arc::new(self.load()?.nodes);
+        *known = stamp.map(|stamp| (stamp, Arc::clone(&entries)));
+        Ok(entries)
     }
 
     fn put(&self, node: &NodeId, dir: &Dir, entry: &RecordEntry) -> Result<(), RecordsError> {

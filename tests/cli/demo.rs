@@ -65,7 +65,7 @@ fn the_demo_of_a_cluster_replaces_its_templates() {
         .says("9003  pve-01  talos-worker               talos;v1.11.3")
         .says("9000  pve-01  talos-worker-retired-9000  talos-order-retired");
     // The manifest says what other tools need.
-    let manifest = fs::read_to_string(at.join("manifests/workers.manifest.yaml")).unwrap();
+    let manifest = fs::read_to_string(at.join("manifests/manifest-workers.yaml")).unwrap();
     for text in ["vmid: 9005", "volume: local:import/talos-v1.11.3"] {
         assert!(manifest.contains(text), "{text}: {manifest}");
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use talos_order::proxmox_stub::{PveFault, PveStub, PveStubOptions, StubVm};
+use talos_order::proxmox_stub::{PveFault, PveStub, PveStubOptions, StubStorage, StubVm};
 use tokio::runtime::Runtime;
 
 use crate::world::{Config, World, position};
@@ -19,22 +19,29 @@ const PUSH: &str = "      push: {enabled: true, hosts: [{group: all, storage: lo
 struct Cluster {
     world: World,
     stub: PveStub,
+    nodes: Vec<String>,
     _runtime: Runtime,
 }
 
 impl Cluster {
     fn new() -> Self {
+        Self::of(NODES.map(str::to_owned).into(), |_| {})
+    }
+
+    fn of(nodes: Vec<String>, change: impl FnOnce(&mut PveStubOptions)) -> Self {
         let world = World::small();
         let runtime = Runtime::new().unwrap();
         let mut options = PveStubOptions::new(world.at("pve"));
-        options.nodes = NODES.map(str::to_owned).into();
+        options.nodes.clone_from(&nodes);
         options.unauthorized_delay = Duration::ZERO;
+        change(&mut options);
         let stub = runtime.block_on(PveStub::start(options)).unwrap();
         stub.add_token(TOKEN, SECRET);
         fs::write(world.at("token"), SECRET).unwrap();
         let cluster = Self {
             world,
             stub,
+            nodes,
             _runtime: runtime,
         };
         cluster.grant(|_| true);
@@ -66,9 +73,9 @@ impl Cluster {
             self.stub.url("pve-01"),
             self.world.at("token").display()
         );
-        let nodes = NODES.map(|name| (name.to_owned(), "cluster: lab, prune: true".to_owned()));
+        let node = |name: &String| (name.clone(), "cluster: lab, prune: true".to_owned());
         self.world.configure(&Config {
-            nodes: nodes.into(),
+            nodes: self.nodes.iter().map(node).collect(),
             more: &more,
             ..Config::default()
         });
@@ -216,4 +223,120 @@ fn images_are_uploaded_where_the_configuration_says_so() {
     assert_eq!(cluster.has(), [true; 3]);
     let requests = cluster.stub.requests();
     assert!(requests.iter().all(|line| !line.contains("download-url")));
+}
+
+/// Two calls for each storage of a node that images are on, and a few for the cluster.
+#[test]
+fn nothing_to_do_takes_few_requests() {
+    const STORAGES: [&str; 5] = ["local", "fast", "slow", "nfs", "cifs"];
+    let nodes: Vec<String> = (1..=20).map(|number| format!("pve-{number:02}")).collect();
+    let cluster = Cluster::of(nodes, |options| {
+        let storage = |name: &&str| StubStorage::new(name, "dir", &format!("/mnt/{name}"));
+        options.storages = STORAGES.iter().map(storage).collect();
+    });
+    let rights = "Datastore.Audit Datastore.AllocateTemplate";
+    for storage in STORAGES {
+        let path = format!("/storage/{storage}");
+        cluster.stub.grant(TOKEN, &path, rights);
+    }
+    let requests = |used: usize| {
+        let places = STORAGES[..used].iter();
+        let hosts: Vec<String> = places
+            .map(|storage| format!("{{group: all, storage: {storage}}}"))
+            .collect();
+        cluster.order(&format!(
+            "      push: {{enabled: true, hosts: [{}]}}\n",
+            hosts.join(", ")
+        ));
+        cluster.world.apply().expect(0);
+        let before = cluster.stub.requests().len();
+        let begun = std::time::Instant::now();
+        let plan = ["plan", "--detailed-exitcode"];
+        cluster.world.program.run(&plan).expect(0);
+        eprintln!("{used} storages: {:?}", begun.elapsed());
+        let requests = cluster.stub.requests();
+        let heads = requests[before..].iter();
+        let is_look = |line: &&String| line.contains("/nodes/pve-");
+        let looks = heads.clone().filter(is_look).count();
+        (looks, heads.count() - looks)
+    };
+    let of_nodes = 20;
+    for used in [1, 5] {
+        // Members, storages, privileges and virtual machines.
+        assert_eq!(requests(used), (2 * used * of_nodes, 4), "{used}");
+    }
+}
+
+#[test]
+fn nodes_load_from_the_factory_what_was_verified_here() {
+    let cluster = Cluster::new();
+    cluster.configure("  load_from: factory\n");
+    let plan = cluster.world.program.run(&["plan"]).expect(0);
+    plan.says("loaded by the node from the factory");
+    cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true; 3]);
+    let asked = |path: &str| {
+        let requests = cluster.stub.requests();
+        requests.iter().filter(|line| line.contains(path)).count()
+    };
+    assert_eq!(asked("download-url"), 3);
+    assert_eq!(asked("query-url-metadata"), 0);
+    let got = || {
+        let requests = cluster.world.factory.requests();
+        let is_image = |path: &str| path.starts_with("/image/") && path.ends_with("amd64.iso");
+        requests.iter().filter(|one| is_image(&one.path)).count()
+    };
+    // Once by this machine, and once by each node.
+    assert_eq!(got(), 4);
+    cluster
+        .world
+        .program
+        .run(&["plan", "--detailed-exitcode"])
+        .expect(0);
+
+    // The factory builds the image anew: other bytes, and nothing falls back.
+    cluster.world.factory.running().rebuild_images();
+    fs::remove_file(cluster.file("pve-02")).unwrap();
+    let ran = cluster.world.apply().expect(1);
+    for text in [
+        "the factory has other bytes for pve-02 than were verified here",
+        "load_from: controller",
+    ] {
+        assert!(ran.to_string().contains(text), "{ran}");
+    }
+    assert_eq!(cluster.has(), [true, false, true]);
+    assert_eq!(got(), 5);
+    cluster.configure("");
+    cluster.world.apply().expect(0);
+    assert_eq!(cluster.has(), [true; 3]);
+    assert_eq!(got(), 5);
+}
+
+/// What was delivered as it is stays; the next version comes in the other form.
+#[test]
+fn a_raw_image_that_is_there_is_not_sent_again_as_a_qcow2() {
+    let cluster = Cluster::new();
+    let push = PUSH.replace("enabled: true", "enabled: true, prefer_decompressed: true");
+    cluster.configure("  import_format: raw\n");
+    let first = format!("{push}      version: {{type: exact, value: v1.11.2}}\n");
+    cluster.world.order_one("raw.xz", &first);
+    cluster.world.apply().expect(0);
+    let import = cluster.stub.directory("pve-01", "local", "import");
+    let has = |version: &str, form: &str| {
+        let name = NAME.replace("v1.11.3", version).replace(".iso", form);
+        import.join(name).exists()
+    };
+    assert!(has("v1.11.2", ".raw"));
+    cluster.configure("prune: {grace: 0s, keep_versions: 1, max_files: 9}\n");
+    let plan = ["plan", "--detailed-exitcode"];
+    cluster.world.program.run(&plan).expect(0);
+    cluster.world.apply().expect(0).says("nothing to do");
+
+    cluster.world.order_one("raw.xz", &push);
+    cluster.world.apply().expect(0);
+    assert!(has("v1.11.3", ".raw.qcow2") && !has("v1.11.3", ".raw"));
+    // The pass that misses it removes nothing yet.
+    cluster.world.apply().expect(0);
+    assert!(!has("v1.11.2", ".raw"));
+    cluster.world.program.run(&plan).expect(0);
 }

@@ -40,6 +40,7 @@ pub fn naming() -> Naming {
     Naming {
         template: NameTemplate::default(),
         factory_url: FACTORY.to_owned(),
+        qcow2_nodes: BTreeSet::new(),
     }
 }
 
@@ -343,6 +344,7 @@ pub fn entry(name: &FileName, artifact: &ArtifactId, sha256: Sha256) -> RecordEn
         mtime: 5,
         inode: 6,
         sha256,
+        image_sha256: None,
         artifact: artifact.clone(),
         orders: BTreeSet::new(),
         owner: "us".to_owned(),

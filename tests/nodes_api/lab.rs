@@ -13,12 +13,12 @@ use talos_order::facts::{
     VmInventory,
 };
 use talos_order::model::{
-    Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256, VmId,
+    ApiRoute, Arch, ArtifactId, Dir, Format, Method, Node, Platform, Proof, Reach, Sha256,
+    StoredForm, VmId,
 };
 use talos_order::nodes::{
     ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, Delivery, DeliveryRecords, FileServerConfig,
     NodeError, Nodes, Removal, TemplateChange, TemplateCreation, TemplateRemoval, Templates,
-    UploadUse,
 };
 use talos_order::proxmox::{ApiToken, CallLimits, ImageContent, PveApi, PveConfig, PveTrust};
 use talos_order::proxmox_stub::{PveStub, PveStubOptions, StubStorage, StubVm};
@@ -94,6 +94,7 @@ impl Lab {
             owner: OWNER.to_owned(),
             look: Duration::from_secs(60),
             usage_age: Duration::from_secs(600),
+            cluster_age: Duration::ZERO,
             server: FileServerConfig {
                 address: Some(IpAddr::V4(self.ip)),
                 port: PORT,
@@ -125,7 +126,6 @@ impl Lab {
                         place("unmounted", ImageContent::Iso),
                     ),
                 ]),
-                upload: UploadUse::Never,
             };
             config.nodes.insert(node.parse().unwrap(), known);
         }
@@ -259,7 +259,11 @@ pub fn delivery(source: &Path, size: u64, sha256: Sha256) -> Delivery {
         revision: None,
         orders: BTreeSet::from(["acme-2026".parse().unwrap()]),
         now: "2026-08-05T12:00:00Z".parse().unwrap(),
-        method: Method::Stream,
+        form: StoredForm::Same,
+        url: "https://factory.example.net/image".to_owned(),
+        method: Method::Api {
+            route: ApiRoute::FileServer,
+        },
         proof: Proof::Readback,
         data: None,
         relay: None,

@@ -14,6 +14,7 @@
 mod dropped;
 mod lab;
 mod proxy;
+mod qcow2;
 mod records;
 mod rights;
 mod seen;

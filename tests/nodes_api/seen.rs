@@ -89,10 +89,17 @@ async fn a_node_that_cannot_be_asked_is_unreachable() {
 async fn a_storage_that_hangs_holds_up_no_other() {
     let lab = Lab::new().await;
     let nodes = lab.nodes_with(|config| config.look = Duration::from_secs(2));
-    // One of the two directories of the storage; which of them is chance.
+    let plain = "/srv/plain/import";
+    lab.stub.grant(TOKEN, "/storage/plain", "Datastore.Audit");
     lab.stub.inject("local/status", PveFault::Hang);
-    let (dirs, _) = listed(&nodes, "pve-01", &[ISO, "/var/lib/vz/import"]).await;
-    assert_eq!(dirs.iter().filter(|dir| dir.is_silent).count(), 1);
+    let (dirs, _) = listed(&nodes, "pve-01", &[ISO, "/var/lib/vz/import", plain]).await;
+    let why: Vec<&str> = dirs.iter().flat_map(|dir| dir.unread.as_deref()).collect();
+    assert!(why[0].contains("import is not enabled"), "{why:?}");
+    for why in &why[1..] {
+        assert_eq!(*why, "its storage did not answer within 2 s");
+    }
+    // Both of its directories are asked for at once.
+    assert_eq!((why.len(), lab.count("local/status")), (3, 1));
 }
 
 /// Nobody is asked before there is something to remove, and then once for all nodes.

@@ -1,17 +1,14 @@
 //! How images get to a node: by wget from the file server, or sent.
 
-use talos_order::nodes::{ApiError, ApiNodesConfig, NodeError, Nodes, UploadUse};
+use talos_order::model::{ApiRoute, Method};
+use talos_order::nodes::{ApiError, ApiNodesConfig, Delivery, NodeError, Nodes};
 
 use crate::lab::{Lab, NAME, node, noise, shown, until};
 use crate::proxy::{Fate, Proxy};
 
-fn upload(how: UploadUse) -> impl FnOnce(&mut ApiNodesConfig) {
-    move |config| {
-        config.server.public_url = Some("http://127.0.0.1:1/".parse().unwrap());
-        for node in config.nodes.values_mut() {
-            node.upload = how;
-        }
-    }
+/// Nobody reaches the file server.
+fn unreachable(config: &mut ApiNodesConfig) {
+    config.server.public_url = Some("http://127.0.0.1:1/".parse().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,7 +113,7 @@ async fn the_file_server_speaks_http() {
 #[tokio::test]
 async fn a_server_that_the_node_cannot_reach_is_told() {
     let lab = Lab::new().await;
-    let nodes = lab.nodes_with(upload(UploadUse::Never));
+    let nodes = lab.nodes_with(unreachable);
     let delivery = lab.delivery(&noise(5000, 1));
     let error = nodes.deliver(&node("pve-01"), &delivery).await.unwrap_err();
     assert!(
@@ -152,11 +149,14 @@ async fn another_server_at_the_address_is_told() {
 
 #[tokio::test]
 async fn an_image_is_sent_where_that_is_asked_for() {
-    for how in [UploadUse::Fallback, UploadUse::Always] {
+    for route in [ApiRoute::FileServerOrUpload, ApiRoute::Upload] {
         let lab = Lab::new().await;
-        let nodes = lab.nodes_with(upload(how));
+        let nodes = lab.nodes_with(unreachable);
         let bytes = noise(900_000, 1);
-        let delivery = lab.delivery(&bytes);
+        let delivery = Delivery {
+            method: Method::Api { route },
+            ..lab.delivery(&bytes)
+        };
         let pve = node("pve-01");
         // The space on the root file system is not known yet.
         let error = nodes.deliver(&pve, &delivery).await.unwrap_err();

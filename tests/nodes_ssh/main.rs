@@ -154,6 +154,8 @@ fn delivery(dir: Dir, (source, bytes): &(PathBuf, Vec<u8>)) -> Delivery {
         revision: None,
         orders: BTreeSet::from(["acme".parse().unwrap()]),
         now: "2026-08-05T12:00:00Z".parse().unwrap(),
+        form: talos_order::model::StoredForm::Same,
+        url: String::new(),
         method: Method::Rsync { basis: None },
         proof: Proof::Readback,
         data: None,

@@ -197,3 +197,35 @@ pub async fn until(is_so: impl Fn() -> bool) {
         .await
         .unwrap();
 }
+
+/// What is uploaded.
+#[derive(Debug)]
+pub struct Source {
+    pub bytes: Vec<u8>,
+    /// So many of them can be read.
+    pub readable: usize,
+}
+
+impl talos_order::proxmox::UploadContent for Source {
+    fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let at = at as usize;
+        if at + buffer.len() > self.readable {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer.copy_from_slice(&self.bytes[at..at + buffer.len()]);
+        Ok(())
+    }
+}
+
+impl Source {
+    pub fn of(bytes: &[u8]) -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self {
+            bytes: bytes.to_vec(),
+            readable: bytes.len(),
+        })
+    }
+}

@@ -4,7 +4,7 @@ use talos_order::proxmox::rights::{Granted, MissingRight, NeededRights};
 use talos_order::proxmox::{FetchRequest, ImageContent, ImageUses, PveError, UploadRequest};
 use talos_order::proxmox_stub::AclEntry;
 
-use crate::lab::{Lab, TOKEN, setup, sha256};
+use crate::lab::{Lab, Source, TOKEN, setup, sha256};
 use crate::raw::send;
 
 /// Runs the commands of `pve-setup` against the stub, as far as they grant something.
@@ -53,7 +53,7 @@ async fn what_pve_setup_grants_suffices_for_everything() {
     assert_eq!(missing(&lab, true).await, []);
 
     let api = lab.api();
-    let source = lab.put("pve-01", "local", "iso", "b.iso", b"image");
+    lab.put("pve-01", "local", "iso", "b.iso", b"image");
     let fetch = FetchRequest {
         node: "pve-01".to_owned(),
         storage: "local".to_owned(),
@@ -68,7 +68,7 @@ async fn what_pve_setup_grants_suffices_for_everything() {
         storage: "nfs".to_owned(),
         content: ImageContent::Iso,
         name: "b.iso".to_owned(),
-        source,
+        source: Source::of(b"image"),
         sha256: sha256(b"image"),
     };
     api.follow(&api.upload(&upload).await.unwrap())
@@ -188,14 +188,12 @@ async fn each_way_of_delivery_has_its_own_privilege() {
     };
     assert_eq!(path.as_deref(), Some("/nodes/pve-01"));
     assert_eq!(privileges, ["Sys.AccessNetwork"]);
-    let source = lab.dir.path().join("b.iso");
-    std::fs::write(&source, b"image").unwrap();
     let upload = UploadRequest {
         node: "pve-01".to_owned(),
         storage: "local".to_owned(),
         content: ImageContent::Iso,
         name: "b.iso".to_owned(),
-        source,
+        source: Source::of(b"image"),
         sha256: sha256(b"image"),
     };
     api.follow(&api.upload(&upload).await.unwrap())

@@ -1,5 +1,6 @@
 //! Uploads: what the client sends, and what happens to those who send otherwise.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -9,20 +10,26 @@ use talos_order::proxmox::{
 };
 use talos_order::proxmox_stub::PveFault;
 
-use crate::lab::{Lab, SECRET, TOKEN, limits, noise, sha256, token};
+use crate::lab::{Lab, SECRET, Source, TOKEN, limits, noise, sha256, token};
 use crate::raw::{Raw, send};
 
 const PATH: &str = "/api2/json/nodes/pve-01/storage/local/upload";
 
-fn request(lab: &Lab, name: &str, bytes: &[u8]) -> UploadRequest {
-    let source = lab.dir.path().join("source");
-    std::fs::write(&source, bytes).unwrap();
+fn request(name: &str, bytes: &[u8]) -> UploadRequest {
+    request_of(name, bytes, bytes.len())
+}
+
+/// An upload of which only so many bytes can be read.
+fn request_of(name: &str, bytes: &[u8], readable: usize) -> UploadRequest {
     UploadRequest {
         node: "pve-01".to_owned(),
         storage: "local".to_owned(),
         content: ImageContent::Import,
         name: name.to_owned(),
-        source,
+        source: Arc::new(Source {
+            bytes: bytes.to_vec(),
+            readable,
+        }),
         sha256: sha256(bytes),
     }
 }
@@ -34,6 +41,16 @@ fn waiting(lab: &Lab) -> usize {
         .map_or(0, Iterator::count)
 }
 
+/// What ends early is no image.
+#[tokio::test]
+async fn what_cannot_be_read_is_not_taken_for_whole() {
+    let lab = Lab::new().await;
+    let request = request_of("a.raw", &noise(900_000), 700_000);
+    let error = lab.api().upload(&request).await.unwrap_err();
+    assert!(matches!(error, PveError::Transport { .. }), "{error:?}");
+    assert!(lab.stub.tasks().is_empty());
+}
+
 #[tokio::test]
 async fn a_file_arrives_and_replaces_what_is_there() {
     let lab = Lab::new().await;
@@ -42,7 +59,7 @@ async fn a_file_arrives_and_replaces_what_is_there() {
     // More than one piece, and with what looks like the end of a part.
     let mut bytes = noise(700_001);
     bytes.extend_from_slice(b"\r\n--talos-order--\r\n");
-    let upid = api.upload(&request(&lab, "a.raw", &bytes)).await.unwrap();
+    let upid = api.upload(&request("a.raw", &bytes)).await.unwrap();
     assert_eq!(upid.kind, "imgcopy");
     api.follow(&upid).await.unwrap();
     assert_eq!(std::fs::read(path).unwrap(), bytes);
@@ -62,11 +79,7 @@ async fn a_file_arrives_and_replaces_what_is_there() {
 #[tokio::test]
 async fn an_empty_file_is_sent_as_one() {
     let lab = Lab::new().await;
-    let upid = lab
-        .api()
-        .upload(&request(&lab, "a.raw", b""))
-        .await
-        .unwrap();
+    let upid = lab.api().upload(&request("a.raw", b"")).await.unwrap();
     lab.api().follow(&upid).await.unwrap();
     let path = lab
         .stub
@@ -82,7 +95,7 @@ async fn what_changed_on_the_way_changes_nothing() {
     let path = lab.put("pve-01", "local", "import", "a.raw", b"there");
     let changed = UploadRequest {
         sha256: sha256(b"another"),
-        ..request(&lab, "a.raw", &noise(5000))
+        ..request("a.raw", &noise(5000))
     };
     let upid = api.upload(&changed).await.unwrap();
     let error = api.follow(&upid).await.unwrap_err();
@@ -103,14 +116,11 @@ async fn what_changed_on_the_way_changes_nothing() {
 async fn what_would_be_refused_is_not_sent() {
     let lab = Lab::new().await;
     let api = lab.api();
-    let error = api
-        .upload(&request(&lab, "a.raw.xz", b"x"))
-        .await
-        .unwrap_err();
+    let error = api.upload(&request("a.raw.xz", b"x")).await.unwrap_err();
     assert!(matches!(error, PveError::Name { .. }), "{error}");
     let elsewhere = UploadRequest {
         storage: "plain".to_owned(),
-        ..request(&lab, "a.raw", b"x")
+        ..request("a.raw", b"x")
     };
     let error = api.upload(&elsewhere).await.unwrap_err();
     assert!(
@@ -121,12 +131,6 @@ async fn what_would_be_refused_is_not_sent() {
         error.hint().unwrap().split(" --content").next(),
         Some("`pvesm set plain")
     );
-    let gone = UploadRequest {
-        source: lab.dir.path().join("gone"),
-        ..request(&lab, "a.raw", b"x")
-    };
-    let error = api.upload(&gone).await.unwrap_err();
-    assert!(matches!(error, PveError::File { .. }), "{error}");
     assert!(
         lab.stub
             .requests()
@@ -145,7 +149,7 @@ async fn without_the_privilege_the_connection_breaks_or_tells() {
     lab.stub.grant(TOKEN, "/storage/local", "Datastore.Audit");
     let error = lab
         .api()
-        .upload(&request(&lab, "a.raw", &noise(9 << 20)))
+        .upload(&request("a.raw", &noise(9 << 20)))
         .await
         .unwrap_err();
     match &error {
@@ -303,7 +307,7 @@ async fn a_file_reaches_another_node_through_the_endpoint() {
     let lab = Lab::new().await;
     let other = UploadRequest {
         node: "pve-02".to_owned(),
-        ..request(&lab, "a.raw", b"image")
+        ..request("a.raw", b"image")
     };
     let upid = lab.api().upload(&other).await.unwrap();
     assert_eq!(upid.node, "pve-02");
@@ -333,7 +337,7 @@ async fn an_upload_that_nobody_takes_ends() {
     for length in [32 << 20, 100] {
         lab.stub.inject("POST ", PveFault::Hang);
         let error = api
-            .upload(&request(&lab, "a.raw", &vec![1; length]))
+            .upload(&request("a.raw", &vec![1; length]))
             .await
             .unwrap_err();
         assert!(matches!(error, PveError::Timeout { .. }), "{error}");

@@ -35,6 +35,7 @@ fn look(plan: Plan) -> Look {
         mtime: 1,
         inode: 1,
         sha256: Sha256::from_bytes([2; 32]),
+        image_sha256: None,
         artifact,
         orders: BTreeSet::new(),
         owner: String::new(),

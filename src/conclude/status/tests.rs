@@ -67,6 +67,7 @@ fn report_of(
     let naming = Naming {
         template: settings.naming,
         factory_url: "https://factory.example.net/".to_owned(),
+        qcow2_nodes: BTreeSet::new(),
     };
     let desired = plan::resolve(orders, &catalog, &naming);
     let silent = NodeState::Unreachable {

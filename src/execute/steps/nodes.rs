@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::execute::work::{StepWork, failed};
 use crate::facts::{Fact, Failure, FailureKind, Outcome};
 use crate::io::Meter;
-use crate::model::{Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, Via};
+use crate::model::{
+    Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, StoredForm, Via,
+};
 use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
 use crate::plan::Transport;
 use crate::upstream::Upstream;
@@ -17,6 +19,7 @@ pub(in crate::execute) struct PushStep<'a> {
     pub cache_file: &'a FileName,
     pub file: &'a FileName,
     pub replace: bool,
+    pub form: StoredForm,
     pub deletion: Option<Deletion>,
     pub transport: &'a Transport,
 }
@@ -43,6 +46,8 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             deletion: push.deletion,
             revision: self.context.revision.clone(),
             now: self.context.now,
+            form: push.form,
+            url: meta.url.clone(),
             method: push.transport.method.clone(),
             proof: push.transport.proof,
             data: meta.data,

@@ -2,6 +2,7 @@
 //! whoever wants them.
 
 mod content;
+pub(crate) mod convert;
 mod error;
 pub(crate) mod intake;
 pub(crate) mod outflow;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use crate::model::UploadUse;
 use crate::model::{Dir, NodeId};
 use crate::proxmox::{ImageContent, PveApi};
 
@@ -22,6 +21,9 @@ pub struct ApiNodesConfig {
     /// How long what was seen of virtual machines serves the looks at other nodes of the
     /// same cluster. A removal always looks anew.
     pub usage_age: Duration,
+    /// How long what a cluster said of its members and storages serves the looks at its
+    /// other nodes.
+    pub cluster_age: Duration,
     /// Where nodes load images from.
     pub server: FileServerConfig,
 }
@@ -37,8 +39,6 @@ pub struct ApiNode {
     pub name: String,
     /// What its directories are, beside those that the cluster tells of.
     pub places: BTreeMap<Dir, ApiPlace>,
-    /// Whether images may be sent where the node cannot load them.
-    pub upload: UploadUse,
 }
 
 /// A directory as the API knows it.

@@ -7,12 +7,14 @@
 
 use tokio::time::Instant;
 
+use super::content::SentContent;
 use super::error::ApiError;
 use super::place::{PlaceOnNode, failed, failed_with};
 use super::shared::SharedParts;
 use super::tasks::{FailedTask, ReadBack};
 use super::way::{ApiDelivery, DeliveryPath};
 use crate::facts::RecordEntry;
+use crate::model::{ApiRoute, FileName};
 use crate::nodes::deliver::prepared::RESERVE;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery};
@@ -33,16 +35,19 @@ pub(super) async fn deliver(
     delivery: &Delivery,
 ) -> Result<Delivered, NodeError> {
     let begun = Instant::now();
+    check_name(place, &delivery.file)?;
+    let content = SentContent::of(delivery, &nodes.converted).await?;
+    delivery.meter.set_total(content.size);
     let run = ApiDelivery {
         nodes,
         place,
         delivery,
+        content,
     };
-    run.check_source().await?;
     let (status, found) = place.find(&delivery.file).await?;
     let (entry, wire_bytes) = match run.occupant(found).await? {
         Occupant::Right(entry) => {
-            delivery.meter.set_done(delivery.size);
+            delivery.meter.set_done(run.content.size);
             return Ok(Delivered {
                 copied: false,
                 wire_bytes: Some(0),
@@ -65,39 +70,25 @@ pub(super) async fn deliver(
     };
     Ok(Delivered {
         copied: true,
-        wire_bytes: Some(wire_bytes),
+        wire_bytes,
         took: begun.elapsed(),
         entry,
     })
 }
 
-impl ApiDelivery<'_> {
-    async fn check_source(&self) -> Result<(), NodeError> {
-        let Delivery { file, source, .. } = self.delivery;
-        let content = self.place.place.content;
-        if let Some(reason) = content.refuses(file.as_str()) {
-            let name = file.as_str().to_owned();
-            let error = PveError::Name { name, reason };
-            return Err(failed(&self.place.node, "delivering the image", error));
-        }
-        let unread = |why| NodeError::Source {
-            path: source.clone(),
-            source: why,
-        };
-        let file = tokio::fs::File::open(source).await.map_err(unread)?;
-        let size = file.metadata().await.map_err(unread)?.len();
-        match size == self.delivery.size {
-            true => Ok(()),
-            false => Err(unread(std::io::Error::other(format!(
-                "it has {size} bytes, and should have {}",
-                self.delivery.size
-            )))),
-        }
-    }
+fn check_name(place: &PlaceOnNode, file: &FileName) -> Result<(), NodeError> {
+    let Some(reason) = place.place.content.refuses(file.as_str()) else {
+        return Ok(());
+    };
+    let name = file.as_str().to_owned();
+    let error = PveError::Name { name, reason };
+    Err(failed(&place.node, "delivering the image", error))
+}
 
+impl ApiDelivery<'_> {
     /// The right bytes are adopted; a file with others may be in the way.
     async fn occupant(&self, found: Option<Volume>) -> Result<Occupant, NodeError> {
-        let Delivery { file, sha256, .. } = self.delivery;
+        let Delivery { file, .. } = self.delivery;
         let Some(volume) = found else {
             return Ok(Occupant::Nobody);
         };
@@ -106,7 +97,11 @@ impl ApiDelivery<'_> {
             .as_ref()
             .filter(|entry| entry.owner != self.nodes.config.owner);
         // Also of another length: the same privileges are needed as for what follows.
-        match (self.place.read_back(file, *sha256).await?, theirs, &entry) {
+        match (
+            self.place.read_back(file, self.content.sha256).await?,
+            theirs,
+            &entry,
+        ) {
             (ReadBack::Absent, ..) => Ok(Occupant::Nobody),
             (ReadBack::Same, Some(theirs), _) => Ok(Occupant::Right(Box::new(theirs.clone()))),
             (ReadBack::Same, None, _) => {
@@ -125,7 +120,7 @@ impl ApiDelivery<'_> {
     }
 
     fn check_space(&self, status: &StorageStatus, comes_free: u64) -> Result<(), NodeError> {
-        let need = self.delivery.size.saturating_add(RESERVE);
+        let need = self.content.size.saturating_add(RESERVE);
         let Some(free) = status.free else {
             return Ok(());
         };
@@ -142,19 +137,24 @@ impl ApiDelivery<'_> {
     }
 
     /// Brings the image to the node, which has nothing of that name, and records it.
-    async fn send(&self, way: &DeliveryPath) -> Result<(RecordEntry, u64), NodeError> {
+    async fn send(&self, way: &DeliveryPath) -> Result<(RecordEntry, Option<u64>), NodeError> {
         let (place, delivery) = (self.place, self.delivery);
         let sent = match way {
             DeliveryPath::Fetch(offered) => {
                 let url = offered.url.clone();
-                let request = place.request(&delivery.file, url, delivery.sha256);
+                let request = place.request(&delivery.file, url, self.content.sha256);
                 let fetched = place.fetch(request).await;
                 if fetched.is_err() && offered.sent() == 0 {
                     self.nodes.forget_reached(&place.node);
                 }
-                fetched.map(|()| offered.sent())
+                fetched.map(|()| Some(offered.sent()))
             }
-            DeliveryPath::Upload => self.upload().await.map(|()| delivery.size),
+            // What comes from elsewhere says nothing of the link to the node.
+            DeliveryPath::Factory(url) => {
+                let request = place.request(&delivery.file, url.clone(), self.content.sha256);
+                place.fetch(request).await.map(|()| None)
+            }
+            DeliveryPath::Upload => self.upload().await.map(|()| Some(self.content.size)),
         };
         let sent = match sent {
             Ok(sent) => sent,
@@ -165,12 +165,12 @@ impl ApiDelivery<'_> {
             let place = place.shown(&delivery.file);
             return Err(NodeError::Api(ApiError::Vanished { place }));
         };
-        if volume.size != delivery.size {
+        if volume.size != self.content.size {
             return Err(NodeError::Foreign {
                 place: place.shown(&delivery.file),
             });
         }
-        delivery.meter.set_done(delivery.size);
+        delivery.meter.set_done(self.content.size);
         Ok((self.record(&volume).await?, sent))
     }
 
@@ -187,9 +187,17 @@ impl ApiDelivery<'_> {
             let shown = place.shown(&delivery.file);
             return match place.find(&delivery.file).await {
                 Ok((_, Some(_))) => NodeError::Foreign { place: shown },
+                _ if self.route() == ApiRoute::Factory => {
+                    NodeError::Api(ApiError::OtherAtFactory {
+                        node: place.node.clone(),
+                        url: delivery.url.clone(),
+                        expected: self.content.sha256,
+                        found: Some(found),
+                    })
+                }
                 _ => NodeError::DigestDiffers {
                     place: shown,
-                    expected: delivery.sha256,
+                    expected: self.content.sha256,
                     found,
                 },
             };
@@ -199,7 +207,9 @@ impl ApiDelivery<'_> {
 
     async fn record(&self, volume: &Volume) -> Result<RecordEntry, NodeError> {
         let owner = &self.nodes.config.owner;
-        let entry = self.place.entry(self.delivery, owner, volume);
+        let entry = self
+            .place
+            .entry(self.delivery, self.content.sha256, owner, volume);
         self.place.record.put(entry.clone()).await?;
         Ok(entry)
     }

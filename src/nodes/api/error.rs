@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::records::RecordsError;
-use crate::model::NodeId;
+use crate::model::{NodeId, Sha256};
 use crate::proxmox::{ContentUnknown, PveError};
 
 /// What goes wrong with nodes that are reached through the API.
@@ -37,6 +37,25 @@ pub enum ApiError {
         address: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{node} cannot load {url}")]
+    NoWayToFactory {
+        node: NodeId,
+        url: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "the factory has other bytes for {node} than were verified here: {url} has {}, expected \
+         digest {expected}",
+        digest(.found)
+    )]
+    OtherAtFactory {
+        node: NodeId,
+        url: String,
+        expected: Sha256,
+        /// Absent where their number is another.
+        found: Option<Sha256>,
     },
     #[error("cannot serve images to nodes at {address}")]
     Listen {
@@ -80,6 +99,13 @@ pub enum ApiError {
     Records(#[from] RecordsError),
 }
 
+fn digest(found: &Option<Sha256>) -> String {
+    match found {
+        Some(found) => format!("digest {found}"),
+        None => "another length".to_owned(),
+    }
+}
+
 fn numbers(vms: &[u64]) -> String {
     let numbers: Vec<String> = vms.iter().map(ToString::to_string).collect();
     format!("VM {}", numbers.join(", "))
@@ -92,6 +118,7 @@ impl ApiError {
             Self::Call { source, .. } => source.is_transient(),
             Self::Storage { source, .. } => matches!(source, ContentUnknown::Inactive),
             Self::Vanished { .. } | Self::Remains { .. } | Self::NoWayBack { .. } => true,
+            Self::NoWayToFactory { .. } => true,
             _ => false,
         }
     }
@@ -112,6 +139,14 @@ impl ApiError {
             Self::NoWayBack { .. } => {
                 "check the firewall between them, and the address and port of the file server; a \
                  node may also be sent images instead of loading them"
+            }
+            Self::NoWayToFactory { .. } => {
+                "check that the node reaches the factory and trusts its certificate, or set \
+                 `load_from: controller` on the cluster"
+            }
+            Self::OtherAtFactory { .. } => {
+                "before Talos 1.13 a factory may build an image anew with other bytes; set \
+                 `load_from: controller` on the cluster to deliver those that were verified"
             }
             Self::UseUnknown { .. } => {
                 "grant a role with VM.Audit on /vms to the user and to the token; `talos-order \

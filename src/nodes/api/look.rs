@@ -1,24 +1,30 @@
 //! What is on a node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::config::ApiNode;
 use super::place::{PlaceOnNode, remote, silence};
+use super::records::{self, DeliveredEntries};
 use super::shared::SharedParts;
 use super::usage;
 use crate::error::chain;
-use crate::facts::{DirState, FailureKind, NodeState, References};
+use crate::facts::{DirState, FailureKind, NodeState, RecordEntry, References};
 use crate::io::process::printable;
-use crate::model::{Dir, FileName, Node};
-use crate::proxmox::{ImagePlace, PveError, StorageContent};
+use crate::model::{Dir, FileName, Node, NodeId};
+use crate::proxmox::{ImageContent, ImagePlace, PveError, StorageContent, StorageStatus};
 
 /// Why a directory is unknown.
+#[derive(Clone)]
 enum Unseen {
-    Refused(PveError),
+    Refused(Arc<PveError>),
     Late,
 }
+
+/// What was seen of a directory.
+type Seen = Result<DirState, Unseen>;
 
 /// The state of directories. Each storage has its own time: one that hangs says nothing of
 /// the others.
@@ -29,14 +35,38 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
             lasting: Some(FailureKind::Unreachable),
         };
     };
-    let looks = dirs.iter().map(|dir| look(nodes, node, known, dir));
-    let seen: Vec<_> = join_all(looks).await;
+    let mut seen: BTreeMap<&Dir, Seen> = BTreeMap::new();
+    let mut storages: BTreeMap<String, Vec<(&Dir, PlaceOnNode)>> = BTreeMap::new();
+    for dir in dirs {
+        match find(nodes, node, known, dir).await {
+            Ok(place) => {
+                let places = storages.entry(place.place.storage.clone()).or_default();
+                places.push((dir, place));
+            }
+            Err(state) => {
+                seen.insert(dir, state);
+            }
+        }
+    }
+    let looks = storages.into_values().map(|places| look(nodes, places));
+    seen.extend(join_all(looks).await.into_iter().flatten());
     if let Some(unreachable) = unreachable(&seen) {
         return unreachable;
     }
+    // After the listings: a file that is listed is in the record if it is ours.
+    let delivered = records::all(&nodes.records)
+        .await
+        .map_err(|error| chain(&error));
     let mut states = BTreeMap::new();
-    for (dir, seen) in dirs.iter().zip(seen) {
+    for (dir, seen) in seen {
         let state = match seen {
+            Ok(mut state) if !state.is_silent => {
+                match &delivered {
+                    Ok(all) => state.record = record(all, &node.id, dir),
+                    Err(why) => state.unread = Some(why.clone()),
+                }
+                state
+            }
             Ok(state) => state,
             Err(Unseen::Late) => unknown(&format!(
                 "its storage did not answer within {} s",
@@ -49,7 +79,8 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
         };
         states.insert(dir.clone(), state);
     }
-    let references = references(nodes, node, known, &states).await;
+    let delivered = delivered.unwrap_or_default();
+    let references = references(nodes, node, known, &states, &delivered).await;
     NodeState::Listed {
         dirs: states,
         tools: BTreeSet::new(),
@@ -58,11 +89,11 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
 }
 
 /// The node as a whole is not there where a call says so, and where none was answered.
-fn unreachable(seen: &[Result<DirState, Unseen>]) -> Option<NodeState> {
-    let errors = || seen.iter().filter_map(|seen| seen.as_ref().err());
+fn unreachable(seen: &BTreeMap<&Dir, Seen>) -> Option<NodeState> {
+    let errors = || seen.values().filter_map(|seen| seen.as_ref().err());
     let refused = || {
         errors().filter_map(|unseen| match unseen {
-            Unseen::Refused(error) => Some(error),
+            Unseen::Refused(error) => Some(&**error),
             Unseen::Late => None,
         })
     };
@@ -105,43 +136,65 @@ fn unknown(why: &str) -> DirState {
     }
 }
 
-async fn look(
+/// The place of a directory, or what is known of it without asking its storage.
+async fn find(
     nodes: &SharedParts,
     node: &Node,
     known: &ApiNode,
     dir: &Dir,
-) -> Result<DirState, Unseen> {
+) -> Result<PlaceOnNode, Seen> {
     let place = nodes.find_place(&node.id, known, dir);
-    let place = match tokio::time::timeout(nodes.config.look, place).await {
-        Ok(Ok(Some(place))) => place,
+    match tokio::time::timeout(nodes.config.look, place).await {
+        Ok(Ok(Some(place))) => Ok(place),
         Ok(Ok(None)) => {
             let token = known.api.token();
-            return Ok(unknown(&format!(
+            Err(Ok(unknown(&format!(
                 "it is no directory of a storage that the API token {token} sees"
-            )));
+            ))))
         }
-        Ok(Err(error)) => return Err(Unseen::Refused(error)),
-        Err(_) => return Err(Unseen::Late),
+        Ok(Err(error)) => Err(Err(Unseen::Refused(Arc::new(error)))),
+        Err(_) => Err(Err(Unseen::Late)),
+    }
+}
+
+/// The directories of one storage.
+async fn look<'d>(
+    nodes: &SharedParts,
+    places: Vec<(&'d Dir, PlaceOnNode)>,
+) -> Vec<(&'d Dir, Seen)> {
+    let Some((_, first)) = places.first() else {
+        return Vec::new();
     };
-    let asked = place
-        .api
-        .storage_content(&place.name, &place.place.storage, place.place.content);
-    let asked = tokio::time::timeout(nodes.config.look, asked).await;
-    let (status, content) = match asked {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(Unseen::Refused(error)),
-        Err(_) => return Err(Unseen::Late),
+    let storage = &first.place.storage;
+    let contents: Vec<ImageContent> = places
+        .iter()
+        .map(|(_, place)| place.place.content)
+        .collect();
+    let asked = first.api.storage_contents(&first.name, storage, &contents);
+    let all = |why: Unseen| {
+        let dirs = places.iter().map(|(dir, _)| (*dir, Err(why.clone())));
+        dirs.collect()
     };
-    let volumes = match content {
+    let (status, listed) = match tokio::time::timeout(nodes.config.look, asked).await {
+        Ok(Ok(answers)) => answers,
+        Ok(Err(error)) => return all(Unseen::Refused(Arc::new(error))),
+        Err(_) => return all(Unseen::Late),
+    };
+    let dirs = places.iter().zip(listed);
+    dirs.map(|((dir, _), listed)| (*dir, state(dir, storage, &status, listed)))
+        .collect()
+}
+
+/// A directory as its storage lists it, without the record.
+fn state(
+    dir: &Dir,
+    storage: &str,
+    status: &StorageStatus,
+    listed: Result<StorageContent, PveError>,
+) -> Seen {
+    let volumes = match listed.map_err(|error| Unseen::Refused(Arc::new(error)))? {
         StorageContent::Known(volumes) => volumes,
-        StorageContent::Unknown(why) => {
-            let storage = &place.place.storage;
-            return Ok(unknown(&format!("storage {storage}: {why}")));
-        }
-    };
-    let (record, unread) = match place.record.read().await {
-        Ok(record) => (record, None),
-        Err(error) => (BTreeMap::new(), Some(chain(&error))),
+        StorageContent::Unknown(why) => return Ok(unknown(&format!("storage {storage}: {why}"))),
     };
     let files = volumes
         .iter()
@@ -149,13 +202,16 @@ async fn look(
     Ok(DirState {
         exists: true,
         files: files.collect(),
-        record,
-        unread,
         free_bytes: status.free,
         // ISO images and imports of a storage share its space.
         mount_point: Some(storage_path(dir).to_owned()),
         ..DirState::default()
     })
+}
+
+fn record(all: &DeliveredEntries, node: &NodeId, dir: &Dir) -> BTreeMap<FileName, RecordEntry> {
+    let record = all.get(node).and_then(|dirs| dirs.get(dir));
+    record.cloned().unwrap_or_default()
 }
 
 fn storage_path(dir: &Dir) -> &str {
@@ -172,6 +228,7 @@ async fn references(
     node: &Node,
     known: &ApiNode,
     states: &BTreeMap<Dir, DirState>,
+    delivered: &DeliveredEntries,
 ) -> References {
     let mut own: Vec<(&FileName, ImagePlace)> = Vec::new();
     for (dir, state) in states {
@@ -192,7 +249,7 @@ async fn references(
             why: "nothing that was delivered is there, so nobody was asked".to_owned(),
         };
     }
-    let mut images = recorded(nodes, &known.cluster).await;
+    let mut images = recorded(nodes, &known.cluster, delivered);
     images.extend(own.iter().map(|(_, image)| image.clone()));
     let limits = (nodes.config.look, nodes.config.usage_age);
     let images = images.into_iter().collect();
@@ -204,7 +261,11 @@ async fn references(
 }
 
 /// Everything that was delivered to a cluster.
-async fn recorded(nodes: &SharedParts, cluster: &str) -> BTreeSet<ImagePlace> {
+fn recorded(
+    nodes: &SharedParts,
+    cluster: &str,
+    delivered: &DeliveredEntries,
+) -> BTreeSet<ImagePlace> {
     let mut images = BTreeSet::new();
     for (id, known) in &nodes.config.nodes {
         if known.cluster != cluster {
@@ -212,9 +273,9 @@ async fn recorded(nodes: &SharedParts, cluster: &str) -> BTreeSet<ImagePlace> {
         }
         for (dir, place) in nodes.places(id, known) {
             let place = PlaceOnNode::new(id, known, &place, nodes.record(id, &dir));
-            // What cannot be read here is asked for by its own node.
-            let record = place.record.read().await.unwrap_or_default();
-            images.extend(record.keys().map(|file| place.image(file)));
+            let record = delivered.get(id).and_then(|dirs| dirs.get(&dir));
+            let files = record.into_iter().flat_map(BTreeMap::keys);
+            images.extend(files.map(|file| place.image(file)));
         }
     }
     images

@@ -4,11 +4,13 @@
 //! the deliveries under way (`server`), compares its digest and gives it its name in one
 //! step. The same call reads back what is there. Records cannot lie on the node, so they
 //! are kept by the controller (`records`); there are no leases, so one controller at a time
-//! is what the cache's lock is for. Images travel with their zeros: a disk should be a
-//! qcow2.
+//! is what the cache's lock is for. A raw image travels and is stored as
+//! a qcow2 that is made as it is read (`content`), so that its zeros do neither.
 
+mod cluster;
 mod config;
 mod connect;
+mod content;
 mod deliver;
 mod described;
 pub(super) mod error;
@@ -24,7 +26,7 @@ mod templates;
 mod usage;
 mod way;
 
-pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig, UploadUse};
+pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig};
 pub use connect::ApiNodes;
 pub use error::ApiError;
-pub use records::{DeliveryRecords, RecordsError};
+pub use records::{DeliveredEntries, DeliveryRecords, RecordsError};

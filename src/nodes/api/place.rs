@@ -10,7 +10,7 @@ use super::records::DirRecord;
 use crate::error::chain;
 use crate::facts::{FailureKind, RecordEntry, RemoteFile};
 use crate::io::process::printable;
-use crate::model::{FileName, NodeId};
+use crate::model::{FileName, NodeId, Sha256};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::Delivery;
 use crate::proxmox::{ImagePlace, PveApi, PveError, StorageContent, StorageStatus, Volume};
@@ -160,14 +160,21 @@ impl PlaceOnNode {
     }
 
     /// The entry for a file that was delivered, or found to be right.
-    pub(super) fn entry(&self, delivery: &Delivery, owner: &str, volume: &Volume) -> RecordEntry {
+    pub(super) fn entry(
+        &self,
+        delivery: &Delivery,
+        sha256: Sha256,
+        owner: &str,
+        volume: &Volume,
+    ) -> RecordEntry {
         let file = remote(volume);
         RecordEntry {
             name: delivery.file.clone(),
             size: file.size,
             mtime: file.mtime,
             inode: file.inode,
-            sha256: delivery.sha256,
+            sha256,
+            image_sha256: (!delivery.form.is_same()).then_some(delivery.sha256),
             artifact: delivery.artifact.clone(),
             orders: delivery.orders.clone(),
             owner: owner.to_owned(),

@@ -8,9 +8,19 @@ use std::sync::Arc;
 use crate::facts::RecordEntry;
 use crate::model::{Dir, FileName, NodeId};
 
+/// What was delivered, by node, directory and name.
+pub type DeliveredEntries = BTreeMap<NodeId, BTreeMap<Dir, BTreeMap<FileName, RecordEntry>>>;
+
 /// Keeps a record of what was delivered to each directory of a node. What is lost here is
 /// removed by nobody any more, and adopted where an order wants it.
 pub trait DeliveryRecords: fmt::Debug + Send + Sync + 'static {
+    /// Everything that was delivered. A record that did not change is read once: each node
+    /// of a cluster asks for all of it.
+    ///
+    /// # Errors
+    /// Where it cannot be read, so that it is unknown.
+    fn all(&self) -> Result<Arc<DeliveredEntries>, RecordsError>;
+
     /// The record of a directory; empty where nothing was delivered.
     ///
     /// # Errors
@@ -19,7 +29,11 @@ pub trait DeliveryRecords: fmt::Debug + Send + Sync + 'static {
         &self,
         node: &NodeId,
         dir: &Dir,
-    ) -> Result<BTreeMap<FileName, RecordEntry>, RecordsError>;
+    ) -> Result<BTreeMap<FileName, RecordEntry>, RecordsError> {
+        let all = self.all()?;
+        let record = all.get(node).and_then(|dirs| dirs.get(dir));
+        Ok(record.cloned().unwrap_or_default())
+    }
 
     /// Adds an entry, or replaces the one of the same name. It is on the disk then.
     ///
@@ -78,4 +92,13 @@ impl DirRecord {
         let done = tokio::task::spawn_blocking(move || work(&own)).await;
         done.map_err(RecordsError::new)?
     }
+}
+
+/// Everything that was delivered.
+pub(super) async fn all(
+    records: &Arc<dyn DeliveryRecords>,
+) -> Result<Arc<DeliveredEntries>, RecordsError> {
+    let records = Arc::clone(records);
+    let done = tokio::task::spawn_blocking(move || records.all()).await;
+    done.map_err(RecordsError::new)?
 }

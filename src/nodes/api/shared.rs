@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::cluster::SeenClusters;
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
+use super::content::ConvertedImages;
 use super::described;
 use super::place::{HeldFile, PlaceOnNode};
 use super::records::{DeliveryRecords, DirRecord};
@@ -22,7 +24,9 @@ pub(super) struct SharedParts {
     pub server: FileServer,
     pub uses: SeenUses,
     pub vms: SeenVms,
-    records: Arc<dyn DeliveryRecords>,
+    pub clusters: SeenClusters,
+    pub converted: ConvertedImages,
+    pub records: Arc<dyn DeliveryRecords>,
     /// What the directories of each node are, as far as its cluster told.
     places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
     /// The files that are worked on, by cluster, node and volume, and the virtual machines
@@ -38,6 +42,8 @@ impl SharedParts {
             server: FileServer::new(config.server.clone()),
             uses: SeenUses::default(),
             vms: SeenVms::default(),
+            clusters: SeenClusters::default(),
+            converted: ConvertedImages::default(),
             places: Mutex::default(),
             busy: Mutex::default(),
             reached: Mutex::default(),

@@ -1,5 +1,6 @@
 //! The storages of a node, as its cluster describes them.
 
+use super::cluster::SeenCluster;
 use super::described::{described, places};
 use super::place::silence;
 use super::shared::SharedParts;
@@ -14,8 +15,12 @@ pub(super) async fn storages(nodes: &SharedParts, node: &Node) -> NodeStorages {
         let why = "it is not configured for the Proxmox VE API".to_owned();
         return unreachable(why, Some(FailureKind::Unreachable));
     };
-    let asked = async { tokio::try_join!(known.api.nodes(), known.api.storages()) };
-    let (members, storages) = match tokio::time::timeout(nodes.config.look, asked).await {
+    let asked = nodes
+        .clusters
+        .look(&known.cluster, &known.api, nodes.config.cluster_age);
+    let SeenCluster {
+        members, storages, ..
+    } = match tokio::time::timeout(nodes.config.look, asked).await {
         Ok(Ok(answers)) => answers,
         Ok(Err(error)) => {
             let (why, lasting) = silence(&error);

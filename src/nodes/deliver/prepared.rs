@@ -239,6 +239,7 @@ fn entry(delivery: &Delivery, owner: &str, mtime: i64, inode: u64) -> RecordEntr
         mtime,
         inode,
         sha256: delivery.sha256,
+        image_sha256: None,
         artifact: delivery.artifact.clone(),
         orders: delivery.orders.clone(),
         owner: owner.to_owned(),

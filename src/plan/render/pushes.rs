@@ -6,11 +6,11 @@ use super::sheet::Sheet;
 use super::steps::sign;
 use super::sums::SizeSum;
 use super::{names, totals, why};
-use crate::model::{FileName, Method, NodeId};
+use crate::model::{FileName, Method, NodeId, StoredForm};
 use crate::plan::bytes::Bytes;
 use crate::plan::size::Size;
 use crate::plan::step::{Action, Otherwise, Step, Why};
-use crate::plan::transport::{Transport, TransportReason};
+use crate::plan::transport::{Transport, TransportReason, route_clause};
 
 /// What deliveries on one line have in common.
 #[derive(PartialEq)]
@@ -52,6 +52,7 @@ pub(super) fn write<'a>(
             cache_file,
             bytes,
             transport,
+            form,
             ..
         } = &step.action
         else {
@@ -62,7 +63,7 @@ pub(super) fn write<'a>(
             sign: sign(&step.action, &step.why),
             file: (!is_named(file, cache_file)).then_some(file),
             size: *bytes,
-            transport: means(transport),
+            transport: means(transport, *form),
             why: &step.why,
             dir: (!is_only).then_some(target.dir.as_str()),
         };
@@ -145,6 +146,9 @@ fn line(
                 text.push_str(&format!(", {or}sent {relayed}"));
             }
             ("", clause) | (clause, "") => text.push_str(&format!(", {or}{clause}")),
+            (_, other) if other.starts_with("uploaded") || other.ends_with("factory") => {
+                text.push_str(&format!(", {or}{other}"));
+            }
             (sent, loaded) if loaded.starts_with("loaded ") => {
                 text.push_str(&format!(", {or}{sent}, {loaded}"));
             }
@@ -155,11 +159,11 @@ fn line(
 }
 
 /// How bytes travel, where it is not the usual stream of an image's data.
-fn means(transport: &Transport) -> String {
+fn means(transport: &Transport, form: StoredForm) -> String {
     let by = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return String::new(),
         (_, Some(via)) => format!("on by {} within {}", via.node, via.site),
-        (Method::Api, None) => "loaded by the node from this machine".to_owned(),
+        (Method::Api { route }, None) => route_clause(*route, form),
         (Method::Stream, None) => String::new(),
         (Method::Rsync { basis: None }, None) => "with rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("as differences to {basis}"),

@@ -5,10 +5,10 @@ use std::fmt::{self, Write};
 
 use super::names;
 use crate::facts::StepText;
-use crate::model::Method;
+use crate::model::{Method, StoredForm};
 use crate::plan::bytes::Bytes;
 use crate::plan::step::{Action, Otherwise, Step, SwitchTemplate, Why};
-use crate::plan::transport::{Transport, Unrelayed};
+use crate::plan::transport::{Transport, Unrelayed, route_clause};
 
 pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
     let StepText { verb, object } = step.id.text();
@@ -33,10 +33,13 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             from_file, bytes, ..
         } => writeln!(out, "  from {from_file}, {}  ({why})", Bytes(*bytes)),
         Action::Push {
-            bytes, transport, ..
+            bytes,
+            transport,
+            form,
+            ..
         } => {
             writeln!(out, "  {bytes}  ({why})")?;
-            write_transport(out, transport, why)
+            write_transport(out, transport, *form, why)
         }
         Action::CreateTemplate(create) => writeln!(
             out,
@@ -57,11 +60,16 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
 }
 
 /// How bytes travel, where they do: within this machine there is nothing to say.
-fn write_transport(out: &mut String, transport: &Transport, why: &Why) -> fmt::Result {
+fn write_transport(
+    out: &mut String,
+    transport: &Transport,
+    form: StoredForm,
+    why: &Why,
+) -> fmt::Result {
     let means = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return Ok(()),
         (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
-        (Method::Api, None) => "loaded by the node from this machine".to_owned(),
+        (Method::Api { route }, None) => route_clause(*route, form),
         (Method::Stream, None) => "streamed".to_owned(),
         (Method::Rsync { basis: None }, None) => "rsync".to_owned(),
         (Method::Rsync { basis: Some(basis) }, None) => format!("rsync, differences to {basis}"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sums::SizeSum;
-use crate::model::{Method, NodeId, SiteName};
+use crate::model::{ApiRoute, Method, NodeId, SiteName};
 use crate::plan::size::Size;
 use crate::plan::step::{Action, Plan};
 use crate::plan::transport::Transport;
@@ -87,6 +87,13 @@ impl PlanTotals {
 pub(super) fn add(sent: &mut SizeSum, relayed: &mut SizeSum, transport: &Transport) {
     match (&transport.method, &transport.via) {
         (Method::Copy, _) => {}
+        // From elsewhere.
+        (
+            Method::Api {
+                route: ApiRoute::Factory,
+            },
+            _,
+        ) => {}
         (_, Some(_)) => relayed.add_sent(transport.wire_bytes),
         (_, None) => sent.add_sent(transport.wire_bytes),
     }

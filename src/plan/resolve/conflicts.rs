@@ -35,8 +35,8 @@ pub(super) fn refuse_conflicts(
     }
 }
 
-/// The names on nodes that more than one image is wanted under. A position has one
-/// name on all of its nodes, so the places of every other name need no comparing.
+/// The names on nodes that more than one image is wanted under. A position has the same
+/// name, or two, on all of its nodes, so the places of every other name need no comparing.
 fn contested<'a>(drafts: &'a [DraftPosition<'_>]) -> BTreeSet<&'a FileName> {
     let mut first: BTreeMap<&FileName, &ArtifactId> = BTreeMap::new();
     let mut contested = BTreeSet::new();
@@ -45,8 +45,10 @@ fn contested<'a>(drafts: &'a [DraftPosition<'_>]) -> BTreeSet<&'a FileName> {
         .filter_map(|draft| draft.outcome.as_ref().ok())
     {
         let delivered = &named.resolved.delivered;
-        if *first.entry(&named.placed).or_insert(delivered) != delivered {
-            contested.insert(&named.placed);
+        for name in named.on_nodes() {
+            if *first.entry(name).or_insert(delivered) != delivered {
+                contested.insert(name);
+            }
         }
     }
     contested
@@ -81,8 +83,11 @@ impl<'a> Claims<'a> {
                 }
             }
         }
-        let is_contested = self.contested.contains(&named.placed);
-        for (target, file) in resolved.targets.iter().filter(|_| is_contested) {
+        let is_contested = |name: &FileName| self.contested.contains(name);
+        let contested: BTreeSet<&FileName> =
+            named.on_nodes().filter(|name| is_contested(name)).collect();
+        let targets = resolved.targets.iter().filter(|_| !contested.is_empty());
+        for (target, file) in targets.filter(|(_, file)| contested.contains(file)) {
             match self.nodes.get(&(target, file)) {
                 Some((first, claimed)) if *claimed != &resolved.delivered => {
                     let path = format!("{}:{}", target.node, target.dir.join(file));

@@ -19,11 +19,19 @@ pub(super) struct NamedFiles {
     pub download: FileName,
     /// In the cache, of the unpacked form.
     pub unpacked: Option<FileName>,
-    /// On every node.
+    /// On every node that stores what the cache has.
     pub placed: FileName,
+    /// On nodes that store it as a qcow2, where it can be.
+    pub converted: Option<FileName>,
 }
 
 impl NamedFiles {
+    /// Its names on nodes, each once.
+    pub(super) fn on_nodes(&self) -> impl Iterator<Item = &FileName> {
+        let other = self.converted.as_ref().filter(|name| **name != self.placed);
+        std::iter::once(&self.placed).chain(other)
+    }
+
     /// The files in the cache, with their names.
     pub(super) fn cached(&self) -> impl Iterator<Item = (&ArtifactId, &FileName)> {
         let unpacked = self.resolved.unpacked.as_ref().zip(self.unpacked.as_ref());

@@ -1,9 +1,9 @@
 //! The wants of all positions, merged: each file once, with everyone who wants it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{DraftPosition, NamedFiles};
-use crate::model::{ArtifactId, Deletion, FileName, PushMethod, PushTarget};
+use crate::model::{ArtifactId, Deletion, FileName, NodeId, PushMethod, PushTarget, StoredForm};
 use crate::plan::desired::{Desired, Origin, Placed, Want};
 use crate::plan::wanted::WantedBy;
 
@@ -73,18 +73,22 @@ pub(super) fn want(desired: &mut Desired, draft: &DraftPosition<'_>, named: &Nam
 /// comes one after the other.
 pub(super) fn placed(
     drafts: &[DraftPosition<'_>],
+    qcow2_nodes: &BTreeSet<NodeId>,
 ) -> BTreeMap<PushTarget, BTreeMap<FileName, Placed>> {
-    let mut by_name: Vec<(&DraftPosition<'_>, &NamedFiles)> = drafts
+    let mut by_name: Vec<(&FileName, &DraftPosition<'_>, &NamedFiles)> = drafts
         .iter()
         .filter_map(|draft| Some((draft, draft.outcome.as_ref().ok()?)))
+        .flat_map(|(draft, named)| named.on_nodes().map(move |name| (name, draft, named)))
         .collect();
     // Stable: of several positions the first decides whose name it is.
-    by_name.sort_by(|(_, a), (_, b)| a.placed.cmp(&b.placed));
+    by_name.sort_by_key(|(name, ..)| *name);
     let mut lists: BTreeMap<&PushTarget, Vec<(FileName, Placed)>> = BTreeMap::new();
-    for (draft, named) in by_name {
+    for (name, draft, named) in by_name {
         let own = WantedBy::one(draft.reference.clone());
         let mut joined = Joined::default();
-        for (target, file) in &named.resolved.targets {
+        let targets = named.resolved.targets.iter();
+        for (target, file) in targets.filter(|(_, file)| file == name) {
+            let is_converted = named.converted.is_some() && qcow2_nodes.contains(&target.node);
             let list = lists.entry(target).or_default();
             match list.last_mut() {
                 Some((last, placed)) if last == file => {
@@ -95,6 +99,10 @@ pub(super) fn placed(
                 _ => {
                     let placed = Placed {
                         artifact: named.resolved.delivered.clone(),
+                        form: match is_converted {
+                            true => StoredForm::Qcow2,
+                            false => StoredForm::Same,
+                        },
                         is_our_name: draft.position.filename.is_none(),
                         deletion: draft.deletion,
                         method: draft.position.push_method,

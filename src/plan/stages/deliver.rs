@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::method::{self, MethodChoice};
 use super::walk::SortedWalk;
 use crate::facts::{DirState, FailureKind, NodeState, Observed, RecordEntry, RemoteFile, StepId};
-use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, visible};
+use crate::model::{ArtifactId, FileName, NodeId, PushTarget, Sha256, StoredForm, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
 use crate::plan::policy::Policy;
@@ -103,12 +103,21 @@ impl<'a> Deliveries<'a, '_> {
         let cache_file = &self.input.desired.artifacts[&placed.artifact].file;
         let cached = self.input.cached(cache_file);
         let present = !self.draft.incoming.contains_key(&placed.artifact);
+        let transport = method::choose(&MethodChoice {
+            input: self.input,
+            incoming: &self.draft.incoming,
+            target,
+            file,
+            placed,
+        });
         Action::Push {
             target: target.clone(),
             artifact: placed.artifact.clone(),
             cache_file: cache_file.clone(),
             file: file.clone(),
             bytes: match cached.filter(|_| present) {
+                // It is made when it is sent, and as large as the data of the image.
+                _ if placed.form == StoredForm::Qcow2 => Size::from(transport.wire_bytes),
                 Some(cached) => Size::Known(cached.meta.size),
                 None => Size::from(
                     self.input
@@ -119,15 +128,10 @@ impl<'a> Deliveries<'a, '_> {
                         .copied(),
                 ),
             },
+            form: placed.form,
             replace: placed.is_our_name,
             deletion: placed.deletion,
-            transport: method::choose(&MethodChoice {
-                input: self.input,
-                incoming: &self.draft.incoming,
-                target,
-                file,
-                placed,
-            }),
+            transport,
         }
     }
 
@@ -271,16 +275,16 @@ impl<'a> Deliveries<'a, '_> {
         if !entry.describes(found) {
             return Some(Why::Touched);
         }
-        if self.refuted.contains(&entry.sha256) {
+        if self.refuted.contains(&entry.source_sha256()) {
             let what = "it was delivered from a source that turned out to be truncated";
             return Some(Why::NotWhole {
                 what: what.to_owned(),
             });
         }
         match self.pins.get(&placed.artifact) {
-            Some(&expected) if expected != entry.sha256 => Some(Why::DigestDiffers {
+            Some(&expected) if expected != entry.source_sha256() => Some(Why::DigestDiffers {
                 expected,
-                found: entry.sha256,
+                found: entry.source_sha256(),
             }),
             _ => None,
         }

@@ -8,7 +8,10 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{NodeState, RecordEntry, StepId};
-use crate::model::{ArtifactId, FileName, Format, Method, PushMethod, PushTarget, Reach};
+use crate::model::{
+    ApiRoute, ArtifactId, FileName, Format, LoadFrom, Method, PushMethod, PushTarget, Reach,
+    StoredForm, UploadUse,
+};
 use crate::plan::desired::{Origin, Placed};
 use crate::plan::stage::StageInput;
 use crate::plan::transport::{RECEIVER, RequestedBy, Transport, TransportReason};
@@ -49,7 +52,10 @@ impl MethodChoice<'_> {
         let (method, because) = match asked {
             _ if is_local => (Method::Copy, TransportReason::Local),
             // Whatever is asked for: there is no other way.
-            _ if is_api => (Method::Api, TransportReason::Api),
+            _ if is_api => {
+                let route = self.api_route();
+                (Method::Api { route }, TransportReason::Api)
+            }
             PushMethod::Rsync => {
                 let basis = self.sibling().or_else(|| self.earlier());
                 (Method::Rsync { basis }, TransportReason::Asked { by })
@@ -71,6 +77,24 @@ impl MethodChoice<'_> {
             via: None,
             unrelayed: None,
             proof: self.input.policy.transport.proof,
+        }
+    }
+
+    /// The factory has no other form of an image than the one that was downloaded.
+    fn api_route(&self) -> ApiRoute {
+        let policy = &self.input.policy.transport;
+        let api = policy.api.get(&self.target.node).copied();
+        let api = api.unwrap_or_default();
+        let Placed { artifact, form, .. } = self.placed;
+        let want = &self.input.desired.artifacts[artifact];
+        let is_from_factory = form.is_same()
+            && matches!(artifact.format, Format::Iso | Format::Qcow2)
+            && matches!(want.origin, Origin::Download { .. });
+        match (api.load_from, api.upload) {
+            (LoadFrom::Factory, _) if is_from_factory => ApiRoute::Factory,
+            (_, UploadUse::Never) => ApiRoute::FileServer,
+            (_, UploadUse::Fallback) => ApiRoute::FileServerOrUpload,
+            (_, UploadUse::Always) => ApiRoute::Upload,
         }
     }
 
@@ -210,7 +234,9 @@ impl MethodChoice<'_> {
             Method::Rsync { basis: Some(basis) } if self.is_sibling(basis) => {
                 data.map(|data| data / DIFFERENCE)
             }
-            Method::Api => self.whole_bytes(),
+            // Clusters of zeros are left out, and the tables of the others are small.
+            Method::Api { .. } if self.placed.form == StoredForm::Qcow2 => data,
+            Method::Api { .. } => self.whole_bytes(),
             Method::Rsync { .. } if self.input.policy.transport.rsync_opts_set => {
                 self.whole_bytes()
             }

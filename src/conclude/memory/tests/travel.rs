@@ -16,6 +16,7 @@ fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
         cache_file: file(),
         file: file(),
         bytes: crate::plan::Size::Unknown,
+        form: crate::model::StoredForm::Same,
         replace: true,
         deletion: None,
         transport: Transport {

@@ -106,6 +106,7 @@ impl World {
             }));
             let file_wanted = Placed {
                 artifact: artifact.expect("an artifact"),
+                form: crate::model::StoredForm::Same,
                 is_our_name: true,
                 deletion: None,
                 method: None,

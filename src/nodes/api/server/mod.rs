@@ -24,6 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use super::config::FileServerConfig;
+use super::content::SentContent;
 use super::error::ApiError;
 use crate::io::flow::pace::Pace;
 use crate::nodes::interface::Delivery;
@@ -88,11 +89,12 @@ impl FileServer {
         }
     }
 
-    /// Offers the file of a delivery to nodes behind an endpoint such as
+    /// Offers the image of a delivery to nodes behind an endpoint such as
     /// `https://pve-01.lan:8006`.
     pub(super) async fn offer(
         &self,
         delivery: &Delivery,
+        content: &SentContent,
         endpoint: &str,
     ) -> Result<Offered, ApiError> {
         let listening = self.listen(endpoint).await?;
@@ -106,9 +108,8 @@ impl FileServer {
         };
         let path = format!("/{}/{}", secret().map_err(failed)?, delivery.file);
         let offer = Arc::new(Offer {
-            path: delivery.source.clone(),
-            size: delivery.size,
-            sha256: delivery.sha256,
+            name: delivery.file.to_string(),
+            content: content.clone(),
             meter: Arc::clone(&delivery.meter),
             pace: self.pace.clone(),
             sent: AtomicU64::new(0),

@@ -1,8 +1,6 @@
 //! The files that may be loaded just now, and how one is answered.
 
 use std::collections::BTreeMap;
-use std::io::SeekFrom;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,14 +11,12 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use futures_util::StreamExt;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use super::range::AskedRange;
 use crate::io::Meter;
 use crate::io::flow::pace::Pace;
-use crate::model::Sha256;
+use crate::nodes::api::content::SentContent;
 
 /// Bytes that are read from a file at once.
 const PIECE: usize = 256 << 10;
@@ -28,9 +24,9 @@ const PIECE: usize = 256 << 10;
 /// A file that may be loaded.
 #[derive(Debug)]
 pub(in crate::nodes::api) struct Offer {
-    pub path: PathBuf,
-    pub size: u64,
-    pub sha256: Sha256,
+    /// The name of the file, for messages.
+    pub name: String,
+    pub content: SentContent,
     pub meter: Arc<Meter>,
     /// The limit that all transfers share.
     pub pace: Option<Arc<Pace>>,
@@ -89,8 +85,8 @@ pub(super) async fn answer(State(offers): State<Offers>, request: Request) -> Re
     match offer.send(request.headers(), is_head).await {
         Ok(response) => response,
         Err(error) => {
-            let path = offer.path.display();
-            tracing::warn!(reason = %error, "cannot serve {path} to a node");
+            let name = &offer.name;
+            tracing::warn!(reason = %error, "cannot serve {name} to a node");
             status(StatusCode::INTERNAL_SERVER_ERROR)
         }
     }
@@ -109,23 +105,26 @@ impl Offer {
         is_head: bool,
     ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let etag = format!("\"{}\"", self.sha256);
+        let etag = format!("\"{}\"", self.content.sha256);
         // A part of another file is of no use.
         let is_same = text(IF_RANGE).is_none_or(|known| known == etag);
-        let asked = AskedRange::read(text(RANGE).filter(|_| is_same && !is_head), self.size);
+        let asked = AskedRange::read(
+            text(RANGE).filter(|_| is_same && !is_head),
+            self.content.size,
+        );
         let response = Response::builder()
             .header(ACCEPT_RANGES, "bytes")
             .header(ETAG, etag);
         let (response, range) = match asked {
             AskedRange::Outside => {
-                let range = format!("bytes */{}", self.size);
+                let range = format!("bytes */{}", self.content.size);
                 let response = response.status(StatusCode::RANGE_NOT_SATISFIABLE);
                 return Ok(response.header(CONTENT_RANGE, range).body(Body::empty())?);
             }
-            AskedRange::Whole => (response, 0..self.size),
+            AskedRange::Whole => (response, 0..self.content.size),
             AskedRange::Part(range) => {
                 let (first, last) = (range.start, range.end - 1);
-                let shown = format!("bytes {first}-{last}/{}", self.size);
+                let shown = format!("bytes {first}-{last}/{}", self.content.size);
                 let response = response.status(StatusCode::PARTIAL_CONTENT);
                 (response.header(CONTENT_RANGE, shown), range)
             }
@@ -137,8 +136,6 @@ impl Offer {
         if is_head {
             return Ok(response.body(Body::empty())?);
         }
-        let mut file = tokio::fs::File::open(&self.path).await?;
-        file.seek(SeekFrom::Start(range.start)).await?;
         self.meter.set_done(range.start);
         let own = Arc::clone(self);
         // Less than was announced breaks the connection, so that it is not taken for all.
@@ -146,7 +143,9 @@ impl Offer {
         let piece = pace
             .as_ref()
             .map_or(PIECE, |pace| pace.piece().clamp(1, PIECE));
-        let pieces = ReaderStream::with_capacity(file.take(length), piece)
+        let pieces = self
+            .content
+            .pieces(range, piece)
             .then(move |piece| {
                 let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
                 let wait = pace.as_ref().map(|pace| pace.wait_for(bytes));

@@ -163,7 +163,8 @@ impl<'a> TemplatePlanner<'a, '_> {
         }
         let record = id.path().and_then(|(target, file)| {
             let listed = self.input.listing(&target)?;
-            Some(listed.record.get(&file)?.sha256)
+            // In whichever form the node stores it.
+            Some(listed.record.get(&file)?.source_sha256())
         });
         SourceImage::There(record)
     }
