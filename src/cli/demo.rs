@@ -4,6 +4,7 @@
 //! as usual, against stubs on loopback ports that speak the protocols of the real ones.
 
 mod directories;
+mod files;
 mod pve;
 
 use std::io::ErrorKind;
@@ -12,21 +13,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+use self::files::{Demo, MARK};
 use super::args::Common;
 use super::exit::Exit;
-use super::{out, style};
-
-/// The first line of the configuration that the demo writes: what `--clean` knows a
-/// directory of the demo by.
-const MARK: &str = "# Written by `talos-order demo`, which removes this directory with --clean.\n";
+use super::out;
 
 /// The directories that the demo makes below the temporary one begin so.
 const PREFIX: &str = "talos-order-demo-";
-
-/// What one demo works with.
-struct Demo {
-    dir: PathBuf,
-}
 
 /// Runs the demo in `dir`, or in a new directory under the temporary one: with directories
 /// for nodes, or with a cluster of Proxmox VE.
@@ -42,36 +35,6 @@ pub(super) async fn run(
     match is_pve {
         true => pve::run(&demo, common, serve).await,
         false => directories::run(&demo, common, serve).await,
-    }
-}
-
-impl Demo {
-    fn common(&self, common: &Common) -> Common {
-        Common {
-            config: Some(self.dir.join("config.yaml")),
-            orders: Some(self.dir.join("orders")),
-            ..common.clone()
-        }
-    }
-
-    /// Its files as options of a command.
-    fn shown(&self) -> String {
-        format!(
-            "--config {0}/config.yaml --orders {0}/orders",
-            self.dir.display()
-        )
-    }
-
-    /// Says what stays, and how it goes.
-    fn leave(&self, made: &[(&str, &str)]) -> anyhow::Result<()> {
-        say("The demo leaves these files, and nothing elsewhere:")?;
-        for (path, what) in made {
-            out::text(&format!("  {}/{path}  {what}\n", self.dir.display()))?;
-        }
-        say("To remove them:")?;
-        let dir = self.dir.display();
-        step(&format!("talos-order demo --clean --dir {dir}"))?;
-        Ok(())
     }
 }
 
@@ -164,12 +127,4 @@ fn make_dir(dir: Option<&Path>) -> anyhow::Result<PathBuf> {
         dir.display()
     );
     Ok(std::fs::canonicalize(dir)?)
-}
-
-fn say(text: &str) -> std::io::Result<()> {
-    out::text(&format!("\n{}\n", style::heading(text)))
-}
-
-fn step(command: &str) -> std::io::Result<()> {
-    out::text(&format!("$ {command}\n"))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use super::{Demo, MARK, say, step};
+use super::files::{Demo, MARK, say, step};
 use crate::cli::apply::{self, ApplyAsked, PlanShown};
 use crate::cli::args::{Common, RunArgs};
 use crate::cli::exit::Exit;
