@@ -9,9 +9,12 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::facts::{
-    CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, VersionKnowledge,
+    CacheState, Catalog, Clusters, FailureKind, Memory, Meta, NodeState, NodeStorages,
+    VersionKnowledge,
 };
-use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy};
+use crate::model::{
+    ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, StorageName, VersionPolicy,
+};
 use crate::nodes::Nodes;
 use crate::plan::Desired;
 use crate::upstream::Upstream;
@@ -34,6 +37,7 @@ pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Cata
         schematics: factory.known_ids(),
         sizes: BTreeMap::new(),
         storages: BTreeMap::new(),
+        clusters: Clusters::new(),
     }
 }
 
@@ -48,20 +52,24 @@ pub(crate) async fn storages<N: Nodes>(
 ) -> BTreeMap<NodeId, NodeStorages> {
     let positions = orders.orders.iter().flat_map(|order| &order.positions);
     let targets = positions.flat_map(|position| &position.storages);
-    let wanted: BTreeSet<&NodeId> = targets.map(|target| &target.node).collect();
-    let asked: Vec<Node> = wanted
+    let mut wanted: BTreeMap<&NodeId, BTreeSet<StorageName>> = BTreeMap::new();
+    for target in targets {
+        let of_node = wanted.entry(&target.node).or_default();
+        of_node.insert(target.storage.clone());
+    }
+    let asked: Vec<(Node, BTreeSet<StorageName>)> = wanted
         .into_iter()
-        .filter_map(|id| orders.nodes.get(id).cloned())
+        .filter_map(|(id, wanted)| Some((orders.nodes.get(id)?.clone(), wanted)))
         .collect();
     let answers = stream::iter(asked)
-        .map(|node| async move {
+        .map(|(node, wanted)| async move {
             let mut answer = match resting(memory, &node.id, now) {
                 Some((why, lasting)) => NodeStorages::Unreachable {
                     why,
                     lasting,
                     last: None,
                 },
-                None => nodes.storages(&node).await,
+                None => nodes.storages(&node, &wanted).await,
             };
             if let NodeStorages::Unreachable { last, .. } = &mut answer {
                 *last = memory.storages.get(&node.id).cloned();

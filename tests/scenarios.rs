@@ -199,6 +199,7 @@ impl World {
                         Some((artifact.clone(), *size))
                     })
                     .collect(),
+                clusters: BTreeMap::new(),
                 storages: self
                     .nodes
                     .iter()

@@ -82,6 +82,7 @@ impl<'a> Times<'a> {
             suspended: _,
             places: _,
             storages: _,
+            members: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::model::{
     ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource, NameTemplate, Network,
-    OrderDefaults, OrderId, Proof, PushMethod, TokenId, UploadUse, VmConfigs,
+    NodeTransport, OrderDefaults, OrderId, Proof, PushMethod, TokenId, UploadUse, VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -72,6 +72,10 @@ pub struct ClusterSettings {
     pub token: Option<SecretString>,
     /// How an endpoint proves who it is.
     pub trust: ClusterTrust,
+    /// How images reach those of its nodes that do not say.
+    pub transport: NodeTransport,
+    /// It is asked for its nodes.
+    pub discover: bool,
     /// Whether images are uploaded to nodes that are reached through the API.
     pub upload: UploadUse,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::failure_kind::FailureKind;
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
-use crate::model::{Dir, Node, NodeId, OrderId};
+use crate::model::{ClusterName, Dir, Node, NodeId, OrderId};
 
 /// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Memory {
     /// is on a node that does not answer is still known by its directory.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<NodeId, StorageConfig>,
+    /// What clusters called their nodes when they last answered.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<ClusterName, BTreeSet<String>>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long

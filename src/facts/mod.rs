@@ -6,6 +6,7 @@
 //!
 //! Each place can also be unknown, and unknown is never empty.
 
+mod clusters;
 mod failure_kind;
 mod memory;
 mod observed;
@@ -14,6 +15,7 @@ mod step_id;
 mod step_text;
 mod storages;
 
+pub use clusters::{ClusterLook, Clusters, EndingCertificate, MissingPrivilege, StoppedWork};
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{

@@ -12,7 +12,8 @@ use super::error::NodeError;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof, Sha256,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof,
+    Sha256, StorageName,
 };
 
 /// Everything a reconciliation asks of nodes.
@@ -21,9 +22,13 @@ pub trait Nodes: Send + Sync + 'static {
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
 
-    /// How the node describes its storages, in one round trip. Failing is a state here,
-    /// too.
-    fn storages(&self, node: &Node) -> impl Future<Output = NodeStorages> + Send;
+    /// How the node describes its storages, in one round trip; these are of interest.
+    /// Failing is a state here, too.
+    fn storages(
+        &self,
+        node: &Node,
+        wanted: &BTreeSet<StorageName>,
+    ) -> impl Future<Output = NodeStorages> + Send;
 
     /// Puts a file at its path with the right digest, and records it.
     ///

@@ -13,7 +13,7 @@ use super::session::rates::Paces;
 use super::ssh::args::Ssh;
 use super::{deliver, observe, remove, verify};
 use crate::facts::{NodeState, NodeStorages};
-use crate::model::{Dir, Node};
+use crate::model::{Dir, Node, StorageName};
 
 /// What lives longer than a session: the connections, and what sessions share.
 #[derive(Debug)]
@@ -64,7 +64,8 @@ impl Nodes for SystemNodes {
         observe::observe(&self.open(node).await, dirs).await
     }
 
-    async fn storages(&self, node: &Node) -> NodeStorages {
+    /// All of them, whichever are of interest.
+    async fn storages(&self, node: &Node, _: &BTreeSet<StorageName>) -> NodeStorages {
         observe::storages(&self.open(node).await).await
     }
 

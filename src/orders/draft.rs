@@ -5,7 +5,7 @@
 //! checks, so that one mistake is not told twice in other words.
 
 use super::file::{PositionShape, PushShape};
-use super::hosts::{Destination, Hosts};
+use super::hosts::{Destinations, Hosts};
 use super::reading::Reading;
 use super::{schematic, version};
 use crate::model::{
@@ -24,7 +24,7 @@ pub(super) struct PositionDraft {
     pub schematic: SchematicSource,
     pub unpack: bool,
     pub push_unpacked: bool,
-    pub destinations: Vec<Destination>,
+    pub destinations: Destinations,
     pub filename: Option<FileName>,
     pub push_method: Option<PushMethod>,
     pub pinned: Option<Sha256>,
@@ -98,7 +98,7 @@ pub(super) fn draft(
         destinations: if push.enabled {
             destinations
         } else {
-            Vec::new()
+            Destinations::default()
         },
         filename,
         push_method,

@@ -1,16 +1,16 @@
 //! What is blocked, and why.
 
+mod text;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::Serialize;
 
-use super::bytes::Bytes;
 use super::unplaced::StorageUnfit;
 use super::wanted::WantedBy;
 use crate::facts::{ApprovalId, FailureKind, StepId};
-use crate::model::{Dir, FileName, NodeId, StorageName};
+use crate::model::{ClusterName, Dir, FileName, NodeId, StorageName};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +41,36 @@ pub enum BlockedReason {
     Unresolved {
         /// Why.
         why: super::desired::Unresolved,
+    },
+    /// Nodes that only clusters know are not known.
+    NodesUnknown {
+        /// As orders name them: `group lab`.
+        names: Vec<String>,
+        /// The clusters that may know them.
+        clusters: Vec<ClusterName>,
+        /// Why they do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// The version of Proxmox VE takes no disk images through the API.
+    VersionTooOld {
+        /// The node.
+        node: NodeId,
+        /// The version.
+        version: String,
+    },
+    /// The API token may not do it.
+    PrivilegeMissing {
+        /// The ID of the token.
+        token: String,
+        /// Where the privileges are missing.
+        path: String,
+        /// The privileges.
+        privileges: Vec<String>,
+        /// The role that has them.
+        role: String,
+        /// The command that grants it.
+        command: String,
     },
     /// Pruning is blocked because the orders are not completely known.
     PruneBlocked {
@@ -241,6 +271,9 @@ impl BlockedReason {
             | Self::Suspended { .. } => false,
             Self::NodeUnreachable { .. }
             | Self::Unresolved { .. }
+            | Self::NodesUnknown { .. }
+            | Self::PrivilegeMissing { .. }
+            | Self::VersionTooOld { .. }
             | Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
             | Self::SourceBlocked { .. }
@@ -263,11 +296,13 @@ impl BlockedReason {
             Self::NodeUnreachable { lasting, .. } | Self::BackingOff { lasting, .. } => {
                 lasting.is_some()
             }
-            Self::SourceBlocked { .. } => false,
+            Self::SourceBlocked { .. } | Self::NodesUnknown { .. } => false,
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
             Self::PruneBlocked { .. }
+            | Self::PrivilegeMissing { .. }
+            | Self::VersionTooOld { .. }
             | Self::ForeignFile { .. }
             | Self::StorageUnfit { .. }
             | Self::NotMounted { .. }
@@ -285,115 +320,6 @@ impl BlockedReason {
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed => false,
-        }
-    }
-}
-
-impl fmt::Display for BlockedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NodeUnreachable {
-                node,
-                why,
-                lasting: Some(FailureKind::PermissionDenied),
-            } => write!(f, "permission denied on {node}: {why}"),
-            Self::NodeUnreachable { node, why, .. } => {
-                write!(f, "{node} does not answer: {why}")
-            }
-            Self::Unresolved { why } => why.fmt(f),
-            Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),
-            Self::ForeignFile { file } => {
-                write!(f, "{file} in the cache was not written by talos-order")
-            }
-            Self::SourceBlocked { source } => write!(f, "{} is blocked", source.text()),
-            Self::Suspended { what, why: None } => write!(f, "{what} is suspended"),
-            Self::Suspended {
-                what,
-                why: Some(why),
-            } => write!(f, "{what} is suspended: {why}"),
-            Self::BackingOff {
-                failures,
-                until,
-                error,
-                lasting: _,
-            } => write!(
-                f,
-                "failed {failures} {}, next attempt at {until:.0}: {error}",
-                if *failures == 1 { "time" } else { "times" }
-            ),
-            Self::StorageUnfit { storage, why, .. } => why.write(storage, f),
-            Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
-            Self::NotMounted {
-                place,
-                why: Some(why),
-            } => write!(f, "{place}: {why}"),
-            Self::DirMissing { place, dir } => write!(
-                f,
-                "{place} does not exist and is not below a known storage; \
-                 hint: mount its storage, or `mkdir -p {dir}` on the node, or set \
-                 `create: true` for the node in `nodes`, or in `defaults.push` for all"
-            ),
-            Self::DirSilent { place } => write!(
-                f,
-                "{place} did not answer within 10 s; \
-                 hint: check the server of its storage on the node: `pvesm status`"
-            ),
-            Self::NoInodes { place } => write!(
-                f,
-                "{place}: its file system has no inodes left; \
-                 hint: run `df -i` on the node"
-            ),
-            Self::InGrace { until } => write!(f, "no longer wanted, kept until {until:.0}"),
-            Self::NotPlanned => {
-                f.write_str("not in the first plan of this run; the next run prunes it")
-            }
-            Self::NotSelected { otherwise: None } => f.write_str("not selected"),
-            Self::NotSelected {
-                otherwise: Some(reason),
-            } => write!(f, "not selected; otherwise blocked: {reason}"),
-            Self::InUse { vms } => {
-                let vms: Vec<String> = vms.iter().map(ToString::to_string).collect();
-                write!(f, "in use by VM {}", vms.join(", "))
-            }
-            Self::UseUnknown { why } => write!(f, "the VMs that use it are unknown: {why}"),
-            Self::RecordUnread { place, why } => write!(
-                f,
-                "nothing is pruned from {place}: its record cannot be read: \
-                 {why}"
-            ),
-            Self::NotOurs { owner } => write!(f, "placed by {owner}"),
-            Self::Changed => f.write_str("changed since talos-order placed it"),
-            Self::OverBudget {
-                files,
-                limit,
-                approval,
-            } => write!(
-                f,
-                "prune blocked: {files} files exceed the limit of {limit}; \
-                 run `talos-order approve {}`",
-                approval.0
-            ),
-            Self::NoSpace {
-                place,
-                need,
-                free,
-                parts,
-            } => {
-                write!(
-                    f,
-                    "{place} has {} free; {} needed, including the reserve",
-                    Bytes(*free),
-                    Bytes(*need)
-                )?;
-                match parts {
-                    0 => Ok(()),
-                    parts => write!(
-                        f,
-                        "; interrupted deliveries of other images use {} there",
-                        Bytes(*parts)
-                    ),
-                }
-            }
         }
     }
 }

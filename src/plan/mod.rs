@@ -45,7 +45,7 @@ pub use resolve::{Naming, resolve};
 pub use selection::{NamePattern, Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;
-pub use step::{AdoptCondition, Hint, Otherwise, Plan, Step, Why};
+pub use step::{AdoptCondition, Hint, Notice, Otherwise, Plan, Step, Why};
 pub use transport::{RelayUnfit, RequestedBy, Transport, TransportReason, Unrelayed};
 pub use unplaced::{StorageUnfit, Unplaced, UnplacedReason};
 pub use wanted::WantedBy;

@@ -18,6 +18,7 @@ const STAGES: &[Stage] = &[
     stages::parts,
     stages::verify,
     stages::hints,
+    stages::clusters,
     // What a step needs stands before it from here on.
     stages::sort,
     // What would be done is known now, and is shown as blocked with its reason.

@@ -145,6 +145,7 @@ fn resolve_position(
             url: format!("{}{}", naming.factory_url, download.factory_path()),
             targets,
             unplaced,
+            awaited: position.awaited.clone(),
             download,
             unpacked,
             delivered,

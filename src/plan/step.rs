@@ -1,6 +1,7 @@
 //! The plan itself: steps to do, and what is blocked, with reasons.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ pub use super::action::Action;
 use super::blocked::Blocked;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
-use crate::model::{ArtifactId, PositionRef, Sha256};
+use crate::model::{ArtifactId, ClusterName, PositionRef, Sha256};
 
 /// What a run is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +26,9 @@ pub struct Plan {
     pub shared: BTreeMap<StepId, StepId>,
     /// Remarks that change nothing.
     pub hints: Vec<Hint>,
+    /// What is to be known of clusters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 impl Plan {
@@ -57,6 +61,21 @@ pub struct Step {
     pub needs: Vec<StepId>,
     /// The positions it is done for; empty for a clean-up.
     pub wanted_by: WantedBy,
+}
+
+/// Something about a cluster that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Notice {
+    /// Which cluster.
+    pub cluster: ClusterName,
+    /// What, with what helps.
+    pub text: String,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cluster {}: {}", self.cluster, self.text)
+    }
 }
 
 /// Why a step is done.

@@ -107,6 +107,7 @@ prop_compose! {
             unpack,
             targets: targets.into_iter().collect(),
             storages: Vec::new(),
+            awaited: Vec::new(),
             push_unpacked: push_unpacked && unpack,
             filename,
             push_method,

@@ -23,13 +23,13 @@ enum Unseen {
 /// The state of directories. Each storage has its own time: one that hangs says nothing of
 /// the others.
 pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
-    let Some(known) = nodes.config.nodes.get(&node.id) else {
+    let Some(known) = nodes.known(node) else {
         return NodeState::Unreachable {
             why: "it is not configured for the Proxmox VE API".to_owned(),
             lasting: Some(FailureKind::Unreachable),
         };
     };
-    let looks = dirs.iter().map(|dir| look(nodes, node, known, dir));
+    let looks = dirs.iter().map(|dir| look(nodes, node, &known, dir));
     let seen: Vec<_> = join_all(looks).await;
     if let Some(unreachable) = unreachable(&seen) {
         return unreachable;
@@ -49,7 +49,7 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
         };
         states.insert(dir.clone(), state);
     }
-    let references = references(nodes, node, known, &states).await;
+    let references = references(nodes, node, &known, &states).await;
     NodeState::Listed {
         dirs: states,
         tools: BTreeSet::new(),
@@ -206,7 +206,7 @@ async fn references(
 /// Everything that was delivered to a cluster.
 async fn recorded(nodes: &SharedParts, cluster: &str) -> BTreeSet<ImagePlace> {
     let mut images = BTreeSet::new();
-    for (id, known) in &nodes.config.nodes {
+    for (id, known) in &*nodes.all_known() {
         if known.cluster != cluster {
             continue;
         }

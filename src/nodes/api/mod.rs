@@ -20,6 +20,7 @@ mod server;
 mod shared;
 mod storages;
 mod tasks;
+mod told;
 mod usage;
 mod way;
 
@@ -27,3 +28,4 @@ pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig, UploadUse}
 pub use connect::ApiNodes;
 pub use error::ApiError;
 pub use records::{DeliveryRecords, RecordsError};
+pub(super) use storages::DescribedNode;

@@ -10,7 +10,7 @@ use super::records::DirRecord;
 use crate::error::chain;
 use crate::facts::{FailureKind, RecordEntry, RemoteFile};
 use crate::io::process::printable;
-use crate::model::{FileName, NodeId};
+use crate::model::{FileName, NodeId, UploadUse};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::Delivery;
 use crate::proxmox::{ImagePlace, PveApi, PveError, StorageContent, StorageStatus, Volume};
@@ -28,6 +28,8 @@ pub(super) struct PlaceOnNode {
     /// The name of the node in the cluster.
     pub name: String,
     pub place: ApiPlace,
+    /// Whether images may be sent there.
+    pub upload: UploadUse,
     pub record: DirRecord,
     /// The file that is worked on.
     pub _held: Option<HeldFile>,
@@ -108,6 +110,7 @@ impl PlaceOnNode {
             api: known.api.clone(),
             name: known.name.clone(),
             place: place.clone(),
+            upload: known.upload,
             record,
             _held: None,
         }

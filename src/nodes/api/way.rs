@@ -32,8 +32,7 @@ impl ApiDelivery<'_> {
     /// The way that works. What was seen to work before is believed, unless it has to be
     /// `sure`.
     pub(super) async fn way(&self, sure: bool) -> Result<DeliveryPath, NodeError> {
-        let known = self.nodes.config.nodes.get(&self.place.node);
-        let upload = known.map(|node| node.upload).unwrap_or_default();
+        let upload = self.place.upload;
         if upload != UploadUse::Always {
             match self.offer(sure).await {
                 Ok(offered) => return Ok(DeliveryPath::Fetch(offered)),

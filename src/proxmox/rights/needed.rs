@@ -11,6 +11,8 @@ pub enum DeliveryWay {
     Fetch,
     /// The controller sends the file.
     Upload,
+    /// The node loads a URL, or the controller sends the file where that fails.
+    FetchOrUpload,
 }
 
 /// What is done with one storage. Its content is always looked at.
@@ -31,8 +33,8 @@ pub struct Need {
     pub storages: Vec<StorageNeed>,
     /// Look whether a virtual machine uses an image, which pruning requires.
     pub usage: bool,
-    /// Look for nodes, their addresses, and the space for uploads.
-    pub discovery: bool,
+    /// Files are read back, for which a node is told to load them.
+    pub read_back: bool,
     /// The nodes that this is done on; none stands for all, also for those to come.
     pub nodes: Vec<String>,
     /// The privilege for loading a URL.
@@ -74,14 +76,14 @@ impl NeededRights {
             rights.add(&path, &["Datastore.Audit"]);
             if let Some(way) = storage.delivery {
                 rights.add(&path, &["Datastore.AllocateTemplate"]);
-                match (way, need.fetch_right) {
-                    (DeliveryWay::Upload, _) => {}
-                    (DeliveryWay::Fetch, FetchRight::AccessNetwork) => {
-                        rights.add_nodes(need, "Sys.AccessNetwork");
-                    }
-                    (DeliveryWay::Fetch, FetchRight::AuditAndModify) => {
-                        rights.add("/", &["Sys.Audit", "Sys.Modify"]);
-                    }
+                if way != DeliveryWay::Upload || need.read_back {
+                    rights.add_fetch(need);
+                }
+                if way != DeliveryWay::Fetch {
+                    // For the space on the root file system. On both: an entry for /nodes
+                    // replaces what would be inherited there.
+                    rights.add("/", &["Sys.Audit"]);
+                    rights.add_nodes(need, "Sys.Audit");
                 }
             }
             if storage.prune {
@@ -92,12 +94,14 @@ impl NeededRights {
         if need.usage || need.storages.iter().any(|storage| storage.prune) {
             rights.add("/vms", &["VM.Audit"]);
         }
-        if need.discovery {
-            // On both: an entry for /nodes replaces what would be inherited there.
-            rights.add("/", &["Sys.Audit"]);
-            rights.add_nodes(need, "Sys.Audit");
-        }
         rights
+    }
+
+    fn add_fetch(&mut self, need: &Need) {
+        match need.fetch_right {
+            FetchRight::AccessNetwork => self.add_nodes(need, "Sys.AccessNetwork"),
+            FetchRight::AuditAndModify => self.add("/", &["Sys.Audit", "Sys.Modify"]),
+        }
     }
 
     fn add_nodes(&mut self, need: &Need, privilege: &'static str) {
