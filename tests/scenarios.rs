@@ -12,13 +12,14 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
-    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, NodeStorages,
-    Observed, Part, Provenance, RecordEntry, References, Registration, RemoteFile, StepId,
-    StorageConfig, StorageRoot, VersionKnowledge, VersionSource,
+    CacheState, CachedFile, Catalog, ClusterLook, DirState, EndingCertificate, Link, Memory, Meta,
+    MissingPrivilege, NodeState, NodeStorages, Observed, Part, Provenance, RecordEntry, References,
+    Registration, RemoteFile, StepId, StoppedWork, StorageConfig, StorageRoot, VersionKnowledge,
+    VersionSource,
 };
 use talos_order::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName, SchematicId,
-    Sha256, TalosVersion,
+    ArtifactId, ClusterName, DataDigest, Deletion, Dir, FileName, NameTemplate, NodeId, PartName,
+    SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
     Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
@@ -61,7 +62,61 @@ struct World {
     storages: BTreeMap<NodeId, String>,
     /// Bytes per second to a node, as measured in earlier runs.
     links: BTreeMap<NodeId, u64>,
+    clusters: BTreeMap<ClusterName, ClusterWorld>,
     memory: Memory,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ClusterWorld {
+    /// Why it does not answer.
+    silent: Option<String>,
+    /// What it calls its nodes, now or when it last answered.
+    members: Option<BTreeSet<String>>,
+    /// Orders name nodes that only it knows.
+    named: bool,
+    /// Its token may not let nodes load a URL.
+    no_fetch: bool,
+    /// Its token may not see virtual machines.
+    no_vms: bool,
+    /// The days for which the certificate of a node is valid yet.
+    ending: BTreeMap<String, i64>,
+}
+
+impl ClusterWorld {
+    fn look(&self) -> ClusterLook {
+        let missing = |path: &str, privilege: &str, role: &str, stops| MissingPrivilege {
+            token: "talos-order@pve!ctl".to_owned(),
+            path: path.to_owned(),
+            privileges: vec![privilege.to_owned()],
+            role: role.to_owned(),
+            command: format!("pveum acl modify {path} --roles {role}"),
+            stops,
+        };
+        let fetch = StoppedWork::Deliveries(None);
+        let fetch = missing("/nodes", "Sys.AccessNetwork", "TalosOrderFetch", fetch);
+        let vms = missing("/vms", "VM.Audit", "TalosOrderUsage", StoppedWork::Pruning);
+        let missing = [(self.no_fetch, fetch), (self.no_vms, vms)].into_iter();
+        ClusterLook {
+            members: self.members.clone(),
+            failure: self.silent.clone(),
+            is_named: self.named,
+            missing: missing
+                .filter(|(lacks, _)| *lacks)
+                .map(|(_, one)| one)
+                .collect(),
+            ending: self
+                .ending
+                .iter()
+                .map(|(node, days)| EndingCertificate {
+                    node: node.clone(),
+                    until: now() + SignedDuration::from_hours(24 * days + 1),
+                    is_pinned: false,
+                })
+                .collect(),
+            ..ClusterLook::default()
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -199,7 +254,11 @@ impl World {
                         Some((artifact.clone(), *size))
                     })
                     .collect(),
-                clusters: BTreeMap::new(),
+                clusters: self
+                    .clusters
+                    .iter()
+                    .map(|(name, cluster)| (name.clone(), cluster.look()))
+                    .collect(),
                 storages: self
                     .nodes
                     .iter()

@@ -9,7 +9,7 @@ use super::fleet::Fleet;
 use super::{App, LiveReconciler, StartError};
 use crate::config::Settings;
 use crate::facts::{Clusters, Memory};
-use crate::model::{ClusterName, Inventory, NodeId, OrderDefaults, OrderSet};
+use crate::model::{ClusterName, Inventory, Node, NodeId, OrderDefaults, OrderSet};
 use crate::nodes::ApiNode;
 
 impl App {
@@ -58,11 +58,21 @@ impl App {
         ClusterUse::of(&self.settings, &self.defaults().inventory, orders, cluster)
     }
 
-    /// The nodes of the configuration, and those of clusters that are known now.
-    pub(crate) fn configured_nodes(&self) -> Vec<NodeId> {
+    /// The nodes of the configuration, and those of clusters as far as they are known.
+    pub(crate) fn configured_nodes(&self) -> Vec<Node> {
         let defaults = self.defaults();
         let nodes = defaults.inventory.nodes.iter();
-        nodes.map(|entry| entry.node.id.clone()).collect()
+        nodes.map(|entry| entry.node.clone()).collect()
+    }
+
+    /// Takes what clusters called their nodes in the last run, where nobody is asked.
+    pub(crate) fn recall(&self) {
+        if self.settings.orders.inventory.discovered.is_empty() {
+            return;
+        }
+        if let Ok(fleet) = self.fleet() {
+            fleet.note(&self.state().memory().members);
+        }
     }
 
     /// What orders fall back on.

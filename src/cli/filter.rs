@@ -74,9 +74,10 @@ pub(super) fn check(
     let memory = app.state().memory();
     let nodes = orders.nodes.keys().chain(memory.places.keys());
     let configured = app.configured_nodes();
+    let configured = configured.iter().map(|node| &node.id);
     let checked = selection.check(
         &ids.map(OrderId::as_str).collect(),
-        &nodes.chain(&configured).map(NodeId::as_str).collect(),
+        &nodes.chain(configured).map(NodeId::as_str).collect(),
     );
     if checked.is_err() {
         notices::problems(orders);
@@ -95,8 +96,9 @@ pub(super) fn check_status(
 ) -> Result<(), UnmatchedPattern> {
     let conditions = &status.conditions;
     let orders = conditions.iter().filter_map(|one| one.order.as_deref());
+    app.recall();
     let configured = app.configured_nodes();
-    let mut nodes: BTreeSet<&NodeId> = configured.iter().collect();
+    let mut nodes: BTreeSet<&NodeId> = configured.iter().map(|node| &node.id).collect();
     nodes.extend(conditions.iter().filter_map(|one| one.node.as_ref()));
     nodes.extend(status.circuits.keys());
     selection.check(

@@ -61,6 +61,8 @@ pub enum BlockedReason {
     },
     /// The API token may not do it.
     PrivilegeMissing {
+        /// The cluster.
+        cluster: ClusterName,
         /// The ID of the token.
         token: String,
         /// Where the privileges are missing.

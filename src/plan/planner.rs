@@ -18,11 +18,11 @@ const STAGES: &[Stage] = &[
     stages::parts,
     stages::verify,
     stages::hints,
-    stages::clusters,
     // What a step needs stands before it from here on.
     stages::sort,
     // What would be done is known now, and is shown as blocked with its reason.
     stages::block,
+    stages::clusters,
     // What is blocked serves nobody.
     stages::relay,
     // What a selected step needs is known now.

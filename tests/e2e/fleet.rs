@@ -136,6 +136,11 @@ fn a_fresh_token_reaches_in_sync_without_a_list_of_nodes() {
     assert_eq!(fleet.has(), [true; 3]);
     fleet.run(&["plan", "--detailed-exitcode"]).expect(0);
     fleet.run(&["status"]).expect(0).says("pve-03");
+    fleet
+        .run(&["status", "--node", "pve-03"])
+        .expect(0)
+        .omits("pve-02");
+    fleet.run(&["get", "nodes"]).expect(0).says("lab/pve-02");
     let requests = fleet.stub.requests();
     let asked = requests
         .iter()

@@ -42,9 +42,11 @@ impl fmt::Display for BlockedReason {
                 privileges,
                 role,
                 command,
+                cluster: _,
             } => write!(
                 f,
-                "the API token {token} lacks {} on {path} (role {role}); hint: `{command}`",
+                "the API token {token} lacks {} on {path} (role {role}); hint: `{command}`; \
+                 `talos-order pve-setup` makes the role",
                 privileges.join(", ")
             ),
             Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),

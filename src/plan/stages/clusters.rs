@@ -1,13 +1,27 @@
 //! What clusters keep from being done, and what is to be said of them.
 
+use std::collections::BTreeSet;
+
 use crate::facts::{ClusterLook, MissingPrivilege, NodeStorages, StoppedWork};
 use crate::model::{ClusterName, Format, ImageContent, PushTarget, Reach, StorageName};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Notice, Step};
 
-/// Adds what is to be said of clusters.
+/// Adds what is to be said of clusters. What blocks a step is said there.
 pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
+    let blocked = draft.plan.blocked.iter();
+    let told: BTreeSet<(ClusterName, String, String)> = blocked
+        .filter_map(|blocked| match &blocked.reason {
+            BlockedReason::PrivilegeMissing {
+                cluster,
+                path,
+                role,
+                ..
+            } => Some((cluster.clone(), path.clone(), role.clone())),
+            _ => None,
+        })
+        .collect();
     for (name, cluster) in &input.observed.catalog.clusters {
         let mut say = |text: String| {
             draft.plan.notices.push(Notice {
@@ -24,10 +38,12 @@ pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
         if let Some(why) = &cluster.rights_unknown {
             say(format!("what the API token may do is not known: {why}"));
         }
-        cluster
-            .missing
-            .iter()
-            .for_each(|missing| say(lacks(missing)));
+        let is_new = |missing: &&MissingPrivilege| {
+            let one = (name.clone(), missing.path.clone(), missing.role.clone());
+            !told.contains(&one)
+        };
+        let missing = cluster.missing.iter().filter(is_new);
+        missing.for_each(|missing| say(lacks(missing)));
         for ending in &cluster.ending {
             let days = ending.until.duration_since(input.observed.now).as_hours();
             let days = days.div_euclid(24);
@@ -61,7 +77,7 @@ fn lacks(missing: &MissingPrivilege) -> String {
     } = missing;
     format!(
         "the API token {token} lacks {} on {path} (role {role}); hint: `{command}`; `talos-order \
-         pve-setup` has the command that makes the role",
+         pve-setup` makes the role",
         privileges.join(", ")
     )
 }
@@ -82,10 +98,14 @@ pub(super) fn silence(names: &[ClusterName], input: &StageInput<'_>) -> Option<S
 pub(super) fn forbidden(step: &Step, input: &StageInput<'_>) -> Option<BlockedReason> {
     let target = step.action.target()?;
     let node = input.desired.nodes.get(&target.node)?;
-    let Reach::Api { cluster, node } = &node.reach else {
+    let Reach::Api {
+        cluster: name,
+        node,
+    } = &node.reach
+    else {
         return None;
     };
-    let cluster: &ClusterLook = input.observed.catalog.clusters.get(cluster)?;
+    let cluster: &ClusterLook = input.observed.catalog.clusters.get(name)?;
     if let (Some(version), Action::Push { artifact, .. }) = (&cluster.no_disks, &step.action)
         && matches!(artifact.format, Format::Raw | Format::Qcow2)
     {
@@ -107,6 +127,7 @@ pub(super) fn forbidden(step: &Step, input: &StageInput<'_>) -> Option<BlockedRe
     };
     let missing = cluster.missing.iter().find(stops)?;
     Some(BlockedReason::PrivilegeMissing {
+        cluster: name.clone(),
         token: missing.token.clone(),
         path: missing.path.clone(),
         privileges: missing.privileges.clone(),
