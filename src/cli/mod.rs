@@ -32,7 +32,6 @@ mod out;
 mod preflight;
 mod progress;
 mod pve_setup;
-mod pve_use;
 mod question;
 mod run;
 mod safe;

@@ -83,6 +83,7 @@ impl<'a> Times<'a> {
             places: _,
             storages: _,
             templates: _,
+            members: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);

@@ -48,6 +48,7 @@ pub fn after(
         verified: run.verified(&places),
         links: run.links(&places),
         storages: run.storages(&places),
+        members: run.members(),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
         templates,

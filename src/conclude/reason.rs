@@ -106,6 +106,8 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
                 Reason::PruneBlocked
             }
         },
+        BlockedReason::NodesUnknown { .. } => Reason::TargetUnreachable,
+        BlockedReason::PrivilegeMissing { .. } => Reason::PermissionDenied,
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
@@ -116,7 +118,9 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             None => Reason::BackingOff,
         },
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
-        BlockedReason::StorageUnfit { .. } => Reason::StorageUnusable,
+        BlockedReason::StorageUnfit { .. } | BlockedReason::VersionTooOld { .. } => {
+            Reason::StorageUnusable
+        }
         BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
         BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }

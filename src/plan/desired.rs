@@ -9,8 +9,8 @@ use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
-    PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
+    ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef,
+    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -114,6 +114,8 @@ pub struct Resolved {
     pub targets: Vec<(PushTarget, FileName)>,
     /// The storages that it is wanted on and that have no known directory.
     pub unplaced: Vec<Unplaced>,
+    /// The nodes that it is wanted on and that only a cluster knows, which was never asked.
+    pub awaited: Vec<AwaitedNodes>,
 }
 
 impl Resolved {

@@ -40,7 +40,7 @@ pub fn naming() -> Naming {
     Naming {
         template: NameTemplate::default(),
         factory_url: FACTORY.to_owned(),
-        qcow2_nodes: BTreeSet::new(),
+        qcow2_clusters: BTreeSet::new(),
     }
 }
 
@@ -108,6 +108,7 @@ prop_compose! {
             unpack,
             targets: targets.into_iter().collect(),
             storages: Vec::new(),
+            awaited: Vec::new(),
             push_unpacked: push_unpacked && unpack,
             filename,
             push_method,

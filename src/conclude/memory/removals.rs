@@ -83,6 +83,7 @@ impl EndedRun<'_> {
             .iter()
             .any(|blocked| match blocked.reason.underlying() {
                 BlockedReason::PruneBlocked { .. }
+                | BlockedReason::PrivilegeMissing { .. }
                 | BlockedReason::NodeUnreachable { .. }
                 | BlockedReason::Suspended { .. }
                 | BlockedReason::BackingOff { .. }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::ended::EndedRun;
 use crate::conclude::links;
 use crate::facts::{Fact, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig};
-use crate::model::{Dir, FileName, Node, NodeId, PushTarget};
+use crate::model::{ClusterName, Dir, FileName, Node, NodeId, PushTarget};
 use crate::plan::Action;
 
 impl EndedRun<'_> {
@@ -44,7 +44,8 @@ impl EndedRun<'_> {
             }
             place.dirs.retain(|dir| self.is_in_use(id, dir));
         }
-        places.retain(|_, place| !place.dirs.is_empty());
+        let is_gone = |node: &Node| self.look.observed.catalog.has_gone(node);
+        places.retain(|_, place| !place.dirs.is_empty() && !is_gone(&place.node));
         places
     }
 
@@ -112,6 +113,17 @@ impl EndedRun<'_> {
                 Some((node.clone(), known.config().or(last)?.clone()))
             })
             .collect()
+    }
+
+    /// What clusters call their nodes; one that did not answer is as it was.
+    pub(super) fn members(&self) -> BTreeMap<ClusterName, BTreeSet<String>> {
+        let mut members = self.memory.members.clone();
+        for (name, cluster) in &self.look.observed.catalog.clusters {
+            if let Some(own) = &cluster.members {
+                members.insert(name.clone(), own.clone());
+            }
+        }
+        members
     }
 
     /// How fast links are; nodes that nobody looks at any more are forgotten.

@@ -1,10 +1,12 @@
-//! Blocking what an operator has suspended and what has failed a moment ago.
+//! Blocking what an operator has suspended, what nobody allows, and what has failed a
+//! moment ago.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.
 
 use std::collections::BTreeSet;
 
+use super::clusters::forbidden;
 use crate::facts::{Memory, Observed, StepId};
 use crate::model::OrderId;
 use crate::plan::blocked::{Blocked, BlockedReason};
@@ -22,6 +24,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     for step in std::mem::take(&mut plan.steps) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
         let reason = suspended(&step, desired, memory)
+            .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
             .or_else(|| {
                 source.map(|source| BlockedReason::SourceBlocked {

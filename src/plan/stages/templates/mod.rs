@@ -83,7 +83,10 @@ impl<'a> TemplatePlanner<'a, '_> {
         let template = &wanted.template;
         let seats = match self.seats(wanted) {
             Ok(seats) => seats,
-            Err((node, reason)) => return self.block(node, name, wanted, reason),
+            Err(blocked) => {
+                let (node, reason) = *blocked;
+                return self.block(node, name, wanted, reason);
+            }
         };
         let machine = MachineConfig::of(&template.hardware, &template.storage);
         let own = seats
@@ -126,7 +129,7 @@ impl<'a> TemplatePlanner<'a, '_> {
     fn seats(
         &self,
         wanted: &'a WantedTemplate,
-    ) -> Result<Vec<Seat<'a>>, (&'a NodeId, BlockedReason)> {
+    ) -> Result<Vec<Seat<'a>>, Box<(&'a NodeId, BlockedReason)>> {
         let mut seats = Vec::new();
         let mut first = None;
         for (node, image) in &wanted.nodes {
@@ -146,7 +149,7 @@ impl<'a> TemplatePlanner<'a, '_> {
             first = first.or(Some((node, reason)));
         }
         match first {
-            Some(first) if seats.is_empty() => Err(first),
+            Some(first) if seats.is_empty() => Err(Box::new(first)),
             _ => Ok(seats),
         }
     }
