@@ -28,6 +28,10 @@ use talos_order::{config, orders};
 
 #[path = "support/expected.rs"]
 mod expected;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/vms.rs"]
+mod vms;
 
 /// The world of a scenario, in as few words as possible.
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +51,10 @@ struct World {
     cache_free: Option<u64>,
     partial: BTreeMap<FileName, u64>,
     nodes: BTreeMap<NodeId, NodeWorld>,
+    /// Virtual machines of the nodes that were asked for them.
+    vms: BTreeMap<NodeId, vms::NodeVmsWorld>,
+    /// A line for each step.
+    detailed: bool,
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
@@ -211,7 +219,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
-            vms: BTreeMap::new(),
+            vms: vms::observed(&self.vms, now(), &|name| self.artifact(name)),
             memory: Memory {
                 links: self.links(),
                 ..self.memory.clone()
@@ -426,7 +434,10 @@ fn run(dir: &Path) -> String {
     problems
         + &render::render(
             &plan(&desired, &observed, &policy, &options),
-            &PlanView::default(),
+            &PlanView {
+                detailed: world.detailed,
+                ..PlanView::default()
+            },
         )
 }
 

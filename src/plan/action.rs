@@ -163,6 +163,10 @@ pub struct CreateTemplate {
     pub image: PushTarget,
     /// The name of the image there.
     pub file: FileName,
+    /// The directory that the image is delivered to: of the nodes of a shared storage,
+    /// another one may get it.
+    #[serde(skip)]
+    pub delivered: PushTarget,
     /// What the image is.
     pub artifact: ArtifactId,
     /// The digest of the image; `None` where the image is delivered in the same run.

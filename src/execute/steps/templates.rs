@@ -21,7 +21,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         create: &CreateTemplate,
         wanted_by: &std::collections::BTreeSet<PositionRef>,
     ) -> Outcome {
-        let delivered = || self.delivered(&create.image, &create.file);
+        let delivered = || self.delivered(&create.delivered, &create.file);
         let Some(sha256) = create.sha256.or_else(delivered) else {
             return failed(lost(format!("{} was not delivered", create.file)));
         };
@@ -70,7 +70,15 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         let change = |vmid: VmId, notes: &str, name: String, tags: String, state| {
             let (mark, line) = TemplateMark::find(notes)?;
             let line = line.to_owned();
-            let mark = TemplateMark { state, ..mark };
+            let deletion = match state {
+                TemplateState::Current => switch.deletion,
+                TemplateState::New | TemplateState::Retired => mark.deletion,
+            };
+            let mark = TemplateMark {
+                state,
+                deletion,
+                ..mark
+            };
             let description = mark.in_place_of(notes);
             Some(TemplateChange {
                 vmid,

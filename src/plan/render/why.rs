@@ -52,7 +52,7 @@ impl fmt::Display for Why {
             Self::Purge => f.write_str("the cache is purged"),
             Self::Abandoned => f.write_str("leftover of an interrupted transfer"),
             Self::OtherTemplateImage { found } => write!(f, "made from {}", image(found)),
-            Self::OtherHardware { keys } => {
+            Self::OtherHardware { keys } | Self::OtherLabels { keys } => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 write!(f, "different {}", keys.join(", "))
             }
