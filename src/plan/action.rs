@@ -273,6 +273,17 @@ impl Action {
         }
     }
 
+    /// The nodes on which something is changed: a template may take the name of one that is
+    /// on another node.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let retired = match self {
+            Self::SwitchTemplate(switch) => switch.retired.as_slice(),
+            _ => &[],
+        };
+        let own = self.node().into_iter();
+        own.chain(retired.iter().map(|retired| &retired.node))
+    }
+
     /// The bytes that go with it, in the cache or on a node, if it removes something.
     pub const fn removes(&self) -> Option<u64> {
         match self {

@@ -58,6 +58,7 @@ impl fmt::Display for Why {
             }
             Self::NotSwitched => f.write_str("not the one with the name"),
             Self::BeyondRetired { keep: 0 } => f.write_str("replaced"),
+            Self::BeyondRetired { keep: 1 } => f.write_str("replaced, and not the last one"),
             Self::BeyondRetired { keep } => {
                 write!(f, "replaced, and not among the last {keep}")
             }

@@ -24,7 +24,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // Needs stand before what needs them, so one walk is enough.
     for step in std::mem::take(&mut plan.steps) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
-        let reason = suspended(nodes(&step), &step.wanted_by, desired, memory)
+        let reason = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| backing_off(&step, observed))
             .or_else(|| {
                 let source = stopped.get(source?).or(source)?.clone();
@@ -68,17 +68,6 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     }
     going.retain(|step| !idle.contains(&step.id));
     plan.steps = going;
-}
-
-/// The nodes on which a step changes something: a template may take the name of one that
-/// is on another node.
-fn nodes(step: &Step) -> impl Iterator<Item = &NodeId> {
-    let retired = match &step.action {
-        Action::SwitchTemplate(switch) => switch.retired.as_slice(),
-        _ => &[],
-    };
-    let own = step.action.node().into_iter();
-    own.chain(retired.iter().map(|retired| &retired.node))
 }
 
 /// Why nothing is done on some nodes for some positions, where an operator said so.
