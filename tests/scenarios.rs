@@ -55,6 +55,8 @@ struct World {
     vms: BTreeMap<NodeId, vms::NodeVmsWorld>,
     /// A line for each step.
     detailed: bool,
+    /// After the plan, what each step waits for.
+    needs: bool,
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
@@ -431,14 +433,22 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems
-        + &render::render(
-            &plan(&desired, &observed, &policy, &options),
-            &PlanView {
-                detailed: world.detailed,
-                ..PlanView::default()
-            },
-        )
+    let plan = plan(&desired, &observed, &policy, &options);
+    let view = PlanView {
+        detailed: world.detailed,
+        ..PlanView::default()
+    };
+    let mut text = problems + &render::render(&plan, &view);
+    let waiting = plan.steps.iter().filter(|step| !step.needs.is_empty());
+    for step in waiting.filter(|_| world.needs) {
+        let needs: Vec<String> = step.needs.iter().map(|id| id.text().to_string()).collect();
+        text.push_str(&format!(
+            "\n{}\n  after: {}\n",
+            step.id.text(),
+            needs.join(", ")
+        ));
+    }
+    text
 }
 
 fn patterns(texts: &[String]) -> Vec<NamePattern> {

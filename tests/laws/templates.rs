@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
-use talos_order::facts::{NodeVms, Observed, StepId, StepKind, TemplateState, VmConfig};
+use talos_order::facts::{
+    NodeVms, Observed, StepId, StepKind, TemplateMark, TemplateState, VmConfig,
+};
 use talos_order::model::{Deletion, NodeId, VmId, VmIds};
 use talos_order::plan::{Action, BlockedReason, Plan, Selection, Step, Why, plan, resolve};
 
 use super::executor::{apply, apply_seen};
-use super::machines::{look_for_clones, numbering, template_case};
+use super::machines::{look_for_clones, numbering, template_case, vmid};
 use super::universe::{self, GRACE, naming};
 use super::{config, planned};
 
@@ -20,8 +22,9 @@ fn own<'a>(observed: &'a Observed, node: &NodeId, vmid: VmId) -> Option<&'a VmCo
         return None;
     };
     let config = vms.marked.get(&vmid)?;
-    let mark = config.mark_of(vmid)?;
-    let is_ours = mark.owner == "us" && (config.is_template() || mark.state == TemplateState::New);
+    let (mark, _) = TemplateMark::find(config.description())?;
+    let is_ours = mark.vmid == vmid && mark.owner == "us";
+    let is_ours = is_ours && (config.is_template() || mark.state == TemplateState::New);
     is_ours.then_some(config)
 }
 
@@ -206,7 +209,21 @@ proptest! {
     }
 
     #[test]
-    fn a_failure_stops_the_rest_of_a_rollout(case in template_case(), at in any::<prop::sample::Index>()) {
+    fn a_failure_stops_the_rest_of_a_rollout(
+        case in template_case(),
+        in_place in any::<bool>(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut case = case;
+        let positions = case.orders.orders.iter_mut().flat_map(|order| &mut order.positions);
+        for template in positions.filter_map(|position| position.template.as_deref_mut()) {
+            if in_place {
+                template.ids = VmIds::Fixed(vmid(9000));
+                template.max_at_once = 1;
+                template.hardware.memory = 1024;
+            }
+        }
+        look_for_clones(&mut case.observed.vms, 0);
         let desired = resolve(&case.orders, &case.observed.catalog, &naming());
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let creations: Vec<&Step> = plan.steps.iter()
@@ -224,7 +241,11 @@ proptest! {
             if step.needs.iter().any(|need| failed.contains(need)) {
                 failed.insert(&step.id);
             } else if has_failed && step.id != failing.id {
-                let replaces = step.why == Why::Replaced && step.needs.iter().any(|need| need.template().as_ref() == Some(&name));
+                // What gives its number away goes for one creation.
+                let replaces = step.why == Why::Replaced
+                    && creations.iter().any(|other| {
+                        other.needs.contains(&step.id) && other.id.template().as_ref() == Some(&name)
+                    });
                 if step.id.template().as_ref() == Some(&name) || replaces {
                     later.insert(step.id.node());
                 }
@@ -254,6 +275,9 @@ proptest! {
         for step in template_steps(&part) {
             // One that goes for another was told of together with it.
             prop_assert!(all.contains(&step.id) || step.why == Why::Replaced, "{:?}", step.id);
+            if step.why == Why::Replaced {
+                prop_assert!(needed.contains(&step.id), "{:?} goes for nothing", step.id);
+            }
             if !needed.contains(&step.id) {
                 let at = step.id.node().expect("a node");
                 prop_assert!(selection.has_node(at.as_str()), "{:?}", step.id);
