@@ -30,6 +30,10 @@ use talos_order::{config, orders};
 
 #[path = "support/expected.rs"]
 mod expected;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/vms.rs"]
+mod vms;
 
 /// The world of a scenario, in as few words as possible.
 #[derive(Debug, Default, Deserialize)]
@@ -49,6 +53,12 @@ struct World {
     cache_free: Option<u64>,
     partial: BTreeMap<FileName, u64>,
     nodes: BTreeMap<NodeId, NodeWorld>,
+    /// Virtual machines of the nodes that were asked for them.
+    vms: BTreeMap<NodeId, vms::NodeVmsWorld>,
+    /// A line for each step.
+    detailed: bool,
+    /// After the plan, what each step waits for.
+    needs: bool,
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
@@ -272,7 +282,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
-            vms: BTreeMap::new(),
+            vms: vms::observed(&self.vms, now(), &|name| self.artifact(name)),
             memory: Memory {
                 links: self.links(),
                 ..self.memory.clone()
@@ -496,11 +506,22 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems
-        + &render::render(
-            &plan(&desired, &observed, &policy, &options),
-            &PlanView::default(),
-        )
+    let plan = plan(&desired, &observed, &policy, &options);
+    let view = PlanView {
+        detailed: world.detailed,
+        ..PlanView::default()
+    };
+    let mut text = problems + &render::render(&plan, &view);
+    let waiting = plan.steps.iter().filter(|step| !step.needs.is_empty());
+    for step in waiting.filter(|_| world.needs) {
+        let needs: Vec<String> = step.needs.iter().map(|id| id.text().to_string()).collect();
+        text.push_str(&format!(
+            "\n{}\n  after: {}\n",
+            step.id.text(),
+            needs.join(", ")
+        ));
+    }
+    text
 }
 
 fn patterns(texts: &[String]) -> Vec<NamePattern> {

@@ -84,7 +84,9 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
                 Reason::NoSuchVersion
             }
-            Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
+            Unresolved::Conflict { .. }
+            | Unresolved::TemplateConflict { .. }
+            | Unresolved::PinConflict { .. } => Reason::Conflict,
         },
         BlockedReason::PruneBlocked { .. }
         | BlockedReason::InGrace { .. }

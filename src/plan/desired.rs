@@ -158,6 +158,14 @@ pub enum Unresolved {
         /// The other position.
         with: PositionRef,
     },
+    /// Another position wants a template of another image, or with other settings, under
+    /// the same name on a node.
+    TemplateConflict {
+        /// The name and where it is, as `talos on pve-01`.
+        template: String,
+        /// The position.
+        with: PositionRef,
+    },
     /// Two positions pin different digests for one artifact.
     PinConflict {
         /// The other position.
@@ -189,6 +197,9 @@ impl std::fmt::Display for Unresolved {
             Self::Unsupported { why } => f.write_str(why),
             Self::Conflict { path, with } => {
                 write!(f, "{with} already wants another image at {path}")
+            }
+            Self::TemplateConflict { template, with } => {
+                write!(f, "{with} already wants another template {template}")
             }
             Self::PinConflict { with } => {
                 write!(

@@ -189,8 +189,13 @@ pub enum Why {
         /// The keys that differ.
         keys: BTreeSet<String>,
     },
-    /// The template does not have the name, the tags or the place that it should have.
+    /// The template is not, or not alone, the one that is found under the name.
     NotSwitched,
+    /// The template that is found under the name has other tags, or lost the name.
+    OtherLabels {
+        /// What differs: `name`, `tags`.
+        keys: BTreeSet<String>,
+    },
     /// More templates that were replaced are there than the order keeps.
     BeyondRetired {
         /// How many are kept.

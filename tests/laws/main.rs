@@ -6,6 +6,11 @@
 
 mod executor;
 mod limits;
+#[path = "../support/machine.rs"]
+mod machine;
+mod machines;
+mod machines_executor;
+mod templates;
 mod universe;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,7 +32,7 @@ pub struct Case {
 }
 
 const VERSIONS: [&str; 4] = ["v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
-const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
+pub const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
 const DIRS: [&str; 2] = ["/var/lib/vz/template/iso", "/var/lib/vz/import"];
 const FACTORY: &str = "https://factory.example/";
 
@@ -173,7 +173,7 @@ fn node(name: &str) -> (NodeId, Node) {
 }
 
 prop_compose! {
-    fn artifact()(
+    pub fn artifact()(
         version in version(),
         format in format(),
         secureboot in prop::bool::weighted(0.2),
