@@ -95,6 +95,24 @@ async fn a_change_of_somebody_else_is_not_lost() {
     assert_eq!(lab.stub.vm(9000).unwrap().config["description"], "mine");
 }
 
+/// What an interrupted creation left is found with its tag or with its name.
+#[tokio::test]
+async fn what_is_left_of_a_creation_is_found_without_its_tag() {
+    let lab = Lab::for_templates().await;
+    let nodes = lab.nodes();
+    let notes = change(9000, New, New).becomes.notes();
+    for (name, tags, is_found) in [
+        ("talos-new", "", true),
+        ("x", "a;talos-order-new", true),
+        ("x", "", false),
+    ] {
+        let config = [("name", name), ("tags", tags), ("description", &*notes)];
+        lab.stub.set_vm(machine(9000, "pve-01", &config));
+        let found = marked(&nodes, "pve-01").await;
+        assert_eq!(found == [(9000, New)], is_found, "{name} {tags}: {found:?}");
+    }
+}
+
 /// Somebody writes notes between the look of a run and its last step, which may be hours.
 #[tokio::test]
 async fn what_was_written_since_the_look_stays() {

@@ -14,8 +14,10 @@ use crate::nodes::api::shared::SharedParts;
 use crate::nodes::error::NodeError;
 use crate::proxmox::{PveError, PveVm};
 
-/// The tag of a template that is being made, by which one is found that is none yet.
+/// The tag and the end of the name of a template that is being made, by which one is found
+/// that is none yet, also where somebody removed one of them.
 const NEW: &str = "talos-order-new";
+const NEW_NAME: &str = "-new";
 
 /// Configurations that are asked for at the same time.
 const AT_ONCE: usize = 4;
@@ -60,7 +62,12 @@ async fn inventory(host: &TemplateHost<'_>) -> Result<VmInventory, NodeVms> {
     }
     let may_be_ours = |vm: &PveVm| {
         let tags = vm.tags.as_deref().unwrap_or_default();
-        vm.template || tags.split([';', ',', ' ']).any(|tag| tag == NEW)
+        let is_named = || {
+            vm.name
+                .as_ref()
+                .is_some_and(|name| name.ends_with(NEW_NAME))
+        };
+        vm.template || tags.split([';', ',', ' ']).any(|tag| tag == NEW) || is_named()
     };
     let ids = candidates
         .into_iter()
