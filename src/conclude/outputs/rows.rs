@@ -38,8 +38,8 @@ impl<'a> OrderRows<'a> {
             Err(why) => return self.unknown(None, None, why.clone()),
         };
         let customer = manifest.order.customer.as_ref();
-        let held = self.held();
-        let held = held.or_else(|| manifest.errors.first().map(|error| invalid(error)));
+        let blocked = self.blocked();
+        let blocked = blocked.or_else(|| manifest.errors.first().map(|error| invalid(error)));
         let mut seen = BTreeSet::new();
         for entry in &manifest.entries {
             match entry {
@@ -52,7 +52,7 @@ impl<'a> OrderRows<'a> {
                 }
                 ManifestEntry::Image(image) => {
                     seen.insert(image.name.as_str());
-                    self.image(image, customer, held.as_deref());
+                    self.image(image, customer, blocked.as_deref());
                 }
             }
         }
@@ -81,7 +81,7 @@ impl<'a> OrderRows<'a> {
     }
 
     /// Why nothing of the order is ready, whatever the manifest says.
-    fn held(&self) -> Option<String> {
+    fn blocked(&self) -> Option<String> {
         let suspended = self.records.suspended;
         if let Some(why) = &suspended.unreadable {
             return Some(format!("everything counts as suspended: {why}"));
@@ -97,7 +97,7 @@ impl<'a> OrderRows<'a> {
     }
 
     /// The same for a position.
-    fn position_held(&self, image: &ManifestImage) -> Option<String> {
+    fn position_blocked(&self, image: &ManifestImage) -> Option<String> {
         let order = self.order.order?;
         let mut rejected = order.rejected.iter();
         if let Some(rejected) = rejected.find(|one| one.name == image.name) {
@@ -119,9 +119,9 @@ impl<'a> OrderRows<'a> {
         positions.find(|position| position.name == image.name)
     }
 
-    fn image(&mut self, image: &ManifestImage, customer: Option<&String>, held: Option<&str>) {
-        let of_position = self.position_held(image);
-        let held = held.or(of_position.as_deref());
+    fn image(&mut self, image: &ManifestImage, customer: Option<&String>, blocked: Option<&str>) {
+        let of_position = self.position_blocked(image);
+        let blocked = blocked.or(of_position.as_deref());
         let position = self.position(image);
         let wanted = position.map(nodes_of);
         let place = |node: &str| OutputPlace {
@@ -130,15 +130,15 @@ impl<'a> OrderRows<'a> {
             position: image.name.clone(),
             node: node.to_owned(),
         };
-        let held_on = |node: &str| {
+        let blocked_on = |node: &str| {
             let node = node.parse::<NodeId>().ok();
             let is_suspended = |node: &NodeId| self.records.suspended.nodes.contains(node);
             let unwanted = |node: &NodeId| {
                 let wanted = wanted.as_ref();
                 wanted.is_some_and(|wanted| !wanted.contains(node))
             };
-            match (held, &node) {
-                (Some(held), _) => Some(held.to_owned()),
+            match (blocked, &node) {
+                (Some(blocked), _) => Some(blocked.to_owned()),
                 (None, Some(node)) if is_suspended(node) => {
                     Some("the node is suspended".to_owned())
                 }
@@ -151,7 +151,7 @@ impl<'a> OrderRows<'a> {
         let images = image.pushed.iter().map(|pushed| {
             let trouble = trouble(pushed.status, &pushed.stderr);
             let trouble = trouble.map(|trouble| with_cause(trouble, image.error.as_deref()));
-            let reason = trouble.or_else(|| held_on(&pushed.host));
+            let reason = trouble.or_else(|| blocked_on(&pushed.host));
             on_node(place(&pushed.host), image, pushed, readiness(reason))
         });
         let templates = image.templates.iter().map(|template| {
@@ -164,7 +164,7 @@ impl<'a> OrderRows<'a> {
                 is_missing.then(|| "it has no VMID yet".to_owned())
             };
             let reason = trouble(template.status, &template.error)
-                .or_else(|| held_on(&template.host))
+                .or_else(|| blocked_on(&template.host))
                 .or_else(other)
                 .or_else(no_id);
             of_template(place(&template.host), image, template, readiness(reason))

@@ -105,14 +105,14 @@ fn the_digest_is_the_one_of_the_file_on_the_node() {
 
 #[test]
 fn what_the_manifest_does_not_call_ok_is_not_ready() {
-    let held = "{host: pve-01, path: 'local:import/', status: held, stderr: storage is full},\
+    let blocked = "{host: pve-01, path: 'local:import/', status: held, stderr: storage is full},\
                 {host: pve-02, path: /iso/talos.raw, status: error, stderr: ''},";
     let templates = format!(
         "{{{TEMPLATE}, vmid: 9000, status: ok, error: ''}},\
          {{{TEMPLATE}, status: ok, error: ''}},\
-         {{{TEMPLATE}, vmid: 9001, status: held, error: VM 9001 is not ours}}"
+         {{{TEMPLATE}, vmid: 9001, status: error, error: VM 9001 is not ours}}"
     );
-    let found = of(held, &templates);
+    let found = of(blocked, &templates);
     let reasons: Vec<&str> = found
         .images
         .iter()
