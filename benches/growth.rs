@@ -262,7 +262,7 @@ impl World {
         let naming = Naming {
             template: settings.naming,
             factory_url: factory.to_owned(),
-            qcow2_nodes: BTreeSet::new(),
+            qcow2_clusters: BTreeSet::new(),
         };
         Ok(resolve(&orders, &Catalog::default(), &naming))
     }

@@ -75,7 +75,7 @@ fn naming() -> Naming {
     Naming {
         template: NameTemplate::default(),
         factory_url: "https://factory.example/".to_owned(),
-        qcow2_nodes: BTreeSet::new(),
+        qcow2_clusters: BTreeSet::new(),
     }
 }
 

@@ -8,12 +8,15 @@
     reason = "reads environment and clock once for all other rooms"
 )]
 
+mod cluster_use;
+mod fleet;
 mod places;
 mod policies;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,8 +27,11 @@ use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
+pub(crate) use cluster_use::{ClusterUse, StorageUse};
+pub(crate) use fleet::CERTIFICATE_DAYS;
+
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{ClusterName, NodeId, OrderSet, TalosVersion, visible_path};
+use crate::model::{ClusterName, OrderSet, TalosVersion, visible_path};
 use crate::nodes::{ApiNodes, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
@@ -121,6 +127,8 @@ pub(crate) struct App {
     mode: Mode,
     cache: Arc<Cache>,
     reader: Mutex<orders::OrdersReader>,
+    /// The clusters, once somebody asks for them.
+    fleet: OnceLock<fleet::Fleet>,
 }
 
 impl App {
@@ -151,6 +159,7 @@ impl App {
             mode,
             cache,
             reader: Mutex::default(),
+            fleet: OnceLock::new(),
         }
     }
 
@@ -192,12 +201,6 @@ impl App {
         (self.settings.source.as_deref().map(whole), whole(orders))
     }
 
-    /// The nodes of the configuration.
-    pub(crate) fn configured_nodes(&self) -> impl Iterator<Item = &NodeId> {
-        let nodes = &self.settings.orders.inventory.nodes;
-        nodes.iter().map(|entry| &entry.node.id)
-    }
-
     /// The time; read here and handed down.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -227,7 +230,7 @@ impl App {
     /// When the path cannot be read at all. Problems inside are part of the answer.
     pub(crate) fn orders(&self, path: &Path) -> Result<Arc<OrderSet>, StartError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reader.load(path, &self.settings.orders)?)
+        Ok(reader.load(path, &self.defaults())?)
     }
 
     /// Takes the cache for this run.
@@ -256,8 +259,7 @@ impl App {
         .map_err(StartError::Upstream)?;
         let system = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
             .map_err(StartError::Nodes)?;
-        let api = places::api_nodes(settings)
-            .map_err(|(name, source)| StartError::Cluster { name, source })?;
+        let api = places::api_nodes(settings, self.known_nodes()?);
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
         let target = settings.manifest.clone();
@@ -268,7 +270,7 @@ impl App {
             naming: Naming {
                 template: settings.naming.clone(),
                 factory_url: settings.factory.url.to_string(),
-                qcow2_nodes: policies::qcow2_nodes(settings),
+                qcow2_clusters: policies::qcow2_clusters(settings),
             },
             policy: policies::policy(settings),
             context: self.context(),

@@ -10,10 +10,12 @@ use jiff::Timestamp;
 
 use crate::error::chain;
 use crate::facts::{
-    CacheState, Catalog, FailureKind, Memory, Meta, NodeState, NodeStorages, NodeVms,
+    CacheState, Catalog, Clusters, FailureKind, Memory, Meta, NodeState, NodeStorages, NodeVms,
     VersionKnowledge,
 };
-use crate::model::{ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, VersionPolicy, VmId};
+use crate::model::{
+    ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, StorageName, VersionPolicy, VmId,
+};
 use crate::nodes::Nodes;
 use crate::plan::{BlockedReason, Desired, Plan, TemplateBlock};
 use crate::upstream::Upstream;
@@ -36,6 +38,7 @@ pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Cata
         schematics: factory.known_ids(),
         sizes: BTreeMap::new(),
         storages: BTreeMap::new(),
+        clusters: Clusters::new(),
     }
 }
 
@@ -49,27 +52,35 @@ pub(crate) async fn storages<N: Nodes>(
     at_once: usize,
 ) -> BTreeMap<NodeId, NodeStorages> {
     let positions = orders.orders.iter().flat_map(|order| &order.positions);
-    let mut wanted: BTreeSet<&NodeId> = BTreeSet::new();
+    let mut wanted: BTreeMap<&NodeId, BTreeSet<StorageName>> = BTreeMap::new();
     for position in positions {
-        wanted.extend(position.storages.iter().map(|target| &target.node));
+        for target in &position.storages {
+            let of_node = wanted.entry(&target.node).or_default();
+            of_node.insert(target.storage.clone());
+        }
         // The disks of a template go to a storage, wherever its image is.
-        if position.template.is_some() {
-            wanted.extend(position.targets.iter().map(|target| &target.node));
+        if let Some(template) = &position.template {
+            let by_storage = position.storages.iter().map(|target| &target.node);
+            let by_dir = position.targets.iter().map(|target| &target.node);
+            for node in by_storage.chain(by_dir) {
+                let of_node = wanted.entry(node).or_default();
+                of_node.insert(template.storage.clone());
+            }
         }
     }
-    let asked: Vec<Node> = wanted
+    let asked: Vec<(Node, BTreeSet<StorageName>)> = wanted
         .into_iter()
-        .filter_map(|id| orders.nodes.get(id).cloned())
+        .filter_map(|(id, wanted)| Some((orders.nodes.get(id)?.clone(), wanted)))
         .collect();
     let answers = stream::iter(asked)
-        .map(|node| async move {
+        .map(|(node, wanted)| async move {
             let mut answer = match resting(memory, &node.id, now) {
                 Some((why, lasting)) => NodeStorages::Unreachable {
                     why,
                     lasting,
                     last: None,
                 },
-                None => nodes.storages(&node).await,
+                None => nodes.storages(&node, &wanted).await,
             };
             if let NodeStorages::Unreachable { last, .. } = &mut answer {
                 *last = memory.storages.get(&node.id).cloned();

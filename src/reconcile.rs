@@ -17,8 +17,8 @@ use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, verdict};
 use crate::error::chain;
 use crate::execute::{self, Downloads, Event, ExecutionContext};
-use crate::facts::{Memory, Observed, Outcome, StepId};
-use crate::model::{OrderId, OrderSet};
+use crate::facts::{Clusters, Memory, Observed, Outcome, StepId};
+use crate::model::{Node, OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
 use crate::plan::{self, Look, Naming, Plan, Policy, PositionWant, RunOptions};
@@ -61,6 +61,8 @@ pub(crate) struct Inputs {
     pub revision: Option<String>,
     /// What is remembered from earlier runs.
     pub memory: Memory,
+    /// What clusters say of themselves.
+    pub clusters: Clusters,
     /// What this run is asked for besides.
     pub options: RunOptions,
 }
@@ -107,11 +109,16 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
     ) -> Result<Look, ReconcileError> {
         let (orders, memory) = (&inputs.orders, &inputs.memory);
         let mut catalog = observe::catalog(orders, &*self.factory).await;
+        catalog.clusters = inputs.clusters.clone();
         let at_once = self.nodes_at_once;
         catalog.storages = observe::storages(orders, memory, now, &*self.nodes, at_once).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
+        let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
-        for (id, node) in known.chain(&memory.templates) {
+        for (id, node) in known
+            .chain(&memory.templates)
+            .filter(|(_, node)| is_there(node))
+        {
             let known = desired.nodes.entry(id.clone());
             known.or_insert_with(|| node.clone());
         }

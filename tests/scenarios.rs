@@ -12,13 +12,14 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
-    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, NodeStorages,
-    Observed, Part, Provenance, RecordEntry, References, Registration, RemoteFile, StepId,
-    StorageConfig, StorageRoot, VersionKnowledge, VersionSource,
+    CacheState, CachedFile, Catalog, ClusterLook, DirState, EndingCertificate, Link, Memory, Meta,
+    MissingPrivilege, NodeState, NodeStorages, Observed, Part, Provenance, RecordEntry, References,
+    Registration, RemoteFile, StepId, StoppedWork, StorageConfig, StorageRoot, VersionKnowledge,
+    VersionSource,
 };
 use talos_order::model::{
-    ApiTransport, ArtifactId, DataDigest, Deletion, Dir, FileName, ImportFormat, NameTemplate,
-    NodeId, PartName, Reach, SchematicId, Sha256, TalosVersion,
+    ApiTransport, ArtifactId, ClusterName, DataDigest, Deletion, Dir, FileName, ImportFormat,
+    NameTemplate, NodeId, PartName, SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
     Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
@@ -29,6 +30,10 @@ use talos_order::{config, orders};
 
 #[path = "support/expected.rs"]
 mod expected;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/vms.rs"]
+mod vms;
 
 /// The world of a scenario, in as few words as possible.
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +53,12 @@ struct World {
     cache_free: Option<u64>,
     partial: BTreeMap<FileName, u64>,
     nodes: BTreeMap<NodeId, NodeWorld>,
+    /// Virtual machines of the nodes that were asked for them.
+    vms: BTreeMap<NodeId, vms::NodeVmsWorld>,
+    /// A line for each step.
+    detailed: bool,
+    /// After the plan, what each step waits for.
+    needs: bool,
     purge: bool,
     /// Files that no order wants go from nodes.
     prune: bool,
@@ -62,7 +73,61 @@ struct World {
     storages: BTreeMap<NodeId, String>,
     /// Bytes per second to a node, as measured in earlier runs.
     links: BTreeMap<NodeId, u64>,
+    clusters: BTreeMap<ClusterName, ClusterWorld>,
     memory: Memory,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ClusterWorld {
+    /// Why it does not answer.
+    silent: Option<String>,
+    /// What it calls its nodes, now or when it last answered.
+    members: Option<BTreeSet<String>>,
+    /// Orders name nodes that only it knows.
+    named: bool,
+    /// Its token may not let nodes load a URL.
+    no_fetch: bool,
+    /// Its token may not see virtual machines.
+    no_vms: bool,
+    /// The days for which the certificate of a node is valid yet.
+    ending: BTreeMap<String, i64>,
+}
+
+impl ClusterWorld {
+    fn look(&self) -> ClusterLook {
+        let missing = |path: &str, privilege: &str, role: &str, stops| MissingPrivilege {
+            token: "talos-order@pve!ctl".to_owned(),
+            path: path.to_owned(),
+            privileges: vec![privilege.to_owned()],
+            role: role.to_owned(),
+            command: format!("pveum acl modify {path} --roles {role}"),
+            stops,
+        };
+        let fetch = StoppedWork::Deliveries(None);
+        let fetch = missing("/nodes", "Sys.AccessNetwork", "TalosOrderFetch", fetch);
+        let vms = missing("/vms", "VM.Audit", "TalosOrderUsage", StoppedWork::Pruning);
+        let missing = [(self.no_fetch, fetch), (self.no_vms, vms)].into_iter();
+        ClusterLook {
+            members: self.members.clone(),
+            failure: self.silent.clone(),
+            is_named: self.named,
+            missing: missing
+                .filter(|(lacks, _)| *lacks)
+                .map(|(_, one)| one)
+                .collect(),
+            ending: self
+                .ending
+                .iter()
+                .map(|(node, days)| EndingCertificate {
+                    node: node.clone(),
+                    until: now() + SignedDuration::from_hours(24 * days + 1),
+                    is_pinned: false,
+                })
+                .collect(),
+            ..ClusterLook::default()
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -200,6 +265,11 @@ impl World {
                         Some((artifact.clone(), *size))
                     })
                     .collect(),
+                clusters: self
+                    .clusters
+                    .iter()
+                    .map(|(name, cluster)| (name.clone(), cluster.look()))
+                    .collect(),
                 storages: self
                     .nodes
                     .iter()
@@ -212,7 +282,7 @@ impl World {
                 .iter()
                 .map(|(id, node)| (id.clone(), self.node(node)))
                 .collect(),
-            vms: BTreeMap::new(),
+            vms: vms::observed(&self.vms, now(), &|name| self.artifact(name)),
             memory: Memory {
                 links: self.links(),
                 ..self.memory.clone()
@@ -362,21 +432,17 @@ fn run(dir: &Path) -> String {
     let orders = orders::load(&dir.join("orders"), &settings.orders).expect("orders");
     let world: World = serde_yaml::from_str(&read("world.yaml").expect("world.yaml"))
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let api: BTreeMap<NodeId, ApiTransport> = (settings.orders.inventory.nodes.iter())
-        .filter_map(|entry| match &entry.node.reach {
-            Reach::Api { cluster, .. } => {
-                Some((entry.node.id.clone(), settings.clusters[cluster].api))
-            }
-            _ => None,
-        })
+    let clusters = settings.clusters.iter();
+    let api: BTreeMap<ClusterName, ApiTransport> = clusters
+        .map(|(name, cluster)| (name.clone(), cluster.api))
         .collect();
     let naming = Naming {
         template: settings.naming.clone(),
         factory_url: settings.factory.url.to_string(),
-        qcow2_nodes: api
+        qcow2_clusters: api
             .iter()
             .filter(|(_, api)| api.import_format == ImportFormat::Qcow2)
-            .map(|(node, _)| node.clone())
+            .map(|(cluster, _)| cluster.clone())
             .collect(),
     };
     let nodes = settings.orders.inventory.nodes.iter();
@@ -440,11 +506,22 @@ fn run(dir: &Path) -> String {
         .map(|problem| format!("problem: {}\n", problem.headline()))
         .collect();
     let problems = problems.replace(&format!("{}/", dir.display()), "");
-    problems
-        + &render::render(
-            &plan(&desired, &observed, &policy, &options),
-            &PlanView::default(),
-        )
+    let plan = plan(&desired, &observed, &policy, &options);
+    let view = PlanView {
+        detailed: world.detailed,
+        ..PlanView::default()
+    };
+    let mut text = problems + &render::render(&plan, &view);
+    let waiting = plan.steps.iter().filter(|step| !step.needs.is_empty());
+    for step in waiting.filter(|_| world.needs) {
+        let needs: Vec<String> = step.needs.iter().map(|id| id.text().to_string()).collect();
+        text.push_str(&format!(
+            "\n{}\n  after: {}\n",
+            step.id.text(),
+            needs.join(", ")
+        ));
+    }
+    text
 }
 
 fn patterns(texts: &[String]) -> Vec<NamePattern> {

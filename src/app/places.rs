@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::policies::of_nodes;
-use crate::config::{ClusterSettings, ClusterTrust, Settings};
-use crate::model::{ClusterName, NodeId, Reach, VmConfigs};
+use crate::config::Settings;
+use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{self, ApiNode, ApiNodesConfig, FileServerConfig, NodesConfig};
-use crate::proxmox::{ApiToken, CallLimits, PveApi, PveConfig, PveError, PveTrust};
 use crate::upstream::{CaFile, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
@@ -74,45 +73,13 @@ pub(super) fn nodes(
 /// cluster: as long as one look at all of them may take.
 const USAGE_AGE: Duration = Duration::from_secs(60);
 
-/// The same for its members and storages: they are asked at the beginning of a look, and the
-/// next look asks again.
-const CLUSTER_AGE: Duration = Duration::from_secs(5);
+/// The same for its nodes and storages: they are asked for at the beginning of a look.
+const CLUSTER_AGE: Duration = Duration::from_secs(2);
 
-/// The nodes that are reached through the API of their cluster.
-///
-/// # Errors
-/// When the client of a cluster cannot be made.
-pub(super) fn api_nodes(
-    settings: &Settings,
-) -> Result<ApiNodesConfig, (ClusterName, Box<PveError>)> {
-    let mut clients: BTreeMap<&ClusterName, PveApi> = BTreeMap::new();
-    let mut nodes = BTreeMap::new();
-    for entry in &settings.orders.inventory.nodes {
-        let Reach::Api { cluster, node } = &entry.node.reach else {
-            continue;
-        };
-        let Some(described) = settings.clusters.get(cluster) else {
-            continue;
-        };
-        if !clients.contains_key(cluster) {
-            let Some(client) = client(settings, described) else {
-                continue;
-            };
-            let client = client.map_err(|error| (cluster.clone(), Box::new(error)))?;
-            clients.insert(cluster, client);
-        }
-        if let Some(api) = clients.get(cluster) {
-            let known = ApiNode {
-                cluster: cluster.to_string(),
-                api: api.clone(),
-                name: node.clone(),
-                places: BTreeMap::new(),
-            };
-            nodes.insert(entry.node.id.clone(), known);
-        }
-    }
+/// How nodes are served through the API.
+pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -> ApiNodesConfig {
     let server = &settings.file_server;
-    Ok(ApiNodesConfig {
+    ApiNodesConfig {
         nodes,
         owner: settings.owner.clone(),
         look: settings.limits.look,
@@ -124,30 +91,7 @@ pub(super) fn api_nodes(
             public_url: server.url.clone(),
             bandwidth: settings.push.bandwidth,
         },
-    })
-}
-
-/// The client of a cluster; `None` where its secret was not read, since nobody is asked then.
-fn client(settings: &Settings, cluster: &ClusterSettings) -> Option<Result<PveApi, PveError>> {
-    let secret = cluster.token.as_ref()?;
-    // Of characters that no header takes: refused when it was read.
-    let token = ApiToken::new(cluster.token_id.as_str(), secret).ok()?;
-    Some(PveApi::new(&PveConfig {
-        endpoints: cluster.endpoints.clone(),
-        token,
-        trust: match &cluster.trust {
-            ClusterTrust::System => PveTrust::System,
-            ClusterTrust::Authorities { path, pem } => PveTrust::Authorities {
-                path: path.clone(),
-                pem: pem.clone(),
-            },
-            ClusterTrust::Fingerprint(pin) => PveTrust::Pins([*pin].into()),
-        },
-        limits: CallLimits {
-            connect: settings.limits.connect,
-            ..CallLimits::default()
-        },
-    }))
+    }
 }
 
 /// Where single nodes keep the configurations of virtual machines.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::model::{ApiTransport, ImportFormat, InventoryNode, NodeId, Reach};
+use crate::model::{ClusterName, ImportFormat, InventoryNode, NodeId};
 use crate::nodes;
 use crate::plan::{
     Create, Policy, PrunePolicy, Retention, SharedStorages, TransportPolicy, VerifyPolicy,
@@ -70,25 +70,21 @@ fn transport(settings: &Settings) -> TransportPolicy {
         default: push.method,
         nodes: of_nodes(settings, |entry| entry.push_method),
         proof: push.proof,
-        api: api_transports(settings),
+        api: settings
+            .clusters
+            .iter()
+            .map(|(name, known)| (name.clone(), known.api))
+            .collect(),
         rsync_opts_set: push.rsync_opts_set,
         network: settings.network.clone(),
     }
 }
 
-/// How images reach the nodes that are reached through the API: as their cluster says.
-fn api_transports(settings: &Settings) -> BTreeMap<NodeId, ApiTransport> {
-    of_nodes(settings, |entry| match &entry.node.reach {
-        Reach::Api { cluster, .. } => settings.clusters.get(cluster).map(|known| known.api),
-        Reach::Ssh { .. } | Reach::Local => None,
-    })
-}
-
-/// The nodes that store raw images as qcow2.
-pub(super) fn qcow2_nodes(settings: &Settings) -> BTreeSet<NodeId> {
-    let mut transports = api_transports(settings);
-    transports.retain(|_, api| api.import_format == ImportFormat::Qcow2);
-    transports.into_keys().collect()
+/// The clusters whose nodes store raw images as qcow2.
+pub(super) fn qcow2_clusters(settings: &Settings) -> BTreeSet<ClusterName> {
+    let clusters = settings.clusters.iter();
+    let stored = clusters.filter(|(_, known)| known.api.import_format == ImportFormat::Qcow2);
+    stored.map(|(name, _)| name.clone()).collect()
 }
 
 /// What the nodes of the inventory say of one thing, where they say anything.

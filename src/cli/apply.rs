@@ -100,6 +100,7 @@ pub(super) async fn plan(
     // Before a plan that may take a minute.
     shown.out.as_deref().map(store::saved::check).transpose()?;
     if !shown.selection.is_all() {
+        app.survey(&app.state().memory()).await?;
         let orders = app.orders(path)?;
         filter::check(&shown.selection, &app, &orders)?;
     }
@@ -202,6 +203,9 @@ pub(super) async fn apply(
     let path = app.orders_path(common.orders.as_deref())?;
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
+    if !asked.selection.is_all() {
+        app.survey(&app.state().memory()).await?;
+    }
     let orders = app.orders(path)?;
     filter::check(&asked.selection, &app, &orders)?;
     let file = asked.file.as_deref();

@@ -156,7 +156,9 @@ impl NameSource {
     }
 
     fn app(&self) -> Option<App> {
-        App::offline(self.config.as_deref()).ok()
+        let app = App::offline(self.config.as_deref()).ok()?;
+        app.recall();
+        Some(app)
     }
 
     fn state(&self) -> Option<StateDir> {
@@ -207,10 +209,8 @@ impl NameSource {
     fn nodes(&self) -> Names {
         let address = |of: &Node| (of.id.to_string(), of.reach.address());
         let app = self.app();
-        let listed = app
-            .iter()
-            .flat_map(|app| &app.settings().orders.inventory.nodes);
-        let mut names: Names = listed.map(|of| address(&of.node)).collect();
+        let listed = app.iter().flat_map(App::configured_nodes);
+        let mut names: Names = listed.map(|of| address(&of)).collect();
         let set = self.order_set();
         names.extend(set.iter().flat_map(|set| set.nodes.values()).map(address));
         let status = self.status().unwrap_or_default();

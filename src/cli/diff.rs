@@ -43,6 +43,7 @@ pub(super) async fn run(
     let path = app.orders_path(common.orders.as_deref())?;
     let reconciler = app.reconciler()?;
     if !selection.is_all() {
+        app.survey(&app.state().memory()).await?;
         let orders = app.orders(path)?;
         filter::check(selection, &app, &orders)?;
     }

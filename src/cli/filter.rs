@@ -73,12 +73,11 @@ pub(super) fn check(
     // A node that no order names any more may have files to prune.
     let memory = app.state().memory();
     let nodes = orders.nodes.keys().chain(memory.places.keys());
+    let configured = app.configured_nodes();
+    let configured = configured.iter().map(|node| &node.id);
     let checked = selection.check(
         &ids.map(OrderId::as_str).collect(),
-        &nodes
-            .chain(app.configured_nodes())
-            .map(NodeId::as_str)
-            .collect(),
+        &nodes.chain(configured).map(NodeId::as_str).collect(),
     );
     if checked.is_err() {
         notices::problems(orders);
@@ -97,7 +96,9 @@ pub(super) fn check_status(
 ) -> Result<(), UnmatchedPattern> {
     let conditions = &status.conditions;
     let orders = conditions.iter().filter_map(|one| one.order.as_deref());
-    let mut nodes: BTreeSet<&NodeId> = app.configured_nodes().collect();
+    app.recall();
+    let configured = app.configured_nodes();
+    let mut nodes: BTreeSet<&NodeId> = configured.iter().map(|node| &node.id).collect();
     nodes.extend(conditions.iter().filter_map(|one| one.node.as_ref()));
     nodes.extend(status.circuits.keys());
     selection.check(

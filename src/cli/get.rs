@@ -44,8 +44,9 @@ pub(super) fn run(
     if let Err(error) = &cache {
         out::note(&format!("{} {}", style::warning("warning:"), chain(error)));
     }
-    let nodes = &app.settings().orders.inventory.nodes;
-    let nodes: Vec<&Node> = nodes.iter().map(|entry| &entry.node).collect();
+    app.recall();
+    let nodes = app.configured_nodes();
+    let nodes: Vec<&Node> = nodes.iter().collect();
     let records = StateRecords {
         status: status.as_ref(),
         cache: cache.as_ref().ok(),
@@ -74,8 +75,9 @@ pub(super) fn names(app: &App, kind: ObjectKind) -> Vec<(String, String)> {
         ObjectKind::Images => app.cached().ok(),
         ObjectKind::Orders | ObjectKind::Nodes => None,
     };
-    let nodes = &app.settings().orders.inventory.nodes;
-    let nodes: Vec<&Node> = nodes.iter().map(|entry| &entry.node).collect();
+    app.recall();
+    let nodes = app.configured_nodes();
+    let nodes: Vec<&Node> = nodes.iter().collect();
     let records = StateRecords {
         status: status.as_ref(),
         cache: cache.as_ref(),

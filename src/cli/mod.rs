@@ -33,7 +33,6 @@ mod outputs;
 mod preflight;
 mod progress;
 mod pve_setup;
-mod pve_use;
 mod question;
 mod run;
 mod safe;

@@ -1,10 +1,12 @@
 //! What the user should know besides the answer; all of it goes to stderr.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{out, style};
 use crate::facts::VersionKnowledge;
-use crate::model::OrderSet;
+use crate::model::{ClusterName, OrderSet};
 
 /// Prints every problem of the orders to stderr, then what has no effect.
 pub(super) fn problems(orders: &OrderSet) {
@@ -24,6 +26,33 @@ pub(super) fn problems(orders: &OrderSet) {
                 skipped.product
             ));
         }
+    }
+}
+
+/// Says which nodes only a cluster knows: whether it does is not an error before it is
+/// asked.
+pub(super) fn awaited(orders: &OrderSet, was_asked: bool) {
+    let mut names: BTreeMap<(&str, &[ClusterName]), Vec<String>> = BTreeMap::new();
+    for awaited in orders.awaited() {
+        let places = names.entry((&awaited.name, &awaited.clusters)).or_default();
+        places.push(format!("{}:{}", awaited.source.file, awaited.source.line));
+    }
+    for ((name, clusters), places) in names {
+        let clusters: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
+        let more = match places.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let why = match was_asked {
+            true => "which did not answer",
+            false => "which is asked in each run and by `validate --online`",
+        };
+        out::note(&format!(
+            "{} {}{more}: {name} is known only to the cluster {}, {why}",
+            style::warning("note:"),
+            places[0],
+            clusters.join(", "),
+        ));
     }
 }
 

@@ -51,6 +51,9 @@ pub(super) async fn run(common: &Common, args: &OutputsArgs) -> anyhow::Result<E
 
 fn show(loaded: &Loaded, form: OutputsForm) -> anyhow::Result<Exit> {
     let outputs = &loaded.selected;
+    if outputs.is_empty() {
+        out::note("no outputs: nothing is delivered to a node");
+    }
     match form {
         OutputsForm::Table => out::text(&text::tables(outputs, false))?,
         OutputsForm::Wide => out::text(&text::tables(outputs, true))?,

@@ -1,120 +1,38 @@
 //! `validate --online`: asks each cluster of the configuration whether it has and allows
 //! what the orders need. Nothing is changed there.
 
-use jiff::Timestamp;
-use serde::Serialize;
+mod report;
 
-use super::pve_use::{ClusterUse, StorageUse};
-use super::{out, style};
-use crate::config::{ClusterSettings, ClusterTrust, Settings};
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::out;
+pub(super) use report::{CheckLevel, ClusterReport};
+
+use crate::app::{App, CERTIFICATE_DAYS, ClusterUse, StorageUse};
+use crate::config::{ClusterSettings, ClusterTrust};
 use crate::error::chain;
 use crate::model::{ImageContent, OrderSet, StorageName};
-use crate::proxmox::rights::{FetchRight, Need, NeededRights};
+use crate::proxmox::rights::{FetchRight, MissingRight, NeededRights};
 use crate::proxmox::{
-    ApiToken, CallLimits, NodeHealth, PveApi, PveConfig, PveError, PveNode, PveStorage, PveTrust,
-    PveVersion,
+    ApiToken, CallLimits, Fingerprint, NodeHealth, PveApi, PveConfig, PveError, PveFeature,
+    PveNode, PveStorage, PveTrust, PveVersion, ServedCertificate,
 };
 
-/// From how many days of validity on a certificate is no reason to warn.
-const CERTIFICATE_DAYS: i64 = 30;
-
-/// What was found at a cluster.
-#[derive(Debug, Serialize)]
-pub(super) struct ClusterReport {
-    /// Its name in the configuration.
-    pub cluster: String,
-    /// Each thing that was looked at.
-    pub checks: Vec<PreflightCheck>,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-pub(super) struct PreflightCheck {
-    /// How it is.
-    pub level: CheckLevel,
-    /// What was looked at: an endpoint, a node, a storage, the token.
-    pub subject: String,
-    /// What was found.
-    pub message: String,
-    /// What helps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// The commands that help, for root on a node of the cluster.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<String>,
-}
-
-/// How a thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum CheckLevel {
-    Ok,
-    Warning,
-    Error,
-}
-
-impl ClusterReport {
-    fn add(&mut self, level: CheckLevel, subject: &str, message: String) -> &mut PreflightCheck {
-        let at = self.checks.len();
-        self.checks.push(PreflightCheck {
-            level,
-            subject: subject.to_owned(),
-            message,
-            hint: None,
-            commands: Vec::new(),
-        });
-        &mut self.checks[at]
-    }
-
-    fn failed(&mut self, subject: &str, error: &PveError) {
-        let hint = error.hint();
-        self.add(CheckLevel::Error, subject, chain(error)).hint = hint;
-    }
-
-    /// True if something is wrong.
-    pub(super) fn has_errors(&self) -> bool {
-        let mut checks = self.checks.iter();
-        checks.any(|check| check.level == CheckLevel::Error)
-    }
-
-    /// The lines for people.
-    pub(super) fn text(&self) -> String {
-        let mut text = format!("cluster {}\n", self.cluster);
-        for check in &self.checks {
-            let word = match check.level {
-                CheckLevel::Ok => "ok".to_owned(),
-                CheckLevel::Warning => style::warning("warning"),
-                CheckLevel::Error => style::error("error"),
-            };
-            let pad = match check.level {
-                CheckLevel::Ok => "     ",
-                CheckLevel::Warning => "",
-                CheckLevel::Error => "  ",
-            };
-            text += &format!("  {word}{pad}  {}: {}\n", check.subject, check.message);
-            if let Some(hint) = &check.hint {
-                text += &format!("           hint: {hint}\n");
-            }
-            for command in &check.commands {
-                text += &format!("           # {command}\n");
-            }
-        }
-        text
-    }
-}
-
-/// Asks all clusters, one after the other.
-pub(super) async fn check(settings: &Settings, orders: &OrderSet) -> Vec<ClusterReport> {
+/// Asks all clusters, one after the other. Orders were read with what they said of their
+/// nodes.
+pub(super) async fn check(app: &App, orders: &OrderSet) -> Vec<ClusterReport> {
     let mut reports = Vec::new();
-    for (name, cluster) in &settings.clusters {
-        let used = ClusterUse::of(settings, orders, Some(name));
+    for (name, cluster) in &app.settings().clusters {
+        let used = app.cluster_use(orders, Some(name));
         let mut report = ClusterReport {
             cluster: name.to_string(),
             checks: Vec::new(),
         };
         if let Some((api, oldest)) = endpoints(cluster, &mut report).await {
             nodes(&api, &used, &mut report).await;
-            storages(&api, &used, &mut report).await;
+            storages(&api, oldest, &used, &mut report).await;
             rights(&api, oldest, &used, &mut report).await;
         }
         reports.push(report);
@@ -123,15 +41,17 @@ pub(super) async fn check(settings: &Settings, orders: &OrderSet) -> Vec<Cluster
 }
 
 /// Asks each endpoint by itself. The first that answers is asked for everything else;
-/// with it comes the oldest version.
+/// with it comes the oldest version. Where a certificate is pinned, the first one that is
+/// trusted tells of those of the others.
 async fn endpoints(
     cluster: &ClusterSettings,
     report: &mut ClusterReport,
 ) -> Option<(PveApi, PveVersion)> {
     let mut first: Option<(PveApi, PveVersion)> = None;
+    let learned = learned(cluster).await;
     for url in &cluster.endpoints {
         let subject = url.as_str().trim_end_matches('/');
-        let api = match api(cluster, url.clone()) {
+        let api = match api(cluster, vec![url.clone()], &learned) {
             Ok(api) => api,
             Err(message) => {
                 report.add(CheckLevel::Error, subject, message);
@@ -140,7 +60,7 @@ async fn endpoints(
         };
         match api.version().await {
             Ok(version) => {
-                certificate(&api, subject, version, report).await;
+                report.add(CheckLevel::Ok, subject, format!("Proxmox VE {version}"));
                 first = match first {
                     Some((first, oldest)) => Some((first, oldest.min(version))),
                     None => Some((api, version)),
@@ -152,12 +72,32 @@ async fn endpoints(
     first
 }
 
-/// A client of one endpoint, or why there is none.
-fn api(cluster: &ClusterSettings, url: url::Url) -> Result<PveApi, String> {
+/// The certificates that one trusted endpoint tells of; none where none is pinned.
+async fn learned(cluster: &ClusterSettings) -> BTreeSet<Fingerprint> {
+    if !matches!(cluster.trust, ClusterTrust::Fingerprint(_)) || cluster.endpoints.len() < 2 {
+        return BTreeSet::new();
+    }
+    let Ok(api) = api(cluster, cluster.endpoints.clone(), &BTreeSet::new()) else {
+        return BTreeSet::new();
+    };
+    // Each endpoint says for itself what is wrong.
+    let learned = api.learn_pins().await.unwrap_or_default();
+    learned
+        .into_iter()
+        .map(|served| served.fingerprint)
+        .collect()
+}
+
+/// A client, or why there is none.
+fn api(
+    cluster: &ClusterSettings,
+    endpoints: Vec<url::Url>,
+    learned: &BTreeSet<Fingerprint>,
+) -> Result<PveApi, String> {
     let secret = cluster.token.clone().unwrap_or_default();
     let token = ApiToken::new(cluster.token_id.as_str(), &secret);
     let config = PveConfig {
-        endpoints: vec![url],
+        endpoints,
         token: token.map_err(|invalid| invalid.message)?,
         trust: match &cluster.trust {
             ClusterTrust::System => PveTrust::System,
@@ -165,72 +105,38 @@ fn api(cluster: &ClusterSettings, url: url::Url) -> Result<PveApi, String> {
                 path: path.clone(),
                 pem: pem.clone(),
             },
-            ClusterTrust::Fingerprint(pin) => PveTrust::Pins([*pin].into()),
+            ClusterTrust::Fingerprint(pin) => {
+                PveTrust::Pins(learned.iter().copied().chain([*pin]).collect())
+            }
         },
         limits: CallLimits::default(),
     };
     PveApi::new(&config).map_err(|error| chain(&error))
 }
 
-/// How long the certificate of the node that answers is valid.
-async fn certificate(api: &PveApi, subject: &str, version: PveVersion, report: &mut ClusterReport) {
-    let served = match api.cluster_state().await {
-        Ok(state) => match state.local {
-            Some(node) => api.served_certificate(&node).await.map(Some),
-            None => Ok(None),
-        },
-        Err(error) => Err(error),
-    };
-    let known = served.map(|served| served.and_then(|served| served.not_after));
-    let mut is_ending = false;
-    let (level, message) = match known {
-        Ok(Some(end)) => {
-            let days = (end.as_second() - Timestamp::now().as_second()).div_euclid(86_400);
-            let level = match days {
-                ..0 => CheckLevel::Error,
-                0..CERTIFICATE_DAYS => CheckLevel::Warning,
-                _ => CheckLevel::Ok,
-            };
-            is_ending = level != CheckLevel::Ok;
-            let valid = match u64::try_from(days) {
-                Ok(days) => {
-                    let days = usize::try_from(days).unwrap_or(usize::MAX);
-                    format!("certificate is valid for {}", out::counted(days, "day"))
-                }
-                Err(_) => "certificate has expired".to_owned(),
-            };
-            (level, valid)
-        }
-        Ok(None) => (CheckLevel::Ok, "certificate unknown".to_owned()),
-        Err(error) => (
-            CheckLevel::Warning,
-            format!("certificate unknown: {}", chain(&error)),
-        ),
-    };
-    let check = report.add(level, subject, format!("Proxmox VE {version}, {message}"));
-    if is_ending {
-        check.hint = Some(
-            "`pvecm updatecerts --force` on the node renews the cluster's own; a `fingerprint` \
-             in the configuration changes with it"
-                .to_owned(),
-        );
-    }
-}
-
+/// The nodes that are described or that orders name, and the certificates of all that are
+/// online.
 async fn nodes(api: &PveApi, used: &ClusterUse, report: &mut ClusterReport) {
     let known = match api.nodes().await {
         Ok(known) => known,
         Err(error) => return report.failed("nodes", &error),
     };
+    let served = api.certificates(&known).await;
     for name in &used.nodes {
         let subject = format!("node {name}");
         let found = known.iter().find(|node| node.name == *name);
         match found.map(|node| node.health) {
             Some(NodeHealth::Online) => {
-                report.add(CheckLevel::Ok, &subject, "online".to_owned());
+                let of_node = served.iter().find(|served| served.node == *name);
+                certificate(&subject, of_node, report);
             }
-            Some(NodeHealth::Offline | NodeHealth::Unknown) => {
-                report.add(CheckLevel::Warning, &subject, "not online".to_owned());
+            Some(NodeHealth::Offline) => {
+                let message = "offline in its cluster".to_owned();
+                report.add(CheckLevel::Warning, &subject, message);
+            }
+            Some(NodeHealth::Unknown) => {
+                let message = "its cluster does not know whether it is online".to_owned();
+                report.add(CheckLevel::Warning, &subject, message);
             }
             None => {
                 let names: Vec<&str> = known.iter().map(|node: &PveNode| &*node.name).collect();
@@ -244,7 +150,34 @@ async fn nodes(api: &PveApi, used: &ClusterUse, report: &mut ClusterReport) {
     }
 }
 
-async fn storages(api: &PveApi, used: &ClusterUse, report: &mut ClusterReport) {
+/// How long the certificate of a node that is online is valid.
+fn certificate(subject: &str, served: Option<&ServedCertificate>, report: &mut ClusterReport) {
+    let Some(end) = served.and_then(|served| served.not_after) else {
+        let message = "online, certificate unknown".to_owned();
+        report.add(CheckLevel::Ok, subject, message);
+        return;
+    };
+    let days = (end.as_second() - Timestamp::now().as_second()).div_euclid(86_400);
+    let level = match days {
+        ..0 => CheckLevel::Error,
+        0..CERTIFICATE_DAYS => CheckLevel::Warning,
+        _ => CheckLevel::Ok,
+    };
+    let valid = match usize::try_from(days) {
+        Ok(days) => format!("certificate is valid for {}", out::counted(days, "day")),
+        Err(_) => "certificate has expired".to_owned(),
+    };
+    let check = report.add(level, subject, format!("online, {valid}"));
+    if level != CheckLevel::Ok {
+        check.hint = Some(
+            "`pvecm updatecerts --force` on the node renews the cluster's own; a `fingerprint` \
+             in the configuration changes with it"
+                .to_owned(),
+        );
+    }
+}
+
+async fn storages(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &mut ClusterReport) {
     if used.storages.is_empty() {
         return;
     }
@@ -254,6 +187,14 @@ async fn storages(api: &PveApi, used: &ClusterUse, report: &mut ClusterReport) {
     };
     for (name, wanted) in &used.storages {
         let subject = format!("storage {name}");
+        let has_disks = wanted.is_api && wanted.contents.contains(&ImageContent::Import);
+        if has_disks && !oldest.has(PveFeature::DiskImages) {
+            let message = format!(
+                "Proxmox VE {oldest} takes no disk images through the API, {} does",
+                PveFeature::DiskImages.since()
+            );
+            report.add(CheckLevel::Error, &subject, message);
+        }
         let Some(found) = known.iter().find(|one| one.name == name.as_str()) else {
             let message = "it does not exist, or the token may not see it";
             report
@@ -347,21 +288,14 @@ async fn active(
 }
 
 async fn rights(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &mut ClusterReport) {
-    let storages = used.needs();
-    let needed = NeededRights::of(&Need {
-        usage: storages.iter().any(|storage| storage.prune),
-        storages,
-        discovery: true,
-        nodes: Vec::new(),
-        fetch_right: FetchRight::of(oldest),
-        templates: used.template_needs(),
-    });
     let subject = format!("token {}", api.token());
-    let granted = match api.granted(&needed.paths()).await {
-        Ok(granted) => granted,
+    if used.storages.is_empty() {
+        return;
+    }
+    let missing = match missing(api, oldest, used).await {
+        Ok(missing) => missing,
         Err(error) => return report.failed(&subject, &error),
     };
-    let missing = granted.missing(&needed, api.token());
     if missing.is_empty() {
         let message = "it has all privileges that are needed".to_owned();
         report.add(CheckLevel::Ok, &subject, message);
@@ -371,4 +305,29 @@ async fn rights(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &mu
         let message = format!("missing on {}: {privileges}", right.path);
         report.add(CheckLevel::Error, &subject, message).commands = right.commands;
     }
+}
+
+/// What the token lacks. Where it lacks something on all nodes together, it may have it on
+/// each that is used.
+async fn missing(
+    api: &PveApi,
+    oldest: PveVersion,
+    used: &ClusterUse,
+) -> Result<Vec<MissingRight>, PveError> {
+    let mut need = used.need(FetchRight::of(oldest));
+    let mut needed = NeededRights::of(&need);
+    let granted = api.granted(&needed.paths()).await?;
+    let missing = granted.missing(&needed, api.token());
+    if used.api_nodes.is_empty() || !missing.iter().any(|one| one.path == "/nodes") {
+        return Ok(missing);
+    }
+    need.nodes = used.api_nodes.iter().cloned().collect();
+    needed = NeededRights::of(&need);
+    let granted = api.granted(&needed.paths()).await?;
+    let missing = granted.missing(&needed, api.token());
+    Ok(MissingRight::over_nodes(
+        missing,
+        need.nodes.len(),
+        api.token(),
+    ))
 }

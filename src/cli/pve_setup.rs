@@ -7,11 +7,10 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::out;
-use super::pve_use::ClusterUse;
 use crate::app::App;
 use crate::model::ClusterName;
 use crate::proxmox::PveVersion;
-use crate::proxmox::rights::{FetchRight, PveSetup, TemplateNeed};
+use crate::proxmox::rights::{DeliveryWay, FetchRight, PveSetup, TemplateNeed};
 
 /// The user that a token belongs to where nobody says otherwise.
 const USER: &str = "talos-order@pve";
@@ -42,6 +41,9 @@ pub struct PveSetupArgs {
     /// Also allow removing images
     #[arg(long)]
     pub prune: bool,
+    /// Also allow uploading images [default: as the cluster's upload]
+    #[arg(long)]
+    pub upload: bool,
     /// The user that the token belongs to [default: that of the cluster's token_id,
     /// else talos-order@pve]
     #[arg(long, value_name = "USER@REALM", value_parser = user)]
@@ -88,6 +90,8 @@ pub(super) fn run(
         user: USER.to_owned(),
         token: TOKEN.to_owned(),
         storages: args.storage,
+        delivery: Some(DeliveryWay::Fetch),
+        read_back: false,
         prune: args.prune,
         pruned: BTreeSet::new(),
         fetch_right: args
@@ -96,6 +100,9 @@ pub(super) fn run(
     };
     if setup.storages.is_empty() {
         configured(config, orders, args.cluster, &mut setup)?;
+    }
+    if args.upload && setup.delivery != Some(DeliveryWay::Upload) {
+        setup.delivery = Some(DeliveryWay::FetchOrUpload);
     }
     setup.user = args.user.unwrap_or(setup.user);
     setup.token = args.token.unwrap_or(setup.token);
@@ -124,7 +131,7 @@ fn configured(
             return Err(SetupError::SeveralClusters(names.join(", ")).into());
         }
     };
-    let used = ClusterUse::of(app.settings(), &orders, cluster.as_ref());
+    let used = app.cluster_use(&orders, cluster.as_ref());
     if used.storages.is_empty() {
         let place = cluster.map_or_else(
             || "a node".to_owned(),
@@ -132,7 +139,10 @@ fn configured(
         );
         return Err(SetupError::NoStorage(place).into());
     }
-    for need in used.needs() {
+    let need = used.need(setup.fetch_right);
+    setup.delivery = used.delivery();
+    setup.read_back = need.read_back;
+    for need in need.storages {
         if need.prune {
             setup.pruned.insert(need.storage.clone());
         }

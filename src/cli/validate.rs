@@ -12,7 +12,8 @@ use super::{notices, out};
 use crate::app::{App, Mode, StartError};
 use crate::config::ConfigError;
 use crate::error::chain;
-use crate::model::{OrderSet, Problem, visible_path};
+use crate::facts::Memory;
+use crate::model::{AwaitedNodes, OrderSet, Problem, visible_path};
 use crate::orders::OrdersError;
 
 /// Checks, and says what is wrong.
@@ -21,9 +22,9 @@ pub(super) async fn validate(
     online: bool,
     form: ValidateForm,
 ) -> anyhow::Result<Exit> {
-    let loaded = load(common, online);
+    let loaded = load(common, online).await;
     let clusters = match &loaded {
-        Ok((app, orders)) if online => preflight::check(app.settings(), orders).await,
+        Ok((app, orders)) if online => preflight::check(app, orders).await,
         _ => Vec::new(),
     };
     if online && loaded.is_ok() && clusters.is_empty() {
@@ -32,6 +33,7 @@ pub(super) async fn validate(
     match (loaded, form) {
         (Ok((_, orders)), ValidateForm::Text) => {
             notices::problems(&orders);
+            notices::awaited(&orders, online);
             let found: String = clusters.iter().map(ClusterReport::text).collect();
             out::text(&(found + &summary(&orders)))?;
             Ok(exit(&orders, &clusters))
@@ -46,6 +48,10 @@ pub(super) async fn validate(
                 "problems": problems,
                 "warnings": orders.warnings,
             });
+            let awaited: Vec<serde_json::Value> = orders.awaited().map(awaited_form).collect();
+            if !awaited.is_empty() {
+                answer["awaited"] = awaited.into();
+            }
             if online {
                 answer["clusters"] = serde_json::to_value(&clusters)?;
             }
@@ -94,12 +100,26 @@ fn data(form: ValidateForm) -> DataForm {
     }
 }
 
-fn load(common: &Common, online: bool) -> Result<(App, Arc<OrderSet>), StartError> {
+/// Nodes that only a cluster knows: whether it does is not seen offline.
+fn awaited_form(awaited: &AwaitedNodes) -> serde_json::Value {
+    serde_json::json!({
+        "file": awaited.source.file,
+        "line": awaited.source.line,
+        "name": awaited.name,
+        "clusters": awaited.clusters,
+    })
+}
+
+async fn load(common: &Common, online: bool) -> Result<(App, Arc<OrderSet>), StartError> {
     let config = common.config.as_deref();
     let app = match online {
         true => App::start(config, Mode::ReadOnly)?,
         false => App::offline(config)?,
     };
+    if online {
+        // Without what is remembered: what is checked is what there is now.
+        app.survey(&Memory::default()).await?;
+    }
     let orders = app.orders(app.orders_path(common.orders.as_deref())?)?;
     Ok((app, orders))
 }

@@ -48,6 +48,8 @@ pub fn after(
         verified: run.verified(&places),
         links: run.links(&places),
         storages: run.storages(&places),
+        members: run.members(),
+        certificates: run.certificates(),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
         templates,

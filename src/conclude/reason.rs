@@ -84,7 +84,9 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             Unresolved::NoSuchVersion { .. } | Unresolved::Unsupported { .. } => {
                 Reason::NoSuchVersion
             }
-            Unresolved::Conflict { .. } | Unresolved::PinConflict { .. } => Reason::Conflict,
+            Unresolved::Conflict { .. }
+            | Unresolved::TemplateConflict { .. }
+            | Unresolved::PinConflict { .. } => Reason::Conflict,
         },
         BlockedReason::PruneBlocked { .. }
         | BlockedReason::InGrace { .. }
@@ -106,6 +108,8 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
                 Reason::PruneBlocked
             }
         },
+        BlockedReason::NodesUnknown { .. } => Reason::TargetUnreachable,
+        BlockedReason::PrivilegeMissing { .. } => Reason::PermissionDenied,
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
@@ -116,7 +120,9 @@ pub(super) fn reason_of(blocked: &Blocked) -> Reason {
             None => Reason::BackingOff,
         },
         BlockedReason::DirMissing { .. } => Reason::DirectoryMissing,
-        BlockedReason::StorageUnfit { .. } => Reason::StorageUnusable,
+        BlockedReason::StorageUnfit { .. } | BlockedReason::VersionTooOld { .. } => {
+            Reason::StorageUnusable
+        }
         BlockedReason::NotMounted { .. } | BlockedReason::DirSilent { .. } => Reason::NotMounted,
         BlockedReason::NoSpace { .. } | BlockedReason::NoInodes { .. } => Reason::InsufficientSpace,
     }

@@ -245,6 +245,8 @@ fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
 /// not for everything.
 fn notes(report: &Report) -> Vec<String> {
     let mut notes = notes_on_versions(report);
+    let notices = report.look.plan.notices.iter();
+    notes.extend(notices.map(ToString::to_string));
     let not_selected = report.look.plan.not_selected();
     if not_selected > 0 {
         notes.push(format!(

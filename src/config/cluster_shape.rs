@@ -26,13 +26,17 @@ pub(super) struct ClusterShape {
     /// A file with the certificates (PEM) of the authorities that are trusted, such as a
     /// copy of /etc/pve/pve-root-ca.pem. Default: the system's authorities
     pub ca_file: Option<At<String>>,
-    /// The SHA-256 fingerprint of the only certificate that is trusted, as
-    /// `pvenode cert info` shows it; it changes when the certificate is renewed.
+    /// The SHA-256 fingerprint of a certificate that is trusted, as `pvenode cert info`
+    /// shows it; it changes when the certificate is renewed. The node that has it tells of
+    /// those of the other nodes.
     pub fingerprint: Option<At<String>>,
     /// How images reach its nodes, where a node does not say: over ssh, or through the
     /// API (api). Default: ssh
     #[schemars(extend("enum" = crate::model::NodeTransport::ALL))]
     pub transport: Option<At<String>>,
+    /// The cluster is asked for its nodes, so that orders can name them without a
+    /// description under nodes. Default: true where nodes describes none of them
+    pub discover: Option<bool>,
     /// With transport: api, whether images are uploaded: never, where a node cannot load
     /// them from this machine (fallback), or always. Default: never
     #[schemars(extend("enum" = crate::model::UploadUse::ALL))]

@@ -10,8 +10,8 @@ use super::secrets::Secrets;
 use super::settings::{ClusterSettings, ClusterTrust};
 use super::{trust, values};
 use crate::model::{
-    ApiTransport, ClusterName, Fingerprint, ImportFormat, LoadFrom, NodeTransport, TokenId,
-    UploadUse,
+    ApiTransport, ClusterName, DiscoveredCluster, Fingerprint, ImportFormat, LoadFrom,
+    NodeTransport, TokenId, UploadUse,
 };
 use crate::yaml::{At, NodeRef, ProblemReport, YamlNode, one_of};
 
@@ -29,7 +29,8 @@ pub(super) fn clusters(
     let mut clusters = BTreeMap::new();
     let mut places: BTreeMap<ClusterName, NodeRef> = BTreeMap::new();
     for shape in shapes {
-        let cluster = cluster(&shape.value, shape.place, secrets, report);
+        let is_described = is_described(&shape.value, nodes);
+        let cluster = cluster(&shape.value, shape.place, is_described, secrets, report);
         let Some(name) = &shape.value.name else {
             report.missing(shape.place, "name", "nodes use `cluster: NAME`");
             continue;
@@ -79,9 +80,33 @@ fn check(text: &At<String>, shapes: &[At<ClusterShape>], report: &mut ProblemRep
     report.at_with_hint(text.place, format!("cluster {wanted} is not known"), hint);
 }
 
+/// True if a node of the cluster is described.
+fn is_described(shape: &ClusterShape, nodes: &[At<NodeShape>]) -> bool {
+    let name = shape.name.as_ref().map(|name| &name.value);
+    let mut named = nodes.iter().filter_map(|node| node.value.cluster.as_ref());
+    named.any(|cluster| Some(&cluster.value) == name)
+}
+
+/// The clusters that are asked for their nodes, for the inventory.
+pub(super) fn discovered(
+    clusters: &BTreeMap<ClusterName, ClusterSettings>,
+) -> BTreeMap<ClusterName, DiscoveredCluster> {
+    let asked = clusters.iter().filter(|(_, cluster)| cluster.discover);
+    asked
+        .map(|(name, cluster)| {
+            let discovered = DiscoveredCluster {
+                transport: cluster.transport,
+                members: None,
+            };
+            (name.clone(), discovered)
+        })
+        .collect()
+}
+
 fn cluster(
     shape: &ClusterShape,
     place: NodeRef,
+    is_described: bool,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<ClusterSettings> {
@@ -113,16 +138,17 @@ fn cluster(
     }
     let token = secrets.token(&shape.token_env, &shape.token_file, report);
     let trust = trust_of(shape, secrets, report);
-    if let Some(text) = &shape.transport {
-        let words = NodeTransport::ALL.iter().map(|word| word.as_str());
-        report.parse_among::<NodeTransport>(text, words);
-    }
+    let words = NodeTransport::ALL.iter().map(|word| word.as_str());
+    let transport = shape.transport.as_ref();
+    let transport = transport.and_then(|text| report.parse_among(text, words));
     let api = api_transport(shape, report);
     Some(ClusterSettings {
         endpoints: endpoints?,
         token_id: token_id?,
         token,
         trust: trust?,
+        transport: transport.unwrap_or_default(),
+        discover: shape.discover.unwrap_or(!is_described),
         api: api?,
     })
 }

@@ -10,7 +10,8 @@ use url::Url;
 
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource,
-    NameTemplate, Network, OrderDefaults, OrderId, Proof, PushMethod, TokenId, VmConfigs,
+    NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod, TokenId,
+    VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -72,6 +73,10 @@ pub struct ClusterSettings {
     pub token: Option<SecretString>,
     /// How an endpoint proves who it is.
     pub trust: ClusterTrust,
+    /// How images reach those of its nodes that do not say.
+    pub transport: NodeTransport,
+    /// It is asked for its nodes.
+    pub discover: bool,
     /// How images reach its nodes through the API.
     pub api: ApiTransport,
 }

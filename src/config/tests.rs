@@ -303,3 +303,22 @@ fn a_node_is_reached_as_it_says_or_else_as_its_cluster_does() {
     assert_eq!(server.address, "::1".parse().ok());
     assert_eq!((server.port, server.url.is_some()), (8088, true));
 }
+
+#[test]
+fn a_cluster_whose_nodes_are_described_is_not_asked_for_others() {
+    let text = "clusters:\n\
+         - {name: a, endpoints: [\"https://a:8006\"], token_id: u@pve!t, token_env: T}\n\
+         - {name: b, endpoints: [\"https://b:8006\"], token_id: u@pve!t, token_env: T}\n\
+         - {name: c, endpoints: [\"https://c:8006\"], token_id: u@pve!t, token_env: T, \
+         discover: true}\n\
+         - {name: d, endpoints: [\"https://d:8006\"], token_id: u@pve!t, token_env: T, \
+         discover: false}\n\
+         nodes: [{name: one, cluster: b}, {name: two, cluster: c}]\n";
+    let settings = parse("config.yaml", text, &|_| Some("secret".to_owned()));
+    let settings = settings.unwrap_or_else(|why| panic!("{:#?}", why.problems()));
+    let discovered = settings.orders.inventory.discovered.keys();
+    assert_eq!(
+        discovered.map(ToString::to_string).collect::<Vec<_>>(),
+        ["a", "c"]
+    );
+}

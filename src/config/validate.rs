@@ -138,12 +138,13 @@ fn build(
     let verify = running::verify(&file.verify.unwrap_or_default(), report);
     let nodes = file.nodes.as_deref().unwrap_or_default();
     let shapes = file.clusters.as_deref().unwrap_or_default();
-    let inventory = inventory(nodes, shapes, report);
+    let mut inventory = inventory(nodes, shapes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, &inventory, report);
     let factory_shape = file.factory.unwrap_or_default();
     clusters::refuse_logins(shapes, &factory_shape, report);
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
+    inventory.discovered = clusters::discovered(&clusters);
     let file_server = file_server(file.file_server.as_ref(), report);
     let orders = order_defaults(&defaults, report);
     let naming = file

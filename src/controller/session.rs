@@ -14,7 +14,7 @@ use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
-use crate::facts::{Backoff, Memory, StepId};
+use crate::facts::{Backoff, Clusters, Memory, StepId};
 use crate::model::{OrderSet, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
@@ -134,12 +134,17 @@ impl<'a> Session<'a> {
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
-        let orders = self.app.orders(self.orders)?;
+        let surveyed = tokio::select! {
+            surveyed = self.survey(reconciler) => surveyed?,
+            () = stop.cancelled() => return Err(RunError::Stopped),
+        };
+        let (orders, clusters) = surveyed;
         read(&orders);
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
             memory: self.memory.clone(),
+            clusters,
             options: self.options.clone(),
         };
         let look = tokio::select! {
@@ -147,6 +152,18 @@ impl<'a> Session<'a> {
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
         Ok((inputs, look))
+    }
+
+    /// Asks the clusters for their nodes, and reads the orders with those.
+    async fn survey(
+        &self,
+        reconciler: &LiveReconciler,
+    ) -> Result<(Arc<OrderSet>, Clusters), StartError> {
+        let mut clusters = self.app.survey(&self.memory).await?;
+        self.app.introduce(reconciler)?;
+        let orders = self.app.orders(self.orders)?;
+        self.app.add_rights(&mut clusters, &orders).await?;
+        Ok((orders, clusters))
     }
 
     /// The whole run: looks, does what is planned, and keeps what came of it.

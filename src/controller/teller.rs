@@ -57,8 +57,9 @@ impl RunObserver for Teller {
         self.heartbeat.beat();
         tracing::info!("{}", crate::plan::render::headline(&look.plan));
         // A manual run forgets which nodes did not answer, and the status does not.
-        let before = self.state.status().unwrap_or_default().circuits;
-        tell_nodes(look, |node| before.contains_key(node));
+        let before = self.state.status().unwrap_or_default();
+        tell_nodes(look, |node| before.circuits.contains_key(node));
+        tell_clusters(&look.plan, &before.notes);
         tell_blocked(&look.plan);
         let task = tell(events, self.state.clone(), self.heartbeat.clone());
         Ok(tokio::spawn(task))
@@ -80,6 +81,15 @@ fn tell_nodes(look: &Look, was_silent: impl Fn(&NodeId) -> bool) {
         match is_known {
             false => tracing::warn!(node, reason, "node does not answer"),
             true => tracing::debug!(node, reason, "node still does not answer"),
+        }
+    }
+}
+
+/// Says what is to be known of clusters and was not a run ago.
+fn tell_clusters(plan: &Plan, before: &[String]) {
+    for notice in plan.notices.iter().map(ToString::to_string) {
+        if !before.contains(&notice) {
+            tracing::warn!("{notice}");
         }
     }
 }

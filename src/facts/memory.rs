@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::clusters::KnownCertificates;
 use super::failure_kind::FailureKind;
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
-use crate::model::{Dir, Node, NodeId, OrderId};
+use crate::model::{ClusterName, Dir, Node, NodeId, OrderId};
 
 /// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,12 @@ pub struct Memory {
     /// The nodes with templates of ours: also watched once no order wants one there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<NodeId, Node>,
+    /// What clusters called their nodes when they last answered.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<ClusterName, BTreeSet<String>>,
+    /// When the certificates of clusters end: they are asked for once a day.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<ClusterName, KnownCertificates>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long

@@ -6,6 +6,7 @@
 //!
 //! Each place can also be unknown, and unknown is never empty.
 
+mod clusters;
 mod failure_kind;
 mod memory;
 mod observed;
@@ -17,6 +18,9 @@ mod storages;
 mod template_mark;
 mod vms;
 
+pub use clusters::{
+    ClusterLook, Clusters, EndingCertificate, KnownCertificates, MissingPrivilege, StoppedWork,
+};
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::clusters::Clusters;
 use super::failure_kind::FailureKind;
 use super::memory::Memory;
 use super::storages::{NodeStorages, volume_id};
 use super::vms::NodeVms;
 use crate::model::{
-    ArtifactId, DataDigest, Deletion, Dir, FileName, ImageContent, NodeId, OrderId, PartName,
-    SchematicId, Sha256, TalosVersion,
+    ArtifactId, DataDigest, Deletion, Dir, FileName, ImageContent, Node, NodeId, OrderId, PartName,
+    Reach, SchematicId, Sha256, TalosVersion,
 };
 
 /// Everything a run knows about the world.
@@ -47,6 +48,19 @@ pub struct Catalog {
     pub sizes: BTreeMap<ArtifactId, u64>,
     /// The storages of nodes that an order wants an image on a storage of, or did.
     pub storages: BTreeMap<NodeId, NodeStorages>,
+    /// The clusters of nodes that orders name.
+    pub clusters: Clusters,
+}
+
+impl Catalog {
+    /// True if the cluster of a node answers and does not have it any more.
+    pub fn has_gone(&self, node: &Node) -> bool {
+        let Reach::Api { cluster, node } = &node.reach else {
+            return false;
+        };
+        let cluster = self.clusters.get(cluster);
+        cluster.is_some_and(|cluster| cluster.lacks(node))
+    }
 }
 
 /// The known versions, with where the knowledge comes from.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Arch, ClusterName, Dir, Node, NodeId, PushMethod, Reach, SiteName, StorageName};
+use super::{
+    Arch, ClusterName, Dir, Node, NodeId, NodeTransport, PushMethod, Reach, SiteName, StorageName,
+};
 
 /// The values that a position takes where it says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +34,25 @@ pub struct OrderDefaults {
 pub struct Inventory {
     /// The nodes in the order they are written; ids and addresses are unique.
     pub nodes: Vec<InventoryNode>,
+    /// The clusters that are asked for their nodes.
+    pub discovered: BTreeMap<ClusterName, DiscoveredCluster>,
+    /// The names that nodes of several clusters have, or a described node and one of a
+    /// cluster, with those clusters.
+    pub(super) clashes: BTreeMap<NodeId, Vec<ClusterName>>,
     // Every host of every position is looked up here.
     by_name: BTreeMap<NodeId, usize>,
     by_address: BTreeMap<Reach, usize>,
     by_label: BTreeMap<String, Vec<usize>>,
+}
+
+/// A cluster whose nodes are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscoveredCluster {
+    /// How its nodes are reached.
+    pub transport: NodeTransport,
+    /// What it calls its nodes; `None` where it was never asked, which is not the same as
+    /// no nodes.
+    pub members: Option<BTreeSet<String>>,
 }
 
 /// A node described once, for orders to refer to.
@@ -74,6 +91,27 @@ pub struct InventoryNode {
 }
 
 impl InventoryNode {
+    /// A node that nothing more is said of.
+    pub fn bare(node: Node) -> Self {
+        Self {
+            node,
+            labels: Vec::new(),
+            iso_dir: None,
+            import_dir: None,
+            iso_storage: None,
+            import_storage: None,
+            prune: None,
+            create: None,
+            storage: None,
+            vm_configs: None,
+            push_method: None,
+            bandwidth_limit: None,
+            site: None,
+            cluster: None,
+            pve_name: None,
+        }
+    }
+
     /// How its cluster calls it.
     pub fn name_in_cluster(&self) -> &str {
         self.pve_name.as_deref().unwrap_or(self.node.id.as_str())

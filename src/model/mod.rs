@@ -12,6 +12,7 @@ mod defaults;
 mod digest;
 mod factory;
 mod hardware;
+mod members;
 mod name;
 mod named;
 mod order;
@@ -29,14 +30,18 @@ mod visible;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
 pub use cluster::{ClusterName, Fingerprint, TokenId};
-pub use defaults::{Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs};
+pub use defaults::{
+    DiscoveredCluster, Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs,
+};
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
 pub use hardware::{Bios, Hardware, NetworkInterface};
+pub use members::ClusterGroup;
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
-    Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget, RejectedFile,
-    RejectedOrder, RejectedPosition, SchematicSource, Skipped, SourceRef, VersionPolicy,
+    AwaitedNodes, Deletion, Order, OrderId, OrderSet, Position, PositionRef, PushTarget,
+    RejectedFile, RejectedOrder, RejectedPosition, SchematicSource, Skipped, SourceRef,
+    VersionPolicy,
 };
 pub use part::{PARTS_DIR, PartName};
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
-    Arch, Dir, FileName, Format, Invalid, Minor, NodeId, Platform, Problem, PushMethod, Schematic,
-    SchematicId, Sha256, StorageTarget, TalosVersion, Template, text_form,
+    Arch, ClusterName, DeliveryPlace, Dir, FileName, Format, Invalid, Minor, NodeId, Platform,
+    Problem, PushMethod, Schematic, SchematicId, Sha256, StorageTarget, TalosVersion, Template,
+    text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -101,6 +102,19 @@ pub struct SourceRef {
     pub line: u64,
 }
 
+/// Nodes that an order names and that only a cluster can know, which was never asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedNodes {
+    /// As the order names them: `node pve-09`, `group lab`.
+    pub name: String,
+    /// The clusters that may know them; never empty.
+    pub clusters: Vec<ClusterName>,
+    /// Where on them the image is to be.
+    pub place: DeliveryPlace,
+    /// Where they are named.
+    pub source: SourceRef,
+}
+
 /// One image that an order asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
@@ -126,6 +140,8 @@ pub struct Position {
     pub targets: Vec<PushTarget>,
     /// The nodes' storages to deliver to, whose directories the nodes know.
     pub storages: Vec<StorageTarget>,
+    /// The nodes to deliver to that only a cluster knows, which was never asked.
+    pub awaited: Vec<AwaitedNodes>,
     /// What is delivered is the unpacked image, not the compressed one.
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.
@@ -270,6 +286,12 @@ impl OrderSet {
             .flat_map(|order| &order.rejected)
             .flat_map(|position| &position.problems);
         files.chain(orders).chain(positions)
+    }
+
+    /// The nodes that only clusters know which were never asked, in reading order.
+    pub fn awaited(&self) -> impl Iterator<Item = &AwaitedNodes> {
+        let positions = self.orders.iter().flat_map(|order| &order.positions);
+        positions.flat_map(|position| &position.awaited)
     }
 
     /// True if nothing had to be refused: only then is what the orders do not

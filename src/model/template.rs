@@ -250,6 +250,13 @@ pub struct Template {
     pub max_at_once: u32,
 }
 
+impl Template {
+    /// True if a node that the image goes to may have it.
+    pub fn is_on(&self, node: &NodeId) -> bool {
+        self.on.as_ref().is_none_or(|on| on.contains(node))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,28 +1,46 @@
 //! Nodes of all kinds: each is reached as it says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use super::api::ApiNodes;
+use super::api::{ApiNode, ApiNodes, DescribedNode};
 use super::error::NodeError;
 use super::interface::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
 use super::system::SystemNodes;
 use super::templates::{
     TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
 };
-use crate::facts::{NodeState, NodeStorages, NodeVms};
-use crate::model::{Dir, Node, Reach, VmId};
+use crate::facts::{DirState, NodeState, NodeStorages, NodeVms};
+use crate::model::{Dir, Node, NodeId, Reach, StorageName, VmId};
 
 /// Nodes of all kinds, each reached as it says.
 #[derive(Debug)]
 pub struct NodesByReach {
     system: SystemNodes,
     api: ApiNodes,
+    /// The directories of nodes over ssh whose storages cannot be used now, as their
+    /// clusters told last.
+    inactive: Mutex<BTreeMap<NodeId, BTreeMap<Dir, String>>>,
 }
 
 impl NodesByReach {
     /// Nodes over ssh and directories of this machine, and nodes of the API.
     pub fn new(system: SystemNodes, api: ApiNodes) -> Self {
-        Self { system, api }
+        Self {
+            system,
+            api,
+            inactive: Mutex::default(),
+        }
+    }
+
+    fn inactive(&self, node: &NodeId) -> BTreeMap<Dir, String> {
+        let all = self.inactive.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(node).cloned().unwrap_or_default()
+    }
+
+    /// Takes the place of what is known of nodes of clusters.
+    pub fn know(&self, nodes: BTreeMap<NodeId, ApiNode>) {
+        self.api.know(nodes);
     }
 }
 
@@ -38,11 +56,44 @@ macro_rules! by_reach {
 
 impl Nodes for NodesByReach {
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
-        by_reach!(self, node, observe(dirs))
+        let mut state = by_reach!(self, node, observe(dirs));
+        if let NodeState::Listed { dirs, .. } = &mut state {
+            for (dir, why) in self.inactive(&node.id) {
+                if let Some(state) = dirs.get_mut(&dir) {
+                    // What is in the mount point is not the storage's.
+                    *state = DirState {
+                        is_silent: true,
+                        unread: Some(why),
+                        ..DirState::default()
+                    };
+                }
+            }
+        }
+        state
     }
 
-    async fn storages(&self, node: &Node) -> NodeStorages {
-        by_reach!(self, node, storages())
+    /// A cluster knows best what its storages are; where it does not tell, the node does.
+    async fn storages(&self, node: &Node, wanted: &BTreeSet<StorageName>) -> NodeStorages {
+        if !matches!(node.reach, Reach::Ssh { .. }) {
+            return by_reach!(self, node, storages(wanted));
+        }
+        let described = self.api.described(node, wanted).await;
+        let (storages, inactive) = match described {
+            Some(DescribedNode { config, inactive }) => (NodeStorages::Known(config), inactive),
+            None => {
+                let mut told = self.system.storages(node, wanted).await;
+                if let NodeStorages::Known(config) = &mut told
+                    && let Some(cluster) = self.api.cluster(node)
+                {
+                    // One name for a cluster, whoever tells of it.
+                    config.cluster = Some(cluster);
+                }
+                (told, BTreeMap::new())
+            }
+        };
+        let mut all = self.inactive.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(node.id.clone(), inactive);
+        storages
     }
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {

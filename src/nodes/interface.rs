@@ -14,7 +14,7 @@ use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof,
-    Sha256, StoredForm,
+    Sha256, StorageName, StoredForm,
 };
 
 /// Everything a reconciliation asks of nodes.
@@ -23,9 +23,13 @@ pub trait Nodes: Templates {
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
 
-    /// How the node describes its storages, in one round trip. Failing is a state here,
-    /// too.
-    fn storages(&self, node: &Node) -> impl Future<Output = NodeStorages> + Send;
+    /// How the node describes its storages, in one round trip; these are of interest.
+    /// Failing is a state here, too.
+    fn storages(
+        &self,
+        node: &Node,
+        wanted: &BTreeSet<StorageName>,
+    ) -> impl Future<Output = NodeStorages> + Send;
 
     /// Puts a file at its path with the right digest, and records it.
     ///

@@ -16,7 +16,7 @@ use super::templates::{
 };
 use super::{deliver, machines, observe, remove, verify};
 use crate::facts::{NodeState, NodeStorages, NodeVms};
-use crate::model::{Dir, Node, VmId};
+use crate::model::{Dir, Node, StorageName, VmId};
 
 /// What lives longer than a session: the connections, and what sessions share.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Nodes for SystemNodes {
         observe::observe(&self.open(node).await, dirs).await
     }
 
-    async fn storages(&self, node: &Node) -> NodeStorages {
+    /// All of them, whichever are of interest.
+    async fn storages(&self, node: &Node, _: &BTreeSet<StorageName>) -> NodeStorages {
         observe::storages(&self.open(node).await).await
     }
 

@@ -5,7 +5,7 @@
 //! checks, so that one mistake is not told twice in other words.
 
 use super::file::{PositionShape, PushShape};
-use super::hosts::{Destination, Hosts};
+use super::hosts::{Destinations, Hosts};
 use super::reading::Reading;
 use super::template::{TemplateBase, template};
 use super::{schematic, version};
@@ -25,7 +25,7 @@ pub(super) struct PositionDraft {
     pub schematic: SchematicSource,
     pub unpack: bool,
     pub push_unpacked: bool,
-    pub destinations: Vec<Destination>,
+    pub destinations: Destinations,
     pub filename: Option<FileName>,
     pub push_method: Option<PushMethod>,
     pub pinned: Option<Sha256>,
@@ -82,7 +82,9 @@ pub(super) fn draft(
     .destinations(hosts.unwrap_or_default(), report);
     let hosts_are_read = report.problems().count() == before && !report.told(position, "push");
     let is_api = |node: &Node| matches!(node.reach, Reach::Api { .. });
-    let only_api = !destinations.is_empty() && destinations.iter().all(|(node, _)| is_api(node));
+    let Destinations { known, awaited } = &destinations;
+    let only_api =
+        !known.is_empty() && awaited.is_empty() && known.iter().all(|(node, _)| is_api(node));
     let filename = shape.filename.as_ref().and_then(|text| {
         let name: FileName = report.parse(text)?;
         check_extension(text, delivered?, only_api, report);
@@ -98,7 +100,8 @@ pub(super) fn draft(
         delivered: pushed(unpacked),
         schematic: schematic.as_ref(),
         push: push.enabled,
-        destinations: hosts_are_read.then_some(&destinations),
+        // Which nodes a cluster has is not known before it is asked.
+        destinations: (hosts_are_read && awaited.is_empty()).then_some(known),
         inventory: &defaults.inventory,
     };
     let template = template(shape, &base, report);
@@ -113,7 +116,7 @@ pub(super) fn draft(
         destinations: if push.enabled {
             destinations
         } else {
-            Vec::new()
+            Destinations::default()
         },
         filename,
         push_method,

@@ -3,11 +3,23 @@
 use std::borrow::Cow;
 
 use super::file::HostShape;
-use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach};
+use crate::model::{
+    ClusterGroup, ClusterName, Inventory, InventoryNode, Login, Node, NodeId, Reach,
+};
 use crate::yaml::{At, NodeRef, ProblemReport, one_of, shown};
 
 /// A node as the inventory has it, or one that only the order names.
 type HostNode<'a> = Cow<'a, InventoryNode>;
+
+/// The nodes that an entry means.
+pub(super) enum MeantNodes<'a> {
+    Known(Vec<HostNode<'a>>),
+    /// Only one of these clusters can know them, and none was asked.
+    Awaited {
+        name: String,
+        clusters: Vec<ClusterName>,
+    },
+}
 
 /// The nodes that a host means.
 pub(super) fn meant<'a>(
@@ -15,7 +27,7 @@ pub(super) fn meant<'a>(
     place: NodeRef,
     shape: &HostShape,
     report: &mut ProblemReport<'_>,
-) -> Option<Vec<HostNode<'a>>> {
+) -> Option<MeantNodes<'a>> {
     let ways = [
         ("host", shape.host.as_ref()),
         ("local", shape.local.as_ref()),
@@ -46,10 +58,11 @@ pub(super) fn meant<'a>(
     if way != "host" && !refuse_login(shape, way, report) {
         return None;
     }
+    let one = |node| MeantNodes::Known(vec![node]);
     match way {
-        "host" => ssh(inventory, text, shape, report).map(|node| vec![node]),
-        "local" => local(inventory, text, report).map(|node| vec![node]),
-        "node" => named(inventory, text, report).map(|node| vec![node]),
+        "host" => ssh(inventory, text, shape, report).map(one),
+        "local" => local(inventory, text, report).map(one),
+        "node" => named(inventory, text, report),
         _ => group(inventory, text, report),
     }
 }
@@ -150,35 +163,95 @@ fn named<'a>(
     inventory: &'a Inventory,
     text: &At<String>,
     report: &mut ProblemReport<'_>,
-) -> Option<HostNode<'a>> {
+) -> Option<MeantNodes<'a>> {
     let id: NodeId = report.parse(text)?;
-    let found = inventory.by_name(&id);
-    if found.is_none() {
-        let names = inventory.nodes.iter().map(|entry| entry.node.id.as_str());
-        unknown("node", text, names, report);
+    if let Some(entry) = inventory.by_name(&id) {
+        return Some(MeantNodes::Known(vec![Cow::Borrowed(entry)]));
     }
-    found.map(Cow::Borrowed)
+    if let Some(having) = inventory.clash(&id) {
+        clashing(text, &id, having, report);
+        return None;
+    }
+    let clusters = inventory.awaited();
+    if !clusters.is_empty() {
+        let name = format!("node {id}");
+        return Some(MeantNodes::Awaited { name, clusters });
+    }
+    let names = inventory.nodes.iter().map(|entry| entry.node.id.as_str());
+    unknown("node", text, names, inventory, report);
+    None
 }
 
 fn group<'a>(
     inventory: &'a Inventory,
     text: &At<String>,
     report: &mut ProblemReport<'_>,
-) -> Option<Vec<HostNode<'a>>> {
-    let found = inventory.by_label(&text.value).map(Cow::Borrowed);
-    let found: Vec<HostNode<'_>> = found.collect();
-    if found.is_empty() {
-        let mut labels: Vec<&str> = inventory
-            .nodes
-            .iter()
-            .flat_map(|entry| entry.labels.iter().map(String::as_str))
-            .collect();
-        labels.sort_unstable();
-        labels.dedup();
-        unknown("group", text, labels.into_iter(), report);
-        return None;
+) -> Option<MeantNodes<'a>> {
+    // A label counts more than the name of a cluster: it may mean a part of it.
+    let found: Vec<HostNode<'_>> = inventory.by_label(&text.value).map(Cow::Borrowed).collect();
+    if !found.is_empty() {
+        return Some(MeantNodes::Known(found));
     }
-    Some(found)
+    match inventory.cluster_group(&text.value) {
+        ClusterGroup::Nodes(nodes) if nodes.is_empty() => {
+            let message = format!("the cluster {} has no nodes", shown(&text.value));
+            report.at(text.place, message);
+            None
+        }
+        ClusterGroup::Nodes(nodes) => {
+            let nodes = nodes.into_iter().map(Cow::Borrowed);
+            Some(MeantNodes::Known(nodes.collect()))
+        }
+        ClusterGroup::Awaited => Some(MeantNodes::Awaited {
+            name: format!("group {}", text.value),
+            clusters: text.value.parse().ok().into_iter().collect(),
+        }),
+        ClusterGroup::Clash(id, having) => {
+            clashing(text, id, having, report);
+            None
+        }
+        ClusterGroup::None => {
+            let labels = inventory.nodes.iter().flat_map(|entry| &entry.labels);
+            let of_nodes = inventory
+                .nodes
+                .iter()
+                .filter_map(|entry| entry.cluster.as_ref());
+            let clusters = inventory.discovered.keys().chain(of_nodes);
+            let labels = labels.map(String::as_str);
+            let mut known: Vec<&str> = labels.chain(clusters.map(ClusterName::as_str)).collect();
+            known.sort_unstable();
+            known.dedup();
+            unknown("group", text, known.into_iter(), inventory, report);
+            None
+        }
+    }
+}
+
+/// A name that is two nodes.
+fn clashing(
+    text: &At<String>,
+    id: &NodeId,
+    having: &[ClusterName],
+    report: &mut ProblemReport<'_>,
+) {
+    let names: Vec<&str> = having.iter().map(ClusterName::as_str).collect();
+    let (message, hint) = match names.as_slice() {
+        [cluster] => (
+            format!(
+                "{id} is a node of the cluster {cluster}, and another one under `nodes:` in the \
+                 configuration"
+            ),
+            format!("add `cluster: {cluster}` to it there if both are the same, or rename it"),
+        ),
+        names => (
+            format!("{id} is a node of the clusters {}", names.join(" and ")),
+            format!(
+                "give each a name of its own under `nodes:` in the configuration, with `cluster` \
+                 and `pve_name: {id}`"
+            ),
+        ),
+    };
+    report.at_with_hint(text.place, message, hint);
 }
 
 /// True if a login and port, as far as they are given, are those of a node.
@@ -198,23 +271,7 @@ fn agrees(node: &Reach, given: &Reach) -> bool {
 }
 
 fn bare(node: Node) -> HostNode<'static> {
-    Cow::Owned(InventoryNode {
-        node,
-        labels: Vec::new(),
-        iso_dir: None,
-        import_dir: None,
-        iso_storage: None,
-        import_storage: None,
-        create: None,
-        prune: None,
-        storage: None,
-        vm_configs: None,
-        push_method: None,
-        bandwidth_limit: None,
-        site: None,
-        cluster: None,
-        pve_name: None,
-    })
+    Cow::Owned(InventoryNode::bare(node))
 }
 
 /// False, and reported, where a login or port stands beside something that is
@@ -241,6 +298,7 @@ fn unknown<'a>(
     what: &str,
     text: &At<String>,
     words: impl Iterator<Item = &'a str>,
+    inventory: &Inventory,
     report: &mut ProblemReport<'_>,
 ) {
     let words: Vec<&str> = words.collect();
@@ -253,7 +311,12 @@ fn unknown<'a>(
     let hint = match one_of(&text.value, words) {
         Some(near) => format!("did you mean `{near}`?"),
         None if what == "group" => {
-            "a group is a label under `nodes:` in the configuration".to_owned()
+            "a group is a label under `nodes:` in the configuration, or the name of a cluster"
+                .to_owned()
+        }
+        None if !inventory.discovered.is_empty() => {
+            "nodes are those of the clusters, and those under `nodes:` in the configuration"
+                .to_owned()
         }
         None => "nodes are defined under `nodes:` in the configuration".to_owned(),
     };

@@ -5,16 +5,24 @@ use std::collections::BTreeMap;
 
 use super::file::HostShape;
 use super::host_api::ApiHost;
-use super::host_nodes;
+use super::host_nodes::{self, MeantNodes};
 use super::reading::NamedNodes;
 use crate::model::{
-    DeliveryPlace, Dir, Format, ImageContent, InventoryNode, Node, NodeId, OrderDefaults, Reach,
-    StorageName, User,
+    AwaitedNodes, ClusterName, DeliveryPlace, Dir, Format, ImageContent, InventoryNode, Node,
+    NodeId, NodeTransport, OrderDefaults, Reach, SourceRef, StorageName, User,
 };
 use crate::yaml::{At, NodeRef, ProblemReport, TextOr};
 
 /// A node and the place on it that a position goes to.
 pub(super) type Destination = (Node, DeliveryPlace);
+
+/// Where a position goes.
+#[derive(Default)]
+pub(super) struct Destinations {
+    pub known: Vec<Destination>,
+    /// The nodes that only a cluster knows, which was never asked.
+    pub awaited: Vec<AwaitedNodes>,
+}
 
 /// Everything that naming destinations depends on.
 pub(super) struct Hosts<'a> {
@@ -77,15 +85,21 @@ impl Hosts<'_> {
         &self,
         hosts: &[At<TextOr<HostShape>>],
         report: &mut ProblemReport<'_>,
-    ) -> Vec<Destination> {
+    ) -> Destinations {
         let mut here = Here::default();
+        let mut awaited = Vec::new();
         for host in hosts {
-            for destination in self.host(host, report).unwrap_or_default() {
+            let meant = self.host(host, report).unwrap_or_default();
+            awaited.extend(meant.awaited);
+            for destination in meant.known {
                 self.check_name(&destination.0, &here, host.place, report);
                 here.add(destination);
             }
         }
-        here.all
+        Destinations {
+            known: here.all,
+            awaited,
+        }
     }
 
     /// `None` where the host is refused.
@@ -93,7 +107,7 @@ impl Hosts<'_> {
         &self,
         at: &At<TextOr<HostShape>>,
         report: &mut ProblemReport<'_>,
-    ) -> Option<Vec<Destination>> {
+    ) -> Option<Destinations> {
         let short;
         let shape = match &at.value {
             TextOr::Map(shape) => shape,
@@ -128,19 +142,48 @@ impl Hosts<'_> {
             defaults: self.defaults,
             delivered: self.delivered,
         };
-        let mut destinations = Vec::new();
-        for entry in entries {
-            let place = self.place(&places, &entry);
-            // A group is told of its first node.
-            if api.refuse(&entry, &place, report) {
-                return None;
+        Some(match entries {
+            MeantNodes::Known(entries) => {
+                let mut known = Vec::new();
+                for entry in entries {
+                    let place = self.place(&places, &entry);
+                    // A group is told of its first node.
+                    if api.refuse(&entry, &place, report) {
+                        return None;
+                    }
+                    known.push(match entry {
+                        Cow::Borrowed(entry) => (entry.node.clone(), place),
+                        Cow::Owned(entry) => (entry.node, place),
+                    });
+                }
+                Destinations {
+                    known,
+                    awaited: Vec::new(),
+                }
             }
-            destinations.push(match entry {
-                Cow::Borrowed(entry) => (entry.node.clone(), place),
-                Cow::Owned(entry) => (entry.node, place),
-            });
-        }
-        Some(destinations)
+            MeantNodes::Awaited { name, clusters } => Destinations {
+                known: Vec::new(),
+                awaited: vec![AwaitedNodes {
+                    place: self.place_in(&places, &clusters),
+                    name,
+                    clusters,
+                    source: SourceRef {
+                        file: report.document().source.file.to_string(),
+                        line: report.document().line(at.place),
+                    },
+                }],
+            },
+        })
+    }
+
+    /// The place on a node that one of these clusters may have.
+    fn place_in(&self, given: &GivenPlaces, clusters: &[ClusterName]) -> DeliveryPlace {
+        let discovered = &self.defaults.inventory.discovered;
+        let mut transports = clusters
+            .iter()
+            .filter_map(|name| discovered.get(name).map(|known| known.transport));
+        let is_api = transports.next() == Some(NodeTransport::Api);
+        self.place_of(given, &GivenPlaces::default(), is_api)
     }
 
     /// The place for what is delivered: what the order says, then the node's own, then
@@ -151,6 +194,11 @@ impl Hosts<'_> {
             [entry.iso_dir.as_ref(), entry.import_dir.as_ref()],
             [entry.iso_storage.as_ref(), entry.import_storage.as_ref()],
         );
+        let is_api = matches!(entry.node.reach, Reach::Api { .. });
+        self.place_of(given, &own, is_api)
+    }
+
+    fn place_of(&self, given: &GivenPlaces, own: &GivenPlaces, is_api: bool) -> DeliveryPlace {
         let defaults = self.defaults;
         let default = GivenPlaces::new(
             [None, defaults.import_dir.as_ref()],
@@ -160,11 +208,14 @@ impl Hosts<'_> {
             ],
         );
         let first = |of: fn(&GivenPlaces) -> &Option<DeliveryPlace>| {
-            let levels = [given, &own, &default];
+            let levels = [given, own, &default];
             levels.into_iter().find_map(|level| of(level).clone())
         };
         let iso = || {
-            let default = || DeliveryPlace::Dir(defaults.iso_dir.clone());
+            let default = || match usual_storage(&defaults.iso_dir).filter(|_| is_api) {
+                Some(storage) => DeliveryPlace::Storage(storage, ImageContent::Iso),
+                None => DeliveryPlace::Dir(defaults.iso_dir.clone()),
+            };
             first(|level| &level.iso).unwrap_or_else(default)
         };
         match self.delivered {
@@ -205,6 +256,12 @@ impl Hosts<'_> {
             );
         }
     }
+}
+
+/// The storage that has the default directory on every node: the API knows storages only.
+fn usual_storage(dir: &Dir) -> Option<StorageName> {
+    let name = (dir.as_str() == "/var/lib/vz/template/iso").then_some("local")?;
+    name.parse().ok()
 }
 
 fn address(node: &Node) -> String {

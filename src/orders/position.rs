@@ -63,14 +63,14 @@ pub(super) fn read_position(
     }
     warn(&shape, &draft, node, reading);
     let source = reading.source(node);
-    for (node, _) in &draft.destinations {
+    for (node, _) in &draft.destinations.known {
         if !reading.nodes.contains_key(&node.id) {
             let first = (node.clone(), source.clone());
             reading.nodes.insert(node.id.clone(), first);
         }
     }
     let (mut targets, mut storages) = (Vec::new(), Vec::new());
-    for (node, place) in draft.destinations {
+    for (node, place) in draft.destinations.known {
         let node = node.id;
         match place {
             DeliveryPlace::Dir(dir) => targets.push(PushTarget { node, dir }),
@@ -93,6 +93,7 @@ pub(super) fn read_position(
         unpack: draft.unpack,
         targets,
         storages,
+        awaited: draft.destinations.awaited,
         push_unpacked: draft.push_unpacked,
         filename: draft.filename,
         push_method: draft.push_method,

@@ -1,6 +1,7 @@
 //! What orders come to: defaults, destinations, files. What is refused, and in
 //! which words, is in `tests/gallery`.
 
+mod awaited;
 mod files;
 mod schematics;
 mod templates;

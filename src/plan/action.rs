@@ -166,6 +166,10 @@ pub struct CreateTemplate {
     pub image: PushTarget,
     /// The name of the image there.
     pub file: FileName,
+    /// The directory that the image is delivered to: of the nodes of a shared storage,
+    /// another one may get it.
+    #[serde(skip)]
+    pub delivered: PushTarget,
     /// What the image is.
     pub artifact: ArtifactId,
     /// The digest of the image; `None` where the image is delivered in the same run.
@@ -270,6 +274,17 @@ impl Action {
             Self::RemoveTemplate { node, .. } => Some(node),
             other => other.target().map(|target| &target.node),
         }
+    }
+
+    /// The nodes on which something is changed: a template may take the name of one that is
+    /// on another node.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        let retired = match self {
+            Self::SwitchTemplate(switch) => switch.retired.as_slice(),
+            _ => &[],
+        };
+        let own = self.node().into_iter();
+        own.chain(retired.iter().map(|retired| &retired.node))
     }
 
     /// The bytes that go with it, in the cache or on a node, if it removes something.

@@ -11,7 +11,7 @@ use super::template::TemplateBlock;
 use super::unplaced::StorageUnfit;
 use super::wanted::WantedBy;
 use crate::facts::{ApprovalId, FailureKind, StepId};
-use crate::model::{Dir, FileName, NodeId, StorageName};
+use crate::model::{ClusterName, Dir, FileName, NodeId, StorageName};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +42,38 @@ pub enum BlockedReason {
     Unresolved {
         /// Why.
         why: super::desired::Unresolved,
+    },
+    /// Nodes that only clusters know are not known.
+    NodesUnknown {
+        /// As orders name them: `group lab`.
+        names: Vec<String>,
+        /// The clusters that may know them.
+        clusters: Vec<ClusterName>,
+        /// Why they do not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// The version of Proxmox VE takes no disk images through the API.
+    VersionTooOld {
+        /// The node.
+        node: NodeId,
+        /// The version.
+        version: String,
+    },
+    /// The API token may not do it.
+    PrivilegeMissing {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The ID of the token.
+        token: String,
+        /// Where the privileges are missing.
+        path: String,
+        /// The privileges.
+        privileges: Vec<String>,
+        /// The role that has them.
+        role: String,
+        /// The command that grants it.
+        command: String,
     },
     /// Pruning is blocked because the orders are not completely known.
     PruneBlocked {
@@ -248,6 +280,9 @@ impl BlockedReason {
             | Self::Suspended { .. } => false,
             Self::NodeUnreachable { .. }
             | Self::Unresolved { .. }
+            | Self::NodesUnknown { .. }
+            | Self::PrivilegeMissing { .. }
+            | Self::VersionTooOld { .. }
             | Self::PruneBlocked { .. }
             | Self::ForeignFile { .. }
             | Self::SourceBlocked { .. }
@@ -271,11 +306,13 @@ impl BlockedReason {
                 lasting.is_some()
             }
             Self::Template { why } => why.needs_operator(),
-            Self::SourceBlocked { .. } => false,
+            Self::SourceBlocked { .. } | Self::NodesUnknown { .. } => false,
             Self::Unresolved { why } => {
                 !matches!(why, super::desired::Unresolved::VersionsUnknown { .. })
             }
             Self::PruneBlocked { .. }
+            | Self::PrivilegeMissing { .. }
+            | Self::VersionTooOld { .. }
             | Self::ForeignFile { .. }
             | Self::StorageUnfit { .. }
             | Self::NotMounted { .. }

@@ -9,8 +9,8 @@ use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef, PushMethod,
-    PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
+    ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef,
+    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -114,6 +114,8 @@ pub struct Resolved {
     pub targets: Vec<(PushTarget, FileName)>,
     /// The storages that it is wanted on and that have no known directory.
     pub unplaced: Vec<Unplaced>,
+    /// The nodes that it is wanted on and that only a cluster knows, which was never asked.
+    pub awaited: Vec<AwaitedNodes>,
 }
 
 impl Resolved {
@@ -156,6 +158,14 @@ pub enum Unresolved {
         /// The other position.
         with: PositionRef,
     },
+    /// Another position wants a template of another image, or with other settings, under
+    /// the same name on a node.
+    TemplateConflict {
+        /// The name and where it is, as `talos on pve-01`.
+        template: String,
+        /// The position.
+        with: PositionRef,
+    },
     /// Two positions pin different digests for one artifact.
     PinConflict {
         /// The other position.
@@ -187,6 +197,9 @@ impl std::fmt::Display for Unresolved {
             Self::Unsupported { why } => f.write_str(why),
             Self::Conflict { path, with } => {
                 write!(f, "{with} already wants another image at {path}")
+            }
+            Self::TemplateConflict { template, with } => {
+                write!(f, "{with} already wants another template {template}")
             }
             Self::PinConflict { with } => {
                 write!(

@@ -48,7 +48,7 @@ pub use resolve::{Naming, resolve};
 pub use selection::{NamePattern, Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;
-pub use step::{AdoptCondition, Hint, Otherwise, Plan, PlannedTemplate, Step, Why};
+pub use step::{AdoptCondition, Hint, Notice, Otherwise, Plan, PlannedTemplate, Step, Why};
 pub use template::{TemplateBlock, TemplatePlace, WantedTemplate};
 pub use transport::{RelayUnfit, RequestedBy, Transport, TransportReason, Unrelayed};
 pub use unplaced::{StorageUnfit, Unplaced, UnplacedReason};

@@ -23,6 +23,7 @@ const STAGES: &[Stage] = &[
     stages::sort,
     // What would be done is known now, and is shown as blocked with its reason.
     stages::block,
+    stages::clusters,
     // What is blocked serves nobody.
     stages::relay,
     // What a selected step needs is known now.

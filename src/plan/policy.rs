@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::selection::Selection;
 use crate::facts::StepId;
-use crate::model::{ApiTransport, Dir, Network, NodeId, Proof, PushMethod};
+use crate::model::{ApiTransport, ClusterName, Dir, Network, NodeId, Proof, PushMethod};
 
 /// The settings of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +101,8 @@ pub struct TransportPolicy {
     pub nodes: BTreeMap<NodeId, PushMethod>,
     /// How it is proven that bytes arrived.
     pub proof: Proof,
-    /// How images reach the nodes that are reached through an API.
-    pub api: BTreeMap<NodeId, ApiTransport>,
+    /// How images reach the nodes of each cluster that are reached through its API.
+    pub api: BTreeMap<ClusterName, ApiTransport>,
     /// The user chose options for rsync.
     pub rsync_opts_set: bool,
     /// Which nodes are near each other.

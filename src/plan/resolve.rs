@@ -11,7 +11,7 @@ mod merge;
 mod storages;
 mod templates;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::conflicts::refuse_conflicts;
 use self::draft::{DraftPosition, NamedFiles};
@@ -20,8 +20,8 @@ use super::desired::{Desired, PositionWant, Resolved, Unresolved, minors};
 use super::unplaced::Unplaced;
 use crate::facts::{Catalog, VersionKnowledge, VersionSource};
 use crate::model::{
-    ArtifactId, FileName, Format, NameTemplate, NodeId, Order, OrderSet, Position, PushTarget,
-    SchematicId, SchematicSource, TalosVersion, VersionPolicy,
+    ArtifactId, ClusterName, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet,
+    Position, PushTarget, Reach, SchematicId, SchematicSource, TalosVersion, VersionPolicy,
 };
 use crate::schematic::{Canonical, rules};
 
@@ -32,8 +32,19 @@ pub struct Naming {
     pub template: NameTemplate,
     /// The factory's base URL, with a trailing slash.
     pub factory_url: String,
-    /// The nodes that store raw images as qcow2.
-    pub qcow2_nodes: BTreeSet<NodeId>,
+    /// The clusters whose nodes, where they are reached through the API, store raw images as
+    /// qcow2.
+    pub qcow2_clusters: BTreeSet<ClusterName>,
+}
+
+impl Naming {
+    /// True for a node that stores raw images as qcow2.
+    fn is_qcow2(&self, nodes: &BTreeMap<NodeId, Node>, node: &NodeId) -> bool {
+        match nodes.get(node).map(|node| &node.reach) {
+            Some(Reach::Api { cluster, .. }) => self.qcow2_clusters.contains(cluster),
+            Some(Reach::Ssh { .. } | Reach::Local) | None => false,
+        }
+    }
 }
 
 /// How many near versions an error lists.
@@ -70,7 +81,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
             want(&mut desired, draft, named);
         }
     }
-    desired.placed = placed(&drafts, &naming.qcow2_nodes);
+    desired.placed = placed(&drafts, |node| naming.is_qcow2(&orders.nodes, node));
     desired.templates = templates::wanted(&drafts, &orders.nodes, catalog);
     desired.positions = drafts
         .into_iter()
@@ -129,7 +140,7 @@ fn resolve_position(
     let mut add = |target: PushTarget| {
         // A directory and a storage may be the same place.
         if !targets.iter().any(|(known, _)| *known == target) {
-            let is_converted = naming.qcow2_nodes.contains(&target.node);
+            let is_converted = naming.is_qcow2(&desired.nodes, &target.node);
             let own = converted.as_ref().filter(|_| is_converted);
             let name = own.unwrap_or(placed).clone();
             targets.push((target, name));
@@ -155,6 +166,7 @@ fn resolve_position(
             url: format!("{}{}", naming.factory_url, download.factory_path()),
             targets,
             unplaced,
+            awaited: position.awaited.clone(),
             download,
             unpacked,
             delivered,

@@ -237,8 +237,8 @@ impl<'a> WorkByStep<'a> {
 
 /// Where the nodes are that a plan changes something on.
 fn addresses(plan: &Plan, nodes: &BTreeMap<NodeId, Node>) -> BTreeMap<NodeId, String> {
-    let changed = plan.steps.iter().filter_map(|step| step.id.node());
-    let found = changed.filter_map(|id| Some((id.clone(), nodes.get(&id)?.reach.address())));
+    let changed = plan.steps.iter().flat_map(|step| step.action.nodes());
+    let found = changed.filter_map(|id| Some((id.clone(), nodes.get(id)?.reach.address())));
     found.collect()
 }
 

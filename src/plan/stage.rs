@@ -55,7 +55,7 @@ impl<'a> StageInput<'a> {
             leaders: shared.leaders(observed),
             shared,
             unplaced: unplaced.map(|unplaced| &unplaced.target.node).collect(),
-            removals_blocked: removals_blocked(desired),
+            removals_blocked: removals_blocked(desired).or_else(|| nodes_unknown(observed)),
             purge: options.purge && options.selection.is_all(),
             selected: selected(desired, &options.selection),
             desired,
@@ -149,6 +149,14 @@ pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
         .iter()
         .find(|want| want.outcome.is_err())?;
     Some(format!("{} could not be resolved", unresolved.position))
+}
+
+/// Why what is wanted on nodes is not known, if that is so: orders name nodes of a cluster
+/// that does not answer, which may have others by now.
+fn nodes_unknown(observed: &Observed) -> Option<String> {
+    let mut clusters = observed.catalog.clusters.iter();
+    let silent = clusters.find(|(_, cluster)| cluster.is_named && cluster.failure.is_some());
+    silent.map(|(name, _)| format!("the nodes of the cluster {name} are not known now"))
 }
 
 /// A plan in the making.

@@ -1,6 +1,7 @@
 //! The plan itself: steps to do, and what is blocked, with reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -8,7 +9,9 @@ pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate}
 use super::blocked::Blocked;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
-use crate::model::{ArtifactId, NodeId, PositionRef, Sha256, StorageName, TemplateName, VmId};
+use crate::model::{
+    ArtifactId, ClusterName, NodeId, PositionRef, Sha256, StorageName, TemplateName, VmId,
+};
 
 /// What a run is going to do, and not going to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -29,6 +32,9 @@ pub struct Plan {
     /// that makes them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<StepId, PlannedTemplate>,
+    /// What is to be known of clusters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 /// A template that is wanted, as it is or will be.
@@ -80,6 +86,21 @@ pub struct Step {
     pub needs: Vec<StepId>,
     /// The positions it is done for; empty for a clean-up.
     pub wanted_by: WantedBy,
+}
+
+/// Something about a cluster that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Notice {
+    /// Which cluster.
+    pub cluster: ClusterName,
+    /// What, with what helps.
+    pub text: String,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cluster {}: {}", self.cluster, self.text)
+    }
 }
 
 /// Why a step is done.
@@ -168,8 +189,13 @@ pub enum Why {
         /// The keys that differ.
         keys: BTreeSet<String>,
     },
-    /// The template does not have the name, the tags or the place that it should have.
+    /// The template is not, or not alone, the one that is found under the name.
     NotSwitched,
+    /// The template that is found under the name has other tags, or lost the name.
+    OtherLabels {
+        /// What differs: `name`, `tags`.
+        keys: BTreeSet<String>,
+    },
     /// More templates that were replaced are there than the order keeps.
     BeyondRetired {
         /// How many are kept.

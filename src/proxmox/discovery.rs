@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 
 use super::answers::{
-    CertificateEntry, ClusterState, ClusterStatusEntry, NodeStatus, PveNode, PveStorage,
-    ServedCertificate, StorageStatus, UrlMetadata, VmSummary,
+    CertificateEntry, ClusterState, ClusterStatusEntry, NodeHealth, NodeStatus, PveNode,
+    PveStorage, ServedCertificate, StorageStatus, UrlMetadata, VmSummary,
 };
 use super::api::PveApi;
 use super::call::PveCall;
 use super::error::PveError;
 use super::features::PveVersion;
 use super::rights::Granted;
+
+/// Certificates that are asked for at once.
+const AT_ONCE: usize = 8;
 
 #[derive(Debug, Deserialize)]
 struct VersionAnswer {
@@ -133,17 +137,24 @@ impl PveApi {
         for path in paths {
             let call = PveCall::get(&["access", "permissions"]).query("path", path);
             let mut answer: BTreeMap<String, serde_json::Value> = self.ask(&call).await?;
-            // An empty hash of Perl may come as an empty list.
-            let privileges = match answer.remove(path) {
-                Some(serde_json::Value::Object(privileges)) => privileges
-                    .into_iter()
-                    .map(|(name, below)| (name, below == 1 || below == "1"))
-                    .collect(),
-                _ => BTreeMap::new(),
-            };
-            granted.insert(path, privileges);
+            let found = answer.remove(path).unwrap_or_default();
+            granted.insert(path, privileges(found));
         }
         Ok(granted)
+    }
+
+    /// The token's own privileges on every path that somebody has an entry for, in one
+    /// request.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn granted_everywhere(&self) -> Result<Granted, PveError> {
+        let call = PveCall::get(&["access", "permissions"]);
+        let answer: BTreeMap<String, serde_json::Value> = self.ask(&call).await?;
+        let by_path = answer
+            .into_iter()
+            .map(|(path, found)| (path, privileges(found)));
+        Ok(Granted::of_list(by_path.collect()))
     }
 
     /// The certificate of a node's API: `pveproxy-ssl.pem` where there is one, else the
@@ -172,20 +183,28 @@ impl PveApi {
         })
     }
 
-    /// Asks a trusted node for the certificates of the others, and trusts them from now
-    /// on where certificates are pinned. A node that cannot be asked is left out.
+    /// Asks a trusted node for the certificates of these nodes, and trusts them from now on
+    /// where certificates are pinned. A node that is off or cannot be asked is left out.
+    pub async fn certificates(&self, nodes: &[PveNode]) -> Vec<ServedCertificate> {
+        let mut asked = Vec::new();
+        for node in nodes {
+            if node.health != NodeHealth::Offline {
+                asked.push(self.served_certificate(&node.name));
+            }
+        }
+        let served: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let served: Vec<ServedCertificate> = served.into_iter().flatten().collect();
+        self.add_pins(served.iter().map(|served| served.fingerprint));
+        served
+    }
+
+    /// The same for all nodes of the cluster.
     ///
     /// # Errors
     /// Where the list of nodes cannot be had.
     pub async fn learn_pins(&self) -> Result<Vec<ServedCertificate>, PveError> {
-        let mut learned = Vec::new();
-        for node in self.nodes().await? {
-            if let Ok(served) = self.served_certificate(&node.name).await {
-                learned.push(served);
-            }
-        }
-        self.add_pins(learned.iter().map(|served| served.fingerprint));
-        Ok(learned)
+        let nodes = self.nodes().await?;
+        Ok(self.certificates(&nodes).await)
     }
 
     /// What a node sees of a URL: the cheap test that it reaches a server. Requires what
@@ -208,5 +227,17 @@ impl PveApi {
         let mut vms: Vec<VmSummary> = self.ask(&call).await?;
         vms.sort();
         Ok(vms)
+    }
+}
+
+/// Privileges, each with whether it holds for everything below as well.
+fn privileges(found: serde_json::Value) -> BTreeMap<String, bool> {
+    match found {
+        serde_json::Value::Object(privileges) => privileges
+            .into_iter()
+            .map(|(name, below)| (name, below == 1 || below == "1"))
+            .collect(),
+        // An empty hash of Perl may come as an empty list.
+        _ => BTreeMap::new(),
     }
 }

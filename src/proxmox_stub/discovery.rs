@@ -17,7 +17,8 @@ pub(super) fn version(world: &PveWorld) -> Value {
 }
 
 pub(super) fn nodes(world: &PveWorld, token: &KnownToken) -> Value {
-    let nodes = world.options.nodes.iter().rev().map(|node| {
+    let nodes = world.nodes();
+    let nodes = nodes.iter().rev().map(|node| {
         let is_offline = world.is_offline(node);
         let mut entry = json!({
             "node": node,
@@ -41,7 +42,7 @@ pub(super) fn node_status() -> Value {
 }
 
 pub(super) fn cluster_status(world: &PveWorld, asked_node: &str) -> Value {
-    let nodes = &world.options.nodes;
+    let nodes = &world.nodes();
     let mut entries: Vec<Value> = (1..)
         .zip(nodes)
         .map(|(id, node)| {

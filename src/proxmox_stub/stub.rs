@@ -198,6 +198,11 @@ impl PveStub {
         }
     }
 
+    /// Takes a node out of the cluster, as `pvecm delnode` does.
+    pub fn leave(&self, node: &str) {
+        self.world.leave(node);
+    }
+
     /// Switches a node on again, with the same port.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub(super) struct PveWorld {
     storages: RwLock<Vec<StubStorage>>,
     pub(super) guests: Guests,
     offline: RwLock<BTreeSet<String>>,
+    /// The nodes that left the cluster.
+    gone: RwLock<BTreeSet<String>>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -53,6 +55,7 @@ impl PveWorld {
             entries: RwLock::default(),
             tokens: RwLock::default(),
             offline: RwLock::default(),
+            gone: RwLock::default(),
             requests: Mutex::default(),
         }
     }
@@ -108,6 +111,22 @@ impl PveWorld {
         }
     }
 
+    /// A node leaves the cluster.
+    pub(super) fn leave(&self, node: &str) {
+        let mut gone = self.gone.write().unwrap_or_else(PoisonError::into_inner);
+        gone.insert(node.to_owned());
+    }
+
+    /// The nodes that the cluster has now.
+    pub(super) fn nodes(&self) -> Vec<String> {
+        let gone = read(&self.gone);
+        let nodes = self.options.nodes.iter();
+        nodes
+            .filter(|node| !gone.contains(*node))
+            .cloned()
+            .collect()
+    }
+
     pub(super) fn is_offline(&self, node: &str) -> bool {
         read(&self.offline).contains(node)
     }
@@ -145,7 +164,7 @@ impl PveWorld {
         let Some(node) = asked.node() else {
             return Ok(());
         };
-        if !self.options.nodes.iter().any(|known| known == node) {
+        if !self.nodes().iter().any(|known| known == node) {
             return Err(Denied::died(format!(
                 "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or \
                  service not known"

@@ -21,6 +21,7 @@ mod cut;
 mod cutting;
 mod factory;
 mod faults;
+mod fleet;
 mod hostile;
 mod instructions;
 mod killed;

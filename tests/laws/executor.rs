@@ -6,18 +6,25 @@ use talos_order::facts::{
 use talos_order::model::{ArtifactId, FileName, Sha256};
 use talos_order::plan::{Action, Plan};
 
+use crate::machines_executor;
 use crate::universe::{entry, meta, now};
 
 /// The world after every step of a plan has succeeded.
 pub fn apply(plan: &Plan, observed: &Observed) -> Observed {
+    apply_seen(plan, observed, &mut |_| {})
+}
+
+/// The same; `seen` looks at the world after every change of a template.
+pub fn apply_seen(plan: &Plan, observed: &Observed, seen: &mut dyn FnMut(&Observed)) -> Observed {
     let mut after = observed.clone();
     for step in &plan.steps {
         match &step.action {
-            // No position has a template here.
-            Action::Register { .. }
-            | Action::CreateTemplate(_)
+            Action::Register { .. } => {}
+            Action::CreateTemplate(_)
             | Action::SwitchTemplate(_)
-            | Action::RemoveTemplate { .. } => {}
+            | Action::RemoveTemplate { .. } => {
+                machines_executor::execute(step, &mut after, seen);
+            }
             Action::Fetch {
                 url,
                 download,

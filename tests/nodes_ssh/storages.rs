@@ -151,11 +151,11 @@ async fn a_node_describes_its_storages() {
             NodeStorages::Unreadable { why } => why,
             known => panic!("{known:?}"),
         };
-        let why = unread(nodes.storages(&node).await);
+        let why = unread(nodes.storages(&node, &BTreeSet::new()).await);
         assert!(why.contains("does not exist"), "{why}");
         // What an unmounted cluster file system leaves is not a node without storages.
         fs::create_dir_all(&etc).unwrap();
-        let why = unread(nodes.storages(&node).await);
+        let why = unread(nodes.storages(&node, &BTreeSet::new()).await);
         assert!(why.contains("is empty"), "{why}");
 
         fs::create_dir_all(&configs).unwrap();
@@ -163,7 +163,7 @@ async fn a_node_describes_its_storages() {
         fs::write(etc.join("storage.cfg"), text).unwrap();
         let corosync = "totem {\n  cluster_name: lab\n  version: 2\n}\n";
         fs::write(etc.join("corosync.conf"), corosync).unwrap();
-        let known = nodes.storages(&node).await;
+        let known = nodes.storages(&node, &BTreeSet::new()).await;
         let config = known.config().unwrap();
         assert_eq!(config.cluster.as_deref(), Some("lab"));
         assert!(!config.host.is_empty() && !config.host.contains('.'));

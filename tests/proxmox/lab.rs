@@ -85,6 +85,8 @@ pub fn limits() -> CallLimits {
 
 pub fn setup(prune: bool) -> PveSetup {
     PveSetup {
+        delivery: Some(talos_order::proxmox::rights::DeliveryWay::FetchOrUpload),
+        read_back: false,
         user: "talos-order@pve".to_owned(),
         token: "ctl".to_owned(),
         storages: ["local", "nfs", "plain", "unmounted"]

@@ -22,7 +22,7 @@ fn program(lab: &Lab, storage: &str, args: &[&str]) -> Output {
         "orders: {0}/orders.yaml\n\
          defaults: {{cache_dir: {0}/cache, prune: true}}\n\
          clusters:\n  - name: lab\n    endpoints: [{first}, {second}]\n    \
-         token_id: {TOKEN}\n    token_env: PVE_SECRET\n\
+         token_id: {TOKEN}\n    token_env: PVE_SECRET\n    transport: api\n\
          nodes:\n  - {{name: pve-01, cluster: lab, labels: [all]}}\n  \
          - {{name: second, cluster: lab, pve_name: pve-02, labels: [all]}}\n",
         dir.display()
@@ -57,8 +57,8 @@ async fn a_cluster_that_has_everything_is_fine() {
     let lab = Lab::new().await;
     let (code, text) = checked(&lab, "nfs");
     for wanted in [
-        "Proxmox VE 9.1.7, certificate is valid for",
-        "node pve-01: online",
+        "Proxmox VE 9.1.7",
+        "node pve-01: online, certificate is valid for",
         "node pve-02: online",
         "storage nfs: active on pve-01, pve-02, takes iso",
         "it has all privileges",
@@ -89,7 +89,7 @@ async fn what_a_cluster_lacks_is_named_with_what_helps() {
     for (level, wanted) in [
         ("warning", "certificate is valid for 12 days"),
         ("error", &*lab.stub.url("pve-02")),
-        ("warning", "node pve-02: not online"),
+        ("warning", "node pve-02: offline in its cluster"),
         (
             "error",
             "storage local: it does not have the content type iso",
@@ -162,4 +162,101 @@ async fn a_setup_is_made_of_configuration_and_orders() {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     assert!(!text.contains("/storage/local"), "{text}");
+}
+
+/// One certificate is pinned; that of the other endpoint is learned through it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_endpoints_of_a_pinned_one_are_trusted() {
+    use crate::tls::{front, front_task, pin};
+    let lab = Lab::with(|options| {
+        for (node, name) in [("pve-01", "alone"), ("pve-02", "member")] {
+            let known = StubCertificate {
+                fingerprint: pin(name).to_string(),
+                not_after: jiff::Timestamp::now().as_second() + 20 * 86_400 + 3600,
+                names: Vec::new(),
+                is_custom: name == "member",
+            };
+            options.certificates.insert(node.to_owned(), known);
+        }
+    })
+    .await;
+    let (first, stop_first) = front_task(lab.stub.address("pve-01"), "alone").await;
+    let second = front(lab.stub.address("pve-02"), "member").await;
+    let dir = lab.dir.path();
+    // The pinned one is not the first.
+    let config = format!(
+        "orders: {0}/orders.yaml\ndefaults: {{cache_dir: {0}/cache}}\n\
+         reconcile: {{interval: 1s}}\nfactory: {{url: \"http://127.0.0.1:1\"}}\n\
+         clusters:\n  - name: lab\n    endpoints: [\"https://{second}\", \"https://{first}\"]\n    \
+         token_id: {TOKEN}\n    token_env: PVE_SECRET\n    transport: api\n    \
+         fingerprint: \"{1}\"\n",
+        dir.display(),
+        pin("alone"),
+    );
+    std::fs::write(dir.join("config.yaml"), config).unwrap();
+    let orders = ORDERS
+        .replace("STORAGE", "nfs")
+        .replace("group: all", "group: lab");
+    std::fs::write(dir.join("orders.yaml"), orders).unwrap();
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_talos-order"))
+            .args(args)
+            .arg("--config")
+            .arg(dir.join("config.yaml"))
+            .env("PVE_SECRET", SECRET)
+            .output()
+            .unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let text = run(&["validate", "--online"]);
+    for address in [first, second] {
+        let wanted = format!("https://{address}: Proxmox VE 9.1.7");
+        assert!(found(&text, "ok", &wanted), "{text}");
+    }
+    assert!(
+        found(
+            &text,
+            "warning",
+            "node pve-02: online, certificate is valid for 20 days"
+        ),
+        "{text}"
+    );
+    let text = run(&["plan"]);
+    assert!(
+        text.contains("the certificate of pve-01 expires in 20 days; its `fingerprint` in the"),
+        "{text}"
+    );
+    // A controller goes on with the other one when the pinned one is off.
+    let mut controller = Command::new(env!("CARGO_BIN_EXE_talos-order"))
+        .arg("run")
+        .arg("--config")
+        .arg(dir.join("config.yaml"))
+        .env("PVE_SECRET", SECRET)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let asked = async |node: &str| {
+        let before = lab.stub.requests().len();
+        let is_asked = || {
+            let asked = lab.stub.requests().split_off(before);
+            let nodes = format!("{node} GET /api2/json/nodes");
+            asked.contains(&nodes)
+        };
+        for _ in 0..600 {
+            if is_asked() {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        false
+    };
+    let first_is_asked = asked("pve-01").await;
+    stop_first.abort();
+    let second_is_asked = asked("pve-02").await;
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    assert!(
+        first_is_asked && second_is_asked,
+        "{first_is_asked} {second_is_asked}"
+    );
 }

@@ -10,6 +10,7 @@ use talos_order::model::Sha256;
 use talos_order::proxmox::{Fingerprint, PveApi, PveConfig, PveError, PveTrust};
 use talos_order::proxmox_stub::StubCertificate;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -29,13 +30,19 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(fixture(&format!("{name}.pem"))).unwrap()
 }
 
-fn pin(name: &str) -> Fingerprint {
+/// The fingerprint of one of the certificates.
+pub fn pin(name: &str) -> Fingerprint {
     let digest = sha2::Sha256::digest(certificate(name));
     Fingerprint::new(Sha256::from_bytes(digest.into()))
 }
 
 /// TLS with one of the certificates, in front of a node of the stub.
 pub async fn front(target: SocketAddr, name: &str) -> SocketAddr {
+    front_task(target, name).await.0
+}
+
+/// The same, with the task that ends it.
+pub async fn front_task(target: SocketAddr, name: &str) -> (SocketAddr, JoinHandle<()>) {
     let key = PrivateKeyDer::from_pem_file(fixture(&format!("{name}.key"))).unwrap();
     front_with(target, vec![certificate(name)], key).await
 }
@@ -44,7 +51,7 @@ async fn front_with(
     target: SocketAddr,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-) -> SocketAddr {
+) -> (SocketAddr, JoinHandle<()>) {
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -57,18 +64,20 @@ async fn front_with(
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
+        // What is open ends with it.
+        let mut open = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let acceptor = acceptor.clone();
-            tokio::spawn(async move {
+            open.spawn(async move {
                 let mut outer = acceptor.accept(stream).await?;
                 let mut inner = TcpStream::connect(target).await?;
                 tokio::io::copy_bidirectional(&mut outer, &mut inner).await
             });
         }
     });
-    address
+    (address, task)
 }
 
 fn api(addresses: &[SocketAddr], trust: PveTrust) -> PveApi {
@@ -132,7 +141,8 @@ async fn a_wrong_pin_is_refused_with_both_fingerprints() {
 async fn a_pinned_certificate_with_the_key_of_somebody_else_is_refused() {
     let lab = Lab::new().await;
     let key = PrivateKeyDer::from_pem_file(fixture("alone.key")).unwrap();
-    let address = front_with(lab.stub.address("pve-01"), vec![certificate("member")], key).await;
+    let target = lab.stub.address("pve-01");
+    let (address, _) = front_with(target, vec![certificate("member")], key).await;
     let error = api(&[address], pins(&["member"]))
         .version()
         .await

@@ -115,19 +115,16 @@ fn write_config(dir: &Path, factory: &str, cluster: &PveStub) -> anyhow::Result<
         "{MARK}defaults:\n  cache_dir: {at}/cache\nmanifest:\n  dir: {at}/manifests\n\
          factory:\n  url: {factory}\nclusters:\n\
          \x20 - name: demo\n    endpoints: [{endpoints}]\n    token_id: {TOKEN}\n\
-         \x20   token_file: {at}/token\n    transport: api\nnodes:\n"
+         \x20   token_file: {at}/token\n    transport: api\n"
     );
-    let nodes = NODES.map(|node| {
-        format!("  - {{name: {node}, cluster: demo, import_storage: local, labels: [demo]}}\n")
-    });
     std::fs::write(dir.join("token"), SECRET)?;
-    std::fs::write(dir.join("config.yaml"), config + &nodes.concat())?;
+    std::fs::write(dir.join("config.yaml"), config)?;
     Ok(())
 }
 
 fn write_order(dir: &Path, version: &str) -> anyhow::Result<()> {
     let order = format!(
-        "# One image on each node, and a template made from it.\n\
+        "# One image on each node of the cluster, and a template made from it.\n\
          orderid: workers\n\
          positions:\n\
          \x20 - name: worker\n\

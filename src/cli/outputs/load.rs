@@ -63,6 +63,7 @@ impl<'a> OutputsReader<'a> {
 
     /// The orders; `None` where none are named and the last status has to do.
     fn orders(&self) -> anyhow::Result<Option<Arc<OrderSet>>> {
+        self.app.recall();
         match self.app.orders_path(self.common.orders.as_deref()) {
             Ok(path) => Ok(Some(self.app.orders(path)?)),
             Err(error @ (StartError::NoOrders | StartError::Unconfigured { .. })) => {
@@ -183,7 +184,8 @@ impl<'a> OutputsReader<'a> {
         let templates = all.templates.iter().map(|one| &one.place);
         let places: Vec<_> = images.chain(templates).collect();
         let mut nodes: BTreeSet<&str> = places.iter().map(|place| place.node.as_str()).collect();
-        nodes.extend(self.app.configured_nodes().map(NodeId::as_str));
+        let configured = self.app.configured_nodes();
+        nodes.extend(configured.iter().map(|node| node.id.as_str()));
         let named = orders.iter().flat_map(|orders| orders.nodes.keys());
         nodes.extend(named.map(NodeId::as_str));
         let selection = self.args.selection();

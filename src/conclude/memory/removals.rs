@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::ended::EndedRun;
-use crate::facts::{ApprovalId, KnownNode, NodeState, Outcome, StepId};
+use crate::facts::{ApprovalId, KnownNode, NodeState, NodeVms, Outcome, StepId};
 use crate::model::NodeId;
 use crate::plan::{BlockedReason, missed};
 
@@ -61,11 +61,30 @@ impl EndedRun<'_> {
             let (target, file) = id.path()?;
             Some(placed.get(&target)?.contains_key(&file))
         };
-        since.retain(|id, _| is_wanted(id) != Some(true));
+        since.retain(|id, _| is_wanted(id) != Some(true) && !self.is_template_of_order(id));
         let mut cached = missed(&self.look.desired, &self.look.observed);
         cached.retain(|id, _| !self.outcome(id).is_some_and(Outcome::is_success));
         since.extend(cached);
         since
+    }
+
+    /// True for the removal of a template that was replaced, or is left of a creation, while
+    /// an order wants one of that name there: it has no time of grace, and gets all of it
+    /// once no order does.
+    fn is_template_of_order(&self, id: &StepId) -> bool {
+        let mark = || {
+            let (node, vmid) = (id.node()?, id.vmid()?);
+            let Some(NodeVms::Known(vms)) = self.look.observed.vms.get(&node) else {
+                return None;
+            };
+            Some((node, vms.marked.get(&vmid)?.mark_of(vmid)?))
+        };
+        mark().is_some_and(|(node, mark)| {
+            let mut wanted = self.look.desired.templates.iter();
+            wanted.any(|(place, wanted)| {
+                place.name == mark.template && wanted.nodes.contains_key(&node)
+            })
+        })
     }
 
     /// An approval is for one list of one node. It is spent once a run came to
@@ -83,6 +102,7 @@ impl EndedRun<'_> {
             .iter()
             .any(|blocked| match blocked.reason.underlying() {
                 BlockedReason::PruneBlocked { .. }
+                | BlockedReason::PrivilegeMissing { .. }
                 | BlockedReason::NodeUnreachable { .. }
                 | BlockedReason::Suspended { .. }
                 | BlockedReason::BackingOff { .. }

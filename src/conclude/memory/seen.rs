@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use super::ended::EndedRun;
 use crate::conclude::links;
-use crate::facts::{Fact, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig};
-use crate::model::{Dir, FileName, Node, NodeId, PushTarget};
+use crate::facts::{
+    Fact, KnownCertificates, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig,
+};
+use crate::model::{ClusterName, Dir, FileName, Node, NodeId, PushTarget};
 use crate::plan::Action;
 
 impl EndedRun<'_> {
@@ -44,7 +46,8 @@ impl EndedRun<'_> {
             }
             place.dirs.retain(|dir| self.is_in_use(id, dir));
         }
-        places.retain(|_, place| !place.dirs.is_empty());
+        let is_gone = |node: &Node| self.look.observed.catalog.has_gone(node);
+        places.retain(|_, place| !place.dirs.is_empty() && !is_gone(&place.node));
         places
     }
 
@@ -112,6 +115,28 @@ impl EndedRun<'_> {
                 Some((node.clone(), known.config().or(last)?.clone()))
             })
             .collect()
+    }
+
+    /// What clusters call their nodes; one that did not answer is as it was.
+    pub(super) fn members(&self) -> BTreeMap<ClusterName, BTreeSet<String>> {
+        let mut members = self.memory.members.clone();
+        for (name, cluster) in &self.look.observed.catalog.clusters {
+            if let Some(own) = &cluster.members {
+                members.insert(name.clone(), own.clone());
+            }
+        }
+        members
+    }
+
+    /// When certificates end; of a cluster that did not answer, as it was.
+    pub(super) fn certificates(&self) -> BTreeMap<ClusterName, KnownCertificates> {
+        let mut certificates = self.memory.certificates.clone();
+        for (name, cluster) in &self.look.observed.catalog.clusters {
+            if let Some(known) = &cluster.certificates {
+                certificates.insert(name.clone(), known.clone());
+            }
+        }
+        certificates
     }
 
     /// How fast links are; nodes that nobody looks at any more are forgotten.

@@ -20,7 +20,9 @@ pub(super) fn is_other_image(position: &Position, image: &ManifestImage) -> bool
         && position.arch == image.arch
         && position.secureboot == image.secureboot
         && position.format == image.image_format;
-    !(is_version && is_schematic && is_form && features(position) == image.features)
+    // Whether it is pushed anywhere is one of them.
+    let is_same = !position.awaited.is_empty() || features(position) == image.features;
+    !(is_version && is_schematic && is_form && is_same)
 }
 
 /// True if the position wants another template now, or none.

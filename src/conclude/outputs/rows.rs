@@ -124,6 +124,8 @@ impl<'a> OrderRows<'a> {
         let blocked = blocked.or(of_position.as_deref());
         let position = self.position(image);
         let wanted = position.map(nodes_of);
+        // A cluster may still tell that a node is one of them.
+        let is_complete = position.is_some_and(|position| position.awaited.is_empty());
         let place = |node: &str| OutputPlace {
             order: self.order.id.to_string(),
             customer: customer.cloned(),
@@ -135,7 +137,7 @@ impl<'a> OrderRows<'a> {
             let is_suspended = |node: &NodeId| self.records.suspended.nodes.contains(node);
             let unwanted = |node: &NodeId| {
                 let wanted = wanted.as_ref();
-                wanted.is_some_and(|wanted| !wanted.contains(node))
+                is_complete && wanted.is_some_and(|wanted| !wanted.contains(node))
             };
             match (blocked, &node) {
                 (Some(blocked), _) => Some(blocked.to_owned()),
@@ -181,6 +183,15 @@ impl<'a> OrderRows<'a> {
                 let why = "it is wanted there since the last run".to_owned();
                 self.unknown(Some(&position.name), Some(node.to_string()), why);
             }
+        }
+        for awaited in &position.awaited {
+            let clusters: Vec<String> = awaited.clusters.iter().map(ToString::to_string).collect();
+            let why = format!(
+                "{} is known only to cluster {}, which was not asked yet",
+                awaited.name,
+                clusters.join(" or ")
+            );
+            self.unknown(Some(&position.name), None, why);
         }
         if self.lacks_template(position, image) {
             let why = "no run has made its template yet".to_owned();

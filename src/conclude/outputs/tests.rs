@@ -197,6 +197,7 @@ fn order(nodes: &[&str]) -> Order {
         unpack: true,
         targets: nodes.iter().map(target).collect(),
         storages: Vec::new(),
+        awaited: Vec::new(),
         push_unpacked: true,
         filename: None,
         push_method: None,
@@ -262,7 +263,19 @@ fn an_order_that_wants_something_else_since_is_not_ready() {
         let (reasons, ..) = check(&order);
         assert_eq!(reasons, ["the order has changed since the last run"; 2]);
     }
-    let mut latest = order(&["pve-01", "pve-02"]);
+    let mut order = order(&["pve-01"]);
+    order.positions[0].awaited = vec![crate::model::AwaitedNodes {
+        name: "group lab".to_owned(),
+        clusters: vec!["prod".parse().unwrap()],
+        place: crate::model::DeliveryPlace::Dir("/var/lib/vz/import".parse().unwrap()),
+        source: order.source.clone(),
+    }];
+    let (reasons, unknown, _) = check(&order);
+    assert_eq!(reasons, ["", ""], "pve-02 may be one of the group");
+    let asked = "order workers, position worker: group lab is known only to cluster prod, which \
+                 was not asked yet";
+    assert_eq!(unknown[0], asked);
+    let mut latest = self::order(&["pve-01", "pve-02"]);
     latest.positions[0].version = VersionPolicy::Latest;
     latest.positions[1].name = "new".to_owned();
     let (reasons, unknown, _) = check(&latest);

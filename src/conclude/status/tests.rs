@@ -67,7 +67,7 @@ fn report_of(
     let naming = Naming {
         template: settings.naming,
         factory_url: "https://factory.example.net/".to_owned(),
-        qcow2_nodes: BTreeSet::new(),
+        qcow2_clusters: BTreeSet::new(),
     };
     let desired = plan::resolve(orders, &catalog, &naming);
     let silent = NodeState::Unreachable {

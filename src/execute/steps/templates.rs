@@ -21,7 +21,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         create: &CreateTemplate,
         wanted_by: &std::collections::BTreeSet<PositionRef>,
     ) -> Outcome {
-        let delivered = || self.delivered(&create.image, &create.file);
+        let delivered = || self.delivered(&create.delivered, &create.file);
         let Some(sha256) = create.sha256.or_else(delivered) else {
             return failed(lost(format!("{} was not delivered", create.file)));
         };
@@ -67,37 +67,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         let Some(notes) = switch.notes.clone().or_else(created) else {
             return failed(lost(format!("VM {} was not created", switch.vmid)));
         };
-        let change = |vmid: VmId, notes: &str, name: String, tags: String, state| {
-            let (mark, line) = TemplateMark::find(notes)?;
-            let line = line.to_owned();
-            let mark = TemplateMark { state, ..mark };
-            let description = mark.in_place_of(notes);
-            Some(TemplateChange {
-                vmid,
-                mark: line,
-                name,
-                tags,
-                description,
-            })
-        };
-        let (name, tags) = (switch.name.to_string(), switch.tags.join(";"));
-        let current = change(switch.vmid, &notes, name, tags, TemplateState::Current);
-        let mut changes: Vec<(&NodeId, Vec<TemplateChange>)> =
-            vec![(&switch.node, current.into_iter().collect())];
-        // The new one has the name first: there is no moment without a template of it.
-        let mut others: BTreeMap<&NodeId, Vec<TemplateChange>> = BTreeMap::new();
-        for retired in &switch.retired {
-            let name = switch.name.of_retired(retired.vmid);
-            let (tags, state) = (RETIRED.to_owned(), TemplateState::Retired);
-            let change = change(retired.vmid, &retired.notes, name, tags, state);
-            let of_node = match retired.node == switch.node {
-                true => &mut changes[0].1,
-                false => others.entry(&retired.node).or_default(),
-            };
-            of_node.extend(change);
-        }
-        changes.extend(others);
-        for (node, changes) in changes {
+        for (node, changes) in changes(switch, &notes) {
             let node = &self.context.specs[node];
             match self.context.nodes.change_templates(node, &changes).await {
                 Ok(TemplateDone::Done) => {}
@@ -125,6 +95,55 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
     }
 }
 
+/// What changes on each node, in this order: the new one has the name first, so that there
+/// is no moment without a template of it.
+fn changes<'a>(switch: &'a SwitchTemplate, notes: &str) -> Vec<(&'a NodeId, Vec<TemplateChange>)> {
+    let (name, tags) = (switch.name.to_string(), switch.tags.join(";"));
+    let current = change(switch.vmid, notes, name, tags, |mark| TemplateMark {
+        state: TemplateState::Current,
+        deletion: switch.deletion,
+        ..mark
+    });
+    let mut changes: Vec<(&NodeId, Vec<TemplateChange>)> =
+        vec![(&switch.node, current.into_iter().collect())];
+    let mut others: BTreeMap<&NodeId, Vec<TemplateChange>> = BTreeMap::new();
+    for retired in &switch.retired {
+        let name = switch.name.of_retired(retired.vmid);
+        let tags = RETIRED.to_owned();
+        let change = change(retired.vmid, &retired.notes, name, tags, |mark| {
+            TemplateMark {
+                state: TemplateState::Retired,
+                ..mark
+            }
+        });
+        let of_node = match retired.node == switch.node {
+            true => &mut changes[0].1,
+            false => others.entry(&retired.node).or_default(),
+        };
+        of_node.extend(change);
+    }
+    changes.extend(others);
+    changes
+}
+
+/// `None` where the notes hold no mark: such a template is not ours.
+fn change(
+    vmid: VmId,
+    notes: &str,
+    name: String,
+    tags: String,
+    marked: impl FnOnce(TemplateMark) -> TemplateMark,
+) -> Option<TemplateChange> {
+    let (mark, line) = TemplateMark::find(notes)?;
+    Some(TemplateChange {
+        vmid,
+        mark: line.to_owned(),
+        name,
+        tags,
+        description: marked(mark).in_place_of(notes),
+    })
+}
+
 fn ended(
     done: Result<TemplateDone, crate::nodes::NodeError>,
     fact: impl FnOnce() -> Fact,
@@ -143,5 +162,73 @@ fn lost(error: String) -> Failure {
         hint: None,
         transient: true,
         kind: FailureKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::RetiredTemplate;
+
+    fn mark(vmid: u32, state: &str) -> TemplateMark {
+        let mark = serde_json::json!({
+            "owner": "us", "vmid": vmid, "template": "talos", "orders": ["lab"],
+            "artifact": {
+                "version": "v1.11.2", "platform": "nocloud", "arch": "amd64",
+                "secureboot": false, "schematic": "0".repeat(64), "format": "raw",
+            },
+            "sha256": "0".repeat(64), "state": state, "made_at": "2026-01-01T00:00:00Z",
+        });
+        serde_json::from_value(mark).unwrap()
+    }
+
+    #[test]
+    fn the_new_one_gets_the_name_before_the_old_ones_lose_it() {
+        let node = |name: &str| -> NodeId { name.parse().unwrap() };
+        let retired = |at: &str, vmid: u32| RetiredTemplate {
+            node: node(at),
+            vmid: vmid.try_into().unwrap(),
+            notes: format!("mine\n{}", mark(vmid, "current").line()),
+        };
+        let switch = SwitchTemplate {
+            node: node("pve-2"),
+            name: "talos".parse().unwrap(),
+            vmid: 9005_u32.try_into().unwrap(),
+            tags: vec!["talos".to_owned(), "v1.11.2".to_owned()],
+            notes: None,
+            deletion: Some(crate::model::Deletion::Orphan),
+            retired: vec![retired("pve-1", 9000), retired("pve-2", 9001)],
+        };
+        let changes = changes(&switch, &mark(9005, "new").notes());
+        let order: Vec<String> = changes
+            .iter()
+            .flat_map(|(node, changes)| {
+                let line = move |one: &TemplateChange| {
+                    let TemplateChange {
+                        vmid, name, tags, ..
+                    } = one;
+                    format!("{node} {vmid} {name} {tags}")
+                };
+                changes.iter().map(line)
+            })
+            .collect();
+        assert_eq!(
+            order,
+            [
+                "pve-2 9005 talos talos;v1.11.2",
+                "pve-2 9001 talos-retired-9001 talos-order-retired",
+                "pve-1 9000 talos-retired-9000 talos-order-retired",
+            ]
+        );
+        let (first, other) = (&changes[0].1[0], &changes[1].1[0]);
+        assert_eq!(first.mark, mark(9005, "new").line());
+        let (current, _) = TemplateMark::find(&first.description).unwrap();
+        assert_eq!(current.state, TemplateState::Current);
+        assert_eq!(current.deletion, Some(crate::model::Deletion::Orphan));
+        // What people wrote stays, and so does what becomes of it.
+        assert_eq!(
+            other.description,
+            format!("mine\n{}", mark(9000, "retired").line())
+        );
     }
 }

@@ -21,8 +21,8 @@ pub struct ApiNodesConfig {
     /// How long what was seen of virtual machines serves the looks at other nodes of the
     /// same cluster. A removal always looks anew.
     pub usage_age: Duration,
-    /// How long what a cluster said of its members and storages serves the looks at its
-    /// other nodes.
+    /// How long what a cluster told of its nodes and storages, or that it did not answer,
+    /// serves the looks at its other nodes: they are asked for in one go.
     pub cluster_age: Duration,
     /// Where nodes load images from.
     pub server: FileServerConfig,

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::config::ApiNodesConfig;
+use super::config::{ApiNode, ApiNodesConfig};
 use super::error::ApiError;
 use super::place::{PlaceOnNode, failed};
 use super::records::DeliveryRecords;
 use super::shared::SharedParts;
+use super::storages::DescribedNode;
 use super::templates::{self, TemplateHost};
 use super::{deliver, look, remove, storages};
 use crate::facts::{NodeState, NodeStorages, NodeVms};
-use crate::model::{Dir, FileName, Node, VmId};
+use crate::model::{Dir, FileName, Node, NodeId, StorageName, VmId};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
@@ -34,13 +35,33 @@ impl ApiNodes {
         }
     }
 
+    /// Takes the place of the nodes that were known: what a cluster told of its nodes.
+    pub fn know(&self, nodes: BTreeMap<NodeId, ApiNode>) {
+        self.shared.know(nodes);
+    }
+
+    /// How its cluster describes the storages of a node that is reached in another way;
+    /// `None` where it does not tell of all that are of interest.
+    pub(in crate::nodes) async fn described(
+        &self,
+        node: &Node,
+        wanted: &BTreeSet<StorageName>,
+    ) -> Option<DescribedNode> {
+        Box::pin(storages::described_node(&self.shared, node, wanted)).await
+    }
+
+    /// The cluster that a node is of.
+    pub(in crate::nodes) fn cluster(&self, node: &Node) -> Option<String> {
+        Some(self.shared.known(node)?.cluster)
+    }
+
     async fn hold(
         &self,
         node: &Node,
         dir: &Dir,
         file: &FileName,
     ) -> Result<PlaceOnNode, NodeError> {
-        let place = self.shared.hold(&node.id, dir, file).await;
+        let place = self.shared.hold(node, dir, file).await;
         let place = place.map_err(|error| failed(&node.id, "asking for the storages", error))?;
         place.ok_or_else(|| {
             let what = format!("{}:{dir}", node.id);
@@ -54,7 +75,7 @@ impl Nodes for ApiNodes {
         Box::pin(look::observe(&self.shared, node, dirs)).await
     }
 
-    async fn storages(&self, node: &Node) -> NodeStorages {
+    async fn storages(&self, node: &Node, _: &BTreeSet<StorageName>) -> NodeStorages {
         Box::pin(storages::storages(&self.shared, node)).await
     }
 

@@ -29,7 +29,7 @@ type Seen = Result<DirState, Unseen>;
 /// The state of directories. Each storage has its own time: one that hangs says nothing of
 /// the others.
 pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
-    let Some(known) = nodes.config.nodes.get(&node.id) else {
+    let Some(known) = nodes.known(node) else {
         return NodeState::Unreachable {
             why: "it is not configured for the Proxmox VE API".to_owned(),
             lasting: Some(FailureKind::Unreachable),
@@ -38,7 +38,7 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
     let mut seen: BTreeMap<&Dir, Seen> = BTreeMap::new();
     let mut storages: BTreeMap<String, Vec<(&Dir, PlaceOnNode)>> = BTreeMap::new();
     for dir in dirs {
-        match find(nodes, node, known, dir).await {
+        match find(nodes, node, &known, dir).await {
             Ok(place) => {
                 let places = storages.entry(place.place.storage.clone()).or_default();
                 places.push((dir, place));
@@ -80,7 +80,7 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
         states.insert(dir.clone(), state);
     }
     let delivered = delivered.unwrap_or_default();
-    let references = references(nodes, node, known, &states, &delivered).await;
+    let references = references(nodes, node, &known, &states, &delivered).await;
     NodeState::Listed {
         dirs: states,
         tools: BTreeSet::new(),
@@ -267,7 +267,7 @@ fn recorded(
     delivered: &DeliveredEntries,
 ) -> BTreeSet<ImagePlace> {
     let mut images = BTreeSet::new();
-    for (id, known) in &nodes.config.nodes {
+    for (id, known) in &*nodes.all_known() {
         if known.cluster != cluster {
             continue;
         }

@@ -7,7 +7,6 @@
 //! is what the cache's lock is for. A raw image travels and is stored as
 //! a qcow2 that is made as it is read (`content`), so that its zeros do neither.
 
-mod cluster;
 mod config;
 mod connect;
 mod content;
@@ -23,6 +22,7 @@ mod shared;
 mod storages;
 mod tasks;
 mod templates;
+mod told;
 mod usage;
 mod way;
 
@@ -30,3 +30,4 @@ pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig};
 pub use connect::ApiNodes;
 pub use error::ApiError;
 pub use records::{DeliveredEntries, DeliveryRecords, RecordsError};
+pub(super) use storages::DescribedNode;

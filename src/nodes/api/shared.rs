@@ -1,11 +1,10 @@
 //! What all work on nodes of the API shares.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::cluster::SeenClusters;
 use super::config::{ApiNode, ApiNodesConfig, ApiPlace};
 use super::content::ConvertedImages;
 use super::described;
@@ -13,8 +12,9 @@ use super::place::{HeldFile, PlaceOnNode};
 use super::records::{DeliveryRecords, DirRecord};
 use super::server::FileServer;
 use super::templates::seen::SeenVms;
+use super::told::ToldClusters;
 use super::usage::SeenUses;
-use crate::model::{Dir, FileName, NodeId, VmId};
+use crate::model::{Dir, FileName, Node, NodeId, Reach, VmId};
 use crate::proxmox::PveError;
 
 /// What all work on nodes of the API shares.
@@ -24,9 +24,11 @@ pub(super) struct SharedParts {
     pub server: FileServer,
     pub uses: SeenUses,
     pub vms: SeenVms,
-    pub clusters: SeenClusters,
+    pub told: ToldClusters,
     pub converted: ConvertedImages,
     pub records: Arc<dyn DeliveryRecords>,
+    /// The nodes; others come when a cluster tells of them.
+    known: RwLock<Arc<BTreeMap<NodeId, ApiNode>>>,
     /// What the directories of each node are, as far as its cluster told.
     places: Mutex<BTreeMap<NodeId, BTreeMap<Dir, ApiPlace>>>,
     /// The files that are worked on, by cluster, node and volume, and the virtual machines
@@ -37,12 +39,14 @@ pub(super) struct SharedParts {
 }
 
 impl SharedParts {
-    pub(super) fn new(config: ApiNodesConfig, records: Arc<dyn DeliveryRecords>) -> Self {
+    pub(super) fn new(mut config: ApiNodesConfig, records: Arc<dyn DeliveryRecords>) -> Self {
+        let known = std::mem::take(&mut config.nodes);
         Self {
+            known: RwLock::new(Arc::new(known)),
             server: FileServer::new(config.server.clone()),
             uses: SeenUses::default(),
             vms: SeenVms::default(),
-            clusters: SeenClusters::default(),
+            told: ToldClusters::default(),
             converted: ConvertedImages::default(),
             places: Mutex::default(),
             busy: Mutex::default(),
@@ -50,6 +54,37 @@ impl SharedParts {
             config,
             records,
         }
+    }
+
+    /// The nodes as they are known now.
+    pub(super) fn all_known(&self) -> Arc<BTreeMap<NodeId, ApiNode>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known)
+    }
+
+    /// Takes the place of the nodes that were known.
+    pub(super) fn know(&self, nodes: BTreeMap<NodeId, ApiNode>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Arc::new(nodes);
+    }
+
+    /// A node; one that its cluster does not tell of any more is asked for all the same, so
+    /// that it is the cluster that says so.
+    pub(super) fn known(&self, node: &Node) -> Option<ApiNode> {
+        let all = self.all_known();
+        if let Some(known) = all.get(&node.id) {
+            return Some(known.clone());
+        }
+        let Reach::Api { cluster, node } = &node.reach else {
+            return None;
+        };
+        let mut others = all.values();
+        let other = others.find(|other| other.cluster == cluster.as_str())?;
+        Some(ApiNode {
+            name: node.clone(),
+            places: BTreeMap::new(),
+            ..other.clone()
+        })
     }
 
     pub(super) fn record(&self, node: &NodeId, dir: &Dir) -> DirRecord {
@@ -108,14 +143,14 @@ impl SharedParts {
     /// on no storage.
     pub(super) async fn hold(
         &self,
-        node: &NodeId,
+        node: &Node,
         dir: &Dir,
         file: &FileName,
     ) -> Result<Option<PlaceOnNode>, PveError> {
-        let Some(known) = self.config.nodes.get(node) else {
+        let Some(known) = self.known(node) else {
             return Ok(None);
         };
-        let Some(place) = self.find_place(node, known, dir).await? else {
+        let Some(place) = self.find_place(&node.id, &known, dir).await? else {
             return Ok(None);
         };
         let key = [

@@ -1,9 +1,10 @@
-//! The reasons as text.
+//! Why something is blocked, as one sentence for people, with what helps.
 
 use std::fmt;
 
 use super::BlockedReason;
 use crate::facts::FailureKind;
+use crate::model::ClusterName;
 use crate::plan::bytes::Bytes;
 
 impl fmt::Display for BlockedReason {
@@ -18,6 +19,36 @@ impl fmt::Display for BlockedReason {
                 write!(f, "{node} does not answer: {why}")
             }
             Self::Unresolved { why } => why.fmt(f),
+            Self::NodesUnknown {
+                names,
+                clusters,
+                why,
+            } => {
+                let clusters: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
+                let (names, clusters) = (names.join(", "), clusters.join(", "));
+                match why {
+                    Some(why) => write!(f, "{names} is not known: {why}"),
+                    None => write!(f, "{names} is not known, only to the cluster {clusters}"),
+                }
+            }
+            Self::VersionTooOld { node, version } => write!(
+                f,
+                "Proxmox VE {version} on {node} takes no disk images through the API, 8.4 does; \
+                 hint: upgrade it, use `image_format: iso`, or set `transport: ssh`"
+            ),
+            Self::PrivilegeMissing {
+                token,
+                path,
+                privileges,
+                role,
+                command,
+                cluster: _,
+            } => write!(
+                f,
+                "the API token {token} lacks {} on {path} (role {role}); hint: `{command}`; \
+                 `talos-order pve-setup` makes the role",
+                privileges.join(", ")
+            ),
             Self::PruneBlocked { why } => write!(f, "nothing is pruned: {why}"),
             Self::ForeignFile { file } => {
                 write!(f, "{file} in the cache was not written by talos-order")

@@ -35,6 +35,12 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
     for hint in &plan.hints {
         writeln!(out, "  {}: {}", hint.about, hint.text)?;
     }
+    if !plan.notices.is_empty() {
+        writeln!(out, "\nClusters")?;
+    }
+    for notice in &plan.notices {
+        writeln!(out, "  {}: {}", notice.cluster, notice.text)?;
+    }
     Ok(())
 }
 

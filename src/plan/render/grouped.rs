@@ -8,7 +8,7 @@ use super::sums::SizeSum;
 use super::{blocked, blocks, cleanup, names, templates, totals, why};
 use crate::model::{NodeId, PositionRef};
 use crate::plan::selection::Selection;
-use crate::plan::step::{Action, Plan};
+use crate::plan::step::{Action, Notice, Plan};
 
 pub(super) fn render(plan: &Plan, width: usize, selection: &Selection) -> String {
     let mut sheet = Sheet::new(width);
@@ -31,6 +31,7 @@ pub(super) fn render(plan: &Plan, width: usize, selection: &Selection) -> String
     }
     relays(&mut sheet, plan);
     hints(&mut sheet, plan);
+    notices(&mut sheet, plan);
     sheet.into_text()
 }
 
@@ -166,5 +167,17 @@ fn hints(sheet: &mut Sheet, plan: &Plan) {
         let positions: Vec<String> = positions.into_iter().map(PositionRef::to_string).collect();
         let about = names::counted(positions.iter().map(String::as_str), "positions");
         sheet.entry(&format!("{about}: {text}"));
+    }
+}
+
+/// What is to be known of clusters.
+fn notices(sheet: &mut Sheet, plan: &Plan) {
+    if plan.notices.is_empty() {
+        return;
+    }
+    sheet.gap();
+    sheet.line("Clusters");
+    for Notice { cluster, text } in &plan.notices {
+        sheet.entry(&format!("{cluster}: {text}"));
     }
 }

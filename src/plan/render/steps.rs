@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use super::names;
 use crate::facts::StepText;
-use crate::model::{Method, StoredForm};
+use crate::model::{Method, StoredForm, VmId};
 use crate::plan::bytes::Bytes;
 use crate::plan::step::{Action, Otherwise, Step, SwitchTemplate, Why};
 use crate::plan::transport::{Transport, Unrelayed, route_clause};
@@ -46,7 +46,10 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
             " as VM {} in {}, from {}  ({why})",
             create.vmid, create.storage, create.file
         ),
-        Action::SwitchTemplate(switch) => writeln!(out, " to {}", self::switch(switch)),
+        Action::SwitchTemplate(switch) => match why {
+            Why::OtherLabels { .. } => writeln!(out, " to {}  ({why})", self::switch(switch)),
+            _ => writeln!(out, " to {}", self::switch(switch)),
+        },
         Action::RemoveTemplate { name, .. } => writeln!(out, ", {name}  ({why})"),
         Action::PruneNode { bytes, .. }
         | Action::ClearPart { bytes, .. }
@@ -100,18 +103,23 @@ fn write_transport(
 
 /// `VM 9001; VM 9000 is retired`.
 pub(super) fn switch(switch: &SwitchTemplate) -> String {
-    let retired: BTreeSet<String> = switch
-        .retired
-        .iter()
-        .map(|retired| retired.vmid.to_string())
-        .collect();
-    let names = || names::list(retired.iter().map(String::as_str));
+    let retired: BTreeSet<VmId> = switch.retired.iter().map(|retired| retired.vmid).collect();
     let after = match retired.len() {
         0 => String::new(),
-        1 => format!("; VM {} is retired", names()),
-        _ => format!("; VMs {} are retired", names()),
+        1 => format!("; {} is retired", machines(&retired)),
+        _ => format!("; {} are retired", machines(&retired)),
     };
     format!("VM {}{after}", switch.vmid)
+}
+
+/// `VM 9000`, `VMs 9000…9003`.
+pub(super) fn machines(vmids: &BTreeSet<VmId>) -> String {
+    let numbers: Vec<String> = vmids.iter().map(ToString::to_string).collect();
+    let plural = if numbers.len() == 1 { "" } else { "s" };
+    format!(
+        "VM{plural} {}",
+        names::list(numbers.iter().map(String::as_str))
+    )
 }
 
 /// `+` for what is added, `~` for what is replaced, `-` for what is pruned.
@@ -146,6 +154,7 @@ pub(super) fn sign(action: &Action, why: &Why) -> char {
             | Why::OtherTemplateImage { .. }
             | Why::OtherHardware { .. }
             | Why::NotSwitched
+            | Why::OtherLabels { .. }
             | Why::BeyondRetired { .. }
             | Why::Unfinished
             | Why::Replaced => '~',

@@ -52,12 +52,13 @@ impl fmt::Display for Why {
             Self::Purge => f.write_str("the cache is purged"),
             Self::Abandoned => f.write_str("leftover of an interrupted transfer"),
             Self::OtherTemplateImage { found } => write!(f, "made from {}", image(found)),
-            Self::OtherHardware { keys } => {
+            Self::OtherHardware { keys } | Self::OtherLabels { keys } => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 write!(f, "different {}", keys.join(", "))
             }
             Self::NotSwitched => f.write_str("not the one with the name"),
             Self::BeyondRetired { keep: 0 } => f.write_str("replaced"),
+            Self::BeyondRetired { keep: 1 } => f.write_str("replaced, and not the last one"),
             Self::BeyondRetired { keep } => {
                 write!(f, "replaced, and not among the last {keep}")
             }

@@ -30,6 +30,7 @@ pub(super) fn refuse_conflicts(
         let with = drafts[other].reference.clone();
         drafts[at].outcome = Err(match reason {
             Clash::Path(path) => Unresolved::Conflict { path, with },
+            Clash::Template(template) => Unresolved::TemplateConflict { template, with },
             Clash::Pin => Unresolved::PinConflict { with },
         });
     }
@@ -56,6 +57,7 @@ fn contested<'a>(drafts: &'a [DraftPosition<'_>]) -> BTreeSet<&'a FileName> {
 
 enum Clash {
     Path(String),
+    Template(String),
     Pin,
 }
 
@@ -124,15 +126,24 @@ impl<'a> Claims<'a> {
             return;
         };
         let artifact = &named.resolved.delivered;
-        for (place, _) in templates::places(template, &named.resolved, nodes, catalog) {
-            match self.templates.get(&place) {
-                Some((first, claimed, other)) if (*claimed, *other) != (artifact, template) => {
-                    let TemplatePlace { name, of } = place;
-                    self.refuse(*first, at, || Clash::Path(format!("{of}:template {name}")));
-                }
-                Some(_) => {}
-                None => {
-                    self.templates.insert(place, (at, artifact, template));
+        for (place, (node, _)) in templates::places(template, &named.resolved, nodes, catalog) {
+            // Of the templates of one node each has a name of its own, also where one of
+            // them serves a cluster.
+            let on_node = TemplatePlace {
+                name: place.name.clone(),
+                of: node.to_string(),
+            };
+            for place in [on_node, place] {
+                match self.templates.get(&place) {
+                    Some((first, claimed, other)) if (*claimed, *other) != (artifact, template) => {
+                        let TemplatePlace { name, of } = place;
+                        let text = format!("{name} on {of}");
+                        self.refuse(*first, at, || Clash::Template(text.clone()));
+                    }
+                    Some(_) => {}
+                    None => {
+                        self.templates.insert(place, (at, artifact, template));
+                    }
                 }
             }
         }

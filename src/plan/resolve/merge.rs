@@ -1,6 +1,6 @@
 //! The wants of all positions, merged: each file once, with everyone who wants it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::draft::{DraftPosition, NamedFiles};
 use crate::model::{ArtifactId, Deletion, FileName, NodeId, PushMethod, PushTarget, StoredForm};
@@ -73,7 +73,7 @@ pub(super) fn want(desired: &mut Desired, draft: &DraftPosition<'_>, named: &Nam
 /// comes one after the other.
 pub(super) fn placed(
     drafts: &[DraftPosition<'_>],
-    qcow2_nodes: &BTreeSet<NodeId>,
+    is_qcow2: impl Fn(&NodeId) -> bool,
 ) -> BTreeMap<PushTarget, BTreeMap<FileName, Placed>> {
     let mut by_name: Vec<(&FileName, &DraftPosition<'_>, &NamedFiles)> = drafts
         .iter()
@@ -88,7 +88,7 @@ pub(super) fn placed(
         let mut joined = Joined::default();
         let targets = named.resolved.targets.iter();
         for (target, file) in targets.filter(|(_, file)| file == name) {
-            let is_converted = named.converted.is_some() && qcow2_nodes.contains(&target.node);
+            let is_converted = named.converted.is_some() && is_qcow2(&target.node);
             let list = lists.entry(target).or_default();
             match list.last_mut() {
                 Some((last, placed)) if last == file => {

@@ -60,6 +60,43 @@ fn fetch(why: Why, bytes: Option<u64>) -> Step {
     }
 }
 
+fn switch(vmid: u32, notes: &str) -> Step {
+    let retired = crate::plan::RetiredTemplate {
+        node: "pve-01".parse().unwrap(),
+        vmid: 9000_u32.try_into().unwrap(),
+        notes: notes.to_owned(),
+    };
+    let action = Action::SwitchTemplate(Box::new(crate::plan::SwitchTemplate {
+        node: "pve-02".parse().unwrap(),
+        name: "talos".parse().unwrap(),
+        vmid: vmid.try_into().unwrap(),
+        tags: vec!["talos".to_owned()],
+        notes: None,
+        deletion: None,
+        retired: vec![retired],
+    }));
+    Step {
+        id: action.step_id(),
+        action,
+        why: Why::NotSwitched,
+        needs: Vec::new(),
+        wanted_by: WantedBy::default(),
+    }
+}
+
+#[test]
+fn a_template_under_another_number_is_another_plan() {
+    let before = plan(vec![switch(9001, "one")], Vec::new());
+    // What people write into the notes changes nothing that is done.
+    let noted = plan(vec![switch(9001, "two")], Vec::new());
+    assert_eq!(changes(&before, &noted), [""; 0]);
+    let other = plan(vec![switch(9002, "one")], Vec::new());
+    assert_eq!(changes(&before, &other).len(), 1);
+    // The node whose template loses the name is changed as well.
+    let saved: Value = serde_json::from_slice(&file(&before)).unwrap();
+    assert_eq!(saved["nodes"]["pve-01"], "10.0.0.1");
+}
+
 fn blocked(node: &str, reason: BlockedReason) -> Blocked {
     let file: FileName = "b.iso".parse().unwrap();
     Blocked {

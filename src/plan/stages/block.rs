@@ -1,35 +1,52 @@
-//! Blocking what an operator has suspended and what has failed a moment ago.
+//! Blocking what an operator has suspended, what nobody allows, and what has failed a
+//! moment ago.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Memory, Observed, StepId};
-use crate::model::OrderId;
+use super::clusters::forbidden;
+use crate::facts::{Memory, Observed, StepId, StepKind};
+use crate::model::{NodeId, OrderId};
 use crate::plan::blocked::{Blocked, BlockedReason};
 use crate::plan::desired::Desired;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Step, Why};
+use crate::plan::wanted::WantedBy;
 
 /// Takes out of the plan what must not be done now.
 pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let (desired, observed, plan) = (input.desired, input.observed, &mut draft.plan);
     let memory = &observed.memory;
     let mut waiting: BTreeSet<StepId> = BTreeSet::new();
+    // Of a rollout that stopped, where it did.
+    let mut stopped: BTreeMap<StepId, StepId> = BTreeMap::new();
     let mut going = Vec::with_capacity(plan.steps.len());
     // Needs stand before what needs them, so one walk is enough.
     for step in std::mem::take(&mut plan.steps) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
-        let reason = suspended(&step, desired, memory)
+        let reason = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
+            .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
             .or_else(|| {
-                source.map(|source| BlockedReason::SourceBlocked {
-                    source: source.clone(),
-                })
+                let source = stopped.get(source?).or(source)?.clone();
+                Some(BlockedReason::SourceBlocked { source })
             });
+        if let Some(source) = source {
+            let is_creation = step.id.kind() == Some(StepKind::CreateTemplate);
+            let is_elsewhere = is_creation && source.node() != step.id.node();
+            let first = stopped.get(source).or(is_elsewhere.then_some(source));
+            if let Some(first) = first.cloned() {
+                stopped.insert(step.id.clone(), first);
+            }
+        }
         match reason {
             None => going.push(step),
+            // That nothing comes in its place is told once.
+            Some(BlockedReason::SourceBlocked { .. }) if step.why == Why::Replaced => {
+                waiting.insert(step.id);
+            }
             Some(reason) => {
                 waiting.insert(step.id.clone());
                 plan.blocked.push(Blocked {
@@ -56,7 +73,13 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     plan.steps = going;
 }
 
-fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<BlockedReason> {
+/// Why nothing is done on some nodes for some positions, where an operator said so.
+pub(super) fn suspended<'a>(
+    mut nodes: impl Iterator<Item = &'a NodeId>,
+    wanted_by: &WantedBy,
+    desired: &Desired,
+    memory: &Memory,
+) -> Option<BlockedReason> {
     let suspended = &memory.suspended;
     let because = |what: String| Some(BlockedReason::Suspended { what, why: None });
     if suspended.is_everything() {
@@ -65,16 +88,12 @@ fn suspended(step: &Step, desired: &Desired, memory: &Memory) -> Option<BlockedR
             why: suspended.unreadable.clone(),
         });
     }
-    if let Some(node) = step
-        .action
-        .node()
-        .filter(|node| suspended.nodes.contains(*node))
-    {
+    if let Some(node) = nodes.find(|node| suspended.nodes.contains(*node)) {
         return because(format!("node {node}"));
     }
     let is_suspended =
         |order: &OrderId| suspended.orders.contains(order) || desired.suspended.contains(order);
-    let mut orders = step.wanted_by.iter().map(|want| &want.order);
+    let mut orders = wanted_by.iter().map(|want| &want.order);
     let first = orders.next()?;
     // What another order wants as well is done.
     (is_suspended(first) && orders.all(is_suspended)).then(|| BlockedReason::Suspended {

@@ -83,7 +83,11 @@ impl MethodChoice<'_> {
     /// The factory has no other form of an image than the one that was downloaded.
     fn api_route(&self) -> ApiRoute {
         let policy = &self.input.policy.transport;
-        let api = policy.api.get(&self.target.node).copied();
+        let node = self.input.desired.nodes.get(&self.target.node);
+        let api = match node.map(|node| &node.reach) {
+            Some(Reach::Api { cluster, .. }) => policy.api.get(cluster).copied(),
+            Some(Reach::Ssh { .. } | Reach::Local) | None => None,
+        };
         let api = api.unwrap_or_default();
         let Placed { artifact, form, .. } = self.placed;
         let want = &self.input.desired.artifacts[artifact];

@@ -6,6 +6,7 @@
 //! one to start from.
 
 mod block;
+mod clusters;
 mod deliver;
 mod fetch;
 mod hints;
@@ -23,6 +24,7 @@ mod verify;
 mod walk;
 
 pub(super) use block::block;
+pub(super) use clusters::clusters;
 pub(super) use deliver::deliver;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;

@@ -107,6 +107,8 @@ fn concerns(selection: &Selection, id: &StepId, wanted_by: &WantedBy) -> bool {
             | StepKind::CreateTemplate
             | StepKind::SwitchTemplate,
         ) => by_order() && by_node(),
+        // A template that gives its number to another goes only with that one.
+        Some(StepKind::RemoveTemplate) if !wanted_by.is_empty() => false,
         Some(
             StepKind::PruneNode | StepKind::ClearPart | StepKind::Record | StepKind::RemoveTemplate,
         ) => selection.orders.is_empty() && by_node(),

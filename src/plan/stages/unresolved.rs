@@ -1,8 +1,10 @@
 //! The positions that come to nothing in this run, at all or on one storage.
 
-use crate::facts::StepId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::clusters::silence;
+use crate::facts::StepId;
+use crate::model::{AwaitedNodes, ClusterName};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::unplaced::{Unplaced, UnplacedReason};
@@ -21,6 +23,9 @@ pub(in crate::plan) fn unresolved(input: &StageInput<'_>, draft: &mut PlanDraft)
                 draft.block(id, reason, own());
             }
             Ok(resolved) => {
+                if let Some(reason) = awaited(input, &resolved.awaited) {
+                    draft.block(StepId::resolve(&want.position), reason, own());
+                }
                 for one in &resolved.unplaced {
                     let (_, wanted_by) = unplaced
                         .entry(StepId::storage(&one.target))
@@ -33,6 +38,19 @@ pub(in crate::plan) fn unresolved(input: &StageInput<'_>, draft: &mut PlanDraft)
     for (id, (reason, wanted_by)) in unplaced {
         draft.block(id, reason, wanted_by);
     }
+}
+
+/// Why nodes are not known that only clusters know.
+fn awaited(input: &StageInput<'_>, awaited: &[AwaitedNodes]) -> Option<BlockedReason> {
+    let clusters: BTreeSet<&ClusterName> =
+        awaited.iter().flat_map(|nodes| &nodes.clusters).collect();
+    let clusters: Vec<ClusterName> = clusters.into_iter().cloned().collect();
+    let names: BTreeSet<&str> = awaited.iter().map(|nodes| nodes.name.as_str()).collect();
+    (!names.is_empty()).then(|| BlockedReason::NodesUnknown {
+        names: names.into_iter().map(str::to_owned).collect(),
+        why: silence(&clusters, input),
+        clusters,
+    })
 }
 
 /// Why nothing goes to a storage.

@@ -85,7 +85,7 @@ impl fmt::Display for TemplateBlock {
             Self::VmsUnknown { why } => write!(f, "the VMs of the node are unknown: {why}"),
             Self::ForeignName { vmid, name } => write!(
                 f,
-                "VM {vmid} has the name {name} and was not made by talos-order; \
+                "VM {vmid} has the name {name} and is not managed here; \
                  hint: rename it, or choose another `template.name`"
             ),
             Self::VmIdTaken { vmid, by } => write!(

@@ -11,6 +11,8 @@ pub enum DeliveryWay {
     Fetch,
     /// The controller sends the file.
     Upload,
+    /// The node loads a URL, or the controller sends the file where that fails.
+    FetchOrUpload,
 }
 
 /// What is done with one storage. Its content is always looked at.
@@ -43,8 +45,8 @@ pub struct Need {
     pub storages: Vec<StorageNeed>,
     /// Look whether a virtual machine uses an image, which pruning requires.
     pub usage: bool,
-    /// Look for nodes, their addresses, and the space for uploads.
-    pub discovery: bool,
+    /// Files are read back, for which a node is told to load them.
+    pub read_back: bool,
     /// The nodes that this is done on; none stands for all, also for those to come.
     pub nodes: Vec<String>,
     /// The privilege for loading a URL.
@@ -103,14 +105,14 @@ impl NeededRights {
             rights.add(&path, &["Datastore.Audit"]);
             if let Some(way) = storage.delivery {
                 rights.add(&path, &["Datastore.AllocateTemplate"]);
-                match (way, need.fetch_right) {
-                    (DeliveryWay::Upload, _) => {}
-                    (DeliveryWay::Fetch, FetchRight::AccessNetwork) => {
-                        rights.add_nodes(need, "Sys.AccessNetwork");
-                    }
-                    (DeliveryWay::Fetch, FetchRight::AuditAndModify) => {
-                        rights.add("/", &["Sys.Audit", "Sys.Modify"]);
-                    }
+                if way != DeliveryWay::Upload || need.read_back {
+                    rights.add_fetch(need);
+                }
+                if way != DeliveryWay::Fetch {
+                    // For the space on the root file system. On both: an entry for /nodes
+                    // replaces what would be inherited there.
+                    rights.add("/", &["Sys.Audit"]);
+                    rights.add_nodes(need, "Sys.Audit");
                 }
             }
             if storage.prune {
@@ -123,11 +125,6 @@ impl NeededRights {
         }
         for template in &need.templates {
             rights.add_template("/vms", template);
-        }
-        if need.discovery {
-            // On both: an entry for /nodes replaces what would be inherited there.
-            rights.add("/", &["Sys.Audit"]);
-            rights.add_nodes(need, "Sys.Audit");
         }
         rights
     }
@@ -151,6 +148,13 @@ impl NeededRights {
         for bridge in &template.bridges {
             let path = format!("/sdn/zones/localnetwork/{bridge}");
             self.add(&path, &["SDN.Use"]);
+        }
+    }
+
+    fn add_fetch(&mut self, need: &Need) {
+        match need.fetch_right {
+            FetchRight::AccessNetwork => self.add_nodes(need, "Sys.AccessNetwork"),
+            FetchRight::AuditAndModify => self.add("/", &["Sys.Audit", "Sys.Modify"]),
         }
     }
 

@@ -44,7 +44,7 @@ const ROLES: [PveRole; 9] = [
     PveRole {
         name: "TalosOrderDiscover",
         privileges: &["Sys.Audit"],
-        purpose: "find nodes, their addresses and the space for uploads",
+        purpose: "see the space for uploads on the root file system",
     },
     PveRole {
         name: "TalosOrderFetchOld",
@@ -109,6 +109,10 @@ pub struct PveSetup {
     pub token: String,
     /// The storages that images are put on.
     pub storages: Vec<String>,
+    /// How images get there; `None` where they get there over ssh.
+    pub delivery: Option<DeliveryWay>,
+    /// Files are read back.
+    pub read_back: bool,
     /// Images are removed, too.
     pub prune: bool,
     /// Where they are not in general: the storages that images are removed from.
@@ -125,13 +129,13 @@ impl PveSetup {
         let storages: BTreeSet<&String> = self.storages.iter().collect();
         let storages = storages.into_iter().map(|storage| StorageNeed {
             storage: storage.clone(),
-            delivery: Some(DeliveryWay::Fetch),
+            delivery: self.delivery,
             prune: self.prune || self.pruned.contains(storage),
         });
         Need {
             storages: storages.collect(),
             usage: self.prune || !self.pruned.is_empty(),
-            discovery: true,
+            read_back: self.read_back,
             nodes: Vec::new(),
             fetch_right: self.fetch_right,
             templates: self.templates.clone(),

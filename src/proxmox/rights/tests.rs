@@ -27,7 +27,11 @@ fn shown(rights: &NeededRights) -> Vec<String> {
 fn each_use_has_its_privileges() {
     assert_eq!(
         shown(&NeededRights::of(&need(false, DeliveryWay::Upload))),
-        ["/storage/local: Datastore.AllocateTemplate Datastore.Audit"]
+        [
+            "/: Sys.Audit",
+            "/nodes: Sys.Audit",
+            "/storage/local: Datastore.AllocateTemplate Datastore.Audit",
+        ]
     );
     assert_eq!(
         shown(&NeededRights::of(&need(true, DeliveryWay::Fetch))),
@@ -44,13 +48,87 @@ fn each_use_has_its_privileges() {
     assert_eq!(shown(&NeededRights::of(&old))[0], "/: Sys.Audit Sys.Modify");
     let few = Need {
         nodes: vec!["pve-02".to_owned()],
-        discovery: true,
-        ..need(false, DeliveryWay::Fetch)
+        ..need(false, DeliveryWay::FetchOrUpload)
     };
     assert_eq!(
         shown(&NeededRights::of(&few))[..2],
         ["/: Sys.Audit", "/nodes/pve-02: Sys.AccessNetwork Sys.Audit"]
     );
+    let read_back = Need {
+        read_back: true,
+        ..need(false, DeliveryWay::Upload)
+    };
+    assert_eq!(
+        shown(&NeededRights::of(&read_back))[..2],
+        ["/: Sys.Audit", "/nodes: Sys.AccessNetwork Sys.Audit"]
+    );
+    let mut looked_at = need(false, DeliveryWay::Fetch);
+    looked_at.storages[0].delivery = None;
+    assert_eq!(
+        shown(&NeededRights::of(&looked_at)),
+        ["/storage/local: Datastore.Audit"]
+    );
+}
+
+/// Proxmox VE lists the paths with an entry only.
+#[test]
+fn what_is_not_listed_inherits() {
+    let privileges = |names: &[(&str, bool)]| {
+        let names = names
+            .iter()
+            .map(|(name, below)| ((*name).to_owned(), *below));
+        names.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let listed = Granted::of_list(
+        [
+            (
+                "/".to_owned(),
+                privileges(&[("Sys.Audit", true), ("Sys.Modify", false)]),
+            ),
+            (
+                "/nodes".to_owned(),
+                privileges(&[("Sys.AccessNetwork", true)]),
+            ),
+            (
+                "/storage/nas".to_owned(),
+                privileges(&[("Datastore.Audit", false)]),
+            ),
+        ]
+        .into(),
+    );
+    for (path, privilege, has) in [
+        ("/", "Sys.Modify", true),
+        ("/vms", "Sys.Audit", true),
+        ("/vms", "Sys.Modify", false),
+        ("/nodes/pve-01", "Sys.AccessNetwork", true),
+        // An entry replaces what comes from above.
+        ("/nodes/pve-01", "Sys.Audit", false),
+        ("/storage/nas", "Datastore.Audit", true),
+        ("/storage/local", "Datastore.Audit", false),
+    ] {
+        assert_eq!(listed.has(path, privilege), has, "{path} {privilege}");
+    }
+}
+
+#[test]
+fn what_all_nodes_lack_is_told_once() {
+    let nodes = ["a", "b"].map(str::to_owned).to_vec();
+    let needed = NeededRights::of(&Need {
+        nodes,
+        ..need(false, DeliveryWay::Fetch)
+    });
+    let mut granted = Granted::default();
+    let paths = |granted: &Granted| {
+        let missing = granted.missing(&needed, "u@pve!t");
+        let missing = MissingRight::over_nodes(missing, 2, "u@pve!t");
+        let nodes = missing
+            .into_iter()
+            .filter(|one| one.path.starts_with("/nodes"));
+        nodes.map(|one| one.path).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&granted), ["/nodes"]);
+    granted.insert("/nodes/a", [("Sys.AccessNetwork".to_owned(), false)].into());
+    assert_eq!(paths(&granted), ["/nodes/b"]);
 }
 
 #[test]
@@ -121,6 +199,8 @@ fn the_script_grants_what_is_needed_and_no_more() {
             let setup = PveSetup {
                 user: "talos-order@pve".to_owned(),
                 token: "ctl".to_owned(),
+                delivery: Some(DeliveryWay::FetchOrUpload),
+                read_back: false,
                 storages: vec!["nfs".to_owned(), "local".to_owned(), "nfs".to_owned()],
                 prune,
                 pruned: BTreeSet::new(),

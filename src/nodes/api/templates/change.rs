@@ -22,7 +22,7 @@ pub(in crate::nodes::api) async fn change(
         }
     }
     for (at, (change, own)) in changes.iter().zip(found).enumerate() {
-        let held = host.shared.hold_vm(host.known, change.vmid).await;
+        let held = host.shared.hold_vm(&host.known, change.vmid).await;
         let Some(wanted) = wanted(change, &own) else {
             continue;
         };
@@ -76,7 +76,7 @@ pub(in crate::nodes::api) async fn remove(
     removal: &TemplateRemoval,
 ) -> Result<TemplateDone, NodeError> {
     let vmid = removal.vmid;
-    let held = host.shared.hold_vm(host.known, vmid).await;
+    let held = host.shared.hold_vm(&host.known, vmid).await;
     if host.config(vmid).await?.is_none() {
         return Ok(TemplateDone::Done);
     }

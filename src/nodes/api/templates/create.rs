@@ -26,7 +26,7 @@ pub(in crate::nodes::api) async fn create(
     creation: &TemplateCreation,
 ) -> Result<TemplateDone, NodeError> {
     let vmid = creation.vmid;
-    let held = host.shared.hold_vm(host.known, vmid).await;
+    let held = host.shared.hold_vm(&host.known, vmid).await;
     let (storage, volume) = image(host, creation).await?;
     let is_free = host.api().vmid_is_free(vmid.get()).await;
     let taken = || {
@@ -71,7 +71,7 @@ async fn image(
     creation: &TemplateCreation,
 ) -> Result<(String, String), NodeError> {
     let dir = &creation.dir;
-    let place = host.shared.find_place(&host.node, host.known, dir).await;
+    let place = host.shared.find_place(&host.node, &host.known, dir).await;
     let place = place.map_err(|error| host.failed("asking for the storages", error))?;
     let Some(place) = place else {
         let what = format!("{}:{dir}", host.node);

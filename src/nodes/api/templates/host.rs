@@ -18,7 +18,7 @@ use crate::proxmox::{PveApi, PveError, Upid, VmRefusal};
 pub(in crate::nodes::api) struct TemplateHost<'a> {
     pub shared: &'a SharedParts,
     pub node: NodeId,
-    pub known: &'a ApiNode,
+    pub known: ApiNode,
 }
 
 /// The configuration of a virtual machine that is ours.
@@ -34,7 +34,7 @@ impl<'a> TemplateHost<'a> {
         shared: &'a SharedParts,
         node: &Node,
     ) -> Result<Self, NodeError> {
-        let known = shared.config.nodes.get(&node.id).ok_or_else(|| {
+        let known = shared.known(node).ok_or_else(|| {
             let what = node.id.to_string();
             NodeError::Api(ApiError::NotConfigured { what })
         })?;

@@ -41,7 +41,7 @@ pub(in crate::nodes::api) async fn vms(shared: &SharedParts, node: &Node) -> Nod
 }
 
 async fn inventory(host: &TemplateHost<'_>) -> Result<VmInventory, NodeVms> {
-    let (shared, known) = (host.shared, host.known);
+    let (shared, known) = (host.shared, &host.known);
     let age = shared.config.usage_age;
     let asked = shared
         .vms

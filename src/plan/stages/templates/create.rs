@@ -1,8 +1,8 @@
 //! A new template: where, under which number, and after which steps.
 
 use super::own::OwnTemplate;
-use super::{Seat, SourceImage, TemplatePlanner, switch};
-use crate::facts::{DescribedStorage, NodeStorages, StepId};
+use super::{Seat, SourceImage, TemplatePlanner, foreign_name, locked, switch};
+use crate::facts::{DescribedStorage, NodeStorages, TemplateState};
 use crate::model::{NodeId, StorageName, TemplateName, VmId, VmIds, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::step::{Action, CreateTemplate, Why};
@@ -23,19 +23,25 @@ impl<'a> TemplatePlanner<'a, '_> {
         why: Why,
     ) {
         let template = &wanted.template;
-        // Of several nodes the first one that has, or gets, the image.
+        // Of several nodes the first one that has, or gets, the image; rather one that is
+        // not suspended.
         let images = seats.iter().map(|seat| (seat, self.image(seat.image)));
         let images: Vec<(&Seat<'a>, SourceImage)> = images.collect();
         let fit = images
             .iter()
-            .find(|(_, image)| !matches!(image, SourceImage::Blocked(_)));
+            .filter(|(_, image)| !matches!(image, SourceImage::Blocked(_)))
+            .min_by_key(|(seat, _)| self.rollouts.is_suspended(seat.node, wanted));
         let Some((seat, image)) = fit.or(images.first()) else {
             return;
         };
         let node = seat.node;
+        let mut delivered = None;
         let (mut needs, sha256) = match image {
             SourceImage::There(sha256) => (Vec::new(), *sha256),
-            SourceImage::Coming(step) => (vec![step.clone()], None),
+            SourceImage::Coming(step) => {
+                delivered = step.target();
+                (vec![step.clone()], None)
+            }
             SourceImage::Blocked(source) => {
                 let source = source.clone();
                 let reason = BlockedReason::SourceBlocked { source };
@@ -53,6 +59,7 @@ impl<'a> TemplatePlanner<'a, '_> {
                 return self.block(node, name, wanted, reason);
             }
         };
+        needs.extend(self.rollouts.first(name, node, wanted));
         let in_place = own.iter().find(|one| one.vmid == vmid);
         if let Some(old) = in_place {
             match self.removal(old, Why::Replaced, needs.clone(), wanted.wanted_by.clone()) {
@@ -63,20 +70,14 @@ impl<'a> TemplatePlanner<'a, '_> {
                 }
             }
         }
-        if self.is_in_rollout(node) {
-            let at_once = template.max_at_once.max(1) as usize;
-            let switches = self.switches.entry(name).or_default();
-            if let Some(before) = switches.len().checked_sub(at_once) {
-                needs.push(switches[before].clone());
-            }
-            switches.push(StepId::switch_template(node, name));
-        }
+        self.rollouts.enlist(name, node, wanted);
         let create = Action::CreateTemplate(Box::new(CreateTemplate {
             node: node.clone(),
             name: name.clone(),
             vmid,
             image: seat.image.0.clone(),
             file: seat.image.1.clone(),
+            delivered: delivered.unwrap_or_else(|| seat.image.0.clone()),
             artifact: wanted.artifact.clone(),
             sha256,
             storage: template.storage.clone(),
@@ -103,12 +104,6 @@ impl<'a> TemplatePlanner<'a, '_> {
         self.note(node, name, wanted, Some(vmid));
     }
 
-    /// False for a node where nothing will be done: nobody waits for it.
-    fn is_in_rollout(&self, node: &NodeId) -> bool {
-        let is_suspended = self.input.observed.memory.suspended.nodes.contains(node);
-        !is_suspended && self.input.options.selection.has_node(node.as_str())
-    }
-
     /// Why a template must not be made on a node now.
     fn refusal(
         &self,
@@ -117,37 +112,32 @@ impl<'a> TemplatePlanner<'a, '_> {
         own: &[OwnTemplate<'a>],
         storage: &StorageName,
     ) -> Option<TemplateBlock> {
-        let locked = own
+        // One that was replaced before may be locked: nothing changes it.
+        let changed = own
             .iter()
-            .find_map(|one| Some((one.vmid, one.config.lock()?)));
-        if let Some((vmid, lock)) = locked {
-            return Some(TemplateBlock::Locked {
-                vmid,
-                lock: visible(lock).into_owned(),
-            });
-        }
-        let is_own = |vmid: &VmId| own.iter().any(|one| one.vmid == *vmid);
-        let foreign = seat.vms.taken.iter().find(|(vmid, taken)| {
-            taken.host == seat.vms.host
-                && taken.name.as_deref() == Some(name.as_str())
-                && !is_own(vmid)
-        });
-        if let Some((vmid, _)) = foreign {
-            return Some(TemplateBlock::ForeignName {
-                vmid: *vmid,
-                name: name.to_string(),
-            });
-        }
-        self.unfit(seat.node, storage)
-            .map(|why| TemplateBlock::TargetUnfit { why })
+            .filter(|one| one.mark.state != TemplateState::Retired);
+        let unfit = || {
+            let why = self.unfit(seat.node, storage)?;
+            Some(TemplateBlock::TargetUnfit { why })
+        };
+        locked(changed)
+            .or_else(|| foreign_name(name, seat.vms, own))
+            .or_else(unfit)
     }
 
     /// Why a storage cannot take the disks of a template, as far as the node described
     /// its storages.
     fn unfit(&self, node: &NodeId, name: &StorageName) -> Option<String> {
-        let Some(NodeStorages::Known(config)) = self.input.observed.catalog.storages.get(node)
-        else {
-            return None;
+        let config = match self.input.observed.catalog.storages.get(node)? {
+            NodeStorages::Known(config) => config,
+            // A storage that all nodes share has one template: it may be there.
+            NodeStorages::Unreadable { why } => {
+                return Some(format!("the storages of {node} are unknown: {why}"));
+            }
+            NodeStorages::Unreachable { why, last, .. } if last.is_none() => {
+                return Some(format!("the storages of {node} are unknown: {why}"));
+            }
+            NodeStorages::Unreachable { .. } => return None,
         };
         let takes_images = |storage: &DescribedStorage| {
             let nodes = &storage.nodes;
@@ -161,7 +151,7 @@ impl<'a> TemplatePlanner<'a, '_> {
                 let fit = fit.filter(|(_, storage)| takes_images(storage));
                 let fit: Vec<&str> = fit.map(|(name, _)| name.as_str()).collect();
                 let known = match fit.is_empty() {
-                    true => "it has none for disks of VMs".to_owned(),
+                    true => "it has none that takes disks of VMs".to_owned(),
                     false => format!("expected one of {}", fit.join(", ")),
                 };
                 // What a token may not see looks as if it was not there.
@@ -200,19 +190,15 @@ impl<'a> TemplatePlanner<'a, '_> {
                 ids: ids.to_string(),
             });
         };
-        if own
-            .iter()
-            .any(|one| one.vmid == vmid && one.node == seat.node)
-        {
-            return Ok(vmid);
-        }
-        match seat.vms.taken.get(&vmid) {
-            None => Ok(vmid),
-            Some(taken) => {
+        let is_own = own.iter().any(|one| one.vmid == vmid);
+        let by = match seat.vms.taken.get(&vmid) {
+            Some(taken) if !is_own => {
                 let name = taken.name.as_deref().unwrap_or("a VM without a name");
-                let by = format!("{} on {}", visible(name), visible(&taken.host));
-                Err(TemplateBlock::VmIdTaken { vmid, by })
+                format!("{} on {}", visible(name), visible(&taken.host))
             }
-        }
+            _ if self.free.claim(seat.node, seat.vms, vmid) => return Ok(vmid),
+            _ => "another template gets it".to_owned(),
+        };
+        Err(TemplateBlock::VmIdTaken { vmid, by })
     }
 }

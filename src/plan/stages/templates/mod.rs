@@ -7,14 +7,16 @@
 mod create;
 mod own;
 mod remove;
+mod rollout;
 mod vmids;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::own::{OwnTemplate, OwnTemplates};
+use self::rollout::Rollouts;
 use self::vmids::FreeVmIds;
 use crate::facts::{NodeVms, StepId, TemplateState, VmInventory};
-use crate::model::{FileName, NodeId, PushTarget, Sha256, TemplateName, VmId};
+use crate::model::{FileName, NodeId, PushTarget, Sha256, TemplateName, VmId, VmIds, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, PlannedTemplate, RetiredTemplate, SwitchTemplate, Why};
@@ -30,10 +32,10 @@ pub(in crate::plan) fn templates(input: &StageInput<'_>, draft: &mut PlanDraft) 
     let plan = &draft.plan;
     let mut planner = TemplatePlanner {
         own: OwnTemplates::of(input.observed, &input.policy.prune.owner),
-        free: FreeVmIds::of(input.observed),
+        free: FreeVmIds::of(input),
         delivered: plan.in_sync.iter().cloned().collect(),
         arriving: plan.steps.iter().map(|step| step.id.clone()).collect(),
-        switches: BTreeMap::new(),
+        rollouts: Rollouts::new(input),
         removals: BTreeMap::new(),
         input,
         draft,
@@ -54,8 +56,7 @@ struct TemplatePlanner<'a, 'd> {
     delivered: BTreeSet<StepId>,
     /// The steps of this run so far.
     arriving: BTreeSet<StepId>,
-    /// The switches of each template, in their order.
-    switches: BTreeMap<&'a TemplateName, Vec<StepId>>,
+    rollouts: Rollouts<'a>,
     /// The removals so far; false for those that are blocked.
     removals: BTreeMap<StepId, bool>,
 }
@@ -77,14 +78,14 @@ struct Seat<'a> {
     vms: &'a VmInventory,
 }
 
+/// A node whose virtual machines are not known, with the reason.
+type UnseenVms<'a> = (&'a NodeId, BlockedReason);
+
 impl<'a> TemplatePlanner<'a, '_> {
     fn plan(&mut self, place: &'a TemplatePlace, wanted: &'a WantedTemplate) {
         let name = &place.name;
         let template = &wanted.template;
-        let seats = match self.seats(wanted) {
-            Ok(seats) => seats,
-            Err((node, reason)) => return self.block(node, name, wanted, reason),
-        };
+        let (seats, unseen) = self.seats(wanted);
         let machine = MachineConfig::of(&template.hardware, &template.storage);
         let own = seats
             .iter()
@@ -105,13 +106,17 @@ impl<'a> TemplatePlanner<'a, '_> {
         let current: Vec<&OwnTemplate<'a>> = found
             .iter()
             .map(|(one, _)| *one)
-            .filter(|one| one.mark.state != TemplateState::Retired)
+            .filter(|one| one.mark.state == TemplateState::Current)
             .filter(|one| right.is_none_or(|right| right.vmid != one.vmid))
             .collect();
-        self.remove_leftovers(&own);
-        match right {
-            Some(right) => self.keep(name, wanted, right, &current),
-            None => {
+        self.remove_leftovers(&own, right.map(|right| right.vmid));
+        match (right, unseen) {
+            (Some(right), _) => self.keep(name, wanted, right, (&own, &current)),
+            // The node that is not known may have it.
+            (None, Some((node, reason))) if found.is_empty() => {
+                return self.block(node, name, wanted, reason);
+            }
+            (None, _) => {
                 let found = found.iter().find_map(|(one, why)| {
                     (one.mark.state == TemplateState::Current).then(|| why.clone())?
                 });
@@ -122,11 +127,8 @@ impl<'a> TemplatePlanner<'a, '_> {
         self.remove_retired(wanted, &own, right.map(|right| right.vmid));
     }
 
-    /// The nodes whose virtual machines are known, or why none is.
-    fn seats(
-        &self,
-        wanted: &'a WantedTemplate,
-    ) -> Result<Vec<Seat<'a>>, (&'a NodeId, BlockedReason)> {
+    /// The nodes whose virtual machines are known, and the first one whose are not.
+    fn seats(&self, wanted: &'a WantedTemplate) -> (Vec<Seat<'a>>, Option<UnseenVms<'a>>) {
         let mut seats = Vec::new();
         let mut first = None;
         for (node, image) in &wanted.nodes {
@@ -145,10 +147,7 @@ impl<'a> TemplatePlanner<'a, '_> {
             };
             first = first.or(Some((node, reason)));
         }
-        match first {
-            Some(first) if seats.is_empty() => Err(first),
-            _ => Ok(seats),
-        }
+        (seats, first)
     }
 
     /// What is known of the image of a template.
@@ -175,22 +174,45 @@ impl<'a> TemplatePlanner<'a, '_> {
         name: &'a TemplateName,
         wanted: &WantedTemplate,
         right: &OwnTemplate<'a>,
-        current: &[&OwnTemplate<'a>],
+        (own, current): (&[OwnTemplate<'a>], &[&OwnTemplate<'a>]),
     ) {
         let tags = tags(wanted);
-        let has_tags = right.config.tags() == tags.iter().map(String::as_str).collect();
-        let is_current = right.mark.state == TemplateState::Current;
+        let mut keys = BTreeSet::new();
+        if right.config.name() != name.as_str() {
+            keys.insert("name".to_owned());
+        }
+        if right.config.tags() != tags.iter().map(String::as_str).collect() {
+            keys.insert("tags".to_owned());
+        }
+        let is_alone = right.mark.state == TemplateState::Current && current.is_empty();
         self.note(right.node, name, wanted, Some(right.vmid));
-        if is_current && right.config.name() == name.as_str() && has_tags && current.is_empty() {
+        if is_alone && keys.is_empty() {
             let id = StepId::create_template(right.node, name);
             return self.draft.plan.in_sync.push(id);
         }
+        let takes_name = keys.contains("name");
+        let why = match is_alone {
+            true => Why::OtherLabels { keys },
+            false => Why::NotSwitched,
+        };
+        let changed = current.iter().copied().chain([right]);
+        let block = locked(changed).or_else(|| {
+            let foreign = || foreign_name(name, right.vms, own);
+            takes_name.then(foreign).flatten()
+        });
+        if let Some(why) = block {
+            let id = StepId::switch_template(right.node, name);
+            let reason = BlockedReason::Template { why };
+            return self.draft.block(id, reason, wanted.wanted_by.clone());
+        }
+        let first = self.rollouts.first(name, right.node, wanted);
+        self.rollouts.enlist(name, right.node, wanted);
         let notes = Some(right.config.description().to_owned());
         let switch = switch(name, wanted, (right.node, right.vmid), notes, current);
         self.draft.step(
             switch,
-            Why::NotSwitched,
-            Vec::new(),
+            why,
+            first.into_iter().collect(),
             wanted.wanted_by.clone(),
         );
     }
@@ -257,8 +279,38 @@ fn mismatch(
             found,
         });
     }
-    let keys = different(machine, &wanted.template.storage, found.config);
+    let mut keys = different(machine, &wanted.template.storage, found.config);
+    // Who asks for one number looks for the template under it.
+    if matches!(wanted.template.ids, VmIds::Fixed(vmid) if vmid != found.vmid) {
+        keys.insert("vmid".to_owned());
+    }
     (!keys.is_empty()).then_some(Why::OtherHardware { keys })
+}
+
+/// The first of some templates that something works on.
+fn locked<'a>(mut templates: impl Iterator<Item = &'a OwnTemplate<'a>>) -> Option<TemplateBlock> {
+    templates.find_map(|one| {
+        Some(TemplateBlock::Locked {
+            vmid: one.vmid,
+            lock: visible(one.config.lock()?).into_owned(),
+        })
+    })
+}
+
+/// Another virtual machine of the node that has the name of a template.
+fn foreign_name(
+    name: &TemplateName,
+    vms: &VmInventory,
+    own: &[OwnTemplate<'_>],
+) -> Option<TemplateBlock> {
+    let is_own = |vmid: &VmId| own.iter().any(|one| one.vmid == *vmid);
+    let mut others = vms.taken.iter().filter(|(vmid, taken)| {
+        taken.host == vms.host && taken.name.as_deref() == Some(name.as_str()) && !is_own(vmid)
+    });
+    others.next().map(|(vmid, _)| TemplateBlock::ForeignName {
+        vmid: *vmid,
+        name: name.to_string(),
+    })
 }
 
 /// All tags of a template.

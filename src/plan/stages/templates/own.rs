@@ -16,14 +16,6 @@ pub(super) struct OwnTemplate<'a> {
     pub vms: &'a VmInventory,
 }
 
-impl OwnTemplate<'_> {
-    /// True for what is left of a creation. A clone, which is no template either, has
-    /// another number than its mark.
-    pub(super) fn is_leftover(&self) -> bool {
-        !self.config.is_template() && self.mark.state == TemplateState::New
-    }
-}
-
 impl TemplateMark {
     /// Of several that are right, the one that has the name counts first.
     pub(super) const fn state_rank(&self) -> u8 {
@@ -48,7 +40,12 @@ impl<'a> OwnTemplates<'a> {
                 continue;
             };
             for (&vmid, config) in &vms.marked {
-                let Some(mark) = config.mark_of(vmid).filter(|mark| mark.owner == owner) else {
+                // One that somebody made a machine of again is theirs now.
+                let is_ours = |mark: &TemplateMark| {
+                    let is_new = mark.state == TemplateState::New;
+                    mark.owner == owner && (config.is_template() || is_new)
+                };
+                let Some(mark) = config.mark_of(vmid).filter(is_ours) else {
                     continue;
                 };
                 let list = of.entry((node, mark.template.clone())).or_default();

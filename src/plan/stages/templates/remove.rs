@@ -18,10 +18,13 @@ use crate::plan::wanted::WantedBy;
 const KEPT: u32 = 1;
 
 impl<'a> TemplatePlanner<'a, '_> {
-    /// What is left of creations that were interrupted. One that something works on may
-    /// still become a template.
-    pub(super) fn remove_leftovers(&mut self, own: &[OwnTemplate<'a>]) {
-        for one in own.iter().filter(|one| one.is_leftover()) {
+    /// What is left of creations that were interrupted, or that something else came
+    /// after. One that something works on may still become a template.
+    pub(super) fn remove_leftovers(&mut self, own: &[OwnTemplate<'a>], right: Option<VmId>) {
+        let is_left = |one: &&OwnTemplate<'a>| {
+            one.mark.state == TemplateState::New && Some(one.vmid) != right
+        };
+        for one in own.iter().filter(is_left) {
             if one.config.lock().is_none() {
                 let _ = self.removal(one, Why::Unfinished, Vec::new(), WantedBy::default());
             }
