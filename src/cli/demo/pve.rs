@@ -76,7 +76,9 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
     demo.leave(&MADE)?;
     if serve {
         say(&format!(
-            "The stubs answer at {} and {} until Ctrl-C.",
+            "The stubs answer at {} and {} until Ctrl-C.\n\
+             In another terminal:\n\
+             $ talos-order status {shown}",
             factory.url(),
             cluster.url(NODES[0])
         ))?;
@@ -115,13 +117,10 @@ fn write_config(dir: &Path, factory: &str, cluster: &PveStub) -> anyhow::Result<
         "{MARK}defaults:\n  cache_dir: {at}/cache\nmanifest:\n  dir: {at}/manifests\n\
          factory:\n  url: {factory}\nclusters:\n\
          \x20 - name: demo\n    endpoints: [{endpoints}]\n    token_id: {TOKEN}\n\
-         \x20   token_file: {at}/token\n    transport: api\nnodes:\n"
+         \x20   token_file: {at}/token\n    transport: api\n"
     );
-    let nodes = NODES.map(|node| {
-        format!("  - {{name: {node}, cluster: demo, import_storage: local, labels: [demo]}}\n")
-    });
     std::fs::write(dir.join("token"), SECRET)?;
-    std::fs::write(dir.join("config.yaml"), config + &nodes.concat())?;
+    std::fs::write(dir.join("config.yaml"), config)?;
     Ok(())
 }
 
