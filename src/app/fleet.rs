@@ -1,8 +1,8 @@
 //! The clusters of the configuration, as they are asked before the orders are read: which
 //! nodes they have, what the API token may do there, and whose certificates end.
 //!
-//! What changes seldom, versions and certificates, is asked for once an hour; each run asks
-//! for the nodes and, where orders use the API, for the privileges.
+//! What changes seldom is asked for seldom: versions once an hour, certificates once a day.
+//! Each run asks for the nodes and, where orders use the API, for the privileges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,10 @@ use tokio::time::{Instant, timeout};
 use super::cluster_use::ClusterUse;
 use crate::config::{ClusterSettings, ClusterTrust, Settings};
 use crate::error::chain;
-use crate::facts::{ClusterLook, Clusters, EndingCertificate, MissingPrivilege, StoppedWork};
+use crate::facts::{
+    ClusterLook, Clusters, EndingCertificate, KnownCertificates, Memory, MissingPrivilege,
+    StoppedWork,
+};
 use crate::model::{ClusterName, OrderDefaults, StorageName, UploadUse};
 use crate::proxmox::rights::{FetchRight, MissingRight, NeededRights};
 use crate::proxmox::{
@@ -23,8 +26,11 @@ use crate::proxmox::{
     ServedCertificate,
 };
 
-/// How long versions and certificates are believed.
+/// How long versions are believed.
 const SELDOM: Duration = Duration::from_secs(3600);
+
+/// How long, in seconds, it is believed when certificates end.
+const CERTIFICATE_AGE: i64 = 24 * 3600;
 
 /// From how many days of validity on a certificate is nothing to speak of.
 pub(crate) const CERTIFICATE_DAYS: i64 = 30;
@@ -48,7 +54,7 @@ struct KnownMembers {
 struct SeldomFacts {
     at: Instant,
     version: PveVersion,
-    certificates: Vec<ServedCertificate>,
+    certificates: KnownCertificates,
 }
 
 impl Fleet {
@@ -106,15 +112,19 @@ impl Fleet {
     pub(super) async fn survey(
         &self,
         settings: &Settings,
-        remembered: &BTreeMap<ClusterName, BTreeSet<String>>,
+        memory: &Memory,
         now: Timestamp,
     ) -> Clusters {
-        self.note(remembered);
+        self.note(&memory.members);
         let asked = self.clients.iter().map(|(name, api)| async move {
             let limit = settings.limits.look;
             let (look, members) = match timeout(limit, api.nodes()).await {
                 Ok(Ok(nodes)) => {
-                    let seldom = self.seldom(name, api, &nodes);
+                    let fresh = memory.certificates.get(name).filter(|known| {
+                        let age = now.as_second() - known.asked_at.as_second();
+                        (0..CERTIFICATE_AGE).contains(&age) && !learns_pins(settings, name)
+                    });
+                    let seldom = self.seldom(name, settings, api, (&nodes, fresh, now));
                     // Less is known without it, and that is all.
                     let seldom = timeout(limit, seldom).await.ok().flatten();
                     let names = nodes.into_iter().map(|node| node.name);
@@ -122,7 +132,8 @@ impl Fleet {
                     let is_old = |version: &PveVersion| !version.has(PveFeature::DiskImages);
                     let look = ClusterLook {
                         no_disks: version.filter(is_old).map(|version| version.to_string()),
-                        ending: ending(seldom, settings, name, now),
+                        ending: ending(seldom.as_ref(), now),
+                        certificates: seldom.map(|seldom| seldom.certificates),
                         ..ClusterLook::default()
                     };
                     (look, Some(names.collect::<BTreeSet<_>>()))
@@ -154,8 +165,9 @@ impl Fleet {
     async fn seldom(
         &self,
         name: &ClusterName,
+        settings: &Settings,
         api: &PveApi,
-        nodes: &[PveNode],
+        (nodes, fresh, now): (&[PveNode], Option<&KnownCertificates>, Timestamp),
     ) -> Option<SeldomFacts> {
         {
             let known = self.seldom.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +175,13 @@ impl Fleet {
                 return Some(known.clone());
             }
         }
-        let (version, certificates) = tokio::join!(api.version(), api.certificates(nodes));
+        let certificates = async {
+            match fresh {
+                Some(known) => known.clone(),
+                None => ends(&api.certificates(nodes).await, settings, name, now),
+            }
+        };
+        let (version, certificates) = tokio::join!(api.version(), certificates);
         let found = SeldomFacts {
             at: Instant::now(),
             version: version.ok()?,
@@ -262,25 +280,48 @@ fn said(error: &PveError) -> String {
     }
 }
 
-/// The certificates that end soon or have ended.
-fn ending(
-    seldom: Option<SeldomFacts>,
+/// The pins of other endpoints are learned in each process: a file is not asked whom to
+/// trust.
+fn learns_pins(settings: &Settings, name: &ClusterName) -> bool {
+    settings.clusters.get(name).is_some_and(|cluster| {
+        matches!(cluster.trust, ClusterTrust::Fingerprint(_)) && cluster.endpoints.len() > 1
+    })
+}
+
+/// When certificates end.
+fn ends(
+    served: &[ServedCertificate],
     settings: &Settings,
     name: &ClusterName,
     now: Timestamp,
-) -> Vec<EndingCertificate> {
-    let soon = now + SignedDuration::from_hours(24 * CERTIFICATE_DAYS);
+) -> KnownCertificates {
     let trust = settings.clusters.get(name).map(|cluster| &cluster.trust);
-    let certificates = seldom.map(|seldom| seldom.certificates).unwrap_or_default();
-    let ending = certificates.into_iter().filter_map(|served| {
-        let until = served.not_after.filter(|until| *until < soon)?;
-        Some(EndingCertificate {
-            is_pinned: trust == Some(&ClusterTrust::Fingerprint(served.fingerprint)),
-            node: served.node,
-            until,
+    let is_pinned =
+        |served: &&ServedCertificate| trust == Some(&ClusterTrust::Fingerprint(served.fingerprint));
+    let until = served.iter();
+    let until = until.filter_map(|served| Some((served.node.clone(), served.not_after?)));
+    let pinned = served.iter().filter(is_pinned);
+    KnownCertificates {
+        asked_at: now,
+        until: until.collect(),
+        pinned: pinned.map(|served| served.node.clone()).collect(),
+    }
+}
+
+/// The certificates that end soon or have ended.
+fn ending(seldom: Option<&SeldomFacts>, now: Timestamp) -> Vec<EndingCertificate> {
+    let soon = now + SignedDuration::from_hours(24 * CERTIFICATE_DAYS);
+    let Some(known) = seldom.map(|seldom| &seldom.certificates) else {
+        return Vec::new();
+    };
+    let ending = known.until.iter().filter(|(_, until)| **until < soon);
+    ending
+        .map(|(node, until)| EndingCertificate {
+            node: node.clone(),
+            until: *until,
+            is_pinned: known.pinned.contains(node),
         })
-    });
-    ending.collect()
+        .collect()
 }
 
 fn missing_privilege(missing: MissingRight, token: &str, upload: UploadUse) -> MissingPrivilege {

@@ -19,9 +19,7 @@ impl App {
     /// When the client of a cluster cannot be made.
     pub(crate) async fn survey(&self, memory: &Memory) -> Result<Clusters, StartError> {
         let fleet = self.fleet()?;
-        Ok(fleet
-            .survey(&self.settings, &memory.members, self.now())
-            .await)
+        Ok(fleet.survey(&self.settings, memory, self.now()).await)
     }
 
     /// Adds to what is known of clusters what their API tokens lack for these orders.

@@ -84,15 +84,17 @@ impl<'a> Times<'a> {
             storages: _,
             templates: _,
             members: _,
+            certificates,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);
+        let asked = certificates.values_mut().map(|known| &mut known.asked_at);
         let failures = backoff.values_mut().chain(circuits.values_mut());
         let failures = failures.map(|failure| &mut failure.until);
         let detours = detours.values_mut().map(|detour| &mut detour.until);
         Self {
             unwanted: unwanted_since.values_mut().collect(),
-            past: verified.values_mut().chain(links).collect(),
+            past: verified.values_mut().chain(links).chain(asked).collect(),
             until: failures.chain(detours).collect(),
         }
     }

@@ -49,6 +49,7 @@ pub fn after(
         links: run.links(&places),
         storages: run.storages(&places),
         members: run.members(),
+        certificates: run.certificates(),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
         templates,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{ClusterName, StorageName};
 
@@ -28,6 +29,20 @@ pub struct ClusterLook {
     pub rights_unknown: Option<String>,
     /// The certificates of its nodes that end soon or have ended.
     pub ending: Vec<EndingCertificate>,
+    /// When all of its certificates end, as it said now or in an earlier run.
+    pub certificates: Option<KnownCertificates>,
+}
+
+/// When the certificates of a cluster's nodes end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownCertificates {
+    /// When the cluster said so.
+    pub asked_at: Timestamp,
+    /// The end of validity, by the name of the node in the cluster.
+    pub until: BTreeMap<String, Timestamp>,
+    /// Those whose certificate the configuration pins.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub pinned: BTreeSet<String>,
 }
 
 impl ClusterLook {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::clusters::KnownCertificates;
 use super::failure_kind::FailureKind;
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
@@ -43,6 +44,9 @@ pub struct Memory {
     /// What clusters called their nodes when they last answered.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<ClusterName, BTreeSet<String>>,
+    /// When the certificates of clusters end: they are asked for once a day.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<ClusterName, KnownCertificates>,
     /// How fast bytes went from this machine to a node.
     pub links: BTreeMap<NodeId, Link>,
     /// The nodes that a relay did not reach, or that failed as relays, with how long

@@ -18,7 +18,9 @@ mod storages;
 mod template_mark;
 mod vms;
 
-pub use clusters::{ClusterLook, Clusters, EndingCertificate, MissingPrivilege, StoppedWork};
+pub use clusters::{
+    ClusterLook, Clusters, EndingCertificate, KnownCertificates, MissingPrivilege, StoppedWork,
+};
 pub use failure_kind::FailureKind;
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{

@@ -136,10 +136,13 @@ impl PveApi {
         }
         match last {
             Some(error) if tried.is_empty() => Err(error),
-            Some(error) => Err(PveError::Unavailable {
-                tried,
-                source: Box::new(error),
-            }),
+            Some(error) => {
+                tried.push(crate::error::chain(&error));
+                Err(PveError::Unavailable {
+                    tried,
+                    last: Box::new(error),
+                })
+            }
             None => Err(PveError::NoEndpoint),
         }
     }
@@ -177,7 +180,7 @@ impl PveApi {
                 .header(reqwest::header::CONTENT_TYPE, kind)
                 .body(body.finish());
         }
-        let lost = |source| transport(endpoint, call, source);
+        let lost = |source| transport(endpoint, call, &source);
         let late = |_| late(endpoint, call, limit);
         let response = timeout_at(deadline, request.send()).await;
         let response = response.map_err(late)?.map_err(lost)?;
@@ -222,7 +225,7 @@ impl PveApi {
         match answered {
             Ok(answered) => self.accepted(index, call, answered),
             Err(Unread::Lost(source)) => {
-                let error = transport(endpoint, call, source);
+                let error = transport(endpoint, call, &source);
                 self.shared.preference.failed(index);
                 Err(error)
             }
@@ -272,17 +275,26 @@ async fn whole(mut response: Response) -> Result<Answered, Unread> {
     })
 }
 
-fn transport(endpoint: &Url, call: &PveCall, source: reqwest::Error) -> PveError {
+fn transport(endpoint: &Url, call: &PveCall, source: &reqwest::Error) -> PveError {
     let endpoint = endpoints::shown(endpoint);
-    match trust::mismatch(&source) {
+    match trust::mismatch(source) {
         Some(source) => PveError::Pin { endpoint, source },
         None => PveError::Transport {
             endpoint,
+            why: innermost(source),
             call: call.shown(),
             connect: source.is_connect(),
-            source: source.without_url(),
         },
     }
+}
+
+/// What the system said.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 fn late(endpoint: &Url, call: &PveCall, after: Duration) -> PveError {

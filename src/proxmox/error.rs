@@ -43,14 +43,14 @@ pub enum PveError {
         source: PinMismatch,
     },
     /// There was no connection, or it broke.
-    #[error("asking {endpoint} failed ({call})")]
+    #[error("{endpoint}: {why}")]
     Transport {
         endpoint: String,
+        /// What the system said; the layers between say only that a request failed.
+        why: String,
         call: String,
         /// True if nothing of the request can have arrived.
         connect: bool,
-        #[source]
-        source: reqwest::Error,
     },
     #[error("{endpoint} did not answer within {} s ({call})", .after.as_secs_f32())]
     Timeout {
@@ -58,13 +58,13 @@ pub enum PveError {
         call: String,
         after: Duration,
     },
-    /// No endpoint could be asked; the last failure is the cause.
-    #[error("none of {} endpoints could be asked ({})", .tried.len() + 1, .tried.join("; "))]
+    /// No endpoint answers.
+    #[error("none of the {} endpoints answers: {}", .tried.len(), .tried.join("; "))]
     Unavailable {
-        /// Each endpoint with what happened, but for the last one.
+        /// Each endpoint with what happened.
         tried: Vec<String>,
-        #[source]
-        source: Box<PveError>,
+        /// The last failure, which is also the last of those.
+        last: Box<PveError>,
     },
     /// 401.
     #[error("{endpoint} does not accept the API token {token}: {text}")]
@@ -206,7 +206,7 @@ impl PveError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::Timeout { .. } | Self::NodeUnreachable { .. } => true,
-            Self::Unavailable { source, .. } => source.is_transient(),
+            Self::Unavailable { last, .. } => last.is_transient(),
             Self::Status { status, .. } => matches!(status, 429 | 500 | 502..=504),
             Self::StorageUnavailable { .. } => true,
             Self::Task { source, .. } => match source {
@@ -261,7 +261,7 @@ impl PveError {
                     },
                 ..
             } => return forbidden_hint(path.as_deref(), privileges),
-            Self::Unavailable { source, .. } => return source.hint(),
+            Self::Unavailable { last, .. } => return last.hint(),
             Self::Vm { .. }
             | Self::Task {
                 source: TaskFailure::Vm(_),

@@ -262,8 +262,9 @@ fn nothing_to_do_takes_few_requests() {
     };
     let of_nodes = 20;
     for used in [1, 5] {
-        // Members, storages, privileges and virtual machines.
-        assert_eq!(requests(used), (2 * used * of_nodes, 4), "{used}");
+        // Its version, its nodes and its privileges before the orders are read; nodes, storages,
+        // privileges and virtual machines for all nodes of the look.
+        assert_eq!(requests(used), (2 * used * of_nodes, 7), "{used}");
     }
 }
 

@@ -34,7 +34,7 @@ fn a_template_follows_its_order() {
     pve.machine_here(9000, "name: talos-worker\n");
     order(&world, "v1.11.3");
     let plan = world.program.run(&["plan"]);
-    plan.says("VM 9000 has the name talos-worker and was not made by talos-order");
+    plan.says("VM 9000 has the name talos-worker and is not managed here");
     world.apply().expect(1);
     assert_eq!(pve.conf(9000).as_deref(), Some("name: talos-worker\n"));
 

@@ -20,8 +20,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::facts::{NodeState, Observed, References, StepId};
 use talos_order::model::{ArtifactId, Deletion, Method, NodeId, PushTarget};
-use talos_order::plan::{Action, Plan, Why, missed, plan, resolve};
-use universe::{Case, case, naming};
+use talos_order::plan::{Action, Plan, Why, missed, plan};
+use universe::{Case, case, wanted};
 
 fn config() -> ProptestConfig {
     ProptestConfig {
@@ -33,7 +33,7 @@ fn config() -> ProptestConfig {
 }
 
 fn planned(case: &Case, observed: &Observed) -> Plan {
-    let desired = resolve(&case.orders, &observed.catalog, &naming());
+    let desired = wanted(&case.orders, observed);
     plan(&desired, observed, &case.policy, &case.options)
 }
 
@@ -120,7 +120,7 @@ proptest! {
             prop_assert!(plan.in_sync.contains(&source), "{source:?} is not there");
             let entry = &dirs[&via.dir].record[&via.file];
             prop_assert_eq!(&entry.artifact, artifact);
-            let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+            let desired = wanted(&case.orders, &case.observed);
             // What is promised to the neighbour is what the relay has.
             let expected = match step.needs.is_empty() {
                 true => Some(case.observed.cache.files[cache_file].meta.sha256),
@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn nothing_wanted_is_removed_except_by_a_purge(case in case()) {
         prop_assume!(!case.options.purge);
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let wanted: BTreeSet<_> = desired.artifacts.values().map(|want| &want.file).collect();
         for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             if let Action::PruneCache { file, .. } | Action::ClearPartial { file, .. } = &step.action {
@@ -159,7 +159,7 @@ proptest! {
     #[test]
     fn nothing_is_removed_while_something_is_unknown(case in case()) {
         prop_assume!(!case.options.purge);
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let doubt = !desired.complete
             || desired.positions.is_empty()
             || desired.positions.iter().any(|want| want.outcome.is_err());
@@ -195,7 +195,7 @@ proptest! {
 
     #[test]
     fn what_is_missed_is_remembered_from_the_first_run_on(case in case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let families: BTreeSet<_> = desired.artifacts.keys().map(ArtifactId::family).collect();
         let doubt = !desired.complete
             || desired.positions.is_empty()
@@ -218,7 +218,7 @@ proptest! {
         prop_assume!(!case.options.purge);
         let after = apply(&planned(&case, &case.observed), &case.observed);
         let Some(keep) = case.policy.retention.keep_versions else { return Ok(()) };
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         for before in case.observed.cache.files.values() {
             let family = before.meta.artifact.family();
             if !desired.artifacts.keys().any(|wanted| wanted.family() == family) {
@@ -288,7 +288,7 @@ proptest! {
 
     #[test]
     fn a_file_goes_from_a_node_only_if_everything_speaks_for_it(case in case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let mut gone: BTreeMap<&NodeId, usize> = BTreeMap::new();
         for step in &plan.steps {
@@ -338,7 +338,7 @@ proptest! {
 
     #[test]
     fn a_part_goes_from_a_node_only_if_nobody_waits_for_it(case in case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for step in &plan.steps {
             let Action::ClearPart { target, part, .. } = &step.action else { continue };
@@ -381,7 +381,7 @@ proptest! {
 
     #[test]
     fn every_wanted_place_is_a_step_or_blocked_or_in_sync_exactly_once(case in case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         for (target, files) in &desired.placed {
             for file in files.keys() {
@@ -397,7 +397,7 @@ proptest! {
 
     #[test]
     fn two_images_never_share_a_path(case in case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let mut files = BTreeSet::new();
         for want in desired.artifacts.values() {
             prop_assert!(files.insert(&want.file), "{} holds two images", want.file);

@@ -9,11 +9,11 @@ use talos_order::facts::{
     NodeVms, Observed, StepId, StepKind, TemplateMark, TemplateState, VmConfig,
 };
 use talos_order::model::{Deletion, NodeId, VmId, VmIds};
-use talos_order::plan::{Action, BlockedReason, Plan, Selection, Step, Why, plan, resolve};
+use talos_order::plan::{Action, BlockedReason, Plan, Selection, Step, Why, plan};
 
 use super::executor::{apply, apply_seen};
 use super::machines::{look_for_clones, numbering, template_case, vmid};
-use super::universe::{self, GRACE, naming};
+use super::universe::{self, GRACE, wanted};
 use super::{config, planned};
 
 /// The configuration of a virtual machine that holds our mark.
@@ -107,7 +107,7 @@ proptest! {
 
     #[test]
     fn a_template_goes_only_if_everything_speaks_for_it(case in template_case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let doubt = !desired.complete
             || desired.positions.is_empty()
@@ -157,7 +157,7 @@ proptest! {
 
     #[test]
     fn there_is_no_moment_without_a_template_of_the_name(case in template_case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         // Where a number is given away, there is.
         let found = |world: &Observed| -> BTreeSet<String> {
@@ -196,7 +196,7 @@ proptest! {
 
     #[test]
     fn every_wanted_template_is_a_step_or_blocked_or_in_sync_on_one_node(case in template_case()) {
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let ids = concerned(&plan);
         for (place, wanted) in &desired.templates {
@@ -224,7 +224,7 @@ proptest! {
             }
         }
         look_for_clones(&mut case.observed.vms, 0);
-        let desired = resolve(&case.orders, &case.observed.catalog, &naming());
+        let desired = wanted(&case.orders, &case.observed);
         let plan = plan(&desired, &case.observed, &case.policy, &case.options);
         let creations: Vec<&Step> = plan.steps.iter()
             .filter(|step| matches!(step.action, Action::CreateTemplate(_))).collect();

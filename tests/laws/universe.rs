@@ -11,14 +11,14 @@ use talos_order::facts::{
     Suspended, VersionKnowledge, VersionSource,
 };
 use talos_order::model::{
-    Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, NameTemplate, Network, Node,
-    NodeId, Order, OrderSet, PartName, Platform, Position, Problem, PushMethod, PushTarget, Reach,
-    RejectedFile, Schematic, SchematicId, SchematicSource, Sha256, Site, SiteName, SourceRef,
-    TalosVersion, VersionPolicy,
+    ApiTransport, Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, LoadFrom,
+    NameTemplate, Network, Node, NodeId, Order, OrderSet, PartName, Platform, Position, Problem,
+    PushMethod, PushTarget, Reach, RejectedFile, Schematic, SchematicId, SchematicSource, Sha256,
+    Site, SiteName, SourceRef, TalosVersion, UploadUse, VersionPolicy,
 };
 use talos_order::plan::{
-    Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
-    VerifyPolicy,
+    Create, Desired, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
+    TransportPolicy, VerifyPolicy, keep_raw, resolve,
 };
 use talos_order::schematic::Canonical;
 
@@ -34,14 +34,24 @@ pub struct Case {
 const VERSIONS: [&str; 4] = ["v1.10.5", "v1.11.0-rc.1", "v1.11.0", "v1.12.0-beta.0"];
 pub const NODES: [&str; 3] = ["pve-01", "pve-02", "pve-03"];
 const DIRS: [&str; 2] = ["/var/lib/vz/template/iso", "/var/lib/vz/import"];
+/// The node that is reached through the API of this cluster.
+const API_NODE: &str = "pve-03";
+const CLUSTER: &str = "lab";
 const FACTORY: &str = "https://factory.example/";
 
 pub fn naming() -> Naming {
     Naming {
         template: NameTemplate::default(),
         factory_url: FACTORY.to_owned(),
-        qcow2_clusters: BTreeSet::new(),
+        qcow2_clusters: BTreeSet::from([CLUSTER.parse().expect("a cluster")]),
     }
+}
+
+/// What orders want in a world, as a run resolves it.
+pub fn wanted(orders: &OrderSet, observed: &Observed) -> Desired {
+    let mut desired = resolve(orders, &observed.catalog, &naming());
+    keep_raw(&mut desired, &observed.nodes);
+    desired
 }
 
 pub fn now() -> Timestamp {
@@ -163,10 +173,16 @@ fn node(name: &str) -> (NodeId, Node) {
     let id: NodeId = name.parse().expect("a node");
     let node = Node {
         id: id.clone(),
-        reach: Reach::Ssh {
-            host: name.parse().expect("a host"),
-            user: None,
-            port: None,
+        reach: match name {
+            API_NODE => Reach::Api {
+                cluster: CLUSTER.parse().expect("a cluster"),
+                node: name.to_owned(),
+            },
+            _ => Reach::Ssh {
+                host: name.parse().expect("a host"),
+                user: None,
+                port: None,
+            },
         },
     };
     (id, node)
@@ -421,19 +437,31 @@ fn transfer() -> impl Strategy<Value = TransportPolicy> {
             0.7,
             (select(&NODES[..]), subsequence(NODES.to_vec(), 1..=3)),
         ),
+        select(UploadUse::ALL),
+        select(LoadFrom::ALL),
     )
-        .prop_map(|(default, nodes, rsync_opts_set, site)| TransportPolicy {
-            default,
-            nodes: nodes
-                .into_iter()
-                .map(|(name, method)| (name.parse().expect("a node"), method))
-                .collect(),
-            rsync_opts_set,
-            network: site.map_or_else(Network::default, |(relay, members)| {
-                network(relay, &members)
-            }),
-            ..TransportPolicy::default()
-        })
+        .prop_map(
+            |(default, nodes, rsync_opts_set, site, upload, load_from)| TransportPolicy {
+                default,
+                api: BTreeMap::from([(
+                    CLUSTER.parse().expect("a cluster"),
+                    ApiTransport {
+                        upload,
+                        load_from,
+                        ..ApiTransport::default()
+                    },
+                )]),
+                nodes: nodes
+                    .into_iter()
+                    .map(|(name, method)| (name.parse().expect("a node"), method))
+                    .collect(),
+                rsync_opts_set,
+                network: site.map_or_else(Network::default, |(relay, members)| {
+                    network(relay, &members)
+                }),
+                ..TransportPolicy::default()
+            },
+        )
 }
 
 fn network(relay: &str, members: &[&str]) -> Network {

@@ -47,7 +47,7 @@ async fn when_nobody_answers_each_is_named() {
     let error = api.version().await.unwrap_err();
     let text = chain(&error);
     assert!(
-        text.starts_with("none of 2 endpoints could be asked (asking http://"),
+        text.starts_with("none of the 2 endpoints answers: http://"),
         "{text}"
     );
     for node in ["pve-01", "pve-02"] {

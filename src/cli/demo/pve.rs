@@ -126,7 +126,7 @@ fn write_config(dir: &Path, factory: &str, cluster: &PveStub) -> anyhow::Result<
 
 fn write_order(dir: &Path, version: &str) -> anyhow::Result<()> {
     let order = format!(
-        "# One image on each node, and a template made from it.\n\
+        "# One image on each node of the cluster, and a template made from it.\n\
          orderid: workers\n\
          positions:\n\
          \x20 - name: worker\n\

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::ended::EndedRun;
 use crate::conclude::links;
-use crate::facts::{Fact, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig};
+use crate::facts::{
+    Fact, KnownCertificates, KnownNode, Link, NodeState, NodeVms, Outcome, StepId, StorageConfig,
+};
 use crate::model::{ClusterName, Dir, FileName, Node, NodeId, PushTarget};
 use crate::plan::Action;
 
@@ -124,6 +126,17 @@ impl EndedRun<'_> {
             }
         }
         members
+    }
+
+    /// When certificates end; of a cluster that did not answer, as it was.
+    pub(super) fn certificates(&self) -> BTreeMap<ClusterName, KnownCertificates> {
+        let mut certificates = self.memory.certificates.clone();
+        for (name, cluster) in &self.look.observed.catalog.clusters {
+            if let Some(known) = &cluster.certificates {
+                certificates.insert(name.clone(), known.clone());
+            }
+        }
+        certificates
     }
 
     /// How fast links are; nodes that nobody looks at any more are forgotten.
