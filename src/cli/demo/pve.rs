@@ -76,7 +76,9 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
     demo.leave(&MADE)?;
     if serve {
         say(&format!(
-            "The stubs answer at {} and {} until Ctrl-C.",
+            "The stubs answer at {} and {} until Ctrl-C.\n\
+             In another terminal:\n\
+             $ talos-order status {shown}",
             factory.url(),
             cluster.url(NODES[0])
         ))?;
