@@ -119,6 +119,11 @@ impl Fleet {
         let asked = self.clients.iter().map(|(name, api)| async move {
             let limit = settings.limits.look;
             let (look, members) = match timeout(limit, api.nodes()).await {
+                // The one that answers is always among them.
+                Ok(Ok(nodes)) if nodes.is_empty() => (
+                    failed("it answered with a list of no nodes".to_owned()),
+                    None,
+                ),
                 Ok(Ok(nodes)) => {
                     let fresh = memory.certificates.get(name).filter(|known| {
                         let age = now.as_second() - known.asked_at.as_second();

@@ -1,9 +1,12 @@
 //! What is there beside what is wanted: for each directory of a node and for the cache,
-//! a line per file before and after everything that is planned or blocked.
+//! a line per file before and after everything that is planned or blocked; the same for
+//! the templates of each node.
 //!
 //! A plan says what the next run does; this says how far the world is from the orders. So
 //! what is blocked or suspended counts as a difference, and what only waits for its grace
 //! period, or stays by policy, does not.
+
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +18,7 @@ use crate::plan::{Action, BlockedReason, Look, Plan};
 /// A place that is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceDifference {
-    /// The directory: `node:dir`, or `cache`.
+    /// The directory: `node:dir`, or `cache`; of template VMs `node:templates`.
     pub place: String,
     /// The files that are there, a line each.
     pub actual: Vec<String>,
@@ -88,14 +91,15 @@ impl Differences {
             .filter(|blocked| {
                 matches!(
                     blocked.reason,
-                    BlockedReason::NodeUnreachable { .. }
-                        | BlockedReason::Unresolved { .. }
+                    BlockedReason::Unresolved { .. }
                         | BlockedReason::DirSilent { .. }
                         | BlockedReason::StorageUnfit { .. }
-                )
+                ) || templates::is_unknown(&blocked.reason)
             })
             .map(|blocked| match &blocked.reason {
-                BlockedReason::Unresolved { .. } | BlockedReason::StorageUnfit { .. } => {
+                BlockedReason::Unresolved { .. }
+                | BlockedReason::StorageUnfit { .. }
+                | BlockedReason::Template { .. } => {
                     format!("{}: {}", blocked.id.text(), blocked.reason)
                 }
                 reason => reason.to_string(),
@@ -104,15 +108,21 @@ impl Differences {
         let dirs = compared.dirs.into_iter();
         let dirs = dirs.map(|(target, place)| (format!("{}:{}", target.node, target.dir), place));
         let places = std::iter::once(("cache".to_owned(), compared.cache)).chain(dirs);
+        let places = places
+            .filter(|(_, place)| place.actual != place.desired)
+            .map(|(name, place)| PlaceDifference {
+                place: name,
+                actual: lines(&place.actual),
+                desired: lines(&place.desired),
+            });
+        let templates = templates::templates(look).into_iter();
+        let templates = templates.map(|(node, place)| PlaceDifference {
+            place: format!("{node}:templates"),
+            actual: place.actual.into_iter().collect(),
+            desired: place.desired.into_iter().collect(),
+        });
         Self {
-            places: places
-                .filter(|(_, place)| place.actual != place.desired)
-                .map(|(name, place)| PlaceDifference {
-                    place: name,
-                    actual: lines(&place.actual),
-                    desired: lines(&place.desired),
-                })
-                .collect(),
+            places: places.chain(templates).collect(),
             unknown: unknown.into_iter().collect(),
         }
     }

@@ -84,10 +84,17 @@ impl TemplateMark {
 
     /// Some notes with this mark in the place of theirs.
     pub fn in_place_of(&self, notes: &str) -> String {
-        match Self::find(notes) {
-            Some((_, line)) => notes.replacen(line, &self.line(), 1),
-            None => self.notes(),
-        }
+        let Some((_, line)) = Self::find(notes) else {
+            return self.notes();
+        };
+        let own = self.line();
+        // Only where it begins a line: other lines may quote it.
+        let lines = notes.split_inclusive('\n');
+        let lines = lines.map(|text| match text.strip_prefix(line) {
+            Some(end) => own.clone() + end,
+            None => text.to_owned(),
+        });
+        lines.collect()
     }
 }
 
@@ -137,6 +144,9 @@ mod tests {
         later.state = TemplateState::Retired;
         let notes = later.in_place_of(&format!("mine\n{}\nalso mine", mark().line()));
         assert_eq!(notes, format!("mine\n{}\nalso mine", later.line()));
+        let quoted = format!("was: {}\r\n", mark().line());
+        let notes = later.in_place_of(&format!("{quoted}{}\r\nmine", mark().line()));
+        assert_eq!(notes, format!("{quoted}{}\r\nmine", later.line()));
     }
 
     #[test]

@@ -183,8 +183,9 @@ pub(super) async fn change(
             Err(outdated) => return Ok(outdated),
         };
         refuse_locked(session, "changing the template", change.vmid, &config)?;
+        let notes = change.becomes.in_place_of(config.description());
         let mut more = vec![digest.as_str(), "--name", &change.name];
-        more.extend(["--description", &change.description]);
+        more.extend(["--description", &notes]);
         match change.tags.as_str() {
             // An option without a value would be one that Proxmox VE cannot read again.
             "" if config.tags().is_empty() => {}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use super::error::NodeError;
-use crate::facts::NodeVms;
+use crate::facts::{NodeVms, TemplateMark};
 use crate::model::{Dir, FileName, Node, StorageName, VmId};
 
 /// Everything that is asked of nodes about template VMs.
@@ -130,8 +130,9 @@ pub struct TemplateChange {
     pub name: String,
     /// Its tags from now on, separated by `;`; empty for none.
     pub tags: String,
-    /// Its notes from now on.
-    pub description: String,
+    /// The mark from now on. What people wrote around the one before stays, also what they
+    /// wrote since it was observed.
+    pub becomes: TemplateMark,
 }
 
 /// A template to remove.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::call::PveCall;
 use super::error::{PveError, TaskFailure};
 use super::vm_refusal::VmRefusal;
+use crate::model::visible;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Refusal<'_> {
         let text = body.message.as_deref().unwrap_or(self.reason).trim();
         let text = match text {
             "" => "no reason given".to_owned(),
-            text => text.to_owned(),
+            text => shown(text),
         };
         let endpoint = self.endpoint.to_owned();
         let errors = body.errors.unwrap_or_default();
@@ -60,9 +61,13 @@ impl Refusal<'_> {
                 text,
                 errors: errors
                     .into_iter()
-                    .map(|(name, value)| match value {
-                        serde_json::Value::String(text) => (name, text),
-                        other => (name, other.to_string()),
+                    .map(|(name, value)| {
+                        let text = match value {
+                            serde_json::Value::String(text) => text,
+                            other => other.to_string(),
+                        };
+                        let [name, text] = [name, text].map(|part| shown(&part));
+                        (name, text)
                     })
                     .collect(),
             },
@@ -98,6 +103,11 @@ impl Refusal<'_> {
             status => internal(call, status, text),
         }
     }
+}
+
+/// A text of the cluster, which is printed, logged and recorded, and may hold anything.
+fn shown(text: &str) -> String {
+    visible(text.trim()).into_owned()
 }
 
 /// What the text of a 500 says.
@@ -177,7 +187,7 @@ fn missing(text: &str) -> (Option<String>, Vec<String>) {
 
 /// What the exit status of a failed task says.
 pub(super) fn task_failure(text: &str) -> TaskFailure {
-    let text = text.trim();
+    let text = &*shown(text);
     if let Some(rest) = text.strip_prefix("checksum mismatch: got '") {
         let mut parts = rest.split('\'');
         if let (Some(found), Some(_), Some(expected)) = (parts.next(), parts.next(), parts.next()) {
@@ -276,6 +286,22 @@ mod tests {
         }
         let error = read(&call, 596, "tls_process: certificate verify failed", "");
         assert!(error.hint().unwrap().contains("pvecm updatecerts"));
+    }
+
+    #[test]
+    fn no_text_of_a_cluster_paints() {
+        let bad = "a\u{1b}[31mb\u{202e}\r\nc";
+        let body = serde_json::json!({"message": bad, "errors": {bad: bad}}).to_string();
+        let call = PveCall::get(&["nodes", "n", "qemu", "9", "config"]);
+        for status in [400, 401, 403, 500, 501, 595] {
+            let text = read(&call, status, bad, &body).to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+        let locked = format!("VM is locked ({bad})");
+        for text in [bad, &locked, &format!("download failed: {bad}")] {
+            let text = task_failure(text).to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 
     #[test]

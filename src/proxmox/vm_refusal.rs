@@ -1,6 +1,8 @@
 //! Why Proxmox VE refuses something that is about one virtual machine, read from its
 //! texts: calls and tasks fail with the same ones.
 
+use crate::model::visible;
+
 /// Why Proxmox VE refuses something that is about one virtual machine. Each holds the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VmRefusal {
@@ -59,7 +61,7 @@ impl VmRefusal {
             () if has(&["does not support vm images"]) => Self::NoImages,
             () => return None,
         };
-        Some(make(text.to_owned()))
+        Some(make(visible(text).into_owned()))
     }
 
     /// True if the same call may succeed later without anyone doing anything.

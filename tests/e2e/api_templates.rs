@@ -142,7 +142,14 @@ fn templates_follow_their_version_without_a_login() {
     cluster.stub.refresh_statistics();
     cluster.world.apply().expect(0).says("nothing to do");
 
+    program.run(&["diff"]).expect(0);
     cluster.order("v1.11.3");
+    program
+        .run(&["diff"])
+        .expect(2)
+        .says("--- pve-01:templates (actual)")
+        .says("-VM 9000  talos  v1.11.2  talos;v1.11.2")
+        .says("+VM 9002 (new)  talos  v1.11.3  talos;v1.11.3");
     cluster.world.apply().expect(0);
     let templates = cluster.templates();
     let of = |name: &str| {
@@ -176,6 +183,16 @@ fn templates_follow_their_version_without_a_login() {
     });
     cluster.order("v1.11.1");
     cluster.world.apply().expect(0);
+    // Nobody looks for the clones of what was not selected, and that is no trouble.
+    program
+        .run(&["apply", "--yes", "--node", "pve-02"])
+        .expect(0)
+        .says("1 template pruned");
+    program
+        .run(&["status"])
+        .expect(0)
+        .says("steps not selected")
+        .omits("linked clones");
     let ran = cluster.world.apply();
     let left: Vec<u32> = cluster
         .templates()
@@ -216,6 +233,15 @@ fn a_template_of_somebody_else_is_in_the_way_and_stays() {
     let ran = cluster.world.apply().says("VM 100 has the name talos");
     let config = cluster.stub.vm(100).unwrap().config;
     assert_eq!(config, foreign.config);
+    let diff = cluster.world.program.run(&["diff"]).expect(2);
+    diff.says("+VM unknown  talos  v1.11.2  talos;v1.11.2");
+    // What cannot be seen is not taken for what is wanted.
+    cluster.stub.revoke_all();
+    cluster
+        .stub
+        .grant(TOKEN, "/storage/local", "Datastore.Audit");
+    let diff = cluster.world.program.run(&["diff"]).expect(1);
+    diff.complains("virtual machines may be hidden");
     // The other node has its own.
     assert_eq!(cluster.templates().len(), 2, "{ran}");
 }

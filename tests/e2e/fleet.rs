@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use talos_order::proxmox_stub::{PveStub, PveStubOptions, StubCertificate, StubStorage};
+use talos_order::proxmox_stub::{PveFault, PveStub, PveStubOptions, StubCertificate, StubStorage};
 use tokio::runtime::Runtime;
 
 use crate::common::sshd::Lab;
@@ -115,6 +115,18 @@ fn start(
     let stub = runtime.block_on(PveStub::start(options)).unwrap();
     stub.add_token(TOKEN, SECRET);
     stub
+}
+
+/// A cluster has the node that answers, at least.
+#[test]
+fn an_empty_list_of_nodes_is_no_answer() {
+    let fleet = Fleet::new();
+    fleet.world.apply().expect(0);
+    let empty = PveFault::Body(200, r#"{"data":[]}"#.to_owned());
+    fleet.stub.inject("GET /api2/json/nodes", empty);
+    let ran = fleet.world.apply().expect(0);
+    ran.says("its nodes are those of its last answer");
+    fleet.world.apply().expect(0).says("nothing to do");
 }
 
 #[test]

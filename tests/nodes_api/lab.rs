@@ -447,7 +447,7 @@ pub fn change(vmid: u32, from: TemplateState, to: TemplateState) -> TemplateChan
         mark: mark(vmid, from).line(),
         name,
         tags: tags.to_owned(),
-        description: mark(vmid, to).notes(),
+        becomes: mark(vmid, to),
     }
 }
 

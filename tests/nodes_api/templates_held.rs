@@ -95,6 +95,27 @@ async fn a_change_of_somebody_else_is_not_lost() {
     assert_eq!(lab.stub.vm(9000).unwrap().config["description"], "mine");
 }
 
+/// Somebody writes notes between the look of a run and its last step, which may be hours.
+#[tokio::test]
+async fn what_was_written_since_the_look_stays() {
+    let lab = Lab::for_templates().await;
+    let nodes = lab.nodes();
+    let pve = node("pve-01");
+    nodes.create_template(&pve, &creation(9000)).await.unwrap();
+    let mut vm = lab.stub.vm(9000).unwrap();
+    let notes = vm.config.get_mut("description").unwrap();
+    *notes = format!("mine\r\n{notes}\r\nmine, too");
+    let mine = notes.clone();
+    lab.stub.set_vm(vm);
+    let changed = change(9000, New, Current);
+    let line = changed.mark.clone();
+    let becomes = changed.becomes.line();
+    let done = nodes.change_templates(&pve, &[changed]).await.unwrap();
+    assert_eq!(done, TemplateDone::Done);
+    let found = &lab.stub.vm(9000).unwrap().config["description"];
+    assert_eq!(*found, mine.replace(&line, &becomes));
+}
+
 #[tokio::test]
 async fn tags_that_the_cluster_restricts_are_told() {
     let tag = "talos-order-new".to_owned();

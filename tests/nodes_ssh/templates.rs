@@ -114,7 +114,7 @@ fn change(
         mark: mark(vmid, OWNER, from).line(),
         name: name.to_owned(),
         tags: tags.to_owned(),
-        description: mark(vmid, OWNER, to).notes(),
+        becomes: mark(vmid, OWNER, to),
     }
 }
 
@@ -174,6 +174,9 @@ async fn a_template_is_made_changed_and_removed() {
     let second = nodes.create_template(&node, &second);
     assert_eq!(second.await.unwrap(), TemplateDone::Done);
     use TemplateState::{Current, New, Retired};
+    // Somebody wrote notes since the look.
+    let text = pve.conf(9000).unwrap();
+    pve.machine_here(9000, &format!("#mine%0D\n{text}"));
     let changes = [
         change(9000, New, Current, "talos", "talos;v1.11.3"),
         change(9001, New, Retired, "talos-retired-9001", ""),
@@ -184,6 +187,7 @@ async fn a_template_is_made_changed_and_removed() {
     let (current, retired) = (&seen.marked[&id(9000)], &seen.marked[&id(9001)]);
     assert_eq!(current.tags(), BTreeSet::from(["talos", "v1.11.3"]));
     assert_eq!(current.mark_of(id(9000)).unwrap().state, Current);
+    assert!(current.description().starts_with("mine\r\n"));
     assert_eq!(retired.name(), "talos-retired-9001");
     assert_eq!(
         (

@@ -140,7 +140,7 @@ async fn a_change_that_is_cut_off_is_made_again() {
             mark: mark(9000, OWNER, TemplateState::New).line(),
             name: "talos".to_owned(),
             tags: "talos".to_owned(),
-            description: mark(9000, OWNER, TemplateState::Current).notes(),
+            becomes: mark(9000, OWNER, TemplateState::Current),
         }];
         let gate = pve.gate("pending");
         let cutting = async {
@@ -283,7 +283,7 @@ async fn what_changed_since_the_look_is_not_touched() {
         mark: mark(9000, OWNER, TemplateState::New).line(),
         name: "talos".to_owned(),
         tags: String::new(),
-        description: mark(9000, OWNER, TemplateState::Current).notes(),
+        becomes: mark(9000, OWNER, TemplateState::Current),
     };
     assert_eq!(
         nodes.change_templates(&node, &[change]).await.unwrap(),

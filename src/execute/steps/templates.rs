@@ -140,7 +140,7 @@ fn change(
         mark: line.to_owned(),
         name,
         tags,
-        description: marked(mark).in_place_of(notes),
+        becomes: marked(mark),
     })
 }
 
@@ -222,13 +222,10 @@ mod tests {
         );
         let (first, other) = (&changes[0].1[0], &changes[1].1[0]);
         assert_eq!(first.mark, mark(9005, "new").line());
-        let (current, _) = TemplateMark::find(&first.description).unwrap();
-        assert_eq!(current.state, TemplateState::Current);
-        assert_eq!(current.deletion, Some(crate::model::Deletion::Orphan));
-        // What people wrote stays, and so does what becomes of it.
-        assert_eq!(
-            other.description,
-            format!("mine\n{}", mark(9000, "retired").line())
-        );
+        assert_eq!(first.becomes.state, TemplateState::Current);
+        let deletion = Some(crate::model::Deletion::Orphan);
+        assert_eq!(first.becomes.deletion, deletion);
+        // What is to become of one that is replaced stays.
+        assert_eq!(other.becomes, mark(9000, "retired"));
     }
 }

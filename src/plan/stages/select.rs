@@ -17,6 +17,7 @@ use crate::plan::desired::Desired;
 use crate::plan::selection::Selection;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Plan, Step};
+use crate::plan::template::TemplateBlock;
 use crate::plan::wanted::WantedBy;
 
 /// Blocks every step that nobody selected.
@@ -33,9 +34,9 @@ pub(in crate::plan) fn select(input: &StageInput<'_>, draft: &mut PlanDraft) {
     plan.steps = steps;
     for blocked in &mut plan.blocked {
         if !selected.contains(&blocked.id) {
-            blocked.reason = BlockedReason::NotSelected {
-                otherwise: Some(Box::new(blocked.reason.clone())),
-            };
+            let reason = &blocked.reason;
+            let otherwise = (!is_unasked(reason)).then(|| Box::new(reason.clone()));
+            blocked.reason = BlockedReason::NotSelected { otherwise };
         }
     }
     plan.blocked.extend(others.into_iter().map(|step| Blocked {
@@ -45,6 +46,16 @@ pub(in crate::plan) fn select(input: &StageInput<'_>, draft: &mut PlanDraft) {
     }));
     plan.hints
         .retain(|hint| selection.has_order(hint.about.order.as_str()));
+}
+
+/// True for what waits for an answer that nobody asked for, since nothing depends on it now.
+const fn is_unasked(reason: &BlockedReason) -> bool {
+    matches!(
+        reason,
+        BlockedReason::Template {
+            why: TemplateBlock::ClonesUnknown { why: None, .. }
+        }
+    )
 }
 
 /// What was selected, and what that needs.

@@ -52,8 +52,9 @@ fn wanted(change: &TemplateChange, own: &OwnVm) -> Option<VmChange> {
     if own.config.name() != change.name {
         set.insert("name".to_owned(), change.name.clone());
     }
-    if own.config.description() != change.description.trim_end() {
-        set.insert("description".to_owned(), change.description.clone());
+    let notes = change.becomes.in_place_of(own.config.description());
+    if own.config.description() != notes {
+        set.insert("description".to_owned(), notes);
     }
     let tags = change.tags.split(';').filter(|tag| !tag.is_empty());
     if own.config.tags() != tags.collect() {
