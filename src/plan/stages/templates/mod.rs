@@ -93,7 +93,10 @@ impl<'a> TemplatePlanner<'a, '_> {
         let own: Vec<OwnTemplate<'a>> = own.cloned().collect();
         // Why each of them is not the one, where it is a template at all.
         let mut found: Vec<(&OwnTemplate<'a>, Option<Why>)> = Vec::new();
-        for one in own.iter().filter(|one| one.config.is_template()) {
+        let is_whole = |one: &&OwnTemplate<'a>| {
+            one.config.is_template() && !one.is_half_made(self.input.observed)
+        };
+        for one in own.iter().filter(is_whole) {
             let image = seats.iter().find(|seat| seat.node == one.node);
             let image = image.map(|seat| self.image(seat.image));
             found.push((one, mismatch(wanted, &machine, one, image.as_ref())));

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{NodeVms, Observed, TemplateMark, TemplateState, VmConfig, VmInventory};
-use crate::model::{NodeId, TemplateName, VmId};
+use crate::facts::{
+    NodeStorages, NodeVms, Observed, TemplateMark, TemplateState, VmConfig, VmInventory,
+};
+use crate::model::{NodeId, StorageName, TemplateName, VmId};
 
 /// A virtual machine with our mark.
 #[derive(Debug, Clone)]
@@ -14,6 +16,49 @@ pub(super) struct OwnTemplate<'a> {
     pub mark: TemplateMark,
     /// The virtual machines of its node.
     pub vms: &'a VmInventory,
+}
+
+/// The kinds of storages whose disks become base images. On others, such as LVM, those of
+/// a template are like those of every virtual machine.
+const WITH_BASES: [&str; 10] = [
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "dir",
+    "glusterfs",
+    "lvmthin",
+    "nfs",
+    "rbd",
+    "zfs",
+    "zfspool",
+];
+
+impl OwnTemplate<'_> {
+    /// True if Proxmox VE was cut off while it made a template of it: it says that it is one
+    /// before its disks become base images, and nothing can be cloned from the others.
+    pub(super) fn is_half_made(&self, observed: &Observed) -> bool {
+        let storages = observed.catalog.storages.get(self.node);
+        let Some(storages) = storages.and_then(NodeStorages::config) else {
+            return false;
+        };
+        let own = format!("vm-{}-disk-", self.vmid);
+        let is_left = |value: &String| {
+            let volume = value
+                .split(',')
+                .next()
+                .and_then(|text| text.split_once(':'));
+            volume.is_some_and(|(name, volume)| {
+                let named = |(known, _): &(&StorageName, _)| known.as_str() == name;
+                let storage = storages.storages.iter().find(named);
+                let kind = storage.map(|(_, storage)| storage.kind.as_str());
+                let file = volume.rsplit('/').next().unwrap_or_default();
+                file.starts_with(&own) && kind.is_some_and(|kind| WITH_BASES.contains(&kind))
+            })
+        };
+        self.mark.state == TemplateState::New
+            && self.config.is_template()
+            && self.config.0.values().any(is_left)
+    }
 }
 
 impl TemplateMark {
