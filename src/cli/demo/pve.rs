@@ -33,8 +33,7 @@ const SECRET: &str = "11111111-2222-4333-8444-555555555555";
 
 /// What `pve-setup` grants for this configuration, in one role.
 const PRIVILEGES: &str = "Datastore.Audit Datastore.AllocateTemplate Datastore.AllocateSpace \
-                          Datastore.Allocate Sys.Audit Sys.AccessNetwork SDN.Use VM.Audit VM.Allocate \
-                          VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network \
+                          Sys.AccessNetwork SDN.Use VM.Audit VM.Allocate VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network \
                           VM.Config.HWType VM.Config.Options VM.Config.Cloudinit VM.Config.CDROM";
 
 /// Runs the demo in its directory.
