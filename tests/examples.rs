@@ -57,6 +57,25 @@ fn the_example_to_start_with_needs_an_address_only() {
 }
 
 #[test]
+fn the_example_of_a_cluster_names_no_node() {
+    let file = "examples/pve-api/config.yaml";
+    let text = std::fs::read_to_string(file).expect("a readable example");
+    let secret = |name: &str| (name == "PVE_TOKEN").then(|| "secret".to_owned());
+    let settings = config::parse(file, &text, &secret)
+        .unwrap_or_else(|why| panic!("{why}: {:#?}", why.problems()));
+    assert!(settings.orders.inventory.nodes.is_empty());
+    let orders_path = Path::new("examples/pve-api/orders");
+    let set = orders::load(orders_path, &settings.orders).expect("the path is there");
+    let problems: Vec<String> = set.problems().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    // The order names the nodes by their cluster, which is not asked here.
+    let awaited: Vec<&str> = set.awaited().map(|one| one.name.as_str()).collect();
+    assert_eq!(awaited, ["group lab"]);
+    let template = set.orders[0].positions[0].template.as_ref();
+    assert_eq!(template.expect("a template").name.as_str(), "talos-worker");
+}
+
+#[test]
 fn the_files_of_the_program_before_load_unchanged() {
     let (settings, set) = load("examples/legacy/config.yaml", "examples/legacy/orders.yaml");
     assert_eq!(
@@ -87,6 +106,8 @@ fn the_examples_fit_the_schemas() {
         ("examples/start/config.yaml", &config_schema),
         ("examples/start/orders/homelab.yaml", &orders_schema),
         ("examples/legacy/config.yaml", &config_schema),
+        ("examples/pve-api/config.yaml", &config_schema),
+        ("examples/pve-api/orders/workers.yaml", &orders_schema),
         ("examples/orders/installers.yaml", &orders_schema),
         ("examples/orders/production.yaml", &orders_schema),
     ];

@@ -15,6 +15,8 @@ mod common;
 #[path = "support/expected.rs"]
 #[expect(dead_code, reason = "there are no directories of cases here")]
 mod expected;
+#[path = "support/schema.rs"]
+mod schema;
 
 use std::fs;
 use std::path::Path;
@@ -130,6 +132,7 @@ fn all_forms_are_written_as_ever() {
         ("history", 0),
         ("events", 0),
         ("versions", 0),
+        ("outputs", 0),
         ("validate", 1),
     ] {
         if verb == "validate" {
@@ -138,6 +141,12 @@ fn all_forms_are_written_as_ever() {
             world.order("wrong.yaml", &wrong);
         }
         let ran = world.program.run(&[verb, "-o", "json"]).expect(code);
+        if verb == "outputs" {
+            let described = world.program.run(&["schema", verb]).expect(0);
+            let misfits = schema::misfits(&described.json(), &ran.json());
+            assert_eq!(misfits, [""; 0]);
+            keep("outputs.schema.json", &described.stdout);
+        }
         keep(&format!("{verb}.output.json"), &ran.stdout);
     }
     for (name, path) in FILES {

@@ -280,7 +280,7 @@ fn failed(why: String) -> ClusterLook {
 
 fn said(error: &PveError) -> String {
     match error.hint() {
-        Some(hint) => format!("{} ({hint})", chain(error)),
+        Some(hint) => format!("{}; hint: {hint}", chain(error)),
         None => chain(error),
     }
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use super::filter::{FilterArgs, SelectArgs};
 use super::forms::{
-    ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms, status_forms,
-    text_forms,
+    Color, LogFormat, ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms,
+    status_forms, text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
+use super::outputs::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
 use super::values::{parse_duration, parse_filter};
 
@@ -152,26 +153,6 @@ impl Cli {
     }
 }
 
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// Log format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -260,6 +241,10 @@ pub enum Verb {
         #[arg(long, short, value_parser = object_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
+    /// Print the images and templates that the runs produced, for other tools
+    ///
+    /// Reads the manifests on this machine; contacts no node and no upstream.
+    Outputs(OutputsArgs),
     /// Show the last runs: time, trigger and steps of each
     History {
         /// How many runs
@@ -333,7 +318,7 @@ pub enum Verb {
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Print the JSON Schema of a file, for editors
+    /// Print the JSON Schema of a file, for editors, or of the outputs
     Schema {
         /// Which file
         #[arg(value_enum)]

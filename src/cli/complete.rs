@@ -85,10 +85,11 @@ fn with_names(command: Command, words: Vec<OsString>) -> Command {
         ArgValueCandidates::new(move || candidates(names(&source)))
     };
     let (orders, nodes) = (of(NameSource::orders), of(NameSource::nodes));
-    let minors = of(NameSource::minors);
+    let (positions, minors) = (of(NameSource::positions), of(NameSource::minors));
     let by_id = |arg: Arg| match arg.get_id().as_str() {
         "order" => arg.add(orders.clone()),
         "node" => arg.add(nodes.clone()),
+        "position" => arg.add(positions.clone()),
         "minor" => arg.add(minors.clone()),
         _ => arg,
     };
@@ -193,6 +194,16 @@ impl NameSource {
             names.entry(order).or_default();
         }
         names
+    }
+
+    fn positions(&self) -> Names {
+        let set = self.order_set();
+        let orders = set.iter().flat_map(|set| &set.orders);
+        let named = orders.flat_map(|order| {
+            let positions = order.positions.iter();
+            positions.map(|position| (position.name.clone(), format!("order {}", order.id)))
+        });
+        named.collect()
     }
 
     fn nodes(&self) -> Names {

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::apply::{ApplyAsked, PlanShown};
-use super::args::{Cli, Color, Verb};
+use super::args::{Cli, Verb};
 use super::exit::Exit;
+use super::forms::Color;
 use super::saved::PlanFileError;
 use super::{
-    apply, complete, control, demo, diff, docs, events, get, history, inspect, log, out, pve_setup,
-    run as controller, status, style, validate,
+    apply, complete, control, demo, diff, docs, events, get, history, inspect, log, out, outputs,
+    pve_setup, run as controller, status, style, validate,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -109,6 +110,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             names,
             output,
         }) => get::run(&common, kind, &names, output),
+        Some(Verb::Outputs(args)) => outputs::run(&common, &args).await,
         Some(Verb::History { number, output }) => history::run(&common, number, output),
         Some(Verb::Events { watch, output }) => events::run(&common, watch, output).await,
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::forms::SchemaOf;
 use super::{complete, man, out};
+use crate::conclude::outputs;
 use crate::{config, orders};
 use anyhow::Context;
 
@@ -13,6 +14,7 @@ pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
     let schema = match of {
         SchemaOf::Config => config::json_schema(),
         SchemaOf::Orders => orders::json_schema(),
+        SchemaOf::Outputs => outputs::json_schema(),
     };
     out::json(&schema)?;
     Ok(Exit::Done)

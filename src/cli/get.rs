@@ -102,7 +102,7 @@ pub(super) fn names(app: &App, kind: ObjectKind) -> Vec<(String, String)> {
 }
 
 /// One cell of a row, the same in every row.
-struct Cell {
+pub(super) struct Cell {
     heading: &'static str,
     text: String,
     /// When it is left out: the higher, the sooner. 0 stays.
@@ -110,9 +110,9 @@ struct Cell {
 }
 
 /// The rank of a column that only `-o wide` has.
-const WIDE: u8 = u8::MAX;
+pub(super) const WIDE: u8 = u8::MAX;
 
-fn cell(heading: &'static str, rank: u8, text: impl Into<String>) -> Cell {
+pub(super) fn cell(heading: &'static str, rank: u8, text: impl Into<String>) -> Cell {
     Cell {
         heading,
         text: text.into(),
@@ -172,7 +172,7 @@ impl ObjectList<'_> {
 }
 
 /// As wide as the terminal, as long as that is a matter of columns that may be left out.
-fn table(rows: &[Vec<Cell>], is_wide: bool) -> String {
+pub(super) fn table(rows: &[Vec<Cell>], is_wide: bool) -> String {
     let Some(first) = rows.first() else {
         return String::new();
     };

@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Common, LogFormat};
+use super::args::Common;
+use super::forms::LogFormat;
 use super::safe;
 
 /// Libraries say what they warn of and no more: what they do at each request and alarm is

@@ -29,6 +29,7 @@ mod log;
 mod man;
 mod notices;
 mod out;
+mod outputs;
 mod preflight;
 mod progress;
 mod pve_setup;

@@ -44,7 +44,7 @@ pub(super) fn awaited(orders: &OrderSet, was_asked: bool) {
             count => format!(" (and {} more)", count - 1),
         };
         let why = match was_asked {
-            true => "which did not answer",
+            true => "which could not be asked",
             false => "which is asked in each run and by `validate --online`",
         };
         out::note(&format!(

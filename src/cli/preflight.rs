@@ -178,7 +178,7 @@ fn certificate(subject: &str, served: Option<&ServedCertificate>, report: &mut C
 }
 
 async fn storages(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &mut ClusterReport) {
-    if used.storages.is_empty() {
+    if used.storages.is_empty() && used.templates.is_empty() {
         return;
     }
     let known = match api.storages().await {
@@ -196,15 +196,50 @@ async fn storages(api: &PveApi, oldest: PveVersion, used: &ClusterUse, report: &
             report.add(CheckLevel::Error, &subject, message);
         }
         let Some(found) = known.iter().find(|one| one.name == name.as_str()) else {
-            let message = "it does not exist, or the token may not see it";
-            report
-                .add(CheckLevel::Error, &subject, message.to_owned())
-                .hint = Some("`pvesm status` on a node lists all storages".to_owned());
+            absent(&subject, &known, report);
             continue;
         };
         if is_fit(name, found, wanted, &subject, report) {
             active(api, name, wanted, &subject, report).await;
         }
+    }
+    for name in used.templates.keys() {
+        for_disks(name, &known, report);
+    }
+}
+
+fn absent(subject: &str, known: &[PveStorage], report: &mut ClusterReport) {
+    let names: Vec<&str> = known.iter().map(|one| one.name.as_str()).collect();
+    let sees = match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    };
+    let message = format!("it does not exist, or the token may not see it; it sees {sees}");
+    report.add(CheckLevel::Error, subject, message).hint =
+        Some("`pvesm status` on a node lists all storages".to_owned());
+}
+
+/// Whether a storage takes the disks of templates.
+fn for_disks(name: &StorageName, known: &[PveStorage], report: &mut ClusterReport) {
+    let subject = format!("storage {name}");
+    let Some(found) = known.iter().find(|one| one.name == name.as_str()) else {
+        return absent(&subject, known, report);
+    };
+    let takes_disks = found.content.iter().any(|one| one == "images");
+    if found.disabled {
+        let check = report.add(CheckLevel::Error, &subject, "it is disabled".to_owned());
+        check.commands = vec![format!("pvesm set {name} --disable 0")];
+    } else if !takes_disks {
+        let message = format!(
+            "it does not have the content type images, which disks of templates need; \
+             enabled: {}",
+            found.content.join(", ")
+        );
+        report.add(CheckLevel::Error, &subject, message).hint =
+            Some("set another `target_storage` in the order".to_owned());
+    } else {
+        let message = "takes disks of templates".to_owned();
+        report.add(CheckLevel::Ok, &subject, message);
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn validate(
             notices::problems(&orders);
             notices::awaited(&orders, online);
             let found: String = clusters.iter().map(ClusterReport::text).collect();
-            out::text(&(found + &summary(&orders)))?;
+            out::text(&(found + &summary(&orders) + &checked(&clusters)))?;
             Ok(exit(&orders, &clusters))
         }
         (Ok((_, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
@@ -154,6 +154,15 @@ fn annotations(report: &ClusterReport) -> impl Iterator<Item = String> {
 fn positions(orders: &OrderSet) -> usize {
     let orders = orders.orders.iter();
     orders.map(|order| order.positions.len()).sum()
+}
+
+/// How many errors there are beside those of the orders.
+fn checked(clusters: &[ClusterReport]) -> String {
+    let wrong = clusters.iter().filter(|report| report.has_errors()).count();
+    match (clusters.len(), wrong) {
+        (0, _) | (_, 0) => String::new(),
+        (_, wrong) => format!("{} with errors\n", out::counted(wrong, "cluster")),
+    }
 }
 
 fn summary(orders: &OrderSet) -> String {

@@ -16,6 +16,7 @@ mod links;
 pub mod manifest;
 pub mod memory;
 pub mod objects;
+pub mod outputs;
 mod reason;
 pub mod record;
 mod report;

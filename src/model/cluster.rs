@@ -94,7 +94,10 @@ impl FromStr for TokenId {
             .hint("leave out = and the secret; name its file with `token_file`")),
             _ => Err(Invalid::new(format!(
                 "{text:?} is not the ID of an API token; expected USER@REALM!TOKENID"
-            ))),
+            ))
+            .hint(
+                "such as talos-order@pve!ctl; `pveum user token list USER@REALM` shows its tokens",
+            )),
         }
     }
 }

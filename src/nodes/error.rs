@@ -380,7 +380,7 @@ impl NodeError {
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
-            text.push_str(&format!(" ({hint})"));
+            text.push_str(&format!("; hint: {hint}"));
         }
         text
     }

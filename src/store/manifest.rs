@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::conclude::manifest::{Manifest, ManifestEntry};
 use crate::io::file::keep::{self, Found};
 use crate::io::file::{atomic, make_way};
+use crate::model::OrderId;
 
 /// Why a manifest could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,27 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The last manifest; `None` if there is none that can be read, which is told.
 pub(crate) fn read(path: &Path) -> Option<Manifest> {
     text_at(path).and_then(path, |text| parse(&text)).or_told()
+}
+
+/// The last manifest of an order for whoever reads nothing else: what cannot be read is
+/// reported, and not taken for absent.
+///
+/// # Errors
+/// That there is none, or why it cannot be read, as a sentence.
+pub(crate) fn find(path: &Path, order: &OrderId) -> Result<Manifest, String> {
+    let of_order = |manifest: Manifest| match &manifest.order.orderid {
+        found if found == order => Ok(manifest),
+        other => Err(format!("it is the one of order {other}")),
+    };
+    let found = text_at(path).and_then(path, |text| parse(&text).and_then(of_order));
+    match found {
+        Found::Content(manifest) => Ok(manifest),
+        Found::Nothing => Err(format!(
+            "there is no manifest {}: no run has been done for it",
+            path.display()
+        )),
+        Found::Unreadable(why) => Err(format!("the manifest {why}")),
+    }
 }
 
 /// What is there, as far as it is text.

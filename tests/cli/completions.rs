@@ -116,7 +116,8 @@ fn commands_options_and_values_are_completed() {
             (&["plan", "--output", ""], &["text", "json", "yaml"]),
             (&["plan", "--color", "a"], &["auto", "always"]),
             (&["plan", "--config", "con"], &["config.yaml"]),
-            (&["schema", ""], &["config", "orders"]),
+            (&["schema", ""], &["config", "orders", "outputs"]),
+            (&["outputs", "-o", "c"], &["capmox"]),
             (&["suspend", "n"], &["node"]),
             (&["completions", "z"], &["zsh"]),
             (&["help", "stat"], &["status"]),
@@ -152,7 +153,8 @@ fn names_are_completed_from_disk() {
             let line = [&["talos-order", "--config", config], words].concat();
             shell.offers(&line, expected);
         };
-        for verb in ["plan", "status", "reconcile"] {
+        offers(&["outputs", "--position", ""], &["image"]);
+        for verb in ["plan", "status", "outputs", "reconcile"] {
             offers(&[verb, "--order", ""], &["good", "other", "refused"]);
             offers(&[verb, "--order", "o"], &["other"]);
             offers(&[verb, "--node", ""], &["pve-1"]);

@@ -1,6 +1,7 @@
 //! The demo, and what it leaves.
 
 use super::*;
+use serde_json::json;
 
 #[test]
 fn the_demo_leaves_what_it_says() {
@@ -68,6 +69,21 @@ fn the_demo_of_a_cluster_replaces_its_templates() {
     let manifest = fs::read_to_string(at.join("manifests/manifest-workers.yaml")).unwrap();
     for text in ["vmid: 9005", "volume: local:import/talos-v1.11.3"] {
         assert!(manifest.contains(text), "{text}: {manifest}");
+    }
+    let files = Program::with_files(&at, &at.join("config.yaml"), &at.join("orders"));
+    let outputs = files.run(&["outputs", "-o", "json"]).expect(0).json();
+    for (number, node) in ["pve-01", "pve-02", "pve-03"].iter().enumerate() {
+        let (image, template) = (&outputs["images"][number], &outputs["templates"][number]);
+        assert_eq!(
+            (&image["node"], &image["ready"]),
+            (&json!(node), &json!(true))
+        );
+        assert_eq!(template["vmid"], 9003 + number);
+        assert_eq!(template["ready"], true);
+        // The node has a qcow2, whose digest is not the one of the image in the cache.
+        assert!(image["file"].as_str().unwrap().ends_with(".raw.qcow2"));
+        assert_eq!(image["sha256"].as_str().unwrap().len(), 64);
+        assert!(image["size_bytes"].as_u64().unwrap() > 0);
     }
     let clean = ["demo", "--clean", "--dir", &shown];
     program.run(&clean).expect(0).says("Removed");

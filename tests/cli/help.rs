@@ -43,7 +43,7 @@ fn completions_and_manual_pages_are_written() {
         assert!(text.contains(".TH"), "{page}");
     }
     assert!(pages.join("talos-order.1").exists());
-    for file in ["config", "orders"] {
+    for file in ["config", "orders", "outputs"] {
         let schema = program.run(&["schema", file]).expect(0).json();
         assert!(schema["$schema"].is_string(), "{file}");
     }

@@ -11,6 +11,7 @@ mod common;
 mod completions;
 mod demo;
 mod help;
+mod outputs;
 mod question;
 mod saved;
 mod shown;
@@ -26,10 +27,11 @@ use common::factory::Factory;
 use common::program::Program;
 use common::snapshot::images;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "plan",
     "diff",
     "get",
+    "outputs",
     "apply",
     "validate",
     "schematic",

@@ -99,6 +99,32 @@ fn template(id: u32, name: &str, tags: &str) -> (u32, String, String) {
 }
 
 #[test]
+fn a_storage_that_takes_no_disks_is_found_before_a_run() {
+    let cluster = Cluster::new();
+    let validate = || cluster.world.program.run(&["validate", "--online"]);
+    let right = validate().expect(0);
+    right
+        .says("storage tank: takes disks of templates")
+        .omits("with errors");
+    let mut tank = StubStorage::for_disks("tank", "lvmthin");
+    tank.content = ["rootdir".to_owned()].into();
+    cluster.stub.set_storage(tank.clone());
+    validate()
+        .expect(1)
+        .says("storage tank: it does not have the content type images")
+        .says("1 cluster with errors");
+    tank.disabled = true;
+    cluster.stub.set_storage(tank);
+    validate().expect(1).says("storage tank: it is disabled");
+    let more = "      version: v1.11.2\n      push: {enabled: true, hosts: [{group: all, \
+                storage: local}]}\n      template: {name: talos, target_storage: tanc}\n";
+    let order = position("one", "raw", more);
+    cluster.world.order("one.yaml", &order);
+    let absent = validate().expect(1);
+    absent.says("storage tanc: it does not exist, or the token may not see it; it sees");
+}
+
+#[test]
 fn templates_follow_their_version_without_a_login() {
     let cluster = Cluster::new();
     let program = &cluster.world.program;

@@ -224,11 +224,11 @@ fn a_cluster_that_is_silent_keeps_the_nodes_of_its_last_answer() {
     let mut fleet = Fleet::new();
     fleet.off("pve-01");
     let never = fleet.run(&["plan"]).expect(1);
-    never.says("group lab is not known: cluster lab does not answer");
+    never.says("group lab is not known: cluster lab could not be asked");
     fleet
         .run(&["validate", "--online"])
         .expect(1)
-        .complains("which did not answer");
+        .complains("which could not be asked");
     fleet.on("pve-01");
     fleet.configure("prune: {grace: 0s, keep_versions: 1}\n");
     fleet.world.apply().expect(0);

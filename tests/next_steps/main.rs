@@ -1,5 +1,6 @@
-//! The page on what comes after talos-order: its order is run, and its examples are run
-//! or evaluated against the manifest that this run writes. What they ask of Proxmox VE
+//! The page on what comes after talos-order, and the part of the page on templates for other
+//! tools: orders are run, and the examples are run or evaluated against what `outputs` prints
+//! then. What they ask of Proxmox VE
 //! and of Talos is compared with the options that these have.
 
 #![expect(
@@ -13,6 +14,7 @@ mod ansible;
 mod common;
 mod qm;
 mod shell;
+mod templates;
 mod terraform;
 
 use std::fs;
@@ -32,6 +34,7 @@ const STORAGE: &str = "/var/lib/vz";
 struct Delivered {
     dir: tempfile::TempDir,
     manifest: Value,
+    program: Program,
 }
 
 impl Delivered {
@@ -73,8 +76,34 @@ impl Delivered {
         let manifest = fs::read_to_string(manifest).unwrap();
         Self {
             manifest: serde_yaml::from_str(&manifest).unwrap(),
+            program,
             dir,
         }
+    }
+
+    /// What `outputs` prints in a form, with the volume IDs that nodes with Proxmox VE give:
+    /// those here are directories, and know no storage.
+    fn outputs(&self, form: &str) -> String {
+        let ran = self.program.run(&["outputs", "--wait", "-o", form]);
+        let mut file = String::new();
+        let lines = ran.expect(0).stdout;
+        let lines = lines.lines().map(|line| {
+            let (key, value) = line.split_once([':', '=']).unwrap_or_default();
+            match key.trim().trim_matches('"') {
+                "file" => file = value.trim().trim_matches('"').to_owned(),
+                "volume" => {
+                    let content = match file.ends_with(".iso") {
+                        true => "iso",
+                        false => "import",
+                    };
+                    return line.replace("null", &format!("\"local:{content}/{file}\""));
+                }
+                _ => {}
+            }
+            line.to_owned()
+        });
+        let lines: Vec<String> = lines.collect();
+        lines.join("\n") + "\n"
     }
 
     /// A text of the page, with the directories of this world in it.
@@ -97,7 +126,11 @@ impl Delivered {
 
 /// The blocks of a language on the page, without the indentation of a list.
 fn blocks(language: &str) -> Vec<String> {
-    let page = fs::read_to_string("docs/next-steps.md").unwrap();
+    blocks_of("docs/next-steps.md", language)
+}
+
+fn blocks_of(page: &str, language: &str) -> Vec<String> {
+    let page = fs::read_to_string(page).unwrap();
     let open = format!("```{language}");
     let mut found = Vec::new();
     let mut lines = page.lines();

@@ -1,5 +1,6 @@
 //! The commands of the page, run by bash with stand-ins that write down how they were called.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::{Delivered, blocks, fs, qm};
@@ -14,10 +15,18 @@ fn the_commands_run_and_say_what_is_true() {
     fs::create_dir(&bin).unwrap();
     let stand_ins = ["qm", "pvesm", "talosctl"];
     for name in stand_ins {
-        use std::os::unix::fs::PermissionsExt;
         fs::write(bin.join(name), STAND_IN).unwrap();
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
+    let ours = bin.join("talos-order");
+    let program = &world.program;
+    let call = format!(
+        "#!/bin/bash\nexec {} {} \"$@\"\n",
+        program.binary.display(),
+        program.args.join(" ")
+    );
+    fs::write(&ours, call).unwrap();
+    fs::set_permissions(&ours, fs::Permissions::from_mode(0o755)).unwrap();
     let has_yq = Command::new("yq").arg("--version").output().is_ok();
     let scripts = blocks("sh").into_iter();
     // A later block uses the variables of an earlier one.
@@ -35,12 +44,21 @@ fn the_commands_run_and_say_what_is_true() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let entry = &world.manifest["entries"][0];
+    let pushed = entry["pushed"].as_array().unwrap();
+    let paths: Vec<&str> = pushed
+        .iter()
+        .map(|push| push["path"].as_str().unwrap())
+        .collect();
+    let version = entry["version"].as_str().unwrap();
+    let mut lines = told.lines();
+    assert_eq!(lines.next().unwrap(), format!("{version} {}", paths[0]));
     if has_yq {
-        let pushed = world.manifest["entries"][0]["pushed"].as_array().unwrap();
-        let paths = pushed.iter().map(|push| push["path"].as_str().unwrap());
-        let told = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(told.lines().collect::<Vec<_>>(), paths.collect::<Vec<_>>());
+        assert_eq!(lines.collect::<Vec<_>>(), paths);
     }
+    let tfvars = fs::read_to_string(world.dir.path().join("talos.auto.tfvars")).unwrap();
+    assert!(tfvars.starts_with("talos_images = {"), "{tfvars}");
 
     let mut seen = Vec::new();
     for call in fs::read_to_string(calls).unwrap().lines() {

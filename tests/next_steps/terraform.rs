@@ -1,6 +1,6 @@
-//! The Terraform example, parsed and evaluated as far as it reads the manifest.
+//! The Terraform example, parsed and evaluated as far as it reads the outputs.
 
-use hcl::eval::{Context, Evaluate, FuncArgs, FuncDef, ParamType};
+use hcl::eval::{Context, Evaluate, FuncDef, ParamType};
 use hcl::{Block, Body, Map, Value};
 
 use super::{Delivered, blocks};
@@ -12,38 +12,14 @@ const ARGUMENTS: &str = "for_each name node_name machine scsi_hardware boot_orde
     initialization.ip_config.ipv4.address network_device.bridge agent.enabled agent.timeout \
     operating_system.type lifecycle.ignore_changes";
 
-fn text(args: &FuncArgs) -> &str {
-    args[0].as_str().unwrap_or_default()
-}
-
 fn context() -> Context<'static> {
     let mut context = Context::new();
     let function = |param| FuncDef::builder().param(param);
     context.declare_func(
-        "file",
+        "tonumber",
         function(ParamType::String).build(|args| {
-            let text = std::fs::read_to_string(text(&args));
-            text.map(Value::from).map_err(|why| why.to_string())
-        }),
-    );
-    context.declare_func(
-        "yamldecode",
-        function(ParamType::String).build(|args| {
-            let value = serde_yaml::from_str::<serde_json::Value>(text(&args));
-            let value = value.map_err(|why| why.to_string())?;
-            hcl::to_value(value).map_err(|why| why.to_string())
-        }),
-    );
-    context.declare_func(
-        "basename",
-        function(ParamType::String)
-            .build(|args| Ok(text(&args).rsplit('/').next().unwrap_or_default().into())),
-    );
-    context.declare_func(
-        "one",
-        function(ParamType::Any).build(|args| match args[0].as_array().map(Vec::as_slice) {
-            Some([one]) => Ok(one.clone()),
-            other => Err(format!("not one: {other:?}")),
+            let number = args[0].as_str().unwrap_or_default().parse::<u32>();
+            number.map(Value::from).map_err(|why| why.to_string())
         }),
     );
     context.declare_func(
@@ -53,7 +29,43 @@ fn context() -> Context<'static> {
     context
 }
 
-fn block<'a>(body: &'a Body, identifier: &str) -> &'a Block {
+/// The values of a file of variables.
+pub fn variables(tfvars: &str) -> Value {
+    let body: Body = hcl::parse(tfvars).unwrap();
+    let context = Context::new();
+    let values = body.attributes().map(|variable| {
+        let value = variable.expr().evaluate(&context).unwrap();
+        (variable.key().to_owned(), value)
+    });
+    Value::from(values.collect::<Map<_, _>>())
+}
+
+/// Evaluates the locals with these variables, and leaves both in the context.
+pub fn with_locals(body: &Body, variables: Value) -> Context<'static> {
+    let mut context = context();
+    context.declare_var("var", variables);
+    let mut locals = Map::new();
+    for local in block(body, "locals").body().attributes() {
+        let value = local.expr().evaluate(&context);
+        let value = value.unwrap_or_else(|why| panic!("{}: {why}", local.key()));
+        locals.insert(local.key().to_owned(), value);
+        context.declare_var("local", Value::from(locals.clone()));
+    }
+    context
+}
+
+/// Fails the test unless all arguments of a block are known.
+#[track_caller]
+pub fn accepts(body: &Body, known: &str) {
+    let mut used = Vec::new();
+    names(body, "", &mut used);
+    for name in used {
+        let is_known = known.split_whitespace().any(|known| known == name);
+        assert!(is_known, "{name}");
+    }
+}
+
+pub fn block<'a>(body: &'a Body, identifier: &str) -> &'a Block {
     let mut found = body
         .blocks()
         .filter(|block| block.identifier() == identifier);
@@ -62,7 +74,7 @@ fn block<'a>(body: &'a Body, identifier: &str) -> &'a Block {
         .unwrap_or_else(|| panic!("no block {identifier}"))
 }
 
-fn argument(body: &Body, name: &str, context: &Context<'_>) -> Value {
+pub fn argument(body: &Body, name: &str, context: &Context<'_>) -> Value {
     let mut found = body
         .attributes()
         .filter(|attribute| attribute.key() == name);
@@ -92,14 +104,7 @@ fn terraform_imports_what_was_delivered() {
         panic!("one example");
     };
     let body: Body = hcl::parse(&world.here(example)).unwrap();
-    let mut context = context();
-    let mut locals = Map::new();
-    for local in block(&body, "locals").body().attributes() {
-        let value = local.expr().evaluate(&context);
-        let value = value.unwrap_or_else(|why| panic!("{}: {why}", local.key()));
-        locals.insert(local.key().to_owned(), value);
-        context.declare_var("local", Value::from(locals.clone()));
-    }
+    let mut context = with_locals(&body, variables(&world.outputs("tfvars")));
 
     let resource = block(&body, "resource");
     let labels: Vec<&str> = resource
@@ -109,12 +114,7 @@ fn terraform_imports_what_was_delivered() {
         .collect();
     assert_eq!(labels, ["proxmox_virtual_environment_vm", "talos"]);
     let resource = resource.body();
-    let mut used = Vec::new();
-    names(resource, "", &mut used);
-    for name in used {
-        let known = ARGUMENTS.split_whitespace().any(|known| known == name);
-        assert!(known, "{name}");
-    }
+    accepts(resource, ARGUMENTS);
     let machines = argument(resource, "for_each", &context);
     let machines = machines.as_array().unwrap();
     assert_eq!(machines.len(), 2);

@@ -79,8 +79,8 @@ async fn a_noisy_login_shell_is_named() {
     let node = lab.noisy_node("Welcome to pve!");
     let (nodes, id, dir) = (system(&lab), node.node("pve-01"), node.dir("iso"));
     let expected = "the login shell of pve-01 prints text (\"Welcome to pve!\"), which breaks \
-                    rsync (only interactive shells may print: put `[ -t 1 ] || return` at \
-                    the top of its .bashrc)";
+                    rsync; hint: only interactive shells may print: put `[ -t 1 ] || return` \
+                    at the top of its .bashrc";
     assert_eq!(why_unreachable(&nodes, &id, &dir).await, expected);
     let content = file(&lab, 10, 1);
     let error = nodes.deliver(&id, &delivery(dir, &content)).await;

@@ -33,8 +33,7 @@ const SECRET: &str = "11111111-2222-4333-8444-555555555555";
 
 /// What `pve-setup` grants for this configuration, in one role.
 const PRIVILEGES: &str = "Datastore.Audit Datastore.AllocateTemplate Datastore.AllocateSpace \
-                          Datastore.Allocate Sys.Audit Sys.AccessNetwork SDN.Use VM.Audit VM.Allocate \
-                          VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network \
+                          Sys.AccessNetwork SDN.Use VM.Audit VM.Allocate VM.Config.Disk VM.Config.CPU VM.Config.Memory VM.Config.Network \
                           VM.Config.HWType VM.Config.Options VM.Config.Cloudinit VM.Config.CDROM";
 
 /// Runs the demo in its directory.
@@ -76,7 +75,9 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
     demo.leave(&MADE)?;
     if serve {
         say(&format!(
-            "The stubs answer at {} and {} until Ctrl-C.",
+            "The stubs answer at {} and {} until Ctrl-C.\n\
+             In another terminal:\n\
+             $ talos-order status {shown}",
             factory.url(),
             cluster.url(NODES[0])
         ))?;

@@ -42,6 +42,18 @@ pub(super) const EXIT_STATUS_OF_STATUS: &[(&str, &str)] = &[
     ("2", "The command line or the configuration is wrong."),
 ];
 
+pub(super) const EXIT_STATUS_OF_OUTPUTS: &[(&str, &str)] = &[
+    (
+        "0",
+        "Success. Without --wait, this does not mean that everything is ready.",
+    ),
+    (
+        "1",
+        "Something that was asked for is not known, does not match, or is not ready in time.",
+    ),
+    ("2", "The command line or the configuration is wrong."),
+];
+
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "TALOS_ORDER_CONFIG",
@@ -192,6 +204,23 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             (
                 "talos-order get images -o name",
                 "The file names of all images.",
+            ),
+        ],
+    ),
+    (
+        "outputs",
+        &[
+            (
+                "talos-order outputs --order workers",
+                "The images and templates of an order, on each node.",
+            ),
+            (
+                "talos-order outputs --order workers --wait --timeout 15m -o tfvars",
+                "Wait until they are ready, and print them as variables for Terraform.",
+            ),
+            (
+                "talos-order outputs --order workers --position worker --node pve-01 -o env",
+                "One image and its template, for a shell.",
             ),
         ],
     ),

@@ -280,10 +280,16 @@ fn pushed(target: &PushTarget, file: &crate::model::FileName, results: &Results<
     let (status, stderr) = results
         .trouble(&id)
         .unwrap_or((PushStatus::Ok, String::new()));
+    let recorded = results.recorded(&id);
+    // What is the same as in the cache is not said once more for each node.
+    let recorded = recorded.filter(|entry| entry.image_sha256.is_some());
+    let recorded = recorded.filter(|_| status == PushStatus::Ok);
     Pushed {
         host: target.node.to_string(),
         path: target.dir.join(file),
         volume: results.volume(target, file),
+        sha256: recorded.map(|entry| entry.sha256),
+        size_bytes: recorded.map(|entry| entry.size),
         status,
         stderr,
     }
@@ -298,6 +304,8 @@ fn unplaced(unplaced: &Unplaced, results: &Results<'_>) -> Pushed {
         host: target.node.to_string(),
         path: format!("{}:{}/", target.storage, target.content.name()),
         volume: None,
+        sha256: None,
+        size_bytes: None,
         status,
         stderr,
     }
@@ -345,7 +353,8 @@ fn installer(position: &Position, resolved: &Resolved, factory_host: &str) -> St
     )
 }
 
-fn features(position: &Position) -> BTreeMap<String, serde_json::Value> {
+/// What of a position an entry lists, by which it can also be told from a changed one.
+pub(in crate::conclude) fn features(position: &Position) -> BTreeMap<String, serde_json::Value> {
     let mut features = BTreeMap::new();
     let mut add = |name: &str, value: serde_json::Value| features.insert(name.to_owned(), value);
     if let SchematicSource::Customization(schematic) = &position.schematic {

@@ -186,6 +186,12 @@ pub struct Pushed {
     /// Its ID for Proxmox VE, such as `local:import/talos.raw`, where the storage is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
+    /// The digest of the file there, where that is another form of the image in the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
+    /// The length of the file there, in the same case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
     /// What became of it.
     pub status: PushStatus,
     /// What the node or its programs said; empty if all is well.

@@ -8,9 +8,10 @@ mod assemble;
 mod form;
 mod results;
 
+pub(super) use assemble::features;
 pub use assemble::{Context, assemble, refused};
 pub use form::{
     CachePolicyForm, Catalogue, Decompressed, Download, Failed, Manifest, ManifestEntry,
-    ManifestImage, OrderForm, PushStatus, Pushed,
+    ManifestImage, ManifestTemplate, OrderForm, PushStatus, Pushed,
 };
 pub use results::Results;

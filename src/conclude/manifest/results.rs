@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::form::PushStatus;
-use crate::facts::{CacheState, Fact, Meta, NodeState, Observed, Outcome, StepId};
+use crate::facts::{CacheState, Fact, Meta, NodeState, Observed, Outcome, RecordEntry, StepId};
 use crate::model::{ArtifactId, FileName, PushTarget};
 use crate::plan::{Action, Blocked, BlockedReason, Plan, PlannedTemplate, Step};
 
@@ -83,6 +83,26 @@ impl<'a> Results<'a> {
         };
         let listed = dirs.get(&target.dir).filter(|listed| listed.is_proxmox)?;
         listed.root.as_ref()?.volume(&target.dir, file)
+    }
+
+    /// What the record of the node says of a file that is there at the end of the run.
+    pub(super) fn recorded(&self, push: &StepId) -> Option<&RecordEntry> {
+        // Of the nodes of a shared storage one has the record for all.
+        let id = self.shared.get(push).unwrap_or(push);
+        if self.steps.contains_key(id) {
+            // What was recorded before is of the file that is replaced.
+            return match self.outcomes?.get(id)? {
+                Outcome::Done {
+                    fact: Fact::Pushed { entry, .. },
+                } => Some(entry.as_ref()),
+                _ => None,
+            };
+        }
+        let (target, file) = id.path()?;
+        let NodeState::Listed { dirs, .. } = self.observed.nodes.get(&target.node)? else {
+            return None;
+        };
+        dirs.get(&target.dir)?.record.get(&file)
     }
 
     /// True if a step was left out only because nobody selected it.

@@ -73,7 +73,7 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
                 nodes.config.look.as_secs_f32()
             )),
             Err(Unseen::Refused(error)) => unknown(&match error.hint() {
-                Some(hint) => format!("{} ({hint})", chain(&error)),
+                Some(hint) => format!("{}; hint: {hint}", chain(&error)),
                 None => chain(&error),
             }),
         };

@@ -57,7 +57,7 @@ pub(super) fn silence(error: &PveError) -> (String, Option<FailureKind>) {
         _ => Some(FailureKind::Unreachable),
     };
     let why = match error.hint() {
-        Some(hint) => format!("{} ({hint})", chain(error)),
+        Some(hint) => format!("{}; hint: {hint}", chain(error)),
         None => chain(error),
     };
     (printable(why.as_bytes()), lasting)

@@ -31,7 +31,7 @@ pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
         };
         if let (Some(why), Some(_), true) = (&cluster.failure, &cluster.members, cluster.is_named) {
             say(format!(
-                "it does not answer; its nodes are those of its last answer, and nothing is \
+                "it could not be asked; its nodes are those of its last answer, and nothing is \
                  pruned: {why}"
             ));
         }
@@ -87,7 +87,7 @@ pub(super) fn silence(names: &[ClusterName], input: &StageInput<'_>) -> Option<S
     let known = |name: &ClusterName| {
         let cluster = input.observed.catalog.clusters.get(name)?;
         let why = cluster.failure.as_ref()?;
-        Some(format!("cluster {name} does not answer: {why}"))
+        Some(format!("cluster {name} could not be asked: {why}"))
     };
     let whys: Vec<String> = names.iter().filter_map(known).collect();
     (!whys.is_empty()).then(|| whys.join("; "))

@@ -29,12 +29,12 @@ const ROLES: [PveRole; 9] = [
     PveRole {
         name: "TalosOrderPrune",
         privileges: &["Datastore.Allocate"],
-        purpose: "remove images; a strong right: it covers every volume of the storage",
+        purpose: "remove images; a strong privilege: it covers every volume of the storage",
     },
     PveRole {
         name: "TalosOrderUsage",
         privileges: &["VM.Audit"],
-        purpose: "see which virtual machines use an image",
+        purpose: "see all virtual machines: which use an image, which are templates",
     },
     PveRole {
         name: "TalosOrderFetch",
@@ -54,7 +54,7 @@ const ROLES: [PveRole; 9] = [
     PveRole {
         name: "TalosOrderTemplate",
         privileges: &TEMPLATE,
-        purpose: "make, change and remove templates; a strong right: it covers every virtual \
+        purpose: "make, change and remove templates; a strong privilege: it covers every virtual \
                   machine",
     },
     PveRole {

@@ -150,9 +150,10 @@ impl<'a> TemplatePlanner<'a, '_> {
                 let fit = config.storages.iter();
                 let fit = fit.filter(|(_, storage)| takes_images(storage));
                 let fit: Vec<&str> = fit.map(|(name, _)| name.as_str()).collect();
-                let known = match fit.is_empty() {
-                    true => "it has none that takes disks of VMs".to_owned(),
-                    false => format!("expected one of {}", fit.join(", ")),
+                let known = match fit.as_slice() {
+                    [] => "it has none for disks of VMs".to_owned(),
+                    [one] => format!("expected {one}"),
+                    fit => format!("expected one of {}", fit.join(", ")),
                 };
                 // What a token may not see looks as if it was not there.
                 let hint = config.seen_by.as_ref().map(|token| {
