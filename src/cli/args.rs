@@ -11,7 +11,7 @@ use super::forms::{
     status_forms, text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
-use super::outputs::OutputsArgs;
+use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
 use super::values::{parse_duration, parse_filter};
 

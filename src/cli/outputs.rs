@@ -4,7 +4,7 @@
 //! no node and no upstream is asked.
 
 mod ansible;
-mod args;
+pub(super) mod args;
 mod capmox;
 mod hcl;
 mod load;
@@ -13,14 +13,12 @@ mod text;
 mod tree;
 mod wait;
 
-pub(super) use args::OutputsArgs;
-
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::DataForm;
 use super::{out, style};
 use crate::app::App;
-use args::OutputsForm;
+use args::{OutputsArgs, OutputsForm};
 use load::{Loaded, OutputsReader};
 
 /// Prints the outputs that were asked for.
