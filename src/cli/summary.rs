@@ -23,6 +23,14 @@ pub(super) fn summary(report: &Report) -> String {
         (done.pushed, format!("pushed ({})", done.pushed_sizes())),
         (done.adopted, "adopted".to_owned()),
         (done.templates, templates(done.templates, "created")),
+        // Whoever makes one switches to it.
+        (
+            done.templates_switched.saturating_sub(done.templates),
+            templates(
+                done.templates_switched.saturating_sub(done.templates),
+                "switched",
+            ),
+        ),
         (
             done.templates_removed,
             templates(done.templates_removed, "pruned"),
@@ -77,6 +85,7 @@ struct Counts {
     sent_bytes: u64,
     adopted: usize,
     templates: usize,
+    templates_switched: usize,
     templates_removed: usize,
     removed: usize,
     failed: usize,
@@ -94,7 +103,8 @@ impl Counts {
     fn add(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Done { fact } => match fact {
-                Fact::Registered { .. } | Fact::Verified { .. } | Fact::TemplateSwitched => {}
+                Fact::Registered { .. } | Fact::Verified { .. } => {}
+                Fact::TemplateSwitched => self.templates_switched += 1,
                 Fact::TemplateCreated { .. } => self.templates += 1,
                 Fact::TemplateRemoved => self.templates_removed += 1,
                 Fact::Fetched { wire_bytes, .. } => {

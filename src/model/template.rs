@@ -171,6 +171,12 @@ impl FromStr for TemplateName {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
+        if text.ends_with("-new") {
+            // Another template may have this name while it is being made.
+            return Err(Invalid::new(format!(
+                "{text:?} is not a name for a template; expected another end than -new"
+            )));
+        }
         if text.len() <= 200 && text.split('.').all(is_label) {
             return Ok(Self(text.into()));
         }
@@ -300,7 +306,9 @@ mod tests {
             );
         }
         let long = "a".repeat(46);
-        for text in ["", "-a", "a-", "a..b", "a_b", "a b", "ä", &long, "a\n"] {
+        for text in [
+            "", "-a", "a-", "a-new", "a..b", "a_b", "a b", "ä", &long, "a\n",
+        ] {
             assert!(text.parse::<TemplateName>().is_err(), "{text:?}");
         }
     }
