@@ -12,6 +12,7 @@ mod cluster_use;
 mod fleet;
 mod places;
 mod policies;
+mod remote_script;
 mod survey;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use fleet::CERTIFICATE_DAYS;
+pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
 use crate::model::{ClusterName, OrderSet, TalosVersion, visible_path};

@@ -131,7 +131,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Some(Verb::Schema { file }) => docs::schema(file),
         Some(Verb::PveSetup(args)) => {
-            pve_setup::run(common.config.as_deref(), common.orders.as_deref(), args)
+            pve_setup::run(common.config.as_deref(), common.orders.as_deref(), args).await
         }
         Some(Verb::Demo {
             dir, clean: true, ..

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::out;
-use crate::app::App;
-use crate::model::ClusterName;
+use crate::app::{App, run_script};
+use crate::model::{ClusterName, Login};
 use crate::proxmox::PveVersion;
 use crate::proxmox::rights::{DeliveryWay, FetchRight, PveSetup, TemplateNeed};
 
@@ -54,6 +54,9 @@ pub struct PveSetupArgs {
     /// The oldest Proxmox VE version among the nodes, such as 8.1 [default: 8.2 or newer]
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub pve_version: Option<PveVersion>,
+    /// Run the commands on this node over ssh, as root, instead of printing them
+    #[arg(long, value_name = "HOST")]
+    pub apply: Option<Login>,
 }
 
 /// Why it is not known what the commands are to be for.
@@ -65,10 +68,12 @@ pub(super) enum SetupError {
     SeveralClusters(String),
     #[error("no order puts an image on a storage of {0}; name one with --storage")]
     NoStorage(String),
+    #[error("the commands failed on {host}: {why}")]
+    Script { host: String, why: String },
 }
 
-/// Prints the commands; nothing is run.
-pub(super) fn run(
+/// Prints the commands, or has a node run them.
+pub(super) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
     args: PveSetupArgs,
@@ -106,8 +111,28 @@ pub(super) fn run(
     }
     setup.user = args.user.unwrap_or(setup.user);
     setup.token = args.token.unwrap_or(setup.token);
-    out::data(&setup.script())?;
-    Ok(Exit::Done)
+    let Some(login) = &args.apply else {
+        out::data(&setup.script())?;
+        return Ok(Exit::Done);
+    };
+    // Without a configuration ssh has its own.
+    let app = App::offline(config).ok();
+    let settings = app.as_ref().map(App::settings);
+    let output = run_script(login, settings, &setup.script()).await?;
+    // The secret of the token is in it, and is shown once: also where a later line failed.
+    out::data(&output.stdout)?;
+    if !output.stderr.is_empty() {
+        out::note(output.stderr.trim_end());
+    }
+    if output.status.success() {
+        return Ok(Exit::Done);
+    }
+    let why = match output.stderr.trim_end().lines().last() {
+        Some(last) => last.to_owned(),
+        None => output.status.to_string(),
+    };
+    let host = login.host.to_string();
+    Err(SetupError::Script { host, why }.into())
 }
 
 /// Takes from configuration and orders what the command line does not say.

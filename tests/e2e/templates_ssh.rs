@@ -1,8 +1,10 @@
 //! Template VMs from order to node, over a real ssh, with a stand-in for `qm`.
 
+use std::fs;
+
 use crate::common::pve::Pve;
 use crate::common::sshd::Lab;
-use crate::common::wait_for;
+use crate::common::{wait_for, write_program};
 use crate::world::{Config, World, reach};
 
 const TEMPLATE: &str = "      template:\n        name: talos-worker\n        \
@@ -80,4 +82,53 @@ fn a_template_follows_its_order() {
     let retired = named("talos-worker-retired-9000");
     assert_eq!(line(retired[0], "tags: "), "talos-order-retired");
     assert_eq!(vms.len(), 2, "{vms:?}");
+}
+
+/// What `pve-setup` prints is run by a real shell over a real ssh; `pveum` writes down what
+/// it is told.
+#[test]
+fn a_token_is_set_up_on_a_node() {
+    let world = World::small();
+    let lab = Lab::new();
+    let pve = Pve::start(&lab);
+    let told = pve.root.join("pveum.log");
+    let pveum = format!(
+        "#!/bin/sh\necho \"$*\" >> {}\ncase $* in *'token add'*) echo the-secret;; *refused*) \
+         echo 'no such role' >&2; exit 2;; esac\n",
+        told.display()
+    );
+    write_program(&pve.root.join("bin/pveum"), pveum.as_bytes());
+    world.configure(&Config {
+        lab: Some(&lab),
+        nodes: vec![("pve-01".to_owned(), reach(&pve.ssh))],
+        ..Config::default()
+    });
+    let setup = [
+        "pve-setup",
+        "--storage",
+        "local",
+        "--user",
+        "talos-order@pve",
+    ];
+    let printed = world.program.run(&setup).expect(0);
+    assert!(!told.exists(), "printing runs nothing");
+    let ran = world
+        .program
+        .run(&[&setup[..], &["--apply", "pve-01"]].concat());
+    assert_eq!(ran.expect(0).stdout.trim(), "the-secret");
+    let calls = fs::read_to_string(&told).unwrap();
+    let commands = printed
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("pveum "));
+    assert_eq!(calls.lines().count(), commands.count(), "{calls}");
+    assert!(
+        calls.contains("acl modify /storage/local --roles TalosOrder"),
+        "{calls}"
+    );
+
+    // A later line fails: the secret is shown all the same, and why it ended.
+    let user = ["--user", "refused@pve", "--apply", "pve-01"];
+    let ran = world.program.run(&[&setup[..3], &user].concat()).expect(1);
+    ran.complains("the commands failed on pve-01: no such role");
 }
