@@ -327,7 +327,7 @@ pub enum Verb {
     /// Print the commands that create a Proxmox VE API token
     ///
     /// They create roles, a user, its token, and ACL entries for both. Run them as root on
-    /// one node of the cluster. This command itself changes nothing.
+    /// one node of the cluster, or name it with --apply. Otherwise, nothing is changed.
     PveSetup(PveSetupArgs),
     /// Run an offline demo in a separate directory
     Demo {

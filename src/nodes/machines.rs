@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::as_asked::deviation;
 use super::error::NodeError;
 use super::protocol::answer::ScriptAnswer;
 use super::protocol::script::NodeScript;
@@ -137,38 +138,6 @@ fn is_disk(key: &str) -> bool {
             kind,
             "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate"
         )
-}
-
-/// How a template differs from what was asked for, in a clause. Proxmox VE completes many
-/// values, with an address of a network interface for example, so only those are compared
-/// that it keeps as they are.
-fn deviation(creation: &TemplateCreation, config: &VmConfig) -> Option<String> {
-    let sorted = |tags: &str| -> BTreeSet<String> {
-        let tags = tags.split(';').filter(|tag| !tag.is_empty());
-        tags.map(str::to_lowercase).collect()
-    };
-    let found = config.tags().into_iter().map(str::to_lowercase).collect();
-    let disk = config.get(&creation.disk).unwrap_or_default();
-    let differs = |key: &&String| {
-        let (value, found) = (&creation.config[*key], config.get(key));
-        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-        found.is_none_or(|found| is_number && found != value)
-    };
-    let wrong = match () {
-        () if !config.is_template() => "template",
-        () if config.name() != creation.name => "name",
-        () if config.description() != creation.description.trim_end() => "description",
-        () if sorted(&creation.tags) != found => "tags",
-        () if !disk.starts_with(&format!("{}:", creation.storage)) => &creation.disk,
-        () => creation.config.keys().find(differs)?,
-    };
-    let found = match config.get(wrong) {
-        Some(found) => format!("{:?}", printable(found.as_bytes())),
-        None => "nothing".to_owned(),
-    };
-    Some(format!(
-        "its `{wrong}` is not what was asked for: the node has {found}"
-    ))
 }
 
 /// Gives templates other names, tags and notes.

@@ -22,6 +22,7 @@
 )]
 
 mod api;
+mod as_asked;
 mod by_reach;
 mod config;
 mod deliver;

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{deviation, is_drive};
 use super::host::TemplateHost;
 use crate::model::ImageContent;
 use crate::nodes::api::error::ApiError;
 use crate::nodes::api::place::HeldFile;
 use crate::nodes::api::tasks::FailedTask;
+use crate::nodes::as_asked::{deviation, is_drive};
 use crate::nodes::error::NodeError;
 use crate::nodes::templates::{TemplateCreation, TemplateDone};
 use crate::proxmox::rights::{NeededRights, TemplateNeed};

@@ -5,7 +5,6 @@
 //! somebody does in between is lost.
 
 mod change;
-mod compare;
 mod create;
 mod host;
 mod look;

@@ -29,7 +29,7 @@ pub(super) fn deviation(creation: &TemplateCreation, found: &VmConfig) -> Option
         () if !found.is_template() => "template",
         () if found.name() != creation.name => "name",
         () if found.description() != creation.description.trim_end() => "description",
-        () if found.tags() != tags(&creation.tags) => "tags",
+        () if sorted(found.tags()) != sorted(creation.tags.split(';')) => "tags",
         () if !is_storage(disk) || !has_parts("", &creation.disk_options, disk) => &creation.disk,
         () => {
             let differs = |(key, value): &(&String, &String)| {
@@ -47,9 +47,10 @@ pub(super) fn deviation(creation: &TemplateCreation, found: &VmConfig) -> Option
     Some(format!("its `{wrong}` is {seen}"))
 }
 
-fn tags(text: &str) -> BTreeSet<&str> {
-    let tags = text.split(';');
-    tags.filter(|tag| !tag.is_empty()).collect()
+/// Proxmox VE keeps tags in lower case, unless it was told otherwise.
+fn sorted<'a>(tags: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let tags = tags.into_iter().filter(|tag| !tag.is_empty());
+    tags.map(str::to_lowercase).collect()
 }
 
 /// True if each part of a value is there, but for those that Proxmox VE replaces.
