@@ -249,10 +249,15 @@ impl Blocked {
         }
     }
 
-    /// Another controller's file is where ours is wanted. Where nobody wants
-    /// ours, it may stay.
+    /// Another controller's file is where ours is wanted, or a template that must stay has
+    /// the VMID of a new one. Where nobody wants anything there, it may stay.
     fn is_in_our_way(&self) -> bool {
-        !self.wanted_by.is_empty() && matches!(self.reason, BlockedReason::NotOurs { .. })
+        let must_stay = match &self.reason {
+            BlockedReason::NotOurs { .. } | BlockedReason::InUse { .. } => true,
+            BlockedReason::Template { why } => matches!(why, TemplateBlock::Protected { .. }),
+            _ => false,
+        };
+        !self.wanted_by.is_empty() && must_stay
     }
 }
 

@@ -134,7 +134,7 @@ impl<'a> TemplatePlanner<'a, '_> {
         let reason = self.refusal_of(own, &why, &id);
         self.removals.insert(id.clone(), reason.is_none());
         if let Some(reason) = reason {
-            self.draft.block_removal(id.clone(), reason);
+            self.draft.block(id.clone(), reason, wanted_by);
             return Err(id);
         }
         let action = Action::RemoveTemplate {
