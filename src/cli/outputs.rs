@@ -6,6 +6,7 @@
 mod ansible;
 pub(super) mod args;
 mod capmox;
+mod escape;
 mod hcl;
 mod load;
 mod one;

@@ -3,45 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Invalid, Sha256, text_form};
+use super::label::label;
+use super::{Invalid, Sha256};
 
-/// The name of a cluster in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterName(String);
-
-impl ClusterName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+label! {
+    /// The name of a cluster in the configuration.
+    ClusterName, "a cluster"
 }
-
-impl fmt::Display for ClusterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for ClusterName {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let fits = (1..=64).contains(&text.len())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Invalid::new(format!(
-                "{text:?} is not a name for a cluster; expected 1 to 64 letters, digits and \
-                 . _ -"
-            )))
-        }
-    }
-}
-
-text_form!(ClusterName);
 
 /// The ID of an API token: `USER@REALM!TOKENID`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

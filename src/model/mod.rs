@@ -12,6 +12,7 @@ mod defaults;
 mod digest;
 mod factory;
 mod hardware;
+mod label;
 mod members;
 mod name;
 mod named;

@@ -1,47 +1,14 @@
 //! Sites: nodes that are near each other and far from this machine.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use super::{Invalid, NodeId, text_form};
+use super::NodeId;
+use super::label::label;
 
-/// The name of a site.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SiteName(String);
-
-impl SiteName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+label! {
+    /// The name of a site.
+    SiteName, "a site"
 }
-
-impl fmt::Display for SiteName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for SiteName {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let fits = (1..=64).contains(&text.len())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Invalid::new(format!(
-                "{text:?} is not a name for a site; expected 1 to 64 letters, digits and . _ -"
-            )))
-        }
-    }
-}
-
-text_form!(SiteName);
 
 /// What is common to the nodes of a site.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::escape::escape;
 use super::tree;
 use crate::conclude::outputs::Outputs;
-use crate::model::is_invisible;
 
 /// A file of variables: images and templates by node, order and position.
 ///
@@ -56,11 +56,10 @@ fn quoted(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
-            c if c.is_control() || is_invisible(c) => match u32::from(c) {
-                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
-                code => quoted.push_str(&format!("\\U{code:08x}")),
+            c => match escape(c) {
+                Some(escaped) => quoted.push_str(&escaped),
+                None => quoted.push(c),
             },
-            c => quoted.push(c),
         }
     }
     quoted.push('"');
