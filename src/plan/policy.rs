@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::selection::Selection;
 use crate::facts::StepId;
-use crate::model::{ApiTransport, ClusterName, Dir, Network, NodeId, Proof, PushMethod};
+use crate::model::{ApiTransport, ClusterName, Deletion, Dir, Network, NodeId, Proof, PushMethod};
 
 /// The settings of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,28 @@ pub struct PrunePolicy {
     /// The same as a share of what we have placed there, or are placing in the same
     /// run; the larger of the two applies.
     pub max_percent: u32,
+}
+
+impl PrunePolicy {
+    /// True for what is meant to go from a node once no order wants it. An order's word
+    /// counts more than the node's, and the node's more than the default.
+    pub(super) fn removes(&self, node: &NodeId, deletion: Option<Deletion>) -> bool {
+        match deletion {
+            Some(Deletion::Delete) => true,
+            Some(Deletion::Orphan) => false,
+            None => *self.nodes.get(node).unwrap_or(&self.default),
+        }
+    }
+
+    /// Until when something unwanted stays; `None` once its time is over. The run that
+    /// first misses it never removes it, whatever the grace.
+    pub(super) fn grace(&self, missed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let until = missed
+            .unwrap_or(now)
+            .saturating_add(SignedDuration::from_secs(self.grace_seconds));
+        let until = until.unwrap_or(Timestamp::MAX);
+        (missed.is_none() || now < until).then_some(until)
+    }
 }
 
 /// Which nodes see the same storage.

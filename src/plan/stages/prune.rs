@@ -9,14 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::walk::SortedWalk;
 use crate::facts::{ApprovalId, DirState, NodeState, RecordEntry, References, StepId};
-use crate::model::{
-    ArtifactId, Deletion, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible,
-};
+use crate::model::{ArtifactId, Dir, Family, FileName, NodeId, PushTarget, TalosVersion, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Placed};
 use crate::plan::policy::{PrunePolicy, SharedStorages};
@@ -177,7 +174,7 @@ impl Pruner<'_> {
             let name = entry.name.as_str();
             !lists.iter_mut().any(|list| list.find(name).is_some())
         });
-        missed.retain(|entry| present(entry) && self.is_meant_to_go(node, entry));
+        missed.retain(|entry| present(entry) && self.policy.removes(node, entry.deletion));
         if missed.is_empty() {
             return missed;
         }
@@ -199,16 +196,6 @@ impl Pruner<'_> {
             !families.contains(&family) || newer.take(keep).count() >= keep
         });
         missed
-    }
-
-    /// An order's word counts more than the node's, and the node's more than the
-    /// default.
-    fn is_meant_to_go(&self, node: &NodeId, entry: &RecordEntry) -> bool {
-        match entry.deletion {
-            Some(Deletion::Delete) => true,
-            Some(Deletion::Orphan) => false,
-            None => *self.policy.nodes.get(node).unwrap_or(&self.policy.default),
-        }
     }
 
     fn refusal(
@@ -240,7 +227,9 @@ impl Pruner<'_> {
                 }
             }
         }
-        match self.grace(target, entry) {
+        let observed = self.input.observed;
+        let missed = observed.memory.unwanted_since.get(&id(target, entry));
+        match self.policy.grace(missed.copied(), observed.now) {
             Some(until) => Some(BlockedReason::InGrace { until }),
             None => self.input.not_planned(&id(target, entry)),
         }
@@ -270,23 +259,6 @@ impl Pruner<'_> {
                 entry.name, root.name
             ),
         })
-    }
-
-    /// Until when a file stays; `None` once its time is over. The run that first
-    /// misses it never removes it, whatever the grace.
-    fn grace(&self, target: &PushTarget, entry: &RecordEntry) -> Option<Timestamp> {
-        let now = self.input.observed.now;
-        let missed = self
-            .input
-            .observed
-            .memory
-            .unwanted_since
-            .get(&id(target, entry));
-        let until = missed
-            .unwrap_or(&now)
-            .saturating_add(SignedDuration::from_secs(self.policy.grace_seconds));
-        let until = until.unwrap_or(Timestamp::MAX);
-        (missed.is_none() || now < until).then_some(until)
     }
 
     /// All of a node's removals, or none of them until an operator approves: which of

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::TemplatePlanner;
 use super::own::OwnTemplate;
 use crate::facts::{StepId, TemplateState};
-use crate::model::{Deletion, NodeId, TemplateName, VmId, visible};
+use crate::model::{NodeId, TemplateName, VmId, visible};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::step::{Action, Why};
 use crate::plan::template::{TemplateBlock, WantedTemplate};
@@ -47,7 +45,7 @@ impl<'a> TemplatePlanner<'a, '_> {
         for (at, one) in retired.into_iter().enumerate() {
             let keep = match wanted.template.keep {
                 Some(keep) => keep,
-                None if self.is_pruned(one.node, wanted.deletion) => KEPT,
+                None if self.input.policy.prune.removes(one.node, wanted.deletion) => KEPT,
                 None => continue,
             };
             if at >= keep as usize {
@@ -77,7 +75,7 @@ impl<'a> TemplatePlanner<'a, '_> {
             .map(|(_, one)| one.clone())
             .collect();
         for one in unwanted {
-            if !self.is_pruned(one.node, one.mark.deletion) {
+            if !self.input.policy.prune.removes(one.node, one.mark.deletion) {
                 continue;
             }
             let id = StepId::remove_template(one.node, one.vmid);
@@ -88,7 +86,7 @@ impl<'a> TemplatePlanner<'a, '_> {
             }
             let observed = self.input.observed;
             let missed = observed.memory.unwanted_since.get(&id).copied();
-            let until = grace(missed, observed.now, self.input.policy.prune.grace_seconds);
+            let until = self.input.policy.prune.grace(missed, observed.now);
             if let Some(until) = until {
                 self.draft
                     .block_removal(id, BlockedReason::InGrace { until });
@@ -103,16 +101,6 @@ impl<'a> TemplatePlanner<'a, '_> {
                 Vec::new(),
                 WantedBy::default(),
             );
-        }
-    }
-
-    /// An order's word counts more than the node's, and the node's more than the default.
-    fn is_pruned(&self, node: &NodeId, deletion: Option<Deletion>) -> bool {
-        let policy = &self.input.policy.prune;
-        match deletion {
-            Some(Deletion::Delete) => true,
-            Some(Deletion::Orphan) => false,
-            None => *policy.nodes.get(node).unwrap_or(&policy.default),
         }
     }
 
@@ -182,14 +170,4 @@ impl<'a> TemplatePlanner<'a, '_> {
         }
         self.input.not_planned(id)
     }
-}
-
-/// Until when an unwanted template stays; `None` once its time is over. The run that first
-/// misses it never removes it, whatever the grace.
-fn grace(missed: Option<Timestamp>, now: Timestamp, seconds: i64) -> Option<Timestamp> {
-    let until = missed
-        .unwrap_or(now)
-        .saturating_add(SignedDuration::from_secs(seconds));
-    let until = until.unwrap_or(Timestamp::MAX);
-    (missed.is_none() || now < until).then_some(until)
 }
