@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, RunArgs};
+use super::args::Common;
 use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
+use super::run_args::RunArgs;
 use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
 use crate::app::{App, Mode};
 use crate::conclude::Scope;

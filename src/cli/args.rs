@@ -1,19 +1,20 @@
 //! The shape of the command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::control_args::{ControllerArgs, ReconcileArgs, WhatArgs};
 use super::filter::{FilterArgs, SelectArgs};
 use super::forms::{
-    Color, LogFormat, ObjectKind, OutputForm, SchemaOf, ScopeKind, ValidateForm, object_forms,
-    status_forms, text_forms,
+    Color, LogFormat, ObjectKind, OutputForm, SchemaOf, ValidateForm, object_forms, status_forms,
+    text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
 use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
-use super::values::{parse_duration, parse_filter};
+use super::run_args::RunArgs;
+use super::values::parse_filter;
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -50,9 +51,6 @@ pub struct Cli {
     #[arg(long, short)]
     pub yes: bool,
 }
-
-/// How long another run is waited for, unless something else is said.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where things are, and output options.
 #[derive(Debug, Clone, Args)]
@@ -100,34 +98,6 @@ pub struct Common {
         value_name = "FORM"
     )]
     pub log_format: LogFormat,
-}
-
-/// Options of a run.
-#[derive(Debug, Clone, Args)]
-pub struct RunArgs {
-    /// Delete all managed images from the cache before the run
-    #[arg(long)]
-    pub purge_cache: bool,
-    /// Output format
-    #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
-    pub output: OutputForm,
-    /// How long to wait for another run to release the cache
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    pub lock_timeout: Duration,
-    /// Show each step of the plan on its own line, with all details
-    #[arg(long, short)]
-    pub verbose: bool,
-}
-
-impl Default for RunArgs {
-    fn default() -> Self {
-        Self {
-            purge_cache: false,
-            output: OutputForm::Text,
-            lock_timeout: LOCK_TIMEOUT,
-            verbose: false,
-        }
-    }
 }
 
 impl Cli {
@@ -210,11 +180,7 @@ pub enum Verb {
     /// Run the controller: watch the orders and reconcile them
     ///
     /// SIGHUP reloads the configuration, SIGUSR1 starts a run, SIGTERM stops.
-    Run {
-        /// Run once and exit
-        #[arg(long)]
-        once: bool,
-    },
+    Run(ControllerArgs),
     /// Show the status of each order on each node
     ///
     /// Reads the controller's last status, whether it is running or not. Exit code: 0 if
@@ -274,20 +240,7 @@ pub enum Verb {
         id: String,
     },
     /// Ask the running controller to reconcile now, and wait for the result
-    Reconcile {
-        /// Show only this order's result; resets its back-off
-        #[arg(long, value_name = "ID", conflicts_with = "node")]
-        order: Option<crate::model::OrderId>,
-        /// Show only this node's result; resets its back-off
-        #[arg(long, value_name = "NAME")]
-        node: Option<crate::model::NodeId>,
-        /// How long to wait for it
-        #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
-        timeout: Duration,
-        /// Output format
-        #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
-        output: OutputForm,
-    },
+    Reconcile(ReconcileArgs),
     /// Check configuration and orders; needs no network and no nodes
     Validate {
         /// Ask the clusters of the configuration, too: whether they answer, and have
@@ -360,24 +313,4 @@ pub enum Verb {
         #[arg(value_name = "DIR")]
         dir: Option<PathBuf>,
     },
-}
-
-/// What is suspended or resumed.
-#[derive(Debug, Clone, Args)]
-pub struct WhatArgs {
-    /// An order or a node
-    #[arg(
-        value_enum,
-        value_name = "KIND",
-        requires = "name",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
-    pub kind: Option<ScopeKind>,
-    /// Which one
-    #[arg(value_name = "NAME")]
-    pub name: Option<String>,
-    /// Everything
-    #[arg(long)]
-    pub all: bool,
 }

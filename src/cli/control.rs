@@ -4,13 +4,12 @@
 //! The first three change small files that the next run reads, so they work
 //! whether a controller runs or not; the last one talks to a running one.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 
-use super::args::{Common, WhatArgs};
+use super::args::Common;
+use super::control_args::{ReconcileArgs, WhatArgs};
 use super::exit::Exit;
-use super::forms::{OutputForm, ScopeKind};
+use super::forms::ScopeKind;
 use super::{status, style};
 use crate::app::App;
 use crate::conclude::Scope;
@@ -157,19 +156,13 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
 }
 
 /// Requests a run and shows what it came to.
-pub(super) async fn reconcile(
-    common: &Common,
-    order: Option<OrderId>,
-    node: Option<NodeId>,
-    timeout: Duration,
-    output: OutputForm,
-) -> anyhow::Result<Exit> {
+pub(super) async fn reconcile(common: &Common, args: ReconcileArgs) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
-    let scope = match (order, node) {
+    let scope = match (args.order, args.node) {
         (Some(order), _) => Scope::Order(order),
         (None, Some(node)) => Scope::Node(node),
         (None, None) => Scope::All,
     };
-    let status = client::reconcile(&app.state(), scope.clone(), timeout).await?;
-    status::show(&status, &scope, output, app.now())
+    let status = client::reconcile(&app.state(), scope.clone(), args.timeout).await?;
+    status::show(&status, &scope, args.output, app.now())
 }

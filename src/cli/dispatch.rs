@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     set_color(cli.common.color);
     let usual = match cli.command {
-        Some(Verb::Run { .. }) => "info",
+        Some(Verb::Run(_)) => "info",
         _ => "warn",
     };
     log::start(&cli.common, usual)?;
@@ -103,7 +103,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             };
             apply::apply(&common, &args, asked).await
         }
-        Some(Verb::Run { once }) => Box::pin(controller::run(&common, once)).await,
+        Some(Verb::Run(args)) => Box::pin(controller::run(&common, &args)).await,
         Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output).await,
         Some(Verb::Get {
             kind,
@@ -116,12 +116,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,
         Some(Verb::Resume(what)) => control::resume(&common, what).await,
         Some(Verb::Approve { id }) => control::approve(&common, id).await,
-        Some(Verb::Reconcile {
-            order,
-            node,
-            timeout,
-            output,
-        }) => control::reconcile(&common, order, node, timeout, output).await,
+        Some(Verb::Reconcile(args)) => control::reconcile(&common, args).await,
         Some(Verb::Validate { online, output }) => {
             validate::validate(&common, online, output).await
         }

@@ -1,14 +1,15 @@
 //! `run`: the controller, in the foreground. A service manager looks after it.
 
 use super::args::Common;
+use super::control_args::ControllerArgs;
 use super::exit::Exit;
 use crate::controller;
 use crate::daemon::Ended;
 
 /// Runs until a signal asks for the end, or for one run.
-pub(super) async fn run(common: &Common, once: bool) -> anyhow::Result<Exit> {
+pub(super) async fn run(common: &Common, args: &ControllerArgs) -> anyhow::Result<Exit> {
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
-    let ended = match Box::pin(controller::run(config, orders, once)).await {
+    let ended = match Box::pin(controller::run(config, orders, args.once)).await {
         Ok(ended) => ended,
         // The causes that have exit codes of their own are distinguished above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::cluster_shape::{ClusterShape, FileServerShape};
-use super::file::NodeShape;
+use super::inventory_shape::NodeShape;
 use super::settings::FileServerSettings;
 use super::values;
 use crate::model::{Invalid, NodeTransport, Reach};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::{Host, Url};
 
 use super::cluster_shape::ClusterShape;
-use super::file::{FactoryShape, NodeShape};
+use super::file::FactoryShape;
+use super::inventory_shape::NodeShape;
 use super::secrets::Secrets;
 use super::settings::{ClusterSettings, ClusterTrust};
 use super::{trust, values};

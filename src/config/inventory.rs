@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::cluster_shape::ClusterShape;
-use super::file::NodeShape;
+use super::inventory_shape::NodeShape;
 use super::{api_node, values};
 use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
 use crate::yaml::{self, At, NodeRef, ProblemReport};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::file::{PruneShape, ReconcileShape, VerifyShape};
+use super::running_shape::{PruneShape, ReconcileShape, VerifyShape};
 use super::settings::{PruneSettings, ReconcileSettings, VerifySettings};
 use super::values::{self, DAY, HOUR, MINUTE};
 use crate::model::{Dir, NodeId, VmConfigs};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{NodeShape, SiteShape};
+use super::inventory_shape::{NodeShape, SiteShape};
 use super::values::{self, SSH_OPTS};
 use crate::model::{Inventory, Network, NodeId, Reach, Site, SiteName};
 use crate::yaml::{self, At, NodeRef, ProblemReport};

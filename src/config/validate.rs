@@ -12,12 +12,13 @@ use super::api_node::file_server;
 use super::clusters;
 use super::dirs::DefaultDirs;
 use super::file::{
-    CachePolicyShape, ConfigFile, Defaults, FactoryShape, LimitsShape, ManifestShape, PushDefaults,
+    CachePolicyShape, ConfigFile, Defaults, FactoryShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
 use super::inventory::inventory;
 use super::rsync_opts;
 use super::running;
+use super::running_shape::LimitsShape;
 use super::secrets::Secrets;
 use super::settings::{
     CachePolicy, FactorySettings, GithubSettings, LimitSettings, ManifestTarget, PushSettings,

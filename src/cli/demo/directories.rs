@@ -7,8 +7,9 @@ use anyhow::{Context, ensure};
 
 use super::files::{Demo, MARK, say, step};
 use crate::cli::apply::{self, ApplyAsked, PlanShown};
-use crate::cli::args::{Common, RunArgs};
+use crate::cli::args::Common;
 use crate::cli::exit::Exit;
+use crate::cli::run_args::RunArgs;
 use crate::cli::{out, signal};
 use crate::factory_stub::{FactoryStub, StubOptions};
 
