@@ -14,6 +14,9 @@ use crate::store::StateDir;
 /// Event streams at once. Each holds a connection for as long as a page is open.
 const STREAMS: usize = 256;
 
+/// Answers in memory at once. A page has 2 MB at most.
+pub(super) const ANSWERS: usize = 32;
+
 /// What a request can ask the controller for. Nothing of it waits for a run.
 pub(crate) trait Control: Send + Sync {
     /// Starts a run as soon as none is going on, without back-off for what is named.
@@ -43,6 +46,7 @@ struct SiteParts {
     config: Mutex<Arc<WebConfig>>,
     sessions: Sessions,
     streams: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 impl fmt::Debug for WebSite {
@@ -60,6 +64,7 @@ impl WebSite {
             config: Mutex::new(Arc::new(parts.config)),
             sessions: Sessions::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
     }
 
@@ -86,6 +91,11 @@ impl WebSite {
     /// Places for event streams.
     pub(super) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
+    /// Places for answers that are in memory.
+    pub(super) fn answers(&self) -> &Arc<Semaphore> {
+        &self.0.answers
     }
 
     /// What the configuration says at the moment.
