@@ -6,6 +6,7 @@
 //! of the state directory have the same and less: they are for other processes, and
 //! survive this one.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -58,6 +59,8 @@ pub(crate) struct RunningView {
     pub active: Vec<ActiveStep>,
     /// How many steps are over.
     pub ended: usize,
+    /// How each of them ended.
+    pub ends: Arc<BTreeMap<StepId, StepEnd>>,
     /// How many of them failed.
     pub failed: usize,
 }
@@ -132,6 +135,7 @@ impl Live {
                 plan: None,
                 active: Vec::new(),
                 ended: 0,
+                ends: Arc::default(),
                 failed: 0,
             });
         });
@@ -166,6 +170,7 @@ impl Live {
             if let Some(running) = &mut view.running {
                 running.active.retain(|active| active.step != record.step);
                 running.ended += 1;
+                Arc::make_mut(&mut running.ends).insert(record.step.clone(), record.end);
                 running.failed += usize::from(record.end == StepEnd::Failed);
             }
         });

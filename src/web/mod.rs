@@ -9,7 +9,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/` and below | the status page; `pages` |
+//! | `/` and below | the status page; `visits` asks `pages` for them |
 //! | `/live` | the version of what the pages show, as server-sent events; `stream` |
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
 //! | `/v1/status` | what `status -o json` prints |
@@ -23,6 +23,7 @@ mod actions;
 mod answer;
 mod config;
 mod guard;
+mod pages;
 mod peer;
 mod router;
 mod server;
@@ -31,7 +32,8 @@ mod site;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod visits;
 
-pub(crate) use config::WebConfig;
+pub(crate) use config::{ManifestPaths, WebConfig};
 pub(crate) use server::{WebError, WebServer};
 pub(crate) use site::{Control, WebParts};
