@@ -15,8 +15,14 @@ use tokio::sync::watch;
 use crate::conclude::{Report, Status, StepEnd, StepRecord};
 use crate::facts::{Memory, StepId};
 use crate::io::Meter;
-use crate::model::{OrderSet, Trigger};
+use crate::model::{OrderId, OrderSet, Trigger};
 use crate::plan::Plan;
+
+/// The part of a change of a manifest that is kept, in bytes.
+const DIFF_MAX: usize = 16 << 10;
+
+/// So many changes of manifests are kept, each of another order.
+const DIFFS: usize = 500;
 
 /// What a running controller does and knows. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub(crate) struct LiveView {
     pub running: Option<RunningView>,
     /// The last run of this process that planned.
     pub last: Option<Arc<Finished>>,
+    /// What changed last in the manifest of each order, as far as this process saw it.
+    pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestChange>>>,
     /// Runs of this process that are over, those that failed before planning included.
     pub runs: u64,
     /// When this process began.
@@ -76,6 +84,15 @@ pub(crate) struct ActiveStep {
     pub meter: Option<Arc<Meter>>,
 }
 
+/// What changed in a manifest.
+#[derive(Debug)]
+pub(crate) struct ManifestChange {
+    /// When.
+    pub at: Timestamp,
+    /// The change as a unified diff; truncated where it is long.
+    pub diff: String,
+}
+
 /// A run that is over, with everything that it saw.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -100,6 +117,7 @@ impl Live {
             }),
             running: None,
             last: None,
+            manifest_changes: Arc::default(),
             runs: 0,
             started,
             version: 0,
@@ -172,6 +190,26 @@ impl Live {
                 running.ended += 1;
                 Arc::make_mut(&mut running.ends).insert(record.step.clone(), record.end);
                 running.failed += usize::from(record.end == StepEnd::Failed);
+            }
+        });
+    }
+
+    /// The manifest of an order has changed.
+    pub(crate) fn manifest_changed(&self, order: OrderId, mut diff: String, at: Timestamp) {
+        let mut end = diff.len().min(DIFF_MAX);
+        while !diff.is_char_boundary(end) {
+            end -= 1;
+        }
+        diff.truncate(end);
+        self.change(|view| {
+            let changes = Arc::make_mut(&mut view.manifest_changes);
+            changes.insert(order, Arc::new(ManifestChange { at, diff }));
+            while changes.len() > DIFFS {
+                let oldest = changes.iter().min_by_key(|(_, change)| change.at);
+                let Some(oldest) = oldest.map(|(order, _)| order.clone()) else {
+                    break;
+                };
+                changes.remove(&oldest);
             }
         });
     }

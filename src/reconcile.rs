@@ -77,6 +77,8 @@ pub(crate) struct Signals {
     /// Cancelled when there is other work to look for: the run ends without waiting
     /// for its downloads, and the next one finds them.
     pub handover: CancellationToken,
+    /// What changes in manifests is told, too.
+    pub shows_manifests: bool,
 }
 
 /// Why a run failed before planning.
@@ -204,7 +206,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)
             .map_err(ReconcileError::Cache)?;
-        let manifests = self.record(inputs, &look, &outcomes);
+        let manifests = self.record(inputs, &look, &outcomes, signals);
         let verdict = verdict(&inputs.orders, &look, &outcomes, &manifests);
         earlier.extend(outcomes);
         let outcomes = earlier;
@@ -288,11 +290,21 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         inputs: &Inputs,
         look: &Look,
         outcomes: &BTreeMap<StepId, Outcome>,
+        signals: &Signals,
     ) -> BTreeMap<OrderId, Result<bool, String>> {
         self.manifests(inputs, look, Some(outcomes))
             .into_iter()
             .map(|(id, (path, manifest))| {
+                let change = match signals.shows_manifests {
+                    true => files::small_diff(&path, &manifest),
+                    false => None,
+                };
                 let written = files::write(&path, &manifest);
+                if let (Ok(true), Some(change)) = (&written, change) {
+                    let order = id.clone();
+                    let changed = Event::ManifestChanged { order, change };
+                    let _ = signals.events.send(changed);
+                }
                 (id, written.map_err(|error| chain(&error)))
             })
             .collect()

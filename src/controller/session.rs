@@ -39,6 +39,11 @@ pub(crate) trait RunObserver {
     /// The orders are read, and the look begins.
     fn read(&mut self, orders: &OrderSet);
 
+    /// True if it shows what changes in manifests.
+    fn shows_manifests(&self) -> bool {
+        false
+    }
+
     /// The plan is made, and its steps begin. The returned task takes the events until
     /// there are no more; the run waits for its end.
     ///
@@ -185,6 +190,7 @@ impl<'a> Session<'a> {
             events,
             cancel: stop.clone(),
             handover: handover.clone(),
+            shows_manifests: observer.shows_manifests(),
         };
         let report = reconciler.run(&inputs, look, &signals).await;
         drop(signals);

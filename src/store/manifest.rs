@@ -36,6 +36,9 @@ pub(crate) enum ManifestError {
 /// More than any manifest has (an order of a hundred thousand pushes), in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// Manifests up to this length together, in bytes, are compared in a moment.
+const SMALL: usize = 256 << 10;
+
 /// The last manifest; `None` if there is none that can be read, which is told.
 pub(crate) fn read(path: &Path) -> Option<Manifest> {
     text_at(path).and_then(path, |text| parse(&text)).or_told()
@@ -104,22 +107,53 @@ pub(crate) fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> 
 /// # Errors
 /// When a value has no form in YAML.
 pub(crate) fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
+    let compared = compared(path, new)?;
+    Ok(compared.map_or_else(String::new, |compared| compared.diff(path)))
+}
+
+/// The same where both are small: comparing two long texts with nothing in common takes
+/// minutes, and a run is not to wait for that.
+pub(crate) fn small_diff(path: &Path, new: &Manifest) -> Option<String> {
+    let compared = compared(path, new).ok()??;
+    let length = compared.before.len() + compared.after.len();
+    (length <= SMALL).then(|| compared.diff(path))
+}
+
+/// Two manifests as texts.
+struct Compared {
+    before: String,
+    after: String,
+    /// The file of the first one.
+    from: String,
+}
+
+fn compared(path: &Path, new: &Manifest) -> Result<Option<Compared>, ManifestError> {
     let Some(Change { last, text: after }) = change(path, new)? else {
-        return Ok(String::new());
+        return Ok(None);
     };
     let (before, from) = match &last {
         Found::Content(last) => (text(path, last)?, path.display().to_string()),
         Found::Nothing | Found::Unreadable(_) => (String::new(), "/dev/null".to_owned()),
     };
-    // Not `TextDiff`, which says the same: it is generic, and everything below it would
-    // be compiled once more for this crate, a tenth of all its code.
-    Ok(similar::udiff::unified_diff(
-        similar::Algorithm::Myers,
-        &before,
-        &after,
-        3,
-        Some((&from, &path.display().to_string())),
-    ))
+    Ok(Some(Compared {
+        before,
+        after,
+        from,
+    }))
+}
+
+impl Compared {
+    fn diff(&self, path: &Path) -> String {
+        // Not `TextDiff`, which says the same: it is generic, and everything below it would
+        // be compiled once more for this crate, a tenth of all its code.
+        similar::udiff::unified_diff(
+            similar::Algorithm::Myers,
+            &self.before,
+            &self.after,
+            3,
+            Some((&self.from, &path.display().to_string())),
+        )
+    }
 }
 
 /// A manifest that says something new.

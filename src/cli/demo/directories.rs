@@ -91,7 +91,9 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
     demo.leave(&MADE)?;
     if serve {
         say(&format!(
-            "The factory stub answers at {} until Ctrl-C.",
+            "The factory stub answers at {} until Ctrl-C.\n\
+             In another terminal, a controller with its status page:\n\
+             $ talos-order run {shown} --listen 127.0.0.1:8080",
             factory.url()
         ))?;
         signal::stop_on_signal()?.cancelled().await;

@@ -78,7 +78,8 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
         say(&format!(
             "The stubs answer at {} and {} until Ctrl-C.\n\
              In another terminal:\n\
-             $ talos-order status {shown}",
+             $ talos-order status {shown}\n\
+             $ talos-order run {shown} --listen 127.0.0.1:8080   # a controller with its status page",
             factory.url(),
             cluster.url(NODES[0])
         ))?;

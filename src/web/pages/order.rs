@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::Safe;
 
 use super::frame::{MenuItem, PageFrame, Visit};
-use super::text::{Moment, bytes, lasting, part, short};
+use super::text::{Moment, bytes, lasting, moment, part, short};
 use crate::conclude::Condition;
 use crate::conclude::matrix::SyncState;
 use crate::conclude::positions::{PositionNow, positions};
@@ -68,6 +68,7 @@ pub(crate) fn order(
         is_suspended,
         has_id: id.is_some(),
         manifest: files.manifest.as_ref(),
+        change: id.as_ref().and_then(|id| change(visit, id)),
     };
     Some(page.render())
 }
@@ -86,6 +87,30 @@ struct OrderPage<'a> {
     is_suspended: bool,
     has_id: bool,
     manifest: Option<&'a Result<String, String>>,
+    change: Option<ChangeView<'a>>,
+}
+
+/// What changed last in the manifest.
+struct ChangeView<'a> {
+    at: Safe<Moment>,
+    /// Each with its class.
+    lines: Vec<(&'static str, &'a str)>,
+}
+
+fn change<'a>(visit: &Visit<'a>, id: &OrderId) -> Option<ChangeView<'a>> {
+    let change = visit.view.manifest_changes.get(id)?;
+    let lines = change.diff.lines().map(|line| {
+        let class = match line.as_bytes().first() {
+            Some(b'+') if !line.starts_with("+++") => "add",
+            Some(b'-') if !line.starts_with("---") => "prune",
+            _ => "",
+        };
+        (class, line)
+    });
+    Some(ChangeView {
+        at: moment(change.at, visit.now),
+        lines: lines.collect(),
+    })
 }
 
 /// The condition of the order on a node, or as a whole.

@@ -7,13 +7,15 @@ mod markup;
 mod orders_text;
 mod run_now;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::*;
 use crate::facts::ApprovalId;
+use crate::live::ManifestChange;
 use fleet::{Fleet, Trouble, fleet, now};
 use orders_text::{CONFIG, orders_text, removed_text};
-use run_now::{downloads_fail, running};
+use run_now::{all_is_done, downloads_fail, running};
 
 /// What a test asks a page with.
 struct Asked {
@@ -159,9 +161,23 @@ fn pages_show_what_is_known() {
         assert!(image.contains(says), "{says}\n{image}");
     }
 
+    let change = ManifestChange {
+        at: now(),
+        diff: "--- old\n+++ new\n-version: v1\n+version: <v2>\n".to_owned(),
+    };
+    let changes = BTreeMap::from([("harbor".parse().unwrap(), Arc::new(change))]);
+    fleet.view.manifest_changes = Arc::new(changes);
     running(&mut fleet);
     let pages = Asked::reader().pages(&fleet);
     for (path, says) in [
+        (
+            "/orders/harbor",
+            "<span class=\"prune\">-version: v1</span>",
+        ),
+        (
+            "/orders/harbor",
+            "<span class=\"add\">+version: &#60;v2&#62;</span>",
+        ),
         ("/", "role=\"status\">Run (change): "),
         ("/", "73 % · 71.0 MiB of 96.0 MiB · 10.1 MiB/s · 2 s left"),
         ("/", "data-running=\"true\""),
@@ -173,6 +189,27 @@ fn pages_show_what_is_known() {
         let page = page(&pages, path);
         assert!(page.contains(says), "{path}: {says}\n{page}");
     }
+}
+
+/// A run observes before it acts; what it did is shown all the same.
+#[test]
+fn what_the_run_did_is_added_to_what_it_observed() {
+    let trouble = Trouble {
+        missing: &["fjord"],
+        ..Trouble::default()
+    };
+    let fleet = fleet(CONFIG, &orders_text(), &trouble, all_is_done);
+    let pages = Asked::reader().pages(&fleet);
+    let order = page(&pages, "/orders/fjord");
+    assert!(order.contains("in the cache, 11"), "{order}");
+    assert!(order.contains("3 of 3 places"), "{order}");
+    let node = page(&pages, "/nodes/ber-pve-01");
+    assert!(!node.contains("out of sync"), "{node}");
+    assert!(
+        node.contains("8 files: 6 wanted, in sync, 2 foreign"),
+        "{node}"
+    );
+    assert!(page(&pages, "/removals").contains("No removal waits for approval."));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::facts::{
     Provenance, RecordEntry, References, RemoteFile, VersionKnowledge, VersionSource,
 };
 use crate::live::{Finished, LiveView};
-use crate::model::{ArtifactId, Format, Network, NodeId, OrderSet, Sha256, Trigger};
+use crate::model::{ArtifactId, FileName, Format, Network, NodeId, OrderSet, Sha256, Trigger};
 use crate::orders;
 use crate::plan::{
     Create, Desired, Look, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
@@ -130,6 +130,7 @@ pub(super) fn fleet(config: &str, text: &str, trouble: &Trouble<'_>, ends: Ends)
             at: ago(4),
         })),
         runs: 12,
+        manifest_changes: Arc::default(),
         started: ago(3000),
         version: 7,
     };
@@ -305,18 +306,8 @@ fn observed(
                 let bytes = size(&placed.artifact);
                 dir.files.insert(file.to_string(), remote(bytes));
                 let entry = RecordEntry {
-                    name: file.clone(),
-                    size: bytes,
-                    mtime: 1,
-                    inode: 1,
-                    sha256: digest(&placed.artifact),
-                    image_sha256: None,
-                    artifact: placed.artifact.clone(),
                     orders: placed.wanted_by.iter().map(|at| at.order.clone()).collect(),
-                    owner: OWNER.to_owned(),
-                    deletion: None,
-                    revision: None,
-                    placed_at: ago(4000),
+                    ..entry(file, &placed.artifact)
                 };
                 dir.record.insert(file.clone(), entry);
                 if let References::Known(uses) = references {
@@ -376,7 +367,25 @@ fn cached(artifact: &ArtifactId) -> CachedFile {
     }
 }
 
-fn meta(artifact: &ArtifactId, is_unpacked: bool) -> Meta {
+/// What is recorded on a node.
+pub(super) fn entry(file: &FileName, artifact: &ArtifactId) -> RecordEntry {
+    RecordEntry {
+        name: file.clone(),
+        size: size(artifact),
+        mtime: 1,
+        inode: 1,
+        sha256: digest(artifact),
+        image_sha256: None,
+        artifact: artifact.clone(),
+        orders: BTreeSet::new(),
+        owner: OWNER.to_owned(),
+        deletion: None,
+        revision: None,
+        placed_at: ago(4000),
+    }
+}
+
+pub(super) fn meta(artifact: &ArtifactId, is_unpacked: bool) -> Meta {
     Meta {
         artifact: artifact.clone(),
         size: size(artifact),

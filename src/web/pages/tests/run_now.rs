@@ -37,6 +37,26 @@ pub(super) fn downloads_fail(step: &Step) -> Outcome {
     }
 }
 
+/// Every step succeeds.
+pub(super) fn all_is_done(step: &Step) -> Outcome {
+    let fact = match &step.action {
+        Action::Register { expected, .. } => Fact::Registered { id: *expected },
+        Action::Fetch { download, .. } => Fact::Fetched {
+            download: Box::new(super::fleet::meta(download, false)),
+            unpacked: None,
+            wire_bytes: 1,
+        },
+        Action::Push { artifact, file, .. } => Fact::Pushed {
+            entry: Box::new(super::fleet::entry(file, artifact)),
+            copied: true,
+            wire_bytes: None,
+            millis: 1,
+        },
+        _ => return Outcome::Cancelled,
+    };
+    Outcome::Done { fact }
+}
+
 /// The plan with one more step: the file of an order on a node is gone.
 pub(super) fn with_drift(plan: &Plan, order: &str, node: &str) -> Plan {
     let mut plan = plan.clone();
