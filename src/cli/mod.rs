@@ -21,6 +21,7 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod following;
 mod forms;
 mod get;
 mod help;
@@ -46,6 +47,7 @@ mod summary;
 mod table;
 mod validate;
 mod values;
+mod wait;
 #[cfg(test)]
 mod wording;
 

@@ -13,6 +13,7 @@ use super::reason::Reason;
 use super::record::Totals;
 use super::state::ConditionState;
 use super::status::{BlockedLine, LastRun, Running, Status};
+use super::waiting::WaitResult;
 use crate::facts::{Backoff, Suspended};
 use crate::model::{FileName, NodeId, OrderId};
 
@@ -87,6 +88,32 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             orders,
             nodes,
             images,
+        }
+    }
+}
+
+/// How waiting ended, as data.
+#[derive(Debug, Serialize)]
+pub struct WaitAnswer<'a> {
+    result: WaitResult,
+    message: &'a str,
+    revision: &'a Option<String>,
+    not_ready: Vec<ConditionAnswer<'a>>,
+}
+
+impl<'a> WaitAnswer<'a> {
+    /// `message` is a sentence for the user; `revision` is that of the last run.
+    pub fn new(
+        result: WaitResult,
+        message: &'a str,
+        revision: &'a Option<String>,
+        not_ready: &'a [Condition],
+    ) -> Self {
+        Self {
+            result,
+            message,
+            revision,
+            not_ready: not_ready.iter().map(ConditionAnswer::from).collect(),
         }
     }
 }

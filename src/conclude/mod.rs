@@ -8,6 +8,7 @@
 
 mod answer;
 pub mod clock;
+pub mod commit_prefix;
 pub mod condition;
 pub mod difference;
 pub mod images;
@@ -27,9 +28,10 @@ mod step_record;
 mod trigger_form;
 mod troubles;
 mod verdict;
+pub mod waiting;
 mod words;
 
-pub use answer::StatusAnswer;
+pub use answer::{StatusAnswer, WaitAnswer};
 pub use condition::Condition;
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;

@@ -27,12 +27,13 @@ use common::factory::Factory;
 use common::program::Program;
 use common::snapshot::images;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "plan",
     "diff",
     "get",
     "outputs",
     "apply",
+    "wait",
     "validate",
     "schematic",
     "versions",

@@ -25,5 +25,6 @@ mod refuses;
 mod signals;
 mod soak;
 mod verbs;
+mod waits;
 
 use common::world;
