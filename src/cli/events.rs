@@ -1,4 +1,4 @@
-//! `events`: the steps as they end, and as they come.
+//! `events`: the steps as they end and what operators did, and what comes.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::following::AGAIN;
 use super::forms::{DataForm, OutputForm};
 use super::{signal, style};
 use crate::app::App;
-use crate::conclude::StepRecord;
+use crate::conclude::EventRecord;
 
 /// So many of the past are shown before the new ones.
 const PAST: usize = 100;
@@ -47,17 +47,17 @@ impl StdoutReader {
     }
 }
 
-fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
+fn write(events: &[EventRecord], output: OutputForm) -> io::Result<StdoutReader> {
     let mut out = anstream::stdout().lock();
     let mut write = || {
-        for step in steps {
+        for event in events {
             match output.data() {
-                Some(DataForm::Json) => writeln!(out, "{}", serde_json::to_string(step)?)?,
+                Some(DataForm::Json) => writeln!(out, "{}", serde_json::to_string(event)?)?,
                 Some(DataForm::Yaml) => {
-                    let text = serde_yaml::to_string(step).map_err(io::Error::other)?;
+                    let text = serde_yaml::to_string(event).map_err(io::Error::other)?;
                     write!(out, "---\n{text}")?;
                 }
-                None => writeln!(out, "{}", line(step))?,
+                None => writeln!(out, "{}", line(event))?,
             }
         }
         out.flush()
@@ -70,7 +70,11 @@ fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     }
 }
 
-pub(super) fn line(step: &StepRecord) -> String {
-    let at = step.at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
-    format!("{at}{}", style::step(step))
+pub(super) fn line(event: &EventRecord) -> String {
+    let (at, text) = match event {
+        EventRecord::Step(step) => (step.at, style::step(step)),
+        EventRecord::Action(action) => (Some(action.at), action.to_string()),
+    };
+    let at = at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
+    format!("{at}{text}")
 }

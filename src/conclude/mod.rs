@@ -6,6 +6,7 @@
 //! the files of the controller and notifications read these values, so they cannot
 //! disagree.
 
+mod action_record;
 mod answer;
 pub mod clock;
 pub mod commit_prefix;
@@ -31,6 +32,7 @@ mod verdict;
 pub mod waiting;
 mod words;
 
+pub use action_record::{ActionRecord, EventRecord, OperatorAction};
 pub use answer::{StatusAnswer, WaitAnswer};
 pub use condition::Condition;
 pub use memory::{RetryLimits, after};

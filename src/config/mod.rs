@@ -27,6 +27,8 @@ mod sites;
 mod trust;
 mod validate;
 mod values;
+mod web;
+mod web_shape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,
     GithubSettings, LimitSettings, ManifestTarget, PruneSettings, PushSettings, ReconcileSettings,
-    Settings, VerifySettings,
+    Settings, VerifySettings, WebSettings,
 };
 
 use dirs::{DefaultDirs, user_config};
