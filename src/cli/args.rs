@@ -278,9 +278,9 @@ pub enum Verb {
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Print the JSON Schema of a file, for editors, or of the outputs
+    /// Print the JSON Schema of a file, or of what -o json prints
     Schema {
-        /// Which file
+        /// Of what
         #[arg(value_enum)]
         file: SchemaOf,
     },

@@ -40,6 +40,7 @@ mod run;
 mod run_args;
 mod safe;
 mod saved;
+mod schemas;
 mod signal;
 mod status;
 mod style;
