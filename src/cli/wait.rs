@@ -143,6 +143,8 @@ impl Waiting {
 struct Reached {
     revision: Option<CommitPrefix>,
     orders: Option<PathBuf>,
+    /// What the controller fetches orders into, where it does.
+    repository: PathBuf,
 }
 
 impl Reached {
@@ -151,6 +153,7 @@ impl Reached {
         Self {
             revision,
             orders: orders.ok().map(Path::to_owned),
+            repository: app.state().path().join("git/repo"),
         }
     }
 
@@ -176,9 +179,16 @@ impl Reached {
         }
     }
 
+    /// Asks the work tree of the orders, then the controller's own repository.
     async fn contains(&self, wanted: &CommitPrefix, revision: &str) -> Option<bool> {
-        let orders = self.orders.as_deref()?;
-        store::revision::contains(orders, wanted.as_str(), commit_of(revision)?).await
+        let commit = commit_of(revision)?;
+        for at in self.orders.iter().chain([&self.repository]) {
+            let answer = store::revision::contains(at, wanted.as_str(), commit).await;
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        None
     }
 
     /// A commit that changes no orders starts no run.

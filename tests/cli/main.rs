@@ -6,6 +6,8 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+#[path = "../support/ansible.rs"]
+mod ansible_program;
 #[path = "../common/mod.rs"]
 mod common;
 mod completions;

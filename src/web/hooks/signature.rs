@@ -19,7 +19,10 @@ pub(super) enum SignatureCheck {
     /// The secret itself was in the head.
     Checked,
     /// The body must have this HMAC.
-    Body { tag: [u8; TAG_BYTES], sum: Context },
+    Body {
+        tag: [u8; TAG_BYTES],
+        sum: Box<Context>,
+    },
 }
 
 /// The caller does not prove that it has the secret.
@@ -72,7 +75,7 @@ impl SignatureCheck {
         };
         Ok(Self::Body {
             tag: tag.ok_or(SignatureError::Missing(expected))?,
-            sum: Context::with_key(&Key::new(HMAC_SHA256, secret)),
+            sum: Box::new(Context::with_key(&Key::new(HMAC_SHA256, secret))),
         })
     }
 
