@@ -206,3 +206,40 @@ impl Live {
         self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Outcome;
+
+    #[test]
+    fn a_view_is_of_one_moment_and_every_change_is_told() {
+        let at = Timestamp::UNIX_EPOCH;
+        let live = Live::new(Status::default(), at);
+        let changes = live.subscribe();
+        let step = StepId::fetch(&"a.iso".parse().unwrap());
+        live.run_begun(&Status::default(), Trigger::Manual, at);
+        live.planned(&Plan::default());
+        live.step_started(&step, None, at);
+        let during = live.view();
+        let outcome = Outcome::Outdated {
+            what: "it is gone".to_owned(),
+        };
+        live.step_finished(&StepRecord::new(None, &step, None, &outcome));
+        let after = live.view().running.unwrap();
+        assert_eq!((after.active.len(), after.ended, after.failed), (0, 1, 0));
+        let status = Status {
+            owner: "me".to_owned(),
+            ..Status::default()
+        };
+        live.run_finished(Some(&status), None);
+        let over = live.view();
+        assert!(over.running.is_none() && over.last.is_none());
+        assert_eq!((over.runs, over.status.owner.as_str()), (1, "me"));
+        assert_eq!((over.version, *changes.borrow()), (5, 5));
+        // What was taken before is as it was.
+        let during = during.running.unwrap();
+        assert_eq!(during.active[0].step, step);
+        assert!(during.plan.is_some());
+    }
+}

@@ -87,7 +87,11 @@ impl Controller {
             config: self.app.web(),
         };
         let server = Arc::new(WebServer::open(&address, parts).await?);
-        tracing::info!("status page at {}", server.address());
+        let scheme = match server.address() {
+            ListenAddress::Tcp(_) => "http://",
+            ListenAddress::Unix(_) => "",
+        };
+        tracing::info!("status page at {scheme}{}", server.address());
         (self.live, self.web) = (Some(live), Some(Arc::clone(&server)));
         Ok(Some(server))
     }
@@ -234,6 +238,9 @@ impl Work for Controller {
         match reloaded {
             Ok((app, orders, reconciler)) => {
                 self.background.renew(&reconciler);
+                if app.settings().web.listen != self.app.settings().web.listen {
+                    tracing::warn!("`listen` has changed; it takes effect with a restart");
+                }
                 (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
                 if let Some(web) = &self.web {
                     web.reconfigure(self.app.web());

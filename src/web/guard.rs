@@ -1,15 +1,19 @@
 //! What is checked before every request, and what every answer says to browsers.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::StreamExt;
 
 use super::answer::text;
 use super::site::WebSite;
@@ -19,6 +23,9 @@ use crate::model::visible;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
+
+/// How long a request waits for a place.
+const QUEUE: Duration = Duration::from_secs(10);
 
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, POLICY),
@@ -46,6 +53,23 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Waits for a place among the answers that are in memory, and keeps it until the last byte
+/// is sent: clients that read slowly keep others from a page, and never fill the memory.
+pub(super) async fn bounded(State(site): State<WebSite>, request: Request, next: Next) -> Response {
+    let places = Arc::clone(site.answers());
+    let Ok(Ok(place)) = tokio::time::timeout(QUEUE, places.acquire_owned()).await else {
+        let mut busy = text(StatusCode::SERVICE_UNAVAILABLE, "too many clients");
+        busy.headers_mut().insert(RETRY_AFTER, 10.into());
+        return busy;
+    };
+    let (head, body) = next.run(request).await.into_parts();
+    let kept = body.into_data_stream().map(move |piece| {
+        let _until_the_last = &place;
+        piece
+    });
+    Response::from_parts(head, Body::from_stream(kept))
 }
 
 /// Refuses requests for a host that this server is not. A page of somebody else whose name

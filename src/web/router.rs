@@ -10,9 +10,13 @@ use super::{actions, answer, guard, hooks, stream};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
-    let guarded = Router::new()
-        .route("/live", get(stream::live))
+    // What may be large.
+    let shown = Router::new()
         .route("/v1/status", get(answer::status))
+        .layer(from_fn_with_state(site.clone(), guard::bounded));
+    let guarded = Router::new()
+        .merge(shown)
+        .route("/live", get(stream::live))
         .route("/login", post(actions::login))
         .route("/logout", post(actions::logout))
         .route("/actions/suspend", post(actions::suspend))

@@ -15,6 +15,9 @@ use crate::store::StateDir;
 /// Event streams at once. Each holds a connection for as long as a page is open.
 const STREAMS: usize = 256;
 
+/// Answers in memory at once. A page has 2 MB at most.
+pub(super) const ANSWERS: usize = 32;
+
 /// What a request can ask the controller for. Nothing of it waits for a run.
 pub(crate) trait Control: Send + Sync {
     /// Starts a run as soon as none is going on, without back-off for what is named.
@@ -48,6 +51,7 @@ struct SiteParts {
     sessions: Sessions,
     hook_calls: HookCalls,
     streams: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
 }
 
 impl fmt::Debug for WebSite {
@@ -66,6 +70,7 @@ impl WebSite {
             sessions: Sessions::default(),
             hook_calls: HookCalls::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
     }
 
@@ -97,6 +102,11 @@ impl WebSite {
     /// Places for event streams.
     pub(super) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
+    /// Places for answers that are in memory.
+    pub(super) fn answers(&self) -> &Arc<Semaphore> {
+        &self.0.answers
     }
 
     /// What the configuration says at the moment.
