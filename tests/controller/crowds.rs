@@ -68,7 +68,7 @@ fn a_crowd_that_is_slow_stops_no_run() {
     world.order_one("iso", "");
     let daemon = Daemon::start(&world);
     let log = daemon.log();
-    let address = log.split("status page at ").nth(1).unwrap();
+    let address = log.split("status page at http://").nth(1).unwrap();
     let address = address.split_whitespace().next().unwrap();
 
     let long = "x".repeat(64 << 10);
