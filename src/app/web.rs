@@ -16,6 +16,7 @@ impl App {
             })),
             tokens: web.tokens.clone(),
             hosts: web.hosts.clone(),
+            hooks: web.hooks.clone(),
             is_https: web
                 .external_url
                 .as_ref()

@@ -9,6 +9,7 @@
 mod action_record;
 mod answer;
 pub mod clock;
+pub mod commit_prefix;
 pub mod condition;
 pub mod difference;
 pub mod images;
@@ -24,6 +25,7 @@ pub mod positions;
 pub mod provenance;
 mod reason;
 pub mod record;
+pub mod removals;
 mod report;
 mod scope;
 mod state;
@@ -36,7 +38,7 @@ pub mod waiting;
 mod words;
 
 pub use action_record::{ActionRecord, EventRecord, OperatorAction};
-pub use answer::StatusAnswer;
+pub use answer::{StatusAnswer, WaitAnswer};
 pub use condition::Condition;
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;

@@ -1,120 +1,121 @@
-//! Removals that do not happen now: those that wait for approval, those in their grace
-//! period, and those that something forbids.
+//! Whether what somebody waits for is ready, and whether waiting helps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::facts::{ApprovalId, Memory, NodeState, StepId, StepKind};
-use crate::model::NodeId;
-use crate::plan::{Blocked, BlockedReason, Look};
+use super::condition::Condition;
+use super::state::ConditionState;
+use super::status::Status;
+use super::verdict::Verdict;
+use crate::plan::Selection;
 
-/// A file or a template that would go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingRemoval {
-    /// The step that would remove it.
-    pub step: StepId,
-    /// Its size, where it was observed.
-    pub bytes: Option<u64>,
-    /// Since when no order wants it, where that is known.
-    pub since: Option<Timestamp>,
-    /// When its grace period is over, where it is in one.
-    pub until: Option<Timestamp>,
-    /// Why it does not go now, for the user.
-    pub message: String,
+/// What is waited for.
+#[derive(Debug, Clone, Default)]
+pub struct WaitGoal {
+    /// The orders and nodes.
+    pub selection: Selection,
+    /// What is suspended is left out, instead of ending the waiting.
+    pub skip_suspended: bool,
 }
 
-/// Removals from one node that are more than its budget. Approval is for all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingApproval {
-    /// What `approve` takes.
-    pub id: ApprovalId,
-    /// The node.
-    pub node: Option<NodeId>,
-    /// The limit, in files.
-    pub limit: usize,
-    /// What would go.
-    pub removals: Vec<WaitingRemoval>,
-    /// How many bytes that would free.
-    pub bytes: u64,
-    /// It is approved; the next run removes them.
-    pub is_approved: bool,
+/// How waiting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitResult {
+    /// Everything that was waited for is ready
+    Ready,
+    /// Something stays out of sync until an operator acts
+    Stalled,
+    /// Something is suspended
+    Suspended,
+    /// No order that was selected has anything on a node that was selected
+    Missing,
+    /// The time was over first
+    TimedOut,
 }
 
-/// The removals that do not happen now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WaitingRemovals {
-    /// By approval.
-    pub approvals: Vec<WaitingApproval>,
-    /// Those in their grace period, the first that goes first.
-    pub in_grace: Vec<WaitingRemoval>,
-    /// Those that something else forbids: a virtual machine uses it, or the orders are not
-    /// completely known.
-    pub kept: Vec<WaitingRemoval>,
+/// What a status says about what is waited for.
+#[derive(Debug)]
+pub struct WaitLook<'a> {
+    /// How it ends; `None` while it may become ready without an operator.
+    pub result: Option<WaitResult>,
+    /// What is not ready; what needs an operator first.
+    pub not_ready: Vec<&'a Condition>,
 }
 
-impl WaitingRemovals {
-    /// The removals that a look found and that were not done; `approved` are those that an
-    /// operator has approved, also since then.
-    pub fn of(look: &Look, memory: &Memory, approved: &BTreeSet<ApprovalId>) -> Self {
-        let mut found = Self::default();
-        let mut approvals: BTreeMap<&ApprovalId, WaitingApproval> = BTreeMap::new();
-        let blocked = look.plan.blocked.iter();
-        let removals = blocked.filter(|blocked| is_removal(blocked));
-        for blocked in removals {
-            let reason = blocked.reason.underlying();
-            let mut removal = WaitingRemoval {
-                step: blocked.id.clone(),
-                bytes: size(look, &blocked.id),
-                since: memory.unwanted_since.get(&blocked.id).copied(),
-                until: None,
-                message: reason.to_string(),
+impl WaitGoal {
+    /// What the status says. The last run must have planned, see [`has_planned`].
+    pub fn look<'a>(&self, status: &'a Status) -> WaitLook<'a> {
+        let mut concerned = self.concerned(status);
+        if concerned.is_empty() && !self.selection.is_all() {
+            return WaitLook {
+                result: Some(WaitResult::Missing),
+                not_ready: Vec::new(),
             };
-            match reason {
-                BlockedReason::OverBudget {
-                    limit, approval, ..
-                } => {
-                    let id = approval;
-                    let group = approvals.entry(id);
-                    let group = group.or_insert_with(|| WaitingApproval {
-                        id: approval.clone(),
-                        node: blocked.id.node(),
-                        limit: *limit,
-                        removals: Vec::new(),
-                        bytes: 0,
-                        is_approved: approved.contains(approval),
-                    });
-                    group.bytes += removal.bytes.unwrap_or(0);
-                    group.removals.push(removal);
-                }
-                BlockedReason::InGrace { until } => {
-                    removal.until = Some(*until);
-                    found.in_grace.push(removal);
-                }
-                _ => found.kept.push(removal),
-            }
         }
-        found.approvals = approvals.into_values().collect();
-        found.approvals.sort_by(|a, b| a.node.cmp(&b.node));
-        found.in_grace.sort_by_key(|removal| removal.until);
-        found
-    }
-}
-
-fn is_removal(blocked: &Blocked) -> bool {
-    matches!(
-        blocked.id.kind(),
-        Some(StepKind::PruneNode | StepKind::PruneCache | StepKind::RemoveTemplate)
-    )
-}
-
-fn size(look: &Look, id: &StepId) -> Option<u64> {
-    if let Some((target, file)) = id.path() {
-        let NodeState::Listed { dirs, .. } = look.observed.nodes.get(&target.node)? else {
-            return None;
+        if self.skip_suspended {
+            concerned.retain(|condition| condition.state != ConditionState::Suspended);
+        }
+        concerned.retain(|condition| condition.state != ConditionState::Ready);
+        let has = |state| concerned.iter().any(|condition| condition.state == state);
+        let result = if has(ConditionState::Stalled) {
+            Some(WaitResult::Stalled)
+        } else if has(ConditionState::Suspended) {
+            Some(WaitResult::Suspended)
+        } else if has(ConditionState::Reconciling) {
+            None
+        } else {
+            Some(WaitResult::Ready)
         };
-        let dir = dirs.get(&target.dir)?;
-        return Some(dir.files.get(file.as_str())?.size);
+        if self.selection.nodes.is_empty() {
+            // The line of the order says what its nodes have in common.
+            concerned.retain(|condition| condition.node.is_none() || condition.order.is_none());
+        }
+        concerned.sort_by_key(|condition| (condition.state, condition.reason));
+        WaitLook {
+            result,
+            not_ready: concerned,
+        }
     }
-    look.observed.cache.files.get(&id.cached()?)?.size
+
+    fn concerned<'a>(&self, status: &'a Status) -> Vec<&'a Condition> {
+        let selection = &self.selection;
+        let on_nodes: BTreeSet<_> = status
+            .conditions
+            .iter()
+            .filter(|condition| condition.node.is_some())
+            .map(|condition| (&condition.order, condition.state, condition.reason))
+            .collect();
+        // A position that could not be resolved has no nodes yet. Its order says so, and
+        // it may be wanted on a node that was asked for.
+        let is_own = |condition: &Condition| {
+            let mut images = condition.images.iter();
+            !condition.state.is_fine()
+                && (images.any(|image| image.file.is_none())
+                    || !on_nodes.contains(&(&condition.order, condition.state, condition.reason)))
+        };
+        let has = |condition: &&Condition| {
+            let has_order = match &condition.order {
+                Some(order) => selection.has_order(order),
+                None => selection.orders.is_empty(),
+            };
+            let has_node = match &condition.node {
+                Some(node) => selection.has_node(node.as_str()),
+                None => selection.nodes.is_empty() || is_own(condition),
+            };
+            has_order && has_node
+        };
+        status.conditions.iter().filter(has).collect()
+    }
 }
+
+/// True if the conditions of a status are those of its last run.
+pub fn has_planned(status: &Status) -> bool {
+    let run = status.last_run.as_ref();
+    run.is_some_and(|run| run.verdict != Verdict::Failed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::{Network, OrderId, WebToken};
+use crate::model::{Hook, Network, OrderId, WebToken};
 
 /// What the web server is told, and can be told anew while it runs.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct WebConfig {
     /// Host names under which it may be asked for, in lower case, besides IP addresses,
     /// localhost and the name of this machine.
     pub hosts: Vec<String>,
+    /// What can be called to make the controller look.
+    pub hooks: Vec<Hook>,
     /// People reach it over HTTPS.
     pub is_https: bool,
     /// Which nodes are near each other.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::assets;
 use super::text::{Moment, moment};
-use crate::conclude::waiting::WaitingRemovals;
+use crate::conclude::removals::WaitingRemovals;
 use crate::facts::ApprovalId;
 use crate::live::LiveView;
 use crate::model::{Network, NodeId};

@@ -5,7 +5,7 @@ use askama::filters::Safe;
 
 use super::frame::{MenuItem, PageFrame, Visit};
 use super::text::{Moment, bytes, counted, lasting, moment, part};
-use crate::conclude::waiting::{WaitingApproval, WaitingRemoval, WaitingRemovals};
+use crate::conclude::removals::{WaitingApproval, WaitingRemoval, WaitingRemovals};
 
 /// So many removals of a kind are listed.
 const LISTED: usize = 500;

@@ -272,7 +272,7 @@ fn hostile() -> Fleet {
          platform: \"{evil}\"\n"
     );
     let mut fleet = fleet(CONFIG, &text, &Trouble::default(), downloads_fail);
-    let status = std::sync::Arc::make_mut(&mut fleet.view.status);
+    let status = Arc::make_mut(&mut fleet.view.status);
     let evil = EVIL;
     status.revision = Some(evil.to_owned());
     status.notes.push(evil.to_owned());

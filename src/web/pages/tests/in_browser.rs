@@ -24,6 +24,8 @@ struct Nobody;
 
 impl Control for Nobody {
     fn reconcile(&self, _: Scope) {}
+
+    fn look(&self) {}
 }
 
 /// A fleet behind a real server.
