@@ -45,7 +45,7 @@ pub(crate) struct LiveView {
     /// The last run of this process that planned.
     pub last: Option<Arc<Finished>>,
     /// What changed last in the manifest of each order, as far as this process saw it.
-    pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestChange>>>,
+    pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestUpdate>>>,
     /// Runs of this process that are over, those that failed before planning included.
     pub runs: u64,
     /// When this process began.
@@ -86,7 +86,7 @@ pub(crate) struct ActiveStep {
 
 /// What changed in a manifest.
 #[derive(Debug)]
-pub(crate) struct ManifestChange {
+pub(crate) struct ManifestUpdate {
     /// When.
     pub at: Timestamp,
     /// The change as a unified diff; truncated where it is long.
@@ -203,7 +203,7 @@ impl Live {
         diff.truncate(end);
         self.change(|view| {
             let changes = Arc::make_mut(&mut view.manifest_changes);
-            changes.insert(order, Arc::new(ManifestChange { at, diff }));
+            changes.insert(order, Arc::new(ManifestUpdate { at, diff }));
             while changes.len() > DIFFS {
                 let oldest = changes.iter().min_by_key(|(_, change)| change.at);
                 let Some(oldest) = oldest.map(|(order, _)| order.clone()) else {

@@ -120,14 +120,14 @@ pub(crate) fn small_diff(path: &Path, new: &Manifest) -> Option<String> {
 }
 
 /// Two manifests as texts.
-struct Compared {
+struct ManifestTexts {
     before: String,
     after: String,
     /// The file of the first one.
     from: String,
 }
 
-fn compared(path: &Path, new: &Manifest) -> Result<Option<Compared>, ManifestError> {
+fn compared(path: &Path, new: &Manifest) -> Result<Option<ManifestTexts>, ManifestError> {
     let Some(Change { last, text: after }) = change(path, new)? else {
         return Ok(None);
     };
@@ -135,14 +135,14 @@ fn compared(path: &Path, new: &Manifest) -> Result<Option<Compared>, ManifestErr
         Found::Content(last) => (text(path, last)?, path.display().to_string()),
         Found::Nothing | Found::Unreadable(_) => (String::new(), "/dev/null".to_owned()),
     };
-    Ok(Some(Compared {
+    Ok(Some(ManifestTexts {
         before,
         after,
         from,
     }))
 }
 
-impl Compared {
+impl ManifestTexts {
     fn diff(&self, path: &Path) -> String {
         // Not `TextDiff`, which says the same: it is generic, and everything below it would
         // be compiled once more for this crate, a tenth of all its code.

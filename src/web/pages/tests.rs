@@ -1,6 +1,7 @@
 //! Pages of a made-up fleet: what they show, what they never do, and how large they get.
 
 mod browser;
+mod copies;
 mod fleet;
 mod in_browser;
 mod markup;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::facts::ApprovalId;
-use crate::live::ManifestChange;
+use crate::live::ManifestUpdate;
 use fleet::{Fleet, Trouble, fleet, now};
 use orders_text::{CONFIG, orders_text, removed_text};
 use run_now::{all_is_done, downloads_fail, running};
@@ -161,7 +162,7 @@ fn pages_show_what_is_known() {
         assert!(image.contains(says), "{says}\n{image}");
     }
 
-    let change = ManifestChange {
+    let change = ManifestUpdate {
         at: now(),
         diff: "--- old\n+++ new\n-version: v1\n+version: <v2>\n".to_owned(),
     };

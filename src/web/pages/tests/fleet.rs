@@ -6,17 +6,18 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::copies::{entry, meta, size};
 use super::orders_text::order_text;
 use super::run_now::downloads_fail;
 use crate::conclude::record::Occasion;
 use crate::conclude::{Report, RetryLimits, RunRecord, Status, after, verdict};
 use crate::config::{self, Settings};
 use crate::facts::{
-    CacheState, CachedFile, Catalog, DirState, Link, Memory, Meta, NodeState, Observed, Outcome,
-    Provenance, RecordEntry, References, RemoteFile, VersionKnowledge, VersionSource,
+    CacheState, CachedFile, Catalog, DirState, Link, Memory, NodeState, Observed, Outcome,
+    RecordEntry, References, RemoteFile, VersionKnowledge, VersionSource,
 };
 use crate::live::{Finished, LiveView};
-use crate::model::{ArtifactId, FileName, Format, Network, NodeId, OrderSet, Sha256, Trigger};
+use crate::model::{ArtifactId, Format, Network, NodeId, OrderSet, Trigger};
 use crate::orders;
 use crate::plan::{
     Create, Desired, Look, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
@@ -56,7 +57,7 @@ pub(super) fn now() -> Timestamp {
     *NOW
 }
 
-fn ago(minutes: i64) -> Timestamp {
+pub(super) fn ago(minutes: i64) -> Timestamp {
     now() - SignedDuration::from_mins(minutes)
 }
 
@@ -231,21 +232,6 @@ fn catalog() -> Catalog {
     }
 }
 
-fn size(artifact: &ArtifactId) -> u64 {
-    let odd = u64::from(artifact.schematic.to_string().as_bytes()[3]) << 16;
-    match artifact.format {
-        Format::Iso => (112 << 20) + odd,
-        Format::Raw | Format::Qcow2 => (1280 << 20) + odd,
-        _ => (96 << 20) + odd,
-    }
-}
-
-fn digest(artifact: &ArtifactId) -> Sha256 {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(artifact.factory_path());
-    Sha256::from_bytes(digest.into())
-}
-
 fn observed(
     settings: &Settings,
     orders: &OrderSet,
@@ -364,41 +350,5 @@ fn cached(artifact: &ArtifactId) -> CachedFile {
         untouched: true,
         fault: None,
         meta: meta(artifact, is_unpacked),
-    }
-}
-
-/// What is recorded on a node.
-pub(super) fn entry(file: &FileName, artifact: &ArtifactId) -> RecordEntry {
-    RecordEntry {
-        name: file.clone(),
-        size: size(artifact),
-        mtime: 1,
-        inode: 1,
-        sha256: digest(artifact),
-        image_sha256: None,
-        artifact: artifact.clone(),
-        orders: BTreeSet::new(),
-        owner: OWNER.to_owned(),
-        deletion: None,
-        revision: None,
-        placed_at: ago(4000),
-    }
-}
-
-pub(super) fn meta(artifact: &ArtifactId, is_unpacked: bool) -> Meta {
-    Meta {
-        artifact: artifact.clone(),
-        size: size(artifact),
-        sha256: digest(artifact),
-        url: format!("https://factory.talos.dev/{}", artifact.factory_path()),
-        data: None,
-        unpacked_from: is_unpacked.then(|| Sha256::from_bytes([0x5e; 32])),
-        provenance: Provenance::Upstream,
-        etag: None,
-        completed_at: ago(4100),
-        mtime_ns: 0,
-        last_wanted: ago(6),
-        whole: Some(1),
-        refuted: BTreeSet::new(),
     }
 }

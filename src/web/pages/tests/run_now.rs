@@ -42,12 +42,12 @@ pub(super) fn all_is_done(step: &Step) -> Outcome {
     let fact = match &step.action {
         Action::Register { expected, .. } => Fact::Registered { id: *expected },
         Action::Fetch { download, .. } => Fact::Fetched {
-            download: Box::new(super::fleet::meta(download, false)),
+            download: Box::new(super::copies::meta(download, false)),
             unpacked: None,
             wire_bytes: 1,
         },
         Action::Push { artifact, file, .. } => Fact::Pushed {
-            entry: Box::new(super::fleet::entry(file, artifact)),
+            entry: Box::new(super::copies::entry(file, artifact)),
             copied: true,
             wire_bytes: None,
             millis: 1,
