@@ -42,11 +42,6 @@ impl IntoResponse for WebRefusal {
     }
 }
 
-/// That this process answers.
-pub(super) async fn healthy() -> Response {
-    text(StatusCode::OK, "the controller runs")
-}
-
 /// What `status -o json` prints.
 pub(super) async fn status(State(site): State<WebSite>) -> Response {
     let view = site.live().view();
@@ -59,6 +54,7 @@ pub(super) async fn status(State(site): State<WebSite>) -> Response {
         );
     };
     let status = Status::clone(&view.status).with_suspended(suspended);
+    let status = status.told();
     match serde_json::to_vec(&status) {
         Ok(mut body) => {
             body.push(b'\n');

@@ -13,6 +13,8 @@
 //! | `/live` | the version of what the pages show, as server-sent events; `stream` |
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
 //! | `/v1/status` | what `status -o json` prints |
+//! | `/metrics` | numbers for Prometheus; `metrics` |
+//! | `/healthz`, `/readyz` | for whoever supervises the process; `health` |
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,6 +25,9 @@ mod actions;
 mod answer;
 mod config;
 mod guard;
+mod health;
+mod last_text;
+mod metrics;
 mod peer;
 mod router;
 mod server;
@@ -34,4 +39,4 @@ mod tests;
 
 pub(crate) use config::WebConfig;
 pub(crate) use server::{WebError, WebServer};
-pub(crate) use site::{Control, WebParts};
+pub(crate) use site::{Control, Vitals, WebParts};

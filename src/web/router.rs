@@ -6,13 +6,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, stream};
+use super::{actions, answer, guard, health, metrics, stream};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
     // What may be large.
     let shown = Router::new()
         .route("/v1/status", get(answer::status))
+        .route("/metrics", get(metrics::metrics))
         .layer(from_fn_with_state(site.clone(), guard::bounded));
     let guarded = Router::new()
         .merge(shown)
@@ -27,7 +28,9 @@ pub(super) fn router(site: &WebSite) -> Router {
         .method_not_allowed_fallback(answer::not_so)
         .layer(from_fn_with_state(site.clone(), guard::host));
     // Probes and hooks come under whatever name: they show and take nothing secret.
-    let open = Router::new().route("/healthz", get(answer::healthy));
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
     guarded
         .merge(open)
         .layer(from_fn(guard::headers))
