@@ -5,6 +5,7 @@
     reason = "reads the documentation and the examples, and measures"
 )]
 
+mod dashboard;
 mod known;
 mod world;
 
