@@ -21,6 +21,7 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod following;
 mod forms;
 mod get;
 mod help;
@@ -40,6 +41,7 @@ mod run;
 mod run_args;
 mod safe;
 mod saved;
+mod schemas;
 mod signal;
 mod status;
 mod style;
@@ -47,6 +49,7 @@ mod summary;
 mod table;
 mod validate;
 mod values;
+mod wait;
 #[cfg(test)]
 mod wording;
 

@@ -12,6 +12,7 @@
 //! | `/` and below | the status page; `pages` |
 //! | `/live` | the version of what the pages show, as server-sent events; `stream` |
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
+//! | `/hooks/NAME` | programs that say that the orders have changed; `hooks` |
 //! | `/v1/status` | what `status -o json` prints |
 //! | `/metrics` | numbers for Prometheus; `metrics` |
 //! | `/healthz`, `/readyz` | for whoever supervises the process; `health` |
@@ -26,6 +27,8 @@ mod answer;
 mod config;
 mod guard;
 mod health;
+mod hook_calls;
+mod hooks;
 mod last_text;
 mod metrics;
 mod peer;

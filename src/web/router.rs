@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, health, metrics, stream};
+use super::{actions, answer, guard, health, hooks, metrics, stream};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
@@ -30,7 +30,8 @@ pub(super) fn router(site: &WebSite) -> Router {
     // Probes and hooks come under whatever name: they show and take nothing secret.
     let open = Router::new()
         .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
+        .route("/readyz", get(health::readyz))
+        .route("/hooks/{name}", post(hooks::call).fallback(answer::not_so));
     guarded
         .merge(open)
         .layer(from_fn(guard::headers))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::config::WebConfig;
+use super::hook_calls::HookCalls;
 use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
@@ -24,6 +25,9 @@ pub(super) const ANSWERS: usize = 32;
 pub(crate) trait Control: Send + Sync {
     /// Starts a run as soon as none is going on, without back-off for what is named.
     fn reconcile(&self, scope: Scope);
+
+    /// Starts a run with what the orders are now.
+    fn look(&self);
 }
 
 /// What the loop tells of itself at any time.
@@ -65,6 +69,7 @@ struct SiteParts {
     metrics: tokio::sync::Mutex<LastText>,
     config: Mutex<Arc<WebConfig>>,
     sessions: Sessions,
+    hook_calls: HookCalls,
     streams: Arc<Semaphore>,
     answers: Arc<Semaphore>,
 }
@@ -85,6 +90,7 @@ impl WebSite {
             metrics: tokio::sync::Mutex::default(),
             config: Mutex::new(Arc::new(parts.config)),
             sessions: Sessions::default(),
+            hook_calls: HookCalls::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
@@ -118,6 +124,11 @@ impl WebSite {
     /// Who is logged in.
     pub(super) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// How often hooks were called.
+    pub(super) fn hook_calls(&self) -> &HookCalls {
+        &self.0.hook_calls
     }
 
     /// Places for event streams.
