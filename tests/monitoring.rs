@@ -124,8 +124,17 @@ fn free_port() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
+/// A process that ends with the test, also where that fails.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        kill(&mut self.0);
+    }
+}
+
 /// A Prometheus that asks `target`.
-fn prometheus(dir: &Path, target: SocketAddr) -> (Child, SocketAddr) {
+fn prometheus(dir: &Path, target: SocketAddr) -> (Ending, SocketAddr) {
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
          rule_files: [{}/{EXAMPLES}/alerts.yaml]\n\
@@ -146,7 +155,7 @@ fn prometheus(dir: &Path, target: SocketAddr) -> (Child, SocketAddr) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    (child, address)
+    (Ending(child), address)
 }
 
 #[test]
@@ -156,9 +165,9 @@ fn prometheus_scrapes_a_controller_and_knows_its_alerts() {
     world.order_one("iso", "");
     world.order("broken.yaml", "- {orderid: broken, colour: red}\n");
     let address = free_port();
-    let mut child = world
-        .program
-        .start(&["run", "--listen", &address.to_string()]);
+    let address_text = address.to_string();
+    let run = ["run", "--listen", &address_text];
+    let mut child = Ending(world.program.start(&run));
     wait_for(address, "/readyz", |code, _| code == 200);
     assert_eq!(get(address, "/healthz").map(|(code, _)| code), Some(200));
     let text = wait_for(address, "/metrics", |code, body| {
@@ -177,15 +186,14 @@ fn prometheus_scrapes_a_controller_and_knows_its_alerts() {
     let host = factory.trim_start_matches("http://").trim_end_matches('/');
     let asked = format!("talos_order_upstream_requests_total{{host=\"{host}\",code=\"302\"}} 1");
     assert!(text.contains(&asked), "{text}");
-    let (mut server, at) = prometheus(world.dir.path(), address);
+    let (_server, at) = prometheus(world.dir.path(), address);
     let stalled = "/api/v1/alerts";
     let body = wait_for(at, stalled, |_, body| {
         body.contains("TalosOrderOrderStalled")
     });
     assert!(body.contains("\"order\":\"broken\""), "{body}");
-    kill(&mut server);
-    terminate(&child);
-    child.wait().unwrap();
+    terminate(&child.0);
+    child.0.wait().unwrap();
 }
 
 #[test]
