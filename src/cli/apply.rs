@@ -14,11 +14,12 @@ use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
 use super::run_args::RunArgs;
-use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
+use super::{
+    changes, filter, kept, notices, out, progress, question, saved, signal, style, summary,
+};
 use crate::app::{App, Mode};
-use crate::conclude::Scope;
-use crate::conclude::Verdict;
-use crate::controller::{FinishedRun, RunError, RunObserver, Session};
+use crate::conclude::{Scope, Verdict};
+use crate::controller::{FinishedRun, MetricsFile, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem, Trigger};
@@ -192,6 +193,8 @@ pub(super) struct ApplyAsked {
     pub(super) selection: Selection,
     /// Prunes without a question.
     pub(super) yes: bool,
+    /// Where the metrics go.
+    pub(super) metrics_file: Option<PathBuf>,
 }
 
 impl ApplyAsked {
@@ -208,19 +211,38 @@ impl ApplyAsked {
 pub(super) async fn apply(
     common: &Common,
     args: &RunArgs,
-    asked: ApplyAsked,
+    mut asked: ApplyAsked,
 ) -> anyhow::Result<Exit> {
+    let metrics = asked.metrics_file.take().map(MetricsFile::new);
+    let metrics = metrics.transpose()?;
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = app.orders_path(common.orders.as_deref())?;
+    let done = apply_with(&app, path, args, asked, metrics.as_ref()).await;
+    if let (Err(error), Some(metrics)) = (&done, &metrics)
+        && kept::is_of_run(error, &app)
+    {
+        let session = session(&app, path, RunOptions::default()).await;
+        kept::failure(metrics, &app, &session, error);
+    }
+    done
+}
+
+async fn apply_with(
+    app: &App,
+    path: &Path,
+    args: &RunArgs,
+    asked: ApplyAsked,
+    metrics: Option<&MetricsFile>,
+) -> anyhow::Result<Exit> {
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
     if !asked.selection.is_all() {
         app.survey(&app.state().memory()).await?;
     }
     let orders = app.orders(path)?;
-    filter::check(&asked.selection, &app, &orders)?;
+    filter::check(&asked.selection, app, &orders)?;
     let file = asked.file.as_deref();
-    let saved = file.map(|file| saved::read(file, &app, path)).transpose()?;
+    let saved = file.map(|file| saved::read(file, app, path)).transpose()?;
     let options = match &saved {
         Some(saved) => saved.options.clone(),
         None => SavedOptions {
@@ -240,7 +262,7 @@ pub(super) async fn apply(
         is_final: saved.is_some(),
         ..app.run_options(options.purge_cache, false)
     };
-    let session = session(&app, path, run_options).await;
+    let session = session(app, path, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -280,11 +302,11 @@ pub(super) async fn apply(
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
     let is_interrupted = cancel.is_cancelled() && pending > 0;
+    if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
+        kept::metrics(metrics, app, status, Some((&report, memory)));
+    }
     if let Err(error) = kept {
-        let chain = crate::error::chain(&error);
-        let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
-        let hint = hint.unwrap_or_default();
-        out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
+        kept::warn(&error, error.hint());
     }
     match args.output.data() {
         Some(form) => {

@@ -19,6 +19,7 @@ fn condition(order: &str, node: Option<&str>, reason: Option<Reason>) -> Conditi
         reason,
         message: "as it was left".to_owned(),
         since: Timestamp::UNIX_EPOCH,
+        last_ready: None,
         images: vec![ImageCondition {
             position: "iso".to_owned(),
             file: Some(file()),

@@ -148,6 +148,7 @@ fn occasion(began: i64, ended: i64, trigger: Trigger) -> Occasion {
         started: ago(began),
         finished: ago(ended),
         trigger,
+        requests: crate::facts::RequestCounts::new(),
         revision: Some("main@sha1:4f1c9a7be2d05c31".to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -13,12 +14,12 @@ use super::fleet::{Fleet, now};
 use super::run_now::{active_steps, with_drift};
 use super::small;
 use crate::conclude::{Scope, Status, StepEnd, StepRecord};
-use crate::facts::Outcome;
+use crate::facts::{Outcome, UpstreamUse};
 use crate::live::Live;
 use crate::model::{Trigger, WebToken};
 use crate::plan::Step;
 use crate::store::StateDir;
-use crate::web::{Control, WebConfig, WebParts, WebServer};
+use crate::web::{Control, Vitals, WebConfig, WebParts, WebServer};
 
 struct Nobody;
 
@@ -26,6 +27,20 @@ impl Control for Nobody {
     fn reconcile(&self, _: Scope) {}
 
     fn look(&self) {}
+}
+
+impl Vitals for Nobody {
+    fn is_alive(&self) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn waiting(&self) -> usize {
+        0
+    }
+
+    fn upstream(&self) -> UpstreamUse {
+        UpstreamUse::default()
+    }
 }
 
 /// A fleet behind a real server.
@@ -64,6 +79,7 @@ fn serve(fleet: Fleet) -> Served {
         live: live.clone(),
         state,
         control: Arc::new(Nobody),
+        vitals: Arc::new(Nobody),
         config,
     };
     let address = "127.0.0.1:0".parse().unwrap();
