@@ -8,6 +8,7 @@
 mod background;
 mod end;
 pub(crate) mod http;
+mod notifier;
 mod queue;
 mod session;
 mod teller;
@@ -16,6 +17,7 @@ mod work;
 use std::path::Path;
 
 use http::{Api, ControlError, ControlSocket};
+pub(crate) use notifier::Notifier;
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use work::Controller;
@@ -54,6 +56,7 @@ pub(crate) async fn run(
     let queue = RunQueue::new(waker.clone());
     let controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     let (state, options) = (controller.state(), controller.options());
+    let notifier = controller.notifier();
     let api = Api {
         queue: queue.clone(),
         state: state.clone(),
@@ -67,8 +70,17 @@ pub(crate) async fn run(
         orders = %options.orders.display(),
         "controller started"
     );
+    if !once {
+        notifier.start();
+    }
     let ended = Box::pin(daemon::run(controller, options, waker)).await;
     queue.close();
+    if once {
+        for why in notifier.deliver().await {
+            tracing::warn!(reason = why, "a notification is kept for the next run");
+        }
+    }
+    notifier.close().await;
     if let Some(socket) = socket {
         socket.close().await;
     }

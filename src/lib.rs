@@ -26,6 +26,7 @@ pub mod fuzz;
 mod io;
 pub mod model;
 pub mod nodes;
+mod notifications;
 mod observe;
 pub mod orders;
 pub mod plan;

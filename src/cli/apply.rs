@@ -14,16 +14,15 @@ use super::forms::OutputForm;
 use super::run_args::RunArgs;
 use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
 use crate::app::{App, Mode};
-use crate::conclude::Scope;
-use crate::conclude::Verdict;
-use crate::controller::{FinishedRun, RunError, RunObserver, Session};
+use crate::conclude::{Scope, Status, Verdict};
+use crate::controller::{FinishedRun, Notifier, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
-use crate::plan::{Blocked, Plan, RunOptions, Selection};
+use crate::plan::{Blocked, Notice, Plan, RunOptions, Selection};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -255,7 +254,11 @@ pub(super) async fn apply(
             out::note("Nothing was done.");
             return Ok(Exit::Failed);
         }
-        Err(error) => return Err(error_of(error)),
+        Err(error) => {
+            let status = session.failed(&crate::error::chain(&error));
+            tell(&Notifier::new(&app), &status, None, false).await;
+            return Err(error_of(error));
+        }
     };
     let FinishedRun {
         orders,
@@ -270,6 +273,11 @@ pub(super) async fn apply(
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
     let is_interrupted = cancel.is_cancelled() && pending > 0;
+    let is_partial = !options.selection.is_all() || cancel.is_cancelled();
+    if let Ok((status, _)) = &kept {
+        let notices = Some(&*report.look.plan.notices);
+        tell(&Notifier::new(&app), status, notices, is_partial).await;
+    }
     if let Err(error) = kept {
         let chain = crate::error::chain(&error);
         let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
@@ -299,6 +307,17 @@ pub(super) async fn apply(
         return Ok(interrupted(Some(pending)));
     }
     Ok(if converged { Exit::Done } else { Exit::Failed })
+}
+
+/// Tells people how the run left things; it takes seconds at the most.
+async fn tell(notifier: &Notifier, status: &Status, notices: Option<&[Notice]>, is_partial: bool) {
+    notifier.run_ended(status, notices, is_partial).await;
+    for why in notifier.deliver().await {
+        let note = style::warning("note:");
+        out::note(&format!(
+            "{note} a notification was not delivered and is kept for the next run: {why}"
+        ));
+    }
 }
 
 /// Says so in one line; how many steps are pending is known once there is a plan.

@@ -11,6 +11,7 @@ use super::forms::{
     text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
+use super::notify_args::NotifyArgs;
 use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
 use super::run_args::RunArgs;
@@ -241,6 +242,8 @@ pub enum Verb {
     },
     /// Ask the running controller to reconcile now, and wait for the result
     Reconcile(ReconcileArgs),
+    /// Try and list the providers of notifications
+    Notify(NotifyArgs),
     /// Check configuration and orders; needs no network and no nodes
     Validate {
         /// Ask the clusters of the configuration, too: whether they answer, and have

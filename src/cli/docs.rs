@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::forms::SchemaOf;
 use super::{complete, man, out};
 use crate::conclude::outputs;
-use crate::{config, orders};
+use crate::{config, notifications, orders};
 use anyhow::Context;
 
 /// Prints the JSON Schema of a file.
@@ -15,6 +15,7 @@ pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
         SchemaOf::Config => config::json_schema(),
         SchemaOf::Orders => orders::json_schema(),
         SchemaOf::Outputs => outputs::json_schema(),
+        SchemaOf::Notification => notifications::webhook_schema(),
     };
     out::json(&schema)?;
     Ok(Exit::Done)

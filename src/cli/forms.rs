@@ -143,4 +143,6 @@ pub enum SchemaOf {
     Orders,
     /// what `outputs -o json` prints
     Outputs,
+    /// what a webhook of `notifications` receives
+    Notification,
 }

@@ -29,6 +29,8 @@ mod inspect;
 mod log;
 mod man;
 mod notices;
+mod notify;
+mod notify_args;
 mod out;
 mod outputs;
 mod preflight;

@@ -6,6 +6,7 @@
 //! the files of the controller and notifications read these values, so they cannot
 //! disagree.
 
+pub mod alerts;
 mod answer;
 pub mod clock;
 pub mod condition;

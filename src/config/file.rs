@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::cluster_shape::{ClusterShape, FileServerShape};
 use super::inventory_shape::{NodeShape, SiteShape};
+use super::notifications_shape::NotificationsShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
 use crate::yaml::At;
 
@@ -56,6 +57,8 @@ pub(super) struct ConfigFile {
     pub clusters: Option<Vec<At<ClusterShape>>>,
     /// Where nodes that are reached through the API load images from.
     pub file_server: Option<FileServerShape>,
+    /// Who is told of failures and recoveries.
+    pub notifications: Option<NotificationsShape>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::notifications::NotificationSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource,
     NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod, TokenId,
@@ -59,6 +60,8 @@ pub struct Settings {
     pub prune: PruneSettings,
     /// How files are read back.
     pub verify: VerifySettings,
+    /// Who is told of what.
+    pub notifications: NotificationSettings,
 }
 
 /// How the API of a cluster is reached.

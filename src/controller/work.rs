@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::background::Background;
 use super::end::RunEnd;
+use super::notifier::Notifier;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
@@ -33,6 +34,7 @@ pub(super) struct Controller {
     read_back: bool,
     queue: RunQueue,
     background: Background,
+    notifier: Notifier,
 }
 
 impl Controller {
@@ -48,6 +50,7 @@ impl Controller {
         let orders = app.orders_path(orders)?.to_owned();
         let reconciler = app.reconciler()?;
         Ok(Self {
+            notifier: Notifier::new(&app),
             config: config.map(Path::to_owned),
             named,
             orders,
@@ -63,6 +66,11 @@ impl Controller {
     /// The controller's own files.
     pub(super) fn state(&self) -> StateDir {
         self.app.state()
+    }
+
+    /// Who tells people of runs.
+    pub(super) fn notifier(&self) -> Notifier {
+        self.notifier.clone()
     }
 
     /// A run of the loop: what [`Session`] does, and what is around it.
@@ -99,6 +107,10 @@ impl Controller {
                 self.read_back = false;
                 match kept {
                     Ok((status, memory)) => {
+                        let notices = Some(&*report.look.plan.notices);
+                        let is_partial = running.stop.is_cancelled();
+                        let told = self.notifier.run_ended(&status, notices, is_partial);
+                        told.await;
                         RunEnd::of(&report.verdict, status, next_try(&memory), now)
                     }
                     Err(error) => RunEnd::failed(chain(&error), None),
@@ -108,6 +120,10 @@ impl Controller {
                 let why = chain(&error);
                 tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
+                // Whoever asked it to stop knows.
+                if let (Some(status), false) = (&status, matches!(error, RunError::Stopped)) {
+                    self.notifier.run_ended(status, None, false).await;
+                }
                 RunEnd::failed(why, status)
             }
         }
@@ -167,6 +183,7 @@ impl Work for Controller {
         match reloaded {
             Ok((app, orders, reconciler)) => {
                 self.background.renew(&reconciler);
+                self.notifier.renew(&app);
                 (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
                 Ok(())
             }

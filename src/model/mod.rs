@@ -18,8 +18,10 @@ mod name;
 mod named;
 mod order;
 mod part;
+mod pattern;
 mod place;
 mod problem;
+mod provider;
 mod schematic;
 mod site;
 mod storage;
@@ -45,8 +47,10 @@ pub use order::{
     VersionPolicy,
 };
 pub use part::{PARTS_DIR, PartName};
+pub use pattern::NamePattern;
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
+pub use provider::{MailTarget, MailTls, Provider, ProviderName, ProviderTarget, SecretUrl};
 pub use schematic::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
     SecureBootOptions,

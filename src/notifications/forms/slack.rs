@@ -1,0 +1,52 @@
+//! Slack, and what takes the same: Mattermost, Rocket.Chat. Attachments, since the others
+//! know no blocks.
+
+use serde_json::{Value, json};
+
+use super::super::escape::{short, slack};
+use super::{ITEMS_MOST, TEXT_MOST};
+use crate::conclude::alerts::{AlertMessage, Tone};
+
+pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
+    let text = message.text(ITEMS_MOST);
+    let attachments: Vec<Value> =
+        text.items
+            .iter()
+            .map(|item| {
+                let mut lines = vec![slack(&short(&item.message, TEXT_MOST))];
+                lines.extend(item.facts.iter().map(|(label, value)| {
+                    format!("*{label}*: {}", slack(&short(value, TEXT_MOST)))
+                }));
+                json!({
+                    "color": color(item.tone),
+                    "fallback": slack(item.head.as_deref().unwrap_or(&text.title)),
+                    "title": slack(item.head.as_deref().unwrap_or_default()),
+                    "text": lines.join("\n"),
+                    "mrkdwn_in": ["text"],
+                })
+            })
+            .chain([footer(&text.footer, text.link.as_deref())])
+            .collect();
+    json!({
+        "text": slack(&text.title),
+        "attachments": attachments,
+    })
+}
+
+fn footer(lines: &[(&'static str, String)], link: Option<&str>) -> Value {
+    let lines = lines
+        .iter()
+        .map(|(label, value)| format!("{label}: {}", slack(&short(value, TEXT_MOST))));
+    let link = link.map(|link| format!("<{}|Status page>", slack(link)));
+    let text: Vec<String> = lines.chain(link).collect();
+    let text = text.join("\n");
+    json!({"fallback": text, "text": text})
+}
+
+const fn color(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Error => "danger",
+        Tone::Warning => "warning",
+        Tone::Good => "good",
+    }
+}
