@@ -15,6 +15,7 @@ mod teller;
 mod work;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
 pub(crate) use notifier::Notifier;
@@ -25,7 +26,9 @@ use work::Controller;
 use crate::app::StartError;
 use crate::conclude::Status;
 use crate::daemon::{self, Waker, Work};
+use crate::model::ListenAddress;
 use crate::store::StateError;
+use crate::web::WebError;
 
 /// Why the controller cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub(crate) enum ControllerError {
     /// The socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The status page.
+    #[error(transparent)]
+    Web(#[from] WebError),
     #[error(transparent)]
     Loop(#[from] daemon::DaemonError),
 }
@@ -51,10 +57,11 @@ pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
     once: bool,
+    listen: Option<&ListenAddress>,
 ) -> Result<daemon::Ended, ControllerError> {
     let waker = Waker::default();
     let queue = RunQueue::new(waker.clone());
-    let controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
+    let mut controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     let (state, options) = (controller.state(), controller.options());
     let notifier = controller.notifier();
     let api = Api {
@@ -64,6 +71,13 @@ pub(crate) async fn run(
     let socket = match once {
         true => None,
         false => Some(ControlSocket::open(api).await?),
+    };
+    let web = match once {
+        true => None,
+        false => {
+            let control = Arc::new(queue.clone());
+            controller.open_web(listen, control).await?
+        }
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -83,6 +97,9 @@ pub(crate) async fn run(
     notifier.close().await;
     if let Some(socket) = socket {
         socket.close().await;
+    }
+    if let Some(web) = web {
+        web.close().await;
     }
     let ended = ended?;
     // Nobody begins another run; the status says so.

@@ -21,11 +21,12 @@ fn outbox(settings: &Settings) -> Option<Outbox> {
     if notifications.providers.is_empty() {
         return None;
     }
+    let page = settings.web.external_url.as_ref();
     let rules = notifications.rules.iter().map(rule).collect();
     let sender = Sender {
         controller: settings.owner.clone(),
         revision: None,
-        page: None,
+        page: page.map(|url| url.as_str().trim_end_matches('/').to_owned()),
     };
     Some(Outbox::new(&notifications.providers, rules, sender))
 }

@@ -256,7 +256,7 @@ pub(super) async fn apply(
         }
         Err(error) => {
             let status = session.failed(&crate::error::chain(&error));
-            tell(&Notifier::new(&app), &status, None, false).await;
+            Box::pin(tell(&Notifier::new(&app), &status, None, false)).await;
             return Err(error_of(error));
         }
     };
@@ -276,7 +276,7 @@ pub(super) async fn apply(
     let is_partial = !options.selection.is_all() || cancel.is_cancelled();
     if let Ok((status, _)) = &kept {
         let notices = Some(&*report.look.plan.notices);
-        tell(&Notifier::new(&app), status, notices, is_partial).await;
+        Box::pin(tell(&Notifier::new(&app), status, notices, is_partial)).await;
     }
     if let Err(error) = kept {
         let chain = crate::error::chain(&error);

@@ -13,6 +13,7 @@ use super::{out, style};
 use crate::app::{App, Mode};
 use crate::conclude::alerts::{AlertMessage, ProviderLedger};
 use crate::error::chain;
+use crate::notifications::Mailbox;
 
 /// A provider, as `notify list -o json` has it.
 #[derive(Serialize)]
@@ -51,7 +52,7 @@ async fn test(common: &Common, name: &str) -> anyhow::Result<Exit> {
     });
     let Some((outbox, mailbox)) = known else {
         let names = outbox.iter().flat_map(|outbox| &outbox.mailboxes);
-        let names: Vec<&str> = names.map(|mailbox| mailbox.name()).collect();
+        let names: Vec<&str> = names.map(Mailbox::name).collect();
         let hint = match names.as_slice() {
             [] => "the configuration has no `notifications.providers`".to_owned(),
             names => format!("the configuration has {}", names.join(", ")),

@@ -11,6 +11,7 @@ use super::cluster_shape::{ClusterShape, FileServerShape};
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::notifications_shape::NotificationsShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
+use super::web_shape::WebShape;
 use crate::yaml::At;
 
 /// The configuration of talos-order.
@@ -59,6 +60,11 @@ pub(super) struct ConfigFile {
     pub file_server: Option<FileServerShape>,
     /// Who is told of failures and recoveries.
     pub notifications: Option<NotificationsShape>,
+    /// Where the controller serves the status page, metrics and hooks over HTTP:
+    /// ADDRESS:PORT, such as 127.0.0.1:8080, or unix:/PATH. Default: nowhere
+    pub listen: Option<At<String>>,
+    /// The status page.
+    pub web: Option<WebShape>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.

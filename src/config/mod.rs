@@ -32,6 +32,8 @@ mod sites;
 mod trust;
 mod validate;
 mod values;
+mod web;
+mod web_shape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,7 +44,7 @@ pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,
     GithubSettings, LimitSettings, ManifestTarget, PruneSettings, PushSettings, ReconcileSettings,
-    Settings, VerifySettings,
+    Settings, VerifySettings, WebSettings,
 };
 
 use dirs::{DefaultDirs, user_config};

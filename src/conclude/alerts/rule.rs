@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::alert::{Alert, Severity};
-use crate::model::NamePattern;
+use crate::model::{NamePattern, NodeId, SiteName};
 
 /// A rule: which alerts go to which providers, and how often. An empty list means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl AlertRule {
         let has_order = self.orders.is_empty()
             || alert.has_order(|order| self.orders.iter().any(|one| one.fits(order)));
         has_order
-            && any(&self.nodes, alert.node.as_ref().map(|node| node.as_str()))
-            && any(&self.sites, alert.site.as_ref().map(|site| site.as_str()))
+            && any(&self.nodes, alert.node.as_ref().map(NodeId::as_str))
+            && any(&self.sites, alert.site.as_ref().map(SiteName::as_str))
             && any(&self.reasons, Some(&alert.reason))
             && (self.severities.is_empty() || self.severities.contains(&alert.severity))
     }
