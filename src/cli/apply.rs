@@ -240,7 +240,8 @@ pub(super) async fn apply(
         changes: Vec::new(),
     };
     let never = CancellationToken::new();
-    let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
+    let running = session.run(&reconciler, &cancel, &never, &mut shown);
+    let run = match Box::pin(running).await {
         Ok(run) => run,
         Err(RunError::Stopped) => return Ok(interrupted(None)),
         Err(RunError::Show(_)) if cancel.is_cancelled() => return Ok(interrupted(None)),

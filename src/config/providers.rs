@@ -189,7 +189,8 @@ impl ProviderForm<'_, '_, '_> {
                 let url = self.url(UrlKind::Base);
                 let room = self.room();
                 let shape = self.shape;
-                if shape.token_env.is_none() && shape.token_file.is_none() {
+                let is_named = shape.token_env.is_some() || shape.token_file.is_some();
+                if !is_named && !self.report.told(self.place, "token") {
                     let hint = "name the file that holds the access token of the user that sends";
                     self.report.missing(self.place, "token_file", hint);
                 }

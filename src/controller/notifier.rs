@@ -129,9 +129,9 @@ impl Notifier {
             let all = async {
                 loop {
                     match step(mailbox, &outbox, &self.state).await {
-                        Step::Sent => {}
-                        Step::Failed(why) => return Some(why),
-                        Step::Wait(_) => return self.pending(mailbox.name()),
+                        TellStep::Sent => {}
+                        TellStep::Failed(why) => return Some(why),
+                        TellStep::Wait(_) => return self.pending(mailbox.name()),
                     }
                 }
             };
@@ -231,10 +231,10 @@ async fn tell(
     while !stop.is_cancelled() {
         changed.mark_unchanged();
         let wait = match step(mailbox, outbox, state).await {
-            Step::Sent => continue,
+            TellStep::Sent => continue,
             // The ledger says when to try again, unless it could not be written.
-            Step::Failed(_) => Duration::from_secs(1),
-            Step::Wait(wait) => wait.min(LOOK),
+            TellStep::Failed(_) => Duration::from_secs(1),
+            TellStep::Wait(wait) => wait.min(LOOK),
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -245,7 +245,7 @@ async fn tell(
 }
 
 /// What came of a look at the ledger.
-enum Step {
+enum TellStep {
     /// A message was delivered; there may be another.
     Sent,
     /// One was not.
@@ -255,16 +255,16 @@ enum Step {
 }
 
 /// Sends what is due to a provider, and records what came of it.
-async fn step(mailbox: &Mailbox, outbox: &Outbox, state: &StateDir) -> Step {
+async fn step(mailbox: &Mailbox, outbox: &Outbox, state: &StateDir) -> TellStep {
     let (name, now) = (mailbox.name(), Timestamp::now());
     let due = alerts::due(&state.alerts(), name, &outbox.routes, &outbox.sender, now);
     let message = match due {
         DueMessage::Now(message) => message,
         DueMessage::At(at) => {
             let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            return Step::Wait(wait.max(Duration::from_millis(100)));
+            return TellStep::Wait(wait.max(Duration::from_millis(100)));
         }
-        DueMessage::Never => return Step::Wait(LOOK),
+        DueMessage::Never => return TellStep::Wait(LOOK),
     };
     let events = message.events.len();
     let sent = mailbox.send(&message).await;
@@ -290,7 +290,7 @@ async fn step(mailbox: &Mailbox, outbox: &Outbox, state: &StateDir) -> Step {
         tokio::time::sleep(TROUBLE).await;
     }
     match sent {
-        Ok(_) => Step::Sent,
-        Err(error) => Step::Failed(chain(&error)),
+        Ok(_) => TellStep::Sent,
+        Err(error) => TellStep::Failed(chain(&error)),
     }
 }

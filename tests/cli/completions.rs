@@ -116,7 +116,11 @@ fn commands_options_and_values_are_completed() {
             (&["plan", "--output", ""], &["text", "json", "yaml"]),
             (&["plan", "--color", "a"], &["auto", "always"]),
             (&["plan", "--config", "con"], &["config.yaml"]),
-            (&["schema", ""], &["config", "orders", "outputs"]),
+            (
+                &["schema", ""],
+                &["config", "orders", "outputs", "notification"],
+            ),
+            (&["notify", ""], &["test", "list", "help"]),
             (&["outputs", "-o", "c"], &["capmox"]),
             (&["suspend", "n"], &["node"]),
             (&["completions", "z"], &["zsh"]),
@@ -147,6 +151,10 @@ fn names_are_completed_from_disk() {
     }]);
     fs::write(&status, told.to_string()).unwrap();
     let config = world.dir.path().join("config.yaml");
+    let providers = "notifications: {providers: [\n  \
+        {name: team-chat, type: slack, url_file: /nowhere}]}\n";
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text + providers).unwrap();
     let config = config.to_str().unwrap();
     in_every_shell(&world, |shell| {
         let offers = |words: &[&str], expected: &[&str]| {
@@ -170,6 +178,7 @@ fn names_are_completed_from_disk() {
         offers(&["resume", "order", ""], &["other"]);
         offers(&["suspend", "node", ""], &["pve-1"]);
         offers(&["approve", ""], &["f00d"]);
+        offers(&["notify", "test", ""], &["team-chat"]);
         offers(
             &["versions", "--minor", "v1.1"],
             &["v1.10", "v1.11", "v1.12", "v1.13"],

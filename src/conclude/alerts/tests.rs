@@ -2,6 +2,7 @@
 
 mod laws;
 mod runs;
+mod scans;
 mod words;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alert::{Alert, Severity};
 use super::message::{AlertEvent, AlertGroup, AlertMessage, EventKind};
+use crate::model::visible;
 
 /// A title has at most so many characters: it is what a phone shows.
 const TITLE_MAX: usize = 120;
@@ -22,7 +23,8 @@ pub enum Tone {
     Good,
 }
 
-/// A message in words, without the marks of any form.
+/// A message in words, without the marks of any form. Each text is one line, whatever was
+/// in what it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageText {
     /// What happened, on one short line.
@@ -76,8 +78,17 @@ impl AlertMessage {
             footer.push(("Revision", revision.clone()));
         }
         footer.push(("Controller", self.sender.controller.clone()));
+        for item in &mut items {
+            for text in item.head.iter_mut().chain([&mut item.message]) {
+                *text = visible(text).into_owned();
+            }
+        }
+        let facts = items.iter_mut().flat_map(|item| &mut item.facts);
+        for (_, value) in facts.chain(&mut footer) {
+            *value = visible(value).into_owned();
+        }
         MessageText {
-            title: self.title(&groups),
+            title: visible(&self.title(&groups)).into_owned(),
             tone: match self.worst() {
                 Some(Severity::Error) => Tone::Error,
                 Some(Severity::Warning) => Tone::Warning,

@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::super::escape::short;
-use super::TEXT_MOST;
 use crate::conclude::alerts::{AlertEvent, AlertMessage, EventKind, Sender, Severity};
 use crate::model::visible;
+
+/// Bytes of a label.
+const LABEL_MOST: usize = 500;
 
 /// How long an alert is valid without a word from here.
 const VALID: SignedDuration = SignedDuration::from_hours(24);
@@ -57,7 +59,7 @@ fn alert(
     let mut labels = Map::new();
     let mut label = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            labels.insert(name.to_owned(), json!(short(&visible(&value), TEXT_MOST)));
+            labels.insert(name.to_owned(), json!(short(&visible(&value), LABEL_MOST)));
         }
     };
     label("alertname", Some("TalosOrderNotReady".to_owned()));

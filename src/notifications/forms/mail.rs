@@ -1,11 +1,13 @@
 //! Mail: a subject, plain text, and the same as HTML without anything that is loaded.
 
 use super::super::escape::{html as escaped, plain as safe, short};
-use super::TEXT_MOST;
 use crate::conclude::alerts::{AlertMessage, MessageText, Tone};
 
 /// A mail has room for more than a chat.
 const ITEMS_MOST: usize = 50;
+
+/// Bytes of one text.
+const TEXT_MOST: usize = 1000;
 
 /// One line: what would end a header is shown as its code.
 pub(in crate::notifications) fn subject(message: &AlertMessage) -> String {
@@ -23,12 +25,12 @@ pub(in crate::notifications) fn html(message: &AlertMessage) -> String {
     format!(
         "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title>{}</title></head><body>{}</body></html>",
         escaped(&text.title),
-        fragment(&text)
+        fragment(&text, TEXT_MOST)
     )
 }
 
-/// The part of a page, with elements that mail and Matrix both know.
-pub(super) fn fragment(text: &MessageText) -> String {
+/// The part of a page, each text with at most so many bytes before it is escaped, with elements that mail and Matrix both know.
+pub(super) fn fragment(text: &MessageText, most: usize) -> String {
     let mut html = format!(
         "<h4><font color=\"{}\">{}</font></h4>",
         mark(text.tone),
@@ -38,18 +40,18 @@ pub(super) fn fragment(text: &MessageText) -> String {
         let mark = mark(item.tone);
         html.push_str("<p>");
         if let Some(head) = &item.head {
-            let head = escaped(head);
+            let head = escaped(&short(head, most));
             html.push_str(&format!("<font color=\"{mark}\"><b>{head}</b></font><br>"));
         }
-        html.push_str(&escaped(&short(&item.message, TEXT_MOST)));
+        html.push_str(&escaped(&short(&item.message, most)));
         for (label, value) in &item.facts {
-            let value = escaped(&short(value, TEXT_MOST));
+            let value = escaped(&short(value, most));
             html.push_str(&format!("<br><b>{label}:</b> {value}"));
         }
         html.push_str("</p>");
     }
     let footer = text.footer.iter();
-    let footer = footer.map(|(label, value)| format!("{label}: {}", escaped(value)));
+    let footer = footer.map(|(label, value)| format!("{label}: {}", escaped(&short(value, most))));
     let link = text.link.as_ref().map(|link| {
         let link = escaped(link);
         format!("<a href=\"{link}\">Status page</a>")

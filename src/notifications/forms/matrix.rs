@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 
 use super::super::escape::{plain, short};
-use super::ITEMS_MOST;
 use super::mail;
 use crate::conclude::alerts::AlertMessage;
 
-/// Bytes of the text: an event has 64 KiB, with both forms of it.
-const TEXT_MOST: usize = 16 << 10;
+/// An event has 64 KiB, with both forms of the text.
+const PLAIN_MOST: usize = 16 << 10;
+
+/// Bytes of one text of the other form, before it is escaped.
+const TEXT_MOST: usize = 300;
+
+const ITEMS_MOST: usize = 5;
 
 pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     let text = message.text(ITEMS_MOST);
@@ -17,9 +21,9 @@ pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     let title = plain(&text.title);
     json!({
         "msgtype": "m.text",
-        "body": short(&format!("{title}\n\n{}", lines.join("\n")), TEXT_MOST),
+        "body": short(&format!("{title}\n\n{}", lines.join("\n")), PLAIN_MOST),
         "format": "org.matrix.custom.html",
-        "formatted_body": mail::fragment(&text),
+        "formatted_body": mail::fragment(&text, TEXT_MOST),
         "m.mentions": {},
     })
 }

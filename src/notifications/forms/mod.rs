@@ -14,6 +14,3 @@ pub(super) mod webhook;
 
 /// So many causes stand in a message for people; the rest is counted.
 const ITEMS_MOST: usize = 10;
-
-/// Bytes of one text in them.
-const TEXT_MOST: usize = 600;

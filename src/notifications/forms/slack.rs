@@ -4,29 +4,34 @@
 use serde_json::{Value, json};
 
 use super::super::escape::{short, slack};
-use super::{ITEMS_MOST, TEXT_MOST};
+use super::ITEMS_MOST;
 use crate::conclude::alerts::{AlertMessage, Tone};
+
+/// Bytes of one text, before it is escaped: Slack takes 40,000 characters.
+const TEXT_MOST: usize = 250;
 
 pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     let text = message.text(ITEMS_MOST);
-    let attachments: Vec<Value> =
-        text.items
-            .iter()
-            .map(|item| {
-                let mut lines = vec![slack(&short(&item.message, TEXT_MOST))];
-                lines.extend(item.facts.iter().map(|(label, value)| {
+    let attachments: Vec<Value> = text
+        .items
+        .iter()
+        .map(|item| {
+            let mut lines = vec![slack(&short(&item.message, TEXT_MOST))];
+            lines.extend(
+                item.facts.iter().map(|(label, value)| {
                     format!("*{label}*: {}", slack(&short(value, TEXT_MOST)))
-                }));
-                json!({
-                    "color": color(item.tone),
-                    "fallback": slack(item.head.as_deref().unwrap_or(&text.title)),
-                    "title": slack(item.head.as_deref().unwrap_or_default()),
-                    "text": lines.join("\n"),
-                    "mrkdwn_in": ["text"],
-                })
+                }),
+            );
+            json!({
+                "color": color(item.tone),
+                "fallback": slack(&short(item.head.as_deref().unwrap_or(&text.title), TEXT_MOST)),
+                "title": slack(&short(item.head.as_deref().unwrap_or_default(), TEXT_MOST)),
+                "text": lines.join("\n"),
+                "mrkdwn_in": ["text"],
             })
-            .chain([footer(&text.footer, text.link.as_deref())])
-            .collect();
+        })
+        .chain([footer(&text.footer, text.link.as_deref())])
+        .collect();
     json!({
         "text": slack(&text.title),
         "attachments": attachments,

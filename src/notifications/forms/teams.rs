@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::escape::{markdown, short};
-use super::ITEMS_MOST;
 use crate::conclude::alerts::{AlertMessage, Tone};
 
-const TEXT_MOST: usize = 300;
+const ITEMS_MOST: usize = 8;
+
+const TEXT_MOST: usize = 240;
 
 pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     let text = message.text(ITEMS_MOST);

@@ -146,10 +146,10 @@ impl Play {
         Ok(())
     }
 
-    fn act(&mut self, act: Act) -> Result<(), TestCaseError> {
+    fn act(&mut self, act: &Act) -> Result<(), TestCaseError> {
         match act {
-            Act::Run(findings) => self.run(findings),
-            Act::Wait(seconds) => self.now += SignedDuration::from_secs(seconds),
+            Act::Run(findings) => self.run(*findings),
+            Act::Wait(seconds) => self.now += SignedDuration::from_secs(*seconds),
             Act::Refuse => {
                 if self.due().is_some() {
                     let ledger = std::mem::take(&mut self.ledger);
@@ -163,7 +163,7 @@ impl Play {
                 };
                 self.hear(&message)?;
                 if let Act::SendDuringRun(findings) = act {
-                    self.run(findings);
+                    self.run(*findings);
                 }
                 let ledger = std::mem::take(&mut self.ledger);
                 self.ledger = delivered(ledger, PROVIDER, &message, self.now);
@@ -185,16 +185,16 @@ proptest! {
             fires: BTreeMap::new(),
         };
         for act in acts {
-            play.act(act)?;
+            play.act(&act)?;
         }
         // What fires and is told for long enough is heard of, whatever came before.
         play.run([Found::Error, Found::Warning, Found::Error]);
-        play.act(Act::Wait(7 * 3600))?;
-        play.act(Act::Send)?;
+        play.act(&Act::Wait(7 * 3600))?;
+        play.act(&Act::Send)?;
         prop_assert_eq!(play.open.len(), 3);
         // In the end all is well, and the receiver knows it.
         play.run([Found::Fine, Found::Fine, Found::Fine]);
-        play.act(Act::Send)?;
+        play.act(&Act::Send)?;
         prop_assert!(play.open.is_empty(), "{:?}", play.open);
         prop_assert!(play.ledger.providers[PROVIDER].alerts.is_empty());
         prop_assert_eq!(play.due(), None);
