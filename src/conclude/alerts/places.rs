@@ -219,6 +219,7 @@ fn alert(key: AlertKey, condition: &Condition, reason: Reason, run: &RunView<'_>
     let is_stalled = condition.state == ConditionState::Stalled;
     let node = condition.node.clone();
     let site = node.as_ref().and_then(|node| run.network.site_of.get(node));
+    let (message, own_hint) = parts(&condition.message);
     let alert = Alert {
         key,
         orders: condition.order.iter().cloned().collect(),
@@ -232,9 +233,24 @@ fn alert(key: AlertKey, condition: &Condition, reason: Reason, run: &RunView<'_>
         is_retried: !is_stalled,
         state: condition.state.to_string(),
         reason: reason.to_string(),
-        message: condition.message.clone(),
-        hint: hint(reason).map(str::to_owned),
+        message,
+        hint: own_hint.or_else(|| hint(reason).map(str::to_owned)),
         since: condition.since,
     };
     alert.bounded()
+}
+
+/// A message without its hint, and the hint; what stands behind that is when it is tried
+/// again.
+fn parts(message: &str) -> (String, Option<String>) {
+    let Some((message, rest)) = message.split_once("; hint: ") else {
+        return (message.to_owned(), None);
+    };
+    match rest.rfind(" (") {
+        Some(at) if rest.ends_with(')') => {
+            let (hint, next) = rest.split_at(at);
+            (format!("{message}{next}"), Some(hint.to_owned()))
+        }
+        _ => (message.to_owned(), Some(rest.to_owned())),
+    }
 }

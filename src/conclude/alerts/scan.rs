@@ -30,15 +30,17 @@ impl AlertScan {
         if let Some(found) = self.found.get(&alert.key) {
             return found.clone();
         }
+        let is_refused = alert.reason == Reason::InvalidOrder.to_string();
         let is_unknown = match alert.key.is_notice() {
             true => self.notices_are_unknown,
             // What was refused and is still wrong would be listed.
-            false if alert.reason == Reason::InvalidOrder.to_string() => self.rest_is_unknown,
+            false if is_refused => self.rest_is_unknown,
             false => self.rest_is_unknown || self.orders_are_unknown,
         };
         match is_unknown {
             true => Finding::Unknown,
             false if alert.key.is_notice() => Finding::Fine("no longer the case".to_owned()),
+            false if is_refused => Finding::Fine("no longer refused".to_owned()),
             false => Finding::Fine("no order concerns it any more".to_owned()),
         }
     }

@@ -176,6 +176,8 @@ fn subject(group: &AlertGroup<'_>) -> String {
     orders.dedup();
     let order = match orders.as_slice() {
         [] => None,
+        // A file whose orders have no ids that could be read.
+        [file] if file.ends_with(".yaml") || file.ends_with(".yml") => Some((*file).to_owned()),
         [order] => Some(format!("order {order}")),
         orders => Some(format!("{} orders", orders.len())),
     };

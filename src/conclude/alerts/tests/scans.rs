@@ -220,3 +220,39 @@ fn a_notice_is_one_alert_whatever_its_text_says_by_then() {
     );
     assert_eq!(message(&ledger, &routes(), at(90)).unwrap().events.len(), 1);
 }
+
+#[test]
+fn the_hint_of_a_message_is_what_to_do() {
+    let silent = Some(Reason::TargetUnreachable);
+    let mut status = status(&[(
+        Some("a"),
+        Some("pve-1"),
+        ConditionState::Reconciling,
+        silent,
+    )]);
+    let hint_of = |status: &Status| {
+        let scan = scanned(status, Some(&[]), false);
+        let key = AlertKey::node(&"pve-1".parse().unwrap());
+        let Some(Finding::Firing(alert)) = scan.found.get(&key) else {
+            panic!("{scan:?}")
+        };
+        (alert.message.clone(), alert.hint.clone().unwrap())
+    };
+    let (message, hint) = hint_of(&status);
+    assert_eq!(message, "what happened");
+    assert!(hint.starts_with("check that the node is up"), "{hint}");
+    status.conditions[0].message =
+        "it refuses the connection; hint: check sshd (asked again at 2026-01-01)".to_owned();
+    let expected = (
+        "it refuses the connection (asked again at 2026-01-01)",
+        "check sshd",
+    );
+    let (message, hint) = hint_of(&status);
+    assert_eq!((message.as_str(), hint.as_str()), expected);
+    status.conditions[0].message = "it refuses; hint: check sshd".to_owned();
+    let (message, hint) = hint_of(&status);
+    assert_eq!(
+        (message.as_str(), hint.as_str()),
+        ("it refuses", "check sshd")
+    );
+}
