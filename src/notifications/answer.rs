@@ -68,7 +68,8 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = match value.parse::<f64>() {
         // Discord gives fractions of a second.
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).unwrap_or(WISH_MOST),
+        Ok(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).unwrap_or(WISH_MOST),
+        Ok(_) => return None,
         Err(_) => httpdate::parse_http_date(value)
             .ok()?
             .duration_since(now)
@@ -87,7 +88,8 @@ mod tests {
         for (value, seconds) in [
             ("120", Some(120.0)),
             ("0.5", Some(0.5)),
-            ("-3", Some(86_400.0)),
+            ("-3", None),
+            ("nan", None),
             ("1e300", Some(86_400.0)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60.0)),
             ("Sun, 06 Nov 1994 08:40:37 GMT", Some(0.0)),

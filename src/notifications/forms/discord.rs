@@ -21,12 +21,14 @@ pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
             lines.extend(item.facts.iter().map(|(label, value)| {
                 format!("**{label}**: {}", markdown(&short(value, TEXT_MOST)))
             }));
-            let head = item.head.as_deref().unwrap_or_default();
-            json!({
-                "title": short(&markdown(&short(head, 120)), 180),
+            let mut embed = json!({
                 "description": short(&lines.join("\n"), 400),
                 "color": color(item.tone),
-            })
+            });
+            if let Some(head) = &item.head {
+                embed["title"] = json!(short(&markdown(&short(head, 120)), 180));
+            }
+            embed
         })
         .collect();
     let footer: Vec<String> = text

@@ -12,26 +12,29 @@ const TEXT_MOST: usize = 250;
 
 pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     let text = message.text(ITEMS_MOST);
-    let attachments: Vec<Value> = text
-        .items
-        .iter()
-        .map(|item| {
-            let mut lines = vec![slack(&short(&item.message, TEXT_MOST))];
-            lines.extend(
-                item.facts.iter().map(|(label, value)| {
+    let attachments: Vec<Value> =
+        text.items
+            .iter()
+            .map(|item| {
+                let mut lines = vec![slack(&short(&item.message, TEXT_MOST))];
+                lines.extend(item.facts.iter().map(|(label, value)| {
                     format!("*{label}*: {}", slack(&short(value, TEXT_MOST)))
-                }),
-            );
-            json!({
-                "color": color(item.tone),
-                "fallback": slack(&short(item.head.as_deref().unwrap_or(&text.title), TEXT_MOST)),
-                "title": slack(&short(item.head.as_deref().unwrap_or_default(), TEXT_MOST)),
-                "text": lines.join("\n"),
-                "mrkdwn_in": ["text"],
+                }));
+                let head = item.head.as_deref().unwrap_or(&text.title);
+                let head = slack(&short(head, TEXT_MOST));
+                let mut attachment = json!({
+                    "color": color(item.tone),
+                    "fallback": head,
+                    "text": lines.join("\n"),
+                    "mrkdwn_in": ["text"],
+                });
+                if item.head.is_some() {
+                    attachment["title"] = json!(head);
+                }
+                attachment
             })
-        })
-        .chain([footer(&text.footer, text.link.as_deref())])
-        .collect();
+            .chain([footer(&text.footer, text.link.as_deref())])
+            .collect();
     json!({
         "text": slack(&text.title),
         "attachments": attachments,
