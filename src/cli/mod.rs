@@ -21,6 +21,7 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod following;
 mod forms;
 mod get;
 mod help;
@@ -41,6 +42,7 @@ mod run;
 mod run_args;
 mod safe;
 mod saved;
+mod schemas;
 mod signal;
 mod status;
 mod style;
@@ -48,6 +50,7 @@ mod summary;
 mod table;
 mod validate;
 mod values;
+mod wait;
 #[cfg(test)]
 mod wording;
 

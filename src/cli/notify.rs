@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::args::Common;
@@ -16,8 +17,8 @@ use crate::error::chain;
 use crate::notifications::Mailbox;
 
 /// A provider, as `notify list -o json` has it.
-#[derive(Serialize)]
-struct ProviderLine {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProviderLine {
     name: String,
     #[serde(rename = "type")]
     kind: &'static str,

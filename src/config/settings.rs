@@ -10,7 +10,7 @@ use url::Url;
 
 use super::notifications::NotificationSettings;
 use crate::model::{
-    ApiTransport, ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource,
+    ApiTransport, ClusterName, Credentials, Fingerprint, Hook, ImageTrust, Invalid, ListSource,
     ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod,
     TokenId, VmConfigs, WebToken,
 };
@@ -75,6 +75,8 @@ pub struct WebSettings {
     pub tokens: Option<Vec<WebToken>>,
     /// Host names under which it may be asked for, in lower case.
     pub hosts: Vec<String>,
+    /// What can be called to make the controller look.
+    pub hooks: Vec<Hook>,
     /// The URL under which people reach it.
     pub external_url: Option<Url>,
 }

@@ -77,4 +77,8 @@ impl Control for RunQueue {
         // Nobody waits for the answer.
         drop(self.ask(scope));
     }
+
+    fn look(&self) {
+        self.waker.wake(Trigger::Change);
+    }
 }

@@ -12,6 +12,7 @@ mod defaults;
 mod digest;
 mod factory;
 mod hardware;
+mod hook;
 mod label;
 mod members;
 mod name;
@@ -40,6 +41,7 @@ pub use defaults::{
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
 pub use hardware::{Bios, Hardware, NetworkInterface};
+pub use hook::{Hook, HookKind, HookName};
 pub use members::ClusterGroup;
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
@@ -98,7 +100,7 @@ impl Invalid {
     }
 }
 
-/// Implements `Serialize`, `Deserialize` and `Display` for a type through its
+/// Implements `Serialize`, `Deserialize` and `JsonSchema` for a type through its
 /// text form (`as_text` and `FromStr`), so that every way in is validated.
 macro_rules! text_form {
     ($type:ty) => {
@@ -111,6 +113,17 @@ macro_rules! text_form {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <String as serde::Deserialize>::deserialize(d)?;
                 text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string"})
             }
         }
     };

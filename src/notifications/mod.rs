@@ -19,7 +19,7 @@ mod mailbox;
 mod outbox;
 mod smtp;
 
-pub(crate) use forms::webhook::webhook_schema;
+pub(crate) use forms::webhook::WebhookBody;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use outbox::Outbox;
 

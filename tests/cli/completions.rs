@@ -117,8 +117,8 @@ fn commands_options_and_values_are_completed() {
             (&["plan", "--color", "a"], &["auto", "always"]),
             (&["plan", "--config", "con"], &["config.yaml"]),
             (
-                &["schema", ""],
-                &["config", "orders", "outputs", "notification"],
+                &["schema", "get-"],
+                &["get-images", "get-nodes", "get-orders"],
             ),
             (&["notify", ""], &["test", "list", "help"]),
             (&["outputs", "-o", "c"], &["capmox"]),

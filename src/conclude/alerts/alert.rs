@@ -42,6 +42,11 @@ impl AlertKey {
         Self(format!("place/{node}/{order}"))
     }
 
+    /// Where the orders come from.
+    pub(super) fn source() -> Self {
+        Self("source".to_owned())
+    }
+
     /// What is removed from a node; `None` for the cache.
     pub(super) fn removals(node: Option<&NodeId>) -> Self {
         match node {

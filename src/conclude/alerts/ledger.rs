@@ -61,7 +61,7 @@ pub struct AlertEntry {
     pub is_unsure: bool,
     /// What arrived; `None` if nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub told: Option<Told>,
+    pub told: Option<ToldAlert>,
     /// It is over, which is still to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<AlertEnd>,
@@ -74,7 +74,7 @@ fn is_false(it: &bool) -> bool {
 
 /// What arrived of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ToldAlert {
     /// When, last.
     pub at: Timestamp,
     /// How bad it was said to be.

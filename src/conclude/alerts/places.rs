@@ -44,6 +44,11 @@ const fn cause(reason: Reason) -> Cause {
     }
 }
 
+/// True for the reasons that are about where the orders come from.
+fn is_of_source(reason: Reason) -> bool {
+    reason.to_string().starts_with("Source")
+}
+
 /// How a condition is.
 enum Standing {
     Fine,
@@ -74,7 +79,10 @@ pub(super) fn findings(run: &RunView<'_>) -> BTreeMap<AlertKey, Finding> {
             }
             (Some(order), None) => orders.entry(order).or_default().own = Some(condition),
             (None, node) => {
-                let key = AlertKey::removals(node.as_ref());
+                let key = match condition.reason {
+                    Some(reason) if is_of_source(reason) => AlertKey::source(),
+                    _ => AlertKey::removals(node.as_ref()),
+                };
                 found.insert(key.clone(), of_removals(key, condition, run));
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alert::cut;
-use super::ledger::{AlertEnd, AlertEntry, AlertLedger, ProviderLedger, Told};
+use super::ledger::{AlertEnd, AlertEntry, AlertLedger, ProviderLedger, ToldAlert};
 use super::message::{AlertEvent, AlertMessage, EventKind};
 use crate::conclude::memory::wait;
 
@@ -44,7 +44,7 @@ pub fn delivered(
 
 fn settle(known: &mut ProviderLedger, event: &AlertEvent, now: Timestamp) {
     let key = &event.alert.key;
-    let told = Told {
+    let told = ToldAlert {
         at: now,
         severity: event.alert.severity,
         reason: event.alert.reason.clone(),

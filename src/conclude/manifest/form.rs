@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Provenance;
 use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion, VmId};
 
 /// What a run did for one order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// When the content last changed.
     pub generated_at: Timestamp,
@@ -36,7 +37,7 @@ pub struct Manifest {
 }
 
 /// Which order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderForm {
     /// Its id.
     pub orderid: OrderId,
@@ -45,7 +46,7 @@ pub struct OrderForm {
 }
 
 /// The cache's policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CachePolicyForm {
     /// Retention is on.
     pub enabled: bool,
@@ -56,7 +57,7 @@ pub struct CachePolicyForm {
 }
 
 /// Who named the versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Catalogue {
     /// `factory` or `github`.
     pub source: String,
@@ -66,7 +67,7 @@ pub struct Catalogue {
 }
 
 /// A position's entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ManifestEntry {
     /// What was wanted and what there is.
@@ -76,7 +77,7 @@ pub enum ManifestEntry {
 }
 
 /// An entry without an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// The position's name.
     pub name: String,
@@ -89,7 +90,7 @@ pub struct Failed {
 }
 
 /// An entry with an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestImage {
     /// The position's name.
     pub name: String,
@@ -137,7 +138,7 @@ pub struct ManifestImage {
 }
 
 /// The downloaded file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Download {
     /// Its path.
     pub path: String,
@@ -153,7 +154,7 @@ pub struct Download {
 }
 
 /// The unpacked file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decompressed {
     /// Its path.
     pub path: String,
@@ -164,7 +165,7 @@ pub struct Decompressed {
 }
 
 /// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushStatus {
     /// The right file is there.
@@ -177,7 +178,7 @@ pub enum PushStatus {
 }
 
 /// One delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pushed {
     /// The node.
     pub host: String,
@@ -199,7 +200,7 @@ pub struct Pushed {
 }
 
 /// One template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestTemplate {
     /// The node.
     pub host: String,

@@ -10,8 +10,7 @@ use crate::conclude::alerts::{AlertMessage, EventKind, Severity, Tone};
 
 /// What a webhook receives.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "talos-order notification")]
-struct WebhookBody {
+pub(crate) struct WebhookBody {
     /// 1, until a field is renamed or removed.
     version: u32,
     /// The same for every attempt to deliver the same message.
@@ -19,7 +18,6 @@ struct WebhookBody {
     /// The name of the controller.
     controller: String,
     /// When the message was made.
-    #[schemars(with = "String")]
     time: Timestamp,
     /// error, warning, or good where everything in it has recovered.
     status: &'static str,
@@ -69,11 +67,9 @@ struct WebhookEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     /// Since when it fails.
-    #[schemars(with = "String")]
     since: Timestamp,
     /// When it recovered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
     recovered: Option<Timestamp>,
     /// How it is now, of a recovery.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,11 +122,6 @@ impl WebhookBody {
             events: events.collect(),
         }
     }
-}
-
-/// The JSON Schema of what a webhook receives.
-pub(crate) fn webhook_schema() -> Value {
-    schemars::schema_for!(WebhookBody).to_value()
 }
 
 pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
