@@ -4,7 +4,7 @@ use url::Host;
 
 use super::notifications_shape::TLS_WORDS;
 use super::provider_form::{ProviderForm, unknown};
-use crate::model::{MailTarget, MailTls};
+use crate::model::{MailTarget, MailTls, mail_parts};
 use crate::yaml::At;
 
 impl ProviderForm<'_, '_, '_> {
@@ -69,7 +69,7 @@ impl ProviderForm<'_, '_, '_> {
         if !self.report.fits_a_line(at) {
             return false;
         }
-        let fits = at.value.parse::<lettre::message::Mailbox>().is_ok();
+        let fits = mail_parts(&at.value).1.parse::<lettre::Address>().is_ok();
         if !fits {
             let message = format!("{:?} is not a mail address", at.value);
             let hint = "an address such as ops@example.org or Ops <ops@example.org>";

@@ -53,7 +53,9 @@ pub use part::{PARTS_DIR, PartName};
 pub use pattern::NamePattern;
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
-pub use provider::{MailTarget, MailTls, Provider, ProviderName, ProviderTarget, SecretUrl};
+pub use provider::{
+    MailTarget, MailTls, Provider, ProviderName, ProviderTarget, SecretUrl, mail_parts,
+};
 pub use schematic::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
     SecureBootOptions,

@@ -126,6 +126,18 @@ pub struct MailTarget {
     pub to: Vec<String>,
 }
 
+/// The name and the address in `Ada <ada@example.org>`; the name may be empty.
+pub fn mail_parts(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let parts = text
+        .strip_suffix('>')
+        .and_then(|rest| rest.rsplit_once('<'));
+    match parts {
+        Some((name, address)) => (name.trim().trim_matches('"'), address),
+        None => ("", text),
+    }
+}
+
 /// How a connection to a mail server is encrypted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MailTls {

@@ -1,22 +1,20 @@
 //! Mail over SMTP.
 
 use std::error::Error as _;
-use std::time::SystemTime;
 
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox as Address, MultiPart, SinglePart};
+use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::ExposeSecret as _;
 
 use super::error::{Receipt, SendError};
 use super::escape::{plain, short};
-use super::forms::mail;
+use super::forms::mime::{self, Person};
 use crate::conclude::alerts::AlertMessage;
 use crate::error::chain;
-use crate::model::{MailTarget, MailTls, Provider};
+use crate::model::{MailTarget, MailTls, Provider, mail_parts};
 
 /// Bytes of what a server says that are shown.
 const SHOWN: usize = 200;
@@ -28,10 +26,10 @@ pub(super) async fn send(
     message: &AlertMessage,
 ) -> Result<Receipt, SendError> {
     let to = format!("{}:{}", target.host, target.port);
-    let mail = written(target, message)?;
+    let (envelope, mail) = written(target, message)?;
     let transport = transport(provider, target)?;
     let after = provider.timeout;
-    let sent = tokio::time::timeout(after, transport.send(mail)).await;
+    let sent = tokio::time::timeout(after, transport.send_raw(&envelope, &mail)).await;
     match sent {
         Err(_) => Err(SendError::Timeout { to, after }),
         Ok(Ok(response)) => Ok(Receipt {
@@ -120,33 +118,23 @@ fn hello() -> ClientId {
     }
 }
 
-/// The mail. Its id is that of the message, so a second attempt is seen as the same mail.
-fn written(target: &MailTarget, message: &AlertMessage) -> Result<Message, SendError> {
-    let address = |text: &str| {
-        text.parse::<Address>().map_err(|error| SendError::Form {
+/// The name and the address of `Ada <ada@example.org>`.
+fn parts(text: &str) -> Result<(Person, Address), SendError> {
+    let (name, address) = mail_parts(text);
+    let parsed = address
+        .parse::<Address>()
+        .map_err(|error| SendError::Form {
             why: format!("{text:?}: {error}"),
-        })
-    };
-    let from = address(&target.from)?;
-    let domain = from.email.domain().to_owned();
-    let mut builder = Message::builder()
-        .from(from)
-        .subject(mail::subject(message))
-        .date(SystemTime::from(message.at))
-        .message_id(Some(format!("<{}@{domain}>", message.id)))
-        .user_agent(concat!("talos-order/", env!("CARGO_PKG_VERSION")).to_owned());
-    for to in &target.to {
-        builder = builder.to(address(to)?);
-    }
-    // Nobody's absence answers it.
-    let auto = HeaderName::new_from_ascii_str("Auto-Submitted");
-    let builder = builder.raw_header(HeaderValue::new(auto, "auto-generated".to_owned()));
-    let part = |kind: ContentType, text: String| SinglePart::builder().header(kind).body(text);
-    builder
-        .multipart(
-            MultiPart::alternative()
-                .singlepart(part(ContentType::TEXT_PLAIN, mail::plain(message)))
-                .singlepart(part(ContentType::TEXT_HTML, mail::html(message))),
-        )
-        .map_err(|error| SendError::Form { why: chain(&error) })
+        })?;
+    Ok(((name.to_owned(), parsed.to_string()), parsed))
+}
+
+/// The mail, and who the server is told that it is from and to.
+fn written(target: &MailTarget, message: &AlertMessage) -> Result<(Envelope, Vec<u8>), SendError> {
+    let (from, sender) = parts(&target.from)?;
+    let to: Result<Vec<_>, SendError> = target.to.iter().map(|to| parts(to)).collect();
+    let (to, recipients): (Vec<Person>, Vec<Address>) = to?.into_iter().unzip();
+    let envelope = Envelope::new(Some(sender), recipients)
+        .map_err(|error| SendError::Form { why: chain(&error) })?;
+    Ok((envelope, mime::bytes(message, &from, &to)))
 }

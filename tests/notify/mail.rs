@@ -48,11 +48,24 @@ impl MailServer {
         };
         let mut paths: Vec<PathBuf> = new.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
-        paths
-            .iter()
-            .map(|path| fs::read_to_string(path).unwrap())
-            .collect()
+        paths.iter().map(|path| read(path)).collect()
     }
+}
+
+/// A mail as Python's own parser reads it: the headers, and the plain text.
+fn read(path: &Path) -> String {
+    const READ: &str = "import email.policy, sys; \
+        m = email.message_from_binary_file(open(sys.argv[1], 'rb'), policy=email.policy.default); \
+        assert not m.defects and m.get_body(('html',)), m.defects; \
+        print(*(f'{k}: {v}' for k, v in m.items()), sep='\\n'); \
+        print(m.get_body(('plain',)).get_content())";
+    let output = Command::new("python3")
+        .args(["-c", READ])
+        .arg(path)
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Drop for MailServer {
