@@ -14,17 +14,19 @@ use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
 use super::run_args::RunArgs;
-use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
+use super::{
+    changes, filter, kept, notices, out, progress, question, saved, signal, style, summary,
+};
 use crate::app::{App, Mode};
-use crate::conclude::{Scope, Status, Verdict};
-use crate::controller::{FinishedRun, Notifier, RunError, RunObserver, Session};
+use crate::conclude::{Scope, Verdict};
+use crate::controller::{FinishedRun, MetricsFile, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem, Trigger};
 use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
-use crate::plan::{Blocked, Notice, Plan, RunOptions, Selection};
+use crate::plan::{Blocked, Plan, RunOptions, Selection};
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -122,7 +124,7 @@ pub(super) async fn plan(
     };
     let session = session(&app, path, asked).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
-    let (inputs, look) = looked.map_err(error_of)?;
+    let (inputs, look) = looked.map_err(kept::error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
@@ -191,6 +193,8 @@ pub(super) struct ApplyAsked {
     pub(super) selection: Selection,
     /// Prunes without a question.
     pub(super) yes: bool,
+    /// Where the metrics go.
+    pub(super) metrics_file: Option<PathBuf>,
 }
 
 impl ApplyAsked {
@@ -207,19 +211,38 @@ impl ApplyAsked {
 pub(super) async fn apply(
     common: &Common,
     args: &RunArgs,
-    asked: ApplyAsked,
+    mut asked: ApplyAsked,
 ) -> anyhow::Result<Exit> {
+    let metrics = asked.metrics_file.take().map(MetricsFile::new);
+    let metrics = metrics.transpose()?;
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let path = app.orders_path(common.orders.as_deref())?;
+    let done = apply_with(&app, path, args, asked, metrics.as_ref()).await;
+    if let Err(error) = &done
+        && kept::is_of_run(error, &app)
+    {
+        let session = session(&app, path, RunOptions::default()).await;
+        Box::pin(kept::failure(metrics.as_ref(), &app, &session, error)).await;
+    }
+    done
+}
+
+async fn apply_with(
+    app: &App,
+    path: &Path,
+    args: &RunArgs,
+    asked: ApplyAsked,
+    metrics: Option<&MetricsFile>,
+) -> anyhow::Result<Exit> {
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
     if !asked.selection.is_all() {
         app.survey(&app.state().memory()).await?;
     }
     let orders = app.orders(path)?;
-    filter::check(&asked.selection, &app, &orders)?;
+    filter::check(&asked.selection, app, &orders)?;
     let file = asked.file.as_deref();
-    let saved = file.map(|file| saved::read(file, &app, path)).transpose()?;
+    let saved = file.map(|file| saved::read(file, app, path)).transpose()?;
     let options = match &saved {
         Some(saved) => saved.options.clone(),
         None => SavedOptions {
@@ -239,7 +262,7 @@ pub(super) async fn apply(
         is_final: saved.is_some(),
         ..app.run_options(options.purge_cache, false)
     };
-    let session = session(&app, path, run_options).await;
+    let session = session(app, path, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -265,11 +288,7 @@ pub(super) async fn apply(
             out::note("Nothing was done.");
             return Ok(Exit::Failed);
         }
-        Err(error) => {
-            let status = session.failed(&crate::error::chain(&error));
-            Box::pin(tell(&Notifier::new(&app), &status, None, false)).await;
-            return Err(error_of(error));
-        }
+        Err(error) => return Err(kept::error_of(error)),
     };
     let FinishedRun {
         orders,
@@ -284,16 +303,16 @@ pub(super) async fn apply(
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
     let is_interrupted = cancel.is_cancelled() && pending > 0;
+    if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
+        kept::metrics(metrics, app, status, Some((&report, memory)));
+    }
     let is_partial = !options.selection.is_all() || cancel.is_cancelled();
     if let Ok((status, _)) = &kept {
         let notices = Some(&*report.look.plan.notices);
-        Box::pin(tell(&Notifier::new(&app), status, notices, is_partial)).await;
+        Box::pin(kept::tell(app, status, notices, is_partial)).await;
     }
     if let Err(error) = kept {
-        let chain = crate::error::chain(&error);
-        let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
-        let hint = hint.unwrap_or_default();
-        out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
+        kept::warn(&error, error.hint());
     }
     match args.output.data() {
         Some(form) => {
@@ -320,17 +339,6 @@ pub(super) async fn apply(
     Ok(if converged { Exit::Done } else { Exit::Failed })
 }
 
-/// Tells people how the run left things; it takes seconds at the most.
-async fn tell(notifier: &Notifier, status: &Status, notices: Option<&[Notice]>, is_partial: bool) {
-    notifier.run_ended(status, notices, is_partial).await;
-    for why in notifier.deliver().await {
-        let note = style::warning("note:");
-        out::note(&format!(
-            "{note} a notification was not delivered and is kept for the next run: {why}"
-        ));
-    }
-}
-
 /// Says so in one line; how many steps are pending is known once there is a plan.
 fn interrupted(pending: Option<usize>) -> Exit {
     let pending = match pending {
@@ -344,16 +352,6 @@ fn interrupted(pending: Option<usize>) -> Exit {
 /// A manual run often follows a fix: failures do not block anything.
 async fn session<'a>(app: &'a App, orders: &'a Path, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
-}
-
-/// The causes that have hints and exit codes of their own are distinguished above.
-pub(super) fn error_of(error: RunError) -> anyhow::Error {
-    match error {
-        RunError::Start(error) => error.into(),
-        RunError::Reconcile(error) => error.into(),
-        RunError::Show(error) => error.into(),
-        error @ RunError::Stopped => error.into(),
-    }
 }
 
 /// Shows a run while it goes on.

@@ -27,6 +27,7 @@ mod get;
 mod help;
 mod history;
 mod inspect;
+mod kept;
 mod log;
 mod man;
 mod notices;

@@ -90,9 +90,9 @@ impl<'a> Session<'a> {
         options: RunOptions,
     ) -> Self {
         let (state, now) = (app.state(), app.now());
-        let last_run = state
-            .status()
-            .and_then(|status| Some(status.last_run?.finished));
+        let status = state.status().unwrap_or_default();
+        app.tally().raise(&status.counters.requests);
+        let last_run = status.last_run.map(|run| run.finished);
         let clocks = store::reading(now);
         let limits = RetryLimits::default();
         let (mut memory, jump) =
@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps that the run failed before planning.
-    pub(super) fn unable(&self, error: &str) -> Result<Status, StateError> {
+    pub(crate) fn unable(&self, error: &str) -> Result<Status, StateError> {
         let occasion = self.occasion();
         let record = RunRecord::unable(&occasion, error.to_owned());
         self.state.add_to_history(&record)?;
@@ -244,6 +244,7 @@ impl<'a> Session<'a> {
             finished: self.app.now(),
             trigger: self.trigger,
             revision: self.revision.clone(),
+            requests: self.app.tally().read().requests,
         }
     }
 }

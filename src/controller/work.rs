@@ -8,18 +8,22 @@ use jiff::Timestamp;
 
 use super::background::Background;
 use super::end::RunEnd;
+use super::metrics_file::MetricsFile;
 use super::notifier::Notifier;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
+use super::vitals::LoopVitals;
 use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
-use crate::conclude::{Scope, Status};
+use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
 use crate::error::chain;
+use crate::facts::Memory;
 use crate::live::{Finished, Live};
 use crate::model::{ListenAddress, Trigger};
 use crate::store::StateDir;
+use crate::upstream::RequestTally;
 use crate::web::{Control, WebError, WebParts, WebServer};
 
 /// How long a run of the loop waits for a manual run that holds the cache.
@@ -37,6 +41,7 @@ pub(super) struct Controller {
     read_back: bool,
     queue: RunQueue,
     background: Background,
+    metrics: Option<MetricsFile>,
     notifier: Notifier,
     /// Where somebody watches.
     live: Option<Live>,
@@ -67,9 +72,20 @@ impl Controller {
             queue,
             background: Background::new(&reconciler, waker.clone()),
             reconciler,
+            metrics: None,
             live: None,
             web: None,
         })
+    }
+
+    /// Writes its metrics to this file after each run.
+    pub(super) fn write_metrics_to(&mut self, file: Option<MetricsFile>) {
+        self.metrics = file;
+    }
+
+    /// Where requests to the upstreams are counted.
+    pub(super) fn tally(&self) -> RequestTally {
+        self.app.tally().clone()
     }
 
     /// Listens for visitors, where the configuration or `listen` says so.
@@ -77,16 +93,21 @@ impl Controller {
         &mut self,
         listen: Option<&ListenAddress>,
         control: Arc<dyn Control>,
+        vitals: LoopVitals,
     ) -> Result<Option<Arc<WebServer>>, WebError> {
         let Some(address) = listen.or(self.app.settings().web.listen.as_ref()).cloned() else {
             return Ok(None);
         };
         let state = self.app.state();
-        let live = Live::new(state.status().unwrap_or_default(), self.app.now());
+        let status = state.status().unwrap_or_default();
+        // What is shown before the first run is no less than what was shown before.
+        self.app.tally().raise(&status.counters.requests);
+        let live = Live::new(status, self.app.now());
         let parts = WebParts {
             live: live.clone(),
             state,
             control,
+            vitals: Arc::new(vitals),
             config: self.app.web(),
         };
         let server = Arc::new(WebServer::open(&address, parts).await?);
@@ -151,6 +172,7 @@ impl Controller {
                 self.read_back = false;
                 match kept {
                     Ok((status, memory)) => {
+                        self.write_metrics(&status, Some((&report, &memory)));
                         let notices = Some(&*report.look.plan.notices);
                         let is_partial = running.stop.is_cancelled();
                         let told = self.notifier.run_ended(&status, notices, is_partial);
@@ -174,6 +196,9 @@ impl Controller {
                 let why = chain(&error);
                 tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
+                if let Some(status) = &status {
+                    self.write_metrics(status, None);
+                }
                 // Whoever asked it to stop knows.
                 if let (Some(status), false) = (&status, matches!(error, RunError::Stopped)) {
                     self.notifier.run_ended(status, None, false).await;
@@ -181,6 +206,15 @@ impl Controller {
                 self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status)
             }
+        }
+    }
+
+    /// What cannot be written is told; it is no reason to end.
+    fn write_metrics(&self, status: &Status, last: Option<(&Report, &Memory)>) {
+        let Some(file) = &self.metrics else { return };
+        let upstream = self.app.tally().read();
+        if let Err(error) = file.write(status, last, &upstream) {
+            tracing::warn!(reason = chain(&error), "cannot write the metrics");
         }
     }
 
@@ -229,7 +263,7 @@ impl Work for Controller {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {
                     next_run: self.about_next(),
-                    ..status.clone()
+                    ..status.clone().told()
                 })),
                 None => Err(end.line.clone()),
             });
@@ -247,6 +281,7 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
+            let app = app.counting(self.app.tally().clone());
             let orders = app.orders_path(self.named.as_deref())?.to_owned();
             let reconciler = app.reconciler()?;
             Ok((app, orders, reconciler))

@@ -1,6 +1,7 @@
 //! A status made of a real plan: orders are read, resolved and planned; only what
 //! came of the steps is made up.
 
+mod counters;
 mod states;
 
 use std::collections::BTreeSet;
@@ -150,6 +151,7 @@ fn occasion(second: i64) -> Occasion {
         finished: at(second + 1),
         trigger: Trigger::Change,
         revision: Some("main@sha1:abc".to_owned()),
+        requests: crate::facts::RequestCounts::new(),
     }
 }
 

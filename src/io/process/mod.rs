@@ -2,5 +2,7 @@
 
 mod program;
 pub(crate) mod task;
+mod usage;
 
 pub(crate) use program::{Program, ProgramError, printable};
+pub(crate) use usage::ProcessUse;
