@@ -44,6 +44,7 @@ fn status(conditions: &[Line<'_>]) -> Status {
                 message: "what happened".to_owned(),
                 since: at(-100),
                 images: Vec::new(),
+                last_ready: None,
             })
             .collect(),
         ..Status::default()
