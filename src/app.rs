@@ -10,6 +10,7 @@
 
 mod cluster_use;
 mod fleet;
+mod outbox;
 mod places;
 mod policies;
 mod remote_script;

@@ -20,6 +20,11 @@ mod hooks;
 mod hooks_shape;
 mod inventory;
 mod inventory_shape;
+mod notifications;
+mod notifications_shape;
+mod provider_form;
+mod provider_mail;
+mod providers;
 mod rsync_opts;
 mod running;
 mod running_shape;
@@ -36,6 +41,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use notifications::{NotificationSettings, REASONS, RuleSettings};
 pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,
