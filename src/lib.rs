@@ -33,6 +33,7 @@ pub mod proxmox;
 pub mod proxmox_stub;
 mod reconcile;
 pub mod schematic;
+mod source;
 mod store;
 mod upstream;
 mod yaml;

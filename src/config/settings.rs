@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{
-    ApiTransport, ClusterName, Credentials, Fingerprint, ImageTrust, Invalid, ListSource,
-    NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod, TokenId,
-    VmConfigs,
+    ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, ImageTrust, Invalid,
+    ListSource, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod,
+    TokenId, VmConfigs,
 };
 
 /// Everything that a run can be told by configuration.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub source: Option<PathBuf>,
     /// Where the orders are, unless the command line says; `None` if nothing does.
     pub orders_path: Option<PathBuf>,
+    /// The repository that they are fetched from instead of a path.
+    pub orders_git: Option<GitSource>,
     /// Where images are kept.
     pub cache_dir: PathBuf,
     /// What goes from the cache, and when.

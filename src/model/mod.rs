@@ -11,6 +11,7 @@ mod cluster;
 mod defaults;
 mod digest;
 mod factory;
+mod git;
 mod hardware;
 mod label;
 mod members;
@@ -36,6 +37,10 @@ pub use defaults::{
 };
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
+pub use git::{
+    GitAuth, GitCommit, GitLogin, GitPath, GitProtocol, GitRange, GitRefName, GitReference,
+    GitSource, GitToken, GitUrl, GitVerify,
+};
 pub use hardware::{Bios, Hardware, NetworkInterface};
 pub use members::ClusterGroup;
 pub use name::{FileName, NameParts, NameTemplate};

@@ -3,4 +3,4 @@
 mod program;
 pub(crate) mod task;
 
-pub(crate) use program::{Program, ProgramError, printable};
+pub(crate) use program::{Program, ProgramError, ProgramOutput, printable};
