@@ -14,6 +14,7 @@ mod places;
 mod policies;
 mod remote_script;
 mod survey;
+mod web;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@ mod teller;
 mod work;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
 use queue::RunQueue;
@@ -23,7 +24,9 @@ use work::Controller;
 use crate::app::StartError;
 use crate::conclude::Status;
 use crate::daemon::{self, Waker, Work};
+use crate::model::ListenAddress;
 use crate::store::StateError;
+use crate::web::WebError;
 
 /// Why the controller cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,9 @@ pub(crate) enum ControllerError {
     /// The socket.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The status page.
+    #[error(transparent)]
+    Web(#[from] WebError),
     #[error(transparent)]
     Loop(#[from] daemon::DaemonError),
 }
@@ -49,10 +55,11 @@ pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
     once: bool,
+    listen: Option<&ListenAddress>,
 ) -> Result<daemon::Ended, ControllerError> {
     let waker = Waker::default();
     let queue = RunQueue::new(waker.clone());
-    let controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
+    let mut controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     let (state, options) = (controller.state(), controller.options());
     let api = Api {
         queue: queue.clone(),
@@ -61,6 +68,13 @@ pub(crate) async fn run(
     let socket = match once {
         true => None,
         false => Some(ControlSocket::open(api).await?),
+    };
+    let web = match once {
+        true => None,
+        false => {
+            let control = Arc::new(queue.clone());
+            controller.open_web(listen, control).await?
+        }
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -71,6 +85,9 @@ pub(crate) async fn run(
     queue.close();
     if let Some(socket) = socket {
         socket.close().await;
+    }
+    if let Some(web) = web {
+        web.close().await;
     }
     let ended = ended?;
     // Nobody begins another run; the status says so.

@@ -24,6 +24,7 @@ pub mod facts;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod io;
+mod live;
 pub mod model;
 pub mod nodes;
 mod observe;
@@ -36,6 +37,7 @@ pub mod schematic;
 mod source;
 mod store;
 mod upstream;
+mod web;
 mod yaml;
 
 /// What benchmarks and tests of this project measure in rooms that are private.

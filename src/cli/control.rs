@@ -4,6 +4,11 @@
 //! The first three change small files that the next run reads, so they work
 //! whether a controller runs or not; the last one talks to a running one.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads who the user is from the environment"
+)]
+
 use anyhow::{Context, bail};
 
 use super::args::Common;
@@ -12,70 +17,71 @@ use super::exit::Exit;
 use super::forms::ScopeKind;
 use super::{status, style};
 use crate::app::App;
-use crate::conclude::Scope;
-use crate::conclude::Status;
+use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope, Status};
 use crate::controller::http::client;
+use crate::error::chain;
 use crate::facts::ApprovalId;
-use crate::model::{NodeId, OrderId};
+use crate::store::StateDir;
 
 /// How to apply it at once.
 const LATER: &str = "takes effect with the next run; `talos-order reconcile` starts one now";
 
-/// Something that can be suspended.
-enum What {
-    All,
-    Order(OrderId),
-    Node(NodeId),
+/// What is to be suspended or resumed.
+fn scope(args: WhatArgs) -> anyhow::Result<Scope> {
+    let name = args.name.unwrap_or_default();
+    Ok(match args.kind {
+        None => Scope::All,
+        Some(ScopeKind::Order) => Scope::Order(name.parse()?),
+        Some(ScopeKind::Node) => Scope::Node(name.parse()?),
+    })
 }
 
-impl What {
-    fn read(args: WhatArgs) -> anyhow::Result<Self> {
-        let name = args.name.unwrap_or_default();
-        Ok(match args.kind {
-            None => Self::All,
-            Some(ScopeKind::Order) => Self::Order(name.parse()?),
-            Some(ScopeKind::Node) => Self::Node(name.parse()?),
-        })
-    }
-
-    fn is_known(&self, status: &Status) -> bool {
-        let mut conditions = status.conditions.iter();
-        match self {
-            Self::All => true,
-            Self::Order(id) => conditions.any(|c| c.order.as_deref() == Some(id.as_str())),
-            Self::Node(id) => conditions.any(|c| c.node.as_ref() == Some(id)),
-        }
+fn is_known(scope: &Scope, status: &Status) -> bool {
+    let mut conditions = status.conditions.iter();
+    match scope {
+        Scope::All => true,
+        Scope::Order(id) => conditions.any(|c| c.order.as_deref() == Some(id.as_str())),
+        Scope::Node(id) => conditions.any(|c| c.node.as_ref() == Some(id)),
     }
 }
 
-impl std::fmt::Display for What {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::All => f.write_str("everything"),
-            Self::Order(id) => write!(f, "order {id}"),
-            Self::Node(id) => write!(f, "node {id}"),
-        }
+/// Adds to the events what was done. That it is done counts more than that it is noted.
+fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
+    let record = ActionRecord {
+        at: app.now(),
+        action,
+        what,
+        by: user(),
+        from: "command line".to_owned(),
+    };
+    if let Err(error) = state.add_events(&[EventRecord::Action(record)]) {
+        let warning = style::warning("warning:");
+        anstream::eprintln!("{warning} {}", chain(&error));
     }
 }
 
+/// Who runs this: through `sudo`, whoever called it.
+fn user() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+    let mut named = named.filter_map(|name| std::env::var(name).ok());
+    named
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+/// Suspends reconciliation.
 pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.readable_state()?;
-    let what = What::read(args)?;
-    if state.status().is_some_and(|status| !what.is_known(&status)) {
+    let app = App::offline(common.config.as_deref())?;
+    let (state, what) = (app.readable_state()?, scope(args)?);
+    if state
+        .status()
+        .is_some_and(|status| !is_known(&what, &status))
+    {
         let warning = style::warning("warning:");
         anstream::eprintln!("{warning} the last run had no {what}; check the spelling");
     }
-    let mut changed = false;
-    state
-        .change_suspended(|suspended| {
-            changed = match &what {
-                What::All => !std::mem::replace(&mut suspended.all, true),
-                What::Order(id) => suspended.orders.insert(id.clone()),
-                What::Node(id) => suspended.nodes.insert(id.clone()),
-            };
-        })
-        .await?;
-    if changed {
+    if state.suspend(&what).await? {
+        note(&app, &state, OperatorAction::Suspend, what.to_string());
         anstream::println!("{what} is suspended; {LATER}");
     } else {
         anstream::println!("{what} was already suspended");
@@ -85,46 +91,31 @@ pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<E
 
 /// Resumes reconciliation.
 pub(super) async fn resume(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.readable_state()?;
-    let what = What::read(args)?;
-    if let What::All = what {
-        let resumed = state.resume_all().await?;
-        if let Some(aside) = resumed.aside {
-            let warning = style::warning("warning:");
-            anstream::eprintln!(
-                "{warning} the list of suspensions could not be read; it is kept as {}",
-                aside.display()
-            );
-        }
-        match resumed.changed {
-            true => anstream::println!("{what} is resumed; {LATER}"),
-            false => anstream::println!("{what} was not suspended"),
-        }
-        return Ok(Exit::Done);
+    let app = App::offline(common.config.as_deref())?;
+    let (state, what) = (app.readable_state()?, scope(args)?);
+    let resumed = state.resume(&what).await?;
+    if let Some(aside) = resumed.aside {
+        let warning = style::warning("warning:");
+        anstream::eprintln!(
+            "{warning} the list of suspensions could not be read; it is kept as {}",
+            aside.display()
+        );
     }
-    let mut changed = false;
-    let left = state
-        .change_suspended(|suspended| {
-            changed = match &what {
-                What::All => std::mem::take(suspended).is_everything(),
-                What::Order(id) => suspended.orders.remove(id),
-                What::Node(id) => suspended.nodes.remove(id),
-            };
-        })
-        .await?;
-    if !changed {
-        anstream::println!("{what} was not suspended");
-    } else if left.all {
-        anstream::println!("{what} is resumed, but everything is still suspended");
-    } else {
-        anstream::println!("{what} is resumed; {LATER}");
+    if resumed.changed {
+        note(&app, &state, OperatorAction::Resume, what.to_string());
+    }
+    match (resumed.changed, resumed.all_left) {
+        (false, _) => anstream::println!("{what} was not suspended"),
+        (true, true) => anstream::println!("{what} is resumed, but everything is still suspended"),
+        (true, false) => anstream::println!("{what} is resumed; {LATER}"),
     }
     Ok(Exit::Done)
 }
 
 /// Approves a list of removals, which must be waiting.
 pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit> {
-    let state = App::offline(common.config.as_deref())?.readable_state()?;
+    let app = App::offline(common.config.as_deref())?;
+    let state = app.readable_state()?;
     let status = state
         .status()
         .context("no run has asked for approval yet")?;
@@ -148,6 +139,7 @@ pub(super) async fn approve(common: &Common, id: String) -> anyhow::Result<Exit>
         bail!("{:?} is not waiting for approval; {ids}", id.0);
     }
     state.approve(id.clone()).await?;
+    note(&app, &state, OperatorAction::Approve, id.0.clone());
     anstream::println!("approved {}; {LATER}", id.0);
     for step in steps {
         anstream::println!("  {}", step.text());

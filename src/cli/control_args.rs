@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::forms::{OutputForm, ScopeKind, text_forms};
 use super::values::parse_duration;
+use crate::model::ListenAddress;
 
 /// How the controller runs.
 #[derive(Debug, Clone, Args)]
@@ -13,6 +14,10 @@ pub struct ControllerArgs {
     /// Run once and exit
     #[arg(long)]
     pub once: bool,
+    /// Serve the status page here: ADDRESS:PORT or unix:/PATH [default: the key
+    /// `listen` of the configuration]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    pub listen: Option<ListenAddress>,
 }
 
 /// What is suspended or resumed.

@@ -19,6 +19,7 @@ use crate::error::chain;
 use crate::plan::UnmatchedPattern;
 use crate::reconcile::ReconcileError;
 use crate::store::StateError;
+use crate::web::WebError;
 
 /// The whole program: reads the command line of the process, answers it, and prints the
 /// error where there is one.
@@ -170,7 +171,9 @@ fn report(error: &anyhow::Error) -> Exit {
         })
         .or_else(|| {
             let state = error.downcast_ref().and_then(StateError::hint);
-            state.or_else(|| error.downcast_ref().and_then(ControlError::hint))
+            let control = || error.downcast_ref().and_then(ControlError::hint);
+            let web = || error.downcast_ref().and_then(WebError::hint);
+            state.or_else(control).or_else(web)
         });
     let file = error.downcast_ref::<PlanFileError>();
     let hint = hint.or_else(|| file.and_then(PlanFileError::hint));

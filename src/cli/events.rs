@@ -1,4 +1,4 @@
-//! `events`: the steps as they end, and as they come.
+//! `events`: the steps as they end and what operators did, and what comes.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::forms::{DataForm, OutputForm};
 use super::{signal, style};
 use crate::app::App;
-use crate::conclude::StepRecord;
+use crate::conclude::EventRecord;
 
 /// Soon enough for the user, and nothing for the disk.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -50,17 +50,17 @@ impl StdoutReader {
     }
 }
 
-fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
+fn write(events: &[EventRecord], output: OutputForm) -> io::Result<StdoutReader> {
     let mut out = anstream::stdout().lock();
     let mut write = || {
-        for step in steps {
+        for event in events {
             match output.data() {
-                Some(DataForm::Json) => writeln!(out, "{}", serde_json::to_string(step)?)?,
+                Some(DataForm::Json) => writeln!(out, "{}", serde_json::to_string(event)?)?,
                 Some(DataForm::Yaml) => {
-                    let text = serde_yaml::to_string(step).map_err(io::Error::other)?;
+                    let text = serde_yaml::to_string(event).map_err(io::Error::other)?;
                     write!(out, "---\n{text}")?;
                 }
-                None => writeln!(out, "{}", line(step))?,
+                None => writeln!(out, "{}", line(event))?,
             }
         }
         out.flush()
@@ -73,7 +73,11 @@ fn write(steps: &[StepRecord], output: OutputForm) -> io::Result<StdoutReader> {
     }
 }
 
-pub(super) fn line(step: &StepRecord) -> String {
-    let at = step.at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
-    format!("{at}{}", style::step(step))
+pub(super) fn line(event: &EventRecord) -> String {
+    let (at, text) = match event {
+        EventRecord::Step(step) => (step.at, style::step(step)),
+        EventRecord::Action(action) => (Some(action.at), action.to_string()),
+    };
+    let at = at.map(|at| format!("{at:.0}  ")).unwrap_or_default();
+    format!("{at}{text}")
 }

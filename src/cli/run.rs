@@ -9,12 +9,20 @@ use crate::daemon::Ended;
 /// Runs until a signal asks for the end, or for one run.
 pub(super) async fn run(common: &Common, args: &ControllerArgs) -> anyhow::Result<Exit> {
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
-    let ended = match Box::pin(controller::run(config, orders, args.once)).await {
+    let ended = match Box::pin(controller::run(
+        config,
+        orders,
+        args.once,
+        args.listen.as_ref(),
+    ))
+    .await
+    {
         Ok(ended) => ended,
         // The causes that have exit codes of their own are distinguished above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),
         Err(controller::ControllerError::State(error)) => return Err(error.into()),
         Err(controller::ControllerError::Control(error)) => return Err(error.into()),
+        Err(controller::ControllerError::Web(error)) => return Err(error.into()),
         Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
     };
     Ok(match ended {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{events, history, progress};
-use crate::conclude::{RunRecord, StepRecord, Verdict};
+use crate::conclude::{EventRecord, RunRecord, StepRecord, Verdict};
 use crate::facts::{Failure, FailureKind, Outcome, StepId};
 use crate::model::{
     ArtifactId, FileName, Method, PartName, Proof, PushTarget, Sha256, StoredForm, Trigger,
@@ -174,7 +174,10 @@ fn a_step_is_written_one_way_everywhere() {
         let line = format!("{text}: failed: no route to host");
         let record = StepRecord::new(None, &id, None, &failed);
         assert_eq!(record.to_string(), line);
-        assert_eq!(plain(&events::line(&record)), line);
+        assert_eq!(
+            plain(&events::line(&EventRecord::Step(record.clone()))),
+            line
+        );
         let progress = plain(&progress::finished(&id, &failed));
         assert_eq!(progress, format!("{line}\n  hint: try again"));
         let history = in_history(record.clone());

@@ -6,6 +6,7 @@
 //! the files of the controller and notifications read these values, so they cannot
 //! disagree.
 
+mod action_record;
 mod answer;
 pub mod clock;
 pub mod condition;
@@ -29,6 +30,7 @@ mod troubles;
 mod verdict;
 mod words;
 
+pub use action_record::{ActionRecord, EventRecord, OperatorAction};
 pub use answer::StatusAnswer;
 pub use condition::Condition;
 pub use memory::{RetryLimits, after};

@@ -1,5 +1,7 @@
 //! What somebody asks about.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, OrderId};
@@ -14,4 +16,14 @@ pub enum Scope {
     Order(OrderId),
     /// This node.
     Node(NodeId),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Order(id) => write!(f, "order {id}"),
+            Self::Node(id) => write!(f, "node {id}"),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::cluster_shape::{ClusterShape, FileServerShape};
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
+use super::web_shape::WebShape;
 use crate::yaml::{At, TextOr};
 
 /// The configuration of talos-order.
@@ -57,6 +58,11 @@ pub(super) struct ConfigFile {
     pub clusters: Option<Vec<At<ClusterShape>>>,
     /// Where nodes that are reached through the API load images from.
     pub file_server: Option<FileServerShape>,
+    /// Where the controller serves the status page, metrics and hooks over HTTP:
+    /// ADDRESS:PORT, such as 127.0.0.1:8080, or unix:/PATH. Default: nowhere
+    pub listen: Option<At<String>>,
+    /// The status page.
+    pub web: Option<WebShape>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.

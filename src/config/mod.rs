@@ -29,6 +29,8 @@ mod sites;
 mod trust;
 mod validate;
 mod values;
+mod web;
+mod web_shape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,
     GithubSettings, LimitSettings, ManifestTarget, PruneSettings, PushSettings, ReconcileSettings,
-    Settings, VerifySettings,
+    Settings, VerifySettings, WebSettings,
 };
 
 use dirs::{DefaultDirs, user_config};

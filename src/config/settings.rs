@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, ImageTrust, Invalid,
-    ListSource, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod,
-    TokenId, VmConfigs,
+    ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
+    PushMethod, TokenId, VmConfigs, WebToken,
 };
 
 /// Everything that a run can be told by configuration.
@@ -61,6 +61,21 @@ pub struct Settings {
     pub prune: PruneSettings,
     /// How files are read back.
     pub verify: VerifySettings,
+    /// The status page.
+    pub web: WebSettings,
+}
+
+/// The status page, metrics and hooks.
+#[derive(Debug, Clone, Default)]
+pub struct WebSettings {
+    /// Where they are served; `None` for nowhere.
+    pub listen: Option<ListenAddress>,
+    /// Who may act; `None` where the page is read-only.
+    pub tokens: Option<Vec<WebToken>>,
+    /// Host names under which it may be asked for, in lower case.
+    pub hosts: Vec<String>,
+    /// The URL under which people reach it.
+    pub external_url: Option<Url>,
 }
 
 /// How the API of a cluster is reached.

@@ -30,6 +30,7 @@ use super::trust;
 use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
 };
+use super::web;
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
 
@@ -92,6 +93,7 @@ fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
         ("factory", "password", "`password_env` or `password_file`"),
         ("factory", "token", "`token_env` or `token_file`"),
         ("github", "token", "`token_env`"),
+        ("web", "token", "`token_file`"),
     ];
     for (room, key, instead) in rooms {
         let entry = root
@@ -118,6 +120,7 @@ fn build(
     dirs: &DefaultDirs,
     report: &mut ProblemReport<'_>,
 ) -> Option<Settings> {
+    let web = web::settings(&file, secrets, report);
     let defaults = file.defaults.unwrap_or_default();
     let push = defaults.push.as_ref();
     let own_cache = path(defaults.cache_dir.as_ref(), report);
@@ -189,6 +192,7 @@ fn build(
         reconcile,
         prune: prune?,
         verify,
+        web,
     })
 }
 

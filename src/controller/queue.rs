@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::conclude::{Scope, Status};
 use crate::daemon::Waker;
 use crate::model::Trigger;
+use crate::web::Control;
 
 /// What a run that was asked for came to; the error is why there is no status.
 pub(super) type RunAnswer = Result<Box<Status>, String>;
@@ -68,5 +69,12 @@ impl RunQueue {
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<RunRequest>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Control for RunQueue {
+    fn reconcile(&self, scope: Scope) {
+        // Nobody waits for the answer.
+        drop(self.ask(scope));
     }
 }

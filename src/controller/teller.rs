@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::session::RunObserver;
-use crate::conclude::{StepEnd, StepRecord};
+use crate::conclude::{EventRecord, StepEnd, StepRecord};
 use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
 use crate::facts::{NodeState, StepId};
+use crate::live::Live;
 use crate::model::{NodeId, OrderSet};
 use crate::plan::{BlockedReason, Look, Plan};
 use crate::store::StateDir;
@@ -33,11 +34,17 @@ const PULSE: Duration = Duration::from_secs(5);
 pub(super) struct Teller {
     state: StateDir,
     heartbeat: Heartbeat,
+    /// Where somebody watches.
+    live: Option<Live>,
 }
 
 impl Teller {
-    pub(super) fn new(state: StateDir, heartbeat: Heartbeat) -> Self {
-        Self { state, heartbeat }
+    pub(super) fn new(state: StateDir, heartbeat: Heartbeat, live: Option<Live>) -> Self {
+        Self {
+            state,
+            heartbeat,
+            live,
+        }
     }
 }
 
@@ -61,8 +68,15 @@ impl RunObserver for Teller {
         tell_nodes(look, |node| before.circuits.contains_key(node));
         tell_clusters(&look.plan, &before.notes);
         tell_blocked(&look.plan);
-        let task = tell(events, self.state.clone(), self.heartbeat.clone());
-        Ok(tokio::spawn(task))
+        if let Some(live) = &self.live {
+            live.planned(&look.plan);
+        }
+        let follower = Self {
+            state: self.state.clone(),
+            heartbeat: self.heartbeat.clone(),
+            live: self.live.clone(),
+        };
+        Ok(tokio::spawn(follower.follow(events)))
     }
 }
 
@@ -116,58 +130,69 @@ fn tell_blocked(plan: &Plan) {
     }
 }
 
-/// Writes what happens to the log and to the events, and gives signs of life for as
-/// long as bytes move.
-async fn tell(mut events: mpsc::UnboundedReceiver<Event>, state: StateDir, heartbeat: Heartbeat) {
-    let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
-    let mut pulse = tokio::time::interval(PULSE);
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => {
-                    heartbeat.beat();
-                    note(event, &state, &mut meters);
-                }
-                None => return,
-            },
-            _ = pulse.tick() => {
-                for (_, meter, last) in &mut meters {
-                    let (done, _) = meter.read();
-                    if done != *last {
-                        *last = done;
-                        heartbeat.beat();
+impl Teller {
+    /// Writes what happens to the log and to the events, and gives signs of life for as
+    /// long as bytes move.
+    async fn follow(self, mut events: mpsc::UnboundedReceiver<Event>) {
+        let mut meters: Vec<(StepId, Arc<Meter>, u64)> = Vec::new();
+        let mut pulse = tokio::time::interval(PULSE);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => {
+                        self.heartbeat.beat();
+                        self.note(event, &mut meters);
+                    }
+                    None => return,
+                },
+                _ = pulse.tick() => {
+                    for (_, meter, last) in &mut meters {
+                        let (done, _) = meter.read();
+                        if done != *last {
+                            *last = done;
+                            self.heartbeat.beat();
+                        }
                     }
                 }
             }
         }
     }
-}
 
-fn note(event: Event, state: &StateDir, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
-    match event {
-        Event::Started { step, meter } => {
-            tracing::info!(step = step.as_str(), "{}: started", step.text());
-            meters.extend(meter.map(|meter| (step, meter, 0)));
-        }
-        Event::Replanned { changed, plan } => {
-            let reason = changed.join("; ");
-            tracing::info!(reason, "the observed state changed; planned again");
-            tracing::info!("{}", crate::plan::render::headline(&plan));
-        }
-        Event::Finished { step, outcome } => {
-            meters.retain(|(other, ..)| *other != step);
-            let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
-            match record.end {
-                StepEnd::Failed => tracing::error!(step = step.as_str(), "{record}"),
-                StepEnd::Skipped | StepEnd::Outdated => {
-                    tracing::warn!(step = step.as_str(), "{record}");
+    fn note(&self, event: Event, meters: &mut Vec<(StepId, Arc<Meter>, u64)>) {
+        match event {
+            Event::Started { step, meter } => {
+                tracing::info!(step = step.as_str(), "{}: started", step.text());
+                if let Some(live) = &self.live {
+                    live.step_started(&step, meter.clone(), Timestamp::now());
                 }
-                StepEnd::Done | StepEnd::Cancelled => {
-                    tracing::info!(step = step.as_str(), "{record}");
+                meters.extend(meter.map(|meter| (step, meter, 0)));
+            }
+            Event::Replanned { changed, plan } => {
+                let reason = changed.join("; ");
+                tracing::info!(reason, "the observed state changed; planned again");
+                tracing::info!("{}", crate::plan::render::headline(&plan));
+                if let Some(live) = &self.live {
+                    live.planned(&plan);
                 }
             }
-            if let Err(error) = state.add_events(&[record]) {
-                tracing::warn!(reason = chain(&error), "cannot write the events");
+            Event::Finished { step, outcome } => {
+                meters.retain(|(other, ..)| *other != step);
+                let record = StepRecord::new(Some(Timestamp::now()), &step, None, &outcome);
+                match record.end {
+                    StepEnd::Failed => tracing::error!(step = step.as_str(), "{record}"),
+                    StepEnd::Skipped | StepEnd::Outdated => {
+                        tracing::warn!(step = step.as_str(), "{record}");
+                    }
+                    StepEnd::Done | StepEnd::Cancelled => {
+                        tracing::info!(step = step.as_str(), "{record}");
+                    }
+                }
+                if let Some(live) = &self.live {
+                    live.step_finished(&record);
+                }
+                if let Err(error) = self.state.add_events(&[EventRecord::Step(record)]) {
+                    tracing::warn!(reason = chain(&error), "cannot write the events");
+                }
             }
         }
     }

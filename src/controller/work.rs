@@ -1,6 +1,7 @@
 //! What the loop calls.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,8 +16,10 @@ use crate::conclude::memory::next_try;
 use crate::conclude::{Scope, Status};
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
 use crate::error::chain;
-use crate::model::Trigger;
+use crate::live::{Finished, Live};
+use crate::model::{ListenAddress, Trigger};
 use crate::store::StateDir;
+use crate::web::{Control, WebError, WebParts, WebServer};
 
 /// How long a run of the loop waits for a manual run that holds the cache.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
@@ -33,6 +36,10 @@ pub(super) struct Controller {
     read_back: bool,
     queue: RunQueue,
     background: Background,
+    /// Where somebody watches.
+    live: Option<Live>,
+    /// The server of the status page.
+    web: Option<Arc<WebServer>>,
 }
 
 impl Controller {
@@ -57,7 +64,36 @@ impl Controller {
             queue,
             background: Background::new(&reconciler, waker.clone()),
             reconciler,
+            live: None,
+            web: None,
         })
+    }
+
+    /// Listens for visitors, where the configuration or `listen` says so.
+    pub(super) async fn open_web(
+        &mut self,
+        listen: Option<&ListenAddress>,
+        control: Arc<dyn Control>,
+    ) -> Result<Option<Arc<WebServer>>, WebError> {
+        let Some(address) = listen.or(self.app.settings().web.listen.as_ref()).cloned() else {
+            return Ok(None);
+        };
+        let state = self.app.state();
+        let live = Live::new(state.status().unwrap_or_default(), self.app.now());
+        let parts = WebParts {
+            live: live.clone(),
+            state,
+            control,
+            config: self.app.web(),
+        };
+        let server = Arc::new(WebServer::open(&address, parts).await?);
+        let scheme = match server.address() {
+            ListenAddress::Tcp(_) => "http://",
+            ListenAddress::Unix(_) => "",
+        };
+        tracing::info!("status page at {scheme}{}", server.address());
+        (self.live, self.web) = (Some(live), Some(Arc::clone(&server)));
+        Ok(Some(server))
     }
 
     /// The controller's own files.
@@ -79,7 +115,11 @@ impl Controller {
         };
         let options = self.app.run_options(false, self.read_back);
         let session = Session::begin(&self.app, &self.orders, trigger, asked, options).await;
-        let mut teller = Teller::new(self.app.state(), running.heartbeat.clone());
+        let mut teller = Teller::new(
+            self.app.state(),
+            running.heartbeat.clone(),
+            self.live.clone(),
+        );
         let (lock, done) = match lock {
             Ok(lock) => {
                 let done = session.run(
@@ -95,19 +135,34 @@ impl Controller {
         self.background.keep(lock, &self.reconciler);
         let now = self.app.now();
         match done {
-            Ok(FinishedRun { report, kept, .. }) => {
+            Ok(FinishedRun {
+                report,
+                kept,
+                orders,
+            }) => {
                 self.read_back = false;
                 match kept {
                     Ok((status, memory)) => {
-                        RunEnd::of(&report.verdict, status, next_try(&memory), now)
+                        let (verdict, next) = (report.verdict, next_try(&memory));
+                        self.tell_end(Some(&status), || Finished {
+                            report,
+                            orders,
+                            memory,
+                            at: now,
+                        });
+                        RunEnd::of(&verdict, status, next, now)
                     }
-                    Err(error) => RunEnd::failed(chain(&error), None),
+                    Err(error) => {
+                        self.tell_failure(None);
+                        RunEnd::failed(chain(&error), None)
+                    }
                 }
             }
             Err(error) => {
                 let why = chain(&error);
                 tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
+                self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status)
             }
         }
@@ -123,6 +178,22 @@ impl Controller {
             ..begun.begun(&self.app.settings().owner, trigger, self.app.now())
         };
         tell_status(&state, &begun);
+        if let (Some(live), Some(running)) = (&self.live, &begun.running) {
+            live.run_begun(&begun, running.trigger, running.since);
+        }
+    }
+
+    fn tell_end(&self, status: Option<&Status>, finished: impl FnOnce() -> Finished) {
+        if let Some(live) = &self.live {
+            live.run_finished(status, Some(finished()));
+        }
+    }
+
+    /// The run failed before planning, or what came of it could not be kept.
+    fn tell_failure(&self, status: Option<&Status>) {
+        if let Some(live) = &self.live {
+            live.run_finished(status, None);
+        }
     }
 
     /// About when the next run is, before the loop has said it.
@@ -167,7 +238,13 @@ impl Work for Controller {
         match reloaded {
             Ok((app, orders, reconciler)) => {
                 self.background.renew(&reconciler);
+                if app.settings().web.listen != self.app.settings().web.listen {
+                    tracing::warn!("`listen` has changed; it takes effect with a restart");
+                }
                 (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
+                if let Some(web) = &self.web {
+                    web.reconfigure(self.app.web());
+                }
                 Ok(())
             }
             Err(error) => Err(told(&error)),
@@ -191,6 +268,9 @@ impl Work for Controller {
             ..status
         };
         tell_status(&state, &status);
+        if let Some(live) = &self.live {
+            live.status_changed(&status);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! bound that the size of the image does not enter.
 //!
 //! `flow` stands above all others; below it `codec`, `hash` and `image` do not know each
-//! other and stand above `file`; `process` and the meter stand alone.
+//! other and stand above `file`; `listen`, `process` and the meter stand alone.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,6 +20,7 @@ pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod hash;
 pub(crate) mod image;
+pub(crate) mod listen;
 mod meter;
 pub(crate) mod process;
 

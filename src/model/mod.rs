@@ -22,6 +22,7 @@ mod part;
 mod place;
 mod problem;
 mod schematic;
+mod serving;
 mod site;
 mod storage;
 mod template;
@@ -56,6 +57,7 @@ pub use schematic::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
     SecureBootOptions,
 };
+pub use serving::{ListenAddress, WebToken};
 pub use site::{Network, Site, SiteName};
 pub use storage::{DeliveryPlace, ImageContent, StorageName, StorageTarget};
 pub use template::{TagPattern, Template, TemplateName, VmId, VmIds};

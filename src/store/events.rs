@@ -1,4 +1,5 @@
-//! The steps as they end: `events.jsonl`, one line each, to be followed.
+//! The steps as they end, and what operators do: `events.jsonl`, one line each, to be
+//! followed.
 //!
 //! Lines are appended; a file that has grown large becomes `events.1.jsonl` and a
 //! new one begins, so two files is all it ever takes. A follower looks again now and
@@ -11,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::{StateDir, StateError};
-use crate::conclude::StepRecord;
+use crate::conclude::EventRecord;
 use crate::io::file::{input, make_way};
 
 const EVENTS: &str = "events.jsonl";
@@ -24,12 +25,12 @@ const BYTES_MAX: u64 = 2 << 20;
 const CHUNK: u64 = 1 << 20;
 
 impl StateDir {
-    /// Adds steps that have ended.
+    /// Adds events.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn add_events(&self, steps: &[StepRecord]) -> Result<(), StateError> {
-        if steps.is_empty() {
+    pub(crate) fn add_events(&self, events: &[EventRecord]) -> Result<(), StateError> {
+        if events.is_empty() {
             return Ok(());
         }
         self.make()?;
@@ -50,15 +51,15 @@ impl StateDir {
         if ends_torn(&mut file).map_err(failed)? {
             text.push(b'\n');
         }
-        for step in steps {
-            serde_json::to_writer(&mut text, step).map_err(|error| failed(error.into()))?;
+        for event in events {
+            serde_json::to_writer(&mut text, event).map_err(|error| failed(error.into()))?;
             text.push(b'\n');
         }
         // In one write, so that lines of two processes do not mix.
         file.write_all(&text).map_err(failed)
     }
 
-    /// A reader of the steps, from the oldest that is kept.
+    /// A reader of the events, from the oldest that is kept.
     pub(crate) fn events(&self) -> EventReader {
         EventReader {
             older: Some(self.file(OLDER)),
@@ -80,7 +81,7 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != [b'\n'])
 }
 
-/// Reads steps in the order they ended, and goes on where it stopped.
+/// Reads events in the order they happened, and goes on where it stopped.
 #[derive(Debug)]
 pub(crate) struct EventReader {
     older: Option<PathBuf>,
@@ -91,24 +92,24 @@ pub(crate) struct EventReader {
 }
 
 impl EventReader {
-    /// The steps that have come since the last call; empty if there are none.
+    /// The events that have come since the last call; empty if there are none.
     ///
     /// # Errors
     /// When a file is there and cannot be read.
-    pub(crate) fn read(&mut self) -> Result<Vec<StepRecord>, StateError> {
-        let mut steps = Vec::new();
-        self.read_into(&mut steps)
+    pub(crate) fn read(&mut self) -> Result<Vec<EventRecord>, StateError> {
+        let mut events = Vec::new();
+        self.read_into(&mut events)
             .map_err(|source| StateError::io("read", &self.path, source))?;
-        Ok(steps)
+        Ok(events)
     }
 
-    fn read_into(&mut self, steps: &mut Vec<StepRecord>) -> io::Result<()> {
+    fn read_into(&mut self, events: &mut Vec<EventRecord>) -> io::Result<()> {
         if let Some(older) = self.older.take() {
             self.file = open(&older)?;
         }
         loop {
             if let Some(file) = &mut self.file {
-                while take_chunk(file, &mut self.torn, steps)? > 0 {}
+                while take_chunk(file, &mut self.torn, events)? > 0 {}
             }
             // To the end of this one; a file of another inode has taken its place.
             let next = open(&self.path)?;
@@ -134,11 +135,11 @@ fn open(path: &std::path::Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Reads on, and returns how many bytes came; whole lines become steps.
+/// Reads on, and returns how many bytes came; whole lines become events.
 fn take_chunk(
     file: &mut File,
     torn: &mut Vec<u8>,
-    steps: &mut Vec<StepRecord>,
+    events: &mut Vec<EventRecord>,
 ) -> io::Result<usize> {
     let count = Read::by_ref(file).take(CHUNK).read_to_end(torn)?;
     let Some(end) = torn.iter().rposition(|byte| *byte == b'\n') else {
@@ -146,7 +147,7 @@ fn take_chunk(
     };
     let rest = torn.split_off(end + 1);
     let lines = torn.split(|byte| *byte == b'\n');
-    steps.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
+    events.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
     *torn = rest;
     Ok(count)
 }
@@ -154,12 +155,13 @@ fn take_chunk(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conclude::{ActionRecord, OperatorAction, StepRecord};
     use crate::facts::Outcome;
     use crate::facts::StepId;
 
-    fn step(name: &str) -> StepRecord {
+    fn step(name: &str) -> EventRecord {
         let step = StepId::fetch(&name.parse().unwrap());
-        StepRecord::new(None, &step, None, &Outcome::Cancelled)
+        EventRecord::Step(StepRecord::new(None, &step, None, &Outcome::Cancelled))
     }
 
     #[test]
@@ -183,6 +185,17 @@ mod tests {
         file.write_all(&line[5..]).unwrap();
         file.write_all(b"\n").unwrap();
         assert_eq!(reader.read().unwrap(), [step("c")]);
+
+        // What an operator did is among them.
+        let action = EventRecord::Action(ActionRecord {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            action: OperatorAction::Suspend,
+            what: "order web".to_owned(),
+            by: "alice".to_owned(),
+            from: "command line".to_owned(),
+        });
+        state.add_events(std::slice::from_ref(&action)).unwrap();
+        assert_eq!(reader.read().unwrap(), [action]);
 
         // A crash in the middle of a line costs that line.
         file.write_all(b"{\"step\":").unwrap();

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{self, Found};
 use super::{StateDir, StateError};
+use crate::conclude::Scope;
 use crate::facts::{ApprovalId, Suspended};
 use crate::io::file::lock::DirLock;
 
@@ -31,8 +32,10 @@ struct Approved {
 /// What came of ending every suspension.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Resumed {
-    /// Something was suspended.
+    /// It was suspended.
     pub changed: bool,
+    /// Everything is suspended still.
+    pub all_left: bool,
     /// Where instructions are kept that could not be read.
     pub aside: Option<PathBuf>,
 }
@@ -72,6 +75,49 @@ impl StateDir {
         Ok(suspended)
     }
 
+    /// Suspends something; false where it was suspended already.
+    ///
+    /// # Errors
+    /// As [`change_suspended`](Self::change_suspended).
+    pub(crate) async fn suspend(&self, scope: &Scope) -> Result<bool, StateError> {
+        let mut changed = false;
+        let change = |suspended: &mut Suspended| {
+            changed = match scope {
+                Scope::All => !std::mem::replace(&mut suspended.all, true),
+                Scope::Order(id) => suspended.orders.insert(id.clone()),
+                Scope::Node(id) => suspended.nodes.insert(id.clone()),
+            };
+        };
+        self.change_suspended(change).await?;
+        Ok(changed)
+    }
+
+    /// Ends the suspension of something; of everything, every one.
+    ///
+    /// # Errors
+    /// As [`change_suspended`](Self::change_suspended).
+    pub(crate) async fn resume(&self, scope: &Scope) -> Result<Resumed, StateError> {
+        let mut changed = false;
+        let change = |suspended: &mut Suspended| {
+            changed = match scope {
+                Scope::All => false,
+                Scope::Order(id) => suspended.orders.remove(id),
+                Scope::Node(id) => suspended.nodes.remove(id),
+            };
+        };
+        match scope {
+            Scope::All => self.resume_all().await,
+            Scope::Order(_) | Scope::Node(_) => {
+                let left = self.change_suspended(change).await?;
+                Ok(Resumed {
+                    changed,
+                    all_left: left.all,
+                    aside: None,
+                })
+            }
+        }
+    }
+
     /// Ends every suspension. Instructions that cannot be read are kept under another
     /// name, which is returned.
     ///
@@ -88,6 +134,7 @@ impl StateDir {
         file::write(&path, &Suspended::default())?;
         Ok(Resumed {
             changed: before != Suspended::default(),
+            all_left: false,
             aside,
         })
     }

@@ -71,6 +71,8 @@ impl Program {
         for variable in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
             command.env(variable, self.dir.join(".xdg"));
         }
+        // Who suspended something stands in the events.
+        command.env_remove("SUDO_USER").env("USER", "tester");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command

@@ -4,7 +4,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +12,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +19,7 @@ use super::body::REQUEST_MAX;
 use super::error::ControlError;
 use super::routes::{Api, PATIENCE};
 use crate::io::file::atomic::remove_if_there;
+use crate::io::listen::accept;
 use crate::store::StateDir;
 
 /// A directory of its own, since its mode is what guards the socket from the moment
@@ -72,7 +71,18 @@ impl ControlSocket {
         let listener = UnixListener::bind(&path).map_err(failed)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(listen(listener, api.router(), stop.clone(), tasks.clone()));
+        let (router, over) = (api.router(), stop.clone());
+        let serve = move |stream| {
+            let (router, stop) = (router.clone(), over.clone());
+            async move {
+                if let Err(error) = serve(stream, router, stop).await {
+                    tracing::debug!(reason = %error, "a request over the control socket failed");
+                }
+            }
+        };
+        let what = ("a request over the control socket", CONNECTIONS);
+        let end = (stop.clone(), tasks.clone());
+        tasks.spawn(accept(listener, what, end, serve));
         Ok(Self { path, stop, tasks })
     }
 
@@ -101,43 +111,7 @@ fn make_private(dir: &Path) -> io::Result<()> {
     }
 }
 
-async fn listen(
-    listener: UnixListener,
-    router: Router,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                tasks.spawn(async move {
-                    if let Err(error) = serve(stream, router, stop).await {
-                        tracing::debug!(reason = %error, "a request over the control socket failed");
-                    }
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, most likely; others need the processor, too.
-                tracing::warn!(reason = %error, "cannot accept a request over the control socket");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
-}
-
-/// One connection, which is one request. `axum::serve` was not taken: it bounds neither
-/// the connections nor the time for the head of a request.
+/// One connection, which is one request.
 async fn serve(
     stream: UnixStream,
     router: Router,

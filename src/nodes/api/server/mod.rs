@@ -19,14 +19,16 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::config::FileServerConfig;
 use super::content::SentContent;
 use super::error::ApiError;
 use crate::io::flow::pace::Pace;
+use crate::io::listen::accept;
 use crate::nodes::interface::Delivery;
 use offer::{ConnectionEnd, Offer, Offers};
 
@@ -148,7 +150,15 @@ impl FileServer {
         let router = Router::new()
             .fallback(offer::answer)
             .with_state(self.offers.clone());
-        tokio::spawn(accept(listener, router, stop.clone()));
+        let over = stop.clone();
+        let serve = move |stream| serve(stream, router.clone(), over.clone());
+        let end = (stop.clone(), TaskTracker::new());
+        tokio::spawn(accept(
+            listener,
+            ("a connection of a node", CONNECTIONS),
+            end,
+            serve,
+        ));
         let known = Listening {
             address,
             _stop: stop.drop_guard(),
@@ -185,34 +195,6 @@ async fn local_address(endpoint: &str) -> std::io::Result<IpAddr> {
         }
     }
     Err(last)
-}
-
-async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                tokio::spawn(async move {
-                    serve(stream, router, stop).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, most likely; others need the processor, too.
-                tracing::warn!(reason = %error, "cannot accept a connection of a node");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
 }
 
 /// One connection. It ends with the server, and with the delivery that it is for, also

@@ -1,0 +1,116 @@
+//! What all routes share.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::config::WebConfig;
+use super::session::Sessions;
+use crate::conclude::Scope;
+use crate::live::Live;
+use crate::store::StateDir;
+
+/// Event streams at once. Each holds a connection for as long as a page is open.
+const STREAMS: usize = 256;
+
+/// Answers in memory at once. A page has 2 MB at most.
+pub(super) const ANSWERS: usize = 32;
+
+/// What a request can ask the controller for. Nothing of it waits for a run.
+pub(crate) trait Control: Send + Sync {
+    /// Starts a run as soon as none is going on, without back-off for what is named.
+    fn reconcile(&self, scope: Scope);
+}
+
+/// What a web server is made of.
+pub(crate) struct WebParts {
+    /// What is shown.
+    pub live: Live,
+    /// The controller's files.
+    pub state: StateDir,
+    /// How requests reach the controller.
+    pub control: Arc<dyn Control>,
+    /// What it is told by the configuration.
+    pub config: WebConfig,
+}
+
+/// What all routes share.
+#[derive(Clone)]
+pub(super) struct WebSite(Arc<SiteParts>);
+
+struct SiteParts {
+    live: Live,
+    state: StateDir,
+    control: Arc<dyn Control>,
+    config: Mutex<Arc<WebConfig>>,
+    sessions: Sessions,
+    streams: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
+
+impl fmt::Debug for WebSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebSite")
+    }
+}
+
+impl WebSite {
+    pub(super) fn new(parts: WebParts) -> Self {
+        Self(Arc::new(SiteParts {
+            live: parts.live,
+            state: parts.state,
+            control: parts.control,
+            config: Mutex::new(Arc::new(parts.config)),
+            sessions: Sessions::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            answers: Arc::new(Semaphore::new(ANSWERS)),
+        }))
+    }
+
+    /// What is shown.
+    pub(super) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    /// The controller's files.
+    pub(super) fn state(&self) -> &StateDir {
+        &self.0.state
+    }
+
+    /// How requests reach the controller.
+    pub(super) fn control(&self) -> &dyn Control {
+        &*self.0.control
+    }
+
+    /// Who is logged in.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// Places for event streams.
+    pub(super) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
+    }
+
+    /// Places for answers that are in memory.
+    pub(super) fn answers(&self) -> &Arc<Semaphore> {
+        &self.0.answers
+    }
+
+    /// What the configuration says at the moment.
+    pub(super) fn config(&self) -> Arc<WebConfig> {
+        let config = self.0.config.lock();
+        Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The configuration was read anew. Sessions of tokens that are gone end.
+    pub(super) fn reconfigure(&self, config: WebConfig) {
+        let mut known = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = config.tokens.iter().flatten();
+        self.0
+            .sessions
+            .keep(tokens.map(|token| token.name.as_str()));
+        *known = Arc::new(config);
+    }
+}
