@@ -10,6 +10,7 @@ mod end;
 pub(crate) mod http;
 mod queue;
 mod session;
+mod source_watch;
 mod teller;
 mod work;
 
@@ -78,7 +79,7 @@ pub(crate) async fn run(
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        orders = %options.orders.display(),
+        orders = controller.orders_name(),
         "controller started"
     );
     let ended = Box::pin(daemon::run(controller, options, waker)).await;

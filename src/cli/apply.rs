@@ -1,6 +1,6 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::forms::OutputForm;
 use super::run_args::RunArgs;
 use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
-use crate::app::{App, Mode};
+use crate::app::{App, Mode, OrdersAt};
 use crate::conclude::Scope;
 use crate::conclude::Verdict;
 use crate::controller::{FinishedRun, RunError, RunObserver, Session};
@@ -24,6 +24,7 @@ use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
 use crate::plan::{Blocked, Plan, RunOptions, Selection};
+use crate::source::Freshness;
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -97,12 +98,14 @@ pub(super) async fn plan(
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     // Without what is remembered and suspended it would be another plan.
     app.readable_state()?;
-    let path = app.orders_path(common.orders.as_deref())?;
+    let named = common.orders.as_deref();
     // Before a plan that may take a minute.
     shown.out.as_deref().map(store::saved::check).transpose()?;
+    let at = app.fetch_orders(named, Freshness::Now).await?;
+    notices::source(at.source());
     if !shown.selection.is_all() {
         app.survey(&app.state().memory()).await?;
-        let orders = app.orders(path)?;
+        let orders = app.orders(&at)?;
         filter::check(&shown.selection, &app, &orders)?;
     }
     let reconciler = app.reconciler()?;
@@ -111,7 +114,7 @@ pub(super) async fn plan(
         selection: shown.selection.clone(),
         ..app.run_options(args.purge_cache, false)
     };
-    let session = session(&app, path, asked).await;
+    let session = session(&app, &at, asked).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
     let orders = &inputs.orders;
@@ -153,10 +156,14 @@ pub(super) async fn plan(
             selection: shown.selection,
         };
         let revision = inputs.revision.as_deref();
-        saved::save(file, &app, path, revision, options, &look)?;
+        saved::save(file, &app, &at, revision, options, &look)?;
     }
     let blocked = &look.plan.blocked;
-    let troubled = !orders.is_complete() || blocked.iter().any(Blocked::is_trouble);
+    let is_doubtful = inputs
+        .source
+        .as_ref()
+        .is_some_and(|line| line.doubt().is_some());
+    let troubled = !orders.is_complete() || is_doubtful || blocked.iter().any(Blocked::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {
@@ -201,16 +208,19 @@ pub(super) async fn apply(
     asked: ApplyAsked,
 ) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
-    let path = app.orders_path(common.orders.as_deref())?;
+    let named = common.orders.as_deref();
+    let before = app.fetch_orders(named, Freshness::Now).await?;
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
     if !asked.selection.is_all() {
         app.survey(&app.state().memory()).await?;
     }
-    let orders = app.orders(path)?;
+    let orders = app.orders(&before)?;
     filter::check(&asked.selection, &app, &orders)?;
     let file = asked.file.as_deref();
-    let saved = file.map(|file| saved::read(file, &app, path)).transpose()?;
+    let saved = file
+        .map(|file| saved::read(file, &app, &before))
+        .transpose()?;
     let options = match &saved {
         Some(saved) => saved.options.clone(),
         None => SavedOptions {
@@ -230,7 +240,10 @@ pub(super) async fn apply(
         is_final: saved.is_some(),
         ..app.run_options(options.purge_cache, false)
     };
-    let session = session(&app, path, run_options).await;
+    // The directory of a commit may be gone after a long wait.
+    let at = app.fetch_orders(named, Freshness::Interval).await?;
+    notices::source(at.source());
+    let session = session(&app, &at, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -312,7 +325,7 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-async fn session<'a>(app: &'a App, orders: &'a Path, options: RunOptions) -> Session<'a> {
+async fn session<'a>(app: &'a App, orders: &'a OrdersAt, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 

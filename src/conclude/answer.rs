@@ -11,6 +11,7 @@ use super::images::ImageCondition;
 use super::known::{ImageLine, NodeLine, OrderLine};
 use super::reason::Reason;
 use super::record::Totals;
+use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::status::{BlockedLine, LastRun, Running, Status};
 use crate::facts::{Backoff, Suspended};
@@ -21,6 +22,8 @@ use crate::model::{FileName, NodeId, OrderId};
 pub struct StatusAnswer<'a> {
     owner: &'a str,
     revision: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: &'a Option<SourceLine>,
     running: &'a Option<Running>,
     #[serde(rename = "last_pass")]
     last_run: &'a Option<LastRun>,
@@ -57,6 +60,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
         let Status {
             owner,
             revision,
+            source,
             running,
             last_run,
             next_run,
@@ -74,6 +78,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
         Self {
             owner,
             revision,
+            source,
             running,
             last_run,
             next_run: *next_run,

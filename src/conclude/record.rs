@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use super::source_line::SourceLine;
 use super::step_record::{StepEnd, StepRecord};
 use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
@@ -153,6 +154,8 @@ pub struct Occasion {
     pub trigger: Trigger,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
+    /// Where the orders come from, where the program fetches them.
+    pub source: Option<SourceLine>,
 }
 
 impl RunRecord {

@@ -29,6 +29,7 @@ impl ConditionState {
     pub(super) const fn of(reason: Reason, is_lasting: bool) -> Self {
         match reason {
             Reason::InvalidOrder
+            | Reason::SourceRejected
             | Reason::Conflict
             | Reason::NoSuchVersion
             | Reason::DigestMismatch
@@ -49,7 +50,9 @@ impl ConditionState {
                     Self::Reconciling
                 }
             }
-            Reason::NotSelected | Reason::Interrupted => Self::Reconciling,
+            Reason::SourceUnavailable | Reason::NotSelected | Reason::Interrupted => {
+                Self::Reconciling
+            }
             Reason::Suspended => Self::Suspended,
         }
     }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::end::RunEnd;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
+use super::source_watch::{LookNow, SourceWatch};
 use super::teller::Teller;
-use crate::app::{App, LiveReconciler, Mode, StartError};
+use crate::app::{App, LiveReconciler, Mode, OrdersAt, StartError};
 use crate::conclude::memory::next_try;
-use crate::conclude::{Scope, Status};
+use crate::conclude::{Scope, SourceLine, SourceState, Status};
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
 use crate::error::chain;
 use crate::live::{Finished, Live};
-use crate::model::{ListenAddress, Trigger};
+use crate::model::{ListenAddress, Trigger, visible, visible_path};
+use crate::source::Freshness;
 use crate::store::StateDir;
 use crate::web::{Control, WebError, WebParts, WebServer};
 
@@ -29,13 +32,17 @@ pub(super) struct Controller {
     config: Option<PathBuf>,
     /// The orders of the command line; the configuration names them otherwise.
     named: Option<PathBuf>,
-    orders: PathBuf,
     once: bool,
     app: App,
     reconciler: LiveReconciler,
     read_back: bool,
     queue: RunQueue,
     background: Background,
+    /// Asks for new orders between runs, where they are fetched.
+    source_watch: Option<SourceWatch>,
+    look: LookNow,
+    /// The revision of the last run, where the orders are fetched.
+    revision: Option<String>,
     /// Where somebody watches.
     live: Option<Live>,
     /// The server of the status page.
@@ -52,12 +59,17 @@ impl Controller {
     ) -> Result<Self, StartError> {
         let app = App::start(config, Mode::ReadWrite)?;
         let named = orders.map(Path::to_owned);
-        let orders = app.orders_path(orders)?.to_owned();
+        // That somebody names them at all.
+        app.known_orders(orders)?;
         let reconciler = app.reconciler()?;
+        let look = LookNow::new(waker.clone());
+        let watched = app.git(orders).filter(|_| !once);
         Ok(Self {
+            source_watch: SourceWatch::start(watched, &look),
+            look,
+            revision: None,
             config: config.map(Path::to_owned),
             named,
-            orders,
             once,
             app,
             read_back: false,
@@ -114,7 +126,12 @@ impl Controller {
             },
         };
         let options = self.app.run_options(false, self.read_back);
-        let session = Session::begin(&self.app, &self.orders, trigger, asked, options).await;
+        let orders = match self.orders_of(trigger, lock.is_ok(), &running.stop).await {
+            Ok(orders) => orders,
+            Err(error) => return RunEnd::failed(told(&error), None),
+        };
+        self.tell_source(orders.source());
+        let session = Session::begin(&self.app, &orders, trigger, asked, options).await;
         let mut teller = Teller::new(
             self.app.state(),
             running.heartbeat.clone(),
@@ -168,6 +185,69 @@ impl Controller {
         }
     }
 
+    /// Fetches the orders, if they are to be fetched; whoever asks for a run by name wants
+    /// to see what is there now.
+    async fn orders_of(
+        &self,
+        trigger: Trigger,
+        is_locked: bool,
+        stop: &CancellationToken,
+    ) -> Result<OrdersAt, StartError> {
+        let named = self.named.as_deref();
+        let freshness = match trigger {
+            Trigger::Manual => Freshness::Now,
+            _ => Freshness::Interval,
+        };
+        if is_locked {
+            tokio::select! {
+                orders = self.app.fetch_orders(named, freshness) => return orders,
+                () = stop.cancelled() => {}
+            }
+        }
+        self.app.known_orders(named)
+    }
+
+    /// Says what was fetched, and what was not.
+    fn tell_source(&mut self, source: Option<&SourceLine>) {
+        let Some(line) = source else { return };
+        let revision = line.revision.clone().unwrap_or_default();
+        let reason = line.message.as_deref().unwrap_or_default();
+        match line.state {
+            SourceState::Rejected => {
+                tracing::warn!(
+                    revision,
+                    reason,
+                    "the newest revision of the orders is refused"
+                );
+            }
+            SourceState::Unavailable => {
+                tracing::warn!(revision, reason, "cannot look for new orders");
+            }
+            SourceState::Ok if self.revision != line.revision => {
+                let text = |text: &Option<String>| {
+                    let text = text.as_deref().unwrap_or_default();
+                    visible(text).into_owned()
+                };
+                let (author, subject) = (text(&line.author), text(&line.subject));
+                tracing::info!(revision, author, subject, "orders fetched");
+            }
+            SourceState::Ok => {}
+        }
+        self.revision.clone_from(&line.revision);
+    }
+
+    /// The orders, for the log.
+    pub(super) fn orders_name(&self) -> String {
+        let named = self.named.as_deref();
+        match self.app.git(named) {
+            Some(git) => format!("{} ({})", git.source().url, git.source().reference),
+            None => {
+                let known = self.app.known_orders(named);
+                known.map_or_else(|_| String::new(), |at| visible_path(at.shown()))
+            }
+        }
+    }
+
     fn tell_begin(&self, trigger: Trigger) {
         let state = self.app.state();
         let begun = state.status().unwrap_or_default();
@@ -194,6 +274,12 @@ impl Controller {
         if let Some(live) = &self.live {
             live.run_finished(status, None);
         }
+    }
+
+    /// What of the file system is watched: nothing where the orders are fetched.
+    fn watched(&self) -> Option<PathBuf> {
+        let known = self.app.known_orders(self.named.as_deref()).ok()?;
+        known.local().map(Path::to_owned)
     }
 
     /// About when the next run is, before the loop has said it.
@@ -231,17 +317,19 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
-            let orders = app.orders_path(self.named.as_deref())?.to_owned();
+            app.known_orders(self.named.as_deref())?;
             let reconciler = app.reconciler()?;
-            Ok((app, orders, reconciler))
+            Ok((app, reconciler))
         });
         match reloaded {
-            Ok((app, orders, reconciler)) => {
+            Ok((app, reconciler)) => {
                 self.background.renew(&reconciler);
                 if app.settings().web.listen != self.app.settings().web.listen {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
                 }
-                (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
+                (self.app, self.reconciler) = (app, reconciler);
+                let git = self.app.git(self.named.as_deref());
+                self.source_watch = SourceWatch::start(git.filter(|_| !self.once), &self.look);
                 if let Some(web) = &self.web {
                     web.reconfigure(self.app.web());
                 }
@@ -253,7 +341,7 @@ impl Work for Controller {
 
     fn options(&self) -> Options {
         Options {
-            orders: self.orders.clone(),
+            orders: self.watched(),
             schedule: self.app.schedule(),
             watching: self.app.watching(),
             once: self.once,

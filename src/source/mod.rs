@@ -34,5 +34,4 @@ mod tests;
 mod tree;
 
 pub(crate) use error::SourceError;
-pub(crate) use home::GoodRevision;
 pub(crate) use orders::{Freshness, GitOrders, SourceAnswer, Writes};

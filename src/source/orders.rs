@@ -52,7 +52,7 @@ pub(crate) struct SourceAnswer {
 
 /// What the remote said last.
 #[derive(Debug)]
-struct Asked {
+struct RemoteSaid {
     at: Instant,
     said: Result<RemoteReference, Arc<SourceError>>,
     /// How many times in a row it failed.
@@ -64,7 +64,7 @@ struct Asked {
 pub(crate) struct GitOrders {
     source: GitSource,
     home: SourceHome,
-    asked: Mutex<Option<Asked>>,
+    asked: Mutex<Option<RemoteSaid>>,
     /// What the remote had when a revision was last accepted or refused.
     considered: Mutex<Option<RemoteReference>>,
 }
@@ -136,7 +136,11 @@ impl GitOrders {
         };
         let remote = match self.ask(freshness).await {
             Ok(remote) => remote,
-            Err(error) => return self.failed(error),
+            Err(error) => {
+                // Once it answers again, a run says so.
+                *self::lock(&self.considered) = None;
+                return self.failed(error);
+            }
         };
         let before = self.good();
         let is_newest = |good: &GoodRevision| {
@@ -170,9 +174,7 @@ impl GitOrders {
             }
             Err(error) => {
                 // What failed for another reason is tried again.
-                if error.is_rejection() {
-                    *self::lock(&self.considered) = Some(remote);
-                }
+                *self::lock(&self.considered) = error.is_rejection().then_some(remote);
                 self.failed(Arc::new(error))
             }
         }
@@ -279,7 +281,7 @@ impl GitOrders {
         let said = remote::look(&git).await.map_err(Arc::new);
         let mut asked = lock(&self.asked);
         let failures = asked.as_ref().map_or(0, |asked| asked.failures);
-        *asked = Some(Asked {
+        *asked = Some(RemoteSaid {
             at: Instant::now(),
             failures: match &said {
                 Ok(_) => 0,

@@ -33,7 +33,7 @@ pub(super) struct TreeContent {
     pub is_file: bool,
 }
 
-struct Entry {
+struct TreeFile {
     path: PathBuf,
     object: String,
     is_link: bool,
@@ -86,7 +86,7 @@ pub(super) async fn read(git: &Git<'_>, commit: &str) -> Result<TreeContent, Sou
 }
 
 /// The files and links of a list, and whether the path itself is a file.
-fn entries(listed: &[u8], path: &GitPath) -> Result<(Vec<Entry>, bool), String> {
+fn entries(listed: &[u8], path: &GitPath) -> Result<(Vec<TreeFile>, bool), String> {
     let mut found = Vec::new();
     let mut is_file = false;
     let lines = listed
@@ -129,7 +129,7 @@ fn entries(listed: &[u8], path: &GitPath) -> Result<(Vec<Entry>, bool), String> 
             "160000" => return Err(format!("{shown} is a submodule, which is not fetched")),
             mode => return Err(format!("{shown} is of an unknown kind ({mode})")),
         };
-        found.push(Entry {
+        found.push(TreeFile {
             path: name,
             object: object.to_owned(),
             is_link,
@@ -167,7 +167,10 @@ fn is_yaml(path: &Path) -> bool {
 }
 
 /// That nothing is too large, before any of it is read.
-async fn check_sizes(git: &Git<'_>, entries: &[Entry]) -> Result<Result<(), String>, SourceError> {
+async fn check_sizes(
+    git: &Git<'_>,
+    entries: &[TreeFile],
+) -> Result<Result<(), String>, SourceError> {
     let names = entries.iter().map(|entry| format!("{}\n", entry.object));
     let program = git
         .local()

@@ -60,10 +60,9 @@ impl GitUrl {
             .host
             .rsplit_once(':')
             .map_or(&*self.host, |(host, _)| host);
-        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || {
-            let ip = host.parse::<std::net::Ipv4Addr>();
-            ip.is_ok_and(|ip| ip.is_loopback())
-        };
+        let is_address = |host: &str| host.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let is_here =
+            matches!(host, "localhost" | "[::1]") || host.starts_with("127.") && is_address(host);
         self.protocol != GitProtocol::Http || is_here
     }
 }
@@ -180,7 +179,7 @@ mod tests {
         }
         let is_private = |text: &str| text.parse::<GitUrl>().unwrap().is_private();
         assert!(is_private("http://127.0.0.1:3000/a.git") && is_private("https://a.org/b"));
-        assert!(!is_private("http://git.lan/a.git"));
+        assert!(!is_private("http://git.lan/a.git") && !is_private("http://127.evil.org/a"));
     }
 
     #[test]
