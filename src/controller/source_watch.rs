@@ -70,10 +70,8 @@ async fn watch(source: Arc<GitOrders>, look: LookNow) {
     let LookBell { bell, waker, .. } = &*look.0;
     let mut failures = 0_u32;
     loop {
-        // Many controllers of one server do not ask at the same moment.
-        let pause = source.pause().mul_f64(0.95 + 0.1 * fastrand::f64());
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = source.wait() => {}
             () = bell.notified() => {}
         }
         match source.poll().await {

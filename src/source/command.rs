@@ -161,7 +161,7 @@ impl<'a> Git<'a> {
 
     fn program(&self) -> Program {
         let inherited = std::env::vars_os().map(|(name, _)| name);
-        let ours = inherited.filter(|name| is_setting(name));
+        let ours = inherited.filter(is_setting);
         let program = ours.fold(Program::new("git"), Program::without_env);
         program
             .env("LC_ALL", "C")

@@ -171,7 +171,7 @@ impl SourceHome {
     /// Gives a finished directory its name. One that is there already has the same content.
     pub(super) fn add_tree(
         &self,
-        written: tempfile::TempDir,
+        written: &tempfile::TempDir,
         good: &GoodRevision,
     ) -> Result<(), SourceError> {
         let tree = self.tree(good);
@@ -187,6 +187,15 @@ impl SourceHome {
             atomic::sync_dir(&trees)
         };
         put().map_err(|source| failed("write to", &trees, source))
+    }
+
+    /// Notes that a revision is not the good one from now on: its directory stays for a
+    /// while.
+    pub(super) fn retire(&self, before: Option<&GoodRevision>) {
+        let tree = before.map(|good| self.tree(good));
+        let dir = tree.and_then(|tree| fs::File::open(tree).ok());
+        // Where it fails, nobody could read the directory either.
+        let _ = dir.map(|dir| dir.set_modified(std::time::SystemTime::now()));
     }
 
     /// Makes a revision the good one.

@@ -91,10 +91,17 @@ impl GitOrders {
     }
 
     /// How long until the remote is to be asked again.
-    pub(crate) fn pause(&self) -> Duration {
+    pub(super) fn pause(&self) -> Duration {
         let failures = lock(&self.asked).as_ref().map_or(0, |asked| asked.failures);
         let pause = self.source.interval * 2_u32.pow(failures.min(10));
         pause.min(LONGEST_PAUSE.max(self.source.interval))
+    }
+
+    /// Waits for so long, more or less: many controllers of one server do not ask at the
+    /// same moment.
+    pub(crate) async fn wait(&self) {
+        let pause = self.pause().mul_f64(0.95 + 0.1 * fastrand::f64());
+        tokio::time::sleep(pause).await;
     }
 
     /// Asks the remote, and says whether it has something that was not considered yet.
@@ -204,7 +211,8 @@ impl GitOrders {
         let (good, content) = found?;
         let written = self.home.new_tree()?;
         export::write(written.path(), &self.source.path, &content)?;
-        self.home.add_tree(written, &good)?;
+        self.home.add_tree(&written, &good)?;
+        self.home.retire(before);
         self.home.publish(&good)?;
         repository::keep_good(&git, &good.object).await?;
         self.home.tidy(Some(&good));

@@ -37,7 +37,7 @@ fn files(answer: &SourceAnswer) -> Vec<String> {
 
 fn trouble(answer: &SourceAnswer) -> String {
     let trouble = answer.trouble.as_ref();
-    trouble.map_or_else(String::new, |error| error.to_string())
+    trouble.map_or_else(String::new, ToString::to_string)
 }
 
 fn commit(answer: &SourceAnswer) -> &str {
@@ -272,6 +272,39 @@ async fn what_a_killed_process_leaves_is_used_or_removed() {
     assert_eq!(files(&update(&orders).await), ["a.yaml: two"]);
     fs::remove_dir_all(home.join("trees")).unwrap();
     assert!(update(&orders).await.good.is_none());
+}
+
+/// A server that can do that sends the files of the orders, and no others.
+#[tokio::test]
+async fn only_the_files_that_are_wanted_are_fetched() {
+    let lab = Lab::new();
+    lab.git(&["config", "uploadpack.allowFilter", "true"]);
+    let large = "x".repeat(100_000);
+    lab.commit(&[
+        ("orders/a.yaml", "one"),
+        ("docs/large.txt", &large),
+        ("b.yaml", "no"),
+    ]);
+    let orders = lab.orders("path: orders");
+    assert_eq!(files(&update(&orders).await), ["a.yaml: one"]);
+    lab.commit(&[
+        ("orders/a.yaml", "two"),
+        ("docs/large.txt", &large.replace('x', "y")),
+    ]);
+    let answer = update(&orders).await;
+    assert_eq!(
+        (files(&answer), trouble(&answer)),
+        (vec!["a.yaml: two".to_owned()], String::new())
+    );
+    let repository = lab.home().join("repo").display().to_string();
+    let all = [
+        "cat-file",
+        "--batch-all-objects",
+        "--batch-check=%(objecttype)",
+    ];
+    let objects = lab.git(&[&["--git-dir", &*repository], &all[..]].concat());
+    let files = objects.lines().filter(|kind| *kind == "blob").count();
+    assert_eq!(files, 2, "{objects}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod controller;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../controller/daemon.rs"]
 mod daemon;
 mod remotes;
