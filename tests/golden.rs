@@ -15,14 +15,15 @@ mod common;
 #[path = "support/expected.rs"]
 #[expect(dead_code, reason = "there are no directories of cases here")]
 mod expected;
-#[path = "support/schema.rs"]
-mod schema;
+#[path = "support/venv.rs"]
+mod venv;
 
 use std::fs;
 use std::path::Path;
 
 use common::world::{Config, World, position};
 use regex::Regex;
+use serde_json::Value;
 use talos_order::factory_stub::StubFault;
 
 const MORE: &str = "\
@@ -141,17 +142,66 @@ fn all_forms_are_written_as_ever() {
             world.order("wrong.yaml", &wrong);
         }
         let ran = world.program.run(&[verb, "-o", "json"]).expect(code);
-        if verb == "outputs" {
-            let described = world.program.run(&["schema", verb]).expect(0);
-            let misfits = schema::misfits(&described.json(), &ran.json());
-            assert_eq!(misfits, [""; 0]);
-            keep("outputs.schema.json", &described.stdout);
-        }
         keep(&format!("{verb}.output.json"), &ran.stdout);
     }
     for (name, path) in FILES {
         keep(name, &fs::read_to_string(world.at(path)).unwrap());
     }
+    let answers = answers(&world);
+    for (name, answer) in &answers {
+        let described = world.program.run(&["schema", name]).expect(0);
+        keep(&format!("{name}.schema.json"), &described.stdout);
+        let at = |kind: &str| world.at(&format!("schemas/{name}.{kind}.json"));
+        fs::create_dir_all(world.at("schemas")).unwrap();
+        fs::write(at("schema"), described.stdout).unwrap();
+        fs::write(at("answer"), answer.to_string()).unwrap();
+    }
+    assert_described(&world.at("schemas"));
+}
+
+/// What each command answers, by the name of its schema.
+fn answers(world: &World) -> Vec<(&'static str, Value)> {
+    let ask = |args: &[&str]| world.program.run(&[args, &["-o", "json"]].concat());
+    let schematic = world.at("schematic.yaml");
+    fs::write(&schematic, "customization: {}\n").unwrap();
+    let schematic = schematic.display().to_string();
+    let manifest = fs::read_to_string(world.at("manifests/manifest-disk.yaml")).unwrap();
+    let event = ask(&["events"]).expect(0).stdout;
+    let event = event.lines().next().unwrap();
+    vec![
+        ("plan", ask(&["plan"]).json()),
+        ("diff", ask(&["diff"]).json()),
+        ("status", ask(&["status"]).json()),
+        ("history", ask(&["history"]).json()),
+        ("events", serde_json::from_str(event).unwrap()),
+        ("get-orders", ask(&["get", "orders"]).json()),
+        ("get-nodes", ask(&["get", "nodes"]).json()),
+        ("get-images", ask(&["get", "images"]).json()),
+        ("manifest", serde_yaml::from_str(&manifest).unwrap()),
+        ("outputs", ask(&["outputs"]).json()),
+        ("validate", ask(&["validate"]).json()),
+        ("versions", ask(&["versions"]).json()),
+        ("schematic", ask(&["schematic", &schematic]).json()),
+        ("wait", ask(&["wait", "--timeout", "0s"]).json()),
+        ("apply", ask(&["apply"]).json()),
+    ]
+}
+
+/// Every answer fits its schema, and has no key that the schema does not name.
+fn assert_described(dir: &Path) {
+    let requirements = "tests/support/json_schema.txt";
+    let what = "the JSON Schemas of the answers";
+    let Some(bin) = venv::programs("json-schema-venv", requirements, what) else {
+        return;
+    };
+    let checked = std::process::Command::new(bin.join("python"))
+        .arg("tests/support/json_schema.py")
+        .arg(dir)
+        .output()
+        .unwrap();
+    let [said, error] =
+        [checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(checked.status.success(), "{said}{error}");
 }
 
 /// A plan is read by a person: two that would have hundreds of lines, one for each step.

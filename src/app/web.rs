@@ -10,6 +10,7 @@ impl App {
         WebConfig {
             tokens: web.tokens.clone(),
             hosts: web.hosts.clone(),
+            hooks: web.hooks.clone(),
             is_https: web
                 .external_url
                 .as_ref()

@@ -1,7 +1,9 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,19 +30,27 @@ use crate::source::Freshness;
 use crate::store;
 
 /// What `plan -o json` prints.
-#[derive(Serialize)]
-struct PlanAnswer<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PlanAnswer<'a> {
+    /// What a run would do.
     plan: &'a Plan,
+    /// The manifests that would change.
     manifests: Vec<ManifestChange>,
+    /// What is wrong in the orders.
     problems: Vec<&'a Problem>,
 }
 
 /// What `apply -o json` prints.
-#[derive(Serialize)]
-struct ApplyAnswer<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ApplyAnswer<'a> {
+    /// What was to be done.
     plan: &'a Plan,
-    outcomes: &'a std::collections::BTreeMap<StepId, Outcome>,
+    /// What became of each step; each outcome has the key `outcome`.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    outcomes: &'a BTreeMap<StepId, Outcome>,
+    /// What is wrong in the orders.
     problems: Vec<&'a Problem>,
+    /// True if everything wanted is in sync now.
     converged: bool,
 }
 

@@ -15,6 +15,7 @@ use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
 use super::run_args::RunArgs;
 use super::values::parse_filter;
+use super::wait::args::WaitArgs;
 
 /// Keeps the Talos Linux images on Proxmox VE nodes in sync with orders in git.
 ///
@@ -241,6 +242,12 @@ pub enum Verb {
     },
     /// Ask the running controller to reconcile now, and wait for the result
     Reconcile(ReconcileArgs),
+    /// Wait until orders are ready, as a step of a pipeline
+    ///
+    /// Reads the controller's last status and follows its changes. Exit code: 0 if
+    /// everything that is selected is Ready; 1 if the time is over or if something is
+    /// Stalled or Suspended, which waiting does not change.
+    Wait(WaitArgs),
     /// Check configuration and orders; needs no network and no nodes
     Validate {
         /// Ask the clusters of the configuration, too: whether they answer, and have
@@ -271,9 +278,9 @@ pub enum Verb {
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Print the JSON Schema of a file, for editors, or of the outputs
+    /// Print the JSON Schema of a file, or of what -o json prints
     Schema {
-        /// Which file
+        /// Of what
         #[arg(value_enum)]
         file: SchemaOf,
     },

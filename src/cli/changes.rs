@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::conclude::manifest::Manifest;
@@ -10,10 +11,13 @@ use crate::model::OrderId;
 use crate::store;
 
 /// What a manifest would change.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct ManifestChange {
+    /// The order.
     pub(super) order: String,
+    /// The file.
     path: String,
+    /// The change, as a unified diff.
     pub(super) diff: String,
 }
 

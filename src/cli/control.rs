@@ -156,5 +156,8 @@ pub(super) async fn reconcile(common: &Common, args: ReconcileArgs) -> anyhow::R
         (None, None) => Scope::All,
     };
     let status = client::reconcile(&app.state(), scope.clone(), args.timeout).await?;
-    status::show(&status, &scope, args.output, app.now())
+    match args.quiet && args.output.data().is_none() {
+        true => Ok(status::show_errors(&status, &scope)),
+        false => status::show(&status, &scope, args.output, app.now()),
+    }
 }

@@ -52,6 +52,9 @@ pub struct ReconcileArgs {
     /// How long to wait for it
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// Print only errors
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Output format
     #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
     pub output: OutputForm,

@@ -1,5 +1,6 @@
 //! `diff`: how far cache, nodes and manifests are from what the orders want.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -18,17 +19,22 @@ use crate::plan::{Look, Resolved, RunOptions, Selection};
 use crate::source::Freshness;
 
 /// What `diff -o json` prints.
-#[derive(Serialize)]
-struct DiffAnswer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DiffAnswer {
+    /// The places that differ.
     differences: Vec<PlaceDiff>,
+    /// The manifests that differ.
     manifests: Vec<ManifestChange>,
+    /// What cannot be compared, with the reason.
     unknown: Vec<String>,
 }
 
 /// A place that differs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PlaceDiff {
+    /// Which one: the cache, or a directory of a node.
     place: String,
+    /// The difference, as a unified diff.
     diff: String,
 }
 

@@ -4,19 +4,12 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::forms::SchemaOf;
-use super::{complete, man, out};
-use crate::conclude::outputs;
-use crate::{config, orders};
+use super::{complete, man, out, schemas};
 use anyhow::Context;
 
-/// Prints the JSON Schema of a file.
+/// Prints the JSON Schema of a file or of an answer.
 pub(super) fn schema(of: SchemaOf) -> anyhow::Result<Exit> {
-    let schema = match of {
-        SchemaOf::Config => config::json_schema(),
-        SchemaOf::Orders => orders::json_schema(),
-        SchemaOf::Outputs => outputs::json_schema(),
-    };
-    out::json(&schema)?;
+    out::json(&schemas::schema(of))?;
     Ok(Exit::Done)
 }
 

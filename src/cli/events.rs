@@ -1,17 +1,14 @@
 //! `events`: the steps as they end and what operators did, and what comes.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use super::args::Common;
 use super::exit::Exit;
+use super::following::AGAIN;
 use super::forms::{DataForm, OutputForm};
 use super::{signal, style};
 use crate::app::App;
 use crate::conclude::EventRecord;
-
-/// Soon enough for the user, and nothing for the disk.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// So many of the past are shown before the new ones.
 const PAST: usize = 100;

@@ -134,13 +134,41 @@ pub enum ScopeKind {
     Node,
 }
 
-/// A file with a schema.
+/// A file or an answer with a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaOf {
     /// config.yaml
     Config,
     /// orders
     Orders,
-    /// what `outputs -o json` prints
+    /// what apply -o json prints
+    Apply,
+    /// what diff -o json prints
+    Diff,
+    /// each line of events -o json
+    Events,
+    /// what get images -o json prints
+    GetImages,
+    /// what get nodes -o json prints
+    GetNodes,
+    /// what get orders -o json prints
+    GetOrders,
+    /// what history -o json prints
+    History,
+    /// the manifest of an order
+    Manifest,
+    /// what outputs -o json prints
     Outputs,
+    /// what plan -o json prints
+    Plan,
+    /// what schematic -o json prints
+    Schematic,
+    /// what status -o json and reconcile -o json print
+    Status,
+    /// what validate -o json prints
+    Validate,
+    /// what versions -o json prints
+    Versions,
+    /// what wait -o json prints
+    Wait,
 }

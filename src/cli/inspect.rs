@@ -4,17 +4,40 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::OutputForm;
 use super::{notices, out, style};
 use crate::app::{App, Mode};
-use crate::facts::VersionKnowledge;
+use crate::facts::{VersionKnowledge, VersionSource};
 use crate::model::{Minor, TalosVersion, visible_path};
 use crate::orders;
 use crate::plan::desired::minors;
 use crate::schematic::Canonical;
+
+/// What `schematic -o json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SchematicAnswer {
+    /// The ID that the factory gives it.
+    id: String,
+    /// Its canonical YAML, byte for byte.
+    schematic: String,
+}
+
+/// What `versions -o json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct VersionsAnswer<'a> {
+    /// When they were listed.
+    fetched_at: Timestamp,
+    /// By whom.
+    source: VersionSource,
+    /// The versions, the newest first.
+    versions: Vec<&'a TalosVersion>,
+}
 
 /// Prints id and canonical YAML of a schematic.
 pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit> {
@@ -42,7 +65,10 @@ pub(super) fn schematic(file: &Path, output: OutputForm) -> anyhow::Result<Exit>
     let (id, canonical) = (canonical.id(), canonical.text);
     match output.data() {
         Some(form) => {
-            let answer = serde_json::json!({ "id": id, "schematic": canonical });
+            let answer = SchematicAnswer {
+                id: id.to_string(),
+                schematic: canonical,
+            };
             out::value(form, &answer)?;
         }
         None => out::data(&format!("{id}\n{canonical}"))?,
@@ -92,11 +118,11 @@ pub(super) async fn versions(
             }
             match output.data() {
                 Some(form) => {
-                    let answer = serde_json::json!({
-                        "source": source,
-                        "fetched_at": fetched_at,
-                        "versions": listed,
-                    });
+                    let answer = VersionsAnswer {
+                        fetched_at,
+                        source,
+                        versions: listed,
+                    };
                     out::value(form, &answer)?;
                 }
                 None => {

@@ -12,7 +12,7 @@ use clap_mangen::Man;
 use super::args::Cli;
 use texts::{
     ENVIRONMENT, EXAMPLES, EXIT_STATUS, EXIT_STATUS_OF_DIFF, EXIT_STATUS_OF_OUTPUTS,
-    EXIT_STATUS_OF_PLAN, EXIT_STATUS_OF_STATUS, FILES, INTERRUPTED,
+    EXIT_STATUS_OF_PLAN, EXIT_STATUS_OF_STATUS, EXIT_STATUS_OF_WAIT, FILES, INTERRUPTED,
 };
 
 /// Every page, with the name of its file: of the program, then of each command.
@@ -41,6 +41,7 @@ fn page(command: clap::Command, name: &str) -> io::Result<(String, Vec<u8>)> {
         "status" => EXIT_STATUS_OF_STATUS,
         "diff" => EXIT_STATUS_OF_DIFF,
         "outputs" => EXIT_STATUS_OF_OUTPUTS,
+        "wait" => EXIT_STATUS_OF_WAIT,
         _ => EXIT_STATUS,
     };
     let is_run = matches!(name, "" | "apply");

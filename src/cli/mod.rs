@@ -21,6 +21,7 @@ mod docs;
 mod events;
 mod exit;
 mod filter;
+mod following;
 mod forms;
 mod get;
 mod help;
@@ -39,6 +40,7 @@ mod run;
 mod run_args;
 mod safe;
 mod saved;
+mod schemas;
 mod signal;
 mod status;
 mod style;
@@ -46,6 +48,7 @@ mod summary;
 mod table;
 mod validate;
 mod values;
+mod wait;
 #[cfg(test)]
 mod wording;
 

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::OutputForm;
-use super::{filter, out};
+use super::table::one_line;
+use super::{filter, out, style};
 use crate::app::App;
-use crate::conclude::{ConditionState, Scope, Status, StatusAnswer};
+use crate::conclude::{Condition, ConditionState, Reason, Scope, Status, StatusAnswer};
 use crate::controller::http::client;
 use crate::model::NodeId;
 use crate::plan::Selection;
@@ -79,6 +80,33 @@ fn select(status: &mut Status, selection: &Selection) {
     });
 }
 
+/// What of a status is not as it should be, as errors; for whoever wants nothing else.
+pub(super) fn show_errors(status: &Status, scope: &Scope) -> Exit {
+    let shown = status.conditions.iter().filter(|c| concerns(scope, c));
+    // The line of an order says what its nodes have in common.
+    let shown = shown.filter(|c| *scope != Scope::All || c.node.is_none() || c.order.is_none());
+    for condition in shown.filter(|condition| !condition.state.is_fine()) {
+        out::note(&format!("{} {}", style::error("error:"), line(condition)));
+    }
+    exit(status, scope)
+}
+
+/// A condition in a line.
+pub(super) fn line(condition: &Condition) -> String {
+    let order = condition.order.as_deref().map(one_line);
+    let mut text = match (order, &condition.node) {
+        (Some(order), Some(node)) => format!("{order} on {node}"),
+        (Some(order), None) => order,
+        (None, Some(node)) => node.to_string(),
+        (None, None) => "cache".to_owned(),
+    };
+    text.push_str(&format!(": {}", condition.state));
+    if let Some(reason) = condition.reason.filter(|one| *one != Reason::Suspended) {
+        text.push_str(&format!(" {reason}"));
+    }
+    format!("{text}: {}", one_line(&condition.message))
+}
+
 /// Writes a status, or what of it concerns an order or a node. Done if all that is
 /// shown is ready or suspended.
 pub(super) fn show(
@@ -99,6 +127,10 @@ pub(super) fn show(
             out::text(&text::text(status, &view))?;
         }
     }
+    Ok(exit(status, scope))
+}
+
+fn exit(status: &Status, scope: &Scope) -> Exit {
     let shown = status.conditions.iter().filter(|c| concerns(scope, c));
     let is_fine = match scope {
         Scope::All => status.is_ready(),
@@ -107,7 +139,10 @@ pub(super) fn show(
             states.peek().is_some() && states.all(ConditionState::is_fine)
         }
     };
-    Ok(if is_fine { Exit::Done } else { Exit::Failed })
+    match is_fine {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
 }
 
 #[cfg(test)]

@@ -4,18 +4,61 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::{DataForm, ValidateForm};
 use super::preflight::{self, CheckLevel, ClusterReport};
 use super::{notices, out, style};
 use crate::app::{App, Mode, OrdersAt, StartError};
+use crate::conclude::SourceLine;
 use crate::config::ConfigError;
 use crate::error::chain;
 use crate::facts::Memory;
-use crate::model::{AwaitedNodes, OrderSet, Problem, visible, visible_path};
+use crate::model::{AwaitedNodes, ClusterName, OrderSet, Problem, visible, visible_path};
 use crate::orders::OrdersError;
 use crate::source::Freshness;
+
+/// What `validate -o json` prints.
+#[derive(Default, Serialize, JsonSchema)]
+pub(super) struct ValidateAnswer<'a> {
+    /// Nodes that only a cluster knows: whether it does is not seen offline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    awaited: Vec<AwaitedAnswer<'a>>,
+    /// What was found at each cluster, with --online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clusters: Option<&'a [ClusterReport]>,
+    /// How many files of orders there are.
+    files: usize,
+    /// How many orders are valid.
+    orders: usize,
+    /// How many of their positions are.
+    positions: usize,
+    /// What is wrong.
+    problems: Vec<&'a Problem>,
+    /// Which revision is checked, where the program fetches the orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a SourceLine>,
+    /// True if nothing is.
+    valid: bool,
+    /// What is valid and probably not meant.
+    warnings: Vec<&'a Problem>,
+}
+
+/// Nodes that an order names and only a cluster knows.
+#[derive(Serialize, JsonSchema)]
+struct AwaitedAnswer<'a> {
+    /// The clusters that may know them.
+    clusters: &'a [ClusterName],
+    /// The file that names them.
+    file: &'a str,
+    /// The line, counted from 1.
+    line: u64,
+    /// As the order names them.
+    name: &'a str,
+}
 
 /// Checks, and says what is wrong.
 pub(super) async fn validate(
@@ -41,25 +84,17 @@ pub(super) async fn validate(
             Ok(exit(&at, &orders, &clusters))
         }
         (Ok((_, at, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
-            let problems: Vec<&Problem> = orders.problems().collect();
-            let mut answer = serde_json::json!({
-                "valid": exit(&at, &orders, &clusters) == Exit::Done,
-                "files": orders.files,
-                "orders": orders.orders.len(),
-                "positions": positions(&orders),
-                "problems": problems,
-                "warnings": orders.warnings,
-            });
-            let awaited: Vec<serde_json::Value> = orders.awaited().map(awaited_form).collect();
-            if !awaited.is_empty() {
-                answer["awaited"] = awaited.into();
-            }
-            if let Some(source) = at.source() {
-                answer["source"] = serde_json::to_value(source)?;
-            }
-            if online {
-                answer["clusters"] = serde_json::to_value(&clusters)?;
-            }
+            let answer = ValidateAnswer {
+                valid: exit(&at, &orders, &clusters) == Exit::Done,
+                files: orders.files,
+                orders: orders.orders.len(),
+                positions: positions(&orders),
+                problems: orders.problems().collect(),
+                warnings: orders.warnings.iter().collect(),
+                awaited: orders.awaited().map(AwaitedAnswer::of).collect(),
+                source: at.source(),
+                clusters: online.then_some(clusters.as_slice()),
+            };
             out::value(data(form), &answer)?;
             Ok(exit(&at, &orders, &clusters))
         }
@@ -79,14 +114,10 @@ pub(super) async fn validate(
         (Err(error), ValidateForm::Json | ValidateForm::Yaml) => {
             out::value(
                 data(form),
-                &serde_json::json!({
-                    "valid": false,
-                    "files": 0,
-                    "orders": 0,
-                    "positions": 0,
-                    "problems": problems_of(&error),
-                    "warnings": [],
-                }),
+                &ValidateAnswer {
+                    problems: problems_of(&error).iter().collect(),
+                    ..ValidateAnswer::default()
+                },
             )?;
             Ok(Exit::from(&error))
         }
@@ -106,14 +137,15 @@ fn data(form: ValidateForm) -> DataForm {
     }
 }
 
-/// Nodes that only a cluster knows: whether it does is not seen offline.
-fn awaited_form(awaited: &AwaitedNodes) -> serde_json::Value {
-    serde_json::json!({
-        "file": awaited.source.file,
-        "line": awaited.source.line,
-        "name": awaited.name,
-        "clusters": awaited.clusters,
-    })
+impl<'a> AwaitedAnswer<'a> {
+    fn of(awaited: &'a AwaitedNodes) -> Self {
+        Self {
+            clusters: &awaited.clusters,
+            file: &awaited.source.file,
+            line: awaited.source.line,
+            name: &awaited.name,
+        }
+    }
 }
 
 async fn load(common: &Common, online: bool) -> Result<(App, OrdersAt, Arc<OrderSet>), StartError> {

@@ -4,12 +4,13 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::step_record::StepRecord;
 
 /// A line of the events. Version 0.1.0 skips those that are not of steps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EventRecord {
     /// A step ended.
@@ -19,7 +20,7 @@ pub enum EventRecord {
 }
 
 /// What an operator can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OperatorAction {
     /// Reconciliation of something is suspended.
@@ -44,7 +45,7 @@ impl fmt::Display for OperatorAction {
 }
 
 /// What an operator did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionRecord {
     /// When.
     pub at: Timestamp,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::condition::Condition;
@@ -14,44 +15,70 @@ use super::record::Totals;
 use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::status::{BlockedLine, LastRun, Running, Status};
+use super::waiting::WaitResult;
+use super::words::Words;
 use crate::facts::{Backoff, Suspended};
 use crate::model::{FileName, NodeId, OrderId};
 
 /// A status as data for a user, with the keys of its file in their order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusAnswer<'a> {
+    /// The controller's name.
     owner: &'a str,
+    /// The revision of the orders of the last run, where they are under git.
     revision: &'a Option<String>,
+    /// Where the orders come from, where the program fetches them.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: &'a Option<SourceLine>,
+    /// The current run.
     running: &'a Option<Running>,
+    /// The last run that is over.
     #[serde(rename = "last_pass")]
     last_run: &'a Option<LastRun>,
+    /// When the next one begins; null where no controller runs.
     #[serde(rename = "next_pass")]
     next_run: Option<Timestamp>,
+    /// What all runs found and did since the file was begun.
     totals: Totals,
+    /// The status of each order, and of each order on each node.
     conditions: Vec<ConditionAnswer<'a>>,
+    /// What is blocked.
     #[serde(rename = "held")]
     blocked: &'a [BlockedLine],
+    /// How many more things are blocked.
     #[serde(rename = "more_held")]
     more_blocked: usize,
+    /// The nodes that do not answer, with when they are asked again.
     circuits: &'a BTreeMap<NodeId, Backoff>,
+    /// What an operator has suspended.
     suspended: &'a Suspended,
+    /// What else the user should know.
     notes: &'a [String],
+    /// The orders of the last run that could be read.
     orders: &'a BTreeMap<OrderId, OrderLine>,
+    /// The nodes that it observed.
     nodes: &'a BTreeMap<NodeId, NodeLine>,
+    /// The images that the orders want, by their file in the cache.
     images: &'a BTreeMap<FileName, ImageLine>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ConditionAnswer<'a> {
+    /// The order's id; the file where no id could be read; null for what belongs to no
+    /// order.
     order: &'a Option<String>,
+    /// The node; null for the order as a whole.
     node: &'a Option<NodeId>,
+    /// How it does.
     state: ConditionState,
     #[serde(flatten, serialize_with = "super::words::serialize")]
+    #[schemars(with = "Words")]
     reason: Option<Reason>,
+    /// One sentence for the user.
     message: &'a str,
+    /// Since when state and reason are these.
     since: Timestamp,
+    /// The images that the order wants there.
     images: &'a [ImageCondition],
 }
 
@@ -92,6 +119,36 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             orders,
             nodes,
             images,
+        }
+    }
+}
+
+/// How waiting ended, as data.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WaitAnswer<'a> {
+    /// How it ended.
+    result: WaitResult,
+    /// The same as a sentence for the user.
+    message: &'a str,
+    /// The revision of the orders of the last run, where they are under git.
+    revision: &'a Option<String>,
+    /// What is not ready; what needs an operator first.
+    not_ready: Vec<ConditionAnswer<'a>>,
+}
+
+impl<'a> WaitAnswer<'a> {
+    /// `message` is a sentence for the user; `revision` is that of the last run.
+    pub fn new(
+        result: WaitResult,
+        message: &'a str,
+        revision: &'a Option<String>,
+        not_ready: &'a [Condition],
+    ) -> Self {
+        Self {
+            result,
+            message,
+            revision,
+            not_ready: not_ready.iter().map(ConditionAnswer::from).collect(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
@@ -10,7 +11,9 @@ use crate::model::{ArtifactId, FileName, NodeId, PushTarget, SchematicId, TalosV
 use crate::plan::Resolved;
 
 /// Whether an image is where it is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageState {
     /// It is there, as wanted.
@@ -22,7 +25,7 @@ pub enum ImageState {
 }
 
 /// An image that an order wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageCondition {
     /// The name of the position that wants it.
     pub position: String,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
@@ -10,7 +11,7 @@ use crate::facts::NodeState;
 use crate::model::{Dir, FileName, NodeId, OrderId, OrderSet, SchematicId, TalosVersion};
 
 /// An order that could be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
     /// For whom it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -20,7 +21,7 @@ pub struct OrderLine {
 }
 
 /// A node that was observed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeLine {
     /// How it is reached: `[user@]host[:port]`, or `local`.
     pub address: String,
@@ -35,7 +36,7 @@ pub struct NodeLine {
 }
 
 /// An image that is wanted in the cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageLine {
     /// Its version.
     pub version: TalosVersion,

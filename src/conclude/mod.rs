@@ -9,6 +9,7 @@
 mod action_record;
 mod answer;
 pub mod clock;
+pub mod commit_prefix;
 pub mod condition;
 pub mod difference;
 pub mod images;
@@ -29,10 +30,11 @@ mod step_record;
 mod trigger_form;
 mod troubles;
 mod verdict;
+pub mod waiting;
 mod words;
 
 pub use action_record::{ActionRecord, EventRecord, OperatorAction};
-pub use answer::StatusAnswer;
+pub use answer::{StatusAnswer, WaitAnswer};
 pub use condition::Condition;
 pub use memory::{RetryLimits, after};
 pub use reason::Reason;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::condition::Condition;
@@ -18,7 +19,7 @@ use crate::facts::{CacheState, CachedFile};
 use crate::model::{Dir, FileName, Node, NodeId, OrderId, SchematicId, Sha256, TalosVersion};
 
 /// How many of several are as wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SyncCount {
     /// Those that are known to be.
     pub in_sync: usize,
@@ -27,7 +28,7 @@ pub struct SyncCount {
 }
 
 /// An order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OrderObject {
     /// Its id; the file where none could be read.
     pub name: String,
@@ -50,7 +51,7 @@ pub struct OrderObject {
 }
 
 /// Whether a node answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reachability {
     /// It answered the last run.
@@ -64,7 +65,7 @@ pub enum Reachability {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NodeObject {
     /// Its name.
     pub name: String,
@@ -83,7 +84,7 @@ pub struct NodeObject {
 }
 
 /// Whether anyone wants an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageWant {
     /// An order wants it.
@@ -95,7 +96,7 @@ pub enum ImageWant {
 }
 
 /// An image that is wanted, or in the cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImageObject {
     /// Its file name in the cache.
     pub name: String,

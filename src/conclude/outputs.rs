@@ -26,8 +26,3 @@ pub fn assemble(records: &OutputRecords<'_>) -> Outputs {
     }
     outputs
 }
-
-/// The JSON Schema of the outputs.
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Outputs).to_value()
-}

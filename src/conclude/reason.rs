@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::FailureKind;
 use crate::plan::{Blocked, BlockedReason, TemplateBlock, Unresolved};
 
 /// Why something is not ready. In the order of how much it needs an operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
     InvalidOrder,

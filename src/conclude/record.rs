@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 use super::source_line::SourceLine;
 use super::step_record::{StepEnd, StepRecord};
+use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
 use crate::facts::{Fact, NodeState, Outcome, StepId};
 use crate::model::Trigger;
@@ -22,7 +24,7 @@ use crate::plan::{Action, Plan, Step, Why};
 const STEPS_MAX: usize = 200;
 
 /// Files that were not as they had been left, and bytes that went over a wire.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Files of ours that were gone, changed or replaced.
     pub drift_found: u64,
@@ -105,7 +107,7 @@ fn is_drift(step: &Step, report: &Report, fact: Option<&Fact>) -> bool {
 }
 
 /// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// When it began.
     pub started: Timestamp,
@@ -113,6 +115,7 @@ pub struct RunRecord {
     pub finished: Timestamp,
     /// What started it.
     #[serde(flatten, with = "super::trigger_form")]
+    #[schemars(with = "WrittenTrigger")]
     pub trigger: Trigger,
     /// The revision of the orders, where they are under git.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,12 +6,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::reason::Reason;
 
 /// How something does, what needs attention most first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ConditionState {
     /// It is out of sync, and stays so until an operator acts.
     Stalled,
@@ -82,7 +85,7 @@ impl fmt::Display for ConditionState {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct StateWords {
     state: ConditionState,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{self, Condition};
@@ -15,7 +16,9 @@ use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::source_line::SourceLine;
+use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
+use super::words::Words;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
 use crate::model::{FileName, NodeId, OrderId, OrderSet, Trigger};
 use crate::plan::{Blocked, BlockedReason};
@@ -70,17 +73,18 @@ pub struct Status {
 }
 
 /// A run that is going on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Running {
     /// What started it.
     #[serde(flatten, with = "super::trigger_form")]
+    #[schemars(with = "WrittenTrigger")]
     pub trigger: Trigger,
     /// When it began.
     pub since: Timestamp,
 }
 
 /// A run that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastRun {
     /// When it began.
     pub started: Timestamp,
@@ -88,6 +92,7 @@ pub struct LastRun {
     pub finished: Timestamp,
     /// What started it.
     #[serde(flatten, with = "super::trigger_form")]
+    #[schemars(with = "WrittenTrigger")]
     pub trigger: Trigger,
     /// What it came to.
     pub verdict: Verdict,
@@ -100,12 +105,13 @@ pub struct LastRun {
 }
 
 /// Something that is blocked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockedLine {
     /// The step it would be.
     pub step: StepId,
     /// Why it is not done, in a word.
     #[serde(flatten, with = "super::words::always")]
+    #[schemars(with = "Words")]
     pub reason: Reason,
     /// Why it is not done, for the user.
     pub message: String,

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Fact, Outcome, StepId, StepKind};
@@ -11,7 +12,7 @@ use crate::plan::Why;
 use crate::plan::render::Bytes;
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepEnd {
     /// It is done.
@@ -39,7 +40,7 @@ impl fmt::Display for StepEnd {
 }
 
 /// What became of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
     /// When it was over; absent in the history, where the run has the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

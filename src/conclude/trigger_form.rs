@@ -4,13 +4,17 @@
 //! none, so that key keeps its words. `trigger` has those of this version and is what
 //! counts where it is there.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::Trigger;
 
-#[derive(Serialize)]
-struct WrittenTrigger {
+/// What it is written as.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WrittenTrigger {
+    /// The same in the words of version 0.1.0
     cause: &'static str,
+    /// What started it
     trigger: Trigger,
 }
 

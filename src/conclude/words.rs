@@ -4,13 +4,17 @@
 //! `reason` is one of its words. Where there is a more exact one by now it stands beside
 //! it as `exact_reason`, which that version ignores and this one believes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Reason;
 
-#[derive(Serialize, Deserialize)]
-struct Words {
+/// What it is written as.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Words {
+    /// Why it is not as it should be, in a word that version 0.1.0 knows
     reason: Option<Reason>,
+    /// A more exact word, where there is one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exact_reason: Option<String>,
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cluster_shape::{ClusterShape, FileServerShape};
+use super::hooks_shape::HookShape;
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
@@ -63,6 +64,8 @@ pub(super) struct ConfigFile {
     pub listen: Option<At<String>>,
     /// The status page.
     pub web: Option<WebShape>,
+    /// Paths that make the controller look at its orders when they are called.
+    pub hooks: Option<Vec<At<HookShape>>>,
 }
 
 /// What orders fall back on, and where images are kept on this machine.

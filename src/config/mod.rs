@@ -16,6 +16,8 @@ mod clusters;
 mod dirs;
 mod error;
 mod file;
+mod hooks;
+mod hooks_shape;
 mod inventory;
 mod inventory_shape;
 mod orders;

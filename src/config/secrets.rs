@@ -128,6 +128,19 @@ impl Secrets<'_> {
         }
     }
 
+    /// The secret of a hook.
+    pub(super) fn secret(
+        &self,
+        env: &Option<At<String>>,
+        file: &Option<At<String>>,
+        report: &mut ProblemReport<'_>,
+    ) -> Option<SecretString> {
+        match self.either(("secret", env, file), report) {
+            NamedSecret::Given(_, secret) => secret,
+            NamedSecret::Absent => None,
+        }
+    }
+
     /// A secret that one of two keys names.
     fn either(
         &self,

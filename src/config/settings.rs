@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{
-    ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, ImageTrust, Invalid,
+    ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
     PushMethod, TokenId, VmConfigs, WebToken,
 };
@@ -74,6 +74,8 @@ pub struct WebSettings {
     pub tokens: Option<Vec<WebToken>>,
     /// Host names under which it may be asked for, in lower case.
     pub hosts: Vec<String>,
+    /// What can be called to make the controller look.
+    pub hooks: Vec<Hook>,
     /// The URL under which people reach it.
     pub external_url: Option<Url>,
 }

@@ -15,6 +15,7 @@ use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
+use super::hooks;
 use super::inventory::inventory;
 use super::orders;
 use super::rsync_opts;
@@ -77,6 +78,7 @@ pub(super) fn settings(
         refuse_literal_secrets(&doc.root, &mut report);
         clusters::refuse_secrets(&doc.root, &mut report);
         orders::refuse_secrets(&doc.root, &mut report);
+        hooks::refuse_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
         build(file, secrets, dirs, &mut report)
     };

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::file::ConfigFile;
+use super::hooks::hooks;
 use super::secrets::Secrets;
 use super::settings::WebSettings;
 use super::values::url;
@@ -36,6 +37,7 @@ pub(super) fn settings(
         tokens: tokens(shape.token_file.as_ref(), secrets, report),
         hosts,
         external_url,
+        hooks: hooks(file.hooks.as_deref().unwrap_or_default(), secrets, report),
     }
 }
 

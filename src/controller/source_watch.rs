@@ -18,7 +18,7 @@ const TOLD_AFTER: u32 = 3;
 /// Lets the controller look for new orders now, from any task: for a hook. What it finds
 /// is up to the orders themselves.
 #[derive(Debug, Clone)]
-pub(crate) struct LookNow(Arc<LookBell>);
+pub(super) struct LookNow(Arc<LookBell>);
 
 #[derive(Debug)]
 struct LookBell {
@@ -38,8 +38,7 @@ impl LookNow {
     }
 
     /// Looks now. Any number of calls while a look is going on come to one more.
-    #[expect(dead_code, reason = "hooks are to call it")]
-    pub(crate) fn look(&self) {
+    pub(super) fn look(&self) {
         match self.0.is_fetched.load(Ordering::Relaxed) {
             true => self.0.bell.notify_one(),
             false => self.0.waker.wake(Trigger::Change),

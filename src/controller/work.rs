@@ -62,7 +62,7 @@ impl Controller {
         // That somebody names them at all.
         app.known_orders(orders)?;
         let reconciler = app.reconciler()?;
-        let look = LookNow::new(waker.clone());
+        let look = queue.look_now().clone();
         let watched = app.git(orders).filter(|_| !once);
         Ok(Self {
             source_watch: SourceWatch::start(watched, &look),

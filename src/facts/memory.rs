@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clusters::KnownCertificates;
@@ -88,7 +89,7 @@ pub struct RelayBackoff {
 }
 
 /// A failure's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backoff {
     /// Failures in a row.
     pub failures: u32,
@@ -103,7 +104,7 @@ pub struct Backoff {
 }
 
 /// What an operator has suspended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Suspended {
     /// Everything.

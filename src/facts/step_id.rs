@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::step_kind::StepKind;
@@ -17,7 +18,9 @@ use crate::model::{
 /// one in the cache its file (`fetch/a.iso`). What cannot be read, because a later
 /// version wrote it, is kept as it is and belongs to no step. It is for programs:
 /// people are told its text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct StepId(String);
 
@@ -238,7 +241,9 @@ fn place(node: &str, dir: &str) -> Option<PushTarget> {
 
 /// What a user approves: exactly this list of removals on this node. Another
 /// file on the list makes another id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ApprovalId(pub String);
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::failure_kind::FailureKind;
@@ -40,7 +41,7 @@ impl NodeStorages {
 }
 
 /// The storages that a node knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StorageConfig {
     /// The node's own name in its cluster.
     pub host: String,
@@ -75,7 +76,7 @@ pub(super) fn volume_id(storage: &str, content: ImageContent, file: &FileName) -
 }
 
 /// One storage, as it is configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DescribedStorage {
     /// Its type: `dir`, `nfs`, `lvmthin`.

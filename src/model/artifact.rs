@@ -93,7 +93,16 @@ impl Format {
 /// speaks to one factory; the URL is kept in the cache's record instead, and a
 /// changed factory makes a cached file stale.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 pub struct ArtifactId {
     /// The Talos release.

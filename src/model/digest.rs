@@ -12,7 +12,17 @@ pub struct Sha256([u8; 32]);
 /// A digest of a content that costs only what its data cost: long runs of zeros are
 /// not hashed, so it is the same wherever they are holes. How it is made stands in
 /// `io::hash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct DataDigest {
     /// The digest.
     pub sha256: Sha256,

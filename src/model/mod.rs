@@ -13,6 +13,7 @@ mod digest;
 mod factory;
 mod git;
 mod hardware;
+mod hook;
 mod label;
 mod members;
 mod name;
@@ -43,6 +44,7 @@ pub use git::{
     GitSource, GitToken, GitUrl, GitVerify,
 };
 pub use hardware::{Bios, Hardware, NetworkInterface};
+pub use hook::{Hook, HookKind, HookName};
 pub use members::ClusterGroup;
 pub use name::{FileName, NameParts, NameTemplate};
 pub use order::{
@@ -99,7 +101,7 @@ impl Invalid {
     }
 }
 
-/// Implements `Serialize`, `Deserialize` and `Display` for a type through its
+/// Implements `Serialize`, `Deserialize` and `JsonSchema` for a type through its
 /// text form (`as_text` and `FromStr`), so that every way in is validated.
 macro_rules! text_form {
     ($type:ty) => {
@@ -112,6 +114,17 @@ macro_rules! text_form {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <String as serde::Deserialize>::deserialize(d)?;
                 text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string"})
             }
         }
     };

@@ -51,7 +51,7 @@ impl FromStr for OrderId {
 text_form!(OrderId);
 
 /// Which version a position asks for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VersionPolicy {
     /// This one.
@@ -65,7 +65,16 @@ pub enum VersionPolicy {
 
 /// What becomes of delivered files that no order wants any more.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Deletion {
@@ -85,7 +94,9 @@ pub enum SchematicSource {
 }
 
 /// A directory of a node that an image is to be in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 pub struct PushTarget {
     /// The node; its description is in [`OrderSet::nodes`].
     pub node: NodeId,
@@ -94,7 +105,7 @@ pub struct PushTarget {
 }
 
 /// Where a thing was written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 pub struct SourceRef {
     /// The file, as in [`Problem::file`].
     pub file: String,
@@ -158,7 +169,16 @@ pub struct Position {
 
 /// A position's identity in messages and plans.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 pub struct PositionRef {
     /// The order.
@@ -176,7 +196,7 @@ impl fmt::Display for PositionRef {
 }
 
 /// A position that cannot be used; its siblings are unaffected.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct RejectedPosition {
     /// Its place in the order, counted from 0.
     pub index: usize,
@@ -187,7 +207,7 @@ pub struct RejectedPosition {
 }
 
 /// A position for a product that this tool does not handle.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Skipped {
     /// Its place in the order, counted from 0.
     pub index: usize,
@@ -232,7 +252,7 @@ impl Order {
 
 /// An order that cannot be used at all (its positions may be fine, but the order
 /// around them is not).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct RejectedOrder {
     /// Its id, where it could be read and belongs to no other order.
     pub id: Option<OrderId>,
@@ -246,7 +266,7 @@ pub struct RejectedOrder {
 
 /// A file that could not be read or parsed, or that holds something beside its
 /// orders that was refused; the orders that could be read are used all the same.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct RejectedFile {
     /// The file, as in [`Problem::file`].
     pub file: String,

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use super::{visible, visible_lines};
 
 /// One thing that is wrong in a file, and where.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Problem {
     /// The file as the user named it, or the path below the orders directory.
     pub file: String,
@@ -26,7 +26,7 @@ pub struct Problem {
 }
 
 /// The lines of a file around a place in it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Excerpt {
     /// The number of the first line shown, counted from 1.
     pub first_line: u64,

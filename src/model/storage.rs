@@ -49,7 +49,17 @@ super::text_form!(StorageName);
 
 /// Where an image is kept on a storage.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageContent {
@@ -79,7 +89,9 @@ pub enum DeliveryPlace {
 }
 
 /// A storage of a node that an image is to be on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 pub struct StorageTarget {
     /// The node; its description is in [`OrderSet::nodes`](super::OrderSet::nodes).
     pub node: NodeId,

@@ -10,7 +10,17 @@ use super::{ArtifactId, Invalid, NodeId, StorageName, text_form};
 
 /// The number of a virtual machine, unique in its cluster: 100 to 999999999.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(try_from = "u32", into = "u32")]
 pub struct VmId(u32);
@@ -68,7 +78,7 @@ impl FromStr for VmId {
 }
 
 /// The VMIDs that a template may get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum VmIds {
     /// This one: a new template replaces the old one in its place.

@@ -84,7 +84,9 @@ pub struct ApiTransport {
 }
 
 /// The way of an image to a node that is reached through the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApiRoute {
     /// The node loads it from this machine.
@@ -98,7 +100,19 @@ pub enum ApiRoute {
 }
 
 /// The form in which a node stores an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoredForm {
     /// As it is in the cache.
@@ -116,7 +130,9 @@ impl StoredForm {
 }
 
 /// How a delivery's bytes travel, as chosen.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Method {
     /// Copied within this machine.
@@ -137,7 +153,9 @@ pub enum Method {
 }
 
 /// A file on another node that a delivery is made from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 pub struct Via {
     /// The node that has it and sends it on.
     pub node: NodeId,

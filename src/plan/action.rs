@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::size::Size;
@@ -13,7 +14,7 @@ use crate::model::{
 };
 
 /// What a step does. Executing one takes no decision that is not written here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Action {
     /// Make a schematic known to the factory.
@@ -154,7 +155,7 @@ pub enum Action {
 }
 
 /// A template that is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CreateTemplate {
     /// Where.
     pub node: NodeId,
@@ -187,7 +188,7 @@ pub struct CreateTemplate {
 }
 
 /// A template that takes the place of others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SwitchTemplate {
     /// Where.
     pub node: NodeId,
@@ -207,7 +208,7 @@ pub struct SwitchTemplate {
 }
 
 /// A template that loses its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RetiredTemplate {
     /// Where: of the nodes of a shared storage, another one may have it.
     pub node: NodeId,

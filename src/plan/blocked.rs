@@ -5,6 +5,7 @@ mod text;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::template::TemplateBlock;
@@ -14,7 +15,7 @@ use crate::facts::{ApprovalId, FailureKind, StepId};
 use crate::model::{ClusterName, Dir, FileName, NodeId, StorageName};
 
 /// Something that should be done and is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Blocked {
     /// The step it would be.
     pub id: StepId,
@@ -25,7 +26,7 @@ pub struct Blocked {
 }
 
 /// Why something is blocked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum BlockedReason {
     /// The node does not answer.

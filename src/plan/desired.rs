@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::template::{TemplatePlace, WantedTemplate};
@@ -41,7 +42,7 @@ pub struct Desired {
 }
 
 /// One file wanted in the cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Want {
     /// Its name in the cache.
     pub file: FileName,
@@ -54,7 +55,7 @@ pub struct Want {
 }
 
 /// How a file in the cache comes to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Downloaded as it is.
@@ -70,7 +71,7 @@ pub enum Origin {
 }
 
 /// One file wanted at a path on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Placed {
     /// What is to be there.
     pub artifact: ArtifactId,
@@ -131,7 +132,7 @@ impl Resolved {
 }
 
 /// Why a position cannot be planned in this run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Unresolved {
     /// No source of versions answered, now or earlier.

@@ -1,7 +1,9 @@
 //! A size, with how it is known.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::bytes::Bytes;
@@ -66,6 +68,26 @@ impl Serialize for Size {
         };
         fields.serialize_field("size", size)?;
         fields.end()
+    }
+}
+
+/// What it is written as.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form")]
+struct WrittenSize {
+    /// The size in bytes, where it is known.
+    bytes: Option<u64>,
+    /// How it is known: known, about for that of a similar image, or unknown.
+    size: String,
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        WrittenSize::json_schema(generator)
     }
 }
 

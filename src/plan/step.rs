@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
@@ -14,7 +15,7 @@ use crate::model::{
 };
 
 /// What a run is going to do, and not going to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Plan {
     /// The steps; what a step needs stands before it.
     pub steps: Vec<Step>,
@@ -38,7 +39,7 @@ pub struct Plan {
 }
 
 /// A template that is wanted, as it is or will be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PlannedTemplate {
     /// The node.
     pub node: NodeId,
@@ -74,7 +75,7 @@ impl Plan {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Step {
     /// Its identity.
     pub id: StepId,
@@ -89,7 +90,7 @@ pub struct Step {
 }
 
 /// Something about a cluster that the user should know.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Notice {
     /// Which cluster.
     pub cluster: ClusterName,
@@ -104,7 +105,7 @@ impl fmt::Display for Notice {
 }
 
 /// Why a step is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Why {
     /// It is not there.
@@ -208,7 +209,7 @@ pub enum Why {
 }
 
 /// On what the end of a step depends that a plan cannot know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdoptCondition {
     /// A file that has the right digest is recorded as ours, and nothing is sent.
@@ -216,7 +217,7 @@ pub enum AdoptCondition {
 }
 
 /// What is done where a condition is not met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Otherwise {
     /// The file is replaced: its name is one that only we give.
@@ -233,7 +234,7 @@ impl Why {
 }
 
 /// A remark for the user.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Hint {
     /// What it is about: a position.
     pub about: PositionRef,

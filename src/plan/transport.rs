@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::model::{ApiRoute, Method, NodeId, Proof, StoredForm, Via};
 pub(super) const RECEIVER: &str = "perl";
 
 /// How a delivery's bytes travel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Transport {
     /// By which means.
     pub method: Method,
@@ -30,7 +31,7 @@ pub struct Transport {
 }
 
 /// Why a way was chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum TransportReason {
     /// It is a directory of this machine.
@@ -59,7 +60,7 @@ pub enum TransportReason {
 }
 
 /// Who asks for a way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RequestedBy {
     /// An order that wants the file there.
@@ -71,7 +72,7 @@ pub enum RequestedBy {
 }
 
 /// A delivery that a relay could make and does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unrelayed {
     /// The relay.
     pub relay: NodeId,
@@ -81,7 +82,7 @@ pub struct Unrelayed {
 }
 
 /// Why a relay does not send an image on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "why")]
 pub enum RelayUnfit {
     /// No order wants the image there.

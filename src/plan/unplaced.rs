@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::facts::FailureKind;
@@ -31,7 +32,7 @@ pub enum UnplacedReason {
 }
 
 /// Why a storage of a node cannot be used for an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum StorageUnfit {
     /// The node answers, and its storages are not known.

@@ -3,11 +3,13 @@
 //! A position on a hundred nodes is a hundred deliveries that name it, and a set of
 //! one is mostly empty room: one set serves them all.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::model::PositionRef;
@@ -78,6 +80,20 @@ impl<'a> IntoIterator for &'a WantedBy {
 impl fmt::Debug for WantedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+impl JsonSchema for WantedBy {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "WantedBy".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeSet::<PositionRef>::json_schema(generator)
     }
 }
 

@@ -11,7 +11,7 @@
 //! `safe.directory`) or takes too long, nothing is said of it: a run never waits for this
 //! or fails because of it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,12 +48,61 @@ pub(crate) async fn of(path: &Path) -> Option<String> {
     Some(revision)
 }
 
-/// True if git says so.
-async fn is_dirty(path: &Path) -> bool {
-    let (dir, of) = match (path.is_dir(), path.parent(), path.file_name()) {
+/// True if one commit is another or was made before it; `None` where git cannot say, as
+/// in a repository that has only the last one. Both are hexadecimal digits.
+pub(crate) async fn contains(path: &Path, before: &str, commit: &str) -> Option<bool> {
+    let (git, _) = git_at(path)?;
+    let commits = [before, commit].map(|one| format!("{one}^{{commit}}"));
+    answer(git.args(["merge-base", "--is-ancestor"]).args(commits)).await
+}
+
+/// True if two commits have the same orders; `None` where git cannot say.
+pub(crate) async fn have_same(path: &Path, one: &str, other: &str) -> Option<bool> {
+    let (git, name) = git_at(path)?;
+    let commits = [one, other].map(|one| format!("{one}^{{commit}}"));
+    let git = git.args(["diff", "--quiet", "--no-ext-diff"]).args(commits);
+    answer(git.arg("--").arg(name)).await
+}
+
+/// git beside the orders, and what they are called there.
+fn git_at(path: &Path) -> Option<(Program, OsString)> {
+    let path = std::fs::canonicalize(path).ok()?;
+    let (dir, name) = dir_and_name(&path);
+    let git = Program::new("git")
+        .arg("-C")
+        .arg(dir)
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        .total(PATIENCE);
+    let git = VARIABLES.into_iter().fold(git, Program::without_env);
+    Some((git, name.to_owned()))
+}
+
+/// What git says by its exit code.
+async fn answer(git: Program) -> Option<bool> {
+    match git.run().await {
+        Ok(ended) => match ended.status.code() {
+            Some(0) => Some(true),
+            Some(1) => Some(false),
+            _ => None,
+        },
+        Err(error) => {
+            tracing::debug!(reason = %error, "cannot compare two commits");
+            None
+        }
+    }
+}
+
+/// Where git is run for the orders at a path, and what they are called there.
+fn dir_and_name(path: &Path) -> (&Path, &OsStr) {
+    match (path.is_dir(), path.parent(), path.file_name()) {
         (false, Some(dir), Some(name)) => (dir, name),
         _ => (path, OsStr::new(".")),
-    };
+    }
+}
+
+/// True if git says so.
+async fn is_dirty(path: &Path) -> bool {
+    let (dir, of) = dir_and_name(path);
     let git = Program::new("git")
         // The repository's own choice of a program to ask is not ours.
         .args(["-c", "core.fsmonitor=false", "-C"])

@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::site::WebSite;
-use crate::conclude::Status;
+use crate::conclude::{Status, StatusAnswer};
 use crate::model::visible;
 
 /// The longest body of a request, in bytes: a form with a few fields. Hooks have their own.
@@ -59,7 +59,7 @@ pub(super) async fn status(State(site): State<WebSite>) -> Response {
         );
     };
     let status = Status::clone(&view.status).with_suspended(suspended);
-    match serde_json::to_vec(&status) {
+    match serde_json::to_vec(&StatusAnswer::from(&status)) {
         Ok(mut body) => {
             body.push(b'\n');
             ([(CONTENT_TYPE, "application/json")], Body::from(body)).into_response()

@@ -12,6 +12,7 @@
 //! | `/` and below | the status page; `pages` |
 //! | `/live` | the version of what the pages show, as server-sent events; `stream` |
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
+//! | `/hooks/NAME` | programs that say that the orders have changed; `hooks` |
 //! | `/v1/status` | what `status -o json` prints |
 
 #![expect(
@@ -23,6 +24,8 @@ mod actions;
 mod answer;
 mod config;
 mod guard;
+mod hook_calls;
+mod hooks;
 mod peer;
 mod router;
 mod server;

@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, stream};
+use super::{actions, answer, guard, hooks, stream};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
@@ -27,7 +27,9 @@ pub(super) fn router(site: &WebSite) -> Router {
         .method_not_allowed_fallback(answer::not_so)
         .layer(from_fn_with_state(site.clone(), guard::host));
     // Probes and hooks come under whatever name: they show and take nothing secret.
-    let open = Router::new().route("/healthz", get(answer::healthy));
+    let open = Router::new()
+        .route("/healthz", get(answer::healthy))
+        .route("/hooks/{name}", post(hooks::call).fallback(answer::not_so));
     guarded
         .merge(open)
         .layer(from_fn(guard::headers))

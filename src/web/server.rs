@@ -21,7 +21,7 @@ use super::peer::Peer;
 use super::router::router;
 use super::site::{WebParts, WebSite};
 use crate::io::file::atomic::remove_if_there;
-use crate::io::listen::accept;
+use crate::io::listen::{accept, room_for};
 use crate::model::ListenAddress;
 
 /// Connections at once; more wait to be taken.
@@ -87,7 +87,7 @@ impl WebServer {
         let site = WebSite::new(parts);
         let router = router(&site);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let what = ("a request to the status page", CONNECTIONS);
+        let what = ("a request to the status page", room_for(CONNECTIONS));
         let end = (stop.clone(), tasks.clone());
         let over = stop.clone();
         let address = match address {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use super::config::WebConfig;
+use super::hook_calls::HookCalls;
 use super::session::Sessions;
 use crate::conclude::Scope;
 use crate::live::Live;
@@ -21,6 +22,9 @@ pub(super) const ANSWERS: usize = 32;
 pub(crate) trait Control: Send + Sync {
     /// Starts a run as soon as none is going on, without back-off for what is named.
     fn reconcile(&self, scope: Scope);
+
+    /// Starts a run with what the orders are now.
+    fn look(&self);
 }
 
 /// What a web server is made of.
@@ -45,6 +49,7 @@ struct SiteParts {
     control: Arc<dyn Control>,
     config: Mutex<Arc<WebConfig>>,
     sessions: Sessions,
+    hook_calls: HookCalls,
     streams: Arc<Semaphore>,
     answers: Arc<Semaphore>,
 }
@@ -63,6 +68,7 @@ impl WebSite {
             control: parts.control,
             config: Mutex::new(Arc::new(parts.config)),
             sessions: Sessions::default(),
+            hook_calls: HookCalls::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
@@ -86,6 +92,11 @@ impl WebSite {
     /// Who is logged in.
     pub(super) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// How often hooks were called.
+    pub(super) fn hook_calls(&self) -> &HookCalls {
+        &self.0.hook_calls
     }
 
     /// Places for event streams.

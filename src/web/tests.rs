@@ -1,5 +1,8 @@
 //! The server over real connections, spoken to by hand.
 
+mod hooks;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,15 +16,19 @@ use crate::conclude::status::BlockedLine;
 use crate::conclude::{EventRecord, Reason, Scope, Status};
 use crate::facts::ApprovalId;
 use crate::live::Live;
-use crate::model::{ListenAddress, Trigger, WebToken};
+use crate::model::{Hook, HookKind, ListenAddress, Trigger, WebToken};
 use crate::store::StateDir;
 
 #[derive(Default)]
-struct Asks(Mutex<Vec<Scope>>);
+struct Asks(Mutex<Vec<Scope>>, AtomicUsize);
 
 impl Control for Asks {
     fn reconcile(&self, scope: Scope) {
         self.0.lock().unwrap().push(scope);
+    }
+
+    fn look(&self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -31,6 +38,15 @@ struct Served {
     state: StateDir,
     asks: Arc<Asks>,
     _dir: tempfile::TempDir,
+}
+
+/// With the secret and, below, the body of the example in GitHub's documentation.
+fn hook(name: &str, kind: HookKind) -> Hook {
+    Hook {
+        name: name.parse().unwrap(),
+        kind,
+        secret: SecretString::from("It's a Secret to Everybody".to_owned()),
+    }
 }
 
 async fn serve(tokens: Option<&[&str]>) -> Served {
@@ -60,6 +76,10 @@ async fn serve(tokens: Option<&[&str]>) -> Served {
         control: asks.clone(),
         config: WebConfig {
             tokens: tokens.map(|names| names.iter().map(token).collect()),
+            hooks: vec![
+                hook("push", HookKind::Github),
+                hook("lab", HookKind::Gitlab),
+            ],
             ..WebConfig::default()
         },
     };

@@ -33,7 +33,14 @@ const WORDS: [&str; 4] = ["key", "crt", "auth", "pass"];
 const SHORT: usize = 16;
 
 /// Keys of ours that only name where a secret is.
-const NAMING: [&str; 4] = ["password_env", "password_file", "token_env", "token_file"];
+const NAMING: [&str; 6] = [
+    "password_env",
+    "password_file",
+    "secret_env",
+    "secret_file",
+    "token_env",
+    "token_file",
+];
 
 /// A line without the values of such keys, and without the login of a URL.
 pub(super) fn masked(line: &str) -> Cow<'_, str> {

@@ -116,7 +116,10 @@ fn commands_options_and_values_are_completed() {
             (&["plan", "--output", ""], &["text", "json", "yaml"]),
             (&["plan", "--color", "a"], &["auto", "always"]),
             (&["plan", "--config", "con"], &["config.yaml"]),
-            (&["schema", ""], &["config", "orders", "outputs"]),
+            (
+                &["schema", "get-"],
+                &["get-images", "get-nodes", "get-orders"],
+            ),
             (&["outputs", "-o", "c"], &["capmox"]),
             (&["suspend", "n"], &["node"]),
             (&["completions", "z"], &["zsh"]),

@@ -6,6 +6,8 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+#[path = "../support/ansible.rs"]
+mod ansible_program;
 #[path = "../common/mod.rs"]
 mod common;
 mod completions;
@@ -27,12 +29,13 @@ use common::factory::Factory;
 use common::program::Program;
 use common::snapshot::images;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "plan",
     "diff",
     "get",
     "outputs",
     "apply",
+    "wait",
     "validate",
     "schematic",
     "versions",

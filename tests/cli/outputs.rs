@@ -274,3 +274,26 @@ fn what_is_not_ready_is_in_no_environment() {
         ran.says("false");
     }
 }
+
+/// As variables of all hosts, read by Ansible itself: what looks like a template stays
+/// what it is.
+#[test]
+fn ansible_reads_the_variables_and_evaluates_none() {
+    let world = World::new();
+    hostile(&world);
+    let dir = world.dir.path().join("ansible");
+    fs::create_dir_all(dir.join("group_vars/all")).unwrap();
+    let vars = world.program.run(&["outputs", "-o", "ansible"]).expect(0);
+    fs::write(dir.join("group_vars/all/talos.yml"), vars.stdout).unwrap();
+    let image = "(talos_images[inventory_hostname]['good'] | dict2items | first)";
+    let playbook = format!(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.copy:\n        \
+         content: \"{{{{ {image}.value.customer }}}}\\n{{{{ {image}.key }}}}\"\n        \
+         dest: \"{{{{ playbook_dir }}}}/found\"\n"
+    );
+    if ansible_program::play(&dir, "pve-1", &playbook) {
+        let found = fs::read_to_string(dir.join("found")).unwrap();
+        let customer = outputs(&world, &[])["images"][0]["customer"].clone();
+        assert_eq!(found, format!("{}\n{HOSTILE}", customer.as_str().unwrap()));
+    }
+}

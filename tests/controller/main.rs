@@ -13,6 +13,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod crowds;
 mod daemon;
 mod follows;
 mod handover;
@@ -25,5 +26,6 @@ mod refuses;
 mod signals;
 mod soak;
 mod verbs;
+mod waits;
 
 use common::world;

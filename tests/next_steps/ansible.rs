@@ -1,11 +1,14 @@
 //! The playbooks: their templates are rendered with the outputs, and what the tasks ask
 //! for is compared with what `qm` and the module take.
 
+use std::fs;
+
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde_json::{Map, Value as Json};
 
-use super::{Delivered, blocks, qm};
+use super::common::write_program;
+use super::{Delivered, ansible_program, blocks, qm};
 
 /// The options of `community.proxmox.proxmox_kvm` that are used.
 const MODULE: &str = "api_host api_user api_token_id api_token_secret node vmid name ostype machine \
@@ -147,4 +150,26 @@ fn the_playbooks_create_machines_from_what_was_delivered() {
     assert_eq!(words[0], "qm");
     qm::accepts(&world, "pve-01", &words[1..]);
     assert_eq!(told["creates"], "/etc/pve/nodes/*/qemu-server/9001.conf");
+}
+
+/// Ansible itself runs the second one, with a `qm` that only writes down what it is told.
+#[test]
+fn ansible_runs_a_playbook_with_the_variables() {
+    let world = Delivered::new();
+    let dir = world.dir.path();
+    fs::create_dir(dir.join("bin")).unwrap();
+    let qm = b"#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$(dirname \"$0\")/told\"\n";
+    write_program(&dir.join("bin/qm"), qm);
+    fs::write(dir.join("talos.yml"), world.outputs("ansible")).unwrap();
+    let [_, by_ssh] = &blocks("yml")[..] else {
+        panic!("two playbooks");
+    };
+    if !ansible_program::play(dir, "pve-01", by_ssh) {
+        return;
+    }
+    let told = fs::read_to_string(dir.join("bin/told")).unwrap();
+    let words: Vec<&str> = told.lines().collect();
+    assert_eq!(words[..2], ["create", "9001"]);
+    qm::accepts(&world, "pve-01", &words);
+    assert!(told.contains("import-from=local:import/talos-"), "{told}");
 }

@@ -10,6 +10,8 @@
 )]
 
 mod ansible;
+#[path = "../support/ansible.rs"]
+mod ansible_program;
 #[path = "../common/mod.rs"]
 mod common;
 mod qm;

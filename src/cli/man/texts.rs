@@ -54,6 +54,15 @@ pub(super) const EXIT_STATUS_OF_OUTPUTS: &[(&str, &str)] = &[
     ("2", "The command line or the configuration is wrong."),
 ];
 
+pub(super) const EXIT_STATUS_OF_WAIT: &[(&str, &str)] = &[
+    ("0", "Everything that is selected is Ready."),
+    (
+        "1",
+        "The time is over, or something is Stalled or Suspended, or nothing matches.",
+    ),
+    ("2", "The command line or the configuration is wrong."),
+];
+
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "TALOS_ORDER_CONFIG",
@@ -259,6 +268,19 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             "talos-order reconcile --order homelab",
             "Start a run now and show the result for one order.",
         )],
+    ),
+    (
+        "wait",
+        &[
+            (
+                "talos-order wait --order homelab --timeout 15m",
+                "Wait until an order is ready on all of its nodes.",
+            ),
+            (
+                "talos-order wait --revision $(git rev-parse HEAD)",
+                "After a push: wait until its orders are ready.",
+            ),
+        ],
     ),
     (
         "validate",

@@ -1,14 +1,14 @@
 //! From the files of this machine to the outputs that were asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::OutputsArgs;
 use super::one::Query;
 use crate::app::{App, StartError};
 use crate::cli::args::Common;
+use crate::cli::following::{FileState, file_state};
 use crate::conclude::outputs::{OrderManifest, OutputRecords, Outputs, assemble};
 use crate::model::{NodeId, OrderId, OrderSet, Problem, visible};
 use crate::store;
@@ -35,9 +35,6 @@ pub(super) struct OutputsReader<'a> {
     args: &'a OutputsArgs,
     query: &'a Query,
 }
-
-/// The state of a file, by which a change is seen.
-type FileState = Option<(u64, i64, i64, u64)>;
 
 /// The files that the outputs are made of, as they were.
 #[derive(PartialEq)]
@@ -204,9 +201,4 @@ impl<'a> OutputsReader<'a> {
         }
         Ok(())
     }
-}
-
-fn file_state(path: &Path) -> FileState {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
 }

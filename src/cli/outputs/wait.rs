@@ -2,22 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::load::{Loaded, OutputsReader};
+use crate::cli::following::Deadline;
 use crate::cli::{out, style};
-
-/// From one look at the files to the next, as `events --watch` does it. What did not
-/// change is not read again. An instance of inotify would see changes sooner, but not
-/// those of a network file system.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Waits; `None`, and what is missing on stderr, where the time is over.
 pub(super) async fn until_ready(
     reader: &OutputsReader<'_>,
     timeout: Duration,
 ) -> anyhow::Result<Option<Loaded>> {
-    let end = Instant::now() + timeout;
+    let deadline = Deadline::after(timeout);
     let mut is_told = false;
     loop {
         // Before the look: what changes after it is seen in the next round.
@@ -33,13 +27,12 @@ pub(super) async fn until_ready(
             is_told = true;
         }
         loop {
-            if Instant::now() >= end {
+            if !deadline.pause().await {
                 for line in missing {
                     out::note(&format!("{} not ready: {line}", style::error("error:")));
                 }
                 return Ok(None);
             }
-            tokio::time::sleep_until(end.min(Instant::now() + AGAIN)).await;
             if reader.sources()? != sources {
                 break;
             }

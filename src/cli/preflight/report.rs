@@ -1,5 +1,6 @@
 //! What was found at a cluster, for people and for programs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::style;
@@ -7,7 +8,7 @@ use crate::error::chain;
 use crate::proxmox::PveError;
 
 /// What was found at a cluster.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct ClusterReport {
     /// Its name in the configuration.
     pub cluster: String,
@@ -16,7 +17,7 @@ pub(in crate::cli) struct ClusterReport {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct PreflightCheck {
     /// How it is.
     pub level: CheckLevel,
@@ -33,7 +34,7 @@ pub(in crate::cli) struct PreflightCheck {
 }
 
 /// How a thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) enum CheckLevel {
     Ok,

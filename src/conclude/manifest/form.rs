@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Provenance;
 use crate::model::{Arch, Format, OrderId, Platform, SchematicId, Sha256, TalosVersion, VmId};
 
 /// What a run did for one order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// When the content last changed.
     pub generated_at: Timestamp,
@@ -45,7 +46,7 @@ pub struct Manifest {
 }
 
 /// Which order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderForm {
     /// Its id.
     pub orderid: OrderId,
@@ -54,7 +55,7 @@ pub struct OrderForm {
 }
 
 /// The cache's policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CachePolicyForm {
     /// Retention is on.
     pub enabled: bool,
@@ -65,7 +66,7 @@ pub struct CachePolicyForm {
 }
 
 /// Who named the versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Catalogue {
     /// `factory` or `github`.
     pub source: String,
@@ -75,7 +76,7 @@ pub struct Catalogue {
 }
 
 /// A position's entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ManifestEntry {
     /// What was wanted and what there is.
@@ -85,7 +86,7 @@ pub enum ManifestEntry {
 }
 
 /// An entry without an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// The position's name.
     pub name: String,
@@ -98,7 +99,7 @@ pub struct Failed {
 }
 
 /// An entry with an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestImage {
     /// The position's name.
     pub name: String,
@@ -146,7 +147,7 @@ pub struct ManifestImage {
 }
 
 /// The downloaded file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Download {
     /// Its path.
     pub path: String,
@@ -162,7 +163,7 @@ pub struct Download {
 }
 
 /// The unpacked file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decompressed {
     /// Its path.
     pub path: String,
@@ -173,7 +174,7 @@ pub struct Decompressed {
 }
 
 /// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushStatus {
     /// The right file is there.
@@ -186,7 +187,7 @@ pub enum PushStatus {
 }
 
 /// One delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pushed {
     /// The node.
     pub host: String,
@@ -208,7 +209,7 @@ pub struct Pushed {
 }
 
 /// One template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestTemplate {
     /// The node.
     pub host: String,

@@ -7,7 +7,6 @@ use crate::plan::{NamePattern, Selection};
 
 /// What the last runs produced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(title = "talos-order outputs")]
 pub struct Outputs {
     /// The images on nodes
     pub images: Vec<ImageOutput>,
