@@ -1,6 +1,7 @@
 //! The controller follows a repository.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -79,6 +80,45 @@ fn a_server_that_is_away_is_reported_and_so_is_its_return() {
     daemon.until("it is back", |status| {
         converged(status) && source(status, "state") == "ok"
     });
+    daemon.stop();
+}
+
+/// Long before the interval is over.
+#[test]
+fn a_hook_lets_the_controller_ask_the_server_at_once() {
+    let fleet = Fleet::new("");
+    let (socket, secret) = (fleet.world.at("web.sock"), fleet.world.at("secret"));
+    fs::write(&secret, "0123456789abcdef").unwrap();
+    let more = format!(
+        "{QUIET}listen: unix:{}\nhooks: [{{name: orders, kind: gitlab, secret_file: {}}}]\n",
+        socket.display(),
+        secret.display()
+    );
+    let url = fleet.url();
+    fleet.configure(&format!("url: {url}, interval: 1d"), &more);
+    let daemon = Daemon::start(&fleet.world);
+    let call = || {
+        let answer = Command::new("curl")
+            .args(["--silent", "--fail", "--request", "POST", "--data", "{}"])
+            .args([
+                "--header",
+                "X-Gitlab-Token: 0123456789abcdef",
+                "--unix-socket",
+            ])
+            .arg(&socket)
+            .arg("http://localhost/hooks/orders")
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{answer:?}\n{}", daemon.log());
+    };
+    // Nothing new is no reason for a run.
+    call();
+    let good = fleet.order("v1.11.3");
+    call();
+    daemon.until("the push is delivered", |status| {
+        converged(status) && source(status, "commit") == good
+    });
+    assert_eq!(daemon.runs().len(), 2);
     daemon.stop();
 }
 
