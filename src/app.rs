@@ -14,6 +14,7 @@ mod orders_at;
 mod places;
 mod policies;
 mod remote_script;
+mod requests;
 mod survey;
 mod web;
 
@@ -44,7 +45,7 @@ use crate::proxmox::PveError;
 use crate::reconcile::Reconciler;
 use crate::source::{GitOrders, SourceError};
 use crate::store::{FileRecords, StateDir, StateError};
-use crate::upstream::{self, HttpFactory, Upstream, UpstreamError};
+use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
 pub(crate) type LiveReconciler = Reconciler<HttpFactory, NodesByReach>;
@@ -144,6 +145,7 @@ pub(crate) struct App {
     source: Option<Arc<GitOrders>>,
     /// The clusters, once somebody asks for them.
     fleet: OnceLock<fleet::Fleet>,
+    tally: RequestTally,
 }
 
 impl App {
@@ -179,6 +181,7 @@ impl App {
             source,
             reader: Mutex::default(),
             fleet: OnceLock::new(),
+            tally: RequestTally::default(),
         }
     }
 
@@ -234,11 +237,7 @@ impl App {
     /// When the clients cannot be made.
     pub(crate) fn reconciler(&self) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
-        let factory = HttpFactory::new(&places::upstream(
-            &self.settings,
-            self.mode == Mode::ReadOnly,
-        ))
-        .map_err(StartError::Upstream)?;
+        let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
         let system = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
             .map_err(StartError::Nodes)?;
         let api = places::api_nodes(settings, self.known_nodes()?);
@@ -293,17 +292,13 @@ impl App {
     /// # Errors
     /// When the client cannot be made; that no source answers is part of the answer.
     pub(crate) async fn versions(&self) -> Result<VersionKnowledge, StartError> {
-        let factory = HttpFactory::new(&places::upstream(
-            &self.settings,
-            self.mode == Mode::ReadOnly,
-        ))
-        .map_err(StartError::Upstream)?;
+        let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
         Ok(factory.versions().await)
     }
 
     /// The versions of the last lists that came from upstream; asks nobody.
     pub(crate) fn known_versions(&self) -> BTreeSet<TalosVersion> {
-        upstream::remembered_versions(&places::upstream(&self.settings, true))
+        upstream::remembered_versions(&places::upstream(&self.settings, true, &self.tally))
     }
 
     /// What one run is asked for: an empty cache to begin with, where somebody says so

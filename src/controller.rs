@@ -8,23 +8,28 @@
 mod background;
 mod end;
 pub(crate) mod http;
+mod metrics_file;
+mod orders_follower;
 mod queue;
 mod session;
 mod source_watch;
 mod teller;
+mod vitals;
 mod work;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
+pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
+use vitals::LoopVitals;
 use work::Controller;
 
 use crate::app::StartError;
 use crate::conclude::Status;
-use crate::daemon::{self, Waker, Work};
+use crate::daemon::{self, Pulse, Waker, Work};
 use crate::model::ListenAddress;
 use crate::store::StateError;
 use crate::web::WebError;
@@ -46,6 +51,20 @@ pub(crate) enum ControllerError {
     Web(#[from] WebError),
     #[error(transparent)]
     Loop(#[from] daemon::DaemonError),
+    /// The file for metrics.
+    #[error(transparent)]
+    Metrics(#[from] MetricsFileError),
+}
+
+/// How the controller is to run.
+#[derive(Debug, Default)]
+pub(crate) struct ControllerAsked {
+    /// For one run only.
+    pub once: bool,
+    /// Where to listen for visitors, in the place of the configured address.
+    pub listen: Option<ListenAddress>,
+    /// Where the metrics go after each run.
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// Runs the loop until a signal asks for the end, or for one run.
@@ -55,12 +74,14 @@ pub(crate) enum ControllerError {
 pub(crate) async fn run(
     config: Option<&Path>,
     orders: Option<&Path>,
-    once: bool,
-    listen: Option<&ListenAddress>,
+    asked: ControllerAsked,
 ) -> Result<daemon::Ended, ControllerError> {
-    let waker = Waker::default();
+    let once = asked.once;
+    let metrics = asked.metrics_file.map(MetricsFile::new).transpose()?;
+    let (waker, pulse) = (Waker::default(), Pulse::from_env());
     let queue = RunQueue::new(waker.clone());
     let mut controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
+    controller.write_metrics_to(metrics);
     let (state, options) = (controller.state(), controller.options());
     let api = Api {
         queue: queue.clone(),
@@ -74,7 +95,13 @@ pub(crate) async fn run(
         true => None,
         false => {
             let control = Arc::new(queue.clone());
-            controller.open_web(listen, control).await?
+            let vitals = LoopVitals {
+                queue: queue.clone(),
+                tally: controller.tally(),
+                pulse: pulse.clone(),
+            };
+            let listen = asked.listen.as_ref();
+            controller.open_web(listen, control, vitals).await?
         }
     };
     tracing::info!(
@@ -82,7 +109,7 @@ pub(crate) async fn run(
         orders = controller.orders_name(),
         "controller started"
     );
-    let ended = Box::pin(daemon::run(controller, options, waker)).await;
+    let ended = Box::pin(daemon::run(controller, options, waker, pulse)).await;
     queue.close();
     if let Some(socket) = socket {
         socket.close().await;

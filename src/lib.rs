@@ -25,6 +25,7 @@ pub mod facts;
 pub mod fuzz;
 mod io;
 mod live;
+mod metrics;
 pub mod model;
 pub mod nodes;
 mod observe;

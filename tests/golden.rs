@@ -55,7 +55,7 @@ const FILES: [(&str, &str); 13] = [
 ];
 
 /// What differs from run to run, and what is written in its place.
-fn redactions(world: &World) -> [(Regex, &'static str); 9] {
+fn redactions(world: &World) -> [(Regex, &'static str); 11] {
     let host = world.factory.url().replace("http://", "");
     let host = regex::escape(host.trim_end_matches('/'));
     let root = regex::escape(&world.dir.path().display().to_string());
@@ -66,7 +66,7 @@ fn redactions(world: &World) -> [(Regex, &'static str); 9] {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r#"("boot": ?)"[^"]*""#, "$1[BOOT]"),
         (
-            r#"("(mtime|mtime_ns|inode|uptime_seconds|millis)": ?)\d+"#,
+            r#"("(mtime|mtime_ns|inode|uptime_seconds|millis|sum_millis)": ?)\d+"#,
             "$1[NUMBER]",
         ),
         // How much of a truncated download arrives depends on the load of the machine.
@@ -74,6 +74,13 @@ fn redactions(world: &World) -> [(Regex, &'static str); 9] {
         (
             r#"("(written|synced)":\{"bytes":)\d+,"sha256":"\w+""#,
             "$1[NUMBER],\"sha256\":[DIGEST]",
+        ),
+        // How long runs took.
+        (r#"("up_to": ?)\[[\[\]\d,\s]*\]"#, "$1[CLASSES]"),
+        // Hosts are sorted by their ports, and a download may be tried again.
+        (
+            r#"("requests": ?)\{(?:[^{}]|\{[^{}]*\})*\}"#,
+            "$1[REQUESTS]",
         ),
         // Free space.
         (r#"("\[ROOT\]/node\d/\w+": ?)\d+"#, "$1[NUMBER]"),

@@ -8,7 +8,7 @@ use super::policies::of_nodes;
 use crate::config::Settings;
 use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{self, ApiNode, ApiNodesConfig, FileServerConfig, NodesConfig};
-use crate::upstream::{CaFile, UpstreamConfig};
+use crate::upstream::{CaFile, RequestTally, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
 const STATE_DIR: &str = ".talos-order";
@@ -16,8 +16,13 @@ const STATE_DIR: &str = ".talos-order";
 /// How long to wait before the first retry of a request; it doubles with each.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// The upstream; `read_only` keeps it from writing what it learns.
-pub(super) fn upstream(settings: &Settings, read_only: bool) -> UpstreamConfig {
+/// The upstream; `read_only` keeps it from writing what it learns, and `tally` counts what
+/// it is asked.
+pub(super) fn upstream(
+    settings: &Settings,
+    read_only: bool,
+    tally: &RequestTally,
+) -> UpstreamConfig {
     UpstreamConfig {
         factory: settings.factory.url.clone(),
         authorization: settings.factory.credentials.clone(),
@@ -40,6 +45,7 @@ pub(super) fn upstream(settings: &Settings, read_only: bool) -> UpstreamConfig {
         builds: settings.limits.builds,
         retries: settings.limits.retries,
         backoff: BACKOFF,
+        tally: tally.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,15 +10,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Common;
+use super::asked::{ApplyAsked, ManifestsShown, PlanShown};
 use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
 use super::run_args::RunArgs;
-use super::{changes, filter, notices, out, progress, question, saved, signal, style, summary};
+use super::{
+    changes, filter, kept, notices, out, progress, question, saved, signal, style, summary,
+};
 use crate::app::{App, Mode, OrdersAt};
-use crate::conclude::Scope;
-use crate::conclude::Verdict;
-use crate::controller::{FinishedRun, RunError, RunObserver, Session};
+use crate::conclude::{Scope, Verdict};
+use crate::controller::{FinishedRun, MetricsFile, RunError, RunObserver, Session};
 use crate::execute::Event;
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderSet, Problem, Trigger};
@@ -52,50 +54,6 @@ pub(super) struct ApplyAnswer<'a> {
     problems: Vec<&'a Problem>,
     /// True if everything wanted is in sync now.
     converged: bool,
-}
-
-/// What a plan is made for, and what of it is shown.
-#[derive(Default)]
-pub(super) struct PlanShown {
-    selection: Selection,
-    /// Where the plan is saved.
-    out: Option<PathBuf>,
-    manifests: ManifestsShown,
-}
-
-/// What is shown of the manifests that would change.
-#[derive(Default, PartialEq, Eq)]
-enum ManifestsShown {
-    #[default]
-    None,
-    /// How much each changes.
-    Counts,
-    Diffs,
-}
-
-impl PlanShown {
-    pub(super) fn new(selection: Selection, with_manifests: bool, out: Option<PathBuf>) -> Self {
-        let manifests = match with_manifests {
-            true => ManifestsShown::Diffs,
-            false => ManifestsShown::None,
-        };
-        Self {
-            selection,
-            out,
-            manifests,
-        }
-    }
-
-    /// The original program's dry run showed the manifests.
-    pub(super) fn dry_run(args: &RunArgs) -> Self {
-        Self {
-            manifests: match args.verbose {
-                true => ManifestsShown::Diffs,
-                false => ManifestsShown::Counts,
-            },
-            ..Self::default()
-        }
-    }
 }
 
 /// Shows what a run would do. Changes nothing.
@@ -191,45 +149,45 @@ fn view(args: &RunArgs, selection: &Selection) -> PlanView {
     }
 }
 
-/// What `apply` is asked for.
-#[derive(Default)]
-pub(super) struct ApplyAsked {
-    /// A saved plan; it brings its own selection.
-    pub(super) file: Option<PathBuf>,
-    pub(super) selection: Selection,
-    /// Prunes without a question.
-    pub(super) yes: bool,
-}
-
-impl ApplyAsked {
-    /// Everything, with or without a question before pruning.
-    pub(super) fn all(yes: bool) -> Self {
-        Self {
-            yes,
-            ..Self::default()
-        }
-    }
-}
-
 /// Runs once: shows the plan, does it, sums up.
 pub(super) async fn apply(
     common: &Common,
     args: &RunArgs,
-    asked: ApplyAsked,
+    mut asked: ApplyAsked,
 ) -> anyhow::Result<Exit> {
+    let metrics = asked.metrics_file.take().map(MetricsFile::new);
+    let metrics = metrics.transpose()?;
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let named = common.orders.as_deref();
     let before = app.fetch_orders(named, Freshness::Now).await?;
+    let done = apply_with(&app, named, &before, args, asked, metrics.as_ref()).await;
+    if let (Err(error), Some(metrics)) = (&done, &metrics)
+        && kept::is_of_run(error, &app)
+    {
+        let session = session(&app, &before, RunOptions::default()).await;
+        kept::failure(metrics, &app, &session, error);
+    }
+    done
+}
+
+async fn apply_with(
+    app: &App,
+    named: Option<&Path>,
+    before: &OrdersAt,
+    args: &RunArgs,
+    asked: ApplyAsked,
+    metrics: Option<&MetricsFile>,
+) -> anyhow::Result<Exit> {
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
     if !asked.selection.is_all() {
         app.survey(&app.state().memory()).await?;
     }
-    let orders = app.orders(&before)?;
-    filter::check(&asked.selection, &app, &orders)?;
+    let orders = app.orders(before)?;
+    filter::check(&asked.selection, app, &orders)?;
     let file = asked.file.as_deref();
     let saved = file
-        .map(|file| saved::read(file, &app, &before))
+        .map(|file| saved::read(file, app, before))
         .transpose()?;
     let options = match &saved {
         Some(saved) => saved.options.clone(),
@@ -253,7 +211,7 @@ pub(super) async fn apply(
     // The directory of a commit may be gone after a long wait.
     let at = app.fetch_orders(named, Freshness::Interval).await?;
     notices::source(at.source());
-    let session = session(&app, &at, run_options).await;
+    let session = session(app, &at, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -293,11 +251,11 @@ pub(super) async fn apply(
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
     let is_interrupted = cancel.is_cancelled() && pending > 0;
+    if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
+        kept::metrics(metrics, app, status, Some((&report, memory)));
+    }
     if let Err(error) = kept {
-        let chain = crate::error::chain(&error);
-        let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
-        let hint = hint.unwrap_or_default();
-        out::note(&format!("{} {chain}{hint}", style::warning("warning:")));
+        kept::warn(&error, error.hint());
     }
     match args.output.data() {
         Some(form) => {

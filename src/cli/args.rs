@@ -13,7 +13,7 @@ use super::forms::{
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
 use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
-use super::run_args::RunArgs;
+use super::run_args::{MetricsArgs, RunArgs};
 use super::values::parse_filter;
 use super::wait::args::WaitArgs;
 
@@ -39,6 +39,9 @@ pub struct Cli {
     /// Options of a run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Where the metrics go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Run once and exit (the default without a command).
     #[arg(long)]
     pub once: bool,
@@ -113,6 +116,7 @@ impl Cli {
             (self.yes, "--yes"),
             (self.run.verbose, "--verbose"),
             (self.run.purge_cache, "--purge-cache"),
+            (self.metrics.metrics_file.is_some(), "--metrics-file"),
             (self.run.output != usual.output, "--output"),
             (
                 self.run.lock_timeout != usual.lock_timeout,
@@ -171,6 +175,9 @@ pub enum Verb {
         /// Options of a run.
         #[command(flatten)]
         run: RunArgs,
+        /// Where the metrics go.
+        #[command(flatten)]
+        metrics: MetricsArgs,
         /// What the run is for.
         #[command(flatten)]
         select: SelectArgs,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::forms::{OutputForm, ScopeKind, text_forms};
+use super::run_args::MetricsArgs;
 use super::values::parse_duration;
 use crate::model::ListenAddress;
 
@@ -18,6 +19,9 @@ pub struct ControllerArgs {
     /// `listen` of the configuration]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
     pub listen: Option<ListenAddress>,
+    /// Where the metrics go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// What is suspended or resumed.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Verb};
+use super::asked::{ApplyAsked, PlanShown};
 use super::exit::Exit;
 use super::forms::Color;
 use super::saved::PlanFileError;
@@ -69,6 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         command,
         common,
         run: run_args,
+        metrics,
         once: _,
         dry_run,
         detailed_exitcode,
@@ -79,7 +80,13 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             let shown = PlanShown::dry_run(&run_args);
             apply::plan(&common, &run_args, detailed_exitcode, shown).await
         }
-        None => apply::apply(&common, &run_args, ApplyAsked::all(yes)).await,
+        None => {
+            let asked = ApplyAsked {
+                metrics_file: metrics.metrics_file,
+                ..ApplyAsked::all(yes)
+            };
+            apply::apply(&common, &run_args, asked).await
+        }
         Some(Verb::Plan {
             run: args,
             select,
@@ -94,6 +101,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Apply {
             file,
             run: args,
+            metrics,
             select,
             yes,
         }) => {
@@ -101,6 +109,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
                 file,
                 selection: select.into(),
                 yes,
+                metrics_file: metrics.metrics_file,
             };
             apply::apply(&common, &args, asked).await
         }

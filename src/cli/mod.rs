@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod asked;
 mod changes;
 mod complete;
 mod control;
@@ -27,6 +28,7 @@ mod get;
 mod help;
 mod history;
 mod inspect;
+mod kept;
 mod log;
 mod man;
 mod notices;

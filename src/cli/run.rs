@@ -3,25 +3,24 @@
 use super::args::Common;
 use super::control_args::ControllerArgs;
 use super::exit::Exit;
-use crate::controller;
+use crate::controller::{self, ControllerAsked};
 use crate::daemon::Ended;
 
 /// Runs until a signal asks for the end, or for one run.
 pub(super) async fn run(common: &Common, args: &ControllerArgs) -> anyhow::Result<Exit> {
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
-    let ended = match Box::pin(controller::run(
-        config,
-        orders,
-        args.once,
-        args.listen.as_ref(),
-    ))
-    .await
-    {
+    let asked = ControllerAsked {
+        once: args.once,
+        listen: args.listen.clone(),
+        metrics_file: args.metrics.metrics_file.clone(),
+    };
+    let ended = match Box::pin(controller::run(config, orders, asked)).await {
         Ok(ended) => ended,
         // The causes that have exit codes of their own are distinguished above.
         Err(controller::ControllerError::Start(error)) => return Err(error.into()),
         Err(controller::ControllerError::State(error)) => return Err(error.into()),
         Err(controller::ControllerError::Control(error)) => return Err(error.into()),
+        Err(controller::ControllerError::Metrics(error)) => return Err(error.into()),
         Err(controller::ControllerError::Web(error)) => return Err(error.into()),
         Err(error @ controller::ControllerError::Loop(_)) => return Err(error.into()),
     };

@@ -1,5 +1,6 @@
 //! The options of a run.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -25,6 +26,17 @@ pub struct RunArgs {
     /// Show each step of the plan on its own line, with all details
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// Where the metrics of a run go.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MetricsArgs {
+    /// Write metrics to this file after the run, for node_exporter
+    ///
+    /// The file is for its textfile collector, so its name should end in .prom. It is
+    /// replaced as a whole, also when the run has failed.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub metrics_file: Option<PathBuf>,
 }
 
 impl Default for RunArgs {

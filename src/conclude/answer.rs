@@ -92,6 +92,9 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             last_run,
             next_run,
             totals,
+            // For metrics.
+            counters: _,
+            looked_at: _,
             conditions,
             blocked,
             more_blocked,
@@ -162,6 +165,7 @@ impl<'a> From<&'a Condition> for ConditionAnswer<'a> {
             reason,
             message,
             since,
+            last_ready: _,
             images,
         } = condition;
         Self {

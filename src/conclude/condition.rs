@@ -37,6 +37,9 @@ pub struct Condition {
     pub message: String,
     /// Since when state and reason are these.
     pub since: Timestamp,
+    /// When a run last found it ready, where it is not now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ready: Option<Timestamp>,
     /// The images that the order wants there; of the order as a whole, all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageCondition>,
@@ -74,17 +77,33 @@ impl Condition {
         message.clone_into(&mut self.message);
     }
 
+    /// When a run last found it ready; `looked_at` is when the last run that could look was
+    /// over.
+    pub fn ready_at(&self, looked_at: Option<Timestamp>) -> Option<Timestamp> {
+        match self.state {
+            ConditionState::Ready => looked_at,
+            _ => self.last_ready,
+        }
+    }
+
     /// What it is about.
     fn subject(&self) -> (Option<&str>, Option<&NodeId>) {
         (self.order.as_deref(), self.node.as_ref())
     }
 }
 
+/// The conditions after the last run.
+pub(super) struct LastConditions<'a> {
+    pub conditions: &'a [Condition],
+    /// When the last run that could look was over.
+    pub looked_at: Option<Timestamp>,
+}
+
 /// The conditions after a run, sorted by order and node; `memory` is what is remembered
 /// after it, and `since` is taken from
 /// `before` where nothing has changed.
-pub fn conditions(
-    before: &[Condition],
+pub(super) fn conditions(
+    before: &LastConditions<'_>,
     orders: &OrderSet,
     report: &Report,
     memory: &Memory,
@@ -112,7 +131,8 @@ pub fn conditions(
     board.removals(report, memory);
     board.sum_up();
     let images = WantedImages::of(report);
-    let since: HashMap<_, _> = before.iter().map(|c| (c.subject(), c)).collect();
+    let earlier = before.conditions.iter();
+    let earlier: HashMap<_, _> = earlier.map(|c| (c.subject(), c)).collect();
     let mut conditions: Vec<Condition> = board
         .found
         .into_iter()
@@ -122,11 +142,16 @@ pub fn conditions(
         })
         .collect();
     for condition in &mut conditions {
-        if let Some(same) = since.get(&condition.subject())
-            && same.reason == condition.reason
-            && same.state.first_word() == condition.state.first_word()
+        let Some(&earlier) = earlier.get(&condition.subject()) else {
+            continue;
+        };
+        if earlier.reason == condition.reason
+            && earlier.state.first_word() == condition.state.first_word()
         {
-            condition.since = same.since;
+            condition.since = earlier.since;
+        }
+        if condition.state != ConditionState::Ready {
+            condition.last_ready = earlier.ready_at(before.looked_at);
         }
     }
     conditions
@@ -157,6 +182,7 @@ fn settle(
         reason,
         message,
         since: now,
+        last_ready: None,
         images,
     }
 }

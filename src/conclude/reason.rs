@@ -78,7 +78,7 @@ pub(super) const fn reason_of_kind(kind: FailureKind) -> Reason {
 }
 
 /// The reason of something that is blocked.
-pub(super) fn reason_of(blocked: &Blocked) -> Reason {
+pub fn reason_of(blocked: &Blocked) -> Reason {
     match &blocked.reason {
         // Another controller's file is where ours is wanted.
         BlockedReason::NotOurs { .. } if !blocked.wanted_by.is_empty() => Reason::Conflict,

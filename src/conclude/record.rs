@@ -15,7 +15,7 @@ use super::source_line::SourceLine;
 use super::step_record::{StepEnd, StepRecord};
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
-use crate::facts::{Fact, NodeState, Outcome, StepId};
+use crate::facts::{Fact, NodeState, Outcome, RequestCounts, StepId};
 use crate::model::Trigger;
 use crate::plan::{Action, Plan, Step, Why};
 
@@ -52,14 +52,20 @@ impl Totals {
                 totals.drift_found += 1;
                 totals.drift_repaired += u64::from(fact.is_some());
             }
+        }
+        // Also what an earlier round did, which the last plan does not have.
+        for outcome in report.outcomes.values() {
+            let Outcome::Done { fact } = outcome else {
+                continue;
+            };
             match fact {
-                Some(Fact::Fetched { wire_bytes, .. }) => totals.fetched_bytes += wire_bytes,
-                Some(Fact::Pushed {
+                Fact::Fetched { wire_bytes, .. } => totals.fetched_bytes += wire_bytes,
+                Fact::Pushed {
                     entry,
                     copied: true,
                     ..
-                }) => totals.pushed_bytes += entry.size,
-                Some(Fact::Removed { .. }) => totals.removed += 1,
+                } => totals.pushed_bytes += entry.size,
+                Fact::Removed { .. } => totals.removed += 1,
                 _ => {}
             }
         }
@@ -159,6 +165,8 @@ pub struct Occasion {
     pub revision: Option<String>,
     /// Where the orders come from, where the program fetches them.
     pub source: Option<SourceLine>,
+    /// Every request to the upstreams so far.
+    pub requests: RequestCounts,
 }
 
 impl RunRecord {

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{self, Condition};
+use super::condition::{self, Condition, LastConditions};
+use super::counters::RunCounters;
 use super::known::{self, ImageLine, NodeLine, OrderLine};
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::source_line::SourceLine;
+use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
 use super::words::Words;
@@ -47,6 +49,12 @@ pub struct Status {
     pub next_run: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     pub totals: Totals,
+    /// The same in more detail, for metrics.
+    #[serde(skip_serializing_if = "RunCounters::is_empty")]
+    pub counters: RunCounters,
+    /// When the last run was over that could look: what is ready was ready then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Timestamp>,
     /// The status of each order, and each order on each node.
     pub conditions: Vec<Condition>,
     /// What is blocked, and until when.
@@ -147,8 +155,12 @@ impl Status {
         memory: &Memory,
     ) -> Self {
         let record = RunRecord::new(occasion, report);
-        self.conditions =
-            condition::conditions(&self.conditions, orders, report, memory, occasion.finished);
+        let before = LastConditions {
+            conditions: &self.conditions,
+            looked_at: self.looked_at,
+        };
+        self.conditions = condition::conditions(&before, orders, report, memory, occasion.finished);
+        self.looked_at = Some(occasion.finished);
         let blocked = &report.look.plan.blocked;
         let blocked: Vec<_> = blocked.iter().filter_map(Blocked::as_if_selected).collect();
         self.more_blocked = blocked.len().saturating_sub(BLOCKED_MAX);
@@ -178,12 +190,15 @@ impl Status {
         self.nodes = known::nodes(&self.nodes, report);
         self.images = known::images(report);
         self.totals.add(&record.totals);
+        let nodes = self.nodes.keys().cloned().collect();
+        self.counters.add(occasion, report, &nodes);
         self.over(occasion, record)
     }
 
     /// A run failed before planning. What is known of the orders stays.
     #[must_use]
-    pub fn unable(self, occasion: &Occasion, error: String) -> Self {
+    pub fn unable(mut self, occasion: &Occasion, error: String) -> Self {
+        self.counters.add_run(occasion, Verdict::Failed);
         let record = RunRecord::unable(occasion, error);
         self.over(occasion, record)
     }
@@ -198,6 +213,18 @@ impl Status {
                 "the run that began at {} did not finish: its process is gone",
                 running.since.strftime("%FT%TZ")
             ));
+        }
+        self
+    }
+
+    /// The status as it is told, over HTTP and as data: without what is kept in it for the
+    /// metrics.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        self.counters = RunCounters::default();
+        self.looked_at = None;
+        for condition in &mut self.conditions {
+            condition.last_ready = None;
         }
         self
     }
@@ -236,7 +263,11 @@ impl Status {
     #[must_use]
     pub fn with_suspended(mut self, suspended: Suspended) -> Self {
         for condition in &mut self.conditions {
+            let last_ready = condition.ready_at(self.looked_at);
             condition.apply(&suspended, &self.suspended);
+            if condition.state != ConditionState::Ready {
+                condition.last_ready = last_ready;
+            }
         }
         self.suspended = suspended;
         self

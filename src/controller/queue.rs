@@ -70,6 +70,11 @@ impl RunQueue {
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().as_ref().map_or(0, Vec::len)
+    }
+
     /// No other run begins: nobody who waits, or asks from now on, is answered.
     pub(super) fn close(&self) {
         *self.lock() = None;

@@ -89,9 +89,9 @@ impl<'a> Session<'a> {
         options: RunOptions,
     ) -> Self {
         let (state, now) = (app.state(), app.now());
-        let last_run = state
-            .status()
-            .and_then(|status| Some(status.last_run?.finished));
+        let status = state.status().unwrap_or_default();
+        app.tally().raise(&status.counters.requests);
+        let last_run = status.last_run.map(|run| run.finished);
         let clocks = store::reading(now);
         let limits = RetryLimits::default();
         let (mut memory, jump) =
@@ -224,7 +224,7 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps that the run failed before planning.
-    pub(super) fn unable(&self, error: &str) -> Result<Status, StateError> {
+    pub(crate) fn unable(&self, error: &str) -> Result<Status, StateError> {
         let occasion = self.occasion();
         let record = RunRecord::unable(&occasion, error.to_owned());
         self.state.add_to_history(&record)?;
@@ -243,6 +243,7 @@ impl<'a> Session<'a> {
             trigger: self.trigger,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
+            requests: self.app.tally().read().requests,
         }
     }
 }

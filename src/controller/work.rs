@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::end::RunEnd;
+use super::metrics_file::MetricsFile;
+use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
-use super::source_watch::{LookNow, SourceWatch};
 use super::teller::Teller;
-use crate::app::{App, LiveReconciler, Mode, OrdersAt, StartError};
+use super::vitals::LoopVitals;
+use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
-use crate::conclude::{Scope, SourceLine, SourceState, Status};
+use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
 use crate::error::chain;
+use crate::facts::Memory;
 use crate::live::{Finished, Live};
-use crate::model::{ListenAddress, Trigger, visible, visible_path};
-use crate::source::Freshness;
+use crate::model::{ListenAddress, Trigger};
 use crate::store::StateDir;
+use crate::upstream::RequestTally;
 use crate::web::{Control, WebError, WebParts, WebServer};
 
 /// How long a run of the loop waits for a manual run that holds the cache.
@@ -30,19 +32,14 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Runs whenever the loop says so.
 pub(super) struct Controller {
     config: Option<PathBuf>,
-    /// The orders of the command line; the configuration names them otherwise.
-    named: Option<PathBuf>,
+    orders: OrdersFollower,
     once: bool,
     app: App,
     reconciler: LiveReconciler,
     read_back: bool,
     queue: RunQueue,
     background: Background,
-    /// Asks for new orders between runs, where they are fetched.
-    source_watch: Option<SourceWatch>,
-    look: LookNow,
-    /// The revision of the last run, where the orders are fetched.
-    revision: Option<String>,
+    metrics: Option<MetricsFile>,
     /// Where somebody watches.
     live: Option<Live>,
     /// The server of the status page.
@@ -58,27 +55,35 @@ impl Controller {
         waker: &Waker,
     ) -> Result<Self, StartError> {
         let app = App::start(config, Mode::ReadWrite)?;
-        let named = orders.map(Path::to_owned);
-        // That somebody names them at all.
-        app.known_orders(orders)?;
+        let mut orders = OrdersFollower::new(orders, queue.look_now().clone());
+        orders.check(&app)?;
+        if !once {
+            orders.watch(&app);
+        }
         let reconciler = app.reconciler()?;
-        let look = queue.look_now().clone();
-        let watched = app.git(orders).filter(|_| !once);
         Ok(Self {
-            source_watch: SourceWatch::start(watched, &look),
-            look,
-            revision: None,
             config: config.map(Path::to_owned),
-            named,
+            orders,
             once,
             app,
             read_back: false,
             queue,
             background: Background::new(&reconciler, waker.clone()),
             reconciler,
+            metrics: None,
             live: None,
             web: None,
         })
+    }
+
+    /// Writes its metrics to this file after each run.
+    pub(super) fn write_metrics_to(&mut self, file: Option<MetricsFile>) {
+        self.metrics = file;
+    }
+
+    /// Where requests to the upstreams are counted.
+    pub(super) fn tally(&self) -> RequestTally {
+        self.app.tally().clone()
     }
 
     /// Listens for visitors, where the configuration or `listen` says so.
@@ -86,16 +91,21 @@ impl Controller {
         &mut self,
         listen: Option<&ListenAddress>,
         control: Arc<dyn Control>,
+        vitals: LoopVitals,
     ) -> Result<Option<Arc<WebServer>>, WebError> {
         let Some(address) = listen.or(self.app.settings().web.listen.as_ref()).cloned() else {
             return Ok(None);
         };
         let state = self.app.state();
-        let live = Live::new(state.status().unwrap_or_default(), self.app.now());
+        let status = state.status().unwrap_or_default();
+        // What is shown before the first run is no less than what was shown before.
+        self.app.tally().raise(&status.counters.requests);
+        let live = Live::new(status, self.app.now());
         let parts = WebParts {
             live: live.clone(),
             state,
             control,
+            vitals: Arc::new(vitals),
             config: self.app.web(),
         };
         let server = Arc::new(WebServer::open(&address, parts).await?);
@@ -106,6 +116,11 @@ impl Controller {
         tracing::info!("status page at {scheme}{}", server.address());
         (self.live, self.web) = (Some(live), Some(Arc::clone(&server)));
         Ok(Some(server))
+    }
+
+    /// The orders, for the log.
+    pub(super) fn orders_name(&self) -> String {
+        self.orders.name(&self.app)
     }
 
     /// The controller's own files.
@@ -126,11 +141,13 @@ impl Controller {
             },
         };
         let options = self.app.run_options(false, self.read_back);
-        let orders = match self.orders_of(trigger, lock.is_ok(), &running.stop).await {
+        let fetched = self
+            .orders
+            .fetch(&self.app, trigger, lock.is_ok(), &running.stop);
+        let orders = match fetched.await {
             Ok(orders) => orders,
             Err(error) => return RunEnd::failed(told(&error), None),
         };
-        self.tell_source(orders.source());
         let session = Session::begin(&self.app, &orders, trigger, asked, options).await;
         let mut teller = Teller::new(
             self.app.state(),
@@ -160,6 +177,7 @@ impl Controller {
                 self.read_back = false;
                 match kept {
                     Ok((status, memory)) => {
+                        self.write_metrics(&status, Some((&report, &memory)));
                         let (verdict, next) = (report.verdict, next_try(&memory));
                         self.tell_end(Some(&status), || Finished {
                             report,
@@ -179,72 +197,21 @@ impl Controller {
                 let why = chain(&error);
                 tracing::error!(reason = why, "the run failed before planning");
                 let status = session.unable(&why).ok();
+                if let Some(status) = &status {
+                    self.write_metrics(status, None);
+                }
                 self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status)
             }
         }
     }
 
-    /// Fetches the orders, if they are to be fetched; whoever asks for a run by name wants
-    /// to see what is there now.
-    async fn orders_of(
-        &self,
-        trigger: Trigger,
-        is_locked: bool,
-        stop: &CancellationToken,
-    ) -> Result<OrdersAt, StartError> {
-        let named = self.named.as_deref();
-        let freshness = match trigger {
-            Trigger::Manual => Freshness::Now,
-            _ => Freshness::Interval,
-        };
-        if is_locked {
-            tokio::select! {
-                orders = self.app.fetch_orders(named, freshness) => return orders,
-                () = stop.cancelled() => {}
-            }
-        }
-        self.app.known_orders(named)
-    }
-
-    /// Says what was fetched, and what was not.
-    fn tell_source(&mut self, source: Option<&SourceLine>) {
-        let Some(line) = source else { return };
-        let revision = line.revision.clone().unwrap_or_default();
-        let reason = line.message.as_deref().unwrap_or_default();
-        match line.state {
-            SourceState::Rejected => {
-                tracing::warn!(
-                    revision,
-                    reason,
-                    "the newest revision of the orders is refused"
-                );
-            }
-            SourceState::Unavailable => {
-                tracing::warn!(revision, reason, "cannot look for new orders");
-            }
-            SourceState::Ok if self.revision != line.revision => {
-                let text = |text: &Option<String>| {
-                    let text = text.as_deref().unwrap_or_default();
-                    visible(text).into_owned()
-                };
-                let (author, subject) = (text(&line.author), text(&line.subject));
-                tracing::info!(revision, author, subject, "orders fetched");
-            }
-            SourceState::Ok => {}
-        }
-        self.revision.clone_from(&line.revision);
-    }
-
-    /// The orders, for the log.
-    pub(super) fn orders_name(&self) -> String {
-        let named = self.named.as_deref();
-        match self.app.git(named) {
-            Some(git) => format!("{} ({})", git.source().url, git.source().reference),
-            None => {
-                let known = self.app.known_orders(named);
-                known.map_or_else(|_| String::new(), |at| visible_path(at.shown()))
-            }
+    /// What cannot be written is told; it is no reason to end.
+    fn write_metrics(&self, status: &Status, last: Option<(&Report, &Memory)>) {
+        let Some(file) = &self.metrics else { return };
+        let upstream = self.app.tally().read();
+        if let Err(error) = file.write(status, last, &upstream) {
+            tracing::warn!(reason = chain(&error), "cannot write the metrics");
         }
     }
 
@@ -276,12 +243,6 @@ impl Controller {
         }
     }
 
-    /// What of the file system is watched: nothing where the orders are fetched.
-    fn watched(&self) -> Option<PathBuf> {
-        let known = self.app.known_orders(self.named.as_deref()).ok()?;
-        known.local().map(Path::to_owned)
-    }
-
     /// About when the next run is, before the loop has said it.
     fn about_next(&self) -> Option<Timestamp> {
         let interval = self.app.settings().reconcile.interval?;
@@ -299,7 +260,7 @@ impl Work for Controller {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {
                     next_run: self.about_next(),
-                    ..status.clone()
+                    ..status.clone().told()
                 })),
                 None => Err(end.line.clone()),
             });
@@ -317,7 +278,8 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
-            app.known_orders(self.named.as_deref())?;
+            let app = app.counting(self.app.tally().clone());
+            self.orders.check(&app)?;
             let reconciler = app.reconciler()?;
             Ok((app, reconciler))
         });
@@ -328,8 +290,9 @@ impl Work for Controller {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
                 }
                 (self.app, self.reconciler) = (app, reconciler);
-                let git = self.app.git(self.named.as_deref());
-                self.source_watch = SourceWatch::start(git.filter(|_| !self.once), &self.look);
+                if !self.once {
+                    self.orders.watch(&self.app);
+                }
                 if let Some(web) = &self.web {
                     web.reconfigure(self.app.web());
                 }
@@ -341,7 +304,7 @@ impl Work for Controller {
 
     fn options(&self) -> Options {
         Options {
-            orders: self.watched(),
+            orders: self.orders.local(&self.app),
             schedule: self.app.schedule(),
             watching: self.app.watching(),
             once: self.once,

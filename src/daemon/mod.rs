@@ -17,6 +17,7 @@
 mod clock;
 mod cron;
 mod error;
+mod pulse;
 mod retry;
 mod run;
 mod schedule;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use cron::{Cron, CronError};
 pub use error::DaemonError;
+pub use pulse::Pulse;
 pub use run::{Ended, run};
 pub use schedule::{LoopRequest, LoopSchedule};
 pub use wake::{Triggers, Waker};

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::{Clock, WallClock};
 use super::error::DaemonError;
+use super::pulse::Pulse;
 use super::retry::Retry;
 use super::schedule::Timetable;
 use super::signals::{self, Signal};
@@ -35,17 +36,23 @@ pub enum Ended {
 
 /// Executes runs until a signal asks for the end, or once.
 ///
-/// `waker` may be kept and cloned by whoever else may request a run.
+/// `waker` may be kept and cloned by whoever else may request a run, and `pulse` by whoever
+/// asks whether the loop lives.
 ///
 /// # Errors
 /// When the process lacks what the loop stands on: signals, a thread, the
 /// scheduler. A run that fails is no such error; its end says so.
-pub async fn run<W: Work>(work: W, options: Options, waker: Waker) -> Result<Ended, DaemonError> {
+pub async fn run<W: Work>(
+    work: W,
+    options: Options,
+    waker: Waker,
+    pulse: Pulse,
+) -> Result<Ended, DaemonError> {
     let signals = signals::listen(waker.clone()).map_err(DaemonError::Signals)?;
     let clock = WallClock::start().await?;
     let random = fastrand::Rng::new();
     let mut daemon = Daemon::new(work, options, waker, clock, signals, random);
-    daemon.manager = Manager::from_env();
+    daemon.manager = Manager::from_env().beating(pulse);
     daemon.run(true).await
 }
 

@@ -15,6 +15,8 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
+
 /// How long a full socket may hold up the loop.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,8 @@ pub(super) struct Manager {
     channel: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
     fed: Option<Instant>,
+    /// Who else is told that the loop lives.
+    pulse: Option<Pulse>,
 }
 
 impl Manager {
@@ -44,6 +48,12 @@ impl Manager {
         })
     }
 
+    /// The same, which tells somebody else as well that the loop lives.
+    pub(super) fn beating(self, pulse: Pulse) -> Self {
+        let pulse = Some(pulse);
+        Self { pulse, ..self }
+    }
+
     /// The one at an address: a path, or a name in the abstract namespace written
     /// with `@` in front. `watchdog` is the time after which it takes a silent
     /// daemon for dead.
@@ -58,6 +68,7 @@ impl Manager {
             channel: Some((socket, address)),
             watchdog: watchdog.filter(|after| !after.is_zero()),
             fed: None,
+            pulse: None,
         })
     }
 
@@ -87,6 +98,9 @@ impl Manager {
 
     /// Something moved. Said to the watchdog at most four times in its period.
     pub(super) fn alive(&mut self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.beat();
+        }
         let Some(period) = self.watchdog else { return };
         let now = Instant::now();
         if self.fed.is_none_or(|fed| now - fed >= period / 4) {

@@ -16,6 +16,7 @@ mod step_kind;
 mod step_text;
 mod storages;
 mod template_mark;
+mod upstream_use;
 mod vms;
 
 pub use clusters::{
@@ -34,4 +35,5 @@ pub use step_kind::StepKind;
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
 pub use template_mark::{TemplateMark, TemplateState};
+pub use upstream_use::{RateLimit, RequestCounts, UpstreamUse};
 pub use vms::{NodeVms, VmConfig, VmInventory, VmSeat};

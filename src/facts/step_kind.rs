@@ -40,7 +40,8 @@ pub enum StepKind {
 }
 
 impl StepKind {
-    pub(super) const ALL: [Self; 16] = [
+    /// All of them.
+    pub const ALL: [Self; 16] = [
         Self::Resolve,
         Self::Record,
         Self::Storage,
@@ -59,7 +60,8 @@ impl StepKind {
         Self::RemoveTemplate,
     ];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    /// Its word in the identities of steps.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
             Self::Record => "record",
@@ -78,6 +80,11 @@ impl StepKind {
             Self::SwitchTemplate => "switch-template",
             Self::RemoveTemplate => "remove-template",
         }
+    }
+
+    /// True for what is never a step: only what is blocked has this identity.
+    pub const fn is_never_done(self) -> bool {
+        matches!(self, Self::Resolve | Self::Record | Self::Storage)
     }
 
     pub(super) const fn is_on_node(self) -> bool {

@@ -18,6 +18,7 @@ use url::{Host, Url};
 use super::config::UpstreamConfig;
 use super::endpoint::Endpoint;
 use super::error::{PAGE, UpstreamError, unresolved};
+use super::tally::RequestTally;
 use super::{retry, text, trust};
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
@@ -165,6 +166,7 @@ pub(super) struct HttpClient {
     client: Client,
     /// For this machine, which no proxy can reach.
     direct: Option<Client>,
+    tally: RequestTally,
 }
 
 impl HttpClient {
@@ -198,6 +200,7 @@ impl HttpClient {
             direct: direct
                 .then(|| build(|| Client::builder().no_proxy()))
                 .transpose()?,
+            tally: config.tally.clone(),
         })
     }
 
@@ -212,8 +215,9 @@ impl HttpClient {
         let mut url = text::without_user(&request.url);
         for _ in 0..=HOPS {
             let shown = text::public(&url);
-            let sent = timeout_at(deadline, self.built(request, &url).send());
-            let response = match sent.await {
+            let sent = timeout_at(deadline, self.built(request, &url).send()).await;
+            self.tally.count(&url, &sent);
+            let response = match sent {
                 Ok(Ok(response)) => response,
                 Ok(Err(source)) => return Err(transport("asking", &shown, source)),
                 Err(_) => {

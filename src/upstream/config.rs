@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::tally::RequestTally;
 use crate::model::{Credentials, ImageTrust, ListSource};
 
 /// Everything that [`HttpFactory`](super::HttpFactory) needs to know.
@@ -51,6 +52,8 @@ pub(crate) struct UpstreamConfig {
     pub retries: u32,
     /// How long to wait before the first retry; doubles with each.
     pub backoff: Duration,
+    /// Where requests are counted.
+    pub tally: RequestTally,
 }
 
 /// Certificates of authorities, in PEM form.
@@ -84,6 +87,7 @@ impl UpstreamConfig {
             builds: 2,
             retries: 5,
             backoff: Duration::from_secs(1),
+            tally: RequestTally::default(),
         }
     }
 }

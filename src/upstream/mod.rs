@@ -33,6 +33,7 @@ mod rate;
 mod retry;
 mod signature;
 mod sizes;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -44,3 +45,4 @@ pub(crate) use error::UpstreamError;
 pub(crate) use factory::HttpFactory;
 pub(crate) use interface::{Transferred, Upstream};
 pub(crate) use memory::remembered_versions;
+pub(crate) use tally::RequestTally;

@@ -42,11 +42,6 @@ impl IntoResponse for WebRefusal {
     }
 }
 
-/// That this process answers.
-pub(super) async fn healthy() -> Response {
-    text(StatusCode::OK, "the controller runs")
-}
-
 /// What `status -o json` prints.
 pub(super) async fn status(State(site): State<WebSite>) -> Response {
     let view = site.live().view();

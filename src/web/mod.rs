@@ -14,6 +14,8 @@
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
 //! | `/hooks/NAME` | programs that say that the orders have changed; `hooks` |
 //! | `/v1/status` | what `status -o json` prints |
+//! | `/metrics` | numbers for Prometheus; `metrics` |
+//! | `/healthz`, `/readyz` | for whoever supervises the process; `health` |
 
 #![expect(
     clippy::disallowed_methods,
@@ -24,8 +26,11 @@ mod actions;
 mod answer;
 mod config;
 mod guard;
+mod health;
 mod hook_calls;
 mod hooks;
+mod last_text;
+mod metrics;
 mod peer;
 mod router;
 mod server;
@@ -37,4 +42,4 @@ mod tests;
 
 pub(crate) use config::WebConfig;
 pub(crate) use server::{WebError, WebServer};
-pub(crate) use site::{Control, WebParts};
+pub(crate) use site::{Control, Vitals, WebParts};

@@ -6,13 +6,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, hooks, stream};
+use super::{actions, answer, guard, health, hooks, metrics, stream};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
     // What may be large.
     let shown = Router::new()
         .route("/v1/status", get(answer::status))
+        .route("/metrics", get(metrics::metrics))
         .layer(from_fn_with_state(site.clone(), guard::bounded));
     let guarded = Router::new()
         .merge(shown)
@@ -28,7 +29,8 @@ pub(super) fn router(site: &WebSite) -> Router {
         .layer(from_fn_with_state(site.clone(), guard::host));
     // Probes and hooks come under whatever name: they show and take nothing secret.
     let open = Router::new()
-        .route("/healthz", get(answer::healthy))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/hooks/{name}", post(hooks::call).fallback(answer::not_so));
     guarded
         .merge(open)

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::config::WebConfig;
 use super::hook_calls::HookCalls;
+use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
+use crate::facts::UpstreamUse;
 use crate::live::Live;
 use crate::store::StateDir;
 
@@ -27,6 +30,19 @@ pub(crate) trait Control: Send + Sync {
     fn look(&self);
 }
 
+/// What the loop tells of itself at any time.
+pub(crate) trait Vitals: Send + Sync {
+    /// # Errors
+    /// When it has given no sign of life for too long, with how long.
+    fn is_alive(&self) -> Result<(), Duration>;
+
+    /// Requests that wait for a run.
+    fn waiting(&self) -> usize;
+
+    /// How much the upstreams were asked.
+    fn upstream(&self) -> UpstreamUse;
+}
+
 /// What a web server is made of.
 pub(crate) struct WebParts {
     /// What is shown.
@@ -35,6 +51,8 @@ pub(crate) struct WebParts {
     pub state: StateDir,
     /// How requests reach the controller.
     pub control: Arc<dyn Control>,
+    /// What the loop tells of itself.
+    pub vitals: Arc<dyn Vitals>,
     /// What it is told by the configuration.
     pub config: WebConfig,
 }
@@ -47,6 +65,8 @@ struct SiteParts {
     live: Live,
     state: StateDir,
     control: Arc<dyn Control>,
+    vitals: Arc<dyn Vitals>,
+    metrics: tokio::sync::Mutex<LastText>,
     config: Mutex<Arc<WebConfig>>,
     sessions: Sessions,
     hook_calls: HookCalls,
@@ -66,12 +86,24 @@ impl WebSite {
             live: parts.live,
             state: parts.state,
             control: parts.control,
+            vitals: parts.vitals,
+            metrics: tokio::sync::Mutex::default(),
             config: Mutex::new(Arc::new(parts.config)),
             sessions: Sessions::default(),
             hook_calls: HookCalls::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
+    }
+
+    /// What the loop tells of itself.
+    pub(super) fn vitals(&self) -> &dyn Vitals {
+        &*self.0.vitals
+    }
+
+    /// The last text of the metrics.
+    pub(super) fn metrics(&self) -> &tokio::sync::Mutex<LastText> {
+        &self.0.metrics
     }
 
     /// What is shown.

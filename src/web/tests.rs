@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Control, WebConfig, WebParts, WebServer};
+use super::{Control, Vitals, WebConfig, WebParts, WebServer};
 use crate::conclude::status::BlockedLine;
 use crate::conclude::{EventRecord, Reason, Scope, Status};
 use crate::facts::ApprovalId;
@@ -29,6 +29,20 @@ impl Control for Asks {
 
     fn look(&self) {
         self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Vitals for Asks {
+    fn is_alive(&self) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    fn upstream(&self) -> crate::facts::UpstreamUse {
+        crate::facts::UpstreamUse::default()
     }
 }
 
@@ -74,6 +88,7 @@ async fn serve(tokens: Option<&[&str]>) -> Served {
         live: live.clone(),
         state: state.clone(),
         control: asks.clone(),
+        vitals: asks.clone(),
         config: WebConfig {
             tokens: tokens.map(|names| names.iter().map(token).collect()),
             hooks: vec![
@@ -130,6 +145,9 @@ async fn every_answer_protects_the_visitor_and_names_what_is_wrong() {
     for (first, lines, code, says) in [
         ("GET /healthz", &[][..], 200, "the controller runs"),
         ("GET /healthz", &["Host: whatever.example"], 200, ""),
+        ("GET /readyz", &["Host: whatever.example"], 503, "not ready"),
+        ("GET /metrics", &[], 200, "talos_order_build_info"),
+        ("GET /metrics", &["Host: evil.example"], 421, "web.hosts"),
         ("GET /v1/status", &[], 200, "\"owner\":\"me\""),
         ("GET /v1/status", &["Host: evil.example"], 421, "web.hosts"),
         ("GET /nothing/%0a", &[], 404, "nothing"),
@@ -295,6 +313,7 @@ async fn a_unix_socket_is_taken_over_only_where_nobody_listens() {
         live: Live::new(Status::default(), Timestamp::UNIX_EPOCH),
         state: StateDir::new(dir.path()),
         control: Arc::new(Asks::default()),
+        vitals: Arc::new(Asks::default()),
         config: WebConfig::default(),
     };
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());

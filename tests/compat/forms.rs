@@ -275,6 +275,7 @@ fn words_are_those_that_the_earlier_version_knows() {
             reason: Some(Reason::Suspended),
             message: String::new(),
             since: jiff::Timestamp::UNIX_EPOCH,
+            last_ready: None,
             images: Vec::new(),
         };
         let written = serde_json::to_value(&condition).unwrap();

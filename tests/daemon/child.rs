@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use talos_order::daemon::{
-    LoopRequest, LoopSchedule, NextRun, Options, RunContext, RunResult, Triggers, Waker, Watching,
-    Work, run,
+    LoopRequest, LoopSchedule, NextRun, Options, Pulse, RunContext, RunResult, Triggers, Waker,
+    Watching, Work, run,
 };
 
 use super::is_asked;
@@ -81,7 +81,7 @@ fn child() {
     let work = Talker { dir, orders };
     let options = work.options();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let ended = runtime.block_on(run(work, options, Waker::default()));
+    let ended = runtime.block_on(run(work, options, Waker::default(), Pulse::from_env()));
     assert!(ended.is_ok(), "{ended:?}");
     say("ended");
 }

@@ -25,6 +25,7 @@ fn condition(order: &str, node: Option<&str>, reason: Option<Reason>, message: &
         reason,
         message: message.to_owned(),
         since: at(0),
+        last_ready: None,
         images: Vec::new(),
     }
 }

@@ -24,6 +24,7 @@ fn condition(node: Option<&str>, state: ConditionState, image: ImageState) -> Co
         reason: None,
         message: String::new(),
         since: at(1),
+        last_ready: None,
         images: vec![ImageCondition {
             position: "iso".to_owned(),
             file: Some("installer.iso".parse().unwrap()),

@@ -1,6 +1,7 @@
 //! A status made of a real plan: orders are read, resolved and planned; only what
 //! came of the steps is made up.
 
+mod counters;
 mod states;
 
 use std::collections::BTreeSet;
@@ -152,6 +153,7 @@ fn occasion(second: i64) -> Occasion {
         trigger: Trigger::Change,
         revision: Some("main@sha1:abc".to_owned()),
         source: None,
+        requests: crate::facts::RequestCounts::new(),
     }
 }
 

@@ -14,6 +14,7 @@ fn condition(order: &str, node: &str, state: ConditionState, reason: Option<Reas
         reason,
         message: "a message".to_owned(),
         since: Timestamp::UNIX_EPOCH,
+        last_ready: None,
         images: Vec::new(),
     }
 }

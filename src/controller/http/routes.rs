@@ -76,7 +76,7 @@ async fn status(State(Served { api, .. }): State<Served>) -> Result<Response, Re
     let read = tokio::task::spawn_blocking(move || {
         let mut status = api.state.status()?;
         status.suspended = api.state.suspended();
-        Some(status)
+        Some(status.told())
     });
     let unread = || {
         message(

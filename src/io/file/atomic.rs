@@ -15,6 +15,9 @@ const ORDINARY: u32 = 0o666;
 /// The mode of a file that nobody else may read.
 const PRIVATE: u32 = 0o600;
 
+/// The mode of a file that everybody may read.
+const READABLE: u32 = 0o644;
+
 /// What stands between a file's name and the random end of its temporary.
 const TEMPORARY: &str = ".tmp-";
 
@@ -36,6 +39,35 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     check_replaceable(path)?;
     put(path, content, File::sync_all, PRIVATE)?;
     sync_dir(parent(path)?)
+}
+
+/// The same for a file that everybody may read, whatever the umask is. Another program
+/// that reads the directory at any time sees the old content or the new one, and no name
+/// that it knows besides.
+///
+/// # Errors
+/// Like [`write_private()`].
+pub(crate) fn write_readable(path: &Path, content: &[u8]) -> io::Result<()> {
+    check_replaceable(path)?;
+    let open = |file: &File| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(READABLE);
+        file.set_permissions(mode)?;
+        file.sync_all()
+    };
+    put(path, content, open, PRIVATE)?;
+    sync_dir(parent(path)?)
+}
+
+/// Checks that a path which a user named is one that a file can be written to.
+///
+/// # Errors
+/// What [`check_replaceable`] says, and that its directory is missing.
+pub(crate) fn check_place(path: &Path) -> io::Result<()> {
+    file_name(path)?;
+    if !fs::metadata(parent(path)?)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    check_replaceable(path)
 }
 
 /// Checks that a path which a user named is free, or a file. A rename replaces whatever

@@ -2,5 +2,7 @@
 
 mod program;
 pub(crate) mod task;
+mod usage;
 
 pub(crate) use program::{Program, ProgramError, ProgramOutput, printable};
+pub(crate) use usage::ProcessUse;

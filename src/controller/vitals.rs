@@ -1,0 +1,30 @@
+//! What the web server asks of the loop besides what is in memory.
+
+use std::time::Duration;
+
+use super::queue::RunQueue;
+use crate::daemon::Pulse;
+use crate::facts::UpstreamUse;
+use crate::upstream::RequestTally;
+use crate::web::Vitals;
+
+/// The parts of a controller that outlive each run.
+pub(super) struct LoopVitals {
+    pub queue: RunQueue,
+    pub tally: RequestTally,
+    pub pulse: Pulse,
+}
+
+impl Vitals for LoopVitals {
+    fn is_alive(&self) -> Result<(), Duration> {
+        self.pulse.is_alive()
+    }
+
+    fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    fn upstream(&self) -> UpstreamUse {
+        self.tally.read()
+    }
+}

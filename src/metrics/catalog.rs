@@ -1,0 +1,148 @@
+//! All metrics. `docs/metrics.md` describes them as an interface: a test compares the two,
+//! and what is really exported.
+
+use super::definition::{MetricDef, MetricKind};
+
+macro_rules! metrics {
+    ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(super) static $id: MetricDef = MetricDef {
+            name: $name,
+            kind: MetricKind::$kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+        /// All of them, in the order of the documentation.
+        #[cfg(test)]
+        pub(super) static ALL: &[&MetricDef] = &[$(&$id),*];
+    };
+}
+
+#[rustfmt::skip]
+metrics! {
+    BUILD_INFO: Gauge "talos_order_build_info" ["version"]
+        "The program, always 1";
+    RUNS: Counter "talos_order_runs_total" ["verdict", "trigger"]
+        "Runs that ended";
+    RUN_DURATION: Histogram "talos_order_run_duration_seconds" []
+        "Duration of runs";
+    RUNNING: Gauge "talos_order_running" []
+        "1 while a run is in progress";
+    RUNNING_SINCE: Gauge "talos_order_running_since_timestamp_seconds" []
+        "Start of the run in progress";
+    ACTIVE_STEPS: Gauge "talos_order_active_steps" ["kind"]
+        "Steps in progress";
+    LAST_RUN_START: Gauge "talos_order_last_run_start_timestamp_seconds" []
+        "Start of the last run";
+    LAST_RUN_END: Gauge "talos_order_last_run_end_timestamp_seconds" []
+        "End of the last run";
+    LAST_RUN_VERDICT: Gauge "talos_order_last_run_verdict" ["verdict"]
+        "1 for the verdict of the last run, 0 for the others";
+    LAST_LOOK: Gauge "talos_order_last_look_timestamp_seconds" []
+        "End of the last run that could read the orders and plan";
+    NEXT_RUN: Gauge "talos_order_next_run_timestamp_seconds" []
+        "Start of the next run";
+    STEPS: Counter "talos_order_steps_total" ["kind", "result"]
+        "Steps that ended";
+    DRIFT_FOUND: Counter "talos_order_drift_found_total" []
+        "Files that were in place and were found missing or changed, in each run";
+    DRIFT_REPAIRED: Counter "talos_order_drift_repaired_total" []
+        "Files of those that were put in place again";
+    FETCHED: Counter "talos_order_fetched_bytes_total" []
+        "Bytes downloaded from upstream";
+    PUSHED: Counter "talos_order_pushed_bytes_total" ["node", "way"]
+        "Size of the images delivered to a node";
+    SENT: Counter "talos_order_sent_bytes_total" ["node", "way"]
+        "Bytes sent to a node, where that is known";
+    REMOVED: Counter "talos_order_removed_files_total" []
+        "Files removed from cache and nodes";
+    WAITING: Gauge "talos_order_waiting_requests" []
+        "Requests that wait for a run";
+    SUSPENDED: Gauge "talos_order_suspended" []
+        "1 while everything is suspended";
+    BLOCKED: Gauge "talos_order_blocked_steps" ["reason"]
+        "Blocked steps of the last run";
+    REMOVALS_HELD: Gauge "talos_order_removals_held" ["node"]
+        "Removals from a node that wait for approval";
+    ORDERS: Gauge "talos_order_orders" ["state"]
+        "Orders";
+    ORDER_READY: Gauge "talos_order_order_ready" ["order"]
+        "1 if the order is in sync everywhere";
+    ORDER_CONDITION: Gauge "talos_order_order_condition" ["order", "state", "reason"]
+        "State of an order with its reason, always 1";
+    ORDER_CHANGED: Gauge "talos_order_order_last_change_timestamp_seconds" ["order"]
+        "When state or reason of an order changed";
+    ORDER_SUCCESS: Gauge "talos_order_order_last_success_timestamp_seconds" ["order"]
+        "End of the last run that found an order in sync";
+    ORDER_POSITIONS: Gauge "talos_order_order_positions" ["order"]
+        "Positions of an order";
+    PAIR_READY: Gauge "talos_order_order_node_ready" ["order", "node"]
+        "1 if the order is in sync on the node";
+    PAIR_CONDITION: Gauge "talos_order_order_node_condition" ["order", "node", "state", "reason"]
+        "State of an order on a node with its reason, always 1";
+    PAIR_CHANGED: Gauge "talos_order_order_node_last_change_timestamp_seconds" ["order", "node"]
+        "When state or reason of an order on a node changed";
+    PAIR_SUCCESS: Gauge "talos_order_order_node_last_success_timestamp_seconds" ["order", "node"]
+        "End of the last run that found an order on a node in sync";
+    PAIRS_OMITTED: Gauge "talos_order_order_nodes_omitted" []
+        "Pairs of order and node without numbers of their own";
+    NODE_ORDERS: Gauge "talos_order_node_orders" ["node", "state"]
+        "Orders that want something on a node";
+    NODE_REACHABLE: Gauge "talos_order_node_reachable" ["node"]
+        "1 if the node answered the last run";
+    NODE_SEEN: Gauge "talos_order_node_last_seen_timestamp_seconds" ["node"]
+        "When the node last answered";
+    NODE_CIRCUIT: Gauge "talos_order_node_circuit_open" ["node"]
+        "1 while the node is not asked because it did not answer";
+    NODE_SUSPENDED: Gauge "talos_order_node_suspended" ["node"]
+        "1 while the node is suspended";
+    NODE_FREE: Gauge "talos_order_node_free_bytes" ["node", "directory"]
+        "Free space for a directory of a node";
+    NODE_FILES: Gauge "talos_order_node_files" ["node"]
+        "Files on a node that were delivered by this program";
+    NODE_BYTES: Gauge "talos_order_node_file_bytes" ["node"]
+        "Size of those files";
+    NODE_IN_USE: Gauge "talos_order_node_files_in_use" ["node"]
+        "Files of those that a VM refers to";
+    NODE_LINK: Gauge "talos_order_node_link_bytes_per_second" ["node"]
+        "Speed of the link to a node, as last measured";
+    NODE_TEMPLATES: Gauge "talos_order_node_templates" ["node", "state"]
+        "Templates on a node that were made by this program";
+    ARTIFACTS_WANTED: Gauge "talos_order_artifacts_wanted" []
+        "Artifacts that the orders want";
+    ARTIFACTS_PRESENT: Gauge "talos_order_artifacts_present" []
+        "Artifacts of those that are in the cache";
+    CACHE_FILES: Gauge "talos_order_cache_files" ["state"]
+        "Files in the cache";
+    CACHE_BYTES: Gauge "talos_order_cache_bytes" ["state"]
+        "Size of the files in the cache";
+    CACHE_FREE: Gauge "talos_order_cache_free_bytes" []
+        "Free space for the cache";
+    CLUSTER_REACHABLE: Gauge "talos_order_cluster_reachable" ["cluster"]
+        "1 if the API of the cluster answered the last run";
+    CERTIFICATE: Gauge "talos_order_certificate_expiry_timestamp_seconds" ["cluster", "node"]
+        "End of validity of the certificate of a cluster node";
+    VERSIONS: Gauge "talos_order_versions_timestamp_seconds" ["source"]
+        "When the list of versions in use was current";
+    REQUESTS: Counter "talos_order_upstream_requests_total" ["host", "code"]
+        "Requests to an upstream";
+    RATE_LEFT: Gauge "talos_order_upstream_rate_limit_remaining" ["host"]
+        "Requests that an upstream still allows";
+    RATE_RESET: Gauge "talos_order_upstream_rate_limit_reset_timestamp_seconds" ["host"]
+        "When an upstream allows all requests again";
+    SOURCE: Gauge "talos_order_source_info" ["revision"]
+        "The revision of the orders, always 1";
+    CPU: Counter "process_cpu_seconds_total" []
+        "Processor time of the process";
+    STARTED: Gauge "process_start_time_seconds" []
+        "Start of the process";
+    RESIDENT: Gauge "process_resident_memory_bytes" []
+        "Memory in use by the process";
+    VIRTUAL: Gauge "process_virtual_memory_bytes" []
+        "Address space of the process";
+    FDS: Gauge "process_open_fds" []
+        "Open files and connections of the process";
+    MAX_FDS: Gauge "process_max_fds" []
+        "Files and connections that the process may open";
+    THREADS: Gauge "process_threads" []
+        "Threads of the process";
+}

@@ -1,0 +1,47 @@
+//! What the numbers are made from.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::conclude::{Report, Status};
+use crate::facts::{Memory, StepKind, UpstreamUse};
+use crate::io::process::ProcessUse;
+
+/// What the numbers are made from.
+pub(crate) struct MetricsScene<'a> {
+    /// How things are, with the counters of all runs.
+    pub status: &'a Status,
+    /// The last run of this process that could look; `None` before it.
+    pub last: Option<LastLook<'a>>,
+    /// What only a process knows that stays; `None` for a single run, which is gone when
+    /// its numbers are read.
+    pub live: Option<LiveNumbers>,
+    /// How much the upstreams were asked.
+    pub upstream: &'a UpstreamUse,
+}
+
+/// What the last run saw and did.
+pub(crate) struct LastLook<'a> {
+    pub report: &'a Report,
+    /// What is remembered after it.
+    pub memory: &'a Memory,
+}
+
+/// What only a process knows that stays.
+#[derive(Debug, Default)]
+pub(crate) struct LiveNumbers {
+    /// The run in progress.
+    pub running: Option<RunningNumbers>,
+    /// Requests that wait for a run.
+    pub waiting: usize,
+    pub process: Option<ProcessUse>,
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub(crate) struct RunningNumbers {
+    pub since: Timestamp,
+    /// Its steps in progress.
+    pub active: BTreeMap<StepKind, u64>,
+}

@@ -1,0 +1,48 @@
+//! What is remembered and counted beside the run.
+
+use std::collections::BTreeSet;
+
+use super::world::{at, node};
+use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, UpstreamUse};
+
+const MIB: u64 = 1 << 20;
+
+pub(super) fn memory() -> Memory {
+    let mut memory = Memory::default();
+    let circuit = Backoff {
+        failures: 1,
+        until: at(130),
+        error: "no route to host".to_owned(),
+        lasting: None,
+    };
+    memory.circuits.insert(node("pve-01"), circuit);
+    let link = Link {
+        bytes_per_second: 12 * MIB,
+        measured_at: at(90),
+    };
+    memory.links.insert(node("pve-02"), link);
+    let certificates = KnownCertificates {
+        asked_at: at(90),
+        until: [("pve-02".to_owned(), at(9_000_000))].into(),
+        pinned: BTreeSet::new(),
+    };
+    let cluster = "lab".parse().unwrap();
+    memory.certificates.insert(cluster, certificates);
+    memory
+}
+
+pub(super) fn upstream() -> UpstreamUse {
+    let host = "api.github.com".to_owned();
+    let codes = [("200".to_owned(), 3), ("timeout".to_owned(), 1)].into();
+    UpstreamUse {
+        requests: [(host.clone(), codes)].into(),
+        limits: [(
+            host,
+            RateLimit {
+                remaining: 57,
+                reset: Some(at(3600)),
+            },
+        )]
+        .into(),
+    }
+}
