@@ -119,7 +119,13 @@ fn read(path: &Path) -> Option<(String, Vec<Value>)> {
     let one = || vec![serde_json::from_str(&text()).unwrap()];
     Some(match name {
         ".talos-order.jsonl" => ("record".to_owned(), lines("{\"name\":")),
-        "history.jsonl" | "events.jsonl" => (name.to_owned(), lines("{")),
+        "history.jsonl" => (name.to_owned(), lines("{")),
+        "events.jsonl" => {
+            // What operators did: version 0.1.0 skips a line that is of no step.
+            let mut events: Vec<Value> = lines("{");
+            events.retain(|event| event.get("action").is_none());
+            (name.to_owned(), events)
+        }
         _ if name.starts_with("manifest-") => (
             "manifest".to_owned(),
             vec![serde_yaml::from_str(&text()).unwrap()],

@@ -277,7 +277,7 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "Wait until an order is ready on all of its nodes.",
             ),
             (
-                "talos-order wait --revision $(git rev-parse HEAD)",
+                "talos-order wait --revision 2f6cd7a --timeout 30m",
                 "After a push: wait until its orders are ready.",
             ),
         ],
