@@ -11,6 +11,7 @@
 mod cluster_use;
 mod fleet;
 mod orders_at;
+mod outbox;
 mod places;
 mod policies;
 mod remote_script;

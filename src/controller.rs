@@ -9,6 +9,7 @@ mod background;
 mod end;
 pub(crate) mod http;
 mod metrics_file;
+mod notifier;
 mod orders_follower;
 mod queue;
 mod session;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
 pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
+pub(crate) use notifier::Notifier;
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use vitals::LoopVitals;
@@ -83,6 +85,7 @@ pub(crate) async fn run(
     let mut controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     controller.write_metrics_to(metrics);
     let (state, options) = (controller.state(), controller.options());
+    let notifier = controller.notifier();
     let api = Api {
         queue: queue.clone(),
         state: state.clone(),
@@ -109,8 +112,17 @@ pub(crate) async fn run(
         orders = controller.orders_name(),
         "controller started"
     );
+    if !once {
+        notifier.start();
+    }
     let ended = Box::pin(daemon::run(controller, options, waker, pulse)).await;
     queue.close();
+    if once {
+        for why in notifier.deliver().await {
+            tracing::warn!(reason = why, "a notification is kept for the next run");
+        }
+    }
+    notifier.close().await;
     if let Some(socket) = socket {
         socket.close().await;
     }

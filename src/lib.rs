@@ -28,6 +28,7 @@ mod live;
 mod metrics;
 pub mod model;
 pub mod nodes;
+mod notifications;
 mod observe;
 pub mod orders;
 pub mod plan;

@@ -29,14 +29,16 @@ use talos_order::factory_stub::StubFault;
 const MORE: &str = "\
 owner: homelab
 prune: {vm_configs: false, grace: 2d, keep_versions: 1}
+notifications: {providers: [{name: hook, type: webhook, url: \"http://127.0.0.1:9/\"}]}
 ";
 
 /// The files that are kept, and the names they are kept under.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("memory.json", "cache/.talos-order/memory.json"),
     ("status.json", "cache/.talos-order/status.json"),
     ("history.jsonl", "cache/.talos-order/history.jsonl"),
     ("events.jsonl", "cache/.talos-order/events.jsonl"),
+    ("alerts.json", "cache/.talos-order/alerts.json"),
     ("suspended.json", "cache/.talos-order/suspended.json"),
     ("versions.json", "cache/.talos-order/versions-factory.json"),
     ("sizes.json", "cache/.talos-order/sizes.json"),
@@ -151,6 +153,8 @@ fn all_forms_are_written_as_ever() {
         let ran = world.program.run(&[verb, "-o", "json"]).expect(code);
         keep(&format!("{verb}.output.json"), &ran.stdout);
     }
+    let described = world.program.run(&["schema", "notification"]).expect(0);
+    keep("notification.schema.json", &described.stdout);
     for (name, path) in FILES {
         keep(name, &fs::read_to_string(world.at(path)).unwrap());
     }
@@ -189,6 +193,7 @@ fn answers(world: &World) -> Vec<(&'static str, Value)> {
         ("validate", ask(&["validate"]).json()),
         ("versions", ask(&["versions"]).json()),
         ("schematic", ask(&["schematic", &schematic]).json()),
+        ("notify-list", ask(&["notify", "list"]).json()),
         ("wait", ask(&["wait", "--timeout", "0s"]).json()),
         ("apply", ask(&["apply"]).json()),
     ]

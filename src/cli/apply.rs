@@ -84,7 +84,7 @@ pub(super) async fn plan(
     };
     let session = session(&app, &at, asked).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
-    let (inputs, look) = looked.map_err(error_of)?;
+    let (inputs, look) = looked.map_err(kept::error_of)?;
     let orders = &inputs.orders;
     notices::versions(&look.observed.catalog.versions, look.observed.now);
     // What is not shown is not assembled and compared with the files.
@@ -161,11 +161,11 @@ pub(super) async fn apply(
     let named = common.orders.as_deref();
     let before = app.fetch_orders(named, Freshness::Now).await?;
     let done = apply_with(&app, named, &before, args, asked, metrics.as_ref()).await;
-    if let (Err(error), Some(metrics)) = (&done, &metrics)
+    if let Err(error) = &done
         && kept::is_of_run(error, &app)
     {
         let session = session(&app, &before, RunOptions::default()).await;
-        kept::failure(metrics, &app, &session, error);
+        Box::pin(kept::failure(metrics.as_ref(), &app, &session, error)).await;
     }
     done
 }
@@ -222,7 +222,8 @@ async fn apply_with(
         changes: Vec::new(),
     };
     let never = CancellationToken::new();
-    let run = match session.run(&reconciler, &cancel, &never, &mut shown).await {
+    let running = session.run(&reconciler, &cancel, &never, &mut shown);
+    let run = match Box::pin(running).await {
         Ok(run) => run,
         Err(RunError::Stopped) => return Ok(interrupted(None)),
         Err(RunError::Show(_)) if cancel.is_cancelled() => return Ok(interrupted(None)),
@@ -236,7 +237,7 @@ async fn apply_with(
             out::note("Nothing was done.");
             return Ok(Exit::Failed);
         }
-        Err(error) => return Err(error_of(error)),
+        Err(error) => return Err(kept::error_of(error)),
     };
     let FinishedRun {
         orders,
@@ -253,6 +254,11 @@ async fn apply_with(
     let is_interrupted = cancel.is_cancelled() && pending > 0;
     if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
         kept::metrics(metrics, app, status, Some((&report, memory)));
+    }
+    let is_partial = !options.selection.is_all() || cancel.is_cancelled();
+    if let Ok((status, _)) = &kept {
+        let notices = Some(&*report.look.plan.notices);
+        Box::pin(kept::tell(app, status, notices, is_partial)).await;
     }
     if let Err(error) = kept {
         kept::warn(&error, error.hint());
@@ -295,16 +301,6 @@ fn interrupted(pending: Option<usize>) -> Exit {
 /// A manual run often follows a fix: failures do not block anything.
 async fn session<'a>(app: &'a App, orders: &'a OrdersAt, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
-}
-
-/// The causes that have hints and exit codes of their own are distinguished above.
-pub(super) fn error_of(error: RunError) -> anyhow::Error {
-    match error {
-        RunError::Start(error) => error.into(),
-        RunError::Reconcile(error) => error.into(),
-        RunError::Show(error) => error.into(),
-        error @ RunError::Stopped => error.into(),
-    }
 }
 
 /// Shows a run while it goes on.

@@ -11,6 +11,7 @@ use super::forms::{
     text_forms,
 };
 use super::help::{COMPLETIONS_HELP, EXIT_CODES};
+use super::notify_args::NotifyArgs;
 use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
 use super::run_args::{MetricsArgs, RunArgs};
@@ -249,6 +250,8 @@ pub enum Verb {
     },
     /// Ask the running controller to reconcile now, and wait for the result
     Reconcile(ReconcileArgs),
+    /// Try and list the providers of notifications
+    Notify(NotifyArgs),
     /// Wait until orders are ready, as a step of a pipeline
     ///
     /// Reads the controller's last status and follows its changes. Exit code: 0 if

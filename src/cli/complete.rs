@@ -102,7 +102,12 @@ fn with_names(command: Command, words: Vec<OsString>) -> Command {
     ] {
         command = command.mut_subcommand(verb, |verb| verb.mut_arg(arg, |arg| arg.add(names)));
     }
-    command
+    let providers = of(NameSource::providers);
+    command.mut_subcommand("notify", |verb| {
+        verb.mut_subcommand("test", |verb| {
+            verb.mut_arg("provider", |arg| arg.add(providers))
+        })
+    })
 }
 
 /// Options are offered where one was begun, or where nothing else fits: among the names
@@ -264,6 +269,16 @@ impl NameSource {
             Some((blocked.approval?.0, node))
         });
         waiting.collect()
+    }
+
+    fn providers(&self) -> Names {
+        let outbox = self.app().and_then(|app| app.outbox());
+        let mailboxes = outbox.iter().flat_map(|outbox| &outbox.mailboxes);
+        let named = mailboxes.map(|mailbox| {
+            let kind = mailbox.target().kind();
+            (mailbox.name().to_owned(), kind.to_owned())
+        });
+        named.collect()
     }
 
     fn minors(&self) -> Names {

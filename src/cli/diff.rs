@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::error_of;
 use super::args::Common;
 use super::changes::{self, ManifestChange};
 use super::exit::Exit;
 use super::forms::OutputForm;
+use super::kept::error_of;
 use super::{filter, notices, out, style};
 use crate::app::{App, Mode};
 use crate::conclude::difference::{Differences, PlaceDifference};

@@ -10,8 +10,8 @@ use super::exit::Exit;
 use super::forms::Color;
 use super::saved::PlanFileError;
 use super::{
-    apply, complete, control, demo, diff, docs, events, get, history, inspect, log, out, outputs,
-    pve_setup, run as controller, status, style, validate, wait,
+    apply, complete, control, demo, diff, docs, events, get, history, inspect, log, notify, out,
+    outputs, pve_setup, run as controller, status, style, validate, wait,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -127,6 +127,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Resume(what)) => control::resume(&common, what).await,
         Some(Verb::Approve { id }) => control::approve(&common, id).await,
         Some(Verb::Reconcile(args)) => control::reconcile(&common, args).await,
+        Some(Verb::Notify(args)) => notify::run(&common, &args).await,
         Some(Verb::Wait(args)) => wait::run(&common, &args).await,
         Some(Verb::Validate { online, output }) => {
             validate::validate(&common, online, output).await

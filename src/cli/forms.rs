@@ -159,6 +159,10 @@ pub enum SchemaOf {
     Manifest,
     /// what outputs -o json prints
     Outputs,
+    /// what a webhook of notifications receives
+    Notification,
+    /// what notify list -o json prints
+    NotifyList,
     /// what plan -o json prints
     Plan,
     /// what schematic -o json prints

@@ -32,6 +32,8 @@ mod kept;
 mod log;
 mod man;
 mod notices;
+mod notify;
+mod notify_args;
 mod out;
 mod outputs;
 mod preflight;

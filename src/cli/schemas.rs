@@ -13,11 +13,13 @@ use super::apply::{ApplyAnswer, PlanAnswer};
 use super::diff::DiffAnswer;
 use super::forms::SchemaOf;
 use super::inspect::{SchematicAnswer, VersionsAnswer};
+use super::notify::ProviderLine;
 use super::validate::ValidateAnswer;
 use crate::conclude::manifest::Manifest;
 use crate::conclude::objects::{ImageObject, NodeObject, OrderObject};
 use crate::conclude::outputs::Outputs;
 use crate::conclude::{EventRecord, RunRecord, StatusAnswer, WaitAnswer};
+use crate::notifications::WebhookBody;
 use crate::{config, orders};
 
 /// The schema of a file or of an answer.
@@ -34,6 +36,8 @@ pub(super) fn schema(of: SchemaOf) -> Value {
         SchemaOf::History => answer::<Vec<RunRecord>>("history"),
         SchemaOf::Manifest => answer::<Manifest>("manifest"),
         SchemaOf::Outputs => answer::<Outputs>("outputs"),
+        SchemaOf::Notification => answer::<WebhookBody>("notification"),
+        SchemaOf::NotifyList => answer::<Vec<ProviderLine>>("notify list"),
         SchemaOf::Plan => answer::<PlanAnswer<'_>>("plan"),
         SchemaOf::Schematic => answer::<SchematicAnswer>("schematic"),
         SchemaOf::Status => answer::<StatusAnswer<'_>>("status"),

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use self::ended::EndedRun;
 pub use self::retry::RetryLimits;
+pub(super) use self::retry::wait;
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
 use crate::plan::{Look, Plan};

@@ -7,6 +7,7 @@
 //! disagree.
 
 mod action_record;
+pub mod alerts;
 mod answer;
 pub mod clock;
 pub mod commit_prefix;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::cluster_shape::{ClusterShape, FileServerShape};
 use super::hooks_shape::HookShape;
 use super::inventory_shape::{NodeShape, SiteShape};
+use super::notifications_shape::NotificationsShape;
 use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
 use super::web_shape::WebShape;
@@ -59,6 +60,8 @@ pub(super) struct ConfigFile {
     pub clusters: Option<Vec<At<ClusterShape>>>,
     /// Where nodes that are reached through the API load images from.
     pub file_server: Option<FileServerShape>,
+    /// Who is told of failures and recoveries.
+    pub notifications: Option<NotificationsShape>,
     /// Where the controller serves the status page, metrics and hooks over HTTP:
     /// ADDRESS:PORT, such as 127.0.0.1:8080, or unix:/PATH. Default: nowhere
     pub listen: Option<At<String>>,

@@ -20,8 +20,13 @@ mod hooks;
 mod hooks_shape;
 mod inventory;
 mod inventory_shape;
+mod notifications;
+mod notifications_shape;
 mod orders;
 mod orders_shape;
+mod provider_form;
+mod provider_mail;
+mod providers;
 mod rsync_opts;
 mod running;
 mod running_shape;
@@ -38,6 +43,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use notifications::{NotificationSettings, REASONS, RuleSettings};
 pub use secrets::Secrets;
 pub use settings::{
     CachePolicy, ClusterSettings, ClusterTrust, FactorySettings, FileServerSettings,

@@ -122,8 +122,17 @@ impl Secrets<'_> {
         file: &Option<At<String>>,
         report: &mut ProblemReport<'_>,
     ) -> Option<SecretString> {
-        match self.either(("token", env, file), report) {
-            NamedSecret::Given(_, token) => token,
+        self.one(("token", env, file), report)
+    }
+
+    /// A secret that one of two keys names: `what_env` or `what_file`.
+    pub(super) fn one(
+        &self,
+        named: (&str, &Option<At<String>>, &Option<At<String>>),
+        report: &mut ProblemReport<'_>,
+    ) -> Option<SecretString> {
+        match self.either(named, report) {
+            NamedSecret::Given(_, secret) => secret,
             NamedSecret::Absent => None,
         }
     }

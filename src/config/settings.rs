@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::notifications::NotificationSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
@@ -63,6 +64,8 @@ pub struct Settings {
     pub verify: VerifySettings,
     /// The status page.
     pub web: WebSettings,
+    /// Who is told of what.
+    pub notifications: NotificationSettings,
 }
 
 /// The status page, metrics and hooks.

@@ -17,6 +17,7 @@ use super::file::{
 };
 use super::hooks;
 use super::inventory::inventory;
+use super::notifications;
 use super::orders;
 use super::rsync_opts;
 use super::running;
@@ -78,6 +79,7 @@ pub(super) fn settings(
         refuse_literal_secrets(&doc.root, &mut report);
         clusters::refuse_secrets(&doc.root, &mut report);
         orders::refuse_secrets(&doc.root, &mut report);
+        notifications::refuse_secrets(&doc.root, &mut report);
         hooks::refuse_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
         build(file, secrets, dirs, &mut report)
@@ -165,6 +167,7 @@ fn build(
     let github = file.github.unwrap_or_default();
     let api_url = url(github.api_url.as_ref(), GITHUB_URL, report);
     let token = secrets.github(&github, report);
+    let notifications = notifications::notifications(file.notifications.as_ref(), secrets, report);
     Some(Settings {
         source: None,
         orders_path,
@@ -194,6 +197,7 @@ fn build(
         reconcile,
         prune: prune?,
         verify,
+        notifications,
         web,
     })
 }

@@ -234,6 +234,12 @@ impl<'a> Session<'a> {
         Ok(status)
     }
 
+    /// How things are where the run failed before planning and nothing of that is kept.
+    pub(crate) fn failed(&self, error: &str) -> Status {
+        let before = self.state.status().unwrap_or_default();
+        before.unable(&self.occasion(), error.to_owned())
+    }
+
     /// That the run is over now.
     fn occasion(&self) -> Occasion {
         Occasion {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::background::Background;
 use super::end::RunEnd;
 use super::metrics_file::MetricsFile;
+use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
@@ -40,6 +41,7 @@ pub(super) struct Controller {
     queue: RunQueue,
     background: Background,
     metrics: Option<MetricsFile>,
+    notifier: Notifier,
     /// Where somebody watches.
     live: Option<Live>,
     /// The server of the status page.
@@ -62,6 +64,7 @@ impl Controller {
         }
         let reconciler = app.reconciler()?;
         Ok(Self {
+            notifier: Notifier::new(&app),
             config: config.map(Path::to_owned),
             orders,
             once,
@@ -128,6 +131,11 @@ impl Controller {
         self.app.state()
     }
 
+    /// Who tells people of runs.
+    pub(super) fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
     /// A run of the loop: what [`Session`] does, and what is around it.
     async fn one_run(&mut self, trigger: Trigger, asked: &[Scope], running: &RunContext) -> RunEnd {
         self.tell_begin(trigger);
@@ -178,6 +186,10 @@ impl Controller {
                 match kept {
                     Ok((status, memory)) => {
                         self.write_metrics(&status, Some((&report, &memory)));
+                        let notices = Some(&*report.look.plan.notices);
+                        let is_partial = running.stop.is_cancelled();
+                        let told = self.notifier.run_ended(&status, notices, is_partial);
+                        told.await;
                         let (verdict, next) = (report.verdict, next_try(&memory));
                         self.tell_end(Some(&status), || Finished {
                             report,
@@ -199,6 +211,10 @@ impl Controller {
                 let status = session.unable(&why).ok();
                 if let Some(status) = &status {
                     self.write_metrics(status, None);
+                }
+                // Whoever asked it to stop knows.
+                if let (Some(status), false) = (&status, matches!(error, RunError::Stopped)) {
+                    self.notifier.run_ended(status, None, false).await;
                 }
                 self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status)
@@ -286,6 +302,7 @@ impl Work for Controller {
         match reloaded {
             Ok((app, reconciler)) => {
                 self.background.renew(&reconciler);
+                self.notifier.renew(&app);
                 if app.settings().web.listen != self.app.settings().web.listen {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
                 }

@@ -20,8 +20,10 @@ mod name;
 mod named;
 mod order;
 mod part;
+mod pattern;
 mod place;
 mod problem;
+mod provider;
 mod schematic;
 mod serving;
 mod site;
@@ -53,8 +55,12 @@ pub use order::{
     VersionPolicy,
 };
 pub use part::{PARTS_DIR, PartName};
+pub use pattern::NamePattern;
 pub use place::{Dir, Host, Login, Node, NodeId, Reach, User};
 pub use problem::{Excerpt, Problem};
+pub use provider::{
+    MailTarget, MailTls, Provider, ProviderName, ProviderTarget, SecretUrl, mail_parts,
+};
 pub use schematic::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
     SecureBootOptions,

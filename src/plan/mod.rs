@@ -32,6 +32,7 @@ mod transport;
 mod unplaced;
 mod wanted;
 
+pub use crate::model::NamePattern;
 pub use action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 pub use blocked::{Blocked, BlockedReason};
 pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
@@ -45,7 +46,7 @@ pub use policy::{
     VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
-pub use selection::{NamePattern, Selection, UnmatchedPattern};
+pub use selection::{Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;
 pub use step::{AdoptCondition, Hint, Notice, Otherwise, Plan, PlannedTemplate, Step, Why};

@@ -94,6 +94,12 @@ pub struct Step {
 pub struct Notice {
     /// Which cluster.
     pub cluster: ClusterName,
+    /// What it is about: the same in every run, whatever the text says by then.
+    #[serde(skip)]
+    pub topic: String,
+    /// It may be over without an operator.
+    #[serde(skip)]
+    pub is_retried: bool,
     /// What, with what helps.
     pub text: String,
 }

@@ -13,6 +13,7 @@
     reason = "reads and writes the controller's own files"
 )]
 
+mod alerts;
 mod clock;
 mod delivered;
 mod error;

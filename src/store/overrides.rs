@@ -185,7 +185,7 @@ impl StateDir {
         file::write(&self.file(APPROVED), &Approved { approved })
     }
 
-    async fn lock(&self) -> Result<DirLock, StateError> {
+    pub(super) async fn lock(&self) -> Result<DirLock, StateError> {
         self.make()?;
         let lock = DirLock::acquire(self.path(), LOCK, LOCK_WAIT).await?;
         self.give_away(&self.file(LOCK));
@@ -195,7 +195,7 @@ impl StateDir {
     /// Where root was the first to lock, the controller must be able to as well: the
     /// file gets the directory's owner. What is written needs no such care, since it
     /// is replaced and not opened for writing.
-    fn give_away(&self, path: &Path) {
+    pub(super) fn give_away(&self, path: &Path) {
         let (Ok(dir), Ok(file)) = (std::fs::metadata(self.path()), std::fs::metadata(path)) else {
             return;
         };

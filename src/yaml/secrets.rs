@@ -87,7 +87,17 @@ fn is_secret(key: &str, value: &str) -> bool {
     (is_long && WORDS.contains(&plain.as_str())) || STEMS.iter().any(|stem| plain.contains(stem))
 }
 
-/// `https://user:password@host` as `https://…@host`.
+/// Hosts of URLs whose path lets whoever has it send messages.
+const SENDING: [&str; 5] = [
+    "hooks.slack.com",
+    "discord.com",
+    "discordapp.com",
+    ".logic.azure.com",
+    ".webhook.office.com",
+];
+
+/// `https://user:password@host` as `https://…@host`, and the URL of a webhook without its
+/// path.
 fn without_login(line: &str) -> Cow<'_, str> {
     if !line.contains("://") {
         return Cow::Borrowed(line);
@@ -103,6 +113,14 @@ fn without_login(line: &str) -> Cow<'_, str> {
             Some(at) => {
                 safe.push_str(MASK);
                 safe.push_str(&rest[at..]);
+            }
+            None if SENDING.iter().any(|host| rest[..end].ends_with(host)) => {
+                let path = rest[end..]
+                    .find(|c: char| c.is_whitespace() || "\"'},]".contains(c))
+                    .map_or(rest.len(), |length| end + length);
+                safe.push_str(&rest[..end]);
+                safe.push_str(if path > end { "/…" } else { "" });
+                safe.push_str(&rest[path..]);
             }
             None => safe.push_str(rest),
         }
@@ -130,6 +148,14 @@ mod tests {
             ("  password:", "  password:"),
             ("  url: https://u:p@host/x", "  url: https://…@host/x"),
             ("a: b://u:p@c d://e@f", "a: b://…@c d://…@f"),
+            (
+                "{url: \"https://hooks.slack.com/services/T0/B0/x\", name: a}",
+                "{url: \"https://hooks.slack.com/…\", name: a}",
+            ),
+            (
+                "url: https://a.logic.azure.com/x?sig=y",
+                "url: https://a.logic.azure.com/…",
+            ),
             ("  key: 0xa", "  key: 0xa"),
             ("  key: LS0tLS1CRUdJTiBFRDI1NTE5", "  key: …"),
             ("- name: token-ring", "- name: token-ring"),

@@ -120,6 +120,7 @@ fn commands_options_and_values_are_completed() {
                 &["schema", "get-"],
                 &["get-images", "get-nodes", "get-orders"],
             ),
+            (&["notify", ""], &["test", "list", "help"]),
             (&["outputs", "-o", "c"], &["capmox"]),
             (&["suspend", "n"], &["node"]),
             (&["completions", "z"], &["zsh"]),
@@ -150,6 +151,10 @@ fn names_are_completed_from_disk() {
     }]);
     fs::write(&status, told.to_string()).unwrap();
     let config = world.dir.path().join("config.yaml");
+    let providers = "notifications: {providers: [\n  \
+        {name: team-chat, type: slack, url_file: /nowhere}]}\n";
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text + providers).unwrap();
     let config = config.to_str().unwrap();
     in_every_shell(&world, |shell| {
         let offers = |words: &[&str], expected: &[&str]| {
@@ -173,6 +178,7 @@ fn names_are_completed_from_disk() {
         offers(&["resume", "order", ""], &["other"]);
         offers(&["suspend", "node", ""], &["pve-1"]);
         offers(&["approve", ""], &["f00d"]);
+        offers(&["notify", "test", ""], &["team-chat"]);
         offers(
             &["versions", "--minor", "v1.1"],
             &["v1.10", "v1.11", "v1.12", "v1.13"],

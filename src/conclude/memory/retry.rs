@@ -35,7 +35,12 @@ pub(super) fn until(now: Timestamp, wait: Duration) -> Timestamp {
 
 /// How long to wait after so many failures in a row: doubling from `first` up to
 /// `most`, less up to a quarter by chance that is not.
-pub(super) fn wait(what: &str, failures: u32, first: Duration, most: Duration) -> Duration {
+pub(in crate::conclude) fn wait(
+    what: &str,
+    failures: u32,
+    first: Duration,
+    most: Duration,
+) -> Duration {
     let doublings = failures.saturating_sub(1).min(31);
     let full = first.saturating_mul(1 << doublings).min(most);
     let digest = Sha256::digest(format!("{failures} {what}"));

@@ -177,7 +177,7 @@ fn notices(sheet: &mut Sheet, plan: &Plan) {
     }
     sheet.gap();
     sheet.line("Clusters");
-    for Notice { cluster, text } in &plan.notices {
+    for Notice { cluster, text, .. } in &plan.notices {
         sheet.entry(&format!("{cluster}: {text}"));
     }
 }

@@ -23,27 +23,34 @@ pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
         })
         .collect();
     for (name, cluster) in &input.observed.catalog.clusters {
-        let mut say = |text: String| {
+        let mut say = |topic: String, is_retried: bool, text: String| {
             draft.plan.notices.push(Notice {
                 cluster: name.clone(),
+                topic,
+                is_retried,
                 text,
             });
         };
         if let (Some(why), Some(_), true) = (&cluster.failure, &cluster.members, cluster.is_named) {
-            say(format!(
+            let text = format!(
                 "it could not be asked; its nodes are those of its last answer, and nothing is \
                  pruned: {why}"
-            ));
+            );
+            say("failure".to_owned(), true, text);
         }
         if let Some(why) = &cluster.rights_unknown {
-            say(format!("what the API token may do is not known: {why}"));
+            let text = format!("what the API token may do is not known: {why}");
+            say("rights".to_owned(), true, text);
         }
         let is_new = |missing: &&MissingPrivilege| {
             let one = (name.clone(), missing.path.clone(), missing.role.clone());
             !told.contains(&one)
         };
         let missing = cluster.missing.iter().filter(is_new);
-        missing.for_each(|missing| say(lacks(missing)));
+        missing.for_each(|missing| {
+            let topic = format!("privilege/{}{}", missing.role, missing.path);
+            say(topic, false, lacks(missing));
+        });
         for ending in &cluster.ending {
             let days = ending.until.duration_since(input.observed.now).as_hours();
             let days = days.div_euclid(24);
@@ -57,11 +64,12 @@ pub(in crate::plan) fn clusters(input: &StageInput<'_>, draft: &mut PlanDraft) {
                 true => "; its `fingerprint` in the configuration ends with it",
                 false => "",
             };
-            say(format!(
+            let text = format!(
                 "the certificate of {} {when}{pinned}; hint: `pvecm updatecerts --force` on the \
                  node renews the cluster's own",
                 ending.node
-            ));
+            );
+            say(format!("certificate/{}", ending.node), false, text);
         }
     }
 }
