@@ -90,6 +90,8 @@ impl SyncState {
             | Reason::DirectoryMissing
             | Reason::PruneBlocked
             | Reason::Suspended
+            | Reason::SourceRejected
+            | Reason::SourceUnavailable
             | Reason::NotSelected
             | Reason::Interrupted => Self::Blocked,
         }

@@ -192,7 +192,9 @@ fn change(path: &Path, new: &Manifest) -> Result<Option<Change>, ManifestError> 
 fn differ_in_times_only(old: &str, new: &str) -> bool {
     let key = |line: &str| {
         let key = line.split_once(':').map_or("", |(key, _)| key);
-        let is_time = ["generated_at", "timestamp_utc", "revision"].contains(&key.trim_start());
+        let key_alone = key.trim_start();
+        let is_time = ["generated_at", "timestamp_utc", "revision"].contains(&key_alone)
+            || key_alone.starts_with("revision_");
         is_time.then(|| key.to_owned())
     };
     let (mut old, mut new) = (old.lines(), new.lines());
@@ -233,12 +235,18 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
         }
     }
     // The revision goes with the time: another commit alone is no change.
-    let now = std::mem::replace(&mut new.generated_at, last.generated_at);
-    let revision = std::mem::replace(&mut new.revision, last.revision.clone());
-    if &new != last {
-        (new.generated_at, new.revision) = (now, revision);
+    let dated_as_before = Manifest {
+        generated_at: last.generated_at,
+        revision: last.revision.clone(),
+        revision_author: last.revision_author.clone(),
+        revision_date: last.revision_date,
+        revision_subject: last.revision_subject.clone(),
+        ..new.clone()
+    };
+    match &dated_as_before == last {
+        true => dated_as_before,
+        false => new,
     }
-    new
 }
 
 impl ManifestEntry {

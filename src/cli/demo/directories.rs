@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::files::{Demo, MARK, say, step};
-use crate::cli::apply::{self, ApplyAsked, PlanShown};
+use crate::cli::apply;
 use crate::cli::args::Common;
+use crate::cli::asked::{ApplyAsked, PlanShown};
 use crate::cli::exit::Exit;
 use crate::cli::run_args::RunArgs;
 use crate::cli::{out, signal};

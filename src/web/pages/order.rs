@@ -4,6 +4,7 @@ use askama::Template;
 use askama::filters::Safe;
 
 use super::frame::{MenuItem, PageFrame, Visit};
+use super::source::SourceView;
 use super::text::{Moment, bytes, lasting, moment, part, short};
 use crate::conclude::Condition;
 use crate::conclude::matrix::SyncState;
@@ -55,6 +56,7 @@ pub(crate) fn order(
         customer,
         source: found.map(|order| format!("{}:{}", order.source.file, order.source.line)),
         revision: status.revision.as_deref(),
+        committed: SourceView::of(visit),
         whole: whole.map(|one| OnNode::of(one, visit)),
         nodes: conditions
             .iter()
@@ -81,6 +83,7 @@ struct OrderPage<'a> {
     customer: Option<&'a str>,
     source: Option<String>,
     revision: Option<&'a str>,
+    committed: Option<SourceView<'a>>,
     whole: Option<OnNode<'a>>,
     nodes: Vec<OnNode<'a>>,
     positions: Vec<PositionView<'a>>,

@@ -15,6 +15,7 @@ use self::timeline::Timeline;
 pub(super) use self::timeline::{RunLine, run_line};
 use super::frame::{MenuItem, PageFrame, Visit};
 use super::now::{NowView, active};
+use super::source::SourceView;
 use super::text::{Moment, bytes, counted, lasting, moment, part};
 use crate::conclude::matrix::{RunNow, SyncMatrix, SyncState};
 use crate::conclude::{ConditionState, RunRecord, Status, Verdict};
@@ -52,6 +53,8 @@ pub(crate) fn overview(
         frame: PageFrame::new(visit, MenuItem::Overview, "Overview"),
         now: NowView::of(visit),
         facts: facts(visit, &matrix),
+        source: SourceView::of(visit),
+        revision: view.status.revision.as_deref(),
         counts: counts(&matrix, query),
         attention: attention(visit, &matrix),
         legend: SyncState::ALL,
@@ -72,6 +75,8 @@ struct Overview<'a> {
     frame: PageFrame<'a>,
     now: Option<NowView>,
     facts: Facts<'a>,
+    source: Option<SourceView<'a>>,
+    revision: Option<&'a str>,
     counts: Vec<StateCount>,
     attention: Attention<'a>,
     grid: Grid<'a>,
@@ -94,7 +99,6 @@ struct Facts<'a> {
     nodes: String,
     nodes_down: usize,
     images: String,
-    revision: Option<&'a str>,
     everything_suspended: bool,
 }
 
@@ -142,7 +146,6 @@ fn facts<'a>(visit: &Visit<'a>, matrix: &SyncMatrix<'_>) -> Facts<'a> {
         nodes: counted(status.nodes.len(), "node"),
         nodes_down: down.count(),
         images: counted(status.images.len(), "image"),
-        revision: status.revision.as_deref(),
         everything_suspended: status.suspended.is_everything(),
     }
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
+use crate::conclude::{SourceLine, SourceState};
 use crate::facts::ApprovalId;
 use crate::live::ManifestUpdate;
 use fleet::{Fleet, Trouble, fleet, now};
@@ -168,9 +169,23 @@ fn pages_show_what_is_known() {
     };
     let changes = BTreeMap::from([("harbor".parse().unwrap(), Arc::new(change))]);
     fleet.view.manifest_changes = Arc::new(changes);
+    Arc::make_mut(&mut fleet.view.status).source = Some(SourceLine {
+        commit: Some("4f1c9a7be2d05c31aa".to_owned()),
+        author: Some("Ada <ada@example.org>".to_owned()),
+        subject: Some("Borealis gets the guest agent".to_owned()),
+        state: SourceState::Rejected,
+        message: Some("the commit is not signed".to_owned()),
+        ..SourceLine::default()
+    });
     running(&mut fleet);
     let pages = Asked::reader().pages(&fleet);
     for (path, says) in [
+        (
+            "/",
+            "<code title=\"4f1c9a7be2d05c31aa\">4f1c9a7be2d0</code>",
+        ),
+        ("/", "is not in effect:</strong> the commit is not signed"),
+        ("/orders/harbor", "by Ada &#60;ada@example.org&#62;"),
         (
             "/orders/harbor",
             "<span class=\"prune\">-version: v1</span>",

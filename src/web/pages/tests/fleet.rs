@@ -102,7 +102,7 @@ pub(super) fn fleet(config: &str, text: &str, trouble: &Trouble<'_>, ends: Ends)
         plan,
     };
     let manifests = BTreeMap::new();
-    let verdict = verdict(&orders, &look, &outcomes, &manifests);
+    let verdict = verdict(&orders, &look, &outcomes, &manifests, None);
     let limits = RetryLimits {
         step: std::time::Duration::from_secs(60),
         node: std::time::Duration::from_secs(60),
@@ -114,6 +114,7 @@ pub(super) fn fleet(config: &str, text: &str, trouble: &Trouble<'_>, ends: Ends)
         outcomes,
         manifests,
         verdict,
+        source: None,
     };
     let occasion = occasion(6, 4, Trigger::Change);
     let status = Status::default().finished(&occasion, &orders, &report, &memory);
@@ -149,6 +150,7 @@ fn occasion(began: i64, ended: i64, trigger: Trigger) -> Occasion {
         finished: ago(ended),
         trigger,
         requests: crate::facts::RequestCounts::new(),
+        source: None,
         revision: Some("main@sha1:4f1c9a7be2d05c31".to_owned()),
     }
 }
