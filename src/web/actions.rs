@@ -46,8 +46,12 @@ impl Form {
     /// The page to go back to, of this server whatever the form says.
     fn back(&self) -> &str {
         match self.get("back") {
-            // Browsers take `//host` and `/\host` for another server.
-            path if path.starts_with('/') && !path.starts_with("//") && !path.contains('\\') => {
+            // Browsers take `//host` and `/\host` for another server, and do not see tabs
+            // and line ends in between.
+            path if path.starts_with('/')
+                && !path.starts_with("//")
+                && !path.contains(|c: char| c == '\\' || !c.is_ascii_graphic()) =>
+            {
                 path
             }
             _ => "/",
@@ -276,4 +280,35 @@ fn failed(error: &StateError) -> WebRefusal {
 fn see_other(path: &str) -> Response {
     let to = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(LOCATION, to)], Body::empty()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_leads_to_this_server() {
+        let back = |text: &str| {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            let body = form.append_pair("back", text).finish();
+            Form::read(body.as_bytes()).back().to_owned()
+        };
+        for path in ["/", "/orders/a%2Fb", "/?q=%22x%22&page=2"] {
+            assert_eq!(back(path), path);
+        }
+        for other in [
+            "",
+            "https://evil.example/",
+            "//evil.example/",
+            "/\\evil.example/",
+            "/\t/evil.example/",
+            "\t//evil.example/",
+            "/\n/evil.example/",
+            "/\r\nSet-Cookie: a=b",
+            "/\u{a0}/evil.example/",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(back(other), "/", "{other:?}");
+        }
+    }
 }

@@ -150,6 +150,12 @@ async fn every_answer_protects_the_visitor_and_names_what_is_wrong() {
         ("GET /metrics", &["Host: evil.example"], 421, "web.hosts"),
         ("GET /v1/status", &[], 200, "\"owner\":\"me\""),
         ("GET /v1/status", &["Host: evil.example"], 421, "web.hosts"),
+        (
+            "GET /v1/status",
+            &["Host: localhost", "Host: evil.example"],
+            400,
+            "more than one",
+        ),
         ("GET /nothing/%0a", &[], 404, "nothing"),
         ("POST /v1/status", &[], 405, "does not take POST"),
         ("POST /actions/suspend", &[], 403, "read-only"),
