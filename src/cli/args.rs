@@ -290,8 +290,8 @@ pub enum Verb {
     },
     /// Print the JSON Schema of a file, or of what -o json prints
     Schema {
-        /// Of what
-        #[arg(value_enum)]
+        /// The file, or the command that prints it
+        #[arg(value_enum, value_name = "NAME")]
         file: SchemaOf,
     },
     /// Print the commands that create a Proxmox VE API token
