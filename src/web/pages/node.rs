@@ -278,7 +278,7 @@ fn bar(space: &SpaceUse) -> Vec<BarPart> {
         ("others", "other files here", space.others),
         (
             "elsewhere",
-            "used elsewhere on it",
+            "elsewhere on the file system",
             space.elsewhere.unwrap_or(0),
         ),
         ("to-come", "about to come", to_come),
