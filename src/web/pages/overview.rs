@@ -18,7 +18,7 @@ use super::now::{NowView, active};
 use super::source::SourceView;
 use super::text::{Moment, bytes, counted, lasting, moment, part};
 use crate::conclude::matrix::{RunNow, SyncMatrix, SyncState};
-use crate::conclude::{ConditionState, RunRecord, Status, Verdict};
+use crate::conclude::{Condition, ConditionState, Reason, RunRecord, Status, Verdict};
 use crate::facts::StepId;
 use crate::model::SiteName;
 
@@ -183,9 +183,16 @@ fn attention<'a>(visit: &Visit<'a>, matrix: &SyncMatrix<'a>) -> Attention<'a> {
         message: row.whole.message,
         since: row.whole.since.map(|since| lasting(since, visit.now)),
     });
-    // What belongs to no order: removals that wait.
+    // What belongs to no order: removals that wait. The page says above how the source is.
     let conditions = visit.view.status.conditions.iter();
-    let others = conditions.filter(|one| one.order.is_none() && one.state != ConditionState::Ready);
+    let is_source = |one: &Condition| {
+        matches!(
+            one.reason,
+            Some(Reason::SourceRejected | Reason::SourceUnavailable)
+        )
+    };
+    let others = conditions
+        .filter(|one| one.order.is_none() && one.state != ConditionState::Ready && !is_source(one));
     let others = others.map(|one| {
         let node = one.node.as_ref();
         let name = node.map_or("cache", |node| node.as_str());
