@@ -99,6 +99,7 @@ pub(crate) async fn run(
             let vitals = LoopVitals {
                 queue: queue.clone(),
                 tally: controller.tally(),
+                notifier: notifier.clone(),
                 pulse: pulse.clone(),
             };
             let listen = asked.listen.as_ref();

@@ -1,8 +1,11 @@
 //! What the web server asks of the loop besides what is in memory.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::notifier::Notifier;
 use super::queue::RunQueue;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::daemon::Pulse;
 use crate::facts::UpstreamUse;
 use crate::upstream::RequestTally;
@@ -12,6 +15,7 @@ use crate::web::Vitals;
 pub(super) struct LoopVitals {
     pub queue: RunQueue,
     pub tally: RequestTally,
+    pub notifier: Notifier,
     pub pulse: Pulse,
 }
 
@@ -26,5 +30,9 @@ impl Vitals for LoopVitals {
 
     fn upstream(&self) -> UpstreamUse {
         self.tally.read()
+    }
+
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {
+        self.notifier.numbers()
     }
 }

@@ -213,7 +213,7 @@ impl Controller {
     fn write_metrics(&self, status: &Status, last: Option<(&Report, &Memory)>) {
         let Some(file) = &self.metrics else { return };
         let upstream = self.app.tally().read();
-        if let Err(error) = file.write(status, last, &upstream) {
+        if let Err(error) = file.write(status, last, &upstream, &self.notifier.numbers()) {
             tracing::warn!(reason = chain(&error), "cannot write the metrics");
         }
     }

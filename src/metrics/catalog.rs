@@ -129,6 +129,16 @@ metrics! {
         "Requests that an upstream still allows";
     RATE_RESET: Gauge "talos_order_upstream_rate_limit_reset_timestamp_seconds" ["host"]
         "When an upstream allows all requests again";
+    NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
+        "Messages that a provider of notifications confirmed";
+    NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]
+        "Attempts to deliver a message that failed";
+    NOTIFY_PENDING: Gauge "talos_order_notifications_pending" ["provider"]
+        "Failures and recoveries that are not delivered yet";
+    NOTIFY_FAILING: Gauge "talos_order_notifications_failing" ["provider"]
+        "1 while the last attempt to deliver a message has failed";
+    HOOK_CALLS: Counter "talos_order_hook_calls_total" ["hook", "result"]
+        "Calls of a hook";
     SOURCE: Gauge "talos_order_source_info" ["revision"]
         "The revision of the orders, always 1";
     CPU: Counter "process_cpu_seconds_total" []

@@ -1,5 +1,6 @@
 //! What all routes share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::hook_calls::HookCalls;
 use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::facts::UpstreamUse;
 use crate::live::Live;
 use crate::store::StateDir;
@@ -41,6 +43,9 @@ pub(crate) trait Vitals: Send + Sync {
 
     /// How much the upstreams were asked.
     fn upstream(&self) -> UpstreamUse;
+
+    /// How well people are told, by the name of the provider.
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers>;
 }
 
 /// What a web server is made of.

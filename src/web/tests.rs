@@ -2,6 +2,7 @@
 
 mod hooks;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{Control, Vitals, WebConfig, WebParts, WebServer};
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::status::BlockedLine;
 use crate::conclude::{EventRecord, Reason, Scope, Status};
 use crate::facts::ApprovalId;
@@ -43,6 +45,10 @@ impl Vitals for Asks {
 
     fn upstream(&self) -> crate::facts::UpstreamUse {
         crate::facts::UpstreamUse::default()
+    }
+
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {
+        BTreeMap::new()
     }
 }
 

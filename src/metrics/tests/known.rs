@@ -1,9 +1,11 @@
 //! What is remembered and counted beside the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, UpstreamUse};
+use crate::metrics::HookNumbers;
 
 const MIB: u64 = 1 << 20;
 
@@ -45,4 +47,31 @@ pub(super) fn upstream() -> UpstreamUse {
         )]
         .into(),
     }
+}
+
+pub(super) fn notifications() -> BTreeMap<String, DeliveryNumbers> {
+    let fails = DeliveryNumbers {
+        delivered: 4,
+        failed: 2,
+        pending: 3,
+        is_failing: true,
+    };
+    [
+        ("chat".to_owned(), fails),
+        ("mail".to_owned(), DeliveryNumbers::default()),
+    ]
+    .into()
+}
+
+pub(super) fn hooks() -> BTreeMap<String, HookNumbers> {
+    let called = HookNumbers {
+        accepted: 5,
+        refused: 1,
+        limited: 2,
+    };
+    [
+        ("push".to_owned(), called),
+        ("unused".to_owned(), HookNumbers::default()),
+    ]
+    .into()
 }

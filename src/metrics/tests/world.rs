@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::known;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::record::Occasion;
 use crate::conclude::{Report, Status, Verdict};
 use crate::config;
@@ -63,6 +64,7 @@ pub(super) struct World {
     pub report: Report,
     pub memory: Memory,
     pub upstream: UpstreamUse,
+    pub notifications: BTreeMap<String, DeliveryNumbers>,
 }
 
 impl World {
@@ -96,6 +98,7 @@ impl World {
             report,
             memory,
             upstream,
+            notifications: known::notifications(),
         }
     }
 
@@ -112,6 +115,7 @@ impl World {
                     active: [(crate::facts::StepKind::Fetch, 2)].into(),
                 }),
                 waiting: 1,
+                hooks: known::hooks(),
                 process: Some(ProcessUse {
                     started: 1.76e9,
                     cpu_seconds: 1.25,
@@ -123,6 +127,7 @@ impl World {
                 }),
             }),
             upstream: &self.upstream,
+            notifications: &self.notifications,
         }
     }
 }
