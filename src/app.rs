@@ -10,6 +10,7 @@
 
 mod cluster_use;
 mod fleet;
+mod orders_at;
 mod outbox;
 mod places;
 mod policies;
@@ -20,7 +21,7 @@ mod web;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,15 +34,17 @@ use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use fleet::CERTIFICATE_DAYS;
+pub(crate) use orders_at::OrdersAt;
 pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{ClusterName, OrderSet, TalosVersion, visible_path};
+use crate::model::{ClusterName, TalosVersion, visible_path};
 use crate::nodes::{ApiNodes, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
 use crate::proxmox::PveError;
 use crate::reconcile::Reconciler;
+use crate::source::{GitOrders, SourceError};
 use crate::store::{FileRecords, StateDir, StateError};
 use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
 
@@ -60,6 +63,9 @@ pub(crate) enum Mode {
 /// The directory in the state directory for ssh's sockets.
 const CONNECTIONS: &str = "ssh";
 
+/// The directory in the state directory for what is fetched from git.
+const SOURCE: &str = "git";
+
 /// The file in the state directory with what was delivered to nodes of the API.
 const DELIVERED: &str = "delivered.json";
 
@@ -72,6 +78,9 @@ pub(crate) enum StartError {
     /// The orders are not there.
     #[error(transparent)]
     Orders(#[from] OrdersError),
+    /// There is nothing that could be fetched.
+    #[error("cannot get the orders")]
+    Source(#[source] Arc<SourceError>),
     /// No orders were named.
     #[error("no orders specified")]
     NoOrders,
@@ -107,6 +116,7 @@ impl StartError {
         match self {
             Self::Config(error) => error.hint().map(str::to_owned),
             Self::Orders(error) => Some(error.hint().to_owned()),
+            Self::Source(error) => error.hint(),
             Self::NoOrders => Some(
                 "specify a file or a directory with --orders PATH, or with the key `orders` in \
                  config.yaml"
@@ -132,6 +142,8 @@ pub(crate) struct App {
     mode: Mode,
     cache: Arc<Cache>,
     reader: Mutex<orders::OrdersReader>,
+    /// The repository of the orders, where they are fetched.
+    source: Option<Arc<GitOrders>>,
     /// The clusters, once somebody asks for them.
     fleet: OnceLock<fleet::Fleet>,
     tally: RequestTally,
@@ -160,10 +172,14 @@ impl App {
         let cache = Cache::new(settings.cache_dir.clone());
         let cache = cache.accepting_up_to(settings.limits.image_size);
         let cache = Arc::new(cache.unpacking_at_once(settings.limits.downloads));
+        let dir = settings.state_dir.join(SOURCE);
+        let source = settings.orders_git.clone();
+        let source = source.map(|source| Arc::new(GitOrders::new(source, dir)));
         Self {
             settings,
             mode,
             cache,
+            source,
             reader: Mutex::default(),
             fleet: OnceLock::new(),
             tally: RequestTally::default(),
@@ -198,46 +214,9 @@ impl App {
         self.cache.observe().map_err(StartError::Cache)
     }
 
-    /// The configuration file, if there is one, and the orders, by their whole paths.
-    pub(crate) fn whole_paths(&self, orders: &Path) -> (Option<String>, String) {
-        // Links stay as they are: they may lead elsewhere tomorrow.
-        let whole = |path: &Path| {
-            let whole = std::path::absolute(path);
-            whole.map_or_else(|_| shown(path), |path| shown(&path))
-        };
-        (self.settings.source.as_deref().map(whole), whole(orders))
-    }
-
     /// The time; read here and handed down.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now()
-    }
-
-    /// Where the orders are: as named on the command line, else in the configuration.
-    ///
-    /// # Errors
-    /// When neither names them.
-    pub(crate) fn orders_path<'a>(
-        &'a self,
-        named: Option<&'a Path>,
-    ) -> Result<&'a Path, StartError> {
-        named
-            .or(self.settings.orders_path.as_deref())
-            .ok_or_else(|| match self.settings.source {
-                Some(_) => StartError::NoOrders,
-                None => StartError::Unconfigured {
-                    usual: config::usual_file(),
-                },
-            })
-    }
-
-    /// Loads the orders; those that did not change since the last time are the same.
-    ///
-    /// # Errors
-    /// When the path cannot be read at all. Problems inside are part of the answer.
-    pub(crate) fn orders(&self, path: &Path) -> Result<Arc<OrderSet>, StartError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reader.load(path, &self.defaults())?)
     }
 
     /// Takes the cache for this run.
@@ -370,6 +349,7 @@ impl App {
             source_config: settings.source.as_deref().map(shown),
             // Each run has its own.
             revision: None,
+            commit: None,
             // A directory that is gone leaves the names as they were given.
             working_dir: std::env::current_dir().unwrap_or_default(),
             cache_dir: shown(&settings.cache_dir),

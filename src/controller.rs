@@ -10,8 +10,10 @@ mod end;
 pub(crate) mod http;
 mod metrics_file;
 mod notifier;
+mod orders_follower;
 mod queue;
 mod session;
+mod source_watch;
 mod teller;
 mod vitals;
 mod work;
@@ -108,7 +110,7 @@ pub(crate) async fn run(
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        orders = %options.orders.display(),
+        orders = controller.orders_name(),
         "controller started"
     );
     if !once {

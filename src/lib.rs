@@ -36,6 +36,7 @@ pub mod proxmox;
 pub mod proxmox_stub;
 mod reconcile;
 pub mod schematic;
+mod source;
 mod store;
 mod upstream;
 mod web;

@@ -6,6 +6,7 @@
 //! of the state directory have the same and less: they are for other processes, and
 //! survive this one.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -14,8 +15,14 @@ use tokio::sync::watch;
 use crate::conclude::{Report, Status, StepEnd, StepRecord};
 use crate::facts::{Memory, StepId};
 use crate::io::Meter;
-use crate::model::{OrderSet, Trigger};
+use crate::model::{OrderId, OrderSet, Trigger};
 use crate::plan::Plan;
+
+/// The part of a change of a manifest that is kept, in bytes.
+const DIFF_MAX: usize = 16 << 10;
+
+/// So many changes of manifests are kept, each of another order.
+const DIFFS: usize = 500;
 
 /// What a running controller does and knows. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -37,6 +44,8 @@ pub(crate) struct LiveView {
     pub running: Option<RunningView>,
     /// The last run of this process that planned.
     pub last: Option<Arc<Finished>>,
+    /// What changed last in the manifest of each order, as far as this process saw it.
+    pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestUpdate>>>,
     /// Runs of this process that are over, those that failed before planning included.
     pub runs: u64,
     /// When this process began.
@@ -58,6 +67,8 @@ pub(crate) struct RunningView {
     pub active: Vec<ActiveStep>,
     /// How many steps are over.
     pub ended: usize,
+    /// How each of them ended.
+    pub ends: Arc<BTreeMap<StepId, StepEnd>>,
     /// How many of them failed.
     pub failed: usize,
 }
@@ -71,6 +82,15 @@ pub(crate) struct ActiveStep {
     pub since: Timestamp,
     /// How far it has come, for steps that move bytes.
     pub meter: Option<Arc<Meter>>,
+}
+
+/// What changed in a manifest.
+#[derive(Debug)]
+pub(crate) struct ManifestUpdate {
+    /// When.
+    pub at: Timestamp,
+    /// The change as a unified diff; truncated where it is long.
+    pub diff: String,
 }
 
 /// A run that is over, with everything that it saw.
@@ -97,6 +117,7 @@ impl Live {
             }),
             running: None,
             last: None,
+            manifest_changes: Arc::default(),
             runs: 0,
             started,
             version: 0,
@@ -132,6 +153,7 @@ impl Live {
                 plan: None,
                 active: Vec::new(),
                 ended: 0,
+                ends: Arc::default(),
                 failed: 0,
             });
         });
@@ -166,7 +188,28 @@ impl Live {
             if let Some(running) = &mut view.running {
                 running.active.retain(|active| active.step != record.step);
                 running.ended += 1;
+                Arc::make_mut(&mut running.ends).insert(record.step.clone(), record.end);
                 running.failed += usize::from(record.end == StepEnd::Failed);
+            }
+        });
+    }
+
+    /// The manifest of an order has changed.
+    pub(crate) fn manifest_changed(&self, order: OrderId, mut diff: String, at: Timestamp) {
+        let mut end = diff.len().min(DIFF_MAX);
+        while !diff.is_char_boundary(end) {
+            end -= 1;
+        }
+        diff.truncate(end);
+        self.change(|view| {
+            let changes = Arc::make_mut(&mut view.manifest_changes);
+            changes.insert(order, Arc::new(ManifestUpdate { at, diff }));
+            while changes.len() > DIFFS {
+                let oldest = changes.iter().min_by_key(|(_, change)| change.at);
+                let Some(oldest) = oldest.map(|(order, _)| order.clone()) else {
+                    break;
+                };
+                changes.remove(&oldest);
             }
         });
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest::{self, Manifest};
-use crate::conclude::{Report, verdict};
+use crate::conclude::{Report, SourceLine, verdict};
 use crate::error::chain;
 use crate::execute::{self, Downloads, Event, ExecutionContext};
 use crate::facts::{Clusters, Memory, Observed, Outcome, StepId};
@@ -59,6 +59,8 @@ pub(crate) struct Inputs {
     pub orders: Arc<OrderSet>,
     /// The revision of the orders, where they are in a git repository.
     pub revision: Option<String>,
+    /// Where the orders come from, where the program fetches them.
+    pub source: Option<SourceLine>,
     /// What is remembered from earlier runs.
     pub memory: Memory,
     /// What clusters say of themselves.
@@ -77,6 +79,8 @@ pub(crate) struct Signals {
     /// Cancelled when there is other work to look for: the run ends without waiting
     /// for its downloads, and the next one finds them.
     pub handover: CancellationToken,
+    /// What changes in manifests is told, too.
+    pub shows_manifests: bool,
 }
 
 /// Why a run failed before planning.
@@ -113,6 +117,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let at_once = self.nodes_at_once;
         catalog.storages = observe::storages(orders, memory, now, &*self.nodes, at_once).await;
         let mut desired = plan::resolve(orders, &catalog, &self.naming);
+        desired.doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
         let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
         for (id, node) in known
@@ -204,14 +209,22 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)
             .map_err(ReconcileError::Cache)?;
-        let manifests = self.record(inputs, &look, &outcomes);
-        let verdict = verdict(&inputs.orders, &look, &outcomes, &manifests);
+        let manifests = self.record(inputs, &look, &outcomes, signals);
+        let source = inputs.source.clone();
+        let verdict = verdict(
+            &inputs.orders,
+            &look,
+            &outcomes,
+            &manifests,
+            source.as_ref(),
+        );
         earlier.extend(outcomes);
         let outcomes = earlier;
         Ok(Report {
             look,
             outcomes,
             manifests,
+            source,
             verdict,
         })
     }
@@ -251,6 +264,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let orders = &inputs.orders;
         let context = manifest::Context {
             revision: inputs.revision.clone(),
+            commit: inputs.source.as_ref().and_then(SourceLine::described),
             ..self.context.clone()
         };
         let results = manifest::Results::new(&look.plan, &look.observed, outcomes);
@@ -288,11 +302,21 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         inputs: &Inputs,
         look: &Look,
         outcomes: &BTreeMap<StepId, Outcome>,
+        signals: &Signals,
     ) -> BTreeMap<OrderId, Result<bool, String>> {
         self.manifests(inputs, look, Some(outcomes))
             .into_iter()
             .map(|(id, (path, manifest))| {
+                let change = match signals.shows_manifests {
+                    true => files::small_diff(&path, &manifest),
+                    false => None,
+                };
                 let written = files::write(&path, &manifest);
+                if let (Ok(true), Some(change)) = (&written, change) {
+                    let order = id.clone();
+                    let changed = Event::ManifestChanged { order, change };
+                    let _ = signals.events.send(changed);
+                }
                 (id, written.map_err(|error| chain(&error)))
             })
             .collect()

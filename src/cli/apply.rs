@@ -1,7 +1,7 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Common;
+use super::asked::{ApplyAsked, ManifestsShown, PlanShown};
 use super::changes::ManifestChange;
 use super::exit::Exit;
 use super::forms::OutputForm;
@@ -17,7 +18,7 @@ use super::run_args::RunArgs;
 use super::{
     changes, filter, kept, notices, out, progress, question, saved, signal, style, summary,
 };
-use crate::app::{App, Mode};
+use crate::app::{App, Mode, OrdersAt};
 use crate::conclude::{Scope, Verdict};
 use crate::controller::{FinishedRun, MetricsFile, RunError, RunObserver, Session};
 use crate::execute::Event;
@@ -27,6 +28,7 @@ use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
 use crate::plan::{Blocked, Plan, RunOptions, Selection};
+use crate::source::Freshness;
 use crate::store;
 
 /// What `plan -o json` prints.
@@ -54,50 +56,6 @@ pub(super) struct ApplyAnswer<'a> {
     converged: bool,
 }
 
-/// What a plan is made for, and what of it is shown.
-#[derive(Default)]
-pub(super) struct PlanShown {
-    selection: Selection,
-    /// Where the plan is saved.
-    out: Option<PathBuf>,
-    manifests: ManifestsShown,
-}
-
-/// What is shown of the manifests that would change.
-#[derive(Default, PartialEq, Eq)]
-enum ManifestsShown {
-    #[default]
-    None,
-    /// How much each changes.
-    Counts,
-    Diffs,
-}
-
-impl PlanShown {
-    pub(super) fn new(selection: Selection, with_manifests: bool, out: Option<PathBuf>) -> Self {
-        let manifests = match with_manifests {
-            true => ManifestsShown::Diffs,
-            false => ManifestsShown::None,
-        };
-        Self {
-            selection,
-            out,
-            manifests,
-        }
-    }
-
-    /// The original program's dry run showed the manifests.
-    pub(super) fn dry_run(args: &RunArgs) -> Self {
-        Self {
-            manifests: match args.verbose {
-                true => ManifestsShown::Diffs,
-                false => ManifestsShown::Counts,
-            },
-            ..Self::default()
-        }
-    }
-}
-
 /// Shows what a run would do. Changes nothing.
 pub(super) async fn plan(
     common: &Common,
@@ -108,12 +66,14 @@ pub(super) async fn plan(
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     // Without what is remembered and suspended it would be another plan.
     app.readable_state()?;
-    let path = app.orders_path(common.orders.as_deref())?;
+    let named = common.orders.as_deref();
     // Before a plan that may take a minute.
     shown.out.as_deref().map(store::saved::check).transpose()?;
+    let at = app.fetch_orders(named, Freshness::Now).await?;
+    notices::source(at.source());
     if !shown.selection.is_all() {
         app.survey(&app.state().memory()).await?;
-        let orders = app.orders(path)?;
+        let orders = app.orders(&at)?;
         filter::check(&shown.selection, &app, &orders)?;
     }
     let reconciler = app.reconciler()?;
@@ -122,7 +82,7 @@ pub(super) async fn plan(
         selection: shown.selection.clone(),
         ..app.run_options(args.purge_cache, false)
     };
-    let session = session(&app, path, asked).await;
+    let session = session(&app, &at, asked).await;
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(kept::error_of)?;
     let orders = &inputs.orders;
@@ -164,10 +124,14 @@ pub(super) async fn plan(
             selection: shown.selection,
         };
         let revision = inputs.revision.as_deref();
-        saved::save(file, &app, path, revision, options, &look)?;
+        saved::save(file, &app, &at, revision, options, &look)?;
     }
     let blocked = &look.plan.blocked;
-    let troubled = !orders.is_complete() || blocked.iter().any(Blocked::is_trouble);
+    let is_doubtful = inputs
+        .source
+        .as_ref()
+        .is_some_and(|line| line.doubt().is_some());
+    let troubled = !orders.is_complete() || is_doubtful || blocked.iter().any(Blocked::is_trouble);
     Ok(if troubled {
         Exit::Failed
     } else if detailed && !look.plan.steps.is_empty() {
@@ -185,28 +149,6 @@ fn view(args: &RunArgs, selection: &Selection) -> PlanView {
     }
 }
 
-/// What `apply` is asked for.
-#[derive(Default)]
-pub(super) struct ApplyAsked {
-    /// A saved plan; it brings its own selection.
-    pub(super) file: Option<PathBuf>,
-    pub(super) selection: Selection,
-    /// Prunes without a question.
-    pub(super) yes: bool,
-    /// Where the metrics go.
-    pub(super) metrics_file: Option<PathBuf>,
-}
-
-impl ApplyAsked {
-    /// Everything, with or without a question before pruning.
-    pub(super) fn all(yes: bool) -> Self {
-        Self {
-            yes,
-            ..Self::default()
-        }
-    }
-}
-
 /// Runs once: shows the plan, does it, sums up.
 pub(super) async fn apply(
     common: &Common,
@@ -216,12 +158,13 @@ pub(super) async fn apply(
     let metrics = asked.metrics_file.take().map(MetricsFile::new);
     let metrics = metrics.transpose()?;
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
-    let path = app.orders_path(common.orders.as_deref())?;
-    let done = apply_with(&app, path, args, asked, metrics.as_ref()).await;
+    let named = common.orders.as_deref();
+    let before = app.fetch_orders(named, Freshness::Now).await?;
+    let done = apply_with(&app, named, &before, args, asked, metrics.as_ref()).await;
     if let Err(error) = &done
         && kept::is_of_run(error, &app)
     {
-        let session = session(&app, path, RunOptions::default()).await;
+        let session = session(&app, &before, RunOptions::default()).await;
         Box::pin(kept::failure(metrics.as_ref(), &app, &session, error)).await;
     }
     done
@@ -229,7 +172,8 @@ pub(super) async fn apply(
 
 async fn apply_with(
     app: &App,
-    path: &Path,
+    named: Option<&Path>,
+    before: &OrdersAt,
     args: &RunArgs,
     asked: ApplyAsked,
     metrics: Option<&MetricsFile>,
@@ -239,10 +183,12 @@ async fn apply_with(
     if !asked.selection.is_all() {
         app.survey(&app.state().memory()).await?;
     }
-    let orders = app.orders(path)?;
+    let orders = app.orders(before)?;
     filter::check(&asked.selection, app, &orders)?;
     let file = asked.file.as_deref();
-    let saved = file.map(|file| saved::read(file, app, path)).transpose()?;
+    let saved = file
+        .map(|file| saved::read(file, app, before))
+        .transpose()?;
     let options = match &saved {
         Some(saved) => saved.options.clone(),
         None => SavedOptions {
@@ -262,7 +208,10 @@ async fn apply_with(
         is_final: saved.is_some(),
         ..app.run_options(options.purge_cache, false)
     };
-    let session = session(app, path, run_options).await;
+    // The directory of a commit may be gone after a long wait.
+    let at = app.fetch_orders(named, Freshness::Interval).await?;
+    notices::source(at.source());
+    let session = session(app, &at, run_options).await;
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -350,7 +299,7 @@ fn interrupted(pending: Option<usize>) -> Exit {
 }
 
 /// A manual run often follows a fix: failures do not block anything.
-async fn session<'a>(app: &'a App, orders: &'a Path, options: RunOptions) -> Session<'a> {
+async fn session<'a>(app: &'a App, orders: &'a OrdersAt, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
 }
 

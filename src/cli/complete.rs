@@ -177,8 +177,8 @@ impl NameSource {
     /// The orders on disk, also those that are refused.
     fn order_set(&self) -> Option<Arc<OrderSet>> {
         let app = self.app()?;
-        let path = app.orders_path(self.orders.as_deref()).ok()?;
-        app.orders(path).ok()
+        let at = app.known_orders(self.orders.as_deref()).ok()?;
+        app.orders(&at).ok()
     }
 
     fn orders(&self) -> Names {

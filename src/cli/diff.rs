@@ -11,11 +11,12 @@ use super::forms::OutputForm;
 use super::kept::error_of;
 use super::{filter, notices, out, style};
 use crate::app::{App, Mode};
-use crate::conclude::Scope;
 use crate::conclude::difference::{Differences, PlaceDifference};
+use crate::conclude::{Scope, SourceLine};
 use crate::controller::Session;
 use crate::model::Trigger;
 use crate::plan::{Look, Resolved, RunOptions, Selection};
+use crate::source::Freshness;
 
 /// What `diff -o json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -46,18 +47,20 @@ pub(super) async fn run(
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
     // What is suspended and kept is part of the answer.
     app.readable_state()?;
-    let path = app.orders_path(common.orders.as_deref())?;
+    let at = app.fetch_orders(common.orders.as_deref(), Freshness::Now);
+    let at = at.await?;
+    notices::source(at.source());
     let reconciler = app.reconciler()?;
     if !selection.is_all() {
         app.survey(&app.state().memory()).await?;
-        let orders = app.orders(path)?;
+        let orders = app.orders(&at)?;
         filter::check(selection, &app, &orders)?;
     }
     let options = RunOptions {
         selection: selection.clone(),
         ..app.run_options(false, false)
     };
-    let session = Session::begin(&app, path, Trigger::Manual, &[Scope::All], options).await;
+    let session = Session::begin(&app, &at, Trigger::Manual, &[Scope::All], options).await;
     let never = CancellationToken::new();
     let looked = session.look(&reconciler, &never, notices::problems).await;
     let (inputs, look) = looked.map_err(error_of)?;
@@ -71,7 +74,8 @@ pub(super) async fn run(
         unknown: found.unknown,
     };
     let is_same = answer.differences.is_empty() && answer.manifests.is_empty();
-    let is_known = answer.unknown.is_empty() && inputs.orders.is_complete();
+    let doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
+    let is_known = answer.unknown.is_empty() && inputs.orders.is_complete() && doubt.is_none();
     match output.data() {
         Some(form) => out::value(form, &answer)?,
         None => {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::apply::{ApplyAsked, PlanShown};
 use super::args::{Cli, Verb};
+use super::asked::{ApplyAsked, PlanShown};
 use super::exit::Exit;
 use super::forms::Color;
 use super::saved::PlanFileError;

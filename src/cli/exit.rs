@@ -26,6 +26,7 @@ impl From<&StartError> for Exit {
                 Self::Usage
             }
             StartError::Orders(_)
+            | StartError::Source(_)
             | StartError::Upstream(_)
             | StartError::Nodes(_)
             | StartError::Cluster { .. }

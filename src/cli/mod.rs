@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod asked;
 mod changes;
 mod complete;
 mod control;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{out, style};
+use crate::conclude::SourceLine;
 use crate::facts::VersionKnowledge;
-use crate::model::{ClusterName, OrderSet};
+use crate::model::{ClusterName, OrderSet, visible};
 
 /// Prints every problem of the orders to stderr, then what has no effect.
 pub(super) fn problems(orders: &OrderSet) {
@@ -25,6 +26,25 @@ pub(super) fn problems(orders: &OrderSet) {
                 skipped.name,
                 skipped.product
             ));
+        }
+    }
+}
+
+/// Says why the orders may not be the newest ones.
+pub(super) fn source(source: Option<&SourceLine>) {
+    let Some((line, message)) = source.and_then(|line| Some((line, line.message.as_ref()?))) else {
+        return;
+    };
+    // Without any orders this is the error itself.
+    if let Some(revision) = &line.revision {
+        out::note(&format!(
+            "{} {}; using {}",
+            style::warning("warning:"),
+            visible(message),
+            visible(revision)
+        ));
+        if let Some(hint) = &line.hint {
+            out::note(&format!("  hint: {}", visible(hint)));
         }
     }
 }

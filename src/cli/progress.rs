@@ -83,6 +83,7 @@ impl Display {
             Event::Replanned { changed, plan } => {
                 self.say(&replanned(&changed, plan.steps.len()));
             }
+            Event::ManifestChanged { .. } => {}
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
                 if let Some((bar, _)) = before.and_then(|running| running.bar) {

@@ -143,7 +143,7 @@ fn configured(
     setup: &mut PveSetup,
 ) -> anyhow::Result<()> {
     let app = App::offline(config)?;
-    let orders = app.orders(app.orders_path(orders)?)?;
+    let orders = app.orders(&app.known_orders(orders)?)?;
     let clusters = &app.settings().clusters;
     let cluster = match (cluster, clusters.len()) {
         (Some(name), _) if !clusters.contains_key(&name) => {

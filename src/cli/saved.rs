@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::table::one_line;
 use super::{out, style};
-use crate::app::App;
+use crate::app::{App, OrdersAt};
 use crate::plan::Look;
 use crate::plan::saved::{
     PlanChange, PlanOrigin, PlannedWork, SavedOptions, SavedPlan, SavedPlanError,
@@ -59,7 +59,7 @@ impl PlanFileError {
 pub(super) fn save(
     path: &Path,
     app: &App,
-    orders: &Path,
+    orders: &OrdersAt,
     revision: Option<&str>,
     options: SavedOptions,
     look: &Look,
@@ -90,7 +90,7 @@ pub(super) fn save(
 pub(super) fn read(
     path: &Path,
     app: &App,
-    orders: &Path,
+    orders: &OrdersAt,
 ) -> Result<SavedPlan<PlannedWork>, PlanFileError> {
     let text = store::saved::read(path).map_err(|source| PlanFileError::Unreadable {
         path: path.to_owned(),

@@ -11,13 +11,15 @@ use super::args::Common;
 use super::exit::Exit;
 use super::forms::{DataForm, ValidateForm};
 use super::preflight::{self, CheckLevel, ClusterReport};
-use super::{notices, out};
-use crate::app::{App, Mode, StartError};
+use super::{notices, out, style};
+use crate::app::{App, Mode, OrdersAt, StartError};
+use crate::conclude::SourceLine;
 use crate::config::ConfigError;
 use crate::error::chain;
 use crate::facts::Memory;
-use crate::model::{AwaitedNodes, ClusterName, OrderSet, Problem, visible_path};
+use crate::model::{AwaitedNodes, ClusterName, OrderSet, Problem, visible, visible_path};
 use crate::orders::OrdersError;
+use crate::source::Freshness;
 
 /// What `validate -o json` prints.
 #[derive(Default, Serialize, JsonSchema)]
@@ -36,6 +38,9 @@ pub(super) struct ValidateAnswer<'a> {
     positions: usize,
     /// What is wrong.
     problems: Vec<&'a Problem>,
+    /// Which revision is checked, where the program fetches the orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a SourceLine>,
     /// True if nothing is.
     valid: bool,
     /// What is valid and probably not meant.
@@ -63,35 +68,38 @@ pub(super) async fn validate(
 ) -> anyhow::Result<Exit> {
     let loaded = load(common, online).await;
     let clusters = match &loaded {
-        Ok((app, orders)) if online => preflight::check(app, orders).await,
+        Ok((app, _, orders)) if online => preflight::check(app, orders).await,
         _ => Vec::new(),
     };
     if online && loaded.is_ok() && clusters.is_empty() {
         out::note("no clusters in the configuration, so nobody was asked");
     }
     match (loaded, form) {
-        (Ok((_, orders)), ValidateForm::Text) => {
+        (Ok((_, at, orders)), ValidateForm::Text) => {
+            checked_revision(&at, online);
             notices::problems(&orders);
             notices::awaited(&orders, online);
             let found: String = clusters.iter().map(ClusterReport::text).collect();
             out::text(&(found + &summary(&orders) + &checked(&clusters)))?;
-            Ok(exit(&orders, &clusters))
+            Ok(exit(&at, &orders, &clusters))
         }
-        (Ok((_, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
+        (Ok((_, at, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
             let answer = ValidateAnswer {
-                valid: exit(&orders, &clusters) == Exit::Done,
+                valid: exit(&at, &orders, &clusters) == Exit::Done,
                 files: orders.files,
                 orders: orders.orders.len(),
                 positions: positions(&orders),
                 problems: orders.problems().collect(),
                 warnings: orders.warnings.iter().collect(),
                 awaited: orders.awaited().map(AwaitedAnswer::of).collect(),
+                source: at.source(),
                 clusters: online.then_some(clusters.as_slice()),
             };
             out::value(data(form), &answer)?;
-            Ok(exit(&orders, &clusters))
+            Ok(exit(&at, &orders, &clusters))
         }
-        (Ok((_, orders)), ValidateForm::Github) => {
+        (Ok((_, at, orders)), ValidateForm::Github) => {
+            checked_revision(&at, online);
             let errors = orders
                 .problems()
                 .map(|problem| annotation("error", problem));
@@ -100,7 +108,7 @@ pub(super) async fn validate(
             let found = clusters.iter().flat_map(annotations);
             let lines: String = errors.chain(warnings).chain(found).collect();
             out::text(&(lines + &summary(&orders)))?;
-            Ok(exit(&orders, &clusters))
+            Ok(exit(&at, &orders, &clusters))
         }
         (Err(error), ValidateForm::Text) => Err(error.into()),
         (Err(error), ValidateForm::Json | ValidateForm::Yaml) => {
@@ -140,7 +148,7 @@ impl<'a> AwaitedAnswer<'a> {
     }
 }
 
-async fn load(common: &Common, online: bool) -> Result<(App, Arc<OrderSet>), StartError> {
+async fn load(common: &Common, online: bool) -> Result<(App, OrdersAt, Arc<OrderSet>), StartError> {
     let config = common.config.as_deref();
     let app = match online {
         true => App::start(config, Mode::ReadOnly)?,
@@ -150,12 +158,35 @@ async fn load(common: &Common, online: bool) -> Result<(App, Arc<OrderSet>), Sta
         // Without what is remembered: what is checked is what there is now.
         app.survey(&Memory::default()).await?;
     }
-    let orders = app.orders(app.orders_path(common.orders.as_deref())?)?;
-    Ok((app, orders))
+    let named = common.orders.as_deref();
+    let at = match online {
+        true => app.fetch_orders(named, Freshness::Now).await?,
+        false => app.known_orders(named)?,
+    };
+    let orders = app.orders(&at)?;
+    Ok((app, at, orders))
 }
 
-fn exit(orders: &OrderSet, clusters: &[ClusterReport]) -> Exit {
-    let is_wrong = !orders.is_complete() || clusters.iter().any(ClusterReport::has_errors);
+/// Says what is checked where the orders are fetched.
+fn checked_revision(at: &OrdersAt, online: bool) {
+    notices::source(at.source());
+    let source = at.source().filter(|_| !online);
+    if let Some((revision, fetched)) = source.and_then(|line| {
+        let revision = line.revision.as_deref()?;
+        Some((revision, line.fetched_at?))
+    }) {
+        out::note(&format!(
+            "{} checking {}, fetched at {fetched:.0}; --online fetches the newest revision",
+            style::warning("note:"),
+            visible(revision),
+        ));
+    }
+}
+
+fn exit(at: &OrdersAt, orders: &OrderSet, clusters: &[ClusterReport]) -> Exit {
+    let is_doubtful = at.source().is_some_and(|line| line.doubt().is_some());
+    let is_wrong =
+        !orders.is_complete() || is_doubtful || clusters.iter().any(ClusterReport::has_errors);
     match is_wrong {
         false => Exit::Done,
         true => Exit::Failed,
@@ -218,6 +249,7 @@ fn problems_of(error: &StartError) -> Vec<Problem> {
             OrdersError::Missing { path } | OrdersError::Unreadable { path, .. },
         ) => visible_path(path),
         StartError::NoOrders
+        | StartError::Source(_)
         | StartError::Unconfigured { .. }
         | StartError::Upstream(_)
         | StartError::Nodes(_)

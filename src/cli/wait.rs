@@ -149,10 +149,11 @@ struct Reached {
 
 impl Reached {
     fn new(app: &App, common: &Common, revision: Option<CommitPrefix>) -> Self {
-        let orders = app.orders_path(common.orders.as_deref());
+        let orders = app.known_orders(common.orders.as_deref()).ok();
+        let orders = orders.and_then(|at| at.local().map(Path::to_owned));
         Self {
             revision,
-            orders: orders.ok().map(Path::to_owned),
+            orders,
             repository: app.state().path().join("git/repo"),
         }
     }

@@ -12,6 +12,7 @@ use super::images::ImageCondition;
 use super::known::{ImageLine, NodeLine, OrderLine};
 use super::reason::Reason;
 use super::record::Totals;
+use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::status::{BlockedLine, LastRun, Running, Status};
 use super::waiting::WaitResult;
@@ -26,6 +27,9 @@ pub struct StatusAnswer<'a> {
     owner: &'a str,
     /// The revision of the orders of the last run, where they are under git.
     revision: &'a Option<String>,
+    /// Where the orders come from, where the program fetches them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: &'a Option<SourceLine>,
     /// The current run.
     running: &'a Option<Running>,
     /// The last run that is over.
@@ -83,6 +87,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
         let Status {
             owner,
             revision,
+            source,
             running,
             last_run,
             next_run,
@@ -103,6 +108,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
         Self {
             owner,
             revision,
+            source,
             running,
             last_run,
             next_run: *next_run,

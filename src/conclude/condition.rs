@@ -125,6 +125,9 @@ pub(super) fn conditions(
     for order in &orders.orders {
         board.order(order, &troubles);
     }
+    if let Some(trouble) = report.source.as_ref().and_then(Trouble::of_source) {
+        board.line(None, None).insert(trouble);
+    }
     board.removals(report, memory);
     board.sum_up();
     let images = WantedImages::of(report);

@@ -15,6 +15,8 @@ use crate::plan::{Blocked, BlockedReason, TemplateBlock, Unresolved};
 pub enum Reason {
     /// The order, a position of it or a file of orders was refused.
     InvalidOrder,
+    /// The newest revision of the orders is refused.
+    SourceRejected,
     /// Two orders want different images at one path, or a foreign file is there.
     Conflict,
     /// The version that is asked for does not exist.
@@ -37,6 +39,8 @@ pub enum Reason {
     Failed,
     /// The node does not answer.
     TargetUnreachable,
+    /// The remote with the orders could not be asked.
+    SourceUnavailable,
     /// The upstream asks for patience.
     UpstreamRateLimited,
     /// The upstream does not answer, or not with what was asked for.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use super::source_line::SourceLine;
 use super::step_record::{StepEnd, StepRecord};
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
@@ -162,6 +163,8 @@ pub struct Occasion {
     pub trigger: Trigger,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
+    /// Where the orders come from, where the program fetches them.
+    pub source: Option<SourceLine>,
     /// Every request to the upstreams so far.
     pub requests: RequestCounts,
 }

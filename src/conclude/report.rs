@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source_line::SourceLine;
 use super::verdict::Verdict;
 use crate::facts::{Outcome, StepId};
 use crate::model::OrderId;
@@ -18,6 +19,8 @@ pub struct Report {
     /// The manifests, by order: whether each had to be written, or on one line why it
     /// could not be.
     pub manifests: BTreeMap<OrderId, Result<bool, String>>,
+    /// Where the orders come from, where the program fetches them.
+    pub source: Option<SourceLine>,
     /// The verdict of the run.
     pub verdict: Verdict,
 }

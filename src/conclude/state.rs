@@ -32,6 +32,7 @@ impl ConditionState {
     pub(super) const fn of(reason: Reason, is_lasting: bool) -> Self {
         match reason {
             Reason::InvalidOrder
+            | Reason::SourceRejected
             | Reason::Conflict
             | Reason::NoSuchVersion
             | Reason::DigestMismatch
@@ -52,7 +53,9 @@ impl ConditionState {
                     Self::Reconciling
                 }
             }
-            Reason::NotSelected | Reason::Interrupted => Self::Reconciling,
+            Reason::SourceUnavailable | Reason::NotSelected | Reason::Interrupted => {
+                Self::Reconciling
+            }
             Reason::Suspended => Self::Suspended,
         }
     }

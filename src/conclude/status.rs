@@ -16,6 +16,7 @@ use super::known::{self, ImageLine, NodeLine, OrderLine};
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
+use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
@@ -35,6 +36,9 @@ pub struct Status {
     pub owner: String,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
+    /// Where the orders come from, where the program fetches them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceLine>,
     /// The current run.
     pub running: Option<Running>,
     /// The last run that is over.
@@ -188,14 +192,15 @@ impl Status {
         self.totals.add(&record.totals);
         let nodes = self.nodes.keys().cloned().collect();
         self.counters.add(occasion, report, &nodes);
-        self.over(&occasion.owner, record)
+        self.over(occasion, record)
     }
 
     /// A run failed before planning. What is known of the orders stays.
     #[must_use]
     pub fn unable(mut self, occasion: &Occasion, error: String) -> Self {
         self.counters.add_run(occasion, Verdict::Failed);
-        self.over(&occasion.owner, RunRecord::unable(occasion, error))
+        let record = RunRecord::unable(occasion, error);
+        self.over(occasion, record)
     }
 
     /// The same where no controller lives: what it announced does not come. Without a
@@ -224,8 +229,9 @@ impl Status {
         self
     }
 
-    fn over(mut self, owner: &str, record: RunRecord) -> Self {
-        owner.clone_into(&mut self.owner);
+    fn over(mut self, occasion: &Occasion, record: RunRecord) -> Self {
+        occasion.owner.clone_into(&mut self.owner);
+        self.source.clone_from(&occasion.source);
         self.running = None;
         self.revision = record.revision;
         self.last_run = Some(LastRun {

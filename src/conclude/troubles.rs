@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::reason::{Reason, reason_of, reason_of_kind};
 use super::report::Report;
+use super::source_line::{SourceLine, SourceState};
 use super::state::ConditionState;
 use crate::facts::{Failure, Memory, Outcome, StepId};
 use crate::model::{NodeId, OrderId, Problem};
@@ -43,8 +44,34 @@ impl Trouble {
         Self::new(reason_of(blocked), blocked.needs_operator(), message)
     }
 
+    /// That the revision of the orders is not known to be the newest.
+    pub(super) fn of_source(source: &SourceLine) -> Option<Self> {
+        let reason = match source.state {
+            SourceState::Ok => return None,
+            SourceState::Rejected => Reason::SourceRejected,
+            SourceState::Unavailable => Reason::SourceUnavailable,
+        };
+        let message = source.message.clone().unwrap_or_default();
+        let message = match &source.revision {
+            Some(revision) => format!("{message}; {} stays in effect", short(revision)),
+            None => message,
+        };
+        Some(Self::new(reason, false, message))
+    }
+
     fn interrupted(message: String) -> Self {
         Self::new(Reason::Interrupted, false, message)
+    }
+}
+
+/// A revision with its hash cut to what people recognise.
+fn short(revision: &str) -> String {
+    match revision.rsplit_once(':') {
+        Some((before, hash)) => {
+            let hash: String = hash.chars().take(12).collect();
+            format!("{before}:{hash}")
+        }
+        None => revision.to_owned(),
     }
 }
 

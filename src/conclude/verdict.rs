@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::source_line::{SourceLine, SourceState};
 use crate::facts::{Outcome, StepId};
 use crate::model::{OrderId, OrderSet};
 use crate::plan::{Blocked, Look};
@@ -37,12 +38,14 @@ impl fmt::Display for Verdict {
 }
 
 /// Judges a run that has observed: a rejected order or a permanent failure needs an operator, a
-/// transient one needs time.
+/// transient one needs time. So do a revision of the orders that is refused, and a source that
+/// does not answer.
 pub fn verdict(
     orders: &OrderSet,
     look: &Look,
     outcomes: &BTreeMap<StepId, Outcome>,
     manifests: &BTreeMap<OrderId, Result<bool, String>>,
+    source: Option<&SourceLine>,
 ) -> Verdict {
     let permanent = |outcome: &Outcome| match outcome {
         Outcome::Failed { failure } => !failure.transient,
@@ -52,7 +55,9 @@ pub fn verdict(
         | Outcome::UnderWay
         | Outcome::Cancelled => false,
     };
+    let source = source.map_or(SourceState::Ok, |source| source.state);
     if !orders.is_complete()
+        || source == SourceState::Rejected
         || look.plan.blocked.iter().any(Blocked::needs_operator)
         || outcomes.values().any(permanent)
     {
@@ -60,7 +65,8 @@ pub fn verdict(
     }
     let converged = !look.plan.blocked.iter().any(Blocked::is_trouble)
         && outcomes.values().all(Outcome::is_success)
-        && manifests.values().all(Result::is_ok);
+        && manifests.values().all(Result::is_ok)
+        && source == SourceState::Ok;
     if converged {
         Verdict::Converged
     } else {

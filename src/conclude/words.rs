@@ -25,6 +25,8 @@ const fn first_word(reason: Reason) -> Reason {
         Reason::DirectoryMissing | Reason::StorageUnusable => Reason::NotMounted,
         Reason::PermissionDenied => Reason::Failed,
         Reason::NotSelected => Reason::Suspended,
+        Reason::SourceRejected => Reason::InvalidOrder,
+        Reason::SourceUnavailable => Reason::UpstreamUnavailable,
         Reason::InvalidOrder
         | Reason::Conflict
         | Reason::NoSuchVersion

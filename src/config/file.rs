@@ -11,9 +11,10 @@ use super::cluster_shape::{ClusterShape, FileServerShape};
 use super::hooks_shape::HookShape;
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::notifications_shape::NotificationsShape;
+use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
 use super::web_shape::WebShape;
-use crate::yaml::At;
+use crate::yaml::{At, TextOr};
 
 /// The configuration of talos-order.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -23,9 +24,9 @@ pub(super) struct ConfigFile {
     /// The name of this controller. It stands in the records on nodes, and no
     /// other controller removes what this one placed. Default: the machine's name
     pub owner: Option<At<String>>,
-    /// The orders: a file, or a directory of *.yaml and *.yml files. --orders wins.
-    /// Default: the directory orders beside this file, where there is one
-    pub orders: Option<At<String>>,
+    /// The orders: a file, a directory of *.yaml and *.yml files, or a git repository.
+    /// --orders wins. Default: the directory orders beside this file, where there is one
+    pub orders: Option<At<TextOr<OrdersShape>>>,
     /// Where the controller keeps what it remembers. Default: .talos-order in the
     /// cache directory, or talos-order in $XDG_STATE_HOME
     pub state_dir: Option<At<String>>,

@@ -22,6 +22,8 @@ mod inventory;
 mod inventory_shape;
 mod notifications;
 mod notifications_shape;
+mod orders;
+mod orders_shape;
 mod provider_form;
 mod provider_mail;
 mod providers;
@@ -95,7 +97,8 @@ fn load_with(path: Option<&Path>, secrets: &Secrets<'_>) -> Result<Settings, Con
     // A configuration of before this key is beside its orders in an installation
     // of the package.
     let beside = path.with_file_name("orders");
-    if settings.orders_path.is_none() && beside.is_dir() {
+    let is_named = settings.orders_path.is_some() || settings.orders_git.is_some();
+    if !is_named && beside.is_dir() {
         settings.orders_path = Some(beside);
     }
     settings.source = Some(path);

@@ -10,9 +10,9 @@ use url::Url;
 
 use super::notifications::NotificationSettings;
 use crate::model::{
-    ApiTransport, ClusterName, Credentials, Fingerprint, Hook, ImageTrust, Invalid, ListSource,
-    ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof, PushMethod,
-    TokenId, VmConfigs, WebToken,
+    ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
+    ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
+    PushMethod, TokenId, VmConfigs, WebToken,
 };
 
 /// Everything that a run can be told by configuration.
@@ -23,6 +23,8 @@ pub struct Settings {
     pub source: Option<PathBuf>,
     /// Where the orders are, unless the command line says; `None` if nothing does.
     pub orders_path: Option<PathBuf>,
+    /// The repository that they are fetched from instead of a path.
+    pub orders_git: Option<GitSource>,
     /// Where images are kept.
     pub cache_dir: PathBuf,
     /// What goes from the cache, and when.

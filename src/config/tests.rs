@@ -322,3 +322,44 @@ fn a_cluster_whose_nodes_are_described_is_not_asked_for_others() {
         ["a", "c"]
     );
 }
+
+#[test]
+fn orders_are_a_path_or_a_repository() {
+    let path = settings("orders: ./fleet");
+    assert_eq!(path.orders_path.as_deref(), Some(Path::new("./fleet")));
+    let path = settings("orders: {path: ./fleet}");
+    assert_eq!(path.orders_path.as_deref(), Some(Path::new("./fleet")));
+    assert!(path.orders_git.is_none());
+    let git = settings("orders: {git: {url: https://git.example.org/fleet.git}}");
+    assert_eq!(git.orders_path, None);
+    let git = git.orders_git.expect("a repository");
+    assert_eq!(git.reference.to_string(), "branch main");
+    assert_eq!(git.path.as_str(), "");
+    assert_eq!(git.interval, Duration::from_secs(60));
+    assert_eq!(git.timeout, Duration::from_secs(60));
+    assert!(git.verify.is_none() && git.auth.login.is_none() && !git.allow_rewind);
+}
+
+#[test]
+fn signatures_are_asked_for_where_keys_are_given() {
+    let verify = |text: &str| {
+        let text = format!("orders: {{git: {{url: /srv/fleet.git, verify: {text}}}}}");
+        settings(&text).orders_git.expect("a repository").verify
+    };
+    assert!(verify("{ssh_allowed_signers: /a}").is_some());
+    assert!(verify("{mode: head, gpg_keys: /a}").is_some());
+    assert!(verify("{mode: none, gpg_keys: /a}").is_none());
+    assert!(verify("{mode: none}").is_none());
+}
+
+#[test]
+fn an_address_of_a_repository_is_not_taken_for_a_path() {
+    for text in [
+        "https://git.example.org/fleet.git",
+        "git@git.example.org:fleet.git",
+    ] {
+        let why = parse("config.yaml", &format!("orders: {text}"), &|_| None);
+        let why = why.expect_err("it is refused");
+        assert!(why.problems()[0].message.contains("not a path"), "{text}");
+    }
+}

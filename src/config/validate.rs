@@ -18,6 +18,7 @@ use super::file::{
 use super::hooks;
 use super::inventory::inventory;
 use super::notifications;
+use super::orders;
 use super::rsync_opts;
 use super::running;
 use super::running_shape::LimitsShape;
@@ -77,6 +78,7 @@ pub(super) fn settings(
     } else {
         refuse_literal_secrets(&doc.root, &mut report);
         clusters::refuse_secrets(&doc.root, &mut report);
+        orders::refuse_secrets(&doc.root, &mut report);
         notifications::refuse_secrets(&doc.root, &mut report);
         hooks::refuse_secrets(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
@@ -134,7 +136,7 @@ fn build(
     let state_dir = path(file.state_dir.as_ref(), report)
         .or(state)
         .unwrap_or_else(|| cache_dir.join(STATE_DIR));
-    let orders_path = path(file.orders.as_ref(), report);
+    let (orders_path, orders_git) = orders::orders(file.orders, secrets, report);
     let owner = running::owner(file.owner.as_ref(), report);
     let reconcile = running::reconcile(&file.reconcile.unwrap_or_default(), report);
     let prune = running::prune(
@@ -154,7 +156,7 @@ fn build(
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
     inventory.discovered = clusters::discovered(&clusters);
     let file_server = file_server(file.file_server.as_ref(), report);
-    let orders = order_defaults(&defaults, report);
+    let order_defaults = order_defaults(&defaults, report);
     let naming = file
         .naming
         .and_then(|naming| naming.template)
@@ -169,12 +171,13 @@ fn build(
     Some(Settings {
         source: None,
         orders_path,
+        orders_git,
         cache_dir,
         cache_policy,
         orders: OrderDefaults {
             factory_clusters: clusters::loading_from_factory(&clusters),
             inventory,
-            ..orders?
+            ..order_defaults?
         },
         naming,
         manifest,

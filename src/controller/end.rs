@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conclude::{ConditionState, Status, Verdict};
+use crate::conclude::{Condition, ConditionState, Reason, Status, Verdict};
 use crate::daemon::{NextRun, RunResult};
 
 /// What the end of a run means, to the loop and to whoever waits.
@@ -22,7 +22,17 @@ impl RunEnd {
         now: Timestamp,
     ) -> Self {
         let after = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+        // The git server is asked again anyway, and a run follows where it has something.
+        let waits_for_source = |status: &Status| {
+            let is_unavailable =
+                |condition: &Condition| condition.reason == Some(Reason::SourceUnavailable);
+            let mut conditions = status.conditions.iter();
+            status.conditions.iter().any(is_unavailable)
+                && conditions
+                    .all(|condition| condition.state.is_fine() || is_unavailable(condition))
+        };
         let next = match verdict {
+            Verdict::Retry if after.is_none() && waits_for_source(&status) => NextRun::Scheduled,
             Verdict::Retry | Verdict::Failed => NextRun::Retry { after },
             // An operator has to act for something; the rest is tried again meanwhile.
             Verdict::Stalled if after.is_some() => NextRun::Retry { after },

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::source_watch::LookNow;
 use crate::conclude::{Scope, Status};
 use crate::daemon::Waker;
 use crate::model::Trigger;
@@ -36,12 +37,14 @@ pub(super) struct RunQueue {
     /// `None` as soon as no other run begins.
     waiting: Arc<Mutex<Option<Vec<RunRequest>>>>,
     waker: Waker,
+    look: LookNow,
 }
 
 impl RunQueue {
     pub(super) fn new(waker: Waker) -> Self {
         Self {
             waiting: Arc::new(Mutex::new(Some(Vec::new()))),
+            look: LookNow::new(waker.clone()),
             waker,
         }
     }
@@ -55,6 +58,11 @@ impl RunQueue {
             self.waker.wake(Trigger::Manual);
         }
         answered
+    }
+
+    /// Lets the controller look for new orders.
+    pub(super) fn look_now(&self) -> &LookNow {
+        &self.look
     }
 
     /// Everyone who waits, for the run that begins now.
@@ -84,6 +92,6 @@ impl Control for RunQueue {
     }
 
     fn look(&self) {
-        self.waker.wake(Trigger::Change);
+        self.look.look();
     }
 }

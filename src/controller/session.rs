@@ -1,7 +1,6 @@
 //! One run with a memory: what the loop and a manual run have in common.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, LiveReconciler, StartError};
+use crate::app::{App, LiveReconciler, OrdersAt, StartError};
 use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
@@ -23,7 +22,7 @@ use crate::store::{self, StateDir, StateError};
 /// One run: what is remembered before it, the run, and what is kept after it.
 pub(crate) struct Session<'a> {
     app: &'a App,
-    orders: &'a Path,
+    orders: &'a OrdersAt,
     state: StateDir,
     started: Timestamp,
     trigger: Trigger,
@@ -38,6 +37,11 @@ pub(crate) struct Session<'a> {
 pub(crate) trait RunObserver {
     /// The orders are read, and the look begins.
     fn read(&mut self, orders: &OrderSet);
+
+    /// True if it shows what changes in manifests.
+    fn shows_manifests(&self) -> bool {
+        false
+    }
 
     /// The plan is made, and its steps begin. The returned task takes the events until
     /// there are no more; the run waits for its end.
@@ -84,7 +88,7 @@ impl<'a> Session<'a> {
     /// before this until the end.
     pub(crate) async fn begin(
         app: &'a App,
-        orders: &'a Path,
+        orders: &'a OrdersAt,
         trigger: Trigger,
         asked: &[Scope],
         options: RunOptions,
@@ -107,7 +111,11 @@ impl<'a> Session<'a> {
             reset_back_off(&mut memory, scope);
         }
         Self {
-            revision: store::revision::of(orders).await,
+            revision: match (orders.source(), orders.local()) {
+                (Some(source), _) => source.revision.clone(),
+                (None, Some(path)) => store::revision::of(path).await,
+                (None, None) => None,
+            },
             app,
             orders,
             started: now,
@@ -143,6 +151,7 @@ impl<'a> Session<'a> {
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
+            source: self.orders.source().cloned(),
             memory: self.memory.clone(),
             clusters,
             options: self.options.clone(),
@@ -185,6 +194,7 @@ impl<'a> Session<'a> {
             events,
             cancel: stop.clone(),
             handover: handover.clone(),
+            shows_manifests: observer.shows_manifests(),
         };
         let report = reconciler.run(&inputs, look, &signals).await;
         drop(signals);
@@ -244,6 +254,7 @@ impl<'a> Session<'a> {
             finished: self.app.now(),
             trigger: self.trigger,
             revision: self.revision.clone(),
+            source: self.orders.source().cloned(),
             requests: self.app.tally().read().requests,
         }
     }

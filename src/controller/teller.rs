@@ -56,6 +56,10 @@ impl RunObserver for Teller {
         self.heartbeat.beat();
     }
 
+    fn shows_manifests(&self) -> bool {
+        self.live.is_some()
+    }
+
     fn planned(
         &mut self,
         look: &Look,
@@ -173,6 +177,11 @@ impl Teller {
                 tracing::info!("{}", crate::plan::render::headline(&plan));
                 if let Some(live) = &self.live {
                     live.planned(&plan);
+                }
+            }
+            Event::ManifestChanged { order, change } => {
+                if let Some(live) = &self.live {
+                    live.manifest_changed(order, change, Timestamp::now());
                 }
             }
             Event::Finished { step, outcome } => {

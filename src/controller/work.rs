@@ -10,6 +10,7 @@ use super::background::Background;
 use super::end::RunEnd;
 use super::metrics_file::MetricsFile;
 use super::notifier::Notifier;
+use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
@@ -32,9 +33,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Runs whenever the loop says so.
 pub(super) struct Controller {
     config: Option<PathBuf>,
-    /// The orders of the command line; the configuration names them otherwise.
-    named: Option<PathBuf>,
-    orders: PathBuf,
+    orders: OrdersFollower,
     once: bool,
     app: App,
     reconciler: LiveReconciler,
@@ -58,13 +57,15 @@ impl Controller {
         waker: &Waker,
     ) -> Result<Self, StartError> {
         let app = App::start(config, Mode::ReadWrite)?;
-        let named = orders.map(Path::to_owned);
-        let orders = app.orders_path(orders)?.to_owned();
+        let mut orders = OrdersFollower::new(orders, queue.look_now().clone());
+        orders.check(&app)?;
+        if !once {
+            orders.watch(&app);
+        }
         let reconciler = app.reconciler()?;
         Ok(Self {
             notifier: Notifier::new(&app),
             config: config.map(Path::to_owned),
-            named,
             orders,
             once,
             app,
@@ -120,6 +121,11 @@ impl Controller {
         Ok(Some(server))
     }
 
+    /// The orders, for the log.
+    pub(super) fn orders_name(&self) -> String {
+        self.orders.name(&self.app)
+    }
+
     /// The controller's own files.
     pub(super) fn state(&self) -> StateDir {
         self.app.state()
@@ -143,7 +149,14 @@ impl Controller {
             },
         };
         let options = self.app.run_options(false, self.read_back);
-        let session = Session::begin(&self.app, &self.orders, trigger, asked, options).await;
+        let fetched = self
+            .orders
+            .fetch(&self.app, trigger, lock.is_ok(), &running.stop);
+        let orders = match fetched.await {
+            Ok(orders) => orders,
+            Err(error) => return RunEnd::failed(told(&error), None),
+        };
+        let session = Session::begin(&self.app, &orders, trigger, asked, options).await;
         let mut teller = Teller::new(
             self.app.state(),
             running.heartbeat.clone(),
@@ -282,18 +295,21 @@ impl Work for Controller {
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
             let app = app.counting(self.app.tally().clone());
-            let orders = app.orders_path(self.named.as_deref())?.to_owned();
+            self.orders.check(&app)?;
             let reconciler = app.reconciler()?;
-            Ok((app, orders, reconciler))
+            Ok((app, reconciler))
         });
         match reloaded {
-            Ok((app, orders, reconciler)) => {
+            Ok((app, reconciler)) => {
                 self.background.renew(&reconciler);
                 self.notifier.renew(&app);
                 if app.settings().web.listen != self.app.settings().web.listen {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
                 }
-                (self.app, self.orders, self.reconciler) = (app, orders, reconciler);
+                (self.app, self.reconciler) = (app, reconciler);
+                if !self.once {
+                    self.orders.watch(&self.app);
+                }
                 if let Some(web) = &self.web {
                     web.reconfigure(self.app.web());
                 }
@@ -305,7 +321,7 @@ impl Work for Controller {
 
     fn options(&self) -> Options {
         Options {
-            orders: self.orders.clone(),
+            orders: self.orders.local(&self.app),
             schedule: self.app.schedule(),
             watching: self.app.watching(),
             once: self.once,

@@ -141,7 +141,10 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         // The old one first: its watches may be what the new one lacks.
         self.watch = None;
         let options = &self.options;
-        let watch = Watch::start(&options.orders, options.watching, self.waker.clone());
+        let Some(orders) = &options.orders else {
+            return Ok(());
+        };
+        let watch = Watch::start(orders, options.watching, self.waker.clone());
         self.watch = Some(watch.await?);
         Ok(())
     }
@@ -287,9 +290,9 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         }
         self.waker.wake(Trigger::Reload);
         let same = (&self.options.orders, &self.options.watching) == (&old.orders, &old.watching);
-        match self.watch {
-            Some(_) if !same => self.watch().await,
-            _ => Ok(()),
+        match same || self.options.once {
+            true => Ok(()),
+            false => self.watch().await,
         }
     }
 

@@ -120,7 +120,7 @@ fn start() -> Timestamp {
 
 fn options() -> Options {
     Options {
-        orders: PathBuf::from("orders"),
+        orders: Some(PathBuf::from("orders")),
         schedule: LoopSchedule {
             interval: Some(Duration::from_secs(600)),
             jitter: 0.0,

@@ -20,8 +20,9 @@ use super::watch::Watching;
 /// What the loop has to know. Plain values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The orders: a file or a directory; it may come later.
-    pub orders: PathBuf,
+    /// The orders: a file or a directory; it may come later. `None` where nothing of the
+    /// file system is watched.
+    pub orders: Option<PathBuf>,
     /// When runs are due.
     pub schedule: LoopSchedule,
     /// How the orders are watched.

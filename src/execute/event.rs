@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::facts::{Outcome, StepId};
 use crate::io::Meter;
+use crate::model::OrderId;
 use crate::plan::Plan;
 
 /// Something that happened.
@@ -30,5 +31,12 @@ pub(crate) enum Event {
         changed: Vec<String>,
         /// The new plan.
         plan: Box<Plan>,
+    },
+    /// The manifest of an order has changed; told only where somebody shows it.
+    ManifestChanged {
+        /// Which order.
+        order: OrderId,
+        /// The change as a unified diff.
+        change: String,
     },
 }

@@ -156,6 +156,7 @@ fn what_is_gone_has_no_number() {
         finished: at(301),
         trigger: crate::model::Trigger::Manual,
         revision: None,
+        source: None,
         requests: world.upstream.requests.clone(),
     };
     let mut report = World::of(&orders).report;

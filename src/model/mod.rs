@@ -11,6 +11,7 @@ mod cluster;
 mod defaults;
 mod digest;
 mod factory;
+mod git;
 mod hardware;
 mod hook;
 mod label;
@@ -40,6 +41,10 @@ pub use defaults::{
 };
 pub use digest::{DataDigest, Sha256};
 pub use factory::{Credentials, ImageTrust, ListSource};
+pub use git::{
+    GitAuth, GitCommit, GitLogin, GitPath, GitProtocol, GitRange, GitRefName, GitReference,
+    GitSource, GitToken, GitUrl, GitVerify,
+};
 pub use hardware::{Bios, Hardware, NetworkInterface};
 pub use hook::{Hook, HookKind, HookName};
 pub use members::ClusterGroup;

@@ -59,15 +59,25 @@ impl Default for TreeBounds {
 
 /// The files at a path, in the order they are to be read.
 pub(super) fn find(path: &Path) -> Result<Vec<FoundFile>, OrdersError> {
-    find_within(path, TreeBounds::default())
+    find_as(path, path)
 }
 
+/// The same, named as below another path.
+pub(super) fn find_as(path: &Path, shown: &Path) -> Result<Vec<FoundFile>, OrdersError> {
+    read_tree(path, shown, TreeBounds::default())
+}
+
+#[cfg(test)]
 pub(super) fn find_within(path: &Path, bounds: TreeBounds) -> Result<Vec<FoundFile>, OrdersError> {
-    let unreadable = |source| OrdersError::new(path.to_owned(), source);
+    read_tree(path, path, bounds)
+}
+
+fn read_tree(path: &Path, shown: &Path, bounds: TreeBounds) -> Result<Vec<FoundFile>, OrdersError> {
+    let unreadable = |source| OrdersError::new(shown.to_owned(), source);
     let meta = fs::metadata(path).map_err(unreadable)?;
     if !meta.is_dir() {
         let bytes = input::read(path, MAX_BYTES).map_err(unreadable)?;
-        return Ok(vec![found(path, &bytes)]);
+        return Ok(vec![found(shown, &bytes)]);
     }
     let root = DirTree::open(path).map_err(unreadable)?;
     let (top, identity) = root.directory().map_err(unreadable)?;
@@ -81,7 +91,7 @@ pub(super) fn find_within(path: &Path, bounds: TreeBounds) -> Result<Vec<FoundFi
         full: false,
         found: Vec::new(),
     };
-    walk.directory(path, &top, 0).map_err(unreadable)?;
+    walk.directory(shown, &top, 0).map_err(unreadable)?;
     Ok(walk.found)
 }
 

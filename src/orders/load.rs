@@ -55,7 +55,21 @@ impl OrdersReader {
         path: &Path,
         defaults: &OrderDefaults,
     ) -> Result<Arc<OrderSet>, OrdersError> {
-        let found = files::find(path)?;
+        self.load_as(path, path, defaults)
+    }
+
+    /// The same, with another path in messages and manifests: what is read may have a path
+    /// that nobody knows, or that is another one each time.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn load_as(
+        &mut self,
+        path: &Path,
+        shown: &Path,
+        defaults: &OrderDefaults,
+    ) -> Result<Arc<OrderSet>, OrdersError> {
+        let found = files::find_as(path, shown)?;
         let digest = digest(&found);
         if let Some((known, same, orders)) = &self.last
             && (known, same) == (defaults, &digest)

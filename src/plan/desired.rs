@@ -36,6 +36,9 @@ pub struct Desired {
     /// True if everything that was written could be read: only then is what is
     /// not mentioned known to be unwanted.
     pub complete: bool,
+    /// Why there may be newer orders than these, where that is so: what they do not mention
+    /// is not known to be unwanted either.
+    pub doubt: Option<String>,
 }
 
 /// One file wanted in the cache.

@@ -141,6 +141,9 @@ pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
     if !desired.complete {
         return Some("an order, a position or a file is invalid".to_owned());
     }
+    if desired.doubt.is_some() {
+        return desired.doubt.clone();
+    }
     if desired.positions.is_empty() {
         return Some("there are no orders, which is probably a mistake".to_owned());
     }

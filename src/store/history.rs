@@ -86,6 +86,7 @@ mod tests {
             finished: at,
             trigger: crate::model::Trigger::Schedule,
             revision: Some("main@sha1:0".to_owned()),
+            source: None,
             requests: crate::facts::RequestCounts::new(),
         };
         RunRecord::unable(&occasion, "the cache is\nnot there".to_owned())

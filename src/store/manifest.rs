@@ -36,6 +36,9 @@ pub(crate) enum ManifestError {
 /// More than any manifest has (an order of a hundred thousand pushes), in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// Manifests up to this length together, in bytes, are compared in a moment.
+const SMALL: usize = 256 << 10;
+
 /// The last manifest; `None` if there is none that can be read, which is told.
 pub(crate) fn read(path: &Path) -> Option<Manifest> {
     text_at(path).and_then(path, |text| parse(&text)).or_told()
@@ -104,22 +107,53 @@ pub(crate) fn write(path: &Path, new: &Manifest) -> Result<bool, ManifestError> 
 /// # Errors
 /// When a value has no form in YAML.
 pub(crate) fn diff(path: &Path, new: &Manifest) -> Result<String, ManifestError> {
+    let compared = compared(path, new)?;
+    Ok(compared.map_or_else(String::new, |compared| compared.diff(path)))
+}
+
+/// The same where both are small: comparing two long texts with nothing in common takes
+/// minutes, and a run is not to wait for that.
+pub(crate) fn small_diff(path: &Path, new: &Manifest) -> Option<String> {
+    let compared = compared(path, new).ok()??;
+    let length = compared.before.len() + compared.after.len();
+    (length <= SMALL).then(|| compared.diff(path))
+}
+
+/// Two manifests as texts.
+struct ManifestTexts {
+    before: String,
+    after: String,
+    /// The file of the first one.
+    from: String,
+}
+
+fn compared(path: &Path, new: &Manifest) -> Result<Option<ManifestTexts>, ManifestError> {
     let Some(Change { last, text: after }) = change(path, new)? else {
-        return Ok(String::new());
+        return Ok(None);
     };
     let (before, from) = match &last {
         Found::Content(last) => (text(path, last)?, path.display().to_string()),
         Found::Nothing | Found::Unreadable(_) => (String::new(), "/dev/null".to_owned()),
     };
-    // Not `TextDiff`, which says the same: it is generic, and everything below it would
-    // be compiled once more for this crate, a tenth of all its code.
-    Ok(similar::udiff::unified_diff(
-        similar::Algorithm::Myers,
-        &before,
-        &after,
-        3,
-        Some((&from, &path.display().to_string())),
-    ))
+    Ok(Some(ManifestTexts {
+        before,
+        after,
+        from,
+    }))
+}
+
+impl ManifestTexts {
+    fn diff(&self, path: &Path) -> String {
+        // Not `TextDiff`, which says the same: it is generic, and everything below it would
+        // be compiled once more for this crate, a tenth of all its code.
+        similar::udiff::unified_diff(
+            similar::Algorithm::Myers,
+            &self.before,
+            &self.after,
+            3,
+            Some((&self.from, &path.display().to_string())),
+        )
+    }
 }
 
 /// A manifest that says something new.
@@ -158,7 +192,9 @@ fn change(path: &Path, new: &Manifest) -> Result<Option<Change>, ManifestError> 
 fn differ_in_times_only(old: &str, new: &str) -> bool {
     let key = |line: &str| {
         let key = line.split_once(':').map_or("", |(key, _)| key);
-        let is_time = ["generated_at", "timestamp_utc", "revision"].contains(&key.trim_start());
+        let key_alone = key.trim_start();
+        let is_time = ["generated_at", "timestamp_utc", "revision"].contains(&key_alone)
+            || key_alone.starts_with("revision_");
         is_time.then(|| key.to_owned())
     };
     let (mut old, mut new) = (old.lines(), new.lines());
@@ -199,12 +235,18 @@ fn keep_times(last: Option<&Manifest>, new: &Manifest) -> Manifest {
         }
     }
     // The revision goes with the time: another commit alone is no change.
-    let now = std::mem::replace(&mut new.generated_at, last.generated_at);
-    let revision = std::mem::replace(&mut new.revision, last.revision.clone());
-    if &new != last {
-        (new.generated_at, new.revision) = (now, revision);
+    let dated_as_before = Manifest {
+        generated_at: last.generated_at,
+        revision: last.revision.clone(),
+        revision_author: last.revision_author.clone(),
+        revision_date: last.revision_date,
+        revision_subject: last.revision_subject.clone(),
+        ..new.clone()
+    };
+    match &dated_as_before == last {
+        true => dated_as_before,
+        false => new,
     }
-    new
 }
 
 impl ManifestEntry {

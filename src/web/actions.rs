@@ -16,6 +16,7 @@ use super::answer::{WebRefusal, text};
 use super::peer::Peer;
 use super::session::{COOKIE_NAME, LASTS, LoginRefused, WebUser, same};
 use super::site::WebSite;
+use super::visits::login_page;
 use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope};
 use crate::error::chain;
 use crate::facts::ApprovalId;
@@ -83,7 +84,8 @@ pub(super) async fn login(
         }
         Err(LoginRefused::Wrong) => {
             tracing::warn!(peer = %peer, "a wrong token was used on the status page");
-            text(StatusCode::UNAUTHORIZED, "this token is not known")
+            let code = StatusCode::UNAUTHORIZED;
+            login_page(code, form.back(), Some("this token is not known"))
         }
         Err(LoginRefused::TooMany) => text(
             StatusCode::TOO_MANY_REQUESTS,

@@ -9,7 +9,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/` and below | the status page; `pages` |
+//! | `/` and below | the status page; `visits` asks `pages` for them |
 //! | `/live` | the version of what the pages show, as server-sent events; `stream` |
 //! | `/login`, `/logout`, `/actions/…` | whoever may act; `actions` |
 //! | `/hooks/NAME` | programs that say that the orders have changed; `hooks` |
@@ -31,6 +31,7 @@ mod hook_calls;
 mod hooks;
 mod last_text;
 mod metrics;
+mod pages;
 mod peer;
 mod router;
 mod server;
@@ -39,7 +40,8 @@ mod site;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod visits;
 
-pub(crate) use config::WebConfig;
+pub(crate) use config::{ManifestPaths, WebConfig};
 pub(crate) use server::{WebError, WebServer};
 pub(crate) use site::{Control, Vitals, WebParts};

@@ -6,12 +6,12 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, health, hooks, metrics, stream};
+use super::{actions, answer, guard, health, hooks, metrics, stream, visits};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
     // What may be large.
-    let shown = Router::new()
+    let shown = visits::routes()
         .route("/v1/status", get(answer::status))
         .route("/metrics", get(metrics::metrics))
         .layer(from_fn_with_state(site.clone(), guard::bounded));
@@ -26,7 +26,8 @@ pub(super) fn router(site: &WebSite) -> Router {
         .route("/actions/approve", post(actions::approve))
         .fallback(answer::nothing_here)
         .method_not_allowed_fallback(answer::not_so)
-        .layer(from_fn_with_state(site.clone(), guard::host));
+        .layer(from_fn_with_state(site.clone(), guard::host))
+        .layer(from_fn(visits::as_pages));
     // Probes and hooks come under whatever name: they show and take nothing secret.
     let open = Router::new()
         .route("/healthz", get(health::healthz))

@@ -20,6 +20,8 @@ use crate::store::StateDir;
 /// Event streams at once. Each holds a connection for as long as a page is open.
 const STREAMS: usize = 256;
 
+/// Pages that are made at once: each takes a thread, and a large fleet's some milliseconds.
+const RENDERS: usize = 4;
 /// Answers in memory at once. A page has 2 MB at most.
 pub(super) const ANSWERS: usize = 32;
 
@@ -76,6 +78,7 @@ struct SiteParts {
     sessions: Sessions,
     hook_calls: HookCalls,
     streams: Arc<Semaphore>,
+    renders: Arc<Semaphore>,
     answers: Arc<Semaphore>,
 }
 
@@ -97,6 +100,7 @@ impl WebSite {
             sessions: Sessions::default(),
             hook_calls: HookCalls::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            renders: Arc::new(Semaphore::new(RENDERS)),
             answers: Arc::new(Semaphore::new(ANSWERS)),
         }))
     }
@@ -139,6 +143,11 @@ impl WebSite {
     /// Places for event streams.
     pub(super) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
+    /// Places for pages that are being made.
+    pub(super) fn renders(&self) -> &Arc<Semaphore> {
+        &self.0.renders
     }
 
     /// Places for answers that are in memory.

@@ -56,7 +56,7 @@ impl Work for Talker {
     fn options(&self) -> Options {
         let every_second = is_asked(&self.orders, "every-second");
         Options {
-            orders: self.orders.clone(),
+            orders: Some(self.orders.clone()),
             schedule: LoopSchedule {
                 interval: Some(Duration::from_secs(if every_second { 1 } else { 600 })),
                 ..LoopSchedule::default()

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::files::{Demo, MARK, say, step};
-use crate::cli::apply::{self, ApplyAsked, PlanShown};
+use crate::cli::apply;
 use crate::cli::args::Common;
+use crate::cli::asked::{ApplyAsked, PlanShown};
 use crate::cli::exit::Exit;
 use crate::cli::run_args::RunArgs;
 use crate::cli::{out, signal};
@@ -91,7 +92,9 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
     demo.leave(&MADE)?;
     if serve {
         say(&format!(
-            "The factory stub answers at {} until Ctrl-C.",
+            "The factory stub answers at {} until Ctrl-C.\n\
+             In another terminal, a controller with its status page:\n\
+             $ talos-order run {shown} --listen 127.0.0.1:8080",
             factory.url()
         ))?;
         signal::stop_on_signal()?.cancelled().await;

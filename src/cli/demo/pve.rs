@@ -9,8 +9,9 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 use super::files::{Demo, MARK, say, step};
-use crate::cli::apply::{self, ApplyAsked, PlanShown};
+use crate::cli::apply;
 use crate::cli::args::Common;
+use crate::cli::asked::{ApplyAsked, PlanShown};
 use crate::cli::exit::Exit;
 use crate::cli::run_args::RunArgs;
 use crate::cli::table::Table;
@@ -78,7 +79,8 @@ pub(super) async fn run(demo: &Demo, common: &Common, serve: bool) -> anyhow::Re
         say(&format!(
             "The stubs answer at {} and {} until Ctrl-C.\n\
              In another terminal:\n\
-             $ talos-order status {shown}",
+             $ talos-order status {shown}\n\
+             $ talos-order run {shown} --listen 127.0.0.1:8080   # a controller with its status page",
             factory.url(),
             cluster.url(NODES[0])
         ))?;

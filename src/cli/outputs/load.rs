@@ -61,8 +61,8 @@ impl<'a> OutputsReader<'a> {
     /// The orders; `None` where none are named and the last status has to do.
     fn orders(&self) -> anyhow::Result<Option<Arc<OrderSet>>> {
         self.app.recall();
-        match self.app.orders_path(self.common.orders.as_deref()) {
-            Ok(path) => Ok(Some(self.app.orders(path)?)),
+        match self.app.known_orders(self.common.orders.as_deref()) {
+            Ok(at) => Ok(Some(self.app.orders(&at)?)),
             Err(error @ (StartError::NoOrders | StartError::Unconfigured { .. })) => {
                 match self.app.state().status() {
                     Some(_) => Ok(None),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cli::table::{one_line, span};
-use crate::conclude::{Condition, ConditionState, Status};
+use crate::conclude::{Condition, ConditionState, SourceLine, SourceState, Status};
 use crate::plan::render::Bytes;
 
 /// The lines, each with its name.
@@ -14,11 +14,17 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
         owner => owner.to_owned(),
     };
     pairs.push(("Controller", owner));
-    let revision = status
-        .revision
-        .as_deref()
-        .unwrap_or("unknown (not a git work tree)");
+    let unknown = match &status.source {
+        Some(_) => "none yet",
+        None => "unknown (not a git work tree)",
+    };
+    let revision = status.revision.as_deref().unwrap_or(unknown);
     pairs.push(("Revision", one_line(revision)));
+    if let Some(source) = &status.source {
+        pairs.extend(commit(source, now).map(|commit| ("Commit", commit)));
+        pairs.push(("Source", self::source(source, now)));
+        pairs.extend(source.hint.iter().map(|hint| ("Hint", one_line(hint))));
+    }
     pairs.push(("Last run", last_run(status, now)));
     pairs.push(("Next run", next_run(status, now)));
     let totals = &status.totals;
@@ -39,6 +45,32 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
     let notes = status.notes.iter().map(|note| ("Note", one_line(note)));
     pairs.extend(notes);
     pairs
+}
+
+/// What the commit is, for people.
+fn commit(source: &SourceLine, now: Timestamp) -> Option<String> {
+    let subject = source.subject.as_deref()?;
+    let author = source.author.as_deref().unwrap_or_default();
+    let mut text = format!("\"{}\" by {}", one_line(subject), one_line(author));
+    if let Some(date) = source.date {
+        text.push_str(&format!(", {} ago", span(date, now)));
+    }
+    if let Some(signer) = &source.signer {
+        text.push_str(&format!(", signed by {}", one_line(signer)));
+    }
+    Some(text)
+}
+
+/// Where it is from, and whether it is the newest.
+fn source(source: &SourceLine, now: Timestamp) -> String {
+    let mut text = format!("{}, {}", one_line(&source.url), one_line(&source.reference));
+    if let Some(checked) = source.checked_at {
+        text.push_str(&format!(", checked {} ago", span(checked, now)));
+    }
+    match source.state {
+        SourceState::Ok => text,
+        state => format!("{text}: {}", state.as_str()),
+    }
 }
 
 fn last_run(status: &Status, now: Timestamp) -> String {

@@ -8,6 +8,13 @@ pub(super) fn hint(reason: Reason) -> Option<&'static str> {
         Reason::InvalidOrder => {
             "correct the file; `talos-order validate` shows every problem of the orders"
         }
+        Reason::SourceRejected => {
+            "the last good revision stays in effect: correct the branch or tag; `talos-order \
+             status` has a hint"
+        }
+        Reason::SourceUnavailable => {
+            "check the git server and the login; it is asked again automatically"
+        }
         Reason::Conflict => {
             "two orders want different images at one path, or a file that is not ours is there: \
              change an order, or move the file away"

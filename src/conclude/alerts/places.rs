@@ -25,6 +25,8 @@ const fn cause(reason: Reason) -> Cause {
     match reason {
         Reason::TargetUnreachable => Cause::Node,
         Reason::InvalidOrder
+        | Reason::SourceRejected
+        | Reason::SourceUnavailable
         | Reason::NoSuchVersion
         | Reason::UpstreamRateLimited
         | Reason::UpstreamUnavailable => Cause::Order,

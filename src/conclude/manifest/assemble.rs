@@ -12,8 +12,8 @@ use super::form::{
 use super::results::Results;
 use crate::facts::{StepId, VersionKnowledge};
 use crate::model::{
-    ArtifactId, NameTemplate, Order, OrderId, Position, Problem, PushTarget, RejectedOrder,
-    SchematicSource, SourceRef, TalosVersion,
+    ArtifactId, GitCommit, NameTemplate, Order, OrderId, Position, Problem, PushTarget,
+    RejectedOrder, SchematicSource, SourceRef, TalosVersion,
 };
 use crate::plan::{PositionWant, Resolved, Unplaced};
 
@@ -24,6 +24,8 @@ pub struct Context {
     pub source_config: Option<String>,
     /// The revision of the orders, where they are under git.
     pub revision: Option<String>,
+    /// Its commit, where the program fetches the orders.
+    pub commit: Option<GitCommit>,
     /// The working directory: files are named by their whole path, so that a run
     /// from elsewhere writes the same.
     pub working_dir: PathBuf,
@@ -56,6 +58,9 @@ impl Context {
             source_config: config.map(|file| self.whole(file)),
             source_orders: self.whole(&source.file),
             revision: self.revision.clone(),
+            revision_author: self.commit.as_ref().map(|commit| commit.author.clone()),
+            revision_date: self.commit.as_ref().and_then(|commit| commit.date),
+            revision_subject: self.commit.as_ref().map(|commit| commit.subject.clone()),
             cache_policy: self.cache_policy.clone(),
             catalogue: None,
             errors: Vec::new(),
@@ -120,18 +125,20 @@ pub fn refused(
     now: Timestamp,
 ) -> Manifest {
     let errors = order.problems.iter().map(Problem::headline).collect();
-    if let Some(last) = last.filter(|last| last.order.orderid == *id) {
-        return Manifest {
-            generated_at: now,
-            // What is refused is of this revision; the entries stay as they were.
-            revision: context.revision.clone(),
+    let head = context.head(id, order.customer.as_ref(), &order.source, now);
+    match last.filter(|last| last.order.orderid == *id) {
+        // What is refused is of this revision; the entries stay as they were.
+        Some(last) => Manifest {
             errors,
-            ..last
-        };
-    }
-    Manifest {
-        errors,
-        ..context.head(id, order.customer.as_ref(), &order.source, now)
+            catalogue: last.catalogue,
+            entries: last.entries,
+            order: last.order,
+            source_config: last.source_config,
+            source_orders: last.source_orders,
+            cache_policy: last.cache_policy,
+            ..head
+        },
+        None => Manifest { errors, ..head },
     }
 }
 

@@ -24,6 +24,15 @@ pub struct Manifest {
     /// under git: `branch@sha1:<commit>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// Who wrote its commit, where the program fetches the orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision_author: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision_date: Option<Timestamp>,
+    /// The first line of its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision_subject: Option<String>,
     /// What goes from the cache, and when.
     pub cache_policy: CachePolicyForm,
     /// Who named the versions.

@@ -124,6 +124,7 @@ fn report_of(
         },
         outcomes,
         manifests: BTreeMap::new(),
+        source: None,
         verdict: Verdict::Stalled,
     }
 }
@@ -151,6 +152,7 @@ fn occasion(second: i64) -> Occasion {
         finished: at(second + 1),
         trigger: Trigger::Change,
         revision: Some("main@sha1:abc".to_owned()),
+        source: None,
         requests: crate::facts::RequestCounts::new(),
     }
 }

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub(crate) use error::ProgramError;
+pub(crate) use run::ProgramOutput;
 
 pub(crate) use tail::printable;
 

@@ -84,6 +84,7 @@ impl World {
             finished: at(second + 3),
             trigger: Trigger::Change,
             revision: Some("main@sha1:abc".to_owned()),
+            source: None,
             requests: upstream.requests.clone(),
         };
         let status = Status::default()
@@ -187,6 +188,7 @@ fn report(orders: &OrderSet) -> Report {
         },
         outcomes,
         manifests: BTreeMap::new(),
+        source: None,
         verdict: Verdict::Retry,
     }
 }

@@ -1,0 +1,367 @@
+//! The orders of a repository: looked for, fetched, checked and published.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::command::{self, Git};
+use super::error::SourceError;
+use super::history::{self, Before};
+use super::home::{GoodRevision, SourceHome};
+use super::remote::{self, RemoteReference};
+use super::{export, repository, signature, tree};
+use crate::model::{GitCommit, GitSource};
+
+/// The longest pause after failures: a server that is back is noticed within it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest texts of a commit that are kept, in characters.
+const SUBJECT_MAX: usize = 200;
+const AUTHOR_MAX: usize = 100;
+
+/// Whether what was found may be kept for the next time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// What is fetched is gone afterwards; the source's directory is not touched.
+    Nothing,
+    /// A good revision becomes the last good one.
+    Good,
+}
+
+/// Whether the remote is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// In any case.
+    Now,
+    /// Unless that was done within the interval, or failed and is to be tried later.
+    Interval,
+}
+
+/// What there is to read, and why it is not the newest.
+#[derive(Debug)]
+pub(crate) struct SourceAnswer {
+    /// The last good revision, and the directory or file with its orders.
+    pub(crate) good: Option<(GoodRevision, PathBuf)>,
+    /// Why the newest one is not known or not accepted.
+    pub(crate) trouble: Option<Arc<SourceError>>,
+    /// What is to be removed once the orders are read.
+    pub(crate) temporary: Option<tempfile::TempDir>,
+}
+
+/// What the remote said last.
+#[derive(Debug)]
+struct RemoteSaid {
+    at: Instant,
+    said: Result<RemoteReference, Arc<SourceError>>,
+    /// How many times in a row it failed.
+    failures: u32,
+}
+
+/// The orders of a repository.
+#[derive(Debug)]
+pub(crate) struct GitOrders {
+    source: GitSource,
+    home: SourceHome,
+    asked: Mutex<Option<RemoteSaid>>,
+    /// What the remote had when a revision was last accepted or refused.
+    considered: Mutex<Option<RemoteReference>>,
+}
+
+impl GitOrders {
+    /// The orders of a repository, kept in a directory that nobody else uses.
+    pub(crate) fn new(source: GitSource, dir: PathBuf) -> Self {
+        Self {
+            source,
+            home: SourceHome::new(dir),
+            asked: Mutex::default(),
+            considered: Mutex::default(),
+        }
+    }
+
+    /// What is fetched, and how.
+    pub(crate) fn source(&self) -> &GitSource {
+        &self.source
+    }
+
+    /// Where the orders are, as messages name them: the same for each commit.
+    pub(crate) fn shown(&self) -> PathBuf {
+        self.source.path.below(&self.home.current())
+    }
+
+    /// How long until the remote is to be asked again.
+    pub(super) fn pause(&self) -> Duration {
+        let failures = lock(&self.asked).as_ref().map_or(0, |asked| asked.failures);
+        let pause = self.source.interval * 2_u32.pow(failures.min(10));
+        pause.min(LONGEST_PAUSE.max(self.source.interval))
+    }
+
+    /// Waits for so long, more or less: many controllers of one server do not ask at the
+    /// same moment.
+    pub(crate) async fn wait(&self) {
+        let pause = self.pause().mul_f64(0.95 + 0.1 * fastrand::f64());
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Asks the remote, and says whether it has something that was not considered yet.
+    ///
+    /// # Errors
+    /// Why the remote does not say.
+    pub(crate) async fn poll(&self) -> Result<bool, Arc<SourceError>> {
+        let found = self.ask(Freshness::Now).await?;
+        Ok(lock(&self.considered).as_ref() != Some(&found))
+    }
+
+    /// The last good revision, without asking anybody.
+    pub(crate) fn known(&self) -> SourceAnswer {
+        let good = self.good().filter(|(_, tree)| tree.is_dir());
+        let trouble = match good {
+            Some(_) => None,
+            None => Some(Arc::new(SourceError::NeverFetched {
+                url: self.source.url.to_string(),
+            })),
+        };
+        self.answer(good.map(|(good, _)| good), trouble)
+    }
+
+    /// Looks for a newer revision, and takes it if it is good. The last good one stays
+    /// otherwise; there may be none.
+    pub(crate) async fn update(
+        &self,
+        writes: Writes,
+        freshness: Freshness,
+        now: Timestamp,
+    ) -> SourceAnswer {
+        let lock = match writes {
+            Writes::Nothing => None,
+            // Another process may be fetching; what it finds is what we are looking for.
+            Writes::Good => match self.home.lock(self.source.timeout * 4).await {
+                Ok(lock) => Some(lock),
+                Err(error) => return self.failed(Arc::new(error)),
+            },
+        };
+        let remote = match self.ask(freshness).await {
+            Ok(remote) => remote,
+            Err(error) => {
+                // Once it answers again, a run says so.
+                *self::lock(&self.considered) = None;
+                return self.failed(error);
+            }
+        };
+        let before = self.good();
+        let is_newest = |good: &GoodRevision| {
+            (&good.name, &good.object) == (&remote.name, &remote.object) && self.is_verified(good)
+        };
+        if let Some((good, tree)) = &before
+            && is_newest(good)
+            && tree.is_dir()
+        {
+            *self::lock(&self.considered) = Some(remote);
+            let good = GoodRevision {
+                checked_at: now,
+                ..good.clone()
+            };
+            // A process may have been killed before the link.
+            let kept = match writes {
+                Writes::Nothing => Ok(()),
+                Writes::Good => self.home.point_to(&good),
+            };
+            return self.answer(Some(good), kept.err().map(Arc::new));
+        }
+        let before = before.map(|(good, _)| good);
+        let taken = match &lock {
+            Some(_) => self.take(&remote, before.as_ref(), now).await,
+            None => self.take_briefly(&remote, before.as_ref(), now).await,
+        };
+        match taken {
+            Ok(answer) => {
+                *self::lock(&self.considered) = Some(remote);
+                answer
+            }
+            Err(error) => {
+                // What failed for another reason is tried again.
+                *self::lock(&self.considered) = error.is_rejection().then_some(remote);
+                self.failed(Arc::new(error))
+            }
+        }
+    }
+
+    /// Fetches into the source's directory.
+    async fn take(
+        &self,
+        remote: &RemoteReference,
+        before: Option<&GoodRevision>,
+        now: Timestamp,
+    ) -> Result<SourceAnswer, SourceError> {
+        self.home.tidy(before);
+        let git = Git::new(&self.source, &self.home.repository());
+        let found = match self.consider(&git, remote, before, now).await {
+            // Whatever is wrong with the repository, a new one has it not.
+            Err(SourceError::Git { what, said }) if git.dir.exists() => {
+                tracing::debug!(
+                    reason = said,
+                    "failed to {what}, beginning with a new repository"
+                );
+                self.home.drop_repository()?;
+                self.consider(&git, remote, before, now).await
+            }
+            found => found,
+        };
+        let (good, content) = found?;
+        let written = self.home.new_tree()?;
+        export::write(written.path(), &self.source.path, &content)?;
+        self.home.add_tree(&written, &good)?;
+        self.home.retire(before);
+        self.home.publish(&good)?;
+        repository::keep_good(&git, &good.object).await?;
+        self.home.tidy(Some(&good));
+        Ok(self.answer(Some(good), None))
+    }
+
+    /// Fetches into a directory that is gone afterwards.
+    async fn take_briefly(
+        &self,
+        remote: &RemoteReference,
+        before: Option<&GoodRevision>,
+        now: Timestamp,
+    ) -> Result<SourceAnswer, SourceError> {
+        let failed = |source| SourceError::Io {
+            what: "write to",
+            path: std::env::temp_dir(),
+            source,
+        };
+        let made = tempfile::Builder::new()
+            .prefix("talos-order-git-")
+            .tempdir();
+        let temporary = made.map_err(failed)?;
+        let git = Git::new(&self.source, &temporary.path().join("repo"));
+        let (good, content) = self.consider(&git, remote, before, now).await?;
+        let tree = temporary.path().join("tree");
+        std::fs::create_dir(&tree).map_err(failed)?;
+        export::write(&tree, &self.source.path, &content)?;
+        let orders = self.source.path.below(&tree);
+        Ok(SourceAnswer {
+            good: Some((good, orders)),
+            trouble: None,
+            temporary: Some(temporary),
+        })
+    }
+
+    /// Fetches what the remote has and checks everything about it. Nothing but the
+    /// repository is changed.
+    async fn consider(
+        &self,
+        git: &Git<'_>,
+        remote: &RemoteReference,
+        before: Option<&GoodRevision>,
+        now: Timestamp,
+    ) -> Result<(GoodRevision, tree::TreeContent), SourceError> {
+        repository::make(git, &remote.object).await?;
+        let last = before.filter(|_| !self.source.allow_rewind);
+        let last = last.map(|good| Before {
+            commit: &good.commit.commit,
+            name: &good.name,
+            object: &good.object,
+        });
+        let candidate = history::fetch(git, remote, last).await?;
+        let signer = match &self.source.verify {
+            Some(keys) => Some(signature::verify(git, keys, remote, &candidate).await?),
+            None => None,
+        };
+        let commit = describe(git, &candidate.commit).await?;
+        let content = tree::read(git, &candidate.commit).await?;
+        let good = GoodRevision::new(&self.source, &remote.name, candidate.object, commit, now);
+        Ok((GoodRevision { signer, ..good }, content))
+    }
+
+    /// What the remote says, or said a while ago.
+    async fn ask(&self, freshness: Freshness) -> Result<RemoteReference, Arc<SourceError>> {
+        let pause = self.pause();
+        if let Some(asked) = &*lock(&self.asked)
+            && freshness == Freshness::Interval
+            && asked.at.elapsed() < pause
+        {
+            return asked.said.clone();
+        }
+        // Nothing is there yet, and nothing has to be.
+        let git = Git::new(&self.source, std::path::Path::new("/nonexistent"));
+        let said = remote::look(&git).await.map_err(Arc::new);
+        let mut asked = lock(&self.asked);
+        let failures = asked.as_ref().map_or(0, |asked| asked.failures);
+        *asked = Some(RemoteSaid {
+            at: Instant::now(),
+            failures: match &said {
+                Ok(_) => 0,
+                Err(_) => failures.saturating_add(1),
+            },
+            said: said.clone(),
+        });
+        said
+    }
+
+    /// The last good revision with its directory; whether that is there is another matter.
+    fn good(&self) -> Option<(GoodRevision, PathBuf)> {
+        let good = self.home.good(&self.source)?;
+        let tree = self.home.tree(&good);
+        Some((good, tree))
+    }
+
+    /// A revision that was accepted without a signature is not good where one is asked for.
+    fn is_verified(&self, good: &GoodRevision) -> bool {
+        self.source.verify.is_none() || good.signer.is_some()
+    }
+
+    /// The last good revision, as far as there is one, and what went wrong.
+    fn failed(&self, trouble: Arc<SourceError>) -> SourceAnswer {
+        let good = self.good().filter(|(good, tree)| {
+            // Without its path it says nothing about the orders.
+            let has_orders = self.source.path.below(tree).exists();
+            self.is_verified(good) && has_orders
+        });
+        self.answer(good.map(|(good, _)| good), Some(trouble))
+    }
+
+    fn answer(
+        &self,
+        good: Option<GoodRevision>,
+        trouble: Option<Arc<SourceError>>,
+    ) -> SourceAnswer {
+        let with_path = |good: GoodRevision| {
+            let orders = self.source.path.below(&self.home.tree(&good));
+            (good, orders)
+        };
+        SourceAnswer {
+            good: good.map(with_path),
+            trouble,
+            temporary: None,
+        }
+    }
+}
+
+/// A commit as people recognise it.
+async fn describe(git: &Git<'_>, commit: &str) -> Result<GitCommit, SourceError> {
+    let program = git
+        .local()
+        .args(["show", "--no-patch", "--no-notes", "--no-show-signature"])
+        .args(["--format=%an%x00%at%x00%s%x00", "--end-of-options", commit]);
+    let text = command::run(program, "read the commit").await?;
+    let text = String::from_utf8_lossy(&text);
+    let mut parts = text.split('\0');
+    let mut part = |most: usize| -> String {
+        let part = parts.next().unwrap_or_default().trim();
+        part.chars().take(most).collect()
+    };
+    let (author, date, subject) = (part(AUTHOR_MAX), part(20), part(SUBJECT_MAX));
+    let date = date.parse().ok();
+    Ok(GitCommit {
+        commit: commit.to_owned(),
+        author,
+        date: date.and_then(|second| Timestamp::from_second(second).ok()),
+        subject,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
