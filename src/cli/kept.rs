@@ -24,7 +24,7 @@ pub(super) fn metrics(
     last: Option<(&Report, &Memory)>,
 ) {
     let told = Notifier::new(app).numbers();
-    if let Err(error) = file.write(status, last, &app.tally().read(), &told) {
+    if let Err(error) = file.write(status, last, &app.tally().read(), app.asked().read(), &told) {
         warn(&error, None);
     }
 }

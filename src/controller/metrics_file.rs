@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Report, Status};
-use crate::facts::{Memory, UpstreamUse};
+use crate::facts::{Memory, SourceUse, UpstreamUse};
 use crate::io::file::atomic;
 use crate::metrics::{self, LastLook, MetricsScene};
 
@@ -42,6 +42,7 @@ impl MetricsFile {
         status: &Status,
         last: Option<(&Report, &Memory)>,
         upstream: &UpstreamUse,
+        source: SourceUse,
         notifications: &BTreeMap<String, DeliveryNumbers>,
     ) -> Result<(), MetricsFileError> {
         let last = last.map(|(report, memory)| LastLook { report, memory });
@@ -50,6 +51,7 @@ impl MetricsFile {
             last,
             live: None,
             upstream,
+            source,
             notifications,
         });
         atomic::write_readable(&self.0, text.as_bytes()).map_err(|source| MetricsFileError {

@@ -7,7 +7,8 @@ use super::notifier::Notifier;
 use super::queue::RunQueue;
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::daemon::Pulse;
-use crate::facts::UpstreamUse;
+use crate::facts::{SourceUse, UpstreamUse};
+use crate::source::SourceTally;
 use crate::upstream::RequestTally;
 use crate::web::Vitals;
 
@@ -15,6 +16,7 @@ use crate::web::Vitals;
 pub(super) struct LoopVitals {
     pub queue: RunQueue,
     pub tally: RequestTally,
+    pub asked: SourceTally,
     pub notifier: Notifier,
     pub pulse: Pulse,
 }
@@ -30,6 +32,10 @@ impl Vitals for LoopVitals {
 
     fn upstream(&self) -> UpstreamUse {
         self.tally.read()
+    }
+
+    fn source(&self) -> SourceUse {
+        self.asked.read()
     }
 
     fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {

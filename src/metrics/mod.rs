@@ -16,6 +16,7 @@ mod orders;
 mod places;
 mod runs;
 mod scene;
+mod source;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -35,6 +36,7 @@ pub(crate) fn text(scene: &MetricsScene<'_>) -> String {
     places::add(&mut to, scene);
     cache::add(&mut to, scene);
     upstream::add(&mut to, scene);
+    source::add(&mut to, scene);
     messages::add(&mut to, scene);
     machine::add(&mut to, scene.live.as_ref());
     to.text()

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Report, Status};
-use crate::facts::{Memory, StepKind, UpstreamUse};
+use crate::facts::{Memory, SourceUse, StepKind, UpstreamUse};
 use crate::io::process::ProcessUse;
 
 /// What the numbers are made from.
@@ -20,6 +20,8 @@ pub(crate) struct MetricsScene<'a> {
     pub live: Option<LiveNumbers>,
     /// How much the upstreams were asked.
     pub upstream: &'a UpstreamUse,
+    /// How the repository of the orders answered.
+    pub source: SourceUse,
     /// How well people are told, by the name of the provider in the configuration.
     pub notifications: &'a BTreeMap<String, DeliveryNumbers>,
 }

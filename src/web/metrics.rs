@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::answer;
 use super::site::WebSite;
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::facts::UpstreamUse;
+use crate::facts::{SourceUse, UpstreamUse};
 use crate::io::process::ProcessUse;
 use crate::live::{LiveView, RunningView};
 use crate::metrics::{self, HookNumbers, LastLook, LiveNumbers, MetricsScene, RunningNumbers};
@@ -21,6 +21,7 @@ use crate::metrics::{self, HookNumbers, LastLook, LiveNumbers, MetricsScene, Run
 struct BesideLive {
     waiting: usize,
     upstream: UpstreamUse,
+    source: SourceUse,
     notifications: BTreeMap<String, DeliveryNumbers>,
     hooks: BTreeMap<String, HookNumbers>,
 }
@@ -38,6 +39,7 @@ pub(super) async fn metrics(State(site): State<WebSite>) -> Response {
     let beside = BesideLive {
         waiting: vitals.waiting(),
         upstream: vitals.upstream(),
+        source: vitals.source(),
         notifications: vitals.notifications(),
         hooks: site.hook_calls().numbers(&site.config().hooks),
     };
@@ -70,6 +72,7 @@ fn text(view: &LiveView, beside: BesideLive) -> String {
             process: ProcessUse::now(),
         }),
         upstream: &beside.upstream,
+        source: beside.source,
         notifications: &beside.notifications,
     })
 }

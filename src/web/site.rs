@@ -13,7 +13,7 @@ use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::facts::UpstreamUse;
+use crate::facts::{SourceUse, UpstreamUse};
 use crate::live::Live;
 use crate::store::StateDir;
 
@@ -45,6 +45,9 @@ pub(crate) trait Vitals: Send + Sync {
 
     /// How much the upstreams were asked.
     fn upstream(&self) -> UpstreamUse;
+
+    /// How the repository of the orders answered.
+    fn source(&self) -> SourceUse;
 
     /// How well people are told, by the name of the provider.
     fn notifications(&self) -> BTreeMap<String, DeliveryNumbers>;

@@ -47,6 +47,10 @@ impl Vitals for Asks {
         crate::facts::UpstreamUse::default()
     }
 
+    fn source(&self) -> crate::facts::SourceUse {
+        crate::facts::SourceUse::default()
+    }
+
     fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {
         BTreeMap::new()
     }

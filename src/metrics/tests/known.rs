@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, UpstreamUse};
+use crate::conclude::{SourceLine, SourceState};
+use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, UpstreamUse};
 use crate::metrics::HookNumbers;
 
 const MIB: u64 = 1 << 20;
@@ -74,4 +75,21 @@ pub(super) fn hooks() -> BTreeMap<String, HookNumbers> {
         ("unused".to_owned(), HookNumbers::default()),
     ]
     .into()
+}
+
+pub(super) fn source() -> SourceLine {
+    SourceLine {
+        date: Some(at(-7000)),
+        state: SourceState::Rejected,
+        ..SourceLine::default()
+    }
+}
+
+pub(super) fn source_use() -> SourceUse {
+    SourceUse {
+        failures: 3,
+        rejections: 2,
+        asked_at: Some(at(190)),
+        answered_at: Some(at(130)),
+    }
 }

@@ -13,7 +13,7 @@ use crate::config;
 use crate::facts::{
     CacheState, CachedFile, Catalog, ClusterLook, DirState, Fact, Failure, FailureKind, Memory,
     Meta, NodeState, NodeVms, Observed, Outcome, Provenance, RecordEntry, References, RemoteFile,
-    TemplateMark, TemplateState, UpstreamUse, VersionKnowledge, VersionSource, VmConfig,
+    SourceUse, TemplateMark, TemplateState, UpstreamUse, VersionKnowledge, VersionSource, VmConfig,
     VmInventory,
 };
 use crate::io::process::ProcessUse;
@@ -64,6 +64,7 @@ pub(super) struct World {
     pub report: Report,
     pub memory: Memory,
     pub upstream: UpstreamUse,
+    pub source_use: SourceUse,
     pub notifications: BTreeMap<String, DeliveryNumbers>,
 }
 
@@ -84,8 +85,9 @@ impl World {
             finished: at(second + 3),
             trigger: Trigger::Change,
             revision: Some("main@sha1:abc".to_owned()),
-            source: None,
+            source: Some(known::source()),
             requests: upstream.requests.clone(),
+            source_use: known::source_use(),
         };
         let status = Status::default()
             .finished(&occasion(100), orders, &report, &memory)
@@ -99,6 +101,7 @@ impl World {
             report,
             memory,
             upstream,
+            source_use: known::source_use(),
             notifications: known::notifications(),
         }
     }
@@ -128,6 +131,7 @@ impl World {
                 }),
             }),
             upstream: &self.upstream,
+            source: self.source_use,
             notifications: &self.notifications,
         }
     }

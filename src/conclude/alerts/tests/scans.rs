@@ -10,7 +10,9 @@ use super::super::settled::delivered;
 use super::runs::{events, message};
 use super::{PROVIDER, at, routes};
 use crate::conclude::status::LastRun;
-use crate::conclude::{Condition, ConditionState, Reason, Status, Verdict};
+use crate::conclude::{
+    Condition, ConditionState, Reason, SourceLine, SourceState, Status, Verdict,
+};
 use crate::model::{Network, Trigger};
 use crate::plan::Notice;
 
@@ -256,4 +258,53 @@ fn the_hint_of_a_message_is_what_to_do() {
         (message.as_str(), hint.as_str()),
         ("it refuses", "check sshd")
     );
+}
+
+#[test]
+fn a_source_is_told_with_what_helps_and_every_message_names_the_commit() {
+    use ConditionState::{Ready, Reconciling, Stalled};
+    let rejected = Some(Reason::SourceRejected);
+    let source = |state| SourceLine {
+        revision: Some("main@sha1:1".to_owned()),
+        subject: Some("Order one".to_owned()),
+        author: Some("Ada".to_owned()),
+        hint: Some("set `allow_rewind`".to_owned()),
+        state,
+        ..SourceLine::default()
+    };
+    let with = |conditions: &[Line<'_>], state| Status {
+        revision: Some("main@sha1:1".to_owned()),
+        source: Some(source(state)),
+        ..status(conditions)
+    };
+    let lines = [
+        (None, None, Stalled, rejected),
+        (Some("a"), None, Ready, None),
+    ];
+    let found = scanned(&with(&lines, SourceState::Rejected), Some(&[]), false);
+    assert_eq!(keys(&found), ["source"]);
+    let Some(Finding::Firing(alert)) = found.found.get(&AlertKey::source()) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(alert.hint.as_deref(), Some("set `allow_rewind`"));
+    assert_eq!((alert.severity, alert.is_retried), (Severity::Error, false));
+    assert_eq!(
+        found.revision.as_deref(),
+        Some("main@sha1:1 (Order one, Ada)")
+    );
+    // A server that is away is retried, so a restart of it is told to nobody.
+    let away = [(None, None, Reconciling, Some(Reason::SourceUnavailable))];
+    let away = scanned(&with(&away, SourceState::Unavailable), Some(&[]), false);
+    let Some(Finding::Firing(alert)) = away.found.get(&AlertKey::source()) else {
+        panic!("{away:?}")
+    };
+    assert!(alert.is_retried && alert.severity == Severity::Warning);
+    let fine = scanned(&with(&[], SourceState::Ok), Some(&[]), false);
+    assert!(matches!(fine.of(alert), Finding::Fine(_)));
+    // Without a plan nobody knows.
+    let mut failed = with(&[], SourceState::Rejected);
+    if let Some(last) = &mut failed.last_run {
+        last.verdict = Verdict::Failed;
+    }
+    assert_eq!(scanned(&failed, None, false).of(alert), Finding::Unknown);
 }
