@@ -77,15 +77,21 @@ pub(super) async fn bounded(State(site): State<WebSite>, request: Request, next:
 /// address as its name.
 pub(super) async fn host(State(site): State<WebSite>, request: Request, next: Next) -> Response {
     let named = request.uri().authority().map(|to| to.as_str().to_owned());
-    let header = request.headers().get(HOST);
+    let mut headers = request.headers().get_all(HOST).iter();
+    let header = headers.next();
     let header = header.and_then(|host| Some(host.to_str().ok()?.to_owned()));
+    // A proxy in front may have looked at another one of several.
+    if headers.next().is_some() {
+        let several = "the request has more than one Host header";
+        return text(StatusCode::BAD_REQUEST, several);
+    }
     let Some(host) = named.or(header) else {
         return text(StatusCode::BAD_REQUEST, "the request has no Host header");
     };
     if is_known(&host, &site.config().hosts) {
         return next.run(request).await;
     }
-    let name = visible(name_of(&host)).into_owned();
+    let name = visible(name_of(&host).unwrap_or(&host)).into_owned();
     text(
         StatusCode::MISDIRECTED_REQUEST,
         &format!(
@@ -95,16 +101,22 @@ pub(super) async fn host(State(site): State<WebSite>, request: Request, next: Ne
     )
 }
 
-/// The name in a Host header, without the port.
-fn name_of(host: &str) -> &str {
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    }
+/// The name in a Host header, without the port; `None` where there is anything else in it,
+/// such as a login: who reads that as what is a matter of opinion.
+fn name_of(host: &str) -> Option<&str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |port: &str| port.chars().all(|c| c.is_ascii_digit());
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(name)
 }
 
 fn is_known(host: &str, hosts: &[String]) -> bool {
-    let name = name_of(host).trim_end_matches('.').to_lowercase();
+    let Some(name) = name_of(host) else {
+        return false;
+    };
+    let name = name.trim_end_matches('.').to_lowercase();
     let own = rustix::system::uname();
     let own = own.nodename().to_string_lossy().to_lowercase();
     let short = own.split('.').next().unwrap_or_default();
@@ -143,6 +155,11 @@ mod tests {
             "x127.0.0.1",
             "[evil",
             "1.2.3",
+            "[::1]evil.example",
+            "[::1].evil.example:80",
+            "127.0.0.1:80@evil.example",
+            "localhost:evil.example",
+            "evil.example@127.0.0.1",
         ] {
             assert!(!is_known(unknown, &hosts), "{unknown}");
         }

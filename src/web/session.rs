@@ -25,8 +25,9 @@ pub(super) const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
 /// Sessions at once; the oldest one ends for a new one.
 const SESSIONS: usize = 64;
 
-/// Wrong tokens in [`WINDOW`] before nobody may try any more. Tokens are long and random:
-/// this only keeps the log small.
+/// Wrong tokens in [`WINDOW`] before more are not answered as such. Tokens are long and
+/// random: this only keeps the log small. A token that is right is always taken, or anybody
+/// could keep everybody from logging in.
 const TRIES: usize = 20;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -61,7 +62,8 @@ struct Known {
 
 #[derive(Debug)]
 struct BrowserSession {
-    name: String,
+    /// What began it: with that it ends.
+    token: WebToken,
     csrf: String,
     began: Instant,
 }
@@ -82,18 +84,18 @@ impl Sessions {
     pub(super) fn log_in(&self, config: &WebConfig, token: &str) -> Result<String, LoginRefused> {
         let mut known = self.lock();
         let now = Instant::now();
-        known.wrong.retain(|at| now.duration_since(*at) < WINDOW);
-        if known.wrong.len() >= TRIES {
-            return Err(LoginRefused::TooMany);
-        }
         let Some(found) = find(config, token) else {
+            known.wrong.retain(|at| now.duration_since(*at) < WINDOW);
+            if known.wrong.len() >= TRIES {
+                return Err(LoginRefused::TooMany);
+            }
             known.wrong.push(now);
             return Err(LoginRefused::Wrong);
         };
         let (Some(key), Some(csrf)) = (random_key(), random_key()) else {
             return Err(LoginRefused::NoKey);
         };
-        let name = found.name.clone();
+        let token = found.clone();
         known.drop_old(now);
         if known.sessions.len() >= SESSIONS {
             let oldest = known
@@ -105,7 +107,7 @@ impl Sessions {
             }
         }
         let session = BrowserSession {
-            name,
+            token,
             csrf,
             began: now,
         };
@@ -120,13 +122,12 @@ impl Sessions {
         }
     }
 
-    /// Ends the sessions of names that are not among these.
-    pub(super) fn keep<'a>(&self, names: impl Iterator<Item = &'a str>) {
-        let names: Vec<&str> = names.collect();
+    /// Ends the sessions of tokens that are not configured any more.
+    pub(super) fn keep(&self, config: &WebConfig) {
         let mut known = self.lock();
         known
             .sessions
-            .retain(|_, session| names.contains(&session.name.as_str()));
+            .retain(|_, session| session.is_current(config));
     }
 
     /// Who asks.
@@ -134,8 +135,10 @@ impl Sessions {
         let mut known = self.lock();
         known.drop_old(Instant::now());
         let session = cookie(headers).and_then(|key| known.sessions.get(key));
+        // A log-in may have begun before the token was taken out of the configuration.
+        let session = session.filter(|session| session.is_current(config));
         let user = session.map(|session| WebUser {
-            name: session.name.clone(),
+            name: session.token.name.clone(),
             csrf: Some(session.csrf.clone()),
         });
         Visitor {
@@ -153,6 +156,15 @@ impl Known {
     fn drop_old(&mut self, now: Instant) {
         self.sessions
             .retain(|_, session| now.duration_since(session.began) < LASTS);
+    }
+}
+
+impl BrowserSession {
+    /// True while somebody of this name has the token that began it: a token is replaced
+    /// because others may know it, and those may be logged in.
+    fn is_current(&self, config: &WebConfig) -> bool {
+        let token = self.token.token.expose_secret();
+        find(config, token).is_some_and(|known| known.name == self.token.name)
     }
 }
 
@@ -202,11 +214,14 @@ mod tests {
 
     use super::*;
 
-    fn config() -> WebConfig {
-        let token = |name: &str, token: &str| WebToken {
+    fn token(name: &str, text: &str) -> WebToken {
+        WebToken {
             name: name.to_owned(),
-            token: SecretString::from(token.to_owned()),
-        };
+            token: SecretString::from(text.to_owned()),
+        }
+    }
+
+    fn config() -> WebConfig {
         WebConfig {
             tokens: Some(vec![token("alice", "aaaa"), token("bob", "bbbb")]),
             ..WebConfig::default()
@@ -240,11 +255,36 @@ mod tests {
         assert_eq!(sessions.visitor(&config, &with_cookie(&key)), nobody);
 
         let key = sessions.log_in(&config, "aaaa").unwrap();
-        sessions.keep(["bob"].into_iter());
-        assert_eq!(sessions.visitor(&config, &with_cookie(&key)), nobody);
-        let key = sessions.log_in(&config, "aaaa").unwrap();
         tokio::time::advance(LASTS).await;
         assert_eq!(sessions.visitor(&config, &with_cookie(&key)), nobody);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token() {
+        let with = |tokens: &[(&str, &str)]| WebConfig {
+            tokens: Some(
+                tokens
+                    .iter()
+                    .map(|(name, text)| token(name, text))
+                    .collect(),
+            ),
+            ..WebConfig::default()
+        };
+        for after in [
+            with(&[("bob", "bbbb")]),
+            // Replaced, since somebody else may know it.
+            with(&[("alice", "cccc"), ("bob", "bbbb")]),
+            with(&[("carol", "aaaa")]),
+            WebConfig::default(),
+        ] {
+            let (sessions, before) = (Sessions::default(), config());
+            let key = sessions.log_in(&before, "aaaa").unwrap();
+            let who = |config: &WebConfig| sessions.visitor(config, &with_cookie(&key)).user;
+            assert!(who(&before).is_some());
+            assert_eq!(who(&after), None);
+            sessions.keep(&after);
+            assert_eq!(who(&before), None, "it does not begin again");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -259,9 +299,11 @@ mod tests {
         for _ in 0..TRIES {
             assert_eq!(sessions.log_in(&config, "aaa"), Err(LoginRefused::Wrong));
         }
-        assert_eq!(sessions.log_in(&config, "aaaa"), Err(LoginRefused::TooMany));
-        tokio::time::advance(WINDOW).await;
+        assert_eq!(sessions.log_in(&config, "aaa"), Err(LoginRefused::TooMany));
+        // Whoever tries tokens keeps nobody out.
         assert!(sessions.log_in(&config, "aaaa").is_ok());
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(sessions.log_in(&config, "aaa"), Err(LoginRefused::Wrong));
         assert_eq!(
             Sessions::default().log_in(&WebConfig::default(), ""),
             Err(LoginRefused::Wrong)

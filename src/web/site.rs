@@ -167,10 +167,7 @@ impl WebSite {
     /// The configuration was read anew. Sessions of tokens that are gone end.
     pub(super) fn reconfigure(&self, config: WebConfig) {
         let mut known = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens = config.tokens.iter().flatten();
-        self.0
-            .sessions
-            .keep(tokens.map(|token| token.name.as_str()));
+        self.0.sessions.keep(&config);
         *known = Arc::new(config);
     }
 }
