@@ -49,7 +49,10 @@ fn a_push_is_delivered_and_a_force_push_is_not() {
     let wait = |commit: &str| daemon.beside(&["wait", "--revision", commit]);
     let words = wait(&refused).expect(1);
     words.complains("is refused: branch main was rewound or force-pushed");
-    daemon.beside(&["wait"]).expect(1).complains("source: Stalled SourceRejected");
+    daemon
+        .beside(&["wait"])
+        .expect(1)
+        .complains("source: Stalled SourceRejected");
     wait(&good).expect(0).says(&good);
     // It is refused once, and not with every look.
     let runs = daemon.runs().len();
