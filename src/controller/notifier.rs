@@ -111,6 +111,12 @@ impl Notifier {
         self.start();
     }
 
+    /// Takes in that what a run did cannot be saved; `status` says why. Where nothing can
+    /// be written at all, that is only logged.
+    pub(crate) async fn run_unsaved(&self, status: &Status) {
+        self.take_in(status, None, true, true).await;
+    }
+
     /// Takes in how a run left things; `notices` are those of its plan, if there was one.
     pub(crate) async fn run_ended(
         &self,
@@ -118,12 +124,23 @@ impl Notifier {
         notices: Option<&[Notice]>,
         is_partial: bool,
     ) {
+        self.take_in(status, notices, is_partial, false).await;
+    }
+
+    async fn take_in(
+        &self,
+        status: &Status,
+        notices: Option<&[Notice]>,
+        is_partial: bool,
+        is_unsaved: bool,
+    ) {
         let Some((post, network)) = self.parts() else {
             return;
         };
         let scan = alerts::scan(&RunView {
             status,
             notices,
+            is_unsaved,
             is_partial,
             network: &network,
         });

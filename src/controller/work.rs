@@ -202,8 +202,11 @@ impl Controller {
                         RunEnd::of(&verdict, status, next, now)
                     }
                     Err(error) => {
+                        let why = chain(&error);
+                        tracing::error!(reason = why, "what the run did cannot be saved");
+                        self.notifier.run_unsaved(&session.failed(&why)).await;
                         self.tell_failure(None);
-                        RunEnd::failed(chain(&error), None)
+                        RunEnd::failed(why, None)
                     }
                 }
             }

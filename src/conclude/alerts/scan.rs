@@ -67,7 +67,12 @@ pub fn scan(run: &RunView<'_>) -> AlertScan {
             is_retried: true,
             state: "Failed".to_owned(),
             reason: "RunFailed".to_owned(),
-            message: format!("the run failed before planning, nothing is reconciled: {message}"),
+            message: match run.is_unsaved {
+                true => format!("what the run did cannot be saved: {message}"),
+                false => {
+                    format!("the run failed before planning, nothing is reconciled: {message}")
+                }
+            },
             hint: Some("the log of the controller and `talos-order status` say more".to_owned()),
             since: last.finished,
         };

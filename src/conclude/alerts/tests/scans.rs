@@ -58,6 +58,7 @@ fn scanned(status: &Status, notices: Option<&[Notice]>, is_partial: bool) -> Ale
     scan(&RunView {
         status,
         notices,
+        is_unsaved: false,
         is_partial,
         network: &network,
     })
@@ -307,4 +308,31 @@ fn a_source_is_told_with_what_helps_and_every_message_names_the_commit() {
         last.verdict = Verdict::Failed;
     }
     assert_eq!(scanned(&failed, None, false).of(alert), Finding::Unknown);
+}
+
+#[test]
+fn a_run_that_cannot_be_saved_is_told_and_takes_nothing_back() {
+    let network = Network::default();
+    let mut status = status(&[(Some("a"), None, ConditionState::Ready, None)]);
+    if let Some(last) = &mut status.last_run {
+        last.verdict = Verdict::Failed;
+        last.error = Some("no space left on device".to_owned());
+    }
+    let found = scan(&RunView {
+        status: &status,
+        notices: None,
+        is_unsaved: true,
+        is_partial: true,
+        network: &network,
+    });
+    assert_eq!(keys(&found), ["run"]);
+    let Some(Finding::Firing(alert)) = found.found.get(&AlertKey::run()) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        alert.message,
+        "what the run did cannot be saved: no space left on device"
+    );
+    let order = super::alert("a", Severity::Error, at(0));
+    assert_eq!(found.of(&order), Finding::Unknown);
 }
