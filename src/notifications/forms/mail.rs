@@ -42,6 +42,10 @@ pub(super) fn fragment(text: &MessageText, most: usize) -> String {
         html.push_str("<p>");
         if let Some(head) = &item.head {
             let head = escaped(&short(head, most));
+            let head = match &item.link {
+                Some(link) => format!("<a href=\"{}\">{head}</a>", escaped(link)),
+                None => head,
+            };
             html.push_str(&format!("<font color=\"{mark}\"><b>{head}</b></font><br>"));
         }
         html.push_str(&escaped(&short(&item.message, most)));
