@@ -98,7 +98,8 @@ pub(super) fn line(condition: &Condition) -> String {
         (Some(order), Some(node)) => format!("{order} on {node}"),
         (Some(order), None) => order,
         (None, Some(node)) => node.to_string(),
-        (None, None) if condition.reason.is_some_and(Reason::is_of_source) => "source".to_owned(),
+        // The revision of the orders concerns none of them alone.
+        (None, None) if condition.reason.is_some_and(Reason::is_of_source) => "orders".to_owned(),
         (None, None) => "cache".to_owned(),
     };
     text.push_str(&format!(": {}", condition.state));

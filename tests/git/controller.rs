@@ -52,7 +52,7 @@ fn a_push_is_delivered_and_a_force_push_is_not() {
     daemon
         .beside(&["wait"])
         .expect(1)
-        .complains("source: Stalled SourceRejected");
+        .complains("orders: Stalled SourceRejected");
     wait(&good).expect(0).says(&good);
     // It is refused once, and not with every look.
     let runs = daemon.runs().len();
