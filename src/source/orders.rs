@@ -11,6 +11,7 @@ use super::error::SourceError;
 use super::history::{self, Before};
 use super::home::{GoodRevision, SourceHome};
 use super::remote::{self, RemoteReference};
+use super::tally::SourceTally;
 use super::{export, repository, signature, tree};
 use crate::model::{GitCommit, GitSource};
 
@@ -46,6 +47,8 @@ pub(crate) struct SourceAnswer {
     pub(crate) good: Option<(GoodRevision, PathBuf)>,
     /// Why the newest one is not known or not accepted.
     pub(crate) trouble: Option<Arc<SourceError>>,
+    /// The commit or tag that is refused.
+    pub(crate) refused: Option<String>,
     /// What is to be removed once the orders are read.
     pub(crate) temporary: Option<tempfile::TempDir>,
 }
@@ -67,6 +70,7 @@ pub(crate) struct GitOrders {
     asked: Mutex<Option<RemoteSaid>>,
     /// What the remote had when a revision was last accepted or refused.
     considered: Mutex<Option<RemoteReference>>,
+    tally: SourceTally,
 }
 
 impl GitOrders {
@@ -77,7 +81,18 @@ impl GitOrders {
             home: SourceHome::new(dir),
             asked: Mutex::default(),
             considered: Mutex::default(),
+            tally: SourceTally::default(),
         }
+    }
+
+    /// Counts there from now on.
+    pub(crate) fn count_in(&mut self, tally: SourceTally) {
+        self.tally = tally;
+    }
+
+    /// The repository of our own, whether it is there or not.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.home.repository()
     }
 
     /// What is fetched, and how.
@@ -180,9 +195,14 @@ impl GitOrders {
                 answer
             }
             Err(error) => {
+                self.tally.failed(&error);
                 // What failed for another reason is tried again.
-                *self::lock(&self.considered) = error.is_rejection().then_some(remote);
-                self.failed(Arc::new(error))
+                let refused = error.is_rejection().then_some(remote);
+                self::lock(&self.considered).clone_from(&refused);
+                SourceAnswer {
+                    refused: refused.map(|remote| remote.object),
+                    ..self.failed(Arc::new(error))
+                }
             }
         }
     }
@@ -244,6 +264,7 @@ impl GitOrders {
         Ok(SourceAnswer {
             good: Some((good, orders)),
             trouble: None,
+            refused: None,
             temporary: Some(temporary),
         })
     }
@@ -286,7 +307,9 @@ impl GitOrders {
         }
         // Nothing is there yet, and nothing has to be.
         let git = Git::new(&self.source, std::path::Path::new("/nonexistent"));
-        let said = remote::look(&git).await.map_err(Arc::new);
+        let said = remote::look(&git).await;
+        self.tally.asked(&said, Timestamp::now());
+        let said = said.map_err(Arc::new);
         let mut asked = lock(&self.asked);
         let failures = asked.as_ref().map_or(0, |asked| asked.failures);
         *asked = Some(RemoteSaid {
@@ -334,6 +357,7 @@ impl GitOrders {
         SourceAnswer {
             good: good.map(with_path),
             trouble,
+            refused: None,
             temporary: None,
         }
     }

@@ -183,16 +183,13 @@ fn attention<'a>(visit: &Visit<'a>, matrix: &SyncMatrix<'a>) -> Attention<'a> {
         message: row.whole.message,
         since: row.whole.since.map(|since| lasting(since, visit.now)),
     });
-    // What belongs to no order: removals that wait. The page says above how the source is.
+    // What belongs to no order: removals that wait.
     let conditions = visit.view.status.conditions.iter();
-    let is_source = |one: &Condition| {
-        matches!(
-            one.reason,
-            Some(Reason::SourceRejected | Reason::SourceUnavailable)
-        )
-    };
-    let others = conditions
-        .filter(|one| one.order.is_none() && one.state != ConditionState::Ready && !is_source(one));
+    // What is wrong with the source stands above.
+    let is_of_source = |one: &Condition| one.reason.is_some_and(Reason::is_of_source);
+    let others = conditions.filter(|one| {
+        one.order.is_none() && one.state != ConditionState::Ready && !is_of_source(one)
+    });
     let others = others.map(|one| {
         let node = one.node.as_ref();
         let name = node.map_or("cache", |node| node.as_str());
