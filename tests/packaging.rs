@@ -180,7 +180,7 @@ fn the_daemon_and_the_single_run_differ_only_where_they_must() {
         differ.map(|((_, key), _)| key.clone()).collect()
     };
     let expected = "Type NotifyAccess ExecStart ExecReload WatchdogSec Restart RestartSec
-        RestartPreventExitStatus TimeoutStartSec";
+        RestartPreventExitStatus TimeoutStartSec RuntimeDirectory";
     assert_eq!(
         differing(&Unit::read(SERVICES[0]), &Unit::read(SERVICES[1])),
         expected.split_whitespace().map(str::to_owned).collect()
