@@ -141,7 +141,7 @@ impl SourceHome {
         let trees = self.dir.join(TREES);
         fs::create_dir_all(&trees).map_err(|source| failed("make", &trees, source))?;
         let lock = DirLock::acquire(&self.dir, LOCK, wait);
-        lock.await.map_err(SourceError::Locked)
+        lock.await.map_err(SourceError::from)
     }
 
     /// The last good revision of a source. Its directory may be missing, or have another

@@ -321,3 +321,17 @@ async fn two_at_once_and_many_commits_end_with_the_newest() {
         }
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_locked_is_not_said_to_be_in_use() {
+    let error = SourceError::from(crate::io::file::lock::LockError::Io {
+        path: "/state/git/lock".into(),
+        source: std::io::ErrorKind::ReadOnlyFilesystem.into(),
+    });
+    let why = crate::error::chain(&error);
+    assert!(
+        why.contains("cannot lock") && !why.contains("another process"),
+        "{why}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("state_dir")));
+}
