@@ -18,6 +18,7 @@ const SCRIPTS: [&str; 2] = [".ci/release", "systemd/build-deb.sh"];
 /// Debian, and in every base image.
 const PACKAGES: &[(&str, &str)] = &[
     ("git", "git"),
+    ("gpg", "gpg"),
     ("grep", ""),
     ("rsync", "rsync"),
     ("sh", ""),

@@ -4,9 +4,11 @@
 //! A browser sends a form and is sent back to its page; a program sends its token with the
 //! same form and gets a line of text.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +25,9 @@ use crate::facts::ApprovalId;
 use crate::store::StateError;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// How long the body of a form may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The fields of a form.
 pub(super) struct Form(Vec<(String, String)>);
@@ -55,7 +60,7 @@ impl Form {
 }
 
 /// Somebody who may act, with what they ask for.
-struct ActionAsked {
+pub(super) struct ActionAsked {
     user: WebUser,
     form: Form,
     peer: Peer,
@@ -66,9 +71,8 @@ pub(super) async fn login(
     State(site): State<WebSite>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    form: Form,
 ) -> Response {
-    let form = Form::read(&body);
     if is_foreign(&headers) {
         return text(StatusCode::FORBIDDEN, "the form is from another site");
     }
@@ -106,9 +110,8 @@ pub(super) async fn login(
 pub(super) async fn logout(
     State(site): State<WebSite>,
     headers: HeaderMap,
-    body: Bytes,
+    form: Form,
 ) -> Response {
-    let form = Form::read(&body);
     let visitor = site.sessions().visitor(&site.config(), &headers);
     let csrf = visitor.user.and_then(|user| user.csrf);
     if csrf.is_some_and(|csrf| same(&csrf, form.get("csrf"))) {
@@ -120,11 +123,8 @@ pub(super) async fn logout(
 /// Suspends an order, a node or everything.
 pub(super) async fn suspend(
     State(site): State<WebSite>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: ActionAsked,
 ) -> Result<Response, WebRefusal> {
-    let asked = allowed(&site, peer, &headers, &body)?;
     let scope = scope(&asked.form)?;
     let changed = site.state().suspend(&scope).await;
     changed.map_err(|error| failed(&error))?;
@@ -134,11 +134,8 @@ pub(super) async fn suspend(
 /// Resumes an order, a node or everything.
 pub(super) async fn resume(
     State(site): State<WebSite>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: ActionAsked,
 ) -> Result<Response, WebRefusal> {
-    let asked = allowed(&site, peer, &headers, &body)?;
     let scope = scope(&asked.form)?;
     let changed = site.state().resume(&scope).await;
     changed.map_err(|error| failed(&error))?;
@@ -148,11 +145,8 @@ pub(super) async fn resume(
 /// Starts a run.
 pub(super) async fn reconcile(
     State(site): State<WebSite>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: ActionAsked,
 ) -> Result<Response, WebRefusal> {
-    let asked = allowed(&site, peer, &headers, &body)?;
     let scope = scope(&asked.form)?;
     site.control().reconcile(scope.clone());
     Ok(done(&site, &asked, OperatorAction::Reconcile, scope.to_string()).await)
@@ -161,11 +155,8 @@ pub(super) async fn reconcile(
 /// Approves removals that wait for it.
 pub(super) async fn approve(
     State(site): State<WebSite>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: ActionAsked,
 ) -> Result<Response, WebRefusal> {
-    let asked = allowed(&site, peer, &headers, &body)?;
     let id = ApprovalId(asked.form.get("id").to_owned());
     // Only what is shown can be approved: an approval lasts until it is used.
     let view = site.live().view();
@@ -182,32 +173,51 @@ pub(super) async fn approve(
     Ok(answer)
 }
 
-/// Who asks, if they may act and meant to.
-fn allowed(
-    site: &WebSite,
-    peer: Peer,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<ActionAsked, WebRefusal> {
-    let visitor = site.sessions().visitor(&site.config(), headers);
-    let Some(user) = visitor.user else {
-        return Err(match visitor.can_log_in {
-            true => WebRefusal::new(StatusCode::UNAUTHORIZED, "log in first"),
-            false => WebRefusal::new(
-                StatusCode::FORBIDDEN,
-                "this page is read-only; the key `web.token_file` of the configuration allows \
-                 actions",
-            ),
-        });
-    };
-    let form = Form::read(body);
-    if let Some(csrf) = &user.csrf
-        && (is_foreign(headers) || !same(csrf, form.get("csrf")))
-    {
-        let stale = "the form is not from this page, or too old; load the page again";
-        return Err(WebRefusal::new(StatusCode::FORBIDDEN, stale));
+impl FromRequest<WebSite> for Form {
+    type Rejection = Response;
+
+    /// The whole form, bounded in length by the router and here in time.
+    async fn from_request(request: Request, site: &WebSite) -> Result<Self, Response> {
+        match tokio::time::timeout(PATIENCE, Bytes::from_request(request, site)).await {
+            Ok(Ok(body)) => Ok(Self::read(&body)),
+            Ok(Err(refused)) => Err(refused.into_response()),
+            Err(_) => {
+                let slow = "the request took too long";
+                Err(text(StatusCode::REQUEST_TIMEOUT, slow))
+            }
+        }
     }
-    Ok(ActionAsked { user, form, peer })
+}
+
+impl FromRequest<WebSite> for ActionAsked {
+    type Rejection = Response;
+
+    /// Who asks, if they may act and meant to.
+    async fn from_request(request: Request, site: &WebSite) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        let peer = request.extensions().get().cloned();
+        let peer = peer.unwrap_or_else(|| Peer("unknown".to_owned()));
+        let form = Form::from_request(request, site).await?;
+        let visitor = site.sessions().visitor(&site.config(), &headers);
+        let Some(user) = visitor.user else {
+            let refused = match visitor.can_log_in {
+                true => WebRefusal::new(StatusCode::UNAUTHORIZED, "log in first"),
+                false => WebRefusal::new(
+                    StatusCode::FORBIDDEN,
+                    "this page is read-only; the key `web.token_file` of the configuration \
+                     allows actions",
+                ),
+            };
+            return Err(refused.into_response());
+        };
+        if let Some(csrf) = &user.csrf
+            && (is_foreign(&headers) || !same(csrf, form.get("csrf")))
+        {
+            let stale = "the form is not from this page, or too old; load the page again";
+            return Err(WebRefusal::new(StatusCode::FORBIDDEN, stale).into_response());
+        }
+        Ok(Self { user, form, peer })
+    }
 }
 
 /// True if the browser says that another site made it send this.

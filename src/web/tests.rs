@@ -374,3 +374,19 @@ async fn slow_readers_are_bounded_and_health_is_not_theirs() {
     waiting.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_form_that_does_not_end_is_not_waited_for() {
+    let served = serve(Some(&["alice"])).await;
+    for path in ["/login", "/actions/suspend"] {
+        let mut stream = served.connect().await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: 9\r\n\r\nkin"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_code(&answer, 408);
+    }
+}

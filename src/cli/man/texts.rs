@@ -217,6 +217,19 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "notify",
+        &[
+            (
+                "talos-order notify test ops",
+                "Send a sample to a provider, and print what it answers.",
+            ),
+            (
+                "talos-order notify list",
+                "What each provider was told, and what waits.",
+            ),
+        ],
+    ),
+    (
         "outputs",
         &[
             (
