@@ -1,6 +1,6 @@
 //! The orders of a repository: looked for, fetched, checked and published.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,7 +115,7 @@ impl GitOrders {
 
     /// The last good revision, without asking anybody.
     pub(crate) fn known(&self) -> SourceAnswer {
-        let good = self.good().filter(|(_, tree)| tree.is_dir());
+        let good = self.good().filter(|(_, tree)| self.has_orders(tree));
         let trouble = match good {
             Some(_) => None,
             None => Some(Arc::new(SourceError::NeverFetched {
@@ -155,7 +155,7 @@ impl GitOrders {
         };
         if let Some((good, tree)) = &before
             && is_newest(good)
-            && tree.is_dir()
+            && self.has_orders(tree)
         {
             *self::lock(&self.considered) = Some(remote);
             let good = GoodRevision {
@@ -211,6 +211,10 @@ impl GitOrders {
         let (good, content) = found?;
         let written = self.home.new_tree()?;
         export::write(written.path(), &self.source.path, &content)?;
+        let had = self.home.tree(&good);
+        if had.is_dir() && !self.has_orders(&had) {
+            self.home.drop_tree(&good)?;
+        }
         self.home.add_tree(&written, &good)?;
         self.home.retire(before);
         self.home.publish(&good)?;
@@ -307,6 +311,12 @@ impl GitOrders {
         Some((good, tree))
     }
 
+    /// True unless somebody took the orders out of the directory of a commit, or all of it:
+    /// without its path it says nothing about them.
+    fn has_orders(&self, tree: &Path) -> bool {
+        self.source.path.below(tree).exists()
+    }
+
     /// A revision that was accepted without a signature is not good where one is asked for.
     fn is_verified(&self, good: &GoodRevision) -> bool {
         self.source.verify.is_none() || good.signer.is_some()
@@ -314,11 +324,9 @@ impl GitOrders {
 
     /// The last good revision, as far as there is one, and what went wrong.
     fn failed(&self, trouble: Arc<SourceError>) -> SourceAnswer {
-        let good = self.good().filter(|(good, tree)| {
-            // Without its path it says nothing about the orders.
-            let has_orders = self.source.path.below(tree).exists();
-            self.is_verified(good) && has_orders
-        });
+        let good = self
+            .good()
+            .filter(|(good, tree)| self.is_verified(good) && self.has_orders(tree));
         self.answer(good.map(|(good, _)| good), Some(trouble))
     }
 

@@ -274,6 +274,34 @@ async fn what_a_killed_process_leaves_is_used_or_removed() {
     assert!(update(&orders).await.good.is_none());
 }
 
+#[tokio::test]
+async fn a_directory_that_lost_its_orders_is_written_anew() {
+    let lab = Lab::new();
+    lab.commit(&[("orders/a.yaml", "one")]);
+    let orders = lab.orders("path: orders");
+    update(&orders).await;
+    fs::remove_dir_all(lab.home().join("current/orders")).unwrap();
+    assert!(orders.known().good.is_none());
+    assert_eq!(files(&update(&orders).await), ["a.yaml: one"]);
+    assert!(lab.home().join("current/orders/a.yaml").exists());
+}
+
+#[tokio::test]
+async fn packs_that_were_not_finished_do_not_pile_up() {
+    let lab = Lab::new();
+    lab.commit(&[("a.yaml", "one")]);
+    let orders = lab.orders("");
+    update(&orders).await;
+    let repository = lab.home().join("repo");
+    let pack = repository.join("objects/pack/tmp_pack_x1y2z3");
+    fs::write(&pack, "PACK").unwrap();
+    fs::write(repository.join("marker"), "").unwrap();
+    lab.commit(&[("a.yaml", "two")]);
+    assert_eq!(files(&update(&orders).await), ["a.yaml: two"]);
+    // The repository is still the same.
+    assert!(!pack.exists() && repository.join("marker").exists());
+}
+
 /// A server that can do that sends the files of the orders, and no others.
 #[tokio::test]
 async fn only_the_files_that_are_wanted_are_fetched() {
