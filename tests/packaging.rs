@@ -43,7 +43,7 @@ const DIRECTIVES: &[(&str, &str)] = &[
         "Service",
         "Type NotifyAccess User Group Environment EnvironmentFile ExecStart ExecReload
          WatchdogSec Restart RestartSec RestartPreventExitStatus TimeoutStartSec
-         TimeoutStopSec KillMode OOMPolicy CPUWeight IOWeight StateDirectory
+         TimeoutStopSec KillMode OOMPolicy CPUWeight IOWeight StateDirectory RuntimeDirectory
          StateDirectoryMode CacheDirectory WorkingDirectory ReadWritePaths UMask NoNewPrivileges CapabilityBoundingSet
          AmbientCapabilities PrivateUsers PrivateTmp PrivateDevices DevicePolicy
          ProtectSystem ProtectHome ProtectProc ProcSubset ProtectClock ProtectHostname

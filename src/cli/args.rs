@@ -229,12 +229,12 @@ pub enum Verb {
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
-    /// Show the last steps with their results, one per line
+    /// Show the last steps and what operators did, one per line
     Events {
         /// Follow new events
         #[arg(long, short)]
         watch: bool,
-        /// Output format; JSON has one object per line, YAML one document per step
+        /// Output format; JSON has one object per line, YAML one document per event
         #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
         output: OutputForm,
     },
@@ -290,8 +290,8 @@ pub enum Verb {
     },
     /// Print the JSON Schema of a file, or of what -o json prints
     Schema {
-        /// Of what
-        #[arg(value_enum)]
+        /// The file, or the command that prints it
+        #[arg(value_enum, value_name = "NAME")]
         file: SchemaOf,
     },
     /// Print the commands that create a Proxmox VE API token

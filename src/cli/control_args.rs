@@ -15,8 +15,8 @@ pub struct ControllerArgs {
     /// Run once and exit
     #[arg(long)]
     pub once: bool,
-    /// Serve the status page here: ADDRESS:PORT or unix:/PATH [default: the key
-    /// `listen` of the configuration]
+    /// Serve the status page, hooks and metrics here: ADDRESS:PORT or unix:/PATH
+    /// [default: the key `listen` of the configuration]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
     pub listen: Option<ListenAddress>,
     /// Where the metrics go.

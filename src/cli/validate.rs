@@ -72,7 +72,7 @@ pub(super) async fn validate(
         _ => Vec::new(),
     };
     if online && loaded.is_ok() && clusters.is_empty() {
-        out::note("no clusters in the configuration, so nobody was asked");
+        out::note("no clusters in the configuration, so no Proxmox VE API was asked");
     }
     match (loaded, form) {
         (Ok((_, at, orders)), ValidateForm::Text) => {

@@ -73,6 +73,8 @@ pub struct SpaceUse {
     pub reserve: u64,
     /// Free bytes after the last run, as far as it can be told from what it did.
     pub free: Option<u64>,
+    /// What else is in use on the same file system; `None` where its size is not known.
+    pub elsewhere: Option<u64>,
 }
 
 /// A directory of a node.
@@ -128,6 +130,7 @@ pub fn placed_dirs(
             });
             files.filter_map(|file| file.bytes).sum()
         };
+        let (ours, others): (u64, u64) = (sum(true), sum(false));
         let mount_point = state.mount_point.clone();
         PlacedDir {
             dir: dir.clone(),
@@ -137,8 +140,9 @@ pub fn placed_dirs(
                 .map(|root| format!("{} ({})", root.name, root.kind)),
             trouble: trouble(state),
             space: SpaceUse {
-                ours: sum(true),
-                others: sum(false),
+                ours,
+                others,
+                elsewhere: elsewhere(state, ours.saturating_add(others)),
                 to_come: to_come.get(dir).copied().unwrap_or(0),
                 reserve,
                 free: state.free_bytes,
@@ -149,6 +153,12 @@ pub fn placed_dirs(
         }
     });
     Ok(found.collect())
+}
+
+/// What is in use on the file system of a directory besides the files in it.
+fn elsewhere(state: &DirState, here: u64) -> Option<u64> {
+    let used = state.total_bytes?.checked_sub(state.free_bytes?)?;
+    Some(used.saturating_sub(here))
 }
 
 fn trouble(state: &DirState) -> Option<String> {

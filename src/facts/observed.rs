@@ -251,6 +251,8 @@ pub struct DirState {
     /// Free bytes for an unprivileged writer, where it could be asked; for a
     /// missing directory, where it would be made.
     pub free_bytes: Option<u64>,
+    /// Bytes of the whole file system, where it could be asked.
+    pub total_bytes: Option<u64>,
     /// The mount point of the file system it is on (or would be on): `/` for a
     /// share that is not mounted.
     pub mount_point: Option<String>,

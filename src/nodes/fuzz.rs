@@ -78,6 +78,7 @@ fn fields(state: &DirState) -> Vec<String> {
         files,
         record,
         free_bytes,
+        total_bytes,
         mount_point,
         nearest,
         root,
@@ -97,6 +98,7 @@ fn fields(state: &DirState) -> Vec<String> {
         fields.extend(is.then(|| tag.to_owned()));
     }
     fields.extend(free_bytes.map(|free| format!("free {free} 1")));
+    fields.extend(total_bytes.map(|total| format!("size {total} 1")));
     fields.extend(mount_point.as_ref().map(|mount| format!("mount {mount}")));
     fields.extend(nearest.as_ref().map(|near| format!("nearest {near}")));
     fields.extend(root.as_ref().map(|root| {

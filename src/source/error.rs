@@ -183,8 +183,8 @@ impl SourceError {
             }
             Self::NoReference { .. } => "push it, or name another one in `orders.git`",
             Self::Rewound { .. } | Self::TagMoved { .. } | Self::TagGone { .. } => {
-                "if that was meant, set `orders.git.allow_rewind: true` until it is applied; \
-                 otherwise push what leads on from the last good revision"
+                "if the rewrite was intended, set `orders.git.allow_rewind: true` until it is \
+                 applied; otherwise push a commit that follows the last good revision"
             }
             Self::Signature { .. } => {
                 "push a signed commit or tag, or add the key to the file in `orders.git.verify`"

@@ -203,6 +203,7 @@ fn state(
         exists: true,
         files: files.collect(),
         free_bytes: status.free,
+        total_bytes: status.total,
         // ISO images and imports of a storage share its space.
         mount_point: Some(storage_path(dir).to_owned()),
         ..DirState::default()

@@ -9,9 +9,9 @@ use crate::nodes::protocol::record;
 use crate::nodes::protocol::references;
 
 /// The fields that are about one directory.
-const TAGS: [&str; 12] = [
-    "present", "free", "full", "mount", "nearest", "root", "proxmox", "silent", "file", "record",
-    "norecord", "part",
+const TAGS: [&str; 13] = [
+    "present", "free", "size", "full", "mount", "nearest", "root", "proxmox", "silent", "file",
+    "record", "norecord", "part",
 ];
 
 /// The state that an answer describes; `None` if it is not what the script
@@ -31,7 +31,8 @@ pub(crate) fn read(answer: &ScriptAnswer<'_>, dirs: &BTreeSet<Dir>) -> Option<No
         let state = states.get_mut(text(number)?.parse::<usize>().ok()?)?;
         match tag {
             "present" => state.exists = true,
-            "free" => state.free_bytes = free(rest)?,
+            "free" => state.free_bytes = blocks(rest)?,
+            "size" => state.total_bytes = blocks(rest)?,
             "full" => state.inodes_full = true,
             "silent" => state.is_silent = true,
             "proxmox" => state.is_proxmox = true,
@@ -64,9 +65,9 @@ pub(crate) fn read(answer: &ScriptAnswer<'_>, dirs: &BTreeSet<Dir>) -> Option<No
     })
 }
 
-/// Free blocks and their size, multiplied here: a shell's arithmetic may be
+/// Blocks and their size, multiplied here: a shell's arithmetic may be
 /// narrower than a petabyte. A product that does not fit is not known.
-fn free(value: &[u8]) -> Option<Option<u64>> {
+fn blocks(value: &[u8]) -> Option<Option<u64>> {
     let (blocks, size) = text(value)?.split_once(' ')?;
     let (blocks, size): (u64, u64) = (blocks.parse().ok()?, size.parse().ok()?);
     Some(blocks.checked_mul(size))
@@ -167,6 +168,7 @@ mod tests {
             vec![
             ("tool", b"rsync"),
             ("free", b"0 10 4096"),
+            ("size", b"0 20 4096"),
             ("mount", b"0 /mnt/with blank"),
             ("free", b"1 9007199254740992 4096"),
             ("present", b"1"),
@@ -192,7 +194,7 @@ mod tests {
         assert!(tools.contains("rsync"));
         let [a, b] = dirs.into_values().collect::<Vec<_>>().try_into().unwrap();
         assert!(!a.exists && b.exists);
-        assert_eq!(a.free_bytes, Some(40960));
+        assert_eq!((a.free_bytes, a.total_bytes), (Some(40960), Some(81920)));
         assert_eq!(b.free_bytes, None, "more than can be counted is not known");
         assert!(a.is_silent && !a.inodes_full && !b.is_silent && b.inodes_full);
         assert_eq!((a.nearest.as_deref(), b.nearest), (Some("/mnt"), None));

@@ -117,8 +117,13 @@ impl fmt::Display for BlockedReason {
                 approval,
             } => write!(
                 f,
-                "prune blocked: {files} files exceed the limit of {limit}; \
+                "prune blocked: {files} {} the budget of {limit}; \
                  run `talos-order approve {}`",
+                if *files == 1 {
+                    "file exceeds"
+                } else {
+                    "files exceed"
+                },
                 approval.0
             ),
             Self::Template { why } => why.fmt(f),

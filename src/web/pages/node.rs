@@ -276,6 +276,11 @@ fn bar(space: &SpaceUse) -> Vec<BarPart> {
     let parts = [
         ("ours", "files of talos-order", space.ours),
         ("others", "other files here", space.others),
+        (
+            "elsewhere",
+            "elsewhere on the file system",
+            space.elsewhere.unwrap_or(0),
+        ),
         ("to-come", "about to come", to_come),
         ("reserve", "has to stay free", reserve),
         ("free", "free", rest),

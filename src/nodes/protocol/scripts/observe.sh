@@ -10,6 +10,7 @@
 #              root NAME KIND MOUNT PATH   its storage; MOUNT is `-` where nothing has to be
 #                                          mounted
 #              free BLOCKS BLOCK           what is free, without what is kept for root
+#              size BLOCKS BLOCK           the whole file system
 #              full                        no inode is free
 #              mount PATH                  where its file system is mounted
 #              present                     it exists
@@ -47,7 +48,7 @@ proxmox") proxmox=1 ;; esac
 look() {
     # A storage whose server is gone holds whoever asks: nothing but this one
     # command does, and the other directories are seen.
-    space=$(with_timeout stat -f -c '%a %S %c %d' -- "$2" 2>/dev/null)
+    space=$(with_timeout stat -f -c '%b %a %S %c %d' -- "$2" 2>/dev/null)
     case $? in
     124 | 137)
         say "silent $1"
@@ -55,13 +56,19 @@ look() {
         ;;
     esac
     nearest "$2"
-    [ "$near" = "$2" ] || space=$(stat -f -c '%a %S %c %d' -- "$near" 2>/dev/null)
+    [ "$near" = "$2" ] || space=$(stat -f -c '%b %a %S %c %d' -- "$near" 2>/dev/null)
     say "nearest $1 $near"
     [ -z "$proxmox" ] || say "proxmox $1"
     home=$(home "$roots" "$2")
     [ -z "$home" ] || say "root $1 $home"
+    blocks=${space%% *}
+    space=${space#* }
     inodes=${space#* * }
-    [ -z "$space" ] || say "free $1 ${space%" $inodes"}"
+    if [ -n "$space" ]; then
+        free=${space%" $inodes"}
+        say "free $1 $free"
+        say "size $1 $blocks ${free#* }"
+    fi
     # A file system that counts no inodes has as many as are needed.
     case $inodes in
     0\ * | '') ;;

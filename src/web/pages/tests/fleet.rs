@@ -277,6 +277,7 @@ fn observed(
             let dir: &mut DirState = dirs.entry(target.dir.clone()).or_insert_with(|| DirState {
                 exists: true,
                 free_bytes: Some(if is_full { 1 << 30 } else { 58 << 30 }),
+                total_bytes: Some(94 << 30),
                 mount_point: Some("/".to_owned()),
                 files: [("debian-13.1.iso", 790 << 20), ("notes.txt", 812)]
                     .map(|(name, size)| (name.to_owned(), remote(size)))
