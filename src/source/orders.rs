@@ -289,7 +289,7 @@ impl GitOrders {
             return asked.said.clone();
         }
         // Nothing is there yet, and nothing has to be.
-        let git = Git::new(&self.source, std::path::Path::new("/nonexistent"));
+        let git = Git::new(&self.source, Path::new("/nonexistent"));
         let said = remote::look(&git).await.map_err(Arc::new);
         let mut asked = lock(&self.asked);
         let failures = asked.as_ref().map_or(0, |asked| asked.failures);
