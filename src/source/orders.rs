@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::command::{self, Git};
 use super::error::SourceError;
+use super::failures::FetchFailures;
 use super::history::{self, Before};
 use super::home::{GoodRevision, SourceHome};
 use super::remote::{self, RemoteReference};
@@ -67,6 +68,7 @@ pub(crate) struct GitOrders {
     asked: Mutex<Option<RemoteSaid>>,
     /// What the remote had when a revision was last accepted or refused.
     considered: Mutex<Option<RemoteReference>>,
+    failures: FetchFailures,
 }
 
 impl GitOrders {
@@ -77,6 +79,7 @@ impl GitOrders {
             home: SourceHome::new(dir),
             asked: Mutex::default(),
             considered: Mutex::default(),
+            failures: FetchFailures::default(),
         }
     }
 
@@ -93,6 +96,7 @@ impl GitOrders {
     /// How long until the remote is to be asked again.
     pub(super) fn pause(&self) -> Duration {
         let failures = lock(&self.asked).as_ref().map_or(0, |asked| asked.failures);
+        let failures = failures.max(self.failures.count());
         let pause = self.source.interval * 2_u32.pow(failures.min(10));
         pause.min(LONGEST_PAUSE.max(self.source.interval))
     }
@@ -110,6 +114,7 @@ impl GitOrders {
     /// Why the remote does not say.
     pub(crate) async fn poll(&self) -> Result<bool, Arc<SourceError>> {
         let found = self.ask(Freshness::Now).await?;
+        self.failures.try_again();
         Ok(lock(&self.considered).as_ref() != Some(&found))
     }
 
@@ -158,6 +163,7 @@ impl GitOrders {
             && self.has_orders(tree)
         {
             *self::lock(&self.considered) = Some(remote);
+            self.failures.clear();
             let good = GoodRevision {
                 checked_at: now,
                 ..good.clone()
@@ -169,6 +175,11 @@ impl GitOrders {
             };
             return self.answer(Some(good), kept.err().map(Arc::new));
         }
+        if freshness == Freshness::Interval
+            && let Some(error) = self.failures.recent(&remote, self.pause())
+        {
+            return self.failed(error);
+        }
         let before = before.map(|(good, _)| good);
         let taken = match &lock {
             Some(_) => self.take(&remote, before.as_ref(), now).await,
@@ -177,12 +188,20 @@ impl GitOrders {
         match taken {
             Ok(answer) => {
                 *self::lock(&self.considered) = Some(remote);
+                self.failures.clear();
                 answer
             }
-            Err(error) => {
-                // What failed for another reason is tried again.
-                *self::lock(&self.considered) = error.is_rejection().then_some(remote);
+            Err(error) if error.is_rejection() => {
+                *self::lock(&self.considered) = Some(remote);
+                self.failures.clear();
                 self.failed(Arc::new(error))
+            }
+            Err(error) => {
+                // What failed for another reason is tried again, later.
+                *self::lock(&self.considered) = None;
+                let error = Arc::new(error);
+                self.failures.add(remote, &error);
+                self.failed(error)
             }
         }
     }

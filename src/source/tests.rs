@@ -202,6 +202,34 @@ async fn a_remote_that_is_gone_changes_nothing_and_is_asked_less_often() {
     assert_eq!(orders.pause().as_secs(), 10);
 }
 
+/// Each of them costs as much as one that succeeds.
+#[tokio::test]
+async fn a_fetch_that_fails_is_tried_less_often() {
+    let lab = Lab::new();
+    let first = lab.commit(&[("a.yaml", "one")]);
+    let orders = lab.orders("interval: 10s");
+    update(&orders).await;
+    // The server says that it has a commit, and cannot send it.
+    let second = lab.commit(&[("a.yaml", "two")]);
+    let object = format!(".git/objects/{}/{}", &second[..2], &second[2..]);
+    let (object, away) = (lab.repo().join(object), lab.at("away"));
+    fs::rename(&object, &away).unwrap();
+    for pause in [20, 40, 80] {
+        let answer = update(&orders).await;
+        assert_eq!(commit(&answer), first);
+        assert_ne!(trouble(&answer), "");
+        assert_eq!(orders.pause().as_secs(), pause);
+    }
+    fs::rename(&away, &object).unwrap();
+    let next_run = || orders.update(Writes::Good, Freshness::Interval, Timestamp::now());
+    assert_eq!(commit(&next_run().await), first);
+    // The pause is over, or a hook was called.
+    assert!(orders.poll().await.unwrap());
+    assert_eq!(orders.pause().as_secs(), 80);
+    assert_eq!(commit(&next_run().await), second);
+    assert_eq!(orders.pause().as_secs(), 10);
+}
+
 #[tokio::test]
 async fn a_look_leaves_nothing_and_sees_what_a_run_would_see() {
     let lab = Lab::new();
