@@ -44,7 +44,7 @@ use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
 use crate::proxmox::PveError;
 use crate::reconcile::Reconciler;
-use crate::source::{GitOrders, SourceError};
+use crate::source::{GitOrders, SourceError, SourceTally};
 use crate::store::{FileRecords, StateDir, StateError};
 use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
 
@@ -147,6 +147,7 @@ pub(crate) struct App {
     /// The clusters, once somebody asks for them.
     fleet: OnceLock<fleet::Fleet>,
     tally: RequestTally,
+    asked: SourceTally,
 }
 
 impl App {
@@ -174,7 +175,12 @@ impl App {
         let cache = Arc::new(cache.unpacking_at_once(settings.limits.downloads));
         let dir = settings.state_dir.join(SOURCE);
         let source = settings.orders_git.clone();
-        let source = source.map(|source| Arc::new(GitOrders::new(source, dir)));
+        let asked = SourceTally::default();
+        let source = source.map(|source| {
+            let mut git = GitOrders::new(source, dir);
+            git.count_in(asked.clone());
+            Arc::new(git)
+        });
         Self {
             settings,
             mode,
@@ -183,6 +189,7 @@ impl App {
             reader: Mutex::default(),
             fleet: OnceLock::new(),
             tally: RequestTally::default(),
+            asked,
         }
     }
 

@@ -98,9 +98,12 @@ pub(crate) async fn run(
         true => None,
         false => {
             let control = Arc::new(queue.clone());
+            let (tally, source) = controller.tallies();
             let vitals = LoopVitals {
                 queue: queue.clone(),
-                tally: controller.tally(),
+                tally,
+                asked: source,
+                notifier: notifier.clone(),
                 pulse: pulse.clone(),
             };
             let listen = asked.listen.as_ref();

@@ -93,6 +93,7 @@ fn line(orders: &GitOrders, answer: &SourceAnswer, now: Timestamp) -> SourceLine
             Some(error) if error.is_rejection() => SourceState::Rejected,
             Some(_) => SourceState::Unavailable,
         },
+        refused: answer.refused.clone(),
         message: answer.trouble.as_ref().map(|error| chain(&**error)),
         hint: answer.trouble.as_ref().and_then(|error| error.hint()),
     }

@@ -1,6 +1,10 @@
-//! How the upstreams are asked, and how much they were.
+//! How the upstreams are asked, and how much they and the repository of the orders were.
+
+use std::sync::Arc;
 
 use super::{App, Mode, places};
+use crate::conclude::counters::RunCounters;
+use crate::source::SourceTally;
 use crate::upstream::{RequestTally, UpstreamConfig};
 
 impl App {
@@ -14,8 +18,27 @@ impl App {
         &self.tally
     }
 
-    /// The same program, which goes on counting where another left off.
-    pub(crate) fn counting(self, tally: RequestTally) -> Self {
-        Self { tally, ..self }
+    /// Where questions to the repository of the orders are counted.
+    pub(crate) fn asked(&self) -> &SourceTally {
+        &self.asked
+    }
+
+    /// Goes on from the numbers of earlier runs.
+    pub(crate) fn count_on(&self, counters: &RunCounters) {
+        self.tally.raise(&counters.requests);
+        self.asked.raise(&counters.source);
+    }
+
+    /// The same program, which counts where another did.
+    pub(crate) fn counting_with(mut self, other: &Self) -> Self {
+        // Nobody else has it yet.
+        if let Some(git) = self.source.as_mut().and_then(Arc::get_mut) {
+            git.count_in(other.asked.clone());
+        }
+        Self {
+            tally: other.tally.clone(),
+            asked: other.asked.clone(),
+            ..self
+        }
     }
 }

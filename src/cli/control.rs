@@ -17,7 +17,7 @@ use super::exit::Exit;
 use super::forms::ScopeKind;
 use super::{status, style};
 use crate::app::App;
-use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope, Status};
+use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope};
 use crate::controller::http::client;
 use crate::error::chain;
 use crate::facts::ApprovalId;
@@ -34,15 +34,6 @@ fn scope(args: WhatArgs) -> anyhow::Result<Scope> {
         Some(ScopeKind::Order) => Scope::Order(name.parse()?),
         Some(ScopeKind::Node) => Scope::Node(name.parse()?),
     })
-}
-
-fn is_known(scope: &Scope, status: &Status) -> bool {
-    let mut conditions = status.conditions.iter();
-    match scope {
-        Scope::All => true,
-        Scope::Order(id) => conditions.any(|c| c.order.as_deref() == Some(id.as_str())),
-        Scope::Node(id) => conditions.any(|c| c.node.as_ref() == Some(id)),
-    }
 }
 
 /// Adds to the events what was done. That it is done counts more than that it is noted.
@@ -73,10 +64,7 @@ fn user() -> String {
 pub(super) async fn suspend(common: &Common, args: WhatArgs) -> anyhow::Result<Exit> {
     let app = App::offline(common.config.as_deref())?;
     let (state, what) = (app.readable_state()?, scope(args)?);
-    if state
-        .status()
-        .is_some_and(|status| !is_known(&what, &status))
-    {
+    if state.status().is_some_and(|status| !status.knows(&what)) {
         let warning = style::warning("warning:");
         anstream::eprintln!("{warning} the last run had no {what}; check the spelling");
     }

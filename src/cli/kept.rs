@@ -23,7 +23,8 @@ pub(super) fn metrics(
     status: &Status,
     last: Option<(&Report, &Memory)>,
 ) {
-    if let Err(error) = file.write(status, last, &app.tally().read()) {
+    let told = Notifier::new(app).numbers();
+    if let Err(error) = file.write(status, last, &app.tally().read(), app.asked().read(), &told) {
         warn(&error, None);
     }
 }

@@ -15,7 +15,8 @@ use texts::{
     EXIT_STATUS_OF_PLAN, EXIT_STATUS_OF_STATUS, EXIT_STATUS_OF_WAIT, FILES, INTERRUPTED,
 };
 
-/// Every page, with the name of its file: of the program, then of each command.
+/// Every page, with the name of its file: of the program, of each command, and of
+/// those below them.
 ///
 /// # Errors
 /// Never, as they are made in memory; the generator cannot tell.
@@ -26,6 +27,10 @@ pub(super) fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = vec![page(program, "")?];
     for command in commands {
         let name = command.get_name().to_owned();
+        for below in command.get_subcommands() {
+            let name = format!("{name} {}", below.get_name());
+            pages.push(page(below.clone(), &name)?);
+        }
         pages.push(page(command, &name)?);
     }
     Ok(pages)

@@ -99,14 +99,7 @@ pub(super) fn line(condition: &Condition) -> String {
         (Some(order), None) => order,
         (None, Some(node)) => node.to_string(),
         // The revision of the orders concerns none of them alone.
-        (None, None)
-            if matches!(
-                condition.reason,
-                Some(Reason::SourceRejected | Reason::SourceUnavailable)
-            ) =>
-        {
-            "orders".to_owned()
-        }
+        (None, None) if condition.reason.is_some_and(Reason::is_of_source) => "orders".to_owned(),
         (None, None) => "cache".to_owned(),
     };
     text.push_str(&format!(": {}", condition.state));

@@ -104,7 +104,17 @@ impl Waiting {
         let status = status.with_suspended(self.state.suspended());
         found.revision.clone_from(&status.revision);
         found.is_running = status.running.is_some();
-        if !has_planned(&status) {
+        let has_planned = has_planned(&status);
+        let is_reached = has_planned && self.reached.by(&status, &self.state).await;
+        if !is_reached
+            && !found.is_running
+            && let Some(why) = self.reached.refusal(&status).await
+        {
+            found.result = Some(WaitResult::Stalled);
+            found.message = why;
+            return Ok(found);
+        }
+        if !has_planned {
             let error = status.last_run.as_ref().and_then(|run| run.error.as_ref());
             if let Some(error) = error {
                 let error = one_line(error);
@@ -112,7 +122,7 @@ impl Waiting {
             }
             return Ok(found);
         }
-        if !self.reached.by(&status, &self.state).await {
+        if !is_reached {
             found.message = self.reached.message(&status);
             return Ok(found);
         }
@@ -144,7 +154,7 @@ struct Reached {
     revision: Option<CommitPrefix>,
     orders: Option<PathBuf>,
     /// What the controller fetches orders into, where it does.
-    repository: PathBuf,
+    repository: Option<PathBuf>,
 }
 
 impl Reached {
@@ -154,7 +164,9 @@ impl Reached {
         Self {
             revision,
             orders,
-            repository: app.state().path().join("git/repo"),
+            repository: app
+                .git(common.orders.as_deref())
+                .map(|git| git.repository()),
         }
     }
 
@@ -183,13 +195,31 @@ impl Reached {
     /// Asks the work tree of the orders, then the controller's own repository.
     async fn contains(&self, wanted: &CommitPrefix, revision: &str) -> Option<bool> {
         let commit = commit_of(revision)?;
-        for at in self.orders.iter().chain([&self.repository]) {
+        for at in self.orders.iter().chain(&self.repository) {
             let answer = store::revision::contains(at, wanted.as_str(), commit).await;
             if answer.is_some() {
                 return answer;
             }
         }
         None
+    }
+
+    /// Why the commit never comes into effect. What was pushed after the last look at the
+    /// git server is not what was refused then.
+    async fn refusal(&self, status: &Status) -> Option<String> {
+        let wanted = self.revision.as_ref()?;
+        let source = status.source.as_ref()?;
+        let refused = source.refused.as_deref()?;
+        let is_it = refused.starts_with(wanted.as_str());
+        let is_in_it = match &self.repository {
+            Some(at) if !is_it => store::revision::contains(at, wanted.as_str(), refused).await,
+            _ => Some(is_it),
+        };
+        let why = source
+            .message
+            .as_deref()
+            .unwrap_or("the reason is not known");
+        (is_in_it == Some(true)).then(|| format!("{wanted} is refused: {}", one_line(why)))
     }
 
     /// A commit that changes no orders starts no run.
@@ -318,7 +348,7 @@ mod tests {
         let reached = Reached {
             revision: Some("cafebabe".parse().unwrap()),
             orders: None,
-            repository: PathBuf::new(),
+            repository: None,
         };
         let with = |state| Status {
             revision: Some("main@sha1:0123".to_owned()),

@@ -12,7 +12,7 @@ use super::record::Occasion;
 use super::report::Report;
 use super::step_record::{StepEnd, StepRecord};
 use super::verdict::Verdict;
-use crate::facts::{Fact, Outcome, RequestCounts, StepId};
+use crate::facts::{Fact, Outcome, RequestCounts, SourceUse, StepId};
 use crate::model::{Method, NodeId};
 use crate::plan::Action;
 
@@ -36,6 +36,9 @@ pub struct RunCounters {
     pub pushed: BTreeMap<NodeId, BTreeMap<String, PushedBytes>>,
     /// Requests to the upstreams.
     pub requests: RequestCounts,
+    /// Questions to the repository of the orders.
+    #[serde(skip_serializing_if = "SourceUse::is_empty")]
+    pub source: SourceUse,
 }
 
 /// How long runs took.
@@ -119,6 +122,7 @@ impl RunCounters {
         let took = occasion.finished.as_millisecond() - occasion.started.as_millisecond();
         self.durations.add(u64::try_from(took).unwrap_or(0));
         self.requests.clone_from(&occasion.requests);
+        self.source = occasion.source_use;
     }
 }
 

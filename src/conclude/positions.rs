@@ -40,7 +40,11 @@ pub fn positions<'a>(report: &'a Report, order: &'a Order) -> Vec<PositionNow<'a
         .map(|position| (position.index, of_position(report, order, position)))
         .collect();
     found.extend(order.rejected.iter().map(|rejected| {
-        let problems: Vec<String> = rejected.problems.iter().map(Problem::headline).collect();
+        let told = |problem: &Problem| match &problem.hint {
+            Some(hint) => format!("{} ({hint})", problem.headline()),
+            None => problem.headline(),
+        };
+        let problems: Vec<String> = rejected.problems.iter().map(told).collect();
         (
             rejected.index,
             without_image(&rejected.name, problems.join("; "), true),
@@ -130,8 +134,8 @@ fn why_this(position: &Position, resolved: &Resolved, known: &VersionKnowledge) 
     };
     let what = match &position.version {
         VersionPolicy::Exact(_) => "this version".to_owned(),
-        VersionPolicy::Latest => "the greatest release".to_owned(),
-        VersionPolicy::LatestInMinor(minor) => format!("the greatest release of {minor}"),
+        VersionPolicy::Latest => "the newest release".to_owned(),
+        VersionPolicy::LatestInMinor(minor) => format!("the newest release of {minor}"),
     };
     match known {
         VersionKnowledge::Known {

@@ -55,6 +55,13 @@ pub enum Reason {
     Interrupted,
 }
 
+impl Reason {
+    /// True if it is about where the orders come from.
+    pub const fn is_of_source(self) -> bool {
+        matches!(self, Self::SourceRejected | Self::SourceUnavailable)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The names are the words.

@@ -15,7 +15,7 @@ use super::source_line::SourceLine;
 use super::step_record::{StepEnd, StepRecord};
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
-use crate::facts::{Fact, NodeState, Outcome, RequestCounts, StepId};
+use crate::facts::{Fact, NodeState, Outcome, RequestCounts, SourceUse, StepId};
 use crate::model::Trigger;
 use crate::plan::{Action, Plan, Step, Why};
 
@@ -167,6 +167,8 @@ pub struct Occasion {
     pub source: Option<SourceLine>,
     /// Every request to the upstreams so far.
     pub requests: RequestCounts,
+    /// Every question to the repository of the orders so far.
+    pub source_use: SourceUse,
 }
 
 impl RunRecord {

@@ -69,6 +69,9 @@ pub struct SourceLine {
     /// Why it is not known to be the newest, for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The commit or tag that is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// What can be done about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

@@ -16,6 +16,7 @@ use super::known::{self, ImageLine, NodeLine, OrderLine};
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
+use super::scope::Scope;
 use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
@@ -256,6 +257,19 @@ impl Status {
                 .conditions
                 .iter()
                 .all(|condition| condition.state.is_fine())
+    }
+
+    /// False if the last run had no such order or node.
+    pub fn knows(&self, scope: &Scope) -> bool {
+        let mut conditions = self.conditions.iter();
+        let is_there = match scope {
+            Scope::All => true,
+            Scope::Order(id) => conditions.any(|c| c.order.as_deref() == Some(id.as_str())),
+            Scope::Node(id) => {
+                self.nodes.contains_key(id) || conditions.any(|c| c.node.as_ref() == Some(id))
+            }
+        };
+        is_there || self.last_run.is_none()
     }
 
     /// The status with what an operator has suspended since: that takes effect at once,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::condition::Condition;
+use super::reason::Reason;
 use super::state::ConditionState;
 use super::status::Status;
 use super::verdict::Verdict;
@@ -18,6 +19,8 @@ pub struct WaitGoal {
     pub selection: Selection,
     /// What is suspended is left out, instead of ending the waiting.
     pub skip_suspended: bool,
+    /// That there may be newer orders is left out: certain orders are waited for.
+    pub skip_source: bool,
 }
 
 /// How waiting ended.
@@ -57,6 +60,9 @@ impl WaitGoal {
         }
         if self.skip_suspended {
             concerned.retain(|condition| condition.state != ConditionState::Suspended);
+        }
+        if self.skip_source {
+            concerned.retain(|condition| !condition.reason.is_some_and(Reason::is_of_source));
         }
         concerned.retain(|condition| condition.state != ConditionState::Ready);
         let has = |state| concerned.iter().any(|condition| condition.state == state);

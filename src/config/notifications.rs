@@ -16,8 +16,9 @@ const REMINDER: Duration = DAY;
 const AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// The reasons that an alert can have; a test compares them with those of the status.
-pub const REASONS: [&str; 17] = [
+pub const REASONS: [&str; 19] = [
     "InvalidOrder",
+    "SourceRejected",
     "Conflict",
     "NoSuchVersion",
     "DigestMismatch",
@@ -29,6 +30,7 @@ pub const REASONS: [&str; 17] = [
     "PruneBlocked",
     "Failed",
     "TargetUnreachable",
+    "SourceUnavailable",
     "UpstreamRateLimited",
     "UpstreamUnavailable",
     "RunFailed",

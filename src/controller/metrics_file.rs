@@ -1,10 +1,12 @@
 //! The metrics of a run in a file, for the textfile collector of node_exporter.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Report, Status};
-use crate::facts::{Memory, UpstreamUse};
+use crate::facts::{Memory, SourceUse, UpstreamUse};
 use crate::io::file::atomic;
 use crate::metrics::{self, LastLook, MetricsScene};
 
@@ -40,6 +42,8 @@ impl MetricsFile {
         status: &Status,
         last: Option<(&Report, &Memory)>,
         upstream: &UpstreamUse,
+        source: SourceUse,
+        notifications: &BTreeMap<String, DeliveryNumbers>,
     ) -> Result<(), MetricsFileError> {
         let last = last.map(|(report, memory)| LastLook { report, memory });
         let text = metrics::text(&MetricsScene {
@@ -47,6 +51,8 @@ impl MetricsFile {
             last,
             live: None,
             upstream,
+            source,
+            notifications,
         });
         atomic::write_readable(&self.0, text.as_bytes()).map_err(|source| MetricsFileError {
             path: self.0.clone(),

@@ -10,7 +10,8 @@
     reason = "waits until something is due, and measures by the clock"
 )]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::conclude::Status;
-use crate::conclude::alerts::{self, DueMessage, RunView};
+use crate::conclude::alerts::{self, AlertLedger, DeliveryNumbers, DueMessage, RunView};
 use crate::error::chain;
 use crate::model::Network;
 use crate::notifications::{Mailbox, Outbox};
@@ -50,12 +51,34 @@ pub(crate) struct Notifier {
 
 /// With one configuration.
 struct Telling {
-    outbox: Arc<Outbox>,
+    post: Arc<Post>,
     network: Network,
     /// Rises when the ledger has changed.
     changed: watch::Sender<u64>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
+}
+
+/// What messages are made from and sent with.
+struct Post {
+    outbox: Outbox,
+    state: StateDir,
+    /// As the ledger was when it was last read.
+    numbers: Mutex<BTreeMap<String, DeliveryNumbers>>,
+}
+
+impl Post {
+    /// Reads what was told.
+    fn ledger(&self) -> AlertLedger {
+        let ledger = self.state.alerts();
+        let names = self.outbox.mailboxes.iter().map(Mailbox::name);
+        *lock(&self.numbers) = ledger.numbers(names);
+        ledger
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Notifier {
@@ -70,10 +93,9 @@ impl Notifier {
 
     /// Delivers what is due from now on, in the background.
     pub(super) fn start(&self) {
-        if let Some(telling) = &mut *self.lock() {
+        if let Some(telling) = &mut *lock(&self.current) {
             telling.task = Some(tokio::spawn(keep_telling(
-                Arc::clone(&telling.outbox),
-                self.state.clone(),
+                Arc::clone(&telling.post),
                 telling.changed.subscribe(),
                 telling.stop.clone(),
             )));
@@ -82,11 +104,17 @@ impl Notifier {
 
     /// Goes on with another configuration. A message under way comes to its end.
     pub(super) fn renew(&self, app: &App) {
-        let old = std::mem::replace(&mut *self.lock(), telling(app));
+        let old = std::mem::replace(&mut *lock(&self.current), telling(app));
         if let Some(old) = old {
             old.stop.cancel();
         }
         self.start();
+    }
+
+    /// Takes in that what a run did cannot be saved; `status` says why. Where nothing can
+    /// be written at all, that is only logged.
+    pub(crate) async fn run_unsaved(&self, status: &Status) {
+        self.take_in(status, None, true, true).await;
     }
 
     /// Takes in how a run left things; `notices` are those of its plan, if there was one.
@@ -96,21 +124,32 @@ impl Notifier {
         notices: Option<&[Notice]>,
         is_partial: bool,
     ) {
-        let Some((outbox, network)) = self.parts() else {
+        self.take_in(status, notices, is_partial, false).await;
+    }
+
+    async fn take_in(
+        &self,
+        status: &Status,
+        notices: Option<&[Notice]>,
+        is_partial: bool,
+        is_unsaved: bool,
+    ) {
+        let Some((post, network)) = self.parts() else {
             return;
         };
         let scan = alerts::scan(&RunView {
             status,
             notices,
+            is_unsaved,
             is_partial,
             network: &network,
         });
         let now = Timestamp::now();
-        let record = |ledger| alerts::record(&ledger, &scan, &outbox.routes, now);
+        let record = |ledger| alerts::record(&ledger, &scan, &post.outbox.routes, now);
         if let Err(error) = self.state.change_alerts(record).await {
             tracing::warn!(reason = chain(&error), "cannot record what is to be told");
         }
-        if let Some(telling) = &*self.lock() {
+        if let Some(telling) = &*lock(&self.current) {
             telling.changed.send_modify(|count| *count += 1);
         }
     }
@@ -118,17 +157,17 @@ impl Notifier {
     /// Delivers what is due now, for a single run that ends afterwards, and returns why what
     /// was not delivered was not; that is kept for the next run.
     pub(crate) async fn deliver(&self) -> Vec<String> {
-        let Some((outbox, _)) = self.parts() else {
+        let Some((post, _)) = self.parts() else {
             return Vec::new();
         };
         // A controller that is running sees what was recorded.
         let Ok(_lock) = self.state.sender_lock(Duration::from_secs(1)).await else {
             return Vec::new();
         };
-        let sending = outbox.mailboxes.iter().map(|mailbox| async {
+        let sending = post.outbox.mailboxes.iter().map(|mailbox| async {
             let all = async {
                 loop {
-                    match step(mailbox, &outbox, &self.state).await {
+                    match step(mailbox, &post).await {
                         TellStep::Sent => {}
                         TellStep::Failed(why) => return Some(why),
                         TellStep::Wait(_) => return self.pending(mailbox.name()),
@@ -155,7 +194,7 @@ impl Notifier {
 
     /// Ends the background; what is not delivered by then stays in the ledger.
     pub(super) async fn close(&self) {
-        let telling = self.lock().take();
+        let telling = lock(&self.current).take();
         let Some(Telling {
             stop,
             task: Some(mut task),
@@ -170,20 +209,32 @@ impl Notifier {
         }
     }
 
-    fn parts(&self) -> Option<(Arc<Outbox>, Network)> {
-        let current = self.lock();
-        let telling = current.as_ref()?;
-        Some((Arc::clone(&telling.outbox), telling.network.clone()))
+    /// How well each provider is told.
+    pub(crate) fn numbers(&self) -> BTreeMap<String, DeliveryNumbers> {
+        let current = lock(&self.current);
+        let numbers = current
+            .as_ref()
+            .map(|telling| lock(&telling.post.numbers).clone());
+        numbers.unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Telling>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn parts(&self) -> Option<(Arc<Post>, Network)> {
+        let current = lock(&self.current);
+        let telling = current.as_ref()?;
+        Some((Arc::clone(&telling.post), telling.network.clone()))
     }
 }
 
 fn telling(app: &App) -> Option<Telling> {
+    let post = Post {
+        outbox: app.outbox()?,
+        state: app.state(),
+        numbers: Mutex::default(),
+    };
+    // There are numbers from the beginning.
+    post.ledger();
     Some(Telling {
-        outbox: Arc::new(app.outbox()?),
+        post: Arc::new(post),
         network: app.settings().network.clone(),
         changed: watch::channel(0).0,
         stop: CancellationToken::new(),
@@ -192,15 +243,10 @@ fn telling(app: &App) -> Option<Telling> {
 }
 
 /// Delivers until it is stopped.
-async fn keep_telling(
-    outbox: Arc<Outbox>,
-    state: StateDir,
-    changed: watch::Receiver<u64>,
-    stop: CancellationToken,
-) {
+async fn keep_telling(post: Arc<Post>, changed: watch::Receiver<u64>, stop: CancellationToken) {
     // Another process may be sending: a single run, or a controller that ends.
     let _lock = loop {
-        let lock = state.sender_lock(LOOK);
+        let lock = post.state.sender_lock(LOOK);
         let lock = tokio::select! {
             lock = lock => lock,
             () = stop.cancelled() => return,
@@ -214,23 +260,20 @@ async fn keep_telling(
             () = stop.cancelled() => return,
         }
     };
-    let telling = outbox
-        .mailboxes
-        .iter()
-        .map(|mailbox| tell(mailbox, &outbox, &state, changed.clone(), &stop));
+    let mailboxes = post.outbox.mailboxes.iter();
+    let telling = mailboxes.map(|mailbox| tell(mailbox, &post, changed.clone(), &stop));
     join_all(telling).await;
 }
 
 async fn tell(
     mailbox: &Mailbox,
-    outbox: &Outbox,
-    state: &StateDir,
+    post: &Post,
     mut changed: watch::Receiver<u64>,
     stop: &CancellationToken,
 ) {
     while !stop.is_cancelled() {
         changed.mark_unchanged();
-        let wait = match step(mailbox, outbox, state).await {
+        let wait = match step(mailbox, post).await {
             TellStep::Sent => continue,
             // The ledger says when to try again, unless it could not be written.
             TellStep::Failed(_) => Duration::from_secs(1),
@@ -255,9 +298,10 @@ enum TellStep {
 }
 
 /// Sends what is due to a provider, and records what came of it.
-async fn step(mailbox: &Mailbox, outbox: &Outbox, state: &StateDir) -> TellStep {
+async fn step(mailbox: &Mailbox, post: &Post) -> TellStep {
+    let Post { outbox, state, .. } = post;
     let (name, now) = (mailbox.name(), Timestamp::now());
-    let due = alerts::due(&state.alerts(), name, &outbox.routes, &outbox.sender, now);
+    let due = alerts::due(&post.ledger(), name, &outbox.routes, &outbox.sender, now);
     let message = match due {
         DueMessage::Now(message) => message,
         DueMessage::At(at) => {

@@ -73,7 +73,7 @@ impl OrdersFollower {
     /// Says what was fetched, and what was not.
     fn tell(&mut self, source: Option<&SourceLine>) {
         let Some(line) = source else { return };
-        let revision = line.revision.clone().unwrap_or_default();
+        let revision = line.revision.as_deref();
         let reason = line.message.as_deref().unwrap_or_default();
         match line.state {
             SourceState::Rejected => {

@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let (state, now) = (app.state(), app.now());
         let status = state.status().unwrap_or_default();
-        app.tally().raise(&status.counters.requests);
+        app.count_on(&status.counters);
         let last_run = status.last_run.map(|run| run.finished);
         let clocks = store::reading(now);
         let limits = RetryLimits::default();
@@ -262,6 +262,7 @@ impl<'a> Session<'a> {
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
             requests: self.app.tally().read().requests,
+            source_use: self.app.asked().read(),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! What the web server asks of the loop besides what is in memory.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::notifier::Notifier;
 use super::queue::RunQueue;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::daemon::Pulse;
-use crate::facts::UpstreamUse;
+use crate::facts::{SourceUse, UpstreamUse};
+use crate::source::SourceTally;
 use crate::upstream::RequestTally;
 use crate::web::Vitals;
 
@@ -12,6 +16,8 @@ use crate::web::Vitals;
 pub(super) struct LoopVitals {
     pub queue: RunQueue,
     pub tally: RequestTally,
+    pub asked: SourceTally,
+    pub notifier: Notifier,
     pub pulse: Pulse,
 }
 
@@ -26,5 +32,13 @@ impl Vitals for LoopVitals {
 
     fn upstream(&self) -> UpstreamUse {
         self.tally.read()
+    }
+
+    fn source(&self) -> SourceUse {
+        self.asked.read()
+    }
+
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {
+        self.notifier.numbers()
     }
 }

@@ -23,6 +23,7 @@ use crate::error::chain;
 use crate::facts::Memory;
 use crate::live::{Finished, Live};
 use crate::model::{ListenAddress, Trigger};
+use crate::source::SourceTally;
 use crate::store::StateDir;
 use crate::upstream::RequestTally;
 use crate::web::{Control, WebError, WebParts, WebServer};
@@ -84,9 +85,10 @@ impl Controller {
         self.metrics = file;
     }
 
-    /// Where requests to the upstreams are counted.
-    pub(super) fn tally(&self) -> RequestTally {
-        self.app.tally().clone()
+    /// Where requests to the upstreams are counted, and questions to the repository of the
+    /// orders.
+    pub(super) fn tallies(&self) -> (RequestTally, SourceTally) {
+        (self.app.tally().clone(), self.app.asked().clone())
     }
 
     /// Listens for visitors, where the configuration or `listen` says so.
@@ -102,7 +104,7 @@ impl Controller {
         let state = self.app.state();
         let status = state.status().unwrap_or_default();
         // What is shown before the first run is no less than what was shown before.
-        self.app.tally().raise(&status.counters.requests);
+        self.app.count_on(&status.counters);
         let live = Live::new(status, self.app.now());
         let parts = WebParts {
             live: live.clone(),
@@ -200,8 +202,11 @@ impl Controller {
                         RunEnd::of(&verdict, status, next, now)
                     }
                     Err(error) => {
+                        let why = chain(&error);
+                        tracing::error!(reason = why, "what the run did cannot be saved");
+                        self.notifier.run_unsaved(&session.failed(&why)).await;
                         self.tell_failure(None);
-                        RunEnd::failed(chain(&error), None)
+                        RunEnd::failed(why, None)
                     }
                 }
             }
@@ -226,7 +231,13 @@ impl Controller {
     fn write_metrics(&self, status: &Status, last: Option<(&Report, &Memory)>) {
         let Some(file) = &self.metrics else { return };
         let upstream = self.app.tally().read();
-        if let Err(error) = file.write(status, last, &upstream) {
+        if let Err(error) = file.write(
+            status,
+            last,
+            &upstream,
+            self.app.asked().read(),
+            &self.notifier.numbers(),
+        ) {
             tracing::warn!(reason = chain(&error), "cannot write the metrics");
         }
     }
@@ -294,7 +305,7 @@ impl Work for Controller {
 
     fn reload(&mut self) -> Result<(), String> {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
-            let app = app.counting(self.app.tally().clone());
+            let app = app.counting_with(&self.app);
             self.orders.check(&app)?;
             let reconciler = app.reconciler()?;
             Ok((app, reconciler))

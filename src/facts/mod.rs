@@ -11,6 +11,7 @@ mod failure_kind;
 mod memory;
 mod observed;
 mod outcome;
+mod source_use;
 mod step_id;
 mod step_kind;
 mod step_text;
@@ -30,6 +31,7 @@ pub use observed::{
     VersionSource,
 };
 pub use outcome::{Fact, Failure, Outcome};
+pub use source_use::SourceUse;
 pub use step_id::{ApprovalId, StepId};
 pub use step_kind::StepKind;
 pub use step_text::StepText;

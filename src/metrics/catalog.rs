@@ -129,8 +129,28 @@ metrics! {
         "Requests that an upstream still allows";
     RATE_RESET: Gauge "talos_order_upstream_rate_limit_reset_timestamp_seconds" ["host"]
         "When an upstream allows all requests again";
-    SOURCE: Gauge "talos_order_source_info" ["revision"]
+    NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
+        "Messages that a provider of notifications confirmed";
+    NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]
+        "Attempts to deliver a message that failed";
+    NOTIFY_PENDING: Gauge "talos_order_notifications_pending" ["provider"]
+        "Failures and recoveries that are not delivered yet";
+    NOTIFY_FAILING: Gauge "talos_order_notifications_failing" ["provider"]
+        "1 while the last attempt to deliver a message has failed";
+    HOOK_CALLS: Counter "talos_order_hook_calls_total" ["hook", "result"]
+        "Calls of a hook";
+    SOURCE: Gauge "talos_order_source_info" ["revision", "state"]
         "The revision of the orders, always 1";
+    SOURCE_COMMIT: Gauge "talos_order_source_commit_timestamp_seconds" []
+        "When the commit of the orders was made";
+    SOURCE_CHECK: Gauge "talos_order_source_last_check_timestamp_seconds" []
+        "When the repository of the orders was last asked";
+    SOURCE_SUCCESS: Gauge "talos_order_source_last_success_timestamp_seconds" []
+        "When the repository of the orders last answered";
+    SOURCE_FAILURES: Counter "talos_order_source_failures_total" []
+        "Attempts to fetch the orders that failed";
+    SOURCE_REJECTIONS: Counter "talos_order_source_rejections_total" []
+        "Attempts to fetch the orders that found a revision that is refused";
     CPU: Counter "process_cpu_seconds_total" []
         "Processor time of the process";
     STARTED: Gauge "process_start_time_seconds" []

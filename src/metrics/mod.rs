@@ -11,16 +11,18 @@ mod catalog;
 mod definition;
 mod exposition;
 mod machine;
+mod messages;
 mod orders;
 mod places;
 mod runs;
 mod scene;
+mod source;
 #[cfg(test)]
 mod tests;
 mod upstream;
 
 use exposition::Exposition;
-pub(crate) use scene::{LastLook, LiveNumbers, MetricsScene, RunningNumbers};
+pub(crate) use scene::{HookNumbers, LastLook, LiveNumbers, MetricsScene, RunningNumbers};
 
 /// The type of the text, for whoever fetches it.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -34,6 +36,8 @@ pub(crate) fn text(scene: &MetricsScene<'_>) -> String {
     places::add(&mut to, scene);
     cache::add(&mut to, scene);
     upstream::add(&mut to, scene);
+    source::add(&mut to, scene);
+    messages::add(&mut to, scene);
     machine::add(&mut to, scene.live.as_ref());
     to.text()
 }

@@ -43,9 +43,6 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
     for (reason, count) in blocked(scene) {
         to.set(&catalog::BLOCKED, [&reason.to_string()], count);
     }
-    if let Some(revision) = &status.revision {
-        to.set(&catalog::SOURCE, [revision], 1);
-    }
 }
 
 /// What only rises. Every number is there from the beginning: the first event of a kind

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Report, Status};
-use crate::facts::{Memory, StepKind, UpstreamUse};
+use crate::facts::{Memory, SourceUse, StepKind, UpstreamUse};
 use crate::io::process::ProcessUse;
 
 /// What the numbers are made from.
@@ -19,6 +20,10 @@ pub(crate) struct MetricsScene<'a> {
     pub live: Option<LiveNumbers>,
     /// How much the upstreams were asked.
     pub upstream: &'a UpstreamUse,
+    /// How the repository of the orders answered.
+    pub source: SourceUse,
+    /// How well people are told, by the name of the provider in the configuration.
+    pub notifications: &'a BTreeMap<String, DeliveryNumbers>,
 }
 
 /// What the last run saw and did.
@@ -35,7 +40,20 @@ pub(crate) struct LiveNumbers {
     pub running: Option<RunningNumbers>,
     /// Requests that wait for a run.
     pub waiting: usize,
+    /// Calls by the name of the hook in the configuration.
+    pub hooks: BTreeMap<String, HookNumbers>,
     pub process: Option<ProcessUse>,
+}
+
+/// How often a hook was called.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HookNumbers {
+    /// The caller proved itself.
+    pub accepted: u64,
+    /// It did not.
+    pub refused: u64,
+    /// It proved itself, and called too often.
+    pub limited: u64,
 }
 
 /// A run in progress.

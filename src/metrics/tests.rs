@@ -158,6 +158,7 @@ fn what_is_gone_has_no_number() {
         revision: None,
         source: None,
         requests: world.upstream.requests.clone(),
+        source_use: world.source_use,
     };
     let mut report = World::of(&orders).report;
     report.look.observed.nodes.clear();

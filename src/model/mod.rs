@@ -31,6 +31,7 @@ mod storage;
 mod template;
 mod transfer;
 mod trigger;
+mod url_part;
 mod version;
 mod visible;
 
@@ -74,6 +75,7 @@ pub use transfer::{
     StoredForm, UploadUse, Via,
 };
 pub use trigger::Trigger;
+pub use url_part::url_part;
 pub use version::{Channel, Minor, TalosVersion};
 pub use visible::{is_invisible, visible, visible_lines, visible_path};
 

@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 
-use lettre::address::Envelope;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -11,7 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::error::{Receipt, SendError};
 use super::escape::{plain, short};
-use super::forms::mime::{self, Person};
+use super::forms::mail;
 use crate::conclude::alerts::AlertMessage;
 use crate::error::chain;
 use crate::model::{MailTarget, MailTls, Provider, mail_parts};
@@ -26,10 +27,10 @@ pub(super) async fn send(
     message: &AlertMessage,
 ) -> Result<Receipt, SendError> {
     let to = format!("{}:{}", target.host, target.port);
-    let (envelope, mail) = written(target, message)?;
+    let mail = written(target, message)?;
     let transport = transport(provider, target)?;
     let after = provider.timeout;
-    let sent = tokio::time::timeout(after, transport.send_raw(&envelope, &mail)).await;
+    let sent = tokio::time::timeout(after, transport.send(mail)).await;
     match sent {
         Err(_) => Err(SendError::Timeout { to, after }),
         Ok(Ok(response)) => Ok(Receipt {
@@ -118,23 +119,83 @@ fn hello() -> ClientId {
     }
 }
 
-/// The name and the address of `Ada <ada@example.org>`.
-fn parts(text: &str) -> Result<(Person, Address), SendError> {
+/// `Ada <ada@example.org>`, or an address alone.
+fn person(text: &str) -> Result<Mailbox, SendError> {
     let (name, address) = mail_parts(text);
-    let parsed = address
-        .parse::<Address>()
-        .map_err(|error| SendError::Form {
-            why: format!("{text:?}: {error}"),
-        })?;
-    Ok(((name.to_owned(), parsed.to_string()), parsed))
+    let address: Address = address.parse().map_err(|error| SendError::Form {
+        why: format!("{text:?}: {error}"),
+    })?;
+    Ok(Mailbox::new(
+        (!name.is_empty()).then(|| name.to_owned()),
+        address,
+    ))
 }
 
-/// The mail, and who the server is told that it is from and to.
-fn written(target: &MailTarget, message: &AlertMessage) -> Result<(Envelope, Vec<u8>), SendError> {
-    let (from, sender) = parts(&target.from)?;
-    let to: Result<Vec<_>, SendError> = target.to.iter().map(|to| parts(to)).collect();
-    let (to, recipients): (Vec<Person>, Vec<Address>) = to?.into_iter().unzip();
-    let envelope = Envelope::new(Some(sender), recipients)
-        .map_err(|error| SendError::Form { why: chain(&error) })?;
-    Ok((envelope, mime::bytes(message, &from, &to)))
+/// The mail: plain text, and the same as HTML.
+fn written(target: &MailTarget, message: &AlertMessage) -> Result<Message, SendError> {
+    let from = person(&target.from)?;
+    // A second attempt is seen as the same mail.
+    let id = format!("<{}@{}>", message.id, from.email.domain());
+    let mut builder = Message::builder()
+        .from(from)
+        .subject(mail::subject(message))
+        .date(message.at.into())
+        .message_id(Some(id))
+        .user_agent(concat!("talos-order/", env!("CARGO_PKG_VERSION")).to_owned())
+        // Nobody's absence answers it (RFC 3834).
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ));
+    for to in &target.to {
+        builder = builder.to(person(to)?);
+    }
+    let body = MultiPart::alternative_plain_html(mail::plain(message), mail::html(message));
+    builder
+        .multipart(body)
+        .map_err(|error| SendError::Form { why: chain(&error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conclude::alerts::Sender;
+
+    fn mail(from: &str, order: &str) -> String {
+        let sender = Sender {
+            controller: "homelab".to_owned(),
+            revision: None,
+            page: None,
+        };
+        let mut message = AlertMessage::sample(sender, jiff::Timestamp::UNIX_EPOCH);
+        message.events[0].alert.orders = [order.to_owned()].into();
+        let target = MailTarget {
+            host: "localhost".to_owned(),
+            port: 25,
+            tls: MailTls::None,
+            login: None,
+            from: from.to_owned(),
+            to: vec![
+                "Größe <b@example.org>".to_owned(),
+                "c@example.org".to_owned(),
+            ],
+        };
+        let bytes = written(&target, &message).unwrap().formatted();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn headers_have_no_line_and_no_address_of_others() {
+        let mail = mail(
+            "a\" <x@y.z>, \"b <a@example.org>",
+            &format!("{}\r\nBcc: all@example.org =?utf-8?Q?x?=", "ä".repeat(30)),
+        );
+        let (headers, _) = mail.split_once("\r\n\r\n").unwrap();
+        assert!(mail.is_ascii(), "{mail}");
+        for line in headers.lines() {
+            assert!(line.len() <= 78 && !line.starts_with("Bcc"), "{headers}");
+        }
+        assert!(!headers.contains("=?utf-8?Q?x?="), "{headers}");
+        assert!(!headers.contains("<x@y.z>,"), "{headers}");
+    }
 }

@@ -30,9 +30,11 @@ mod remote;
 mod repository;
 mod said;
 mod signature;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub(crate) use error::SourceError;
 pub(crate) use orders::{Freshness, GitOrders, SourceAnswer, Writes};
+pub(crate) use tally::SourceTally;

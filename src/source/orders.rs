@@ -6,21 +6,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::command::{self, Git};
+use super::command::Git;
 use super::error::SourceError;
 use super::failures::FetchFailures;
 use super::history::{self, Before};
 use super::home::{GoodRevision, SourceHome};
 use super::remote::{self, RemoteReference};
+use super::tally::SourceTally;
 use super::{export, repository, signature, tree};
-use crate::model::{GitCommit, GitSource};
+use crate::model::GitSource;
 
 /// The longest pause after failures: a server that is back is noticed within it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-
-/// The longest texts of a commit that are kept, in characters.
-const SUBJECT_MAX: usize = 200;
-const AUTHOR_MAX: usize = 100;
 
 /// Whether what was found may be kept for the next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +44,8 @@ pub(crate) struct SourceAnswer {
     pub(crate) good: Option<(GoodRevision, PathBuf)>,
     /// Why the newest one is not known or not accepted.
     pub(crate) trouble: Option<Arc<SourceError>>,
+    /// The commit or tag that is refused.
+    pub(crate) refused: Option<String>,
     /// What is to be removed once the orders are read.
     pub(crate) temporary: Option<tempfile::TempDir>,
 }
@@ -69,6 +68,7 @@ pub(crate) struct GitOrders {
     /// What the remote had when a revision was last accepted or refused.
     considered: Mutex<Option<RemoteReference>>,
     failures: FetchFailures,
+    tally: SourceTally,
 }
 
 impl GitOrders {
@@ -80,7 +80,18 @@ impl GitOrders {
             asked: Mutex::default(),
             considered: Mutex::default(),
             failures: FetchFailures::default(),
+            tally: SourceTally::default(),
         }
+    }
+
+    /// Counts there from now on.
+    pub(crate) fn count_in(&mut self, tally: SourceTally) {
+        self.tally = tally;
+    }
+
+    /// The repository of our own, whether it is there or not.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.home.repository()
     }
 
     /// What is fetched, and how.
@@ -191,17 +202,21 @@ impl GitOrders {
                 self.failures.clear();
                 answer
             }
-            Err(error) if error.is_rejection() => {
-                *self::lock(&self.considered) = Some(remote);
-                self.failures.clear();
-                self.failed(Arc::new(error))
-            }
             Err(error) => {
-                // What failed for another reason is tried again, later.
-                *self::lock(&self.considered) = None;
+                self.tally.failed(&error);
+                let is_rejection = error.is_rejection();
                 let error = Arc::new(error);
-                self.failures.add(remote, &error);
-                self.failed(error)
+                match is_rejection {
+                    true => self.failures.clear(),
+                    // What failed for another reason is tried again, later.
+                    false => self.failures.add(remote.clone(), &error),
+                }
+                let refused = is_rejection.then_some(remote);
+                self::lock(&self.considered).clone_from(&refused);
+                SourceAnswer {
+                    refused: refused.map(|remote| remote.object),
+                    ..self.failed(error)
+                }
             }
         }
     }
@@ -267,6 +282,7 @@ impl GitOrders {
         Ok(SourceAnswer {
             good: Some((good, orders)),
             trouble: None,
+            refused: None,
             temporary: Some(temporary),
         })
     }
@@ -292,7 +308,7 @@ impl GitOrders {
             Some(keys) => Some(signature::verify(git, keys, remote, &candidate).await?),
             None => None,
         };
-        let commit = describe(git, &candidate.commit).await?;
+        let commit = repository::describe(git, &candidate.commit).await?;
         let content = tree::read(git, &candidate.commit).await?;
         let good = GoodRevision::new(&self.source, &remote.name, candidate.object, commit, now);
         Ok((GoodRevision { signer, ..good }, content))
@@ -309,7 +325,9 @@ impl GitOrders {
         }
         // Nothing is there yet, and nothing has to be.
         let git = Git::new(&self.source, Path::new("/nonexistent"));
-        let said = remote::look(&git).await.map_err(Arc::new);
+        let said = remote::look(&git).await;
+        self.tally.asked(&said, Timestamp::now());
+        let said = said.map_err(Arc::new);
         let mut asked = lock(&self.asked);
         let failures = asked.as_ref().map_or(0, |asked| asked.failures);
         *asked = Some(RemoteSaid {
@@ -361,32 +379,10 @@ impl GitOrders {
         SourceAnswer {
             good: good.map(with_path),
             trouble,
+            refused: None,
             temporary: None,
         }
     }
-}
-
-/// A commit as people recognise it.
-async fn describe(git: &Git<'_>, commit: &str) -> Result<GitCommit, SourceError> {
-    let program = git
-        .local()
-        .args(["show", "--no-patch", "--no-notes", "--no-show-signature"])
-        .args(["--format=%an%x00%at%x00%s%x00", "--end-of-options", commit]);
-    let text = command::run(program, "read the commit").await?;
-    let text = String::from_utf8_lossy(&text);
-    let mut parts = text.split('\0');
-    let mut part = |most: usize| -> String {
-        let part = parts.next().unwrap_or_default().trim();
-        part.chars().take(most).collect()
-    };
-    let (author, date, subject) = (part(AUTHOR_MAX), part(20), part(SUBJECT_MAX));
-    let date = date.parse().ok();
-    Ok(GitCommit {
-        commit: commit.to_owned(),
-        author,
-        date: date.and_then(|second| Timestamp::from_second(second).ok()),
-        subject,
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

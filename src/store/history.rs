@@ -88,6 +88,7 @@ mod tests {
             revision: Some("main@sha1:0".to_owned()),
             source: None,
             requests: crate::facts::RequestCounts::new(),
+            source_use: crate::facts::SourceUse::default(),
         };
         RunRecord::unable(&occasion, "the cache is\nnot there".to_owned())
     }

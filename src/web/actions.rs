@@ -126,6 +126,10 @@ pub(super) async fn suspend(
     asked: ActionAsked,
 ) -> Result<Response, WebRefusal> {
     let scope = scope(&asked.form)?;
+    if !site.live().view().status.knows(&scope) {
+        let unknown = format!("the last run had no {scope}");
+        return Err(WebRefusal::new(StatusCode::NOT_FOUND, &unknown));
+    }
     let changed = site.state().suspend(&scope).await;
     changed.map_err(|error| failed(&error))?;
     Ok(done(&site, &asked, OperatorAction::Suspend, scope.to_string()).await)

@@ -11,10 +11,20 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer;
 use super::site::WebSite;
-use crate::facts::UpstreamUse;
+use crate::conclude::alerts::DeliveryNumbers;
+use crate::facts::{SourceUse, UpstreamUse};
 use crate::io::process::ProcessUse;
 use crate::live::{LiveView, RunningView};
-use crate::metrics::{self, LastLook, LiveNumbers, MetricsScene, RunningNumbers};
+use crate::metrics::{self, HookNumbers, LastLook, LiveNumbers, MetricsScene, RunningNumbers};
+
+/// What is not in the live view.
+struct BesideLive {
+    waiting: usize,
+    upstream: UpstreamUse,
+    source: SourceUse,
+    notifications: BTreeMap<String, DeliveryNumbers>,
+    hooks: BTreeMap<String, HookNumbers>,
+}
 
 /// Everything as text. It takes milliseconds, with a thousand orders a tenth of a second,
 /// so it is made beside the tasks that serve others.
@@ -25,8 +35,15 @@ pub(super) async fn metrics(State(site): State<WebSite>) -> Response {
     if let Some(text) = last.serving(version) {
         return answered(text);
     }
-    let (waiting, upstream) = (site.vitals().waiting(), site.vitals().upstream());
-    let text = tokio::task::spawn_blocking(move || text(&view, waiting, &upstream));
+    let vitals = site.vitals();
+    let beside = BesideLive {
+        waiting: vitals.waiting(),
+        upstream: vitals.upstream(),
+        source: vitals.source(),
+        notifications: vitals.notifications(),
+        hooks: site.hook_calls().numbers(&site.config().hooks),
+    };
+    let text = tokio::task::spawn_blocking(move || text(&view, beside));
     match text.await {
         Ok(text) => answered(last.keep(version, text)),
         Err(_) => answer::text(
@@ -40,7 +57,7 @@ fn answered(text: Bytes) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], Body::from(text)).into_response()
 }
 
-fn text(view: &LiveView, waiting: usize, upstream: &UpstreamUse) -> String {
+fn text(view: &LiveView, beside: BesideLive) -> String {
     let last = view.last.as_ref().map(Arc::as_ref);
     metrics::text(&MetricsScene {
         status: &view.status,
@@ -50,10 +67,13 @@ fn text(view: &LiveView, waiting: usize, upstream: &UpstreamUse) -> String {
         }),
         live: Some(LiveNumbers {
             running: view.running.as_ref().map(running),
-            waiting,
+            waiting: beside.waiting,
+            hooks: beside.hooks,
             process: ProcessUse::now(),
         }),
-        upstream,
+        upstream: &beside.upstream,
+        source: beside.source,
+        notifications: &beside.notifications,
     })
 }
 

@@ -55,6 +55,9 @@ impl WebError {
                 "another program listens there; choose another port with `listen` in the \
                  configuration or --listen"
             }
+            io::ErrorKind::NotFound => {
+                "the directory of the socket does not exist; create it first"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address",
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 and directories of others need privileges; a reverse proxy is \

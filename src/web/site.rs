@@ -1,5 +1,6 @@
 //! What all routes share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::hook_calls::HookCalls;
 use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
-use crate::facts::UpstreamUse;
+use crate::conclude::alerts::DeliveryNumbers;
+use crate::facts::{SourceUse, UpstreamUse};
 use crate::live::Live;
 use crate::store::StateDir;
 
@@ -43,6 +45,12 @@ pub(crate) trait Vitals: Send + Sync {
 
     /// How much the upstreams were asked.
     fn upstream(&self) -> UpstreamUse;
+
+    /// How the repository of the orders answered.
+    fn source(&self) -> SourceUse;
+
+    /// How well people are told, by the name of the provider.
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers>;
 }
 
 /// What a web server is made of.

@@ -1,9 +1,9 @@
 //! The server over real connections, spoken to by hand.
 
+mod asks;
 mod hooks;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,40 +11,14 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Control, Vitals, WebConfig, WebParts, WebServer};
+use self::asks::Asks;
+use super::{WebConfig, WebParts, WebServer};
 use crate::conclude::status::BlockedLine;
 use crate::conclude::{EventRecord, Reason, Scope, Status};
 use crate::facts::ApprovalId;
 use crate::live::Live;
 use crate::model::{Hook, HookKind, ListenAddress, Trigger, WebToken};
 use crate::store::StateDir;
-
-#[derive(Default)]
-struct Asks(Mutex<Vec<Scope>>, AtomicUsize);
-
-impl Control for Asks {
-    fn reconcile(&self, scope: Scope) {
-        self.0.lock().unwrap().push(scope);
-    }
-
-    fn look(&self) {
-        self.1.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Vitals for Asks {
-    fn is_alive(&self) -> Result<(), Duration> {
-        Ok(())
-    }
-
-    fn waiting(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
-    fn upstream(&self) -> crate::facts::UpstreamUse {
-        crate::facts::UpstreamUse::default()
-    }
-}
 
 struct Served {
     server: WebServer,

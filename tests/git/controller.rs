@@ -44,6 +44,16 @@ fn a_push_is_delivered_and_a_force_push_is_not() {
         source(&status, "message").contains("force-pushed"),
         "{status:#}"
     );
+    // Who waits for it hears so at once, and who waits for what is in effect is done.
+    let refused = fleet.git(&["rev-parse", "HEAD"]);
+    let wait = |commit: &str| daemon.beside(&["wait", "--revision", commit]);
+    let words = wait(&refused).expect(1);
+    words.complains("is refused: branch main was rewound or force-pushed");
+    daemon
+        .beside(&["wait"])
+        .expect(1)
+        .complains("orders: Stalled SourceRejected");
+    wait(&good).expect(0).says(&good);
     // It is refused once, and not with every look.
     let runs = daemon.runs().len();
     let status = daemon.reconcile();
@@ -57,6 +67,9 @@ fn a_push_is_delivered_and_a_force_push_is_not() {
 
     fleet.git(&["reset", "-q", "--hard", &good]);
     let next = fleet.push("two.yaml", "[]\n");
+    // It is not what was refused before it was pushed.
+    wait(&next).expect(0).says(&next);
+    wait(&good).expect(0);
     daemon.until("what leads on is used again", |status| {
         converged(status) && source(status, "commit") == next
     });

@@ -230,6 +230,20 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "notify test",
+        &[(
+            "talos-order notify test ops",
+            "Send a sample to a provider, and print what it answers.",
+        )],
+    ),
+    (
+        "notify list",
+        &[(
+            "talos-order notify list -o json",
+            "What each provider was told, and what waits.",
+        )],
+    ),
+    (
         "outputs",
         &[
             (

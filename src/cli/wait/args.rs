@@ -45,6 +45,7 @@ impl WaitArgs {
                 nodes: self.node.clone(),
             },
             skip_suspended: self.skip_suspended,
+            skip_source: self.revision.is_some(),
         }
     }
 }

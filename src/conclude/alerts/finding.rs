@@ -12,6 +12,8 @@ pub struct RunView<'a> {
     pub status: &'a Status,
     /// What its plan had to say of clusters; `None` if there was no plan.
     pub notices: Option<&'a [Notice]>,
+    /// What it did cannot be saved; the status says why, and is otherwise of an earlier run.
+    pub is_unsaved: bool,
     /// It was stopped, or for some orders or nodes only.
     pub is_partial: bool,
     /// Which node belongs to which site.

@@ -42,11 +42,29 @@ pub struct ProviderLedger {
     /// When a message arrived last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Timestamp>,
+    /// Messages that arrived, ever.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub delivered: u64,
+    /// Attempts that failed, ever.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failed: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(count: &T) -> bool {
+    *count == T::default()
+}
+
+/// How well a provider is told, for the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeliveryNumbers {
+    /// Messages that arrived, ever.
+    pub delivered: u64,
+    /// Attempts that failed, ever.
+    pub failed: u64,
+    /// Failures and recoveries that it was not told of yet.
+    pub pending: usize,
+    /// The last attempt failed, and another will be made.
+    pub is_failing: bool,
 }
 
 /// An alert, and how much of it was told.
@@ -94,7 +112,31 @@ pub struct AlertEnd {
     pub outcome: String,
 }
 
+impl AlertLedger {
+    /// The numbers of these providers, also of one that was never told anything.
+    pub fn numbers<'a>(
+        &self,
+        providers: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeMap<String, DeliveryNumbers> {
+        let providers = providers.into_iter().map(|name| {
+            let known = self.providers.get(name).map(ProviderLedger::numbers);
+            (name.to_owned(), known.unwrap_or_default())
+        });
+        providers.collect()
+    }
+}
+
 impl ProviderLedger {
+    fn numbers(&self) -> DeliveryNumbers {
+        DeliveryNumbers {
+            delivered: self.delivered,
+            failed: self.failed,
+            pending: self.waiting(),
+            // With nothing left to tell there is no further attempt that could succeed.
+            is_failing: self.failures > 0 && !self.alerts.is_empty(),
+        }
+    }
+
     /// How many alerts wait to be told, of failures and recoveries.
     pub fn waiting(&self) -> usize {
         let waits = |entry: &&AlertEntry| entry.told.is_none() || entry.ended.is_some();

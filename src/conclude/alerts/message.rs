@@ -6,6 +6,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::alert::{Alert, AlertKey, Severity};
+use crate::model::url_part;
+
+/// The longest path of a page that is linked to, in bytes.
+const PATH_MAX: usize = 300;
 
 /// What happened to an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +59,21 @@ pub struct Sender {
     pub revision: Option<String>,
     /// Where the status page is, without a slash at the end.
     pub page: Option<String>,
+}
+
+impl Sender {
+    /// The page of the order or the node that an alert is about; `None` for what has no
+    /// page of its own, or where there are no pages.
+    pub fn page_of(&self, alert: &Alert) -> Option<String> {
+        let page = self.page.as_ref()?;
+        let path = match (alert.orders.first(), &alert.node) {
+            (Some(order), _) if alert.key.is_of_order() => format!("orders/{}", url_part(order)),
+            (_, Some(node)) => format!("nodes/{}", url_part(node.as_str())),
+            _ => return None,
+        };
+        // The path of a file may be as long as it likes.
+        (path.len() <= PATH_MAX).then(|| format!("{page}/{path}"))
+    }
 }
 
 /// One message for a provider.

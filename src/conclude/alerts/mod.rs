@@ -24,7 +24,7 @@ mod text;
 pub use alert::{Alert, AlertKey, Severity};
 pub use due::{DueMessage, due};
 pub use finding::RunView;
-pub use ledger::{AlertEnd, AlertEntry, AlertLedger, ProviderLedger, ToldAlert};
+pub use ledger::{AlertEnd, AlertEntry, AlertLedger, DeliveryNumbers, ProviderLedger, ToldAlert};
 pub use message::{AlertEvent, AlertGroup, AlertMessage, EventKind, Sender};
 pub use record::record;
 pub use rule::{AlertRule, Habit, Routes};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::alert::{Alert, AlertKey, Severity};
 use super::finding::{Finding, RunView};
 use super::hint::hint;
-use crate::conclude::{Condition, ConditionState, Reason};
+use crate::conclude::{Condition, ConditionState, Reason, SourceState};
 use crate::model::NodeId;
 
 /// What a reason is about, so that one cause is one alert.
@@ -46,11 +46,6 @@ const fn cause(reason: Reason) -> Cause {
     }
 }
 
-/// True for the reasons that are about where the orders come from.
-fn is_of_source(reason: Reason) -> bool {
-    reason.to_string().starts_with("Source")
-}
-
 /// How a condition is.
 enum Standing {
     Fine,
@@ -71,6 +66,16 @@ fn standing(condition: &Condition) -> Standing {
 /// How each place, node and order is.
 pub(super) fn findings(run: &RunView<'_>) -> BTreeMap<AlertKey, Finding> {
     let mut found = BTreeMap::new();
+    if let Some(source) = &run.status.source {
+        let finding = match source.state {
+            SourceState::Ok => {
+                Finding::Fine("the newest revision of the orders is in effect".to_owned())
+            }
+            // There is a condition that says it, unless the cache has a worse one.
+            SourceState::Rejected | SourceState::Unavailable => Finding::Unknown,
+        };
+        found.insert(AlertKey::source(), finding);
+    }
     let mut nodes: BTreeMap<&NodeId, Vec<&Condition>> = BTreeMap::new();
     let mut orders: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
     for condition in &run.status.conditions {
@@ -80,13 +85,18 @@ pub(super) fn findings(run: &RunView<'_>) -> BTreeMap<AlertKey, Finding> {
                 orders.entry(order).or_default().nodes.push(condition);
             }
             (Some(order), None) => orders.entry(order).or_default().own = Some(condition),
-            (None, node) => {
-                let key = match condition.reason {
-                    Some(reason) if is_of_source(reason) => AlertKey::source(),
-                    _ => AlertKey::removals(node.as_ref()),
-                };
-                found.insert(key.clone(), of_removals(key, condition, run));
-            }
+            (None, node) => match condition.reason {
+                Some(reason) if reason.is_of_source() => {
+                    let key = AlertKey::source();
+                    found.insert(key.clone(), of_source(key, condition, reason, run));
+                    // What the line would say of the cache is not known.
+                    found.insert(AlertKey::removals(node.as_ref()), Finding::Unknown);
+                }
+                _ => {
+                    let key = AlertKey::removals(node.as_ref());
+                    found.insert(key.clone(), of_removals(key, condition, run));
+                }
+            },
         }
     }
     for (node, conditions) in nodes {
@@ -185,6 +195,18 @@ fn of_node(key: AlertKey, conditions: &[&Condition], run: &RunView<'_>) -> Findi
         Some(_) => Finding::Fine("it answers again".to_owned()),
         None => Finding::Unknown,
     }
+}
+
+/// Where the orders come from. What helps is known where it was found.
+fn of_source(key: AlertKey, condition: &Condition, reason: Reason, run: &RunView<'_>) -> Finding {
+    let alert = alert(key, condition, reason, run);
+    let source = run.status.source.as_ref();
+    let hint = source.and_then(|source| source.hint.clone());
+    let alert = Alert {
+        hint: hint.or_else(|| alert.hint.clone()),
+        ..alert
+    };
+    Finding::Firing(Box::new(alert.bounded()))
 }
 
 /// What is removed belongs to no order.

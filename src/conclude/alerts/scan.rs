@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::alert::{Alert, AlertKey, Severity};
+use super::alert::{Alert, AlertKey, Severity, cut};
 use super::finding::{Finding, RunView};
 use super::places;
-use crate::conclude::{ConditionState, Reason, Verdict};
+use crate::conclude::{ConditionState, Reason, Status, Verdict};
 use crate::plan::Notice;
+
+/// So many bytes of the subject of a commit, and of its author, are told.
+const COMMIT_MAX: usize = 120;
 
 /// How everything is.
 #[derive(Debug, Clone)]
@@ -64,7 +67,12 @@ pub fn scan(run: &RunView<'_>) -> AlertScan {
             is_retried: true,
             state: "Failed".to_owned(),
             reason: "RunFailed".to_owned(),
-            message: format!("the run failed before planning, nothing is reconciled: {message}"),
+            message: match run.is_unsaved {
+                true => format!("what the run did cannot be saved: {message}"),
+                false => {
+                    format!("the run failed before planning, nothing is reconciled: {message}")
+                }
+            },
             hint: Some("the log of the controller and `talos-order status` say more".to_owned()),
             since: last.finished,
         };
@@ -86,8 +94,28 @@ pub fn scan(run: &RunView<'_>) -> AlertScan {
         orders_are_unknown: conditions
             .any(|condition| condition.reason == Some(Reason::InvalidOrder)),
         notices_are_unknown: run.notices.is_none() || run.is_partial,
-        revision: run.status.revision.clone(),
+        revision: revision(run.status),
     }
+}
+
+/// The revision of the orders, with what people recognise the commit by.
+fn revision(status: &Status) -> Option<String> {
+    let revision = status.revision.clone()?;
+    let source = status.source.as_ref();
+    let commit = source.filter(|source| source.revision.as_ref() == Some(&revision));
+    let words = commit.into_iter().flat_map(|commit| {
+        let words = [&commit.subject, &commit.author].into_iter().flatten();
+        words.filter(|text| !text.is_empty()).map(|text| {
+            let mut text = text.clone();
+            cut(&mut text, COMMIT_MAX);
+            text
+        })
+    });
+    let words: Vec<String> = words.collect();
+    Some(match words.as_slice() {
+        [] => revision,
+        words => format!("{revision} ({})", words.join(", ")),
+    })
 }
 
 /// The operator's instructions cannot be read, so everything is suspended.

@@ -39,6 +39,7 @@ pub fn delivered(
     known.retry_at = None;
     known.error = None;
     known.delivered_at = Some(now);
+    known.delivered = known.delivered.saturating_add(1);
     ledger
 }
 
@@ -91,6 +92,7 @@ pub fn refused(
         return ledger;
     };
     known.failures = known.failures.saturating_add(1);
+    known.failed = known.failed.saturating_add(1);
     let own = wait(provider, known.failures, RETRY_FIRST, RETRY_MOST);
     let own = SignedDuration::try_from(own).unwrap_or(WISH_MOST);
     let wish = wish.and_then(|wish| SignedDuration::try_from(wish).ok());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::alert::{Alert, Severity};
-use super::message::{AlertEvent, AlertGroup, AlertMessage, EventKind};
+use super::message::{AlertEvent, AlertGroup, AlertMessage, EventKind, Sender};
 use crate::model::visible;
 
 /// A title has at most so many characters: it is what a phone shows.
@@ -35,7 +35,7 @@ pub struct MessageText {
     pub items: Vec<TextItem>,
     /// Who tells it: label and value.
     pub footer: Vec<(&'static str, String)>,
-    /// Where to look.
+    /// Where to look: the page of the only thing that is told, or the first page.
     pub link: Option<String>,
 }
 
@@ -50,6 +50,8 @@ pub struct TextItem {
     pub message: String,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
+    /// The page of the order or the node.
+    pub link: Option<String>,
 }
 
 impl AlertMessage {
@@ -59,10 +61,12 @@ impl AlertMessage {
         let mut items: Vec<TextItem> = groups
             .iter()
             .take(most)
-            .map(|group| item(group, self.at))
+            .map(|group| item(group, &self.sender, self.at))
             .collect();
+        let mut link = self.sender.page.clone();
         if let [only] = items.as_mut_slice() {
             only.head = None;
+            link = only.link.take().or(link);
         }
         let more = groups.len().saturating_sub(items.len());
         if more > 0 {
@@ -71,6 +75,7 @@ impl AlertMessage {
                 head: Some(format!("and {more} more")),
                 message: "`talos-order status` lists everything".to_owned(),
                 facts: Vec::new(),
+                link: None,
             });
         }
         let mut footer = Vec::new();
@@ -96,7 +101,7 @@ impl AlertMessage {
             },
             items,
             footer,
-            link: self.sender.page.clone(),
+            link,
         }
     }
 
@@ -194,7 +199,7 @@ fn subject(group: &AlertGroup<'_>) -> String {
     format!("{what}: {reason}")
 }
 
-fn item(group: &AlertGroup<'_>, now: Timestamp) -> TextItem {
+fn item(group: &AlertGroup<'_>, sender: &Sender, now: Timestamp) -> TextItem {
     let AlertEvent {
         kind, alert, end, ..
     } = group.event;
@@ -236,6 +241,11 @@ fn item(group: &AlertGroup<'_>, now: Timestamp) -> TextItem {
         head,
         message,
         facts,
+        // Several orders with the same cause have no page of their own.
+        link: match group.orders.as_slice() {
+            [_, _, ..] if alert.key.is_of_order() => None,
+            _ => sender.page_of(alert),
+        },
     }
 }
 
@@ -268,6 +278,9 @@ impl MessageText {
             }
             for (label, value) in &item.facts {
                 text.push_str(&format!("{label}: {value}\n"));
+            }
+            if let Some(link) = &item.link {
+                text.push_str(&format!("{link}\n"));
             }
             text.push('\n');
         }

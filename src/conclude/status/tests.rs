@@ -154,6 +154,7 @@ fn occasion(second: i64) -> Occasion {
         revision: Some("main@sha1:abc".to_owned()),
         source: None,
         requests: crate::facts::RequestCounts::new(),
+        source_use: crate::facts::SourceUse::default(),
     }
 }
 

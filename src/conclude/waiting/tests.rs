@@ -27,6 +27,7 @@ fn goal(orders: &[&str], nodes: &[&str]) -> WaitGoal {
             nodes: patterns(nodes),
         },
         skip_suspended: false,
+        skip_source: false,
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is remembered and counted beside the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
-use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, UpstreamUse};
+use crate::conclude::alerts::DeliveryNumbers;
+use crate::conclude::{SourceLine, SourceState};
+use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, UpstreamUse};
+use crate::metrics::HookNumbers;
 
 const MIB: u64 = 1 << 20;
 
@@ -44,5 +47,49 @@ pub(super) fn upstream() -> UpstreamUse {
             },
         )]
         .into(),
+    }
+}
+
+pub(super) fn notifications() -> BTreeMap<String, DeliveryNumbers> {
+    let fails = DeliveryNumbers {
+        delivered: 4,
+        failed: 2,
+        pending: 3,
+        is_failing: true,
+    };
+    [
+        ("chat".to_owned(), fails),
+        ("mail".to_owned(), DeliveryNumbers::default()),
+    ]
+    .into()
+}
+
+pub(super) fn hooks() -> BTreeMap<String, HookNumbers> {
+    let called = HookNumbers {
+        accepted: 5,
+        refused: 1,
+        limited: 2,
+    };
+    [
+        ("push".to_owned(), called),
+        ("unused".to_owned(), HookNumbers::default()),
+    ]
+    .into()
+}
+
+pub(super) fn source() -> SourceLine {
+    SourceLine {
+        date: Some(at(-7000)),
+        state: SourceState::Rejected,
+        ..SourceLine::default()
+    }
+}
+
+pub(super) fn source_use() -> SourceUse {
+    SourceUse {
+        failures: 3,
+        rejections: 2,
+        asked_at: Some(at(190)),
+        answered_at: Some(at(130)),
     }
 }

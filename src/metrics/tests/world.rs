@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::known;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::record::Occasion;
 use crate::conclude::{Report, Status, Verdict};
 use crate::config;
 use crate::facts::{
     CacheState, CachedFile, Catalog, ClusterLook, DirState, Fact, Failure, FailureKind, Memory,
     Meta, NodeState, NodeVms, Observed, Outcome, Provenance, RecordEntry, References, RemoteFile,
-    TemplateMark, TemplateState, UpstreamUse, VersionKnowledge, VersionSource, VmConfig,
+    SourceUse, TemplateMark, TemplateState, UpstreamUse, VersionKnowledge, VersionSource, VmConfig,
     VmInventory,
 };
 use crate::io::process::ProcessUse;
@@ -63,6 +64,8 @@ pub(super) struct World {
     pub report: Report,
     pub memory: Memory,
     pub upstream: UpstreamUse,
+    pub source_use: SourceUse,
+    pub notifications: BTreeMap<String, DeliveryNumbers>,
 }
 
 impl World {
@@ -82,8 +85,9 @@ impl World {
             finished: at(second + 3),
             trigger: Trigger::Change,
             revision: Some("main@sha1:abc".to_owned()),
-            source: None,
+            source: Some(known::source()),
             requests: upstream.requests.clone(),
+            source_use: known::source_use(),
         };
         let status = Status::default()
             .finished(&occasion(100), orders, &report, &memory)
@@ -97,6 +101,8 @@ impl World {
             report,
             memory,
             upstream,
+            source_use: known::source_use(),
+            notifications: known::notifications(),
         }
     }
 
@@ -113,6 +119,7 @@ impl World {
                     active: [(crate::facts::StepKind::Fetch, 2)].into(),
                 }),
                 waiting: 1,
+                hooks: known::hooks(),
                 process: Some(ProcessUse {
                     started: 1.76e9,
                     cpu_seconds: 1.25,
@@ -124,6 +131,8 @@ impl World {
                 }),
             }),
             upstream: &self.upstream,
+            source: self.source_use,
+            notifications: &self.notifications,
         }
     }
 }

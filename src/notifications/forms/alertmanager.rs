@@ -93,7 +93,7 @@ fn alert(
         "startsAt": start.to_string(),
         "endsAt": end.to_string(),
     });
-    if let Some(page) = &sender.page {
+    if let Some(page) = sender.page_of(alert).or_else(|| sender.page.clone()) {
         value["generatorURL"] = json!(page);
     }
     value

@@ -27,6 +27,7 @@ pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
             });
             if let Some(head) = &item.head {
                 embed["title"] = json!(short(&markdown(&short(head, 120)), 180));
+                embed["url"] = json!(item.link);
             }
             embed
         })

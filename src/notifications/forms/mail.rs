@@ -9,9 +9,10 @@ const ITEMS_MOST: usize = 50;
 /// Bytes of one text.
 const TEXT_MOST: usize = 1000;
 
-/// One line: what would end a header is shown as its code.
+/// One line: what would end a header is shown as its code, and what looks like the encoding
+/// of a header is none.
 pub(in crate::notifications) fn subject(message: &AlertMessage) -> String {
-    safe(&message.text(ITEMS_MOST).title)
+    safe(&message.text(ITEMS_MOST).title).replace("=?", "=\u{2060}?")
 }
 
 pub(in crate::notifications) fn plain(message: &AlertMessage) -> String {
@@ -41,6 +42,10 @@ pub(super) fn fragment(text: &MessageText, most: usize) -> String {
         html.push_str("<p>");
         if let Some(head) = &item.head {
             let head = escaped(&short(head, most));
+            let head = match &item.link {
+                Some(link) => format!("<a href=\"{}\">{head}</a>", escaped(link)),
+                None => head,
+            };
             html.push_str(&format!("<font color=\"{mark}\"><b>{head}</b></font><br>"));
         }
         html.push_str(&escaped(&short(&item.message, most)));

@@ -7,7 +7,6 @@ pub(super) mod alertmanager;
 pub(super) mod discord;
 pub(super) mod mail;
 pub(super) mod matrix;
-pub(super) mod mime;
 pub(super) mod ntfy;
 pub(super) mod slack;
 pub(super) mod teams;

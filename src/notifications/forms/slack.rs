@@ -30,6 +30,7 @@ pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
                 });
                 if item.head.is_some() {
                     attachment["title"] = json!(head);
+                    attachment["title_link"] = json!(item.link);
                 }
                 attachment
             })

@@ -21,9 +21,13 @@ pub(in crate::notifications) fn body(message: &AlertMessage) -> Value {
     })];
     for item in &text.items {
         let heads = item.head.iter().map(|head| {
+            let head = markdown(&short(head, TEXT_MOST));
             json!({
                 "type": "TextBlock",
-                "text": markdown(&short(head, TEXT_MOST)),
+                "text": match &item.link {
+                    Some(link) => format!("[{head}]({link})"),
+                    None => head,
+                },
                 "weight": "Bolder",
                 "color": color(item.tone),
                 "wrap": true,

@@ -74,6 +74,9 @@ struct WebhookEvent {
     /// How it is now, of a recovery.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
+    /// The address of the page of the order or the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 impl WebhookBody {
@@ -102,6 +105,7 @@ impl WebhookBody {
                 since: alert.since,
                 recovered: event.end.as_ref().map(|(at, _)| *at),
                 outcome: event.end.as_ref().map(|(_, outcome)| outcome.clone()),
+                url: message.sender.page_of(alert),
             }
         });
         Self {

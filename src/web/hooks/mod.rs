@@ -50,7 +50,10 @@ pub(super) async fn call(
         Err(error) => Err(HookRefusal::Signature(error)),
     };
     let refusal = match checked {
-        Ok(()) if is_ping(&head.headers) => return text(StatusCode::OK, "the hook works"),
+        Ok(()) if is_ping(&head.headers) => {
+            site.hook_calls().tried(&hook.name);
+            return text(StatusCode::OK, "the hook works");
+        }
         Ok(()) => return look(&site, &hook.name),
         Err(refusal) => refusal,
     };

@@ -18,7 +18,7 @@ use super::now::{NowView, active};
 use super::source::SourceView;
 use super::text::{Moment, bytes, counted, lasting, moment, part};
 use crate::conclude::matrix::{RunNow, SyncMatrix, SyncState};
-use crate::conclude::{ConditionState, RunRecord, Status, Verdict};
+use crate::conclude::{Condition, ConditionState, Reason, RunRecord, Status, Verdict};
 use crate::facts::StepId;
 use crate::model::SiteName;
 
@@ -185,7 +185,11 @@ fn attention<'a>(visit: &Visit<'a>, matrix: &SyncMatrix<'a>) -> Attention<'a> {
     });
     // What belongs to no order: removals that wait.
     let conditions = visit.view.status.conditions.iter();
-    let others = conditions.filter(|one| one.order.is_none() && one.state != ConditionState::Ready);
+    // What is wrong with the source stands above.
+    let is_of_source = |one: &Condition| one.reason.is_some_and(Reason::is_of_source);
+    let others = conditions.filter(|one| {
+        one.order.is_none() && one.state != ConditionState::Ready && !is_of_source(one)
+    });
     let others = others.map(|one| {
         let node = one.node.as_ref();
         let name = node.map_or("cache", |node| node.as_str());

@@ -133,7 +133,7 @@ fn pages_show_what_is_known() {
         ("/orders/fjord", "answer 404 Not Found"),
         (
             "/orders/harbor",
-            "the greatest release in the list of the Image Factory",
+            "the newest release in the list of the Image Factory",
         ),
         ("/orders/harbor", "officialExtensions"),
         ("/orders/paused", "the order has `suspend: true`"),

@@ -6,6 +6,7 @@ use std::fmt;
 use askama::filters::Safe;
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use crate::model::url_part as part;
 use crate::plan::render::Bytes;
 
 /// A moment as a `<time>` element: the text is relative, the exact time is its title.
@@ -81,17 +82,6 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 /// The first digits of a digest.
 pub(super) fn short(digest: &impl fmt::Display) -> String {
     format!("{:.12}", digest.to_string())
-}
-
-/// A name as one part of a path.
-pub(super) fn part(name: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: AsciiSet = NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'@');
-    utf8_percent_encode(name, &KEPT).to_string()
 }
 
 #[cfg(test)]

@@ -39,6 +39,22 @@ async fn a_hook_makes_the_controller_look_and_not_too_often() {
     let token = ["X-Gitlab-Token: It's a Secret to Everybody"];
     assert_code(&served.ask("POST /hooks/lab", &token, "").await, 202);
     assert_eq!(looks(), 6);
+    // Whatever somebody calls, there are numbers of configured hooks alone.
+    let metrics = served.ask("GET /metrics", &[], "").await;
+    let calls = |line: &&str| line.starts_with("talos_order_hook_calls_total");
+    let calls: Vec<&str> = metrics.lines().filter(calls).collect();
+    let expected = [
+        ("lab", "accepted", 1),
+        ("lab", "limited", 0),
+        ("lab", "refused", 2),
+        ("push", "accepted", 6),
+        ("push", "limited", 1),
+        ("push", "refused", 2),
+    ];
+    let expected = expected.map(|(hook, result, count)| {
+        format!("talos_order_hook_calls_total{{hook=\"{hook}\",result=\"{result}\"}} {count}")
+    });
+    assert_eq!(calls, expected);
 }
 
 /// More than this is never sent, and none of it is kept.

@@ -117,6 +117,29 @@ fn pauses_grow_and_a_receiver_may_ask_for_longer_ones() {
 }
 
 #[test]
+fn what_is_counted_says_whether_messages_arrive() {
+    let numbers = |ledger: &AlertLedger| ledger.numbers([PROVIDER])[PROVIDER];
+    let error = firing(alert("a", Severity::Error, at(0)));
+    let ledger = record(&AlertLedger::default(), &found([error]), &routes(), at(0));
+    let ledger = refused(ledger, PROVIDER, "it is down", None, at(1));
+    let is_down = numbers(&ledger);
+    assert_eq!((is_down.delivered, is_down.failed), (0, 1));
+    assert!(is_down.is_failing && is_down.pending == 1);
+    // It is over before anybody heard of it: no attempt is left that could succeed.
+    let over = record(&ledger, &found([fine("a")]), &routes(), at(2));
+    assert_eq!((numbers(&over).failed, numbers(&over).pending), (1, 0));
+    assert!(!numbers(&over).is_failing);
+    let first = message(&ledger, &routes(), at(4000)).unwrap();
+    let ledger = delivered(ledger, PROVIDER, &first, at(4000));
+    let arrived = numbers(&ledger);
+    assert_eq!((arrived.delivered, arrived.failed), (1, 1));
+    assert!(!arrived.is_failing && arrived.pending == 0);
+    // One that was configured just now has numbers, and one that is gone has none.
+    let others = ledger.numbers(["new"]);
+    assert_eq!(others.into_keys().collect::<Vec<_>>(), ["new"]);
+}
+
+#[test]
 fn rules_say_who_is_told_of_what() {
     let both = [
         firing(alert("prod-1", Severity::Error, at(0))),

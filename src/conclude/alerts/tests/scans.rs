@@ -10,7 +10,9 @@ use super::super::settled::delivered;
 use super::runs::{events, message};
 use super::{PROVIDER, at, routes};
 use crate::conclude::status::LastRun;
-use crate::conclude::{Condition, ConditionState, Reason, Status, Verdict};
+use crate::conclude::{
+    Condition, ConditionState, Reason, SourceLine, SourceState, Status, Verdict,
+};
 use crate::model::{Network, Trigger};
 use crate::plan::Notice;
 
@@ -56,6 +58,7 @@ fn scanned(status: &Status, notices: Option<&[Notice]>, is_partial: bool) -> Ale
     scan(&RunView {
         status,
         notices,
+        is_unsaved: false,
         is_partial,
         network: &network,
     })
@@ -256,4 +259,80 @@ fn the_hint_of_a_message_is_what_to_do() {
         (message.as_str(), hint.as_str()),
         ("it refuses", "check sshd")
     );
+}
+
+#[test]
+fn a_source_is_told_with_what_helps_and_every_message_names_the_commit() {
+    use ConditionState::{Ready, Reconciling, Stalled};
+    let rejected = Some(Reason::SourceRejected);
+    let source = |state| SourceLine {
+        revision: Some("main@sha1:1".to_owned()),
+        subject: Some("Order one".to_owned()),
+        author: Some("Ada".to_owned()),
+        hint: Some("set `allow_rewind`".to_owned()),
+        state,
+        ..SourceLine::default()
+    };
+    let with = |conditions: &[Line<'_>], state| Status {
+        revision: Some("main@sha1:1".to_owned()),
+        source: Some(source(state)),
+        ..status(conditions)
+    };
+    let lines = [
+        (None, None, Stalled, rejected),
+        (Some("a"), None, Ready, None),
+    ];
+    let found = scanned(&with(&lines, SourceState::Rejected), Some(&[]), false);
+    assert_eq!(keys(&found), ["source"]);
+    let Some(Finding::Firing(alert)) = found.found.get(&AlertKey::source()) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(alert.hint.as_deref(), Some("set `allow_rewind`"));
+    assert_eq!((alert.severity, alert.is_retried), (Severity::Error, false));
+    assert_eq!(
+        found.revision.as_deref(),
+        Some("main@sha1:1 (Order one, Ada)")
+    );
+    // A server that is away is retried, so a restart of it is told to nobody.
+    let away = [(None, None, Reconciling, Some(Reason::SourceUnavailable))];
+    let away = scanned(&with(&away, SourceState::Unavailable), Some(&[]), false);
+    let Some(Finding::Firing(alert)) = away.found.get(&AlertKey::source()) else {
+        panic!("{away:?}")
+    };
+    assert!(alert.is_retried && alert.severity == Severity::Warning);
+    let fine = scanned(&with(&[], SourceState::Ok), Some(&[]), false);
+    assert!(matches!(fine.of(alert), Finding::Fine(_)));
+    // Without a plan nobody knows.
+    let mut failed = with(&[], SourceState::Rejected);
+    if let Some(last) = &mut failed.last_run {
+        last.verdict = Verdict::Failed;
+    }
+    assert_eq!(scanned(&failed, None, false).of(alert), Finding::Unknown);
+}
+
+#[test]
+fn a_run_that_cannot_be_saved_is_told_and_takes_nothing_back() {
+    let network = Network::default();
+    let mut status = status(&[(Some("a"), None, ConditionState::Ready, None)]);
+    if let Some(last) = &mut status.last_run {
+        last.verdict = Verdict::Failed;
+        last.error = Some("no space left on device".to_owned());
+    }
+    let found = scan(&RunView {
+        status: &status,
+        notices: None,
+        is_unsaved: true,
+        is_partial: true,
+        network: &network,
+    });
+    assert_eq!(keys(&found), ["run"]);
+    let Some(Finding::Firing(alert)) = found.found.get(&AlertKey::run()) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(
+        alert.message,
+        "what the run did cannot be saved: no space left on device"
+    );
+    let order = super::alert("a", Severity::Error, at(0));
+    assert_eq!(found.of(&order), Finding::Unknown);
 }

@@ -150,6 +150,7 @@ fn occasion(began: i64, ended: i64, trigger: Trigger) -> Occasion {
         finished: ago(ended),
         trigger,
         requests: crate::facts::RequestCounts::new(),
+        source_use: crate::facts::SourceUse::default(),
         source: None,
         revision: Some("main@sha1:4f1c9a7be2d05c31".to_owned()),
     }

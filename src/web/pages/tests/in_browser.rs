@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "writes pictures")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use super::browser::{Browser, DESK, PHONE, PageLook};
 use super::fleet::{Fleet, now};
 use super::run_now::{active_steps, with_drift};
 use super::small;
+use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Scope, Status, StepEnd, StepRecord};
-use crate::facts::{Outcome, UpstreamUse};
+use crate::facts::{Outcome, SourceUse, UpstreamUse};
 use crate::live::Live;
 use crate::model::{Trigger, WebToken};
 use crate::plan::Step;
@@ -40,6 +42,14 @@ impl Vitals for Nobody {
 
     fn upstream(&self) -> UpstreamUse {
         UpstreamUse::default()
+    }
+
+    fn source(&self) -> SourceUse {
+        SourceUse::default()
+    }
+
+    fn notifications(&self) -> BTreeMap<String, DeliveryNumbers> {
+        BTreeMap::new()
     }
 }
 
