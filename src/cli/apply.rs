@@ -159,8 +159,13 @@ pub(super) async fn apply(
     let metrics = metrics.transpose()?;
     let app = App::start(common.config.as_deref(), Mode::ReadWrite)?;
     let named = common.orders.as_deref();
-    let before = app.fetch_orders(named, Freshness::Now).await?;
-    let done = apply_with(&app, named, &before, args, asked, metrics.as_ref()).await;
+    let cancel = signal::stop_on_signal()?;
+    let before = tokio::select! {
+        before = app.fetch_orders(named, Freshness::Now) => before?,
+        () = cancel.cancelled() => return Ok(interrupted(None)),
+    };
+    let asked = (args, asked, metrics.as_ref());
+    let done = apply_with(&app, named, &before, asked, cancel).await;
     if let Err(error) = &done
         && kept::is_of_run(error, &app)
     {
@@ -174,9 +179,8 @@ async fn apply_with(
     app: &App,
     named: Option<&Path>,
     before: &OrdersAt,
-    args: &RunArgs,
-    asked: ApplyAsked,
-    metrics: Option<&MetricsFile>,
+    (args, asked, metrics): (&RunArgs, ApplyAsked, Option<&MetricsFile>),
+    cancel: CancellationToken,
 ) -> anyhow::Result<Exit> {
     // Looked at before the wait, so that a mistake is told at once, and again after
     // it: another run may have taken a while.
@@ -196,7 +200,6 @@ async fn apply_with(
             selection: asked.selection,
         },
     };
-    let cancel = signal::stop_on_signal()?;
     let reconciler = app.reconciler()?;
     let _lock = tokio::select! {
         lock = app.lock(args.lock_timeout) => lock?,
@@ -209,7 +212,10 @@ async fn apply_with(
         ..app.run_options(options.purge_cache, false)
     };
     // The directory of a commit may be gone after a long wait.
-    let at = app.fetch_orders(named, Freshness::Interval).await?;
+    let at = tokio::select! {
+        at = app.fetch_orders(named, Freshness::Interval) => at?,
+        () = cancel.cancelled() => return Ok(interrupted(None)),
+    };
     notices::source(at.source());
     let session = session(app, &at, run_options).await;
     let mut shown = Shown {

@@ -11,7 +11,7 @@ use super::forms::Color;
 use super::saved::PlanFileError;
 use super::{
     apply, complete, control, demo, diff, docs, events, get, history, inspect, log, notify, out,
-    outputs, pve_setup, run as controller, status, style, validate, wait,
+    outputs, pve_setup, run as controller, signal, status, style, validate, wait,
 };
 use crate::app::StartError;
 use crate::controller::http::ControlError;
@@ -78,7 +78,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match command {
         None if dry_run => {
             let shown = PlanShown::dry_run(&run_args);
-            apply::plan(&common, &run_args, detailed_exitcode, shown).await
+            let plan = apply::plan(&common, &run_args, detailed_exitcode, shown);
+            signal::unless_stopped(Box::pin(plan)).await
         }
         None => {
             let asked = ApplyAsked {
@@ -95,9 +96,14 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             detailed_exitcode,
         }) => {
             let shown = PlanShown::new(select.into(), manifests, out);
-            apply::plan(&common, &args, detailed_exitcode, shown).await
+            let plan = apply::plan(&common, &args, detailed_exitcode, shown);
+            signal::unless_stopped(Box::pin(plan)).await
         }
-        Some(Verb::Diff { filter, output }) => diff::run(&common, &filter.into(), output).await,
+        Some(Verb::Diff { filter, output }) => {
+            let selection = filter.into();
+            let diff = diff::run(&common, &selection, output);
+            signal::unless_stopped(Box::pin(diff)).await
+        }
         Some(Verb::Apply {
             file,
             run: args,
@@ -130,7 +136,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Notify(args)) => notify::run(&common, &args).await,
         Some(Verb::Wait(args)) => wait::run(&common, &args).await,
         Some(Verb::Validate { online, output }) => {
-            validate::validate(&common, online, output).await
+            let validate = validate::validate(&common, online, output);
+            signal::unless_stopped(Box::pin(validate)).await
         }
         Some(Verb::Schematic { file, output }) => inspect::schematic(&file, output),
         Some(Verb::Versions { minor, all, output }) => {

@@ -235,7 +235,7 @@ impl Reached {
     fn message(&self, status: &Status) -> String {
         let wanted = self.revision.as_ref().map(ToString::to_string);
         let wanted = wanted.unwrap_or_default();
-        match &status.revision {
+        let mut message = match &status.revision {
             Some(revision) => {
                 let revision = one_line(revision);
                 format!("a run with the orders of {wanted}; the last one had {revision}")
@@ -243,7 +243,15 @@ impl Reached {
             None => format!(
                 "a run with the orders of {wanted}; those of the last one were in no git work tree"
             ),
+        };
+        // It may be what is waited for that is refused.
+        let source = status.source.as_ref();
+        if let Some((doubt, why)) = source.and_then(|line| Some((line.doubt()?, &line.message))) {
+            message.push_str(&format!("; {doubt}"));
+            let why = why.as_deref().map(|why| format!(": {}", one_line(why)));
+            message.push_str(&why.unwrap_or_default());
         }
+        message
     }
 }
 
@@ -327,5 +335,37 @@ impl Told {
             out::note(&format!("waiting for {message}"));
             self.last = Some(message.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conclude::{SourceLine, SourceState};
+
+    #[test]
+    fn a_revision_that_is_refused_is_said_to_be() {
+        let reached = Reached {
+            revision: Some("cafebabe".parse().unwrap()),
+            orders: None,
+            repository: None,
+        };
+        let with = |state| Status {
+            revision: Some("main@sha1:0123".to_owned()),
+            source: Some(SourceLine {
+                state,
+                message: Some("branch main was rewound\n".to_owned()),
+                ..SourceLine::default()
+            }),
+            ..Status::default()
+        };
+        let waits = "a run with the orders of cafebabe; the last one had main@sha1:0123";
+        assert_eq!(reached.message(&with(SourceState::Ok)), waits);
+        assert_eq!(
+            reached.message(&with(SourceState::Rejected)),
+            format!(
+                "{waits}; the newest revision of the orders is refused: branch main was rewound"
+            )
+        );
     }
 }

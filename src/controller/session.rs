@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -102,8 +102,14 @@ impl<'a> Session<'a> {
         let (mut memory, jump) =
             conclude::clock::settle(state.memory(), now, clocks, last_run, &limits);
         if let Some(jump) = jump {
+            let direction = if jump.is_negative() {
+                "back"
+            } else {
+                "forward"
+            };
+            let by = SignedDuration::from_secs(jump.as_secs().abs());
             tracing::warn!(
-                "the clock of this machine jumped by {jump:#}; waiting times start over"
+                "the clock of this machine jumped {direction} by {by:#}; waiting times start over"
             );
         }
         let failures = memory.backoff.clone();

@@ -53,6 +53,9 @@ pub(crate) enum SourceError {
     /// Another process fetches.
     #[error("another process fetches the orders")]
     Locked(#[source] LockError),
+    /// The lock cannot be used: the file system is read-only or full, most likely.
+    #[error("nothing can be fetched")]
+    NoLock(#[source] LockError),
     /// Nobody has fetched anything, and nobody was asked to.
     #[error("the orders were never fetched from {url}")]
     NeverFetched { url: String },
@@ -100,6 +103,15 @@ pub(crate) enum SourceError {
     Tree { commit: String, why: String },
 }
 
+impl From<LockError> for SourceError {
+    fn from(error: LockError) -> Self {
+        match error.is_transient() {
+            true => Self::Locked(error),
+            false => Self::NoLock(error),
+        }
+    }
+}
+
 impl SourceError {
     /// The time of a request is over.
     pub(super) fn is_timeout(&self) -> Option<Duration> {
@@ -132,6 +144,7 @@ impl SourceError {
             | Self::Token { .. }
             | Self::Io { .. }
             | Self::Locked(_)
+            | Self::NoLock(_)
             | Self::NeverFetched { .. } => false,
         }
     }
@@ -177,6 +190,7 @@ impl SourceError {
                 "push a signed commit or tag, or add the key to the file in `orders.git.verify`"
             }
             Self::Locked(_) => "wait for it, or stop it",
+            Self::NoLock(_) => "check `state_dir`: its owner, and whether it can be written to",
             Self::NoPath { .. } => "check `orders.git.path`",
             Self::NeverFetched { .. } => {
                 "start a run, or use --online to fetch them; `--orders PATH` reads a directory"

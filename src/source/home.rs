@@ -15,6 +15,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -141,7 +142,7 @@ impl SourceHome {
         let trees = self.dir.join(TREES);
         fs::create_dir_all(&trees).map_err(|source| failed("make", &trees, source))?;
         let lock = DirLock::acquire(&self.dir, LOCK, wait);
-        lock.await.map_err(SourceError::Locked)
+        lock.await.map_err(SourceError::from)
     }
 
     /// The last good revision of a source. Its directory may be missing, or have another
@@ -189,6 +190,12 @@ impl SourceHome {
         put().map_err(|source| failed("write to", &trees, source))
     }
 
+    /// Takes away the directory of a revision that is not whole any more.
+    pub(super) fn drop_tree(&self, good: &GoodRevision) -> Result<(), SourceError> {
+        let tree = self.tree(good);
+        fs::remove_dir_all(&tree).map_err(|source| failed("replace", &tree, source))
+    }
+
     /// Notes that a revision is not the good one from now on: its directory stays for a
     /// while.
     pub(super) fn retire(&self, before: Option<&GoodRevision>) {
@@ -225,6 +232,7 @@ impl SourceHome {
     /// Removes what processes left that are gone, and the directories of old commits. That
     /// something stays is no harm.
     pub(super) fn tidy(&self, good: Option<&GoodRevision>) {
+        self.tidy_repository();
         let trees = self.dir.join(TREES);
         for dir in [&self.dir, &trees] {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -236,6 +244,18 @@ impl SourceHome {
                 if is_unfinished || is_old {
                     remove(&entry.path());
                 }
+            }
+        }
+    }
+
+    /// Removes the packs that git had not finished when it was ended: a server that is too
+    /// slow for `timeout` would fill the disk with them, try by try, as git itself keeps
+    /// them for weeks.
+    fn tidy_repository(&self) {
+        let packs = self.repository().join("objects/pack");
+        for entry in fs::read_dir(packs).into_iter().flatten().flatten() {
+            if entry.file_name().as_bytes().starts_with(b"tmp_") {
+                remove(&entry.path());
             }
         }
     }

@@ -22,6 +22,7 @@
 mod command;
 mod error;
 mod export;
+mod failures;
 mod history;
 mod home;
 mod orders;

@@ -1,26 +1,23 @@
 //! The orders of a repository: looked for, fetched, checked and published.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::command::{self, Git};
+use super::command::Git;
 use super::error::SourceError;
+use super::failures::FetchFailures;
 use super::history::{self, Before};
 use super::home::{GoodRevision, SourceHome};
 use super::remote::{self, RemoteReference};
 use super::tally::SourceTally;
 use super::{export, repository, signature, tree};
-use crate::model::{GitCommit, GitSource};
+use crate::model::GitSource;
 
 /// The longest pause after failures: a server that is back is noticed within it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-
-/// The longest texts of a commit that are kept, in characters.
-const SUBJECT_MAX: usize = 200;
-const AUTHOR_MAX: usize = 100;
 
 /// Whether what was found may be kept for the next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +67,7 @@ pub(crate) struct GitOrders {
     asked: Mutex<Option<RemoteSaid>>,
     /// What the remote had when a revision was last accepted or refused.
     considered: Mutex<Option<RemoteReference>>,
+    failures: FetchFailures,
     tally: SourceTally,
 }
 
@@ -81,6 +79,7 @@ impl GitOrders {
             home: SourceHome::new(dir),
             asked: Mutex::default(),
             considered: Mutex::default(),
+            failures: FetchFailures::default(),
             tally: SourceTally::default(),
         }
     }
@@ -108,6 +107,7 @@ impl GitOrders {
     /// How long until the remote is to be asked again.
     pub(super) fn pause(&self) -> Duration {
         let failures = lock(&self.asked).as_ref().map_or(0, |asked| asked.failures);
+        let failures = failures.max(self.failures.count());
         let pause = self.source.interval * 2_u32.pow(failures.min(10));
         pause.min(LONGEST_PAUSE.max(self.source.interval))
     }
@@ -125,12 +125,13 @@ impl GitOrders {
     /// Why the remote does not say.
     pub(crate) async fn poll(&self) -> Result<bool, Arc<SourceError>> {
         let found = self.ask(Freshness::Now).await?;
+        self.failures.try_again();
         Ok(lock(&self.considered).as_ref() != Some(&found))
     }
 
     /// The last good revision, without asking anybody.
     pub(crate) fn known(&self) -> SourceAnswer {
-        let good = self.good().filter(|(_, tree)| tree.is_dir());
+        let good = self.good().filter(|(_, tree)| self.has_orders(tree));
         let trouble = match good {
             Some(_) => None,
             None => Some(Arc::new(SourceError::NeverFetched {
@@ -170,9 +171,10 @@ impl GitOrders {
         };
         if let Some((good, tree)) = &before
             && is_newest(good)
-            && tree.is_dir()
+            && self.has_orders(tree)
         {
             *self::lock(&self.considered) = Some(remote);
+            self.failures.clear();
             let good = GoodRevision {
                 checked_at: now,
                 ..good.clone()
@@ -184,6 +186,11 @@ impl GitOrders {
             };
             return self.answer(Some(good), kept.err().map(Arc::new));
         }
+        if freshness == Freshness::Interval
+            && let Some(error) = self.failures.recent(&remote, self.pause())
+        {
+            return self.failed(error);
+        }
         let before = before.map(|(good, _)| good);
         let taken = match &lock {
             Some(_) => self.take(&remote, before.as_ref(), now).await,
@@ -192,16 +199,23 @@ impl GitOrders {
         match taken {
             Ok(answer) => {
                 *self::lock(&self.considered) = Some(remote);
+                self.failures.clear();
                 answer
             }
             Err(error) => {
                 self.tally.failed(&error);
-                // What failed for another reason is tried again.
-                let refused = error.is_rejection().then_some(remote);
+                let is_rejection = error.is_rejection();
+                let error = Arc::new(error);
+                match is_rejection {
+                    true => self.failures.clear(),
+                    // What failed for another reason is tried again, later.
+                    false => self.failures.add(remote.clone(), &error),
+                }
+                let refused = is_rejection.then_some(remote);
                 self::lock(&self.considered).clone_from(&refused);
                 SourceAnswer {
                     refused: refused.map(|remote| remote.object),
-                    ..self.failed(Arc::new(error))
+                    ..self.failed(error)
                 }
             }
         }
@@ -231,6 +245,10 @@ impl GitOrders {
         let (good, content) = found?;
         let written = self.home.new_tree()?;
         export::write(written.path(), &self.source.path, &content)?;
+        let had = self.home.tree(&good);
+        if had.is_dir() && !self.has_orders(&had) {
+            self.home.drop_tree(&good)?;
+        }
         self.home.add_tree(&written, &good)?;
         self.home.retire(before);
         self.home.publish(&good)?;
@@ -290,7 +308,7 @@ impl GitOrders {
             Some(keys) => Some(signature::verify(git, keys, remote, &candidate).await?),
             None => None,
         };
-        let commit = describe(git, &candidate.commit).await?;
+        let commit = repository::describe(git, &candidate.commit).await?;
         let content = tree::read(git, &candidate.commit).await?;
         let good = GoodRevision::new(&self.source, &remote.name, candidate.object, commit, now);
         Ok((GoodRevision { signer, ..good }, content))
@@ -306,7 +324,7 @@ impl GitOrders {
             return asked.said.clone();
         }
         // Nothing is there yet, and nothing has to be.
-        let git = Git::new(&self.source, std::path::Path::new("/nonexistent"));
+        let git = Git::new(&self.source, Path::new("/nonexistent"));
         let said = remote::look(&git).await;
         self.tally.asked(&said, Timestamp::now());
         let said = said.map_err(Arc::new);
@@ -330,6 +348,12 @@ impl GitOrders {
         Some((good, tree))
     }
 
+    /// True unless somebody took the orders out of the directory of a commit, or all of it:
+    /// without its path it says nothing about them.
+    fn has_orders(&self, tree: &Path) -> bool {
+        self.source.path.below(tree).exists()
+    }
+
     /// A revision that was accepted without a signature is not good where one is asked for.
     fn is_verified(&self, good: &GoodRevision) -> bool {
         self.source.verify.is_none() || good.signer.is_some()
@@ -337,11 +361,9 @@ impl GitOrders {
 
     /// The last good revision, as far as there is one, and what went wrong.
     fn failed(&self, trouble: Arc<SourceError>) -> SourceAnswer {
-        let good = self.good().filter(|(good, tree)| {
-            // Without its path it says nothing about the orders.
-            let has_orders = self.source.path.below(tree).exists();
-            self.is_verified(good) && has_orders
-        });
+        let good = self
+            .good()
+            .filter(|(good, tree)| self.is_verified(good) && self.has_orders(tree));
         self.answer(good.map(|(good, _)| good), Some(trouble))
     }
 
@@ -361,29 +383,6 @@ impl GitOrders {
             temporary: None,
         }
     }
-}
-
-/// A commit as people recognise it.
-async fn describe(git: &Git<'_>, commit: &str) -> Result<GitCommit, SourceError> {
-    let program = git
-        .local()
-        .args(["show", "--no-patch", "--no-notes", "--no-show-signature"])
-        .args(["--format=%an%x00%at%x00%s%x00", "--end-of-options", commit]);
-    let text = command::run(program, "read the commit").await?;
-    let text = String::from_utf8_lossy(&text);
-    let mut parts = text.split('\0');
-    let mut part = |most: usize| -> String {
-        let part = parts.next().unwrap_or_default().trim();
-        part.chars().take(most).collect()
-    };
-    let (author, date, subject) = (part(AUTHOR_MAX), part(20), part(SUBJECT_MAX));
-    let date = date.parse().ok();
-    Ok(GitCommit {
-        commit: commit.to_owned(),
-        author,
-        date: date.and_then(|second| Timestamp::from_second(second).ok()),
-        subject,
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::command::{self, Git};
 use super::error::SourceError;
 use super::remote::{RemoteReference, is_object};
+use crate::model::GitCommit;
 
 /// What is fetched last is kept under this name, so that git's housekeeping keeps it.
 const CANDIDATE: &str = "refs/talos-order/candidate";
@@ -14,6 +17,10 @@ const GOOD: &str = "refs/talos-order/good";
 
 /// A file of git's that is there where history is cut off.
 const SHALLOW: &str = "shallow";
+
+/// The longest texts of a commit that are kept, in characters.
+const SUBJECT_MAX: usize = 200;
+const AUTHOR_MAX: usize = 100;
 
 /// How much history is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,4 +158,30 @@ async fn object_of(git: &Git<'_>, name: &str) -> Result<String, SourceError> {
             said: "it is no object".to_owned(),
         }),
     }
+}
+
+/// A commit as people recognise it.
+///
+/// # Errors
+/// When git says no.
+pub(super) async fn describe(git: &Git<'_>, commit: &str) -> Result<GitCommit, SourceError> {
+    let program = git
+        .local()
+        .args(["show", "--no-patch", "--no-notes", "--no-show-signature"])
+        .args(["--format=%an%x00%at%x00%s%x00", "--end-of-options", commit]);
+    let text = command::run(program, "read the commit").await?;
+    let text = String::from_utf8_lossy(&text);
+    let mut parts = text.split('\0');
+    let mut part = |most: usize| -> String {
+        let part = parts.next().unwrap_or_default().trim();
+        part.chars().take(most).collect()
+    };
+    let (author, date, subject) = (part(AUTHOR_MAX), part(20), part(SUBJECT_MAX));
+    let date = date.parse().ok();
+    Ok(GitCommit {
+        commit: commit.to_owned(),
+        author,
+        date: date.and_then(|second| Timestamp::from_second(second).ok()),
+        subject,
+    })
 }

@@ -202,6 +202,34 @@ async fn a_remote_that_is_gone_changes_nothing_and_is_asked_less_often() {
     assert_eq!(orders.pause().as_secs(), 10);
 }
 
+/// Each of them costs as much as one that succeeds.
+#[tokio::test]
+async fn a_fetch_that_fails_is_tried_less_often() {
+    let lab = Lab::new();
+    let first = lab.commit(&[("a.yaml", "one")]);
+    let orders = lab.orders("interval: 10s");
+    update(&orders).await;
+    // The server says that it has a commit, and cannot send it.
+    let second = lab.commit(&[("a.yaml", "two")]);
+    let object = format!(".git/objects/{}/{}", &second[..2], &second[2..]);
+    let (object, away) = (lab.repo().join(object), lab.at("away"));
+    fs::rename(&object, &away).unwrap();
+    for pause in [20, 40, 80] {
+        let answer = update(&orders).await;
+        assert_eq!(commit(&answer), first);
+        assert_ne!(trouble(&answer), "");
+        assert_eq!(orders.pause().as_secs(), pause);
+    }
+    fs::rename(&away, &object).unwrap();
+    let next_run = || orders.update(Writes::Good, Freshness::Interval, Timestamp::now());
+    assert_eq!(commit(&next_run().await), first);
+    // The pause is over, or a hook was called.
+    assert!(orders.poll().await.unwrap());
+    assert_eq!(orders.pause().as_secs(), 80);
+    assert_eq!(commit(&next_run().await), second);
+    assert_eq!(orders.pause().as_secs(), 10);
+}
+
 #[tokio::test]
 async fn a_look_leaves_nothing_and_sees_what_a_run_would_see() {
     let lab = Lab::new();
@@ -274,6 +302,34 @@ async fn what_a_killed_process_leaves_is_used_or_removed() {
     assert!(update(&orders).await.good.is_none());
 }
 
+#[tokio::test]
+async fn a_directory_that_lost_its_orders_is_written_anew() {
+    let lab = Lab::new();
+    lab.commit(&[("orders/a.yaml", "one")]);
+    let orders = lab.orders("path: orders");
+    update(&orders).await;
+    fs::remove_dir_all(lab.home().join("current/orders")).unwrap();
+    assert!(orders.known().good.is_none());
+    assert_eq!(files(&update(&orders).await), ["a.yaml: one"]);
+    assert!(lab.home().join("current/orders/a.yaml").exists());
+}
+
+#[tokio::test]
+async fn packs_that_were_not_finished_do_not_pile_up() {
+    let lab = Lab::new();
+    lab.commit(&[("a.yaml", "one")]);
+    let orders = lab.orders("");
+    update(&orders).await;
+    let repository = lab.home().join("repo");
+    let pack = repository.join("objects/pack/tmp_pack_x1y2z3");
+    fs::write(&pack, "PACK").unwrap();
+    fs::write(repository.join("marker"), "").unwrap();
+    lab.commit(&[("a.yaml", "two")]);
+    assert_eq!(files(&update(&orders).await), ["a.yaml: two"]);
+    // The repository is still the same.
+    assert!(!pack.exists() && repository.join("marker").exists());
+}
+
 /// A server that can do that sends the files of the orders, and no others.
 #[tokio::test]
 async fn only_the_files_that_are_wanted_are_fetched() {
@@ -320,4 +376,18 @@ async fn two_at_once_and_many_commits_end_with_the_newest() {
             assert_eq!(files(answer), [format!("a.yaml: {number}")]);
         }
     }
+}
+
+#[test]
+fn a_directory_that_cannot_be_locked_is_not_said_to_be_in_use() {
+    let error = SourceError::from(crate::io::file::lock::LockError::Io {
+        path: "/state/git/lock".into(),
+        source: std::io::ErrorKind::ReadOnlyFilesystem.into(),
+    });
+    let why = crate::error::chain(&error);
+    assert!(
+        why.contains("cannot lock") && !why.contains("another process"),
+        "{why}"
+    );
+    assert!(error.hint().is_some_and(|hint| hint.contains("state_dir")));
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::common::program::terminate;
 use crate::common::wait_for;
 use crate::repository::{Fleet, NEWER, OLDER};
 
@@ -236,4 +238,51 @@ fn mistakes_in_orders_are_reported_with_their_place() {
         "{ran}"
     );
     assert_eq!(fleet.delivered(), [OLDER]);
+}
+
+/// A fetch may have brought hundreds of megabytes by then.
+#[test]
+fn a_plan_that_is_interrupted_leaves_nothing_behind() {
+    let fleet = Fleet::new("");
+    let bin = fleet.world.at("bin");
+    fs::create_dir(&bin).unwrap();
+    let git = bin.join("git");
+    let path = std::env::var("PATH").unwrap();
+    // A server that sends nothing more.
+    let script = format!(
+        "#!/bin/sh\nfor word; do [ \"$word\" = fetch ] && echo $$ > {0}/fetching && exec sleep 600; \
+         done\nPATH={path} exec git \"$@\"\n",
+        bin.display()
+    );
+    fs::write(&git, script).unwrap();
+    fs::set_permissions(&git, PermissionsExt::from_mode(0o755)).unwrap();
+    let temporary = fleet.world.at("tmp");
+    fs::create_dir(&temporary).unwrap();
+    for verb in [&["plan"][..], &["diff"], &["validate", "--online"]] {
+        let mut child = fleet
+            .world
+            .program
+            .command(verb)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("TMPDIR", &temporary)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let fetching = bin.join("fetching");
+        let pid = || {
+            fs::read_to_string(&fetching)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        };
+        wait_for("the fetch", || pid().is_some());
+        terminate(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{verb:?}");
+        assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{verb:?}");
+        let process = PathBuf::from(format!("/proc/{}/cwd", pid().unwrap()));
+        wait_for("the end of git", || fs::read_link(&process).is_err());
+        fs::remove_file(&fetching).unwrap();
+    }
 }
