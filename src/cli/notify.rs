@@ -22,8 +22,6 @@ pub(super) struct ProviderLine {
     name: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// Where it is, without anything secret.
-    target: String,
     /// Failures that it was told and that last.
     firing: usize,
     /// Failures and recoveries that it was not told yet.
@@ -93,7 +91,6 @@ fn list(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
         ProviderLine {
             name: mailbox.name().to_owned(),
             kind: mailbox.target().kind(),
-            target: mailbox.target().shown(),
             firing: known.firing(),
             waiting: known.waiting(),
             delivered_at: known.delivered_at,
