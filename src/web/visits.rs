@@ -3,13 +3,15 @@
 //! A page is made on a thread where waiting is allowed, a few at a time: many visitors wait
 //! for each other, and nothing else waits for them.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -47,78 +49,66 @@ pub(super) fn routes() -> Router<WebSite> {
         .route("/assets/{edition}/{name}", get(asset))
 }
 
-async fn overview(
-    State(site): State<WebSite>,
-    Query(query): Query<OverviewQuery>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+/// A request for a page: who asks for which, of this server.
+struct PageRequest {
+    site: WebSite,
+    visitor: Visitor,
+    /// Path and query.
+    path: String,
+}
+
+impl FromRequestParts<WebSite> for PageRequest {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &WebSite) -> Result<Self, Infallible> {
+        let path = parts.uri.path_and_query();
+        Ok(Self {
+            site: site.clone(),
+            visitor: site.sessions().visitor(&site.config(), &parts.headers),
+            path: path.map_or("/", |path| path.as_str()).to_owned(),
+        })
+    }
+}
+
+async fn overview(asked: PageRequest, Query(query): Query<OverviewQuery>) -> Response {
     let make = move |site: &WebSite, visit: &Visit<'_>| {
         let history = site.state().history();
         Some(pages::overview(visit, &query, &history))
     };
-    page(site, &uri, &headers, make).await
+    asked.page(make).await
 }
 
-async fn order(
-    State(site): State<WebSite>,
-    Path(name): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn order(asked: PageRequest, Path(name): Path<String>) -> Response {
     let make = move |site: &WebSite, visit: &Visit<'_>| {
         let files = order_files(site, visit.view, &name);
         pages::order(visit, &name, &files)
     };
-    page(site, &uri, &headers, make).await
+    asked.page(make).await
 }
 
-async fn node(
-    State(site): State<WebSite>,
-    Path(name): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let make = move |_: &WebSite, visit: &Visit<'_>| pages::node(visit, &name);
-    page(site, &uri, &headers, make).await
+async fn node(asked: PageRequest, Path(name): Path<String>) -> Response {
+    asked.page(move |_, visit| pages::node(visit, &name)).await
 }
 
-async fn image(
-    State(site): State<WebSite>,
-    Path(name): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let make = move |_: &WebSite, visit: &Visit<'_>| pages::image(visit, &name);
-    page(site, &uri, &headers, make).await
+async fn image(asked: PageRequest, Path(name): Path<String>) -> Response {
+    asked.page(move |_, visit| pages::image(visit, &name)).await
 }
 
-async fn plan(
-    State(site): State<WebSite>,
-    Query(query): Query<PlanQuery>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn plan(asked: PageRequest, Query(query): Query<PlanQuery>) -> Response {
     let make = move |_: &WebSite, visit: &Visit<'_>| Some(pages::plan(visit, &query));
-    page(site, &uri, &headers, make).await
+    asked.page(make).await
 }
 
-async fn removals(State(site): State<WebSite>, uri: Uri, headers: HeaderMap) -> Response {
-    let make = |_: &WebSite, visit: &Visit<'_>| Some(pages::removals(visit));
-    page(site, &uri, &headers, make).await
+async fn removals(asked: PageRequest) -> Response {
+    asked.page(|_, visit| Some(pages::removals(visit))).await
 }
 
-async fn history(
-    State(site): State<WebSite>,
-    Query(query): Query<HistoryQuery>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn history(asked: PageRequest, Query(query): Query<HistoryQuery>) -> Response {
     let make = move |site: &WebSite, visit: &Visit<'_>| {
         let history = site.state().history();
         Some(pages::history(visit, &query, &history))
     };
-    page(site, &uri, &headers, make).await
+    asked.page(make).await
 }
 
 #[derive(serde::Deserialize)]
@@ -159,36 +149,40 @@ async fn asset(Path((_, name)): Path<(String, String)>) -> Response {
     (headers, Body::from(content)).into_response()
 }
 
-/// Makes a page of what is known now.
-async fn page<F>(site: WebSite, uri: &Uri, headers: &HeaderMap, make: F) -> Response
-where
-    F: FnOnce(&WebSite, &Visit<'_>) -> Made + Send + 'static,
-{
-    let visitor = site.sessions().visitor(&site.config(), headers);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = path.to_owned();
-    let Ok(place) = Arc::clone(site.renders()).acquire_owned().await else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "the server ends");
-    };
-    let made = tokio::task::spawn_blocking(move || {
-        let _place = place;
-        let config = site.config();
-        let view = fresh_view(&site);
-        let approved = site.state().approved();
-        let visit = Visit {
-            view: &view,
-            network: &config.network,
-            node_reserve: config.node_reserve,
-            access: &access(visitor),
-            approved: &approved,
-            path: &path,
-            now: Timestamp::now(),
+impl PageRequest {
+    /// Makes a page of what is known now.
+    async fn page<F>(self, make: F) -> Response
+    where
+        F: FnOnce(&WebSite, &Visit<'_>) -> Made + Send + 'static,
+    {
+        let Self {
+            site,
+            visitor,
+            path,
+        } = self;
+        let Ok(place) = Arc::clone(site.renders()).acquire_owned().await else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the server ends");
         };
-        make(&site, &visit)
-    });
-    match made.await {
-        Ok(made) => html(StatusCode::OK, made),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        let made = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let config = site.config();
+            let view = fresh_view(&site);
+            let approved = site.state().approved();
+            let visit = Visit {
+                view: &view,
+                network: &config.network,
+                node_reserve: config.node_reserve,
+                access: &access(visitor),
+                approved: &approved,
+                path: &path,
+                now: Timestamp::now(),
+            };
+            make(&site, &visit)
+        });
+        match made.await {
+            Ok(made) => html(StatusCode::OK, made),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
     }
 }
 
