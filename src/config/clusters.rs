@@ -14,7 +14,7 @@ use crate::model::{
     ApiTransport, ClusterName, DiscoveredCluster, Fingerprint, ImportFormat, LoadFrom,
     NodeTransport, TokenId, UploadUse,
 };
-use crate::yaml::{At, NodeRef, ProblemReport, YamlNode, one_of};
+use crate::yaml::{At, NodeRef, ProblemReport, one_of};
 
 /// What an endpoint looks like, for messages.
 const EXAMPLE: &str = "https://pve-01.lan:8006";
@@ -295,28 +295,5 @@ fn trust_of(
             // Where a configuration is only checked, nobody is spoken to.
             None => Some(ClusterTrust::System),
         },
-    }
-}
-
-/// A secret in the file, by whatever name, is never shown in a message.
-pub(super) fn refuse_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
-    let shapes = root.get("clusters").map_or(&[][..], YamlNode::elements);
-    for shape in shapes {
-        for entry in shape.entries() {
-            if !["token", "secret", "token_secret", "password"].contains(&entry.key.as_str()) {
-                continue;
-            }
-            let problem = report
-                .document()
-                .key_problem(
-                    entry,
-                    format!("a {} does not belong in the configuration file", entry.key),
-                )
-                .hint(
-                    "use `token_env` or `token_file`, and replace the token if the file was \
-                     shared",
-                );
-            report.refuse(entry, problem.without_excerpt());
-        }
     }
 }

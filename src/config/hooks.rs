@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::hooks_shape::HookShape;
 use super::secrets::Secrets;
 use crate::model::{Hook, HookKind, HookName};
-use crate::yaml::{At, NodeRef, ProblemReport, YamlNode};
+use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// A secret that is easy to guess is none.
 const SECRET_MIN: usize = 16;
@@ -75,27 +75,4 @@ fn secret(
         return None;
     }
     Some(secret)
-}
-
-/// Refuses secrets that are in the file itself.
-pub(super) fn refuse_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
-    let shapes = root.get("hooks").map_or(&[][..], YamlNode::elements);
-    for shape in shapes {
-        for entry in shape.entries() {
-            if !["secret", "token", "password"].contains(&entry.key.as_str()) {
-                continue;
-            }
-            let problem = report
-                .document()
-                .key_problem(
-                    entry,
-                    format!("a {} does not belong in the configuration file", entry.key),
-                )
-                .hint(
-                    "use `secret_file` or `secret_env`, and replace the secret if the file was \
-                     shared",
-                );
-            report.refuse(entry, problem.without_excerpt());
-        }
-    }
 }

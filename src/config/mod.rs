@@ -20,6 +20,7 @@ mod hooks;
 mod hooks_shape;
 mod inventory;
 mod inventory_shape;
+mod literal_secrets;
 mod notifications;
 mod notifications_shape;
 mod orders;

@@ -9,7 +9,7 @@ use super::providers::provider;
 use super::secrets::Secrets;
 use super::values::{self, DAY, MINUTE};
 use crate::model::{NamePattern, Provider, ProviderName};
-use crate::yaml::{At, NodeRef, ProblemReport, YamlNode};
+use crate::yaml::{At, NodeRef, ProblemReport};
 
 const REMINDER: Duration = DAY;
 /// A node that restarts, an upstream that is updated: nobody has to know.
@@ -168,29 +168,4 @@ fn patterns(texts: Option<&Vec<At<String>>>, report: &mut ProblemReport<'_>) -> 
         }
     }
     patterns
-}
-
-/// A secret in the file is distinguished from a key that is merely unknown.
-pub(super) fn refuse_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
-    let providers = root
-        .get("notifications")
-        .and_then(|node| node.get("providers"));
-    for shape in providers.map_or(&[][..], YamlNode::elements) {
-        for entry in shape.entries() {
-            if !["token", "secret", "password"].contains(&entry.key.as_str()) {
-                continue;
-            }
-            let key = &entry.key;
-            let problem = report
-                .document()
-                .key_problem(
-                    entry,
-                    format!("a {key} does not belong in the configuration file"),
-                )
-                .hint(format!(
-                    "use `{key}_env` or `{key}_file`, and replace the {key} if the file was shared"
-                ));
-            report.refuse(entry, problem.without_excerpt());
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::model::{
     GitAuth, GitLogin, GitPath, GitProtocol, GitRange, GitRefName, GitReference, GitSource,
     GitToken, GitUrl, GitVerify,
 };
-use crate::yaml::{At, NodeRef, ProblemReport, TextOr, YamlNode, one_of};
+use crate::yaml::{At, NodeRef, ProblemReport, TextOr, one_of};
 
 /// The branch that most servers give to a new repository.
 const BRANCH: &str = "main";
@@ -67,26 +67,6 @@ pub(super) fn orders(
 fn is_scp_like(text: &str) -> bool {
     let before = text.split_once(':').map(|(before, _)| before);
     before.is_some_and(|before| before.contains('@') && !before.contains('/'))
-}
-
-/// A token in the file is distinguished from a key that is merely unknown.
-pub(super) fn refuse_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
-    let git = root.get("orders").and_then(|orders| orders.get("git"));
-    let auth = git.and_then(|git| git.get("auth"));
-    let both = [git, auth].into_iter().flatten();
-    for entry in both.flat_map(YamlNode::entries) {
-        if !["token", "password", "ssh_key"].contains(&entry.key.as_str()) {
-            continue;
-        }
-        let key = entry.key.as_str();
-        let message = format!("a {key} does not belong in the configuration file");
-        let hint = match key {
-            "ssh_key" => "use `auth.ssh_key_file`, and replace the key if the file was shared",
-            _ => "use `auth.token_file` or `auth.token_env`, and rotate it if the file was shared",
-        };
-        let problem = report.document().key_problem(entry, message).hint(hint);
-        report.refuse(entry, problem.without_excerpt());
-    }
 }
 
 fn source(

@@ -15,8 +15,8 @@ use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
-use super::hooks;
 use super::inventory::inventory;
+use super::literal_secrets;
 use super::notifications;
 use super::orders;
 use super::rsync_opts;
@@ -34,7 +34,7 @@ use super::values::{
 };
 use super::web;
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
-use crate::yaml::{At, Document, ProblemReport, YamlNode, read};
+use crate::yaml::{At, Document, ProblemReport, read};
 
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
 const RSYNC_OPTS: &str = "-av --progress --inplace";
@@ -76,45 +76,13 @@ pub(super) fn settings(
     let settings = if doc.root.is_null() {
         build(ConfigFile::default(), secrets, dirs, &mut report)
     } else {
-        refuse_literal_secrets(&doc.root, &mut report);
-        clusters::refuse_secrets(&doc.root, &mut report);
-        orders::refuse_secrets(&doc.root, &mut report);
-        notifications::refuse_secrets(&doc.root, &mut report);
-        hooks::refuse_secrets(&doc.root, &mut report);
+        literal_secrets::refuse(&doc.root, &mut report);
         let file = read::<ConfigFile>(&doc.root, &mut report);
         build(file, secrets, dirs, &mut report)
     };
     match settings {
         Some(settings) if report.is_empty() => Ok(settings),
         _ => Err(report.finish()),
-    }
-}
-
-/// A secret in the file is distinguished from a key that is merely unknown, since
-/// "did you mean `password_env`" would leave the secret where it is.
-fn refuse_literal_secrets(root: &YamlNode, report: &mut ProblemReport<'_>) {
-    let rooms = [
-        ("factory", "password", "`password_env` or `password_file`"),
-        ("factory", "token", "`token_env` or `token_file`"),
-        ("github", "token", "`token_env`"),
-        ("web", "token", "`token_file`"),
-    ];
-    for (room, key, instead) in rooms {
-        let entry = root
-            .get(room)
-            .and_then(|room| room.entries().iter().find(|entry| entry.key == key));
-        if let Some(entry) = entry {
-            let problem = report
-                .document()
-                .key_problem(
-                    entry,
-                    format!("a {key} does not belong in the configuration file"),
-                )
-                .hint(format!(
-                    "use {instead}, and rotate it if the file was shared"
-                ));
-            report.refuse(entry, problem.without_excerpt());
-        }
     }
 }
 
