@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::api::{ApiNode, ApiNodes, DescribedNode};
 use super::error::NodeError;
-use super::interface::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
+use super::interface::{
+    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Removal, Removed, Verified,
+};
 use super::system::SystemNodes;
 use super::templates::{
     TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
@@ -98,6 +100,15 @@ impl Nodes for NodesByReach {
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         by_reach!(self, node, deliver(delivery))
+    }
+
+    async fn deliver_early(
+        &self,
+        node: &Node,
+        early: &EarlyDelivery,
+        verified: impl Future<Output = Option<Delivery>> + Send,
+    ) -> Result<Option<Delivered>, NodeError> {
+        by_reach!(self, node, deliver_early(early, verified))
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {

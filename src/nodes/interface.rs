@@ -12,6 +12,7 @@ use super::error::NodeError;
 use super::templates::Templates;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
+use crate::io::flow::growing::GrowingFile;
 use crate::model::{
     ArtifactId, DataDigest, Deletion, Dir, FileName, Method, Node, OrderId, PartName, Proof,
     Sha256, StorageName, StoredForm,
@@ -52,6 +53,36 @@ pub trait Nodes: Templates {
         node: &Node,
         delivery: &Delivery,
     ) -> impl Future<Output = Result<Delivered, NodeError>> + Send;
+
+    /// Like [`Self::deliver`], for a file that is still being written: its data go to the
+    /// node as they come, under a hidden name. `verified` is resolved when the whole file
+    /// has been verified, with everything that a delivery needs; it gets its final name
+    /// after that. With `None` it was not verified: what was sent stays hidden, for the
+    /// next delivery to build upon, and the answer is `None`.
+    ///
+    /// What cannot be sent early, for whatever reason, is delivered as usual once it is
+    /// verified.
+    ///
+    /// # Errors
+    /// Those of that delivery.
+    fn deliver_early(
+        &self,
+        node: &Node,
+        early: &EarlyDelivery,
+        verified: impl Future<Output = Option<Delivery>> + Send,
+    ) -> impl Future<Output = Result<Option<Delivered>, NodeError>> + Send
+    where
+        Self: Sync,
+    {
+        // What a way of reaching nodes does that cannot send early.
+        let _ = early;
+        async move {
+            match verified.await {
+                None => Ok(None),
+                Some(delivery) => self.deliver(node, &delivery).await.map(Some),
+            }
+        }
+    }
 
     /// Removes a file that we placed, if it still has its digest, and its line in
     /// the record. That it is gone already is fine, and so is something that is no
@@ -184,6 +215,23 @@ pub struct Delivery {
     /// The file on another node that is sent on instead, and how that node reaches
     /// this one.
     pub relay: Option<Relay>,
+    /// Counts the bytes as they go.
+    pub meter: Arc<Meter>,
+}
+
+/// A file to deliver while it is still being written.
+#[derive(Debug, Clone)]
+pub struct EarlyDelivery {
+    /// The directory on the node; made if it is missing.
+    pub dir: Dir,
+    /// The name there.
+    pub file: FileName,
+    /// The file as it grows.
+    pub source: GrowingFile,
+    /// What it is.
+    pub artifact: ArtifactId,
+    /// How it is proven that the bytes arrived.
+    pub proof: Proof,
     /// Counts the bytes as they go.
     pub meter: Arc<Meter>,
 }

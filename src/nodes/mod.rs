@@ -54,7 +54,7 @@ pub use config::NodesConfig;
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;
 pub use interface::{
-    Cleared, Delivered, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
 };
 pub use lease::LEASE;
 pub use protocol::references::VM_CONFIGS;

@@ -4,6 +4,7 @@
 mod content;
 pub(crate) mod convert;
 mod error;
+pub(crate) mod growing;
 pub(crate) mod intake;
 pub(crate) mod outflow;
 pub(crate) mod pace;
