@@ -1,6 +1,7 @@
 //! What a factory stub can be told before it starts.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use crate::model::ArtifactId;
 /// How a factory stub behaves.
 #[derive(Debug, Clone)]
 pub struct StubOptions {
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The address of both origins, 127.0.0.1 by default.
+    pub address: Ipv4Addr,
+    /// The port there; 0 takes a free one.
     pub port: u16,
     /// The versions that exist, as `/versions` lists them. Anything can be put in
     /// here, also what is not a version.
@@ -72,6 +75,7 @@ const VERSIONS: [&str; 11] = [
 impl Default for StubOptions {
     fn default() -> Self {
         Self {
+            address: Ipv4Addr::LOCALHOST,
             port: 0,
             versions: VERSIONS.map(str::to_owned).to_vec(),
             tags: None,

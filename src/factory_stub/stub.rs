@@ -1,7 +1,7 @@
 //! A factory stub as tests and the demo hold it: started, steered, stopped.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,9 +32,9 @@ impl FactoryStub {
     /// # Errors
     /// Where a port cannot be had.
     pub async fn start(options: StubOptions) -> io::Result<Self> {
-        let factory = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let factory = TcpListener::bind((options.address, options.port)).await?;
         let cdn = match options.redirect {
-            Redirect::OtherOrigin => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
+            Redirect::OtherOrigin => Some(TcpListener::bind((options.address, 0)).await?),
             Redirect::Never | Redirect::SameOrigin => None,
         };
         let factory_address = factory.local_addr()?;

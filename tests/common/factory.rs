@@ -1,6 +1,6 @@
 //! The factory stub for tests that are not asynchronous themselves.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use talos_order::factory_stub::{FactoryStub, StubFault, StubOptions, StubRequest};
 use tokio::net::TcpSocket;
@@ -14,7 +14,7 @@ pub struct Factory {
 }
 
 impl Factory {
-    /// Starts one as the options say.
+    /// Starts one as the options say, in the network namespace of this thread.
     pub fn start(options: StubOptions) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -23,7 +23,7 @@ impl Factory {
             .unwrap();
         let reserved = TcpSocket::new_v4().unwrap();
         reserved.set_reuseaddr(true).unwrap();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let any = SocketAddr::from((options.address, 0));
         reserved.bind(any).unwrap();
         let mut factory = Self {
             stub: None,
@@ -61,7 +61,7 @@ impl Factory {
 
     /// The base URL, also while nobody answers there.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port())
+        format!("http://{}/", self.reserved.local_addr().unwrap())
     }
 
     fn port(&self) -> u16 {

@@ -103,6 +103,12 @@ impl Lab {
         self.node_with("")
     }
 
+    /// One at an address that is not chosen here: one that the network namespace of
+    /// this thread has. The node is in that namespace, too.
+    pub fn node_at(&self, address: Ipv4Addr) -> SshNode {
+        self.start_node(Some(address), "", None)
+    }
+
     /// A node whose login shell prints before every command, as a `.bashrc`
     /// with an `echo` in it does.
     pub fn noisy_node(&self, text: &str) -> SshNode {
@@ -113,14 +119,20 @@ impl Lab {
 
     /// A node with more lines in its sshd_config.
     pub fn node_with(&self, config: &str) -> SshNode {
-        self.start_node(config, None)
+        self.start_node(None, config, None)
     }
 
-    fn start_node(&self, config: &str, users: Option<PathBuf>) -> SshNode {
+    fn start_node(
+        &self,
+        address: Option<Ipv4Addr>,
+        config: &str,
+        users: Option<PathBuf>,
+    ) -> SshNode {
         static LAST: AtomicU32 = AtomicU32::new(1);
         let number = LAST.fetch_add(1, Ordering::Relaxed);
         // 127.0.0.2 and up; beyond 127.0.0.254 the third byte counts.
-        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 0, 1)) + number);
+        let address = address
+            .unwrap_or_else(|| Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 0, 1)) + number));
         let home = self.path().join(format!("node{number}"));
         let root = home.join("root");
         fs::create_dir_all(&root).unwrap();
@@ -166,7 +178,7 @@ impl Lab {
             fs::write(tables.join(table), format!("{known}{line}\n")).unwrap();
         }
         let config = format!("Match User {name}\nAuthorizedKeysFile {}\n", keys.display());
-        Some(self.start_node(&config, Some(tables)))
+        Some(self.start_node(None, &config, Some(tables)))
     }
 
     /// Replaces a node's key in known_hosts by one that it does not have.
