@@ -12,7 +12,7 @@ pub struct Args {
     /// Said by `cargo bench`; without it nothing is done
     #[arg(long, hide = true)]
     pub bench: bool,
-    /// An image of an eighth of the size, on one and on two nodes: a look, no result
+    /// Images of an eighth of the size, on one and on two nodes: a look, no result
     #[arg(long)]
     pub quick: bool,
     /// Only these cases, such as cold-1,nothing-8
@@ -44,5 +44,17 @@ impl Args {
     /// Bytes of an image that are not zero.
     pub const fn data_bytes(&self) -> u64 {
         self.raw_bytes() / 2246 * 96
+    }
+
+    /// Bytes of an ISO image, all of them incompressible.
+    pub const fn iso_bytes(&self) -> u64 {
+        let mebibytes = if self.quick { 37 } else { 298 };
+        mebibytes << 20
+    }
+
+    /// Bytes of an unpacked image where many differ, and those that are not zero.
+    pub const fn small_bytes(&self) -> (u64, u64) {
+        let mebibytes = if self.quick { 20 } else { 140 };
+        (mebibytes << 20, (mebibytes << 20) / 2246 * 96)
     }
 }

@@ -2,13 +2,13 @@
 //! on all processors at once, and then goes to a node.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use sha2::Digest;
 
+use crate::bench::Bench;
 use crate::images::Image;
 use crate::measure;
 use crate::sshd::{Lab, SshNode};
@@ -29,16 +29,12 @@ impl Floor {
     }
 
     /// Measures each part once.
-    pub fn measure(
-        dir: &Path,
-        image: &Image,
-        url: &str,
-        lab: &Lab,
-        node: &SshNode,
-    ) -> Result<Self> {
-        let log = dir.join("floor.log");
+    pub fn measure(bench: &Bench<'_>) -> Result<Self> {
+        let image = bench.image();
+        bench.settle(&[image])?;
+        let log = bench.dir.join("floor.log");
         let mut curl = Command::new("curl");
-        curl.args(["-fsSL", "-o", "/dev/null", url]);
+        curl.args(["-fsSL", "-o", "/dev/null", &bench.url_of(image)]);
         crate::without_proxies(&mut curl);
         let download = measure::run(&mut curl, &log, &[])?.seconds;
 
@@ -55,7 +51,7 @@ impl Floor {
         let begin = Instant::now();
         let unpacked = Command::new("xz")
             .args(["-T0", "-dc"])
-            .arg(&image.xz)
+            .arg(&image.served)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()?;
@@ -66,7 +62,7 @@ impl Floor {
             download,
             hash,
             unpack,
-            send: send(image, lab, node)?,
+            send: send(image, bench.lab, &bench.nodes[0])?,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! The lab: what talos-order is measured in, built by itself.
 //!
 //! `cargo bench --bench lab` makes images in the shape of real ones, a factory that
-//! serves them and eight nodes with a real sshd, all on loopback addresses of this
-//! machine. It then does the same work in the sequential way (a script with curl,
-//! xz, sha256sum, ssh and rsync) and with the built program, and prints how many
-//! times faster the one is than the other, beside what the machine cannot do
-//! faster. docs/performance.md tells how to read that.
+//! serves them and eight nodes with a real sshd: on loopback addresses of this
+//! machine, and then in network namespaces that are joined by slow links. It does the
+//! same work in the sequential way (a script with curl, xz, sha256sum, ssh and rsync)
+//! and with the built program, and prints how many times faster the one is than the
+//! other, beside what the machine and the links cannot do faster. docs/performance.md
+//! tells how to read that.
 //!
 //! Without `--bench`, which cargo adds, nothing is done: tests and lints that build
 //! every target cost nothing here.
@@ -27,12 +28,16 @@ mod cases;
 mod factory;
 mod floor;
 mod images;
+mod jobs;
+mod limit;
 mod machine;
 mod measure;
+mod net;
 mod ours;
 mod report;
 mod rounds;
 mod sequential;
+mod siblings;
 #[path = "../../tests/common/sshd.rs"]
 #[expect(
     clippy::unwrap_used,
@@ -40,11 +45,13 @@ mod sequential;
     reason = "shared with the tests, which may fail where they stand"
 )]
 mod sshd;
+mod stock;
 mod wire;
 
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -66,10 +73,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &args::Args) -> Result<()> {
-    let cases = rounds::chosen(args)?;
+    let jobs = rounds::chosen(args)?;
     machine::require_tools()?;
     let parent = machine::choose_dir(args.dir.as_deref())?;
-    machine::require_space(&parent, rounds::space(args))?;
+    machine::require_space(&parent, rounds::space(args, &jobs))?;
     measure::take_in_orphans()?;
     let dir = tempfile::Builder::new()
         .prefix("to-lab-")
@@ -83,7 +90,7 @@ fn run(args: &args::Args) -> Result<()> {
     }
     let _signals = Signals::watch()?;
     let machine = machine::Machine::look();
-    let results = rounds::run(args, dir.path(), &cases)?;
+    let results = rounds::run(args, dir.path(), &jobs)?;
     let report = report::Report::new(args, &machine, &results);
     print!(
         "{}",
@@ -94,6 +101,14 @@ fn run(args: &args::Args) -> Result<()> {
         }
     );
     Ok(())
+}
+
+/// Set by a signal; nothing more is started then.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// True once the lab has been told to end.
+fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
 }
 
 /// Ends what the lab started when it is told to end; the run then fails at what it
@@ -115,6 +130,7 @@ impl Signals {
             let mut signals = signal(kind)?;
             runtime.spawn(async move {
                 while signals.recv().await.is_some() {
+                    INTERRUPTED.store(true, Ordering::Relaxed);
                     for pid in sshd::descendants(std::process::id()) {
                         sshd::kill(pid);
                     }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::sshd::descendants;
@@ -94,6 +94,7 @@ pub fn checked(command: &mut Command, log: &Path) -> Result<()> {
 
 /// Starts a command with its output in a file.
 pub fn spawn(command: &mut Command, log: &Path) -> Result<Child> {
+    ensure!(!crate::is_interrupted(), "interrupted");
     let output = File::create(log)?;
     command
         .stdin(Stdio::null())

@@ -1,11 +1,11 @@
 //! The same work with talos-order: a configuration, an order, the built program.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::images::{self, Image};
 use crate::measure::{self, Cost};
@@ -20,18 +20,27 @@ pub struct Ours<'a> {
     ssh_opts: String,
     factory: String,
     nodes: &'a [SshNode],
+    /// The nodes are a site, and the first one serves the others.
+    relay: bool,
 }
 
 impl<'a> Ours<'a> {
     /// `dir` should be short: where the sockets of connections have no room, none stays
     /// open from one run to the next.
-    pub fn new(dir: PathBuf, lab: &Lab, factory: &str, nodes: &'a [SshNode]) -> Result<Self> {
+    pub fn new(
+        dir: PathBuf,
+        lab: &Lab,
+        factory: &str,
+        nodes: &'a [SshNode],
+        relay: bool,
+    ) -> Result<Self> {
         fs::create_dir_all(dir.join("orders"))?;
         Ok(Self {
             dir,
             ssh_opts: lab.ssh_opts().join(" "),
             factory: factory.to_owned(),
             nodes,
+            relay,
         })
     }
 
@@ -50,9 +59,18 @@ impl<'a> Ours<'a> {
         Ok(())
     }
 
-    /// A node loses an image.
+    /// A node loses an image, if it has it.
     pub fn lose(&self, image: &Image, number: usize) -> Result<()> {
-        Ok(fs::remove_file(self.path(image, number))?)
+        match fs::remove_file(self.path(image, number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// What was learnt of links is forgotten.
+    pub fn forget_links(&self) -> Result<()> {
+        crate::remove(&self.dir.join("state"))
+            .context("the directory of the state cannot be removed")
     }
 
     /// The bytes that a node's files take.
@@ -72,21 +90,38 @@ impl<'a> Ours<'a> {
     }
 
     fn path(&self, image: &Image, number: usize) -> PathBuf {
-        self.node_dir(number).join("import").join(image.file_name())
+        let kind = if image.is_iso() { "iso" } else { "import" };
+        self.node_dir(number).join(kind).join(image.file_name())
     }
 
-    /// Names the first nodes, by their own ports or by those of the doors.
-    pub fn configure(&self, nodes: usize, ports: Option<&[u16]>) -> Result<()> {
+    /// Names the first nodes, by their own ports or by those of the doors, and the
+    /// method of pushes if it is not to be chosen.
+    pub fn configure(
+        &self,
+        nodes: usize,
+        ports: Option<&[u16]>,
+        method: Option<&str>,
+    ) -> Result<()> {
         let dir = self.dir.display();
+        let (sites, site) = if self.relay {
+            let sites = format!(
+                "sites: [{{name: far, relay: pve-0, ssh_opts: \"{}\"}}]\n",
+                self.ssh_opts
+            );
+            (sites, ", site: far")
+        } else {
+            (String::new(), "")
+        };
         let mut text = format!(
             "owner: lab\nstate_dir: {dir}/state\n\
              defaults:\n  cache_dir: {dir}/cache\n  push:\n    enabled: true\n    create: true\n    \
-             prefer_decompressed: true\n    ssh_opts: \"{ssh_opts}\"\n\
+             prefer_decompressed: true\n    ssh_opts: \"{ssh_opts}\"\n    method: {method}\n\
              manifest: {{dir: {dir}/manifests}}\n\
              factory: {{url: \"{factory}\"}}\ngithub: {{api_url: \"{factory}\"}}\n\
              reconcile: {{interval: 1h}}\n\
-             prune: {{vm_configs: false}}\nnodes:\n",
+             prune: {{vm_configs: false}}\n{sites}nodes:\n",
             ssh_opts = self.ssh_opts,
+            method = method.unwrap_or("auto"),
             factory = self.factory,
         );
         for (number, node) in self.nodes.iter().enumerate().take(nodes) {
@@ -95,7 +130,7 @@ impl<'a> Ours<'a> {
             let root = root.display();
             text.push_str(&format!(
                 "  - {{name: pve-{number}, host: {address}, port: {port}, labels: [lab], \
-                 iso_dir: {root}/iso, import_dir: {root}/import}}\n"
+                 iso_dir: {root}/iso, import_dir: {root}/import{site}}}\n"
             ));
         }
         Ok(fs::write(self.dir.join("config.yaml"), text)?)
@@ -106,8 +141,9 @@ impl<'a> Ours<'a> {
         let mut text = "- orderid: lab\n  positions:\n".to_owned();
         for image in images {
             let (version, kernel_arg) = (&image.artifact.version, &image.kernel_arg);
+            let format = image.artifact.format.as_str();
             text.push_str(&format!(
-                "    - name: {name}\n      platform: nocloud\n      image_format: raw.xz\n      \
+                "    - name: {name}\n      platform: nocloud\n      image_format: {format}\n      \
                  secureboot: true\n      version: {{type: exact, value: {version}}}\n      \
                  customization: {{extraKernelArgs: [\"{kernel_arg}\"]}}\n      \
                  push: {{hosts: [{{group: lab}}]}}\n",

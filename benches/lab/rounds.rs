@@ -5,105 +5,186 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
-use crate::bench::{Bench, MANY};
-use crate::cases::Case;
+use crate::bench::{self, Bench};
+use crate::cases::{CROWD, Case};
 use crate::floor::Floor;
-use crate::images::Image;
+use crate::jobs::{Bytes, Job};
+use crate::limit::Limit;
 use crate::measure::Cost;
-use crate::sshd::{Lab, SshNode};
+use crate::net::{self, Network, Profile, Reached};
+use crate::siblings::{self, Sibling};
+use crate::sshd::Lab;
+use crate::stock::{MANY, Stock};
 
 /// What came out of one case.
 #[derive(Debug)]
 pub struct Row {
-    pub case: Case,
+    pub job: Job,
     pub sequential: Vec<Cost>,
     pub ours: Vec<Cost>,
-    /// Bytes on the wire, and on the disk of a node.
-    pub sequential_bytes: (u64, u64),
-    pub ours_bytes: (u64, u64),
+    pub limits: Vec<Limit>,
+    pub sequential_bytes: Bytes,
+    pub ours_bytes: Bytes,
+    /// Bytes of the files that the factory serves for it.
+    pub served_bytes: u64,
 }
 
 /// What came out of everything.
 pub struct Results {
-    pub old: Image,
+    pub stock: Stock,
     pub rows: Vec<Row>,
     pub floors: Vec<Floor>,
+    pub siblings: Vec<Sibling>,
+    pub links: Vec<(Profile, Vec<Reached>)>,
+    /// Profiles that this machine cannot do, and why.
+    pub skipped: Vec<(Profile, String)>,
 }
 
 /// The most bytes that the lab has on its disk at once: the raw images of the
 /// sequential way are dense.
-pub fn space(args: &Args) -> u64 {
+pub fn space(args: &Args, jobs: &[Job]) -> u64 {
     let (nodes, many) = (args.nodes() as u64, MANY as u64);
-    (nodes + 2) * args.raw_bytes() + (2 * nodes + 3 * many + 8) * args.data_bytes()
+    let is_different = |job: &Job| matches!(job.case, Case::Different(_));
+    let different = if jobs.iter().any(is_different) {
+        (nodes + 1) * many * args.small_bytes().0
+    } else {
+        0
+    };
+    let dense = ((nodes + 2) * args.raw_bytes()).max(different);
+    dense + (2 * nodes + 3 * many + 8) * args.data_bytes() + 8 * args.iso_bytes()
 }
 
 /// The cases that were asked for.
-pub fn chosen(args: &Args) -> Result<Vec<Case>> {
-    let mut cases = Case::all(args.nodes());
-    let names: Vec<String> = cases.iter().map(ToString::to_string).collect();
+pub fn chosen(args: &Args) -> Result<Vec<Job>> {
+    let mut jobs = Job::all(args.nodes());
+    let names: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     if let Some(wrong) = args.only.iter().find(|name| !names.contains(name)) {
         bail!("there is no case {wrong:?}; there are {}", names.join(", "));
     }
-    cases.retain(|case| args.only.is_empty() || args.only.contains(&case.to_string()));
-    Ok(cases)
+    jobs.retain(|job| args.only.is_empty() || args.only.contains(&job.to_string()));
+    Ok(jobs)
 }
 
 /// Builds the lab in a directory, measures, and takes the lab down again.
-pub fn run(args: &Args, dir: &Path, cases: &[Case]) -> Result<Results> {
+pub fn run(args: &Args, dir: &Path, jobs: &[Job]) -> Result<Results> {
+    let mut results = Results {
+        stock: Stock::make(args, &dir.join("images"), jobs)?,
+        rows: Vec::new(),
+        floors: Vec::new(),
+        siblings: Vec::new(),
+        links: Vec::new(),
+        skipped: Vec::new(),
+    };
+    net::clear_leftovers();
+    for jobs in jobs.chunk_by(|one, other| one.profile == other.profile) {
+        let profile = jobs[0].profile;
+        let nodes = match profile {
+            Profile::Crowd => CROWD,
+            Profile::Link(_) => 1,
+            _ => args.nodes(),
+        };
+        if profile.rates().is_none() {
+            measure(args, dir, jobs, None, nodes, &mut results)?;
+            continue;
+        }
+        let network = match Network::build(profile, nodes) {
+            Ok(network) => network,
+            Err(why) => {
+                eprintln!("skipped: {profile}*, since links cannot be made: {why:#}");
+                results.skipped.push((profile, format!("{why:#}")));
+                continue;
+            }
+        };
+        let links = net::verify(&network)?;
+        for link in links.iter().filter(|link| !link.is_right()) {
+            eprintln!(
+                "{profile}{}: {:.1} instead of {:.1} Mbit/s",
+                link.link, link.reached, link.wanted
+            );
+        }
+        results.links.push((profile, links));
+        let controller = &network.controller;
+        controller.inside(|| measure(args, dir, jobs, Some(&network), nodes, &mut results))??;
+    }
+    Ok(results)
+}
+
+/// All rounds of one profile.
+fn measure(
+    args: &Args,
+    dir: &Path,
+    jobs: &[Job],
+    network: Option<&Network>,
+    nodes: usize,
+    results: &mut Results,
+) -> Result<()> {
+    let profile = jobs[0].profile;
     let lab = Lab::new_in(dir);
-    let nodes: Vec<SshNode> = (0..args.nodes()).map(|_| lab.node()).collect();
-    let bench = Bench::build(args, dir, &lab, &nodes)?;
-    let mut rows = cases
+    let nodes = bench::start_nodes(&lab, network, nodes)?;
+    let bench = Bench::build(profile, &results.stock, network, dir, &lab, &nodes)?;
+    let (studies, jobs): (Vec<Job>, Vec<Job>) =
+        jobs.iter().partition(|job| job.case == Case::Siblings);
+    let mut rows = jobs
         .iter()
-        .map(|&case| first(&bench, case))
+        .map(|&job| first(&bench, job))
         .collect::<Result<Vec<_>>>()?;
-    let mut floors = Vec::new();
     for round in 0..args.rounds {
-        bench.settle()?;
-        let url = bench.url_of(&bench.old);
-        floors.push(Floor::measure(dir, &bench.old, &url, &lab, &nodes[0])?);
+        if profile == Profile::Loopback {
+            results.floors.push(Floor::measure(&bench)?);
+        }
         for row in &mut rows {
-            eprint!("round {} of {}: {}", round + 1, args.rounds, row.case);
-            measure(&bench, round, row)
-                .with_context(|| format!("round {}, {}", round + 1, row.case))?;
+            eprint!("round {} of {}: {}", round + 1, args.rounds, row.job);
+            both(&bench, round, row)
+                .with_context(|| format!("round {}, {}", round + 1, row.job))?;
+        }
+        for _ in &studies {
+            results.siblings.extend(siblings::measure(&bench)?);
         }
     }
-    Ok(Results {
-        old: bench.old.clone(),
-        rows,
-        floors,
-    })
+    results.rows.extend(rows);
+    Ok(())
 }
 
 /// What need not be timed: bytes, and whether they are the right ones.
-fn first(bench: &Bench<'_>, case: Case) -> Result<Row> {
-    eprintln!("bytes: {case}");
-    let ours_bytes = case
-        .bytes(bench)
-        .with_context(|| format!("bytes, {case}"))?;
+fn first(bench: &Bench<'_>, job: Job) -> Result<Row> {
+    eprintln!("bytes: {job}");
+    let ours_bytes = job.bytes(bench).with_context(|| format!("bytes, {job}"))?;
     Ok(Row {
-        case,
+        job,
         sequential: Vec::new(),
         ours: Vec::new(),
-        sequential_bytes: (0, 0),
+        limits: Vec::new(),
+        sequential_bytes: Bytes::default(),
         ours_bytes,
+        served_bytes: job.served_bytes(bench),
     })
 }
 
-/// Both ways once; who is first changes, so that neither always is.
-fn measure(bench: &Bench<'_>, round: u32, row: &mut Row) -> Result<()> {
+/// Both ways once, and the bytes alone between them; who is first changes, so that
+/// neither always is.
+fn both(bench: &Bench<'_>, round: u32, row: &mut Row) -> Result<()> {
     let ours_first = round % 2 == 1;
     if ours_first {
-        row.ours.extend(row.case.ours(bench)?);
+        row.ours.extend(row.job.ours(bench)?);
     }
-    if row.case.sequential_in(round) {
-        let (ran, allocated) = row.case.sequential(bench)?;
+    if row.job.has_limit() {
+        row.limits.push(Limit::measure(bench, row.job)?);
+    }
+    if row.job.sequential_in(round) {
+        let (ran, allocated) = row.job.sequential(bench)?;
         eprint!(", sequential {:.2} s", ran.cost.seconds);
         row.sequential.push(ran.cost);
-        row.sequential_bytes = (ran.wire, allocated);
+        row.sequential_bytes = Bytes {
+            sent: ran.wire,
+            uplink: None,
+            allocated,
+        };
     }
     if !ours_first {
-        row.ours.extend(row.case.ours(bench)?);
+        row.ours.extend(row.job.ours(bench)?);
+    }
+    if let Some(limit) = row.limits.last() {
+        eprint!(", the bytes alone {:.2} s", limit.most());
     }
     let last = row.ours.last().map_or(0.0, |cost| cost.seconds);
     eprintln!(", talos-order {last:.2} s");

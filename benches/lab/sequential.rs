@@ -36,6 +36,17 @@ image() {
     sha256sum "$xz"
     [ -e "$raw" ] || xz -T1 -dk "$xz"
     sha256sum "$raw"
+    push
+}
+
+iso() {
+    raw=$cache/$1
+    [ -e "$raw" ] || curl -fsSL -o "$raw" "$2"
+    sha256sum "$raw"
+    push
+}
+
+push() {
     for node in "${nodes[@]}"; do
         read -r host port dir <<<"$node"
         echo "to $host"
@@ -75,7 +86,9 @@ impl<'a> Sequential<'a> {
     /// links to one file: it is read only, and so is in memory whenever it is.
     pub fn place(&self, image: &Image, nodes: usize) -> Result<()> {
         let name = image.file_name();
-        fs::hard_link(&image.xz, self.cache().join(format!("{name}.xz")))?;
+        if !image.is_iso() {
+            fs::hard_link(&image.served, self.cache().join(format!("{name}.xz")))?;
+        }
         fs::hard_link(&image.raw, self.cache().join(&name))?;
         for number in 0..nodes {
             let dir = self.node_dir(number);
@@ -127,7 +140,8 @@ impl<'a> Sequential<'a> {
             let name = image.file_name();
             let path = image.artifact.factory_path();
             let path = path.trim_start_matches('/');
-            text.push_str(&format!("image {name} {factory}{path}\n"));
+            let does = if image.is_iso() { "iso" } else { "image" };
+            text.push_str(&format!("{does} {name} {factory}{path}\n"));
         }
         text
     }

@@ -60,11 +60,12 @@ impl Wire {
         self.doors.iter().map(|door| door.port).collect()
     }
 
-    /// What went to the node that got the most since this was asked last.
-    pub fn most(&self) -> u64 {
-        let passed = self.doors.iter();
-        let passed = passed.map(|door| door.passed.swap(0, Ordering::Relaxed));
-        passed.max().unwrap_or(0)
+    /// What went to each node so far.
+    pub fn passed(&self) -> Vec<u64> {
+        let doors = self.doors.iter();
+        doors
+            .map(|door| door.passed.load(Ordering::Relaxed))
+            .collect()
     }
 }
 
