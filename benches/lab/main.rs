@@ -65,6 +65,10 @@ fn main() -> ExitCode {
     }
     match run(&args::Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if is_interrupted() => {
+            eprintln!("\nerror: interrupted");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE

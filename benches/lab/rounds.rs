@@ -89,6 +89,7 @@ pub fn run(args: &Args, dir: &Path, jobs: &[Job]) -> Result<Results> {
         }
         let network = match Network::build(profile, nodes) {
             Ok(network) => network,
+            Err(why) if crate::is_interrupted() => return Err(why),
             Err(why) => {
                 eprintln!("skipped: {profile}*, since links cannot be made: {why:#}");
                 results.skipped.push((profile, format!("{why:#}")));
