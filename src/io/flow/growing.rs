@@ -18,7 +18,16 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// The file as it grows. Clones are the same file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct GrowingFile(Arc<Shared>);
+pub struct GrowingFile(Arc<Shared>);
+
+/// The files that one download becomes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GrowingImage {
+    /// What is downloaded.
+    pub download: GrowingFile,
+    /// What is unpacked from it; nobody writes to it where that is not wanted.
+    pub unpacked: GrowingFile,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -45,7 +54,8 @@ enum End {
 /// What a reader finds.
 #[derive(Debug, Clone)]
 pub(crate) enum Growth {
-    /// So many bytes are there, and more may come.
+    /// So many bytes are there, and more may come. Zeros at the end may not be in the file:
+    /// what is beyond its length is a hole.
     Part(Arc<File>, u64),
     /// These are all.
     Whole(Arc<File>, u64),

@@ -184,8 +184,14 @@ fn means(transport: &Transport, form: StoredForm) -> String {
         }
         (by, _) => by,
     };
+    let by = match &transport.while_fetching {
+        Some(_) => format!("{by} while it is downloaded")
+            .trim_start()
+            .to_owned(),
+        None => by.to_owned(),
+    };
     match clauses.is_empty() {
-        true => by.to_owned(),
+        true => by,
         false => format!("{by} ({})", clauses.join("; "))
             .trim_start()
             .to_owned(),

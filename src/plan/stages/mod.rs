@@ -7,6 +7,7 @@
 
 mod block;
 mod clusters;
+mod cut_through;
 mod deliver;
 mod fetch;
 mod hints;
@@ -25,6 +26,7 @@ mod walk;
 
 pub(super) use block::block;
 pub(super) use clusters::clusters;
+pub(super) use cut_through::cut_through;
 pub(super) use deliver::deliver;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;
