@@ -55,7 +55,7 @@ pub(super) struct PartialFile {
     writer: SparseWriter,
     reserve: Reserve,
     whole: WholeHash,
-    growing: Growing,
+    growing: GrowingGuard,
     data: DataHasher,
     log: Option<Arc<ResumeLog>>,
     out: Option<WriteOut>,
@@ -72,9 +72,9 @@ enum WholeHash {
 
 /// Gives the file up when it goes, unless it is whole by then.
 #[derive(Debug)]
-struct Growing(GrowingFile);
+struct GrowingGuard(GrowingFile);
 
-impl Drop for Growing {
+impl Drop for GrowingGuard {
     fn drop(&mut self) {
         self.0.give_up();
     }
@@ -114,7 +114,7 @@ impl PartialFile {
             writer,
             reserve: Reserve::default(),
             whole,
-            growing: Growing(growing),
+            growing: GrowingGuard(growing),
             data: DataHasher::default(),
             out: WriteOut::of(&temporary, log.clone()),
             log,

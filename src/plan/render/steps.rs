@@ -91,7 +91,7 @@ fn write_transport(
         _ => "",
     };
     let during = match &transport.while_fetching {
-        Some(_) => " while it is downloaded",
+        Some(_) => " during download",
         None => "",
     };
     writeln!(
