@@ -29,7 +29,7 @@ const STAGES: &[Stage] = &[
     // What a selected step needs is known now.
     stages::select,
     // Each delivery has its final form by now.
-    stages::cut_through,
+    stages::early,
 ];
 
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as

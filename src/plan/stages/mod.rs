@@ -7,8 +7,8 @@
 
 mod block;
 mod clusters;
-mod cut_through;
 mod deliver;
+mod early;
 mod fetch;
 mod hints;
 mod method;
@@ -26,8 +26,8 @@ mod walk;
 
 pub(super) use block::block;
 pub(super) use clusters::clusters;
-pub(super) use cut_through::cut_through;
 pub(super) use deliver::deliver;
+pub(super) use early::early;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;
 pub(super) use parts::parts;

@@ -1,4 +1,4 @@
-//! Which deliveries begin while their image is still being downloaded.
+//! Early pushes: those that begin while their image is still being downloaded.
 //!
 //! The plan says so, and the executor only follows it: a delivery that is made in another
 //! way than the dry run showed would be a decision of the executor.
@@ -14,7 +14,7 @@ use crate::plan::step::{Action, Step};
 const LOCKER: &str = "flock";
 
 /// Marks the deliveries that need not wait for the end of a download.
-pub(in crate::plan) fn cut_through(input: &StageInput<'_>, draft: &mut PlanDraft) {
+pub(in crate::plan) fn early(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let steps = &draft.plan.steps;
     let fetches: BTreeSet<StepId> = steps
         .iter()
