@@ -135,12 +135,20 @@ impl SparseWriter {
 /// # Errors
 /// Any error of the file system.
 pub(crate) fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
+    extents_within(file, 0..file.metadata()?.len())
+}
+
+/// The same of a part of a file, which may end behind it: there are no data then.
+///
+/// # Errors
+/// Any error of the file system.
+pub(crate) fn extents_within(file: &File, part: Range<u64>) -> io::Result<Vec<Range<u64>>> {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
-    let size = file.metadata()?.len();
+    let size = part.end;
     let mut found = Vec::new();
-    let mut at = 0;
+    let mut at = part.start;
     while at < size {
         let start = match seek(file, SeekFrom::Data(at)) {
             Ok(start) => start,
