@@ -75,7 +75,7 @@ impl GrowingFile {
 
     /// The writer has this file from now on, with nothing in it; it may have had another
     /// one before.
-    pub(super) fn begin(&self, file: File) {
+    pub fn begin(&self, file: File) {
         self.change(|state| {
             if state.file.is_some() {
                 state.generation += 1;
@@ -89,12 +89,12 @@ impl GrowingFile {
     }
 
     /// So many bytes are in the file, counted from its beginning.
-    pub(super) fn grow(&self, length: u64) {
+    pub fn grow(&self, length: u64) {
         self.change(|state| state.length = length);
     }
 
     /// What is there is all, and it has its full length.
-    pub(super) fn is_whole(&self, length: u64) {
+    pub fn is_whole(&self, length: u64) {
         self.change(|state| {
             state.length = length;
             state.end.get_or_insert(GrowthEnd::Whole);
@@ -102,7 +102,7 @@ impl GrowingFile {
     }
 
     /// Nothing more comes. Says nothing where the file is whole.
-    pub(super) fn give_up(&self) {
+    pub fn give_up(&self) {
         self.change(|state| {
             state.end.get_or_insert(GrowthEnd::GivenUp);
         });
