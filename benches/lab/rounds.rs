@@ -54,14 +54,17 @@ pub fn space(args: &Args, jobs: &[Job]) -> u64 {
     dense + (2 * nodes + 3 * many + 8) * args.data_bytes() + 8 * args.iso_bytes()
 }
 
-/// The cases that were asked for.
+/// The cases that were asked for, or all that are compared with anything else.
 pub fn chosen(args: &Args) -> Result<Vec<Job>> {
     let mut jobs = Job::all(args.nodes());
     let names: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     if let Some(wrong) = args.only.iter().find(|name| !names.contains(name)) {
         bail!("there is no case {wrong:?}; there are {}", names.join(", "));
     }
-    jobs.retain(|job| args.only.is_empty() || args.only.contains(&job.to_string()));
+    jobs.retain(|job| match args.only.as_slice() {
+        [] => job.case != Case::Siblings,
+        only => only.contains(&job.to_string()),
+    });
     Ok(jobs)
 }
 
