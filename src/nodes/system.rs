@@ -38,6 +38,7 @@ impl SystemNodes {
             config.ssh_opts.clone(),
             config.connect,
             config.control_dir.as_deref(),
+            config.keep_open,
         )?;
         Ok(Self {
             ssh,
