@@ -64,6 +64,10 @@ impl SystemNodes {
 }
 
 impl Nodes for SystemNodes {
+    async fn connect(&self, node: &Node) -> Option<NodeState> {
+        observe::connect(&self.open(node).await).await
+    }
+
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         observe::observe(&self.open(node).await, dirs).await
     }

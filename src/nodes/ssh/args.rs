@@ -120,6 +120,18 @@ impl Ssh {
         })
     }
 
+    /// True if a connection that is opened now serves the sessions that follow. Options of
+    /// the user come before ours, so they may have it otherwise.
+    pub(crate) fn is_shared(&self) -> bool {
+        let says = |option: &String| {
+            let lower = option.to_ascii_lowercase();
+            lower.contains("controlmaster")
+                || lower.contains("controlpath")
+                || option.starts_with("-S")
+        };
+        self.control.is_shared() && !self.options.iter().any(says)
+    }
+
     /// The program and its arguments up to the host, for ssh itself and for rsync's `-e`.
     pub(crate) fn args(&self, host: SshHost<'_>) -> Vec<String> {
         let mut args = host.login();
@@ -146,6 +158,14 @@ impl Ssh {
             args.extend(["-o".to_owned(), option]);
         }
         args
+    }
+
+    /// A command that succeeds if a connection to a host is open.
+    pub(crate) fn check(&self, host: SshHost<'_>) -> Program {
+        let args = self.args(host);
+        Program::new(&args[0])
+            .args(&args[1..])
+            .args(["-O", "check", "--", host.host.as_str()])
     }
 
     /// A command that runs `line` in the login shell of a host.
@@ -198,5 +218,21 @@ mod tests {
         assert!(args.contains(&"ControlMaster=no".to_owned()));
         assert!(args.contains(&"ControlPath=none".to_owned()));
         assert!(!args.iter().any(|arg| arg.contains("ControlPersist")));
+        assert!(!ssh.is_shared());
+    }
+
+    #[test]
+    fn options_of_the_user_may_share_nothing() {
+        for (options, is_shared) in [
+            (&["-o", "ControlPersist=5"][..], true),
+            (&["-i", "/root/.ssh/control"], true),
+            (&["-o", "controlmaster=no"], false),
+            (&["-oControlPath=none"], false),
+            (&["-S", "none"], false),
+        ] {
+            let given = options.iter().map(ToString::to_string).collect();
+            let ssh = Ssh::new(given, PERSIST, None, KeepOpen::Briefly).unwrap();
+            assert_eq!(ssh.is_shared(), is_shared, "{options:?}");
+        }
     }
 }
