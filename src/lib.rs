@@ -46,6 +46,7 @@ mod yaml;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::io::codec::{BUFFERED, Chunk, decoder};
+    pub use crate::io::flow::growing::GrowingFile;
     pub use crate::io::hash::data::hash_data;
     pub use crate::io::image::container::EDITION;
     pub use crate::store::FileRecords;

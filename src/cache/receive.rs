@@ -11,6 +11,7 @@ use super::{Cache, CacheError};
 use crate::facts::{Meta, Provenance};
 use crate::io::Meter;
 use crate::io::file::atomic;
+use crate::io::flow::growing::{GrowingFile, GrowingImage};
 use crate::io::flow::intake::{Intake, Promise, Sealed, Spec};
 use crate::io::flow::unpack::Unpack;
 use crate::io::flow::{Sink, StagingError, Validator, temporary};
@@ -30,6 +31,8 @@ pub(crate) struct Receive {
     /// The digest of the download that the factory publishes.
     pub upstream: Option<Sha256>,
     pub meter: Arc<Meter>,
+    /// Told how far the files have come, for those who read them meanwhile.
+    pub growing: GrowingImage,
 }
 
 /// What a download became.
@@ -80,6 +83,7 @@ impl Cache {
             pinned,
             upstream,
             meter,
+            growing,
         } = receive;
         self.make_dir()?;
         self.make_way(&file)?;
@@ -96,6 +100,7 @@ impl Cache {
                 buffered: self.buffered,
                 max: self.max,
                 is_kept: false,
+                growing: GrowingFile::default(),
             }),
             Some((artifact, name)) => {
                 self.make_way(name)?;
@@ -111,6 +116,7 @@ impl Cache {
                     buffered: self.buffered,
                     max: self.max,
                     is_kept: true,
+                    growing: growing.unpacked,
                 })
             }
         };
@@ -133,6 +139,7 @@ impl Cache {
             max: self.max,
             promises: promises.into_iter().flatten().collect(),
             meter,
+            growing: growing.download,
         })
         .await?;
         Ok(Incoming {

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::facts::Provenance;
+use crate::io::flow::growing::GrowingImage;
 use crate::io::flow::{Sink, Validator};
 use crate::io::image::container::tables;
 use crate::model::{Arch, ArtifactId, FileName, Format, Platform, SchematicId, Sha256};
@@ -77,6 +78,7 @@ fn receive() -> Receive {
         pinned: None,
         upstream: None,
         meter: Arc::default(),
+        growing: GrowingImage::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Cache, CacheError, receive, record};
 use crate::facts::Meta;
+use crate::io::flow::growing::GrowingFile;
 use crate::io::flow::unpack;
 use crate::io::{Meter, hash};
 use crate::model::{ArtifactId, FileName};
@@ -41,6 +42,7 @@ impl Cache {
             buffered: self.buffered,
             max: self.max,
             is_kept: true,
+            growing: GrowingFile::default(),
         };
         let meta = record::RecordDraft {
             artifact: to,

@@ -68,6 +68,7 @@ fn actions() -> Vec<Action> {
                 wire_bytes: None,
                 via: None,
                 unrelayed: None,
+                while_fetching: None,
                 proof: Proof::default(),
             },
         },

@@ -14,7 +14,8 @@ const LEAST: u64 = 4 << 20;
 
 /// The measurements after a run: half of what was known and half of what is new, so
 /// that one bad minute does not decide. Only streams measure the link: rsync waits for
-/// disks, and what a relay sends on never sees it.
+/// disks, what a relay sends on never sees it, and what is sent during its download waits
+/// for that.
 pub(super) fn links(
     memory: &Memory,
     steps: &[Step],
@@ -41,7 +42,10 @@ pub(super) fn links(
         else {
             continue;
         };
-        if transport.method != Method::Stream || transport.via.is_some() || *bytes < LEAST {
+        let measures = transport.method == Method::Stream
+            && transport.via.is_none()
+            && transport.while_fetching.is_none();
+        if !measures || *bytes < LEAST {
             continue;
         }
         let measured = bytes.saturating_mul(1000) / (*millis).max(1);

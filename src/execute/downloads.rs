@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::facts::{Fact, Failure};
+use crate::facts::{Fact, Failure, Meta};
 use crate::io::Meter;
+use crate::io::flow::growing::{GrowingFile, GrowingImage};
 use crate::model::{ArtifactId, FileName, Sha256};
 use crate::plan::{Action, Step};
 
@@ -48,11 +49,15 @@ struct RunningDownload {
     task: JoinHandle<()>,
     end: watch::Receiver<DownloadEnd>,
     meter: Arc<Meter>,
+    growing: GrowingImage,
 }
 
 /// A download that is waited for.
+#[derive(Debug, Clone)]
 pub(super) struct WaitingFor {
+    pub fetch: Fetch,
     pub meter: Arc<Meter>,
+    growing: GrowingImage,
     end: watch::Receiver<DownloadEnd>,
 }
 
@@ -80,7 +85,37 @@ impl Fetch {
     }
 }
 
+impl Fetch {
+    /// What is recorded of one of the files that it became.
+    pub(super) fn meta_of<'a>(&self, fact: &'a Fact, file: &FileName) -> Option<&'a Meta> {
+        let Fact::Fetched {
+            download, unpacked, ..
+        } = fact
+        else {
+            return None;
+        };
+        match (self.file == *file, unpacked) {
+            (true, _) => Some(download),
+            (false, Some(unpacked)) => Some(unpacked),
+            (false, None) => None,
+        }
+    }
+}
+
 impl WaitingFor {
+    /// One of the files that it becomes, as it comes.
+    pub(super) fn growing(&self, file: &FileName) -> GrowingFile {
+        match self.fetch.file == *file {
+            true => self.growing.download.clone(),
+            false => self.growing.unpacked.clone(),
+        }
+    }
+
+    /// True if it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
     /// What came of it; `None` if it was ended before.
     pub(super) async fn end(mut self) -> DownloadEnd {
         let end = self.end.wait_for(Option::is_some).await.ok()?;
@@ -172,6 +207,7 @@ impl Downloads {
         &self,
         fetch: Fetch,
         meter: Arc<Meter>,
+        growing: GrowingImage,
         permit: OwnedSemaphorePermit,
         work: impl Future<Output = Result<Fact, Failure>> + Send + 'static,
     ) -> WaitingFor {
@@ -191,6 +227,7 @@ impl Downloads {
             task,
             end,
             meter,
+            growing,
         };
         let ticket = running.ticket();
         let file = running.fetch.file.clone();
@@ -235,7 +272,9 @@ impl RunningDownload {
 
     fn ticket(&self) -> WaitingFor {
         WaitingFor {
+            fetch: self.fetch.clone(),
             meter: Arc::clone(&self.meter),
+            growing: self.growing.clone(),
             end: self.end.clone(),
         }
     }

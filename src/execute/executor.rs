@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Event;
 use super::context::ExecutionContext;
-use super::downloads::{Downloads, Fetch};
+use super::downloads::{Downloads, Fetch, WaitingFor};
 use super::queue::StepQueue;
 use super::runner::StepRunner;
 use crate::facts::{CacheState, Outcome, StepId};
 use crate::nodes::Nodes;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Step};
 use crate::upstream::Upstream;
 
 /// Runs every step of a plan and returns an outcome for each.
@@ -37,6 +37,7 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
     let runner = Arc::new(StepRunner::new(context, known));
     let mut tasks: JoinSet<(usize, Outcome)> = JoinSet::new();
     let mut running = Tally::new(plan, &downloads);
+    let (tell, mut begun) = mpsc::unbounded_channel();
     loop {
         while let Some(at) = queue.ready.pop_front() {
             let step = &plan.steps[at];
@@ -44,17 +45,18 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
                 queue.finish(at, outcome, &events);
                 continue;
             }
-            running.begins(at);
+            let during = queue.during(step);
+            running.begins(at, during.clone());
             let (step, runner) = (step.clone(), Arc::clone(&runner));
-            let (events, cancel) = (events.clone(), cancel.clone());
+            let (events, cancel, tell) = (events.clone(), cancel.clone(), tell.clone());
             let handover = handover.clone();
             tasks.spawn(async move {
-                let is_download = matches!(step.action, Action::Fetch { .. });
+                let begins = |download| drop(tell.send((at, download)));
                 let outcome = tokio::select! {
                     biased;
                     () = cancel.cancelled() => Outcome::Cancelled,
-                    () = handover.cancelled(), if is_download => Outcome::UnderWay,
-                    outcome = runner.run(&step, &events) => outcome,
+                    outcome = handed_over(&handover, &step, during.as_ref()) => outcome,
+                    outcome = runner.run(&step, during.clone(), begins, &events) => outcome,
                 };
                 (at, outcome)
             });
@@ -63,13 +65,18 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
         if running.is_of_earlier_runs(&downloads) {
             handover.cancel();
         }
-        match tasks.join_next().await {
-            Some(Ok((at, outcome))) => {
-                running.ends(at);
-                queue.finish(at, outcome, &events);
-            }
-            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-            None => break,
+        tokio::select! {
+            // First what has begun: its end may have come as well.
+            biased;
+            Some((at, download)) = begun.recv() => queue.begin(at, download),
+            ended = tasks.join_next() => match ended {
+                Some(Ok((at, outcome))) => {
+                    running.ends(at);
+                    queue.finish(at, outcome, &events);
+                }
+                Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                None => break,
+            },
         }
     }
     if cancel.is_cancelled() {
@@ -78,12 +85,33 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
     queue.outcomes
 }
 
+/// Ends with what becomes of a step that a run leaves behind: a download goes on by itself,
+/// and what is made during it waits for the next run. Everything else is never left.
+async fn handed_over(
+    handover: &CancellationToken,
+    step: &Step,
+    during: Option<&WaitingFor>,
+) -> Outcome {
+    handover.cancelled().await;
+    if matches!(step.action, Action::Fetch { .. }) {
+        return Outcome::UnderWay;
+    }
+    match during.filter(|download| !download.is_over()) {
+        Some(download) => Outcome::Skipped {
+            needs: StepId::fetch(&download.fetch.file),
+        },
+        None => std::future::pending().await,
+    }
+}
+
 /// What runs: to tell when nothing is left but downloads that an earlier run began,
 /// and those that wait for their places.
 struct Tally {
     downloads: BTreeSet<usize>,
     earlier: BTreeSet<usize>,
     running: BTreeSet<usize>,
+    /// The downloads that running steps are made during.
+    during: BTreeMap<usize, WaitingFor>,
 }
 
 impl Tally {
@@ -99,15 +127,18 @@ impl Tally {
                 .collect(),
             downloads: fetches.into_iter().map(|(at, _)| at).collect(),
             running: BTreeSet::new(),
+            during: BTreeMap::new(),
         }
     }
 
-    fn begins(&mut self, at: usize) {
+    fn begins(&mut self, at: usize, during: Option<WaitingFor>) {
         self.running.insert(at);
+        self.during.extend(during.map(|download| (at, download)));
     }
 
     fn ends(&mut self, at: usize) {
         self.running.remove(&at);
+        self.during.remove(&at);
     }
 
     /// True if nothing that this run has begun, or is about to begin, is running.
@@ -115,6 +146,14 @@ impl Tally {
         let mut earlier = 0;
         let mut waiting = false;
         for at in &self.running {
+            // What is made during a download waits with it.
+            if self
+                .during
+                .get(at)
+                .is_some_and(|download| !download.is_over())
+            {
+                continue;
+            }
             match (self.earlier.contains(at), self.downloads.contains(at)) {
                 (true, _) => earlier += 1,
                 (false, true) => waiting = true,

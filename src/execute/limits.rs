@@ -17,6 +17,10 @@ pub(super) struct ConcurrencyLimits {
     /// cache does not wait for what is still to come.
     pub disk: Semaphore,
     pub nodes: Semaphore,
+    /// The same for deliveries that are made during a download. They may wait for it for
+    /// hours, and what is in the cache already does not wait with them.
+    early: Semaphore,
+    early_on_node: BTreeMap<NodeId, Semaphore>,
     /// One delivery at a time per node: they share its disk and its link.
     pub node: BTreeMap<NodeId, Semaphore>,
     /// What a relay sends on. It is not the node's own limit: over a slow link a relay
@@ -29,6 +33,7 @@ pub(super) struct ConcurrencyLimits {
 impl ConcurrencyLimits {
     pub(super) fn new<F, N>(world: &ExecutionContext<F, N>) -> Self {
         let node = world.specs.keys();
+        let one_each = |id: &NodeId| (id.clone(), Semaphore::new(1));
         let sites = &world.network.sites;
         let relays = sites.values().filter_map(|site| site.relay.clone());
         let limits = sites.iter().filter_map(|(name, site)| {
@@ -38,7 +43,9 @@ impl ConcurrencyLimits {
         Self {
             disk: Semaphore::new(world.downloads.at_once()),
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
-            node: node.map(|id| (id.clone(), Semaphore::new(1))).collect(),
+            early: Semaphore::new(world.nodes_at_once.max(1)),
+            early_on_node: node.clone().map(one_each).collect(),
+            node: node.map(one_each).collect(),
             relay: relays
                 .map(|id| (id, Semaphore::new(SERVED_AT_ONCE)))
                 .collect(),
@@ -71,6 +78,20 @@ impl ConcurrencyLimits {
         };
         NodePermits {
             _held: (own, between, permit(&self.nodes).await),
+        }
+    }
+
+    /// Lets a delivery begin that is made during a download: from here, and one at a time
+    /// per node. It counts for its site like any other.
+    pub(super) async fn early_delivery(&self, network: &Network, node: &NodeId) -> NodePermits<'_> {
+        let own = permit(&self.early_on_node[node]).await;
+        let site = network.site_of.get(node);
+        let between = match site.and_then(|site| self.site.get(site)) {
+            Some(limit) => Some(permit(limit).await),
+            None => None,
+        };
+        NodePermits {
+            _held: (own, between, permit(&self.early).await),
         }
     }
 

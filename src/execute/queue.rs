@@ -1,4 +1,5 @@
-//! The order of the steps: each runs when everything that it needs has succeeded.
+//! The order of the steps: each runs when everything that it needs has succeeded, and one
+//! that is made during a download when that has begun.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -6,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Event;
+use super::downloads::WaitingFor;
 use crate::facts::{Outcome, StepId};
-use crate::plan::{Plan, Step};
+use crate::plan::{Action, Plan, Step};
 
 /// Which steps may run next, kept up to date in time proportional to the number
 /// of needs.
@@ -16,12 +18,17 @@ pub(super) struct StepQueue<'a> {
     pub ready: VecDeque<usize>,
     waiting_for: Vec<usize>,
     dependents: HashMap<&'a StepId, Vec<usize>>,
+    /// The steps that are made during a download that has not begun yet.
+    followers: HashMap<&'a StepId, Vec<usize>>,
+    /// The downloads that have begun.
+    begun: HashMap<&'a StepId, WaitingFor>,
     pub outcomes: BTreeMap<StepId, Outcome>,
 }
 
 impl<'a> StepQueue<'a> {
     pub(super) fn new(plan: &'a Plan) -> Self {
         let mut dependents: HashMap<&StepId, Vec<usize>> = HashMap::new();
+        let mut followers: HashMap<&StepId, Vec<usize>> = HashMap::new();
         let mut waiting_for = Vec::with_capacity(plan.steps.len());
         let mut ready = VecDeque::new();
         for (at, step) in plan.steps.iter().enumerate() {
@@ -29,8 +36,13 @@ impl<'a> StepQueue<'a> {
             if step.needs.is_empty() {
                 ready.push_back(at);
             }
+            let during = download_of(step);
             for need in &step.needs {
-                dependents.entry(need).or_default().push(at);
+                let after = match during == Some(need) {
+                    true => &mut followers,
+                    false => &mut dependents,
+                };
+                after.entry(need).or_default().push(at);
             }
         }
         Self {
@@ -38,6 +50,8 @@ impl<'a> StepQueue<'a> {
             ready,
             waiting_for,
             dependents,
+            followers,
+            begun: HashMap::new(),
             outcomes: BTreeMap::new(),
         }
     }
@@ -47,13 +61,30 @@ impl<'a> StepQueue<'a> {
         let failed = step
             .needs
             .iter()
-            .find(|need| !self.outcomes[*need].is_success());
+            // What a step is made during has no outcome yet.
+            .find(|need| {
+                self.outcomes
+                    .get(*need)
+                    .is_some_and(|end| !end.is_success())
+            });
         match failed {
             Some(need) => Some(Outcome::Skipped {
                 needs: need.clone(),
             }),
             None => cancel.is_cancelled().then_some(Outcome::Cancelled),
         }
+    }
+
+    /// The download that a step is made during, if it is one of those.
+    pub(super) fn during(&self, step: &Step) -> Option<WaitingFor> {
+        self.begun.get(download_of(step)?).cloned()
+    }
+
+    /// A download has begun: so may what is made during it.
+    pub(super) fn begin(&mut self, at: usize, download: WaitingFor) {
+        let id = &self.plan.steps[at].id;
+        self.begun.insert(id, download);
+        self.release(id, true);
     }
 
     pub(super) fn finish(
@@ -68,11 +99,29 @@ impl<'a> StepQueue<'a> {
             outcome: outcome.clone(),
         });
         self.outcomes.insert(step.id.clone(), outcome);
-        for &next in self.dependents.get(&step.id).into_iter().flatten() {
+        self.release(&step.id, false);
+        // One that ended before it began, or never did.
+        self.release(&step.id, true);
+    }
+
+    fn release(&mut self, id: &StepId, followers: bool) {
+        let waiting = match followers {
+            true => self.followers.remove(id),
+            false => self.dependents.remove(id),
+        };
+        for next in waiting.into_iter().flatten() {
             self.waiting_for[next] -= 1;
             if self.waiting_for[next] == 0 {
                 self.ready.push_back(next);
             }
         }
+    }
+}
+
+/// The download that a delivery is made during.
+fn download_of(step: &Step) -> Option<&StepId> {
+    match &step.action {
+        Action::Push { transport, .. } => transport.while_fetching.as_ref(),
+        _ => None,
     }
 }

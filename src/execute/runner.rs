@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use super::context::ExecutionContext;
-use super::downloads::Fetch;
+use super::downloads::{Fetch, WaitingFor};
 use super::limits::{ConcurrencyLimits, permit};
 use super::steps::PushStep;
 use super::work::StepWork;
-use crate::facts::{CacheState, Fact, Failure, Outcome};
+use crate::facts::{CacheState, Fact, Failure, Outcome, StepId};
 use crate::io::Meter;
 use crate::nodes::{Leftover, Nodes};
 use crate::plan::{Action, Step};
@@ -31,8 +31,15 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         }
     }
 
-    /// Runs a step; never panics on a failing place.
-    pub(super) async fn run(&self, step: &Step, events: &mpsc::UnboundedSender<Event>) -> Outcome {
+    /// Runs a step; never panics on a failing place. A delivery may be made during a
+    /// download; `begins` is told when a download has begun.
+    pub(super) async fn run(
+        &self,
+        step: &Step,
+        during: Option<WaitingFor>,
+        begins: impl FnOnce(WaitingFor) + Send,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Outcome {
         let meter = Arc::new(Meter::default());
         let begun = |meter: &Arc<Meter>| {
             let _ = events.send(Event::Started {
@@ -67,6 +74,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                     }
                 };
                 begun(&ticket.meter);
+                begins(ticket.clone());
                 let Some(ended) = ticket.end().await else {
                     return Outcome::Cancelled;
                 };
@@ -90,20 +98,18 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
             }
             Action::Push {
                 target,
-                artifact: _,
+                artifact,
                 cache_file,
                 file,
-                bytes: _,
+                bytes,
                 form,
                 replace,
                 deletion,
                 transport,
             } => {
-                let (network, via) = (&self.work.context.network, transport.via.as_ref());
-                let _permits = self.limits.delivery(network, &target.node, via).await;
-                started();
                 let push = PushStep {
                     target,
+                    artifact,
                     cache_file,
                     file,
                     form: *form,
@@ -111,11 +117,14 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                     deletion: *deletion,
                     transport,
                 };
-                let pushed = self.work.push(&push, &step.wanted_by, &meter).await;
-                if let Ok(Fact::Pushed { entry, .. }) = &pushed {
-                    self.work.learn_delivered(target, entry);
+                meter.set_total(bytes.bytes().unwrap_or(0));
+                match during {
+                    Some(download) => {
+                        self.push_during(&push, step, &meter, download, started)
+                            .await
+                    }
+                    None => done(self.push(&push, step, &meter, started).await),
                 }
-                done(pushed)
             }
             Action::PruneNode {
                 target,
@@ -182,6 +191,67 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 started();
                 done(self.work.remove(file))
             }
+        }
+    }
+
+    /// Delivers what is in the cache.
+    async fn push(
+        &self,
+        push: &PushStep<'_>,
+        step: &Step,
+        meter: &Arc<Meter>,
+        started: impl FnOnce() + Send,
+    ) -> Result<Fact, Failure> {
+        let (network, via) = (&self.work.context.network, push.transport.via.as_ref());
+        let _permits = self.limits.delivery(network, &push.target.node, via).await;
+        started();
+        let pushed = self.work.push(push, &step.wanted_by, meter).await?;
+        self.learn_delivered(push, &pushed);
+        Ok(pushed)
+    }
+
+    /// Delivers while the file is being downloaded, if there is room for that before the
+    /// download is over, and from the cache if not.
+    async fn push_during(
+        &self,
+        push: &PushStep<'_>,
+        step: &Step,
+        meter: &Arc<Meter>,
+        download: WaitingFor,
+        started: impl FnOnce() + Send,
+    ) -> Outcome {
+        let failed = |failure| Outcome::Failed { failure };
+        let skipped = Outcome::Skipped {
+            needs: StepId::fetch(&download.fetch.file),
+        };
+        let (network, node) = (&self.work.context.network, &push.target.node);
+        let _permits = tokio::select! {
+            biased;
+            end = download.clone().end() => {
+                let Some(Ok(fact)) = end else {
+                    return skipped;
+                };
+                self.work.learn_fetched(&fact, &download.fetch);
+                let pushed = self.push(push, step, meter, started).await;
+                return pushed.map_or_else(failed, |fact| Outcome::Done { fact });
+            }
+            permits = self.limits.early_delivery(network, node) => permits,
+        };
+        started();
+        let pushed = self.work.push_early(push, &step.wanted_by, meter, download);
+        match pushed.await {
+            Ok(Some(fact)) => {
+                self.learn_delivered(push, &fact);
+                Outcome::Done { fact }
+            }
+            Ok(None) => skipped,
+            Err(failure) => failed(failure),
+        }
+    }
+
+    fn learn_delivered(&self, push: &PushStep<'_>, pushed: &Fact) {
+        if let Fact::Pushed { entry, .. } = pushed {
+            self.work.learn_delivered(push.target, entry);
         }
     }
 }

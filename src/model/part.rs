@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{FileName, Invalid, Sha256, text_form};
+use sha2::Digest as _;
+
+use super::{ArtifactId, FileName, Invalid, Sha256, text_form};
 
 /// How much of a digest is in the name of a part, in hex digits: enough that two images
 /// of one name do not meet.
@@ -16,8 +18,9 @@ pub const PARTS_DIR: &str = ".talos-order.parts";
 /// file is for.
 ///
 /// Two forms: `.talos-order.parts/FILE.DIGEST.part`, where DIGEST is the beginning of
-/// the SHA-256 that the whole file has to have, and `.talos-order.FILE.part`, which
-/// versions up to 0.1.0 wrote.
+/// the SHA-256 that the whole file has to have, or of that of the artifact's text form
+/// while the former is not known; and `.talos-order.FILE.part`, which versions up to 0.1.0
+/// wrote.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartName {
     file: FileName,
@@ -34,6 +37,12 @@ impl PartName {
             file: file.clone(),
             digest: Some(digest),
         }
+    }
+
+    /// The part of a file whose digest is not known yet, from what it is.
+    pub fn early(file: &FileName, artifact: &ArtifactId) -> Self {
+        let key = sha2::Sha256::digest(artifact.factory_path());
+        Self::new(file, &Sha256::from_bytes(key.into()))
     }
 
     /// The file that it becomes.

@@ -54,13 +54,28 @@ pub(super) struct Operation<'a> {
     owned: String,
     /// How long each of its scripts may take.
     timeout: Duration,
-    _queued: OwnedMutexGuard<()>,
+    _queued: Option<OwnedMutexGuard<()>>,
 }
 
 impl<'a> Operation<'a> {
     /// Waits for the operations before it in this process; asks nobody yet. No script of
     /// it runs for longer than `timeout`.
     pub(super) async fn begin(
+        session: &'a NodeSession<'a>,
+        dir: &'a Dir,
+        file: &'a FileName,
+        timeout: Duration,
+    ) -> Self {
+        let queued = session.enter(dir).await;
+        Self {
+            _queued: Some(queued),
+            ..Self::unqueued(session, dir, file, timeout)
+        }
+    }
+
+    /// The same for whoever waits for the others by [`NodeSession::enter`], in those steps
+    /// that need it.
+    pub(super) fn unqueued(
         session: &'a NodeSession<'a>,
         dir: &'a Dir,
         file: &'a FileName,
@@ -79,7 +94,7 @@ impl<'a> Operation<'a> {
             pattern: record::pattern(file),
             owned: record::owned(&config.owner),
             timeout,
-            _queued: session.enter(dir).await,
+            _queued: None,
         }
     }
 

@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::config::NodesConfig;
+use super::deliver::early::{EarlyEnd, NotEarly, until_verified};
 use super::error::NodeError;
-use super::interface::{Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified};
+use super::interface::{
+    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Removal, Removed, Verified,
+};
 use super::session::node_session::NodeSession;
 use super::session::queue::DirQueue;
-use super::session::rates::Paces;
+use super::session::rates::{self, Paces};
+use super::session::timeouts;
 use super::ssh::args::Ssh;
 use super::templates::{
     TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
 };
 use super::{deliver, machines, observe, remove, verify};
 use crate::facts::{NodeState, NodeStorages, NodeVms};
-use crate::model::{Dir, Node, StorageName, VmId};
+use crate::model::{Dir, Node, Reach, StorageName, VmId};
 
 /// What lives longer than a session: the connections, and what sessions share.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct SystemNodes {
     queue: DirQueue,
     paces: Paces,
     permits: Semaphore,
+    /// For deliveries that wait for a download: it may take hours, and others go on.
+    early: Semaphore,
 }
 
 impl SystemNodes {
@@ -40,11 +46,13 @@ impl SystemNodes {
             config.control_dir.as_deref(),
             config.keep_open,
         )?;
+        let sessions = config.sessions.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             ssh,
             queue: DirQueue::default(),
             paces: Paces::new(&config),
-            permits: Semaphore::new(config.sessions.clamp(1, Semaphore::MAX_PERMITS)),
+            permits: Semaphore::new(sessions),
+            early: Semaphore::new(sessions),
             config,
         })
     }
@@ -52,14 +60,33 @@ impl SystemNodes {
     /// Waits until one more node may be worked on.
     async fn open<'a>(&'a self, node: &'a Node) -> NodeSession<'a> {
         let permit = self.permits.acquire().await;
+        self.session(node, permit.expect("the semaphore is never closed"))
+    }
+
+    fn session<'a>(&'a self, node: &'a Node, permit: SemaphorePermit<'a>) -> NodeSession<'a> {
         NodeSession {
             node,
             config: &self.config,
             ssh: &self.ssh,
             queue: &self.queue,
             paces: &self.paces,
-            _permit: permit.expect("the semaphore is never closed"),
+            _permit: permit,
         }
+    }
+
+    /// Delivers while the file grows, if its turn comes before the file is whole.
+    async fn try_early(
+        &self,
+        node: &Node,
+        early: &EarlyDelivery,
+        mut told: oneshot::Receiver<Delivery>,
+    ) -> Result<Delivered, NotEarly> {
+        let permit = tokio::select! {
+            permit = self.early.acquire() => permit.expect("the semaphore is never closed"),
+            _ = &mut told => return Err(NotEarly::Overtaken),
+        };
+        let session = self.session(node, permit);
+        deliver::early::deliver(&session, early, told).await
     }
 }
 
@@ -80,6 +107,36 @@ impl Nodes for SystemNodes {
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         let session = self.open(node).await;
         Box::pin(deliver::push::deliver(&session, delivery)).await
+    }
+
+    async fn deliver_early(
+        &self,
+        node: &Node,
+        early: &EarlyDelivery,
+        verified: impl Future<Output = Option<Delivery>> + Send,
+    ) -> Result<Option<Delivered>, NodeError> {
+        let mut verified = Box::pin(verified);
+        let mut known = None;
+        if matches!(node.reach, Reach::Ssh { .. }) {
+            let (tell, told) = oneshot::channel();
+            let mut attempt = Box::pin(self.try_early(node, early, told));
+            let share = rates::share(&self.config, &node.id);
+            let limit =
+                |delivery: &Delivery| timeouts::for_transfer(delivery.size, delivery.size, share);
+            let end = until_verified(attempt.as_mut(), verified.as_mut(), tell, limit);
+            match end.await {
+                EarlyEnd::Placed(delivered) => return Ok(Some(*delivered)),
+                EarlyEnd::Unverified => return Ok(None),
+                EarlyEnd::Later(delivery) => known = delivery.map(|delivery| *delivery),
+            }
+        }
+        if known.is_none() {
+            known = verified.await;
+        }
+        match known {
+            Some(delivery) => self.deliver(node, &delivery).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {

@@ -28,6 +28,8 @@ const STAGES: &[Stage] = &[
     stages::relay,
     // What a selected step needs is known now.
     stages::select,
+    // Each delivery has its final form by now.
+    stages::early,
 ];
 
 /// Plans a run. Total and deterministic: every want ends up as steps, as held, or as

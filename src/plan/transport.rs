@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bytes::Bytes;
+use crate::facts::StepId;
 use crate::model::{ApiRoute, Method, NodeId, Proof, StoredForm, Via};
 
 /// The program on a node that receives a stream.
@@ -26,6 +27,10 @@ pub struct Transport {
     /// Why the relay of its site does not send it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrelayed: Option<Unrelayed>,
+    /// The download during which it is sent: as the bytes come, and under a hidden name
+    /// until all of them are verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub while_fetching: Option<StepId>,
     /// How it is proven that it arrived.
     pub proof: Proof,
 }

@@ -20,6 +20,7 @@ mod connections;
 mod create;
 mod cut;
 mod cutting;
+mod early;
 mod factory;
 mod faults;
 mod fleet;

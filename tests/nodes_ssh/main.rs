@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod drips;
+mod early;
 mod failures;
 mod faulty;
 mod fence;
@@ -48,8 +49,8 @@ use talos_order::model::{
     Arch, ArtifactId, Dir, Format, Method, Node, PartName, Platform, Proof, Reach, Sha256,
 };
 use talos_order::nodes::{
-    Cleared, Delivered, Delivery, KeepOpen, LEASE, Leftover, NodeError, Nodes, NodesConfig,
-    Removal, Removed, SystemNodes, Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, KeepOpen, LEASE, Leftover, NodeError, Nodes,
+    NodesConfig, Removal, Removed, SystemNodes, Verified,
 };
 
 const MIB: usize = 1024 * 1024;

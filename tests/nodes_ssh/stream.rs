@@ -8,7 +8,7 @@ use talos_order::testing::hash_data;
 use super::*;
 
 /// An image of 64 MiB with 6 MiB of data in three places.
-fn image(lab: &Lab, seed: u64) -> (PathBuf, Vec<u8>) {
+pub(crate) fn image(lab: &Lab, seed: u64) -> (PathBuf, Vec<u8>) {
     let (_, noise) = file(lab, 6 * MIB, seed);
     let path = lab.path().join(format!("image-{seed}"));
     let image = fs::File::create(&path).unwrap();
@@ -20,7 +20,7 @@ fn image(lab: &Lab, seed: u64) -> (PathBuf, Vec<u8>) {
     (path, bytes)
 }
 
-fn streamed(dir: Dir, image: &(PathBuf, Vec<u8>)) -> Delivery {
+pub(crate) fn streamed(dir: Dir, image: &(PathBuf, Vec<u8>)) -> Delivery {
     Delivery {
         method: Method::Stream,
         data: Some(hash_data(&image.0, u64::MAX).unwrap()),
@@ -29,7 +29,7 @@ fn streamed(dir: Dir, image: &(PathBuf, Vec<u8>)) -> Delivery {
 }
 
 /// Nodes to which so many bytes go in a second.
-fn limited(lab: &Lab, bandwidth: usize) -> SystemNodes {
+pub(crate) fn limited(lab: &Lab, bandwidth: usize) -> SystemNodes {
     SystemNodes::new(NodesConfig {
         bandwidth: Some(bandwidth as u64),
         ..config(lab, RSYNC_OPTS)

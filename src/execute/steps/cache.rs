@@ -10,6 +10,7 @@ use crate::execute::downloads::{Fetch, WaitingFor};
 use crate::execute::work::{StepWork, failed};
 use crate::facts::{Fact, Failure, Outcome};
 use crate::io::Meter;
+use crate::io::flow::growing::GrowingImage;
 use crate::model::{ArtifactId, FileName, SchematicId};
 use crate::nodes::Nodes;
 use crate::upstream::Upstream;
@@ -41,14 +42,25 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         meter: Arc<Meter>,
         permit: OwnedSemaphorePermit,
     ) -> WaitingFor {
+        let growing = GrowingImage::default();
+        let receive = Receive {
+            download: fetch.download.clone(),
+            file: fetch.file.clone(),
+            url: fetch.url.clone(),
+            unpack: fetch.unpack.clone(),
+            pinned: fetch.pinned,
+            upstream: None,
+            meter: Arc::clone(&meter),
+            growing: growing.clone(),
+        };
         let work = download(
             Arc::clone(&self.context.factory),
             Arc::clone(&self.context.cache),
-            fetch.clone(),
-            Arc::clone(&meter),
+            receive,
             self.context.now,
         );
-        self.context.downloads.begin(fetch, meter, permit, work)
+        let downloads = &self.context.downloads;
+        downloads.begin(fetch, meter, growing, permit, work)
     }
 
     pub(in crate::execute) fn learn_fetched(&self, fact: &Fact, fetch: &Fetch) {
@@ -114,22 +126,13 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
 async fn download<F: Upstream>(
     factory: Arc<F>,
     cache: Arc<Cache>,
-    fetch: Fetch,
-    meter: Arc<Meter>,
+    mut receive: Receive,
     now: Timestamp,
 ) -> Result<Fact, Failure> {
-    let upstream = factory.checksum(&fetch.url).await?;
-    let receive = Receive {
-        download: fetch.download,
-        file: fetch.file,
-        url: fetch.url.clone(),
-        unpack: fetch.unpack,
-        pinned: fetch.pinned,
-        upstream,
-        meter,
-    };
+    let url = receive.url.clone();
+    receive.upstream = factory.checksum(&url).await?;
     let mut intake = cache.receive(receive).await?;
-    let transferred = match factory.download(&fetch.url, &mut intake).await {
+    let transferred = match factory.download(&url, &mut intake).await {
         Ok(transferred) => transferred,
         // What refused the bytes knows more than whoever sent them: whether that may
         // run, and a hint for the user.

@@ -3,19 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::execute::downloads::WaitingFor;
 use crate::execute::work::{StepWork, failed};
-use crate::facts::{Fact, Failure, FailureKind, Outcome};
+use crate::facts::{Fact, Failure, FailureKind, Meta, Outcome};
 use crate::io::Meter;
 use crate::model::{
-    Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, StoredForm, Via,
+    ArtifactId, Deletion, FileName, NodeId, OrderId, PositionRef, PushTarget, Sha256, StoredForm,
+    Via,
 };
-use crate::nodes::{Cleared, Delivery, Leftover, Nodes, Relay, Removal, Removed, Verified};
+use crate::nodes::{
+    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
+};
 use crate::plan::Transport;
 use crate::upstream::Upstream;
 
 /// What a delivery step says, by reference.
 pub(in crate::execute) struct PushStep<'a> {
     pub target: &'a PushTarget,
+    pub artifact: &'a ArtifactId,
     pub cache_file: &'a FileName,
     pub file: &'a FileName,
     pub replace: bool,
@@ -32,9 +37,49 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         meter: &Arc<Meter>,
     ) -> Result<Fact, Failure> {
         let meta = self.known(push.cache_file)?;
+        let delivery = self.delivery(push, &meta, wanted_by, meter);
+        let node = &self.context.specs[&push.target.node];
+        let delivered = self.context.nodes.deliver(node, &delivery).await?;
+        Ok(pushed(delivered))
+    }
+
+    /// Delivers while the file is being downloaded. `None` if that came to nothing.
+    pub(in crate::execute) async fn push_early(
+        &self,
+        push: &PushStep<'_>,
+        wanted_by: &BTreeSet<PositionRef>,
+        meter: &Arc<Meter>,
+        download: WaitingFor,
+    ) -> Result<Option<Fact>, Failure> {
+        let early = EarlyDelivery {
+            dir: push.target.dir.clone(),
+            file: push.file.clone(),
+            source: download.growing(push.cache_file),
+            artifact: push.artifact.clone(),
+            proof: push.transport.proof,
+            meter: Arc::clone(meter),
+        };
+        let fetch = download.fetch.clone();
+        let verified = async {
+            let fact = download.end().await?.ok()?;
+            let meta = fetch.meta_of(&fact, push.cache_file)?;
+            Some(self.delivery(push, meta, wanted_by, meter))
+        };
+        let node = &self.context.specs[&push.target.node];
+        let delivered = self.context.nodes.deliver_early(node, &early, verified);
+        Ok(delivered.await?.map(pushed))
+    }
+
+    fn delivery(
+        &self,
+        push: &PushStep<'_>,
+        meta: &Meta,
+        wanted_by: &BTreeSet<PositionRef>,
+        meter: &Arc<Meter>,
+    ) -> Delivery {
         meter.set_total(meta.size);
         let orders: BTreeSet<OrderId> = wanted_by.iter().map(|want| want.order.clone()).collect();
-        let delivery = Delivery {
+        Delivery {
             dir: push.target.dir.clone(),
             file: push.file.clone(),
             source: self.context.cache.path(push.cache_file),
@@ -53,18 +98,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             data: meta.data,
             relay: self.relay(push.transport.via.as_ref()),
             meter: Arc::clone(meter),
-        };
-        let delivered = self
-            .context
-            .nodes
-            .deliver(&self.context.specs[&push.target.node], &delivery)
-            .await?;
-        Ok(Fact::Pushed {
-            entry: Box::new(delivered.entry),
-            copied: delivered.copied,
-            wire_bytes: delivered.wire_bytes,
-            millis: delivered.took.as_millis() as u64,
-        })
+        }
     }
 
     fn relay(&self, via: Option<&Via>) -> Option<Relay> {
@@ -140,6 +174,15 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             },
             Err(error) => failed(error),
         }
+    }
+}
+
+fn pushed(delivered: Delivered) -> Fact {
+    Fact::Pushed {
+        entry: Box::new(delivered.entry),
+        copied: delivered.copied,
+        wire_bytes: delivered.wire_bytes,
+        millis: delivered.took.as_millis() as u64,
     }
 }
 

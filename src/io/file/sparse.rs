@@ -135,26 +135,39 @@ impl SparseWriter {
 /// # Errors
 /// Any error of the file system.
 pub(crate) fn extents(file: &File) -> io::Result<Vec<Range<u64>>> {
+    extents_within(file, 0..file.metadata()?.len())
+}
+
+/// The same within a part of a file, which may go beyond its end: there is no data.
+///
+/// # Errors
+/// Any error of the file system.
+pub(crate) fn extents_within(file: &File, part: Range<u64>) -> io::Result<Vec<Range<u64>>> {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
-    let size = file.metadata()?.len();
     let mut found = Vec::new();
-    let mut at = 0;
-    while at < size {
+    let mut at = part.start;
+    while at < part.end {
         let start = match seek(file, SeekFrom::Data(at)) {
             Ok(start) => start,
             // No data from here on.
             Err(Errno::NXIO) => break,
             // Some network file systems: everything counts as data.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => {
-                found.push(at..size);
+                let end = file.metadata()?.len().min(part.end);
+                if at < end {
+                    found.push(at..end);
+                }
                 break;
             }
             Err(error) => return Err(error.into()),
         };
+        if start >= part.end {
+            break;
+        }
         // The file may have shrunk or grown since its size was asked; stay within.
-        let end = seek(file, SeekFrom::Hole(start))?.min(size);
+        let end = seek(file, SeekFrom::Hole(start))?.min(part.end);
         if start < end {
             found.push(start..end);
         }
@@ -179,26 +192,37 @@ pub(crate) enum FilePart<'a> {
 pub(crate) fn read_parts(
     file: &File,
     limit: u64,
-    mut take: impl FnMut(FilePart<'_>),
+    take: impl FnMut(FilePart<'_>),
 ) -> io::Result<()> {
     let size = file.metadata()?.len().min(limit);
-    let mut buffer = vec![0; COPY];
-    let mut at = 0;
-    for extent in extents(file)? {
-        let (start, end) = (extent.start.min(size), extent.end.min(size));
-        if start > at {
-            take(FilePart::Hole(start - at));
+    read_range(file, 0..size, take)
+}
+
+/// The same for a range, which may go beyond the end of the file: there it is a hole.
+///
+/// # Errors
+/// Any error of the file system.
+pub(crate) fn read_range(
+    file: &File,
+    range: Range<u64>,
+    mut take: impl FnMut(FilePart<'_>),
+) -> io::Result<()> {
+    let mut buffer = vec![0; COPY.min((range.end - range.start) as usize)];
+    let mut at = range.start;
+    for extent in extents_within(file, range.clone())? {
+        if extent.start > at {
+            take(FilePart::Hole(extent.start - at));
         }
-        at = start;
-        while at < end {
-            let piece = &mut buffer[..(end - at).min(COPY as u64) as usize];
+        at = extent.start;
+        while at < extent.end {
+            let piece = &mut buffer[..(extent.end - at).min(COPY as u64) as usize];
             file.read_exact_at(piece, at)?;
             take(FilePart::Bytes(piece));
             at += piece.len() as u64;
         }
     }
-    if size > at {
-        take(FilePart::Hole(size - at));
+    if range.end > at {
+        take(FilePart::Hole(range.end - at));
     }
     Ok(())
 }

@@ -18,26 +18,35 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// The file as it grows. Clones are the same file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct GrowingFile(Arc<Shared>);
+pub struct GrowingFile(Arc<GrowingShared>);
+
+/// The files that one download becomes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GrowingImage {
+    /// What is downloaded.
+    pub download: GrowingFile,
+    /// What is unpacked from it; nobody writes to it where that is not wanted.
+    pub unpacked: GrowingFile,
+}
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct GrowingShared {
+    state: Mutex<GrowthState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GrowthState {
     file: Option<Arc<File>>,
     /// How many bytes are there from the beginning, holes included.
     length: u64,
     /// Counts how often the writer started over.
     generation: u64,
-    end: Option<End>,
+    end: Option<GrowthEnd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum GrowthEnd {
     Whole,
     GivenUp,
 }
@@ -45,7 +54,8 @@ enum End {
 /// What a reader finds.
 #[derive(Debug, Clone)]
 pub(crate) enum Growth {
-    /// So many bytes are there, and more may come.
+    /// So many bytes are there, and more may come. Zeros at the end may not be in the file:
+    /// what is beyond its length is a hole.
     Part(Arc<File>, u64),
     /// These are all.
     Whole(Arc<File>, u64),
@@ -65,47 +75,47 @@ impl GrowingFile {
 
     /// The writer has this file from now on, with nothing in it; it may have had another
     /// one before.
-    pub(super) fn begin(&self, file: File) {
+    pub fn begin(&self, file: File) {
         self.change(|state| {
             if state.file.is_some() {
                 state.generation += 1;
             }
-            *state = State {
+            *state = GrowthState {
                 file: Some(Arc::new(file)),
                 generation: state.generation,
-                ..State::default()
+                ..GrowthState::default()
             };
         });
     }
 
     /// So many bytes are in the file, counted from its beginning.
-    pub(super) fn grow(&self, length: u64) {
+    pub fn grow(&self, length: u64) {
         self.change(|state| state.length = length);
     }
 
     /// What is there is all, and it has its full length.
-    pub(super) fn is_whole(&self, length: u64) {
+    pub fn is_whole(&self, length: u64) {
         self.change(|state| {
             state.length = length;
-            state.end.get_or_insert(End::Whole);
+            state.end.get_or_insert(GrowthEnd::Whole);
         });
     }
 
     /// Nothing more comes. Says nothing where the file is whole.
-    pub(super) fn give_up(&self) {
+    pub fn give_up(&self) {
         self.change(|state| {
-            state.end.get_or_insert(End::GivenUp);
+            state.end.get_or_insert(GrowthEnd::GivenUp);
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut GrowthState)) {
         change(&mut self.lock());
         self.0.changed.notify_all();
     }
 
     /// A panic elsewhere cannot leave a state half changed: each change is one assignment
     /// after another of plain values.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GrowthState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,11 +133,11 @@ impl GrowingReader {
     pub(crate) fn wait_beyond(&self, at: u64, is_wanted: impl Fn() -> bool) -> Option<Growth> {
         let mut state = self.file.lock();
         loop {
-            if state.generation != self.generation || state.end == Some(End::GivenUp) {
+            if state.generation != self.generation || state.end == Some(GrowthEnd::GivenUp) {
                 return Some(Growth::Lost);
             }
             if let Some(file) = &state.file {
-                if state.end == Some(End::Whole) {
+                if state.end == Some(GrowthEnd::Whole) {
                     return Some(Growth::Whole(Arc::clone(file), state.length));
                 }
                 if state.length > at {

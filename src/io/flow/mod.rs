@@ -14,6 +14,7 @@ pub(crate) mod resume;
 mod sink;
 mod staged;
 pub(crate) mod temporary;
+mod trailing;
 pub(crate) mod unpack;
 mod writeout;
 

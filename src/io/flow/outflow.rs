@@ -1,9 +1,10 @@
 //! Sends a file's data: the parts that are not zeros, each with its place.
 //!
-//! The form is that of `nodes/protocol/scripts/receive.pl`: before each part stand its offset
-//! and its length, 8 bytes each, the highest first; a part of no length at the
-//! file's end is the last. What was sent so far is always the beginning of the file,
-//! so an interrupted transfer goes on where it was.
+//! The form is that of `nodes/protocol/scripts/receive.pl`, with numbers of 8 bytes, the
+//! highest first: how many bytes are there already, then before each part its offset and
+//! its length; a part of no length at the file's end is the last. Parts begin at whole
+//! blocks. What was sent so far is always the beginning of the file, so an interrupted
+//! transfer goes on where it was.
 
 use std::fs::File;
 use std::io;
@@ -15,8 +16,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::io::Meter;
-use crate::io::file::sparse::{data_pieces, extents};
+use crate::io::file::sparse::{data_pieces, extents_within};
+use crate::io::flow::growing::{GrowingReader, Growth};
 use crate::io::flow::pace::Pace;
+use crate::io::hash::data::BLOCK;
 use crate::io::process::task;
 
 /// How much is read at once, in bytes: some pieces between two threads and a pipe
@@ -30,13 +33,22 @@ const WAITING: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Outflow {
     /// The file.
-    pub path: PathBuf,
-    /// How many of its first bytes are there already.
+    pub source: OutflowSource,
+    /// How many of its first bytes are there already, in whole blocks.
     pub from: u64,
     /// The limits that hold.
     pub paces: Vec<Arc<Pace>>,
     /// Counts the bytes of the file that are done, holes included.
     pub meter: Arc<Meter>,
+}
+
+/// Where the bytes are read.
+#[derive(Debug)]
+pub(crate) enum OutflowSource {
+    /// A whole file.
+    File(PathBuf),
+    /// One that is still being written; it is waited for.
+    Growing(GrowingReader),
 }
 
 impl Outflow {
@@ -45,10 +57,10 @@ impl Outflow {
     /// rest.
     ///
     /// # Errors
-    /// Any error of the file system. The last part is not sent then, so what arrived
-    /// is recognised as incomplete.
+    /// Any error of the file system, and a growing file that is not to become whole. The
+    /// last part is not sent then, so what arrived is recognised as incomplete.
     pub(crate) async fn send(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
-        task::on_thread("outflow", move || self.run(&to)).await?
+        task::on_thread("outflow", move || self.run(to)).await?
     }
 
     /// Two ends for [`Self::send`].
@@ -56,38 +68,134 @@ impl Outflow {
         mpsc::channel(WAITING)
     }
 
-    fn run(self, to: &mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
-        let file = File::open(&self.path)?;
-        let size = file.metadata()?.len();
+    fn run(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
         let smallest = self.paces.iter().map(|pace| pace.piece()).min();
         let read = smallest.map_or(READ, |piece| piece.clamp(16 << 10, READ));
-        let mut buffer = vec![0; read];
-        let mut sent = 0;
-        for extent in extents(&file)? {
-            let mut at = extent.start.max(self.from);
-            while at < extent.end {
-                let piece = &mut buffer[..(extent.end - at).min(read as u64) as usize];
-                file.read_exact_at(piece, at)?;
-                if let Some(parts) = parts(at, piece) {
-                    let length = parts.len() as u64;
-                    self.paces.iter().for_each(|pace| pace.take(length));
-                    if to.blocking_send(parts).is_err() {
-                        return Ok(None);
-                    }
-                    sent += length;
-                }
-                at += piece.len() as u64;
-                self.meter.set_done(at);
-            }
-        }
-        let end = head(size, 0).concat();
-        sent += end.len() as u64;
-        if to.blocking_send(end.into()).is_err() {
+        let mut sender = Sender {
+            to,
+            paces: self.paces,
+            meter: self.meter,
+            buffer: vec![0; read / BLOCK * BLOCK],
+            at: self.from,
+            sent: 0,
+        };
+        if !sender.put(Bytes::copy_from_slice(&self.from.to_be_bytes())) {
             return Ok(None);
         }
-        self.meter.set_done(size);
-        Ok(Some(sent))
+        let size = match self.source {
+            OutflowSource::File(path) => {
+                let file = File::open(&path)?;
+                let size = file.metadata()?.len();
+                sender.data(&file, size, false)?.then_some(size)
+            }
+            OutflowSource::Growing(reader) => sender.follow(&reader)?,
+        };
+        let Some(size) = size else {
+            return Ok(None);
+        };
+        if !sender.put(head(size, 0).concat().into()) {
+            return Ok(None);
+        }
+        sender.meter.set_done(size);
+        Ok(Some(sender.sent))
     }
+}
+
+/// A file on its way.
+struct Sender {
+    to: mpsc::Sender<Bytes>,
+    paces: Vec<Arc<Pace>>,
+    meter: Arc<Meter>,
+    buffer: Vec<u8>,
+    /// Up to where it is done.
+    at: u64,
+    /// Bytes that went out.
+    sent: u64,
+}
+
+impl Sender {
+    /// False where nobody wants it any more.
+    fn put(&mut self, bytes: Bytes) -> bool {
+        self.sent += bytes.len() as u64;
+        self.to.blocking_send(bytes).is_ok()
+    }
+
+    /// Sends what comes until it is all. Gives how long the file is, or `None` where nobody
+    /// wants it any more.
+    fn follow(&mut self, reader: &GrowingReader) -> io::Result<Option<u64>> {
+        let mut seen = self.at;
+        loop {
+            let to = &self.to;
+            match reader.wait_beyond(seen, || !to.is_closed()) {
+                None => return Ok(None),
+                Some(Growth::Part(file, length)) => {
+                    seen = length;
+                    // The rest of a block may be data.
+                    let whole = length - length % BLOCK as u64;
+                    if whole > self.at && !self.data(&file, whole, true)? {
+                        return Ok(None);
+                    }
+                }
+                Some(Growth::Whole(file, length)) => {
+                    return Ok(self.data(&file, length, true)?.then_some(length));
+                }
+                Some(Growth::Lost) => {
+                    return Err(io::Error::other(
+                        "the download started over or was given up",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Sends what is between where it is and `end`. The end of a file that grows may be
+    /// zeros that are not in it yet. False where nobody wants it any more.
+    fn data(&mut self, file: &File, end: u64, grows: bool) -> io::Result<bool> {
+        for extent in extents_within(file, self.at..end)? {
+            // Whole blocks, which some file systems hold in parts.
+            let block = BLOCK as u64;
+            self.at = self.at.max(extent.start - extent.start % block);
+            let stop = extent.end.next_multiple_of(block).min(end);
+            while self.at < stop {
+                let length = (stop - self.at).min(self.buffer.len() as u64) as usize;
+                let piece = &mut self.buffer[..length];
+                match grows {
+                    true => read_or_zeros(file, piece, self.at)?,
+                    false => file.read_exact_at(piece, self.at)?,
+                }
+                if let Some(parts) = parts(self.at, piece) {
+                    let length = parts.len() as u64;
+                    self.paces.iter().for_each(|pace| pace.take(length));
+                    if !self.put(parts) {
+                        return Ok(false);
+                    }
+                }
+                self.at += length as u64;
+                self.meter.set_done(self.at);
+            }
+        }
+        self.at = end;
+        Ok(true)
+    }
+}
+
+/// Reads all that is asked for; behind the end are zeros.
+fn read_or_zeros(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.read_at(bytes, at) {
+            Ok(0) => {
+                bytes.fill(0);
+                break;
+            }
+            Ok(count) => {
+                bytes = &mut bytes[count..];
+                at += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The parts with data of some bytes of a file, each with its head.
@@ -134,14 +242,15 @@ mod tests {
         file.write_all_at(&[7; 5000], 1 << 20).unwrap();
         file.write_all_at(b"end", (9 << 20) - 3).unwrap();
         let outflow = |from| Outflow {
-            path: path.clone(),
+            source: OutflowSource::File(path.clone()),
             from,
             paces: Vec::new(),
             meter: Arc::default(),
         };
         let (all, sent) = all_of(outflow(0)).await;
         assert_eq!(sent.unwrap(), Some(all.len() as u64));
-        let mut rest = &all[..];
+        assert_eq!(all[..8], [0; 8]);
+        let mut rest = &all[8..];
         let mut copy = vec![0; 9 << 20];
         loop {
             let (head, after) = rest.split_at(16);
@@ -158,6 +267,7 @@ mod tests {
         assert!(all.len() < 16 << 10, "{}", all.len());
         // What is there already does not go again.
         let (tail, _) = all_of(outflow(8 << 20)).await;
-        assert!(tail.len() < 5000 && all.ends_with(&tail));
+        assert_eq!(tail[..8], (8_u64 << 20).to_be_bytes());
+        assert!(tail.len() < 5000 && all.ends_with(&tail[8..]));
     }
 }

@@ -1,5 +1,6 @@
 //! A file before it has its name: a hidden temporary that is written sparsely and
-//! hashed in one go, and checked for what it looks like and for being whole.
+//! hashed in one go, and checked for what it looks like and for being whole. Others may
+//! read it meanwhile, see [`GrowingFile`].
 //!
 //! The temporary of `NAME` is `.NAME.part`, always, so that the next process finds
 //! what a crash left. It is locked while it is written; a new attempt waits until
@@ -17,12 +18,14 @@ use crate::io::file::sparse::SparseWriter;
 use crate::io::file::{mtime_ns, occupied};
 use crate::io::flow::content::ContentCheck;
 use crate::io::flow::error::StagingError;
+use crate::io::flow::growing::GrowingFile;
 use crate::io::flow::resume::{Checkpoint, ResumeLog};
 use crate::io::flow::staged::StagedFile;
 use crate::io::flow::temporary::temporary_of;
+use crate::io::flow::trailing::TrailingHash;
 use crate::io::flow::writeout::WriteOut;
-use crate::io::hash::Hasher;
 use crate::io::hash::data::DataHasher;
+use crate::io::hash::{Hashed, Hasher};
 use crate::io::image::container::OpenFile;
 use crate::io::image::magic::ContentKind;
 
@@ -30,7 +33,7 @@ use crate::io::image::magic::ContentKind;
 const READ: usize = 1 << 20;
 
 /// What a temporary is to become.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct StagingTarget<'a> {
     /// The directory that it is in.
     pub dir: &'a Path,
@@ -40,6 +43,8 @@ pub(super) struct StagingTarget<'a> {
     pub kind: ContentKind,
     /// The largest size that is accepted, in bytes.
     pub max: u64,
+    /// Told how far it has come, for those who read it meanwhile.
+    pub growing: GrowingFile,
 }
 
 /// A temporary that is being filled.
@@ -49,10 +54,30 @@ pub(super) struct PartialFile {
     content: ContentCheck,
     writer: SparseWriter,
     reserve: Reserve,
-    hasher: Hasher,
+    whole: WholeHash,
+    growing: GrowingGuard,
     data: DataHasher,
     log: Option<Arc<ResumeLog>>,
     out: Option<WriteOut>,
+}
+
+/// The digest of all bytes.
+#[derive(Debug)]
+enum WholeHash {
+    /// Taken as they come: a download notes it as it goes.
+    Inline(Hasher),
+    /// Taken behind the writer; `None` before anything is written.
+    Trailing(Option<TrailingHash>),
+}
+
+/// Gives the file up when it goes, unless it is whole by then.
+#[derive(Debug)]
+struct GrowingGuard(GrowingFile);
+
+impl Drop for GrowingGuard {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
 }
 
 impl PartialFile {
@@ -71,6 +96,7 @@ impl PartialFile {
             name,
             kind,
             max,
+            growing,
         } = target;
         let temporary = temporary_of(dir, name);
         let file = occupied::make_way(&temporary)
@@ -78,16 +104,23 @@ impl PartialFile {
             .map_err(StagingError::io("open", &temporary))?;
         let writer =
             SparseWriter::append_to(file).map_err(StagingError::io("examine", &temporary))?;
-        Ok(Self {
+        let whole = match &log {
+            Some(_) => WholeHash::Inline(Hasher::default()),
+            None => WholeHash::Trailing(None),
+        };
+        let partial = Self {
             dir: dir.to_owned(),
             content: ContentCheck::new(name, kind, max),
             writer,
             reserve: Reserve::default(),
-            hasher: Hasher::default(),
+            whole,
+            growing: GrowingGuard(growing),
             data: DataHasher::default(),
             out: WriteOut::of(&temporary, log.clone()),
             log,
-        })
+        };
+        partial.begin_growing()?;
+        Ok(partial)
     }
 
     /// How many bytes there are.
@@ -114,14 +147,17 @@ impl PartialFile {
     /// If they cannot be written, or show that this is something else.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
         self.content.take(bytes)?;
-        self.hasher.update(bytes);
+        if let WholeHash::Inline(hasher) = &mut self.whole {
+            hasher.update(bytes);
+        }
         self.data.update(bytes);
         let length = bytes.len() as u64;
         self.reserve
             .ask(self.writer.file(), length)
             .and_then(|()| self.writer.write(bytes))
             .map_err(StagingError::io("write to", &self.temporary()))?;
-        let checkpoint = self.log.is_some().then(|| self.checkpoint());
+        self.growing.0.grow(self.writer.position());
+        let checkpoint = self.checkpoint();
         if let Some(out) = &mut self.out {
             out.more(length, checkpoint);
         }
@@ -134,9 +170,12 @@ impl PartialFile {
     /// If they show that this is something else.
     pub(super) fn zeros(&mut self, count: u64) -> Result<(), StagingError> {
         self.content.zeros(count)?;
-        self.hasher.zeros(count);
+        if let WholeHash::Inline(hasher) = &mut self.whole {
+            hasher.zeros(count);
+        }
         self.data.zeros(count);
         self.writer.skip(count);
+        self.growing.0.grow(self.writer.position());
         Ok(())
     }
 
@@ -166,12 +205,18 @@ impl PartialFile {
             file.read_exact(piece)
                 .map_err(StagingError::io("read", &temporary))?;
             self.content.take(piece)?;
-            self.hasher.update(piece);
+            if let WholeHash::Inline(hasher) = &mut self.whole {
+                hasher.update(piece);
+            }
             self.data.update(piece);
             also(self, piece)?;
             left -= want as u64;
         }
-        Ok(self.checkpoint() == checkpoint)
+        let is_right = self.checkpoint() == Some(checkpoint);
+        if is_right {
+            self.growing.0.grow(checkpoint.bytes);
+        }
+        Ok(is_right)
     }
 
     /// Throws everything away.
@@ -186,6 +231,11 @@ impl PartialFile {
         self.writer
             .restart()
             .map_err(StagingError::io("empty", &temporary))?;
+        self.begin_growing()?;
+        if let WholeHash::Trailing(trailing) = &mut self.whole {
+            let started = TrailingHash::start(self.growing.0.reader());
+            *trailing = Some(started.map_err(StagingError::io("start to hash", &temporary))?);
+        }
         self.out = WriteOut::of(&temporary, self.log.clone());
         Ok(())
     }
@@ -204,9 +254,10 @@ impl PartialFile {
         let file = self.writer.finish().map_err(failed("complete"))?;
         let source = OpenFile::of(&file).map_err(failed("examine"))?;
         self.content.check(&source)?;
-        file.sync_all().map_err(failed("write out"))?;
         let metadata = file.metadata().map_err(failed("examine"))?;
-        let hashed = self.hasher.finish();
+        self.growing.0.is_whole(metadata.len());
+        file.sync_all().map_err(failed("write out"))?;
+        let hashed = self.whole.finish().map_err(failed("hash"))?;
         Ok(StagedFile {
             dir: self.dir,
             name: self.content.name().to_owned(),
@@ -230,7 +281,8 @@ impl PartialFile {
             .writer
             .finish()
             .map_err(StagingError::io("complete", &temporary))?;
-        let Some(log) = self.log.filter(|log| log.is_kept()) else {
+        let (Some(log), Some(checkpoint)) = (self.log.filter(|log| log.is_kept()), checkpoint)
+        else {
             return Ok(());
         };
         file.sync_data()
@@ -262,19 +314,42 @@ impl PartialFile {
         temporary_of(&self.dir, self.content.name())
     }
 
-    /// How far it has come.
-    fn checkpoint(&self) -> Checkpoint {
-        let hashed = self.hasher.clone().finish();
-        Checkpoint {
+    /// How far a download has come; `None` of what is not one.
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        let WholeHash::Inline(hasher) = &self.whole else {
+            return None;
+        };
+        let hashed = hasher.clone().finish();
+        Some(Checkpoint {
             bytes: hashed.size,
             sha256: hashed.sha256,
-        }
+        })
+    }
+
+    /// Readers begin with an empty file: what it holds is not known to be of use yet.
+    fn begin_growing(&self) -> Result<(), StagingError> {
+        let file = self.writer.file().try_clone();
+        let file = file.map_err(StagingError::io("open", &self.temporary()))?;
+        self.growing.0.begin(file);
+        Ok(())
     }
 
     fn rewind(&mut self) {
-        self.hasher = Hasher::default();
+        if let WholeHash::Inline(hasher) = &mut self.whole {
+            *hasher = Hasher::default();
+        }
         self.data = DataHasher::default();
         self.content.rewind();
+    }
+}
+
+impl WholeHash {
+    fn finish(self) -> io::Result<Hashed> {
+        match self {
+            Self::Inline(hasher) => Ok(hasher.finish()),
+            Self::Trailing(Some(trailing)) => trailing.finish(),
+            Self::Trailing(None) => Ok(Hasher::default().finish()),
+        }
     }
 }
 

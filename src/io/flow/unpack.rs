@@ -11,6 +11,7 @@ use crate::io::codec::{self, DecodeError, PushDecoder};
 use crate::io::file::atomic;
 use crate::io::flow::content::ContentCheck;
 use crate::io::flow::error::StagingError;
+use crate::io::flow::growing::GrowingFile;
 use crate::io::flow::partial_file::{PartialFile, StagingTarget};
 use crate::io::flow::prove;
 use crate::io::flow::staged::StagedFile;
@@ -35,6 +36,8 @@ pub(crate) struct Unpack {
     /// False if the unpacked form is only looked at, to see that it is all there, and
     /// is not written.
     pub is_kept: bool,
+    /// Told how far it has come, for those who read it meanwhile.
+    pub growing: GrowingFile,
 }
 
 /// The unpacked form in the making, on a thread of its own.
@@ -71,6 +74,7 @@ impl Unpacking {
             buffered,
             max,
             is_kept,
+            growing,
         } = unpack;
         let (decoder, decoded) =
             codec::decoder(*codec, *buffered).map_err(|source| StagingError::Decode {
@@ -85,6 +89,7 @@ impl Unpacking {
                 name,
                 kind,
                 max,
+                growing: growing.clone(),
             };
             let mut file = PartialFile::open(target, None)?;
             file.restart()?;

@@ -139,6 +139,27 @@ pub fn hash_data(path: &Path, limit: u64) -> io::Result<DataDigest> {
     Ok(hasher.finish())
 }
 
+/// The digest of the data in the first `length` bytes of a file that may be written to at
+/// its end; what is not there yet are zeros.
+///
+/// # Errors
+/// Any error of the file system.
+pub(crate) fn hash_beginning(file: &File, length: u64) -> io::Result<DataDigest> {
+    let (mut hasher, mut at) = (DataHasher::default(), 0);
+    read_parts(file, length, |part| match part {
+        FilePart::Bytes(bytes) => {
+            hasher.update(bytes);
+            at += bytes.len() as u64;
+        }
+        FilePart::Hole(zeros) => {
+            hasher.zeros(zeros);
+            at += zeros;
+        }
+    })?;
+    hasher.zeros(length - at);
+    Ok(hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt;

@@ -218,7 +218,7 @@ impl<'a> PreparedDelivery<'a> {
 }
 
 /// `LENGTH DIGEST`.
-fn read_begun(value: &[u8]) -> Option<Begun> {
+pub(super) fn read_begun(value: &[u8]) -> Option<Begun> {
     let (length, sha256) = std::str::from_utf8(value).ok()?.split_once(' ')?;
     Some(Begun {
         length: length.parse().ok()?,
@@ -232,7 +232,7 @@ fn read_free(answer: &ScriptAnswer<'_>) -> Option<u64> {
 }
 
 /// What is recorded of a delivery, with what the file got on the node.
-fn entry(delivery: &Delivery, owner: &str, mtime: i64, inode: u64) -> RecordEntry {
+pub(super) fn entry(delivery: &Delivery, owner: &str, mtime: i64, inode: u64) -> RecordEntry {
     RecordEntry {
         name: delivery.file.clone(),
         size: delivery.size,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::prepared::{Begun, PreparedDelivery};
 use crate::facts::RecordEntry;
-use crate::io::flow::outflow::Outflow;
+use crate::io::flow::outflow::{Outflow, OutflowSource};
 use crate::io::hash::data::hash_data;
 use crate::io::process::{Program, task};
 use crate::model::Proof;
@@ -34,12 +34,10 @@ pub(super) async fn send(
         Some(begun) if agrees(prepared, begun).await? => begun.length,
         _ => 0,
     };
-    let inline = delivery.proof == Proof::Inline && delivery.data.is_some() && from == 0;
     let nonce = script::nonce();
-    let from_text = from.to_string();
     let mut args = operation.args();
     args.extend(prepared.args());
-    args.extend([from_text.as_str(), if inline { "yes" } else { "no" }]);
+    args.push(proof(delivery.proof));
     let line = NodeScript::Receive.line(&nonce, &args);
     let read = operation.unlocked(|answer| prepared.read_checked(answer));
     let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
@@ -53,7 +51,7 @@ pub(super) async fn send(
         None => {
             let (to, pieces) = Outflow::channel();
             let outflow = Outflow {
-                path: delivery.source.clone(),
+                source: OutflowSource::File(delivery.source.clone()),
                 from,
                 paces: session.paces(),
                 meter: Arc::clone(&delivery.meter),
@@ -65,6 +63,14 @@ pub(super) async fn send(
             let sent = sent.map_err(|source| prepared.source_error(source))?;
             Ok((entry???, sent))
         }
+    }
+}
+
+/// How the node makes the digest of the data, as receive.pl takes it.
+pub(super) fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Inline => "inline",
+        Proof::Readback => "readback",
     }
 }
 

@@ -37,22 +37,34 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 
 /// Reads the output of a script that got this nonce.
 pub(crate) fn read<'a>(output: &'a [u8], nonce: &str) -> Result<ScriptAnswer<'a>, NoAnswer> {
+    match read_so_far(output, nonce)? {
+        (answer, true) => Ok(answer),
+        (_, false) => Err(NoAnswer::CutShort),
+    }
+}
+
+/// The same while the script still runs: the fields that are complete, and whether these
+/// are all.
+pub(crate) fn read_so_far<'a>(
+    output: &'a [u8],
+    nonce: &str,
+) -> Result<(ScriptAnswer<'a>, bool), NoAnswer> {
     let begin = format!("\0begin {nonce}\0");
     let end = format!("end {nonce}");
     let at = output
         .windows(begin.len())
         .position(|window| window == begin.as_bytes())
         .ok_or_else(|| NoAnswer::NotBegun(excerpt(output)))?;
-    let mut fields = Vec::new();
+    let mut answer = ScriptAnswer {
+        noise: excerpt(&output[..at]),
+        fields: Vec::new(),
+    };
     let mut rest = &output[at + begin.len()..];
     while let Some(length) = rest.iter().position(|&byte| byte == 0) {
         let (field, after) = rest.split_at(length);
         rest = &after[1..];
         if field == end.as_bytes() {
-            return Ok(ScriptAnswer {
-                noise: excerpt(&output[..at]),
-                fields,
-            });
+            return Ok((answer, true));
         }
         let cut = field.iter().position(|&byte| byte == b' ');
         let (tag, value) = match cut {
@@ -60,9 +72,10 @@ pub(crate) fn read<'a>(output: &'a [u8], nonce: &str) -> Result<ScriptAnswer<'a>
             None => (field, &[][..]),
         };
         // Every tag is ours and plain; another is a field nobody asks for.
-        fields.push((std::str::from_utf8(tag).unwrap_or_default(), value));
+        let tag = std::str::from_utf8(tag).unwrap_or_default();
+        answer.fields.push((tag, value));
     }
-    Err(NoAnswer::CutShort)
+    Ok((answer, false))
 }
 
 impl<'a> ScriptAnswer<'a> {

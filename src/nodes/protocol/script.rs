@@ -10,6 +10,7 @@ pub(crate) enum NodeScript {
     Prepare,
     Place,
     Receive,
+    ReceiveEarly,
     Discard,
     Clear,
     Renew,
@@ -48,9 +49,10 @@ impl NodeScript {
         match self {
             Self::Observe => scripts!("common" "roots" "observe"),
             Self::Storages => scripts!("common" "roots" "storages"),
-            Self::Prepare => lease!("roots" "delivery" "prepare"),
+            Self::Prepare => lease!("roots" "delivery" "resume" "prepare"),
             Self::Place => lease!("delivery" "place"),
             Self::Receive => lease!("delivery" "receive"),
+            Self::ReceiveEarly => lease!("roots" "delivery" "resume" "receive_early"),
             Self::Discard => lease!("discard"),
             Self::Clear => lease!("clear"),
             Self::Renew => lease!("renew"),
@@ -71,7 +73,7 @@ impl NodeScript {
         const RECEIVE: (&str, &str) = ("receive_pl", include_str!("scripts/receive.pl"));
         match self {
             Self::Prepare | Self::Place => &[DATA],
-            Self::Receive => &[DATA, RECEIVE],
+            Self::Receive | Self::ReceiveEarly => &[DATA, RECEIVE],
             Self::Observe
             | Self::Storages
             | Self::Discard

@@ -59,12 +59,24 @@ impl NodeSession<'_> {
         timeout: Duration,
         read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
     ) -> Result<T, NodeError> {
+        let command = command.total(timeout);
+        self.run_watched(command, nonce, |_| (), read).await
+    }
+
+    /// The same without a limit but that of silence, and shows everything that was printed
+    /// so far whenever more came.
+    pub(crate) async fn run_watched<T>(
+        &self,
+        command: Program,
+        nonce: &str,
+        watch: impl FnMut(&[u8]) + Send,
+        read: impl FnOnce(&ScriptAnswer<'_>) -> Option<T>,
+    ) -> Result<T, NodeError> {
         let is_remote = self.ssh_host().is_some();
         let output = command
             .idle(self.config.idle)
-            .total(timeout)
             .stdout_limit(ANSWER_MAX)
-            .run()
+            .run_watched(watch)
             .await
             .map_err(|error| match is_remote {
                 true => NodeError::remote_command(error),

@@ -20,6 +20,8 @@ struct Kind<'a> {
     file: Option<&'a FileName>,
     size: Size,
     transport: String,
+    /// It does not wait for the end of the download.
+    is_early: bool,
     why: &'a Why,
     /// A directory of its own for a node that gets the file more than once.
     dir: Option<&'a str>,
@@ -64,6 +66,7 @@ pub(super) fn write<'a>(
             file: (!is_named(file, cache_file)).then_some(file),
             size: *bytes,
             transport: means(transport, *form),
+            is_early: transport.while_fetching.is_some(),
             why: &step.why,
             dir: (!is_only).then_some(target.dir.as_str()),
         };
@@ -85,11 +88,16 @@ pub(super) fn write<'a>(
         let text = line(&kind, file, &deliveries, true);
         // The sum follows from number and size.
         let short = line(&kind, file, &deliveries, false);
-        let text = if sheet.fits(&short) && !sheet.fits(&text) {
-            short
-        } else {
-            text
+        let why = why::because(kind.why);
+        let with_why = |text: &str| sheet.fits(&format!("{text}{why}"));
+        let mut text = match with_why(&short) && !with_why(&text) {
+            true => short,
+            false => text,
         };
+        if kind.is_early {
+            text.push_str(", during download");
+        }
+        text.push_str(&why);
         sheet.item(kind.sign, "push", &text);
     }
 }
@@ -155,7 +163,7 @@ fn line(
             (sent, transport) => text.push_str(&format!(", {or}{sent} {transport}")),
         }
     }
-    text + &why::because(kind.why)
+    text
 }
 
 /// How bytes travel, where it is not the usual stream of an image's data.

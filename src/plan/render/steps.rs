@@ -90,9 +90,13 @@ fn write_transport(
         Why::Unrecorded { .. } => "otherwise ",
         _ => "",
     };
+    let during = match &transport.while_fetching {
+        Some(_) => " during download",
+        None => "",
+    };
     writeln!(
         out,
-        "              {or}{means}{size}: {}",
+        "              {or}{means}{during}{size}: {}",
         transport.because
     )?;
     if let Some(Unrelayed { relay, why }) = &transport.unrelayed {

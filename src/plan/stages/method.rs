@@ -76,6 +76,7 @@ impl MethodChoice<'_> {
             because,
             via: None,
             unrelayed: None,
+            while_fetching: None,
             proof: self.input.policy.transport.proof,
         }
     }

@@ -8,6 +8,7 @@
 mod block;
 mod clusters;
 mod deliver;
+mod early;
 mod fetch;
 mod hints;
 mod method;
@@ -26,6 +27,7 @@ mod walk;
 pub(super) use block::block;
 pub(super) use clusters::clusters;
 pub(super) use deliver::deliver;
+pub(super) use early::early;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;
 pub(super) use parts::parts;

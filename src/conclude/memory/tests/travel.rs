@@ -30,6 +30,7 @@ fn push(name: &str, via: Option<&str>, needs: Vec<StepId>) -> Step {
                 site: "far".parse().unwrap(),
             }),
             unrelayed: None,
+            while_fetching: None,
             proof: Proof::Readback,
         },
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::io::Meter;
 use crate::io::flow::Validator;
+use crate::io::flow::growing::GrowingFile;
 use crate::io::flow::staged::StagedFile;
 use crate::io::flow::unpack::Unpack;
 use crate::io::image::magic::ContentKind;
@@ -29,6 +30,8 @@ pub(crate) struct Spec {
     pub promises: Vec<Promise>,
     /// Counts the received bytes.
     pub meter: Arc<Meter>,
+    /// Told how far the download has come, for those who read it meanwhile.
+    pub growing: GrowingFile,
 }
 
 /// A digest that somebody vouches for.

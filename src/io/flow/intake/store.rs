@@ -46,6 +46,7 @@ impl Store {
             name: &spec.name,
             kind: spec.kind,
             max: spec.max,
+            growing: spec.growing.clone(),
         };
         let file = PartialFile::open(target, Some(Arc::clone(&log)))?;
         let mut store = Self {

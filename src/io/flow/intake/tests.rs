@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::*;
 use crate::io::codec::tests::image;
+use crate::io::flow::growing::GrowingFile;
 use crate::io::flow::unpack::Unpack;
 use crate::io::hash::Hasher;
 use crate::io::image::container::tables;
@@ -49,10 +50,12 @@ fn spec(dir: &Path) -> Spec {
             buffered: crate::io::codec::BUFFERED,
             max: 1 << 30,
             is_kept: true,
+            growing: GrowingFile::default(),
         }),
         max: 1 << 30,
         promises: Vec::new(),
         meter: Arc::default(),
+        growing: GrowingFile::default(),
     }
 }
 

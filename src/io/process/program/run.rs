@@ -36,12 +36,21 @@ impl Program {
     /// Runs it to its end and keeps what it writes. Output beyond the limit is
     /// an error: half an answer would be read as a whole one.
     pub(crate) async fn run(self) -> Result<ProgramOutput, ProgramError> {
+        self.run_watched(|_| ()).await
+    }
+
+    /// The same, and shows everything that it wrote so far whenever more came.
+    pub(crate) async fn run_watched(
+        self,
+        mut watch: impl FnMut(&[u8]) + Send,
+    ) -> Result<ProgramOutput, ProgramError> {
         let limit = self.stdout_limit;
         let program = self.name();
         let mut stdout = Vec::new();
         let mut output = self
             .run_with(|bytes| {
                 stdout.extend_from_slice(bytes);
+                watch(&stdout);
                 stdout.len() <= limit
             })
             .await?

@@ -15,7 +15,7 @@
 #            same                     behind `theirs`: it has the right bytes
 #            foreign                  nobody recorded the file that has the name
 #            differs FOUND EXPECTED   what was sent is wrong and was removed
-#            fail with the stages taken, digest, receive, busy, chmod, sync, rename
+#            fail with the stages taken, digest, receive, busy, rename
 # exit codes: as common.sh
 
 # enter_delivery NONCE … LINE3: begins, and names the arguments.
@@ -87,40 +87,48 @@ pin() {
         flock -w 5 8 2>/dev/null
         [ $? -ne 1 ] || fail busy "another process still writes to $dir/$parts/$part"
     fi
+    pinned
+}
+
+# pinned: the part is still the file that is open on 8.
+pinned() {
     # shellcheck disable=SC2046 # words
-    set -- $(stat -c %i -- - "$part" <&8)
+    set -- $(stat -c %i -- - "$part" <&8 2>/dev/null)
     [ $# -eq 2 ] && [ "$1" = "$2" ] || fail busy "another process replaced $dir/$parts/$part"
 }
 
-# arrive DIGEST: what was sent is in `part`, which is pinned. Checks it, gives it its name
-# and records it. With a DIGEST that was taken while it came it is not read again.
+# receive SIZE PROOF ROOM HASHER: has receive.pl write what comes on standard input into the
+# part, which is pinned. Its exit code is in `status`; the digest of the data, or what it
+# says of a failure, in `found`.
+receive() {
+    # shellcheck disable=SC2154 # a program for perl
+    found=$(perl -e "$receive_pl" -- "$dir/$parts/$part" "$@" 2>&1)
+    status=$?
+}
+
+# received: what receive.pl did is all there, or the script ends.
+received() {
+    case $status in
+    0) found=${found%% *} ;;
+    9) fail cut ;;
+    10) fail chmod "$found" ;;
+    11) fail sync "$dir/$parts/$part could not be written out" ;;
+    *) fail receive "$found" ;;
+    esac
+}
+
+# arrive: what was sent is in `part`, which is pinned and on the disk. Checks it, gives it
+# its name and records it. `found` is its digest, and `expected` what that has to be.
 #
 # What is about to have the name is recorded before, what has it afterwards: a crash in
 # between leaves a file that is known to be ours if it has that digest. A record of what
 # is not there yet would be believed.
 arrive() {
-    # Where modes cannot be set, it has one that can be read or none that matters.
-    message=$(chmod 0644 -- "$part" 2>&1) || [ -r "$part" ] || fail chmod "$message"
-    # Reading and writing out at the same time: one is work for the processor.
-    sync -- "$part" </dev/null >/dev/null 2>&1 3>&- 8>&- &
-    syncing=$!
-    found=$1 expected=$data
-    if [ "$(stat -c %s -- "$part")" != "$size" ]; then
-        found=$(digest "$part" whole) expected=$sha256
-    elif [ -z "$1" ]; then
-        matches "$part"
-    fi
     if [ "$found" != "$expected" ]; then
         rm -f -- "$part"
         say "differs $found $expected"
         finish
     fi
-    # Asking once more would not do: an error in writing out is told only once.
-    start_ticks
-    wait "$syncing"
-    synced=$?
-    stop_ticks
-    [ "$synced" -eq 0 ] || fail sync "$dir/$parts/$part could not be written out"
     # Somebody who knows nothing of leases may have been here in between.
     judge
     take

@@ -23,7 +23,7 @@ start_ticks() {
                 unguard
             fi
         done
-    ) </dev/null >/dev/null 2>&1 8>&- &
+    ) </dev/null >/dev/null 2>&1 7<&- 8>&- &
     ticker=$!
 }
 

@@ -35,45 +35,11 @@ main() {
     if is_file "$part"; then
         there=$(stat -c '%s %b %B' -- "$part")
         say "part $there"
-        if [ "$1" = stream ]; then
-            length=${there%% *}
-            length=$((length - length % 4096))
-            if [ "$length" -gt 0 ] && begun=$(digest "$part" data "$length"); then
-                say "begun $length $begun"
-            fi
-        fi
+        [ "$1" != stream ] || begun "${there%% *}"
     fi
     space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"
     say "free $space"
     say "inside $within"
     keep
     finish
-}
-
-# tidy: only what can be built upon stays. Parts of other files are others' to clear.
-tidy() {
-    for other in "$file".????????????.part; do
-        [ "$other" = "$part" ] || discard "$other"
-    done
-    find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
-    is_file "$part" || discard "$part"
-    # Somebody who still writes to it keeps what is no longer the part of anything.
-    if [ -e "$part" ] && has flock; then
-        flock -s -w 5 "$part" true 2>/dev/null
-        [ $? -ne 1 ] || rm -f -- "$part"
-    fi
-}
-
-# inherit: a part where earlier versions kept it is resumed, or it is of no use.
-inherit() {
-    old=$top/.talos-order.$file.part
-    inspect "$old"
-    [ "$kind" = file ] && is_trusted || return 0
-    if [ -e "$part" ]; then
-        rm -f -- "$old"
-    else
-        mv -f -T -- "$old" "$part" 2>/dev/null
-        inspect "$part"
-        { [ "$kind" = file ] && is_trusted; } || rm -rf -- "$part"
-    fi
 }

@@ -25,6 +25,7 @@ sub put {
     }
 }
 
+put(pack('Q>', $from));
 my $at = $from;
 while ($at < $size) {
     # SEEK_DATA is 3 and SEEK_HOLE is 4; without them everything counts as data.
@@ -32,8 +33,11 @@ while ($at < $size) {
     last if !defined $start && $!{ENXIO};
     my $end = $size;
     if (defined $start) {
-        $at = $start + 0;
-        $end = sysseek($file, $at, 4) || $size;
+        $end = sysseek($file, $start, 4) || $size;
+        $start -= $start % $block;
+        $at = $start if $start > $at;
+        $end += $block - $end % $block if $end % $block;
+        $end = $size if $end > $size;
     }
     sysseek($file, $at, 0);
     while ($at < $end) {
