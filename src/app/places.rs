@@ -66,7 +66,7 @@ pub(super) fn kept_open(settings: &Settings, nodes: usize) -> KeepOpen {
     let interval = reconcile.interval.filter(|_| reconcile.cron.is_none());
     match interval {
         Some(interval) if interval <= LONGEST_KEPT && nodes <= KEPT_CONNECTIONS => {
-            let late = interval * u32::from(reconcile.jitter) / 100;
+            let late = interval * reconcile.jitter / 100;
             KeepOpen::WhileAlive(interval + late + LATE)
         }
         _ => KeepOpen::Briefly,
