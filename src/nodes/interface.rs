@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::NodeError;
+use super::receipt::Receipt;
 use super::templates::Templates;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
@@ -20,6 +21,14 @@ use crate::model::{
 
 /// Everything a reconciliation asks of nodes.
 pub trait Nodes: Templates {
+    /// Opens the connection that the other calls use, where one can be kept open; changes
+    /// nothing. `None` if the node can be asked, its state otherwise.
+    fn connect(&self, node: &Node) -> impl Future<Output = Option<NodeState>> + Send {
+        // Where each call opens its own.
+        let _ = node;
+        std::future::ready(None)
+    }
+
     /// The state of the given directories, in one round trip. Failing is a
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
@@ -232,8 +241,30 @@ pub struct EarlyDelivery {
     pub artifact: ArtifactId,
     /// How it is proven that the bytes arrived.
     pub proof: Proof,
+    /// Another node that sends on what it receives itself, in place of this machine.
+    pub relay: Option<EarlyRelay>,
+    /// Tells others how far this delivery is: the `receipt` of the [`EarlyRelay`] of those
+    /// that its node sends the file on to.
+    pub receipt: Receipt,
     /// Counts the bytes as they go.
     pub meter: Arc<Meter>,
+}
+
+/// A node that gets the same file in an early delivery of its own, and sends it on
+/// meanwhile. While that one has not begun, nothing is sent; where it fails, this one comes
+/// to nothing as well and the usual delivery follows.
+#[derive(Debug, Clone)]
+pub struct EarlyRelay {
+    /// The node.
+    pub node: Node,
+    /// The directory on it.
+    pub dir: Dir,
+    /// The name there.
+    pub file: FileName,
+    /// How far it is.
+    pub receipt: Receipt,
+    /// Arguments for ssh on that node, beside how the destination is reached.
+    pub ssh_opts: Vec<String>,
 }
 
 /// A file on another node that a delivery is made from.

@@ -35,6 +35,7 @@ mod local;
 mod machines;
 mod observe;
 mod protocol;
+mod receipt;
 mod remove;
 mod rsync;
 #[cfg(test)]
@@ -50,13 +51,15 @@ pub use api::{
     FileServerConfig, RecordsError,
 };
 pub use by_reach::NodesByReach;
-pub use config::NodesConfig;
+pub use config::{KeepOpen, NodesConfig};
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;
 pub use interface::{
-    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, EarlyRelay, Leftover, Nodes, Relay, Removal,
+    Removed, Verified,
 };
 pub use lease::LEASE;
 pub use protocol::references::VM_CONFIGS;
+pub use receipt::Receipt;
 pub use system::SystemNodes;
 pub use templates::{TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates};

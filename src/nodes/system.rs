@@ -44,6 +44,7 @@ impl SystemNodes {
             config.ssh_opts.clone(),
             config.connect,
             config.control_dir.as_deref(),
+            config.keep_open,
         )?;
         let sessions = config.sessions.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -80,6 +81,14 @@ impl SystemNodes {
         early: &EarlyDelivery,
         mut told: oneshot::Receiver<Delivery>,
     ) -> Result<Delivered, NotEarly> {
+        if let Some(relay) = &early.relay {
+            tokio::select! {
+                has_begun = relay.receipt.has_begun() => if !has_begun {
+                    return Err(NotEarly::Relay);
+                },
+                _ = &mut told => return Err(NotEarly::Overtaken),
+            }
+        }
         let permit = tokio::select! {
             permit = self.early.acquire() => permit.expect("the semaphore is never closed"),
             _ = &mut told => return Err(NotEarly::Overtaken),
@@ -90,6 +99,10 @@ impl SystemNodes {
 }
 
 impl Nodes for SystemNodes {
+    async fn connect(&self, node: &Node) -> Option<NodeState> {
+        observe::connect(&self.open(node).await).await
+    }
+
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         observe::observe(&self.open(node).await, dirs).await
     }
@@ -121,10 +134,15 @@ impl Nodes for SystemNodes {
             let end = until_verified(attempt.as_mut(), verified.as_mut(), tell, limit);
             match end.await {
                 EarlyEnd::Placed(delivered) => return Ok(Some(*delivered)),
-                EarlyEnd::Unverified => return Ok(None),
+                EarlyEnd::Unverified => {
+                    early.receipt.fail();
+                    return Ok(None);
+                }
                 EarlyEnd::Later(delivery) => known = delivery.map(|delivery| *delivery),
             }
         }
+        // Whoever waits for it to be sent on from the node waits in vain.
+        early.receipt.fail();
         if known.is_none() {
             known = verified.await;
         }

@@ -3,10 +3,11 @@
 
 use std::os::unix::fs::FileExt;
 
+use talos_order::nodes::{EarlyRelay, Receipt};
 use talos_order::testing::GrowingFile;
 use tokio::sync::oneshot;
 
-use super::stream::{image, limited, streamed};
+use super::stream::{image, streamed};
 use super::*;
 
 /// A file that is written piece by piece, as a download is.
@@ -14,7 +15,6 @@ struct Source {
     growing: GrowingFile,
     file: fs::File,
     bytes: Vec<u8>,
-    path: PathBuf,
     at: usize,
 }
 
@@ -27,7 +27,6 @@ impl Source {
             growing,
             file,
             bytes: image.1.clone(),
-            path,
             at: 0,
         }
     }
@@ -65,6 +64,8 @@ fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
         source: source.growing.clone(),
         artifact: delivery.artifact.clone(),
         proof: delivery.proof,
+        relay: None,
+        receipt: Receipt::default(),
         meter: Arc::default(),
     }
 }
@@ -146,4 +147,340 @@ async fn what_grows_here_grows_there_and_gets_its_name_once_it_is_verified() {
         (expected.mtime, expected.inode) = (delivered.entry.mtime, delivered.entry.inode);
         assert_eq!(delivered.entry, expected);
     }
+}
+
+/// Nothing but the part is there, and the usual delivery sends only what is missing.
+async fn assert_built_upon(
+    nodes: &SystemNodes,
+    id: &Node,
+    delivery: &Delivery,
+    bytes: &[u8],
+    at_most: usize,
+) {
+    let left: Vec<String> = names(&delivery.dir);
+    assert_eq!(left, [PARTS]);
+    let part = fs::metadata(early_part(delivery)).unwrap();
+    let delivered = nodes.deliver(id, delivery).await.unwrap();
+    let wire = delivered.wire_bytes.unwrap();
+    assert!(wire <= at_most as u64, "{wire}");
+    assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == bytes);
+    assert_eq!(
+        fs::metadata(at(&delivery.dir, NAME)).unwrap().ino(),
+        part.ino()
+    );
+    assert_eq!(names(&delivery.dir), [RECORD, NAME]);
+}
+
+#[tokio::test]
+async fn what_was_not_verified_stays_hidden_and_is_built_upon() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let image = image(&lab, 2);
+    for (name, whole, is_given_up) in [
+        ("whole", true, false),
+        ("given-up", false, true),
+        ("failed", false, false),
+    ] {
+        let delivery = streamed(node.dir(name), &image);
+        let mut source = Source::new(&lab, &image);
+        let early = early(&delivery, &source);
+        let (say, said) = verified();
+        let write = async {
+            source.write(21 * MIB);
+            has_come(&delivery, 21 * MIB).await;
+            if whole {
+                source.finish();
+                has_come(&delivery, 64 * MIB).await;
+            }
+            if is_given_up {
+                source.growing.give_up();
+            }
+            say.send(None).unwrap();
+        };
+        let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+        assert!(delivered.unwrap().is_none());
+        let rest = if whole { 4096 } else { 3 * MIB + 4096 };
+        assert_built_upon(&nodes, &id, &delivery, &image.1, rest).await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_starts_over_with_other_bytes_is_delivered_once_it_is_verified() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let (first, second) = (image(&lab, 3), image(&lab, 4));
+    let delivery = streamed(node.dir("import"), &second);
+    let mut source = Source::new(&lab, &first);
+    let early = early(&delivery, &source);
+    let (say, said) = verified();
+    let write = async {
+        source.write(21 * MIB);
+        has_come(&delivery, 21 * MIB).await;
+        source.file.set_len(0).unwrap();
+        source.growing.begin(source.file.try_clone().unwrap());
+        (source.at, source.bytes) = (0, second.1.clone());
+        source.finish();
+        say.send(Some(delivery.clone())).unwrap();
+    };
+    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    assert!(delivered.unwrap().unwrap().copied);
+    assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == second.1);
+    assert_eq!(names(&delivery.dir), [RECORD, NAME]);
+}
+
+#[tokio::test]
+async fn a_seal_of_other_data_names_nothing() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let (image, other) = (image(&lab, 5), image(&lab, 6));
+    let mut delivery = streamed(node.dir("import"), &image);
+    delivery.data = streamed(node.dir("import"), &other).data;
+    let mut source = Source::new(&lab, &image);
+    let early = early(&delivery, &source);
+    source.finish();
+    let (say, said) = verified();
+    let write = async {
+        has_come(&delivery, 64 * MIB).await;
+        say.send(Some(delivery.clone())).unwrap();
+    };
+    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let error = delivered.unwrap_err();
+    assert!(
+        matches!(error, NodeError::DigestDiffers { .. }),
+        "{error:?}"
+    );
+    assert_eq!(names(&delivery.dir), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_session_that_ends_at_any_point_leaves_what_the_next_one_builds_upon() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let image = image(&lab, 7);
+    let mut delivery = streamed(node.dir("import"), &image);
+    // Killed there, dropped here.
+    for (round, mib) in [1, 21, 41, 64].into_iter().enumerate() {
+        delivery.dir = node.dir(&format!("import-{round}"));
+        let mut source = Source::new(&lab, &image);
+        let early = early(&delivery, &source);
+        let (say, said) = verified();
+        let mut push = Box::pin(nodes.deliver_early(&id, &early, said));
+        let write = async {
+            source.write(mib * MIB);
+            if mib == 64 {
+                source.finish();
+            }
+            has_come(&delivery, mib * MIB).await;
+        };
+        tokio::select! {
+            result = &mut push => panic!("{result:?}"),
+            () = write => {}
+        }
+        if round % 2 == 0 {
+            drop(push);
+        } else {
+            for pid in node.sessions() {
+                let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+                if words.is_ok_and(|words| words.starts_with("sh\0")) {
+                    common::sshd::kill(pid);
+                }
+            }
+            source.finish();
+            // It is delivered as usual.
+            say.send(Some(delivery.clone())).unwrap();
+            let delivered = push.await.unwrap().unwrap();
+            let wire = delivered.wire_bytes.unwrap();
+            assert!(wire < (5 * MIB + 4096) as u64, "{wire}");
+            assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == image.1);
+            assert_eq!(names(&delivery.dir), [RECORD, NAME]);
+            continue;
+        }
+        let rest = if mib == 1 { 5 * MIB } else { 2 * MIB } + 4096;
+        assert_built_upon(&nodes, &id, &delivery, &image.1, rest).await;
+    }
+}
+
+#[tokio::test]
+async fn others_work_in_the_directory_while_a_download_takes_its_time() {
+    let lab = Lab::new();
+    let node = lab.node();
+    // One session at a time: what waits for a download does not count.
+    let nodes = other(&lab, |config| config.sessions = 1);
+    let id = node.node("pve-01");
+    let image = image(&lab, 8);
+    let delivery = streamed(node.dir("import"), &image);
+    let mut source = Source::new(&lab, &image);
+    let early = early(&delivery, &source);
+    let (say, said) = verified();
+    let write = async {
+        source.write(MIB);
+        has_come(&delivery, MIB).await;
+        let mut second = delivery.clone();
+        second.file = "second.raw".parse().unwrap();
+        assert!(nodes.deliver(&id, &second).await.unwrap().copied);
+        // So does another controller, which has the lease when this one wants it.
+        let theirs = other(&lab, |config| config.owner = "other".to_owned());
+        let mut third = delivery.clone();
+        third.file = "third.raw".parse().unwrap();
+        assert!(theirs.deliver(&id, &third).await.unwrap().copied);
+        assert!(!is_named(&delivery) && early_part(&delivery).exists());
+        source.finish();
+        has_come(&delivery, 64 * MIB).await;
+        say.send(Some(delivery.clone())).unwrap();
+    };
+    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    assert!(delivered.unwrap().unwrap().copied);
+    let all = [RECORD, "second.raw", NAME, "third.raw"];
+    assert_eq!(names(&delivery.dir), all);
+    let state = look(&nodes, &id, &delivery.dir).await;
+    assert_eq!(state.record.len(), 3);
+}
+
+#[tokio::test]
+async fn another_owner_who_has_the_lease_at_the_end_is_told() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let image = image(&lab, 9);
+    let delivery = streamed(node.dir("import"), &image);
+    let mut source = Source::new(&lab, &image);
+    let early = early(&delivery, &source);
+    let (say, said) = verified();
+    let write = async {
+        source.finish();
+        has_come(&delivery, 64 * MIB).await;
+        let until = jiff::Timestamp::now().as_second() + 100;
+        let lease = format!("{until} 0123456789abcdef pve-01@0000000000000009 other\n");
+        fs::write(at(&delivery.dir, LOCK), lease).unwrap();
+        say.send(Some(delivery.clone())).unwrap();
+    };
+    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let error = delivered.unwrap_err();
+    assert!(matches!(error, NodeError::Locked { .. }), "{error:?}");
+    assert!(!is_named(&delivery));
+    fs::remove_file(at(&delivery.dir, LOCK)).unwrap();
+    assert_built_upon(&nodes, &id, &delivery, &image.1, 4096).await;
+}
+
+#[tokio::test]
+async fn what_a_usual_delivery_left_is_the_beginning_of_an_early_one() {
+    let lab = Lab::new();
+    let (node, nodes) = (lab.node(), system(&lab));
+    let id = node.node("pve-01");
+    let image = image(&lab, 10);
+    let other = self::image(&lab, 11);
+    // What is there is its beginning, or that of something else.
+    for (name, begun, at_most) in [
+        ("right", &image.1[..30 * MIB + 77], 2 * MIB + 8192),
+        ("wrong", &other.1[..30 * MIB + 77], 6 * MIB + 65536),
+    ] {
+        let delivery = streamed(node.dir(name), &image);
+        fs::create_dir_all(at(&delivery.dir, PARTS)).unwrap();
+        fs::write(part(&delivery), begun).unwrap();
+        let inode = fs::metadata(part(&delivery)).unwrap().ino();
+        let mut source = Source::new(&lab, &image);
+        let early = early(&delivery, &source);
+        let (say, said) = verified();
+        let write = async {
+            for mib in [1, 40, 50] {
+                source.write(mib * MIB);
+            }
+            source.finish();
+            has_come(&delivery, 64 * MIB).await;
+            say.send(Some(delivery.clone())).unwrap();
+        };
+        let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+        let wire = delivered.unwrap().unwrap().wire_bytes.unwrap();
+        assert!(wire <= at_most as u64, "{name}: {wire}");
+        assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == image.1);
+        assert_eq!(fs::metadata(at(&delivery.dir, NAME)).unwrap().ino(), inode);
+        assert_eq!(names(&delivery.dir), [RECORD, NAME]);
+    }
+}
+
+#[tokio::test]
+async fn a_neighbour_sends_on_while_it_receives() {
+    let lab = Lab::new();
+    let (relay, node, nodes) = (lab.node(), lab.node(), system(&lab));
+    let (relay_id, id) = (relay.node("pve-01"), node.node("pve-02"));
+    let image = image(&lab, 12);
+    // The relay gets the whole, loses its connection, or has a download that is given up.
+    for (name, is_cut, is_verified) in [
+        ("whole", false, true),
+        ("cut", true, true),
+        ("given-up", false, false),
+    ] {
+        let first = streamed(relay.dir(name), &image);
+        let second = streamed(node.dir(name), &image);
+        let mut source = Source::new(&lab, &image);
+        let early_first = early(&first, &source);
+        let mut early_second = early(&second, &source);
+        early_second.relay = Some(EarlyRelay {
+            node: relay_id.clone(),
+            dir: first.dir.clone(),
+            file: first.file.clone(),
+            receipt: early_first.receipt.clone(),
+            ssh_opts: lab.ssh_opts(),
+        });
+        let ((say, said), (say_second, said_second)) = (verified(), verified());
+        let write = async {
+            source.write(MIB);
+            has_come(&second, MIB).await;
+            source.write(41 * MIB);
+            has_come(&second, 41 * MIB).await;
+            if is_cut {
+                for pid in relay.sessions() {
+                    let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+                    if words.is_ok_and(|words| words.starts_with("sh\0") && words.contains("room"))
+                    {
+                        common::sshd::kill(pid);
+                    }
+                }
+            }
+            if !is_verified {
+                source.growing.give_up();
+                drop(say.send(None));
+                drop(say_second.send(None));
+                return;
+            }
+            source.finish();
+            if !is_cut {
+                has_come(&second, 64 * MIB).await;
+                assert!(!is_named(&first) && !is_named(&second));
+            }
+            say.send(Some(first.clone())).unwrap();
+            say_second.send(Some(second.clone())).unwrap();
+        };
+        let (one, two, ()) = tokio::join!(
+            nodes.deliver_early(&relay_id, &early_first, said),
+            nodes.deliver_early(&id, &early_second, said_second),
+            write
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        if !is_verified {
+            assert!(one.is_none() && two.is_none());
+            assert_eq!(names(&second.dir), [PARTS]);
+            continue;
+        }
+        assert!(one.unwrap().copied && two.unwrap().copied);
+        for delivery in [&first, &second] {
+            assert!(
+                fs::read(at(&delivery.dir, NAME)).unwrap() == image.1,
+                "{name}"
+            );
+            assert_eq!(names(&delivery.dir), [RECORD, NAME]);
+        }
+    }
+    until("nothing is left running", || {
+        let runs = |pid: &u32| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            words.is_ok_and(|words| words.starts_with("perl\0"))
+        };
+        !relay.sessions().iter().chain(&node.sessions()).any(runs)
+    })
+    .await;
 }

@@ -12,7 +12,8 @@ use crate::model::{
     Via,
 };
 use crate::nodes::{
-    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Relay, Removal, Removed, Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Receipt, Relay, Removal, Removed,
+    Verified,
 };
 use crate::plan::Transport;
 use crate::upstream::Upstream;
@@ -57,6 +58,8 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             source: download.growing(push.cache_file),
             artifact: push.artifact.clone(),
             proof: push.transport.proof,
+            relay: None,
+            receipt: Receipt::default(),
             meter: Arc::clone(meter),
         };
         let fetch = download.fetch.clone();

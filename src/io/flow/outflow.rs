@@ -71,7 +71,7 @@ impl Outflow {
     fn run(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
         let smallest = self.paces.iter().map(|pace| pace.piece()).min();
         let read = smallest.map_or(READ, |piece| piece.clamp(16 << 10, READ));
-        let mut sender = Sender {
+        let mut sender = PieceSender {
             to,
             paces: self.paces,
             meter: self.meter,
@@ -102,7 +102,7 @@ impl Outflow {
 }
 
 /// A file on its way.
-struct Sender {
+struct PieceSender {
     to: mpsc::Sender<Bytes>,
     paces: Vec<Arc<Pace>>,
     meter: Arc<Meter>,
@@ -113,7 +113,7 @@ struct Sender {
     sent: u64,
 }
 
-impl Sender {
+impl PieceSender {
     /// False where nobody wants it any more.
     fn put(&mut self, bytes: Bytes) -> bool {
         self.sent += bytes.len() as u64;

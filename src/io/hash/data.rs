@@ -20,7 +20,7 @@ use std::path::Path;
 
 use sha2::Digest;
 
-use crate::io::file::sparse::{FilePart, HOLE, data_pieces, is_zero, read_parts};
+use crate::io::file::sparse::{FilePart, HOLE, data_pieces, is_zero, read_parts, read_range};
 use crate::model::{DataDigest, Sha256};
 
 /// The size of a block in bytes.
@@ -145,18 +145,11 @@ pub fn hash_data(path: &Path, limit: u64) -> io::Result<DataDigest> {
 /// # Errors
 /// Any error of the file system.
 pub(crate) fn hash_beginning(file: &File, length: u64) -> io::Result<DataDigest> {
-    let (mut hasher, mut at) = (DataHasher::default(), 0);
-    read_parts(file, length, |part| match part {
-        FilePart::Bytes(bytes) => {
-            hasher.update(bytes);
-            at += bytes.len() as u64;
-        }
-        FilePart::Hole(zeros) => {
-            hasher.zeros(zeros);
-            at += zeros;
-        }
+    let mut hasher = DataHasher::default();
+    read_range(file, 0..length, |part| match part {
+        FilePart::Bytes(bytes) => hasher.update(bytes),
+        FilePart::Hole(zeros) => hasher.zeros(zeros),
     })?;
-    hasher.zeros(length - at);
     Ok(hasher.finish())
 }
 

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::prepared::{Begun, PreparedDelivery, RESERVE, read_begun};
-use super::stream::proof;
+use super::stream::{proof, relayed};
 use crate::io::flow::growing::{GrowingReader, Growth};
 use crate::io::flow::outflow::{Outflow, OutflowSource};
 use crate::io::hash::data::hash_beginning;
-use crate::io::process::task;
+use crate::io::process::{Program, task};
 use crate::model::PartName;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery, EarlyDelivery};
@@ -29,6 +29,7 @@ use crate::nodes::lease::Operation;
 use crate::nodes::protocol::answer::{self, ScriptAnswer};
 use crate::nodes::protocol::record;
 use crate::nodes::protocol::script::{self, NodeScript};
+use crate::nodes::receipt::Receipt;
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
 
@@ -41,6 +42,8 @@ pub(crate) enum NotEarly {
     Overtaken,
     /// The node did not get ready, or did not want the rest. Its answer says why.
     Unwanted,
+    /// The node that was to send it on does not.
+    Relay,
     /// The file was given up here, or cannot be read.
     Source(io::Error),
     /// What the usual delivery would fail with as well, or not.
@@ -52,6 +55,7 @@ impl fmt::Display for NotEarly {
         match self {
             Self::Overtaken => f.write_str("the file was complete first"),
             Self::Unwanted => f.write_str("the node did not take the file"),
+            Self::Relay => f.write_str("the relay did not get the file"),
             Self::Source(error) => write!(f, "{error}"),
             Self::Node(error) => write!(f, "{error}"),
         }
@@ -122,8 +126,9 @@ pub(crate) async fn deliver(
     args.extend([proof(early.proof), session.vm_configs(), &reserve]);
     let line = NodeScript::ReceiveEarly.line(&nonce, &args);
     let (to, pieces) = Outflow::channel();
-    let (watch, ready) = watch(&nonce);
-    let command = session.shell(&line).feed(pieces);
+    let (watch, ready) = watch(&nonce, &early.receipt);
+    let command = command(session, early, &line).map_err(NotEarly::Node)?;
+    let command = command.feed(pieces);
     let read = operation.unlocked(|answer| Some(Kept::from(answer)));
     let mut answer = Box::pin(session.run_watched(command, &nonce, watch, read));
     let feeding = Feeding {
@@ -141,6 +146,7 @@ pub(crate) async fn deliver(
             });
         }
         fed = &mut feed => fed,
+        () = relay_fails(early) => Err(NotEarly::Relay),
     };
     drop(feed);
     let fed = match fed {
@@ -166,6 +172,28 @@ pub(crate) async fn deliver(
         took: started.elapsed(),
         entry,
     })
+}
+
+async fn relay_fails(early: &EarlyDelivery) {
+    match &early.relay {
+        Some(relay) => relay.receipt.has_failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What runs the script on the node, with a standard input that [`Feeding`] writes.
+fn command(
+    session: &NodeSession<'_>,
+    early: &EarlyDelivery,
+    line: &str,
+) -> Result<Program, NodeError> {
+    let Some(relay) = &early.relay else {
+        return Ok(session.shell(line));
+    };
+    let part = PartName::early(&relay.file, &early.artifact);
+    let part = format!("{}/{part}", relay.dir);
+    let follower = script::follower(&part, &relay.dir.join(&relay.file));
+    relayed(session, &relay.node, &relay.ssh_opts, &follower, line)
 }
 
 /// The fields of an answer that outlive it.
@@ -194,12 +222,16 @@ impl Kept {
 }
 
 /// What the node has of the file, from its answer as soon as it is ready. The receiver
-/// gets an error where the answer does not come to that.
-fn watch(nonce: &str) -> (impl FnMut(&[u8]) + Send, oneshot::Receiver<Option<Begun>>) {
+/// gets an error where the answer does not come to that. The receipt tells when more comes.
+fn watch(
+    nonce: &str,
+    receipt: &Receipt,
+) -> (impl FnMut(&[u8]) + Send, oneshot::Receiver<Option<Begun>>) {
     let (say, ready) = oneshot::channel();
     let (mut say, nonce) = (Some(say), nonce.to_owned());
+    let mut receipt = Some(receipt.clone());
     let watch = move |output: &[u8]| {
-        if say.is_none() {
+        if say.is_none() && receipt.is_none() {
             return;
         }
         let Ok((answer, _)) = answer::read_so_far(output, &nonce) else {
@@ -208,11 +240,18 @@ fn watch(nonce: &str) -> (impl FnMut(&[u8]) + Send, oneshot::Receiver<Option<Beg
         if !answer.noise.is_empty() {
             // It would break the usual delivery as well, which says so.
             say = None;
-        } else if answer.first("ready").is_some()
+            return;
+        }
+        if answer.first("ready").is_some()
             && let Some(say) = say.take()
         {
             // Nobody waits for it where all was given up.
             let _ = say.send(answer.first("begun").and_then(read_begun));
+        }
+        if answer.first("began").is_some()
+            && let Some(receipt) = receipt.take()
+        {
+            receipt.begin();
         }
     };
     (watch, ready)
@@ -232,6 +271,8 @@ struct Fed {
     sent: u64,
     /// The turn in the directory, for what the script does now.
     _turn: OwnedMutexGuard<()>,
+    /// Its end would be that of this program: nothing comes after it, not even the name.
+    _to: mpsc::Sender<Bytes>,
 }
 
 impl Feeding<'_> {
@@ -245,26 +286,58 @@ impl Feeding<'_> {
         drop(turn);
         let early = self.early;
         let (reader, from) = self.compare(early.source.reader(), begun).await?;
-        let outflow = Outflow {
-            source: OutflowSource::Growing(reader),
-            from,
-            paces: self.session.paces(),
-            meter: early.meter.clone(),
+        let mut sent = match early.relay {
+            Some(_) => self.announce(reader, from).await?,
+            None => self.send(reader, from).await?,
         };
-        let sent = outflow.send(self.to.clone()).await;
-        let sent = sent.map_err(NotEarly::Source)?;
-        let sent = sent.ok_or(NotEarly::Unwanted)?;
         let delivery = told.await.map_err(|_| NotEarly::Unwanted)?;
         early.meter.set_total(delivery.size);
+        if early.relay.is_some() {
+            sent = delivery.data.map_or(sent, |data| data.bytes);
+        }
         let turn = self.session.enter(&early.dir).await;
         let seal = self.seal(&delivery).ok_or(NotEarly::Overtaken)?;
-        let sealed = self.to.send(seal.into()).await;
-        sealed.map_err(|_| NotEarly::Unwanted)?;
+        self.say(seal).await?;
         Ok(Fed {
             delivery,
             sent,
             _turn: turn,
+            _to: self.to,
         })
+    }
+
+    /// Sends all of the file. Gives how many bytes that were.
+    async fn send(&self, reader: GrowingReader, from: u64) -> Result<u64, NotEarly> {
+        let outflow = Outflow {
+            source: OutflowSource::Growing(reader),
+            from,
+            paces: self.session.paces(),
+            meter: self.early.meter.clone(),
+        };
+        let sent = outflow.send(self.to.clone()).await;
+        let sent = sent.map_err(NotEarly::Source)?;
+        sent.ok_or(NotEarly::Unwanted)
+    }
+
+    /// Tells the relay where to begin, and how long the file is once that is known. It has
+    /// the rest from its own part. Gives nothing: what it sends is not known here.
+    async fn announce(&self, reader: GrowingReader, from: u64) -> Result<u64, NotEarly> {
+        self.say(format!("from {from}\n")).await?;
+        let to = self.to.clone();
+        // No length is beyond this one, so what is waited for is the end.
+        let wait = move || match reader.wait_beyond(u64::MAX, || !to.is_closed()) {
+            Some(Growth::Part(_, length) | Growth::Whole(_, length)) => Ok(length),
+            Some(Growth::Lost) | None => Err(io::Error::other("the download was given up")),
+        };
+        let whole = task::on_thread("whole", wait).await;
+        let size = whole.and_then(|whole| whole).map_err(NotEarly::Source)?;
+        self.say(format!("size {size}\n")).await?;
+        Ok(0)
+    }
+
+    async fn say(&self, text: String) -> Result<(), NotEarly> {
+        let said = self.to.send(text.into()).await;
+        said.map_err(|_| NotEarly::Unwanted)
     }
 
     /// Where to begin: behind what the node has, if the file begins like that.

@@ -14,9 +14,8 @@ use crate::facts::RecordEntry;
 use crate::io::flow::outflow::{Outflow, OutflowSource};
 use crate::io::hash::data::hash_data;
 use crate::io::process::{Program, task};
-use crate::model::Proof;
+use crate::model::{Node, Proof};
 use crate::nodes::error::NodeError;
-use crate::nodes::interface::Relay;
 use crate::nodes::protocol::script::{self, NodeScript};
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
@@ -44,7 +43,8 @@ pub(super) async fn send(
     let timeout = timeouts::for_transfer(wire, delivery.size, session.share());
     match &delivery.relay {
         Some(relay) => {
-            let command = relayed(session, relay, from, &line)?;
+            let sender = script::sender(&relay.path, from);
+            let command = relayed(session, &relay.node, &relay.ssh_opts, &sender, &line)?;
             let entry = session.run(command, &nonce, timeout, read).await???;
             Ok((entry, delivery.data.map(|data| data.bytes)))
         }
@@ -74,12 +74,13 @@ pub(super) fn proof(proof: Proof) -> &'static str {
     }
 }
 
-/// A command that has another node send its file to the one of the session, and gives
-/// what that one answers.
-fn relayed(
+/// A command that has another node run a sender whose output goes to the node of the
+/// session, and gives what that one answers.
+pub(super) fn relayed(
     session: &NodeSession<'_>,
-    relay: &Relay,
-    from: u64,
+    relay: &Node,
+    ssh_opts: &[String],
+    sender: &str,
     line: &str,
 ) -> Result<Program, NodeError> {
     let Some(host) = session.ssh_host() else {
@@ -90,11 +91,11 @@ fn relayed(
         });
     };
     let mut ssh = host.login();
-    ssh.extend(relay.ssh_opts.iter().cloned());
+    ssh.extend(ssh_opts.iter().cloned());
     ssh.extend(["--".to_owned(), host.host.to_string(), line.to_owned()]);
     let ssh: Vec<String> = ssh.iter().map(|arg| for_shell(arg)).collect();
-    let pipe = format!("{} | {}", script::sender(&relay.path, from), ssh.join(" "));
-    Ok(session.shell_of(&relay.node, &pipe))
+    let pipe = format!("{sender} | {}", ssh.join(" "));
+    Ok(session.shell_of(relay, &pipe))
 }
 
 /// True if what a node has of a file is the beginning of this one. It is read here

@@ -136,8 +136,17 @@ fn without_comments(script: &str) -> String {
 /// The command line of a program that sends on what is on a node, behind its first
 /// `from` bytes, as `receive.sh` reads it.
 pub(crate) fn sender(path: &str, from: u64) -> String {
+    format!("{} {} {from}", send(), for_shell(path))
+}
+
+/// The same of a part that is still being written to, and of what it becomes.
+pub(crate) fn follower(part: &str, path: &str) -> String {
+    format!("{} {} follow {}", send(), for_shell(part), for_shell(path))
+}
+
+fn send() -> String {
     let program = for_shell(&without_comments(include_str!("scripts/send.pl")));
-    format!("perl -e {program} -- {} {from}", for_shell(path))
+    format!("perl -e {program} --")
 }
 
 /// What tells an answer from everything that a login shell prints.
