@@ -24,6 +24,9 @@ pub struct Limit {
     pub push: f64,
     /// The same from the relay to all others.
     pub onward: Option<f64>,
+    /// Processor time of all pushes, and of the nodes meanwhile.
+    pub cpu: f64,
+    pub nodes_cpu: f64,
 }
 
 impl Limit {
@@ -50,17 +53,21 @@ impl Limit {
             Some(network) if bench.profile.has_relay() => Some(&network.nodes[0]),
             _ => None,
         };
-        let Some(relay) = relay else {
-            return Ok(Self {
-                download,
-                push: push(bench, image, nodes)?.seconds,
-                onward: None,
-            });
+        let (pushed, onward) = match relay {
+            None => (push(bench, image, nodes)?, None),
+            Some(relay) => {
+                let pushed = push(bench, image, first)?;
+                let onward = relay.inside(|| push(bench, image, others))??;
+                (pushed, Some(onward))
+            }
         };
+        let both = |of: fn(&Cost) -> f64| of(&pushed) + onward.as_ref().map_or(0.0, of);
         Ok(Self {
             download,
-            push: push(bench, image, first)?.seconds,
-            onward: Some(relay.inside(|| push(bench, image, others))??.seconds),
+            push: pushed.seconds,
+            onward: onward.map(|onward| onward.seconds),
+            cpu: both(|cost| cost.cpu),
+            nodes_cpu: both(|cost| cost.nodes_cpu),
         })
     }
 }

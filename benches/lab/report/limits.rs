@@ -17,6 +17,8 @@ impl Report<'_> {
             "slowest",
             "talos-order",
             "ratio",
+            "cpu s: pushes",
+            "their nodes",
         ])];
         for row in self
             .results
@@ -35,6 +37,8 @@ impl Report<'_> {
                 number(self.ours(row.job), 2),
                 self.over_limit(row.job)
                     .map_or_else(none, |ratio| format!("{ratio:.2}x")),
+                part(|limit| limit.cpu),
+                part(|limit| limit.nodes_cpu),
             ]);
         }
         table
