@@ -70,7 +70,7 @@ pub trait Nodes: Templates {
     /// next delivery to build upon, and the answer is `None`.
     ///
     /// What cannot be sent early, for whatever reason, is delivered as usual once it is
-    /// verified.
+    /// verified; by a relay once that one has it, and else the answer is `None`.
     ///
     /// # Errors
     /// Those of that delivery.
