@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use talos_order::nodes::{EarlyRelay, Receipt};
+use talos_order::nodes::{EarlyReceipt, EarlyRelay};
 use talos_order::testing::GrowingFile;
 use tokio::sync::oneshot;
 
@@ -65,7 +65,7 @@ fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
         artifact: delivery.artifact.clone(),
         proof: delivery.proof,
         relay: None,
-        receipt: Receipt::default(),
+        receipt: EarlyReceipt::default(),
         meter: Arc::default(),
     }
 }

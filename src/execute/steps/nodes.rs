@@ -12,8 +12,8 @@ use crate::model::{
     Via,
 };
 use crate::nodes::{
-    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Receipt, Relay, Removal, Removed,
-    Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, EarlyReceipt, Leftover, Nodes, Relay, Removal,
+    Removed, Verified,
 };
 use crate::plan::Transport;
 use crate::upstream::Upstream;
@@ -59,7 +59,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             artifact: push.artifact.clone(),
             proof: push.transport.proof,
             relay: None,
-            receipt: Receipt::default(),
+            receipt: EarlyReceipt::default(),
             meter: Arc::clone(meter),
         };
         let fetch = download.fetch.clone();
