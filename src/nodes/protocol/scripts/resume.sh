@@ -27,7 +27,7 @@ tidy() {
 take_over() {
     is_file "$1" || return 0
     { command exec 6<"$1"; } 2>/dev/null || return 0
-    if has flock; then flock -w 5 6 2>/dev/null; else true; fi
+    if has flock; then flock -w 1 6 2>/dev/null; else true; fi
     [ $? -eq 1 ] || mv -f -T -- "$1" "$part" 2>/dev/null
     exec 6<&-
 }
