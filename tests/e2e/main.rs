@@ -19,6 +19,7 @@ mod common;
 mod create;
 mod cut;
 mod cutting;
+mod early;
 mod factory;
 mod faults;
 mod fleet;
