@@ -251,6 +251,13 @@ impl Disk {
                 }
                 Naming::Renamed(line.path, line.other)
             }
+            // A directory with something in it stays.
+            Op::Unlink
+                if matches!(live.get(&line.path), Some(Thing::Dir))
+                    && live.keys().any(|path| path.parent() == Some(&line.path)) =>
+            {
+                return;
+            }
             Op::Unlink if live.contains_key(&line.path) => Naming::Removed(line.path),
             Op::Link => match live.get(&line.path) {
                 Some(thing) if !live.contains_key(&line.other) => {
