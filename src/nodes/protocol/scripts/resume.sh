@@ -14,7 +14,16 @@ tidy() {
         [ -e "$part" ] || take_over "$other"
         discard "$other"
     done
-    find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+    for other in *; do
+        case $other in
+        '*' | *.part) ;;
+        *)
+            # Temporaries of a moment that a crash left.
+            find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+            break
+            ;;
+        esac
+    done
     # Somebody who still writes to it keeps what is no longer the part of anything.
     if [ -e "$part" ] && has flock; then
         flock -s -w 5 "$part" true 2>/dev/null
