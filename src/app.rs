@@ -38,8 +38,8 @@ pub(crate) use orders_at::OrdersAt;
 pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{ClusterName, TalosVersion, visible_path};
-use crate::nodes::{ApiNodes, NodeError, NodesByReach, SystemNodes};
+use crate::model::{ClusterName, Node, Reach, TalosVersion, visible_path};
+use crate::nodes::{ApiNodes, KeepOpen, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
 use crate::proxmox::PveError;
@@ -244,10 +244,31 @@ impl App {
     /// # Errors
     /// When the clients cannot be made.
     pub(crate) fn reconciler(&self) -> Result<LiveReconciler, StartError> {
+        self.reconciler_with(match self.mode {
+            // A dry run leaves nothing behind.
+            Mode::ReadOnly => KeepOpen::Borrowed,
+            Mode::ReadWrite => KeepOpen::Briefly,
+        })
+    }
+
+    /// The same for a controller, which keeps connections open between its runs.
+    ///
+    /// # Errors
+    /// As [`reconciler`](Self::reconciler).
+    pub(crate) fn resident_reconciler(&self) -> Result<LiveReconciler, StartError> {
+        let nodes = self.configured_nodes();
+        let is_ssh = |node: &&Node| matches!(node.reach, Reach::Ssh { .. });
+        let nodes = nodes.iter().filter(is_ssh).count();
+        self.reconciler_with(places::kept_open(&self.settings, nodes))
+    }
+
+    fn reconciler_with(&self, keep_open: KeepOpen) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
         let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
-        let system = SystemNodes::new(places::nodes(settings, self.instance(), self.connections()))
-            .map_err(StartError::Nodes)?;
+        let dir = settings.state_dir.join(CONNECTIONS);
+        let connections = std::path::absolute(dir).ok();
+        let nodes = places::nodes(settings, self.instance(), connections, keep_open);
+        let system = SystemNodes::new(nodes).map_err(StartError::Nodes)?;
         let api = places::api_nodes(settings, self.known_nodes()?);
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
@@ -280,18 +301,6 @@ impl App {
                 tracing::warn!(reason = %error, "cannot record the name of the cache");
                 made()
             }),
-        }
-    }
-
-    /// Where open connections to nodes are for the next run to find. A dry run
-    /// leaves nothing behind.
-    fn connections(&self) -> Option<PathBuf> {
-        match self.mode {
-            Mode::ReadOnly => None,
-            Mode::ReadWrite => {
-                let dir = self.settings.state_dir.join(CONNECTIONS);
-                std::path::absolute(dir).ok()
-            }
         }
     }
 

@@ -20,15 +20,66 @@ use crate::nodes::Nodes;
 use crate::plan::{BlockedReason, Desired, Plan, TemplateBlock};
 use crate::upstream::Upstream;
 
-/// Asks for what resolving needs: the versions, if any order leaves one open,
-/// and the ids that the factory gave to schematics.
-pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
-    let open = orders
-        .orders
-        .iter()
-        .flat_map(|order| &order.positions)
-        .any(|position| !matches!(position.version, VersionPolicy::Exact(_)));
-    let versions = if open {
+/// What is asked before it is known which images are wanted.
+pub(crate) struct FirstLook {
+    /// What resolving needs.
+    pub catalog: Catalog,
+    /// The nodes that did not answer. They are not asked again in the same look.
+    pub silent: BTreeMap<NodeId, NodeState>,
+}
+
+/// Asks for what resolving needs: versions and storages, at once. Meanwhile, it connects to
+/// the nodes that are asked in any case.
+pub(crate) async fn first<F: Upstream, N: Nodes>(
+    orders: &OrderSet,
+    memory: &Memory,
+    now: Timestamp,
+    factory: &F,
+    nodes: &N,
+    at_once: usize,
+) -> FirstLook {
+    let early = match leaves_open(orders) {
+        true => asked_anyway(orders, memory, now),
+        // Nobody is waited for: the first question opens the connection just as soon.
+        false => Vec::new(),
+    };
+    let connected = stream::iter(early)
+        .map(|node| async move {
+            let silent = nodes.connect(&node).await;
+            silent.map(|state| (node.id, state))
+        })
+        .buffer_unordered(at_once.max(1))
+        .filter_map(std::future::ready)
+        .collect();
+    let storages = storages(orders, memory, now, nodes, at_once);
+    let (mut catalog, storages, silent) =
+        tokio::join!(catalog(orders, factory), storages, connected);
+    catalog.storages = storages;
+    FirstLook { catalog, silent }
+}
+
+/// True if an order leaves a version open.
+fn leaves_open(orders: &OrderSet) -> bool {
+    let mut positions = orders.orders.iter().flat_map(|order| &order.positions);
+    positions.any(|position| !matches!(position.version, VersionPolicy::Exact(_)))
+}
+
+/// The nodes whose directories are looked at whatever the versions turn out to be: those
+/// that something was delivered to. Those that are asked for their storages are left out:
+/// two sessions that begin at once would open two connections.
+fn asked_anyway(orders: &OrderSet, memory: &Memory, now: Timestamp) -> Vec<Node> {
+    let wanted = wanted_storages(orders);
+    let places = memory.places.keys();
+    let asked = places.filter(|id| !wanted.contains_key(id) && resting(memory, id, now).is_none());
+    asked
+        .filter_map(|id| orders.nodes.get(id).cloned())
+        .collect()
+}
+
+/// The versions, if any order leaves one open, and the ids that the factory gave to
+/// schematics.
+async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
+    let versions = if leaves_open(orders) {
         factory.versions().await
     } else {
         VersionKnowledge::NotNeeded
@@ -44,31 +95,14 @@ pub(crate) async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Cata
 
 /// Asks each node that an order wants an image on a storage of for its storages. What a
 /// node said earlier counts while it does not answer, and where no order asks any more.
-pub(crate) async fn storages<N: Nodes>(
+async fn storages<N: Nodes>(
     orders: &OrderSet,
     memory: &Memory,
     now: Timestamp,
     nodes: &N,
     at_once: usize,
 ) -> BTreeMap<NodeId, NodeStorages> {
-    let positions = orders.orders.iter().flat_map(|order| &order.positions);
-    let mut wanted: BTreeMap<&NodeId, BTreeSet<StorageName>> = BTreeMap::new();
-    for position in positions {
-        for target in &position.storages {
-            let of_node = wanted.entry(&target.node).or_default();
-            of_node.insert(target.storage.clone());
-        }
-        // The disks of a template go to a storage, wherever its image is.
-        if let Some(template) = &position.template {
-            let by_storage = position.storages.iter().map(|target| &target.node);
-            let by_dir = position.targets.iter().map(|target| &target.node);
-            for node in by_storage.chain(by_dir) {
-                let of_node = wanted.entry(node).or_default();
-                of_node.insert(template.storage.clone());
-            }
-        }
-    }
-    let asked: Vec<(Node, BTreeSet<StorageName>)> = wanted
+    let asked: Vec<(Node, BTreeSet<StorageName>)> = wanted_storages(orders)
         .into_iter()
         .filter_map(|(id, wanted)| Some((orders.nodes.get(id)?.clone(), wanted)))
         .collect();
@@ -94,6 +128,28 @@ pub(crate) async fn storages<N: Nodes>(
         storages.entry(id.clone()).or_insert_with(earlier);
     }
     storages
+}
+
+/// The storages that orders want something on, by node.
+fn wanted_storages(orders: &OrderSet) -> BTreeMap<&NodeId, BTreeSet<StorageName>> {
+    let positions = orders.orders.iter().flat_map(|order| &order.positions);
+    let mut wanted: BTreeMap<&NodeId, BTreeSet<StorageName>> = BTreeMap::new();
+    for position in positions {
+        for target in &position.storages {
+            let of_node = wanted.entry(&target.node).or_default();
+            of_node.insert(target.storage.clone());
+        }
+        // The disks of a template go to a storage, wherever its image is.
+        if let Some(template) = &position.template {
+            let by_storage = position.storages.iter().map(|target| &target.node);
+            let by_dir = position.targets.iter().map(|target| &target.node);
+            for node in by_storage.chain(by_dir) {
+                let of_node = wanted.entry(node).or_default();
+                of_node.insert(template.storage.clone());
+            }
+        }
+    }
+    wanted
 }
 
 /// Why a node is not asked now, because it did not answer a moment ago.
@@ -156,7 +212,7 @@ fn kind_of(artifact: &ArtifactId) -> ArtifactId {
 /// did not answer a moment ago is not asked, and costs the others nothing.
 pub(crate) async fn nodes<N: Nodes>(
     desired: &Desired,
-    storages: &BTreeMap<NodeId, NodeStorages>,
+    first: &FirstLook,
     memory: &Memory,
     now: Timestamp,
     nodes: &N,
@@ -175,7 +231,7 @@ pub(crate) async fn nodes<N: Nodes>(
             .insert(target.dir.clone());
     }
     // That it does not answer is known of a node also where no directory is.
-    for (id, known) in storages {
+    for (id, known) in &first.catalog.storages {
         if matches!(known, NodeStorages::Unreachable { .. }) {
             dirs.entry(id).or_default();
         }
@@ -186,7 +242,10 @@ pub(crate) async fn nodes<N: Nodes>(
         .collect();
     stream::iter(asked)
         .map(|(node, dirs)| async move {
-            let silent = match storages.get(&node.id) {
+            if let Some(silent) = first.silent.get(&node.id) {
+                return (node.id, silent.clone());
+            }
+            let silent = match first.catalog.storages.get(&node.id) {
                 Some(NodeStorages::Unreachable { why, lasting, .. }) => {
                     Some((why.clone(), *lasting))
                 }
@@ -268,4 +327,47 @@ pub(crate) async fn clones<N: Nodes>(
         }
     }
     is_learned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Backoff, KnownNode};
+    use crate::model::Reach;
+
+    #[test]
+    fn only_nodes_that_are_asked_anyway_are_connected_to_early() {
+        let node = |id: &str| Node {
+            id: id.parse().unwrap(),
+            reach: Reach::Local,
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let by_id = |ids: &[&str]| ids.iter().map(|id| (node(id).id, node(id))).collect();
+        let known = |node| KnownNode {
+            node,
+            dirs: BTreeSet::new(),
+        };
+        let circuit = |seconds| Backoff {
+            failures: 1,
+            until: Timestamp::from_second(seconds).unwrap(),
+            error: "no route".to_owned(),
+            lasting: None,
+        };
+        let orders = OrderSet {
+            nodes: by_id(&["new", "known", "resting", "rested"]),
+            ..OrderSet::default()
+        };
+        let known_nodes = ["known", "resting", "rested", "unordered"].map(node);
+        let memory = Memory {
+            places: known_nodes
+                .map(|node| (node.id.clone(), known(node)))
+                .into(),
+            circuits: [("resting", 1), ("rested", 0)]
+                .map(|(id, until)| (node(id).id, circuit(until)))
+                .into(),
+            ..Memory::default()
+        };
+        let early = asked_anyway(&orders, &memory, now);
+        assert_eq!(early, [node("known"), node("rested")]);
+    }
 }

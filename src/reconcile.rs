@@ -112,11 +112,12 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         now: Timestamp,
     ) -> Result<Look, ReconcileError> {
         let (orders, memory) = (&inputs.orders, &inputs.memory);
-        let mut catalog = observe::catalog(orders, &*self.factory).await;
-        catalog.clusters = inputs.clusters.clone();
         let at_once = self.nodes_at_once;
-        catalog.storages = observe::storages(orders, memory, now, &*self.nodes, at_once).await;
-        let mut desired = plan::resolve(orders, &catalog, &self.naming);
+        let (factory, nodes) = (&*self.factory, &*self.nodes);
+        let mut first = observe::first(orders, memory, now, factory, nodes, at_once).await;
+        let catalog = &mut first.catalog;
+        catalog.clusters = inputs.clusters.clone();
+        let mut desired = plan::resolve(orders, catalog, &self.naming);
         desired.doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
         let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
@@ -129,19 +130,11 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         }
         let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
-        let nodes = observe::nodes(
-            &desired,
-            &catalog.storages,
-            memory,
-            now,
-            &*self.nodes,
-            at_once,
-        )
-        .await;
+        let nodes = observe::nodes(&desired, &first, memory, now, &*self.nodes, at_once).await;
         plan::keep_raw(&mut desired, &nodes);
         let vms = observe::vms(&desired, &nodes, memory, now, &*self.nodes, at_once).await;
         let mut observed = Observed {
-            catalog,
+            catalog: first.catalog,
             cache,
             nodes,
             vms,

@@ -63,7 +63,10 @@ impl Controller {
         if !once {
             orders.watch(&app);
         }
-        let reconciler = app.reconciler()?;
+        let reconciler = match once {
+            true => app.reconciler()?,
+            false => app.resident_reconciler()?,
+        };
         Ok(Self {
             notifier: Notifier::new(&app),
             config: config.map(Path::to_owned),
@@ -307,7 +310,8 @@ impl Work for Controller {
         let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
             let app = app.counting_with(&self.app);
             self.orders.check(&app)?;
-            let reconciler = app.reconciler()?;
+            // A run that is the only one is not told to read its settings again.
+            let reconciler = app.resident_reconciler()?;
             Ok((app, reconciler))
         });
         match reloaded {

@@ -57,6 +57,10 @@ macro_rules! by_reach {
 }
 
 impl Nodes for NodesByReach {
+    async fn connect(&self, node: &Node) -> Option<NodeState> {
+        by_reach!(self, node, connect())
+    }
+
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         let mut state = by_reach!(self, node, observe(dirs));
         if let NodeState::Listed { dirs, .. } = &mut state {

@@ -6,6 +6,18 @@ use std::time::Duration;
 
 use crate::model::NodeId;
 
+/// How long connections stay open, whose sockets others can use as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepOpen {
+    /// A minute after their last use: for a run that follows soon.
+    Briefly,
+    /// As long as this process lives. Where it cannot close them, they end so long after
+    /// their last use.
+    WhileAlive(Duration),
+    /// Those that are open are used, and none is left behind.
+    Borrowed,
+}
+
 /// How nodes are reached, and within which limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodesConfig {
@@ -23,6 +35,8 @@ pub struct NodesConfig {
     /// Where the sockets of shared connections go; a private temporary
     /// directory if it is not given or too long for a socket's path.
     pub control_dir: Option<PathBuf>,
+    /// How long connections in that directory stay open.
+    pub keep_open: KeepOpen,
     /// How many sessions are open at once; at least one.
     pub sessions: usize,
     /// The controller, as leases and records name it: one name for one

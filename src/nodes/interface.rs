@@ -21,6 +21,14 @@ use crate::model::{
 
 /// Everything a reconciliation asks of nodes.
 pub trait Nodes: Templates {
+    /// Opens the connection that the other calls use, where one can be kept open; changes
+    /// nothing. `None` if the node can be asked, its state otherwise.
+    fn connect(&self, node: &Node) -> impl Future<Output = Option<NodeState>> + Send {
+        // Where each call opens its own.
+        let _ = node;
+        std::future::ready(None)
+    }
+
     /// The state of the given directories, in one round trip. Failing is a
     /// state, not an error: unknown is not empty.
     fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> impl Future<Output = NodeState> + Send;
@@ -62,7 +70,7 @@ pub trait Nodes: Templates {
     /// next delivery to build upon, and the answer is `None`.
     ///
     /// What cannot be sent early, for whatever reason, is delivered as usual once it is
-    /// verified.
+    /// verified; by a relay once that one has it, and else the answer is `None`.
     ///
     /// # Errors
     /// Those of that delivery.

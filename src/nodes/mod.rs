@@ -51,7 +51,7 @@ pub use api::{
     FileServerConfig, RecordsError,
 };
 pub use by_reach::NodesByReach;
-pub use config::NodesConfig;
+pub use config::{KeepOpen, NodesConfig};
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;
 pub use interface::{

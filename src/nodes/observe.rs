@@ -2,14 +2,48 @@
 
 use std::collections::BTreeSet;
 
+use super::error::NodeError;
 use super::protocol::script::NodeScript;
 use super::protocol::{listing, storages as described};
 use super::session::node_session::NodeSession;
+use super::ssh::diagnosis;
 use crate::facts::{NodeState, NodeStorages};
 use crate::model::Dir;
 
 /// Where Proxmox VE keeps its configuration.
 const PVE_DIR: &str = "/etc/pve";
+
+/// Opens the connection to the node, unless it is open.
+pub(super) async fn connect(session: &NodeSession<'_>) -> Option<NodeState> {
+    let host = session.ssh_host()?;
+    if !session.ssh.is_shared() {
+        return None;
+    }
+    // That it is open is known without the node.
+    let open = session.ssh.check(host).total(session.config.look);
+    if open.run().await.is_ok_and(|check| check.status.success()) {
+        return None;
+    }
+    let greeting = session.shell("exec true");
+    let greeting = greeting
+        .idle(session.config.idle)
+        .total(session.config.look);
+    let error = match greeting.run().await {
+        Ok(output) if output.status.code() == Some(255) => diagnosis::unreachable(output.stderr),
+        // What its shell thinks of the command is of no interest.
+        Ok(_) => return None,
+        Err(error) => NodeError::remote_command(error),
+    };
+    Some(silent(&error))
+}
+
+/// The state of a node that does not answer.
+fn silent(error: &NodeError) -> NodeState {
+    NodeState::Unreachable {
+        why: error.sentence(),
+        lasting: error.lasting(),
+    }
+}
 
 /// The state of the directories, in one round trip.
 pub(super) async fn observe(session: &NodeSession<'_>, dirs: &BTreeSet<Dir>) -> NodeState {
@@ -19,10 +53,7 @@ pub(super) async fn observe(session: &NodeSession<'_>, dirs: &BTreeSet<Dir>) -> 
     let asked = session.ask(NodeScript::Observe, &args, timeout, |answer| {
         listing::read(answer, dirs)
     });
-    asked.await.unwrap_or_else(|error| NodeState::Unreachable {
-        why: error.sentence(),
-        lasting: error.lasting(),
-    })
+    asked.await.unwrap_or_else(|error| silent(&error))
 }
 
 /// How the node describes its storages.

@@ -44,6 +44,7 @@ impl SystemNodes {
             config.ssh_opts.clone(),
             config.connect,
             config.control_dir.as_deref(),
+            config.keep_open,
         )?;
         let sessions = config.sessions.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -98,6 +99,10 @@ impl SystemNodes {
 }
 
 impl Nodes for SystemNodes {
+    async fn connect(&self, node: &Node) -> Option<NodeState> {
+        observe::connect(&self.open(node).await).await
+    }
+
     async fn observe(&self, node: &Node, dirs: &BTreeSet<Dir>) -> NodeState {
         observe::observe(&self.open(node).await, dirs).await
     }
@@ -140,6 +145,11 @@ impl Nodes for SystemNodes {
         early.receipt.fail();
         if known.is_none() {
             known = verified.await;
+        }
+        if let (Some(relay), Some(_)) = (&early.relay, &known)
+            && !relay.receipt.is_placed().await
+        {
+            return Ok(None);
         }
         match known {
             Some(delivery) => self.deliver(node, &delivery).await.map(Some),

@@ -16,6 +16,7 @@ mod builds;
 mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
+mod connections;
 mod create;
 mod cut;
 mod cutting;

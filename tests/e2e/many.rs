@@ -149,7 +149,9 @@ fn six_of_eight_nodes_get_it_and_the_next_run_does_only_what_is_missing() {
     if no_room.mounted {
         assert!(says(5).contains("no space"), "{}", says(5));
     }
-    assert_eq!(starts(&log), 6, "it was sent to the six that had room");
+    // The seventh is asked while the size of the image is not known yet.
+    let asked = if no_room.mounted { 7 } else { 6 };
+    assert_eq!(starts(&log), asked, "it was sent to the six that had room");
 
     // Nobody did anything: the next run knows as much, and sends nothing.
     let (mark, before) = (world.factory.mark(), cluster.snapshot());

@@ -94,6 +94,12 @@ pub enum Kept {
     Some(u64),
 }
 
+/// True for a directory with something in it.
+fn has_entries(live: &Names, path: &Path) -> bool {
+    let mut behind = live.keys().filter(|other| other.starts_with(path));
+    behind.any(|other| other != path)
+}
+
 impl Disk {
     /// The roots as they are now.
     pub fn before(roots: &[PathBuf]) -> Self {
@@ -251,14 +257,10 @@ impl Disk {
                 }
                 Naming::Renamed(line.path, line.other)
             }
-            // A directory with something in it stays.
-            Op::Unlink
-                if matches!(live.get(&line.path), Some(Thing::Dir))
-                    && live.keys().any(|path| path.parent() == Some(&line.path)) =>
-            {
-                return;
+            // A directory goes when it is empty only.
+            Op::Unlink if live.contains_key(&line.path) && !has_entries(live, &line.path) => {
+                Naming::Removed(line.path)
             }
-            Op::Unlink if live.contains_key(&line.path) => Naming::Removed(line.path),
             Op::Link => match live.get(&line.path) {
                 Some(thing) if !live.contains_key(&line.other) => {
                     Naming::Made(line.other, thing.clone())

@@ -42,15 +42,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::sshd::{Lab, SshNode, descendants};
+use common::sshd::{Lab, SshNode, descendants, kill};
 use sha2::Digest;
 use talos_order::facts::{DirState, NodeState, References};
 use talos_order::model::{
     Arch, ArtifactId, Dir, Format, Method, Node, PartName, Platform, Proof, Reach, Sha256,
 };
 use talos_order::nodes::{
-    Cleared, Delivered, Delivery, EarlyDelivery, LEASE, Leftover, NodeError, Nodes, NodesConfig,
-    Removal, Removed, SystemNodes, Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, KeepOpen, LEASE, Leftover, NodeError, Nodes,
+    NodesConfig, Removal, Removed, SystemNodes, Verified,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -82,6 +82,7 @@ fn plain_config() -> NodesConfig {
         look: Duration::from_secs(60),
         idle: Duration::from_secs(20),
         control_dir: None,
+        keep_open: KeepOpen::Briefly,
         sessions: 16,
         owner: OWNER.to_owned(),
         instance: INSTANCE.to_owned(),

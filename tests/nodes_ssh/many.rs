@@ -71,3 +71,35 @@ async fn connections_are_shared_and_end_with_us() {
     drop(own);
     until("our master is gone", || sessions() == 0).await;
 }
+
+#[tokio::test]
+async fn connections_that_a_controller_keeps_end_with_it_and_others_may_use_them() {
+    let lab = Lab::new();
+    let node = lab.node();
+    let control = tempfile::Builder::new().prefix("c").tempdir_in("/tmp");
+    let control = control.unwrap();
+    let with = |keep_open| {
+        other(&lab, |config| {
+            config.control_dir = Some(control.path().join("ssh"));
+            config.keep_open = keep_open;
+        })
+    };
+    let sockets = || fs::read_dir(control.path().join("ssh")).map_or(0, Iterator::count);
+    let (id, dir) = (node.node("pve-01"), node.dir("iso"));
+    let looking = with(KeepOpen::Borrowed);
+    look(&looking, &id, &dir).await;
+    assert_eq!(sockets(), 0, "nobody has anything to lend");
+    drop(looking);
+
+    let controller = with(KeepOpen::WhileAlive(Duration::from_secs(3600)));
+    look(&controller, &id, &dir).await;
+    // Nobody can connect any more; who is connected stays so.
+    kill(node.pid().unwrap());
+    let looking = with(KeepOpen::Borrowed);
+    look(&looking, &id, &dir).await;
+    drop(looking);
+    assert_eq!(sockets(), 1, "what was borrowed stays");
+    look(&controller, &id, &dir).await;
+    drop(controller);
+    assert_eq!(sockets(), 0);
+}

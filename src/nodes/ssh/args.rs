@@ -10,13 +10,14 @@ use std::time::Duration;
 use super::control::ControlDir;
 use crate::io::process::Program;
 use crate::model::{Host, Node, Reach, User};
+use crate::nodes::config::KeepOpen;
 use crate::nodes::error::NodeError;
 
-/// How long a master stays when nobody uses it, in seconds: longer than the
-/// pause between two steps, shorter than the usual pause between runs. Who runs one
+/// How long a master stays when nobody uses it, where no controller keeps it: longer than
+/// the pause between two steps, shorter than the usual pause between runs. Who runs one
 /// after another finds the connections open: most of what a run with nothing
 /// to do takes is agreeing on keys.
-const PERSIST: u32 = 60;
+const PERSIST: Duration = Duration::from_secs(60);
 
 /// After 3 × 15 s without an answer ssh gives a connection up.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=15", "ServerAliveCountMax=3"];
@@ -89,6 +90,7 @@ pub(crate) struct Ssh {
     /// another key, is not ours.
     options_hash: String,
     connect: Duration,
+    persist: Duration,
     control: ControlDir,
 }
 
@@ -99,28 +101,49 @@ impl Ssh {
         options: Vec<String>,
         connect: Duration,
         control: Option<&Path>,
+        keep_open: KeepOpen,
     ) -> Result<Self, NodeError> {
         // Two with one hash are no harm, only a connection that goes on for a minute.
         let mut hasher = DefaultHasher::new();
         options.hash(&mut hasher);
+        let options_hash = format!("{:04x}", hasher.finish() as u16);
+        let persist = match keep_open {
+            KeepOpen::WhileAlive(time) => time.max(PERSIST),
+            KeepOpen::Briefly | KeepOpen::Borrowed => PERSIST,
+        };
         Ok(Self {
-            options_hash: format!("{:04x}", hasher.finish() as u16),
+            control: ControlDir::new(control, keep_open, &options_hash)?,
+            options_hash,
             options,
             connect,
-            control: ControlDir::new(control)?,
+            persist,
         })
+    }
+
+    /// True if a connection that is opened now serves the sessions that follow. Options of
+    /// the user come before ours, so they may have it otherwise.
+    pub(crate) fn is_shared(&self) -> bool {
+        let says = |option: &String| {
+            let lower = option.to_ascii_lowercase();
+            lower.contains("controlmaster")
+                || lower.contains("controlpath")
+                || option.starts_with("-S")
+        };
+        self.control.is_shared() && !self.options.iter().any(says)
     }
 
     /// The program and its arguments up to the host, for ssh itself and for rsync's `-e`.
     pub(crate) fn args(&self, host: SshHost<'_>) -> Vec<String> {
         let mut args = host.login();
         args.extend(self.options.iter().cloned());
+        let at = |dir: &Path| format!("ControlPath={}/{}%C", dir.display(), self.options_hash);
         let shared = match self.control.path() {
-            Some(dir) => vec![
+            Some(dir) if self.control.is_shared() => vec![
                 "ControlMaster=auto".to_owned(),
-                format!("ControlPath={}/{}%C", dir.display(), self.options_hash),
-                format!("ControlPersist={PERSIST}"),
+                at(dir),
+                format!("ControlPersist={}", self.persist.as_secs()),
             ],
+            Some(dir) => vec!["ControlMaster=no".to_owned(), at(dir)],
             // Said, because a user's own configuration may ask for a master.
             None => ["ControlMaster=no", "ControlPath=none"]
                 .map(str::to_owned)
@@ -135,6 +158,14 @@ impl Ssh {
             args.extend(["-o".to_owned(), option]);
         }
         args
+    }
+
+    /// A command that succeeds if a connection to a host is open.
+    pub(crate) fn check(&self, host: SshHost<'_>) -> Program {
+        let args = self.args(host);
+        Program::new(&args[0])
+            .args(&args[1..])
+            .args(["-O", "check", "--", host.host.as_str()])
     }
 
     /// A command that runs `line` in the login shell of a host.
@@ -154,7 +185,8 @@ mod tests {
     #[test]
     fn what_is_nearer_to_the_node_comes_first() {
         let options = vec!["-o".to_owned(), "ControlPath=none".to_owned()];
-        let ssh = Ssh::new(options, Duration::from_millis(10), None).unwrap();
+        let ssh = Ssh::new(options, Duration::from_millis(10), None, KeepOpen::Briefly);
+        let ssh = ssh.unwrap();
         let (host, user) = ("pve".parse().unwrap(), "root".parse().unwrap());
         let args = ssh.args(SshHost {
             host: &host,
@@ -174,6 +206,7 @@ mod tests {
             options: Vec::new(),
             options_hash: String::new(),
             connect: Duration::from_secs(1),
+            persist: PERSIST,
             control: ControlDir::Nowhere,
         };
         let host = "pve".parse().unwrap();
@@ -185,5 +218,21 @@ mod tests {
         assert!(args.contains(&"ControlMaster=no".to_owned()));
         assert!(args.contains(&"ControlPath=none".to_owned()));
         assert!(!args.iter().any(|arg| arg.contains("ControlPersist")));
+        assert!(!ssh.is_shared());
+    }
+
+    #[test]
+    fn options_of_the_user_may_share_nothing() {
+        for (options, is_shared) in [
+            (&["-o", "ControlPersist=5"][..], true),
+            (&["-i", "/root/.ssh/control"], true),
+            (&["-o", "controlmaster=no"], false),
+            (&["-oControlPath=none"], false),
+            (&["-S", "none"], false),
+        ] {
+            let given = options.iter().map(ToString::to_string).collect();
+            let ssh = Ssh::new(given, PERSIST, None, KeepOpen::Briefly).unwrap();
+            assert_eq!(ssh.is_shared(), is_shared, "{options:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::io::process::Program;
+use crate::nodes::config::KeepOpen;
 use crate::nodes::error::NodeError;
 
 /// What comes behind a socket's directory: `/`, 4 hex digits for the options, 40 for
@@ -28,6 +29,10 @@ const EXIT: Duration = Duration::from_secs(2);
 pub(super) enum ControlDir {
     /// Given from outside: masters stay for the next one who comes.
     Given(PathBuf),
+    /// The same, but those whose sockets have names that begin so end with us.
+    Kept(PathBuf, String),
+    /// Given from outside, with masters of somebody else in it; we make none there.
+    Borrowed(PathBuf),
     /// Our own, for as long as we are there.
     Own(tempfile::TempDir),
     /// Nowhere: each session has a connection of its own.
@@ -35,8 +40,28 @@ pub(super) enum ControlDir {
 }
 
 impl ControlDir {
-    pub(super) fn new(given: Option<&Path>) -> Result<Self, NodeError> {
-        Self::among(given, &[&std::env::temp_dir(), Path::new("/tmp")])
+    /// `prefix` is what the names of our sockets begin with.
+    pub(super) fn new(
+        given: Option<&Path>,
+        keep_open: KeepOpen,
+        prefix: &str,
+    ) -> Result<Self, NodeError> {
+        let temporary = std::env::temp_dir();
+        let others = [temporary.as_path(), Path::new("/tmp")];
+        let given = match (given, keep_open) {
+            (Some(path), KeepOpen::Borrowed) if lends(path, prefix) => {
+                return Ok(Self::Borrowed(path.to_owned()));
+            }
+            (_, KeepOpen::Borrowed) => None,
+            (given, KeepOpen::Briefly | KeepOpen::WhileAlive(_)) => given,
+        };
+        let dir = Self::among(given, &others)?;
+        Ok(match (&dir, keep_open) {
+            (Self::Given(path), KeepOpen::WhileAlive(_)) => {
+                Self::Kept(path.clone(), prefix.to_owned())
+            }
+            _ => dir,
+        })
     }
 
     /// The given directory, or a new one in the first of others, if any takes sockets.
@@ -93,11 +118,29 @@ impl ControlDir {
 
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
-            Self::Given(path) => Some(path),
+            Self::Given(path) | Self::Kept(path, _) | Self::Borrowed(path) => Some(path),
             Self::Own(dir) => Some(dir.path()),
             Self::Nowhere => None,
         }
     }
+
+    /// True if masters of ours can be here.
+    pub(super) fn is_shared(&self) -> bool {
+        !matches!(self, Self::Borrowed(_) | Self::Nowhere)
+    }
+}
+
+/// True if connections are open in a directory that can be trusted. One that nobody keeps
+/// any more is as if it was not there: ssh then opens its own.
+fn lends(path: &Path, prefix: &str) -> bool {
+    fits(path) && is_private(path) && !sockets(path, prefix).is_empty()
+}
+
+/// The sockets whose names begin so.
+fn sockets(dir: &Path, prefix: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
+    ours.map(|entry| entry.path()).collect()
 }
 
 /// Whoever can open a socket in a directory can use the connection.
@@ -126,23 +169,26 @@ fn fits(path: &Path) -> bool {
 }
 
 impl Drop for ControlDir {
-    /// Ends the masters whose sockets are in our own directory. Only those: a
-    /// `ControlPath` in the user's options leads to masters of the user.
+    /// Ends the masters in our own directory, and those that were kept for as long as we
+    /// are there. Only those: a `ControlPath` in the user's options leads to masters of
+    /// the user.
     fn drop(&mut self) {
-        let Self::Own(dir) = self else { return };
-        let Ok(sockets) = std::fs::read_dir(dir.path()) else {
-            return;
+        let (sockets, command) = match self {
+            Self::Own(dir) => (sockets(dir.path(), ""), "exit"),
+            // Somebody else may be using one: it ends when they are done.
+            Self::Kept(path, prefix) => (sockets(path, prefix), "stop"),
+            Self::Given(_) | Self::Borrowed(_) | Self::Nowhere => return,
         };
-        let exits = sockets.flatten().map(|socket| {
+        let ends = sockets.into_iter().map(|socket| {
             let mut path = OsString::from("ControlPath=");
-            path.push(socket.path());
+            path.push(socket);
             // The host is not looked at: the socket is the address.
             Program::new("ssh")
                 .args(["-F", "/dev/null", "-o"])
                 .arg(path)
-                .args(["-O", "exit", "--", "master"])
+                .args(["-O", command, "--", "master"])
         });
-        Program::run_all_briefly(exits, EXIT);
+        Program::run_all_briefly(ends, EXIT);
     }
 }
 
@@ -152,7 +198,7 @@ mod tests {
 
     #[test]
     fn our_own_directory_is_short_private_and_goes_with_us() {
-        let control = ControlDir::new(None).unwrap();
+        let control = ControlDir::new(None, KeepOpen::Briefly, "").unwrap();
         let path = control.path().unwrap().to_owned();
         assert!(fits(&path));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -193,7 +239,7 @@ mod tests {
     #[test]
     fn a_directory_in_which_no_socket_fits_is_not_used() {
         let long = PathBuf::from(format!("/tmp/{}", "x".repeat(60)));
-        let control = ControlDir::new(Some(&long)).unwrap();
+        let control = ControlDir::new(Some(&long), KeepOpen::Briefly, "").unwrap();
         assert!(matches!(control, ControlDir::Own(_)));
         assert!(!long.exists());
     }

@@ -59,7 +59,7 @@ look() {
     [ "$near" = "$2" ] || space=$(stat -f -c '%b %a %S %c %d' -- "$near" 2>/dev/null)
     say "nearest $1 $near"
     [ -z "$proxmox" ] || say "proxmox $1"
-    home=$(home "$roots" "$2")
+    home "$roots" "$2"
     [ -z "$home" ] || say "root $1 $home"
     blocks=${space%% *}
     space=${space#* }

@@ -19,11 +19,11 @@ roots() {
     # A cluster file system can hang, so the shell itself does not look at it.
     # shellcheck disable=SC2016 # arguments of the inner shell
     config=$(with_timeout sh -c \
-        '[ -d "$1" ] || exit 3; [ ! -e "$1/storage.cfg" ] || head -c 1048576 -- "$1/storage.cfg"' \
-        sh "$1" 2>/dev/null)
+        '[ -d "$1" ] || exit 3; [ -e "$1/storage.cfg" ] || exit 0
+        exec head -c 1048576 -- "$1/storage.cfg"' sh "$1" 2>/dev/null)
     there=$?
     printf '%s\nend: end\n' "$config" | {
-        kind=
+        kind='' host=''
         while read -r key value; do
             case $key in
             '' | '#'*) ;;
@@ -52,11 +52,14 @@ root() {
     dir | btrfs) ;;
     *) return 0 ;;
     esac
-    host=$(uname -n)
-    case ",$only," in
-    ,, | *",${host%%.*},"*) ;;
-    *) return 0 ;;
-    esac
+    if [ -n "$only" ]; then
+        # It stays the same, and each program that is started takes a millisecond.
+        host=${host:-$(uname -n)}
+        case ",$only," in
+        *",${host%%.*},"*) ;;
+        *) return 0 ;;
+        esac
+    fi
     case $must in
     /*) ;;
     1 | yes | on | true) must=$path ;;
@@ -65,35 +68,45 @@ root() {
     echo "$name $kind $must $path"
 }
 
-# home ROOTS DIR: the line of ROOTS that DIR belongs to, or nothing. The longest path
-# wins, and one that has to be mounted before all others: a directory that was made
-# below a mount point that is not mounted proves nothing.
+# home ROOTS DIR: sets `home` to the line of ROOTS that DIR belongs to, or to nothing. The
+# longest path wins, and one that has to be mounted before all others: a directory that
+# was made below a mount point that is not mounted proves nothing. It starts no process:
+# it is called for each directory in each look.
 home() {
-    printf '%s\n' "$1" | {
-        best='' length=0 bound=0
-        while read -r name kind must path; do
-            [ -n "$path" ] || continue
-            case $2/ in
-            "${path%/}"/*) ;;
-            *) continue ;;
-            esac
-            binding=0
-            [ "$must" = - ] || binding=1
-            [ "$binding" -ge "$bound" ] || continue
-            if [ "$binding" -gt "$bound" ] || [ "${#path}" -gt "$length" ]; then
-                best="$name $kind $must $path" length=${#path} bound=$binding
-            fi
-        done
-        printf '%s' "$best"
-    }
+    home='' length=0 bound=0
+    lines=$1
+    while [ -n "$lines" ]; do
+        line=${lines%%"
+"*}
+        lines=${lines#"$line"}
+        lines=${lines#"
+"}
+        path=${line#* * * }
+        # What has no path is a line of one word.
+        case $line in
+        *' '*' '*' '?*) ;;
+        *) continue ;;
+        esac
+        case $2/ in
+        "${path%/}/"*) ;;
+        *) continue ;;
+        esac
+        must=${line#* * }
+        binding=0
+        [ "${must%% *}" = - ] || binding=1
+        [ "$binding" -ge "$bound" ] || continue
+        if [ "$binding" -gt "$bound" ] || [ "${#path}" -gt "$length" ]; then
+            home=$line length=${#path} bound=$binding
+        fi
+    done
 }
 
 # unmounted DIR CONFIGS: says what is not mounted that DIR is to be on, if anything.
 # The plan has decided so before; it is asked again here because nothing may be made
 # in a mount point that lost its file system since.
 unmounted() {
-    of=$(home "$(roots "${2%/*}")" "$1")
-    case $of in
+    home "$(roots "${2%/*}")" "$1"
+    case $home in
     '')
         case $1/ in
         /mnt/pve/*/*)
@@ -104,7 +117,7 @@ unmounted() {
         esac
         ;;
     *)
-        must=${of#* * }
+        must=${home#* * }
         must=${must%% *}
         [ "$must" != - ] || return 1
         ;;
