@@ -7,7 +7,7 @@ use tokio::sync::watch;
 /// How far a node is in receiving a file early. Clones are about the same delivery: the one
 /// that is made to the node tells, and those that it sends the file on to wait.
 #[derive(Debug, Clone)]
-pub struct Receipt(Arc<watch::Sender<ReceiptStage>>);
+pub struct EarlyReceipt(Arc<watch::Sender<ReceiptStage>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReceiptStage {
@@ -23,13 +23,13 @@ enum ReceiptStage {
     Lost,
 }
 
-impl Default for Receipt {
+impl Default for EarlyReceipt {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(ReceiptStage::Waiting)))
     }
 }
 
-impl Receipt {
+impl EarlyReceipt {
     pub(super) fn begin(&self) {
         self.0.send_replace(ReceiptStage::Begun);
     }
