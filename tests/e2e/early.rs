@@ -112,7 +112,7 @@ fn images_reach_the_nodes_while_they_come_and_have_no_name_before_they_are_verif
         let stage = Stage::new(Some(100_000));
         stage.world.order_one(format, "");
         let plan = stage.world.program.run(&["plan"]).expect(0);
-        plan.says("during download");
+        plan.says(", early");
         let mut run = stage.world.program.start(&["apply"]);
         let mut sizes = std::collections::BTreeSet::new();
         watch(&mut run, "parts grow during the download", || {
