@@ -11,6 +11,10 @@ use crate::model::{Network, NodeId, SiteName, Via};
 /// the other receives; more would only share the relay's link.
 const SERVED_AT_ONCE: usize = 2;
 
+/// How many it serves at once with what it still receives: that comes over the slow link,
+/// so they share the fast one well.
+const SERVED_EARLY: usize = 16;
+
 /// The limits on what happens at once.
 pub(super) struct ConcurrencyLimits {
     /// What is unpacked or read back here. Not the limit of downloads: what is in the
@@ -21,6 +25,7 @@ pub(super) struct ConcurrencyLimits {
     /// hours, and what is in the cache already does not wait with them.
     early: Semaphore,
     early_on_node: BTreeMap<NodeId, Semaphore>,
+    early_by_relay: BTreeMap<NodeId, Semaphore>,
     /// One delivery at a time per node: they share its disk and its link.
     pub node: BTreeMap<NodeId, Semaphore>,
     /// What a relay sends on. It is not the node's own limit: over a slow link a relay
@@ -45,6 +50,10 @@ impl ConcurrencyLimits {
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
             early: Semaphore::new(world.nodes_at_once.max(1)),
             early_on_node: node.clone().map(one_each).collect(),
+            early_by_relay: relays
+                .clone()
+                .map(|id| (id, Semaphore::new(SERVED_EARLY)))
+                .collect(),
             node: node.map(one_each).collect(),
             relay: relays
                 .map(|id| (id, Semaphore::new(SERVED_AT_ONCE)))
@@ -81,12 +90,23 @@ impl ConcurrencyLimits {
         }
     }
 
-    /// Lets a delivery begin that is made during a download: from here, and one at a time
-    /// per node. It counts for its site like any other.
-    pub(super) async fn early_delivery(&self, network: &Network, node: &NodeId) -> NodePermits<'_> {
+    /// Lets a delivery begin that is made during a download: one at a time per node. It
+    /// counts for its site like any other.
+    pub(super) async fn early_delivery(
+        &self,
+        network: &Network,
+        node: &NodeId,
+        via: Option<&Via>,
+    ) -> NodePermits<'_> {
         let own = permit(&self.early_on_node[node]).await;
-        let site = network.site_of.get(node);
-        let between = match site.and_then(|site| self.site.get(site)) {
+        let between = match via {
+            Some(via) => self.early_by_relay.get(&via.node),
+            None => {
+                let site = network.site_of.get(node);
+                site.and_then(|site| self.site.get(site))
+            }
+        };
+        let between = match between {
             Some(limit) => Some(permit(limit).await),
             None => None,
         };

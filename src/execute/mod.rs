@@ -14,6 +14,7 @@ mod executor;
 mod failure;
 mod limits;
 mod queue;
+mod receipts;
 mod runner;
 mod steps;
 mod work;

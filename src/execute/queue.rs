@@ -32,16 +32,16 @@ impl<'a> StepQueue<'a> {
         let mut waiting_for = Vec::with_capacity(plan.steps.len());
         let mut ready = VecDeque::new();
         for (at, step) in plan.steps.iter().enumerate() {
-            waiting_for.push(step.needs.len());
-            if step.needs.is_empty() {
+            // What a relay sends on while it receives waits for that by itself.
+            let (needs, after) = match download_of(step) {
+                Some(download) => (std::slice::from_ref(download), &mut followers),
+                None => (step.needs.as_slice(), &mut dependents),
+            };
+            waiting_for.push(needs.len());
+            if needs.is_empty() {
                 ready.push_back(at);
             }
-            let during = download_of(step);
-            for need in &step.needs {
-                let after = match during == Some(need) {
-                    true => &mut followers,
-                    false => &mut dependents,
-                };
+            for need in needs {
                 after.entry(need).or_default().push(at);
             }
         }

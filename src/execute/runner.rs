@@ -210,8 +210,8 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         Ok(pushed)
     }
 
-    /// Delivers while the file is being downloaded, if there is room for that before the
-    /// download is over, and from the cache if not.
+    /// Delivers while the file is being downloaded, and tells those that it is sent on to
+    /// how that ended.
     async fn push_during(
         &self,
         push: &PushStep<'_>,
@@ -220,31 +220,52 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         download: WaitingFor,
         started: impl FnOnce() + Send,
     ) -> Outcome {
+        let receipt = self.work.receipts.of(push.target, push.file);
+        let outcome = self.push_early(push, step, meter, download, started).await;
+        receipt.end(outcome.is_success());
+        outcome
+    }
+
+    /// Delivers early, if there is room for that before the download is over, and from the
+    /// cache if not.
+    async fn push_early(
+        &self,
+        push: &PushStep<'_>,
+        step: &Step,
+        meter: &Arc<Meter>,
+        download: WaitingFor,
+        started: impl FnOnce() + Send,
+    ) -> Outcome {
         let failed = |failure| Outcome::Failed { failure };
-        let skipped = Outcome::Skipped {
-            needs: StepId::fetch(&download.fetch.file),
-        };
         let (network, node) = (&self.work.context.network, &push.target.node);
+        let via = push.transport.via.as_ref();
         let _permits = tokio::select! {
             biased;
             end = download.clone().end() => {
                 let Some(Ok(fact)) = end else {
-                    return skipped;
+                    return skipped(step, &download).await;
                 };
                 self.work.learn_fetched(&fact, &download.fetch);
+                if let Some(via) = via
+                    && !self.work.is_sent_on(via).await
+                {
+                    return skipped(step, &download).await;
+                }
                 let pushed = self.push(push, step, meter, started).await;
                 return pushed.map_or_else(failed, |fact| Outcome::Done { fact });
             }
-            permits = self.limits.early_delivery(network, node) => permits,
+            permits = self.limits.early_delivery(network, node, via) => permits,
         };
         started();
-        let pushed = self.work.push_early(push, &step.wanted_by, meter, download);
+        let pushed = self
+            .work
+            .push_early(push, &step.wanted_by, meter, download.clone());
         match pushed.await {
             Ok(Some(fact)) => {
                 self.learn_delivered(push, &fact);
                 Outcome::Done { fact }
             }
-            Ok(None) => skipped,
+            Ok(None) => skipped(step, &download).await,
             Err(failure) => failed(failure),
         }
     }
@@ -253,5 +274,16 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         if let Fact::Pushed { entry, .. } = pushed {
             self.work.learn_delivered(push.target, entry);
         }
+    }
+}
+
+/// What became of a step of which one that it needs failed: the download, or else what
+/// brings the file to the relay.
+async fn skipped(step: &Step, download: &WaitingFor) -> Outcome {
+    let fetch = StepId::fetch(&download.fetch.file);
+    let is_fetched = matches!(download.clone().end().await, Some(Ok(_)));
+    let relay = step.needs.iter().find(|need| **need != fetch);
+    Outcome::Skipped {
+        needs: relay.filter(|_| is_fetched).cloned().unwrap_or(fetch),
     }
 }

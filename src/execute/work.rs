@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::context::ExecutionContext;
+use super::receipts::Receipts;
 use crate::facts::{CacheState, Failure, FailureKind, Meta, Outcome, RecordEntry, TemplateMark};
 use crate::model::{FileName, NodeId, PushTarget, Sha256, VmId};
 
@@ -17,6 +18,8 @@ pub(super) struct StepWork<F, N> {
     delivered: Mutex<BTreeMap<(PushTarget, FileName), Sha256>>,
     /// The marks of the templates that were made in this run.
     templates: Mutex<BTreeMap<(NodeId, VmId), TemplateMark>>,
+    /// How far early pushes are, for those that are sent on meanwhile.
+    pub receipts: Receipts,
 }
 
 impl<F, N> StepWork<F, N> {
@@ -30,6 +33,7 @@ impl<F, N> StepWork<F, N> {
             files: Mutex::new(files),
             delivered: Mutex::default(),
             templates: Mutex::default(),
+            receipts: Receipts::default(),
             context,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::NodeError;
-use super::receipt::Receipt;
+use super::receipt::EarlyReceipt;
 use super::templates::Templates;
 use crate::facts::{NodeState, NodeStorages, RecordEntry};
 use crate::io::Meter;
@@ -70,7 +70,7 @@ pub trait Nodes: Templates {
     /// next delivery to build upon, and the answer is `None`.
     ///
     /// What cannot be sent early, for whatever reason, is delivered as usual once it is
-    /// verified.
+    /// verified; by a relay once that one has it, and else the answer is `None`.
     ///
     /// # Errors
     /// Those of that delivery.
@@ -245,7 +245,7 @@ pub struct EarlyDelivery {
     pub relay: Option<EarlyRelay>,
     /// Tells others how far this delivery is: the `receipt` of the [`EarlyRelay`] of those
     /// that its node sends the file on to.
-    pub receipt: Receipt,
+    pub receipt: EarlyReceipt,
     /// Counts the bytes as they go.
     pub meter: Arc<Meter>,
 }
@@ -262,7 +262,7 @@ pub struct EarlyRelay {
     /// The name there.
     pub file: FileName,
     /// How far it is.
-    pub receipt: Receipt,
+    pub receipt: EarlyReceipt,
     /// Arguments for ssh on that node, beside how the destination is reached.
     pub ssh_opts: Vec<String>,
 }

@@ -60,6 +60,6 @@ pub use interface::{
 };
 pub use lease::LEASE;
 pub use protocol::references::VM_CONFIGS;
-pub use receipt::Receipt;
+pub use receipt::EarlyReceipt;
 pub use system::SystemNodes;
 pub use templates::{TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates};

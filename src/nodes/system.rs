@@ -146,6 +146,11 @@ impl Nodes for SystemNodes {
         if known.is_none() {
             known = verified.await;
         }
+        if let (Some(relay), Some(_)) = (&early.relay, &known)
+            && !relay.receipt.is_placed().await
+        {
+            return Ok(None);
+        }
         match known {
             Some(delivery) => self.deliver(node, &delivery).await.map(Some),
             None => Ok(None),

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use talos_order::nodes::{EarlyRelay, Receipt};
+use talos_order::nodes::{EarlyReceipt, EarlyRelay};
 use talos_order::testing::GrowingFile;
 use tokio::sync::oneshot;
 
@@ -65,7 +65,7 @@ fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
         artifact: delivery.artifact.clone(),
         proof: delivery.proof,
         relay: None,
-        receipt: Receipt::default(),
+        receipt: EarlyReceipt::default(),
         meter: Arc::default(),
     }
 }
@@ -286,7 +286,7 @@ async fn a_session_that_ends_at_any_point_leaves_what_the_next_one_builds_upon()
             for pid in node.sessions() {
                 let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
                 if words.is_ok_and(|words| words.starts_with("sh\0")) {
-                    common::sshd::kill(pid);
+                    kill(pid);
                 }
             }
             source.finish();
@@ -437,7 +437,7 @@ async fn a_neighbour_sends_on_while_it_receives() {
                     let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
                     if words.is_ok_and(|words| words.starts_with("sh\0") && words.contains("room"))
                     {
-                        common::sshd::kill(pid);
+                        kill(pid);
                     }
                 }
             }

@@ -94,7 +94,7 @@ fn a_controller_that_was_stopped_beyond_its_lease_is_fenced() {
 
 async fn stop(stopped: &str) {
     let lab = Lab::new();
-    let (first, second) = (file(&lab, 6 * MIB, 1), file(&lab, 5 * MIB, 2));
+    let (first, second) = (file(&lab, 9 * MIB, 1), file(&lab, 5 * MIB, 2));
     let node = lab.node();
     let (id, dir) = (node.node("pve-01"), node.dir("iso"));
     let mut child = start_controller(&lab, &node, &dir, &first.0);

@@ -97,7 +97,7 @@ async fn a_script_that_is_killed_says_no_more_ticks() {
     let killer = async {
         // The script itself, what gives the signs, and what reads.
         until("the file is read", || shells().len() > 2).await;
-        common::sshd::kill(shells()[0]);
+        kill(shells()[0]);
     };
     let check = removal(&delivery);
     let both = async { tokio::join!(nodes.verify(&id, &check), killer) };

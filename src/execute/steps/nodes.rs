@@ -12,8 +12,8 @@ use crate::model::{
     Via,
 };
 use crate::nodes::{
-    Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Receipt, Relay, Removal, Removed,
-    Verified,
+    Cleared, Delivered, Delivery, EarlyDelivery, EarlyRelay, Leftover, Nodes, Relay, Removal,
+    Removed, Verified,
 };
 use crate::plan::Transport;
 use crate::upstream::Upstream;
@@ -58,8 +58,8 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             source: download.growing(push.cache_file),
             artifact: push.artifact.clone(),
             proof: push.transport.proof,
-            relay: None,
-            receipt: Receipt::default(),
+            relay: self.early_relay(push.transport.via.as_ref()),
+            receipt: self.receipts.of(push.target, push.file),
             meter: Arc::clone(meter),
         };
         let fetch = download.fetch.clone();
@@ -71,6 +71,15 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         let node = &self.context.specs[&push.target.node];
         let delivered = self.context.nodes.deliver_early(node, &early, verified);
         Ok(delivered.await?.map(pushed))
+    }
+
+    /// Waits until a relay has a file that it gets in this run, or does not get.
+    pub(in crate::execute) async fn is_sent_on(&self, via: &Via) -> bool {
+        let target = PushTarget {
+            node: via.node.clone(),
+            dir: via.dir.clone(),
+        };
+        self.receipts.of(&target, &via.file).is_placed().await
     }
 
     fn delivery(
@@ -102,6 +111,22 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             relay: self.relay(push.transport.via.as_ref()),
             meter: Arc::clone(meter),
         }
+    }
+
+    fn early_relay(&self, via: Option<&Via>) -> Option<EarlyRelay> {
+        let via = via?;
+        let site = self.context.network.sites.get(&via.site);
+        let target = PushTarget {
+            node: via.node.clone(),
+            dir: via.dir.clone(),
+        };
+        Some(EarlyRelay {
+            node: self.context.specs[&via.node].clone(),
+            receipt: self.receipts.of(&target, &via.file),
+            dir: via.dir.clone(),
+            file: via.file.clone(),
+            ssh_opts: site.map(|site| site.ssh_opts.clone()).unwrap_or_default(),
+        })
     }
 
     fn relay(&self, via: Option<&Via>) -> Option<Relay> {

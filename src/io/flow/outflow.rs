@@ -234,6 +234,77 @@ mod tests {
         (all, sent)
     }
 
+    /// What a stream of this form makes of an empty file.
+    fn received(stream: &[u8]) -> Vec<u8> {
+        let number = |part: &[u8]| u64::from_be_bytes(part.try_into().unwrap()) as usize;
+        let (mut rest, mut copy) = (&stream[8..], Vec::new());
+        loop {
+            let (at, length) = (number(&rest[..8]), number(&rest[8..16]));
+            assert!(at % BLOCK == 0 || length == 0, "{at}");
+            copy.resize(at, 0);
+            copy.extend_from_slice(&rest[16..16 + length]);
+            rest = &rest[16 + length..];
+            if length == 0 {
+                assert!(rest.is_empty());
+                return copy;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_grows_in_odd_pieces_goes_out_as_it_is_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(dir.path().join("f")).unwrap();
+        let mut content = vec![0; 300_000];
+        content[100..90_000].fill(7);
+        content[200_000..200_003].fill(8);
+        // The last zeros are not in the file until it is whole, or not even then.
+        for cut in [700, 4096, 33_333] {
+            let growing = crate::io::flow::growing::GrowingFile::default();
+            let reader = growing.reader();
+            file.set_len(0).unwrap();
+            growing.begin(File::open(dir.path().join("f")).unwrap());
+            let outflow = Outflow {
+                source: OutflowSource::Growing(reader),
+                from: 0,
+                paces: Vec::new(),
+                meter: Arc::default(),
+            };
+            let write = async {
+                for start in (0..content.len()).step_by(cut) {
+                    let piece = &content[start..content.len().min(start + cut)];
+                    if piece.iter().any(|&byte| byte != 0) {
+                        file.write_all_at(piece, start as u64).unwrap();
+                    }
+                    growing.grow((start + piece.len()) as u64);
+                    tokio::task::yield_now().await;
+                }
+                growing.is_whole(content.len() as u64);
+            };
+            let ((all, sent), ()) = tokio::join!(all_of(outflow), write);
+            assert_eq!(sent.unwrap(), Some(all.len() as u64));
+            assert!(received(&all) == content, "{cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_given_up_has_no_last_piece() {
+        let growing = crate::io::flow::growing::GrowingFile::default();
+        let reader = growing.reader();
+        growing.begin(tempfile::tempfile().unwrap());
+        growing.grow(1 << 20);
+        growing.give_up();
+        let (all, sent) = all_of(Outflow {
+            source: OutflowSource::Growing(reader),
+            from: 0,
+            paces: Vec::new(),
+            meter: Arc::default(),
+        })
+        .await;
+        assert_eq!(all, [0; 8]);
+        sent.unwrap_err();
+    }
+
     #[tokio::test]
     async fn only_data_go_out_and_they_go_to_their_place() {
         let dir = tempfile::tempdir().unwrap();

@@ -29,7 +29,7 @@ use crate::nodes::lease::Operation;
 use crate::nodes::protocol::answer::{self, ScriptAnswer};
 use crate::nodes::protocol::record;
 use crate::nodes::protocol::script::{self, NodeScript};
-use crate::nodes::receipt::Receipt;
+use crate::nodes::receipt::EarlyReceipt;
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
 
@@ -225,7 +225,7 @@ impl Kept {
 /// gets an error where the answer does not come to that. The receipt tells when more comes.
 fn watch(
     nonce: &str,
-    receipt: &Receipt,
+    receipt: &EarlyReceipt,
 ) -> (impl FnMut(&[u8]) + Send, oneshot::Receiver<Option<Begun>>) {
     let (say, ready) = oneshot::channel();
     let (mut say, nonce) = (Some(say), nonce.to_owned());

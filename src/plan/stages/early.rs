@@ -3,7 +3,7 @@
 //! The plan says so, and the executor only follows it: a delivery that is made in another
 //! way than the dry run showed would be a decision of the executor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{NodeState, StepId, StepKind};
 use crate::model::{Method, NodeId};
@@ -13,7 +13,8 @@ use crate::plan::step::{Action, Step};
 /// The program that keeps others from writing to a part while no lease is held.
 const LOCKER: &str = "flock";
 
-/// Marks the deliveries that need not wait for the end of a download.
+/// Marks the deliveries that need not wait for the end of a download: those from here, and
+/// those that a relay sends on while it receives.
 pub(in crate::plan) fn early(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let steps = &draft.plan.steps;
     let fetches: BTreeSet<StepId> = steps
@@ -24,18 +25,29 @@ pub(in crate::plan) fn early(input: &StageInput<'_>, draft: &mut PlanDraft) {
     if fetches.is_empty() {
         return;
     }
+    // What a step needs stands before it, so a relay is known when its neighbours come.
+    let mut early: BTreeMap<StepId, StepId> = BTreeMap::new();
     for step in &mut draft.plan.steps {
         let fetch = step.needs.iter().find(|need| fetches.contains(*need));
         let Some(fetch) = fetch.filter(|_| is_fit(input, step)).cloned() else {
             continue;
         };
+        let mut others = step.needs.iter().filter(|need| **need != fetch);
+        if !others.all(|need| early.get(need) == Some(&fetch)) {
+            continue;
+        }
         if let Action::Push { transport, .. } = &mut step.action {
-            transport.while_fetching = Some(fetch);
+            // A relay that has the file already sends that.
+            if transport.via.is_some() && step.needs.len() == 1 {
+                continue;
+            }
+            transport.while_fetching = Some(fetch.clone());
+            early.insert(step.id.clone(), fetch);
         }
     }
 }
 
-/// True for a stream from here to a node that can keep what came to itself. Where a file
+/// True for a stream to a node that can keep what came to itself. Where a file
 /// may turn out to be the wanted one, its digest has to be known before anything is sent.
 fn is_fit(input: &StageInput<'_>, step: &Step) -> bool {
     let Action::Push {
@@ -48,7 +60,6 @@ fn is_fit(input: &StageInput<'_>, step: &Step) -> bool {
         return false;
     };
     transport.method == Method::Stream
-        && transport.via.is_none()
         && form.is_same()
         && !step.why.is_unrecorded()
         && has_locker(input, &target.node)

@@ -90,11 +90,12 @@ pin() {
     pinned
 }
 
-# pinned: the part is still the file that is open on 8.
+# pinned: the part is still the file that is open on 8. Its length is in `present`.
 pinned() {
     # shellcheck disable=SC2046 # words
-    set -- $(stat -c %i -- - "$part" <&8 2>/dev/null)
-    [ $# -eq 2 ] && [ "$1" = "$2" ] || fail busy "another process replaced $dir/$parts/$part"
+    set -- $(stat -c '%i %s' -- - "$part" <&8 2>/dev/null)
+    [ $# -eq 4 ] && [ "$1" = "$3" ] || fail busy "another process replaced $dir/$parts/$part"
+    present=$2
 }
 
 # receive SIZE PROOF ROOM HASHER: has receive.pl write what comes on standard input into the

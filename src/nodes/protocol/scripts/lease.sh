@@ -196,7 +196,10 @@ release() {
         fi
         top=.
         # Not if there is something in it.
-        rmdir -- "./$parts" 2>/dev/null
+        for entry in "./$parts"/*; do
+            [ -e "$entry" ] || rmdir -- "./$parts" 2>/dev/null
+            break
+        done
     fi
     unguard
 }

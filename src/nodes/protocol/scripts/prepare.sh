@@ -21,7 +21,7 @@ main() {
     enter_delivery "$@"
     shift 18
     if message=$(unmounted "$dir" "${3:-/etc/pve/nodes}"); then fail mkdir "$message"; fi
-    message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
+    [ -d "$dir" ] || message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge
     tidy

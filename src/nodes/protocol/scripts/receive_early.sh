@@ -28,7 +28,7 @@ main() {
     if message=$(unmounted "$dir" "${2:-/etc/pve/nodes}" </dev/null); then
         fail mkdir "$message"
     fi
-    message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
+    [ -d "$dir" ] || message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     exec 7<&0 </dev/null
     choose_hasher
     hold fresh
@@ -36,7 +36,7 @@ main() {
     tidy
     inherit
     pin
-    begun "$(stat -c %s - <&8)"
+    [ ! -s "$part" ] || begun "$(stat -c %s - <&8)"
     space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"
     say "free $space"
     room=$((${space% *} * ${space#* } - reserve))
@@ -59,7 +59,7 @@ main() {
     [ "$sealed" = "sealed $nonce" ] || fail cut
     hold fresh
     pinned
-    [ "$(stat -c %s - <&8)" = "$size" ] || fail receive "it has another length than expected"
+    [ "$present" = "$size" ] || fail receive "it has another length than expected"
     expected=$data
     arrive
 }

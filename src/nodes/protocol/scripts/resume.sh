@@ -14,7 +14,16 @@ tidy() {
         [ -e "$part" ] || take_over "$other"
         discard "$other"
     done
-    find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+    for other in *; do
+        case $other in
+        '*' | *.part) ;;
+        *)
+            # Temporaries of a moment that a crash left.
+            find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
+            break
+            ;;
+        esac
+    done
     # Somebody who still writes to it keeps what is no longer the part of anything.
     if [ -e "$part" ] && has flock; then
         flock -s -w 5 "$part" true 2>/dev/null
@@ -27,7 +36,7 @@ tidy() {
 take_over() {
     is_file "$1" || return 0
     { command exec 6<"$1"; } 2>/dev/null || return 0
-    if has flock; then flock -w 5 6 2>/dev/null; else true; fi
+    if has flock; then flock -w 1 6 2>/dev/null; else true; fi
     [ $? -eq 1 ] || mv -f -T -- "$1" "$part" 2>/dev/null
     exec 6<&-
 }
