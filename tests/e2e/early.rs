@@ -112,7 +112,7 @@ fn images_reach_the_nodes_while_they_come_and_have_no_name_before_they_are_verif
         let stage = Stage::new(Some(100_000));
         stage.world.order_one(format, "");
         let plan = stage.world.program.run(&["plan"]).expect(0);
-        plan.says("during download");
+        plan.says(", early");
         let mut run = stage.world.program.start(&["apply"]);
         let mut sizes = std::collections::BTreeSet::new();
         watch(&mut run, "parts grow during the download", || {
@@ -215,4 +215,54 @@ fn a_run_that_is_killed_during_the_download_leaves_hidden_parts_only() {
         stage.world.assert_holds(&node.root.join("iso"), &[ISO]);
     }
     assert!(stage.parts().is_empty());
+}
+
+/// Three nodes of a site, of which the first is the relay.
+#[test]
+fn a_relay_sends_on_what_it_still_receives() {
+    let lab = Lab::new();
+    let nodes: Vec<SshNode> = (0..3).map(|_| lab.node()).collect();
+    let world = World::new(StubOptions {
+        rate: Some(100_000),
+        ..StubOptions::default()
+    });
+    let named = nodes.iter().enumerate();
+    let opts = lab.ssh_opts().join(" ");
+    world.configure(&Config {
+        lab: Some(&lab),
+        nodes: named
+            .map(|(at, node)| {
+                let reach = reach(node);
+                (format!("pve-{at}"), format!("{reach}, site: berlin"))
+            })
+            .collect(),
+        more: &format!("sites: [{{name: berlin, relay: pve-0, ssh_opts: \"{opts}\"}}]\n"),
+        ..Config::default()
+    });
+    let stage = Stage { nodes, world, lab };
+    stage.world.order_one("iso", "");
+    let plan = stage.world.program.run(&["plan", "-v"]).expect(0);
+    plan.says("sent on by pve-0 within berlin during download");
+    let mut run = stage.world.program.start(&["apply"]);
+    watch(
+        &mut run,
+        "all three have a part during the download",
+        || {
+            let is_cached = stage.is_cached(ISO);
+            let begun = stage
+                .parts()
+                .iter()
+                .filter(|(_, length)| *length > 0)
+                .count()
+                == 3;
+            assert!(begun || !is_cached);
+            begun && !is_cached
+        },
+    );
+    assert!(run.wait().unwrap().success());
+    for node in &stage.nodes {
+        stage.world.assert_holds(&node.root.join("iso"), &[ISO]);
+    }
+    assert!(stage.parts().is_empty());
+    stage.world.apply().expect(0).says("nothing to do");
 }

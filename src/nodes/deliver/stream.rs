@@ -75,7 +75,8 @@ pub(super) fn proof(proof: Proof) -> &'static str {
 }
 
 /// A command that has another node run a sender whose output goes to the node of the
-/// session, and gives what that one answers.
+/// session, and gives what that one answers. The sender's text ends where the words of the
+/// command follow that reads its output.
 pub(super) fn relayed(
     session: &NodeSession<'_>,
     relay: &Node,
@@ -94,8 +95,7 @@ pub(super) fn relayed(
     ssh.extend(ssh_opts.iter().cloned());
     ssh.extend(["--".to_owned(), host.host.to_string(), line.to_owned()]);
     let ssh: Vec<String> = ssh.iter().map(|arg| for_shell(arg)).collect();
-    let pipe = format!("{sender} | {}", ssh.join(" "));
-    Ok(session.shell_of(relay, &pipe))
+    Ok(session.shell_of(relay, &format!("{sender} {}", ssh.join(" "))))
 }
 
 /// True if what a node has of a file is the beginning of this one. It is read here

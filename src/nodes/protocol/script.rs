@@ -134,12 +134,13 @@ fn without_comments(script: &str) -> String {
 }
 
 /// The command line of a program that sends on what is on a node, behind its first
-/// `from` bytes, as `receive.sh` reads it.
+/// `from` bytes, as `receive.sh` reads it. The command that reads it follows.
 pub(crate) fn sender(path: &str, from: u64) -> String {
-    format!("{} {} {from}", send(), for_shell(path))
+    format!("{} {} {from} |", send(), for_shell(path))
 }
 
-/// The same of a part that is still being written to, and of what it becomes.
+/// The same of a part that is still being written to, and of what it becomes. The words of
+/// the command that reads it follow: this one ends with it.
 pub(crate) fn follower(part: &str, path: &str) -> String {
     format!("{} {} follow {}", send(), for_shell(part), for_shell(path))
 }

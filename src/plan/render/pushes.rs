@@ -95,7 +95,7 @@ pub(super) fn write<'a>(
             false => text,
         };
         if kind.is_early {
-            text.push_str(", during download");
+            text.push_str(", early");
         }
         text.push_str(&why);
         sheet.item(kind.sign, "push", &text);

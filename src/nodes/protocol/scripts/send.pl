@@ -1,27 +1,35 @@
 # send.pl: writes the data of a file as receive.pl reads it, also while the file grows.
 #
-# arguments: FILE FROM, behind the first FROM bytes of which it begins; or PART follow FINAL
-#              PART   a file that receive.pl writes to
-#              FINAL  the name that it gets when it is whole
+# arguments: FILE FROM, behind the first FROM bytes of which it begins; or
+#            PART follow FINAL COMMAND…
+#              PART     a file that receive.pl writes to
+#              FINAL    the name that it gets when it is whole
+#              COMMAND  takes the stream on its standard input; where it ends, this does,
+#                       which a pipe would tell only when there is more to write
 # standard input: nothing; or lines, `from N` at first, and `size N` once the length of the
 #            whole is known. What follows is passed on behind the data, up to a line that
 #            begins with `sealed`.
-# answers:   FROM and the pieces, on standard output
+# answers:   FROM and the pieces, on standard output; or what COMMAND answers
 # exit codes: 0; 9 where standard input ended early; or another with a message on standard
 #            error
 use strict;
 use warnings;
 use Fcntl;
-my ($path, $from, $final) = @ARGV;
+my ($path, $from, $final, @command) = @ARGV;
 my ($block, $read, $pause) = (4096, 1 << 18, 0.03);
 my $zeros = "\0" x $read;
+my $out = \*STDOUT;
+if (@command) {
+    open($out, '|-', @command) or die "$command[0]: $!\n";
+    $SIG{CHLD} = sub { exit 9 };
+}
 # F_SETPIPE_SZ: a pipe that holds more makes the two ends wait less for each other.
-fcntl(STDOUT, 1031, 1 << 20);
+fcntl($out, 1031, 1 << 20);
 
 sub put {
     my $done = 0;
     while ($done < length $_[0]) {
-        my $more = syswrite(STDOUT, $_[0], length($_[0]) - $done, $done);
+        my $more = syswrite($out, $_[0], length($_[0]) - $done, $done);
         die "standard output: $!\n" unless defined $more;
         $done += $more;
     }
@@ -106,3 +114,5 @@ while (1) {
 put(pack('Q>Q>', $size, 0));
 until ($heard =~ /^sealed.*\n/m) { hear(undef) }
 put($heard);
+$SIG{CHLD} = 'DEFAULT';
+close($out) or exit 9;
