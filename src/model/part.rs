@@ -106,6 +106,17 @@ mod tests {
     fn what_is_written_can_be_read_back() {
         let file: FileName = "talos-v1.13.0.0a.iso".parse().unwrap();
         let new = PartName::new(&file, &Sha256::from_bytes([0xa5; 32]));
+        let artifact = ArtifactId {
+            version: "v1.13.0".parse().unwrap(),
+            platform: crate::model::Platform::Nocloud,
+            arch: crate::model::Arch::Amd64,
+            secureboot: false,
+            schematic: "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba"
+                .parse()
+                .unwrap(),
+            format: crate::model::Format::Iso,
+        };
+        let early = PartName::early(&file, &artifact);
         let old = PartName {
             file: file.clone(),
             digest: None,
@@ -115,7 +126,7 @@ mod tests {
             ".talos-order.parts/talos-v1.13.0.0a.iso.a5a5a5a5a5a5.part"
         );
         assert_eq!(old.to_string(), ".talos-order.talos-v1.13.0.0a.iso.part");
-        for part in [new, old] {
+        for part in [new, early, old] {
             assert_eq!(part.to_string().parse::<PartName>().unwrap(), part);
             assert_eq!(part.file(), &file);
         }

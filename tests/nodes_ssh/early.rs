@@ -484,3 +484,31 @@ async fn a_neighbour_sends_on_while_it_receives() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_disk_that_an_early_delivery_would_fill_gets_back_what_was_taken() {
+    let lab = Lab::new();
+    let mut node = lab.node();
+    if !node.mount_small("import", 24) {
+        return;
+    }
+    let (nodes, id) = (system(&lab), node.node("pve-01"));
+    let content = file(&lab, 40 * MIB, 13);
+    let delivery = streamed(node.dir("import"), &content);
+    let mut source = Source::new(&lab, &content);
+    let early = early(&delivery, &source);
+    let (say, said) = verified();
+    let write = async {
+        source.write(MIB);
+        has_come(&delivery, MIB).await;
+        source.finish();
+        // Long before the disk is full: what a node needs is left to it.
+        let part = early_part(&delivery);
+        until("it is given up", || !part.exists()).await;
+        say.send(Some(delivery.clone())).unwrap();
+    };
+    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let error = delivered.unwrap_err();
+    assert!(matches!(error, NodeError::NoSpace { .. }), "{error:?}");
+    assert_eq!(names(&delivery.dir), Vec::<String>::new());
+}

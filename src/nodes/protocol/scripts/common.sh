@@ -20,7 +20,8 @@
 #   .talos-order.epoch       how many leases there were (lease.sh)
 #   .talos-order.parts/      mode 0700, ours alone; gone when nothing is in it (private.sh)
 #       FILE.DIGEST.part     what arrived so far of FILE; DIGEST is the beginning, 12 hex
-#                            digits, of the SHA-256 that the whole file has to have
+#                            digits, of the SHA-256 that the whole file has to have, or
+#                            while it is not known of that of what the file is
 #       anything else        temporaries of a moment
 #   .talos-order.*.damaged-* what had one of these names and could not be used
 #   .talos-order.FILE.part   a part as earlier versions kept it; the next delivery of

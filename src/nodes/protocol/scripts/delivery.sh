@@ -107,6 +107,15 @@ receive() {
     status=$?
 }
 
+# abandon fresh|same: the part goes; the lease is taken for that as `hold` does.
+abandon() {
+    hold "$1"
+    pinned
+    take
+    discard "$part"
+    unguard
+}
+
 # received: what receive.pl did is all there, or the script ends.
 received() {
     case $status in
