@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,14 +21,17 @@ use crate::io::file::sparse::{data_pieces, extents_within};
 use crate::io::flow::growing::{GrowingReader, Growth};
 use crate::io::flow::pace::Pace;
 use crate::io::hash::data::BLOCK;
-use crate::io::process::task;
+use crate::io::process::{InputPiece, task};
 
-/// How much is read at once, in bytes: some pieces between two threads and a pipe
-/// keep all three busy, and many nodes at once stay within a few MiB.
+/// How much is looked at at once, in bytes.
 const READ: usize = 256 << 10;
 
-/// How many pieces may wait.
-const WAITING: usize = 4;
+/// How many pieces may wait: some keep two threads and a pipe busy.
+const WAITING: usize = 8;
+
+/// From which length on a piece is not copied, in bytes: it goes from the page cache into
+/// the pipe. For short ones that costs more than it saves.
+const LONG: usize = 16 << 10;
 
 /// What is to go out.
 #[derive(Debug)]
@@ -59,16 +63,16 @@ impl Outflow {
     /// # Errors
     /// Any error of the file system, and a growing file that is not to become whole. The
     /// last part is not sent then, so what arrived is recognised as incomplete.
-    pub(crate) async fn send(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
+    pub(crate) async fn send(self, to: mpsc::Sender<InputPiece>) -> io::Result<Option<u64>> {
         task::on_thread("outflow", move || self.run(to)).await?
     }
 
     /// Two ends for [`Self::send`].
-    pub(crate) fn channel() -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
+    pub(crate) fn channel() -> (mpsc::Sender<InputPiece>, mpsc::Receiver<InputPiece>) {
         mpsc::channel(WAITING)
     }
 
-    fn run(self, to: mpsc::Sender<Bytes>) -> io::Result<Option<u64>> {
+    fn run(self, to: mpsc::Sender<InputPiece>) -> io::Result<Option<u64>> {
         let smallest = self.paces.iter().map(|pace| pace.piece()).min();
         let read = smallest.map_or(READ, |piece| piece.clamp(16 << 10, READ));
         let mut sender = PieceSender {
@@ -84,7 +88,7 @@ impl Outflow {
         }
         let size = match self.source {
             OutflowSource::File(path) => {
-                let file = File::open(&path)?;
+                let file = Arc::new(File::open(&path)?);
                 let size = file.metadata()?.len();
                 sender.data(&file, size, false)?.then_some(size)
             }
@@ -103,7 +107,7 @@ impl Outflow {
 
 /// A file on its way.
 struct PieceSender {
-    to: mpsc::Sender<Bytes>,
+    to: mpsc::Sender<InputPiece>,
     paces: Vec<Arc<Pace>>,
     meter: Arc<Meter>,
     buffer: Vec<u8>,
@@ -117,7 +121,26 @@ impl PieceSender {
     /// False where nobody wants it any more.
     fn put(&mut self, bytes: Bytes) -> bool {
         self.sent += bytes.len() as u64;
-        self.to.blocking_send(bytes).is_ok()
+        self.to.blocking_send(bytes.into()).is_ok()
+    }
+
+    /// Sends a part of the buffer, which is what the file has where this is. False where
+    /// nobody wants it any more.
+    fn part(&mut self, file: &Arc<File>, part: Range<usize>) -> io::Result<bool> {
+        let (at, length) = (self.at + part.start as u64, part.len() as u64);
+        let mut bytes = head(at, length).concat();
+        self.paces
+            .iter()
+            .for_each(|pace| pace.take(bytes.len() as u64 + length));
+        // What is behind the end of the file is in the buffer only.
+        let is_long = part.len() >= LONG && file.metadata()?.len() >= at + length;
+        if !is_long {
+            bytes.extend_from_slice(&self.buffer[part]);
+            return Ok(self.put(bytes.into()));
+        }
+        self.sent += length;
+        let piece = InputPiece::Part(Arc::clone(file), at, length);
+        Ok(self.put(bytes.into()) && self.to.blocking_send(piece).is_ok())
     }
 
     /// Sends what comes until it is all. Gives how long the file is, or `None` where nobody
@@ -150,7 +173,7 @@ impl PieceSender {
 
     /// Sends what is between where it is and `end`. The end of a file that grows may be
     /// zeros that are not in it yet. False where nobody wants it any more.
-    fn data(&mut self, file: &File, end: u64, grows: bool) -> io::Result<bool> {
+    fn data(&mut self, file: &Arc<File>, end: u64, grows: bool) -> io::Result<bool> {
         for extent in extents_within(file, self.at..end)? {
             // Whole blocks, which some file systems hold in parts.
             let block = BLOCK as u64;
@@ -163,10 +186,9 @@ impl PieceSender {
                     true => read_or_zeros(file, piece, self.at)?,
                     false => file.read_exact_at(piece, self.at)?,
                 }
-                if let Some(parts) = parts(self.at, piece) {
-                    let length = parts.len() as u64;
-                    self.paces.iter().for_each(|pace| pace.take(length));
-                    if !self.put(parts) {
+                let parts: Vec<Range<usize>> = data_pieces(self.at, piece).collect();
+                for part in parts {
+                    if !self.part(file, part)? {
                         return Ok(false);
                     }
                 }
@@ -198,21 +220,6 @@ fn read_or_zeros(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<(
     Ok(())
 }
 
-/// The parts with data of some bytes of a file, each with its head.
-fn parts(at: u64, bytes: &[u8]) -> Option<Bytes> {
-    let mut parts = Vec::new();
-    for piece in data_pieces(at, bytes) {
-        if parts.is_empty() {
-            parts.reserve(bytes.len() - piece.start + 64);
-        }
-        let head = head(at + piece.start as u64, piece.len() as u64);
-        head.iter()
-            .for_each(|number| parts.extend_from_slice(number));
-        parts.extend_from_slice(&bytes[piece]);
-    }
-    (!parts.is_empty()).then(|| parts.into())
-}
-
 fn head(at: u64, length: u64) -> [[u8; 8]; 2] {
     [at.to_be_bytes(), length.to_be_bytes()]
 }
@@ -226,7 +233,14 @@ mod tests {
         let gather = async {
             let mut all = Vec::new();
             while let Some(piece) = from.recv().await {
-                all.extend_from_slice(&piece);
+                match piece {
+                    InputPiece::Bytes(bytes) => all.extend_from_slice(&bytes),
+                    InputPiece::Part(file, at, length) => {
+                        let from = all.len();
+                        all.resize(from + length as usize, 0);
+                        file.read_exact_at(&mut all[from..], at).unwrap();
+                    }
+                }
             }
             all
         };

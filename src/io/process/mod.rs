@@ -4,5 +4,5 @@ mod program;
 pub(crate) mod task;
 mod usage;
 
-pub(crate) use program::{Program, ProgramError, ProgramOutput, printable};
+pub(crate) use program::{InputPiece, Program, ProgramError, ProgramOutput, printable};
 pub(crate) use usage::ProcessUse;

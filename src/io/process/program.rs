@@ -8,6 +8,7 @@
 //! here can ask for a password at the terminal.
 
 mod error;
+mod input;
 mod run;
 mod tail;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub(crate) use error::ProgramError;
+pub(crate) use input::InputPiece;
 pub(crate) use run::ProgramOutput;
 
 pub(crate) use tail::printable;
@@ -42,7 +44,7 @@ pub(crate) struct Program {
 enum Input {
     Nothing,
     Bytes(Bytes),
-    Pieces(mpsc::Receiver<Bytes>),
+    Pieces(mpsc::Receiver<InputPiece>),
 }
 
 impl Program {
@@ -100,7 +102,7 @@ impl Program {
 
     /// Gives it pieces to read as they come; its input ends with the sender.
     #[must_use]
-    pub(crate) fn feed(mut self, pieces: mpsc::Receiver<Bytes>) -> Self {
+    pub(crate) fn feed(mut self, pieces: mpsc::Receiver<InputPiece>) -> Self {
         self.input = Input::Pieces(pieces);
         self
     }

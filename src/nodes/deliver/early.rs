@@ -13,7 +13,6 @@ use std::io;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::prepared::{Begun, PreparedDelivery, RESERVE, read_begun};
@@ -21,7 +20,7 @@ use super::stream::{proof, relayed};
 use crate::io::flow::growing::{GrowingReader, Growth};
 use crate::io::flow::outflow::{Outflow, OutflowSource};
 use crate::io::hash::data::hash_beginning;
-use crate::io::process::{Program, task};
+use crate::io::process::{InputPiece, Program, task};
 use crate::model::PartName;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery, EarlyDelivery};
@@ -262,7 +261,7 @@ struct Feeding<'a> {
     session: &'a NodeSession<'a>,
     early: &'a EarlyDelivery,
     nonce: &'a str,
-    to: mpsc::Sender<Bytes>,
+    to: mpsc::Sender<InputPiece>,
 }
 
 /// Everything was sent.
@@ -272,7 +271,7 @@ struct Fed {
     /// The turn in the directory, for what the script does now.
     _turn: OwnedMutexGuard<()>,
     /// Its end would be that of this program: nothing comes after it, not even the name.
-    _to: mpsc::Sender<Bytes>,
+    _to: mpsc::Sender<InputPiece>,
 }
 
 impl Feeding<'_> {

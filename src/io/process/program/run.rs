@@ -4,12 +4,13 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::ProgramError;
+use super::input::{InputPiece, InputPipe};
 use super::tail::Tail;
 use super::{Input, Program};
 
@@ -84,17 +85,17 @@ impl Program {
             source,
         };
         let mut group = Group(self.spawn(&program)?);
-        let mut stdin = group.0.stdin.take();
+        let stdin = group.0.stdin.take().map(InputPipe::new);
+        let mut stdin = stdin.transpose().map_err(pipe)?;
         if let (Some(pipe), Input::Pieces(_)) = (&stdin, &self.input) {
-            // Fails where the user may have no more; then it is as it was.
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE);
+            pipe.hold(PIPE);
         }
         let mut stdout = group.0.stdout.take();
         let mut stderr = group.0.stderr.take();
         let (mut piece, mut pieces) = match std::mem::replace(&mut self.input, Input::Nothing) {
-            Input::Nothing => (Bytes::new(), None),
-            Input::Bytes(bytes) => (bytes, None),
-            Input::Pieces(pieces) => (Bytes::new(), Some(pieces)),
+            Input::Nothing => (Bytes::new().into(), None),
+            Input::Bytes(bytes) => (InputPiece::Bytes(bytes), None),
+            Input::Pieces(pieces) => (Bytes::new().into(), Some(pieces)),
         };
         let mut tail = Tail::default();
         let mut from_stdout = vec![0_u8; 64 * 1024];
@@ -132,7 +133,7 @@ impl Program {
                         }
                     }
                 }
-                more = write_some(&mut stdin, &mut piece, &mut pieces) => {
+                more = write_some(&stdin, &mut piece, &mut pieces) => {
                     match more {
                         Ok(true) => moved = Instant::now(),
                         Ok(false) => stdin = None,
@@ -251,28 +252,16 @@ async fn read_some<R: AsyncRead + Unpin>(
     }
 }
 
-/// Writes what fits, or waits for the next piece; false when that was all. Never
-/// ready once the pipe is gone. Nothing is lost where it is dropped while it waits.
+/// As [`InputPipe::write_some`]; never ready once the pipe is gone.
 async fn write_some(
-    pipe: &mut Option<tokio::process::ChildStdin>,
-    piece: &mut Bytes,
-    pieces: &mut Option<mpsc::Receiver<Bytes>>,
+    pipe: &Option<InputPipe>,
+    piece: &mut InputPiece,
+    pieces: &mut Option<mpsc::Receiver<InputPiece>>,
 ) -> io::Result<bool> {
-    let Some(pipe) = pipe else {
-        return std::future::pending().await;
-    };
-    if piece.is_empty() {
-        match pieces {
-            Some(more) => match more.recv().await {
-                Some(next) => *piece = next,
-                None => return Ok(false),
-            },
-            None => return Ok(false),
-        }
+    match pipe {
+        Some(pipe) => pipe.write_some(piece, pieces).await,
+        None => std::future::pending().await,
     }
-    let count = pipe.write(piece).await?;
-    piece.advance(count);
-    Ok(true)
 }
 
 async fn until(deadline: Option<Instant>) {
