@@ -85,7 +85,7 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
     queue.outcomes
 }
 
-/// Ends with what becomes of a step that a run leaves behind: a download goes on by itself,
+/// Ends with what becomes of a step that a run leaves behind: a download continues without it,
 /// and what is made during it waits for the next run. Everything else is never left.
 async fn handed_over(
     handover: &CancellationToken,
