@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::net::Profile;
-use crate::stock::MANY;
+
+/// Images of the cases with many of them.
+pub const MANY: usize = 20;
 
 /// Nodes of the cases with many of them.
 pub const CROWD: usize = 100;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
 use crate::bench::{self, Bench};
-use crate::cases::{CROWD, Case};
+use crate::cases::{CROWD, Case, MANY};
 use crate::floor::Floor;
 use crate::jobs::{Bytes, Job};
 use crate::limit::Limit;
@@ -14,7 +14,7 @@ use crate::measure::Cost;
 use crate::net::{self, Network, Profile, Reached};
 use crate::siblings::{self, Sibling};
 use crate::sshd::Lab;
-use crate::stock::{MANY, Stock};
+use crate::stock::Stock;
 
 /// What came out of one case.
 #[derive(Debug)]
@@ -70,8 +70,9 @@ pub fn chosen(args: &Args) -> Result<Vec<Job>> {
 
 /// Builds the lab in a directory, measures, and takes the lab down again.
 pub fn run(args: &Args, dir: &Path, jobs: &[Job]) -> Result<Results> {
+    let wanted: Vec<_> = jobs.iter().map(|job| (job.profile, job.case)).collect();
     let mut results = Results {
-        stock: Stock::make(args, &dir.join("images"), jobs)?,
+        stock: Stock::make(args, &dir.join("images"), &wanted)?,
         rows: Vec::new(),
         floors: Vec::new(),
         siblings: Vec::new(),

@@ -5,17 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::args::Args;
-use crate::cases::Case;
+use crate::cases::{Case, MANY};
 use crate::images::{Image, PAGE, is_zero};
-use crate::jobs::Job;
 use crate::net::Profile;
 
 /// The versions of the images; the factory stub lists them.
 const OLD: &str = "v1.11.2";
 const NEW: &str = "v1.11.3";
 
-/// Images of the cases with many of them.
-pub const MANY: usize = 20;
 /// A tiny disk, and its data.
 const TINY: [u64; 2] = [8 << 20, 256 << 10];
 /// How much of an image another schematic changes: one part in so many.
@@ -48,16 +45,16 @@ pub struct Siblings {
 }
 
 impl Stock {
-    /// Makes what the jobs need.
-    pub fn make(args: &Args, dir: &Path, jobs: &[Job]) -> Result<Self> {
-        let is_needed = |what: fn(&Job) -> bool| jobs.iter().any(what);
+    /// Makes what these cases need.
+    pub fn make(args: &Args, dir: &Path, cases: &[(Profile, Case)]) -> Result<Self> {
+        let is_needed = |what: fn(&(Profile, Case)) -> bool| cases.iter().any(what);
         let (raw, data) = (args.raw_bytes(), args.data_bytes());
         eprintln!("making images of {} MiB", raw >> 20);
         let disk =
             |name: &str, version: &str, raw, data| Image::disk(&dir.join(name), version, raw, data);
         let old = disk("old", OLD, raw, data)?;
         let mut stock = Self {
-            new: if is_needed(|job| matches!(job.case, Case::New(_))) {
+            new: if is_needed(|(_, case)| matches!(case, Case::New(_))) {
                 disk("new", NEW, raw, data)?
             } else {
                 old.clone()
@@ -71,15 +68,15 @@ impl Stock {
             tiny: None,
             siblings: Vec::new(),
         };
-        if is_needed(|job| matches!(job.case, Case::Different(_))) {
+        if is_needed(|(_, case)| matches!(case, Case::Different(_))) {
             let all = (0..MANY).map(|number| different(args, dir, number));
             stock.different = all.collect::<Result<_>>()?;
         }
-        if is_needed(|job| job.profile == Profile::Crowd) {
+        if is_needed(|(profile, _)| *profile == Profile::Crowd) {
             stock.tiny = Some(disk("tiny", OLD, TINY[0], TINY[1])?);
         }
-        let has_siblings = is_needed(|job| job.case == Case::Siblings);
-        if has_siblings || is_needed(|job| matches!(job.case, Case::Iso(_))) {
+        let has_siblings = is_needed(|(_, case)| *case == Case::Siblings);
+        if has_siblings || is_needed(|(_, case)| matches!(case, Case::Iso(_))) {
             let bytes = Image::iso_bytes(OLD, args.iso_bytes())?;
             let iso = Image::iso(&dir.join("iso"), "lab=image", OLD, &bytes)?;
             if has_siblings {

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::cases::MANY;
 use crate::jobs::Bytes;
 use crate::measure::Cost;
 use crate::rounds::Row;
-use crate::stock::MANY;
 
 impl Report<'_> {
     pub fn json(&self) -> String {
