@@ -48,6 +48,9 @@ impl RunningStep {
         if let Some((bar, meter)) = &self.bar {
             let (done, total) = meter.read();
             if let Some(total) = total {
+                if bar.length().is_none() {
+                    bar.set_style(bar_style());
+                }
                 bar.set_length(total);
             }
             bar.set_position(done);
@@ -74,7 +77,7 @@ impl Display {
                     out::note(&text);
                 }
                 let bar = self.bars.as_ref().zip(meter).map(|(bars, meter)| {
-                    let bar = bars.add(ProgressBar::no_length().with_style(bar_style()));
+                    let bar = bars.add(ProgressBar::no_length().with_style(count_style()));
                     bar.set_message(text);
                     (bar, meter)
                 });
@@ -145,6 +148,11 @@ pub(super) fn finished(step: &StepId, outcome: &Outcome) -> String {
         } => format!("{line}\n  hint: {hint}"),
         _ => line,
     }
+}
+
+/// Of a step of which nobody knows yet how much it is: a bar would say that it is done.
+fn count_style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}  {bytes} {bytes_per_sec}").expect("the template is valid")
 }
 
 fn bar_style() -> ProgressStyle {
