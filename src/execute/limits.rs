@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::context::ExecutionContext;
-use crate::model::{Network, NodeId, SiteName, Via};
+use crate::model::{Network, NodeId, Site, SiteName, Via};
 
 /// How many neighbours a relay serves at once. While one of them proves what it got,
 /// the other receives; more would only share the relay's link.
@@ -26,6 +26,7 @@ pub(super) struct ConcurrencyLimits {
     early: Semaphore,
     early_on_node: BTreeMap<NodeId, Semaphore>,
     early_by_relay: BTreeMap<NodeId, Semaphore>,
+    early_in_site: BTreeMap<SiteName, Semaphore>,
     /// One delivery at a time per node: they share its disk and its link.
     pub node: BTreeMap<NodeId, Semaphore>,
     /// What a relay sends on. It is not the node's own limit: over a slow link a relay
@@ -41,10 +42,13 @@ impl ConcurrencyLimits {
         let one_each = |id: &NodeId| (id.clone(), Semaphore::new(1));
         let sites = &world.network.sites;
         let relays = sites.values().filter_map(|site| site.relay.clone());
-        let limits = sites.iter().filter_map(|(name, site)| {
-            let limit = Semaphore::new(site.at_once?.max(1));
-            Some((name.clone(), limit))
-        });
+        let limits = || {
+            let limited = |(name, site): (&SiteName, &Site)| {
+                let limit = Semaphore::new(site.at_once?.max(1));
+                Some((name.clone(), limit))
+            };
+            sites.iter().filter_map(limited).collect()
+        };
         Self {
             disk: Semaphore::new(world.downloads.at_once()),
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
@@ -58,7 +62,8 @@ impl ConcurrencyLimits {
             relay: relays
                 .map(|id| (id, Semaphore::new(SERVED_AT_ONCE)))
                 .collect(),
-            site: limits.collect(),
+            early_in_site: limits(),
+            site: limits(),
         }
     }
 
@@ -90,8 +95,9 @@ impl ConcurrencyLimits {
         }
     }
 
-    /// Lets a delivery begin that is made during a download: one at a time per node. It
-    /// counts for its site like any other.
+    /// Lets a delivery begin that is made during a download: one at a time per node, and
+    /// into a site as many as of the others. They are counted apart from those: they go as
+    /// slowly as the download comes.
     pub(super) async fn early_delivery(
         &self,
         network: &Network,
@@ -103,7 +109,7 @@ impl ConcurrencyLimits {
             Some(via) => self.early_by_relay.get(&via.node),
             None => {
                 let site = network.site_of.get(node);
-                site.and_then(|site| self.site.get(site))
+                site.and_then(|site| self.early_in_site.get(site))
             }
         };
         let between = match between {

@@ -13,7 +13,7 @@ use super::steps::PushStep;
 use super::work::StepWork;
 use crate::facts::{CacheState, Fact, Failure, Outcome, StepId};
 use crate::io::Meter;
-use crate::nodes::{Leftover, Nodes};
+use crate::nodes::{EarlyReceipt, Leftover, Nodes};
 use crate::plan::{Action, Step};
 use crate::upstream::Upstream;
 
@@ -220,9 +220,12 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         download: WaitingFor,
         started: impl FnOnce() + Send,
     ) -> Outcome {
-        let receipt = self.work.receipts.of(push.target, push.file);
+        let mut ends = EndOfReceipt {
+            receipt: self.work.receipts.of(push.target, push.file),
+            is_placed: false,
+        };
         let outcome = self.push_early(push, step, meter, download, started).await;
-        receipt.end(outcome.is_success());
+        ends.is_placed = outcome.is_success();
         outcome
     }
 
@@ -285,5 +288,17 @@ async fn skipped(step: &Step, download: &WaitingFor) -> Outcome {
     let relay = step.needs.iter().find(|need| **need != fetch);
     Outcome::Skipped {
         needs: relay.filter(|_| is_fetched).cloned().unwrap_or(fetch),
+    }
+}
+
+/// Ends a receipt when it goes, also where the push is left to another run.
+struct EndOfReceipt {
+    receipt: EarlyReceipt,
+    is_placed: bool,
+}
+
+impl Drop for EndOfReceipt {
+    fn drop(&mut self) {
+        self.receipt.end(self.is_placed);
     }
 }

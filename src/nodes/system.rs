@@ -129,8 +129,10 @@ impl Nodes for SystemNodes {
             let (tell, told) = oneshot::channel();
             let mut attempt = Box::pin(self.try_early(node, early, told));
             let share = rates::share(&self.config, &node.id);
-            let limit =
-                |delivery: &Delivery| timeouts::for_transfer(delivery.size, delivery.size, share);
+            let limit = |delivery: &Delivery| {
+                let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
+                timeouts::for_transfer(wire, delivery.size, share)
+            };
             let end = until_verified(attempt.as_mut(), verified.as_mut(), tell, limit);
             match end.await {
                 EarlyEnd::Placed(delivered) => return Ok(Some(*delivered)),

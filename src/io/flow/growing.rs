@@ -77,7 +77,8 @@ impl GrowingFile {
     /// one before.
     pub fn begin(&self, file: File) {
         self.change(|state| {
-            if state.file.is_some() {
+            // Whoever was told nothing has nothing to lose.
+            if state.length > 0 || state.end.is_some() {
                 state.generation += 1;
             }
             *state = GrowthState {
@@ -190,6 +191,16 @@ mod tests {
         }
         assert_eq!(at, 12);
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_reader_that_came_first_loses_nothing_when_the_writer_gets_ready() {
+        let growing = GrowingFile::default();
+        let reader = growing.reader();
+        growing.begin(file());
+        growing.begin(file());
+        growing.grow(5);
+        assert_eq!(length(reader.wait_beyond(0, || true)), Some((false, 5)));
     }
 
     #[test]

@@ -150,6 +150,8 @@ pub(crate) async fn deliver(
     drop(feed);
     let fed = match fed {
         Ok(fed) => fed,
+        // The relay does not send the end of it, so the node would wait for that in vain.
+        Err(NotEarly::Relay) => return Err(NotEarly::Relay),
         Err(why) => {
             let answer = tokio::time::timeout(LET_GO, answer).await;
             return Err(match (why, answer) {
@@ -158,7 +160,11 @@ pub(crate) async fn deliver(
             });
         }
     };
-    let kept = answer.await.map_err(NotEarly::Node)?;
+    // A relay may still have most of it before itself.
+    let kept = tokio::select! {
+        kept = answer => kept.map_err(NotEarly::Node)?,
+        () = relay_fails(early) => return Err(NotEarly::Relay),
+    };
     let kept = kept.map_err(NotEarly::Node)?;
     let prepared = PreparedDelivery::new(operation, &fed.delivery);
     let entry = match prepared.read_checked(&kept.answer()) {

@@ -29,6 +29,8 @@ $SIG{PIPE} = 'IGNORE';
 # F_SETPIPE_SZ: a pipe that holds more makes the two ends wait less for each other. Fails
 # where it is a socket, or the user may have no more.
 fcntl(STDIN, 1031, $most);
+# What `die` exits with where nothing else went wrong.
+$! = 0;
 my $hash;
 if ($hasher) {
     open($hash, '|-', split(/ /, $hasher)) or die "$hasher: $!\n";
@@ -94,7 +96,11 @@ sub ticking {
     my $parent = $$;
     my $pid = fork;
     return $pid if $pid || !defined $pid;
+    # What somebody waits for the end of must not be held by a process that stays.
+    close($hash) if $hash;
     close(STDIN);
+    close(STDOUT);
+    close(STDERR);
     while (1) {
         sleep 5;
         exit unless getppid() == $parent && syswrite($answer, "tick\0");
