@@ -455,8 +455,15 @@ async fn a_neighbour_sends_on_while_it_receives() {
             say.send(Some(first.clone())).unwrap();
             say_second.send(Some(second.clone())).unwrap();
         };
+        // As whoever executes a plan does.
+        let to_relay = async {
+            let delivered = nodes.deliver_early(&relay_id, &early_first, said).await;
+            let is_placed = matches!(&delivered, Ok(Some(_)));
+            early_first.receipt.end(is_placed);
+            delivered
+        };
         let (one, two, ()) = tokio::join!(
-            nodes.deliver_early(&relay_id, &early_first, said),
+            to_relay,
             nodes.deliver_early(&id, &early_second, said_second),
             write
         );
