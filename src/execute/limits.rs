@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::context::ExecutionContext;
-use crate::model::{Network, NodeId, Site, SiteName, Via};
+use crate::model::{Network, NodeId, SiteName, Via};
 
 /// How many neighbours a relay serves at once. While one of them proves what it got,
 /// the other receives; more would only share the relay's link.
@@ -20,15 +20,18 @@ pub(super) struct ConcurrencyLimits {
     /// What is unpacked or read back here. Not the limit of downloads: what is in the
     /// cache does not wait for what is still to come.
     pub disk: Semaphore,
-    pub nodes: Semaphore,
-    /// The same for deliveries that are made during a download. They may wait for it for
-    /// hours, and what is in the cache already does not wait with them.
-    early: Semaphore,
-    early_on_node: BTreeMap<NodeId, Semaphore>,
-    early_by_relay: BTreeMap<NodeId, Semaphore>,
-    early_in_site: BTreeMap<SiteName, Semaphore>,
+    /// Work on nodes with what is in the cache.
+    pub usual: NodeLimits,
+    /// Early deliveries. They go as slowly as their download comes, perhaps for hours, so
+    /// they are counted apart: what is in the cache already does not wait for them.
+    pub early: NodeLimits,
+}
+
+/// The limits of work on nodes.
+pub(super) struct NodeLimits {
+    nodes: Semaphore,
     /// One delivery at a time per node: they share its disk and its link.
-    pub node: BTreeMap<NodeId, Semaphore>,
+    node: BTreeMap<NodeId, Semaphore>,
     /// What a relay sends on. It is not the node's own limit: over a slow link a relay
     /// receives for long, and its neighbours need not wait for that.
     relay: BTreeMap<NodeId, Semaphore>,
@@ -38,32 +41,29 @@ pub(super) struct ConcurrencyLimits {
 
 impl ConcurrencyLimits {
     pub(super) fn new<F, N>(world: &ExecutionContext<F, N>) -> Self {
-        let node = world.specs.keys();
-        let one_each = |id: &NodeId| (id.clone(), Semaphore::new(1));
-        let sites = &world.network.sites;
-        let relays = sites.values().filter_map(|site| site.relay.clone());
-        let limits = || {
-            let limited = |(name, site): (&SiteName, &Site)| {
-                let limit = Semaphore::new(site.at_once?.max(1));
-                Some((name.clone(), limit))
-            };
-            sites.iter().filter_map(limited).collect()
-        };
         Self {
             disk: Semaphore::new(world.downloads.at_once()),
+            usual: NodeLimits::new(world, SERVED_AT_ONCE),
+            early: NodeLimits::new(world, SERVED_EARLY),
+        }
+    }
+}
+
+impl NodeLimits {
+    /// A relay serves so many at once.
+    fn new<F, N>(world: &ExecutionContext<F, N>, served: usize) -> Self {
+        let node = world.specs.keys();
+        let sites = &world.network.sites;
+        let relays = sites.values().filter_map(|site| site.relay.clone());
+        let limits = sites.iter().filter_map(|(name, site)| {
+            let limit = Semaphore::new(site.at_once?.max(1));
+            Some((name.clone(), limit))
+        });
+        Self {
             nodes: Semaphore::new(world.nodes_at_once.max(1)),
-            early: Semaphore::new(world.nodes_at_once.max(1)),
-            early_on_node: node.clone().map(one_each).collect(),
-            early_by_relay: relays
-                .clone()
-                .map(|id| (id, Semaphore::new(SERVED_EARLY)))
-                .collect(),
-            node: node.map(one_each).collect(),
-            relay: relays
-                .map(|id| (id, Semaphore::new(SERVED_AT_ONCE)))
-                .collect(),
-            early_in_site: limits(),
-            site: limits(),
+            node: node.map(|id| (id.clone(), Semaphore::new(1))).collect(),
+            relay: relays.map(|id| (id, Semaphore::new(served))).collect(),
+            site: limits.collect(),
         }
     }
 
@@ -92,32 +92,6 @@ impl ConcurrencyLimits {
         };
         NodePermits {
             _held: (own, between, permit(&self.nodes).await),
-        }
-    }
-
-    /// Lets a delivery begin that is made during a download: one at a time per node, and
-    /// into a site as many as of the others. They are counted apart from those: they go as
-    /// slowly as the download comes.
-    pub(super) async fn early_delivery(
-        &self,
-        network: &Network,
-        node: &NodeId,
-        via: Option<&Via>,
-    ) -> NodePermits<'_> {
-        let own = permit(&self.early_on_node[node]).await;
-        let between = match via {
-            Some(via) => self.early_by_relay.get(&via.node),
-            None => {
-                let site = network.site_of.get(node);
-                site.and_then(|site| self.early_in_site.get(site))
-            }
-        };
-        let between = match between {
-            Some(limit) => Some(permit(limit).await),
-            None => None,
-        };
-        NodePermits {
-            _held: (own, between, permit(&self.early).await),
         }
     }
 
@@ -161,7 +135,7 @@ mod tests {
 
     /// Four nodes; one delivery at a time into the site of the first three, which
     /// `pve-01` serves.
-    fn limits() -> (ConcurrencyLimits, Network) {
+    fn limits() -> (NodeLimits, Network) {
         let names = ["pve-01", "pve-02", "pve-03", "pve-04"].map(node);
         let site: SiteName = "berlin".parse().expect("a site");
         let berlin = Site {
@@ -193,12 +167,12 @@ mod tests {
             handover: CancellationToken::new(),
             nodes_at_once: 8,
         };
-        (ConcurrencyLimits::new(&world), network)
+        (ConcurrencyLimits::new(&world).usual, network)
     }
 
     /// True if the delivery may begin at once; its places are kept in `held`.
     fn begins<'a>(
-        limits: &'a ConcurrencyLimits,
+        limits: &'a NodeLimits,
         network: &Network,
         name: &str,
         via: Option<&Via>,

@@ -132,7 +132,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 sha256,
             } => {
-                let _permits = self.limits.on_node(&target.node).await;
+                let _permits = self.limits.usual.on_node(&target.node).await;
                 started();
                 self.work
                     .remove_from_node(target, file, *bytes, *sha256)
@@ -144,7 +144,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 idle_seconds,
             } => {
-                let _permits = self.limits.on_node(&target.node).await;
+                let _permits = self.limits.usual.on_node(&target.node).await;
                 started();
                 let leftover = Leftover {
                     dir: target.dir.clone(),
@@ -159,7 +159,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 bytes,
                 sha256,
             } => {
-                let _permits = self.limits.on_node(&target.node).await;
+                let _permits = self.limits.usual.on_node(&target.node).await;
                 started();
                 self.work
                     .verify_on_node(target, file, *bytes, *sha256)
@@ -171,19 +171,19 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 self.work.verify_in_cache(file, *bytes).await
             }
             Action::CreateTemplate(create) => {
-                let _permits = self.limits.on_node(&create.node).await;
+                let _permits = self.limits.usual.on_node(&create.node).await;
                 started();
                 self.work.create_template(create, &step.wanted_by).await
             }
             Action::SwitchTemplate(switch) => {
-                let _permits = self.limits.on_node(&switch.node).await;
+                let _permits = self.limits.usual.on_node(&switch.node).await;
                 started();
                 self.work.switch_template(switch).await
             }
             Action::RemoveTemplate {
                 node, vmid, mark, ..
             } => {
-                let _permits = self.limits.on_node(node).await;
+                let _permits = self.limits.usual.on_node(node).await;
                 started();
                 self.work.remove_template(node, *vmid, mark).await
             }
@@ -203,15 +203,20 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         started: impl FnOnce() + Send,
     ) -> Result<Fact, Failure> {
         let (network, via) = (&self.work.context.network, push.transport.via.as_ref());
-        let _permits = self.limits.delivery(network, &push.target.node, via).await;
+        let _permits = self
+            .limits
+            .usual
+            .delivery(network, &push.target.node, via)
+            .await;
         started();
         let pushed = self.work.push(push, &step.wanted_by, meter).await?;
         self.learn_delivered(push, &pushed);
         Ok(pushed)
     }
 
-    /// Delivers while the file is being downloaded, and tells those that it is sent on to
-    /// how that ended.
+    /// Delivers while the file is being downloaded; what does not get there in that way is
+    /// delivered as any other, once it can be. Those that it is sent on to are told how it
+    /// ended.
     async fn push_during(
         &self,
         push: &PushStep<'_>,
@@ -224,14 +229,44 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
             receipt: self.work.receipts.of(push.target, push.file),
             is_placed: false,
         };
-        let outcome = self.push_early(push, step, meter, download, started).await;
+        let mut started = Some(started);
+        let mut started = || started.take().into_iter().for_each(|started| started());
+        let early = self.push_early(push, step, meter, &download, &mut started);
+        let outcome = match early.await {
+            Some(fact) => Outcome::Done { fact },
+            None => self.push_after(push, step, meter, download, started).await,
+        };
         ends.is_placed = outcome.is_success();
         outcome
     }
 
-    /// Delivers early, if there is room for that before the download is over, and from the
-    /// cache if not.
+    /// Delivers early, if there is room for that before the download is over. `None` where
+    /// that came to nothing.
     async fn push_early(
+        &self,
+        push: &PushStep<'_>,
+        step: &Step,
+        meter: &Arc<Meter>,
+        download: &WaitingFor,
+        started: &mut (impl FnMut() + Send),
+    ) -> Option<Fact> {
+        let (network, via) = (&self.work.context.network, push.transport.via.as_ref());
+        let early = &self.limits.early;
+        let _permits = tokio::select! {
+            biased;
+            _ = download.clone().end() => return None,
+            permits = early.delivery(network, &push.target.node, via) => permits,
+        };
+        started();
+        let (wanted_by, download) = (&step.wanted_by, download.clone());
+        let pushed = self.work.push_early(push, wanted_by, meter, download);
+        let pushed = pushed.await?;
+        self.learn_delivered(push, &pushed);
+        Some(pushed)
+    }
+
+    /// Delivers when the download is over, and the relay has the file, if there is one.
+    async fn push_after(
         &self,
         push: &PushStep<'_>,
         step: &Step,
@@ -239,37 +274,22 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         download: WaitingFor,
         started: impl FnOnce() + Send,
     ) -> Outcome {
-        let failed = |failure| Outcome::Failed { failure };
-        let (network, node) = (&self.work.context.network, &push.target.node);
-        let via = push.transport.via.as_ref();
-        let _permits = tokio::select! {
-            biased;
-            end = download.clone().end() => {
-                let Some(Ok(fact)) = end else {
-                    return skipped(step, &download).await;
-                };
-                self.work.learn_fetched(&fact, &download.fetch);
-                if let Some(via) = via
-                    && !self.work.is_sent_on(via).await
-                {
-                    return skipped(step, &download).await;
-                }
-                let pushed = self.push(push, step, meter, started).await;
-                return pushed.map_or_else(failed, |fact| Outcome::Done { fact });
-            }
-            permits = self.limits.early_delivery(network, node, via) => permits,
+        let Some(Ok(fact)) = download.clone().end().await else {
+            return Outcome::Skipped {
+                needs: StepId::fetch(&download.fetch.file),
+            };
         };
-        started();
-        let pushed = self
-            .work
-            .push_early(push, &step.wanted_by, meter, download.clone());
-        match pushed.await {
-            Ok(Some(fact)) => {
-                self.learn_delivered(push, &fact);
-                Outcome::Done { fact }
-            }
-            Ok(None) => skipped(step, &download).await,
-            Err(failure) => failed(failure),
+        self.work.learn_fetched(&fact, &download.fetch);
+        if let Some(via) = &push.transport.via
+            && !self.work.is_sent_on(via).await
+        {
+            return Outcome::Skipped {
+                needs: StepId::push(&via.target(), &via.file),
+            };
+        }
+        match self.push(push, step, meter, started).await {
+            Ok(fact) => Outcome::Done { fact },
+            Err(failure) => Outcome::Failed { failure },
         }
     }
 
@@ -277,17 +297,6 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         if let Fact::Pushed { entry, .. } = pushed {
             self.work.learn_delivered(push.target, entry);
         }
-    }
-}
-
-/// What became of a step of which one that it needs failed: the download, or else what
-/// brings the file to the relay.
-async fn skipped(step: &Step, download: &WaitingFor) -> Outcome {
-    let fetch = StepId::fetch(&download.fetch.file);
-    let is_fetched = matches!(download.clone().end().await, Some(Ok(_)));
-    let relay = step.needs.iter().find(|need| **need != fetch);
-    Outcome::Skipped {
-        needs: relay.filter(|_| is_fetched).cloned().unwrap_or(fetch),
     }
 }
 

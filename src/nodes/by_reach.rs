@@ -111,7 +111,7 @@ impl Nodes for NodesByReach {
         node: &Node,
         early: &EarlyDelivery,
         verified: impl Future<Output = Option<Delivery>> + Send,
-    ) -> Result<Option<Delivered>, NodeError> {
+    ) -> Option<Delivered> {
         by_reach!(self, node, deliver_early(early, verified))
     }
 

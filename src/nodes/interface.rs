@@ -66,31 +66,19 @@ pub trait Nodes: Templates {
     /// Like [`Self::deliver`], for a file that is still being written: its data go to the
     /// node as they come, under a hidden name. `verified` is resolved when the whole file
     /// has been verified, with everything that a delivery needs; it gets its final name
-    /// after that. With `None` it was not verified: what was sent stays hidden, for the
-    /// next delivery to build upon, and the answer is `None`.
+    /// after that. With `None` it was not verified.
     ///
-    /// What cannot be sent early, for whatever reason, is delivered as usual once it is
-    /// verified; by a relay once that one has it, and else the answer is `None`.
-    ///
-    /// # Errors
-    /// Those of that delivery.
+    /// The answer is `None` where the file was not delivered, for whatever reason. That is
+    /// no error: what was sent stays hidden, and the usual delivery builds upon it.
     fn deliver_early(
         &self,
         node: &Node,
         early: &EarlyDelivery,
         verified: impl Future<Output = Option<Delivery>> + Send,
-    ) -> impl Future<Output = Result<Option<Delivered>, NodeError>> + Send
-    where
-        Self: Sync,
-    {
+    ) -> impl Future<Output = Option<Delivered>> + Send {
         // What a way of reaching nodes does that cannot send early.
-        let _ = early;
-        async move {
-            match verified.await {
-                None => Ok(None),
-                Some(delivery) => self.deliver(node, &delivery).await.map(Some),
-            }
-        }
+        let _ = (node, early, verified);
+        std::future::ready(None)
     }
 
     /// Removes a file that we placed, if it still has its digest, and its line in
@@ -252,7 +240,7 @@ pub struct EarlyDelivery {
 
 /// A node that gets the same file in an early delivery of its own, and sends it on
 /// meanwhile. While that one has not begun, nothing is sent; where it fails, this one comes
-/// to nothing as well and the usual delivery follows.
+/// to nothing as well.
 #[derive(Debug, Clone)]
 pub struct EarlyRelay {
     /// The node.

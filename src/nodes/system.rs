@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::config::NodesConfig;
-use super::deliver::early::{EarlyEnd, NotEarly, until_verified};
+use super::deliver::early::{NotEarly, until_verified};
 use super::error::NodeError;
 use super::interface::{
     Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Removal, Removed, Verified,
@@ -122,41 +122,23 @@ impl Nodes for SystemNodes {
         node: &Node,
         early: &EarlyDelivery,
         verified: impl Future<Output = Option<Delivery>> + Send,
-    ) -> Result<Option<Delivered>, NodeError> {
-        let mut verified = Box::pin(verified);
-        let mut known = None;
-        if matches!(node.reach, Reach::Ssh { .. }) {
-            let (tell, told) = oneshot::channel();
-            let mut attempt = Box::pin(self.try_early(node, early, told));
-            let share = rates::share(&self.config, &node.id);
-            let limit = |delivery: &Delivery| {
-                let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
-                timeouts::for_transfer(wire, delivery.size, share)
-            };
-            let end = until_verified(attempt.as_mut(), verified.as_mut(), tell, limit);
-            match end.await {
-                EarlyEnd::Placed(delivered) => return Ok(Some(*delivered)),
-                EarlyEnd::Unverified => {
-                    early.receipt.fail();
-                    return Ok(None);
-                }
-                EarlyEnd::Later(delivery) => known = delivery.map(|delivery| *delivery),
-            }
+    ) -> Option<Delivered> {
+        if !matches!(node.reach, Reach::Ssh { .. }) {
+            return None;
         }
-        // Whoever waits for it to be sent on from the node waits in vain.
-        early.receipt.fail();
-        if known.is_none() {
-            known = verified.await;
+        let (tell, told) = oneshot::channel();
+        let share = rates::share(&self.config, &node.id);
+        let limit = |delivery: &Delivery| {
+            let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
+            timeouts::for_transfer(wire, delivery.size, share)
+        };
+        let attempt = Box::pin(self.try_early(node, early, told));
+        let delivered = until_verified(attempt, Box::pin(verified), tell, limit).await;
+        if delivered.is_none() {
+            // Whoever waits for it to be sent on from the node waits in vain.
+            early.receipt.fail();
         }
-        if let (Some(relay), Some(_)) = (&early.relay, &known)
-            && !relay.receipt.is_placed().await
-        {
-            return Ok(None);
-        }
-        match known {
-            Some(delivery) => self.deliver(node, &delivery).await.map(Some),
-            None => Ok(None),
-        }
+        delivered
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {

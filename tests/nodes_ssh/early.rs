@@ -3,7 +3,8 @@
 
 use std::os::unix::fs::FileExt;
 
-use talos_order::nodes::{EarlyReceipt, EarlyRelay};
+use futures_util::FutureExt;
+use talos_order::nodes::EarlyReceipt;
 use talos_order::testing::GrowingFile;
 use tokio::sync::oneshot;
 
@@ -11,15 +12,15 @@ use super::stream::{image, streamed};
 use super::*;
 
 /// A file that is written piece by piece, as a download is.
-struct Source {
-    growing: GrowingFile,
+pub(super) struct Source {
+    pub growing: GrowingFile,
     file: fs::File,
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Source {
-    fn new(lab: &Lab, image: &(PathBuf, Vec<u8>)) -> Self {
+    pub fn new(lab: &Lab, image: &(PathBuf, Vec<u8>)) -> Self {
         let path = lab.path().join(format!("growing-{}", fastrand::u64(..)));
         let (growing, file) = (GrowingFile::default(), open(&path));
         growing.begin(file.try_clone().unwrap());
@@ -32,7 +33,7 @@ impl Source {
     }
 
     /// Writes up to a place, and leaves holes for zeros.
-    fn write(&mut self, to: usize) {
+    pub fn write(&mut self, to: usize) {
         while self.at < to {
             let end = to.min(self.at + 5000);
             let piece = &self.bytes[self.at..end];
@@ -44,7 +45,7 @@ impl Source {
         self.growing.grow(to as u64);
     }
 
-    fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.write(self.bytes.len());
         self.file.set_len(self.at as u64).unwrap();
         self.growing.is_whole(self.at as u64);
@@ -57,7 +58,7 @@ fn open(path: &Path) -> fs::File {
     options.open(path).unwrap()
 }
 
-fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
+pub(super) fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
     EarlyDelivery {
         dir: delivery.dir.clone(),
         file: delivery.file.clone(),
@@ -71,13 +72,13 @@ fn early(delivery: &Delivery, source: &Source) -> EarlyDelivery {
 }
 
 /// The part that an early delivery writes to.
-fn early_part(delivery: &Delivery) -> PathBuf {
+pub(super) fn early_part(delivery: &Delivery) -> PathBuf {
     let name = PartName::early(&delivery.file, &delivery.artifact);
     at(&delivery.dir, &name.to_string())
 }
 
 /// Waits until so many bytes of it are there, holes included.
-async fn has_come(delivery: &Delivery, length: usize) {
+pub(super) async fn has_come(delivery: &Delivery, length: usize) {
     let part = early_part(delivery);
     until("something arrives", || {
         fs::metadata(&part).is_ok_and(|facts| facts.len() >= length as u64)
@@ -85,17 +86,37 @@ async fn has_come(delivery: &Delivery, length: usize) {
     .await;
 }
 
-fn is_named(delivery: &Delivery) -> bool {
+pub(super) fn is_named(delivery: &Delivery) -> bool {
     at(&delivery.dir, NAME).exists()
 }
 
 /// What comes once the file is verified: what to deliver, or nothing.
-fn verified() -> (
+pub(super) fn verified() -> (
     oneshot::Sender<Option<Delivery>>,
     impl Future<Output = Option<Delivery>> + Send,
 ) {
     let (say, said) = oneshot::channel();
     (say, async { said.await.unwrap() })
+}
+
+/// As whoever executes a plan does it: early, and where that comes to nothing as usual once
+/// the file is verified.
+pub(super) async fn deliver(
+    nodes: &SystemNodes,
+    id: &Node,
+    early: &EarlyDelivery,
+    verified: impl Future<Output = Option<Delivery>> + Send,
+) -> Result<Option<Delivered>, NodeError> {
+    let verified = verified.shared();
+    let delivered = match nodes.deliver_early(id, early, verified.clone()).await {
+        Some(delivered) => Ok(Some(delivered)),
+        None => match verified.await {
+            Some(delivery) => nodes.deliver(id, &delivery).await.map(Some),
+            None => Ok(None),
+        },
+    };
+    early.receipt.end(matches!(&delivered, Ok(Some(_))));
+    delivered
 }
 
 #[tokio::test]
@@ -124,7 +145,7 @@ async fn what_grows_here_grows_there_and_gets_its_name_once_it_is_verified() {
             assert!(!is_named(&delivery));
             say.send(Some(delivery.clone())).unwrap();
         };
-        let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+        let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
         let delivered = delivered.unwrap().unwrap();
         assert!(delivered.copied);
         let wire = delivered.wire_bytes.unwrap();
@@ -198,7 +219,7 @@ async fn what_was_not_verified_stays_hidden_and_is_built_upon() {
             }
             say.send(None).unwrap();
         };
-        let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+        let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
         assert!(delivered.unwrap().is_none());
         let rest = if whole { 4096 } else { 3 * MIB + 4096 };
         assert_built_upon(&nodes, &id, &delivery, &image.1, rest).await;
@@ -224,7 +245,7 @@ async fn a_source_that_starts_over_with_other_bytes_is_delivered_once_it_is_veri
         source.finish();
         say.send(Some(delivery.clone())).unwrap();
     };
-    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
     assert!(delivered.unwrap().unwrap().copied);
     assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == second.1);
     assert_eq!(names(&delivery.dir), [RECORD, NAME]);
@@ -246,7 +267,7 @@ async fn a_seal_of_other_data_names_nothing() {
         has_come(&delivery, 64 * MIB).await;
         say.send(Some(delivery.clone())).unwrap();
     };
-    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
     let error = delivered.unwrap_err();
     assert!(
         matches!(error, NodeError::DigestDiffers { .. }),
@@ -268,7 +289,7 @@ async fn a_session_that_ends_at_any_point_leaves_what_the_next_one_builds_upon()
         let mut source = Source::new(&lab, &image);
         let early = early(&delivery, &source);
         let (say, said) = verified();
-        let mut push = Box::pin(nodes.deliver_early(&id, &early, said));
+        let mut push = Box::pin(deliver(&nodes, &id, &early, said));
         let write = async {
             source.write(mib * MIB);
             if mib == 64 {
@@ -332,38 +353,12 @@ async fn others_work_in_the_directory_while_a_download_takes_its_time() {
         has_come(&delivery, 64 * MIB).await;
         say.send(Some(delivery.clone())).unwrap();
     };
-    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+    let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
     assert!(delivered.unwrap().unwrap().copied);
     let all = [RECORD, "second.raw", NAME, "third.raw"];
     assert_eq!(names(&delivery.dir), all);
     let state = look(&nodes, &id, &delivery.dir).await;
     assert_eq!(state.record.len(), 3);
-}
-
-#[tokio::test]
-async fn another_owner_who_has_the_lease_at_the_end_is_told() {
-    let lab = Lab::new();
-    let (node, nodes) = (lab.node(), system(&lab));
-    let id = node.node("pve-01");
-    let image = image(&lab, 9);
-    let delivery = streamed(node.dir("import"), &image);
-    let mut source = Source::new(&lab, &image);
-    let early = early(&delivery, &source);
-    let (say, said) = verified();
-    let write = async {
-        source.finish();
-        has_come(&delivery, 64 * MIB).await;
-        let until = jiff::Timestamp::now().as_second() + 100;
-        let lease = format!("{until} 0123456789abcdef pve-01@0000000000000009 other\n");
-        fs::write(at(&delivery.dir, LOCK), lease).unwrap();
-        say.send(Some(delivery.clone())).unwrap();
-    };
-    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
-    let error = delivered.unwrap_err();
-    assert!(matches!(error, NodeError::Locked { .. }), "{error:?}");
-    assert!(!is_named(&delivery));
-    fs::remove_file(at(&delivery.dir, LOCK)).unwrap();
-    assert_built_upon(&nodes, &id, &delivery, &image.1, 4096).await;
 }
 
 #[tokio::test]
@@ -393,129 +388,11 @@ async fn what_a_usual_delivery_left_is_the_beginning_of_an_early_one() {
             has_come(&delivery, 64 * MIB).await;
             say.send(Some(delivery.clone())).unwrap();
         };
-        let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
+        let (delivered, ()) = tokio::join!(deliver(&nodes, &id, &early, said), write);
         let wire = delivered.unwrap().unwrap().wire_bytes.unwrap();
         assert!(wire <= at_most as u64, "{name}: {wire}");
         assert!(fs::read(at(&delivery.dir, NAME)).unwrap() == image.1);
         assert_eq!(fs::metadata(at(&delivery.dir, NAME)).unwrap().ino(), inode);
         assert_eq!(names(&delivery.dir), [RECORD, NAME]);
     }
-}
-
-#[tokio::test]
-async fn a_neighbour_sends_on_while_it_receives() {
-    let lab = Lab::new();
-    let (relay, node, nodes) = (lab.node(), lab.node(), system(&lab));
-    let (relay_id, id) = (relay.node("pve-01"), node.node("pve-02"));
-    let image = image(&lab, 12);
-    // The relay gets the whole, loses its connection, or has a download that is given up.
-    for (name, is_cut, is_verified) in [
-        ("whole", false, true),
-        ("cut", true, true),
-        ("given-up", false, false),
-    ] {
-        let first = streamed(relay.dir(name), &image);
-        let second = streamed(node.dir(name), &image);
-        let mut source = Source::new(&lab, &image);
-        let early_first = early(&first, &source);
-        let mut early_second = early(&second, &source);
-        early_second.relay = Some(EarlyRelay {
-            node: relay_id.clone(),
-            dir: first.dir.clone(),
-            file: first.file.clone(),
-            receipt: early_first.receipt.clone(),
-            ssh_opts: lab.ssh_opts(),
-        });
-        let ((say, said), (say_second, said_second)) = (verified(), verified());
-        let write = async {
-            source.write(MIB);
-            has_come(&second, MIB).await;
-            source.write(41 * MIB);
-            has_come(&second, 41 * MIB).await;
-            if is_cut {
-                for pid in relay.sessions() {
-                    let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
-                    if words.is_ok_and(|words| words.starts_with("sh\0") && words.contains("room"))
-                    {
-                        kill(pid);
-                    }
-                }
-            }
-            if !is_verified {
-                source.growing.give_up();
-                drop(say.send(None));
-                drop(say_second.send(None));
-                return;
-            }
-            source.finish();
-            if !is_cut {
-                has_come(&second, 64 * MIB).await;
-                assert!(!is_named(&first) && !is_named(&second));
-            }
-            say.send(Some(first.clone())).unwrap();
-            say_second.send(Some(second.clone())).unwrap();
-        };
-        // As whoever executes a plan does.
-        let to_relay = async {
-            let delivered = nodes.deliver_early(&relay_id, &early_first, said).await;
-            let is_placed = matches!(&delivered, Ok(Some(_)));
-            early_first.receipt.end(is_placed);
-            delivered
-        };
-        let (one, two, ()) = tokio::join!(
-            to_relay,
-            nodes.deliver_early(&id, &early_second, said_second),
-            write
-        );
-        let (one, two) = (one.unwrap(), two.unwrap());
-        if !is_verified {
-            assert!(one.is_none() && two.is_none());
-            assert_eq!(names(&second.dir), [PARTS]);
-            continue;
-        }
-        assert!(one.unwrap().copied && two.unwrap().copied);
-        for delivery in [&first, &second] {
-            assert!(
-                fs::read(at(&delivery.dir, NAME)).unwrap() == image.1,
-                "{name}"
-            );
-            assert_eq!(names(&delivery.dir), [RECORD, NAME]);
-        }
-    }
-    until("nothing is left running", || {
-        let runs = |pid: &u32| {
-            let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
-            words.is_ok_and(|words| words.starts_with("perl\0"))
-        };
-        !relay.sessions().iter().chain(&node.sessions()).any(runs)
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_disk_that_an_early_delivery_would_fill_gets_back_what_was_taken() {
-    let lab = Lab::new();
-    let mut node = lab.node();
-    if !node.mount_small("import", 24) {
-        return;
-    }
-    let (nodes, id) = (system(&lab), node.node("pve-01"));
-    let content = file(&lab, 40 * MIB, 13);
-    let delivery = streamed(node.dir("import"), &content);
-    let mut source = Source::new(&lab, &content);
-    let early = early(&delivery, &source);
-    let (say, said) = verified();
-    let write = async {
-        source.write(MIB);
-        has_come(&delivery, MIB).await;
-        source.finish();
-        // Long before the disk is full: what a node needs is left to it.
-        let part = early_part(&delivery);
-        until("it is given up", || !part.exists()).await;
-        say.send(Some(delivery.clone())).unwrap();
-    };
-    let (delivered, ()) = tokio::join!(nodes.deliver_early(&id, &early, said), write);
-    let error = delivered.unwrap_err();
-    assert!(matches!(error, NodeError::NoSpace { .. }), "{error:?}");
-    assert_eq!(names(&delivery.dir), Vec::<String>::new());
 }

@@ -14,6 +14,7 @@
 mod common;
 mod drips;
 mod early;
+mod early_troubles;
 mod failures;
 mod faulty;
 mod fence;

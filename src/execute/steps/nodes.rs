@@ -44,14 +44,14 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         Ok(pushed(delivered))
     }
 
-    /// Delivers while the file is being downloaded. `None` if that came to nothing.
+    /// Delivers while the file is being downloaded. `None` where that came to nothing.
     pub(in crate::execute) async fn push_early(
         &self,
         push: &PushStep<'_>,
         wanted_by: &BTreeSet<PositionRef>,
         meter: &Arc<Meter>,
         download: WaitingFor,
-    ) -> Result<Option<Fact>, Failure> {
+    ) -> Option<Fact> {
         let early = EarlyDelivery {
             dir: push.target.dir.clone(),
             file: push.file.clone(),
@@ -70,16 +70,12 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         };
         let node = &self.context.specs[&push.target.node];
         let delivered = self.context.nodes.deliver_early(node, &early, verified);
-        Ok(delivered.await?.map(pushed))
+        delivered.await.map(pushed)
     }
 
     /// Waits until a relay has a file that it gets in this run, or does not get.
     pub(in crate::execute) async fn is_sent_on(&self, via: &Via) -> bool {
-        let target = PushTarget {
-            node: via.node.clone(),
-            dir: via.dir.clone(),
-        };
-        self.receipts.of(&target, &via.file).is_placed().await
+        self.receipts.of(&via.target(), &via.file).is_placed().await
     }
 
     fn delivery(
@@ -116,13 +112,9 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
     fn early_relay(&self, via: Option<&Via>) -> Option<EarlyRelay> {
         let via = via?;
         let site = self.context.network.sites.get(&via.site);
-        let target = PushTarget {
-            node: via.node.clone(),
-            dir: via.dir.clone(),
-        };
         Some(EarlyRelay {
             node: self.context.specs[&via.node].clone(),
-            receipt: self.receipts.of(&target, &via.file),
+            receipt: self.receipts.of(&via.target(), &via.file),
             dir: via.dir.clone(),
             file: via.file.clone(),
             ssh_opts: site.map(|site| site.ssh_opts.clone()).unwrap_or_default(),

@@ -5,8 +5,8 @@
 //! check, name and record. So others work in the directory while a download takes hours,
 //! and nothing has a name before everything was verified on both sides.
 //!
-//! Nothing that goes wrong here is an error of the delivery: the usual one follows, and
-//! builds upon what has arrived.
+//! Nothing that goes wrong here is an error of the delivery: the usual one builds upon what
+//! has arrived.
 
 use std::fmt;
 use std::io;
@@ -43,6 +43,8 @@ pub(crate) enum NotEarly {
     Unwanted,
     /// The node that was to send it on does not.
     Relay,
+    /// The node did not end in time.
+    Late,
     /// The file was given up here, or cannot be read.
     Source(io::Error),
     /// What the usual delivery would fail with as well, or not.
@@ -55,53 +57,36 @@ impl fmt::Display for NotEarly {
             Self::Overtaken => f.write_str("the file was complete first"),
             Self::Unwanted => f.write_str("the node did not take the file"),
             Self::Relay => f.write_str("the relay did not get the file"),
+            Self::Late => f.write_str("it took too long"),
             Self::Source(error) => write!(f, "{error}"),
             Self::Node(error) => write!(f, "{error}"),
         }
     }
 }
 
-/// How an attempt to deliver early ended.
-pub(crate) enum EarlyEnd {
-    /// The file has its name.
-    Placed(Box<Delivered>),
-    /// The file was not verified.
-    Unverified,
-    /// Nothing was delivered; the delivery, if it is known already.
-    Later(Option<Box<Delivery>>),
-}
-
 /// Goes on with an attempt until the file is verified, and then for as long as the delivery
-/// may take. The attempt hears of it by `tell`.
+/// may take. The attempt hears of it by `tell`. Gives nothing where it came to nothing, or
+/// the file was not verified.
 pub(crate) async fn until_verified(
-    mut attempt: Pin<&mut (impl Future<Output = Result<Delivered, NotEarly>> + Send)>,
-    mut verified: Pin<&mut (impl Future<Output = Option<Delivery>> + Send)>,
+    mut attempt: Pin<Box<impl Future<Output = Result<Delivered, NotEarly>> + Send>>,
+    verified: Pin<Box<impl Future<Output = Option<Delivery>> + Send>>,
     tell: oneshot::Sender<Delivery>,
     limit: impl Fn(&Delivery) -> Duration,
-) -> EarlyEnd {
-    let why = tokio::select! {
-        result = attempt.as_mut() => match result {
-            Ok(delivered) => return EarlyEnd::Placed(Box::new(delivered)),
-            Err(why) => Err(why),
-        },
-        delivery = verified.as_mut() => Ok(delivery),
-    };
-    let delivery = match why {
-        Ok(Some(delivery)) => delivery,
-        Ok(None) => return EarlyEnd::Unverified,
-        Err(why) => {
-            tracing::debug!("nothing is delivered early: {why}");
-            return EarlyEnd::Later(None);
+) -> Option<Delivered> {
+    let ended = tokio::select! {
+        ended = &mut attempt => ended,
+        delivery = verified => {
+            let delivery = delivery?;
+            let limit = limit(&delivery);
+            // Nobody hears it where the attempt has just failed, and then it says so.
+            let _ = tell.send(delivery);
+            let ended = tokio::time::timeout(limit, attempt).await;
+            ended.unwrap_or(Err(NotEarly::Late))
         }
     };
-    // Nobody hears it where the attempt has just failed, and then it says so.
-    let _ = tell.send(delivery.clone());
-    match tokio::time::timeout(limit(&delivery), attempt).await {
-        Ok(Ok(delivered)) => return EarlyEnd::Placed(Box::new(delivered)),
-        Ok(Err(why)) => tracing::debug!("nothing was delivered early: {why}"),
-        Err(_) => tracing::debug!("nothing was delivered early: it took too long"),
-    }
-    EarlyEnd::Later(Some(Box::new(delivery)))
+    ended
+        .inspect_err(|why| tracing::debug!("nothing was delivered early: {why}"))
+        .ok()
 }
 
 /// Delivers a file as it grows. `told` is the whole delivery, once the file is verified.
@@ -173,7 +158,7 @@ pub(crate) async fn deliver(
     };
     Ok(Delivered {
         copied: true,
-        wire_bytes: Some(fed.sent),
+        wire_bytes: fed.sent,
         took: started.elapsed(),
         entry,
     })
@@ -273,7 +258,7 @@ struct Feeding<'a> {
 /// Everything was sent.
 struct Fed {
     delivery: Delivery,
-    sent: u64,
+    sent: Option<u64>,
     /// The turn in the directory, for what the script does now.
     _turn: OwnedMutexGuard<()>,
     /// Its end would be that of this program: nothing comes after it, not even the name.
@@ -291,21 +276,20 @@ impl Feeding<'_> {
         drop(turn);
         let early = self.early;
         let (reader, from) = self.compare(early.source.reader(), begun).await?;
-        let mut sent = match early.relay {
-            Some(_) => self.announce(reader, from).await?,
-            None => self.send(reader, from).await?,
+        let sent = match early.relay {
+            // What it sends is not known here.
+            Some(_) => self.announce(reader, from).await.map(|()| None)?,
+            None => Some(self.send(reader, from).await?),
         };
         let delivery = told.await.map_err(|_| NotEarly::Unwanted)?;
         early.meter.set_total(delivery.size);
-        if early.relay.is_some() {
-            sent = delivery.data.map_or(sent, |data| data.bytes);
-        }
+        let data = delivery.data.map(|data| data.bytes);
         let turn = self.session.enter(&early.dir).await;
         let seal = self.seal(&delivery).ok_or(NotEarly::Overtaken)?;
         self.say(seal).await?;
         Ok(Fed {
+            sent: sent.or(data),
             delivery,
-            sent,
             _turn: turn,
             _to: self.to,
         })
@@ -325,8 +309,8 @@ impl Feeding<'_> {
     }
 
     /// Tells the relay where to begin, and how long the file is once that is known. It has
-    /// the rest from its own part. Gives nothing: what it sends is not known here.
-    async fn announce(&self, reader: GrowingReader, from: u64) -> Result<u64, NotEarly> {
+    /// the rest from its own part.
+    async fn announce(&self, reader: GrowingReader, from: u64) -> Result<(), NotEarly> {
         self.say(format!("from {from}\n")).await?;
         let to = self.to.clone();
         // No length is beyond this one, so what is waited for is the end.
@@ -336,8 +320,7 @@ impl Feeding<'_> {
         };
         let whole = task::on_thread("whole", wait).await;
         let size = whole.and_then(|whole| whole).map_err(NotEarly::Source)?;
-        self.say(format!("size {size}\n")).await?;
-        Ok(0)
+        self.say(format!("size {size}\n")).await
     }
 
     async fn say(&self, text: String) -> Result<(), NotEarly> {

@@ -175,6 +175,32 @@ mod tests {
         }
     }
 
+    /// Nothing that the receiver started keeps it from its end.
+    #[tokio::test]
+    async fn a_receiver_whose_disk_fails_says_so_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let failing = "require IO::Handle; no warnings; \
+                       *IO::Handle::sync = sub { $! = 5; return }; 1;";
+        std::fs::write(dir.path().join("Failing.pm"), failing).unwrap();
+        let receiver = include_str!("scripts/receive.pl");
+        let script = "exec 8<>\"$1/part\" 3>/dev/null; \
+                      exec perl -I \"$1\" -MFailing -e \"$2\" -- part 5 inline '' sha256sum";
+        // From the beginning; five bytes there; the end behind them.
+        let mut stream = [0_u64, 0, 5].map(u64::to_be_bytes).concat();
+        stream.extend(b"hello");
+        stream.extend([5_u64, 0].map(u64::to_be_bytes).concat());
+        let ended = crate::io::process::Program::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(dir.path())
+            .arg(receiver)
+            .stdin(stream)
+            .total(std::time::Duration::from_secs(30))
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(11), "{ended:?}");
+    }
+
     #[tokio::test]
     async fn a_script_that_did_not_arrive_whole_does_nothing() {
         let text = NodeScript::Observe.text("n1", &["", "/"]);
