@@ -20,6 +20,7 @@
     reason = "a test touches the world, and may fail where it stands"
 )]
 
+mod call_log;
 #[path = "../common/mod.rs"]
 mod common;
 mod control;

@@ -171,7 +171,7 @@ async fn what_grows_here_grows_there_and_gets_its_name_once_it_is_verified() {
 }
 
 /// Nothing but the part is there, and the usual delivery sends only what is missing.
-async fn assert_built_upon(
+pub(super) async fn assert_built_upon(
     nodes: &SystemNodes,
     id: &Node,
     delivery: &Delivery,

@@ -2,7 +2,9 @@
 
 use talos_order::nodes::EarlyRelay;
 
-use super::early::{Source, deliver, early, early_part, has_come, is_named, verified};
+use super::early::{
+    Source, assert_built_upon, deliver, early, early_part, has_come, is_named, verified,
+};
 use super::stream::{image, streamed};
 use super::*;
 
