@@ -284,7 +284,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
             && !self.work.is_sent_on(via).await
         {
             return Outcome::Skipped {
-                needs: StepId::push(&via.target(), &via.file),
+                needs: StepId::push(&via.into(), &via.file),
             };
         }
         match self.push(push, step, meter, started).await {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     Arch, ClusterName, DeliveryPlace, Dir, FileName, Format, Invalid, Minor, NodeId, Platform,
     Problem, PushMethod, Schematic, SchematicId, Sha256, StorageTarget, TalosVersion, Template,
-    text_form,
+    Via, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -102,6 +102,16 @@ pub struct PushTarget {
     pub node: NodeId,
     /// The directory on it, already chosen by the format of what is pushed.
     pub dir: Dir,
+}
+
+impl From<&Via> for PushTarget {
+    /// Where the relay has the file.
+    fn from(via: &Via) -> Self {
+        Self {
+            node: via.node.clone(),
+            dir: via.dir.clone(),
+        }
+    }
 }
 
 /// Where a thing was written.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Dir, FileName, Invalid, NodeId, PushTarget, SiteName, text_form};
+use super::{Dir, FileName, Invalid, NodeId, SiteName, text_form};
 
 /// How the user wants images sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,16 +165,6 @@ pub struct Via {
     pub file: FileName,
     /// The site that both belong to.
     pub site: SiteName,
-}
-
-impl Via {
-    /// The directory that has it, on its node.
-    pub fn target(&self) -> PushTarget {
-        PushTarget {
-            node: self.node.clone(),
-            dir: self.dir.clone(),
-        }
-    }
 }
 
 macro_rules! words {

@@ -75,7 +75,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
 
     /// Waits until a relay has a file that it gets in this run, or does not get.
     pub(in crate::execute) async fn is_sent_on(&self, via: &Via) -> bool {
-        self.receipts.of(&via.target(), &via.file).is_placed().await
+        self.receipts.of(&via.into(), &via.file).is_placed().await
     }
 
     fn delivery(
@@ -114,7 +114,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         let site = self.context.network.sites.get(&via.site);
         Some(EarlyRelay {
             node: self.context.specs[&via.node].clone(),
-            receipt: self.receipts.of(&via.target(), &via.file),
+            receipt: self.receipts.of(&via.into(), &via.file),
             dir: via.dir.clone(),
             file: via.file.clone(),
             ssh_opts: site.map(|site| site.ssh_opts.clone()).unwrap_or_default(),
