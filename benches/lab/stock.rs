@@ -73,7 +73,9 @@ impl Stock {
             stock.different = all.collect::<Result<_>>()?;
         }
         if is_needed(|(profile, _)| *profile == Profile::Crowd) {
-            stock.tiny = Some(disk("tiny", OLD, TINY[0], TINY[1])?);
+            // One factory serves all images, each under its own name.
+            let tiny = disk("tiny", OLD, TINY[0], TINY[1])?;
+            stock.tiny = Some(tiny.with_schematic("lab=tiny".to_owned()));
         }
         let has_siblings = is_needed(|(_, case)| *case == Case::Siblings);
         if has_siblings || is_needed(|(_, case)| matches!(case, Case::Iso(_))) {
@@ -102,7 +104,7 @@ impl Stock {
         Ok(stock)
     }
 
-    /// What a factory has for a profile.
+    /// What a factory has for a profile. No two of them have the same name.
     pub fn all(&self) -> impl Iterator<Item = &Image> {
         [&self.old, &self.new]
             .into_iter()
