@@ -11,6 +11,7 @@
 #![warn(unreachable_pub)]
 
 mod app;
+pub mod bucket;
 mod cache;
 pub mod cli;
 pub mod conclude;

@@ -10,6 +10,7 @@ mod artifact;
 mod cluster;
 mod defaults;
 mod digest;
+mod epoch;
 mod factory;
 mod git;
 mod hardware;
@@ -41,6 +42,7 @@ pub use defaults::{
     DiscoveredCluster, Inventory, InventoryNode, OrderDefaults, Storage, VmConfigs,
 };
 pub use digest::{DataDigest, Sha256};
+pub use epoch::LeaderEpoch;
 pub use factory::{Credentials, ImageTrust, ListSource};
 pub use git::{
     GitAuth, GitCommit, GitLogin, GitPath, GitProtocol, GitRange, GitRefName, GitReference,

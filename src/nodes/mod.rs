@@ -23,6 +23,7 @@
 
 mod api;
 mod as_asked;
+mod authority;
 mod by_reach;
 mod config;
 mod deliver;
@@ -50,6 +51,7 @@ pub use api::{
     ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveredEntries, DeliveryRecords,
     FileServerConfig, RecordsError,
 };
+pub use authority::{Authority, Fence, NotLeading};
 pub use by_reach::NodesByReach;
 pub use config::{KeepOpen, NodesConfig};
 pub use deliver::prepared::RESERVE;

@@ -1,0 +1,81 @@
+//! The names of objects.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::Invalid;
+
+/// The name of an object below the prefix of the bucket: words of letters, digits, `.`, `_`
+/// and `-` between slashes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+/// The beginning of keys, up to and with a slash.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPrefix(String);
+
+/// S3 accepts 1024 bytes; the prefix of the bucket takes some of them.
+const LONGEST: usize = 512;
+
+impl Key {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last word.
+    pub fn file(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl FromStr for Key {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        check(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for KeyPrefix {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        check(text.strip_suffix('/').unwrap_or(text))?;
+        Ok(Self(format!("{}/", text.trim_end_matches('/'))))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(text: &str) -> Result<(), Invalid> {
+    let refuse = |what: &str| {
+        Err(Invalid::new(format!(
+            "{what}; expected words between slashes"
+        )))
+    };
+    if text.len() > LONGEST {
+        return refuse("a key of more than 512 bytes");
+    }
+    for word in text.split('/') {
+        if word.is_empty() || word == "." || word == ".." {
+            return refuse("a key with an empty word or with dots alone");
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if !word.chars().all(is_plain) {
+            return refuse("a key with other characters than letters, digits, `.`, `_` and `-`");
+        }
+    }
+    Ok(())
+}

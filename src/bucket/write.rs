@@ -1,0 +1,165 @@
+//! Writing objects, and what is known afterwards.
+
+use std::fmt;
+use std::path::Path;
+
+use bytes::Bytes;
+use object_store::{
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
+    WriteMultipart,
+};
+use tokio::io::AsyncReadExt;
+
+use super::{Bucket, BucketError, Key};
+
+/// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
+/// that is enough for 156 GiB.
+const PART: usize = 16 << 20;
+
+/// Parts that are on their way at once.
+const PARTS_AT_ONCE: usize = 2;
+
+/// Which write of an object was seen: its entity tag.
+///
+/// Servers derive it from the content, so equal content has equal tags, whoever wrote it.
+/// An object that is written under a condition has to hold something that is new in each
+/// write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    e_tag: Option<String>,
+    version: Option<String>,
+}
+
+/// When an object may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Whatever is there.
+    Always,
+    /// Only if there is none.
+    Absent,
+    /// Only if this is there still.
+    Unchanged(Tag),
+}
+
+/// How writing under a condition went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// It is there.
+    Done(Tag),
+    /// Probably something else is there. S3 answers in the same way where two requests met
+    /// and neither may have won, so the object has to be read for what is there.
+    Refused,
+}
+
+impl Tag {
+    pub(super) fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            e_tag: meta.e_tag.clone(),
+            version: meta.version.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = self.e_tag.as_deref().or(self.version.as_deref());
+        f.write_str(tag.unwrap_or("-"))
+    }
+}
+
+impl From<Condition> for PutMode {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::Always => Self::Overwrite,
+            Condition::Absent => Self::Create,
+            Condition::Unchanged(Tag { e_tag, version }) => {
+                Self::Update(UpdateVersion { e_tag, version })
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// Writes a small object. Under a condition the request is sent once.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or says that it failed. The object may have been
+    /// written nevertheless: whoever has to know reads it.
+    pub async fn put(
+        &self,
+        key: &Key,
+        bytes: impl Into<Bytes>,
+        condition: Condition,
+    ) -> Result<Written, BucketError> {
+        let store = match condition {
+            Condition::Always => &self.patient,
+            Condition::Absent | Condition::Unchanged(_) => &self.once,
+        };
+        let options = PutOptions::from(PutMode::from(condition));
+        let payload = PutPayload::from_bytes(bytes.into());
+        match store.put_opts(&self.path(key), payload, options).await {
+            Ok(put) => Ok(Written::Done(Tag {
+                e_tag: put.e_tag,
+                version: put.version,
+            })),
+            // An object that had to be unchanged and is not there at all has changed.
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. }
+                | object_store::Error::NotModified { .. }
+                | object_store::Error::NotFound { .. },
+            ) => Ok(Written::Refused),
+            Err(error) => Err(BucketError::of("writing", key, error)),
+        }
+    }
+
+    /// Writes a file as an object, in parts, and whatever is there. Readers see the whole
+    /// object or none of it. `sent` is told of the bytes of each part.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the server does not take it. What was sent of it is
+    /// given up.
+    pub async fn upload(
+        &self,
+        key: &Key,
+        file: &Path,
+        sent: impl Fn(u64),
+    ) -> Result<(), BucketError> {
+        let unreadable = |source| BucketError::File {
+            path: file.to_owned(),
+            source,
+        };
+        let failed = |error| BucketError::of("writing", key, error);
+        let mut source = tokio::fs::File::open(file).await.map_err(unreadable)?;
+        let upload = self.patient.put_multipart(&self.path(key)).await;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed)?, PART);
+        let ended = async {
+            loop {
+                let mut piece = Vec::with_capacity(PART);
+                let read = (&mut source)
+                    .take(PART as u64)
+                    .read_to_end(&mut piece)
+                    .await;
+                let length = read.map_err(unreadable)? as u64;
+                if length == 0 {
+                    return Ok(());
+                }
+                upload
+                    .wait_for_capacity(PARTS_AT_ONCE)
+                    .await
+                    .map_err(failed)?;
+                upload.put(piece.into());
+                sent(length);
+            }
+        }
+        .await;
+        match ended {
+            Ok(()) => upload.finish().await.map(|_| ()).map_err(failed),
+            Err(error) => {
+                // What the server keeps of it costs space until it is swept.
+                let _ = upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+}
