@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod differences;
 mod drips;
 mod early;
 mod early_troubles;

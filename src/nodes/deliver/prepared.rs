@@ -34,6 +34,8 @@ pub(super) struct MissingFile {
     pub(super) part: Option<(u64, u64)>,
     /// What of that can be built upon.
     pub(super) begun: Option<Begun>,
+    /// How long the file is that rsync takes bytes from, where there is one.
+    pub(super) basis: Option<u64>,
     /// rsync is installed.
     pub(super) rsync: bool,
 }
@@ -153,6 +155,7 @@ impl<'a> PreparedDelivery<'a> {
             free: read_free(answer)?,
             part,
             begun: answer.first("begun").and_then(read_begun),
+            basis: answer.numbers("basis").map(|[length]| length),
             rsync: answer.all("tool").any(|tool| tool == b"rsync"),
         })))
     }

@@ -12,6 +12,7 @@ use crate::nodes::interface::{Delivered, Delivery};
 use crate::nodes::lease::Operation;
 use crate::nodes::local::copy::copy_local;
 use crate::nodes::protocol::script::NodeScript;
+use crate::nodes::rsync::args::takes_basis;
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
 
@@ -26,8 +27,10 @@ pub(crate) async fn deliver(
     let mut args = prepared.args();
     args.extend(match &delivery.method {
         Method::Stream => ["stream", ""],
-        Method::Copy | Method::Api { .. } | Method::Rsync { basis: None } => ["other", ""],
-        Method::Rsync { basis: Some(file) } => ["other", file.as_str()],
+        Method::Rsync { basis: Some(file) } if takes_basis(&session.config.rsync_opts) => {
+            ["other", file.as_str()]
+        }
+        Method::Copy | Method::Api { .. } | Method::Rsync { .. } => ["other", ""],
     });
     args.push(session.vm_configs());
     let operation = &prepared.operation;
@@ -83,10 +86,7 @@ async fn send(
             node: operation.session.node.id.clone(),
             tool: "rsync",
         }),
-        Some(host) => {
-            let part = missing.part.map_or(0, |(length, _)| length);
-            rsync::send(prepared, host, part).await
-        }
+        Some(host) => rsync::send(prepared, host, missing).await,
     };
     let sent = match sent {
         Ok(sent) => sent,

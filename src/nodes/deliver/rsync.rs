@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::prepared::PreparedDelivery;
+use super::prepared::{MissingFile, PreparedDelivery};
 use crate::io::process::Program;
 use crate::model::NodeId;
 use crate::nodes::error::NodeError;
@@ -17,16 +17,16 @@ use crate::nodes::session::timeouts;
 use crate::nodes::ssh::args::SshHost;
 use crate::nodes::ssh::{diagnosis, quote};
 
-/// The slowest disk that is waited for, in bytes per second: both ends read the
-/// rest of an interrupted push without printing anything before rsync sends.
+/// The slowest disk that is waited for, in bytes per second: both ends read what is
+/// there without printing anything before rsync sends.
 const SLOWEST_READ: u64 = 16 * 1024 * 1024;
 
-/// Sends the file into its part on the node, which has `part` bytes already. Gives
-/// the bytes that were sent, where rsync says so.
+/// Sends the file into its part on the node, which has what `missing` says. Gives the
+/// bytes that were sent, where rsync says so.
 pub(super) async fn send(
     prepared: &PreparedDelivery<'_>,
     host: SshHost<'_>,
-    part: u64,
+    missing: &MissingFile,
 ) -> Result<Option<u64>, NodeError> {
     let (delivery, session) = (prepared.delivery, prepared.operation.session);
     let ssh = session.ssh.args(host);
@@ -42,14 +42,20 @@ pub(super) async fn send(
     let target = format!("{host}:{}", prepared.part);
     let (own, options) = remote_rsync(&session.config.rsync_opts);
     let source = source.to_string_lossy();
+    let basis = missing.basis.map(|_| basis(prepared));
     let mut args = rsync_args(&shell, &options, session.share(), &source, &target);
-    args.insert(0, format!("--rsync-path={}", rsync_there(prepared, &own)));
+    let program = rsync_there(prepared, basis.as_deref(), &own);
+    args.insert(0, format!("--rsync-path={program}"));
+    if let Some(basis) = basis {
+        args.insert(0, format!("--copy-dest={basis}"));
+    }
+    let there = missing.basis.or(missing.part.map(|(length, _)| length));
     let mut progress = RsyncProgress::new(&delivery.meter);
     let size = delivery.size;
     let output = Program::new("rsync")
         .args(args)
         .env("LC_ALL", "C")
-        .idle(session.config.idle + Duration::from_secs(part / SLOWEST_READ))
+        .idle(session.config.idle + Duration::from_secs(there.unwrap_or(0) / SLOWEST_READ))
         .total(timeouts::for_transfer(size, size, session.share()))
         .stream(|bytes| progress.take(bytes))
         .await
@@ -63,18 +69,30 @@ pub(super) async fn send(
     Err(rsync_error(&session.node.id, code, output.stderr))
 }
 
+/// The directory with the basis of the part, beside it. `delivery.sh` names it the same.
+fn basis(prepared: &PreparedDelivery<'_>) -> String {
+    let part = &prepared.part;
+    format!("{}.basis", part.strip_suffix(".part").unwrap_or(part))
+}
+
 /// What the node runs instead of `program`, which gets rsync's arguments behind it. It
 /// works in the private directory that `prepare.sh` was in, wherever its name may
 /// lead now, and nobody else writes to the part meanwhile (see `pin` in
 /// `delivery.sh`). A part is made here with a time that no option takes for newer,
-/// where the storage lets times be set.
-fn rsync_there(prepared: &PreparedDelivery<'_>, program: &str) -> String {
+/// where the storage lets times be set. With a basis rsync has to make the part, and
+/// what is held is the basis (see `tidy` in `resume.sh`).
+fn rsync_there(prepared: &PreparedDelivery<'_>, basis: Option<&str>, program: &str) -> String {
+    let hold = match basis {
+        Some(basis) => format!("exec 8<{}", quote::for_shell(basis)),
+        None => "if [ ! -e \"$part\" ]; then : >\"$part\" && touch -d @1 -- \"$part\" \
+                 2>/dev/null; fi; exec 8<>\"$part\""
+            .to_owned(),
+    };
     let script = format!(
         "unset POSIXLY_CORRECT CDPATH; umask 022; part={part}; \
          cd -P -- {dir} && [ \"$(stat -c %d:%i .)\" = {inside} ] || \
          {{ echo 'the private directory was replaced' >&2; exit 1; }}; \
-         if [ ! -e \"$part\" ]; then : >\"$part\" && touch -d @1 -- \"$part\" 2>/dev/null; fi; \
-         exec 8<>\"$part\" || exit 1; \
+         {hold} || exit 1; \
          ! command -v flock >/dev/null || {{ flock -w 5 8 2>/dev/null; [ $? -ne 1 ]; }} || \
          {{ echo 'another process still writes to the part' >&2; exit 1; }}; \
          {program} \"$@\"",

@@ -49,7 +49,7 @@ impl NodeScript {
         match self {
             Self::Observe => scripts!("common" "roots" "observe"),
             Self::Storages => scripts!("common" "roots" "storages"),
-            Self::Prepare => lease!("roots" "delivery" "resume" "prepare"),
+            Self::Prepare => lease!("roots" "delivery" "resume" "basis" "prepare"),
             Self::Place => lease!("delivery" "place"),
             Self::Receive => lease!("delivery" "receive"),
             Self::ReceiveEarly => lease!("roots" "delivery" "resume" "receive_early"),

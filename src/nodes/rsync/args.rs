@@ -60,6 +60,14 @@ pub(crate) fn rsync_args(
     args
 }
 
+/// True unless one of the user's options keeps rsync from taking bytes from another file:
+/// it accepts one kind of such directories only, and appends to whatever it finds.
+pub(crate) fn takes_basis(options: &[String]) -> bool {
+    const OTHERS: [&str; 4] = ["--append", "--compare-dest", "--copy-dest", "--link-dest"];
+    let refuses = |option: &String| OTHERS.iter().any(|name| option.starts_with(name));
+    !options.iter().any(refuses)
+}
+
 /// The program that the user's options name for the other end, and the other options.
 pub(crate) fn remote_rsync(options: &[String]) -> (String, Vec<String>) {
     const OPTION: &str = "--rsync-path";
@@ -116,6 +124,18 @@ mod tests {
             let args = rsync_args("ssh", &[option.to_owned()], None, "/a", "h:/b");
             assert!(!args.contains(&"--inplace".to_owned()), "{option}");
             assert!(args.contains(&"--partial".to_owned()));
+        }
+    }
+
+    #[test]
+    fn options_about_other_files_leave_no_room_for_a_basis() {
+        for (options, expected) in [
+            ("-av --inplace", true),
+            ("-av --link-dest=/srv", false),
+            ("--append-verify", false),
+        ] {
+            let options = shell_words::split(options).unwrap();
+            assert_eq!(takes_basis(&options), expected, "{options:?}");
         }
     }
 

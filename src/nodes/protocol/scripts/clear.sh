@@ -33,6 +33,7 @@ main() {
         message=$(rm -f -- "$part" 2>&1) || fail remove "$message"
         ;;
     esac
+    [ -z "$1" ] || discard "${1%.part}.basis"
     find . -mindepth 1 -maxdepth 1 ! -name '*.part' -mmin +60 -exec rm -rf -- {} +
     cleared
 }

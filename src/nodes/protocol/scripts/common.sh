@@ -22,6 +22,7 @@
 #       FILE.DIGEST.part     what arrived so far of FILE; DIGEST is the beginning, 12 hex
 #                            digits, of the SHA-256 that the whole file has to have, or
 #                            while it is not known of that of what the file is
+#       FILE.DIGEST.basis/   what rsync takes bytes from for that part (basis.sh)
 #       anything else        temporaries of a moment
 #   .talos-order.*.damaged-* what had one of these names and could not be used
 #   .talos-order.FILE.part   a part as earlier versions kept it; the next delivery of

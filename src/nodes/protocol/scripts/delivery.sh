@@ -24,6 +24,7 @@ enter_delivery() {
     shift 9
     size=$1 sha256=$2 data=$3 replace=$4 part=$5 header=$6
     before=$7 between=$8 after=$9
+    basis=${part%.part}.basis
 }
 
 # matches FILE: it has the right bytes. Its digest is in `found`; of two ways to
@@ -75,6 +76,7 @@ placed() {
     set -- $(facts "$final")
     remember "$header" "$before$2$between$3$after"
     settle
+    discard "$basis"
     say "placed $1 $2 $3"
     finish
 }
@@ -135,7 +137,7 @@ received() {
 # is not there yet would be believed.
 arrive() {
     if [ "$found" != "$expected" ]; then
-        rm -f -- "$part"
+        rm -rf -- "$part" "$basis"
         say "differs $found $expected"
         finish
     fi

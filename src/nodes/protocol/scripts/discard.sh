@@ -9,6 +9,7 @@ main() {
     hold same
     take
     discard "$1"
+    discard "${1%.part}.basis"
     unguard
     space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"
     say "free $space"

@@ -2,11 +2,12 @@
 #
 # arguments: those of delivery.sh, and then METHOD BASIS CONFIGS
 #              METHOD   stream or other
-#              BASIS    a file of the directory that shares much with the one to come, or
-#                       nothing
+#              BASIS    a file of the directory that shares much with the one to come, for
+#                       rsync; or nothing
 #              CONFIGS  where Proxmox keeps the nodes' configurations; empty for the usual
 #                       place
 # answers:   those of delivery.sh where the right bytes have the name already; else
+#            those of basis.sh where there is a BASIS; rsync gets along without
 #            part LENGTH BLOCKS BLOCK  what an interrupted push left: bytes, blocks on the
 #                                      disk and how long one is
 #            begun LENGTH DIGEST       for a stream: the digest of its data up to the last
@@ -26,11 +27,12 @@ main() {
     judge
     tidy
     inherit
-    # A copy of it is the rest of a push that has the most: rsync sends what differs.
-    if [ -n "$2" ] && [ ! -e "$part" ] && is_file "$top/$2"; then
-        cp -P --reflink=auto --sparse=always -- "$top/$2" "$part" 2>/dev/null &&
-            is_file "$part" || rm -f -- "$part"
-        chmod 0644 -- "$part" 2>/dev/null
+    offered=
+    if [ -n "$2" ]; then offer "$top/$2"; fi
+    if [ -z "$offered" ] && is_there "$basis"; then
+        take
+        discard "$basis"
+        unguard
     fi
     if is_file "$part"; then
         there=$(stat -c '%s %b %B' -- "$part")

@@ -11,8 +11,10 @@ tidy() {
     is_file "$part" || discard "$part"
     for other in "$file".????????????.part; do
         [ "$other" != "$part" ] && is_there "$other" || continue
-        [ -e "$part" ] || take_over "$other"
+        # Whoever still makes it from a basis does not hold the part itself.
+        [ -e "$part" ] || [ -e "${other%.part}.basis" ] || take_over "$other"
         discard "$other"
+        discard "${other%.part}.basis"
     done
     for other in *; do
         case $other in
@@ -24,11 +26,13 @@ tidy() {
             ;;
         esac
     done
-    # Somebody who still writes to it keeps what is no longer the part of anything.
-    if [ -e "$part" ] && has flock; then
-        flock -s -w 5 "$part" true 2>/dev/null
-        [ $? -ne 1 ] || rm -f -- "$part"
-    fi
+    # Somebody who still writes to it keeps what is no longer the part of anything. An
+    # rsync that makes a part from a basis holds the basis.
+    for pin in "$basis" "$part"; do
+        [ -e "$pin" ] && has flock || continue
+        flock -s -w 5 "$pin" true 2>/dev/null
+        [ $? -ne 1 ] || rm -rf -- "$part" "$basis"
+    done
 }
 
 # take_over PART: what arrived under another name of the same file is the beginning of this
