@@ -13,6 +13,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod connections;
 mod crowds;
 mod daemon;
 mod follows;
