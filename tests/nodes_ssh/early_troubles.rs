@@ -120,6 +120,62 @@ async fn a_disk_that_an_early_delivery_would_fill_gets_back_what_was_taken() {
 }
 
 #[tokio::test]
+async fn a_neighbour_gets_what_the_disk_of_its_relay_does_not_take() {
+    let lab = Lab::new();
+    let (mut relay, node) = (lab.node(), lab.node());
+    if !relay.mount_small("import", 48) {
+        return;
+    }
+    let (nodes, relay_id, id) = (system(&lab), relay.node("pve-01"), node.node("pve-02"));
+    let content = file(&lab, 60 * MIB, 14);
+    let first = streamed(relay.dir("import"), &content);
+    let second = streamed(node.dir("import"), &content);
+    let mut source = Source::new(&lab, &content);
+    let early_first = early(&first, &source);
+    let mut early_second = early(&second, &source);
+    early_second.relay = Some(EarlyRelay {
+        node: relay_id.clone(),
+        dir: first.dir.clone(),
+        file: first.file.clone(),
+        receipt: early_first.receipt.clone(),
+        ssh_opts: lab.ssh_opts(),
+    });
+    let ((say, said), (say_second, said_second)) = (verified(), verified());
+    let write = async {
+        source.write(8 * MIB);
+        has_come(&second, 8 * MIB).await;
+        source.finish();
+        let part = early_part(&first);
+        until("the relay gives it up", || !part.exists()).await;
+        assert!(!is_named(&first) && !is_named(&second));
+        say.send(Some(first.clone())).unwrap();
+        say_second.send(Some(second.clone())).unwrap();
+    };
+    let (one, two, ()) = tokio::join!(
+        deliver(&nodes, &relay_id, &early_first, said),
+        deliver(&nodes, &id, &early_second, said_second),
+        write
+    );
+    let error = one.unwrap_err();
+    assert!(matches!(error, NodeError::NoSpace { .. }), "{error:?}");
+    assert_eq!(names(&first.dir), Vec::<String>::new());
+    let two = two.unwrap().unwrap();
+    // What had come from the relay does not come again.
+    let wire = two.wire_bytes.unwrap();
+    assert!(wire <= 53 * MIB as u64, "{wire}");
+    assert!(fs::read(at(&second.dir, NAME)).unwrap() == content.1);
+    assert_eq!(names(&second.dir), [RECORD, NAME]);
+    until("nothing is left running", || {
+        let runs = |pid: &u32| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            words.is_ok_and(|words| words.starts_with("perl\0"))
+        };
+        !relay.sessions().iter().chain(&node.sessions()).any(runs)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn another_owner_who_has_the_lease_at_the_end_is_told() {
     let lab = Lab::new();
     let (node, nodes) = (lab.node(), system(&lab));
