@@ -33,6 +33,7 @@ mod storages;
 mod stream;
 mod templates;
 mod templates_cut;
+mod templates_failures;
 mod traps;
 mod unread;
 mod upkeep;

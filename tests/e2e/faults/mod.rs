@@ -6,7 +6,9 @@
 //! request; everything else is answered as it should be. There is one attempt a run, so
 //! what is read is the row's own fault.
 
+mod answers;
 mod images;
+mod redirects;
 mod small;
 mod wire;
 
