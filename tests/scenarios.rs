@@ -11,9 +11,11 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use talos_order::facts::{Memory, Part, RecordEntry, StepId, StorageConfig, StorageRoot};
+use talos_order::facts::{
+    Catalog, Memory, Observed, Part, RecordEntry, Registration, StepId, StorageConfig, StorageRoot,
+};
 use talos_order::model::{
-    ApiTransport, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, PartName,
+    ApiTransport, ArtifactId, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, PartName,
     SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
@@ -171,6 +173,48 @@ fn now() -> Timestamp {
 }
 
 impl World {
+    fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
+        Observed {
+            catalog: Catalog {
+                versions: self.knowledge(),
+                schematics: self
+                    .renamed
+                    .iter()
+                    .map(|(computed, id)| (*computed, Registration { id: *id }))
+                    .collect(),
+                sizes: wanted
+                    .iter()
+                    .filter_map(|artifact| {
+                        let size = self.sizes.get(&artifact.factory_file())?;
+                        Some((artifact.clone(), *size))
+                    })
+                    .collect(),
+                clusters: self
+                    .clusters
+                    .iter()
+                    .map(|(name, cluster)| (name.clone(), cluster.look()))
+                    .collect(),
+                storages: self
+                    .nodes
+                    .iter()
+                    .filter_map(|(id, node)| Some((id.clone(), node.storages()?)))
+                    .collect(),
+            },
+            cache: self.cache(),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|(id, node)| (id.clone(), self.node(node)))
+                .collect(),
+            vms: vms::observed(&self.vms, now(), &|name| self.artifact(name)),
+            memory: Memory {
+                links: self.links(),
+                ..self.memory.clone()
+            },
+            now: now(),
+        }
+    }
+
     fn entry(&self, name: &FileName, found: &Found) -> RecordEntry {
         RecordEntry {
             name: name.clone(),

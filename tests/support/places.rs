@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use talos_order::facts::{
-    CacheState, CachedFile, Catalog, ClusterLook, DirState, EndingCertificate, Link, Memory, Meta,
-    MissingPrivilege, NodeState, NodeStorages, Observed, Provenance, References, Registration,
-    RemoteFile, StoppedWork, VersionKnowledge, VersionSource,
+    CacheState, CachedFile, ClusterLook, DirState, EndingCertificate, Link, Meta, MissingPrivilege,
+    NodeState, NodeStorages, Provenance, References, RemoteFile, StoppedWork, VersionKnowledge,
+    VersionSource,
 };
 use talos_order::model::{ArtifactId, DataDigest, FileName, NameTemplate, NodeId, Sha256};
 
-use crate::{ClusterWorld, FACTORY, NodeWorld, World, now, vms};
+use crate::{ClusterWorld, FACTORY, NodeWorld, World, now};
 
 fn all_tools() -> BTreeSet<String> {
     let tools = ["rsync", "perl", "xz", "zstd", "sha256sum", "flock"];
@@ -18,7 +18,7 @@ fn all_tools() -> BTreeSet<String> {
 }
 
 impl ClusterWorld {
-    fn look(&self) -> ClusterLook {
+    pub(crate) fn look(&self) -> ClusterLook {
         let missing = |path: &str, privilege: &str, role: &str, stops| MissingPrivilege {
             token: "talos-order@pve!ctl".to_owned(),
             path: path.to_owned(),
@@ -54,7 +54,7 @@ impl ClusterWorld {
 }
 
 impl NodeWorld {
-    fn storages(&self) -> Option<NodeStorages> {
+    pub(crate) fn storages(&self) -> Option<NodeStorages> {
         let last = self.described.clone();
         match (&self.down, &self.undescribed) {
             (Some(why), _) => Some(NodeStorages::Unreachable {
@@ -88,49 +88,7 @@ impl World {
         }
     }
 
-    pub(crate) fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
-        Observed {
-            catalog: Catalog {
-                versions: self.knowledge(),
-                schematics: self
-                    .renamed
-                    .iter()
-                    .map(|(computed, id)| (*computed, Registration { id: *id }))
-                    .collect(),
-                sizes: wanted
-                    .iter()
-                    .filter_map(|artifact| {
-                        let size = self.sizes.get(&artifact.factory_file())?;
-                        Some((artifact.clone(), *size))
-                    })
-                    .collect(),
-                clusters: self
-                    .clusters
-                    .iter()
-                    .map(|(name, cluster)| (name.clone(), cluster.look()))
-                    .collect(),
-                storages: self
-                    .nodes
-                    .iter()
-                    .filter_map(|(id, node)| Some((id.clone(), node.storages()?)))
-                    .collect(),
-            },
-            cache: self.cache(),
-            nodes: self
-                .nodes
-                .iter()
-                .map(|(id, node)| (id.clone(), self.node(node)))
-                .collect(),
-            vms: vms::observed(&self.vms, now(), &|name| self.artifact(name)),
-            memory: Memory {
-                links: self.links(),
-                ..self.memory.clone()
-            },
-            now: now(),
-        }
-    }
-
-    fn links(&self) -> BTreeMap<NodeId, Link> {
+    pub(crate) fn links(&self) -> BTreeMap<NodeId, Link> {
         let link = |bytes_per_second: u64| Link {
             bytes_per_second,
             measured_at: now(),
@@ -141,7 +99,7 @@ impl World {
             .collect()
     }
 
-    fn knowledge(&self) -> VersionKnowledge {
+    pub(crate) fn knowledge(&self) -> VersionKnowledge {
         match &self.versions {
             Some(versions) => VersionKnowledge::Known {
                 versions: versions.clone(),
@@ -155,7 +113,7 @@ impl World {
         }
     }
 
-    fn cache(&self) -> CacheState {
+    pub(crate) fn cache(&self) -> CacheState {
         let files = self.cache.iter().map(|(name, cached)| {
             let artifact = self.artifact(name);
             let url = cached
@@ -199,7 +157,7 @@ impl World {
         }
     }
 
-    fn node(&self, node: &NodeWorld) -> NodeState {
+    pub(crate) fn node(&self, node: &NodeWorld) -> NodeState {
         if let Some(why) = &node.down {
             return NodeState::Unreachable {
                 why: why.clone(),
