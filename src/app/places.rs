@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::policies::of_nodes;
 use crate::config::Settings;
 use crate::model::{NodeId, VmConfigs};
-use crate::nodes::{self, ApiNode, ApiNodesConfig, FileServerConfig, KeepOpen, NodesConfig};
+use crate::nodes::{
+    self, ApiNode, ApiNodesConfig, Authority, FileServerConfig, KeepOpen, NodesConfig,
+};
 use crate::upstream::{CaFile, RequestTally, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
@@ -98,6 +100,9 @@ pub(super) fn nodes(
         vm_configs_of: vm_configs_of(settings),
         bandwidth: settings.push.bandwidth,
         bandwidth_of: of_nodes(settings, |entry| entry.bandwidth_limit),
+        authority: Authority::single(),
+        authority_of: BTreeMap::new(),
+        machine_epochs: nodes::MACHINE_EPOCHS.to_owned(),
     }
 }
 
@@ -123,6 +128,8 @@ pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -
             public_url: server.url.clone(),
             bandwidth: settings.push.bandwidth,
         },
+        authority: Authority::single(),
+        authority_of: BTreeMap::new(),
     }
 }
 

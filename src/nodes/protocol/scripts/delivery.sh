@@ -21,7 +21,7 @@
 # enter_delivery NONCE … LINE3: begins, and names the arguments.
 enter_delivery() {
     enter "$@"
-    shift 9
+    shift 10
     size=$1 sha256=$2 data=$3 replace=$4 part=$5 header=$6
     before=$7 between=$8 after=$9
     basis=${part%.part}.basis
@@ -137,6 +137,7 @@ received() {
 # is not there yet would be believed.
 arrive() {
     if [ "$found" != "$expected" ]; then
+        take
         rm -rf -- "$part" "$basis"
         say "differs $found $expected"
         finish

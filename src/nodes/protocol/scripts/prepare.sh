@@ -20,13 +20,15 @@
 # Where it says `free`, the lease is kept for the script that follows.
 main() {
     enter_delivery "$@"
-    shift 18
+    shift 19
     if message=$(unmounted "$dir" "${3:-/etc/pve/nodes}"); then fail mkdir "$message"; fi
     [ -d "$dir" ] || message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge
+    take
     tidy
     inherit
+    unguard
     offered=
     if [ -n "$2" ]; then offer "$top/$2"; fi
     if [ -z "$offered" ] && is_there "$basis"; then
