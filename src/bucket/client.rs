@@ -14,13 +14,19 @@ use super::{BucketAnswer, BucketError, BucketSettings};
 const READ_RETRIES: usize = 3;
 const READ_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Two clients of one server, which share their connections and count their requests
+/// How long the server may be silent about something small. A leader has to have time for a
+/// second request before it must not lead any more.
+const SMALL_IDLE: Duration = Duration::from_secs(7);
+
+/// The clients of one server, which share their connections and count their requests
 /// together.
 pub(super) struct BucketClients {
     /// Repeats what fails on the way.
     pub patient: Arc<dyn ObjectStore>,
     /// Sends each request once.
     pub once: Arc<dyn ObjectStore>,
+    /// For images: is patient, and waits as long as the settings say.
+    pub heavy: Arc<dyn ObjectStore>,
 }
 
 impl BucketClients {
@@ -33,13 +39,15 @@ impl BucketClients {
             source: BucketAnswer::of(error),
         };
         let wire = Wire::new(settings, requests).map_err(|error| unusable(&error))?;
-        let client = |retries| -> Result<Arc<dyn ObjectStore>, BucketError> {
-            let built = builder(settings, retries).with_http_connector(wire.clone());
+        let client = |retries, idle| -> Result<Arc<dyn ObjectStore>, BucketError> {
+            let built = builder(settings, retries).with_http_connector(wire.waiting(idle));
             Ok(Arc::new(built.build().map_err(|error| unusable(&error))?))
         };
+        let idle = settings.idle.min(SMALL_IDLE);
         Ok(Self {
-            patient: client(READ_RETRIES)?,
-            once: client(0)?,
+            patient: client(READ_RETRIES, idle)?,
+            once: client(0, idle)?,
+            heavy: client(READ_RETRIES, settings.idle)?,
         })
     }
 }

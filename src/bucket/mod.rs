@@ -52,6 +52,8 @@ pub struct Bucket {
     patient: Arc<dyn ObjectStore>,
     /// Sends each request once.
     once: Arc<dyn ObjectStore>,
+    /// For images: waits longer than the others.
+    heavy: Arc<dyn ObjectStore>,
     /// Stands in front of every key.
     prefix: String,
     /// For people: the URL of the bucket.
@@ -75,6 +77,7 @@ impl Bucket {
         Ok(Self {
             patient: clients.patient,
             once: clients.once,
+            heavy: clients.heavy,
             prefix: settings.prefix.clone(),
             name: settings.name(),
             patience: settings.idle.min(PATIENCE),
@@ -93,7 +96,8 @@ impl Bucket {
     pub fn over(store: Arc<dyn ObjectStore>, name: &str) -> Self {
         Self {
             patient: Arc::clone(&store),
-            once: store,
+            once: Arc::clone(&store),
+            heavy: store,
             prefix: String::new(),
             name: name.to_owned(),
             patience: PATIENCE,

@@ -101,7 +101,7 @@ impl Bucket {
             ..GetOptions::default()
         };
         let asked = self.within(READING, key, async {
-            Ok(self.patient.get_opts(&self.path(key), options).await)
+            Ok(self.heavy.get_opts(&self.path(key), options).await)
         });
         let found = match asked.await? {
             Ok(found) => found,

@@ -84,6 +84,14 @@ impl Wire {
         })
     }
 
+    /// The same connections, on which silence may last so long.
+    pub(super) fn waiting(&self, idle: Duration) -> Self {
+        Self {
+            idle,
+            ..self.clone()
+        }
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let (head, body) = request.into_parts();

@@ -95,14 +95,14 @@ impl Bucket {
             WriteCondition::Always => &self.patient,
             WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
         };
-        let has_to_be_there = matches!(condition, WriteCondition::Unchanged(_));
+        let asked = condition.clone();
         let options = PutOptions::from(PutMode::from(condition));
         let payload = PutPayload::from_bytes(bytes.into());
         let path = self.path(key);
         self.within(WRITING, key, async {
             match store.put_opts(&path, payload, options).await {
                 Ok(put) => Ok(ObjectWritten::Done(ObjectTag { e_tag: put.e_tag })),
-                Err(error) if is_refusal(&error, has_to_be_there) => Ok(ObjectWritten::Refused),
+                Err(error) if is_refusal(&error, &asked) => Ok(ObjectWritten::Refused),
                 Err(error) => Err(BucketError::of(WRITING, key, &error)),
             }
         })
@@ -130,7 +130,7 @@ impl Bucket {
         let mut source = tokio::fs::File::open(file).await.map_err(unreadable)?;
         let path = self.path(key);
         let begun = self.within(WRITING, key, async {
-            self.patient.put_multipart(&path).await.map_err(failed)
+            self.heavy.put_multipart(&path).await.map_err(failed)
         });
         let mut upload = WriteMultipart::new_with_chunk_size(begun.await?, PART);
         let ended = async {
@@ -189,15 +189,18 @@ impl Bucket {
 }
 
 /// True where the condition did not hold, or the server does not say.
-fn is_refusal(error: &object_store::Error, has_to_be_there: bool) -> bool {
-    match error {
+fn is_refusal(error: &object_store::Error, asked: &WriteCondition) -> bool {
+    use object_store::Error;
+    match (asked, error) {
+        (WriteCondition::Always, _) => false,
         _ if BucketAnswer::of(error).is_no_bucket() => false,
-        object_store::Error::AlreadyExists { .. }
-        | object_store::Error::Precondition { .. }
-        | object_store::Error::NotModified { .. } => true,
+        (
+            _,
+            Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. },
+        ) => true,
         // An object that had to be unchanged and is not there at all has changed.
-        object_store::Error::NotFound { .. } => {
-            has_to_be_there && BucketAnswer::of(error).is_no_object()
+        (WriteCondition::Unchanged(_), Error::NotFound { .. }) => {
+            BucketAnswer::of(error).is_no_object()
         }
         _ => false,
     }

@@ -76,6 +76,13 @@ async fn a_conflict_is_a_refusal_that_has_to_be_looked_at() {
     assert_eq!(written, ObjectWritten::Refused);
     done(bucket.put(&at, "two", unchanged).await.unwrap());
     assert_eq!(proxy.seen().len(), 5);
+    // Where there is no condition, it is a failure.
+    proxy.next("PUT", Fault::Answer(409, ""));
+    let failed = bucket.put(&at, "three", WriteCondition::Always).await;
+    assert!(
+        matches!(failed, Err(BucketError::Failed { .. })),
+        "{failed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +138,38 @@ async fn silence_ends() {
     bucket.get(&at).await.unwrap_err();
     assert!(
         begin.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+/// Whatever the settings allow for images: a leader whose request hangs has to send another
+/// one before its time is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_about_something_small_ends_early() {
+    let Some(server) = Seaweed::shared() else {
+        return;
+    };
+    let proxy = Proxy::before(&server.authority()).await;
+    let settings = BucketSettings {
+        idle: Duration::from_secs(60),
+        ..seaweed::settings(&proxy.endpoint, "faults/early/")
+    };
+    let bucket = Bucket::open(&settings).unwrap();
+    let begin = Instant::now();
+    proxy.next("PUT", Fault::Stall);
+    let at = key("v1/leaders/a.json");
+    let silent = bucket.put(&at, "one", WriteCondition::Absent).await;
+    let why = silent.unwrap_err();
+    assert_eq!(why.answer().unwrap().to_string(), "no answer for 7s");
+    done(
+        bucket
+            .put(&at, "one", WriteCondition::Absent)
+            .await
+            .unwrap(),
+    );
+    assert!(
+        begin.elapsed() < Duration::from_secs(15),
         "{:?}",
         begin.elapsed()
     );

@@ -26,6 +26,7 @@ pub const BUCKET: &str = "fleet";
 /// Ends what it was told to start when its own input ends: when the process that started
 /// it is gone.
 const KEEPER: &str = r#"
+trap '' INT TERM HUP
 exec 2>/dev/null
 "$@" </dev/null >"$DIR/log" 2>&1 &
 pid=$!
