@@ -12,6 +12,7 @@ mod machines;
 mod machines_executor;
 mod templates;
 mod universe;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 

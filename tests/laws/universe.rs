@@ -14,7 +14,7 @@ use talos_order::model::{
     ApiTransport, Arch, ArtifactId, DataDigest, Deletion, Dir, FileName, Format, LoadFrom,
     NameTemplate, Network, Node, NodeId, Order, OrderSet, PartName, Platform, Position, Problem,
     PushMethod, PushTarget, Reach, RejectedFile, Schematic, SchematicId, SchematicSource, Sha256,
-    Site, SiteName, SourceRef, TalosVersion, UploadUse, VersionPolicy,
+    Site, SiteName, SourceRef, TalosVersion, UploadUse, VersionPolicy, Windows,
 };
 use talos_order::plan::{
     Create, Desired, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
@@ -154,6 +154,7 @@ fn orders() -> impl Strategy<Value = OrderSet> {
                 source: source(),
                 suspended: false,
                 deletion: None,
+                windows: None,
                 positions,
                 rejected: Vec::new(),
                 skipped: Vec::new(),
@@ -600,6 +601,7 @@ prop_compose! {
                 },
                 create: Create::default(),
                 transport: transfer,
+                windows: Windows::default(),
             },
             options: RunOptions {
                 purge,

@@ -109,6 +109,7 @@ fn report_of(
         shared: SharedStorages::default(),
         create: Create::default(),
         transport: TransportPolicy::default(),
+        windows: Windows::default(),
     };
     let plan = plan::plan(&desired, &observed, &policy, options);
     let outcomes = plan
