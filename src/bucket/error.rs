@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Key, KeyPrefix, SMALL};
+use super::{ObjectKey, ObjectPrefix, SMALL};
 
 /// What can go wrong with a bucket.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum BucketError {
     #[error("{key} in the store has {size} bytes; expected at most {SMALL}")]
     TooLarge {
         /// The object.
-        key: Key,
+        key: ObjectKey,
         /// Its length.
         size: u64,
     },
@@ -59,11 +59,11 @@ pub enum BucketError {
 }
 
 impl BucketError {
-    pub(super) fn of(what: &'static str, key: &Key, error: object_store::Error) -> Self {
+    pub(super) fn of(what: &'static str, key: &ObjectKey, error: object_store::Error) -> Self {
         Self::about(what, key.to_string(), error)
     }
 
-    pub(super) fn listing(prefix: &KeyPrefix, error: object_store::Error) -> Self {
+    pub(super) fn listing(prefix: &ObjectPrefix, error: object_store::Error) -> Self {
         Self::about("listing", prefix.to_string(), error)
     }
 

@@ -8,16 +8,16 @@ use crate::model::Invalid;
 /// The name of an object below the prefix of the bucket: words of letters, digits, `.`, `_`
 /// and `-` between slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(String);
+pub struct ObjectKey(String);
 
 /// The beginning of keys, up to and with a slash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyPrefix(String);
+pub struct ObjectPrefix(String);
 
 /// S3 accepts 1024 bytes; the prefix of the bucket takes some of them.
 const LONGEST: usize = 512;
 
-impl Key {
+impl ObjectKey {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -29,7 +29,7 @@ impl Key {
     }
 }
 
-impl FromStr for Key {
+impl FromStr for ObjectKey {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
@@ -38,7 +38,7 @@ impl FromStr for Key {
     }
 }
 
-impl FromStr for KeyPrefix {
+impl FromStr for ObjectPrefix {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
@@ -47,13 +47,13 @@ impl FromStr for KeyPrefix {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Display for KeyPrefix {
+impl fmt::Display for ObjectPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -26,14 +26,14 @@ use object_store::{
 };
 
 pub use error::BucketError;
-pub use key::{Key, KeyPrefix};
+pub use key::{ObjectKey, ObjectPrefix};
 pub use settings::{BucketCredentials, BucketSettings};
-pub use write::{Condition, Tag, Written};
+pub use write::{ObjectTag, ObjectWritten, WriteCondition};
 
 /// The most bytes of an object that is read as a whole: everything but images is smaller.
 pub const SMALL: u64 = 1 << 20;
 
-/// Reading may be repeated: so often, for so long altogether.
+/// ObjectReading may be repeated: so often, for so long altogether.
 const READ_RETRIES: usize = 3;
 const READ_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -52,20 +52,20 @@ pub struct Bucket {
 
 /// An object that was read as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
+pub struct StoredObject {
     /// What is in it.
     pub bytes: Bytes,
     /// Which write it is of.
-    pub tag: Tag,
+    pub tag: ObjectTag,
     /// When it was written, by the server's clock.
     pub modified: Timestamp,
 }
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// Its key.
-    pub key: Key,
+    pub key: ObjectKey,
     /// Its length in bytes.
     pub size: u64,
     /// When it was written, by the server's clock.
@@ -73,7 +73,7 @@ pub struct Listed {
 }
 
 /// An object that is read in pieces.
-pub struct Reading<S> {
+pub struct ObjectReading<S> {
     /// The length of the whole object in bytes.
     pub size: u64,
     /// What follows the offset that was asked for.
@@ -121,7 +121,7 @@ impl Bucket {
     ///
     /// # Errors
     /// When the server cannot be asked, or the object is larger than [`SMALL`].
-    pub async fn get(&self, key: &Key) -> Result<Option<Object>, BucketError> {
+    pub async fn get(&self, key: &ObjectKey) -> Result<Option<StoredObject>, BucketError> {
         let failed = |error| BucketError::of("reading", key, error);
         let found = match self.patient.get(&self.path(key)).await {
             Ok(found) => found,
@@ -134,8 +134,8 @@ impl Bucket {
                 size: found.meta.size,
             });
         }
-        let (tag, modified) = (Tag::of(&found.meta), modified(&found.meta));
-        Ok(Some(Object {
+        let (tag, modified) = (ObjectTag::of(&found.meta), modified(&found.meta));
+        Ok(Some(StoredObject {
             bytes: found.bytes().await.map_err(failed)?,
             tag,
             modified,
@@ -149,10 +149,10 @@ impl Bucket {
     /// When the server cannot be asked. What fails later is in the pieces.
     pub async fn read(
         &self,
-        key: &Key,
+        key: &ObjectKey,
         from: u64,
     ) -> Result<
-        Option<Reading<impl Stream<Item = Result<Bytes, BucketError>> + Send + use<>>>,
+        Option<ObjectReading<impl Stream<Item = Result<Bytes, BucketError>> + Send + use<>>>,
         BucketError,
     > {
         let range = (from > 0).then_some(GetRange::Offset(from));
@@ -168,7 +168,7 @@ impl Bucket {
         let size = found.meta.size;
         let key = key.clone();
         let pieces = found.into_stream();
-        Ok(Some(Reading {
+        Ok(Some(ObjectReading {
             size,
             pieces: pieces.map_err(move |error| BucketError::of("reading", &key, error)),
         }))
@@ -178,7 +178,7 @@ impl Bucket {
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn list(&self, prefix: &KeyPrefix) -> Result<Vec<Listed>, BucketError> {
+    pub async fn list(&self, prefix: &ObjectPrefix) -> Result<Vec<ListedObject>, BucketError> {
         let path = object_store::path::Path::from(format!("{}{prefix}", self.prefix));
         let mut found = self.patient.list(Some(&path));
         let mut all = Vec::new();
@@ -189,7 +189,7 @@ impl Bucket {
             let key = name
                 .strip_prefix(&self.prefix)
                 .and_then(|name| name.parse().ok());
-            all.extend(key.map(|key| Listed {
+            all.extend(key.map(|key| ListedObject {
                 key,
                 size: meta.size,
                 modified: modified(&meta),
@@ -202,14 +202,14 @@ impl Bucket {
     ///
     /// # Errors
     /// When the server cannot be asked, or does not want to.
-    pub async fn remove(&self, key: &Key) -> Result<(), BucketError> {
+    pub async fn remove(&self, key: &ObjectKey) -> Result<(), BucketError> {
         match self.patient.delete(&self.path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(BucketError::of("removing", key, error)),
         }
     }
 
-    fn path(&self, key: &Key) -> object_store::path::Path {
+    fn path(&self, key: &ObjectKey) -> object_store::path::Path {
         object_store::path::Path::from(format!("{}{key}", self.prefix))
     }
 }

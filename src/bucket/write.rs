@@ -1,5 +1,7 @@
 //! Writing objects, and what is known afterwards.
 
+#![expect(clippy::disallowed_methods, reason = "reads the files that it uploads")]
+
 use std::fmt;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use object_store::{
 };
 use tokio::io::AsyncReadExt;
 
-use super::{Bucket, BucketError, Key};
+use super::{Bucket, BucketError, ObjectKey};
 
 /// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
 /// that is enough for 156 GiB.
@@ -25,33 +27,33 @@ const PARTS_AT_ONCE: usize = 2;
 /// An object that is written under a condition has to hold something that is new in each
 /// write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
+pub struct ObjectTag {
     e_tag: Option<String>,
     version: Option<String>,
 }
 
 /// When an object may be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum WriteCondition {
     /// Whatever is there.
     Always,
     /// Only if there is none.
     Absent,
     /// Only if this is there still.
-    Unchanged(Tag),
+    Unchanged(ObjectTag),
 }
 
 /// How writing under a condition went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
+pub enum ObjectWritten {
     /// It is there.
-    Done(Tag),
+    Done(ObjectTag),
     /// Probably something else is there. S3 answers in the same way where two requests met
     /// and neither may have won, so the object has to be read for what is there.
     Refused,
 }
 
-impl Tag {
+impl ObjectTag {
     pub(super) fn of(meta: &ObjectMeta) -> Self {
         Self {
             e_tag: meta.e_tag.clone(),
@@ -60,19 +62,19 @@ impl Tag {
     }
 }
 
-impl fmt::Display for Tag {
+impl fmt::Display for ObjectTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tag = self.e_tag.as_deref().or(self.version.as_deref());
         f.write_str(tag.unwrap_or("-"))
     }
 }
 
-impl From<Condition> for PutMode {
-    fn from(condition: Condition) -> Self {
+impl From<WriteCondition> for PutMode {
+    fn from(condition: WriteCondition) -> Self {
         match condition {
-            Condition::Always => Self::Overwrite,
-            Condition::Absent => Self::Create,
-            Condition::Unchanged(Tag { e_tag, version }) => {
+            WriteCondition::Always => Self::Overwrite,
+            WriteCondition::Absent => Self::Create,
+            WriteCondition::Unchanged(ObjectTag { e_tag, version }) => {
                 Self::Update(UpdateVersion { e_tag, version })
             }
         }
@@ -87,18 +89,18 @@ impl Bucket {
     /// written nevertheless: whoever has to know reads it.
     pub async fn put(
         &self,
-        key: &Key,
+        key: &ObjectKey,
         bytes: impl Into<Bytes>,
-        condition: Condition,
-    ) -> Result<Written, BucketError> {
+        condition: WriteCondition,
+    ) -> Result<ObjectWritten, BucketError> {
         let store = match condition {
-            Condition::Always => &self.patient,
-            Condition::Absent | Condition::Unchanged(_) => &self.once,
+            WriteCondition::Always => &self.patient,
+            WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
         };
         let options = PutOptions::from(PutMode::from(condition));
         let payload = PutPayload::from_bytes(bytes.into());
         match store.put_opts(&self.path(key), payload, options).await {
-            Ok(put) => Ok(Written::Done(Tag {
+            Ok(put) => Ok(ObjectWritten::Done(ObjectTag {
                 e_tag: put.e_tag,
                 version: put.version,
             })),
@@ -108,7 +110,7 @@ impl Bucket {
                 | object_store::Error::Precondition { .. }
                 | object_store::Error::NotModified { .. }
                 | object_store::Error::NotFound { .. },
-            ) => Ok(Written::Refused),
+            ) => Ok(ObjectWritten::Refused),
             Err(error) => Err(BucketError::of("writing", key, error)),
         }
     }
@@ -121,7 +123,7 @@ impl Bucket {
     /// given up.
     pub async fn upload(
         &self,
-        key: &Key,
+        key: &ObjectKey,
         file: &Path,
         sent: impl Fn(u64),
     ) -> Result<(), BucketError> {
