@@ -81,14 +81,10 @@ pub fn reset_back_off(memory: &mut Memory, scope: &Scope) {
 /// that somebody asks for resets the back-off of what it does, and of nothing else. `before` are those before it was
 /// reset.
 pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, plan: &Plan) {
-    for blocked in plan
-        .blocked
-        .iter()
-        .filter(|blocked| {
-            let waits = matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
-            waits || blocked.is_not_selected()
-        })
-    {
+    for blocked in plan.blocked.iter().filter(|blocked| {
+        let waits = matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
+        waits || blocked.is_not_selected()
+    }) {
         if let Some(failed) = before.get(&blocked.id) {
             memory.backoff.insert(blocked.id.clone(), failed.clone());
         }

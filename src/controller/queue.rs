@@ -53,11 +53,7 @@ impl RunQueue {
 
     /// Asks for a run. The answer is dropped, as is what comes back of it here, when
     /// the controller is about to stop.
-    pub(super) fn ask(
-        &self,
-        scope: Scope,
-        ignores_windows: bool,
-    ) -> oneshot::Receiver<RunAnswer> {
+    pub(super) fn ask(&self, scope: Scope, ignores_windows: bool) -> oneshot::Receiver<RunAnswer> {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
             waiting.push(RunRequest {

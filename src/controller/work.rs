@@ -205,7 +205,8 @@ impl Controller {
                         let is_partial = running.stop.is_cancelled();
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
-                        let (verdict, next) = (report.verdict, next_try(&memory, &report.look.plan));
+                        let (verdict, next) =
+                            (report.verdict, next_try(&memory, &report.look.plan));
                         self.tell_end(Some(&status), || Finished {
                             report,
                             orders,

@@ -271,7 +271,12 @@ async fn a_run_follows_when_what_the_last_one_announced_is_due() {
     let log = case.within(80_000).await;
     assert_eq!(
         log,
-        ["0 start", "36000 schedule", "36010 schedule", "50000 schedule"]
+        [
+            "0 start",
+            "36000 schedule",
+            "36010 schedule",
+            "50000 schedule"
+        ]
     );
 }
 

@@ -40,10 +40,7 @@ pub(crate) enum WindowKindWord {
 }
 
 /// The windows, as far as they are accepted; what is refused is reported.
-pub(crate) fn read_windows(
-    written: &[At<WindowShape>],
-    report: &mut ProblemReport<'_>,
-) -> Windows {
+pub(crate) fn read_windows(written: &[At<WindowShape>], report: &mut ProblemReport<'_>) -> Windows {
     let windows = written.iter().filter_map(|at| window(at, report));
     Windows::new(windows.collect())
 }

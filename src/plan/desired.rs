@@ -11,8 +11,7 @@ use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
     ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef,
-    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
-    Windows,
+    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion, Windows,
 };
 
 /// Everything that the orders want, deduplicated over all of them.

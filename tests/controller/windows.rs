@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::common::snapshot::images;
-use crate::daemon::{Daemon, condition, converged, reason};
+use crate::daemon::{Daemon, condition, converged};
 use crate::world::{World, position};
 
 const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
@@ -52,7 +52,10 @@ fn a_push_waits_for_its_window_with_its_image_at_hand() {
     let status = daemon.reconcile();
     let line = condition(&status, "one", Some("pve-1"));
     assert_eq!(line["state"], "Reconciling", "{status:#}");
-    assert_eq!(reason(&status, "one", None), "OutsideWindow");
+    assert_eq!(
+        condition(&status, "one", None)["exact_reason"],
+        "OutsideWindow"
+    );
     assert!(line["message"].as_str().unwrap().starts_with(until));
     assert!(converged(&status), "{status:#}");
     let opens = time(&status["next_window"]);
@@ -82,7 +85,9 @@ fn who_cannot_wait_says_for_what() {
     world.assert_holds(&isos[0], &[OLDER]);
     world.assert_holds(&isos[1], &[OLDER]);
     // That was for one run.
-    assert_eq!(reason(&daemon.reconcile(), "one", None), "OutsideWindow");
+    let status = daemon.reconcile();
+    let line = condition(&status, "one", None);
+    assert_eq!(line["exact_reason"], "OutsideWindow", "{status:#}");
     ask(&["--node", "pve-2"]).expect(0).says("Ready");
     world.assert_holds(&isos[0], &[OLDER]);
     world.assert_holds(&isos[1], &[OLDER, ISO]);

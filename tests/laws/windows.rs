@@ -104,13 +104,21 @@ fn may_begin(case: &Case, step: &Step, observed: &Observed) -> bool {
             };
             let orders = &dirs[&target.dir].record[file].orders;
             match orders.is_empty() {
-                true => case.policy.windows.opening(WindowKind::Prune, now).is_none(),
+                true => case
+                    .policy
+                    .windows
+                    .opening(WindowKind::Prune, now)
+                    .is_none(),
                 false => orders
                     .iter()
                     .all(|order| is_open(case, order, WindowKind::Prune, now)),
             }
         }
-        Action::ClearPart { .. } => case.policy.windows.opening(WindowKind::Prune, now).is_none(),
+        Action::ClearPart { .. } => case
+            .policy
+            .windows
+            .opening(WindowKind::Prune, now)
+            .is_none(),
         _ => true,
     }
 }

@@ -12,6 +12,7 @@ use crate::config;
 use crate::facts::{
     CacheState, Catalog, DirState, Failure, FailureKind, NodeState, Observed, Outcome, References,
 };
+use crate::model::Windows;
 use crate::orders;
 use crate::plan::Look;
 use crate::plan::{

@@ -68,7 +68,9 @@ async fn post(state: &StateDir, body: &str) -> String {
 async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::new(dir.path().join("state"));
-    let refused = reconcile(&state, Scope::All, false, LONG).await.unwrap_err();
+    let refused = reconcile(&state, Scope::All, false, LONG)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 
     let api = api(&state);
@@ -86,9 +88,14 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
         next(&api.queue).await
     };
     let asking = async {
-        assert_eq!(reconcile(&state, scope(), false, LONG).await.unwrap(), status());
+        assert_eq!(
+            reconcile(&state, scope(), false, LONG).await.unwrap(),
+            status()
+        );
         for why in ["no cache", "the controller is stopping"] {
-            let error = reconcile(&state, Scope::All, false, LONG).await.unwrap_err();
+            let error = reconcile(&state, Scope::All, false, LONG)
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
         let late = reconcile(&state, Scope::All, false, Duration::ZERO).await;
@@ -115,7 +122,9 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
         refused.to_string().contains("the controller is stopping"),
         "{refused}"
     );
-    let refused = reconcile(&state, Scope::All, false, LONG).await.unwrap_err();
+    let refused = reconcile(&state, Scope::All, false, LONG)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 }
 
@@ -138,7 +147,9 @@ async fn waiting_requests_leave_room_for_the_others() {
     }
     // More of them than there are connections.
     for _ in 0..40 {
-        let refused = reconcile(&state, Scope::All, false, LONG).await.unwrap_err();
+        let refused = reconcile(&state, Scope::All, false, LONG)
+            .await
+            .unwrap_err();
         assert!(
             matches!(refused, ControlError::Busy { .. }) && refused.hint().is_some(),
             "{refused}"
@@ -184,7 +195,9 @@ async fn every_answer_has_a_code_and_a_message() {
     std::fs::create_dir(dir.path().join("control")).unwrap();
     // A socket that nobody listens at any more is replaced.
     drop(std::os::unix::net::UnixListener::bind(socket::path(&state)).unwrap());
-    let refused = reconcile(&state, Scope::All, false, LONG).await.unwrap_err();
+    let refused = reconcile(&state, Scope::All, false, LONG)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
     let api = api(&state);
     let _socket = ControlSocket::open(api.clone()).await.unwrap();

@@ -21,7 +21,11 @@ fn spans(window: WeeklyWindow, from: &str, until: &str) -> Vec<String> {
     let windows = Windows::new(vec![window]);
     let until: Timestamp = until.parse().unwrap();
     let mut now: Timestamp = from.parse().unwrap();
-    let show = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%a %H:%M%:z").to_string();
+    let show = |at: Timestamp| {
+        at.to_zoned(zone.clone())
+            .strftime("%a %H:%M%:z")
+            .to_string()
+    };
     let (mut found, mut since): (Vec<String>, Option<Timestamp>) = (Vec::new(), None);
     let mut announced: Option<Timestamp> = None;
     while now < until {
@@ -64,12 +68,7 @@ fn a_window_over_midnight_belongs_to_the_day_on_which_it_opens() {
             "05:00",
             &["Fri 22:00+00:00 to Sat 05:00+00:00"][..],
         ),
-        (
-            "sat-sun",
-            "00:00",
-            "24:00",
-            &["Sat 00:00+00:00 on"],
-        ),
+        ("sat-sun", "00:00", "24:00", &["Sat 00:00+00:00 on"]),
         (
             "sun-mon",
             "22:30",
@@ -90,7 +89,12 @@ fn a_window_over_midnight_belongs_to_the_day_on_which_it_opens() {
                 "Thu 20:00+00:00 to Fri 00:00+00:00",
             ],
         ),
-        ("wed", "23:00", "00:00", &["Wed 23:00+00:00 to Thu 00:00+00:00"]),
+        (
+            "wed",
+            "23:00",
+            "00:00",
+            &["Wed 23:00+00:00 to Thu 00:00+00:00"],
+        ),
     ] {
         let found = spans(window(days, from, to, "UTC"), monday.0, monday.1);
         assert_eq!(found, expected, "{days} {from} {to}");
@@ -101,7 +105,11 @@ fn a_window_over_midnight_belongs_to_the_day_on_which_it_opens() {
 fn a_time_that_is_skipped_in_spring_is_the_moment_of_the_change() {
     let night = ("2026-03-28T12:00:00Z", "2026-03-29T12:00:00Z");
     for (from, to, expected) in [
-        ("22:00", "05:00", &["Sat 22:00+01:00 to Sun 05:00+02:00"][..]),
+        (
+            "22:00",
+            "05:00",
+            &["Sat 22:00+01:00 to Sun 05:00+02:00"][..],
+        ),
         ("02:30", "04:00", &["Sun 03:00+02:00 to Sun 04:00+02:00"]),
         ("01:00", "02:30", &["Sun 01:00+01:00 to Sun 03:00+02:00"]),
         // Nothing of it is there.
@@ -115,14 +123,21 @@ fn a_time_that_is_skipped_in_spring_is_the_moment_of_the_change() {
     let skipped = Windows::new(vec![window("sun", "02:15", "02:45", "Europe/Berlin")]);
     let now = "2026-03-28T12:00:00Z".parse().unwrap();
     let opens = skipped.opening(WindowKind::Push, now).unwrap();
-    assert_eq!(opens.to_string(), "2026-04-05T02:15:00+02:00[Europe/Berlin]");
+    assert_eq!(
+        opens.to_string(),
+        "2026-04-05T02:15:00+02:00[Europe/Berlin]"
+    );
 }
 
 #[test]
 fn of_a_time_that_comes_twice_in_autumn_the_first_counts() {
     let night = ("2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z");
     for (from, to, expected) in [
-        ("22:00", "05:00", &["Sat 22:00+02:00 to Sun 05:00+01:00"][..]),
+        (
+            "22:00",
+            "05:00",
+            &["Sat 22:00+02:00 to Sun 05:00+01:00"][..],
+        ),
         ("02:30", "03:00", &["Sun 02:30+02:00 to Sun 03:00+01:00"]),
         ("22:00", "02:30", &["Sat 22:00+02:00 to Sun 02:30+02:00"]),
         ("02:00", "02:30", &["Sun 02:00+02:00 to Sun 02:30+02:00"]),
@@ -162,12 +177,7 @@ fn one_open_window_is_enough_and_a_kind_without_windows_is_not_held() {
         opening.map(|opening| opening.strftime("%H:%M").to_string())
     };
     let (push, prune) = (WindowKind::Push, WindowKind::Prune);
-    let windows = || {
-        vec![
-            of(&[push], "22:00", "23:00"),
-            of(&[push], "20:00", "21:00"),
-        ]
-    };
+    let windows = || vec![of(&[push], "22:00", "23:00"), of(&[push], "20:00", "21:00")];
     assert_eq!(opens(windows(), push).as_deref(), Some("20:00"));
     assert_eq!(opens(windows(), prune), None);
     let mut more = windows();
@@ -201,7 +211,9 @@ fn days_and_times_are_read_as_people_write_them() {
     for text in ["00:00", "05:30", "23:59", "24:00"] {
         assert_eq!(text.parse::<TimeOfDay>().unwrap().to_string(), text);
     }
-    for text in ["", "5:30", "24:01", "12:60", "1330", "12:3", "12:30:00", "+1:00", "25:00"] {
+    for text in [
+        "", "5:30", "24:01", "12:60", "1330", "12:3", "12:30:00", "+1:00", "25:00",
+    ] {
         assert!(text.parse::<TimeOfDay>().is_err(), "{text:?}");
     }
 }
