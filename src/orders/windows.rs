@@ -48,6 +48,12 @@ pub(crate) fn read_windows(written: &[At<WindowShape>], report: &mut ProblemRepo
 fn window(at: &At<WindowShape>, report: &mut ProblemReport<'_>) -> Option<WeeklyWindow> {
     let shape = &at.value;
     if shape.days.is_none() && shape.from.is_none() && shape.to.is_none() {
+        if ["days", "from", "to"]
+            .iter()
+            .any(|key| report.told(at.place, key))
+        {
+            return None;
+        }
         report.at_with_hint(
             at.place,
             "a window without times is always open; expected `days`, `from` or `to`",
@@ -59,7 +65,7 @@ fn window(at: &At<WindowShape>, report: &mut ProblemReport<'_>) -> Option<Weekly
     let from = time(shape.from.as_ref(), TimeOfDay::BEGIN, report);
     let to = time(shape.to.as_ref(), TimeOfDay::END, report);
     let zone = zone(shape.timezone.as_ref(), report);
-    let kinds = kinds(shape, report);
+    let kinds = kinds(at, report);
     let (from, to) = (from?, to?);
     let place = shape.to.as_ref().or(shape.from.as_ref());
     if let Some(written) = place.filter(|_| from == to || from == TimeOfDay::END) {
@@ -119,10 +125,13 @@ fn zone(at: Option<&At<String>>, report: &mut ProblemReport<'_>) -> Option<TimeZ
     zone
 }
 
-fn kinds(shape: &WindowShape, report: &mut ProblemReport<'_>) -> Option<BTreeSet<WindowKind>> {
-    let Some(written) = &shape.kinds else {
+fn kinds(at: &At<WindowShape>, report: &mut ProblemReport<'_>) -> Option<BTreeSet<WindowKind>> {
+    let Some(written) = &at.value.kinds else {
         return Some(WindowKind::ALL.into());
     };
+    if written.value.is_empty() && report.told(at.place, "kinds") {
+        return None;
+    }
     if written.value.is_empty() {
         report.at(
             written.place,

@@ -1,3 +1,5 @@
+//! Windows, asked at every minute: around midnight, and when clocks go forward and back.
+
 use super::*;
 
 fn window(days: &str, from: &str, to: &str, zone: &str) -> WeeklyWindow {

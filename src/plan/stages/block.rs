@@ -30,16 +30,24 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // Needs stand before what needs them, so one walk is enough.
     for step in std::mem::take(&mut plan.steps) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
+        let sources = step.needs.iter().filter(|need| waiting.contains(*need));
+        let sources = sources.map(|need| stopped.get(need).unwrap_or(need));
+        // A window holds only what would be done: of anything else it is told what is wrong.
+        let wrong = sources
+            .clone()
+            .find(|source| !outside.contains_key(*source));
         let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
-            .or_else(|| windows.hold(&step));
+            .or_else(|| windows.hold(&step).filter(|_| wrong.is_none()));
         let is_own = own.is_some();
         let reason = own.or_else(|| {
-            let source = stopped.get(source?).or(source)?.clone();
-            // That it waits for the same is all there is to know.
-            let same = outside.get(&source).cloned();
-            Some(same.unwrap_or(BlockedReason::SourceBlocked { source }))
+            let source = wrong.or(sources.clone().next())?;
+            let blocked = || BlockedReason::SourceBlocked {
+                source: source.clone(),
+            };
+            // That it waits for the same window is all there is to know.
+            Some(outside.get(source).cloned().unwrap_or_else(blocked))
         });
         if let Some(reason @ BlockedReason::OutsideWindow { .. }) = &reason {
             outside.insert(step.id.clone(), reason.clone());
