@@ -301,7 +301,8 @@ impl Work for Controller {
         }
         let ignored = ignoring.map(|request| request.scope.selection()).collect();
         let trigger = triggers.first().unwrap_or(Trigger::Schedule);
-        let RunEnd { end, status } = self.one_run(trigger, &asked, ignored, &running).await;
+        let run = Box::pin(self.one_run(trigger, &asked, ignored, &running));
+        let RunEnd { end, status } = run.await;
         for request in asking {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {

@@ -39,8 +39,7 @@ fn a_push_waits_for_its_window_with_its_image_at_hand() {
     world.order("one.yaml", &later("one", ""));
     let until = "waits for the window until ";
     world.program.run(&["plan"]).expect(0).says(until);
-    let ran = world.apply().expect(0);
-    ran.says(until);
+    let ran = world.apply().expect(0).says(until);
     ran.says("the next window opens ");
     let answer = world.program.run(&["apply", "-o", "json"]).expect(0).json();
     assert_eq!(answer["converged"], false, "{answer:#}");

@@ -83,7 +83,7 @@ impl<'a> ClosedWindows<'a> {
         let default = &self.input.policy.windows;
         // An order that is gone has none of its own.
         let own = |order: &OrderId| self.input.desired.windows.get(order).unwrap_or(default);
-        for windows in orders.iter().map(|order| own(order)) {
+        for windows in orders.iter().map(own) {
             if !of_orders.contains(&windows) {
                 of_orders.push(windows);
             }
@@ -97,7 +97,7 @@ impl<'a> ClosedWindows<'a> {
             Some(opening) if opening.timestamp() <= now => None,
             Some(opening) => Some(outside(&opening)),
             None => {
-                let orders: Vec<&str> = orders.iter().map(|order| order.as_str()).collect();
+                let orders: Vec<&str> = orders.iter().map(OrderId::as_str).collect();
                 let why = format!(
                     "the orders {} have no window for prunes in common",
                     orders.join(", ")
