@@ -28,6 +28,7 @@ use super::settings::{
     Settings,
 };
 use super::sites;
+use super::store;
 use super::trust;
 use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
@@ -138,6 +139,9 @@ fn build(
     let github = file.github.unwrap_or_default();
     let api_url = url(github.api_url.as_ref(), GITHUB_URL, report);
     let token = secrets.github(&github, report);
+    let limits = limits(&file.limits.unwrap_or_default(), report);
+    let patience = (limits.connect, limits.idle);
+    let store = store::store(file.store.as_ref(), patience, secrets, report);
     let notifications = notifications::notifications(file.notifications.as_ref(), secrets, report);
     Some(Settings {
         source: None,
@@ -162,7 +166,8 @@ fn build(
         network,
         clusters,
         file_server,
-        limits: limits(&file.limits.unwrap_or_default(), report),
+        limits,
+        store,
         owner: owner?,
         state_dir,
         reconcile,
