@@ -14,7 +14,7 @@ use talos_order::facts::{
     CacheState, CachedFile, Catalog, DirState, Memory, Meta, NodeState, Observed, Provenance,
     RecordEntry, References, RemoteFile, VersionKnowledge,
 };
-use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256};
+use talos_order::model::{NameTemplate, OrderDefaults, OrderSet, Sha256, Windows};
 use talos_order::plan::{
     Create, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages, TransportPolicy,
     plan, resolve,
@@ -215,6 +215,7 @@ fn policy() -> Policy {
         shared: SharedStorages::default(),
         create: Create::default(),
         transport: TransportPolicy::default(),
+        windows: Windows::default(),
     }
 }
 

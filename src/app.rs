@@ -325,6 +325,7 @@ impl App {
             purge: purge || self.settings.cache_policy.purge_before,
             verify: read_back.then(|| policies::verify_policy(&self.settings)),
             prunable: None,
+            ignore_windows: Vec::new(),
             selection: Selection::default(),
             is_final: false,
         }

@@ -172,6 +172,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             options: RunOptions {
                 prunable: Some(prunes(&look.plan)),
                 selection: inputs.options.selection.clone(),
+                ignore_windows: inputs.options.ignore_windows.clone(),
                 ..RunOptions::default()
             },
             ..inputs.clone()

@@ -15,8 +15,8 @@ use talos_order::facts::{
     Catalog, Memory, Observed, Part, RecordEntry, Registration, StepId, StorageConfig, StorageRoot,
 };
 use talos_order::model::{
-    ApiTransport, ArtifactId, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, PartName,
-    SchematicId, Sha256, TalosVersion,
+    ApiTransport, ArtifactId, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, OrderId,
+    PartName, SchematicId, Sha256, TalosVersion,
 };
 use talos_order::plan::{
     Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
@@ -159,6 +159,8 @@ struct Found {
     touched: bool,
     digest: u8,
     owner: Option<String>,
+    /// The orders that it was placed for.
+    orders: BTreeSet<OrderId>,
     deletion: Option<Deletion>,
     days: i64,
     /// The image's usual name, where the file has another.
@@ -224,7 +226,7 @@ impl World {
             sha256: Sha256::from_bytes([found.digest; 32]),
             image_sha256: None,
             artifact: self.artifact(found.image.as_ref().unwrap_or(name)),
-            orders: BTreeSet::new(),
+            orders: found.orders.clone(),
             owner: found.owner.clone().unwrap_or_else(|| "us".to_owned()),
             deletion: found.deletion,
             revision: None,
@@ -292,6 +294,7 @@ fn run(dir: &Path) -> String {
             rsync_opts_set: settings.push.rsync_opts_set,
             network: settings.network.clone(),
         },
+        windows: settings.windows.clone(),
     };
     let options = RunOptions {
         purge: world.purge,
@@ -304,6 +307,7 @@ fn run(dir: &Path) -> String {
             orders: patterns(&world.select_orders),
             nodes: patterns(&world.select_nodes),
         },
+        ignore_windows: Vec::new(),
         is_final: false,
     };
     let first = resolve(&orders, &world.observed(&BTreeSet::new()).catalog, &naming);

@@ -33,6 +33,7 @@ pub(super) fn policy(settings: &Settings) -> Policy {
             nodes: of_nodes(settings, |entry| entry.create),
         },
         transport: transport(settings),
+        windows: settings.windows.clone(),
     }
 }
 

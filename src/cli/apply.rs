@@ -80,6 +80,7 @@ pub(super) async fn plan(
     let never = CancellationToken::new();
     let asked = RunOptions {
         selection: shown.selection.clone(),
+        ignore_windows: ignored(args.ignore_windows),
         ..app.run_options(args.purge_cache, false)
     };
     let session = session(&app, &at, asked).await;
@@ -121,6 +122,7 @@ pub(super) async fn plan(
     if let Some(file) = &shown.out {
         let options = SavedOptions {
             purge_cache: args.purge_cache,
+            ignore_windows: args.ignore_windows,
             selection: shown.selection,
         };
         let revision = inputs.revision.as_deref();
@@ -139,6 +141,11 @@ pub(super) async fn plan(
     } else {
         Exit::Done
     })
+}
+
+/// All windows, or none: the steps of others are not selected anyway.
+fn ignored(all: bool) -> Vec<Selection> {
+    all.then(Selection::default).into_iter().collect()
 }
 
 fn view(args: &RunArgs, selection: &Selection) -> PlanView {
@@ -197,6 +204,7 @@ async fn apply_with(
         Some(saved) => saved.options.clone(),
         None => SavedOptions {
             purge_cache: args.purge_cache,
+            ignore_windows: args.ignore_windows,
             selection: asked.selection,
         },
     };
@@ -207,6 +215,7 @@ async fn apply_with(
     };
     let run_options = RunOptions {
         selection: options.selection.clone(),
+        ignore_windows: ignored(options.ignore_windows),
         // What would be planned anew was not reviewed.
         is_final: saved.is_some(),
         ..app.run_options(options.purge_cache, false)
@@ -275,7 +284,8 @@ async fn apply_with(
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
                 problems: orders.problems().collect(),
-                converged,
+                // What waits for its window is no failure, and is not in sync either.
+                converged: converged && report.look.plan.next_window().is_none(),
             };
             out::value(form, &answer)?;
         }

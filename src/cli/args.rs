@@ -117,6 +117,7 @@ impl Cli {
             (self.yes, "--yes"),
             (self.run.verbose, "--verbose"),
             (self.run.purge_cache, "--purge-cache"),
+            (self.run.ignore_windows, "--ignore-windows"),
             (self.metrics.metrics_file.is_some(), "--metrics-file"),
             (self.run.output != usual.output, "--output"),
             (
@@ -170,7 +171,7 @@ pub enum Verb {
         #[arg(
             value_name = "FILE",
             value_hint = clap::ValueHint::FilePath,
-            conflicts_with_all = ["order", "node", "purge_cache"]
+            conflicts_with_all = ["order", "node", "purge_cache", "ignore_windows"]
         )]
         file: Option<PathBuf>,
         /// Options of a run.

@@ -143,7 +143,8 @@ pub(super) async fn reconcile(common: &Common, args: ReconcileArgs) -> anyhow::R
         (None, Some(node)) => Scope::Node(node),
         (None, None) => Scope::All,
     };
-    let status = client::reconcile(&app.state(), scope.clone(), args.timeout).await?;
+    let (state, ignore) = (app.state(), args.ignore_windows);
+    let status = client::reconcile(&state, scope.clone(), ignore, args.timeout).await?;
     match args.quiet && args.output.data().is_none() {
         true => Ok(status::show_errors(&status, &scope)),
         false => status::show(&status, &scope, args.output, app.now()),

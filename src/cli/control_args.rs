@@ -53,6 +53,10 @@ pub struct ReconcileArgs {
     /// Show only this node's result; resets its back-off
     #[arg(long, value_name = "NAME")]
     pub node: Option<crate::model::NodeId>,
+    /// Push and prune now what waits for its window: what --order or --node
+    /// names, otherwise everything
+    #[arg(long)]
+    pub ignore_windows: bool,
     /// How long to wait for it
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub timeout: Duration,

@@ -17,6 +17,9 @@ pub struct RunArgs {
     /// Delete all managed images from the cache before the run
     #[arg(long)]
     pub purge_cache: bool,
+    /// Push and prune now what waits for its window
+    #[arg(long)]
+    pub ignore_windows: bool,
     /// Output format
     #[arg(long, short, value_parser = text_forms(), default_value = "text", value_name = "FORM")]
     pub output: OutputForm,
@@ -43,6 +46,7 @@ impl Default for RunArgs {
     fn default() -> Self {
         Self {
             purge_cache: false,
+            ignore_windows: false,
             output: OutputForm::Text,
             lock_timeout: LOCK_TIMEOUT,
             verbose: false,

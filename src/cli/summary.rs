@@ -62,9 +62,10 @@ pub(super) fn summary(report: &Report) -> String {
         Verdict::Stalled => style::error("Action required:"),
         Verdict::Failed => style::error("Failed:"),
     };
-    let hint = match report.verdict {
-        Verdict::Retry => "; run again to continue",
-        Verdict::Converged | Verdict::Stalled | Verdict::Failed => "",
+    let hint = match (report.verdict, plan.next_window()) {
+        (Verdict::Retry, _) => "; run again to continue".to_owned(),
+        (Verdict::Converged, Some((_, opens))) => format!("; the next window opens {opens}"),
+        _ => String::new(),
     };
     format!("{word} {}{hint}", parts.join(", "))
 }

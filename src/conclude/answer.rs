@@ -38,6 +38,9 @@ pub struct StatusAnswer<'a> {
     /// When the next one begins; null where no controller runs.
     #[serde(rename = "next_pass")]
     next_run: Option<Timestamp>,
+    /// When the first window opens that something waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_window: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     totals: Totals,
     /// The status of each order, and of each order on each node.
@@ -91,6 +94,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             running,
             last_run,
             next_run,
+            next_window,
             totals,
             // For metrics.
             counters: _,
@@ -112,6 +116,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             running,
             last_run,
             next_run: *next_run,
+            next_window: *next_window,
             totals: *totals,
             conditions: conditions.iter().map(ConditionAnswer::from).collect(),
             blocked,

@@ -251,7 +251,7 @@ impl Compared<'_> {
                     }
                 }
                 // What stays by policy, or for a while, is as it should be.
-                Some(StepKind::PruneNode) if blocked.is_trouble() => {
+                Some(StepKind::PruneNode) if blocked.is_due() => {
                     if let Some((target, file)) = blocked.id.path() {
                         self.desired_in(&target).remove(file.as_str());
                     }

@@ -92,6 +92,7 @@ impl SyncState {
             | Reason::Suspended
             | Reason::SourceRejected
             | Reason::SourceUnavailable
+            | Reason::OutsideWindow
             | Reason::NotSelected
             | Reason::Interrupted => Self::Blocked,
         }

@@ -12,7 +12,7 @@ mod removals;
 mod retry;
 mod seen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -21,7 +21,7 @@ pub use self::retry::RetryLimits;
 pub(super) use self::retry::wait;
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
-use crate::plan::{Look, Plan};
+use crate::plan::{Blocked, BlockedReason, Look, Plan};
 
 /// What is to be remembered after a run that ended at `now`.
 pub fn after(
@@ -77,15 +77,14 @@ pub fn reset_back_off(memory: &mut Memory, scope: &Scope) {
     }
 }
 
-/// Keeps the failures of steps that were not selected: a run that somebody asks for resets
-/// the back-off of what it does, and of nothing else. `before` are those before it was
+/// Keeps the failures of steps that were not selected, or that wait for their window: a run
+/// that somebody asks for resets the back-off of what it does, and of nothing else. `before` are those before it was
 /// reset.
 pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, plan: &Plan) {
-    for blocked in plan
-        .blocked
-        .iter()
-        .filter(|blocked| blocked.is_not_selected())
-    {
+    for blocked in plan.blocked.iter().filter(|blocked| {
+        let waits = matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
+        waits || blocked.is_not_selected()
+    }) {
         if let Some(failed) = before.get(&blocked.id) {
             memory.backoff.insert(blocked.id.clone(), failed.clone());
         }
@@ -93,9 +92,15 @@ pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, pl
 }
 
 /// When the first of the failures is to be tried again; a run before that finds the
-/// same blocked.
-pub fn next_try(memory: &Memory) -> Option<Timestamp> {
-    let failures = memory.backoff.values().chain(memory.circuits.values());
+/// same blocked. A step that waits for its window is tried when that opens.
+pub fn next_try(memory: &Memory, plan: &Plan) -> Option<Timestamp> {
+    let waits = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
+    let waiting = plan.blocked.iter().filter(waits);
+    let waiting: BTreeSet<&StepId> = waiting.map(|blocked| &blocked.id).collect();
+    let steps = memory.backoff.iter();
+    let steps = steps.filter(|(id, _)| !waiting.contains(id));
+    let failures = steps.map(|(_, failure)| failure);
+    let failures = failures.chain(memory.circuits.values());
     failures.map(|failure| failure.until).min()
 }
 

@@ -47,6 +47,8 @@ pub enum Reason {
     UpstreamUnavailable,
     /// It failed before and is tried again later.
     BackingOff,
+    /// It may begin only in a window, and none is open.
+    OutsideWindow,
     /// Suspended by an operator.
     Suspended,
     /// It is out of sync, and the last run was for other orders or nodes.
@@ -127,6 +129,7 @@ pub fn reason_of(blocked: &Blocked) -> Reason {
         BlockedReason::ForeignFile { .. } => Reason::Conflict,
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
+        BlockedReason::OutsideWindow { .. } => Reason::OutsideWindow,
         BlockedReason::NotSelected { .. } => Reason::NotSelected,
         // What only an operator can end keeps its reason between two attempts.
         BlockedReason::BackingOff { lasting, .. } => match lasting {

@@ -18,7 +18,7 @@ pub struct WaitingRemoval {
     pub bytes: Option<u64>,
     /// Since when no order wants it, where that is known.
     pub since: Option<Timestamp>,
-    /// When its grace period is over, where it is in one.
+    /// When its grace period is over, or its window opens, where it waits for that.
     pub until: Option<Timestamp>,
     /// Why it does not go now, for the user.
     pub message: String,
@@ -48,8 +48,8 @@ pub struct WaitingRemovals {
     pub approvals: Vec<WaitingApproval>,
     /// Those in their grace period, the first that goes first.
     pub in_grace: Vec<WaitingRemoval>,
-    /// Those that something else forbids: a virtual machine uses it, or the orders are not
-    /// completely known.
+    /// Those that something else forbids: a virtual machine uses it, its window is closed, or
+    /// the orders are not completely known.
     pub kept: Vec<WaitingRemoval>,
 }
 
@@ -90,6 +90,10 @@ impl WaitingRemovals {
                 BlockedReason::InGrace { until } => {
                     removal.until = Some(*until);
                     found.in_grace.push(removal);
+                }
+                BlockedReason::OutsideWindow { until, .. } => {
+                    removal.until = Some(*until);
+                    found.kept.push(removal);
                 }
                 _ => found.kept.push(removal),
             }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, OrderId};
+use crate::model::{NamePattern, NodeId, OrderId};
+use crate::plan::Selection;
 
 /// What the user wants to see in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,24 @@ pub enum Scope {
     Order(OrderId),
     /// This node.
     Node(NodeId),
+}
+
+impl Scope {
+    /// The same as a selection.
+    pub fn selection(&self) -> Selection {
+        let exactly = |name: &str| name.parse::<NamePattern>().into_iter().collect();
+        match self {
+            Self::All => Selection::default(),
+            Self::Order(id) => Selection {
+                orders: exactly(id.as_str()),
+                ..Selection::default()
+            },
+            Self::Node(id) => Selection {
+                nodes: exactly(id.as_str()),
+                ..Selection::default()
+            },
+        }
+    }
 }
 
 impl fmt::Display for Scope {

@@ -53,9 +53,10 @@ impl ConditionState {
                     Self::Reconciling
                 }
             }
-            Reason::SourceUnavailable | Reason::NotSelected | Reason::Interrupted => {
-                Self::Reconciling
-            }
+            Reason::SourceUnavailable
+            | Reason::OutsideWindow
+            | Reason::NotSelected
+            | Reason::Interrupted => Self::Reconciling,
             Reason::Suspended => Self::Suspended,
         }
     }

@@ -48,6 +48,9 @@ pub struct Status {
     /// When the next one begins; absent where no controller runs.
     #[serde(rename = "next_pass")]
     pub next_run: Option<Timestamp>,
+    /// When the first window opens that something waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_window: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     pub totals: Totals,
     /// The same in more detail, for metrics.
@@ -186,6 +189,8 @@ impl Status {
             .collect();
         self.circuits = memory.circuits.clone();
         self.suspended = memory.suspended.clone();
+        let opens = report.look.plan.next_window();
+        self.next_window = opens.map(|(opens, _)| opens);
         self.notes = notes(report);
         self.orders = known::orders(orders);
         self.nodes = known::nodes(&self.nodes, report);
@@ -290,7 +295,9 @@ impl Status {
 
 fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
     match reason {
-        BlockedReason::BackingOff { until, .. } | BlockedReason::InGrace { until } => Some(*until),
+        BlockedReason::BackingOff { until, .. }
+        | BlockedReason::OutsideWindow { until, .. }
+        | BlockedReason::InGrace { until } => Some(*until),
         BlockedReason::NodeUnreachable { node, .. } => {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }

@@ -16,7 +16,7 @@ use crate::plan::{Blocked, Look};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Everything wanted is in sync.
+    /// Everything wanted is in sync, or waits for its window.
     Converged,
     /// Something is out of sync, and a retry may help.
     Retry,

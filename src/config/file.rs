@@ -15,6 +15,7 @@ use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
 use super::store_shape::StoreShape;
 use super::web_shape::WebShape;
+use crate::orders::WindowShape;
 use crate::yaml::{At, TextOr};
 
 /// The configuration of talos-order.
@@ -103,6 +104,9 @@ pub(super) struct Defaults {
     /// What no order wants any more is removed from nodes, where neither the order
     /// nor the node says otherwise. Default: false
     pub prune: Option<bool>,
+    /// The times in which pushes and prunes may begin, where the order has none of its
+    /// own. Default: at any time
+    pub windows: Option<Vec<At<WindowShape>>>,
 }
 
 /// How images reach nodes.

@@ -13,7 +13,7 @@ use super::store::StoreSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
-    PushMethod, TokenId, VmConfigs, WebToken,
+    PushMethod, TokenId, VmConfigs, WebToken, Windows,
 };
 
 /// Everything that a run can be told by configuration.
@@ -63,6 +63,8 @@ pub struct Settings {
     pub reconcile: ReconcileSettings,
     /// What goes from nodes.
     pub prune: PruneSettings,
+    /// When pushes and prunes may begin, where the order does not say.
+    pub windows: Windows,
     /// How files are read back.
     pub verify: VerifySettings,
     /// The status page.

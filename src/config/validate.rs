@@ -35,6 +35,7 @@ use super::values::{
 };
 use super::web;
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
+use crate::orders::read_windows;
 use crate::yaml::{At, Document, ProblemReport, read};
 
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
@@ -126,6 +127,8 @@ fn build(
     inventory.discovered = clusters::discovered(&clusters);
     let file_server = file_server(file.file_server.as_ref(), report);
     let order_defaults = order_defaults(&defaults, report);
+    let windows = defaults.windows.as_deref().unwrap_or_default();
+    let windows = read_windows(windows, report);
     let naming = file
         .naming
         .and_then(|naming| naming.template)
@@ -169,6 +172,7 @@ fn build(
         state_dir,
         reconcile,
         prune: prune?,
+        windows,
         verify,
         notifications,
         web,

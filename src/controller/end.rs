@@ -51,6 +51,7 @@ impl RunEnd {
             end: RunResult {
                 converged: *verdict == Verdict::Converged,
                 next,
+                due: status.next_window,
                 line,
             },
             status: Some(status),
@@ -63,6 +64,7 @@ impl RunEnd {
             end: RunResult {
                 converged: false,
                 next: NextRun::Retry { after: None },
+                due: None,
                 line: why,
             },
             status,

@@ -18,6 +18,8 @@ pub(super) type RunAnswer = Result<Box<Status>, String>;
 pub(super) struct RunRequest {
     /// What they want to see in order.
     pub scope: Scope,
+    /// Closed windows do not count for that.
+    pub ignores_windows: bool,
     answer: oneshot::Sender<RunAnswer>,
 }
 
@@ -51,10 +53,14 @@ impl RunQueue {
 
     /// Asks for a run. The answer is dropped, as is what comes back of it here, when
     /// the controller is about to stop.
-    pub(super) fn ask(&self, scope: Scope) -> oneshot::Receiver<RunAnswer> {
+    pub(super) fn ask(&self, scope: Scope, ignores_windows: bool) -> oneshot::Receiver<RunAnswer> {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
-            waiting.push(RunRequest { scope, answer });
+            waiting.push(RunRequest {
+                scope,
+                ignores_windows,
+                answer,
+            });
             self.waker.wake(Trigger::Manual);
         }
         answered
@@ -88,7 +94,7 @@ impl RunQueue {
 impl Control for RunQueue {
     fn reconcile(&self, scope: Scope) {
         // Nobody waits for the answer.
-        drop(self.ask(scope));
+        drop(self.ask(scope, false));
     }
 
     fn look(&self) {

@@ -23,6 +23,7 @@ use crate::error::chain;
 use crate::facts::Memory;
 use crate::live::{Finished, Live};
 use crate::model::{ListenAddress, Trigger};
+use crate::plan::{RunOptions, Selection};
 use crate::source::SourceTally;
 use crate::store::StateDir;
 use crate::upstream::RequestTally;
@@ -142,7 +143,13 @@ impl Controller {
     }
 
     /// A run of the loop: what [`Session`] does, and what is around it.
-    async fn one_run(&mut self, trigger: Trigger, asked: &[Scope], running: &RunContext) -> RunEnd {
+    async fn one_run(
+        &mut self,
+        trigger: Trigger,
+        asked: &[Scope],
+        ignore_windows: Vec<Selection>,
+        running: &RunContext,
+    ) -> RunEnd {
         self.tell_begin(trigger);
         // Held from before the memory is read until what was learned is kept: a manual
         // run in between would be forgotten.
@@ -153,7 +160,10 @@ impl Controller {
                 () = running.stop.cancelled() => Err(RunError::Stopped),
             },
         };
-        let options = self.app.run_options(false, self.read_back);
+        let options = RunOptions {
+            ignore_windows,
+            ..self.app.run_options(false, self.read_back)
+        };
         let fetched = self
             .orders
             .fetch(&self.app, trigger, lock.is_ok(), &running.stop);
@@ -195,7 +205,8 @@ impl Controller {
                         let is_partial = running.stop.is_cancelled();
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
-                        let (verdict, next) = (report.verdict, next_try(&memory));
+                        let (verdict, next) =
+                            (report.verdict, next_try(&memory, &report.look.plan));
                         self.tell_end(Some(&status), || Finished {
                             report,
                             orders,
@@ -284,8 +295,14 @@ impl Work for Controller {
     async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
+        let ignoring = asking.iter().filter(|request| request.ignores_windows);
+        for request in ignoring.clone() {
+            tracing::info!("windows are ignored for {}", request.scope);
+        }
+        let ignored = ignoring.map(|request| request.scope.selection()).collect();
         let trigger = triggers.first().unwrap_or(Trigger::Schedule);
-        let RunEnd { end, status } = self.one_run(trigger, &asked, &running).await;
+        let run = Box::pin(self.one_run(trigger, &asked, ignored, &running));
+        let RunEnd { end, status } = run.await;
         for request in asking {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {

@@ -170,7 +170,7 @@ impl<W: Work, C: Clock> Daemon<W, C> {
         let end = self.execute_run(triggers).await;
         let took = began.elapsed();
         self.told = None;
-        self.table.run_ended(self.clock.now());
+        self.table.run_ended(self.clock.now(), end.due);
         let wait = self.retry.after(end.next, self.table.interval());
         self.retry_at = wait.map(|wait| Instant::now() + wait);
         tell_end(&end, took, wait);

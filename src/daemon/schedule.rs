@@ -74,6 +74,8 @@ enum Rule {
 #[derive(Debug)]
 pub(super) struct Timetable {
     lines: Vec<TimetableLine>,
+    /// What the last run said is due.
+    announced: Option<Timestamp>,
     jitter: f64,
     random: fastrand::Rng,
 }
@@ -102,6 +104,7 @@ impl Timetable {
             });
         let mut table = Self {
             lines: lines.collect(),
+            announced: None,
             // Beyond this an interval could come to nothing.
             jitter: schedule.jitter.clamp(0.0, 0.5),
             random,
@@ -112,7 +115,8 @@ impl Timetable {
 
     /// The first thing due.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.lines.iter().filter_map(|line| line.due).min()
+        let lines = self.lines.iter().filter_map(|line| line.due);
+        lines.chain(self.announced).min()
     }
 
     /// Takes everything that is due, `None` for a run and otherwise what one is to do
@@ -120,13 +124,16 @@ impl Timetable {
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<Option<LoopRequest>> {
         let is_due = |line: &TimetableLine| line.due.is_some_and(|due| due <= now);
         let due = self.lines.iter().filter(|line| is_due(line));
-        let due = due.map(|line| line.request).collect();
+        let due = due.map(|line| line.request);
+        let announced = self.announced.take_if(|announced| *announced <= now);
+        let due = due.chain(announced.map(|_| None)).collect();
         self.settle(now, is_due);
         due
     }
 
-    /// A run is over.
-    pub(super) fn run_ended(&mut self, now: Timestamp) {
+    /// A run is over, and said when something is due.
+    pub(super) fn run_ended(&mut self, now: Timestamp, announced: Option<Timestamp>) {
+        self.announced = announced;
         self.settle(now, |line| line.after_run);
     }
 
@@ -207,7 +214,7 @@ mod tests {
         let (mut table, now) = table(&schedule, NOON);
         let mut waits = Vec::new();
         for _ in 0..1000 {
-            table.run_ended(now);
+            table.run_ended(now, None);
             waits.push(table.next().unwrap().duration_since(now).as_secs_f64());
         }
         assert!(waits.iter().all(|wait| (570.0..=630.0).contains(wait)));
@@ -224,12 +231,32 @@ mod tests {
         };
         let (mut table, now) = table(&schedule, NOON);
         let at = |seconds| now + SignedDuration::from_secs(seconds);
-        table.run_ended(at(400));
+        table.run_ended(at(400), None);
         assert_eq!(table.next(), Some(at(900)));
         let versions = [Some(LoopRequest::RefreshVersions)];
         assert_eq!(table.take_due(at(900)), versions);
         assert_eq!(table.next(), Some(at(1000)));
         assert_eq!(table.take_due(at(1000)), [None]);
+    }
+
+    #[test]
+    fn what_a_run_announces_is_due_once_and_for_as_long_as_the_last_one_says_so() {
+        let schedule = LoopSchedule {
+            interval: Some(Duration::from_secs(86_400)),
+            ..nothing()
+        };
+        let (mut table, now) = table(&schedule, NOON);
+        let at = |hours| now + SignedDuration::from_hours(hours);
+        table.run_ended(now, Some(at(10)));
+        // A clock that was set back or forward changes no time of the calendar.
+        table.correct(at(-5));
+        assert_eq!(table.next(), Some(at(10)));
+        assert!(table.take_due(at(9)).is_empty());
+        assert_eq!(table.take_due(at(11)), [None]);
+        assert!(table.take_due(at(11)).is_empty());
+        table.run_ended(at(11), Some(at(20)));
+        table.run_ended(at(12), None);
+        assert!(table.take_due(at(21)).is_empty());
     }
 
     #[test]

@@ -57,6 +57,8 @@ struct Script {
     log: Log,
     takes: Duration,
     ends: VecDeque<NextRun>,
+    /// What each run says is due.
+    dues: VecDeque<Option<Timestamp>>,
     /// What a reload finds; a refusal where there is nothing.
     reloads: VecDeque<Options>,
     options: Options,
@@ -91,6 +93,7 @@ impl Work for Script {
         RunResult {
             converged: false,
             next: self.ends.pop_front().unwrap_or(NextRun::Scheduled),
+            due: self.dues.pop_front().flatten(),
             line: "line".to_owned(),
         }
     }
@@ -152,6 +155,7 @@ impl Case {
             log: Arc::clone(&log),
             takes: Duration::ZERO,
             ends: VecDeque::new(),
+            dues: VecDeque::new(),
             reloads: VecDeque::new(),
             options: options.clone(),
             next: Arc::clone(&next),
@@ -252,6 +256,28 @@ async fn a_retry_comes_when_the_run_says_and_backs_off_where_it_does_not() {
     assert_eq!(case.within(400).await, [""; 0]);
     case.waker.wake(Trigger::Change);
     assert_eq!(case.within(1).await, ["1800 change"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_follows_when_what_the_last_one_announced_is_due() {
+    let mut options = options();
+    options.schedule.interval = Some(Duration::from_secs(86_400));
+    let case = Case::begin(options, |script, _| {
+        let at = |seconds| Some(start() + SignedDuration::from_secs(seconds));
+        // The second is due while the run is going on, the third one stays as it is.
+        script.takes = Duration::from_secs(10);
+        script.dues = VecDeque::from([at(36_000), at(36_005), at(50_000), None]);
+    });
+    let log = case.within(80_000).await;
+    assert_eq!(
+        log,
+        [
+            "0 start",
+            "36000 schedule",
+            "36010 schedule",
+            "50000 schedule"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,6 +99,9 @@ pub struct RunResult {
     pub converged: bool,
     /// What calls for the next one.
     pub next: NextRun,
+    /// When something can begin that could not yet, if that is known: a run follows then,
+    /// whatever else there is.
+    pub due: Option<Timestamp>,
     /// What it means for the user, on one line.
     pub line: String,
 }

@@ -41,6 +41,8 @@ metrics! {
         "End of the last run that could read the orders and plan";
     NEXT_RUN: Gauge "talos_order_next_run_timestamp_seconds" []
         "Start of the next run";
+    NEXT_WINDOW: Gauge "talos_order_next_window_timestamp_seconds" []
+        "When the first window opens that a step waits for";
     STEPS: Counter "talos_order_steps_total" ["kind", "result"]
         "Steps that ended";
     DRIFT_FOUND: Counter "talos_order_drift_found_total" []

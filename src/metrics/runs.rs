@@ -25,6 +25,9 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
     if let Some(next) = status.next_run {
         to.set_time(&catalog::NEXT_RUN, [], next);
     }
+    if let Some(opens) = status.next_window {
+        to.set_time(&catalog::NEXT_WINDOW, [], opens);
+    }
     if let Some(live) = &scene.live {
         let running = live.running.as_ref();
         to.set_true(&catalog::RUNNING, [], running.is_some());

@@ -35,6 +35,7 @@ mod trigger;
 mod url_part;
 mod version;
 mod visible;
+mod window;
 
 pub use artifact::{Arch, ArtifactId, Codec, Family, Format, Platform};
 pub use cluster::{ClusterName, Fingerprint, TokenId};
@@ -80,6 +81,7 @@ pub use trigger::Trigger;
 pub use url_part::url_part;
 pub use version::{Channel, Minor, TalosVersion};
 pub use visible::{is_invisible, visible, visible_lines, visible_path};
+pub use window::{TimeOfDay, WeeklyWindow, WindowDays, WindowKind, Windows};
 
 /// Why a text is not a value of one of the model's types.
 ///

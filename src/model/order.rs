@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     Arch, ClusterName, DeliveryPlace, Dir, FileName, Format, Invalid, Minor, NodeId, Platform,
     Problem, PushMethod, Schematic, SchematicId, Sha256, StorageTarget, TalosVersion, Template,
-    Via, text_form,
+    Via, Windows, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -243,6 +243,8 @@ pub struct Order {
     /// What becomes of its files when it does not want them any more, where it
     /// says so.
     pub deletion: Option<Deletion>,
+    /// When its pushes and prunes may begin, where it says so.
+    pub windows: Option<Windows>,
     /// The positions that were refused.
     pub rejected: Vec<RejectedPosition>,
     /// The positions for other products.

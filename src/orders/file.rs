@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::template_file::TemplateShape;
+use super::windows::WindowShape;
 use crate::yaml::{At, ListOr, TextOr};
 
 /// A file of orders for talos-order: a list of orders, a map with the key
@@ -57,6 +58,9 @@ pub(super) struct OrderShape<P> {
     /// What becomes of the order's files on nodes when it does not want them any
     /// more, also when the order itself is gone. Default: what prune says
     pub deletion_policy: Option<At<DeletionWord>>,
+    /// The times in which pushes and prunes for the order may begin; none permits them at
+    /// any time. Default: what defaults.windows of the configuration says
+    pub windows: Option<Vec<At<WindowShape>>>,
     /// The images that are wanted.
     #[schemars(required)]
     pub positions: Option<Vec<P>>,

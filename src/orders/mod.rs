@@ -28,11 +28,13 @@ mod template_hardware;
 mod template_nodes;
 mod template_words;
 mod version;
+mod windows;
 
 pub(crate) use crate::yaml::MAX_BYTES;
 pub use error::OrdersError;
 pub use load::{OrdersReader, load, parse, read_file};
 pub use schematic::parse_schematic;
+pub(crate) use windows::{WindowShape, read_windows};
 
 #[cfg(test)]
 mod tests;

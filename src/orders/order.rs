@@ -7,7 +7,8 @@ use serde::de::IgnoredAny;
 use super::file::{DeletionWord, OrderShape};
 use super::position::{self, PositionOutcome};
 use super::reading::Reading;
-use crate::model::{Deletion, Order, OrderId, Problem, RejectedOrder, visible};
+use super::windows::read_windows;
+use crate::model::{Deletion, Order, OrderId, Problem, RejectedOrder, Windows, visible};
 use crate::yaml::{ProblemReport, YamlKind, YamlNode, read};
 
 /// Reads an order. Bad positions do not make it bad; a bad head does.
@@ -23,6 +24,7 @@ pub(super) fn read_order(
         Some(id) if report.is_empty() => Ok(Order {
             suspended: head.suspended,
             deletion: head.deletion,
+            windows: head.windows,
             id,
             customer: head.customer,
             source,
@@ -52,6 +54,7 @@ struct OrderHead {
     customer: Option<String>,
     suspended: bool,
     deletion: Option<Deletion>,
+    windows: Option<Windows>,
 }
 
 fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
@@ -69,6 +72,7 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
             customer: None,
             suspended: false,
             deletion: None,
+            windows: None,
         };
     }
     let shape: OrderShape<IgnoredAny> = read(node, report);
@@ -87,6 +91,8 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
         );
     }
     let deletion = deletion(&shape, report);
+    let windows = shape.windows.as_deref();
+    let windows = windows.map(|windows| read_windows(windows, report));
     let customer = shape
         .customer
         .filter(|text| report.fits_a_line(text))
@@ -97,6 +103,7 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
         customer,
         suspended: shape.suspend.unwrap_or(false),
         deletion,
+        windows,
     }
 }
 

@@ -112,6 +112,13 @@ pub enum BlockedReason {
         #[serde(skip_serializing_if = "Option::is_none")]
         lasting: Option<FailureKind>,
     },
+    /// It may begin only in a window, and none is open.
+    OutsideWindow {
+        /// When the next one opens.
+        until: jiff::Timestamp,
+        /// The same as it is written where the window is: `Sat 2026-12-05 22:00 CET`.
+        local: String,
+    },
     /// The storage cannot be used on the node.
     StorageUnfit {
         /// Which node.
@@ -224,6 +231,11 @@ impl Blocked {
         self.reason.is_trouble() || self.is_in_our_way()
     }
 
+    /// True if it should be done, and is not as it should be until it is.
+    pub fn is_due(&self) -> bool {
+        self.is_trouble() || matches!(self.reason, BlockedReason::OutsideWindow { .. })
+    }
+
     /// True if waiting alone does not help.
     pub fn needs_operator(&self) -> bool {
         self.reason.needs_operator() || self.is_in_our_way()
@@ -283,6 +295,7 @@ impl BlockedReason {
             | Self::InUse { .. }
             | Self::NotOurs { .. }
             | Self::Changed
+            | Self::OutsideWindow { .. }
             | Self::Suspended { .. } => false,
             Self::NodeUnreachable { .. }
             | Self::Unresolved { .. }
@@ -330,6 +343,7 @@ impl BlockedReason {
             | Self::RecordUnread { .. }
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
+            | Self::OutsideWindow { .. }
             | Self::InGrace { .. }
             | Self::NotPlanned
             | Self::NotSelected { .. }

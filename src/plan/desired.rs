@@ -11,7 +11,7 @@ use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
     ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef,
-    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion,
+    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion, Windows,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -31,6 +31,8 @@ pub struct Desired {
     pub positions: Vec<PositionWant>,
     /// The orders that say that nothing is to be done for them now.
     pub suspended: BTreeSet<OrderId>,
+    /// When pushes and prunes for an order may begin, where it says so.
+    pub windows: BTreeMap<OrderId, Windows>,
     /// The directories of shared storages, by node, as `CLUSTER/STORAGE`.
     pub shared: BTreeMap<NodeId, BTreeMap<Dir, String>>,
     /// True if everything that was written could be read: only then is what is

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::selection::Selection;
 use crate::facts::StepId;
-use crate::model::{ApiTransport, ClusterName, Deletion, Dir, Network, NodeId, Proof, PushMethod};
+use crate::model::{
+    ApiTransport, ClusterName, Deletion, Dir, Network, NodeId, Proof, PushMethod, Windows,
+};
 
 /// The settings of the planner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Policy {
     pub create: Create,
     /// How images are sent.
     pub transport: TransportPolicy,
+    /// When pushes and prunes may begin, where the order does not say.
+    pub windows: Windows,
 }
 
 /// What one run is asked for besides.
@@ -41,6 +45,8 @@ pub struct RunOptions {
     /// The only prunes from nodes that may be planned; `None` for no limit. A further
     /// look of a run is limited to what its first plan showed.
     pub prunable: Option<BTreeSet<StepId>>,
+    /// The orders and nodes for which closed windows do not count.
+    pub ignore_windows: Vec<Selection>,
     /// The run ends with its first plan: a step that finds the state changed is not
     /// planned again.
     pub is_final: bool,

@@ -63,6 +63,9 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     let suspended = orders.orders.iter().filter(is_suspended);
     desired.suspended = suspended.map(|order| order.id.clone()).collect();
     for order in &orders.orders {
+        if let Some(windows) = &order.windows {
+            desired.windows.insert(order.id.clone(), windows.clone());
+        }
         for position in &order.positions {
             drafts.push(DraftPosition {
                 reference: order.position_ref(position),

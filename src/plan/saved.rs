@@ -59,6 +59,9 @@ pub struct SavedPlan<P> {
 pub struct SavedOptions {
     /// The cache is emptied first.
     pub purge_cache: bool,
+    /// Closed windows do not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_windows: bool,
     /// The orders and nodes that it is for.
     #[serde(flatten)]
     pub selection: Selection,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
-use super::blocked::Blocked;
+use super::blocked::{Blocked, BlockedReason};
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{
@@ -63,6 +64,16 @@ impl Plan {
         self.blocked
             .iter()
             .filter(|blocked| !blocked.is_not_selected())
+    }
+
+    /// When the first window opens that something selected waits for, also as it is written
+    /// where that window is.
+    pub fn next_window(&self) -> Option<(Timestamp, &str)> {
+        let windows = self.blocked().filter_map(|blocked| match &blocked.reason {
+            BlockedReason::OutsideWindow { until, local } => Some((*until, local.as_str())),
+            _ => None,
+        });
+        windows.min()
     }
 
     /// How many steps and blocked things are not selected.

@@ -28,5 +28,6 @@ mod signals;
 mod soak;
 mod verbs;
 mod waits;
+mod windows;
 
 use common::world;

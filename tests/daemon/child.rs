@@ -38,6 +38,7 @@ impl Work for Talker {
         RunResult {
             converged: true,
             next: NextRun::Scheduled,
+            due: None,
             line: format!("{files} files"),
         }
     }

@@ -13,6 +13,7 @@ mod machines_executor;
 mod removals;
 mod templates;
 mod universe;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,7 +13,7 @@ use talos_order::model::{
     ApiTransport, Arch, ArtifactId, Format, LoadFrom, NameTemplate, Network, Node, NodeId, Order,
     OrderSet, Platform, Position, Problem, PushMethod, PushTarget, Reach, RejectedFile, Schematic,
     SchematicId, SchematicSource, Sha256, Site, SiteName, SourceRef, TalosVersion, UploadUse,
-    VersionPolicy,
+    VersionPolicy, Windows,
 };
 use talos_order::plan::{
     Create, Desired, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
@@ -157,6 +157,7 @@ fn orders() -> impl Strategy<Value = OrderSet> {
                 source: source(),
                 suspended: false,
                 deletion: None,
+                windows: None,
                 positions,
                 rejected: Vec::new(),
                 skipped: Vec::new(),
@@ -349,6 +350,7 @@ prop_compose! {
                 },
                 create: Create::default(),
                 transport: transfer,
+                windows: Windows::default(),
             },
             options: RunOptions {
                 purge,

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{NodeVms, TemplateMark, TemplateState, VmConfig, VmInventory, VmSeat};
-use talos_order::model::{ArtifactId, Deletion, FileName, NodeId, Sha256, TemplateName, VmId};
+use talos_order::model::{
+    ArtifactId, Deletion, FileName, NodeId, OrderId, Sha256, TemplateName, VmId,
+};
 
 use crate::machine::{config, labels};
 
@@ -37,6 +39,8 @@ pub struct MarkedWorld {
     /// The number in its mark, where it is a clone.
     pub mark: Option<VmId>,
     pub deletion: Option<Deletion>,
+    /// The orders that it was made for.
+    pub orders: BTreeSet<OrderId>,
     /// When it was made.
     pub days: i64,
     /// It is no template.
@@ -63,7 +67,7 @@ impl MarkedWorld {
             owner: self.owner.clone().unwrap_or_else(|| "us".to_owned()),
             vmid: self.mark.unwrap_or(vmid),
             template: self.template.clone().unwrap_or(name),
-            orders: BTreeSet::new(),
+            orders: self.orders.clone(),
             artifact: artifact(&image),
             sha256: Sha256::from_bytes([self.digest; 32]),
             deletion: self.deletion,

@@ -47,8 +47,10 @@ pub(super) fn hint(reason: Reason) -> Option<&'static str> {
             "check the upstream and the network; it is tried again automatically"
         }
         Reason::Failed => "`talos-order events` shows the step; it may need an operator",
-        Reason::BackingOff | Reason::Suspended | Reason::NotSelected | Reason::Interrupted => {
-            return None;
-        }
+        Reason::BackingOff
+        | Reason::OutsideWindow
+        | Reason::Suspended
+        | Reason::NotSelected
+        | Reason::Interrupted => return None,
     })
 }

@@ -39,10 +39,13 @@ const fn cause(reason: Reason) -> Cause {
         | Reason::PermissionDenied
         | Reason::PruneBlocked
         | Reason::Failed => Cause::Place,
-        // A failure between two attempts, what nobody looked at, and what goes on.
-        Reason::BackingOff | Reason::Suspended | Reason::NotSelected | Reason::Interrupted => {
-            Cause::Unknown
-        }
+        // A failure between two attempts, what nobody looked at, and what goes on. What
+        // failed in a window may fail in the next one again.
+        Reason::BackingOff
+        | Reason::OutsideWindow
+        | Reason::Suspended
+        | Reason::NotSelected
+        | Reason::Interrupted => Cause::Unknown,
     }
 }
 

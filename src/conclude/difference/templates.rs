@@ -50,7 +50,7 @@ pub(super) fn templates(look: &Look) -> BTreeMap<NodeId, ComparedTemplates> {
             _ => {}
         }
     }
-    for blocked in look.plan.blocked().filter(|blocked| blocked.is_trouble()) {
+    for blocked in look.plan.blocked().filter(|blocked| blocked.is_due()) {
         if let (Some(node), Some(vmid)) = (blocked.id.node(), blocked.id.vmid()) {
             remove(&node, vmid);
         }

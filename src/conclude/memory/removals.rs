@@ -105,6 +105,7 @@ impl EndedRun<'_> {
                 | BlockedReason::PrivilegeMissing { .. }
                 | BlockedReason::NodeUnreachable { .. }
                 | BlockedReason::Suspended { .. }
+                | BlockedReason::OutsideWindow { .. }
                 | BlockedReason::BackingOff { .. }
                 | BlockedReason::UseUnknown { .. }
                 | BlockedReason::NotPlanned

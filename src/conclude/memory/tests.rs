@@ -47,6 +47,13 @@ fn blocked() -> BlockedReason {
     BlockedReason::PruneBlocked { why: String::new() }
 }
 
+fn outside() -> BlockedReason {
+    BlockedReason::OutsideWindow {
+        until: at(9999),
+        local: String::new(),
+    }
+}
+
 fn failed() -> Outcome {
     Outcome::Failed {
         failure: Failure {
@@ -161,6 +168,21 @@ fn failures_count_up_until_success_or_until_nobody_wants_the_step() {
 }
 
 #[test]
+fn what_failed_and_waits_for_its_window_is_not_tried_before() {
+    let mut world = World::new();
+    let failed = world.prune(failed()).run(100).backoff.clone();
+    let until = failed[&prune()].until;
+    assert_eq!(next_try(&world.memory, &world.look.plan), Some(until));
+    // Who asks for a run does not make it forget that.
+    let before = world.memory.backoff.clone();
+    reset_back_off(&mut world.memory, &Scope::All);
+    world.blocked(&prune(), outside()).run(200);
+    keep_failures(&mut world.memory, &before, &world.look.plan);
+    assert_eq!(world.memory.backoff, failed);
+    assert_eq!(next_try(&world.memory, &world.look.plan), None);
+}
+
+#[test]
 fn a_circuit_opens_is_probed_once_and_closes() {
     let mut world = World::new();
     let first = world.silent().run(1000).circuits[&node("pve")].clone();
@@ -180,8 +202,9 @@ fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
     let id = ApprovalId("x".to_owned());
     let mut world = World::new();
     world.memory.approved.insert(id.clone());
-    for undecided in 0..3 {
+    for undecided in 0..4 {
         match undecided {
+            3 => world.listed(true).blocked(&prune(), outside()),
             0 => world.silent(),
             1 => world.listed(true).blocked(&prune(), blocked()),
             _ => world.prune(failed()),

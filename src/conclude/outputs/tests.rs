@@ -212,6 +212,7 @@ fn order(nodes: &[&str]) -> Order {
         source,
         suspended: false,
         deletion: None,
+        windows: None,
         rejected: Vec::new(),
         skipped: Vec::new(),
     }

@@ -12,6 +12,7 @@ use crate::config;
 use crate::facts::{
     CacheState, Catalog, DirState, Failure, FailureKind, NodeState, Observed, Outcome, References,
 };
+use crate::model::Windows;
 use crate::orders;
 use crate::plan::Look;
 use crate::plan::{
@@ -109,6 +110,7 @@ fn report_of(
         shared: SharedStorages::default(),
         create: Create::default(),
         transport: TransportPolicy::default(),
+        windows: Windows::default(),
     };
     let plan = plan::plan(&desired, &observed, &policy, options);
     let outcomes = plan

@@ -22,10 +22,13 @@ pub(super) struct ReconcileBody {
     /// How long the answer may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u64>,
+    /// Closed windows do not count for what is named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_windows: bool,
 }
 
 impl ReconcileBody {
-    pub(super) fn new(scope: Scope, wait_seconds: u64) -> Self {
+    pub(super) fn new(scope: Scope, ignore_windows: bool, wait_seconds: u64) -> Self {
         let (order, node) = match scope {
             Scope::All => (None, None),
             Scope::Order(id) => (Some(id), None),
@@ -35,6 +38,7 @@ impl ReconcileBody {
             order,
             node,
             wait_seconds: Some(wait_seconds),
+            ignore_windows,
         }
     }
 

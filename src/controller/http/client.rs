@@ -21,18 +21,20 @@ use crate::store::{StateDir, StateError};
 /// How much longer than it was asked to wait a controller may take.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Asks the running controller for a run and waits until it is over.
+/// Asks the running controller for a run and waits until it is over; perhaps one for which
+/// closed windows do not count.
 ///
 /// # Errors
 /// When none runs, when it does not answer in time, or the run failed.
 pub(crate) async fn reconcile(
     state: &StateDir,
     scope: Scope,
+    ignore_windows: bool,
     wait: Duration,
 ) -> Result<Status, ControlError> {
     let stream = connect(state).await?;
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let body = ReconcileBody::new(scope, seconds);
+    let body = ReconcileBody::new(scope, ignore_windows, seconds);
     let exchange = exchange(stream, "/v1/reconcile", &body);
     match tokio::time::timeout(wait.saturating_add(GRACE), exchange).await {
         Err(_) => Err(ControlError::Timeout { after: wait }),

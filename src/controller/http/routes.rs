@@ -108,7 +108,8 @@ async fn reconcile(
         refused.headers_mut().insert(RETRY_AFTER, AGAIN.into());
         return Err(refused);
     };
-    let answered = api.queue.ask(asked.scope());
+    let ignores_windows = asked.ignore_windows;
+    let answered = api.queue.ask(asked.scope(), ignores_windows);
     match tokio::time::timeout(Duration::from_secs(wait), answered).await {
         Ok(Ok(Ok(status))) => Ok(json(StatusCode::OK, &status)),
         Ok(Ok(Err(why))) => Err(message(StatusCode::INTERNAL_SERVER_ERROR, why)),

@@ -20,7 +20,7 @@ use crate::io::process::ProcessUse;
 use crate::metrics::{LastLook, LiveNumbers, MetricsScene, RunningNumbers};
 use crate::model::{
     Arch, ArtifactId, Dir, FileName, Format, NodeId, OrderSet, Platform, SchematicId, Sha256,
-    Trigger,
+    Trigger, Windows,
 };
 use crate::orders;
 use crate::plan::{
@@ -217,6 +217,7 @@ fn policy() -> Policy {
         shared: SharedStorages::default(),
         create: Create::default(),
         transport: TransportPolicy::default(),
+        windows: Windows::default(),
     }
 }
 

@@ -69,6 +69,9 @@ impl fmt::Display for BlockedReason {
                 "failed {failures} {}, next attempt at {until:.0}: {error}",
                 if *failures == 1 { "time" } else { "times" }
             ),
+            Self::OutsideWindow { local, until: _ } => {
+                write!(f, "waits for the window until {local}")
+            }
             Self::StorageUnfit { storage, why, .. } => why.write(storage, f),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
             Self::NotMounted {

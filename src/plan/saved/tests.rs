@@ -121,6 +121,7 @@ fn file(plan: &Plan) -> Vec<u8> {
         orders: "/orders".to_owned(),
         revision: Some("main@sha1:abc".to_owned()),
         options: SavedOptions {
+            ignore_windows: false,
             purge_cache: true,
             selection: Selection {
                 orders: vec!["a*".parse().unwrap()],

@@ -1,5 +1,5 @@
-//! Blocking what an operator has suspended, what nobody allows, and what has failed a
-//! moment ago.
+//! Blocking what an operator has suspended, what nobody allows, what has failed a moment
+//! ago, and what waits for its window.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.
@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clusters::forbidden;
+use super::windows::ClosedWindows;
 use crate::facts::{Memory, Observed, StepId, StepKind};
 use crate::model::{NodeId, OrderId};
 use crate::plan::blocked::{Blocked, BlockedReason};
@@ -22,17 +23,35 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let mut waiting: BTreeSet<StepId> = BTreeSet::new();
     // Of a rollout that stopped, where it did.
     let mut stopped: BTreeMap<StepId, StepId> = BTreeMap::new();
+    let windows = ClosedWindows::of(input);
+    // What waits for a window, and what waits for that.
+    let mut outside: BTreeMap<StepId, BlockedReason> = BTreeMap::new();
     let mut going = Vec::with_capacity(plan.steps.len());
     // Needs stand before what needs them, so one walk is enough.
     for step in std::mem::take(&mut plan.steps) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
-        let reason = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
+        let sources = step.needs.iter().filter(|need| waiting.contains(*need));
+        let sources = sources.map(|need| stopped.get(need).unwrap_or(need));
+        // A window holds only what would be done: of anything else it is told what is wrong.
+        let wrong = sources
+            .clone()
+            .find(|source| !outside.contains_key(*source));
+        let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
-            .or_else(|| {
-                let source = stopped.get(source?).or(source)?.clone();
-                Some(BlockedReason::SourceBlocked { source })
-            });
+            .or_else(|| windows.hold(&step).filter(|_| wrong.is_none()));
+        let is_own = own.is_some();
+        let reason = own.or_else(|| {
+            let source = wrong.or(sources.clone().next())?;
+            let blocked = || BlockedReason::SourceBlocked {
+                source: source.clone(),
+            };
+            // That it waits for the same window is all there is to know.
+            Some(outside.get(source).cloned().unwrap_or_else(blocked))
+        });
+        if let Some(reason @ BlockedReason::OutsideWindow { .. }) = &reason {
+            outside.insert(step.id.clone(), reason.clone());
+        }
         if let Some(source) = source {
             let is_creation = step.id.kind() == Some(StepKind::CreateTemplate);
             let is_elsewhere = is_creation && source.node() != step.id.node();
@@ -44,7 +63,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
         match reason {
             None => going.push(step),
             // That nothing comes in its place is told once.
-            Some(BlockedReason::SourceBlocked { .. }) if step.why == Why::Replaced => {
+            Some(_) if !is_own && step.why == Why::Replaced => {
                 waiting.insert(step.id);
             }
             Some(reason) => {

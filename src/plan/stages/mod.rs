@@ -23,6 +23,7 @@ mod templates;
 mod unresolved;
 mod verify;
 mod walk;
+mod windows;
 
 pub(super) use block::block;
 pub(super) use clusters::clusters;

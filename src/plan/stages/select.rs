@@ -101,7 +101,7 @@ fn elsewhere(plan: &Plan, selection: &Selection, desired: &Desired) -> BTreeSet<
 }
 
 /// True if a step, or what would be one, was selected itself.
-fn concerns(selection: &Selection, id: &StepId, wanted_by: &WantedBy) -> bool {
+pub(super) fn concerns(selection: &Selection, id: &StepId, wanted_by: &WantedBy) -> bool {
     let by_order = || {
         let mut orders = wanted_by.iter().map(|position| &position.order);
         selection.orders.is_empty() || orders.any(|order| selection.has_order(order.as_str()))

@@ -128,10 +128,15 @@ fn what_a_run_did_not_look_at_neither_begins_nor_ends() {
         let events = message.map_or_else(Vec::new, |message| message.events);
         events.iter().any(|event| event.kind == EventKind::Recovery)
     };
-    // Gone while a file cannot be read, between two attempts, or not looked at.
+    // Gone while a file cannot be read, between two attempts or windows, or not looked at.
     let broken = status(&[(Some("orders/a.yaml"), None, Stalled, invalid)]);
     assert!(!ends(&broken, false));
-    for reason in [Reason::BackingOff, Reason::Interrupted, Reason::NotSelected] {
+    for reason in [
+        Reason::BackingOff,
+        Reason::OutsideWindow,
+        Reason::Interrupted,
+        Reason::NotSelected,
+    ] {
         let between = status(&[
             (Some("a"), None, Reconciling, Some(reason)),
             (Some("a"), Some("pve-1"), Reconciling, Some(reason)),

@@ -17,7 +17,7 @@ use crate::facts::{
     RecordEntry, References, RemoteFile, VersionKnowledge, VersionSource,
 };
 use crate::live::{Finished, LiveView};
-use crate::model::{ArtifactId, Format, Network, NodeId, OrderSet, Trigger};
+use crate::model::{ArtifactId, Format, Network, NodeId, OrderSet, Trigger, Windows};
 use crate::orders;
 use crate::plan::{
     Create, Desired, Look, Naming, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
@@ -211,6 +211,7 @@ fn policy(settings: &Settings) -> Policy {
             network: settings.network.clone(),
             ..TransportPolicy::default()
         },
+        windows: Windows::default(),
     }
 }
 
