@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{ObjectKey, ObjectPrefix, SMALL};
+use crate::model::Sha256;
 
 /// What can go wrong with a bucket.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,16 @@ pub enum BucketError {
         /// Its length.
         size: u64,
     },
+    /// A file that is to be written is not what it should be.
+    #[error("{} has the SHA-256 {found}; expected {expected}", path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What it should have.
+        expected: Sha256,
+        /// What it has.
+        found: Sha256,
+    },
     /// A file that is to be written cannot be read.
     #[error("cannot read {}", path.display())]
     File {
@@ -84,7 +95,10 @@ impl BucketError {
                  objects of the bucket below the prefix",
             ),
             Self::Unusable { .. } => Some("check `store` in the configuration"),
-            Self::Failed { .. } | Self::TooLarge { .. } | Self::File { .. } => None,
+            Self::Failed { .. }
+            | Self::TooLarge { .. }
+            | Self::Differs { .. }
+            | Self::File { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! A request that writes under a condition is sent once. Repeated after an answer that was
 //! lost, it would be refused because of itself, and would look as if somebody else had won.
 
+mod checked;
 mod error;
 mod key;
 mod settings;
@@ -70,6 +71,8 @@ pub struct ListedObject {
     pub size: u64,
     /// When it was written, by the server's clock.
     pub modified: Timestamp,
+    /// Which write it is of.
+    pub tag: ObjectTag,
 }
 
 /// An object that is read in pieces.
@@ -193,6 +196,7 @@ impl Bucket {
                 key,
                 size: meta.size,
                 modified: modified(&meta),
+                tag: ObjectTag::of(&meta),
             }));
         }
         Ok(all)

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    WriteMultipart,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult,
+    UpdateVersion, WriteMultipart,
 };
 use tokio::io::AsyncReadExt;
 
@@ -16,10 +16,10 @@ use super::{Bucket, BucketError, ObjectKey};
 
 /// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
 /// that is enough for 156 GiB.
-const PART: usize = 16 << 20;
+pub(super) const PART: usize = 16 << 20;
 
 /// Parts that are on their way at once.
-const PARTS_AT_ONCE: usize = 2;
+pub(super) const PARTS_AT_ONCE: usize = 2;
 
 /// Which write of an object was seen: its entity tag.
 ///
@@ -58,6 +58,15 @@ impl ObjectTag {
         Self {
             e_tag: meta.e_tag.clone(),
             version: meta.version.clone(),
+        }
+    }
+}
+
+impl From<PutResult> for ObjectTag {
+    fn from(put: PutResult) -> Self {
+        Self {
+            e_tag: put.e_tag,
+            version: put.version,
         }
     }
 }

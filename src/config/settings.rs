@@ -9,9 +9,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::notifications::NotificationSettings;
+use crate::bucket::BucketSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
-    ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
+    ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults, OrderId, Proof,
     PushMethod, TokenId, VmConfigs, WebToken,
 };
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub verify: VerifySettings,
     /// The status page.
     pub web: WebSettings,
+    /// The buckets among the nodes.
+    pub buckets: BTreeMap<NodeId, BucketSettings>,
     /// Who is told of what.
     pub notifications: NotificationSettings,
 }

@@ -167,6 +167,7 @@ fn build(
         verify,
         notifications,
         web,
+        buckets: std::collections::BTreeMap::new(),
     })
 }
 
