@@ -8,7 +8,10 @@ use super::policies::of_nodes;
 use crate::bucket::{Bucket, BucketError, BucketSettings};
 use crate::config::Settings;
 use crate::model::{NodeId, VmConfigs};
-use crate::nodes::{self, ApiNode, ApiNodesConfig, Authority, BucketNodesConfig, FileServerConfig, KeepOpen, NodesConfig};
+use crate::nodes::{
+    self, ApiNode, ApiNodesConfig, Authority, BucketNodesConfig, FileServerConfig, KeepOpen,
+    NodesConfig,
+};
 use crate::upstream::{CaFile, RequestTally, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
@@ -130,7 +133,8 @@ pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -
 /// How nodes that are buckets are served.
 pub(super) fn buckets(settings: &Settings) -> Result<BucketNodesConfig, BucketError> {
     let buckets = settings.buckets.iter();
-    let open = |(node, bucket): (&NodeId, &BucketSettings)| Ok((node.clone(), Bucket::open(bucket)?));
+    let open =
+        |(node, bucket): (&NodeId, &BucketSettings)| Ok((node.clone(), Bucket::open(bucket)?));
     Ok(BucketNodesConfig {
         nodes: buckets.map(open).collect::<Result<_, _>>()?,
         owner: settings.owner.clone(),

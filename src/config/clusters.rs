@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use url::{Host, Url};
+use url::Url;
 
 use super::cluster_shape::ClusterShape;
 use super::file::FactoryShape;
@@ -247,13 +247,7 @@ fn endpoints(
 
 fn endpoint(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<Url> {
     let url = values::url(Some(text), EXAMPLE, report)?;
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !is_here {
+    if url.scheme() == "http" && !values::is_loopback(&url) {
         report.at_with_hint(
             text.place,
             "http would show the token to the network",

@@ -13,6 +13,7 @@ use super::inventory_shape::{NodeShape, SiteShape};
 use super::notifications_shape::NotificationsShape;
 use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
+use super::store_shape::StoreShape;
 use super::web_shape::WebShape;
 use crate::yaml::{At, TextOr};
 
@@ -60,6 +61,8 @@ pub(super) struct ConfigFile {
     pub clusters: Option<Vec<At<ClusterShape>>>,
     /// Where nodes that are reached through the API load images from.
     pub file_server: Option<FileServerShape>,
+    /// The bucket that the controllers of a fleet share.
+    pub store: Option<At<StoreShape>>,
     /// Who is told of failures and recoveries.
     pub notifications: Option<NotificationsShape>,
     /// Where the controller serves the status page, metrics and hooks over HTTP:

@@ -7,7 +7,7 @@ use crate::yaml::{ProblemReport, YamlNode};
 
 /// Where secrets are expected by mistake: the section, a list of sections counting as
 /// each of them, the keys, and what to do instead, with the key for `{key}`.
-const PLACES: [(&[&str], &[&str], &str); 9] = [
+const PLACES: [(&[&str], &[&str], &str); 10] = [
     (
         &["factory"],
         &["password"],
@@ -39,6 +39,11 @@ const PLACES: [(&[&str], &[&str], &str); 9] = [
         &["notifications", "providers"],
         &["token", "secret", "password"],
         "use `{key}_env` or `{key}_file`, and replace the {key} if the file was shared",
+    ),
+    (
+        &["store"],
+        &["access_key_id", "secret_access_key", "key"],
+        "use `{key}_file` or `{key}_env`, and replace the key if the file was shared",
     ),
     (
         &["hooks"],

@@ -11,6 +11,7 @@
 )]
 
 mod api_node;
+mod bucket_nodes;
 mod cluster_shape;
 mod clusters;
 mod dirs;
@@ -34,6 +35,8 @@ mod running_shape;
 mod secrets;
 mod settings;
 mod sites;
+mod store;
+mod store_shape;
 mod trust;
 mod validate;
 mod values;
@@ -51,6 +54,7 @@ pub use settings::{
     GithubSettings, LimitSettings, ManifestTarget, PruneSettings, PushSettings, ReconcileSettings,
     Settings, VerifySettings, WebSettings,
 };
+pub use store::StoreSettings;
 
 use dirs::{DefaultDirs, user_config};
 

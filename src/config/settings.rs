@@ -9,11 +9,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::notifications::NotificationSettings;
+use super::store::StoreSettings;
 use crate::bucket::BucketSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
-    ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults, OrderId, Proof,
-    PushMethod, TokenId, VmConfigs, WebToken,
+    ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults,
+    OrderId, Proof, PushMethod, TokenId, VmConfigs, WebToken,
 };
 
 /// Everything that a run can be told by configuration.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub file_server: FileServerSettings,
     /// How much happens at once, and how long things may take.
     pub limits: LimitSettings,
+    /// What the controllers of a fleet share; `None` for a single controller.
+    pub store: Option<StoreSettings>,
     /// The name of this controller, for the records on nodes; of the alphabet of
     /// node names.
     pub owner: String,

@@ -33,6 +33,7 @@ use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
 };
 use super::web;
+use super::{bucket_nodes, store};
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::yaml::{At, Document, ProblemReport, read};
 
@@ -135,6 +136,10 @@ fn build(
     let github = file.github.unwrap_or_default();
     let api_url = url(github.api_url.as_ref(), GITHUB_URL, report);
     let token = secrets.github(&github, report);
+    let limits = limits(&file.limits.unwrap_or_default(), report);
+    let patience = (limits.connect, limits.idle);
+    let buckets = bucket_nodes::buckets(nodes, &inventory, patience, secrets, report);
+    let store = store::store(file.store.as_ref(), patience, secrets, report);
     let notifications = notifications::notifications(file.notifications.as_ref(), secrets, report);
     Some(Settings {
         source: None,
@@ -159,7 +164,8 @@ fn build(
         network,
         clusters,
         file_server,
-        limits: limits(&file.limits.unwrap_or_default(), report),
+        limits,
+        store,
         owner: owner?,
         state_dir,
         reconcile,
@@ -167,7 +173,7 @@ fn build(
         verify,
         notifications,
         web,
-        buckets: std::collections::BTreeMap::new(),
+        buckets,
     })
 }
 

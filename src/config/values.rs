@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
-use url::Url;
+use url::{Host, Url};
 
 use crate::model::{Dir, PushMethod, StorageName, VmConfigs};
 use crate::yaml::{At, ProblemReport};
@@ -113,6 +113,16 @@ pub(super) fn url(
         url.set_path(&format!("{}/", url.path()));
     }
     Some(url)
+}
+
+/// True for a URL of this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn refuse_login(at: &At<String>, report: &mut ProblemReport<'_>) {

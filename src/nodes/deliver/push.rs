@@ -26,7 +26,9 @@ pub(crate) async fn deliver(
     let mut args = prepared.args();
     args.extend(match &delivery.method {
         Method::Stream => ["stream", ""],
-        Method::Copy | Method::Put | Method::Api { .. } | Method::Rsync { basis: None } => ["other", ""],
+        Method::Copy | Method::Put | Method::Api { .. } | Method::Rsync { basis: None } => {
+            ["other", ""]
+        }
         Method::Rsync { basis: Some(file) } => ["other", file.as_str()],
     });
     args.push(session.vm_configs());
