@@ -11,22 +11,22 @@ mod look;
 mod place;
 mod record;
 mod remove;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bucket::Bucket;
-use crate::facts::{NodeState, NodeStorages, NodeVms};
-use crate::model::{Dir, Node, NodeId, StorageName, VmId};
+use crate::facts::{NodeState, NodeStorages};
+use crate::model::{Dir, Node, NodeId, StorageName};
 use crate::nodes::authority::Authority;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
 };
-use crate::nodes::templates::{
-    TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
-};
+use crate::nodes::templates::Templates;
 use place::{BucketPlace, Turns};
 
 /// The buckets of the configuration, and how they are used.
@@ -108,55 +108,5 @@ impl Nodes for BucketNodes {
     }
 }
 
-/// A bucket has no virtual machines; the configuration refuses templates there.
-impl Templates for BucketNodes {
-    async fn vms(&self, node: &Node) -> NodeVms {
-        NodeVms::Unknown {
-            why: no_machines(node),
-        }
-    }
-
-    async fn clones(
-        &self,
-        node: &Node,
-        _: &BTreeSet<VmId>,
-    ) -> Result<BTreeMap<VmId, BTreeSet<VmId>>, NodeError> {
-        Err(no_templates(node))
-    }
-
-    async fn create_template(
-        &self,
-        node: &Node,
-        _: &TemplateCreation,
-    ) -> Result<TemplateDone, NodeError> {
-        Err(no_templates(node))
-    }
-
-    async fn change_templates(
-        &self,
-        node: &Node,
-        _: &[TemplateChange],
-    ) -> Result<TemplateDone, NodeError> {
-        Err(no_templates(node))
-    }
-
-    async fn remove_template(
-        &self,
-        node: &Node,
-        _: &TemplateRemoval,
-    ) -> Result<TemplateDone, NodeError> {
-        Err(no_templates(node))
-    }
-}
-
-fn no_machines(node: &Node) -> String {
-    format!("{} is a bucket, which has no virtual machines", node.id)
-}
-
-fn no_templates(node: &Node) -> NodeError {
-    NodeError::Refused {
-        node: node.id.clone(),
-        what: "looking at virtual machines",
-        message: no_machines(node),
-    }
-}
+// The methods are those of a place without virtual machines.
+impl Templates for BucketNodes {}
