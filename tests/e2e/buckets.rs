@@ -25,7 +25,7 @@ fn controller(world: &World, seaweed: &Seaweed, prefix: &str) -> Program {
     let config = format!(
         "defaults:\n  cache_dir: {root}/cache\nmanifest: {{dir: {root}/manifests}}\n\
          factory: {{url: \"{url}\"}}\ngithub: {{api_url: \"{url}\"}}\n\
-         limits: {{retries: 0, connect: 2s}}\nprune: {{grace: 0s}}\nnodes:\n  \
+         limits: {{retries: 0, connect: 2s}}\nprune: {{grace: 0s, keep_versions: 1, max_percent: 100}}\nnodes:\n  \
          - name: images\n    labels: [all]\n    prune: true\n    s3:\n      \
          url: s3://{BUCKET}/{prefix}\n      endpoint: {endpoint}\n      \
          access_key_id_file: {id}\n      secret_access_key_file: {key}\n"
@@ -63,7 +63,7 @@ fn a_bucket_gets_images_and_loses_what_no_order_wants() {
     let program = controller(&world, seaweed, "node");
     let bucket = seaweed.bucket("node/");
     let order = |version: &str| {
-        let iso = position("iso", "iso", &format!("version: {version}"));
+        let iso = position("iso", "iso", &format!("      version: {{type: exact, value: {version}}}\n"));
         world.order("iso.yaml", &iso);
     };
     order("v1.11.2");
