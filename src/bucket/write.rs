@@ -1,25 +1,26 @@
 //! Writing objects, and what is known afterwards.
 
-#![expect(clippy::disallowed_methods, reason = "reads the files that it uploads")]
-
 use std::fmt;
 use std::path::Path;
 
 use bytes::Bytes;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult,
-    UpdateVersion, WriteMultipart,
+    ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
 };
+use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
-use super::{Bucket, BucketError, ObjectKey};
+use super::{Bucket, BucketAnswer, BucketError, ObjectKey};
+use crate::model::Sha256;
+
+const WRITING: &str = "writing";
 
 /// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
 /// that is enough for 156 GiB.
-pub(super) const PART: usize = 16 << 20;
+const PART: usize = 16 << 20;
 
 /// Parts that are on their way at once.
-pub(super) const PARTS_AT_ONCE: usize = 2;
+const PARTS_AT_ONCE: usize = 2;
 
 /// Which write of an object was seen: its entity tag.
 ///
@@ -28,8 +29,8 @@ pub(super) const PARTS_AT_ONCE: usize = 2;
 /// write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectTag {
+    /// `None` from a server that gives none: nothing is unchanged for it.
     e_tag: Option<String>,
-    version: Option<String>,
 }
 
 /// When an object may be written.
@@ -57,24 +58,13 @@ impl ObjectTag {
     pub(super) fn of(meta: &ObjectMeta) -> Self {
         Self {
             e_tag: meta.e_tag.clone(),
-            version: meta.version.clone(),
-        }
-    }
-}
-
-impl From<PutResult> for ObjectTag {
-    fn from(put: PutResult) -> Self {
-        Self {
-            e_tag: put.e_tag,
-            version: put.version,
         }
     }
 }
 
 impl fmt::Display for ObjectTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tag = self.e_tag.as_deref().or(self.version.as_deref());
-        f.write_str(tag.unwrap_or("-"))
+        f.write_str(self.e_tag.as_deref().unwrap_or("-"))
     }
 }
 
@@ -83,9 +73,10 @@ impl From<WriteCondition> for PutMode {
         match condition {
             WriteCondition::Always => Self::Overwrite,
             WriteCondition::Absent => Self::Create,
-            WriteCondition::Unchanged(ObjectTag { e_tag, version }) => {
-                Self::Update(UpdateVersion { e_tag, version })
-            }
+            WriteCondition::Unchanged(ObjectTag { e_tag }) => Self::Update(UpdateVersion {
+                e_tag,
+                version: None,
+            }),
         }
     }
 }
@@ -106,22 +97,18 @@ impl Bucket {
             WriteCondition::Always => &self.patient,
             WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
         };
+        let has_to_be_there = matches!(condition, WriteCondition::Unchanged(_));
         let options = PutOptions::from(PutMode::from(condition));
         let payload = PutPayload::from_bytes(bytes.into());
-        match store.put_opts(&self.path(key), payload, options).await {
-            Ok(put) => Ok(ObjectWritten::Done(ObjectTag {
-                e_tag: put.e_tag,
-                version: put.version,
-            })),
-            // An object that had to be unchanged and is not there at all has changed.
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. }
-                | object_store::Error::NotModified { .. }
-                | object_store::Error::NotFound { .. },
-            ) => Ok(ObjectWritten::Refused),
-            Err(error) => Err(BucketError::of("writing", key, error)),
-        }
+        let path = self.path(key);
+        self.within(WRITING, key, async {
+            match store.put_opts(&path, payload, options).await {
+                Ok(put) => Ok(ObjectWritten::Done(ObjectTag { e_tag: put.e_tag })),
+                Err(error) if is_refusal(&error, has_to_be_there) => Ok(ObjectWritten::Refused),
+                Err(error) => Err(BucketError::of(WRITING, key, &error)),
+            }
+        })
+        .await
     }
 
     /// Writes a file as an object, in parts, and whatever is there. Readers see the whole
@@ -129,22 +116,52 @@ impl Bucket {
     ///
     /// # Errors
     /// When the file cannot be read, or the server does not take it. What was sent of it is
-    /// given up.
+    /// given up, unless the answer to the last request was lost: then the object may be
+    /// there.
     pub async fn upload(
         &self,
         key: &ObjectKey,
         file: &Path,
         sent: impl Fn(u64),
     ) -> Result<(), BucketError> {
+        self.send(key, file, None, sent).await.map(|_| ())
+    }
+
+    /// The same for a file that has to have this digest: otherwise there is no object. Gives
+    /// the tag that it has then.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload), and where the file has another digest.
+    pub async fn upload_checked(
+        &self,
+        key: &ObjectKey,
+        file: &Path,
+        sha256: Sha256,
+        sent: impl Fn(u64),
+    ) -> Result<ObjectTag, BucketError> {
+        self.send(key, file, Some(sha256), sent).await
+    }
+
+    async fn send(
+        &self,
+        key: &ObjectKey,
+        file: &Path,
+        sha256: Option<Sha256>,
+        sent: impl Fn(u64),
+    ) -> Result<ObjectTag, BucketError> {
         let unreadable = |source| BucketError::File {
             path: file.to_owned(),
             source,
         };
-        let failed = |error| BucketError::of("writing", key, error);
+        let failed = |error| BucketError::of(WRITING, key, &error);
         let mut source = tokio::fs::File::open(file).await.map_err(unreadable)?;
-        let upload = self.patient.put_multipart(&self.path(key)).await;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed)?, PART);
+        let path = self.path(key);
+        let begun = self.within(WRITING, key, async {
+            self.patient.put_multipart(&path).await.map_err(failed)
+        });
+        let mut upload = WriteMultipart::new_with_chunk_size(begun.await?, PART);
         let ended = async {
+            let mut digest = sha256.map(|expected| (expected, sha2::Sha256::new()));
             loop {
                 let mut piece = Vec::with_capacity(PART);
                 let read = (&mut source)
@@ -153,24 +170,83 @@ impl Bucket {
                     .await;
                 let length = read.map_err(unreadable)? as u64;
                 if length == 0 {
-                    return Ok(());
+                    return match digest {
+                        Some((expected, digest)) => expect(file, expected, digest),
+                        None => Ok(()),
+                    };
+                }
+                if let Some((_, digest)) = &mut digest {
+                    digest.update(&piece);
                 }
                 upload
                     .wait_for_capacity(PARTS_AT_ONCE)
                     .await
                     .map_err(failed)?;
+                self.count();
                 upload.put(piece.into());
                 sent(length);
             }
         }
         .await;
         match ended {
-            Ok(()) => upload.finish().await.map(|_| ()).map_err(failed),
+            Ok(()) => {
+                self.count();
+                let put = upload.finish().await.map_err(failed)?;
+                Ok(ObjectTag { e_tag: put.e_tag })
+            }
             Err(error) => {
                 // What the server keeps of it costs space until it is swept.
                 let _ = upload.abort().await;
                 Err(error)
             }
         }
+    }
+
+    /// Removes an object. That there is none is fine.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or does not want to.
+    pub async fn remove(&self, key: &ObjectKey) -> Result<(), BucketError> {
+        let path = self.path(key);
+        self.within("removing", key, async {
+            match self.patient.delete(&path).await {
+                Ok(()) => Ok(()),
+                Err(error @ object_store::Error::NotFound { .. })
+                    if BucketAnswer::of(&error).is_no_object() =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(BucketError::of("removing", key, &error)),
+            }
+        })
+        .await
+    }
+}
+
+/// A file has the digest that it should have.
+fn expect(file: &Path, expected: Sha256, digest: sha2::Sha256) -> Result<(), BucketError> {
+    let found = Sha256::from_bytes(digest.finalize().into());
+    match found == expected {
+        true => Ok(()),
+        false => Err(BucketError::Differs {
+            path: file.to_owned(),
+            expected,
+            found,
+        }),
+    }
+}
+
+/// True where the condition did not hold, or the server does not say.
+fn is_refusal(error: &object_store::Error, has_to_be_there: bool) -> bool {
+    match error {
+        _ if BucketAnswer::of(error).is_no_bucket() => false,
+        object_store::Error::AlreadyExists { .. }
+        | object_store::Error::Precondition { .. }
+        | object_store::Error::NotModified { .. } => true,
+        // An object that had to be unchanged and is not there at all has changed.
+        object_store::Error::NotFound { .. } => {
+            has_to_be_there && BucketAnswer::of(error).is_no_object()
+        }
+        _ => false,
     }
 }

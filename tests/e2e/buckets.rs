@@ -63,7 +63,11 @@ fn a_bucket_gets_images_and_loses_what_no_order_wants() {
     let program = controller(&world, seaweed, "node");
     let bucket = seaweed.bucket("node/");
     let order = |version: &str| {
-        let iso = position("iso", "iso", &format!("      version: {{type: exact, value: {version}}}\n"));
+        let iso = position(
+            "iso",
+            "iso",
+            &format!("      version: {{type: exact, value: {version}}}\n"),
+        );
         world.order("iso.yaml", &iso);
     };
     order("v1.11.2");

@@ -103,17 +103,17 @@ impl BucketPlace {
         }
         let why = printable(chain(&error).as_bytes());
         match error {
-            BucketError::Failed { .. } => NodeError::Unreachable {
+            BucketError::Failed { .. } | BucketError::Late { .. } => NodeError::Unreachable {
                 why,
                 transient: true,
                 is_denied: false,
                 hint: None,
                 stderr: String::new(),
             },
-            BucketError::Denied { .. } => NodeError::Unreachable {
+            BucketError::Denied { .. } | BucketError::NoBucket { .. } => NodeError::Unreachable {
                 why,
                 transient: false,
-                is_denied: true,
+                is_denied: matches!(error, BucketError::Denied { .. }),
                 hint: error.hint(),
                 stderr: String::new(),
             },
@@ -220,7 +220,7 @@ impl BucketPlace {
             return Ok(None);
         };
         let mut digest = sha2::Sha256::new();
-        let mut pieces = std::pin::pin!(reading.pieces);
+        let mut pieces = reading.pieces;
         while let Some(piece) = pieces.try_next().await.map_err(failed)? {
             digest.update(&piece);
         }
