@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
-use super::BucketNodesConfig;
+use super::config::BucketNodesConfig;
 use super::place::{BucketPlace, remote};
 use crate::facts::{DirState, NodeState, References};
 use crate::model::{Dir, Node};

@@ -6,6 +6,7 @@
 //! lines. A server cannot compute a digest, so what nobody recorded is read back through
 //! this machine.
 
+mod config;
 mod deliver;
 mod look;
 mod place;
@@ -14,35 +15,18 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::bucket::Bucket;
 use crate::facts::{NodeState, NodeStorages};
-use crate::model::{Dir, Node, NodeId, StorageName};
-use crate::nodes::authority::Authority;
+use crate::model::{Dir, Node, StorageName};
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
 };
 use crate::nodes::templates::Templates;
+pub use config::BucketNodesConfig;
 use place::{BucketPlace, Turns};
-
-/// The buckets of the configuration, and how they are used.
-#[derive(Debug, Clone)]
-pub struct BucketNodesConfig {
-    /// The bucket of each node.
-    pub nodes: BTreeMap<NodeId, Bucket>,
-    /// The controller, as records name it.
-    pub owner: String,
-    /// How long a look may take.
-    pub look: Duration,
-    /// Whether anything may be changed now.
-    pub authority: Authority,
-    /// The same for single nodes.
-    pub authority_of: BTreeMap<NodeId, Authority>,
-}
 
 /// Nodes that are buckets.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use sha2::Digest;
 use tokio::sync::OwnedMutexGuard;
 
-use super::BucketNodesConfig;
+use super::config::BucketNodesConfig;
 use super::record::BucketRecord;
 use crate::bucket::{
     Bucket, BucketError, ListedObject, ObjectKey, ObjectPrefix, ObjectTag, ObjectWritten,
