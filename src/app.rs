@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::bucket::BucketError;
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Settings};
@@ -39,7 +40,7 @@ pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
 use crate::model::{ClusterName, Node, Reach, TalosVersion, visible_path};
-use crate::nodes::{ApiNodes, KeepOpen, NodeError, NodesByReach, SystemNodes};
+use crate::nodes::{ApiNodes, BucketNodes, KeepOpen, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
 use crate::proxmox::PveError;
@@ -105,6 +106,9 @@ pub(crate) enum StartError {
         #[source]
         source: Box<PveError>,
     },
+    /// The client of a bucket could not be made.
+    #[error("cannot set up access to a bucket")]
+    Bucket(#[source] BucketError),
     /// Another run holds the cache, or it cannot be written.
     #[error("cannot use the cache")]
     Cache(#[source] CacheError),
@@ -131,6 +135,7 @@ impl StartError {
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cluster { source, .. } => source.hint(),
+            Self::Bucket(error) => error.hint().map(str::to_owned),
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
@@ -271,7 +276,8 @@ impl App {
         let system = SystemNodes::new(nodes).map_err(StartError::Nodes)?;
         let api = places::api_nodes(settings, self.known_nodes()?);
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
-        let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
+        let buckets = BucketNodes::new(places::buckets(settings).map_err(StartError::Bucket)?);
+        let nodes = NodesByReach::new(system, ApiNodes::new(api, records), buckets);
         let target = settings.manifest.clone();
         Ok(Reconciler {
             factory: Arc::new(factory),

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::policies::of_nodes;
+use crate::bucket::{Bucket, BucketError, BucketSettings};
 use crate::config::Settings;
 use crate::model::{NodeId, VmConfigs};
 use crate::nodes::{
-    self, ApiNode, ApiNodesConfig, Authority, FileServerConfig, KeepOpen, NodesConfig,
+    self, ApiNode, ApiNodesConfig, Authority, BucketNodesConfig, FileServerConfig, KeepOpen,
+    NodesConfig,
 };
 use crate::upstream::{CaFile, RequestTally, UpstreamConfig};
 
@@ -131,6 +133,20 @@ pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -
         authority: Authority::single(),
         authority_of: BTreeMap::new(),
     }
+}
+
+/// How nodes that are buckets are served.
+pub(super) fn buckets(settings: &Settings) -> Result<BucketNodesConfig, BucketError> {
+    let buckets = settings.buckets.iter();
+    let open =
+        |(node, bucket): (&NodeId, &BucketSettings)| Ok((node.clone(), Bucket::open(bucket)?));
+    Ok(BucketNodesConfig {
+        nodes: buckets.map(open).collect::<Result<_, _>>()?,
+        owner: settings.owner.clone(),
+        look: settings.limits.look,
+        authority: Authority::single(),
+        authority_of: BTreeMap::new(),
+    })
 }
 
 /// Where single nodes keep the configurations of virtual machines.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{BucketAnswer, ObjectKey, ObjectPrefix};
+use crate::model::Sha256;
 
 /// The most bytes of an object that is read as a whole: everything but images is smaller.
 pub const SMALL: u64 = 1 << 20;
@@ -21,7 +22,7 @@ pub enum BucketError {
         source: BucketAnswer,
     },
     /// The bucket itself is not there: nothing is known of its objects.
-    #[error("{what} {key} in the store: the bucket does not exist")]
+    #[error("{what} {key} in the bucket: the bucket does not exist")]
     NoBucket {
         /// What was done.
         what: &'static str,
@@ -32,7 +33,7 @@ pub enum BucketError {
         source: BucketAnswer,
     },
     /// The credentials are wrong, or have no right to this.
-    #[error("{what} {key} in the store: access denied")]
+    #[error("{what} {key} in the bucket: access denied")]
     Denied {
         /// What was done.
         what: &'static str,
@@ -44,7 +45,7 @@ pub enum BucketError {
     },
     /// The server cannot be reached, or says that it failed. Whether something was written
     /// is not known.
-    #[error("{what} {key} in the store failed")]
+    #[error("{what} {key} in the bucket failed")]
     Failed {
         /// What was done.
         what: &'static str,
@@ -55,7 +56,7 @@ pub enum BucketError {
         source: BucketAnswer,
     },
     /// The server takes too long. Whether something was written is not known.
-    #[error("{what} {key} in the store: no answer within {after:?}")]
+    #[error("{what} {key} in the bucket: no answer within {after:?}")]
     Late {
         /// What was done.
         what: &'static str,
@@ -65,12 +66,22 @@ pub enum BucketError {
         after: Duration,
     },
     /// An object that has to be small is not.
-    #[error("{key} in the store has {size} bytes; expected at most {SMALL}")]
+    #[error("{key} in the bucket has {size} bytes; expected at most {SMALL}")]
     TooLarge {
         /// The object.
         key: ObjectKey,
         /// Its length.
         size: u64,
+    },
+    /// A file that is to be written is not what it should be.
+    #[error("{} has the SHA-256 {found}; expected {expected}", path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What it should have.
+        expected: Sha256,
+        /// What it has.
+        found: Sha256,
     },
     /// A file that is to be written cannot be read.
     #[error("cannot read {}", path.display())]
@@ -117,9 +128,11 @@ impl BucketError {
             | Self::NoBucket { source, .. }
             | Self::Denied { source, .. }
             | Self::Failed { source, .. } => Some(source),
-            Self::Late { .. } | Self::TooLarge { .. } | Self::File { .. } | Self::Unfit { .. } => {
-                None
-            }
+            Self::Late { .. }
+            | Self::TooLarge { .. }
+            | Self::Differs { .. }
+            | Self::File { .. }
+            | Self::Unfit { .. } => None,
         }
     }
 
@@ -133,11 +146,14 @@ impl BucketError {
                 "check the access key and its rights: it has to read, write, list and remove \
                  objects of the bucket below the prefix",
             ),
-            Self::NoBucket { .. } => Some("create the bucket, or correct `store.url`"),
-            Self::Unusable { .. } => Some("check `store` in the configuration"),
+            Self::NoBucket { .. } => Some("create the bucket, or correct its `url`"),
+            Self::Unusable { .. } => {
+                Some("check `store` and the nodes with `s3` in the configuration")
+            }
             Self::Failed { .. }
             | Self::Late { .. }
             | Self::TooLarge { .. }
+            | Self::Differs { .. }
             | Self::File { .. }
             | Self::Unfit { .. } => None,
         }

@@ -30,6 +30,8 @@ pub struct ListedObject {
     pub size: u64,
     /// When it was written, by the server's clock.
     pub modified: Timestamp,
+    /// Which write it is of.
+    pub tag: ObjectTag,
 }
 
 /// An object that is read in pieces.
@@ -75,9 +77,22 @@ impl Bucket {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, BucketError> {
+        Ok(self.head(key).await?.map(|object| object.size))
+    }
+
+    /// What a listing would say of an object. `None` as in [`size`](Self::size).
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<ListedObject>, BucketError> {
         self.within(READING, key, async {
             match self.patient.head(&self.path(key)).await {
-                Ok(found) => Ok(Some(found.size)),
+                Ok(found) => Ok(Some(ListedObject {
+                    key: key.clone(),
+                    size: found.size,
+                    modified: modified(&found),
+                    tag: ObjectTag::of(&found),
+                })),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(BucketError::of(READING, key, &error)),
             }
@@ -150,6 +165,7 @@ impl Bucket {
                 key,
                 size: meta.size,
                 modified: modified(&meta),
+                tag: ObjectTag::of(&meta),
             }));
         }
         Ok(all)

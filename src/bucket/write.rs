@@ -7,9 +7,11 @@ use bytes::Bytes;
 use object_store::{
     ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
 };
+use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
 use super::{Bucket, BucketAnswer, BucketError, ObjectKey};
+use crate::model::Sha256;
 
 const WRITING: &str = "writing";
 
@@ -122,6 +124,31 @@ impl Bucket {
         file: &Path,
         sent: impl Fn(u64),
     ) -> Result<(), BucketError> {
+        self.send(key, file, None, sent).await.map(|_| ())
+    }
+
+    /// The same for a file that has to have this digest: otherwise there is no object. Gives
+    /// the tag that it has then.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload), and where the file has another digest.
+    pub async fn upload_checked(
+        &self,
+        key: &ObjectKey,
+        file: &Path,
+        sha256: Sha256,
+        sent: impl Fn(u64),
+    ) -> Result<ObjectTag, BucketError> {
+        self.send(key, file, Some(sha256), sent).await
+    }
+
+    async fn send(
+        &self,
+        key: &ObjectKey,
+        file: &Path,
+        sha256: Option<Sha256>,
+        sent: impl Fn(u64),
+    ) -> Result<ObjectTag, BucketError> {
         let unreadable = |source| BucketError::File {
             path: file.to_owned(),
             source,
@@ -134,6 +161,7 @@ impl Bucket {
         });
         let mut upload = WriteMultipart::new_with_chunk_size(begun.await?, PART);
         let ended = async {
+            let mut digest = sha256.map(|expected| (expected, sha2::Sha256::new()));
             loop {
                 let mut piece = Vec::with_capacity(PART);
                 let read = (&mut source)
@@ -142,7 +170,13 @@ impl Bucket {
                     .await;
                 let length = read.map_err(unreadable)? as u64;
                 if length == 0 {
-                    return Ok(());
+                    return match digest {
+                        Some((expected, digest)) => expect(file, expected, digest),
+                        None => Ok(()),
+                    };
+                }
+                if let Some((_, digest)) = &mut digest {
+                    digest.update(&piece);
                 }
                 upload
                     .wait_for_capacity(PARTS_AT_ONCE)
@@ -157,7 +191,8 @@ impl Bucket {
         match ended {
             Ok(()) => {
                 self.count();
-                upload.finish().await.map(|_| ()).map_err(failed)
+                let put = upload.finish().await.map_err(failed)?;
+                Ok(ObjectTag { e_tag: put.e_tag })
             }
             Err(error) => {
                 // What the server keeps of it costs space until it is swept.
@@ -185,6 +220,19 @@ impl Bucket {
             }
         })
         .await
+    }
+}
+
+/// A file has the digest that it should have.
+fn expect(file: &Path, expected: Sha256, digest: sha2::Sha256) -> Result<(), BucketError> {
+    let found = Sha256::from_bytes(digest.finalize().into());
+    match found == expected {
+        true => Ok(()),
+        false => Err(BucketError::Differs {
+            path: file.to_owned(),
+            expected,
+            found,
+        }),
     }
 }
 

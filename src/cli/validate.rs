@@ -250,7 +250,8 @@ fn problems_of(error: &StartError) -> Vec<Problem> {
         | StartError::Orders(
             OrdersError::Missing { path } | OrdersError::Unreadable { path, .. },
         ) => visible_path(path),
-        StartError::NoOrders
+        StartError::Bucket(_)
+        | StartError::NoOrders
         | StartError::Source(_)
         | StartError::Unconfigured { .. }
         | StartError::Upstream(_)

@@ -156,6 +156,7 @@ pub const STEP_ENDS: [StepEnd; 5] = [
 const fn way(method: &Method) -> &'static str {
     match method {
         Method::Copy => "copy",
+        Method::Put => "put",
         Method::Api { .. } => "api",
         Method::Stream => "stream",
         Method::Rsync { .. } => "rsync",

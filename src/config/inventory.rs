@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::cluster_shape::ClusterShape;
 use super::inventory_shape::NodeShape;
-use super::{api_node, values};
+use super::{api_node, bucket_nodes, values};
 use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
 use crate::yaml::{self, At, NodeRef, ProblemReport};
 
@@ -84,7 +84,15 @@ fn node(
         return None;
     };
     let id = report.parse::<NodeId>(name);
-    let reach = if shape.local == Some(true) {
+    let reach = if let Some(s3) = &shape.s3 {
+        if shape.local == Some(true) {
+            report.at(
+                s3.place,
+                "`local: true` cannot be combined with `s3`, a bucket",
+            );
+        }
+        bucket_nodes::reach(shape, report)
+    } else if shape.local == Some(true) {
         local(shape, report)
     } else if api_node::is_api(shape, clusters, report) {
         let pve_name = pve_name.as_ref().and_then(Option::as_deref);
@@ -92,6 +100,7 @@ fn node(
     } else {
         ssh(shape, name, id.is_some(), report)
     };
+    let usual_dir = shape.s3.as_ref().and_then(|_| bucket_nodes::usual_dir());
     Some(InventoryNode {
         node: Node {
             id: id?,
@@ -101,11 +110,11 @@ fn node(
         // A directory that is given and wrong is not the same as none.
         iso_dir: match iso_dir {
             Some(dir) => Some(dir?),
-            None => None,
+            None => usual_dir.clone(),
         },
         import_dir: match import_dir {
             Some(dir) => Some(dir?),
-            None => None,
+            None => usual_dir,
         },
         iso_storage: iso_storage?,
         import_storage: import_storage?,

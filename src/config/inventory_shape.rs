@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::store_shape::BucketShape;
 use crate::yaml::At;
 
 /// A node: a machine that is reached over ssh, or a directory of this machine.
@@ -23,6 +24,10 @@ pub(super) struct NodeShape {
     /// True for a directory of this machine: a mounted share, or the node itself.
     /// Default: false
     pub local: Option<bool>,
+    /// A bucket of an S3-compatible server takes the place of a machine: images are
+    /// uploaded there for others to import. iso_dir and import_dir are prefixes in it.
+    /// Default: none
+    pub s3: Option<At<BucketShape>>,
     /// Its directory for ISO files. Default: defaults.proxmox_default_iso_dir
     pub iso_dir: Option<At<String>>,
     /// Its directory for raw and qcow2 images. Default: defaults.proxmox_default_import_dir

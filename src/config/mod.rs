@@ -11,6 +11,7 @@
 )]
 
 mod api_node;
+mod bucket_nodes;
 mod cluster_shape;
 mod clusters;
 mod dirs;

@@ -10,10 +10,11 @@ use url::Url;
 
 use super::notifications::NotificationSettings;
 use super::store::StoreSettings;
+use crate::bucket::BucketSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
-    ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
-    PushMethod, TokenId, VmConfigs, WebToken, Windows,
+    ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults,
+    OrderId, Proof, PushMethod, TokenId, VmConfigs, WebToken, Windows,
 };
 
 /// Everything that a run can be told by configuration.
@@ -69,6 +70,8 @@ pub struct Settings {
     pub verify: VerifySettings,
     /// The status page.
     pub web: WebSettings,
+    /// The buckets among the nodes.
+    pub buckets: BTreeMap<NodeId, BucketSettings>,
     /// Who is told of what.
     pub notifications: NotificationSettings,
 }

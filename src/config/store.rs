@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::secrets::Secrets;
-use super::store_shape::StoreShape;
+use super::store_shape::{BucketShape, StoreShape};
 use super::{trust, values};
 use crate::bucket::{BucketCredentials, BucketSettings, ObjectPrefix};
 use crate::yaml::{At, NodeRef, ProblemReport};
@@ -39,7 +39,7 @@ pub struct StoreSettings {
 /// The store, if the configuration has one. What is wrong is reported.
 pub(super) fn store(
     shape: Option<&At<StoreShape>>,
-    (connect, idle): (Duration, Duration),
+    patience: (Duration, Duration),
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,
 ) -> Option<StoreSettings> {
@@ -47,32 +47,44 @@ pub(super) fn store(
         value: shape,
         place,
     } = shape?;
+    let bucket = bucket_settings((&shape.bucket(), *place), patience, secrets, report);
+    let key = key(shape, *place, secrets, report);
+    Some(StoreSettings {
+        bucket: bucket?,
+        key,
+    })
+}
+
+/// A bucket, and how it is reached: with these limits for a connection and for silence.
+/// What is wrong is reported.
+pub(super) fn bucket_settings(
+    (shape, place): (&BucketShape, NodeRef),
+    (connect, idle): (Duration, Duration),
+    secrets: &Secrets<'_>,
+    report: &mut ProblemReport<'_>,
+) -> Option<BucketSettings> {
     let named = match &shape.url {
         Some(text) => bucket(text, report),
         None => {
-            report.missing(*place, "url", format!("a URL such as {EXAMPLE}"));
+            report.missing(place, "url", format!("a URL such as {EXAMPLE}"));
             None
         }
     };
     let endpoint = endpoint(shape, report);
     let region = region(shape.region.as_ref(), report);
-    let credentials = credentials(shape, *place, secrets, report);
+    let credentials = credentials(shape, place, secrets, report);
     let authorities = shape.ca_file.as_ref();
     let authorities = authorities.and_then(|at| trust::authorities(at, secrets, report));
-    let key = key(shape, *place, secrets, report);
     let (bucket, prefix) = named?;
-    Some(StoreSettings {
-        bucket: BucketSettings {
-            bucket,
-            prefix,
-            endpoint: endpoint?,
-            region: region?,
-            credentials,
-            authorities: authorities.map(|(_, pem)| pem),
-            connect,
-            idle,
-        },
-        key,
+    Some(BucketSettings {
+        bucket,
+        prefix,
+        endpoint: endpoint?,
+        region: region?,
+        credentials,
+        authorities: authorities.map(|(_, pem)| pem),
+        connect,
+        idle,
     })
 }
 
@@ -129,7 +141,7 @@ fn bucket(text: &At<String>, report: &mut ProblemReport<'_>) -> Option<(String, 
 }
 
 /// The server: `None` if it cannot be used, `Some(None)` for AWS.
-fn endpoint(shape: &StoreShape, report: &mut ProblemReport<'_>) -> Option<Option<Url>> {
+fn endpoint(shape: &BucketShape, report: &mut ProblemReport<'_>) -> Option<Option<Url>> {
     let insecure = shape.insecure.as_ref().filter(|at| at.value);
     let url = match &shape.endpoint {
         None => None,
@@ -183,7 +195,7 @@ fn region(text: Option<&At<String>>, report: &mut ProblemReport<'_>) -> Option<S
 
 /// The access key; `None` where that of the machine is meant, or secrets are not read.
 fn credentials(
-    shape: &StoreShape,
+    shape: &BucketShape,
     place: NodeRef,
     secrets: &Secrets<'_>,
     report: &mut ProblemReport<'_>,

@@ -28,12 +28,12 @@ use super::settings::{
     Settings,
 };
 use super::sites;
-use super::store;
 use super::trust;
 use super::values::{
     DAY, MINUTE, SSH_OPTS, duration, limit, method, number, path, rate, size, storage, url, words,
 };
 use super::web;
+use super::{bucket_nodes, store};
 use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
 use crate::orders::read_windows;
 use crate::yaml::{At, Document, ProblemReport, read};
@@ -141,6 +141,7 @@ fn build(
     let token = secrets.github(&github, report);
     let limits = limits(&file.limits.unwrap_or_default(), report);
     let patience = (limits.connect, limits.idle);
+    let buckets = bucket_nodes::buckets(nodes, &inventory, patience, secrets, report);
     let store = store::store(file.store.as_ref(), patience, secrets, report);
     let notifications = notifications::notifications(file.notifications.as_ref(), secrets, report);
     Some(Settings {
@@ -176,6 +177,7 @@ fn build(
         verify,
         notifications,
         web,
+        buckets,
     })
 }
 

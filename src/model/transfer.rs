@@ -137,6 +137,8 @@ impl StoredForm {
 pub enum Method {
     /// Copied within this machine.
     Copy,
+    /// Uploaded into a bucket, with all that is in the file.
+    Put,
     /// Through the Proxmox VE API, with all that is in the file.
     Api {
         /// By which way.

@@ -8,6 +8,7 @@ use super::error::NodeError;
 use super::interface::{
     Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Removal, Removed, Verified,
 };
+use super::s3::BucketNodes;
 use super::system::SystemNodes;
 use super::templates::{
     TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
@@ -20,17 +21,19 @@ use crate::model::{Dir, Node, NodeId, Reach, StorageName, VmId};
 pub struct NodesByReach {
     system: SystemNodes,
     api: ApiNodes,
+    buckets: BucketNodes,
     /// The directories of nodes over ssh whose storages cannot be used now, as their
     /// clusters told last.
     inactive: Mutex<BTreeMap<NodeId, BTreeMap<Dir, String>>>,
 }
 
 impl NodesByReach {
-    /// Nodes over ssh and directories of this machine, and nodes of the API.
-    pub fn new(system: SystemNodes, api: ApiNodes) -> Self {
+    /// Nodes over ssh and directories of this machine, nodes of the API, and buckets.
+    pub fn new(system: SystemNodes, api: ApiNodes, buckets: BucketNodes) -> Self {
         Self {
             system,
             api,
+            buckets,
             inactive: Mutex::default(),
         }
     }
@@ -50,6 +53,7 @@ impl NodesByReach {
 macro_rules! by_reach {
     ($self:ident, $node:ident, $call:ident ( $($argument:ident),* )) => {
         match $node.reach {
+            Reach::Bucket { .. } => $self.buckets.$call($node $(, $argument)*).await,
             Reach::Api { .. } => $self.api.$call($node $(, $argument)*).await,
             Reach::Ssh { .. } | Reach::Local => $self.system.$call($node $(, $argument)*).await,
         }

@@ -42,6 +42,7 @@ mod protocol;
 mod receipt;
 mod remove;
 mod rsync;
+mod s3;
 #[cfg(test)]
 mod samples;
 mod session;
@@ -66,5 +67,6 @@ pub use interface::{
 pub use lease::LEASE;
 pub use protocol::references::VM_CONFIGS;
 pub use receipt::EarlyReceipt;
+pub use s3::{BucketNodes, BucketNodesConfig};
 pub use system::SystemNodes;
 pub use templates::{TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates};

@@ -267,6 +267,7 @@ fn usual_storage(dir: &Dir) -> Option<StorageName> {
 fn address(node: &Node) -> String {
     match &node.reach {
         Reach::Local => "a directory of this machine".to_owned(),
+        reach @ Reach::Bucket { .. } => format!("the bucket {}", reach.address()),
         reach @ Reach::Api { .. } => format!("{} through the Proxmox VE API", reach.address()),
         reach @ Reach::Ssh { .. } => format!("the ssh host {}", reach.address()),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::hosts::Destination;
-use crate::model::{Inventory, NodeId, Reach};
+use crate::model::{Inventory, NodeId};
 use crate::yaml::{At, NodeRef, ProblemReport, one_of, shown};
 
 /// The nodes that a position is delivered to, and that may have virtual machines.
@@ -15,11 +15,11 @@ pub(super) struct TemplateNodes<'a> {
 }
 
 impl<'a> TemplateNodes<'a> {
-    /// Directories of this machine are no nodes of Proxmox VE.
+    /// Directories of this machine, and buckets, are no nodes of Proxmox VE.
     pub(super) fn of(destinations: &'a [Destination], inventory: &'a Inventory) -> Self {
         let of_kind = |is_local| {
             let nodes = destinations.iter().map(|(node, _)| node);
-            let kind = nodes.filter(move |node| (node.reach == Reach::Local) == is_local);
+            let kind = nodes.filter(move |node| node.reach.has_machines() != is_local);
             kind.map(|node| &node.id).collect()
         };
         Self {

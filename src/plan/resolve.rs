@@ -42,7 +42,7 @@ impl Naming {
     fn is_qcow2(&self, nodes: &BTreeMap<NodeId, Node>, node: &NodeId) -> bool {
         match nodes.get(node).map(|node| &node.reach) {
             Some(Reach::Api { cluster, .. }) => self.qcow2_clusters.contains(cluster),
-            Some(Reach::Ssh { .. } | Reach::Local) | None => false,
+            Some(Reach::Ssh { .. } | Reach::Bucket { .. } | Reach::Local) | None => false,
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum TransportReason {
     Local,
     /// The node is reached through the Proxmox VE API.
     Api,
+    /// It is a bucket.
+    Bucket,
     /// It was asked for.
     Asked {
         /// By whom.
@@ -136,6 +138,7 @@ impl fmt::Display for TransportReason {
         match self {
             Self::Local => f.write_str("a directory of this machine"),
             Self::Api => f.write_str("the transport is api"),
+            Self::Bucket => f.write_str("a bucket"),
             Self::Asked {
                 by: RequestedBy::Order,
             } => f.write_str("set by the order"),

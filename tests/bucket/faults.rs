@@ -354,7 +354,7 @@ async fn nobody_there_is_said_in_a_few_words() {
         .put(&key("v1/a.json"), "one", WriteCondition::Absent)
         .await;
     let error = error.unwrap_err();
-    assert_eq!(error.to_string(), "writing v1/a.json in the store failed");
+    assert_eq!(error.to_string(), "writing v1/a.json in the bucket failed");
     let why = std::error::Error::source(&error).unwrap().to_string();
     assert!(why.contains("Connection refused"), "{why}");
     assert_eq!(bucket.requests(), 1);

@@ -12,6 +12,7 @@
 
 mod api;
 mod api_templates;
+mod buckets;
 mod builds;
 mod clocks;
 #[path = "../common/mod.rs"]

@@ -10,7 +10,7 @@ use super::records::{OrderManifest, OutputRecords};
 use crate::conclude::manifest::{
     ManifestEntry, ManifestImage, ManifestTemplate, PushStatus, Pushed,
 };
-use crate::model::{NodeId, Position, Problem, Reach, Sha256, VmId};
+use crate::model::{NodeId, Position, Problem, Sha256, VmId};
 
 /// Adds the rows of an order.
 pub(super) struct OrderRows<'a> {
@@ -204,7 +204,7 @@ impl<'a> OrderRows<'a> {
     fn lacks_template(&self, position: &Position, image: &ManifestImage) -> bool {
         let is_remote = |node: &NodeId| {
             let node = self.records.nodes.get(node);
-            node.is_some_and(|node| node.reach != Reach::Local)
+            node.is_some_and(|node| node.reach.has_machines())
         };
         position.template.is_some()
             && image.templates.is_empty()

@@ -38,6 +38,11 @@ pub enum Reach {
         /// How the cluster calls the node.
         node: String,
     },
+    /// A bucket of an S3-compatible server.
+    Bucket {
+        /// Its server and its name, with the prefix: equal for equal places.
+        url: String,
+    },
     /// A directory of this machine: a mounted share, or the node itself.
     Local,
 }
@@ -54,11 +59,20 @@ pub struct Node {
 }
 
 impl Reach {
+    /// True for a machine of Proxmox VE, and false for what only holds images.
+    pub fn has_machines(&self) -> bool {
+        match self {
+            Self::Ssh { .. } | Self::Api { .. } => true,
+            Self::Bucket { .. } | Self::Local => false,
+        }
+    }
+
     /// The canonical text of a target, equal for equal targets:
-    /// `[user@]host[:port]`, `cluster/node` or `local`.
+    /// `[user@]host[:port]`, `cluster/node`, the URL of a bucket, or `local`.
     pub fn address(&self) -> String {
         match self {
             Self::Local => "local".to_owned(),
+            Self::Bucket { url } => url.clone(),
             Self::Api { cluster, node } => format!("{cluster}/{node}"),
             Self::Ssh { host, user, port } => {
                 let user = user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();

@@ -41,7 +41,9 @@ impl ApiDelivery<'_> {
     pub(super) fn route(&self) -> ApiRoute {
         match self.delivery.method {
             Method::Api { route } => route,
-            Method::Copy | Method::Stream | Method::Rsync { .. } => ApiRoute::FileServer,
+            Method::Copy | Method::Put | Method::Stream | Method::Rsync { .. } => {
+                ApiRoute::FileServer
+            }
         }
     }
 

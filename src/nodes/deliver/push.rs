@@ -33,7 +33,7 @@ pub(crate) async fn deliver(
         Method::Rsync { basis: Some(file) } if takes_basis(&session.config.rsync_opts) => {
             ["other", file.as_str()]
         }
-        Method::Copy | Method::Api { .. } | Method::Rsync { .. } => ["other", ""],
+        Method::Copy | Method::Put | Method::Api { .. } | Method::Rsync { .. } => ["other", ""],
     });
     args.push(session.vm_configs());
     let operation = &prepared.operation;

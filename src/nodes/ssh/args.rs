@@ -60,7 +60,7 @@ impl<'a> SshHost<'a> {
     /// The host of a node; none for a directory of this machine.
     pub(crate) fn of(node: &'a Node) -> Option<Self> {
         match &node.reach {
-            Reach::Local | Reach::Api { .. } => None,
+            Reach::Local | Reach::Bucket { .. } | Reach::Api { .. } => None,
             Reach::Ssh { host, user, port } => Some(Self {
                 host,
                 user: user.as_ref(),

@@ -170,6 +170,7 @@ fn line(
 fn means(transport: &Transport, form: StoredForm) -> String {
     let by = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return String::new(),
+        (Method::Put, _) => "uploaded".to_owned(),
         (_, Some(via)) => format!("on by {} within {}", via.node, via.site),
         (Method::Api { route }, None) => route_clause(*route, form),
         (Method::Stream, None) => String::new(),
@@ -178,7 +179,10 @@ fn means(transport: &Transport, form: StoredForm) -> String {
     };
     let mut clauses = Vec::new();
     match &transport.because {
-        TransportReason::Local | TransportReason::Api | TransportReason::DataOnly => {}
+        TransportReason::Local
+        | TransportReason::Api
+        | TransportReason::Bucket
+        | TransportReason::DataOnly => {}
         // What was measured differs from node to node.
         TransportReason::SlowLink { .. } => clauses.push("the link is slow".to_owned()),
         because => clauses.push(because.to_string()),

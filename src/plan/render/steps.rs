@@ -71,6 +71,7 @@ fn write_transport(
 ) -> fmt::Result {
     let means = match (&transport.method, &transport.via) {
         (Method::Copy, _) => return Ok(()),
+        (Method::Put, _) => "uploaded".to_owned(),
         (_, Some(via)) => format!("sent on by {} within {}", via.node, via.site),
         (Method::Api { route }, None) => route_clause(*route, form),
         (Method::Stream, None) => "streamed".to_owned(),

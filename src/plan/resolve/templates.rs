@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::DraftPosition;
 use super::merge::stricter;
 use crate::facts::Catalog;
-use crate::model::{FileName, Node, NodeId, PushTarget, Reach, Template};
+use crate::model::{FileName, Node, NodeId, PushTarget, Template};
 use crate::plan::desired::Resolved;
 use crate::plan::template::{TemplatePlace, WantedTemplate};
 use crate::plan::wanted::WantedBy;
@@ -34,7 +34,7 @@ pub(super) fn places(
     }
     sources.retain(|node, _| {
         let node = nodes.get(*node);
-        node.is_none_or(|node| !matches!(node.reach, Reach::Local))
+        node.is_none_or(|node| node.reach.has_machines())
     });
     let place = |node: &NodeId| TemplatePlace {
         name: template.name.clone(),

@@ -47,10 +47,12 @@ impl MethodChoice<'_> {
         let node = self.input.desired.nodes.get(&self.target.node);
         let is_local = node.is_some_and(|node| node.reach == Reach::Local);
         let is_api = node.is_some_and(|node| matches!(node.reach, Reach::Api { .. }));
+        let is_bucket = node.is_some_and(|node| matches!(node.reach, Reach::Bucket { .. }));
         let data = self.data_bytes(&self.placed.artifact);
         let (asked, by) = self.asked();
         let (method, because) = match asked {
             _ if is_local => (Method::Copy, TransportReason::Local),
+            _ if is_bucket => (Method::Put, TransportReason::Bucket),
             // Whatever is asked for: there is no other way.
             _ if is_api => {
                 let route = self.api_route();
@@ -87,7 +89,7 @@ impl MethodChoice<'_> {
         let node = self.input.desired.nodes.get(&self.target.node);
         let api = match node.map(|node| &node.reach) {
             Some(Reach::Api { cluster, .. }) => policy.api.get(cluster).copied(),
-            Some(Reach::Ssh { .. } | Reach::Local) | None => None,
+            Some(Reach::Ssh { .. } | Reach::Bucket { .. } | Reach::Local) | None => None,
         };
         let api = api.unwrap_or_default();
         let Placed { artifact, form, .. } = self.placed;
@@ -235,6 +237,7 @@ impl MethodChoice<'_> {
     fn wire_bytes(&self, method: &Method, data: Option<u64>) -> Option<u64> {
         match method {
             Method::Copy => None,
+            Method::Put => self.whole_bytes(),
             Method::Stream => data,
             Method::Rsync { basis: Some(basis) } if self.is_sibling(basis) => {
                 data.map(|data| data / DIFFERENCE)
