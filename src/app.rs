@@ -16,6 +16,7 @@ mod places;
 mod policies;
 mod remote_script;
 mod requests;
+mod shared;
 mod survey;
 mod web;
 
@@ -26,12 +27,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::bucket::BucketError;
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
+use crate::fleet::FleetUpstream;
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use fleet::CERTIFICATE_DAYS;
 pub(crate) use orders_at::OrdersAt;
@@ -49,7 +52,7 @@ use crate::store::{FileRecords, StateDir, StateError};
 use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
-pub(crate) type LiveReconciler = Reconciler<HttpFactory, NodesByReach>;
+pub(crate) type LiveReconciler = Reconciler<FleetUpstream<HttpFactory>, NodesByReach>;
 
 /// Whether anything may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,9 @@ pub(crate) enum StartError {
         #[source]
         source: Box<PveError>,
     },
+    /// The client of the store could not be made.
+    #[error("cannot set up access to the store")]
+    Store(#[source] BucketError),
     /// Another run holds the cache, or it cannot be written.
     #[error("cannot use the cache")]
     Cache(#[source] CacheError),
@@ -131,6 +137,7 @@ impl StartError {
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cluster { source, .. } => source.hint(),
+            Self::Store(error) => error.hint().map(str::to_owned),
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
@@ -265,6 +272,7 @@ impl App {
     fn reconciler_with(&self, keep_open: KeepOpen) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
         let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
+        let shared = shared::images(settings, &self.tally).map_err(StartError::Store)?;
         let dir = settings.state_dir.join(CONNECTIONS);
         let connections = std::path::absolute(dir).ok();
         let nodes = places::nodes(settings, self.instance(), connections, keep_open);
@@ -274,7 +282,7 @@ impl App {
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
         let target = settings.manifest.clone();
         Ok(Reconciler {
-            factory: Arc::new(factory),
+            factory: Arc::new(FleetUpstream::new(factory, shared)),
             cache: Arc::clone(&self.cache),
             nodes: Arc::new(nodes),
             naming: Naming {
