@@ -16,6 +16,7 @@ mod places;
 mod policies;
 mod remote_script;
 mod requests;
+mod shared;
 mod survey;
 mod web;
 
@@ -33,6 +34,7 @@ use crate::config::{self, ConfigError, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
+use crate::fleet::FleetUpstream;
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use fleet::CERTIFICATE_DAYS;
 pub(crate) use orders_at::OrdersAt;
@@ -50,7 +52,7 @@ use crate::store::{FileRecords, StateDir, StateError};
 use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
 
 /// A reconciler of the real places.
-pub(crate) type LiveReconciler = Reconciler<HttpFactory, NodesByReach>;
+pub(crate) type LiveReconciler = Reconciler<FleetUpstream<HttpFactory>, NodesByReach>;
 
 /// Whether anything may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +111,9 @@ pub(crate) enum StartError {
     /// The client of a bucket could not be made.
     #[error("cannot set up access to a bucket")]
     Bucket(#[source] BucketError),
+    /// The client of the store could not be made.
+    #[error("cannot set up access to the store")]
+    Store(#[source] BucketError),
     /// Another run holds the cache, or it cannot be written.
     #[error("cannot use the cache")]
     Cache(#[source] CacheError),
@@ -136,6 +141,7 @@ impl StartError {
             Self::Nodes(error) => error.hint(),
             Self::Cluster { source, .. } => source.hint(),
             Self::Bucket(error) => error.hint().map(str::to_owned),
+            Self::Store(error) => error.hint().map(str::to_owned),
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
@@ -270,6 +276,7 @@ impl App {
     fn reconciler_with(&self, keep_open: KeepOpen) -> Result<LiveReconciler, StartError> {
         let settings = &self.settings;
         let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
+        let shared = shared::images(settings, &self.tally).map_err(StartError::Store)?;
         let dir = settings.state_dir.join(CONNECTIONS);
         let connections = std::path::absolute(dir).ok();
         let nodes = places::nodes(settings, self.instance(), connections, keep_open);
@@ -280,7 +287,7 @@ impl App {
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records), buckets);
         let target = settings.manifest.clone();
         Ok(Reconciler {
-            factory: Arc::new(factory),
+            factory: Arc::new(FleetUpstream::new(factory, shared)),
             cache: Arc::clone(&self.cache),
             nodes: Arc::new(nodes),
             naming: Naming {

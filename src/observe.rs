@@ -17,7 +17,7 @@ use crate::model::{
     ArtifactId, Dir, Node, NodeId, OrderSet, SchematicId, StorageName, VersionPolicy, VmId,
 };
 use crate::nodes::Nodes;
-use crate::plan::{BlockedReason, Desired, Plan, TemplateBlock};
+use crate::plan::{BlockedReason, Desired, Origin, Plan, TemplateBlock};
 use crate::upstream::Upstream;
 
 /// What is asked before it is known which images are wanted.
@@ -88,6 +88,7 @@ async fn catalog<F: Upstream>(orders: &OrderSet, factory: &F) -> Catalog {
         versions,
         schematics: factory.known_ids(),
         sizes: BTreeMap::new(),
+        stored: BTreeMap::new(),
         storages: BTreeMap::new(),
         clusters: Clusters::new(),
     }
@@ -198,6 +199,28 @@ pub(crate) fn sizes<F: Upstream>(
         .into_iter()
         .filter_map(|artifact| Some((artifact.clone(), size(artifact)?)))
         .collect()
+}
+
+/// Which downloads the store of the fleet has that the cache does not hold, with their
+/// sizes. The store is not asked where nothing is missing.
+pub(crate) async fn stored<F: Upstream>(
+    desired: &Desired,
+    cache: &CacheState,
+    factory: &F,
+) -> BTreeMap<ArtifactId, u64> {
+    let missing = desired.artifacts.iter().filter_map(|(artifact, want)| {
+        let Origin::Download { url } = &want.origin else {
+            return None;
+        };
+        let cached = cache.files.get(&want.file);
+        let is_there = cached.is_some_and(|cached| cached.size == Some(cached.meta.size));
+        (!is_there).then(|| (artifact.clone(), url.clone()))
+    });
+    let missing: Vec<_> = missing.collect();
+    match missing.is_empty() {
+        true => BTreeMap::new(),
+        false => factory.stored(missing).await,
+    }
 }
 
 /// An image whatever its schematic.

@@ -130,7 +130,13 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         }
         let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
-        let nodes = observe::nodes(&desired, &first, memory, now, &*self.nodes, at_once).await;
+        let (nodes, stored) = tokio::join!(
+            observe::nodes(&desired, &first, memory, now, &*self.nodes, at_once),
+            observe::stored(&desired, &cache, &*self.factory),
+        );
+        // They are as good as those of similar images.
+        first.catalog.sizes.extend(stored.clone());
+        first.catalog.stored = stored;
         plan::keep_raw(&mut desired, &nodes);
         let vms = observe::vms(&desired, &nodes, memory, now, &*self.nodes, at_once).await;
         let mut observed = Observed {
@@ -199,6 +205,11 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };
+        tokio::select! {
+            () = self.factory.settle(&signals.cancel) => {}
+            // It goes on while the next run observes.
+            () = signals.handover.cancelled() => {}
+        }
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)

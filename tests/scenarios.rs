@@ -46,6 +46,8 @@ struct World {
     renamed: BTreeMap<SchematicId, SchematicId>,
     /// Sizes the factory tells, by the last part of the URL.
     sizes: BTreeMap<String, u64>,
+    /// Sizes of images in the store, by the last part of the URL.
+    stored: BTreeMap<String, u64>,
     cache: BTreeMap<FileName, Cached>,
     foreign: BTreeSet<String>,
     /// Free bytes for downloads.
@@ -188,6 +190,13 @@ impl World {
                     .iter()
                     .filter_map(|artifact| {
                         let size = self.sizes.get(&artifact.factory_file())?;
+                        Some((artifact.clone(), *size))
+                    })
+                    .collect(),
+                stored: wanted
+                    .iter()
+                    .filter_map(|artifact| {
+                        let size = self.stored.get(&artifact.factory_file())?;
                         Some((artifact.clone(), *size))
                     })
                     .collect(),

@@ -57,6 +57,11 @@ impl CacheError {
         }
     }
 
+    /// True if the received bytes are wrong, so that others may be right.
+    pub(crate) fn is_about_content(&self) -> bool {
+        matches!(self, Self::Staging(error) if error.is_about_content())
+    }
+
     /// A hint for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -29,4 +29,4 @@ mod whole;
 
 pub(crate) use directory::Cache;
 pub(crate) use error::CacheError;
-pub(crate) use receive::Receive;
+pub(crate) use receive::{Receive, Received};

@@ -30,6 +30,8 @@ pub(crate) struct Receive {
     pub pinned: Option<Sha256>,
     /// The digest of the download that the factory publishes.
     pub upstream: Option<Sha256>,
+    /// The digest of the download in the store that it comes from.
+    pub stored: Option<Sha256>,
     pub meter: Arc<Meter>,
     /// Told how far the files have come, for those who read them meanwhile.
     pub growing: GrowingImage,
@@ -82,13 +84,14 @@ impl Cache {
             unpack,
             pinned,
             upstream,
+            stored,
             meter,
             growing,
         } = receive;
         self.make_dir()?;
         self.make_way(&file)?;
         self.refuse_foreign(&file)?;
-        let is_promised = pinned.is_some() || upstream.is_some();
+        let is_promised = pinned.or(upstream).or(stored).is_some();
         let unpacking = match &unpack {
             // Its digest proves that it is whole.
             None if is_promised => None,
@@ -124,6 +127,7 @@ impl Cache {
         let promises = [
             pinned.map(promise("the order pins")),
             upstream.map(promise("the factory publishes")),
+            stored.map(promise("the index of the store says")),
         ];
         let provenance = match (pinned, upstream) {
             (Some(_), _) => Provenance::Pinned,

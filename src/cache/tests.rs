@@ -77,12 +77,13 @@ fn receive() -> Receive {
         unpack: Some((artifact(Format::Raw), name("a.raw"))),
         pinned: None,
         upstream: None,
+        stored: None,
         meter: Arc::default(),
         growing: GrowingImage::default(),
     }
 }
 
-async fn fetch(scene: &Scene, receive: Receive) -> Result<receive::Received, CacheError> {
+async fn fetch(scene: &Scene, receive: Receive) -> Result<Received, CacheError> {
     let mut incoming = scene.cache.receive(receive).await?;
     let (at, _) = incoming.position();
     let validator = Validator {

@@ -31,6 +31,7 @@ impl From<&StartError> for Exit {
             | StartError::Nodes(_)
             | StartError::Cluster { .. }
             | StartError::Bucket(_)
+            | StartError::Store(_)
             | StartError::Cache(_) => Self::Failed,
         }
     }

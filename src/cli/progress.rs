@@ -40,12 +40,13 @@ pub(super) async fn show(mut events: UnboundedReceiver<Event>) {
 }
 
 struct RunningStep {
-    bar: Option<(ProgressBar, Arc<Meter>)>,
+    /// With the text of the step.
+    bar: Option<(ProgressBar, Arc<Meter>, String)>,
 }
 
 impl RunningStep {
     fn refresh(&self) {
-        if let Some((bar, meter)) = &self.bar {
+        if let Some((bar, meter, text)) = &self.bar {
             let (done, total) = meter.read();
             if let Some(total) = total {
                 if bar.length().is_none() {
@@ -54,6 +55,10 @@ impl RunningStep {
                 bar.set_length(total);
             }
             bar.set_position(done);
+            bar.set_message(match meter.waits_for() {
+                Some(what) => format!("{text} ({what})"),
+                None => text.clone(),
+            });
         }
     }
 }
@@ -78,8 +83,8 @@ impl Display {
                 }
                 let bar = self.bars.as_ref().zip(meter).map(|(bars, meter)| {
                     let bar = bars.add(ProgressBar::no_length().with_style(count_style()));
-                    bar.set_message(text);
-                    (bar, meter)
+                    bar.set_message(text.clone());
+                    (bar, meter, text)
                 });
                 self.running.insert(step, RunningStep { bar });
             }
@@ -89,7 +94,7 @@ impl Display {
             Event::ManifestChanged { .. } => {}
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
-                if let Some((bar, _)) = before.and_then(|running| running.bar) {
+                if let Some((bar, ..)) = before.and_then(|running| running.bar) {
                     bar.finish_and_clear();
                 }
                 if !self.is_news(&step, &outcome) {

@@ -45,6 +45,7 @@ fn actions() -> Vec<Action> {
             unpack: None,
             pinned: None,
             bytes: Size::Unknown,
+            stored: false,
         },
         Action::Unpack {
             from: artifact.clone(),

@@ -71,6 +71,7 @@ impl Fetch {
             unpack,
             pinned,
             bytes: _,
+            stored: _,
         } = &step.action
         else {
             return None;

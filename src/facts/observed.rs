@@ -47,6 +47,9 @@ pub struct Catalog {
     /// Sizes in bytes that similar images had, by the image that is wanted; the
     /// factory itself is not asked (see the `Size` of a plan).
     pub sizes: BTreeMap<ArtifactId, u64>,
+    /// Sizes in bytes of wanted images that are in the store of the fleet, and not in the
+    /// cache. An image that is missing here may be in the store nevertheless.
+    pub stored: BTreeMap<ArtifactId, u64>,
     /// The storages of nodes that an order wants an image on a storage of, or did.
     pub storages: BTreeMap<NodeId, NodeStorages>,
     /// The clusters of nodes that orders name.

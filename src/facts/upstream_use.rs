@@ -15,6 +15,27 @@ pub struct UpstreamUse {
     pub requests: RequestCounts,
     /// What hosts with a rate limit said last, by host.
     pub limits: BTreeMap<String, RateLimit>,
+    /// How the store was used; `None` where nothing was asked of one.
+    pub store: Option<StoreUse>,
+}
+
+/// How the store of a fleet was used for images, by this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreUse {
+    /// Images that came from it.
+    pub used: u64,
+    /// Bytes that were read of images.
+    pub read_bytes: u64,
+    /// Images that were shared.
+    pub shared: u64,
+    /// Bytes that were written of images.
+    pub written_bytes: u64,
+    /// Downloads of other controllers that were waited for.
+    pub waited: u64,
+    /// Images that were wrong or could not be read.
+    pub refused: u64,
+    /// How often it could not be asked, or did not take an image.
+    pub failed: u64,
 }
 
 /// What a host said of its rate limit.

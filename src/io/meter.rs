@@ -1,6 +1,7 @@
 //! Progress as two numbers that a worker raises and a display reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How far a transfer has come, in bytes.
 ///
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Meter {
     done: AtomicU64,
     total: AtomicU64,
+    waits_for: Mutex<Option<&'static str>>,
 }
 
 impl Meter {
@@ -26,6 +28,22 @@ impl Meter {
     /// Sets how many bytes there will be; 0 means unknown.
     pub fn set_total(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets what is waited for before there can be more bytes, as a clause for people.
+    pub fn set_waits_for(&self, what: Option<&'static str>) {
+        *self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// What is waited for, where it is not the bytes themselves.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        *self
+            .waits_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes done, and the total where it is known.

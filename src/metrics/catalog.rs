@@ -131,6 +131,10 @@ metrics! {
         "Requests that an upstream still allows";
     RATE_RESET: Gauge "talos_order_upstream_rate_limit_reset_timestamp_seconds" ["host"]
         "When an upstream allows all requests again";
+    STORE_IMAGES: Counter "talos_order_store_images_total" ["result"]
+        "Images that the store of the fleet was used for";
+    STORE_BYTES: Counter "talos_order_store_bytes_total" ["direction"]
+        "Bytes of images read from the store and written to it";
     NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
         "Messages that a provider of notifications confirmed";
     NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]

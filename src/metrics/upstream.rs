@@ -3,7 +3,7 @@
 use super::catalog;
 use super::exposition::Exposition;
 use super::scene::MetricsScene;
-use crate::facts::VersionKnowledge;
+use crate::facts::{StoreUse, VersionKnowledge};
 
 pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
     for (host, codes) in &scene.upstream.requests {
@@ -16,6 +16,28 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
         if let Some(reset) = limit.reset {
             to.set_time(&catalog::RATE_RESET, [host], reset);
         }
+    }
+    if let Some(store) = scene.upstream.store {
+        let StoreUse {
+            used,
+            read_bytes,
+            shared,
+            written_bytes,
+            waited,
+            refused,
+            failed,
+        } = store;
+        for (result, count) in [
+            ("used", used),
+            ("shared", shared),
+            ("waited", waited),
+            ("refused", refused),
+            ("failed", failed),
+        ] {
+            to.set(&catalog::STORE_IMAGES, [result], count);
+        }
+        to.set(&catalog::STORE_BYTES, ["read"], read_bytes);
+        to.set(&catalog::STORE_BYTES, ["written"], written_bytes);
     }
     let versions = scene.last.as_ref();
     let versions = versions.map(|last| &last.report.look.observed.catalog.versions);

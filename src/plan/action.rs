@@ -43,6 +43,10 @@ pub enum Action {
         /// The size of the download, as far as it is known before.
         #[serde(flatten)]
         bytes: Size,
+        /// True if the store of the fleet has it. Where it does not any more, the image
+        /// comes from the URL after all.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        stored: bool,
     },
     /// Unpack a file that the cache already holds.
     Unpack {

@@ -22,13 +22,14 @@ use crate::model::{Node, NodeId};
 const FORMAT: u32 = 1;
 
 /// Parts of an action that are measured, or tell why it is done in this way.
-const MEASURED: [&str; 6] = [
+const MEASURED: [&str; 7] = [
     "bytes",
     "size",
     "wire_bytes",
     "because",
     "unrelayed",
     "idle_seconds",
+    "stored",
 ];
 
 /// A plan as it is kept in a file, with what it was made from.

@@ -14,7 +14,7 @@ use super::bytes::Bytes;
 /// size, and a plan changes nothing anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Size {
-    /// The file is in the cache and has this many bytes.
+    /// The file is in the cache, or the store, and has this many bytes.
     Known(u64),
     /// An image of the same version, platform, architecture and format had this many;
     /// another schematic makes it larger or smaller.

@@ -19,7 +19,9 @@ use super::lists::{ListSources, Lists};
 use super::memory::ListMemory;
 use super::retry::Attempts;
 use super::sizes::SeenSizes;
-use super::{Transferred, Upstream, UpstreamError, signature, text};
+use super::{
+    ImageRequest, Located, RefusedImage, Transferred, Upstream, UpstreamError, signature, text,
+};
 use crate::facts::{Registration, VersionKnowledge};
 use crate::io::flow::Sink;
 use crate::model::{ArtifactId, SchematicId, Sha256};
@@ -206,6 +208,12 @@ impl HttpFactory {
 }
 
 impl Upstream for HttpFactory {
+    type Turn = ();
+
+    async fn locate(&self, _: &ImageRequest, _: Option<RefusedImage>) -> Located<()> {
+        Located::Factory(())
+    }
+
     async fn versions(&self) -> VersionKnowledge {
         self.lists.versions().await
     }

@@ -43,6 +43,10 @@ mod versions;
 pub(crate) use config::{CaFile, UpstreamConfig};
 pub(crate) use error::UpstreamError;
 pub(crate) use factory::HttpFactory;
-pub(crate) use interface::{Transferred, Upstream};
+pub(crate) use interface::{
+    ImageRequest, Located, RefusedImage, ShareableImage, StoreRefusal, StoredImage, Transferred,
+    Upstream,
+};
 pub(crate) use memory::remembered_versions;
+pub(crate) use rate::Rate;
 pub(crate) use tally::RequestTally;

@@ -6,7 +6,7 @@ use super::UpstreamError;
 
 /// The rate of a transfer, measured over the time in which the network was waited for:
 /// a slow disk is not the server's fault.
-pub(super) struct Rate {
+pub(crate) struct Rate {
     least: u64,
     window: Duration,
     waited: Duration,
@@ -15,7 +15,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// `least` is in bytes per second, and 0 for no limit.
-    pub(super) fn new(least: u64, window: Duration) -> Self {
+    pub(crate) fn new(least: u64, window: Duration) -> Self {
         Self {
             least,
             window,
@@ -25,7 +25,7 @@ impl Rate {
     }
 
     /// Counts what came after some waiting; refuses a window with too little in it.
-    pub(super) fn took(
+    pub(crate) fn took(
         &mut self,
         waited: Duration,
         bytes: u64,

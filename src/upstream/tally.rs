@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use tokio::time::error::Elapsed;
 use url::Url;
 
-use crate::facts::{RateLimit, RequestCounts, UpstreamUse};
+use crate::facts::{RateLimit, RequestCounts, StoreUse, UpstreamUse};
 
 /// So many hosts have a name of their own. A redirect may lead anywhere, and numbers by
 /// host must not grow without end.
@@ -36,6 +36,11 @@ impl RequestTally {
     /// Goes on from numbers that were kept; no number falls.
     pub(crate) fn raise(&self, kept: &RequestCounts) {
         self.lock().raise(kept);
+    }
+
+    /// Counts what the store of a fleet was used for.
+    pub(crate) fn count_store(&self, count: impl FnOnce(&mut StoreUse)) {
+        count(self.lock().store.get_or_insert_default());
     }
 
     /// Counts a request by what came of it.

@@ -25,6 +25,7 @@ mod early;
 mod factory;
 mod faults;
 mod fleet;
+mod fleet_images;
 mod hostile;
 mod instructions;
 mod killed;

@@ -161,7 +161,7 @@ impl StagingError {
     }
 
     /// True if the bytes themselves are wrong, so that keeping them is no use.
-    pub(in crate::io) fn is_about_content(&self) -> bool {
+    pub(crate) fn is_about_content(&self) -> bool {
         !matches!(
             self,
             Self::Io { .. }

@@ -328,8 +328,14 @@ impl PartialFile {
 
     /// Readers begin with an empty file: what it holds is not known to be of use yet.
     fn begin_growing(&self) -> Result<(), StagingError> {
-        let file = self.writer.file().try_clone();
-        let file = file.map_err(StagingError::io("open", &self.temporary()))?;
+        // Not a duplicate: the lock of the temporary would last as long as its readers, and
+        // whoever downloads it from elsewhere now would wait for them.
+        let temporary = self.temporary();
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+            .open(&temporary)
+            .map_err(StagingError::io("open", &temporary))?;
         self.growing.0.begin(file);
         Ok(())
     }

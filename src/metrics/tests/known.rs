@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{SourceLine, SourceState};
-use crate::facts::{Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, UpstreamUse};
+use crate::facts::{
+    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
+};
 use crate::metrics::HookNumbers;
 
 const MIB: u64 = 1 << 20;
@@ -47,6 +49,15 @@ pub(super) fn upstream() -> UpstreamUse {
             },
         )]
         .into(),
+        store: Some(StoreUse {
+            used: 2,
+            read_bytes: 200,
+            shared: 1,
+            written_bytes: 100,
+            waited: 1,
+            refused: 0,
+            failed: 3,
+        }),
     }
 }
 

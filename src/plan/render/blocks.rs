@@ -117,7 +117,15 @@ impl<'a> ImageBlock<'a> {
         self.write_heading(sheet);
         for step in &self.brings {
             let (word, text) = match &step.action {
-                Action::Fetch { file, bytes, .. } => ("fetch", format!("{file}  {bytes}")),
+                Action::Fetch {
+                    file,
+                    bytes,
+                    stored,
+                    ..
+                } => {
+                    let from = if *stored { ", from the store" } else { "" };
+                    ("fetch", format!("{file}  {bytes}{from}"))
+                }
                 Action::Unpack {
                     from_file,
                     file,

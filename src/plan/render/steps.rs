@@ -21,13 +21,20 @@ pub(super) fn write_step(out: &mut String, step: &Step) -> fmt::Result {
     match &step.action {
         Action::Register { .. } => writeln!(out, "  ({why})"),
         Action::Fetch {
-            url, unpack, bytes, ..
+            url,
+            unpack,
+            bytes,
+            stored,
+            ..
         } => {
             writeln!(out, "  {bytes}  ({why})")?;
             if let Some((_, raw)) = unpack {
                 writeln!(out, "              unpacked to {raw}")?;
             }
-            writeln!(out, "              from {url}")
+            match stored {
+                true => writeln!(out, "              from the store; originally from {url}"),
+                false => writeln!(out, "              from {url}"),
+            }
         }
         Action::Unpack {
             from_file, bytes, ..

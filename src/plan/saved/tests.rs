@@ -46,6 +46,7 @@ fn fetch(why: Why, bytes: Option<u64>) -> Step {
         unpack: None,
         pinned: None,
         bytes: bytes.into(),
+        stored: false,
     };
     Step {
         id: action.step_id(),

@@ -6,6 +6,7 @@ use crate::facts::{Observed, StepId};
 use crate::model::{ArtifactId, FileName, Format, SchematicId};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::desired::{Desired, Origin, Want};
+use crate::plan::size::Size;
 use crate::plan::stage::{PlanDraft, StageInput};
 use crate::plan::step::{Action, Why};
 use crate::plan::wanted::WantedBy;
@@ -135,20 +136,17 @@ impl Fetcher<'_, '_> {
         why: Why,
         unpack: Option<(&ArtifactId, &Want)>,
     ) {
+        let catalog = &self.input.observed.catalog;
+        let stored = catalog.stored.get(artifact).copied();
+        let seen = catalog.sizes.get(artifact).copied();
         let action = Action::Fetch {
             url: url.to_owned(),
             download: artifact.clone(),
             file: want.file.clone(),
             unpack: unpack.map(|(raw, want)| (raw.clone(), want.file.clone())),
             pinned: want.pinned,
-            bytes: self
-                .input
-                .observed
-                .catalog
-                .sizes
-                .get(artifact)
-                .copied()
-                .into(),
+            bytes: stored.map_or_else(|| seen.into(), Size::Known),
+            stored: stored.is_some(),
         };
         let mut wanted_by = want.wanted_by.clone();
         if let Some((_, raw)) = unpack {
@@ -222,7 +220,9 @@ impl Fetcher<'_, '_> {
         wanted_by: &WantedBy,
     ) -> Option<BlockedReason> {
         let free = self.free.as_mut()?;
-        let bytes = *self.input.observed.catalog.sizes.get(artifact)?;
+        let catalog = &self.input.observed.catalog;
+        let stored = catalog.stored.get(artifact);
+        let bytes = *stored.or_else(|| catalog.sizes.get(artifact))?;
         let bytes = if unpack { bytes * 2 } else { bytes };
         let need = bytes + self.input.policy.cache_reserve;
         if need > *free {

@@ -91,6 +91,9 @@ fn step_now(step: &ActiveStep, now: Timestamp) -> StepNow {
             }
         }
     }
+    if let Some(what) = step.meter.as_ref().and_then(|meter| meter.waits_for()) {
+        detail.push(what.to_owned());
+    }
     if detail.is_empty() {
         detail.push(format!("for {}", length(since)));
     }

@@ -1,0 +1,15 @@
+//! What the controllers of a fleet share through a store.
+//!
+//! A single controller needs nothing of this room, and nothing here runs without a store.
+//! The store only ever saves work: whoever cannot reach it does that work itself.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for other controllers, with jitter, by a clock of its own"
+)]
+
+mod images;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};

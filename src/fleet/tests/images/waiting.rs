@@ -1,0 +1,109 @@
+//! Who downloads, who waits, and for how long. Time is paused: only waiting takes any.
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+
+/// How long a claim stands, and how much longer it is left alone.
+const ABANDONED: Duration = Duration::from_secs(75);
+
+/// Between two looks at a claim, at most.
+const POLL: Duration = Duration::from_secs(5);
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_gets_what_the_first_one_shares() {
+    let place = Place::new();
+    let (left, right) = (place.controller("left"), place.controller("right"));
+    let turn = at_factory(left.locate(&request(), None).await);
+    let asked = request();
+    let meter = Arc::clone(&asked.meter);
+    let waiting = tokio::spawn(async move { (stored(right.locate(&asked, None).await), right) });
+    // However long it takes: the claim is renewed.
+    sleep(Duration::from_secs(3600)).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(meter.waits_for(), Some("another controller downloads it"));
+    left.share(turn, place.downloaded(None));
+    let (image, right) = timeout(POLL + SECOND, waiting).await.unwrap().unwrap();
+    assert_eq!((image.sha256, meter.waits_for()), (place.sha256(), None));
+    assert_eq!(right.inner().asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_at_once_one_downloads() {
+    let place = Place::new();
+    let downloads = Arc::new(AtomicUsize::new(0));
+    let controllers = (0..8).map(|number| {
+        let controller = place.controller(&number.to_string());
+        let (image, downloads) = (place.downloaded(None), Arc::clone(&downloads));
+        async move {
+            if let Located::Factory(turn) = controller.locate(&request(), None).await {
+                downloads.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_secs(200)).await;
+                controller.share(turn, image);
+            }
+            settle(&controller).await;
+        }
+    });
+    futures_util::future::join_all(controllers).await;
+    assert_eq!(downloads.load(Ordering::Relaxed), 1);
+    assert_eq!(keys(&place, "v1/claims").await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_fails_lets_the_next_one_try_at_once() {
+    let place = Place::new();
+    let (left, right) = (place.controller("left"), place.controller("right"));
+    let turn = at_factory(left.locate(&request(), None).await);
+    let waiting = tokio::spawn(async move { at_factory(right.locate(&request(), None).await) });
+    sleep(SECOND).await;
+    drop(turn);
+    timeout(POLL + SECOND, waiting).await.unwrap().unwrap();
+}
+
+/// A controller that has stopped, as after `kill -9`: nothing it sends arrives.
+fn stops(store: &DisturbedStore) {
+    for verb in ["get", "put", "delete"] {
+        store.inject(verb, "v1/", StoreFault::Hangs, usize::MAX);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_is_gone_is_taken_over_and_no_earlier() {
+    let place = Place::new();
+    let own = place.store.apart();
+    let left = place.controller_with("left", &own, ImageTrust::default());
+    let right = place.controller("right");
+    let turn = at_factory(left.locate(&request(), None).await);
+    sleep(Duration::from_secs(300)).await;
+    stops(&own);
+    let since = Instant::now();
+    let taken_over = at_factory(right.locate(&request(), None).await);
+    let took = since.elapsed();
+    // It was renewed up to twenty seconds before.
+    assert!(took >= ABANDONED - Duration::from_secs(20), "{took:?}");
+    assert!(took <= ABANDONED + POLL * 2, "{took:?}");
+    // What was gone comes back, and leaves the claim of the other one alone.
+    own.recover();
+    sleep(Duration::from_secs(100)).await;
+    drop(turn);
+    settle(&left).await;
+    assert_eq!(keys(&place, "v1/claims").await.len(), 1);
+    drop(taken_over);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_nobody_can_read_expires_as_well() {
+    let place = Place::new();
+    let right = place.controller("right");
+    drop(at_factory(right.locate(&request(), None).await));
+    let claim = place.store.asked();
+    let claim = claim.iter().find_map(|line| line.strip_prefix("put "));
+    let key = claim.unwrap().parse().unwrap();
+    settle(&right).await;
+    let bucket = place.store.bucket();
+    let odd = bucket.put(&key, "{", crate::bucket::WriteCondition::Always);
+    odd.await.unwrap();
+    let since = Instant::now();
+    at_factory(right.locate(&request(), None).await);
+    assert!(since.elapsed() <= Duration::from_secs(800));
+}

@@ -1,0 +1,4 @@
+//! Tests of what the controllers of a fleet share.
+
+pub(crate) mod disturbed;
+mod images;
