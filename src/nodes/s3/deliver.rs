@@ -12,7 +12,7 @@ use crate::nodes::interface::{Delivered, Delivery};
 impl BucketPlace {
     pub(super) async fn deliver(&self, delivery: &Delivery) -> Result<Delivered, NodeError> {
         let begun = Instant::now();
-        let fence = self.fence()?;
+        let fence = self.authority.fence()?;
         delivery.meter.set_total(delivery.size);
         // Also the proof that this process may write here, before a byte is sent.
         let record = self.update(fence.as_ref(), |_| ()).await?;
@@ -31,7 +31,7 @@ impl BucketPlace {
                 entry,
             });
         }
-        let tag = self.upload(delivery, fence.as_ref()).await?;
+        let tag = self.upload(delivery).await?;
         // What somebody else put there since is not what was sent.
         let found = self.find(&delivery.file).await?;
         let Some(object) = found.filter(|found| found.tag == tag) else {
@@ -82,38 +82,21 @@ impl BucketPlace {
         }
     }
 
-    /// Sends the file. The object appears when all of it was sent and has the right digest,
-    /// and not after this process lost its authority.
-    async fn upload(
-        &self,
-        delivery: &Delivery,
-        fence: Option<&Fence>,
-    ) -> Result<ObjectTag, NodeError> {
+    /// Sends the file. The object appears when all of it was sent and has the right digest.
+    async fn upload(&self, delivery: &Delivery) -> Result<ObjectTag, NodeError> {
         let key = self.key(&delivery.file);
         let sent = |bytes| delivery.meter.add(bytes);
         let upload = self
             .bucket
             .upload_checked(&key, &delivery.source, delivery.sha256, sent);
-        let ended = async {
-            match fence {
-                Some(fence) => self.authority.has_ended(fence.epoch).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            uploaded = upload => uploaded.map_err(|error| match error {
-                BucketError::Differs { found, .. } => NodeError::DigestDiffers {
-                    place: self.shown(&delivery.file),
-                    expected: delivery.sha256,
-                    found,
-                },
-                error => self.failed("sending the file", error),
-            }),
-            () = ended => Err(NodeError::Fenced {
-                place: format!("{}:{}", self.node, self.dir),
-                holder: None,
-            }),
-        }
+        upload.await.map_err(|error| match error {
+            BucketError::Differs { found, .. } => NodeError::DigestDiffers {
+                place: self.shown(&delivery.file),
+                expected: delivery.sha256,
+                found,
+            },
+            error => self.failed("sending the file", error),
+        })
     }
 
     async fn record(

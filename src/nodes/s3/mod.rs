@@ -24,6 +24,7 @@ use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
 };
+use crate::nodes::mandate::Mandate;
 use crate::nodes::templates::Templates;
 pub use config::BucketNodesConfig;
 use place::{BucketPlace, Turns};
@@ -48,7 +49,8 @@ impl BucketNodes {
         BucketPlace::new(&self.config, node, dir)
     }
 
-    /// Waits for the turn on a directory, and begins to change something there.
+    /// Waits for the turn on a directory, and changes something there for as long as this
+    /// process may.
     async fn change<T>(
         &self,
         node: &Node,
@@ -56,7 +58,9 @@ impl BucketNodes {
         work: impl AsyncFnOnce(&BucketPlace) -> Result<T, NodeError>,
     ) -> Result<T, NodeError> {
         let _turn = self.turns.of(&node.id, dir).await;
-        work(&self.place(node, dir)?).await
+        let place = self.place(node, dir)?;
+        let mandate = Mandate::begin(&place.authority)?;
+        mandate.during(work(&place)).await
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::Digest;
 use tokio::sync::OwnedMutexGuard;
 
 use super::config::BucketNodesConfig;
-use super::record::BucketRecord;
+use super::record::{BucketRecord, Refusal};
 use crate::bucket::{
     Bucket, BucketError, ListedObject, ObjectKey, ObjectPrefix, ObjectTag, ObjectWritten,
     WriteCondition,
@@ -194,21 +194,15 @@ impl BucketPlace {
     }
 
     fn admit(&self, record: &mut BucketRecord, fence: Option<&Fence>) -> Result<(), NodeError> {
-        record.admit(&self.owner, fence).map_err(|epoch| {
-            self.authority.outranked(epoch);
-            NodeError::Fenced {
-                place: format!("{}:{}", self.node, self.dir),
-                holder: Some(self.owner.clone()),
+        record.admit(&self.owner, fence).map_err(|refusal| {
+            let node = self.node.clone();
+            match refusal {
+                Refusal::Outranked(site, epoch) => {
+                    self.authority.outranked(epoch);
+                    NodeError::Outranked { node, site, epoch }
+                }
+                Refusal::OfFleet(site) => NodeError::OfFleet { node, site },
             }
-        })
-    }
-
-    /// What this process names in the operation that begins.
-    pub(super) fn fence(&self) -> Result<Option<Fence>, NodeError> {
-        self.authority.fence().map_err(|error| NodeError::Refused {
-            node: self.node.clone(),
-            what: "beginning to change something",
-            message: error.to_string(),
         })
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::RecordEntry;
-use crate::model::{FileName, LeaderEpoch};
+use crate::model::{FileName, LeaderEpoch, SiteName};
 use crate::nodes::authority::Fence;
 
 /// The record of a directory.
@@ -21,6 +21,15 @@ pub(super) struct BucketRecord {
     pub entries: BTreeMap<FileName, RecordEntry>,
     /// Lines that are not understood: they may be a later version's.
     others: Vec<String>,
+}
+
+/// Why a controller may not write.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// A later leader of the site wrote here.
+    Outranked(SiteName, LeaderEpoch),
+    /// Controllers of a fleet with the same owner write here, for this site.
+    OfFleet(String),
 }
 
 /// The first line.
@@ -82,19 +91,18 @@ impl BucketRecord {
         text
     }
 
-    /// Takes note of a leader of this owner. The epoch that is higher is the answer where
-    /// it may not write: one that nobody who is no leader may pass.
-    pub(super) fn admit(&mut self, owner: &str, fence: Option<&Fence>) -> Result<(), LeaderEpoch> {
+    /// Takes note of a leader of this owner, or says why this process may not write.
+    pub(super) fn admit(&mut self, owner: &str, fence: Option<&Fence>) -> Result<(), Refusal> {
         let Some(fence) = fence else {
             let of_owner = format!("{owner}/");
-            let mut epochs = self.epochs.iter();
-            let met = epochs.find(|(scope, _)| scope.starts_with(&of_owner));
-            return met.map_or(Ok(()), |(_, epoch)| Err(*epoch));
+            let mut scopes = self.epochs.keys();
+            let site = scopes.find_map(|scope| scope.strip_prefix(&of_owner));
+            return site.map_or(Ok(()), |site| Err(Refusal::OfFleet(site.to_owned())));
         };
         let scope = format!("{owner}/{}", fence.site);
         let known = self.epochs.entry(scope).or_insert(fence.epoch);
         if *known > fence.epoch {
-            return Err(*known);
+            return Err(Refusal::Outranked(fence.site.clone(), *known));
         }
         *known = fence.epoch;
         Ok(())
@@ -152,7 +160,13 @@ mod tests {
         record.admit("lab", None).unwrap();
         record.admit("lab", Some(&fence("prague", 7))).unwrap();
         let older = record.admit("lab", Some(&fence("prague", 6)));
-        assert_eq!(older, Err(LeaderEpoch::new(7)));
+        assert_eq!(
+            older,
+            Err(Refusal::Outranked(
+                "prague".parse().unwrap(),
+                LeaderEpoch::new(7)
+            ))
+        );
         record.admit("lab", Some(&fence("prague", 7))).unwrap();
         record.admit("lab", Some(&fence("brno", 1))).unwrap();
         assert!(record.admit("lab", None).is_err());

@@ -10,7 +10,7 @@ use crate::nodes::interface::{Removal, Removed, Verified};
 
 impl BucketPlace {
     pub(super) async fn remove(&self, removal: &Removal) -> Result<Removed, NodeError> {
-        let fence = self.fence()?;
+        let fence = self.authority.fence()?;
         let record = self.update(fence.as_ref(), |_| ()).await?;
         let entry = record.entries.get(&removal.file);
         self.refuse_theirs(&removal.file, entry)?;
@@ -37,7 +37,7 @@ impl BucketPlace {
 
     /// Reads an object back, which costs all of its bytes.
     pub(super) async fn verify(&self, check: &Removal) -> Result<Verified, NodeError> {
-        let fence = self.fence()?;
+        let fence = self.authority.fence()?;
         let (record, _) = self.read_record().await?;
         let entry = record.entries.get(&check.file);
         self.refuse_theirs(&check.file, entry)?;

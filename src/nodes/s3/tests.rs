@@ -217,7 +217,7 @@ async fn an_older_leader_changes_nothing() {
         .unwrap();
     let (old, authority) = leader(6);
     let ends = old.deliver(&lab.node, &lab.delivery(b"two", true)).await;
-    assert!(matches!(ends, Err(NodeError::Fenced { .. })), "{ends:?}");
+    assert!(matches!(ends, Err(NodeError::Outranked { .. })), "{ends:?}");
     assert_eq!(authority.is_outranked().await, LeaderEpoch::new(7));
     // It does not even begin any more; and a single controller of this owner neither.
     for nodes in [&old, &lab.single()] {
