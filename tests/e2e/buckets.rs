@@ -50,7 +50,8 @@ fn content(bucket: &Bucket, file: &str) -> Option<Vec<u8>> {
 
 fn put(bucket: &Bucket, file: &str, bytes: &'static [u8]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let put = bucket.put(&key(file), bytes, WriteCondition::Always);
+    let key = key(file);
+    let put = bucket.put(&key, bytes, WriteCondition::Always);
     runtime.block_on(put).unwrap();
 }
 
