@@ -285,7 +285,7 @@ impl Work for Controller {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
         let trigger = triggers.first().unwrap_or(Trigger::Schedule);
-        let RunEnd { end, status } = self.one_run(trigger, &asked, &running).await;
+        let RunEnd { end, status } = Box::pin(self.one_run(trigger, &asked, &running)).await;
         for request in asking {
             request.answer(match &status {
                 Some(status) => Ok(Box::new(Status {
