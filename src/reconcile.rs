@@ -130,10 +130,9 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         }
         let cache = self.cache.observe().map_err(ReconcileError::Cache)?;
         catalog.sizes = observe::sizes(&desired, &cache, &*self.factory);
-        let (nodes, stored) = tokio::join!(
-            observe::nodes(&desired, &first, memory, now, &*self.nodes, at_once),
-            observe::stored(&desired, &cache, &*self.factory),
-        );
+        let nodes = observe::nodes(&desired, &first, memory, now, &*self.nodes, at_once);
+        let stored = observe::stored(&desired, &cache, &*self.factory);
+        let (nodes, stored) = tokio::join!(Box::pin(nodes), Box::pin(stored));
         // They are as good as those of similar images.
         first.catalog.sizes.extend(stored.clone());
         first.catalog.stored = stored;

@@ -36,7 +36,15 @@ pub(super) async fn prepare(bucket: &Bucket, patience: Duration) -> Result<(), S
     };
     let text = serde_json::to_vec(&own).map_err(no_json)?;
     // Whoever was first may have another layout.
-    answer(patience, bucket.put(&key, text, WriteCondition::Absent)).await?;
+    let write = |condition| bucket.put(&key, text.clone(), condition);
+    if answer(patience, write(WriteCondition::Absent))
+        .await
+        .is_err()
+        && !is_there(bucket, &key, patience).await?
+    {
+        // Some servers refuse every condition.
+        answer(patience, write(WriteCondition::Always)).await?;
+    }
     is_there(bucket, &key, patience).await.map(drop)
 }
 

@@ -118,9 +118,10 @@ impl SharedState {
         request: &ImageRequest,
         keys: &ImageKeys,
     ) -> Result<Option<StoredImage>, StoreTrouble> {
-        let Indexed::Proven(ProvenEntry { entry, edition }) = self.indexed(keys).await? else {
+        let Indexed::Proven(proven) = self.indexed(keys).await? else {
             return Ok(None);
         };
+        let ProvenEntry { entry, edition } = *proven;
         let differs = |who: &str| {
             tracing::warn!(
                 key = %keys.index,

@@ -13,7 +13,7 @@ use super::format;
 use super::keys::{self, ImageKeys};
 use super::shared::{Indexed, SharedState};
 use super::trouble::{StoreTrouble, answer};
-use crate::bucket::ObjectWritten;
+use crate::bucket::{ObjectWritten, WriteCondition};
 use crate::error::chain;
 use crate::upstream::ShareableImage;
 
@@ -90,7 +90,13 @@ impl SharedState {
             source,
         };
         let text = entry.text(&keys.index, &self.key).map_err(no_json)?;
-        let written = answer(patience, self.bucket.put(&keys.index, text, condition)).await?;
+        let write = |condition| self.bucket.put(&keys.index, text.clone(), condition);
+        let written = match answer(patience, write(condition)).await {
+            Ok(written) => written,
+            // Some servers refuse every condition. What another controller has written
+            // meanwhile is as good, and loses nothing.
+            Err(_) => answer(patience, write(WriteCondition::Always)).await?,
+        };
         match written {
             ObjectWritten::Done(_) => {
                 self.count(|store| store.shared += 1);

@@ -85,7 +85,7 @@ pub(super) enum Indexed {
     /// Nothing.
     Nothing,
     /// What the fleet believes.
-    Proven(ProvenEntry),
+    Proven(Box<ProvenEntry>),
     /// Something that is to be replaced.
     Useless(ObjectTag),
 }
@@ -118,7 +118,7 @@ impl SharedState {
             Ok(proven) if self.is_distrusted(&keys.index, &proven.edition) => {
                 Ok(Indexed::Useless(object.tag))
             }
-            Ok(proven) => Ok(Indexed::Proven(proven)),
+            Ok(proven) => Ok(Indexed::Proven(Box::new(proven))),
             Err(fault) => {
                 tracing::warn!(
                     key = %keys.index,

@@ -199,6 +199,18 @@ async fn a_store_that_is_full_keeps_nobody_waiting() {
     assert!(since.elapsed() < SECOND);
 }
 
+/// A server without conditions is of use to those who come later.
+#[tokio::test]
+async fn a_store_that_refuses_conditions_shares_images() {
+    let place = Place::new();
+    let (left, right) = (place.controller("left"), place.controller("right"));
+    for (key, times) in [("v1/format", 1), ("v1/claims", usize::MAX), ("v1/index", 1)] {
+        place.store.inject("put", key, StoreFault::Fails, times);
+    }
+    place.share(&left).await;
+    stored(right.locate(&request(), None).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_stalls_or_is_cancelled_ends() {
     let place = Place::new();
