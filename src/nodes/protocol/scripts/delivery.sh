@@ -137,6 +137,7 @@ received() {
 # is not there yet would be believed.
 arrive() {
     if [ "$found" != "$expected" ]; then
+        take
         rm -rf -- "$part" "$basis"
         say "differs $found $expected"
         finish

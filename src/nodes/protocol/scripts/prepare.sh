@@ -25,8 +25,10 @@ main() {
     [ -d "$dir" ] || message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge
+    take
     tidy
     inherit
+    unguard
     offered=
     if [ -n "$2" ]; then offer "$top/$2"; fi
     if [ -z "$offered" ] && is_there "$basis"; then
