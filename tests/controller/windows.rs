@@ -12,7 +12,7 @@ const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 const OLDER: &str = "talos-v1.11.2-nocloud-amd64-376567988ad3.iso";
 
 /// Nothing but a window starts a run within the test, nor for long after it.
-const NEVER: &str = "reconcile: {interval: 7d, debounce: 10m, poll: 1h}\n";
+const NEVER: &str = "reconcile: {interval: 7d, versions_interval: 7d, debounce: 10m, poll: 1h}\n";
 
 /// An order whose window opens in two hours and closes in three.
 fn later(id: &str, more: &str) -> String {
