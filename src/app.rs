@@ -16,16 +16,18 @@ mod places;
 mod policies;
 mod remote_script;
 mod requests;
+mod sites;
 mod survey;
 mod web;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::bucket::BucketError;
 use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest;
 use crate::config::{self, ConfigError, Settings};
@@ -38,8 +40,8 @@ pub(crate) use orders_at::OrdersAt;
 pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{ClusterName, Node, Reach, TalosVersion, visible_path};
-use crate::nodes::{ApiNodes, KeepOpen, NodeError, NodesByReach, SystemNodes};
+use crate::model::{ClusterName, Node, Reach, SiteName, TalosVersion, visible_path};
+use crate::nodes::{ApiNodes, Authority, KeepOpen, NodeError, NodesByReach, SystemNodes};
 use crate::orders::{self, OrdersError};
 use crate::plan::{Naming, RunOptions, Selection};
 use crate::proxmox::PveError;
@@ -105,6 +107,9 @@ pub(crate) enum StartError {
         #[source]
         source: Box<PveError>,
     },
+    /// The client of the store could not be made.
+    #[error("cannot set up access to the store")]
+    Store(#[source] BucketError),
     /// Another run holds the cache, or it cannot be written.
     #[error("cannot use the cache")]
     Cache(#[source] CacheError),
@@ -131,6 +136,7 @@ impl StartError {
             Self::Upstream(error) => error.hint().map(str::to_owned),
             Self::Nodes(error) => error.hint(),
             Self::Cluster { source, .. } => source.hint(),
+            Self::Store(error) => error.hint().map(str::to_owned),
             Self::Cache(error) => error.hint().map(str::to_owned),
         }
     }
@@ -148,6 +154,8 @@ pub(crate) struct App {
     fleet: OnceLock<fleet::Fleet>,
     tally: RequestTally,
     asked: SourceTally,
+    /// Of the sites that are served in a fleet.
+    authorities: BTreeMap<SiteName, Authority>,
 }
 
 impl App {
@@ -182,6 +190,7 @@ impl App {
             Arc::new(git)
         });
         Self {
+            authorities: sites::authorities(&settings),
             settings,
             mode,
             cache,

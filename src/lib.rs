@@ -22,6 +22,7 @@ mod error;
 mod execute;
 pub mod factory_stub;
 pub mod facts;
+mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod io;

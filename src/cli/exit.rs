@@ -30,6 +30,7 @@ impl From<&StartError> for Exit {
             | StartError::Upstream(_)
             | StartError::Nodes(_)
             | StartError::Cluster { .. }
+            | StartError::Store(_)
             | StartError::Cache(_) => Self::Failed,
         }
     }

@@ -254,6 +254,7 @@ fn problems_of(error: &StartError) -> Vec<Problem> {
         | StartError::Upstream(_)
         | StartError::Nodes(_)
         | StartError::Cluster { .. }
+        | StartError::Store(_)
         | StartError::Cache(_) => String::new(),
     };
     let problem = Problem::of_file(file, chain(error));

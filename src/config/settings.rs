@@ -8,12 +8,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::fleet::FleetSettings;
 use super::notifications::NotificationSettings;
 use super::store::StoreSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeTransport, OrderDefaults, OrderId, Proof,
-    PushMethod, TokenId, VmConfigs, WebToken,
+    PushMethod, SiteName, TokenId, VmConfigs, WebToken,
 };
 
 /// Everything that a run can be told by configuration.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What the controllers of a fleet share; `None` for a single controller.
     pub store: Option<StoreSettings>,
+    /// The sites that this controller serves together with others; `None` for a single one.
+    pub fleet: Option<FleetSettings>,
     /// The name of this controller, for the records on nodes; of the alphabet of
     /// node names.
     pub owner: String,
@@ -102,6 +105,8 @@ pub struct ClusterSettings {
     pub transport: NodeTransport,
     /// It is asked for its nodes.
     pub discover: bool,
+    /// The site of its nodes, where they do not say.
+    pub site: Option<SiteName>,
     /// How images reach its nodes through the API.
     pub api: ApiTransport,
 }

@@ -1,0 +1,84 @@
+//! The sites that this controller serves in a fleet, and the nodes of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{App, StartError};
+use crate::bucket::Bucket;
+use crate::config::Settings;
+use crate::fleet::{Holder, Leaderships};
+use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
+use crate::nodes::Authority;
+
+/// The authorities over the sites that are served. They outlive a reading of the
+/// configuration.
+pub(super) fn authorities(settings: &Settings) -> BTreeMap<SiteName, Authority> {
+    let sites = settings.fleet.iter().flat_map(|fleet| &fleet.sites);
+    let of = |site: &SiteName| (site.clone(), Authority::of_site(site.clone()));
+    sites.map(of).collect()
+}
+
+/// The nodes of some sites.
+pub(crate) struct SiteNodes<'a> {
+    sites: &'a BTreeSet<SiteName>,
+    known: Arc<OrderDefaults>,
+}
+
+impl SiteNodes<'_> {
+    /// True for a node of one of the sites. What has no site is of none.
+    pub(crate) fn covers(&self, node: &NodeId) -> bool {
+        let entry = self.known.inventory.by_name(node);
+        let site = entry.and_then(|entry| entry.site.as_ref());
+        site.is_some_and(|site| self.sites.contains(site))
+    }
+
+    /// What the orders want on them.
+    pub(crate) fn of_orders(&self, orders: &OrderSet) -> OrderSet {
+        let discovered = &self.known.inventory.discovered;
+        let awaits = |awaited: &AwaitedNodes| {
+            let sites = awaited.clusters.iter();
+            let mut sites = sites.filter_map(|name| discovered.get(name)?.site.as_ref());
+            sites.any(|site| self.sites.contains(site))
+        };
+        orders.covering(|node| self.covers(node), awaits)
+    }
+}
+
+impl App {
+    /// The sites that this controller serves; `None` for a single one, which serves all
+    /// nodes.
+    pub(crate) fn served_sites(&self) -> Option<&BTreeSet<SiteName>> {
+        self.settings.fleet.as_ref().map(|fleet| &fleet.sites)
+    }
+
+    /// The nodes of some sites, as far as they are known now.
+    pub(crate) fn site_nodes<'a>(&self, sites: &'a BTreeSet<SiteName>) -> SiteNodes<'a> {
+        SiteNodes {
+            sites,
+            known: self.defaults(),
+        }
+    }
+
+    /// The authority over the nodes of each site that is served.
+    pub(crate) fn authorities(&self) -> &BTreeMap<SiteName, Authority> {
+        &self.authorities
+    }
+
+    /// Begins to keep the leaderships of the sites that are served; `None` for a single
+    /// controller.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) fn keep_leaderships(&self) -> Result<Option<Leaderships>, StartError> {
+        let settings = &self.settings;
+        let (Some(fleet), Some(store)) = (&settings.fleet, &settings.store) else {
+            return Ok(None);
+        };
+        let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
+        let uname = rustix::system::uname();
+        let host = uname.nodename().to_string_lossy();
+        let me = Holder::new(&host, &self.instance());
+        let sites = &self.authorities;
+        Ok(Some(Leaderships::keep(&bucket, sites, &me, fleet.ttl)))
+    }
+}
