@@ -46,7 +46,7 @@ impl Work for Controller {
     fn standby(&mut self) -> Option<String> {
         let why = self.led.standby().filter(|_| !self.once)?;
         for request in self.queue.take() {
-            request.answer(Err(format!("this controller is on standby; {why}")));
+            request.answer(Err(format!("this controller does not lead: {why}")));
         }
         Some(why)
     }

@@ -171,6 +171,11 @@ impl<T: Clone + PartialEq> Machine<T> {
         if self.left {
             return Task::Done;
         }
+        // A write that nobody answered may have made this process the leader.
+        if self.leaving && self.held.is_none() && self.unsettled.is_empty() {
+            self.left = true;
+            return Task::Done;
+        }
         if self.must_read {
             return self.read_when_due(now);
         }

@@ -107,9 +107,10 @@ impl Leaderships {
     /// Gives up what is led, so that others take over at once.
     pub(crate) async fn release(mut self) {
         let Some(stop) = &self.stop else { return };
+        let led = !led(&self.standings.borrow()).is_empty();
         stop.cancel();
         let ended = futures_util::future::join_all(std::mem::take(&mut self.tasks));
-        if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+        if tokio::time::timeout(FAREWELL, ended).await.is_err() && led {
             tracing::warn!("the store did not answer; another controller takes over later");
         }
     }
