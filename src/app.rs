@@ -190,7 +190,7 @@ impl App {
             Arc::new(git)
         });
         Self {
-            authorities: sites::authorities(&settings),
+            authorities: places::authorities(&settings),
             settings,
             mode,
             cache,

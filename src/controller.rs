@@ -8,6 +8,7 @@
 mod background;
 mod end;
 pub(crate) mod http;
+mod lead;
 mod leading;
 mod metrics_file;
 mod notifier;
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
+pub(crate) use lead::{Lead, LeadError};
 use leading::LeadWatch;
-pub(crate) use leading::{Lead, LeadError};
 pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
 pub(crate) use notifier::Notifier;
 use queue::RunQueue;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::policies::of_nodes;
 use crate::config::Settings;
-use crate::model::{NodeId, VmConfigs};
-use crate::nodes::{self, ApiNode, ApiNodesConfig, FileServerConfig, KeepOpen, NodesConfig};
+use crate::model::{NodeId, SiteName, VmConfigs};
+use crate::nodes::{
+    self, ApiNode, ApiNodesConfig, Authority, FileServerConfig, KeepOpen, NodesConfig,
+};
 use crate::upstream::{CaFile, RequestTally, UpstreamConfig};
 
 /// The hidden directory in the cache for what is remembered of upstreams.
@@ -47,6 +49,14 @@ pub(super) fn upstream(
         backoff: BACKOFF,
         tally: tally.clone(),
     }
+}
+
+/// The authorities over the sites that are served. They outlive a reading of the
+/// configuration.
+pub(super) fn authorities(settings: &Settings) -> BTreeMap<SiteName, Authority> {
+    let sites = settings.fleet.iter().flat_map(|fleet| &fleet.sites);
+    let of = |site: &SiteName| (site.clone(), Authority::of_site(site.clone()));
+    sites.map(of).collect()
 }
 
 /// How many connections a controller keeps open between its runs. Each takes about 1.5 MiB

@@ -5,18 +5,9 @@ use std::sync::Arc;
 
 use super::{App, StartError};
 use crate::bucket::Bucket;
-use crate::config::Settings;
-use crate::fleet::{Holder, Leaderships};
+use crate::fleet::{ControllerName, Leaderships};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
-
-/// The authorities over the sites that are served. They outlive a reading of the
-/// configuration.
-pub(super) fn authorities(settings: &Settings) -> BTreeMap<SiteName, Authority> {
-    let sites = settings.fleet.iter().flat_map(|fleet| &fleet.sites);
-    let of = |site: &SiteName| (site.clone(), Authority::of_site(site.clone()));
-    sites.map(of).collect()
-}
 
 /// The nodes of some sites.
 pub(crate) struct SiteNodes<'a> {
@@ -77,7 +68,7 @@ impl App {
         let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
         let uname = rustix::system::uname();
         let host = uname.nodename().to_string_lossy();
-        let me = Holder::new(&host, &self.instance());
+        let me = ControllerName::new(&host, &self.instance());
         let sites = &self.authorities;
         Ok(Some(Leaderships::keep(&bucket, sites, &me, fleet.ttl)))
     }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::end::RunEnd;
-use super::leading::{Lead, LeadError, LeadWatch, LedSites};
+use super::lead::{Lead, LeadError};
+use super::leading::{LeadWatch, LedSites};
 use super::metrics_file::MetricsFile;
 use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;

@@ -9,4 +9,6 @@
 
 mod leadership;
 
-pub(crate) use leadership::{Holder, Leaderships, ShownStandings, Standing, Standings};
+pub(crate) use leadership::{
+    ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,
+};

@@ -16,7 +16,7 @@ use super::error::ControlError;
 use super::socket;
 use crate::conclude::{Scope, Status};
 use crate::error::chain;
-use crate::fleet::Standings;
+use crate::fleet::SiteStandings;
 use crate::store::{StateDir, StateError};
 
 /// How much longer than it was asked to wait a controller may take.
@@ -49,7 +49,7 @@ pub(crate) async fn reconcile(
 ///
 /// # Errors
 /// When none runs, or it answers something else.
-pub(crate) async fn standings(state: &StateDir) -> Result<Standings, ControlError> {
+pub(crate) async fn standings(state: &StateDir) -> Result<SiteStandings, ControlError> {
     let stream = connect(state).await?;
     let request = Request::get("/v1/leaderships").header(HOST, "localhost");
     let request = request.body(Body::empty()).map_err(no_answer)?;

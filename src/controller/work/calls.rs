@@ -6,7 +6,7 @@ use super::{Controller, tell_status, told};
 use crate::app::{App, Mode};
 use crate::conclude::{Scope, Status};
 use crate::controller::end::RunEnd;
-use crate::controller::leading::Lead;
+use crate::controller::lead::Lead;
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Work};
 use crate::error::chain;
 use crate::model::Trigger;

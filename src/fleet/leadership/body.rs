@@ -22,7 +22,7 @@ pub(crate) struct LeadershipBody {
     /// Counts the writes of one process.
     pub seq: u64,
     /// Who leads; `None` after an orderly stop.
-    pub holder: Option<Holder>,
+    pub holder: Option<ControllerName>,
     /// Which process wrote this.
     pub nonce: String,
     /// How long it is valid without a renewal, in milliseconds.
@@ -42,9 +42,9 @@ impl LeadershipBody {
 /// of one machine apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Holder(String);
+pub(crate) struct ControllerName(String);
 
-impl Holder {
+impl ControllerName {
     /// The controller of this machine with this cache.
     pub(crate) fn new(host: &str, instance: &str) -> Self {
         Self(format!("{host}/{instance}"))
@@ -56,7 +56,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for ControllerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

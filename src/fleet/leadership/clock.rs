@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Time since the machine was started, sleep included. `Instant` stands still in suspended
+/// Time since the machine was started, sleep included. `Instant` does not count in suspended
 /// virtual machines, and a leader that slept would not know that its time is over.
 #[derive(Debug, Clone)]
 pub(super) enum OwnClock {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::clock::OwnClock;
-use super::keeper::Standings;
-use super::machine::Standing;
+use super::keeper::SiteStandings;
+use super::machine::SiteStanding;
 use crate::model::SiteName;
 use crate::nodes::Authority;
 
@@ -23,21 +23,21 @@ const ASK: Duration = Duration::from_secs(1);
 /// it does not answer, what it said last holds until its time is over.
 pub(super) async fn follow<F>(
     authorities: BTreeMap<SiteName, Authority>,
-    standings: Arc<watch::Sender<Standings>>,
+    standings: Arc<watch::Sender<SiteStandings>>,
     ask: impl Fn() -> F,
 ) where
-    F: Future<Output = Option<Standings>>,
+    F: Future<Output = Option<SiteStandings>>,
 {
     let clock = OwnClock::Boot;
     let revoked = RevokedAtEnd(authorities);
-    let mut known = Standings::new();
+    let mut known = SiteStandings::new();
     loop {
         let asked_at = clock.now();
         let answer = tokio::time::timeout(ASK, ask()).await.ok().flatten();
         if let Some(told) = answer {
             known = told;
             for standing in known.values_mut() {
-                if let Standing::Leader { until, .. } = standing {
+                if let SiteStanding::Leader { until, .. } = standing {
                     // From the time that is left to the time on the clock.
                     *until += asked_at;
                 }
@@ -46,9 +46,9 @@ pub(super) async fn follow<F>(
         let now = clock.now();
         for (site, authority) in &revoked.0 {
             let standing = match known.get(site) {
-                Some(Standing::Leader { until, .. }) if *until <= now => Standing::Unknown,
+                Some(SiteStanding::Leader { until, .. }) if *until <= now => SiteStanding::Unknown,
                 Some(standing) => standing.clone(),
-                None => Standing::Unknown,
+                None => SiteStanding::Unknown,
             };
             tell(site, standing, authority, &standings);
         }
@@ -58,16 +58,16 @@ pub(super) async fn follow<F>(
 
 fn tell(
     site: &SiteName,
-    standing: Standing,
+    standing: SiteStanding,
     authority: &Authority,
-    standings: &watch::Sender<Standings>,
+    standings: &watch::Sender<SiteStandings>,
 ) {
     standings.send_if_modified(|all| {
         let is_new = all.get(site).is_none_or(|known| !known.is_like(&standing));
         if is_new {
             match &standing {
-                Standing::Leader { epoch, .. } => authority.grant(*epoch),
-                Standing::Standby { .. } | Standing::Unknown => authority.revoke(),
+                SiteStanding::Leader { epoch, .. } => authority.grant(*epoch),
+                SiteStanding::Standby { .. } | SiteStanding::Unknown => authority.revoke(),
             }
         }
         all.insert(site.clone(), standing);

@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::OwnClock;
-use super::machine::{Machine, Standing, Task, Wrote};
+use super::machine::{LeadershipMachine, SiteStanding, Task, Wrote};
 use super::object::{LeadershipObject, ObjectError};
 use crate::error::chain;
 use crate::model::SiteName;
 use crate::nodes::Authority;
 
 /// How things are, by site.
-pub(crate) type Standings = BTreeMap<SiteName, Standing>;
+pub(crate) type SiteStandings = BTreeMap<SiteName, SiteStanding>;
 
 /// Timers do not count while the machine sleeps, so the clock is looked at this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -29,24 +29,24 @@ pub(super) struct Keeper<O> {
     pub object: O,
     pub clock: OwnClock,
     pub authority: Authority,
-    pub standings: Arc<watch::Sender<Standings>>,
+    pub standings: Arc<watch::Sender<SiteStandings>>,
     /// Cancelled when the leadership is to be given up.
     pub stop: CancellationToken,
 }
 
 /// What a keeper remembers of what it told.
-struct Told {
-    standing: Standing,
+struct ToldStanding {
+    standing: SiteStanding,
     /// The store failed last time.
     is_failing: bool,
 }
 
 impl<O: LeadershipObject> Keeper<O> {
     /// Keeps it until it is given up.
-    pub(super) async fn keep(self, mut machine: Machine<O::Tag>) {
+    pub(super) async fn keep(self, mut machine: LeadershipMachine<O::Tag>) {
         let _ends = RevokedAtEnd(&self.authority);
-        let mut told = Told {
-            standing: Standing::Unknown,
+        let mut told = ToldStanding {
+            standing: SiteStanding::Unknown,
             is_failing: false,
         };
         loop {
@@ -75,9 +75,14 @@ impl<O: LeadershipObject> Keeper<O> {
     }
 
     /// Waits, and ends the authority in time.
-    async fn wait(&self, machine: &mut Machine<O::Tag>, told: &mut Told, until: Duration) {
+    async fn wait(
+        &self,
+        machine: &mut LeadershipMachine<O::Tag>,
+        told: &mut ToldStanding,
+        until: Duration,
+    ) {
         let left = until.saturating_sub(self.clock.now());
-        let leads = matches!(told.standing, Standing::Leader { .. });
+        let leads = matches!(told.standing, SiteStanding::Leader { .. });
         tokio::select! {
             () = tokio::time::sleep(left.min(self.look(told))) => {}
             () = self.stop.cancelled(), if !machine.is_leaving() => machine.leave(),
@@ -89,14 +94,14 @@ impl<O: LeadershipObject> Keeper<O> {
     /// whatever becomes of the request.
     async fn ask<A>(
         &self,
-        machine: &mut Machine<O::Tag>,
-        told: &mut Told,
+        machine: &mut LeadershipMachine<O::Tag>,
+        told: &mut ToldStanding,
         request: impl Future<Output = Result<A, ObjectError>>,
     ) -> Option<A> {
         let patience = machine.patience();
         let mut request = pin!(tokio::time::timeout(patience, request));
         let answer = loop {
-            let leads = matches!(told.standing, Standing::Leader { .. });
+            let leads = matches!(told.standing, SiteStanding::Leader { .. });
             let look = tokio::time::sleep(self.look(told));
             tokio::select! {
                 answer = &mut request => break answer,
@@ -124,26 +129,26 @@ impl<O: LeadershipObject> Keeper<O> {
     }
 
     /// How long at most until the clock is looked at.
-    fn look(&self, told: &Told) -> Duration {
+    fn look(&self, told: &ToldStanding) -> Duration {
         match told.standing {
-            Standing::Leader { until, .. } => until.saturating_sub(self.clock.now()).min(LOOK),
+            SiteStanding::Leader { until, .. } => until.saturating_sub(self.clock.now()).min(LOOK),
             // A take-over may be late; nothing has to end in time.
-            Standing::Unknown | Standing::Standby { .. } => LOOK * 5,
+            SiteStanding::Unknown | SiteStanding::Standby { .. } => LOOK * 5,
         }
     }
 
     /// Tells the authority, whoever waits, and the log.
-    fn tell(&self, machine: &Machine<O::Tag>, told: &mut Told) {
+    fn tell(&self, machine: &LeadershipMachine<O::Tag>, told: &mut ToldStanding) {
         let standing = machine.standing(self.clock.now());
         let before = std::mem::replace(&mut told.standing, standing.clone());
         let is_new = !standing.is_like(&before);
         if is_new {
             match &standing {
-                Standing::Leader { epoch, .. } => {
+                SiteStanding::Leader { epoch, .. } => {
                     self.authority.grant(*epoch);
                     tracing::info!(site = %self.site, epoch = epoch.number(), "this controller leads the site");
                 }
-                Standing::Standby { .. } | Standing::Unknown => self.authority.revoke(),
+                SiteStanding::Standby { .. } | SiteStanding::Unknown => self.authority.revoke(),
             }
             self.tell_end(&before, &standing);
         }
@@ -153,39 +158,39 @@ impl<O: LeadershipObject> Keeper<O> {
         });
     }
 
-    fn tell_end(&self, before: &Standing, now: &Standing) {
+    fn tell_end(&self, before: &SiteStanding, now: &SiteStanding) {
         let site = &self.site;
-        let led = matches!(before, Standing::Leader { .. });
+        let led = matches!(before, SiteStanding::Leader { .. });
         match now {
-            Standing::Leader { .. } => {}
+            SiteStanding::Leader { .. } => {}
             _ if self.stop.is_cancelled() => {
                 if led {
                     tracing::info!(%site, "the leadership of the site is given up");
                 }
             }
-            Standing::Standby {
+            SiteStanding::Standby {
                 leader: Some(leader),
                 ..
             } if led => {
                 tracing::warn!(%site, "{} leads the site now", leader.host());
             }
-            Standing::Standby { leader, .. } if matches!(before, Standing::Standby { leader: known, .. } if known == leader) =>
+            SiteStanding::Standby { leader, .. } if matches!(before, SiteStanding::Standby { leader: known, .. } if known == leader) =>
                 {}
-            Standing::Standby {
+            SiteStanding::Standby {
                 leader: Some(leader),
                 ..
             } => {
                 tracing::info!(%site, "standby: {} leads the site", leader.host());
             }
-            Standing::Standby { leader: None, .. } | Standing::Unknown if led => {
+            SiteStanding::Standby { leader: None, .. } | SiteStanding::Unknown if led => {
                 tracing::warn!(%site, "this controller does not lead the site any more");
             }
-            Standing::Standby { leader: None, .. } | Standing::Unknown => {}
+            SiteStanding::Standby { leader: None, .. } | SiteStanding::Unknown => {}
         }
     }
 }
 
-impl Standing {
+impl SiteStanding {
     /// True if nothing but the time differs until which it is so.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,7 +1,7 @@
 //! Who leads a site, decided step by step, without a clock and without a store.
 //!
-//! [`Machine::next`] says what is to be done now, and what comes of it is told with
-//! [`Machine::read`] and [`Machine::wrote`]. All times are those of one clock of this
+//! [`LeadershipMachine::next`] says what is to be done now, and what comes of it is told with
+//! [`LeadershipMachine::read`] and [`LeadershipMachine::wrote`]. All times are those of one clock of this
 //! machine that nobody can set and that counts while the machine sleeps. The clocks of two
 //! machines are never compared, so they may show any time; what is relied on is that they
 //! run equally fast, give or take a tenth.
@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::body::{Holder, LeadershipBody};
+use super::body::{ControllerName, LeadershipBody};
 use crate::model::LeaderEpoch;
 
 /// A time of this machine's own clock.
-pub(super) type Moment = Duration;
+pub(super) type BootTime = Duration;
 
 /// What is to be done now. Each request is answered before the next question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) enum Task<T> {
         after: Option<T>,
     },
     /// Nothing before this time.
-    Wait(Moment),
+    Wait(BootTime),
     /// Nothing any more: the leadership was given up.
     Done,
 }
@@ -52,13 +52,13 @@ pub(super) enum Wrote<T> {
 /// Who leads, as far as this controller knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
-pub(crate) enum Standing {
+pub(crate) enum SiteStanding {
     /// The store was not read, or not for a long time.
     Unknown,
     /// Another controller leads, or nobody does yet.
     Standby {
         /// Who leads; `None` where nobody does.
-        leader: Option<Holder>,
+        leader: Option<ControllerName>,
         /// Under which epoch it does, or the last one did.
         epoch: LeaderEpoch,
         /// That it does was seen since this process looks: it is not one that is gone.
@@ -76,8 +76,8 @@ pub(crate) enum Standing {
 /// The leadership of one site, as one process sees and wants it. `T` tells one write of the
 /// object from another.
 #[derive(Debug)]
-pub(super) struct Machine<T> {
-    me: Holder,
+pub(super) struct LeadershipMachine<T> {
+    me: ControllerName,
     nonce: String,
     ttl: Duration,
     /// The number of the last write.
@@ -94,10 +94,10 @@ pub(super) struct Machine<T> {
     unsettled: Vec<Unsettled>,
     /// The object has to be read before anything else is done.
     must_read: bool,
-    read_at: Moment,
-    write_at: Moment,
+    read_at: BootTime,
+    write_at: BootTime,
     /// When the object was last read or written with success.
-    known_at: Option<Moment>,
+    known_at: Option<BootTime>,
     leaving: bool,
     left: bool,
 }
@@ -111,7 +111,7 @@ enum View<T> {
         tag: T,
         body: LeadershipBody,
         /// When it was first seen like this.
-        since: Moment,
+        since: BootTime,
         /// It was seen otherwise before.
         is_renewed: bool,
     },
@@ -122,19 +122,19 @@ struct Held<T> {
     epoch: LeaderEpoch,
     seq: u64,
     tag: T,
-    until: Moment,
-    renew_at: Moment,
+    until: BootTime,
+    renew_at: BootTime,
 }
 
 #[derive(Debug, Clone)]
 struct Unsettled {
     body: LeadershipBody,
-    at: Moment,
+    at: BootTime,
 }
 
-impl<T: Clone + PartialEq> Machine<T> {
+impl<T: Clone + PartialEq> LeadershipMachine<T> {
     /// Of a process that has just begun. `nonce` is of no other process.
-    pub(super) fn new(me: Holder, nonce: String, ttl: Duration, now: Moment) -> Self {
+    pub(super) fn new(me: ControllerName, nonce: String, ttl: Duration, now: BootTime) -> Self {
         Self {
             me,
             nonce,
@@ -167,7 +167,7 @@ impl<T: Clone + PartialEq> Machine<T> {
     }
 
     /// What is to be done now.
-    pub(super) fn next(&mut self, now: Moment) -> Task<T> {
+    pub(super) fn next(&mut self, now: BootTime) -> Task<T> {
         if self.left {
             return Task::Done;
         }
@@ -223,7 +223,7 @@ impl<T: Clone + PartialEq> Machine<T> {
         }
     }
 
-    fn read_when_due(&self, now: Moment) -> Task<T> {
+    fn read_when_due(&self, now: BootTime) -> Task<T> {
         match self.read_at <= now {
             true => Task::Read,
             false => Task::Wait(self.read_at),
@@ -232,10 +232,10 @@ impl<T: Clone + PartialEq> Machine<T> {
 
     fn write(
         &mut self,
-        holder: Option<Holder>,
+        holder: Option<ControllerName>,
         epoch: LeaderEpoch,
         after: Option<T>,
-        now: Moment,
+        now: BootTime,
     ) -> Task<T> {
         self.seq += 1;
         let body = LeadershipBody {
@@ -253,7 +253,7 @@ impl<T: Clone + PartialEq> Machine<T> {
     }
 
     /// The write that [`next`](Self::next) asked for was answered, or given up.
-    pub(super) fn wrote(&mut self, now: Moment, answer: Wrote<T>) {
+    pub(super) fn wrote(&mut self, now: BootTime, answer: Wrote<T>) {
         let Some(sent) = self.sent.take() else { return };
         match answer {
             Wrote::Done(tag) => self.confirm(&sent, tag, now),
@@ -267,7 +267,7 @@ impl<T: Clone + PartialEq> Machine<T> {
     }
 
     /// A write of ours is what stands there.
-    fn confirm(&mut self, sent: &Unsettled, tag: T, now: Moment) {
+    fn confirm(&mut self, sent: &Unsettled, tag: T, now: BootTime) {
         let Unsettled { body, at } = sent;
         self.known_at = Some(now);
         self.highest = self.highest.max(body.epoch);
@@ -290,7 +290,7 @@ impl<T: Clone + PartialEq> Machine<T> {
     }
 
     /// The object was read: what is there, or that nothing is. `None` where nobody knows.
-    pub(super) fn read(&mut self, now: Moment, found: Option<Option<(T, LeadershipBody)>>) {
+    pub(super) fn read(&mut self, now: BootTime, found: Option<Option<(T, LeadershipBody)>>) {
         let Some(found) = found else {
             self.read_at = now + self.pause();
             return;
@@ -354,29 +354,29 @@ impl<T: Clone + PartialEq> Machine<T> {
     }
 
     /// Who leads, as far as it is known now.
-    pub(super) fn standing(&self, now: Moment) -> Standing {
+    pub(super) fn standing(&self, now: BootTime) -> SiteStanding {
         if let Some(held) = &self.held {
             let is_valid = now < held.until && held.epoch > self.outranked && !self.leaving;
             return match is_valid {
-                true => Standing::Leader {
+                true => SiteStanding::Leader {
                     epoch: held.epoch,
                     until: held.until,
                 },
-                false => Standing::Unknown,
+                false => SiteStanding::Unknown,
             };
         }
-        let is_fresh = |at: Moment| now < at + self.ttl;
+        let is_fresh = |at: BootTime| now < at + self.ttl;
         match &self.view {
-            _ if !self.known_at.is_some_and(is_fresh) => Standing::Unknown,
-            View::Unknown => Standing::Unknown,
-            View::Absent => Standing::Standby {
+            _ if !self.known_at.is_some_and(is_fresh) => SiteStanding::Unknown,
+            View::Unknown => SiteStanding::Unknown,
+            View::Absent => SiteStanding::Standby {
                 leader: None,
                 epoch: self.highest,
                 is_renewed: false,
             },
             View::Seen {
                 body, is_renewed, ..
-            } => Standing::Standby {
+            } => SiteStanding::Standby {
                 leader: body.holder.clone(),
                 epoch: body.epoch,
                 is_renewed: *is_renewed,

@@ -25,15 +25,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::clock::OwnClock;
 use self::keeper::Keeper;
-use self::machine::Machine;
+use self::machine::LeadershipMachine;
 use self::object::InBucket;
 use crate::bucket::Bucket;
 use crate::model::SiteName;
 use crate::nodes::Authority;
 
-pub(crate) use self::body::Holder;
-pub(crate) use self::keeper::Standings;
-pub(crate) use self::machine::Standing;
+pub(crate) use self::body::ControllerName;
+pub(crate) use self::keeper::SiteStandings;
+pub(crate) use self::machine::SiteStanding;
 
 /// How long an orderly stop waits for the store.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// another controller takes over when their time is over.
 #[derive(Debug)]
 pub(crate) struct Leaderships {
-    standings: watch::Receiver<Standings>,
+    standings: watch::Receiver<SiteStandings>,
     tasks: Vec<JoinHandle<()>>,
     /// Cancelled to give them up; `None` where another process keeps them.
     stop: Option<CancellationToken>,
@@ -53,7 +53,7 @@ impl Leaderships {
     pub(crate) fn keep(
         bucket: &Bucket,
         sites: &BTreeMap<SiteName, Authority>,
-        me: &Holder,
+        me: &ControllerName,
         ttl: Duration,
     ) -> Self {
         let (standings, shown) = watch::channel(unknown(sites));
@@ -63,7 +63,7 @@ impl Leaderships {
         for (site, authority) in sites {
             let clock = OwnClock::Boot;
             let nonce = format!("{:016x}", fastrand::u64(..));
-            let machine = Machine::new(me.clone(), nonce, ttl, clock.now());
+            let machine = LeadershipMachine::new(me.clone(), nonce, ttl, clock.now());
             let keeper = Keeper {
                 site: site.clone(),
                 object: InBucket::new(bucket.clone(), site),
@@ -88,7 +88,7 @@ impl Leaderships {
         ask: impl Fn() -> F + Send + 'static,
     ) -> Self
     where
-        F: Future<Output = Option<Standings>> + Send + 'static,
+        F: Future<Output = Option<SiteStandings>> + Send + 'static,
     {
         let (standings, shown) = watch::channel(unknown(sites));
         let following = follower::follow(sites.clone(), Arc::new(standings), ask);
@@ -126,20 +126,20 @@ impl Drop for Leaderships {
 
 /// How things are with the leaderships of a controller. Clones show the same.
 #[derive(Debug, Clone)]
-pub(crate) struct ShownStandings(watch::Receiver<Standings>);
+pub(crate) struct ShownStandings(watch::Receiver<SiteStandings>);
 
 impl ShownStandings {
     /// How things are now, by site.
-    pub(crate) fn now(&self) -> Standings {
+    pub(crate) fn now(&self) -> SiteStandings {
         self.0.borrow().clone()
     }
 
     /// The same with what is left of the time of a leader in place of its end.
-    pub(crate) fn remaining(&self) -> Standings {
+    pub(crate) fn remaining(&self) -> SiteStandings {
         let now = OwnClock::Boot.now();
         let mut all = self.now();
         for standing in all.values_mut() {
-            if let Standing::Leader { until, .. } = standing {
+            if let SiteStanding::Leader { until, .. } = standing {
                 *until = until.saturating_sub(now);
             }
         }
@@ -167,13 +167,15 @@ impl ShownStandings {
     }
 }
 
-fn unknown(sites: &BTreeMap<SiteName, Authority>) -> Standings {
-    let unknown = sites.keys().map(|site| (site.clone(), Standing::Unknown));
+fn unknown(sites: &BTreeMap<SiteName, Authority>) -> SiteStandings {
+    let unknown = sites
+        .keys()
+        .map(|site| (site.clone(), SiteStanding::Unknown));
     unknown.collect()
 }
 
-fn led(standings: &Standings) -> BTreeSet<SiteName> {
+fn led(standings: &SiteStandings) -> BTreeSet<SiteName> {
     let standings = standings.iter();
-    let led = standings.filter(|(_, standing)| matches!(standing, Standing::Leader { .. }));
+    let led = standings.filter(|(_, standing)| matches!(standing, SiteStanding::Leader { .. }));
     led.map(|(site, _)| site.clone()).collect()
 }

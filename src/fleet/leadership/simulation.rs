@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use super::body::{Holder, LeadershipBody};
-use super::machine::{Machine, Standing, Wrote};
+use super::body::{ControllerName, LeadershipBody};
+use super::machine::{LeadershipMachine, SiteStanding, Wrote};
 
 /// Milliseconds of the time that really passes.
 type Time = u64;
@@ -53,19 +53,19 @@ struct Request {
     life: u64,
     /// `None` to read.
     write: Option<(LeadershipBody, Option<LeadershipBody>)>,
-    answer: Option<Answer>,
+    answer: Option<StoreAnswer>,
     is_over: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Answer {
+enum StoreAnswer {
     Read(Option<LeadershipBody>),
     Wrote(Wrote<LeadershipBody>),
     Failed,
 }
 
-struct Controller {
-    machine: Machine<LeadershipBody>,
+struct SimController {
+    machine: LeadershipMachine<LeadershipBody>,
     /// Which process of this controller; the numbers of processes are never used again.
     life: u64,
     rate: f64,
@@ -78,7 +78,7 @@ struct Controller {
 }
 
 #[derive(Default)]
-struct Node {
+struct SimNode {
     epoch: u64,
     /// The process that wrote under it.
     by: Option<u64>,
@@ -90,11 +90,11 @@ struct World {
     number: u64,
     lives: u64,
     queue: BinaryHeap<Reverse<(Time, u64, Occurrence)>>,
-    controllers: Vec<Controller>,
+    controllers: Vec<SimController>,
     requests: BTreeMap<u64, Request>,
     store: Option<LeadershipBody>,
     backups: Vec<LeadershipBody>,
-    nodes: [Node; 2],
+    nodes: [SimNode; 2],
     /// Who took each epoch.
     holders: BTreeMap<u64, u64>,
     restores: bool,
@@ -133,7 +133,7 @@ impl World {
             let offset = world.random.f64() * 1e6;
             let machine = world.machine(at, Duration::from_secs_f64(offset));
             let life = world.lives;
-            world.controllers.push(Controller {
+            world.controllers.push(SimController {
                 machine,
                 life,
                 rate,
@@ -156,10 +156,10 @@ impl World {
         world
     }
 
-    fn machine(&mut self, at: usize, now: Duration) -> Machine<LeadershipBody> {
+    fn machine(&mut self, at: usize, now: Duration) -> LeadershipMachine<LeadershipBody> {
         self.lives += 1;
-        let me = Holder::new(&format!("host-{at}"), "cache");
-        Machine::new(me, format!("life-{}", self.lives), TTL, now)
+        let me = ControllerName::new(&format!("host-{at}"), "cache");
+        LeadershipMachine::new(me, format!("life-{}", self.lives), TTL, now)
     }
 
     fn at(&mut self, time: Time, what: Occurrence) {
@@ -234,7 +234,7 @@ impl World {
         let leads = acting.filter(|(at, one)| {
             matches!(
                 one.machine.standing(self.local(*at)),
-                Standing::Leader { .. }
+                SiteStanding::Leader { .. }
             )
         });
         leads.map(|(at, _)| at).collect()
@@ -246,7 +246,7 @@ impl World {
         for request in all {
             if let Some(request) = self.requests.get_mut(&request) {
                 request.write = None;
-                request.answer = Some(Answer::Failed);
+                request.answer = Some(StoreAnswer::Failed);
             }
             self.at(
                 self.now,

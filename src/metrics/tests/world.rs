@@ -94,6 +94,7 @@ impl World {
             .unable(&occasion(200), "the cache is gone".to_owned());
         let status = Status {
             next_run: Some(at(500)),
+            sites: known::sites(),
             ..status
         };
         Self {

@@ -1,3 +1,5 @@
+//! Controllers that share a store, on a paused clock.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -5,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::fleet::leadership::body::{Holder, LeadershipBody};
+use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
 use crate::model::LeaderEpoch;
 
 /// A store that answers at once, or not at all.
@@ -51,7 +53,7 @@ struct Controller {
     authority: Authority,
     stop: CancellationToken,
     task: JoinHandle<()>,
-    standings: watch::Receiver<Standings>,
+    standings: watch::Receiver<SiteStandings>,
 }
 
 fn site() -> SiteName {
@@ -60,12 +62,12 @@ fn site() -> SiteName {
 
 fn controller(host: &str, object: Store, begun: Instant) -> Controller {
     let authority = Authority::of_site(site());
-    let (standings, shown) = watch::channel(Standings::new());
+    let (standings, shown) = watch::channel(SiteStandings::new());
     let stop = CancellationToken::new();
     let clock = OwnClock::Paused(begun);
-    let me = Holder::new(host, "cache");
+    let me = ControllerName::new(host, "cache");
     let ttl = Duration::from_secs(30);
-    let machine = Machine::new(me, host.to_owned(), ttl, clock.now());
+    let machine = LeadershipMachine::new(me, host.to_owned(), ttl, clock.now());
     let keeper = Keeper {
         site: site(),
         object,
@@ -85,8 +87,9 @@ fn controller(host: &str, object: Store, begun: Instant) -> Controller {
 impl Controller {
     /// Waits until it leads, and says under which epoch.
     async fn leads(&mut self) -> LeaderEpoch {
-        let leads =
-            |standings: &Standings| matches!(standings.get(&site()), Some(Standing::Leader { .. }));
+        let leads = |standings: &SiteStandings| {
+            matches!(standings.get(&site()), Some(SiteStanding::Leader { .. }))
+        };
         let _ = self.standings.wait_for(leads).await.unwrap();
         self.authority.fence().unwrap().unwrap().epoch
     }

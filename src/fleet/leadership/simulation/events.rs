@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Answer, Occurrence, Request, SECOND, Time, World};
+use super::{Occurrence, Request, SECOND, StoreAnswer, Time, World};
 use crate::fleet::leadership::body::LeadershipBody;
-use crate::fleet::leadership::machine::{Standing, Task, Wrote};
+use crate::fleet::leadership::machine::{SiteStanding, Task, Wrote};
 use crate::model::LeaderEpoch;
 
 impl World {
@@ -117,19 +117,19 @@ impl World {
         let fails = is_trouble && self.random.u8(0..15) == 0;
         let is_before = self.random.bool();
         let answer = match &request.write {
-            _ if fails && is_before => Answer::Failed,
-            None => Answer::Read(self.store.clone()),
+            _ if fails && is_before => StoreAnswer::Failed,
+            None => StoreAnswer::Read(self.store.clone()),
             Some((body, after)) => match self.store == *after {
                 true => {
                     self.store = Some(body.clone());
                     self.backups.push(body.clone());
                     self.taken(&request, body);
-                    Answer::Wrote(Wrote::Done(body.clone()))
+                    StoreAnswer::Wrote(Wrote::Done(body.clone()))
                 }
-                false => Answer::Wrote(Wrote::Unclear),
+                false => StoreAnswer::Wrote(Wrote::Unclear),
             },
         };
-        let answer = if fails { Answer::Failed } else { answer };
+        let answer = if fails { StoreAnswer::Failed } else { answer };
         let is_lost =
             is_trouble && (self.random.u8(0..20) == 0 || self.cut[request.controller] > self.now);
         if let Some(request) = self.requests.get_mut(&number) {
@@ -179,18 +179,18 @@ impl World {
         let now = self.local(at);
         let machine = &mut self.controllers[at].machine;
         let answer = request.answer.filter(|_| !given_up);
-        let is_read = request.write.is_none() && !matches!(answer, Some(Answer::Wrote(_)));
+        let is_read = request.write.is_none() && !matches!(answer, Some(StoreAnswer::Wrote(_)));
         match answer {
-            Some(Answer::Read(found)) => {
+            Some(StoreAnswer::Read(found)) => {
                 machine.read(now, Some(found.map(|one| (one.clone(), one))));
             }
-            Some(Answer::Wrote(wrote)) => machine.wrote(now, wrote),
-            Some(Answer::Failed) | None if is_read => {
+            Some(StoreAnswer::Wrote(wrote)) => machine.wrote(now, wrote),
+            Some(StoreAnswer::Failed) | None if is_read => {
                 // Whichever it was.
                 machine.read(now, None);
                 machine.wrote(now, Wrote::Unclear);
             }
-            Some(Answer::Failed) | None => machine.wrote(now, Wrote::Unclear),
+            Some(StoreAnswer::Failed) | None => machine.wrote(now, Wrote::Unclear),
         }
         self.turn(at, request.life);
     }
@@ -199,7 +199,7 @@ impl World {
     /// sends may get there much later, whatever became of the controller.
     fn begin_work(&mut self, at: usize, life: u64, now: Duration) {
         let standing = self.controllers[at].machine.standing(now);
-        let Standing::Leader { epoch, .. } = standing else {
+        let SiteStanding::Leader { epoch, .. } = standing else {
             return;
         };
         self.leaders += 1;
