@@ -37,6 +37,7 @@ use crate::facts::{CacheState, VersionKnowledge};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use fleet::CERTIFICATE_DAYS;
 pub(crate) use orders_at::OrdersAt;
+use places::NodeAuthorities;
 pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
@@ -276,9 +277,10 @@ impl App {
         let factory = HttpFactory::new(&self.upstream()).map_err(StartError::Upstream)?;
         let dir = settings.state_dir.join(CONNECTIONS);
         let connections = std::path::absolute(dir).ok();
-        let nodes = places::nodes(settings, self.instance(), connections, keep_open);
+        let over = NodeAuthorities::new(settings, &self.authorities);
+        let nodes = places::nodes(settings, self.instance(), connections, keep_open, &over);
         let system = SystemNodes::new(nodes).map_err(StartError::Nodes)?;
-        let api = places::api_nodes(settings, self.known_nodes()?);
+        let api = places::api_nodes(settings, self.known_nodes()?, &over);
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records));
         let target = settings.manifest.clone();

@@ -59,6 +59,35 @@ pub(super) fn authorities(settings: &Settings) -> BTreeMap<SiteName, Authority> 
     sites.map(of).collect()
 }
 
+/// Under which authority nodes are changed.
+pub(super) struct NodeAuthorities {
+    /// Over the nodes of the inventory.
+    nodes: BTreeMap<NodeId, Authority>,
+    /// Over those that only their cluster knows.
+    others: Authority,
+}
+
+impl NodeAuthorities {
+    /// `sites` are those that are served. A node of another site is not worked on, and has
+    /// an authority that nobody grants.
+    pub(super) fn new(settings: &Settings, sites: &BTreeMap<SiteName, Authority>) -> Self {
+        let of_site = |site: &SiteName| {
+            let served = sites.get(site).cloned();
+            served.unwrap_or_else(|| Authority::of_site(site.clone()))
+        };
+        let nodes = match settings.fleet {
+            Some(_) => of_nodes(settings, |entry| entry.site.as_ref().map(of_site)),
+            None => BTreeMap::new(),
+        };
+        // With several sites no cluster is asked for its nodes.
+        let first = sites.values().next().cloned();
+        Self {
+            nodes,
+            others: first.unwrap_or_else(Authority::single),
+        }
+    }
+}
+
 /// How many connections a controller keeps open between its runs. Each takes about 1.5 MiB
 /// here and up to 10 MiB on its node.
 const KEPT_CONNECTIONS: usize = 64;
@@ -90,6 +119,7 @@ pub(super) fn nodes(
     instance: String,
     connections: Option<PathBuf>,
     keep_open: KeepOpen,
+    over: &NodeAuthorities,
 ) -> NodesConfig {
     NodesConfig {
         ssh_opts: settings.push.ssh_opts.clone(),
@@ -108,6 +138,9 @@ pub(super) fn nodes(
         vm_configs_of: vm_configs_of(settings),
         bandwidth: settings.push.bandwidth,
         bandwidth_of: of_nodes(settings, |entry| entry.bandwidth_limit),
+        authority: over.others.clone(),
+        authority_of: over.nodes.clone(),
+        machine_epochs: nodes::MACHINE_EPOCHS.to_owned(),
     }
 }
 
@@ -119,7 +152,11 @@ const USAGE_AGE: Duration = Duration::from_secs(60);
 const CLUSTER_AGE: Duration = Duration::from_secs(2);
 
 /// How nodes are served through the API.
-pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -> ApiNodesConfig {
+pub(super) fn api_nodes(
+    settings: &Settings,
+    nodes: BTreeMap<NodeId, ApiNode>,
+    over: &NodeAuthorities,
+) -> ApiNodesConfig {
     let server = &settings.file_server;
     ApiNodesConfig {
         nodes,
@@ -133,6 +170,8 @@ pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -
             public_url: server.url.clone(),
             bandwidth: settings.push.bandwidth,
         },
+        authority: over.others.clone(),
+        authority_of: over.nodes.clone(),
     }
 }
 

@@ -18,6 +18,15 @@ pub struct Authority {
     state: Arc<watch::Sender<AuthorityState>>,
 }
 
+/// Two are the same if what is told to one is told to the other.
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+}
+
+impl Eq for Authority {}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AuthorityState {
     /// While this process leads.

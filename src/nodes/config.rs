@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::authority::Authority;
 use crate::model::NodeId;
 
 /// How long connections stay open, whose sockets others can use as well.
@@ -63,4 +64,22 @@ pub struct NodesConfig {
     pub bandwidth: Option<u64>,
     /// The same for single nodes.
     pub bandwidth_of: BTreeMap<NodeId, u64>,
+    /// Whether this process may change anything on nodes.
+    pub authority: Authority,
+    /// The same for nodes of sites with leaders.
+    pub authority_of: BTreeMap<NodeId, Authority>,
+    /// The file on a node that keeps the epochs of leaders for its virtual machines,
+    /// usually [`MACHINE_EPOCHS`](super::MACHINE_EPOCHS). Directories have one of their own.
+    pub machine_epochs: String,
+}
+
+/// Where the epochs of leaders are on a node for its virtual machines: on no storage, which
+/// another node could have as well.
+pub const MACHINE_EPOCHS: &str = "/var/lib/talos-order/epoch";
+
+impl NodesConfig {
+    /// The authority over a node.
+    pub(crate) fn authority_over(&self, node: &NodeId) -> &Authority {
+        self.authority_of.get(node).unwrap_or(&self.authority)
+    }
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::api::error::ApiError;
+use super::authority::NotLeading;
 use crate::facts::FailureKind;
 use crate::io::process::ProgramError;
-use crate::model::{NodeId, Sha256};
+use crate::model::{LeaderEpoch, NodeId, Sha256, SiteName};
 
 /// Why a node did not do what was asked.
 ///
@@ -121,6 +122,28 @@ pub enum NodeError {
         place: String,
         /// The owner who has it now, if anybody does.
         holder: Option<String>,
+    },
+    /// Another controller leads the site, or nobody knows who does. Operations that ran when
+    /// that was found ended at once; what their scripts still do is up to the node.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
+    /// The node has seen a later leader of the site. Nothing was changed.
+    #[error("{node} has seen a later leader of the site {site}, with the epoch {epoch}")]
+    Outranked {
+        /// Which node.
+        node: NodeId,
+        /// The site.
+        site: SiteName,
+        /// The highest epoch that the node has seen.
+        epoch: LeaderEpoch,
+    },
+    /// This controller has no leader, and leaders with the same owner have been there.
+    #[error("{node} is managed by the controllers of the site {site}, which have the same owner")]
+    OfFleet {
+        /// Which node.
+        node: NodeId,
+        /// The site, as the node has it.
+        site: String,
     },
     /// What is under a name of ours in the directory belongs to somebody else, who may
     /// have put it there to be written to.
@@ -246,7 +269,10 @@ impl NodeError {
             | Self::Unintelligible { .. }
             | Self::NotOurs { .. }
             | Self::Hostile { .. }
+            | Self::OfFleet { .. }
             | Self::Foreign { .. } => false,
+            // Whoever leads goes on, and this controller does once it leads.
+            Self::NotLeading(_) | Self::Outranked { .. } => true,
             Self::Locked { .. } | Self::Fenced { .. } => true,
             // Wrong bytes are sent anew from the start; room can be made by
             // whoever fills the disk, often a backup that is under way.
@@ -270,6 +296,18 @@ impl NodeError {
         }
     }
 
+    /// True where others work with the node now, or may: it is left alone, and asked for
+    /// nothing more.
+    pub(super) fn is_fenced(&self) -> bool {
+        matches!(
+            self,
+            Self::Fenced { .. }
+                | Self::NotLeading(_)
+                | Self::Outranked { .. }
+                | Self::OfFleet { .. }
+        )
+    }
+
     /// True where the node, or this machine, does not permit it.
     pub fn is_permission(&self) -> bool {
         match self {
@@ -289,64 +327,6 @@ impl NodeError {
             (true, _) => None,
             (false, true) => Some(FailureKind::PermissionDenied),
             (false, false) => Some(FailureKind::Unreachable),
-        }
-    }
-
-    /// A hint for the user.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unreachable { hint, .. } => hint.map(str::to_owned),
-            Self::NoisyShell { .. } => Some(
-                "only interactive shells may print: put `[ -t 1 ] || return` at the top of \
-                 its .bashrc"
-                    .to_owned(),
-            ),
-            Self::MissingTool { tool, .. } => {
-                Some(format!("install it there: `apt-get install {tool}`"))
-            }
-            Self::NoSpace { .. } => {
-                Some("remove unneeded files there, or choose another directory".to_owned())
-            }
-            Self::Fenced { .. } => Some(
-                "nothing was changed after that, and the next run checks again; if this happens \
-                 often, two controllers manage the same nodes or this machine pauses at times"
-                    .to_owned(),
-            ),
-            Self::Hostile { .. } => Some(
-                "find out who created it, remove it, and let only the login write to the directory; \
-                 use `chown` for files of a previous login"
-                    .to_owned(),
-            ),
-            Self::NotOurs { .. } => Some(
-                "remove it from one controller's orders, or give it another filename in one of \
-                 them"
-                    .to_owned(),
-            ),
-            Self::Foreign { .. } => {
-                Some("move it away, or choose another filename in the order".to_owned())
-            }
-            Self::Program { source } => source.hint(),
-            Self::Api(source) => source.hint(),
-            Self::Unintelligible { .. } => {
-                Some("the login needs a POSIX shell that runs `sh -s`".to_owned())
-            }
-            Self::Rsync { code: 1, .. } => {
-                Some("check `rsync_opts` in the configuration".to_owned())
-            }
-            Self::Rsync { stderr, .. } if stderr.contains("Operation not permitted") => Some(
-                "a storage without modes (CIFS, FAT, some FUSE) refuses that: remove options that \
-                 need them from `rsync_opts` (`--partial-dir`, `--delay-updates`, \
-                 `--no-inplace`), or set `push_method: stream` for the node"
-                    .to_owned(),
-            ),
-            Self::ControlDir { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some(
-                    "set `state_dir`, and `defaults.cache_dir`, to directories of the user who \
-                     runs this"
-                        .to_owned(),
-                )
-            }
-            _ => None,
         }
     }
 

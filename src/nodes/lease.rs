@@ -7,6 +7,9 @@
 //! An operation whose lock is gone is fenced: it changes nothing any more. Inside this
 //! process, operations of one node on one directory wait for each other before they ask
 //! the node.
+//!
+//! The leader of a site names its epoch as well (`fence.sh`): a node refuses an older one than
+//! it has seen, and gives a newer one at once what an earlier leader left.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
 use super::error::NodeError;
+use super::mandate::Mandate;
 use super::protocol::answer::ScriptAnswer;
 use super::protocol::record;
 use super::protocol::script::{self, NodeScript};
@@ -41,6 +45,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// An operation on one file under the lease of its directory.
 pub(super) struct Operation<'a> {
     pub(super) session: &'a NodeSession<'a>,
+    mandate: &'a Mandate,
     dir: &'a Dir,
     file: &'a FileName,
     ttl: String,
@@ -52,6 +57,7 @@ pub(super) struct Operation<'a> {
     inside: OnceLock<String>,
     pattern: String,
     owned: String,
+    fence: String,
     /// How long each of its scripts may take.
     timeout: Duration,
     _queued: Option<OwnedMutexGuard<()>>,
@@ -62,6 +68,7 @@ impl<'a> Operation<'a> {
     /// it runs for longer than `timeout`.
     pub(super) async fn begin(
         session: &'a NodeSession<'a>,
+        mandate: &'a Mandate,
         dir: &'a Dir,
         file: &'a FileName,
         timeout: Duration,
@@ -69,7 +76,7 @@ impl<'a> Operation<'a> {
         let queued = session.enter(dir).await;
         Self {
             _queued: Some(queued),
-            ..Self::unqueued(session, dir, file, timeout)
+            ..Self::unqueued(session, mandate, dir, file, timeout)
         }
     }
 
@@ -77,22 +84,30 @@ impl<'a> Operation<'a> {
     /// that need it.
     pub(super) fn unqueued(
         session: &'a NodeSession<'a>,
+        mandate: &'a Mandate,
         dir: &'a Dir,
         file: &'a FileName,
         timeout: Duration,
     ) -> Self {
         let (config, node) = (session.config, &session.node.id);
+        let suffix = mandate.suffix(&config.owner);
         Self {
             session,
+            mandate,
             dir,
             file,
             ttl: config.lease.as_secs().max(1).to_string(),
             token: script::nonce(),
-            holder: format!("{node}@{} {}", config.instance, shown(&config.owner)),
+            holder: format!(
+                "{node}@{}{suffix} {}",
+                config.instance,
+                shown(&config.owner)
+            ),
             epoch: OnceLock::new(),
             inside: OnceLock::new(),
             pattern: record::pattern(file),
             owned: record::owned(&config.owner),
+            fence: mandate.words(&config.owner),
             timeout,
             _queued: None,
         }
@@ -139,6 +154,7 @@ impl<'a> Operation<'a> {
             self.file.as_str(),
             &self.pattern,
             &self.owned,
+            &self.fence,
         ]
     }
 
@@ -157,6 +173,9 @@ impl<'a> Operation<'a> {
                     self.dir,
                     printable(name.as_bytes())
                 );
+            }
+            if let Err(error) = self.mandate.read(&self.session.node.id, answer)? {
+                return Some(Err(error));
             }
             if let Some(found) = answer.first("locked") {
                 return Some(Err(self.locked(found)?));
@@ -221,7 +240,9 @@ impl<'a> Operation<'a> {
             loop {
                 tokio::time::sleep(self.session.config.lease / RENEWALS).await;
                 let renewal = self.ask(NodeScript::Renew, &[], |_| Some(())).await;
-                if let Err(error @ NodeError::Fenced { .. }) = renewal {
+                if let Err(error) = renewal
+                    && error.is_fenced()
+                {
                     return error;
                 }
             }
@@ -235,13 +256,19 @@ impl<'a> Operation<'a> {
     /// Gives the lease back after an error, if the node can be reached: what is not
     /// given back expires.
     pub(super) async fn release_after(&self, error: NodeError) -> NodeError {
-        let reachable = !matches!(
+        let is_silent = matches!(
             error,
-            NodeError::Unreachable { .. } | NodeError::Locked { .. } | NodeError::Fenced { .. }
+            NodeError::Unreachable { .. } | NodeError::Locked { .. }
         );
-        if reachable {
-            // The error says more than one in tidying up after it.
-            let _ = self.ask(NodeScript::Release, &[], |_| Some(())).await;
+        if !is_silent && !error.is_fenced() {
+            // It says more than one in tidying up after it, unless that one is the cause: a
+            // later leader clears away what this one sends.
+            let released = self.ask(NodeScript::Release, &[], |_| Some(())).await;
+            if let Err(fenced) = released
+                && fenced.is_fenced()
+            {
+                return fenced;
+            }
         }
         error
     }
@@ -260,15 +287,18 @@ impl<'a> Operation<'a> {
         })
     }
 
-    /// `UNTIL NODE@INSTANCE OWNER`, or without the instance from an earlier version.
+    /// `UNTIL NODE@INSTANCE OWNER`, with more behind the instance from a leader, or without it
+    /// from an earlier version.
     fn locked(&self, found: &[u8]) -> Option<NodeError> {
         let text = String::from_utf8_lossy(found);
         let (until, holder) = text.split_once(' ')?;
         let (node, owner) = holder.split_once(' ').unwrap_or(("", holder));
+        let instance = node.split_once('@').map_or("", |(_, instance)| instance);
+        let instance = instance.split('+').next().unwrap_or_default();
         Some(NodeError::Locked {
             place: self.dir(),
             owner: shown(owner),
-            by: shown(node.split_once('@').map_or("", |(_, instance)| instance)),
+            by: shown(instance),
             until: Timestamp::from_second(until.parse().ok()?).ok()?,
         })
     }

@@ -3,7 +3,8 @@
 //!
 //! Whose a virtual machine is, is decided here, from the configuration that the node
 //! sends. The script that then changes something is told the digest of that
-//! configuration, and changes nothing if it finds another.
+//! configuration, and changes nothing if it finds another, or a later leader of the site than
+//! the one that it works for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::as_asked::deviation;
 use super::error::NodeError;
+use super::mandate::Mandate;
 use super::protocol::answer::ScriptAnswer;
 use super::protocol::script::NodeScript;
 use super::protocol::{vm_config, vms as listed};
@@ -66,6 +68,7 @@ async fn look(session: &NodeSession<'_>) -> Result<NodeVms, NodeError> {
 /// Makes a template, and compares what the node says of it.
 pub(super) async fn create(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     creation: &TemplateCreation,
 ) -> Result<TemplateDone, NodeError> {
     let _queued = queue(session).await;
@@ -74,7 +77,8 @@ pub(super) async fn create(
     let count = machine.len().to_string();
     let mut more = vec![image.as_str(), &creation.disk, &count];
     more.extend(machine.iter().chain(&disks).map(String::as_str));
-    let made = ask(session, NodeScript::CreateTemplate, creation.vmid, &more);
+    let asked = VmOnNode::new(session, mandate, creation.vmid);
+    let made = asked.ask(NodeScript::CreateTemplate, &more);
     let config = match made.await? {
         Seen::Here { config, .. } => config,
         other => return Ok(TemplateDone::Outdated(other.clause(creation.vmid))),
@@ -143,11 +147,14 @@ fn is_disk(key: &str) -> bool {
 /// Gives templates other names, tags and notes.
 pub(super) async fn change(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     changes: &[TemplateChange],
 ) -> Result<TemplateDone, NodeError> {
     let _queued = queue(session).await;
     for change in changes {
-        let (config, digest) = match ours(session, change.vmid, &change.mark).await? {
+        let vm = VmOnNode::new(session, mandate, change.vmid);
+        let asked = vm.ask(NodeScript::VmConfig, &[]).await?;
+        let (config, digest) = match marked(asked, change.vmid, &change.mark) {
             Ok(seen) => seen,
             Err(outdated) => return Ok(outdated),
         };
@@ -161,7 +168,7 @@ pub(super) async fn change(
             "" => more.extend(["--delete", "tags"]),
             tags => more.extend(["--tags", tags]),
         }
-        let asked = ask(session, NodeScript::ChangeTemplate, change.vmid, &more);
+        let asked = vm.ask(NodeScript::ChangeTemplate, &more);
         if let other @ (Seen::Gone | Seen::Elsewhere(_) | Seen::Changed) = asked.await? {
             return Ok(TemplateDone::Outdated(other.clause(change.vmid)));
         }
@@ -172,12 +179,14 @@ pub(super) async fn change(
 /// Removes a template, or what is left of one that was being made.
 pub(super) async fn remove(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     removal: &TemplateRemoval,
 ) -> Result<TemplateDone, NodeError> {
     const WHAT: &str = "removing the template";
     let _queued = queue(session).await;
     let vmid = removal.vmid;
-    let asked = ask(session, NodeScript::VmConfig, vmid, &[]).await?;
+    let vm = VmOnNode::new(session, mandate, vmid);
+    let asked = vm.ask(NodeScript::VmConfig, &[]).await?;
     if asked == Seen::Gone {
         return Ok(TemplateDone::Done);
     }
@@ -195,7 +204,8 @@ pub(super) async fn remove(
     if config.is_protected() {
         return Err(refused(session, WHAT, format!("{vmid} is protected")));
     }
-    match ask(session, NodeScript::RemoveTemplate, vmid, &[&digest]).await? {
+    let asked = [digest.as_str()];
+    match vm.ask(NodeScript::RemoveTemplate, &asked).await? {
         Seen::Gone => Ok(TemplateDone::Done),
         other => Ok(TemplateDone::Outdated(other.clause(vmid))),
     }
@@ -225,15 +235,6 @@ fn refused(session: &NodeSession<'_>, what: &'static str, message: String) -> No
 
 /// The configuration of a machine whose notes hold the mark, and its digest; otherwise
 /// what is there instead.
-async fn ours(
-    session: &NodeSession<'_>,
-    vmid: VmId,
-    mark: &str,
-) -> Result<Result<(VmConfig, String), TemplateDone>, NodeError> {
-    let asked = ask(session, NodeScript::VmConfig, vmid, &[]).await?;
-    Ok(marked(asked, vmid, mark))
-}
-
 fn marked(seen: Seen, vmid: VmId, mark: &str) -> Result<(VmConfig, String), TemplateDone> {
     match seen {
         // A copy of a template has its notes, with the mark, and is somebody else's.
@@ -295,23 +296,43 @@ impl Seen {
     }
 }
 
-async fn ask(
-    session: &NodeSession<'_>,
-    script: NodeScript,
+/// A virtual machine of a node, and for whom it is asked for and changed.
+struct VmOnNode<'a> {
+    session: &'a NodeSession<'a>,
+    mandate: &'a Mandate,
     vmid: VmId,
-    more: &[&str],
-) -> Result<Seen, NodeError> {
-    if session.ssh_host().is_none() {
-        let message = "it is a directory of this machine".to_owned();
-        return Err(refused(session, "looking at virtual machines", message));
+}
+
+impl<'a> VmOnNode<'a> {
+    fn new(session: &'a NodeSession<'a>, mandate: &'a Mandate, vmid: VmId) -> Self {
+        Self {
+            session,
+            mandate,
+            vmid,
+        }
     }
-    let vmid = vmid.to_string();
-    let mut args = vec![session.vm_configs(), &vmid];
-    args.extend(more);
-    let timeout = match script {
-        NodeScript::VmConfig => session.config.look,
-        _ => WORK,
-    };
-    // Boxed, since operations hold several of these at once.
-    Box::pin(session.ask(script, &args, timeout, Seen::read)).await
+
+    /// Runs a script; `more` are its arguments behind those of `machine.sh`.
+    async fn ask(&self, script: NodeScript, more: &[&str]) -> Result<Seen, NodeError> {
+        let session = self.session;
+        if session.ssh_host().is_none() {
+            let message = "it is a directory of this machine".to_owned();
+            return Err(refused(session, "looking at virtual machines", message));
+        }
+        let vmid = self.vmid.to_string();
+        let fence = self.mandate.words(&session.config.owner);
+        let epochs = session.config.machine_epochs.as_str();
+        let mut args = vec![session.vm_configs(), &vmid, &fence, epochs];
+        args.extend(more);
+        let timeout = match script {
+            NodeScript::VmConfig => session.config.look,
+            _ => WORK,
+        };
+        let read = |answer: &ScriptAnswer<'_>| match self.mandate.read(&session.node.id, answer)? {
+            Ok(()) => Seen::read(answer).map(Ok),
+            Err(error) => Some(Err(error)),
+        };
+        // Boxed, since operations hold several of these at once.
+        Box::pin(session.ask(script, &args, timeout, read)).await?
+    }
 }

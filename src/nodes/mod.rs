@@ -5,7 +5,8 @@
 //! implementation that runs the system's ssh, rsync and sh. It opens a session with one
 //! node (`session`) and hands that to `observe`, `deliver`, `remove` or `verify`. Each of
 //! them runs small scripts over one protocol, the same for both kinds of place
-//! (`protocol`). What changes a directory holds its lease meanwhile (`lease`).
+//! (`protocol`). What changes a directory holds its lease meanwhile (`lease`), under the
+//! authority of a leader where several controllers share the nodes (`authority`, `mandate`).
 //! A record of the placed files is kept beside them, so that a look is one round trip and
 //! reads no image. [`Templates`] is the same for template VMs; over ssh `machines` has
 //! the node's own `qm` do the work.
@@ -30,10 +31,12 @@ mod deliver;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod hints;
 mod interface;
 mod lease;
 mod local;
 mod machines;
+mod mandate;
 mod observe;
 mod protocol;
 mod receipt;
@@ -53,7 +56,7 @@ pub use api::{
 };
 pub use authority::{Authority, Fence, NotLeading};
 pub use by_reach::NodesByReach;
-pub use config::{KeepOpen, NodesConfig};
+pub use config::{KeepOpen, MACHINE_EPOCHS, NodesConfig};
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;
 pub use interface::{

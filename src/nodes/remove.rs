@@ -6,16 +6,18 @@
 use super::error::NodeError;
 use super::interface::{Cleared, Leftover, Removal, Removed};
 use super::lease::Operation;
+use super::mandate::Mandate;
 use super::protocol::script::NodeScript;
 use super::session::node_session::NodeSession;
 use super::session::timeouts;
 
 pub(super) async fn remove(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     removal: &Removal,
 ) -> Result<Removed, NodeError> {
     let timeout = timeouts::for_file(removal.size);
-    let operation = Operation::begin(session, &removal.dir, &removal.file, timeout).await;
+    let operation = Operation::begin(session, mandate, &removal.dir, &removal.file, timeout).await;
     let sha256 = removal.sha256.to_string();
     let args = [&*sha256];
     let removed = operation.ask_first(NodeScript::Remove, &args, |answer| {
@@ -32,12 +34,13 @@ pub(super) async fn remove(
 
 pub(super) async fn clear(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     leftover: &Leftover,
 ) -> Result<Cleared, NodeError> {
     let file = leftover.part.file();
     // Nothing is read, however large it is.
     let timeout = timeouts::for_file(0);
-    let operation = Operation::begin(session, &leftover.dir, file, timeout).await;
+    let operation = Operation::begin(session, mandate, &leftover.dir, file, timeout).await;
     let (part, idle) = (leftover.part.inside(), leftover.idle.as_secs().to_string());
     let args = [&*part, &*idle];
     let cleared = operation.ask_first(NodeScript::Clear, &args, |answer| {

@@ -10,6 +10,7 @@ use super::error::NodeError;
 use super::interface::{
     Cleared, Delivered, Delivery, EarlyDelivery, Leftover, Nodes, Removal, Removed, Verified,
 };
+use super::mandate::Mandate;
 use super::session::node_session::NodeSession;
 use super::session::queue::DirQueue;
 use super::session::rates::{self, Paces};
@@ -63,6 +64,12 @@ impl SystemNodes {
         self.session(node, permit.expect("the semaphore is never closed"))
     }
 
+    /// What an operation that changes something on a node begins with; what it does, it does
+    /// under [`Mandate::during`].
+    fn mandate(&self, node: &Node) -> Result<Mandate, NodeError> {
+        Ok(Mandate::begin(self.config.authority_over(&node.id))?)
+    }
+
     fn session<'a>(&'a self, node: &'a Node, permit: SemaphorePermit<'a>) -> NodeSession<'a> {
         NodeSession {
             node,
@@ -78,6 +85,7 @@ impl SystemNodes {
     async fn try_early(
         &self,
         node: &Node,
+        mandate: &Mandate,
         early: &EarlyDelivery,
         mut told: oneshot::Receiver<Delivery>,
     ) -> Result<Delivered, NotEarly> {
@@ -94,7 +102,7 @@ impl SystemNodes {
             _ = &mut told => return Err(NotEarly::Overtaken),
         };
         let session = self.session(node, permit);
-        deliver::early::deliver(&session, early, told).await
+        deliver::early::deliver(&session, mandate, early, told).await
     }
 }
 
@@ -113,8 +121,12 @@ impl Nodes for SystemNodes {
     }
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
-        let session = self.open(node).await;
-        Box::pin(deliver::push::deliver(&session, delivery)).await
+        let mandate = self.mandate(node)?;
+        let work = async {
+            let session = self.open(node).await;
+            deliver::push::deliver(&session, &mandate, delivery).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 
     async fn deliver_early(
@@ -132,7 +144,11 @@ impl Nodes for SystemNodes {
             let wire = delivery.data.map_or(delivery.size, |data| data.bytes);
             timeouts::for_transfer(wire, delivery.size, share)
         };
-        let attempt = Box::pin(self.try_early(node, early, told));
+        let attempt = Box::pin(async {
+            let mandate = self.mandate(node).map_err(NotEarly::Node)?;
+            let attempt = self.try_early(node, &mandate, early, told);
+            mandate.during(attempt).await
+        });
         let delivered = until_verified(attempt, Box::pin(verified), tell, limit).await;
         if delivered.is_none() {
             // Whoever waits for it to be sent on from the node waits in vain.
@@ -142,15 +158,22 @@ impl Nodes for SystemNodes {
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
-        remove::remove(&self.open(node).await, removal).await
+        let mandate = self.mandate(node)?;
+        let work = async { remove::remove(&self.open(node).await, &mandate, removal).await };
+        mandate.during(work).await
     }
 
     async fn clear(&self, node: &Node, leftover: &Leftover) -> Result<Cleared, NodeError> {
-        remove::clear(&self.open(node).await, leftover).await
+        let mandate = self.mandate(node)?;
+        let work = async { remove::clear(&self.open(node).await, &mandate, leftover).await };
+        mandate.during(work).await
     }
 
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
-        verify::verify(&self.open(node).await, check).await
+        // It corrects the record.
+        let mandate = self.mandate(node)?;
+        let work = async { verify::verify(&self.open(node).await, &mandate, check).await };
+        mandate.during(work).await
     }
 }
 
@@ -174,8 +197,12 @@ impl Templates for SystemNodes {
         node: &Node,
         creation: &TemplateCreation,
     ) -> Result<TemplateDone, NodeError> {
-        let session = self.open(node).await;
-        Box::pin(machines::create(&session, creation)).await
+        let mandate = self.mandate(node)?;
+        let work = async {
+            let session = self.open(node).await;
+            machines::create(&session, &mandate, creation).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 
     async fn change_templates(
@@ -183,8 +210,12 @@ impl Templates for SystemNodes {
         node: &Node,
         changes: &[TemplateChange],
     ) -> Result<TemplateDone, NodeError> {
-        let session = self.open(node).await;
-        Box::pin(machines::change(&session, changes)).await
+        let mandate = self.mandate(node)?;
+        let work = async {
+            let session = self.open(node).await;
+            machines::change(&session, &mandate, changes).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 
     async fn remove_template(
@@ -192,7 +223,11 @@ impl Templates for SystemNodes {
         node: &Node,
         removal: &TemplateRemoval,
     ) -> Result<TemplateDone, NodeError> {
-        let session = self.open(node).await;
-        Box::pin(machines::remove(&session, removal)).await
+        let mandate = self.mandate(node)?;
+        let work = async {
+            let session = self.open(node).await;
+            machines::remove(&session, &mandate, removal).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 }

@@ -26,6 +26,7 @@ mod common;
 mod control;
 mod disk;
 mod kills;
+mod leaders;
 mod places;
 mod power;
 mod reader;

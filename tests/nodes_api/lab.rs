@@ -17,8 +17,9 @@ use talos_order::model::{
     StoredForm, VmId,
 };
 use talos_order::nodes::{
-    ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, Delivery, DeliveryRecords, FileServerConfig,
-    NodeError, Nodes, Removal, TemplateChange, TemplateCreation, TemplateRemoval, Templates,
+    ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, Authority, Delivery, DeliveryRecords,
+    FileServerConfig, NodeError, Nodes, Removal, TemplateChange, TemplateCreation, TemplateRemoval,
+    Templates,
 };
 use talos_order::proxmox::{ApiToken, CallLimits, ImageContent, PveApi, PveConfig, PveTrust};
 use talos_order::proxmox_stub::{PveStub, PveStubOptions, StubStorage, StubVm};
@@ -101,6 +102,8 @@ impl Lab {
                 public_url: None,
                 bandwidth: None,
             },
+            authority: Authority::single(),
+            authority_of: BTreeMap::new(),
         };
         for node in NODES {
             let place = |storage: &str, content| ApiPlace {

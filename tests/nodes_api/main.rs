@@ -13,6 +13,7 @@
 
 mod dropped;
 mod lab;
+mod leaders;
 mod proxy;
 mod qcow2;
 mod records;

@@ -20,6 +20,10 @@ mod faulty;
 mod fence;
 mod hostile;
 mod interrupted;
+mod leaders;
+mod leaders_end;
+mod leaders_meet;
+mod leaders_templates;
 mod lease;
 mod leftovers;
 mod life;
@@ -50,8 +54,8 @@ use talos_order::model::{
     Arch, ArtifactId, Dir, Format, Method, Node, PartName, Platform, Proof, Reach, Sha256,
 };
 use talos_order::nodes::{
-    Cleared, Delivered, Delivery, EarlyDelivery, KeepOpen, LEASE, Leftover, NodeError, Nodes,
-    NodesConfig, Removal, Removed, SystemNodes, Verified,
+    Authority, Cleared, Delivered, Delivery, EarlyDelivery, KeepOpen, LEASE, Leftover, NodeError,
+    Nodes, NodesConfig, Removal, Removed, SystemNodes, Verified,
 };
 
 const MIB: usize = 1024 * 1024;
@@ -93,6 +97,10 @@ fn plain_config() -> NodesConfig {
         vm_configs_of: BTreeMap::new(),
         bandwidth: None,
         bandwidth_of: BTreeMap::new(),
+        authority: Authority::single(),
+        authority_of: BTreeMap::new(),
+        // No single controller makes it.
+        machine_epochs: "/nonexistent/talos-order/epoch".to_owned(),
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn removal(vmid: u32, state: TemplateState) -> TemplateRemoval {
     }
 }
 
-fn change(
+pub(super) fn change(
     vmid: u32,
     from: TemplateState,
     to: TemplateState,

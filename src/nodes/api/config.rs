@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::model::{Dir, NodeId};
+use crate::nodes::authority::Authority;
 use crate::proxmox::{ImageContent, PveApi};
 
 /// Everything that [`ApiNodes`](super::ApiNodes) is told.
@@ -26,6 +27,11 @@ pub struct ApiNodesConfig {
     pub cluster_age: Duration,
     /// Where nodes load images from.
     pub server: FileServerConfig,
+    /// Whether this process may change anything on nodes. A node keeps no epochs where only
+    /// its API can be used, so it cannot refuse a leader that another one followed.
+    pub authority: Authority,
+    /// The same for nodes of sites with leaders.
+    pub authority_of: BTreeMap<NodeId, Authority>,
 }
 
 /// A node as the API knows it.

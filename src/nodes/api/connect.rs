@@ -80,13 +80,21 @@ impl Nodes for ApiNodes {
     }
 
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
-        let place = self.hold(node, &delivery.dir, &delivery.file).await?;
-        Box::pin(deliver::deliver(&self.shared, &place, delivery)).await
+        let mandate = self.shared.mandate(&node.id)?;
+        let work = async {
+            let place = self.hold(node, &delivery.dir, &delivery.file).await?;
+            deliver::deliver(&self.shared, &place, delivery).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
-        let place = self.hold(node, &removal.dir, &removal.file).await?;
-        Box::pin(remove::remove(&self.shared, &place, removal)).await
+        let mandate = self.shared.mandate(&node.id)?;
+        let work = async {
+            let place = self.hold(node, &removal.dir, &removal.file).await?;
+            remove::remove(&self.shared, &place, removal).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 
     /// What arrives has no name that the API shows, and a node removes it itself.
@@ -95,8 +103,12 @@ impl Nodes for ApiNodes {
     }
 
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
-        let place = self.hold(node, &check.dir, &check.file).await?;
-        Box::pin(remove::verify(&self.shared, &place, check)).await
+        let mandate = self.shared.mandate(&node.id)?;
+        let work = async {
+            let place = self.hold(node, &check.dir, &check.file).await?;
+            remove::verify(&self.shared, &place, check).await
+        };
+        Box::pin(mandate.during(work)).await
     }
 }
 
@@ -119,8 +131,9 @@ impl Templates for ApiNodes {
         node: &Node,
         creation: &TemplateCreation,
     ) -> Result<TemplateDone, NodeError> {
+        let mandate = self.shared.mandate(&node.id)?;
         let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(templates::create(&host, creation)).await
+        Box::pin(mandate.during(templates::create(&host, creation))).await
     }
 
     async fn change_templates(
@@ -128,8 +141,9 @@ impl Templates for ApiNodes {
         node: &Node,
         changes: &[TemplateChange],
     ) -> Result<TemplateDone, NodeError> {
+        let mandate = self.shared.mandate(&node.id)?;
         let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(templates::change(&host, changes)).await
+        Box::pin(mandate.during(templates::change(&host, changes))).await
     }
 
     async fn remove_template(
@@ -137,7 +151,8 @@ impl Templates for ApiNodes {
         node: &Node,
         removal: &TemplateRemoval,
     ) -> Result<TemplateDone, NodeError> {
+        let mandate = self.shared.mandate(&node.id)?;
         let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(templates::remove(&host, removal)).await
+        Box::pin(mandate.during(templates::remove(&host, removal))).await
     }
 }

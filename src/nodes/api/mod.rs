@@ -4,8 +4,10 @@
 //! the deliveries under way (`server`), compares its digest and gives it its name in one
 //! step. The same call reads back what is there. Records cannot lie on the node, so they
 //! are kept by the controller (`records`); there are no leases, so one controller at a time
-//! is what the cache's lock is for. A raw image travels and is stored as
-//! a qcow2 that is made as it is read (`content`), so that its zeros do neither.
+//! is what the cache's lock is for. Where controllers share nodes, the leader asks its own
+//! authority before each request that changes something; the node itself knows no epochs.
+//! A raw image travels and is stored as a qcow2 that is made as it is read (`content`), so
+//! that its zeros do neither.
 
 mod config;
 mod connect;

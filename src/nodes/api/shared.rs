@@ -15,6 +15,8 @@ use super::templates::seen::SeenVms;
 use super::told::ToldClusters;
 use super::usage::SeenUses;
 use crate::model::{Dir, FileName, Node, NodeId, Reach, VmId};
+use crate::nodes::authority::NotLeading;
+use crate::nodes::mandate::Mandate;
 use crate::proxmox::PveError;
 
 /// What all work on nodes of the API shares.
@@ -85,6 +87,13 @@ impl SharedParts {
             places: BTreeMap::new(),
             ..other.clone()
         })
+    }
+
+    /// What an operation that changes something begins with; what it does, it does under
+    /// [`Mandate::during`].
+    pub(super) fn mandate(&self, node: &NodeId) -> Result<Mandate, NotLeading> {
+        let own = self.config.authority_of.get(node);
+        Mandate::begin(own.unwrap_or(&self.config.authority))
     }
 
     pub(super) fn record(&self, node: &NodeId, dir: &Dir) -> DirRecord {

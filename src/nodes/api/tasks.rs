@@ -54,7 +54,8 @@ async fn after_failure(api: &PveApi, upid: &Upid, error: &PveError) -> String {
 
 /// Starts a task and waits for its end; `None` is one that is over already. Where the
 /// future is dropped, the task is stopped, also where the node has only been asked to start
-/// it and not answered yet; until then `held` is kept for this.
+/// it and not answered yet; until then `held` is kept for this. Where it is dropped before, the
+/// node is not asked.
 pub(super) async fn run_task(
     api: PveApi,
     held: impl Send + 'static,
@@ -64,6 +65,9 @@ pub(super) async fn run_task(
     let _guard = dropped.clone().drop_guard();
     let running = tokio::spawn(async move {
         let _held = held;
+        if dropped.is_cancelled() {
+            return Ok(());
+        }
         let started = start.await.map_err(|error| FailedTask {
             error,
             log: String::new(),

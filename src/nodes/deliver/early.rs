@@ -22,9 +22,11 @@ use crate::io::flow::outflow::{Outflow, OutflowSource};
 use crate::io::hash::data::hash_beginning;
 use crate::io::process::{InputPiece, Program, task};
 use crate::model::PartName;
+use crate::nodes::authority::NotLeading;
 use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery, EarlyDelivery};
 use crate::nodes::lease::Operation;
+use crate::nodes::mandate::Mandate;
 use crate::nodes::protocol::answer::{self, ScriptAnswer};
 use crate::nodes::protocol::record;
 use crate::nodes::protocol::script::{self, NodeScript};
@@ -49,6 +51,12 @@ pub(crate) enum NotEarly {
     Source(io::Error),
     /// What the usual delivery would fail with as well, or not.
     Node(NodeError),
+}
+
+impl From<NotLeading> for NotEarly {
+    fn from(error: NotLeading) -> Self {
+        Self::Node(error.into())
+    }
 }
 
 impl fmt::Display for NotEarly {
@@ -92,6 +100,7 @@ pub(crate) async fn until_verified(
 /// Delivers a file as it grows. `told` is the whole delivery, once the file is verified.
 pub(crate) async fn deliver(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     early: &EarlyDelivery,
     mut told: oneshot::Receiver<Delivery>,
 ) -> Result<Delivered, NotEarly> {
@@ -102,7 +111,8 @@ pub(crate) async fn deliver(
     };
     // The limit of scripts that are not run here.
     let limit = timeouts::for_file(0);
-    let operation = Operation::unqueued(session, &early.dir, &early.file, limit);
+    let (dir, file) = (&early.dir, &early.file);
+    let operation = Operation::unqueued(session, mandate, dir, file, limit);
     let part = PartName::early(&early.file, &early.artifact).inside();
     let (nonce, reserve) = (script::nonce(), RESERVE.to_string());
     let mut args = operation.args();

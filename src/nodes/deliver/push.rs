@@ -11,17 +11,20 @@ use crate::nodes::error::NodeError;
 use crate::nodes::interface::{Delivered, Delivery};
 use crate::nodes::lease::Operation;
 use crate::nodes::local::copy::copy_local;
+use crate::nodes::mandate::Mandate;
 use crate::nodes::protocol::script::NodeScript;
 use crate::nodes::session::node_session::NodeSession;
 use crate::nodes::session::timeouts;
 
 pub(crate) async fn deliver(
     session: &NodeSession<'_>,
+    mandate: &Mandate,
     delivery: &Delivery,
 ) -> Result<Delivered, NodeError> {
     delivery.meter.set_total(delivery.size);
     let timeout = timeouts::for_file(delivery.size);
-    let operation = Operation::begin(session, &delivery.dir, &delivery.file, timeout).await;
+    let (dir, file) = (&delivery.dir, &delivery.file);
+    let operation = Operation::begin(session, mandate, dir, file, timeout).await;
     let prepared = PreparedDelivery::new(operation, delivery);
     let mut args = prepared.args();
     args.extend(match &delivery.method {

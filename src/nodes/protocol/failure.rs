@@ -50,6 +50,7 @@ pub(crate) fn refused(node: &NodeId, failure: &[u8], stderr: &str) -> NodeError 
             "set" => "changing the template",
             "destroy" => "removing the template",
             "held" => "locking the virtual machines",
+            "fence" => "noting the epoch of the leader",
             "aside" => "setting an unusable file aside",
             _ => "a step",
         },

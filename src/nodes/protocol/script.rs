@@ -33,14 +33,14 @@ macro_rules! scripts {
 /// What every script under a lease begins with.
 macro_rules! lease {
     ($($name:literal)+) => {
-        scripts!("common" "private" "lease" "digest" "record" $($name)+)
+        scripts!("common" "private" "fence" "lease" "digest" "record" $($name)+)
     };
 }
 
 /// What every script about one virtual machine begins with.
 macro_rules! machine {
     ($($name:literal)+) => {
-        scripts!("common" "roots" "digest" "machine" $($name)+)
+        scripts!("common" "roots" "digest" "fence" "machine" $($name)+)
     };
 }
 

@@ -8,8 +8,8 @@
 # exit codes: as common.sh
 main() {
     enter_machine "$@"
-    expected=$4
-    shift 4
+    expected=$6
+    shift 6
     hold_machines
     present
     unchanged "$expected"

@@ -13,7 +13,7 @@
 # Temporaries of a moment that a crash left go with it.
 main() {
     enter "$@"
-    shift 9
+    shift 10
     part=$1 age=$2
     [ -d "$dir" ] || cleared
     hold fresh

@@ -17,7 +17,8 @@
 #
 #   .talos-order.jsonl       the record: what was placed, one line a file (record.sh)
 #   .talos-order.lock        the lease: who may change anything now (lease.sh)
-#   .talos-order.epoch       how many leases there were (lease.sh)
+#   .talos-order.epoch       how many leases there were (lease.sh), and which leaders
+#                            (fence.sh)
 #   .talos-order.parts/      mode 0700, ours alone; gone when nothing is in it (private.sh)
 #       FILE.DIGEST.part     what arrived so far of FILE; DIGEST is the beginning, 12 hex
 #                            digits, of the SHA-256 that the whole file has to have, or

@@ -17,8 +17,8 @@
 # nothing yet. After a crash it stays, and has the mark of one that is not complete.
 main() {
     enter_machine "$@"
-    image=$4 disk=$5 count=$6
-    shift 6
+    image=$6 disk=$7 count=$8
+    shift 8
     hold_machines
     whereabouts
     [ -z "$seated" ] || taken

@@ -21,7 +21,7 @@
 # enter_delivery NONCE … LINE3: begins, and names the arguments.
 enter_delivery() {
     enter "$@"
-    shift 9
+    shift 10
     size=$1 sha256=$2 data=$3 replace=$4 part=$5 header=$6
     before=$7 between=$8 after=$9
 }
@@ -135,6 +135,7 @@ received() {
 # is not there yet would be believed.
 arrive() {
     if [ "$found" != "$expected" ]; then
+        take
         rm -f -- "$part"
         say "differs $found $expected"
         finish

@@ -5,7 +5,7 @@
 # exit codes: as common.sh
 main() {
     enter "$@"
-    shift 9
+    shift 10
     hold same
     take
     discard "$1"

@@ -1,24 +1,27 @@
 # lease.sh: the lease of a directory: who may change it, and until when.
 #
-# arguments: NONCE TTL TOKEN HOLDER EPOCH DIR FILE PATTERN OWNED, which every script under
-#            a lease gets first (`enter` names them)
+# arguments: NONCE TTL TOKEN HOLDER EPOCH DIR FILE PATTERN OWNED FENCE, which every script
+#            under a lease gets first (`enter` names them)
 #              TTL      how long the lease stands without a renewal, in seconds
-#              TOKEN    the operation; HOLDER, for whom it is: NODE@INSTANCE OWNER
+#              TOKEN    the operation; HOLDER, for whom it is: NODE@INSTANCE OWNER, or
+#                       NODE@INSTANCE+FENCE OWNER for the leader of a site
 #              EPOCH    what the first script of the operation answered; empty in that one
 #              DIR FILE what it is about
 #              PATTERN  matches the lines of FILE in the record
 #              OWNED    stands in those lines that are ours
+#              FENCE    whose leader the controller is, see fence.sh
 # answers:   epoch EPOCH          the lease was taken
 #            locked UNTIL HOLDER  somebody else has it; nothing was changed
 #            fenced UNTIL HOLDER  it was lost; nothing was changed since; both are empty
 #                                 where nobody has it
-#            fail with the stage lock
+#            those of fence.sh; fail with the stage lock
 # exit codes: as common.sh
 #
 # `.talos-order.lock` holds one line, `UNTIL TOKEN NODE@INSTANCE OWNER`: seconds since
 # 1970 by the node's clock, the operation that took it, and for whom. INSTANCE is one
 # cache of one controller, which one process at a time can work with. Earlier versions
-# wrote NODE alone, and take this for another node's: they wait until it expires.
+# wrote NODE alone, and take this for another node's: they wait until it expires. A leader
+# takes over at once what an earlier leader of its site left.
 #
 # It is made in one exclusive step, stands until it is not renewed in time, and is
 # nobody's then. An operation runs over several scripts, and what is between two of them
@@ -28,15 +31,18 @@
 # know what happened while it was away.
 #
 # `.talos-order.epoch` holds `EPOCH`, a number that each new lease raises, and an
-# operation ends with its epoch as well. What stands behind the number is kept as it is:
-# it is room for the epoch of a leader among several controllers.
+# operation ends with its epoch as well. Behind the number are the epochs of leaders, see
+# fence.sh. They are looked at wherever the lease is, in the same step and first: a leader
+# that another one followed changes nothing, and the epoch of a new one is noted before it
+# changes anything else, also while somebody else has the lease.
 
 lock=.talos-order.lock epochs=.talos-order.epoch
 
-# enter NONCE … OWNED: begins, and names the arguments.
+# enter NONCE … FENCE: begins, and names the arguments.
 enter() {
     begin "$1"
     ttl=$2 token=$3 holder=$4 epoch=$5 dir=$6 file=$7 pattern=$8 owned=$9
+    fence=${10}
     placing="^{\"placing\"${pattern#'^{"name"'}"
 }
 
@@ -55,6 +61,7 @@ hold() {
     else
         confirm || lost
         inside
+        promote
     fi
     held=$lock
     unguard
@@ -65,11 +72,13 @@ hold() {
 take() {
     guard
     confirm || lost
+    promote
 }
 
 # lost: another's work goes on in the directory, or went on meanwhile.
 lost() {
     held=
+    if outranked; then yield; fi
     # A lock of its own under another epoch says nothing of who has it.
     [ "$by" != "$token" ] || until= who=
     say "fenced $until $who"
@@ -83,6 +92,16 @@ claim() {
     for attempt in 1 2 3; do
         now=$(date +%s)
         survey_lease
+        read_epoch
+        if outranked; then
+            held=
+            yield
+        fi
+        if outranks; then
+            inside
+            promote
+            survey_lease
+        fi
         read_lock
         if [ "$kind" != none ] && [ -z "$until" ]; then
             own "$top/$lock"
@@ -90,7 +109,7 @@ claim() {
             read_lock
         fi
         # Further ahead than any lease is made is a clock's mistake.
-        if [ -n "$lease$until" ] && [ "$by" != "$token" ] && [ "$who" != "$holder" ] &&
+        if [ -n "$lease$until" ] && [ "$by" != "$token" ] && ! succeeds &&
             [ "$until" -gt "$now" ] && [ "$until" -le $((now + ttl + 3600)) ]; then
             held=
             say "locked $until $who"
@@ -115,12 +134,30 @@ claim() {
     fail lock "$dir/$lock: $message"
 }
 
-# confirm: the lease is this operation's. One that expired and that nobody took is.
+# succeeds: the lease is of the same holder, or of an earlier leader of the site, which
+# changes nothing any more.
+succeeds() {
+    [ "$who" != "$holder" ] || return 0
+    [ -n "$term" ] || return 1
+    earlier=${who%% *}
+    case $earlier in
+    *"+$scope:"*) earlier=${earlier##*:} ;;
+    *) return 1 ;;
+    esac
+    case $earlier in
+    '' | *[!0-9]* | ???????????????????*) return 1 ;;
+    esac
+    [ "$earlier" -lt "$term" ]
+}
+
+# confirm: the lease is this operation's, and no later leader was here. One that expired
+# and that nobody took is.
 confirm() {
     survey_lease
-    read_lock
-    [ "$by" = "$token" ] || return 1
     read_epoch
+    read_lock
+    if outranked; then return 1; fi
+    [ "$by" = "$token" ] || return 1
     [ -z "$epoch" ] || [ "$count" = "$epoch" ]
 }
 
@@ -157,12 +194,14 @@ read_lock() {
 read_epoch() {
     count= more=
     pick "$top/$epochs"
-    [ "$kind" = file ] && is_trusted || return 0
-    peek "$top/$epochs"
-    count=${first%% *} more=${first#"${first%% *}"}
-    case $count in
-    '' | 0* | *[!0-9]* | ????????????????*) count= more= ;;
-    esac
+    if [ "$kind" = file ] && is_trusted; then
+        peek "$top/$epochs"
+        count=${first%% *} more=${first#"${first%% *}"}
+        case $count in
+        '' | 0* | *[!0-9]* | ????????????????*) count= more= ;;
+        esac
+    fi
+    weigh "$more"
 }
 
 # raise: a new epoch. Where the file was lost it goes on from the time in seconds, which
@@ -172,10 +211,26 @@ read_epoch() {
 raise() {
     survey "$top/$epochs"
     read_epoch
-    if [ "$kind" != none ] && [ -z "$count" ]; then own "$top/$epochs"; fi
+    if outranked; then yield; fi
+    if outranks; then more="$kept $fence"; fi
     epoch=$((${count:-$now} + 1))
+    note "$epoch$more"
+}
+
+# promote: the epoch of a new leader is noted, and the number stays. Nothing else has
+# happened in the directory by then.
+promote() {
+    outranks || return 0
+    note "${count:-$(date +%s)}$kept $fence"
+    settle
+    known=$term
+}
+
+# note LINE: the file holds this line, and its number was read before.
+note() {
+    [ -n "$count" ] || own "$top/$epochs"
     message=$({
-        printf '%s%s\n' "$epoch" "$more" >"epoch.new.$token" &&
+        printf '%s\n' "$1" >"epoch.new.$token" &&
             sync -- "epoch.new.$token" &&
             mv -f -T -- "epoch.new.$token" "$top/$epochs"
     } 2>&1) || fail lock "$message"

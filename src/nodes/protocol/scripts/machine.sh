@@ -1,21 +1,27 @@
 # machine.sh: what the scripts about one virtual machine share.
 #
-# arguments: NONCE CONFIGS VMID, which each of them gets first
+# arguments: NONCE CONFIGS VMID FENCE EPOCHS, which each of them gets first
 #              CONFIGS  where the configurations of the cluster's machines are
+#              FENCE    whose leader the controller is, see fence.sh
+#              EPOCHS   the file of the node with the epochs of leaders
 # answers:   gone                nothing has this VMID
 #            elsewhere HOST      it is on another node, or a container
 #            changed             its configuration is not the one that was looked at
-#            fail with the stages machines and held
+#            those of fence.sh; fail with the stages machines, held and fence
 # exit codes: as common.sh
 #
 # `qm` locks each machine while it works on it. What is checked before it is called and
 # what it then does are one step for other scripts of ours: each holds the directory with
 # the node's configurations meanwhile. It holds it for as long as `qm` runs, also where
 # the script itself was ended, so nobody works on what an earlier one still changes.
+#
+# The epochs of leaders are looked at once it is held: a leader that another one followed
+# changes nothing, and a new one is known before it changes anything. They have a file of
+# their own, since templates are in no directory; for a single controller none is made.
 
 enter_machine() {
     begin "$1"
-    configs=$2 vmid=$3
+    configs=$2 vmid=$3 fence=$4 epochs=$5
     host=$(uname -n)
     host=${host%%.*}
     seat=$configs/$host/qemu-server
@@ -30,7 +36,8 @@ enter_machine() {
     esac
 }
 
-# hold_machines: nothing else of ours works on machines of this node until the end.
+# hold_machines: nothing else of ours works on machines of this node until the end, and no
+# later leader did.
 hold_machines() {
     # Only the login of root has it in its path everywhere.
     PATH=$PATH:/usr/sbin:/sbin
@@ -41,6 +48,25 @@ hold_machines() {
         [ $? -ne 1 ] ||
             fail held "another process has been working on its virtual machines for 30 s"
     fi
+    first=
+    if is_file "$epochs"; then IFS= read -r first <"$epochs"; fi
+    more=${first#"${first%% *}"}
+    weigh "$more"
+    if outranked; then yield; fi
+    if outranks; then promote; fi
+}
+
+# promote: the epoch of a new leader is noted. The number before the words has no meaning
+# here; it is what the file in a directory begins with.
+promote() {
+    message=$({
+        mkdir -p -- "${epochs%/*}" &&
+            printf '0%s\n' "$kept $fence" >"$epochs.new.$nonce" &&
+            sync -- "$epochs.new.$nonce" &&
+            mv -f -T -- "$epochs.new.$nonce" "$epochs"
+    } 2>&1) || fail fence "$message"
+    # What is changed next is on another file system.
+    sync -- "${epochs%/*}" 2>/dev/null
 }
 
 # present: ends the script unless the machine is on this node.

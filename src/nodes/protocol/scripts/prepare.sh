@@ -19,13 +19,15 @@
 # Where it says `free`, the lease is kept for the script that follows.
 main() {
     enter_delivery "$@"
-    shift 18
+    shift 19
     if message=$(unmounted "$dir" "${3:-/etc/pve/nodes}"); then fail mkdir "$message"; fi
     [ -d "$dir" ] || message=$(mkdir -p -- "$dir" 2>&1) || fail mkdir "$message"
     hold fresh
     judge
+    take
     tidy
     inherit
+    unguard
     # A copy of it is the rest of a push that has the most: rsync sends what differs.
     if [ -n "$2" ] && [ ! -e "$part" ] && is_file "$top/$2"; then
         cp -P --reflink=auto --sparse=always -- "$top/$2" "$part" 2>/dev/null &&

@@ -8,10 +8,14 @@
 # exit codes: as common.sh
 main() {
     enter_delivery "$@"
-    shift 18
+    shift 19
     choose_hasher
     hold same </dev/null
-    is_file "$part" || discard "$part"
+    if is_there "$part" && ! is_file "$part"; then
+        take
+        discard "$part"
+        unguard
+    fi
     pin </dev/null
     # Without the digest of its data there is nothing to compare another one with.
     receive "$size" "$1" '' "${data:+$hasher}"

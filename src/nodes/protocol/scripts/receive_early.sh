@@ -23,7 +23,7 @@
 # lease while the stream is read. The part is pinned all the time.
 main() {
     enter_delivery "$@"
-    shift 18
+    shift 19
     proof=$1 reserve=$3
     if message=$(unmounted "$dir" "${2:-/etc/pve/nodes}" </dev/null); then
         fail mkdir "$message"
@@ -33,8 +33,10 @@ main() {
     choose_hasher
     hold fresh
     if [ -d "$final" ] && [ ! -L "$final" ]; then fail taken "$dir/$file is a directory"; fi
+    take
     tidy
     inherit
+    unguard
     pin
     [ ! -s "$part" ] || begun "$(stat -c %s - <&8)"
     space=$(stat -f -c '%a %S' -- . 2>&1) || fail space "$space"

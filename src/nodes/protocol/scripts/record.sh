@@ -21,16 +21,23 @@ record=.talos-order.jsonl
 
 # vet: afterwards the record can be read, or there is none.
 vet() {
-    own "$top/$record"
+    inspect "$top/$record"
+    [ "$kind" != none ] || return 1
+    is_trusted || hostile "$dir/$record belongs to user $owner_id"
+    if is_record; then return 0; fi
+    confirm || lost
+    set_aside "$top/$record"
+    return 1
+}
+
+is_record() {
     [ "$kind" = file ] || return 1
     [ "$length" -gt 0 ] || return 0
+    [ "$length" -le $((record_blocks * record_block)) ] || return 1
     {
         first=$(dd "if=$top/$record" iflag=nofollow,nonblock bs=1 count=1)
     } 2>/dev/null
-    if [ "$first" != '{' ] || [ "$length" -gt $((record_blocks * record_block)) ]; then
-        set_aside "$top/$record"
-        return 1
-    fi
+    [ "$first" = '{' ]
 }
 
 records() {

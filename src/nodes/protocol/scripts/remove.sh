@@ -13,7 +13,7 @@
 # gone, and what took its name stays.
 main() {
     enter "$@"
-    shift 9
+    shift 10
     sha256=$1
     [ -d "$dir" ] || gone
     hold fresh

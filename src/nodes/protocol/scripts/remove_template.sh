@@ -11,7 +11,7 @@ main() {
     enter_machine "$@"
     hold_machines
     present
-    unchanged "$4"
+    unchanged "$6"
     run_qm destroy "$vmid" --purge 1 || fail destroy "$said"
     [ ! -e "$conf" ] || fail destroy "$said"
     say gone

@@ -14,7 +14,7 @@
 # it replaced, and it is still known to be ours to replace.
 main() {
     enter "$@"
-    shift 9
+    shift 10
     sha256=$1 rate=$2
     if [ ! -d "$dir" ]; then
         say missing
