@@ -1,8 +1,12 @@
 //! What can go wrong with a bucket.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{ObjectKey, ObjectPrefix, SMALL};
+use super::{BucketAnswer, ObjectKey, ObjectPrefix};
+
+/// The most bytes of an object that is read as a whole: everything but images is smaller.
+pub const SMALL: u64 = 1 << 20;
 
 /// What can go wrong with a bucket.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +18,18 @@ pub enum BucketError {
         name: String,
         /// Why.
         #[source]
-        source: Box<object_store::Error>,
+        source: BucketAnswer,
+    },
+    /// The bucket itself is not there: nothing is known of its objects.
+    #[error("{what} {key} in the store: the bucket does not exist")]
+    NoBucket {
+        /// What was done.
+        what: &'static str,
+        /// With which object or objects.
+        key: String,
+        /// What the server says.
+        #[source]
+        source: BucketAnswer,
     },
     /// The credentials are wrong, or have no right to this.
     #[error("{what} {key} in the store: access denied")]
@@ -25,7 +40,7 @@ pub enum BucketError {
         key: String,
         /// What the server says.
         #[source]
-        source: Box<object_store::Error>,
+        source: BucketAnswer,
     },
     /// The server cannot be reached, or says that it failed. Whether something was written
     /// is not known.
@@ -37,7 +52,17 @@ pub enum BucketError {
         key: String,
         /// Why.
         #[source]
-        source: Box<object_store::Error>,
+        source: BucketAnswer,
+    },
+    /// The server takes too long. Whether something was written is not known.
+    #[error("{what} {key} in the store: no answer within {after:?}")]
+    Late {
+        /// What was done.
+        what: &'static str,
+        /// With which object or objects.
+        key: String,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// An object that has to be small is not.
     #[error("{key} in the store has {size} bytes; expected at most {SMALL}")]
@@ -56,35 +81,65 @@ pub enum BucketError {
         #[source]
         source: std::io::Error,
     },
+    /// The server does not do what every use of it needs.
+    #[error("the store {name} cannot be used: {why}")]
+    Unfit {
+        /// Its URL.
+        name: String,
+        /// What it does not do.
+        why: String,
+    },
 }
 
 impl BucketError {
-    pub(super) fn of(what: &'static str, key: &ObjectKey, error: object_store::Error) -> Self {
+    pub(super) fn of(what: &'static str, key: &ObjectKey, error: &object_store::Error) -> Self {
         Self::about(what, key.to_string(), error)
     }
 
-    pub(super) fn listing(prefix: &ObjectPrefix, error: object_store::Error) -> Self {
+    pub(super) fn listing(prefix: &ObjectPrefix, error: &object_store::Error) -> Self {
         Self::about("listing", prefix.to_string(), error)
     }
 
-    fn about(what: &'static str, key: String, error: object_store::Error) -> Self {
-        let source = Box::new(error);
-        match *source {
+    fn about(what: &'static str, key: String, error: &object_store::Error) -> Self {
+        let source = BucketAnswer::of(error);
+        match error {
+            _ if source.is_no_bucket() => Self::NoBucket { what, key, source },
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => Self::Denied { what, key, source },
             _ => Self::Failed { what, key, source },
         }
     }
 
+    /// What the server said, where it said something or nothing was heard of it.
+    pub fn answer(&self) -> Option<&BucketAnswer> {
+        match self {
+            Self::Unusable { source, .. }
+            | Self::NoBucket { source, .. }
+            | Self::Denied { source, .. }
+            | Self::Failed { source, .. } => Some(source),
+            Self::Late { .. } | Self::TooLarge { .. } | Self::File { .. } | Self::Unfit { .. } => {
+                None
+            }
+        }
+    }
+
     /// A hint for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Denied { source, .. } if source.code() == Some("RequestTimeTooSkewed") => {
+                Some("the clocks of this machine and of the server differ by more than 15 minutes")
+            }
             Self::Denied { .. } => Some(
                 "check the access key and its rights: it has to read, write, list and remove \
                  objects of the bucket below the prefix",
             ),
+            Self::NoBucket { .. } => Some("create the bucket, or correct `store.url`"),
             Self::Unusable { .. } => Some("check `store` in the configuration"),
-            Self::Failed { .. } | Self::TooLarge { .. } | Self::File { .. } => None,
+            Self::Failed { .. }
+            | Self::Late { .. }
+            | Self::TooLarge { .. }
+            | Self::File { .. }
+            | Self::Unfit { .. } => None,
         }
     }
 }

@@ -29,9 +29,23 @@ impl ObjectKey {
         Self(format!("{folder}/{site}.json"))
     }
 
+    /// The key of this name, which is known to be right.
+    pub(super) fn known(name: String) -> Self {
+        debug_assert!(check(&name).is_ok(), "{name}");
+        Self(name)
+    }
+
     /// The last word.
     pub fn file(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl ObjectPrefix {
+    /// This prefix, which is known to be right and ends in a slash.
+    pub(super) fn known(prefix: String) -> Self {
+        debug_assert!(check(prefix.trim_end_matches('/')).is_ok(), "{prefix}");
+        Self(prefix)
     }
 }
 

@@ -8,76 +8,62 @@
 //! A request that writes under a condition is sent once. Repeated after an answer that was
 //! lost, it would be refused because of itself, and would look as if somebody else had won.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "speaks to a server, reads the files it sends, and makes names that nobody else has"
+)]
+
+mod answer;
+mod client;
 mod error;
 mod key;
+mod probe;
+mod read;
 mod settings;
+mod wire;
 mod write;
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt};
-use jiff::Timestamp;
-use object_store::aws::AmazonS3Builder;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use object_store::{
-    Certificate, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt, RetryConfig,
-};
+use tokio::sync::OnceCell;
 
-pub use error::BucketError;
+use client::BucketClients;
+
+pub use answer::BucketAnswer;
+pub use error::{BucketError, SMALL};
 pub use key::{ObjectKey, ObjectPrefix};
+pub use probe::{Capability, Probe, ProbeCheck, StoreFeature};
+pub use read::{ListedObject, ObjectReading, StoredObject};
 pub use settings::{BucketCredentials, BucketSettings};
 pub use write::{ObjectTag, ObjectWritten, WriteCondition};
 
-/// The most bytes of an object that is read as a whole: everything but images is smaller.
-pub const SMALL: u64 = 1 << 20;
+/// How long a request about a small object may take, with everything that is repeated.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// ObjectReading may be repeated: so often, for so long altogether.
-const READ_RETRIES: usize = 3;
-const READ_PATIENCE: Duration = Duration::from_secs(20);
-
-/// A bucket, or what stands in one behind a prefix. Cheap to clone.
+/// A bucket, or what stands in one behind a prefix. Cheap to clone; clones are one.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     /// Repeats what fails on the way: for reading, and for writing without a condition.
     patient: Arc<dyn ObjectStore>,
     /// Sends each request once.
     once: Arc<dyn ObjectStore>,
+    /// For images: waits longer than the others.
+    heavy: Arc<dyn ObjectStore>,
     /// Stands in front of every key.
     prefix: String,
     /// For people: the URL of the bucket.
     name: String,
-}
-
-/// An object that was read as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredObject {
-    /// What is in it.
-    pub bytes: Bytes,
-    /// Which write it is of.
-    pub tag: ObjectTag,
-    /// When it was written, by the server's clock.
-    pub modified: Timestamp,
-}
-
-/// An object of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedObject {
-    /// Its key.
-    pub key: ObjectKey,
-    /// Its length in bytes.
-    pub size: u64,
-    /// When it was written, by the server's clock.
-    pub modified: Timestamp,
-}
-
-/// An object that is read in pieces.
-pub struct ObjectReading<S> {
-    /// The length of the whole object in bytes.
-    pub size: u64,
-    /// What follows the offset that was asked for.
-    pub pieces: S,
+    /// How long a request about a small object may take.
+    patience: Duration,
+    requests: Arc<AtomicU64>,
+    /// The connection counts them; where there is none, the operations do.
+    is_counted_below: bool,
+    probed: Arc<OnceCell<Probe>>,
 }
 
 impl Bucket {
@@ -86,14 +72,18 @@ impl Bucket {
     /// # Errors
     /// When the settings make no client.
     pub fn open(settings: &BucketSettings) -> Result<Self, BucketError> {
-        let client = |retries| -> Result<Arc<dyn ObjectStore>, BucketError> {
-            Ok(Arc::new(build(settings, retries)?))
-        };
+        let requests = Arc::new(AtomicU64::new(0));
+        let clients = BucketClients::new(settings, Arc::clone(&requests))?;
         Ok(Self {
-            patient: client(READ_RETRIES)?,
-            once: client(0)?,
+            patient: clients.patient,
+            once: clients.once,
+            heavy: clients.heavy,
             prefix: settings.prefix.clone(),
             name: settings.name(),
+            patience: settings.idle.min(PATIENCE),
+            requests,
+            is_counted_below: true,
+            probed: Arc::default(),
         })
     }
 
@@ -106,9 +96,14 @@ impl Bucket {
     pub fn over(store: Arc<dyn ObjectStore>, name: &str) -> Self {
         Self {
             patient: Arc::clone(&store),
-            once: store,
+            once: Arc::clone(&store),
+            heavy: store,
             prefix: String::new(),
             name: name.to_owned(),
+            patience: PATIENCE,
+            requests: Arc::default(),
+            is_counted_below: false,
+            probed: Arc::default(),
         }
     }
 
@@ -117,146 +112,62 @@ impl Bucket {
         &self.name
     }
 
-    /// Reads a small object. `None` if there is none.
-    ///
-    /// # Errors
-    /// When the server cannot be asked, or the object is larger than [`SMALL`].
-    pub async fn get(&self, key: &ObjectKey) -> Result<Option<StoredObject>, BucketError> {
-        let failed = |error| BucketError::of("reading", key, error);
-        let found = match self.patient.get(&self.path(key)).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        if found.meta.size > SMALL {
-            return Err(BucketError::TooLarge {
-                key: key.clone(),
-                size: found.meta.size,
-            });
-        }
-        let (tag, modified) = (ObjectTag::of(&found.meta), modified(&found.meta));
-        Ok(Some(StoredObject {
-            bytes: found.bytes().await.map_err(failed)?,
-            tag,
-            modified,
-        }))
+    /// How many requests were sent so far, with those that were repeated.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
-    /// Reads an object in pieces, from an offset to its end. `None` if there is none. An
-    /// offset at the end gives no pieces.
+    /// What the server can be used for. It is probed once, and a probe that comes to no end
+    /// is repeated by the next who asks.
     ///
     /// # Errors
-    /// When the server cannot be asked. What fails later is in the pieces.
-    pub async fn read(
-        &self,
-        key: &ObjectKey,
-        from: u64,
-    ) -> Result<
-        Option<ObjectReading<impl Stream<Item = Result<Bytes, BucketError>> + Send + use<>>>,
-        BucketError,
-    > {
-        let range = (from > 0).then_some(GetRange::Offset(from));
-        let options = GetOptions {
-            range,
-            ..GetOptions::default()
-        };
-        let found = match self.patient.get_opts(&self.path(key), options).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(BucketError::of("reading", key, error)),
-        };
-        let size = found.meta.size;
-        let key = key.clone();
-        let pieces = found.into_stream();
-        Ok(Some(ObjectReading {
-            size,
-            pieces: pieces.map_err(move |error| BucketError::of("reading", &key, error)),
-        }))
-    }
-
-    /// Everything behind a prefix, in no order.
-    ///
-    /// # Errors
-    /// When the server cannot be asked.
-    pub async fn list(&self, prefix: &ObjectPrefix) -> Result<Vec<ListedObject>, BucketError> {
-        let path = object_store::path::Path::from(format!("{}{prefix}", self.prefix));
-        let mut found = self.patient.list(Some(&path));
-        let mut all = Vec::new();
-        while let Some(meta) = found.next().await {
-            let meta = meta.map_err(|error| BucketError::listing(prefix, error))?;
-            let name = meta.location.as_ref();
-            // What has no name of ours is none of our business.
-            let key = name
-                .strip_prefix(&self.prefix)
-                .and_then(|name| name.parse().ok());
-            all.extend(key.map(|key| ListedObject {
-                key,
-                size: meta.size,
-                modified: modified(&meta),
-            }));
-        }
-        Ok(all)
-    }
-
-    /// Removes an object. That there is none is fine.
-    ///
-    /// # Errors
-    /// When the server cannot be asked, or does not want to.
-    pub async fn remove(&self, key: &ObjectKey) -> Result<(), BucketError> {
-        match self.patient.delete(&self.path(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(BucketError::of("removing", key, error)),
+    /// When the server cannot be asked, or cannot be used at all.
+    pub async fn capability(&self) -> Result<Capability, BucketError> {
+        let probe = self.probed.get_or_try_init(|| self.probe()).await?;
+        match probe.unfit() {
+            Some(why) => Err(BucketError::Unfit {
+                name: self.name.clone(),
+                why,
+            }),
+            None => Ok(probe.capability()),
         }
     }
 
     fn path(&self, key: &ObjectKey) -> object_store::path::Path {
         object_store::path::Path::from(format!("{}{key}", self.prefix))
     }
-}
 
-fn modified(meta: &object_store::ObjectMeta) -> Timestamp {
-    let seconds = meta.last_modified.timestamp();
-    // A server that tells no time that there is tells none.
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn build(
-    settings: &BucketSettings,
-    retries: usize,
-) -> Result<object_store::aws::AmazonS3, BucketError> {
-    let unusable = |error| BucketError::Unusable {
-        name: settings.name(),
-        source: Box::new(error),
-    };
-    let mut client = ClientOptions::new()
-        .with_allow_http(settings.is_plain())
-        .with_connect_timeout(settings.connect)
-        .with_read_timeout(settings.idle)
-        .with_timeout_disabled();
-    if let Some(pem) = &settings.authorities {
-        let authorities = Certificate::from_pem_bundle(pem).map_err(unusable)?;
-        for authority in authorities {
-            client = client.with_root_certificate(authority);
+    /// Counts an operation where nobody else counts its request.
+    fn count(&self) {
+        if !self.is_counted_below {
+            self.requests.fetch_add(1, Ordering::Relaxed);
         }
     }
-    let retry = RetryConfig {
-        max_retries: retries,
-        retry_timeout: READ_PATIENCE,
-        ..RetryConfig::default()
-    };
-    let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(&settings.bucket)
-        .with_region(&settings.region)
-        .with_client_options(client)
-        .with_retry(retry);
-    if let Some(endpoint) = &settings.endpoint {
-        // Servers beside AWS have one name, and no bucket in it.
-        builder = builder
-            .with_endpoint(endpoint.as_str().trim_end_matches('/'))
-            .with_virtual_hosted_style_request(false);
+
+    /// Waits for an operation on something small.
+    async fn within<T>(
+        &self,
+        what: &'static str,
+        key: &impl fmt::Display,
+        work: impl Future<Output = Result<T, BucketError>>,
+    ) -> Result<T, BucketError> {
+        self.count();
+        self.wait(what, key, work).await
     }
-    if let Some(credentials) = &settings.credentials {
-        builder = credentials.give(builder);
+
+    async fn wait<T>(
+        &self,
+        what: &'static str,
+        key: &impl fmt::Display,
+        work: impl Future<Output = Result<T, BucketError>>,
+    ) -> Result<T, BucketError> {
+        match tokio::time::timeout(self.patience, work).await {
+            Ok(ended) => ended,
+            Err(_) => Err(BucketError::Late {
+                what,
+                key: key.to_string(),
+                after: self.patience,
+            }),
+        }
     }
-    builder.build().map_err(unusable)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use url::{Host, Url};
 
 /// Which bucket, and how it is reached.
 #[derive(Debug, Clone)]
@@ -42,6 +42,17 @@ impl BucketSettings {
     pub fn name(&self) -> String {
         let url = format!("s3://{}/{}", self.bucket, self.prefix);
         url.trim_end_matches('/').to_owned()
+    }
+
+    /// True where the server is on this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.endpoint.as_ref().and_then(Url::host);
+        match host {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// True where the connection is not encrypted.

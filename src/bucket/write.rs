@@ -1,18 +1,17 @@
 //! Writing objects, and what is known afterwards.
 
-#![expect(clippy::disallowed_methods, reason = "reads the files that it uploads")]
-
 use std::fmt;
 use std::path::Path;
 
 use bytes::Bytes;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    WriteMultipart,
+    ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
 };
 use tokio::io::AsyncReadExt;
 
-use super::{Bucket, BucketError, ObjectKey};
+use super::{Bucket, BucketAnswer, BucketError, ObjectKey};
+
+const WRITING: &str = "writing";
 
 /// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
 /// that is enough for 156 GiB.
@@ -28,8 +27,8 @@ const PARTS_AT_ONCE: usize = 2;
 /// write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectTag {
+    /// `None` from a server that gives none: nothing is unchanged for it.
     e_tag: Option<String>,
-    version: Option<String>,
 }
 
 /// When an object may be written.
@@ -57,15 +56,13 @@ impl ObjectTag {
     pub(super) fn of(meta: &ObjectMeta) -> Self {
         Self {
             e_tag: meta.e_tag.clone(),
-            version: meta.version.clone(),
         }
     }
 }
 
 impl fmt::Display for ObjectTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tag = self.e_tag.as_deref().or(self.version.as_deref());
-        f.write_str(tag.unwrap_or("-"))
+        f.write_str(self.e_tag.as_deref().unwrap_or("-"))
     }
 }
 
@@ -74,9 +71,10 @@ impl From<WriteCondition> for PutMode {
         match condition {
             WriteCondition::Always => Self::Overwrite,
             WriteCondition::Absent => Self::Create,
-            WriteCondition::Unchanged(ObjectTag { e_tag, version }) => {
-                Self::Update(UpdateVersion { e_tag, version })
-            }
+            WriteCondition::Unchanged(ObjectTag { e_tag }) => Self::Update(UpdateVersion {
+                e_tag,
+                version: None,
+            }),
         }
     }
 }
@@ -97,22 +95,18 @@ impl Bucket {
             WriteCondition::Always => &self.patient,
             WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
         };
+        let asked = condition.clone();
         let options = PutOptions::from(PutMode::from(condition));
         let payload = PutPayload::from_bytes(bytes.into());
-        match store.put_opts(&self.path(key), payload, options).await {
-            Ok(put) => Ok(ObjectWritten::Done(ObjectTag {
-                e_tag: put.e_tag,
-                version: put.version,
-            })),
-            // An object that had to be unchanged and is not there at all has changed.
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. }
-                | object_store::Error::NotModified { .. }
-                | object_store::Error::NotFound { .. },
-            ) => Ok(ObjectWritten::Refused),
-            Err(error) => Err(BucketError::of("writing", key, error)),
-        }
+        let path = self.path(key);
+        self.within(WRITING, key, async {
+            match store.put_opts(&path, payload, options).await {
+                Ok(put) => Ok(ObjectWritten::Done(ObjectTag { e_tag: put.e_tag })),
+                Err(error) if is_refusal(&error, &asked) => Ok(ObjectWritten::Refused),
+                Err(error) => Err(BucketError::of(WRITING, key, &error)),
+            }
+        })
+        .await
     }
 
     /// Writes a file as an object, in parts, and whatever is there. Readers see the whole
@@ -120,7 +114,8 @@ impl Bucket {
     ///
     /// # Errors
     /// When the file cannot be read, or the server does not take it. What was sent of it is
-    /// given up.
+    /// given up, unless the answer to the last request was lost: then the object may be
+    /// there.
     pub async fn upload(
         &self,
         key: &ObjectKey,
@@ -131,10 +126,13 @@ impl Bucket {
             path: file.to_owned(),
             source,
         };
-        let failed = |error| BucketError::of("writing", key, error);
+        let failed = |error| BucketError::of(WRITING, key, &error);
         let mut source = tokio::fs::File::open(file).await.map_err(unreadable)?;
-        let upload = self.patient.put_multipart(&self.path(key)).await;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed)?, PART);
+        let path = self.path(key);
+        let begun = self.within(WRITING, key, async {
+            self.heavy.put_multipart(&path).await.map_err(failed)
+        });
+        let mut upload = WriteMultipart::new_with_chunk_size(begun.await?, PART);
         let ended = async {
             loop {
                 let mut piece = Vec::with_capacity(PART);
@@ -150,18 +148,60 @@ impl Bucket {
                     .wait_for_capacity(PARTS_AT_ONCE)
                     .await
                     .map_err(failed)?;
+                self.count();
                 upload.put(piece.into());
                 sent(length);
             }
         }
         .await;
         match ended {
-            Ok(()) => upload.finish().await.map(|_| ()).map_err(failed),
+            Ok(()) => {
+                self.count();
+                upload.finish().await.map(|_| ()).map_err(failed)
+            }
             Err(error) => {
                 // What the server keeps of it costs space until it is swept.
                 let _ = upload.abort().await;
                 Err(error)
             }
         }
+    }
+
+    /// Removes an object. That there is none is fine.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or does not want to.
+    pub async fn remove(&self, key: &ObjectKey) -> Result<(), BucketError> {
+        let path = self.path(key);
+        self.within("removing", key, async {
+            match self.patient.delete(&path).await {
+                Ok(()) => Ok(()),
+                Err(error @ object_store::Error::NotFound { .. })
+                    if BucketAnswer::of(&error).is_no_object() =>
+                {
+                    Ok(())
+                }
+                Err(error) => Err(BucketError::of("removing", key, &error)),
+            }
+        })
+        .await
+    }
+}
+
+/// True where the condition did not hold, or the server does not say.
+fn is_refusal(error: &object_store::Error, asked: &WriteCondition) -> bool {
+    use object_store::Error;
+    match (asked, error) {
+        (WriteCondition::Always, _) => false,
+        _ if BucketAnswer::of(error).is_no_bucket() => false,
+        (
+            _,
+            Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. },
+        ) => true,
+        // An object that had to be unchanged and is not there at all has changed.
+        (WriteCondition::Unchanged(_), Error::NotFound { .. }) => {
+            BucketAnswer::of(error).is_no_object()
+        }
+        _ => false,
     }
 }

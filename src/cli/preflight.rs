@@ -1,14 +1,16 @@
 //! `validate --online`: asks each cluster of the configuration whether it has and allows
-//! what the orders need. Nothing is changed there.
+//! what the orders need, and the store whether a fleet can use it. Nothing is changed at
+//! clusters; a store gets small objects that are removed again.
 
 mod report;
+mod store;
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::out;
-pub(super) use report::{CheckLevel, ClusterReport};
+pub(super) use report::{CheckLevel, ClusterReport, OnlineReport, StoreReport};
 
 use crate::app::{App, CERTIFICATE_DAYS, ClusterUse, StorageUse};
 use crate::config::{ClusterSettings, ClusterTrust};
@@ -20,9 +22,19 @@ use crate::proxmox::{
     PveNode, PveStorage, PveTrust, PveVersion, ServedCertificate,
 };
 
-/// Asks all clusters, one after the other. Orders were read with what they said of their
-/// nodes.
-pub(super) async fn check(app: &App, orders: &OrderSet) -> Vec<ClusterReport> {
+/// Asks everybody, one after the other.
+pub(super) async fn check(app: &App, orders: &OrderSet) -> OnlineReport {
+    OnlineReport {
+        clusters: check_clusters(app, orders).await,
+        store: match &app.settings().store {
+            Some(settings) => Some(store::check(settings).await),
+            None => None,
+        },
+    }
+}
+
+/// Orders were read with what the clusters said of their nodes.
+async fn check_clusters(app: &App, orders: &OrderSet) -> Vec<ClusterReport> {
     let mut reports = Vec::new();
     for (name, cluster) in &app.settings().clusters {
         let used = app.cluster_use(orders, Some(name));

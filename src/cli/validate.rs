@@ -1,5 +1,5 @@
 //! `validate`: checks configuration and orders; touches neither network nor nodes, unless
-//! it is to ask the clusters.
+//! it is to ask the clusters and the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::{DataForm, ValidateForm};
-use super::preflight::{self, CheckLevel, ClusterReport};
+use super::preflight::{self, CheckLevel, ClusterReport, OnlineReport, StoreReport};
 use super::{notices, out, style};
 use crate::app::{App, Mode, OrdersAt, StartError};
 use crate::conclude::SourceLine;
@@ -41,6 +41,9 @@ pub(super) struct ValidateAnswer<'a> {
     /// Which revision is checked, where the program fetches the orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a SourceLine>,
+    /// What was found at the store, with --online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'a StoreReport>,
     /// True if nothing is.
     valid: bool,
     /// What is valid and probably not meant.
@@ -67,11 +70,11 @@ pub(super) async fn validate(
     form: ValidateForm,
 ) -> anyhow::Result<Exit> {
     let loaded = load(common, online).await;
-    let clusters = match &loaded {
+    let asked = match &loaded {
         Ok((app, _, orders)) if online => preflight::check(app, orders).await,
-        _ => Vec::new(),
+        _ => OnlineReport::default(),
     };
-    if online && loaded.is_ok() && clusters.is_empty() {
+    if online && loaded.is_ok() && asked.clusters.is_empty() && asked.store.is_none() {
         out::note("no clusters in the configuration, so no Proxmox VE API was asked");
     }
     match (loaded, form) {
@@ -79,13 +82,12 @@ pub(super) async fn validate(
             checked_revision(&at, online);
             notices::problems(&orders);
             notices::awaited(&orders, online);
-            let found: String = clusters.iter().map(ClusterReport::text).collect();
-            out::text(&(found + &summary(&orders) + &checked(&clusters)))?;
-            Ok(exit(&at, &orders, &clusters))
+            out::text(&(asked.text() + &summary(&orders) + &checked(&asked)))?;
+            Ok(exit(&at, &orders, &asked))
         }
         (Ok((_, at, orders)), ValidateForm::Json | ValidateForm::Yaml) => {
             let answer = ValidateAnswer {
-                valid: exit(&at, &orders, &clusters) == Exit::Done,
+                valid: exit(&at, &orders, &asked) == Exit::Done,
                 files: orders.files,
                 orders: orders.orders.len(),
                 positions: positions(&orders),
@@ -93,10 +95,11 @@ pub(super) async fn validate(
                 warnings: orders.warnings.iter().collect(),
                 awaited: orders.awaited().map(AwaitedAnswer::of).collect(),
                 source: at.source(),
-                clusters: online.then_some(clusters.as_slice()),
+                clusters: online.then_some(asked.clusters.as_slice()),
+                store: asked.store.as_ref(),
             };
             out::value(data(form), &answer)?;
-            Ok(exit(&at, &orders, &clusters))
+            Ok(exit(&at, &orders, &asked))
         }
         (Ok((_, at, orders)), ValidateForm::Github) => {
             checked_revision(&at, online);
@@ -105,10 +108,10 @@ pub(super) async fn validate(
                 .map(|problem| annotation("error", problem));
             let warnings = orders.warnings.iter();
             let warnings = warnings.map(|problem| annotation("warning", problem));
-            let found = clusters.iter().flat_map(annotations);
+            let found = annotations(&asked);
             let lines: String = errors.chain(warnings).chain(found).collect();
             out::text(&(lines + &summary(&orders)))?;
-            Ok(exit(&at, &orders, &clusters))
+            Ok(exit(&at, &orders, &asked))
         }
         (Err(error), ValidateForm::Text) => Err(error.into()),
         (Err(error), ValidateForm::Json | ValidateForm::Yaml) => {
@@ -183,26 +186,24 @@ fn checked_revision(at: &OrdersAt, online: bool) {
     }
 }
 
-fn exit(at: &OrdersAt, orders: &OrderSet, clusters: &[ClusterReport]) -> Exit {
+fn exit(at: &OrdersAt, orders: &OrderSet, asked: &OnlineReport) -> Exit {
     let is_doubtful = at.source().is_some_and(|line| line.doubt().is_some());
-    let is_wrong =
-        !orders.is_complete() || is_doubtful || clusters.iter().any(ClusterReport::has_errors);
+    let is_wrong = !orders.is_complete() || is_doubtful || asked.has_errors();
     match is_wrong {
         false => Exit::Done,
         true => Exit::Failed,
     }
 }
 
-/// What a cluster lacks, as annotations without a file.
-fn annotations(report: &ClusterReport) -> impl Iterator<Item = String> {
-    report.checks.iter().filter_map(|check| {
+/// What clusters and store lack, as annotations without a file.
+fn annotations(asked: &OnlineReport) -> impl Iterator<Item = String> {
+    asked.checks().filter_map(|(at, check)| {
         let kind = match check.level {
             CheckLevel::Ok => return None,
             CheckLevel::Warning => "warning",
             CheckLevel::Error => "error",
         };
-        let (cluster, subject) = (&report.cluster, &check.subject);
-        let message = format!("cluster {cluster}: {subject}: {}", check.message);
+        let message = format!("{at}: {}: {}", check.subject, check.message);
         let problem = Problem::of_file("", message);
         let help: Vec<String> = check.hint.iter().chain(&check.commands).cloned().collect();
         Some(match help.is_empty() {
@@ -218,7 +219,8 @@ fn positions(orders: &OrderSet) -> usize {
 }
 
 /// How many errors there are beside those of the orders.
-fn checked(clusters: &[ClusterReport]) -> String {
+fn checked(asked: &OnlineReport) -> String {
+    let clusters = &asked.clusters;
     let wrong = clusters.iter().filter(|report| report.has_errors()).count();
     match (clusters.len(), wrong) {
         (0, _) | (_, 0) => String::new(),

@@ -75,7 +75,11 @@ pub(super) fn refuse(root: &YamlNode, report: &mut ProblemReport<'_>) {
                 "ssh_key" => SSH_KEY_HINT.to_owned(),
                 _ => hint.replace("{key}", key),
             };
-            let message = format!("a {key} does not belong in the configuration file");
+            let article = match key.starts_with('a') {
+                true => "an",
+                false => "a",
+            };
+            let message = format!("{article} {key} does not belong in the configuration file");
             let problem = report.document().key_problem(entry, message).hint(hint);
             report.refuse(entry, problem.without_excerpt());
         }

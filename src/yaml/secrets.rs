@@ -33,9 +33,13 @@ const WORDS: [&str; 4] = ["key", "crt", "auth", "pass"];
 const SHORT: usize = 16;
 
 /// Keys of ours that only name where a secret is.
-const NAMING: [&str; 6] = [
+const NAMING: [&str; 10] = [
+    "access_key_id_env",
+    "access_key_id_file",
     "password_env",
     "password_file",
+    "secret_access_key_env",
+    "secret_access_key_file",
     "secret_env",
     "secret_file",
     "token_env",

@@ -4,6 +4,7 @@
 pub mod factory;
 pub mod program;
 pub mod pve;
+pub mod seaweed;
 pub mod snapshot;
 pub mod sshd;
 pub mod world;

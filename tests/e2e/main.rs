@@ -24,6 +24,7 @@ mod early;
 mod factory;
 mod faults;
 mod fleet;
+mod fleet_leader;
 mod hostile;
 mod instructions;
 mod killed;

@@ -1,8 +1,9 @@
-//! What was found at a cluster, for people and for programs.
+//! What was found at a cluster or at the store, for people and for programs.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::bucket::BucketError;
 use crate::cli::style;
 use crate::error::chain;
 use crate::proxmox::PveError;
@@ -16,12 +17,31 @@ pub(in crate::cli) struct ClusterReport {
     pub checks: Vec<PreflightCheck>,
 }
 
+/// What was found at the store.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct StoreReport {
+    /// Its URL.
+    pub store: String,
+    /// Each thing that was looked at.
+    pub checks: Vec<PreflightCheck>,
+}
+
+/// Everything that was asked.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct OnlineReport {
+    /// One for each cluster of the configuration.
+    pub clusters: Vec<ClusterReport>,
+    /// Where the configuration has a store.
+    pub store: Option<StoreReport>,
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct PreflightCheck {
     /// How it is.
     pub level: CheckLevel,
-    /// What was looked at: an endpoint, a node, a storage, the token.
+    /// What was looked at: an endpoint, a node, a storage, the token; of a store, what it
+    /// has to do.
     pub subject: String,
     /// What was found.
     pub message: String,
@@ -42,6 +62,40 @@ pub(in crate::cli) enum CheckLevel {
     Error,
 }
 
+impl PreflightCheck {
+    fn new(level: CheckLevel, subject: &str, message: String) -> Self {
+        Self {
+            level,
+            subject: subject.to_owned(),
+            message,
+            hint: None,
+            commands: Vec::new(),
+        }
+    }
+
+    /// The lines for people.
+    fn text(&self) -> String {
+        let word = match self.level {
+            CheckLevel::Ok => "ok".to_owned(),
+            CheckLevel::Warning => style::warning("warning"),
+            CheckLevel::Error => style::error("error"),
+        };
+        let pad = match self.level {
+            CheckLevel::Ok => "     ",
+            CheckLevel::Warning => "",
+            CheckLevel::Error => "  ",
+        };
+        let mut text = format!("  {word}{pad}  {}: {}\n", self.subject, self.message);
+        if let Some(hint) = &self.hint {
+            text += &format!("           hint: {hint}\n");
+        }
+        for command in &self.commands {
+            text += &format!("           # {command}\n");
+        }
+        text
+    }
+}
+
 impl ClusterReport {
     pub(super) fn add(
         &mut self,
@@ -50,13 +104,8 @@ impl ClusterReport {
         message: String,
     ) -> &mut PreflightCheck {
         let at = self.checks.len();
-        self.checks.push(PreflightCheck {
-            level,
-            subject: subject.to_owned(),
-            message,
-            hint: None,
-            commands: Vec::new(),
-        });
+        self.checks
+            .push(PreflightCheck::new(level, subject, message));
         &mut self.checks[at]
     }
 
@@ -67,32 +116,64 @@ impl ClusterReport {
 
     /// True if something is wrong.
     pub(in crate::cli) fn has_errors(&self) -> bool {
-        let mut checks = self.checks.iter();
-        checks.any(|check| check.level == CheckLevel::Error)
+        has_errors(&self.checks)
+    }
+
+    fn text(&self) -> String {
+        let checks = self.checks.iter().map(PreflightCheck::text);
+        format!("cluster {}\n{}", self.cluster, checks.collect::<String>())
+    }
+}
+
+impl StoreReport {
+    pub(super) fn add(&mut self, level: CheckLevel, subject: &str, message: String) {
+        self.checks
+            .push(PreflightCheck::new(level, subject, message));
+    }
+
+    pub(super) fn failed(&mut self, subject: &str, error: &BucketError) {
+        self.add(CheckLevel::Error, subject, chain(error));
+        let hint = error.hint().map(str::to_owned);
+        if let Some(check) = self.checks.last_mut() {
+            check.hint = hint;
+        }
+    }
+
+    fn text(&self) -> String {
+        let checks = self.checks.iter().map(PreflightCheck::text);
+        format!("store {}\n{}", self.store, checks.collect::<String>())
+    }
+}
+
+impl OnlineReport {
+    /// True if something is wrong.
+    pub(in crate::cli) fn has_errors(&self) -> bool {
+        self.checks()
+            .any(|(_, check)| check.level == CheckLevel::Error)
+    }
+
+    /// Each check, and at what.
+    pub(in crate::cli) fn checks(&self) -> impl Iterator<Item = (String, &PreflightCheck)> {
+        let clusters = self.clusters.iter().flat_map(|report| {
+            let at = format!("cluster {}", report.cluster);
+            report.checks.iter().map(move |check| (at.clone(), check))
+        });
+        let store = self.store.iter().flat_map(|report| {
+            let at = format!("store {}", report.store);
+            report.checks.iter().map(move |check| (at.clone(), check))
+        });
+        clusters.chain(store)
     }
 
     /// The lines for people.
     pub(in crate::cli) fn text(&self) -> String {
-        let mut text = format!("cluster {}\n", self.cluster);
-        for check in &self.checks {
-            let word = match check.level {
-                CheckLevel::Ok => "ok".to_owned(),
-                CheckLevel::Warning => style::warning("warning"),
-                CheckLevel::Error => style::error("error"),
-            };
-            let pad = match check.level {
-                CheckLevel::Ok => "     ",
-                CheckLevel::Warning => "",
-                CheckLevel::Error => "  ",
-            };
-            text += &format!("  {word}{pad}  {}: {}\n", check.subject, check.message);
-            if let Some(hint) = &check.hint {
-                text += &format!("           hint: {hint}\n");
-            }
-            for command in &check.commands {
-                text += &format!("           # {command}\n");
-            }
-        }
-        text
+        let clusters = self.clusters.iter().map(ClusterReport::text);
+        clusters
+            .chain(self.store.iter().map(StoreReport::text))
+            .collect()
     }
+}
+
+fn has_errors(checks: &[PreflightCheck]) -> bool {
+    checks.iter().any(|check| check.level == CheckLevel::Error)
 }

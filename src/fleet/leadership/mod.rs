@@ -7,6 +7,7 @@
 
 mod body;
 mod clock;
+mod fitness;
 mod follower;
 mod keeper;
 mod machine;
@@ -43,7 +44,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Leaderships {
     standings: watch::Receiver<SiteStandings>,
-    tasks: Vec<JoinHandle<()>>,
+    task: JoinHandle<()>,
     /// Cancelled to give them up; `None` where another process keeps them.
     stop: Option<CancellationToken>,
 }
@@ -59,24 +60,35 @@ impl Leaderships {
         let (standings, shown) = watch::channel(unknown(sites));
         let standings = Arc::new(standings);
         let stop = CancellationToken::new();
-        let mut tasks = Vec::new();
-        for (site, authority) in sites {
-            let clock = OwnClock::Boot;
-            let nonce = format!("{:016x}", fastrand::u64(..));
-            let machine = LeadershipMachine::new(me.clone(), nonce, ttl, clock.now());
-            let keeper = Keeper {
+        let keepers: Vec<_> = sites
+            .iter()
+            .map(|(site, authority)| Keeper {
                 site: site.clone(),
                 object: InBucket::new(bucket.clone(), site),
-                clock,
+                clock: OwnClock::Boot,
                 authority: authority.clone(),
                 standings: Arc::clone(&standings),
                 stop: stop.clone(),
+            })
+            .collect();
+        let (bucket, me, stopped) = (bucket.clone(), me.clone(), stop.clone());
+        let kept = async move {
+            let is_fit = tokio::select! {
+                is_fit = fitness::is_fit(&bucket) => is_fit,
+                () = stopped.cancelled() => false,
             };
-            tasks.push(tokio::spawn(keeper.keep(machine)));
-        }
+            if is_fit {
+                let kept = keepers.into_iter().map(|keeper| {
+                    let nonce = format!("{:016x}", fastrand::u64(..));
+                    let now = keeper.clock.now();
+                    keeper.keep(LeadershipMachine::new(me.clone(), nonce, ttl, now))
+                });
+                futures_util::future::join_all(kept).await;
+            }
+        };
         Self {
             standings: shown,
-            tasks,
+            task: tokio::spawn(kept),
             stop: Some(stop),
         }
     }
@@ -94,7 +106,7 @@ impl Leaderships {
         let following = follower::follow(sites.clone(), Arc::new(standings), ask);
         Self {
             standings: shown,
-            tasks: vec![tokio::spawn(following)],
+            task: tokio::spawn(following),
             stop: None,
         }
     }
@@ -109,8 +121,11 @@ impl Leaderships {
         let Some(stop) = &self.stop else { return };
         let led = !led(&self.standings.borrow()).is_empty();
         stop.cancel();
-        let ended = futures_util::future::join_all(std::mem::take(&mut self.tasks));
-        if tokio::time::timeout(FAREWELL, ended).await.is_err() && led {
+        if tokio::time::timeout(FAREWELL, &mut self.task)
+            .await
+            .is_err()
+            && led
+        {
             tracing::warn!("the store did not answer; another controller takes over later");
         }
     }
@@ -118,9 +133,7 @@ impl Leaderships {
 
 impl Drop for Leaderships {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 

@@ -1,0 +1,243 @@
+//! What a probe says of servers: of right ones, and of those whose faults are known.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result,
+};
+use talos_order::bucket::{Bucket, BucketError, Capability};
+
+use crate::common::seaweed::Seaweed;
+use crate::moto::Moto;
+
+/// What is wrong with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    /// As Garage: the headers are not read.
+    IgnoresConditions,
+    /// Only `If-None-Match` is known.
+    IgnoresTags,
+    /// As MinIO before 2025-08: what is not there is unchanged.
+    CreatesUnchanged,
+    /// As B2.
+    KnowsNoConditions,
+    /// Looks, and then writes.
+    LooksFirst,
+    /// The first who meet are all told to try again.
+    GivesWay,
+    /// What was written is listed later.
+    ListsLate,
+    /// The whole object is sent, whatever the range.
+    SendsAll,
+}
+
+#[derive(Debug)]
+struct WrongServer {
+    right: InMemory,
+    wrong: Wrong,
+    writes: AtomicU32,
+}
+
+impl fmt::Display for WrongServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.wrong)
+    }
+}
+
+fn answered(text: &str) -> Error {
+    Error::Generic {
+        store: "S3",
+        source: text.to_owned().into(),
+    }
+}
+
+#[async_trait]
+impl ObjectStore for WrongServer {
+    async fn put_opts(&self, path: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
+        let is_there = self.right.head(path).await.is_ok();
+        let as_is = PutOptions::from(PutMode::Overwrite);
+        match (self.wrong, &how.mode) {
+            (_, PutMode::Overwrite) => self.right.put_opts(path, bytes, how).await,
+            (Wrong::KnowsNoConditions, _) => Err(answered(
+                "Server returned non-2xx status code: 501 Not Implemented: \
+                 <Error><Code>NotImplemented</Code></Error>",
+            )),
+            // Those of the first race, after five that are alone.
+            (Wrong::GivesWay, _)
+                if (5..13).contains(&self.writes.fetch_add(1, Ordering::Relaxed)) =>
+            {
+                Err(answered(
+                    "Server returned non-2xx status code: 500 Internal Server Error: ",
+                ))
+            }
+            (Wrong::IgnoresConditions, _) | (Wrong::IgnoresTags, PutMode::Update(_)) => {
+                self.right.put_opts(path, bytes, as_is).await
+            }
+            (Wrong::CreatesUnchanged, PutMode::Update(_)) if !is_there => {
+                self.right.put_opts(path, bytes, as_is).await
+            }
+            (Wrong::LooksFirst, PutMode::Create) => {
+                tokio::task::yield_now().await;
+                match is_there {
+                    true => self.right.put_opts(path, bytes, how).await,
+                    false => self.right.put_opts(path, bytes, as_is).await,
+                }
+            }
+            _ => self.right.put_opts(path, bytes, how).await,
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        how: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.right.put_multipart_opts(path, how).await
+    }
+
+    async fn get_opts(&self, path: &Path, how: GetOptions) -> Result<GetResult> {
+        match (self.wrong, &how.range) {
+            (Wrong::SendsAll, Some(_)) => Err(answered(
+                "Received non-partial response when range requested",
+            )),
+            _ => self.right.get_opts(path, how).await,
+        }
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.right.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.wrong {
+            Wrong::ListsLate => stream::empty().boxed(),
+            _ => self.right.list(prefix),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.right.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, how: CopyOptions) -> Result<()> {
+        self.right.copy_opts(from, to, how).await
+    }
+}
+
+fn bucket(wrong: Wrong) -> Bucket {
+    let server = WrongServer {
+        right: InMemory::new(),
+        wrong,
+        writes: AtomicU32::new(0),
+    };
+    Bucket::over(Arc::new(server), "s3://wrong")
+}
+
+#[tokio::test]
+async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
+    let cases = [
+        (
+            Wrong::IgnoresConditions,
+            "create if absent: the condition is ignored",
+        ),
+        (
+            Wrong::IgnoresTags,
+            "replace if unchanged: the condition is ignored",
+        ),
+        (
+            Wrong::CreatesUnchanged,
+            "that is not there counts as unchanged",
+        ),
+        (
+            Wrong::KnowsNoConditions,
+            "create if absent: 501 Not Implemented: NotImplemented",
+        ),
+        (
+            Wrong::LooksFirst,
+            "one winner of concurrent writes: 8 of 8 writers won",
+        ),
+    ];
+    for (wrong, message) in cases {
+        let Capability::CacheOnly { why } = bucket(wrong).capability().await.unwrap() else {
+            panic!("{wrong:?}");
+        };
+        assert!(why.contains(message), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_gives_way_is_asked_again() {
+    let found = bucket(Wrong::GivesWay).capability().await.unwrap();
+    assert_eq!(found, Capability::Full);
+}
+
+#[tokio::test]
+async fn a_server_that_images_cannot_be_read_from_is_of_no_use() {
+    let cases = [
+        (Wrong::ListsLate, "what was written is not in the list"),
+        (
+            Wrong::SendsAll,
+            "read from an offset: the whole object is read",
+        ),
+    ];
+    for (wrong, message) in cases {
+        let error = bucket(wrong).capability().await.unwrap_err();
+        assert!(matches!(error, BucketError::Unfit { .. }), "{error:?}");
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+/// And nothing stays of the probe, which is remembered.
+async fn is_full(bucket: Bucket) {
+    assert_eq!(bucket.capability().await.unwrap(), Capability::Full);
+    let left = bucket.list(&"v1".parse().unwrap()).await.unwrap();
+    assert_eq!(left, []);
+    let requests = bucket.requests();
+    assert_eq!(bucket.clone().capability().await.unwrap(), Capability::Full);
+    assert_eq!(bucket.requests(), requests);
+    assert!(requests < 60, "{requests}");
+}
+
+#[tokio::test]
+async fn memory_is_right() {
+    is_full(Bucket::in_memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seaweedfs_is_right() {
+    if let Some(server) = Seaweed::shared() {
+        is_full(server.bucket("probe/")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_is_right() {
+    if let Some(server) = Moto::start() {
+        is_full(server.bucket("probe/")).await;
+    }
+}
+
+/// A server that cannot be asked is not wrong: it is asked the next time.
+#[tokio::test]
+async fn what_is_not_known_is_not_remembered() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    let settings = crate::common::seaweed::settings(&format!("http://{address}"), "probe/");
+    let bucket = Bucket::open(&settings).unwrap();
+    bucket.capability().await.unwrap_err();
+    let before = bucket.requests();
+    bucket.capability().await.unwrap_err();
+    assert!(bucket.requests() > before);
+}
