@@ -9,6 +9,7 @@
 )]
 
 mod cluster_use;
+mod error;
 mod fleet;
 mod orders_at;
 mod outbox;
@@ -17,39 +18,40 @@ mod policies;
 mod remote_script;
 mod requests;
 mod shared;
+mod sites;
 mod survey;
 mod web;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::bucket::BucketError;
-use crate::cache::{Cache, CacheError};
+use crate::cache::Cache;
 use crate::conclude::manifest;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 use crate::fleet::FleetUpstream;
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
+pub(crate) use error::StartError;
 pub(crate) use fleet::CERTIFICATE_DAYS;
 pub(crate) use orders_at::OrdersAt;
+use places::NodeAuthorities;
 pub(crate) use remote_script::run_script;
 
 pub(crate) use crate::io::file::lock::DirLock;
-use crate::model::{ClusterName, Node, Reach, TalosVersion, visible_path};
-use crate::nodes::{ApiNodes, BucketNodes, KeepOpen, NodeError, NodesByReach, SystemNodes};
-use crate::orders::{self, OrdersError};
+use crate::model::{Node, Reach, SiteName, TalosVersion, visible_path};
+use crate::nodes::{ApiNodes, Authority, BucketNodes, KeepOpen, NodesByReach, SystemNodes};
+use crate::orders::{self};
 use crate::plan::{Naming, RunOptions, Selection};
-use crate::proxmox::PveError;
 use crate::reconcile::Reconciler;
-use crate::source::{GitOrders, SourceError, SourceTally};
+use crate::source::{GitOrders, SourceTally};
 use crate::store::{FileRecords, StateDir, StateError};
-use crate::upstream::{self, HttpFactory, RequestTally, Upstream, UpstreamError};
+use crate::upstream::{self, HttpFactory, RequestTally, Upstream};
 
 /// A reconciler of the real places.
 pub(crate) type LiveReconciler = Reconciler<FleetUpstream<HttpFactory>, NodesByReach>;
@@ -72,81 +74,6 @@ const SOURCE: &str = "git";
 /// The file in the state directory with what was delivered to nodes of the API.
 const DELIVERED: &str = "delivered.json";
 
-/// Why the program could not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The orders are not there.
-    #[error(transparent)]
-    Orders(#[from] OrdersError),
-    /// There is nothing that could be fetched.
-    #[error("cannot get the orders")]
-    Source(#[source] Arc<SourceError>),
-    /// No orders were named.
-    #[error("no orders specified")]
-    NoOrders,
-    /// Neither orders were named nor was there a configuration to name them.
-    #[error("no orders specified, and no configuration found")]
-    Unconfigured {
-        /// Where a configuration is looked for first.
-        usual: PathBuf,
-    },
-    /// The upstream's client could not be made.
-    #[error("cannot set up the Image Factory client")]
-    Upstream(#[source] UpstreamError),
-    /// The nodes' programs could not be prepared.
-    #[error("cannot set up access to the nodes")]
-    Nodes(#[source] NodeError),
-    /// The client of a cluster could not be made.
-    #[error("cannot set up access to the cluster {name}")]
-    Cluster {
-        /// Its name in the configuration.
-        name: ClusterName,
-        /// Why.
-        #[source]
-        source: Box<PveError>,
-    },
-    /// The client of a bucket could not be made.
-    #[error("cannot set up access to a bucket")]
-    Bucket(#[source] BucketError),
-    /// The client of the store could not be made.
-    #[error("cannot set up access to the store")]
-    Store(#[source] BucketError),
-    /// Another run holds the cache, or it cannot be written.
-    #[error("cannot use the cache")]
-    Cache(#[source] CacheError),
-}
-
-impl StartError {
-    /// A hint for the user.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint().map(str::to_owned),
-            Self::Orders(error) => Some(error.hint().to_owned()),
-            Self::Source(error) => error.hint(),
-            Self::NoOrders => Some(
-                "specify a file or a directory with --orders PATH, or with the key `orders` in \
-                 config.yaml"
-                    .to_owned(),
-            ),
-            Self::Unconfigured { usual } => Some(format!(
-                "write {}, with the orders in a directory `orders` beside it; you can copy both from \
-                 examples/start. Or use --config FILE and --orders PATH. `talos-order demo` is an \
-                 offline example",
-                visible_path(usual)
-            )),
-            Self::Upstream(error) => error.hint().map(str::to_owned),
-            Self::Nodes(error) => error.hint(),
-            Self::Cluster { source, .. } => source.hint(),
-            Self::Bucket(error) => error.hint().map(str::to_owned),
-            Self::Store(error) => error.hint().map(str::to_owned),
-            Self::Cache(error) => error.hint().map(str::to_owned),
-        }
-    }
-}
-
 /// The program, configured.
 pub(crate) struct App {
     settings: Settings,
@@ -159,6 +86,8 @@ pub(crate) struct App {
     fleet: OnceLock<fleet::Fleet>,
     tally: RequestTally,
     asked: SourceTally,
+    /// Of the sites that are served in a fleet.
+    authorities: BTreeMap<SiteName, Authority>,
 }
 
 impl App {
@@ -193,6 +122,7 @@ impl App {
             Arc::new(git)
         });
         Self {
+            authorities: places::authorities(&settings),
             settings,
             mode,
             cache,
@@ -279,11 +209,13 @@ impl App {
         let shared = shared::images(settings, &self.tally).map_err(StartError::Store)?;
         let dir = settings.state_dir.join(CONNECTIONS);
         let connections = std::path::absolute(dir).ok();
-        let nodes = places::nodes(settings, self.instance(), connections, keep_open);
+        let over = NodeAuthorities::new(settings, &self.authorities);
+        let nodes = places::nodes(settings, self.instance(), connections, keep_open, &over);
         let system = SystemNodes::new(nodes).map_err(StartError::Nodes)?;
-        let api = places::api_nodes(settings, self.known_nodes()?);
+        let api = places::api_nodes(settings, self.known_nodes()?, &over);
         let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
-        let buckets = BucketNodes::new(places::buckets(settings).map_err(StartError::Bucket)?);
+        let buckets =
+            BucketNodes::new(places::buckets(settings, &over).map_err(StartError::Bucket)?);
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records), buckets);
         let target = settings.manifest.clone();
         Ok(Reconciler {

@@ -8,6 +8,8 @@
 mod background;
 mod end;
 pub(crate) mod http;
+mod lead;
+mod leading;
 mod metrics_file;
 mod notifier;
 mod orders_follower;
@@ -18,10 +20,13 @@ mod teller;
 mod vitals;
 mod work;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{Api, ControlError, ControlSocket};
+pub(crate) use lead::{Lead, LeadError};
+use leading::LeadWatch;
 pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
 pub(crate) use notifier::Notifier;
 use queue::RunQueue;
@@ -32,6 +37,7 @@ use work::Controller;
 use crate::app::StartError;
 use crate::conclude::Status;
 use crate::daemon::{self, Pulse, Waker, Work};
+use crate::error::chain;
 use crate::model::ListenAddress;
 use crate::store::StateError;
 use crate::web::WebError;
@@ -86,9 +92,14 @@ pub(crate) async fn run(
     controller.write_metrics_to(metrics);
     let (state, options) = (controller.state(), controller.options());
     let notifier = controller.notifier();
+    let lead = match once {
+        true => Lead::default(),
+        false => controller.lead()?,
+    };
     let api = Api {
         queue: queue.clone(),
         state: state.clone(),
+        led: lead.sites().clone(),
     };
     let socket = match once {
         true => None,
@@ -110,6 +121,10 @@ pub(crate) async fn run(
             controller.open_web(listen, control, vitals).await?
         }
     };
+    let watch = match once {
+        true => None,
+        false => controller.watch_lead(&lead, &waker),
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         orders = controller.orders_name(),
@@ -120,6 +135,12 @@ pub(crate) async fn run(
     }
     let ended = Box::pin(daemon::run(controller, options, waker, pulse)).await;
     queue.close();
+    // Nothing is done on nodes any more: another controller may take over.
+    lead.release().await;
+    drop::<Option<LeadWatch>>(watch);
+    if let (false, Err(error)) = (once, state.save_sites(BTreeMap::new())) {
+        tracing::warn!(reason = chain(&error), "cannot remove who leads the sites");
+    }
     if once {
         for why in notifier.deliver().await {
             tracing::warn!(reason = why, "a notification is kept for the next run");

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::conclude::{Report, Status, StepEnd, StepRecord};
+use crate::conclude::{Report, SiteLine, Status, StepEnd, StepRecord};
 use crate::facts::{Memory, StepId};
 use crate::io::Meter;
-use crate::model::{OrderId, OrderSet, Trigger};
+use crate::model::{OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::Plan;
 
 /// The part of a change of a manifest that is kept, in bytes.
@@ -234,6 +234,14 @@ impl Live {
     /// When the next run begins has become known.
     pub(crate) fn status_changed(&self, status: &Status) {
         self.change(|view| view.status = Arc::new(status.clone()));
+    }
+
+    /// Others lead the sites now, or this process does.
+    pub(crate) fn sites_changed(&self, sites: &BTreeMap<SiteName, SiteLine>) {
+        if self.lock().status.sites == *sites {
+            return;
+        }
+        self.change(|view| Arc::make_mut(&mut view.status).sites.clone_from(sites));
     }
 
     fn change(&self, change: impl FnOnce(&mut LiveView)) {

@@ -62,7 +62,12 @@ impl Fleet {
     /// When the client of a cluster cannot be made.
     pub(super) fn new(settings: &Settings) -> Result<Self, (ClusterName, Box<PveError>)> {
         let mut clients = BTreeMap::new();
-        for (name, cluster) in &settings.clusters {
+        let is_served = |cluster: &ClusterSettings| match (&settings.fleet, &cluster.site) {
+            (Some(fleet), Some(site)) => fleet.sites.contains(site),
+            _ => true,
+        };
+        let served = settings.clusters.iter();
+        for (name, cluster) in served.filter(|(_, cluster)| is_served(cluster)) {
             if let Some(client) = client(settings, cluster) {
                 let client = client.map_err(|error| (name.clone(), Box::new(error)))?;
                 clients.insert(name.clone(), client);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::policies::of_nodes;
 use crate::bucket::{Bucket, BucketError, BucketSettings};
 use crate::config::Settings;
-use crate::model::{NodeId, VmConfigs};
+use crate::model::{NodeId, SiteName, VmConfigs};
 use crate::nodes::{
     self, ApiNode, ApiNodesConfig, Authority, BucketNodesConfig, FileServerConfig, KeepOpen,
     NodesConfig,
@@ -53,6 +53,43 @@ pub(super) fn upstream(
     }
 }
 
+/// The authorities over the sites that are served. They outlive a reading of the
+/// configuration.
+pub(super) fn authorities(settings: &Settings) -> BTreeMap<SiteName, Authority> {
+    let sites = settings.fleet.iter().flat_map(|fleet| &fleet.sites);
+    let of = |site: &SiteName| (site.clone(), Authority::of_site(site.clone()));
+    sites.map(of).collect()
+}
+
+/// Under which authority nodes are changed.
+pub(super) struct NodeAuthorities {
+    /// Over the nodes of the inventory.
+    nodes: BTreeMap<NodeId, Authority>,
+    /// Over those that only their cluster knows.
+    others: Authority,
+}
+
+impl NodeAuthorities {
+    /// `sites` are those that are served. A node of another site is not worked on, and has
+    /// an authority that nobody grants.
+    pub(super) fn new(settings: &Settings, sites: &BTreeMap<SiteName, Authority>) -> Self {
+        let of_site = |site: &SiteName| {
+            let served = sites.get(site).cloned();
+            served.unwrap_or_else(|| Authority::of_site(site.clone()))
+        };
+        let nodes = match settings.fleet {
+            Some(_) => of_nodes(settings, |entry| entry.site.as_ref().map(of_site)),
+            None => BTreeMap::new(),
+        };
+        // With several sites no cluster is asked for its nodes.
+        let first = sites.values().next().cloned();
+        Self {
+            nodes,
+            others: first.unwrap_or_else(Authority::single),
+        }
+    }
+}
+
 /// How many connections a controller keeps open between its runs. Each takes about 1.5 MiB
 /// here and up to 10 MiB on its node.
 const KEPT_CONNECTIONS: usize = 64;
@@ -84,6 +121,7 @@ pub(super) fn nodes(
     instance: String,
     connections: Option<PathBuf>,
     keep_open: KeepOpen,
+    over: &NodeAuthorities,
 ) -> NodesConfig {
     NodesConfig {
         ssh_opts: settings.push.ssh_opts.clone(),
@@ -102,8 +140,8 @@ pub(super) fn nodes(
         vm_configs_of: vm_configs_of(settings),
         bandwidth: settings.push.bandwidth,
         bandwidth_of: of_nodes(settings, |entry| entry.bandwidth_limit),
-        authority: Authority::single(),
-        authority_of: BTreeMap::new(),
+        authority: over.others.clone(),
+        authority_of: over.nodes.clone(),
         machine_epochs: nodes::MACHINE_EPOCHS.to_owned(),
     }
 }
@@ -116,7 +154,11 @@ const USAGE_AGE: Duration = Duration::from_secs(60);
 const CLUSTER_AGE: Duration = Duration::from_secs(2);
 
 /// How nodes are served through the API.
-pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -> ApiNodesConfig {
+pub(super) fn api_nodes(
+    settings: &Settings,
+    nodes: BTreeMap<NodeId, ApiNode>,
+    over: &NodeAuthorities,
+) -> ApiNodesConfig {
     let server = &settings.file_server;
     ApiNodesConfig {
         nodes,
@@ -130,13 +172,16 @@ pub(super) fn api_nodes(settings: &Settings, nodes: BTreeMap<NodeId, ApiNode>) -
             public_url: server.url.clone(),
             bandwidth: settings.push.bandwidth,
         },
-        authority: Authority::single(),
-        authority_of: BTreeMap::new(),
+        authority: over.others.clone(),
+        authority_of: over.nodes.clone(),
     }
 }
 
 /// How nodes that are buckets are served.
-pub(super) fn buckets(settings: &Settings) -> Result<BucketNodesConfig, BucketError> {
+pub(super) fn buckets(
+    settings: &Settings,
+    over: &NodeAuthorities,
+) -> Result<BucketNodesConfig, BucketError> {
     let buckets = settings.buckets.iter();
     let open =
         |(node, bucket): (&NodeId, &BucketSettings)| Ok((node.clone(), Bucket::open(bucket)?));
@@ -144,8 +189,8 @@ pub(super) fn buckets(settings: &Settings) -> Result<BucketNodesConfig, BucketEr
         nodes: buckets.map(open).collect::<Result<_, _>>()?,
         owner: settings.owner.clone(),
         look: settings.limits.look,
-        authority: Authority::single(),
-        authority_of: BTreeMap::new(),
+        authority: over.others.clone(),
+        authority_of: over.nodes.clone(),
     })
 }
 

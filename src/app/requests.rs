@@ -38,6 +38,8 @@ impl App {
         Self {
             tally: other.tally.clone(),
             asked: other.asked.clone(),
+            // Sites that are new take effect with a restart.
+            authorities: other.authorities.clone(),
             ..self
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::Invalid;
+use crate::model::{Invalid, SiteName};
 
 /// The name of an object below the prefix of the bucket: words of letters, digits, `.`, `_`
 /// and `-` between slashes.
@@ -21,6 +21,12 @@ impl ObjectKey {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The one of a site below a folder: the name of a site is a word of keys as well, and
+    /// `folder` has to be some.
+    pub fn of_site(folder: &str, site: &SiteName) -> Self {
+        Self(format!("{folder}/{site}.json"))
     }
 
     /// The key of this name, which is known to be right.

@@ -1,32 +1,29 @@
 //! `plan` and `apply`, and the command line without a verb: one run, shown.
 
-use std::collections::BTreeMap;
+mod shown;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use shown::Shown;
 
 use super::args::Common;
 use super::asked::{ApplyAsked, ManifestsShown, PlanShown};
 use super::changes::ManifestChange;
 use super::exit::Exit;
-use super::forms::OutputForm;
 use super::run_args::RunArgs;
-use super::{
-    changes, filter, kept, notices, out, progress, question, saved, signal, style, summary,
-};
-use crate::app::{App, Mode, OrdersAt};
+use super::{changes, filter, kept, notices, out, saved, signal, style, summary};
+use crate::app::{App, LiveReconciler, Mode, OrdersAt};
 use crate::conclude::{Scope, Verdict};
-use crate::controller::{FinishedRun, MetricsFile, RunError, RunObserver, Session};
-use crate::execute::Event;
+use crate::controller::{FinishedRun, Lead, LeadError, MetricsFile, RunError, Session};
 use crate::facts::{Outcome, StepId};
-use crate::model::{OrderSet, Problem, Trigger};
-use crate::plan::Look;
+use crate::model::{Problem, SiteName, Trigger};
 use crate::plan::render::{self, PlanView};
-use crate::plan::saved::{PlanChange, PlannedWork, SavedOptions, SavedPlan};
+use crate::plan::saved::{PlannedWork, SavedOptions, SavedPlan};
 use crate::plan::{Blocked, Plan, RunOptions, Selection};
 use crate::source::Freshness;
 use crate::store;
@@ -205,7 +202,7 @@ async fn apply_with(
         None => SavedOptions {
             purge_cache: args.purge_cache,
             ignore_windows: args.ignore_windows,
-            selection: asked.selection,
+            selection: asked.selection.clone(),
         },
     };
     let reconciler = app.reconciler()?;
@@ -213,6 +210,58 @@ async fn apply_with(
         lock = app.lock(args.lock_timeout) => lock?,
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
+    let lead = match Lead::for_run(app, &cancel, out::note).await {
+        Ok(lead) => lead,
+        Err(LeadError::Stopped) => return Ok(interrupted(None)),
+        Err(LeadError::Start(error)) => return Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let work = ApplyWork {
+        args,
+        asked,
+        metrics,
+        saved,
+        options,
+        reconciler,
+    };
+    let led = lead.sites().led();
+    let stop = cancel.child_token();
+    let run = apply_led(app, named, work, led.clone(), &stop);
+    let done = lead
+        .sites()
+        .while_led(led.as_ref(), &stop, Box::pin(run))
+        .await;
+    lead.release().await;
+    done
+}
+
+/// What a run is to do, and with what.
+struct ApplyWork<'a> {
+    args: &'a RunArgs,
+    asked: ApplyAsked,
+    metrics: Option<&'a MetricsFile>,
+    saved: Option<SavedPlan<PlannedWork>>,
+    options: SavedOptions,
+    reconciler: LiveReconciler,
+}
+
+/// The run itself, for the sites that are led.
+async fn apply_led(
+    app: &App,
+    named: Option<&Path>,
+    work: ApplyWork<'_>,
+    led: Option<BTreeSet<SiteName>>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let ApplyWork {
+        args,
+        asked,
+        metrics,
+        saved,
+        options,
+        reconciler,
+    } = work;
+    let file = asked.file.as_deref();
     let run_options = RunOptions {
         selection: options.selection.clone(),
         ignore_windows: ignored(options.ignore_windows),
@@ -226,7 +275,7 @@ async fn apply_with(
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
     notices::source(at.source());
-    let session = session(app, &at, run_options).await;
+    let session = session(app, &at, run_options).await.for_sites(led);
     let mut shown = Shown {
         output: args.output,
         view: view(args, &options.selection),
@@ -237,7 +286,7 @@ async fn apply_with(
         changes: Vec::new(),
     };
     let never = CancellationToken::new();
-    let running = session.run(&reconciler, &cancel, &never, &mut shown);
+    let running = session.run(&reconciler, cancel, &never, &mut shown);
     let run = match Box::pin(running).await {
         Ok(run) => run,
         Err(RunError::Stopped) => return Ok(interrupted(None)),
@@ -317,44 +366,4 @@ fn interrupted(pending: Option<usize>) -> Exit {
 /// A manual run often follows a fix: failures do not block anything.
 async fn session<'a>(app: &'a App, orders: &'a OrdersAt, options: RunOptions) -> Session<'a> {
     Session::begin(app, orders, Trigger::Manual, &[Scope::All], options).await
-}
-
-/// Shows a run while it goes on.
-struct Shown {
-    output: OutputForm,
-    view: PlanView,
-    /// Ask before something is pruned from nodes; the token ends the question.
-    question: Option<CancellationToken>,
-    declined: bool,
-    /// The only plan that may be executed, and what the one of the run does otherwise.
-    saved: Option<SavedPlan<PlannedWork>>,
-    changes: Vec<PlanChange>,
-}
-
-impl RunObserver for Shown {
-    fn read(&mut self, orders: &OrderSet) {
-        notices::problems(orders);
-    }
-
-    fn planned(
-        &mut self,
-        look: &Look,
-        events: mpsc::UnboundedReceiver<Event>,
-    ) -> std::io::Result<JoinHandle<()>> {
-        notices::versions(&look.observed.catalog.versions, look.observed.now);
-        self.changes = saved::changes(self.saved.as_ref(), look)?;
-        if !self.changes.is_empty() {
-            return Err(std::io::Error::other("the saved plan is another one"));
-        }
-        if self.output.data().is_none() {
-            out::text(&style::plan(&render::render(&look.plan, &self.view)))?;
-        }
-        if let Some(stop) = &self.question
-            && !question::may_prune(&look.plan, stop)?
-        {
-            self.declined = true;
-            return Err(std::io::Error::other("the answer was no"));
-        }
-        Ok(tokio::spawn(progress::show(events)))
-    }
 }

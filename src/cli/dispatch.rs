@@ -14,6 +14,7 @@ use super::{
     outputs, pve_setup, run as controller, signal, status, style, validate, wait,
 };
 use crate::app::StartError;
+use crate::controller::LeadError;
 use crate::controller::http::ControlError;
 use crate::error::chain;
 use crate::plan::UnmatchedPattern;
@@ -191,7 +192,8 @@ fn report(error: &anyhow::Error) -> Exit {
             let state = error.downcast_ref().and_then(StateError::hint);
             let control = || error.downcast_ref().and_then(ControlError::hint);
             let web = || error.downcast_ref().and_then(WebError::hint);
-            state.or_else(control).or_else(web)
+            let lead = || error.downcast_ref().and_then(LeadError::hint);
+            state.or_else(control).or_else(web).or_else(lead)
         });
     let file = error.downcast_ref::<PlanFileError>();
     let hint = hint.or_else(|| file.and_then(PlanFileError::hint));

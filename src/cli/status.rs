@@ -34,6 +34,9 @@ pub(super) async fn run(
         anyhow::bail!("no status in {dir}: there has been no run yet");
     };
     let mut status = status.with_suspended(state.suspended());
+    if status.owner.is_empty() {
+        status.owner.clone_from(&app.settings().owner);
+    }
     if is_gone {
         status = status.without_controller(is_locked);
     }

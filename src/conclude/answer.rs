@@ -12,13 +12,14 @@ use super::images::ImageCondition;
 use super::known::{ImageLine, NodeLine, OrderLine};
 use super::reason::Reason;
 use super::record::Totals;
+use super::site_line::SiteLine;
 use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::status::{BlockedLine, LastRun, Running, Status};
 use super::waiting::WaitResult;
 use super::words::Words;
 use crate::facts::{Backoff, Suspended};
-use crate::model::{FileName, NodeId, OrderId};
+use crate::model::{FileName, NodeId, OrderId, SiteName};
 
 /// A status as data for a user, with the keys of its file in their order.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,6 +31,9 @@ pub struct StatusAnswer<'a> {
     /// Where the orders come from, where the program fetches them.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: &'a Option<SourceLine>,
+    /// The sites that this controller serves in a fleet, with who leads them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sites: &'a BTreeMap<SiteName, SiteLine>,
     /// The current run.
     running: &'a Option<Running>,
     /// The last run that is over.
@@ -91,6 +95,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             owner,
             revision,
             source,
+            sites,
             running,
             last_run,
             next_run,
@@ -113,6 +118,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             owner,
             revision,
             source,
+            sites,
             running,
             last_run,
             next_run: *next_run,

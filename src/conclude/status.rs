@@ -17,13 +17,14 @@ use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
 use super::scope::Scope;
+use super::site_line::{SiteLine, SiteRole};
 use super::source_line::SourceLine;
 use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
 use super::words::Words;
 use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
-use crate::model::{FileName, NodeId, OrderId, OrderSet, Trigger};
+use crate::model::{FileName, NodeId, OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
 /// So many things blocked are listed; more would not be read.
@@ -40,6 +41,10 @@ pub struct Status {
     /// Where the orders come from, where the program fetches them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceLine>,
+    /// The sites that this controller serves in a fleet, with who leads them. They have a
+    /// file of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<SiteName, SiteLine>,
     /// The current run.
     pub running: Option<Running>,
     /// The last run that is over.
@@ -214,6 +219,7 @@ impl Status {
     #[must_use]
     pub fn without_controller(mut self, is_locked: bool) -> Self {
         self.next_run = None;
+        self.sites.clear();
         if let Some(running) = self.running.take_if(|_| !is_locked) {
             self.notes.push(format!(
                 "the run that began at {} did not finish: its process is gone",
@@ -262,6 +268,12 @@ impl Status {
                 .conditions
                 .iter()
                 .all(|condition| condition.state.is_fine())
+    }
+
+    /// True if it leads at least one of its sites, or is a single controller.
+    pub fn leads(&self) -> bool {
+        let mut lines = self.sites.values();
+        self.sites.is_empty() || lines.any(|line| line.state == SiteRole::Leader)
     }
 
     /// False if the last run had no such order or node.

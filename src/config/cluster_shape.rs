@@ -37,6 +37,8 @@ pub(super) struct ClusterShape {
     /// The cluster is asked for its nodes, so that orders can name them without a
     /// description under nodes. Default: true where nodes describes none of them
     pub discover: Option<bool>,
+    /// The site of its nodes, where a node does not say, one of sites.
+    pub site: Option<At<String>>,
     /// With transport: api, whether images are uploaded: never, where a node cannot load
     /// them from this machine (fallback), or always. Default: never
     #[schemars(extend("enum" = crate::model::UploadUse::ALL))]

@@ -97,6 +97,7 @@ pub(super) fn discovered(
         .map(|(name, cluster)| {
             let discovered = DiscoveredCluster {
                 transport: cluster.transport,
+                site: cluster.site.clone(),
                 members: None,
             };
             (name.clone(), discovered)
@@ -150,6 +151,8 @@ fn cluster(
         trust: trust?,
         transport: transport.unwrap_or_default(),
         discover: shape.discover.unwrap_or(!is_described),
+        // Whether there is such a site is seen when all are known.
+        site: shape.site.as_ref().and_then(|text| text.value.parse().ok()),
         api: api?,
     })
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::cluster_shape::{ClusterShape, FileServerShape};
+use super::fleet_shape::FleetShape;
 use super::hooks_shape::HookShape;
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::notifications_shape::NotificationsShape;
@@ -64,6 +65,8 @@ pub(super) struct ConfigFile {
     pub file_server: Option<FileServerShape>,
     /// The bucket that the controllers of a fleet share.
     pub store: Option<At<StoreShape>>,
+    /// Several controllers that share a store, and the sites that this one serves.
+    pub fleet: Option<At<FleetShape>>,
     /// Who is told of failures and recoveries.
     pub notifications: Option<NotificationsShape>,
     /// Where the controller serves the status page, metrics and hooks over HTTP:

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::cluster_shape::ClusterShape;
 use super::inventory_shape::NodeShape;
 use super::{api_node, bucket_nodes, values};
-use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, Storage, User};
+use crate::model::{Inventory, InventoryNode, Login, Node, NodeId, Reach, SiteName, Storage, User};
 use crate::yaml::{self, At, NodeRef, ProblemReport};
 
 /// The usable nodes; what is wrong with the others is reported.
@@ -128,7 +128,7 @@ fn node(
         push_method,
         bandwidth_limit,
         // Whether there is such a site is seen when all are known.
-        site: shape.site.as_ref().and_then(|text| text.value.parse().ok()),
+        site: site(shape, clusters),
         cluster: shape
             .cluster
             .as_ref()
@@ -138,6 +138,20 @@ fn node(
             None => None,
         },
     })
+}
+
+/// The site that a node names, or else its cluster.
+fn site(shape: &NodeShape, clusters: &[At<ClusterShape>]) -> Option<SiteName> {
+    let of_cluster = || {
+        let name = &shape.cluster.as_ref()?.value;
+        let is_own = |cluster: &&At<ClusterShape>| {
+            let own = cluster.value.name.as_ref();
+            own.is_some_and(|own| own.value == *name)
+        };
+        clusters.iter().find(is_own)?.value.site.as_ref()
+    };
+    let text = shape.site.as_ref().or_else(of_cluster)?;
+    text.value.parse().ok()
 }
 
 /// `None` if what is said of the storage is refused, `Some(None)` if nothing is.
@@ -179,7 +193,6 @@ fn local(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Reach> {
         ("port", shape.port.as_ref().map(|at| at.place)),
         ("push_method", place(&shape.push_method)),
         ("bandwidth_limit", place(&shape.bandwidth_limit)),
-        ("site", place(&shape.site)),
         ("transport", place(&shape.transport)),
     ];
     let mut fits = true;

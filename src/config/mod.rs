@@ -17,6 +17,8 @@ mod clusters;
 mod dirs;
 mod error;
 mod file;
+mod fleet;
+mod fleet_shape;
 mod hooks;
 mod hooks_shape;
 mod inventory;
@@ -47,6 +49,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use fleet::FleetSettings;
 pub use notifications::{NotificationSettings, REASONS, RuleSettings};
 pub use secrets::Secrets;
 pub use settings::{

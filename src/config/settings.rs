@@ -8,13 +8,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::fleet::FleetSettings;
 use super::notifications::NotificationSettings;
 use super::store::StoreSettings;
 use crate::bucket::BucketSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults,
-    OrderId, Proof, PushMethod, TokenId, VmConfigs, WebToken, Windows,
+    OrderId, Proof, PushMethod, SiteName, TokenId, VmConfigs, WebToken, Windows,
 };
 
 /// Everything that a run can be told by configuration.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What the controllers of a fleet share; `None` for a single controller.
     pub store: Option<StoreSettings>,
+    /// The sites that this controller serves together with others; `None` for a single one.
+    pub fleet: Option<FleetSettings>,
     /// The name of this controller, for the records on nodes; of the alphabet of
     /// node names.
     pub owner: String,
@@ -107,6 +110,8 @@ pub struct ClusterSettings {
     pub transport: NodeTransport,
     /// It is asked for its nodes.
     pub discover: bool,
+    /// The site of its nodes, where they do not say.
+    pub site: Option<SiteName>,
     /// How images reach its nodes through the API.
     pub api: ApiTransport,
 }

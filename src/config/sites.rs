@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cluster_shape::ClusterShape;
 use super::inventory_shape::{NodeShape, SiteShape};
 use super::values::{self, SSH_OPTS};
 use crate::model::{Inventory, Network, NodeId, Reach, Site, SiteName};
@@ -15,14 +16,15 @@ const AT_ONCE_MAX: u32 = 256;
 pub(super) fn network(
     shapes: &[At<SiteShape>],
     nodes: &[At<NodeShape>],
+    clusters: &[At<ClusterShape>],
     inventory: &Inventory,
     report: &mut ProblemReport<'_>,
 ) -> Network {
-    let known = KnownNodes { nodes, inventory };
+    let known_nodes = KnownNodes { nodes, inventory };
     let mut network = Network::default();
     let mut places: BTreeMap<SiteName, NodeRef> = BTreeMap::new();
     for shape in shapes {
-        let Some((name, site)) = site(shape, &known, report) else {
+        let Some((name, site)) = site(shape, &known_nodes, report) else {
             continue;
         };
         if let Some(first) = places.insert(name.clone(), shape.place) {
@@ -37,12 +39,19 @@ pub(super) fn network(
     }
     for node in nodes {
         if let Some(text) = &node.value.site {
-            check(text, shapes, report);
+            known(text, shapes, report);
+        }
+    }
+    for cluster in clusters {
+        if let Some(text) = &cluster.value.site {
+            known(text, shapes, report);
         }
     }
     for entry in &inventory.nodes {
+        // A directory of this machine is behind no link.
         if let Some(name) = &entry.site
             && network.sites.contains_key(name)
+            && entry.node.reach != Reach::Local
         {
             network.site_of.insert(entry.node.id.clone(), name.clone());
         }
@@ -132,17 +141,19 @@ fn relay(
     Some(id)
 }
 
-/// The site that a node names must be described.
-fn check(text: &At<String>, shapes: &[At<SiteShape>], report: &mut ProblemReport<'_>) {
-    if report.parse::<SiteName>(text).is_none() {
-        return;
-    }
+/// The site that something names must be described.
+pub(super) fn known(
+    text: &At<String>,
+    shapes: &[At<SiteShape>],
+    report: &mut ProblemReport<'_>,
+) -> Option<SiteName> {
+    let name = report.parse::<SiteName>(text)?;
     let written = shapes.iter().filter_map(|site| {
         let name = site.value.name.as_ref()?;
         Some(name.value.as_str())
     });
     if written.clone().any(|name| name == text.value) {
-        return;
+        return Some(name);
     }
     let hint = match yaml::one_of(&text.value, written.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -153,4 +164,5 @@ fn check(text: &At<String>, shapes: &[At<SiteShape>], report: &mut ProblemReport
         format!("there is no site {} in `sites`", yaml::shown(&text.value)),
         hint,
     );
+    None
 }

@@ -15,6 +15,7 @@ use super::file::{
     CachePolicyShape, ConfigFile, Defaults, FactoryShape, ManifestShape, PushDefaults,
     VersionSourceWord, Versions,
 };
+use super::fleet::{self, BesideFleet};
 use super::inventory::inventory;
 use super::literal_secrets;
 use super::notifications;
@@ -120,11 +121,20 @@ fn build(
     let shapes = file.clusters.as_deref().unwrap_or_default();
     let mut inventory = inventory(nodes, shapes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
-    let network = sites::network(sites, nodes, &inventory, report);
+    let network = sites::network(sites, nodes, shapes, &inventory, report);
     let factory_shape = file.factory.unwrap_or_default();
     clusters::refuse_logins(shapes, &factory_shape, report);
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
     inventory.discovered = clusters::discovered(&clusters);
+    let beside = BesideFleet {
+        has_store: file.store.is_some(),
+        has_owner: file.owner.is_some(),
+        sites,
+        nodes,
+        clusters: shapes,
+        inventory: &inventory,
+    };
+    let fleet = fleet::fleet(file.fleet.as_ref(), &beside, report);
     let file_server = file_server(file.file_server.as_ref(), report);
     let order_defaults = order_defaults(&defaults, report);
     let windows = defaults.windows.as_deref().unwrap_or_default();
@@ -152,6 +162,7 @@ fn build(
         cache_policy,
         orders: OrderDefaults {
             factory_clusters: clusters::loading_from_factory(&clusters),
+            in_fleet: fleet.is_some(),
             inventory,
             ..order_defaults?
         },
@@ -169,6 +180,7 @@ fn build(
         file_server,
         limits,
         store,
+        fleet,
         owner: owner?,
         state_dir,
         reconcile,
@@ -222,6 +234,7 @@ fn order_defaults(shape: &Defaults, report: &mut ProblemReport<'_>) -> Option<Or
         iso_storage: iso_storage?,
         import_storage: import_storage?,
         factory_clusters: BTreeSet::new(),
+        in_fleet: false,
         inventory: crate::model::Inventory::default(),
     })
 }

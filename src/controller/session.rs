@@ -1,6 +1,6 @@
 //! One run with a memory: what the loop and a manual run have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
 use crate::facts::{Backoff, Clusters, Memory, StepId};
-use crate::model::{OrderSet, Trigger};
+use crate::model::{OrderSet, SiteName, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
@@ -31,6 +31,8 @@ pub(crate) struct Session<'a> {
     /// The failures before those that hold back this run were forgotten.
     failures: BTreeMap<StepId, Backoff>,
     options: RunOptions,
+    /// The sites that it is for; `None` for all nodes.
+    sites: Option<BTreeSet<SiteName>>,
 }
 
 /// Whoever is told how a run goes on.
@@ -130,6 +132,23 @@ impl<'a> Session<'a> {
             memory,
             failures,
             options,
+            sites: app.served_sites().cloned(),
+        }
+    }
+
+    /// The same for the nodes of these sites only, in the place of all that are served.
+    pub(crate) fn for_sites(self, sites: Option<BTreeSet<SiteName>>) -> Self {
+        Self { sites, ..self }
+    }
+
+    /// What is remembered of the nodes that the run is for, and of others.
+    fn memory(&self) -> (Memory, Memory) {
+        match &self.sites {
+            None => (self.memory.clone(), Memory::default()),
+            Some(sites) => {
+                let nodes = self.app.site_nodes(sites);
+                self.memory.clone().divided(|node| nodes.covers(node))
+            }
         }
     }
 
@@ -158,7 +177,7 @@ impl<'a> Session<'a> {
             orders,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
-            memory: self.memory.clone(),
+            memory: self.memory().0,
             clusters,
             options: self.options.clone(),
         };
@@ -176,7 +195,10 @@ impl<'a> Session<'a> {
     ) -> Result<(Arc<OrderSet>, Clusters), StartError> {
         let mut clusters = self.app.survey(&self.memory).await?;
         self.app.introduce(reconciler)?;
-        let orders = self.app.orders(self.orders)?;
+        let mut orders = self.app.orders(self.orders)?;
+        if let Some(sites) = &self.sites {
+            orders = Arc::new(self.app.site_nodes(sites).of_orders(&orders));
+        }
         self.app.add_rights(&mut clusters, &orders).await?;
         Ok((orders, clusters))
     }
@@ -223,9 +245,10 @@ impl<'a> Session<'a> {
     ) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
-        let mut memory =
-            conclude::after(&self.memory, &report.look, &report.outcomes, now, &limits);
+        let (known, others) = self.memory();
+        let mut memory = conclude::after(&known, &report.look, &report.outcomes, now, &limits);
         keep_failures(&mut memory, &self.failures, &report.look.plan);
+        let memory = memory.with_others(others);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
             .add_to_history(&RunRecord::new(&occasion, report))?;

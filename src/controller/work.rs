@@ -1,13 +1,19 @@
-//! What the loop calls.
+//! A controller: what the loop runs, and what is around a run.
 
+mod calls;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
 use super::end::RunEnd;
+use super::lead::{Lead, LeadError};
+use super::leading::{LeadWatch, LedSites};
 use super::metrics_file::MetricsFile;
 use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;
@@ -18,11 +24,11 @@ use super::vitals::LoopVitals;
 use crate::app::{App, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Report, Scope, Status};
-use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Waker, Work};
+use crate::daemon::{RunContext, Waker};
 use crate::error::chain;
 use crate::facts::Memory;
 use crate::live::{Finished, Live};
-use crate::model::{ListenAddress, Trigger};
+use crate::model::{ListenAddress, SiteName, Trigger};
 use crate::plan::{RunOptions, Selection};
 use crate::source::SourceTally;
 use crate::store::StateDir;
@@ -40,6 +46,9 @@ pub(super) struct Controller {
     app: App,
     reconciler: LiveReconciler,
     read_back: bool,
+    led: LedSites,
+    /// The sites that the last run was for.
+    led_before: Option<BTreeSet<SiteName>>,
     queue: RunQueue,
     background: Background,
     metrics: Option<MetricsFile>,
@@ -75,6 +84,8 @@ impl Controller {
             once,
             app,
             read_back: false,
+            led: LedSites::default(),
+            led_before: None,
             queue,
             background: Background::new(&reconciler, waker.clone()),
             reconciler,
@@ -82,6 +93,19 @@ impl Controller {
             live: None,
             web: None,
         })
+    }
+
+    /// Begins to lead, or to stand by.
+    pub(super) fn lead(&mut self) -> Result<Lead, StartError> {
+        let lead = Lead::keep(&self.app)?;
+        self.led = lead.sites().clone();
+        Ok(lead)
+    }
+
+    /// Tells of what is led from now on, and wakes the loop when that changes.
+    pub(super) fn watch_lead(&self, lead: &Lead, waker: &Waker) -> Option<LeadWatch> {
+        let (sites, state) = (lead.sites().clone(), self.app.state());
+        LeadWatch::start(sites, state, self.live.clone(), waker.clone())
     }
 
     /// Writes its metrics to this file after each run.
@@ -146,10 +170,16 @@ impl Controller {
     async fn one_run(
         &mut self,
         trigger: Trigger,
-        asked: &[Scope],
+        mut asked: Vec<Scope>,
         ignore_windows: Vec<Selection>,
         running: &RunContext,
     ) -> RunEnd {
+        let led = self.led.led();
+        if led != self.led_before {
+            // What failed under another leadership is tried at once.
+            asked.push(Scope::All);
+        }
+        self.led_before.clone_from(&led);
         self.tell_begin(trigger);
         // Held from before the memory is read until what was learned is kept: a manual
         // run in between would be forgotten.
@@ -171,7 +201,9 @@ impl Controller {
             Ok(orders) => orders,
             Err(error) => return RunEnd::failed(told(&error), None),
         };
-        let session = Session::begin(&self.app, &orders, trigger, asked, options).await;
+        let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
+        let session = session.for_sites(led.clone());
+        let stop = running.stop.child_token();
         let mut teller = Teller::new(
             self.app.state(),
             running.heartbeat.clone(),
@@ -179,13 +211,9 @@ impl Controller {
         );
         let (lock, done) = match lock {
             Ok(lock) => {
-                let done = session.run(
-                    &self.reconciler,
-                    &running.stop,
-                    &running.handover,
-                    &mut teller,
-                );
-                (Some(lock), done.await)
+                let run = session.run(&self.reconciler, &stop, &running.handover, &mut teller);
+                let done = self.led.while_led(led.as_ref(), &stop, run);
+                (Some(lock), Box::pin(done).await)
             }
             Err(error) => (None, Err(error)),
         };
@@ -202,7 +230,7 @@ impl Controller {
                     Ok((status, memory)) => {
                         self.write_metrics(&status, Some((&report, &memory)));
                         let notices = Some(&*report.look.plan.notices);
-                        let is_partial = running.stop.is_cancelled();
+                        let is_partial = stop.is_cancelled();
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
                         let (verdict, next) =
@@ -239,6 +267,13 @@ impl Controller {
                 RunEnd::failed(why, status)
             }
         }
+    }
+
+    /// Leads for the one run.
+    async fn lead_once(&mut self, stop: &CancellationToken) -> Result<Lead, LeadError> {
+        let lead = Lead::for_run(&self.app, stop, |text| tracing::info!("{text}")).await?;
+        self.led = lead.sites().clone();
+        Ok(lead)
     }
 
     /// What cannot be written is told; it is no reason to end.
@@ -288,89 +323,6 @@ impl Controller {
     fn about_next(&self) -> Option<Timestamp> {
         let interval = self.app.settings().reconcile.interval?;
         self.app.now().checked_add(interval).ok()
-    }
-}
-
-impl Work for Controller {
-    async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
-        let asking = self.queue.take();
-        let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
-        let ignoring = asking.iter().filter(|request| request.ignores_windows);
-        for request in ignoring.clone() {
-            tracing::info!("windows are ignored for {}", request.scope);
-        }
-        let ignored = ignoring.map(|request| request.scope.selection()).collect();
-        let trigger = triggers.first().unwrap_or(Trigger::Schedule);
-        let run = Box::pin(self.one_run(trigger, &asked, ignored, &running));
-        let RunEnd { end, status } = run.await;
-        for request in asking {
-            request.answer(match &status {
-                Some(status) => Ok(Box::new(Status {
-                    next_run: self.about_next(),
-                    ..status.clone().told()
-                })),
-                None => Err(end.line.clone()),
-            });
-        }
-        end
-    }
-
-    fn take_note(&mut self, request: LoopRequest) {
-        match request {
-            // Each run asks for the versions, and is answered "not modified".
-            LoopRequest::RefreshVersions => {}
-            LoopRequest::DeepVerify => self.read_back = true,
-        }
-    }
-
-    fn reload(&mut self) -> Result<(), String> {
-        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
-            let app = app.counting_with(&self.app);
-            self.orders.check(&app)?;
-            // A run that is the only one is not told to read its settings again.
-            let reconciler = app.resident_reconciler()?;
-            Ok((app, reconciler))
-        });
-        match reloaded {
-            Ok((app, reconciler)) => {
-                self.background.renew(&reconciler);
-                self.notifier.renew(&app);
-                if app.settings().web.listen != self.app.settings().web.listen {
-                    tracing::warn!("`listen` has changed; it takes effect with a restart");
-                }
-                (self.app, self.reconciler) = (app, reconciler);
-                if !self.once {
-                    self.orders.watch(&self.app);
-                }
-                if let Some(web) = &self.web {
-                    web.reconfigure(self.app.web());
-                }
-                Ok(())
-            }
-            Err(error) => Err(told(&error)),
-        }
-    }
-
-    fn options(&self) -> Options {
-        Options {
-            orders: self.orders.local(&self.app),
-            schedule: self.app.schedule(),
-            watching: self.app.watching(),
-            once: self.once,
-        }
-    }
-
-    fn waiting(&mut self, next: Option<Timestamp>) {
-        let state = self.app.state();
-        let Some(status) = state.status() else { return };
-        let status = Status {
-            next_run: next,
-            ..status
-        };
-        tell_status(&state, &status);
-        if let Some(live) = &self.live {
-            live.status_changed(&status);
-        }
     }
 }
 

@@ -125,6 +125,9 @@ impl<W: Work, C: Clock> Daemon<W, C> {
             let triggers = self.waker.take();
             if triggers.is_empty() {
                 self.sleep().await?;
+            } else if let Some(why) = self.work.standby() {
+                self.retry_at = None;
+                self.manager.status(&why);
             } else {
                 let end = self.execute(triggers).await;
                 if self.options.once {

@@ -42,6 +42,12 @@ pub trait Work: Send {
         running: RunContext,
     ) -> impl Future<Output = RunResult> + Send;
 
+    /// Why no run is to begin now, on one line, where that is so. Whoever does the work
+    /// wakes the loop when one may.
+    fn standby(&mut self) -> Option<String> {
+        None
+    }
+
     /// Notes something for the next run, which follows at once.
     fn take_note(&mut self, request: LoopRequest);
 

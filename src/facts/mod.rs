@@ -7,6 +7,7 @@
 //! Each place can also be unknown, and unknown is never empty.
 
 mod clusters;
+mod coverage;
 mod failure_kind;
 mod memory;
 mod observed;

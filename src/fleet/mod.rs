@@ -9,7 +9,11 @@
 )]
 
 mod images;
+mod leadership;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
+pub(crate) use leadership::{
+    ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,
+};

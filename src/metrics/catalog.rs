@@ -157,6 +157,10 @@ metrics! {
         "Attempts to fetch the orders that failed";
     SOURCE_REJECTIONS: Counter "talos_order_source_rejections_total" []
         "Attempts to fetch the orders that found a revision that is refused";
+    LEADER: Gauge "talos_order_leader" ["site"]
+        "1 while this controller leads the site";
+    EPOCH: Gauge "talos_order_leader_epoch" ["site"]
+        "Epoch of the leader of the site, or of the last one";
     CPU: Counter "process_cpu_seconds_total" []
         "Processor time of the process";
     STARTED: Gauge "process_start_time_seconds" []

@@ -16,6 +16,7 @@ mod orders;
 mod places;
 mod runs;
 mod scene;
+mod sites;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub(crate) fn text(scene: &MetricsScene<'_>) -> String {
     upstream::add(&mut to, scene);
     source::add(&mut to, scene);
     messages::add(&mut to, scene);
+    sites::add(&mut to, scene.status);
     machine::add(&mut to, scene.live.as_ref());
     to.text()
 }

@@ -25,6 +25,8 @@ pub struct OrderDefaults {
     pub import_storage: Option<StorageName>,
     /// The clusters whose nodes load images from the factory.
     pub factory_clusters: BTreeSet<ClusterName>,
+    /// Every node needs a site: each is served by the controllers of its site.
+    pub in_fleet: bool,
     /// The nodes that orders can name.
     pub inventory: Inventory,
 }
@@ -50,6 +52,8 @@ pub struct Inventory {
 pub struct DiscoveredCluster {
     /// How its nodes are reached.
     pub transport: NodeTransport,
+    /// The site of its nodes.
+    pub site: Option<SiteName>,
     /// What it calls its nodes; `None` where it was never asked, which is not the same as
     /// no nodes.
     pub members: Option<BTreeSet<String>>,

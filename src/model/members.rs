@@ -46,6 +46,7 @@ impl Inventory {
             match having.pop() {
                 Some((cluster, node)) if having.is_empty() && self.by_name(&id).is_none() => {
                     nodes.push(InventoryNode {
+                        site: clusters.get(cluster).and_then(|known| known.site.clone()),
                         cluster: Some(cluster.clone()),
                         ..InventoryNode::bare(node)
                     });
@@ -138,6 +139,7 @@ mod tests {
         });
         let cluster = DiscoveredCluster {
             transport: NodeTransport::Api,
+            site: None,
             members: None,
         };
         let names = ["a", "b"].map(|name| (name.parse().unwrap(), cluster.clone()));

@@ -8,6 +8,7 @@
 
 mod artifact;
 mod cluster;
+mod covered;
 mod defaults;
 mod digest;
 mod epoch;

@@ -148,6 +148,14 @@ impl Hosts<'_> {
                 for entry in entries {
                     let place = self.place(&places, &entry);
                     // A group is told of its first node.
+                    if self.defaults.in_fleet && entry.site.is_none() {
+                        report.at_with_hint(
+                            at.place,
+                            format!("{} has no site; expected one in a fleet", entry.node.id),
+                            "describe the node under `nodes` in the configuration, with `site`",
+                        );
+                        return None;
+                    }
                     if api.refuse(&entry, &place, report) {
                         return None;
                     }

@@ -2,6 +2,7 @@
 //! which words, is in `tests/gallery`.
 
 mod awaited;
+mod covered;
 mod files;
 mod schematics;
 mod templates;

@@ -25,6 +25,7 @@ mod memory;
 mod overrides;
 pub(crate) mod revision;
 pub(crate) mod saved;
+mod sites;
 mod status;
 
 use std::os::unix::fs::MetadataExt;

@@ -1,5 +1,7 @@
 //! How things are, as a file.
 
+use std::collections::BTreeMap;
+
 use super::{StateDir, StateError, file};
 use crate::conclude::Status;
 
@@ -8,7 +10,16 @@ const STATUS: &str = "status.json";
 impl StateDir {
     /// How things are; `None` where no controller ever was.
     pub(crate) fn status(&self) -> Option<Status> {
-        file::read(&self.file(STATUS))
+        let status: Option<Status> = file::read(&self.file(STATUS));
+        let sites = self.sites();
+        match status {
+            Some(status) => Some(Status { sites, ..status }),
+            // On standby a controller does no run.
+            None => (!sites.is_empty()).then(|| Status {
+                sites,
+                ..Status::default()
+            }),
+        }
     }
 
     /// Writes how things are.
@@ -17,7 +28,14 @@ impl StateDir {
     /// When the file cannot be written.
     pub(crate) fn save_status(&self, status: &Status) -> Result<(), StateError> {
         self.make()?;
-        file::tell(&self.file(STATUS), status)
+        if status.sites.is_empty() {
+            return file::tell(&self.file(STATUS), status);
+        }
+        let status = Status {
+            sites: BTreeMap::new(),
+            ..status.clone()
+        };
+        file::tell(&self.file(STATUS), &status)
     }
 }
 

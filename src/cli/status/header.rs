@@ -25,6 +25,9 @@ pub(super) fn header(status: &Status, now: Timestamp) -> Vec<(&'static str, Stri
         pairs.push(("Source", self::source(source, now)));
         pairs.extend(source.hint.iter().map(|hint| ("Hint", one_line(hint))));
     }
+    for (site, line) in &status.sites {
+        pairs.push(("Site", format!("{site}: {line}")));
+    }
     pairs.push(("Last run", last_run(status, now)));
     pairs.push(("Next run", next_run(status, now)));
     let totals = &status.totals;
@@ -96,6 +99,8 @@ fn next_run(status: &Status, now: Timestamp) -> String {
             let since = span(running.since, now);
             format!("running for {since}, trigger: {}", running.trigger)
         }
+        // Whoever leads does them.
+        _ if !status.sites.is_empty() && !status.leads() => "when this controller leads".to_owned(),
         (None, Some(next)) if next >= now => format!("in {}", span(now, next)),
         (None, Some(next)) => {
             let late = span(next, now);

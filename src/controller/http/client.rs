@@ -16,6 +16,7 @@ use super::error::ControlError;
 use super::socket;
 use crate::conclude::{Scope, Status};
 use crate::error::chain;
+use crate::fleet::SiteStandings;
 use crate::store::{StateDir, StateError};
 
 /// How much longer than it was asked to wait a controller may take.
@@ -35,10 +36,31 @@ pub(crate) async fn reconcile(
     let stream = connect(state).await?;
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let body = ReconcileBody::new(scope, ignore_windows, seconds);
-    let exchange = exchange(stream, "/v1/reconcile", &body);
+    let body = Body::from(serde_json::to_vec(&body).map_err(no_answer)?);
+    let request = Request::post("/v1/reconcile").header(CONTENT_TYPE, "application/json");
+    let request = request.header(HOST, "localhost").body(body);
+    let exchange = exchange(stream, request.map_err(no_answer)?);
     match tokio::time::timeout(wait.saturating_add(GRACE), exchange).await {
         Err(_) => Err(ControlError::Timeout { after: wait }),
         Ok(answer) => read(answer?, wait),
+    }
+}
+
+/// Asks the running controller who leads its sites, with the time that is left to it where
+/// it does.
+///
+/// # Errors
+/// When none runs, or it answers something else.
+pub(crate) async fn standings(state: &StateDir) -> Result<SiteStandings, ControlError> {
+    let stream = connect(state).await?;
+    let request = Request::get("/v1/leaderships").header(HOST, "localhost");
+    let request = request.body(Body::empty()).map_err(no_answer)?;
+    let Answer { status, body, .. } = exchange(stream, request).await?;
+    match status {
+        StatusCode::OK => json(&body).map_err(no_answer),
+        other => Err(ControlError::OtherVersion {
+            found: message_of(other, &body),
+        }),
     }
 }
 
@@ -72,16 +94,7 @@ async fn connect(state: &StateDir) -> Result<UnixStream, ControlError> {
 }
 
 /// One request and its answer; any answer is one.
-async fn exchange(
-    stream: UnixStream,
-    path: &str,
-    body: &ReconcileBody,
-) -> Result<Answer, ControlError> {
-    let request = Request::post(path)
-        .header(HOST, "localhost")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Body::from(serde_json::to_vec(body).map_err(no_answer)?))
-        .map_err(no_answer)?;
+async fn exchange(stream: UnixStream, request: Request<Body>) -> Result<Answer, ControlError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(no_answer)?;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::body::{MessageBody, REQUEST_MAX, ReconcileBody};
+use crate::controller::leading::LedSites;
 use crate::controller::queue::RunQueue;
 use crate::model::visible;
 use crate::store::StateDir;
@@ -40,6 +41,8 @@ const STOPPING: &str = "the controller is stopping";
 pub(in crate::controller) struct Api {
     pub queue: RunQueue,
     pub state: StateDir,
+    /// What this process leads in a fleet.
+    pub led: LedSites,
 }
 
 /// What the routes share.
@@ -55,6 +58,7 @@ impl Api {
         Router::new()
             .route("/v1/health", get(health))
             .route("/v1/status", get(status))
+            .route("/v1/leaderships", get(leaderships))
             .route("/v1/reconcile", post(reconcile))
             .fallback(nothing_here)
             .method_not_allowed_fallback(not_so)
@@ -88,6 +92,12 @@ async fn status(State(Served { api, .. }): State<Served>) -> Result<Response, Re
         StatusCode::OK,
         &read.await.ok().flatten().ok_or_else(unread)?,
     ))
+}
+
+/// Who leads the sites, for a run of another process of this controller: under whose epoch
+/// it works, and for how long that is good.
+async fn leaderships(State(Served { api, .. }): State<Served>) -> Response {
+    json(StatusCode::OK, &api.led.remaining())
 }
 
 /// Has a run done and waits until it is over.

@@ -12,6 +12,7 @@ use super::error::ControlError;
 use super::routes::{Api, WAITING};
 use super::socket::{self, ControlSocket};
 use crate::conclude::{Scope, Status};
+use crate::controller::leading::LedSites;
 use crate::controller::queue::{RunQueue, RunRequest};
 use crate::daemon::Waker;
 use crate::store::StateDir;
@@ -26,6 +27,7 @@ fn api(state: &StateDir) -> Api {
     Api {
         queue: RunQueue::new(Waker::default()),
         state: state.clone(),
+        led: LedSites::default(),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::conclude::{SourceLine, SourceState};
+use crate::conclude::{SiteLine, SiteRole, SourceLine, SourceState};
 use crate::facts::{
     Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
+use crate::model::{LeaderEpoch, SiteName};
 
 const MIB: u64 = 1 << 20;
 
@@ -94,6 +95,23 @@ pub(super) fn source() -> SourceLine {
         state: SourceState::Rejected,
         ..SourceLine::default()
     }
+}
+
+pub(super) fn sites() -> BTreeMap<SiteName, SiteLine> {
+    let led = SiteLine {
+        state: SiteRole::Leader,
+        leader: None,
+        epoch: Some(LeaderEpoch::new(7)),
+    };
+    let standby = SiteLine {
+        state: SiteRole::Standby,
+        leader: Some("ctl-2".to_owned()),
+        ..led.clone()
+    };
+    let named = [("prague", led), ("brno", standby)];
+    named
+        .map(|(name, line)| (name.parse().unwrap(), line))
+        .into()
 }
 
 pub(super) fn source_use() -> SourceUse {

@@ -95,6 +95,7 @@ impl World {
         let status = Status {
             next_run: Some(at(500)),
             next_window: Some(at(600)),
+            sites: known::sites(),
             ..status
         };
         Self {

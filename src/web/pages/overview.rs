@@ -54,6 +54,7 @@ pub(crate) fn overview(
         now: NowView::of(visit),
         facts: facts(visit, &matrix),
         source: SourceView::of(visit),
+        led: led(&view.status),
         revision: view.status.revision.as_deref(),
         counts: counts(&matrix, query),
         attention: attention(visit, &matrix),
@@ -76,6 +77,7 @@ struct Overview<'a> {
     now: Option<NowView>,
     facts: Facts<'a>,
     source: Option<SourceView<'a>>,
+    led: Vec<String>,
     revision: Option<&'a str>,
     counts: Vec<StateCount>,
     attention: Attention<'a>,
@@ -130,6 +132,14 @@ struct Pages {
     after: Option<String>,
     nodes_before: Option<String>,
     nodes_after: Option<String>,
+}
+
+/// Who leads the sites, in a fleet.
+fn led(status: &Status) -> Vec<String> {
+    let sites = status.sites.iter();
+    sites
+        .map(|(site, line)| format!("{site}: {line}"))
+        .collect()
 }
 
 fn facts<'a>(visit: &Visit<'a>, matrix: &SyncMatrix<'_>) -> Facts<'a> {

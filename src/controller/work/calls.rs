@@ -1,0 +1,120 @@
+//! What the loop calls.
+
+use jiff::Timestamp;
+
+use super::{Controller, tell_status, told};
+use crate::app::{App, Mode};
+use crate::conclude::{Scope, Status};
+use crate::controller::end::RunEnd;
+use crate::controller::lead::Lead;
+use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Work};
+use crate::error::chain;
+use crate::model::Trigger;
+
+impl Work for Controller {
+    async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
+        let asking = self.queue.take();
+        let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
+        let ignoring = asking.iter().filter(|request| request.ignores_windows);
+        for request in ignoring.clone() {
+            tracing::info!("windows are ignored for {}", request.scope);
+        }
+        let ignored = ignoring.map(|request| request.scope.selection()).collect();
+        let trigger = triggers.first().unwrap_or(Trigger::Schedule);
+        let lead = match self.once {
+            true => self.lead_once(&running.stop).await,
+            false => Ok(Lead::default()),
+        };
+        let RunEnd { end, status } = match &lead {
+            Ok(_) => Box::pin(self.one_run(trigger, asked, ignored, &running)).await,
+            Err(error) => {
+                let why = chain(error);
+                tracing::error!(reason = why, "no run is done");
+                RunEnd::failed(why, None)
+            }
+        };
+        if let Ok(lead) = lead {
+            lead.release().await;
+        }
+        for request in asking {
+            request.answer(match &status {
+                Some(status) => Ok(Box::new(Status {
+                    next_run: self.about_next(),
+                    ..status.clone().told()
+                })),
+                None => Err(end.line.clone()),
+            });
+        }
+        end
+    }
+
+    fn standby(&mut self) -> Option<String> {
+        let why = self.led.standby().filter(|_| !self.once)?;
+        for request in self.queue.take() {
+            request.answer(Err(format!("this controller does not lead: {why}")));
+        }
+        Some(why)
+    }
+
+    fn take_note(&mut self, request: LoopRequest) {
+        match request {
+            // Each run asks for the versions, and is answered "not modified".
+            LoopRequest::RefreshVersions => {}
+            LoopRequest::DeepVerify => self.read_back = true,
+        }
+    }
+
+    fn reload(&mut self) -> Result<(), String> {
+        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
+            let app = app.counting_with(&self.app);
+            self.orders.check(&app)?;
+            // A run that is the only one is not told to read its settings again.
+            let reconciler = app.resident_reconciler()?;
+            Ok((app, reconciler))
+        });
+        match reloaded {
+            Ok((app, reconciler)) => {
+                self.background.renew(&reconciler);
+                self.notifier.renew(&app);
+                if app.settings().web.listen != self.app.settings().web.listen {
+                    tracing::warn!("`listen` has changed; it takes effect with a restart");
+                }
+                let (old, new) = (self.app.settings(), app.settings());
+                if new.fleet != old.fleet {
+                    tracing::warn!("`fleet` has changed; it takes effect with a restart");
+                }
+                (self.app, self.reconciler) = (app, reconciler);
+                if !self.once {
+                    self.orders.watch(&self.app);
+                }
+                if let Some(web) = &self.web {
+                    web.reconfigure(self.app.web());
+                }
+                Ok(())
+            }
+            Err(error) => Err(told(&error)),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            orders: self.orders.local(&self.app),
+            schedule: self.app.schedule(),
+            watching: self.app.watching(),
+            once: self.once,
+        }
+    }
+
+    fn waiting(&mut self, next: Option<Timestamp>) {
+        let state = self.app.state();
+        let Some(status) = state.status() else { return };
+        let status = Status {
+            next_run: next,
+            ..status
+        };
+        tell_status(&state, &status);
+        if let Some(live) = &self.live {
+            live.status_changed(&status);
+        }
+    }
+}

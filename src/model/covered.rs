@@ -1,0 +1,39 @@
+//! The part of the orders that is about some nodes.
+
+use super::{AwaitedNodes, NodeId, Order, OrderSet, Position};
+
+impl OrderSet {
+    /// What the orders want on some nodes only. A position that is for other nodes alone is
+    /// left out, and so is an order of such positions. Positions for no node at all stay:
+    /// their images are wanted in the cache.
+    #[must_use]
+    pub fn covering(
+        &self,
+        covers: impl Fn(&NodeId) -> bool,
+        awaits: impl Fn(&AwaitedNodes) -> bool,
+    ) -> Self {
+        let mut covered = self.clone();
+        covered.nodes.retain(|node, _| covers(node));
+        for order in &mut covered.orders {
+            order.positions.retain_mut(|position| {
+                let is_placed = has_places(position);
+                position.targets.retain(|target| covers(&target.node));
+                position.storages.retain(|target| covers(&target.node));
+                position.awaited.retain(&awaits);
+                !is_placed || has_places(position)
+            });
+        }
+        let had_positions = |order: &Order| {
+            let before = self.orders.iter().find(|known| known.id == order.id);
+            before.is_some_and(|known| !known.positions.is_empty())
+        };
+        covered.orders.retain(|order| {
+            !order.positions.is_empty() || !order.rejected.is_empty() || !had_positions(order)
+        });
+        covered
+    }
+}
+
+fn has_places(position: &Position) -> bool {
+    !(position.targets.is_empty() && position.storages.is_empty() && position.awaited.is_empty())
+}
