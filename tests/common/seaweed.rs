@@ -20,6 +20,13 @@ pub const ACCESS_KEY: &str = "talos";
 pub const SECRET_KEY: &str = "talos-secret";
 /// Who may only read.
 pub const READER: &str = "reader";
+/// The usual ports. Each server opens another one 10000 above; the ranges of 200 from here
+/// do not meet.
+const VOLUME: u32 = 8080;
+const S3: u32 = 8333;
+const FILER: u32 = 8888;
+const MASTER: u32 = 9333;
+
 /// The bucket that is there.
 pub const BUCKET: &str = "fleet";
 
@@ -39,6 +46,8 @@ rm -rf "$DIR"
 /// A server.
 pub struct Seaweed {
     address: String,
+    /// Added to the usual ports.
+    ports: u32,
     dir: PathBuf,
     keeper: Child,
 }
@@ -63,6 +72,8 @@ impl Seaweed {
             (id >> 8) % 256,
             id % 256
         );
+        // Servers of one machine find each other by sockets that are named by the port alone.
+        let ports = id % 50 * 4 + number % 4;
         let dir = tempfile::Builder::new()
             .prefix("weed-")
             .tempdir()
@@ -80,6 +91,10 @@ impl Seaweed {
             ])
             .args(["-volume.max=16", "-filer", "-s3"])
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .arg(format!("-master.port={}", MASTER + ports))
+            .arg(format!("-volume.port={}", VOLUME + ports))
+            .arg(format!("-filer.port={}", FILER + ports))
+            .arg(format!("-s3.port={}", S3 + ports))
             .arg(format!("-ip={address}"))
             .arg(format!("-ip.bind={address}"))
             .arg(format!("-dir={}", dir.join("data").display()))
@@ -95,6 +110,7 @@ impl Seaweed {
             .unwrap();
         let seaweed = Self {
             address,
+            ports,
             dir,
             keeper,
         };
@@ -104,12 +120,12 @@ impl Seaweed {
 
     /// The URL of the server.
     pub fn endpoint(&self) -> String {
-        format!("http://{}:8333", self.address)
+        format!("http://{}", self.authority())
     }
 
     /// `HOST:PORT` of the server.
     pub fn authority(&self) -> String {
-        format!("{}:8333", self.address)
+        format!("{}:{}", self.address, S3 + self.ports)
     }
 
     /// What the server writes of itself.
@@ -134,7 +150,8 @@ impl Seaweed {
 
     /// A bucket is made by an object in it, through the filer, which asks for no signature.
     fn is_ready(&self) -> bool {
-        let object = format!("http://{}:8888/buckets/{BUCKET}/ready", self.address);
+        let filer = FILER + self.ports;
+        let object = format!("http://{}:{filer}/buckets/{BUCKET}/ready", self.address);
         // 403 is an answer, too.
         curl(&["-f", "-T", "/etc/hostname", &object]) && curl(&[&self.endpoint()])
     }

@@ -9,7 +9,7 @@ use sha2::Digest;
 use tokio::sync::OwnedMutexGuard;
 
 use super::config::BucketNodesConfig;
-use super::record::{BucketRecord, Refusal};
+use super::record::{BucketRecord, NoEntry};
 use crate::bucket::{
     Bucket, BucketError, ListedObject, ObjectKey, ObjectPrefix, ObjectTag, ObjectWritten,
     WriteCondition,
@@ -44,7 +44,9 @@ pub(super) struct BucketPlace {
 
 /// Operations of this process on one directory wait for each other.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<(NodeId, Dir), Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<(NodeId, Dir), Turn>>);
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Turns {
     pub(super) async fn of(&self, node: &NodeId, dir: &Dir) -> OwnedMutexGuard<()> {
@@ -197,11 +199,11 @@ impl BucketPlace {
         record.admit(&self.owner, fence).map_err(|refusal| {
             let node = self.node.clone();
             match refusal {
-                Refusal::Outranked(site, epoch) => {
+                NoEntry::Outranked(site, epoch) => {
                     self.authority.outranked(epoch);
                     NodeError::Outranked { node, site, epoch }
                 }
-                Refusal::OfFleet(site) => NodeError::OfFleet { node, site },
+                NoEntry::OfFleet(site) => NodeError::OfFleet { node, site },
             }
         })
     }

@@ -25,7 +25,7 @@ pub(super) struct BucketRecord {
 
 /// Why a controller may not write.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum NoEntry {
     /// A later leader of the site wrote here.
     Outranked(SiteName, LeaderEpoch),
     /// Controllers of a fleet with the same owner write here, for this site.
@@ -92,17 +92,17 @@ impl BucketRecord {
     }
 
     /// Takes note of a leader of this owner, or says why this process may not write.
-    pub(super) fn admit(&mut self, owner: &str, fence: Option<&Fence>) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, owner: &str, fence: Option<&Fence>) -> Result<(), NoEntry> {
         let Some(fence) = fence else {
             let of_owner = format!("{owner}/");
             let mut scopes = self.epochs.keys();
             let site = scopes.find_map(|scope| scope.strip_prefix(&of_owner));
-            return site.map_or(Ok(()), |site| Err(Refusal::OfFleet(site.to_owned())));
+            return site.map_or(Ok(()), |site| Err(NoEntry::OfFleet(site.to_owned())));
         };
         let scope = format!("{owner}/{}", fence.site);
         let known = self.epochs.entry(scope).or_insert(fence.epoch);
         if *known > fence.epoch {
-            return Err(Refusal::Outranked(fence.site.clone(), *known));
+            return Err(NoEntry::Outranked(fence.site.clone(), *known));
         }
         *known = fence.epoch;
         Ok(())
@@ -162,7 +162,7 @@ mod tests {
         let older = record.admit("lab", Some(&fence("prague", 6)));
         assert_eq!(
             older,
-            Err(Refusal::Outranked(
+            Err(NoEntry::Outranked(
                 "prague".parse().unwrap(),
                 LeaderEpoch::new(7)
             ))
