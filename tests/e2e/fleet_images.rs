@@ -66,14 +66,16 @@ fn a_fleet_downloads_each_image_once() {
     let asked = world.factory.images_since(0);
     assert_eq!(asked.len(), 2, "{asked:?}");
     for name in names {
-        world.assert_holds(&world.at(name).join("node/iso"), &[ISO, DISK]);
+        world.assert_holds(&world.at(name).join("node/iso"), &[ISO]);
+        world.assert_holds(&world.at(name).join("node/import"), &[DISK]);
     }
     // Who comes later sees that before.
     let mark = world.factory.mark();
     let [late] = controllers(&world, &store, ["late"]);
     late.run(&["plan"]).expect(0).says(", from the store");
     late.run(&["apply"]).expect(0);
-    world.assert_holds(&world.at("late/node/iso"), &[ISO, DISK]);
+    world.assert_holds(&world.at("late/node/iso"), &[ISO]);
+    world.assert_holds(&world.at("late/node/import"), &[DISK]);
     assert!(world.factory.images_since(mark).is_empty());
 }
 
