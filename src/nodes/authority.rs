@@ -111,10 +111,15 @@ impl Authority {
 
     /// A node has seen a higher epoch: this process does not lead any more.
     pub fn outranked(&self, by: LeaderEpoch) {
-        self.state.send_modify(|state| {
+        self.state.send_if_modified(|state| {
+            // It is our own: what was refused began under an earlier one of ours.
+            if state.epoch.is_some_and(|own| own >= by) {
+                return false;
+            }
             let known = state.outranked;
             state.outranked = Some(known.map_or(by, |known| known.max(by)));
             state.epoch = None;
+            true
         });
     }
 
@@ -159,6 +164,14 @@ mod tests {
         assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(8));
         authority.revoke();
         assert!(authority.fence().is_err());
+    }
+
+    #[test]
+    fn what_was_begun_under_an_earlier_leadership_does_not_end_this_one() {
+        let authority = Authority::of_site("prague".parse().unwrap());
+        authority.grant(epoch(6));
+        authority.outranked(epoch(6));
+        assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(6));
     }
 
     #[test]
