@@ -204,16 +204,16 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };
-        tokio::select! {
-            () = self.factory.settle(&signals.cancel) => {}
-            // It goes on while the next run observes.
-            () = signals.handover.cancelled() => {}
-        }
         let wanted = look.desired.artifacts.values().map(|want| &want.file);
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)
             .map_err(ReconcileError::Cache)?;
         let manifests = self.record(inputs, &look, &outcomes, signals);
+        tokio::select! {
+            () = self.factory.settle(&signals.cancel) => {}
+            // It goes on while the next run observes.
+            () = signals.handover.cancelled() => {}
+        }
         let source = inputs.source.clone();
         let verdict = verdict(
             &inputs.orders,

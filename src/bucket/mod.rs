@@ -40,7 +40,7 @@ pub use key::{ObjectKey, ObjectPrefix};
 pub use probe::{Capability, Probe, ProbeCheck, StoreFeature};
 pub use read::{ListedObject, ObjectReading, StoredObject};
 pub use settings::{BucketCredentials, BucketSettings};
-pub use write::{ObjectTag, ObjectWritten, WriteCondition};
+pub use write::{ObjectTag, ObjectWritten, SentObject, WriteCondition};
 
 /// How long a request about a small object may take, with everything that is repeated.
 const PATIENCE: Duration = Duration::from_secs(20);

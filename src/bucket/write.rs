@@ -81,6 +81,33 @@ impl From<WriteCondition> for PutMode {
     }
 }
 
+/// A file of which the parts are on their way; nobody sees an object of it yet.
+#[derive(Debug)]
+pub struct SentObject {
+    bucket: Bucket,
+    key: ObjectKey,
+    upload: WriteMultipart,
+}
+
+impl SentObject {
+    /// Makes it the object, whatever is there. Gives the tag that it has then.
+    ///
+    /// # Errors
+    /// When the server does not take it. The object may be there nevertheless.
+    pub async fn finish(self) -> Result<ObjectTag, BucketError> {
+        self.bucket.count();
+        let put = self.upload.finish().await;
+        let put = put.map_err(|error| BucketError::of(WRITING, &self.key, &error))?;
+        Ok(ObjectTag { e_tag: put.e_tag })
+    }
+
+    /// There is to be no object of it.
+    pub async fn give_up(self) {
+        // What the server keeps of it costs space until it is swept.
+        let _ = self.upload.abort().await;
+    }
+}
+
 impl Bucket {
     /// Writes a small object. Under a condition the request is sent once.
     ///
@@ -124,11 +151,12 @@ impl Bucket {
         file: &Path,
         sent: impl Fn(u64),
     ) -> Result<(), BucketError> {
-        self.send(key, file, None, sent).await.map(|_| ())
+        self.send(key, file, None, sent).await?.finish().await?;
+        Ok(())
     }
 
-    /// The same for a file that has to have this digest: otherwise there is no object. Gives
-    /// the tag that it has then.
+    /// The same for a file that has to have this digest, up to the last request: the object
+    /// is there after [`SentObject::finish`].
     ///
     /// # Errors
     /// As [`upload`](Self::upload), and where the file has another digest.
@@ -138,7 +166,7 @@ impl Bucket {
         file: &Path,
         sha256: Sha256,
         sent: impl Fn(u64),
-    ) -> Result<ObjectTag, BucketError> {
+    ) -> Result<SentObject, BucketError> {
         self.send(key, file, Some(sha256), sent).await
     }
 
@@ -148,7 +176,7 @@ impl Bucket {
         file: &Path,
         sha256: Option<Sha256>,
         sent: impl Fn(u64),
-    ) -> Result<ObjectTag, BucketError> {
+    ) -> Result<SentObject, BucketError> {
         let unreadable = |source| BucketError::File {
             path: file.to_owned(),
             source,
@@ -188,15 +216,15 @@ impl Bucket {
             }
         }
         .await;
+        let sent = SentObject {
+            bucket: self.clone(),
+            key: key.clone(),
+            upload,
+        };
         match ended {
-            Ok(()) => {
-                self.count();
-                let put = upload.finish().await.map_err(failed)?;
-                Ok(ObjectTag { e_tag: put.e_tag })
-            }
+            Ok(()) => Ok(sent),
             Err(error) => {
-                // What the server keeps of it costs space until it is swept.
-                let _ = upload.abort().await;
+                sent.give_up().await;
                 Err(error)
             }
         }

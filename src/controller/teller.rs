@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::session::RunObserver;
 use crate::conclude::{EventRecord, StepEnd, StepRecord};
@@ -36,6 +37,9 @@ pub(super) struct Teller {
     heartbeat: Heartbeat,
     /// Where somebody watches.
     live: Option<Live>,
+    /// Cancelled when a window opens that a step of the plan waits for.
+    handover: Option<CancellationToken>,
+    window: Option<WindowTimer>,
 }
 
 impl Teller {
@@ -44,7 +48,36 @@ impl Teller {
             state,
             heartbeat,
             live,
+            handover: None,
+            window: None,
         }
+    }
+
+    /// Has the run hand over when a window opens: a download may take longer than the window
+    /// is open, and only the next run begins what waits for it.
+    pub(super) fn handing_over(self, handover: CancellationToken) -> Self {
+        Self {
+            handover: Some(handover),
+            ..self
+        }
+    }
+}
+
+/// Cancels a token when its time has come, unless it is dropped before.
+struct WindowTimer(JoinHandle<()>);
+
+impl WindowTimer {
+    fn new(wait: Duration, handover: CancellationToken) -> Self {
+        Self(tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            handover.cancel();
+        }))
+    }
+}
+
+impl Drop for WindowTimer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -75,11 +108,13 @@ impl RunObserver for Teller {
         if let Some(live) = &self.live {
             live.planned(&look.plan);
         }
-        let follower = Self {
-            state: self.state.clone(),
-            heartbeat: self.heartbeat.clone(),
-            live: self.live.clone(),
-        };
+        let opens = look.plan.next_window().zip(self.handover.clone());
+        self.window = opens.map(|((until, _), handover)| {
+            let wait = until.duration_since(look.observed.now);
+            WindowTimer::new(wait.try_into().unwrap_or_default(), handover)
+        });
+        let live = self.live.clone();
+        let follower = Self::new(self.state.clone(), self.heartbeat.clone(), live);
         Ok(tokio::spawn(follower.follow(events)))
     }
 }

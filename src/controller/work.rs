@@ -209,6 +209,9 @@ impl Controller {
             running.heartbeat.clone(),
             self.live.clone(),
         );
+        if !self.once {
+            teller = teller.handing_over(running.handover.clone());
+        }
         let (lock, done) = match lock {
             Ok(lock) => {
                 let run = session.run(&self.reconciler, &stop, &running.handover, &mut teller);

@@ -50,6 +50,8 @@ impl Work for Controller {
 
     fn standby(&mut self) -> Option<String> {
         let why = self.led.standby().filter(|_| !self.once)?;
+        // What failed when the leadership ended is tried at once when it begins again.
+        self.led_before = None;
         for request in self.queue.take() {
             request.answer(Err(format!("this controller does not lead: {why}")));
         }
@@ -73,15 +75,15 @@ impl Work for Controller {
             Ok((app, reconciler))
         });
         match reloaded {
+            // Who leads is settled at the start: without it, all nodes would be refused.
+            Ok((app, _)) if app.settings().fleet != self.app.settings().fleet => {
+                Err("`fleet` has changed, which takes a restart".to_owned())
+            }
             Ok((app, reconciler)) => {
                 self.background.renew(&reconciler);
                 self.notifier.renew(&app);
                 if app.settings().web.listen != self.app.settings().web.listen {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
-                }
-                let (old, new) = (self.app.settings(), app.settings());
-                if new.fleet != old.fleet {
-                    tracing::warn!("`fleet` has changed; it takes effect with a restart");
                 }
                 (self.app, self.reconciler) = (app, reconciler);
                 if !self.once {

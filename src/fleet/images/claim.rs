@@ -88,6 +88,12 @@ impl SeenClaim {
         said.clamp(TTL.0, TTL.1)
     }
 
+    /// True for the same claim, which may have been renewed; also where neither can be read.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let nonce = |claim: &Self| claim.body.as_ref().map(|body| body.nonce.clone());
+        nonce(self) == nonce(other)
+    }
+
     fn has(&self, nonce: &str) -> bool {
         self.body.as_ref().is_some_and(|body| body.nonce == nonce)
     }

@@ -18,6 +18,12 @@ use crate::upstream::{ImageRequest, Located, RefusedImage, StoreRefusal, StoredI
 /// What a download waits for, as people read it.
 const OTHERS: &str = "another controller downloads it";
 
+/// So often it is waited for another controller that then has not shared the image.
+const FRUITLESS: u32 = 2;
+
+/// How long it is waited for one that still downloads: its link may be slower than ours.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 impl SharedState {
     /// Where an image is to be had. Trouble with the store is never an error: the factory
     /// has every image.
@@ -69,6 +75,7 @@ impl SharedState {
         has_waited: &mut bool,
     ) -> Result<Located<ShareTurn>, StoreTrouble> {
         let mut claim: Option<DownloadClaim> = None;
+        let mut waits = 0;
         loop {
             if let Some(stored) = self.usable(inner, request, keys).await? {
                 return Ok(Located::Stored(stored));
@@ -78,6 +85,11 @@ impl SharedState {
             if claim.is_some() {
                 let keys = Some(keys.clone());
                 return Ok(Located::Factory(ShareTurn { keys, claim }));
+            }
+            // Whoever it was waited for could not share the image: others would not either, and
+            // all of them would download it one after another.
+            if waits == FRUITLESS {
+                return Ok(self.after_outage(inner, request, keys.clone()).await);
             }
             claim = match self.take_claim(&keys.claim, None).await? {
                 Claiming::Ours(own) => Some(own),
@@ -90,7 +102,15 @@ impl SharedState {
                         holder = seen.holder(),
                         "another controller downloads the image"
                     );
-                    self.wait(keys, seen).await?
+                    waits += 1;
+                    let waiting = self.wait(keys, seen);
+                    match tokio::time::timeout(LONGEST_WAIT, waiting).await {
+                        Ok(ended) => ended?,
+                        // It lives, and is too slow.
+                        Err(_) => {
+                            return Ok(self.after_outage(inner, request, keys.clone()).await);
+                        }
+                    }
                 }
             };
         }
@@ -153,7 +173,8 @@ impl SharedState {
         }))
     }
 
-    /// Waits until a claim is gone, or until its holder is: then it is ours.
+    /// Waits until a claim is gone or another one stands there, or until its holder is gone:
+    /// then it is ours.
     async fn wait(
         self: &Arc<Self>,
         keys: &ImageKeys,
@@ -174,6 +195,9 @@ impl SharedState {
                     continue;
                 }
             };
+            if !found.is_same(&seen) {
+                return Ok(None);
+            }
             if silent_since.take().is_some() {
                 watch.forgets(Instant::now());
             }

@@ -34,9 +34,6 @@ pub(super) enum StoreTrouble {
         #[source]
         source: serde_json::Error,
     },
-    /// An upload makes no progress.
-    #[error("the upload made no progress within {} s", .0.as_secs_f32())]
-    Stalled(Duration),
 }
 
 /// The answer to a request, waited for so long.

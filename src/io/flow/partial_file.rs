@@ -52,10 +52,11 @@ pub(super) struct StagingTarget<'a> {
 pub(super) struct PartialFile {
     dir: PathBuf,
     content: ContentCheck,
+    /// Before the writer, which holds the lock: whoever waits for that tells of its own file.
+    growing: GrowingGuard,
     writer: SparseWriter,
     reserve: Reserve,
     whole: WholeHash,
-    growing: GrowingGuard,
     data: DataHasher,
     log: Option<Arc<ResumeLog>>,
     out: Option<WriteOut>,

@@ -63,7 +63,14 @@ pub(crate) fn rsync_args(
 /// True unless one of the user's options keeps rsync from taking bytes from another file:
 /// it accepts one kind of such directories only, and appends to whatever it finds.
 pub(crate) fn takes_basis(options: &[String]) -> bool {
-    const OTHERS: [&str; 4] = ["--append", "--compare-dest", "--copy-dest", "--link-dest"];
+    const OTHERS: [&str; 5] = [
+        "--append",
+        "--compare-dest",
+        "--copy-dest",
+        "--link-dest",
+        // It would take a file of the same size for the right one.
+        "--size-only",
+    ];
     let refuses = |option: &String| OTHERS.iter().any(|name| option.starts_with(name));
     !options.iter().any(refuses)
 }

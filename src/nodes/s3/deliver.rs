@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::place::{BucketPlace, remote};
-use crate::bucket::{BucketError, ListedObject, ObjectTag};
+use crate::bucket::{BucketError, ListedObject, SentObject};
 use crate::facts::RecordEntry;
 use crate::nodes::authority::Fence;
 use crate::nodes::error::NodeError;
@@ -17,10 +17,10 @@ impl BucketPlace {
         // Also the proof that this process may write here, before a byte is sent.
         let record = self.update(fence.as_ref(), |_| ()).await?;
         let recorded = record.entries.get(&delivery.file);
-        let found = self.find(&delivery.file).await?;
-        if let Some(found) = found
+        let before = self.find(&delivery.file).await?;
+        if let Some(found) = &before
             && let Some(entry) = self
-                .occupant(delivery, &found, recorded, fence.as_ref())
+                .occupant(delivery, found, recorded, fence.as_ref())
                 .await?
         {
             delivery.meter.set_done(delivery.size);
@@ -31,7 +31,15 @@ impl BucketPlace {
                 entry,
             });
         }
-        let tag = self.upload(delivery).await?;
+        let sent = self.send(delivery).await?;
+        // Sending takes minutes, and others work meanwhile.
+        let checked = self.check_again(delivery, before.as_ref(), fence.as_ref());
+        if let Err(error) = checked.await {
+            sent.give_up().await;
+            return Err(error);
+        }
+        let tag = sent.finish().await;
+        let tag = tag.map_err(|error| self.failed("sending the file", error))?;
         // What somebody else put there since is not what was sent.
         let found = self.find(&delivery.file).await?;
         let Some(object) = found.filter(|found| found.tag == tag) else {
@@ -82,8 +90,26 @@ impl BucketPlace {
         }
     }
 
-    /// Sends the file. The object appears when all of it was sent and has the right digest.
-    async fn upload(&self, delivery: &Delivery) -> Result<ObjectTag, NodeError> {
+    /// This process still may write, and what has the name is what had it before.
+    async fn check_again(
+        &self,
+        delivery: &Delivery,
+        before: Option<&ListedObject>,
+        fence: Option<&Fence>,
+    ) -> Result<(), NodeError> {
+        self.update(fence, |_| ()).await?;
+        let now = self.find(&delivery.file).await?;
+        let tag = |object: &ListedObject| object.tag.clone();
+        match now.as_ref().map(tag) == before.map(tag) {
+            true => Ok(()),
+            false => Err(NodeError::Foreign {
+                place: self.shown(&delivery.file),
+            }),
+        }
+    }
+
+    /// Sends the file, up to what makes it an object.
+    async fn send(&self, delivery: &Delivery) -> Result<SentObject, NodeError> {
         let key = self.key(&delivery.file);
         let sent = |bytes| delivery.meter.add(bytes);
         let upload = self

@@ -94,9 +94,11 @@ impl BucketRecord {
     /// Takes note of a leader of this owner, or says why this process may not write.
     pub(super) fn admit(&mut self, owner: &str, fence: Option<&Fence>) -> Result<(), NoEntry> {
         let Some(fence) = fence else {
-            let of_owner = format!("{owner}/");
-            let mut scopes = self.epochs.keys();
-            let site = scopes.find_map(|scope| scope.strip_prefix(&of_owner));
+            let mut scopes = self
+                .epochs
+                .keys()
+                .filter_map(|scope| scope.rsplit_once('/'));
+            let site = scopes.find_map(|(other, site)| (other == owner).then_some(site));
             return site.map_or(Ok(()), |site| Err(NoEntry::OfFleet(site.to_owned())));
         };
         let scope = format!("{owner}/{}", fence.site);
@@ -171,5 +173,10 @@ mod tests {
         record.admit("lab", Some(&fence("brno", 1))).unwrap();
         assert!(record.admit("lab", None).is_err());
         record.admit("other", None).unwrap();
+        record.admit("lab/eu", Some(&fence("brno", 1))).unwrap();
+        record.admit("la", None).unwrap();
+        let mut of_slash = BucketRecord::default();
+        of_slash.admit("lab/eu", Some(&fence("brno", 1))).unwrap();
+        of_slash.admit("lab", None).unwrap();
     }
 }

@@ -18,14 +18,45 @@ async fn whoever_waits_gets_what_the_first_one_shares() {
     let asked = request();
     let meter = Arc::clone(&asked.meter);
     let waiting = tokio::spawn(async move { (stored(right.locate(&asked, None).await), right) });
-    // However long it takes: the claim is renewed.
-    sleep(Duration::from_secs(3600)).await;
+    // Far longer than a claim stands: it is renewed.
+    sleep(Duration::from_secs(3000)).await;
     assert!(!waiting.is_finished());
     assert_eq!(meter.waits_for(), Some("another controller downloads it"));
     left.share(turn, place.downloaded(None));
     let (image, right) = timeout(POLL + SECOND, waiting).await.unwrap().unwrap();
     assert_eq!((image.sha256, meter.waits_for()), (place.sha256(), None));
     assert_eq!(right.inner().asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_hours_is_not_waited_for_any_longer() {
+    let place = Place::new();
+    let (left, right) = (place.controller("left"), place.controller("right"));
+    let _turn = at_factory(left.locate(&request(), None).await);
+    let begun = Instant::now();
+    at_factory(right.locate(&request(), None).await);
+    let waited = begun.elapsed();
+    let hour = Duration::from_secs(3600);
+    assert!((hour..hour + 2 * ABANDONED).contains(&waited), "{waited:?}");
+}
+
+/// Where nobody can share the image, they do not download it one after another.
+#[tokio::test(start_paused = true)]
+async fn whoever_has_waited_in_vain_twice_downloads_it_itself() {
+    let place = Place::new();
+    let begun = Instant::now();
+    let controllers = (0..5).map(|number| {
+        let controller = place.controller(&number.to_string());
+        async move {
+            let turn = at_factory(controller.locate(&request(), None).await);
+            sleep(Duration::from_secs(1000)).await;
+            drop(turn);
+            settle(&controller).await;
+        }
+    });
+    futures_util::future::join_all(controllers).await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(3300), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
