@@ -20,7 +20,7 @@ use crate::model::{OrderId, WindowKind, Windows};
 use crate::plan::blocked::BlockedReason;
 use crate::plan::selection::Selection;
 use crate::plan::stage::StageInput;
-use crate::plan::step::{Action, Step, Why};
+use crate::plan::step::{Action, Step};
 
 /// So far ahead windows of several orders are looked at for a time that they share.
 const SHARED_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 35);
@@ -54,7 +54,7 @@ impl<'a> ClosedWindows<'a> {
 
     /// Why a step waits for its window, if it does.
     pub(super) fn hold(&self, step: &Step) -> Option<BlockedReason> {
-        let kind = kind(step).filter(|_| self.is_used)?;
+        let kind = kind(&step.action).filter(|_| self.is_used)?;
         let mut ignored = self.input.options.ignore_windows.iter();
         if ignored.any(|asked| is_covered(asked, step)) {
             return None;
@@ -133,11 +133,8 @@ impl<'a> ClosedWindows<'a> {
 }
 
 /// What a step waits for a window as, if it does.
-fn kind(step: &Step) -> Option<WindowKind> {
-    match &step.action {
-        // It makes room for the one that takes its place in the same run: with two kinds,
-        // each could wait for the window of the other for ever.
-        Action::RemoveTemplate { .. } if step.why == Why::Replaced => Some(WindowKind::Push),
+const fn kind(action: &Action) -> Option<WindowKind> {
+    match action {
         Action::Push { .. } | Action::CreateTemplate(_) | Action::SwitchTemplate(_) => {
             Some(WindowKind::Push)
         }
