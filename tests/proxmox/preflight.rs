@@ -242,7 +242,7 @@ async fn the_other_endpoints_of_a_pinned_one_are_trusted() {
             let nodes = format!("{node} GET /api2/json/nodes");
             asked.contains(&nodes)
         };
-        for _ in 0..600 {
+        for _ in 0..1800 {
             if is_asked() {
                 return true;
             }
