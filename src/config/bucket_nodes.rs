@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::inventory_shape::NodeShape;
 use super::secrets::Secrets;
 use super::store::bucket_settings;
+use super::values;
 use crate::bucket::{BucketSettings, ObjectPrefix};
 use crate::model::{Dir, Inventory, NodeId, Reach};
 use crate::yaml::{At, ProblemReport};
@@ -60,16 +61,7 @@ pub(super) fn reach(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option
         ("pve_name", at(&shape.pve_name)),
         ("vm_configs", at(&shape.vm_configs)),
     ];
-    let mut fits = true;
-    for (key, place) in given {
-        if let Some(place) = place {
-            fits = false;
-            report.at(
-                place,
-                format!("`{key}` cannot be combined with `s3`, a bucket"),
-            );
-        }
-    }
+    let mut fits = values::none_given(&given, "`s3`, a bucket", report);
     for dir in [&shape.iso_dir, &shape.import_dir].into_iter().flatten() {
         let key = dir.value.trim_matches('/').parse::<ObjectPrefix>();
         if let Err(invalid) = key {

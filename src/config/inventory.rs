@@ -195,19 +195,8 @@ fn local(shape: &NodeShape, report: &mut ProblemReport<'_>) -> Option<Reach> {
         ("bandwidth_limit", place(&shape.bandwidth_limit)),
         ("transport", place(&shape.transport)),
     ];
-    let mut fits = true;
-    for (key, place) in given {
-        if let Some(place) = place {
-            fits = false;
-            report.at(
-                place,
-                format!(
-                    "`{key}` cannot be combined with `local: true`, a directory of this machine"
-                ),
-            );
-        }
-    }
-    fits.then_some(Reach::Local)
+    let with = "`local: true`, a directory of this machine";
+    values::none_given(&given, with, report).then_some(Reach::Local)
 }
 
 fn ssh(

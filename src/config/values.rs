@@ -12,7 +12,7 @@ use jiff::{Span, SpanRelativeTo};
 use url::{Host, Url};
 
 use crate::model::{Dir, PushMethod, StorageName, VmConfigs};
-use crate::yaml::{At, ProblemReport};
+use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// ssh never asks anybody: nobody is there to answer.
 pub(super) const SSH_OPTS: &str = "-o BatchMode=yes";
@@ -354,4 +354,21 @@ pub(super) fn storage(
         return None;
     }
     report.parse::<StorageName>(name).map(Some)
+}
+
+/// True if none of the keys is given; those that are cannot be combined with something.
+pub(super) fn none_given(
+    keys: &[(&str, Option<NodeRef>)],
+    with: &str,
+    report: &mut ProblemReport<'_>,
+) -> bool {
+    let given = keys
+        .iter()
+        .filter_map(|(key, place)| Some((key, (*place)?)));
+    let mut none = true;
+    for (key, place) in given {
+        none = false;
+        report.at(place, format!("`{key}` cannot be combined with {with}"));
+    }
+    none
 }
