@@ -276,10 +276,11 @@ pub struct DirState {
     pub parts: BTreeMap<PartName, Part>,
 }
 
-/// What arrived so far of a file.
+/// What arrived so far of a file, with what rsync takes bytes from to complete it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The space that it takes, in bytes: holes take none.
+    /// The space that it takes, in bytes: holes take none, and neither does another name of
+    /// a file that is there.
     pub bytes: u64,
     /// How long ago it was last written to, in seconds by the node's clock.
     pub idle_seconds: u64,

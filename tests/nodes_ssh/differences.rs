@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::FlockOperation;
 
+use super::fence::node_with_tool;
 use super::stream::image;
 use super::*;
 
@@ -216,4 +217,106 @@ async fn what_an_earlier_rsync_still_writes_to_is_not_used() {
     pair.deliver(2 * MIB + AROUND).await;
     left.write_all_at(&[7; 5000], 0).unwrap();
     assert!(fs::read(at(&pair.delivery.dir, NAME)).unwrap() == pair.bytes);
+}
+
+/// A node on which rsync does not get to its first byte while `broken` is there.
+fn breaking(lab: &Lab) -> (SshNode, PathBuf) {
+    let broken = lab.path().join("broken");
+    let script = format!(
+        "[ ! -e {} ] || exit 255\nexec /usr/bin/rsync \"$@\"",
+        broken.display()
+    );
+    (node_with_tool(lab, "rsync", &script), broken)
+}
+
+/// The push ended between making ready and its first byte: a link holds the blocks of the
+/// relative, and there is no part that says so.
+async fn broken_off(pair: &Pair, broken: &Path) -> PartName {
+    fs::write(broken, "").unwrap();
+    let ended = system(&pair.lab).deliver(&pair.id(), &pair.delivery).await;
+    assert!(matches!(ended, Err(NodeError::Rsync { .. })), "{ended:?}");
+    fs::remove_file(broken).unwrap();
+    assert!(pair.basis().exists() && !part(&pair.delivery).exists());
+    PartName::new(&pair.delivery.file, &pair.delivery.sha256)
+}
+
+#[tokio::test]
+async fn what_rsync_had_not_begun_with_is_seen_and_can_be_cleared() {
+    let lab = Lab::new();
+    let (node, broken) = breaking(&lab);
+    let (relative, bytes) = changed(&lab, 1000, 2 * MIB);
+    let pair = Pair::new(lab, node, relative, bytes);
+    let name = broken_off(&pair, &broken).await;
+    let (nodes, id, dir) = (system(&pair.lab), pair.id(), &pair.delivery.dir);
+    // As old as the relative is, the link is new.
+    let relative = fs::File::options().write(true).open(at(dir, RELATIVE));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    relative.unwrap().set_modified(long_ago).unwrap();
+    let seen = look(&nodes, &id, dir).await.parts[&name];
+    assert_eq!(seen.bytes, 0, "the file that it is a link to is there");
+    assert!(seen.idle_seconds < 600, "{seen:?}");
+
+    fs::remove_file(at(dir, RELATIVE)).unwrap();
+    let held = look(&nodes, &id, dir).await.parts[&name];
+    assert!(held.bytes >= 8 * MIB as u64, "{held:?}");
+
+    let leftover = |idle| Leftover {
+        dir: dir.clone(),
+        part: name.clone(),
+        idle: Duration::from_secs(idle),
+    };
+    let young = nodes.clear(&id, &leftover(3600)).await.unwrap();
+    assert_eq!(young, Cleared::Unfinished);
+    let reader = fs::File::open(pair.basis()).unwrap();
+    rustix::fs::flock(reader.as_fd(), FlockOperation::LockExclusive).unwrap();
+    let busy = nodes.clear(&id, &leftover(0)).await.unwrap();
+    assert_eq!(busy, Cleared::Unfinished);
+    drop(reader);
+    assert!(pair.basis().exists());
+    let gone = nodes.clear(&id, &leftover(0)).await.unwrap();
+    assert_eq!(gone, Cleared::Gone);
+    assert!(!at(dir, PARTS).exists(), "{:?}", names(dir));
+    assert!(look(&nodes, &id, dir).await.parts.is_empty());
+}
+
+#[tokio::test]
+async fn the_next_image_of_the_name_clears_what_rsync_had_not_begun_with() {
+    let lab = Lab::new();
+    let (node, broken) = breaking(&lab);
+    let (relative, bytes) = changed(&lab, 1000, 2 * MIB);
+    let pair = Pair::new(lab, node, relative, bytes);
+    broken_off(&pair, &broken).await;
+    let mut other = delivery(pair.delivery.dir.clone(), &file(&pair.lab, MIB, 5));
+    other.method = Method::Rsync { basis: None };
+    let delivered = system(&pair.lab).deliver(&pair.id(), &other).await;
+    assert!(delivered.unwrap().copied);
+    assert!(!pair.basis().exists());
+}
+
+/// The disk was full because of what was there to send less.
+#[tokio::test]
+async fn a_push_has_the_room_that_its_own_basis_takes() {
+    let lab = Lab::new();
+    let (mut node, broken) = breaking(&lab);
+    if !node.mount_small("iso", 40) {
+        return;
+    }
+    let (relative, bytes) = changed(&lab, 1000, 2 * MIB);
+    let mut pair = Pair::new(lab, node, relative, bytes);
+    broken_off(&pair, &broken).await;
+    // The file that it was made of goes, others come: 9 MiB and what has to stay free fit
+    // only without the basis.
+    let dir = pair.delivery.dir.clone();
+    fs::remove_file(at(&dir, RELATIVE)).unwrap();
+    pair.relative = file(&pair.lab, MIB, 6).1;
+    fs::write(at(&dir, RELATIVE), &pair.relative).unwrap();
+    let filler = at(&dir, ".filler");
+    fs::write(&filler, vec![1; 8 * MIB]).unwrap();
+    let free = look(&system(&pair.lab), &pair.id(), &dir).await.free_bytes;
+    let need = pair.bytes.len() as u64 + 16 * MIB as u64;
+    assert!((need - 8 * MIB as u64..need).contains(&free.unwrap()));
+    let delivered = system(&pair.lab).deliver(&pair.id(), &pair.delivery).await;
+    assert!(delivered.unwrap().copied);
+    assert!(fs::read(at(&dir, NAME)).unwrap() == pair.bytes);
+    assert!(!pair.basis().exists());
 }

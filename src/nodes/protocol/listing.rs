@@ -44,7 +44,11 @@ pub(crate) fn read(answer: &ScriptAnswer<'_>, dirs: &BTreeSet<Dir>) -> Option<No
                 state.files.insert(name, file);
             }
             // A name that is none of ours is none of our business.
-            "part" => state.parts.extend(part(rest)?),
+            "part" => {
+                if let Some((name, part)) = part(rest)? {
+                    add(state, name, part);
+                }
+            }
             // The beginning of one that cannot be read whole is none.
             "record" if state.unread.is_some() => {}
             "record" => state.record = record::parse(rest),
@@ -122,6 +126,16 @@ fn part(value: &[u8]) -> Option<Option<(PartName, Part)>> {
     };
     let name = text(name).and_then(|name| name.parse().ok());
     Some(name.map(|name| (name, part)))
+}
+
+/// A part and what rsync takes bytes from for it are one part: they go together.
+fn add(state: &mut DirState, name: PartName, part: Part) {
+    let known = state.parts.entry(name).or_insert(Part {
+        bytes: 0,
+        idle_seconds: u64::MAX,
+    });
+    known.bytes = known.bytes.saturating_add(part.bytes);
+    known.idle_seconds = known.idle_seconds.min(part.idle_seconds);
 }
 
 /// find writes seconds, a point and ten digits; before 1970 the seconds are

@@ -9,11 +9,14 @@
 # be sent again. Versions before 3.3.0 also keep bytes of the copy where the new file ends
 # in zeros.
 
-# offer FILE: makes a basis of it. rsync looks at it only where there is no part, so what
-# arrived so far goes into the basis as well, in front of the file.
+# offer FILE: makes a basis of it, if there is room beside it for the file to come. rsync
+# looks at it only where there is no part, so what arrived so far goes into the basis as
+# well, in front of the file.
 offer() {
     is_file "$1" && shared=$(stat -c %s -- "$1") || return 0
     basis_file=$basis/$part
+    # The file, a copy of the other one, and what else a node needs.
+    copied_too=$((size + shared + 67108864))
     take
     [ -d "$basis" ] || mkdir -- "$basis" 2>/dev/null
     [ -s "$part" ] || discard "$part"
@@ -29,11 +32,14 @@ offer() {
     fi
     unguard
     if is_file "$part"; then
-        [ "$begun" -lt "$size" ] && has_room && collect "$1" || return 0
+        [ "$begun" -lt "$size" ] && has_room "$copied_too" && collect "$1" || return 0
     elif ! is_file "$basis_file"; then
-        has_room && copy "$1" || return 0
+        has_room "$copied_too" && copy "$1" || return 0
     fi
     is_file "$basis_file" || return 0
+    # What it holds of a file that is gone, or of what arrived before, is room for the one
+    # that is to come: as much as `RESERVE` in prepared.rs asks for is free, or it goes.
+    has_room $((size + 16777216)) || return 0
     offered=1
     say "basis $(stat -c %s -- "$basis_file")"
 }
@@ -65,9 +71,8 @@ copy() {
     return "$copied"
 }
 
-# has_room: for the file that is to come, a copy of the other one, and what else a node
-# needs.
+# has_room BYTES: so many are free.
 has_room() {
     space=$(stat -f -c '%a %S' -- . 2>/dev/null) || return
-    [ $((${space% *} * ${space#* })) -gt $((size + shared + 67108864)) ]
+    [ $((${space% *} * ${space#* })) -ge "$1" ]
 }

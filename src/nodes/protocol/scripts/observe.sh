@@ -16,7 +16,8 @@
 #              present                     it exists
 #              file SIZE MTIME INODE NAME  a file in it
 #              part NOW MTIME BLOCKS NAME  what arrived so far of one, in blocks of 512
-#                                          bytes
+#                                          bytes; what rsync takes bytes from for it is
+#                                          another such field with the same name
 #              record TEXT                 the record
 #              norecord WHY                it cannot be read, or not whole
 #            and then one of
@@ -100,8 +101,23 @@ list() {
         find "$2/.talos-order.parts" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f \
             -name '*.part' -printf "part $1 $now %T@ %b .talos-order.parts/%f\\0" >&3 ||
             # Whoever gives a lease back removes it, also now.
-            [ ! -d "$2/.talos-order.parts" ]
+            [ ! -d "$2/.talos-order.parts" ] || return
+        bases "$1" "$2/.talos-order.parts"
     fi
+}
+
+# bases NUMBER PARTS: what rsync takes bytes from (basis.sh). A link has the modification
+# time of the file that it was made of, so it is the time of the link that counts, and no
+# space of its own while that file is there. One that goes meanwhile is not seen.
+bases() {
+    for basis in "$2"/*.basis; do
+        [ -d "$basis" ] || continue
+        blocks="$1 $now %C@ %b .talos-order.parts/%f\\0"
+        linked="$1 $now %C@ 0 .talos-order.parts/%f\\0"
+        find "$basis" -ignore_readdir_race -mindepth 1 -maxdepth 1 -type f -name '*.part' \
+            \( -links 1 -printf "part $blocks" -o -printf "part $linked" \) 2>/dev/null >&3
+    done
+    return 0
 }
 
 # recall NUMBER DIR: the record, or why it cannot be read. Half of one would be worse than

@@ -9,12 +9,14 @@
 # tidy: only what can be built upon stays. Parts of other files are others' to clear.
 tidy() {
     is_file "$part" || discard "$part"
-    for other in "$file".????????????.part; do
-        [ "$other" != "$part" ] && is_there "$other" || continue
+    for other in "$file".????????????.part "$file".????????????.basis; do
+        other=${other%.*}
+        [ "$other.part" != "$part" ] || continue
         # Whoever still makes it from a basis does not hold the part itself.
-        [ -e "$part" ] || [ -e "${other%.part}.basis" ] || take_over "$other"
-        discard "$other"
-        discard "${other%.part}.basis"
+        [ -e "$part" ] || [ -e "$other.basis" ] || take_over "$other.part"
+        discard "$other.part"
+        # It may be there without its part.
+        discard "$other.basis"
     done
     for other in *; do
         case $other in
