@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::clusters::forbidden;
 use super::windows::ClosedWindows;
 use crate::facts::{Memory, Observed, StepId, StepKind};
@@ -36,10 +38,21 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let wrong = sources
             .clone()
             .find(|source| !outside.contains_key(*source));
+        // What comes before it may wait for a later window than it does.
+        let before = sources.clone().filter_map(|source| outside.get(source));
+        let before = before.max_by_key(|held| opening(held)).cloned();
         let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
-            .or_else(|| windows.hold(&step).filter(|_| wrong.is_none()));
+            .or_else(|| {
+                let held = windows.hold(&step).filter(|_| wrong.is_none())?;
+                let later = before.clone().filter(|_| opening(&held).is_some());
+                Some(
+                    later
+                        .filter(|later| opening(later) > opening(&held))
+                        .unwrap_or(held),
+                )
+            });
         let is_own = own.is_some();
         let reason = own.or_else(|| {
             let source = wrong.or(sources.clone().next())?;
@@ -47,7 +60,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
                 source: source.clone(),
             };
             // That it waits for the same window is all there is to know.
-            Some(outside.get(source).cloned().unwrap_or_else(blocked))
+            Some(before.filter(|_| wrong.is_none()).unwrap_or_else(blocked))
         });
         if let Some(reason @ BlockedReason::OutsideWindow { .. }) = &reason {
             outside.insert(step.id.clone(), reason.clone());
@@ -119,6 +132,14 @@ pub(super) fn suspended<'a>(
         what: format!("order {first}"),
         why: None,
     })
+}
+
+/// When the window opens that something waits for.
+const fn opening(reason: &BlockedReason) -> Option<Timestamp> {
+    match reason {
+        BlockedReason::OutsideWindow { until, .. } => Some(*until),
+        _ => None,
+    }
 }
 
 fn backing_off(step: &Step, observed: &Observed) -> Option<BlockedReason> {

@@ -93,18 +93,52 @@ impl<'a> ClosedWindows<'a> {
             of_orders.push(default);
         }
         let now = self.input.observed.now;
-        match shared(&of_orders, now) {
-            Some(opening) if opening.timestamp() <= now => None,
-            Some(opening) => Some(outside(&opening)),
-            None => {
-                let orders: Vec<&str> = orders.iter().map(OrderId::as_str).collect();
+        let prune = |when| {
+            let openings = of_orders.iter();
+            let openings = openings.filter_map(|one| one.opening(WindowKind::Prune, when));
+            openings.max()
+        };
+        let Some(mut opening) = shared(prune, now) else {
+            let orders: Vec<&str> = orders.iter().map(OrderId::as_str).collect();
+            let why = format!(
+                "the orders {} have no window for prunes in common",
+                orders.join(", ")
+            );
+            return Some(BlockedReason::PruneBlocked { why });
+        };
+        // Between the two there would be no template.
+        if makes_room(step) {
+            let both = |when| prune(when).max(self.push_after(step, when));
+            let Some(later) = shared(both, now) else {
+                let orders: BTreeSet<&str> = step
+                    .wanted_by
+                    .iter()
+                    .map(|position| position.order.as_str())
+                    .collect();
+                let orders: Vec<&str> = orders.into_iter().collect();
                 let why = format!(
-                    "the orders {} have no window for prunes in common",
+                    "the template is replaced in place, and the windows of {} for pushes and \
+                     prunes never overlap",
                     orders.join(", ")
                 );
-                Some(BlockedReason::PruneBlocked { why })
-            }
+                return Some(BlockedReason::PruneBlocked { why });
+            };
+            opening = later;
         }
+        (opening.timestamp() > now).then(|| outside(&opening))
+    }
+
+    /// When the first of the orders may have something next, seen from a time; `None` where
+    /// one may then.
+    fn push_after(&self, step: &Step, when: Timestamp) -> Option<Zoned> {
+        let mut first: Option<Zoned> = None;
+        for position in &step.wanted_by {
+            let own = self.input.desired.windows.get(&position.order);
+            let windows = own.unwrap_or(&self.input.policy.windows);
+            let opening = windows.opening(WindowKind::Push, when)?;
+            first = Some(first.map_or(opening.clone(), |first| first.min(opening)));
+        }
+        first
     }
 
     /// The orders for which something was brought that is removed now, and those that its
@@ -154,7 +188,7 @@ const fn kind(action: &Action) -> Option<WindowKind> {
 /// True if somebody asks for a step, whatever windows say. A template that gives its number
 /// to another goes with that one.
 fn is_covered(asked: &Selection, step: &Step) -> bool {
-    let makes_room = step.id.kind() == Some(StepKind::RemoveTemplate) && {
+    let makes_room = makes_room(step) && {
         let mut orders = step.wanted_by.iter().map(|position| &position.order);
         let mut nodes = step.action.nodes();
         orders.any(|order| asked.has_order(order.as_str()))
@@ -163,17 +197,21 @@ fn is_covered(asked: &Selection, step: &Step) -> bool {
     asked.is_all() || makes_room || concerns(asked, &step.id, &step.wanted_by)
 }
 
-/// When prunes may begin next by all of these, perhaps now; `None` where that does not come
-/// within weeks.
-fn shared(windows: &[&Windows], now: Timestamp) -> Option<Zoned> {
+/// True for a template that gives its number to another, which is wanted by whoever wants
+/// that one.
+fn makes_room(step: &Step) -> bool {
+    step.id.kind() == Some(StepKind::RemoveTemplate) && !step.wanted_by.is_empty()
+}
+
+/// The next time, perhaps now, at which nothing has to wait; `None` where that does not come
+/// within weeks. `last_opening` says of a time when the last of several windows opens that are
+/// closed then.
+fn shared(last_opening: impl Fn(Timestamp) -> Option<Zoned>, now: Timestamp) -> Option<Zoned> {
     let last = now.saturating_add(SHARED_WITHIN).unwrap_or(Timestamp::MAX);
     let mut at = now.to_zoned(TimeZone::UTC);
     while at.timestamp() <= last {
-        let when = at.timestamp();
-        let openings = windows.iter();
-        let openings = openings.filter_map(|one| one.opening(WindowKind::Prune, when));
         // Before the last of them it is not open by that one.
-        match openings.max() {
+        match last_opening(at.timestamp()) {
             Some(opening) => at = opening,
             None => return Some(at),
         }
