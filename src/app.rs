@@ -230,6 +230,7 @@ impl App {
             policy: policies::policy(settings),
             context: self.context(),
             manifest_path: Box::new(move |order, customer| target.path(order, customer)),
+            clock: Box::new(Timestamp::now),
             downloads: Arc::new(Downloads::new(settings.limits.downloads)),
             nodes_at_once: settings.limits.nodes,
         })
@@ -332,3 +333,6 @@ impl App {
 fn shown(path: &Path) -> String {
     visible_path(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,9 @@ pub(crate) struct Reconciler<F, N> {
     pub context: manifest::Context,
     /// Where an order's manifest goes.
     pub manifest_path: ManifestPath,
+    /// Read for the further looks of a run: one that takes hours begins nothing in a window
+    /// that closed meanwhile.
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// The downloads under way, and how many there may be. They outlive a run that is
     /// told to hand over.
     pub downloads: Arc<Downloads>,
@@ -200,7 +203,9 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
                     .into_iter()
                     .filter(|(_, outcome)| outcome.is_success()),
             );
-            look = self.look(&further, look.observed.now).await?;
+            // Back-off and grace count from times that were noted; none is in the future.
+            let now = look.observed.now.max((self.clock)());
+            look = self.look(&further, now).await?;
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };
