@@ -11,8 +11,9 @@ use super::entry::{FactoryProof, ProvenEntry};
 use super::keys::ImageKeys;
 use super::shared::{Indexed, SharedState};
 use super::trouble::StoreTrouble;
-use super::watch::ClaimWatch;
+use super::watch::{ClaimWatch, ProgressWatch};
 use crate::error::chain;
+use crate::io::Meter;
 use crate::upstream::{ImageRequest, Located, RefusedImage, StoreRefusal, StoredImage, Upstream};
 
 /// What a download waits for, as people read it.
@@ -91,7 +92,7 @@ impl SharedState {
             if waits == FRUITLESS {
                 return Ok(self.after_outage(inner, request, keys.clone()).await);
             }
-            claim = match self.take_claim(&keys.claim, None).await? {
+            claim = match self.take_claim(&keys.claim, None, &request.meter).await? {
                 Claiming::Ours(own) => Some(own),
                 Claiming::Theirs(seen) => {
                     *has_waited = true;
@@ -103,7 +104,7 @@ impl SharedState {
                         "another controller downloads the image"
                     );
                     waits += 1;
-                    let waiting = self.wait(keys, seen);
+                    let waiting = self.wait(keys, seen, &request.meter);
                     match tokio::time::timeout(LONGEST_WAIT, waiting).await {
                         Ok(ended) => ended?,
                         // It lives, and is too slow.
@@ -173,14 +174,16 @@ impl SharedState {
         }))
     }
 
-    /// Waits until a claim is gone or another one stands there, or until its holder is gone:
-    /// then it is ours.
+    /// Waits until a claim is gone or another one stands there, or until its holder is gone
+    /// or does not get on: then it is ours.
     async fn wait(
         self: &Arc<Self>,
         keys: &ImageKeys,
         seen: SeenClaim,
+        meter: &Arc<Meter>,
     ) -> Result<Option<DownloadClaim>, StoreTrouble> {
         let mut watch = ClaimWatch::new(&seen.bytes, Instant::now());
+        let mut progress = ProgressWatch::new(seen.downloaded(), Instant::now());
         let mut silent_since: Option<Instant> = None;
         loop {
             sleep(self.pause()).await;
@@ -200,16 +203,26 @@ impl SharedState {
             }
             if silent_since.take().is_some() {
                 watch.forgets(Instant::now());
+                progress.forgets(Instant::now());
             }
-            if !watch.is_abandoned(&found.bytes, found.ttl(), Instant::now()) {
-                continue;
+            let now = Instant::now();
+            let is_gone = watch.is_abandoned(&found.bytes, found.ttl(), now);
+            let stands_still = progress.stands_still(found.downloaded(), now);
+            let holder = found.holder();
+            match (is_gone, stands_still) {
+                (true, _) => tracing::info!(
+                    key = %keys.claim,
+                    holder,
+                    "a controller that downloaded is gone, taking over"
+                ),
+                (false, true) => tracing::warn!(
+                    key = %keys.claim,
+                    holder,
+                    "nothing arrives at the controller that downloads, taking over"
+                ),
+                (false, false) => continue,
             }
-            tracing::info!(
-                key = %keys.claim,
-                holder = found.holder(),
-                "a controller that downloaded is gone, taking over"
-            );
-            match self.take_claim(&keys.claim, Some(&found)).await? {
+            match self.take_claim(&keys.claim, Some(&found), meter).await? {
                 Claiming::Ours(own) => return Ok(Some(own)),
                 Claiming::Theirs(seen) => {
                     watch = ClaimWatch::new(&seen.bytes, Instant::now());

@@ -30,6 +30,9 @@ impl SharedState {
         else {
             return;
         };
+        if let Some(claim) = &claim {
+            claim.shares();
+        }
         let (store, stop) = (Arc::clone(self), self.stop());
         self.tasks.spawn(async move {
             let shared = tokio::select! {

@@ -1,4 +1,5 @@
-//! Whether the holder of a claim still works, as far as that shows in the store.
+//! Whether the holder of a claim still works, and whether its download moves, as far as that
+//! shows in the store.
 
 use std::time::Duration;
 
@@ -42,6 +43,51 @@ impl ClaimWatch {
     }
 }
 
+/// How long nothing may arrive at another controller. Its own limits (`limits.idle`,
+/// `limits.least_rate`) end a transfer after a minute and resume it after another, so it has
+/// made several attempts in vain, or does not get to making one.
+const STANDSTILL: Duration = Duration::from_secs(300);
+
+/// How long the first byte may take, as for a download of ours (`limits.first_byte`): the
+/// factory may be building the image, and asking it as well makes that no faster.
+const FIRST_BYTE: Duration = Duration::from_secs(900);
+
+/// Watches how much another controller has downloaded.
+#[derive(Debug)]
+pub(super) struct ProgressWatch {
+    downloaded: Option<u64>,
+    since: Instant,
+}
+
+impl ProgressWatch {
+    /// What the claim says at this moment.
+    pub(super) fn new(downloaded: Option<u64>, now: Instant) -> Self {
+        Self {
+            downloaded,
+            since: now,
+        }
+    }
+
+    /// Learns what the claim says now. True if that has been the same for too long. A claim
+    /// that says nothing is believed to move.
+    pub(super) fn stands_still(&mut self, downloaded: Option<u64>, now: Instant) -> bool {
+        if self.downloaded != downloaded || downloaded.is_none() {
+            *self = Self::new(downloaded, now);
+            return false;
+        }
+        let patience = match downloaded {
+            Some(0) => FIRST_BYTE,
+            _ => STANDSTILL,
+        };
+        now.saturating_duration_since(self.since) >= patience
+    }
+
+    /// The store could not be asked for a while.
+    pub(super) fn forgets(&mut self, now: Instant) {
+        self.since = now;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +105,26 @@ mod tests {
         watch.forgets(at(150));
         assert!(!watch.is_abandoned(b"2", ttl, at(224)));
         assert!(watch.is_abandoned(b"2", ttl, at(225)));
+    }
+
+    #[test]
+    fn a_download_stands_still_when_nothing_arrives_for_long() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut watch = ProgressWatch::new(Some(0), begin);
+        assert!(!watch.stands_still(Some(0), at(899)));
+        assert!(watch.stands_still(Some(0), at(900)));
+        assert!(!watch.stands_still(Some(1), at(901)));
+        assert!(!watch.stands_still(Some(1), at(1200)));
+        assert!(watch.stands_still(Some(1), at(1201)));
+        // It began anew, which is progress.
+        assert!(!watch.stands_still(Some(0), at(1202)));
+        watch.forgets(at(2000));
+        assert!(!watch.stands_still(Some(0), at(2102)));
+        // It shares the image, or does not tell.
+        assert!(!watch.stands_still(None, at(2103)));
+        assert!(!watch.stands_still(None, at(20_000)));
+        assert!(!watch.stands_still(Some(7), at(20_100)));
+        assert!(watch.stands_still(Some(7), at(20_400)));
     }
 }

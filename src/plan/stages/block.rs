@@ -40,18 +40,16 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
             .find(|source| !outside.contains_key(*source));
         // What comes before it may wait for a later window than it does.
         let before = sources.clone().filter_map(|source| outside.get(source));
-        let before = before.max_by_key(|held| opening(held)).cloned();
+        let before = before.max_by_key(|waits| opening(waits)).cloned();
         let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
             .or_else(|| {
-                let held = windows.hold(&step).filter(|_| wrong.is_none())?;
-                let later = before.clone().filter(|_| opening(&held).is_some());
-                Some(
-                    later
-                        .filter(|later| opening(later) > opening(&held))
-                        .unwrap_or(held),
-                )
+                let waits = windows.hold(&step).filter(|_| wrong.is_none())?;
+                let is_later = |before: &BlockedReason| {
+                    opening(&waits).is_some_and(|own| opening(before) > Some(own))
+                };
+                Some(before.clone().filter(is_later).unwrap_or(waits))
             });
         let is_own = own.is_some();
         let reason = own.or_else(|| {
