@@ -1,6 +1,7 @@
 //! Controllers with caches of their own that share a store: one download for all of them.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use talos_order::factory_stub::{StubFault, StubOptions};
 
@@ -100,6 +101,41 @@ fn a_download_that_is_interrupted_is_left_to_another_controller() {
     let output = second.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     world.assert_holds(&world.at("right/node/iso"), &[ISO]);
+    let mark = world.factory.mark();
+    left.run(&["apply"]).expect(0);
+    world.assert_holds(&world.at("left/node/iso"), &[ISO]);
+    assert!(world.factory.images_since(mark).is_empty());
+}
+
+/// Nothing says that it is gone but its claim, which nobody renews.
+#[test]
+fn a_download_whose_controller_is_killed_wastes_what_arrived_there() {
+    let Some(seaweed) = Seaweed::shared() else {
+        return;
+    };
+    let world = World::small();
+    let store = store(seaweed, &world, "killed/");
+    let [left, right] = controllers(&world, &store, ["left", "right"]);
+    world.order_one("iso", "");
+    world
+        .factory
+        .inject("GET /blob/", StubFault::Stall(100_000));
+    let mut first = left.start(&["apply"]);
+    wait_for("the first downloads", || world.factory.bytes_since(0) > 0);
+    let second = right.start_heard(&["apply"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let killed = Instant::now();
+    let output = second.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // The claim stands for a minute, and a quarter of that for clocks.
+    assert!(killed.elapsed() < Duration::from_secs(120));
+    world.assert_holds(&world.at("right/node/iso"), &[ISO]);
+    assert_eq!(world.factory.images_since(0).len(), 2);
+    let image = fs::metadata(world.at("right/node/iso").join(ISO)).unwrap();
+    let wasted = world.factory.bytes_since(0) - image.len();
+    assert!(wasted <= 100_000, "{wasted}");
+    // The first one comes back, and takes what the other one shared.
     let mark = world.factory.mark();
     left.run(&["apply"]).expect(0);
     world.assert_holds(&world.at("left/node/iso"), &[ISO]);
