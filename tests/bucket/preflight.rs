@@ -7,7 +7,7 @@ use crate::common::seaweed::{self, SECRET_KEY, Seaweed};
 const ORDERS: &str = "orderid: homelab\npositions:\n  - {name: iso, version: v1.11.3}\n";
 
 /// The exit code, and everything that was said.
-fn validate(dir: &std::path::Path, section: &str, form: &[&str]) -> (Option<i32>, String) {
+pub fn validate(dir: &std::path::Path, section: &str, form: &[&str]) -> (Option<i32>, String) {
     let config = format!(
         "orders: {0}/orders.yaml\ndefaults: {{cache_dir: {0}/cache}}\n{section}",
         dir.display()
