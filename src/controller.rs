@@ -69,6 +69,8 @@ pub(crate) enum ControllerError {
 pub(crate) struct ControllerAsked {
     /// For one run only.
     pub once: bool,
+    /// Closed windows do not count in that run, and who says so.
+    pub windows_ignored_by: Option<String>,
     /// Where to listen for visitors, in the place of the configured address.
     pub listen: Option<ListenAddress>,
     /// Where the metrics go after each run.
@@ -90,6 +92,7 @@ pub(crate) async fn run(
     let queue = RunQueue::new(waker.clone());
     let mut controller = Controller::start(config, orders, once, queue.clone(), &waker)?;
     controller.write_metrics_to(metrics);
+    controller.ignore_windows(asked.windows_ignored_by);
     let (state, options) = (controller.state(), controller.options());
     let notifier = controller.notifier();
     let lead = match once {

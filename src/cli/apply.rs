@@ -277,6 +277,8 @@ async fn apply_led(
     notices::source(at.source());
     let session = session(app, &at, run_options).await.for_sites(led);
     let mut shown = Shown {
+        ignoring: options.ignore_windows.then_some(&options.selection),
+        app,
         output: args.output,
         view: view(args, &options.selection),
         // A saved plan was reviewed.

@@ -37,7 +37,7 @@ fn scope(args: WhatArgs) -> anyhow::Result<Scope> {
 }
 
 /// Adds to the events what was done. That it is done counts more than that it is noted.
-fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
+pub(super) fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
     let record = ActionRecord {
         at: app.now(),
         action,
@@ -52,7 +52,7 @@ fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
 }
 
 /// Who runs this: through `sudo`, whoever called it.
-fn user() -> String {
+pub(super) fn user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
     let mut named = named.filter_map(|name| std::env::var(name).ok());
     named
@@ -143,8 +143,8 @@ pub(super) async fn reconcile(common: &Common, args: ReconcileArgs) -> anyhow::R
         (None, Some(node)) => Scope::Node(node),
         (None, None) => Scope::All,
     };
-    let (state, ignore) = (app.state(), args.ignore_windows);
-    let status = client::reconcile(&state, scope.clone(), ignore, args.timeout).await?;
+    let (state, ignoring) = (app.state(), args.ignore_windows.then(user));
+    let status = client::reconcile(&state, scope.clone(), ignoring, args.timeout).await?;
     match args.quiet && args.output.data().is_none() {
         true => Ok(status::show_errors(&status, &scope)),
         false => status::show(&status, &scope, args.output, app.now()),

@@ -15,6 +15,9 @@ pub struct ControllerArgs {
     /// Run once and exit
     #[arg(long)]
     pub once: bool,
+    /// With --once: push and prune now what waits for its window
+    #[arg(long, requires = "once")]
+    pub ignore_windows: bool,
     /// Serve the status page, hooks and metrics here: ADDRESS:PORT or unix:/PATH
     /// [default: the key `listen` of the configuration]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]

@@ -1,6 +1,7 @@
 //! `run`: the controller, in the foreground. A service manager looks after it.
 
 use super::args::Common;
+use super::control;
 use super::control_args::ControllerArgs;
 use super::exit::Exit;
 use crate::controller::{self, ControllerAsked};
@@ -11,6 +12,7 @@ pub(super) async fn run(common: &Common, args: &ControllerArgs) -> anyhow::Resul
     let (config, orders) = (common.config.as_deref(), common.orders.as_deref());
     let asked = ControllerAsked {
         once: args.once,
+        windows_ignored_by: args.ignore_windows.then(control::user),
         listen: args.listen.clone(),
         metrics_file: args.metrics.metrics_file.clone(),
     };

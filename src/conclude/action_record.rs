@@ -31,6 +31,8 @@ pub enum OperatorAction {
     Reconcile,
     /// Removals are approved.
     Approve,
+    /// A run does not wait for windows.
+    IgnoreWindows,
 }
 
 impl fmt::Display for OperatorAction {
@@ -40,6 +42,7 @@ impl fmt::Display for OperatorAction {
             Self::Resume => "resume",
             Self::Reconcile => "reconcile",
             Self::Approve => "approve",
+            Self::IgnoreWindows => "ignore windows for",
         })
     }
 }

@@ -18,8 +18,8 @@ pub(super) type RunAnswer = Result<Box<Status>, String>;
 pub(super) struct RunRequest {
     /// What they want to see in order.
     pub scope: Scope,
-    /// Closed windows do not count for that.
-    pub ignores_windows: bool,
+    /// Closed windows do not count for that, and who says so.
+    pub ignores_windows: Option<String>,
     answer: oneshot::Sender<RunAnswer>,
 }
 
@@ -53,7 +53,11 @@ impl RunQueue {
 
     /// Asks for a run. The answer is dropped, as is what comes back of it here, when
     /// the controller is about to stop.
-    pub(super) fn ask(&self, scope: Scope, ignores_windows: bool) -> oneshot::Receiver<RunAnswer> {
+    pub(super) fn ask(
+        &self,
+        scope: Scope,
+        ignores_windows: Option<String>,
+    ) -> oneshot::Receiver<RunAnswer> {
         let (answer, answered) = oneshot::channel();
         if let Some(waiting) = &mut *self.lock() {
             waiting.push(RunRequest {
@@ -94,7 +98,7 @@ impl RunQueue {
 impl Control for RunQueue {
     fn reconcile(&self, scope: Scope) {
         // Nobody waits for the answer.
-        drop(self.ask(scope, false));
+        drop(self.ask(scope, None));
     }
 
     fn look(&self) {

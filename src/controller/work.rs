@@ -46,6 +46,8 @@ pub(super) struct Controller {
     app: App,
     reconciler: LiveReconciler,
     read_back: bool,
+    /// Who says that closed windows do not count in the next run.
+    windows_ignored_by: Option<String>,
     led: LedSites,
     /// The sites that the last run was for.
     led_before: Option<BTreeSet<SiteName>>,
@@ -84,6 +86,7 @@ impl Controller {
             once,
             app,
             read_back: false,
+            windows_ignored_by: None,
             led: LedSites::default(),
             led_before: None,
             queue,
@@ -106,6 +109,11 @@ impl Controller {
     pub(super) fn watch_lead(&self, lead: &Lead, waker: &Waker) -> Option<LeadWatch> {
         let (sites, state) = (lead.sites().clone(), self.app.state());
         LeadWatch::start(sites, state, self.live.clone(), waker.clone())
+    }
+
+    /// Does not wait for windows in the next run, by the word of somebody.
+    pub(super) fn ignore_windows(&mut self, by: Option<String>) {
+        self.windows_ignored_by = by;
     }
 
     /// Writes its metrics to this file after each run.

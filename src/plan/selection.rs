@@ -1,6 +1,7 @@
 //! The orders and nodes that somebody asks for, by name.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,23 @@ impl Selection {
     }
 }
 
+/// `everything`, `order web, order db on node pve-01`
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |kind: &str, patterns: &[NamePattern]| {
+            let named = patterns.iter().map(|pattern| format!("{kind} {pattern}"));
+            named.collect::<Vec<_>>().join(", ")
+        };
+        let (orders, nodes) = (named("order", &self.orders), named("node", &self.nodes));
+        match (orders.as_str(), nodes.as_str()) {
+            ("", "") => f.write_str("everything"),
+            (orders, "") => f.write_str(orders),
+            ("", nodes) => f.write_str(nodes),
+            (orders, nodes) => write!(f, "{orders} on {nodes}"),
+        }
+    }
+}
+
 /// A pattern that fits no order or no node.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no {kind} matches {}", visible(pattern))]
@@ -110,5 +128,8 @@ mod tests {
         assert_eq!(error.hint(), "known orders: a, b");
         let error = selection(&[], &["*"]).check(&orders, &nodes).unwrap_err();
         assert_eq!(error.hint(), "there are no nodes");
+        assert_eq!(selection(&[], &[]).to_string(), "everything");
+        let several = selection(&["a", "b*"], &["c"]);
+        assert_eq!(several.to_string(), "order a, order b* on node c");
     }
 }

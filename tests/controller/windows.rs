@@ -106,4 +106,47 @@ fn who_cannot_wait_says_for_what() {
     let apply = ["apply", "--ignore-windows", "--order", "one"];
     world.program.run(&apply).expect(0);
     world.assert_holds(&isos[0], &[OLDER, ISO]);
+
+    // One run of the controller, where it is started by a timer.
+    std::fs::remove_file(isos[0].join(ISO)).unwrap();
+    let once = ["run", "--once"];
+    world.program.run(&once).expect(0);
+    world.assert_holds(&isos[0], &[OLDER]);
+    world
+        .program
+        .run(&[&once[..], &["--ignore-windows"]].concat())
+        .expect(0);
+    world.assert_holds(&isos[0], &[OLDER, ISO]);
+    let alone = world.program.run(&["run", "--ignore-windows"]).expect(2);
+    alone.complains("--once");
+
+    // Each time is in the events, with who said so.
+    let events = world.program.run(&["events"]).expect(0).stdout;
+    let ignored: Vec<&str> = events
+        .lines()
+        .filter_map(|line| {
+            line.split_once("ignore windows for ")?
+                .1
+                .split_once(": by ")
+        })
+        .map(|(what, by)| {
+            assert!(
+                by.ends_with(" (command line)") && !by.starts_with("somebody"),
+                "{by}"
+            );
+            what
+        })
+        .collect();
+    assert_eq!(
+        ignored,
+        [
+            "order two",
+            "node pve-2",
+            "everything",
+            "everything",
+            "order one",
+            "everything"
+        ],
+        "{events}"
+    );
 }

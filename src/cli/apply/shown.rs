@@ -4,17 +4,22 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::cli::forms::OutputForm;
-use crate::cli::{notices, out, progress, question, saved, style};
+use crate::cli::{control, notices, out, progress, question, saved, style};
+use crate::conclude::OperatorAction;
 use crate::controller::RunObserver;
 use crate::execute::Event;
 use crate::model::OrderSet;
-use crate::plan::Look;
 use crate::plan::render::{self, PlanView};
 use crate::plan::saved::{PlanChange, PlannedWork, SavedPlan};
+use crate::plan::{Look, Selection};
 
 /// Shows a run while it goes on.
-pub(super) struct Shown {
+pub(super) struct Shown<'a> {
+    /// For whom closed windows do not count, where they do not.
+    pub(super) ignoring: Option<&'a Selection>,
+    pub(super) app: &'a App,
     pub(super) output: OutputForm,
     pub(super) view: PlanView,
     /// Ask before something is pruned from nodes; the token ends the question.
@@ -25,7 +30,7 @@ pub(super) struct Shown {
     pub(super) changes: Vec<PlanChange>,
 }
 
-impl RunObserver for Shown {
+impl RunObserver for Shown<'_> {
     fn read(&mut self, orders: &OrderSet) {
         notices::problems(orders);
     }
@@ -48,6 +53,11 @@ impl RunObserver for Shown {
         {
             self.declined = true;
             return Err(std::io::Error::other("the answer was no"));
+        }
+        if let Some(selection) = self.ignoring {
+            let state = self.app.state();
+            let what = selection.to_string();
+            control::note(self.app, &state, OperatorAction::IgnoreWindows, what);
         }
         Ok(tokio::spawn(progress::show(events)))
     }

@@ -11,6 +11,9 @@ pub(super) const REQUEST_MAX: usize = 4096;
 /// A status of ten thousand nodes.
 pub(super) const ANSWER_MAX: usize = 64 << 20;
 
+/// Who asks where a request does not say: only the controller's user and root can.
+const UNNAMED: &str = "somebody";
+
 /// What `POST /v1/reconcile` takes; an empty body is one without keys.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,11 +27,14 @@ pub(super) struct ReconcileBody {
     pub wait_seconds: Option<u64>,
     /// Closed windows do not count for what is named.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub ignore_windows: bool,
+    ignore_windows: bool,
+    /// Who asks; told only where the events say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 impl ReconcileBody {
-    pub(super) fn new(scope: Scope, ignore_windows: bool, wait_seconds: u64) -> Self {
+    pub(super) fn new(scope: Scope, ignoring: Option<String>, wait_seconds: u64) -> Self {
         let (order, node) = match scope {
             Scope::All => (None, None),
             Scope::Order(id) => (Some(id), None),
@@ -38,8 +44,18 @@ impl ReconcileBody {
             order,
             node,
             wait_seconds: Some(wait_seconds),
-            ignore_windows,
+            ignore_windows: ignoring.is_some(),
+            by: ignoring,
         }
+    }
+
+    /// Who says that closed windows do not count, where they do not.
+    pub(super) fn ignoring(&self) -> Option<String> {
+        let by = || match &self.by {
+            Some(by) => visible(by).into_owned(),
+            None => UNNAMED.to_owned(),
+        };
+        self.ignore_windows.then(by)
     }
 
     /// Reads one; of what is none, why not.

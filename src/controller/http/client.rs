@@ -23,19 +23,19 @@ use crate::store::{StateDir, StateError};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Asks the running controller for a run and waits until it is over; perhaps one for which
-/// closed windows do not count.
+/// closed windows do not count, by the word of somebody.
 ///
 /// # Errors
 /// When none runs, when it does not answer in time, or the run failed.
 pub(crate) async fn reconcile(
     state: &StateDir,
     scope: Scope,
-    ignore_windows: bool,
+    ignoring: Option<String>,
     wait: Duration,
 ) -> Result<Status, ControlError> {
     let stream = connect(state).await?;
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let body = ReconcileBody::new(scope, ignore_windows, seconds);
+    let body = ReconcileBody::new(scope, ignoring, seconds);
     let body = Body::from(serde_json::to_vec(&body).map_err(no_answer)?);
     let request = Request::post("/v1/reconcile").header(CONTENT_TYPE, "application/json");
     let request = request.header(HOST, "localhost").body(body);

@@ -118,8 +118,8 @@ async fn reconcile(
         refused.headers_mut().insert(RETRY_AFTER, AGAIN.into());
         return Err(refused);
     };
-    let ignores_windows = asked.ignore_windows;
-    let answered = api.queue.ask(asked.scope(), ignores_windows);
+    let ignoring = asked.ignoring();
+    let answered = api.queue.ask(asked.scope(), ignoring);
     match tokio::time::timeout(Duration::from_secs(wait), answered).await {
         Ok(Ok(Ok(status))) => Ok(json(StatusCode::OK, &status)),
         Ok(Ok(Err(why))) => Err(message(StatusCode::INTERNAL_SERVER_ERROR, why)),

@@ -70,9 +70,7 @@ async fn post(state: &StateDir, body: &str) -> String {
 async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::new(dir.path().join("state"));
-    let refused = reconcile(&state, Scope::All, false, LONG)
-        .await
-        .unwrap_err();
+    let refused = reconcile(&state, Scope::All, None, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 
     let api = api(&state);
@@ -91,16 +89,14 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
     };
     let asking = async {
         assert_eq!(
-            reconcile(&state, scope(), false, LONG).await.unwrap(),
+            reconcile(&state, scope(), None, LONG).await.unwrap(),
             status()
         );
         for why in ["no cache", "the controller is stopping"] {
-            let error = reconcile(&state, Scope::All, false, LONG)
-                .await
-                .unwrap_err();
+            let error = reconcile(&state, Scope::All, None, LONG).await.unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
         }
-        let late = reconcile(&state, Scope::All, false, Duration::ZERO).await;
+        let late = reconcile(&state, Scope::All, None, Duration::ZERO).await;
         assert!(
             matches!(late, Err(ControlError::Timeout { .. })),
             "{late:?}"
@@ -118,15 +114,13 @@ async fn a_request_reaches_the_loop_and_its_answer_comes_back() {
         drop(waiting);
         socket.close().await;
     };
-    let (refused, ()) = tokio::join!(reconcile(&state, Scope::All, false, LONG), stopping);
+    let (refused, ()) = tokio::join!(reconcile(&state, Scope::All, None, LONG), stopping);
     let refused = refused.unwrap_err();
     assert!(
         refused.to_string().contains("the controller is stopping"),
         "{refused}"
     );
-    let refused = reconcile(&state, Scope::All, false, LONG)
-        .await
-        .unwrap_err();
+    let refused = reconcile(&state, Scope::All, None, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
 }
 
@@ -139,7 +133,7 @@ async fn waiting_requests_leave_room_for_the_others() {
     let _socket = ControlSocket::open(api.clone()).await.unwrap();
     let wait = || {
         let state = state.clone();
-        tokio::spawn(async move { reconcile(&state, Scope::All, false, LONG).await })
+        tokio::spawn(async move { reconcile(&state, Scope::All, None, LONG).await })
     };
     let mut waiting = Vec::new();
     let mut requests = Vec::new();
@@ -149,9 +143,7 @@ async fn waiting_requests_leave_room_for_the_others() {
     }
     // More of them than there are connections.
     for _ in 0..40 {
-        let refused = reconcile(&state, Scope::All, false, LONG)
-            .await
-            .unwrap_err();
+        let refused = reconcile(&state, Scope::All, None, LONG).await.unwrap_err();
         assert!(
             matches!(refused, ControlError::Busy { .. }) && refused.hint().is_some(),
             "{refused}"
@@ -197,9 +189,7 @@ async fn every_answer_has_a_code_and_a_message() {
     std::fs::create_dir(dir.path().join("control")).unwrap();
     // A socket that nobody listens at any more is replaced.
     drop(std::os::unix::net::UnixListener::bind(socket::path(&state)).unwrap());
-    let refused = reconcile(&state, Scope::All, false, LONG)
-        .await
-        .unwrap_err();
+    let refused = reconcile(&state, Scope::All, None, LONG).await.unwrap_err();
     assert!(matches!(refused, ControlError::NotRunning { .. }));
     let api = api(&state);
     let _socket = ControlSocket::open(api.clone()).await.unwrap();
@@ -282,7 +272,7 @@ async fn another_version_at_either_end_is_told() {
             assert!(stream.read(&mut question).await.unwrap() > 0);
             stream.write_all(old.as_bytes()).await.unwrap();
         };
-        let (error, ()) = tokio::join!(reconcile(&state, Scope::All, false, LONG), answering);
+        let (error, ()) = tokio::join!(reconcile(&state, Scope::All, None, LONG), answering);
         let error = error.unwrap_err();
         assert!(
             matches!(error, ControlError::OtherVersion { .. }),

@@ -4,22 +4,48 @@ use jiff::Timestamp;
 
 use super::{Controller, tell_status, told};
 use crate::app::{App, Mode};
-use crate::conclude::{Scope, Status};
+use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope, Status};
 use crate::controller::end::RunEnd;
 use crate::controller::lead::Lead;
 use crate::daemon::{LoopRequest, Options, RunContext, RunResult, Triggers, Work};
 use crate::error::chain;
 use crate::model::Trigger;
 
+impl Controller {
+    /// Adds to the events that a run does not wait for windows.
+    async fn note_ignored_windows(&self, scope: &Scope, by: &str) {
+        let record = ActionRecord {
+            at: self.app.now(),
+            action: OperatorAction::IgnoreWindows,
+            what: scope.to_string(),
+            by: by.to_owned(),
+            from: "command line".to_owned(),
+        };
+        tracing::info!("{record}");
+        let state = self.app.state();
+        let kept =
+            tokio::task::spawn_blocking(move || state.add_events(&[EventRecord::Action(record)]));
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(reason = chain(&error), "cannot write the events");
+        }
+    }
+}
+
 impl Work for Controller {
     async fn run(&mut self, triggers: Triggers, running: RunContext) -> RunResult {
         let asking = self.queue.take();
         let asked: Vec<Scope> = asking.iter().map(|request| request.scope.clone()).collect();
-        let ignoring = asking.iter().filter(|request| request.ignores_windows);
-        for request in ignoring.clone() {
-            tracing::info!("windows are ignored for {}", request.scope);
+        let asking_for = asking.iter().filter_map(|request| {
+            let by = request.ignores_windows.clone()?;
+            Some((request.scope.clone(), by))
+        });
+        let of_this_run = self.windows_ignored_by.take().map(|by| (Scope::All, by));
+        let ignoring: Vec<(Scope, String)> = asking_for.chain(of_this_run).collect();
+        for (scope, by) in &ignoring {
+            self.note_ignored_windows(scope, by).await;
         }
-        let ignored = ignoring.map(|request| request.scope.selection()).collect();
+        let ignored = ignoring.iter().map(|(scope, _)| scope.selection());
+        let ignored = ignored.collect();
         let trigger = triggers.first().unwrap_or(Trigger::Schedule);
         let lead = match self.once {
             true => self.lead_once(&running.stop).await,

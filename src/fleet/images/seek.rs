@@ -207,9 +207,9 @@ impl SharedState {
             }
             let now = Instant::now();
             let is_gone = watch.is_abandoned(&found.bytes, found.ttl(), now);
-            let stands_still = progress.stands_still(found.downloaded(), now);
+            let makes_no_progress = progress.makes_no_progress(found.downloaded(), now);
             let holder = found.holder();
-            match (is_gone, stands_still) {
+            match (is_gone, makes_no_progress) {
                 (true, _) => tracing::info!(
                     key = %keys.claim,
                     holder,

@@ -46,7 +46,7 @@ impl ClaimWatch {
 /// How long nothing may arrive at another controller. Its own limits (`limits.idle`,
 /// `limits.least_rate`) end a transfer after a minute and resume it after another, so it has
 /// made several attempts in vain, or does not get to making one.
-const STANDSTILL: Duration = Duration::from_secs(300);
+const NO_PROGRESS: Duration = Duration::from_secs(300);
 
 /// How long the first byte may take, as for a download of ours (`limits.first_byte`): the
 /// factory may be building the image, and asking it as well makes that no faster.
@@ -70,14 +70,14 @@ impl ProgressWatch {
 
     /// Learns what the claim says now. True if that has been the same for too long. A claim
     /// that says nothing is believed to move.
-    pub(super) fn stands_still(&mut self, downloaded: Option<u64>, now: Instant) -> bool {
+    pub(super) fn makes_no_progress(&mut self, downloaded: Option<u64>, now: Instant) -> bool {
         if self.downloaded != downloaded || downloaded.is_none() {
             *self = Self::new(downloaded, now);
             return false;
         }
         let patience = match downloaded {
             Some(0) => FIRST_BYTE,
-            _ => STANDSTILL,
+            _ => NO_PROGRESS,
         };
         now.saturating_duration_since(self.since) >= patience
     }
@@ -108,23 +108,23 @@ mod tests {
     }
 
     #[test]
-    fn a_download_stands_still_when_nothing_arrives_for_long() {
+    fn a_download_makes_no_progress_when_nothing_arrives_for_long() {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         let mut watch = ProgressWatch::new(Some(0), begin);
-        assert!(!watch.stands_still(Some(0), at(899)));
-        assert!(watch.stands_still(Some(0), at(900)));
-        assert!(!watch.stands_still(Some(1), at(901)));
-        assert!(!watch.stands_still(Some(1), at(1200)));
-        assert!(watch.stands_still(Some(1), at(1201)));
+        assert!(!watch.makes_no_progress(Some(0), at(899)));
+        assert!(watch.makes_no_progress(Some(0), at(900)));
+        assert!(!watch.makes_no_progress(Some(1), at(901)));
+        assert!(!watch.makes_no_progress(Some(1), at(1200)));
+        assert!(watch.makes_no_progress(Some(1), at(1201)));
         // It began anew, which is progress.
-        assert!(!watch.stands_still(Some(0), at(1202)));
+        assert!(!watch.makes_no_progress(Some(0), at(1202)));
         watch.forgets(at(2000));
-        assert!(!watch.stands_still(Some(0), at(2102)));
+        assert!(!watch.makes_no_progress(Some(0), at(2102)));
         // It shares the image, or does not tell.
-        assert!(!watch.stands_still(None, at(2103)));
-        assert!(!watch.stands_still(None, at(20_000)));
-        assert!(!watch.stands_still(Some(7), at(20_100)));
-        assert!(watch.stands_still(Some(7), at(20_400)));
+        assert!(!watch.makes_no_progress(None, at(2103)));
+        assert!(!watch.makes_no_progress(None, at(20_000)));
+        assert!(!watch.makes_no_progress(Some(7), at(20_100)));
+        assert!(watch.makes_no_progress(Some(7), at(20_400)));
     }
 }

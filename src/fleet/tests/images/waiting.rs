@@ -54,9 +54,9 @@ async fn one_that_takes_hours_is_not_waited_for_any_longer() {
     assert!((hour..hour + 2 * ABANDONED).contains(&waited), "{waited:?}");
 }
 
-/// What stands still lives, and is renewed all the time.
+/// It lives, and its claim is renewed all the time.
 #[tokio::test(start_paused = true)]
-async fn a_download_that_stands_still_is_taken_over() {
+async fn a_download_that_makes_no_progress_is_taken_over() {
     let place = Place::new();
     let (left, right) = (place.controller("left"), place.controller("right"));
     let third = place.controller("third");
@@ -71,9 +71,9 @@ async fn a_download_that_stands_still_is_taken_over() {
     });
     let taken_over = at_factory(right.locate(&request(), None).await);
     let waited = begun.elapsed();
-    let standstill = Duration::from_secs(300);
+    let patience = Duration::from_secs(300);
     // The renewal that told of the last byte came some seconds later.
-    let expected = standstill..standstill + Duration::from_secs(20) + 2 * POLL;
+    let expected = patience..patience + Duration::from_secs(20) + 2 * POLL;
     assert!(expected.contains(&waited), "{waited:?}");
     // The others wait for the new one. What hung ends, and that is no end of its download.
     sleep(Duration::from_secs(100)).await;
