@@ -6,12 +6,16 @@
 //! The bytes of a file are kept where the file was synced; of those that came later any
 //! may be there or not, and the length as well. Each root is a disk of its own.
 
+mod happened;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
+
+use happened::{Bytes, Change, Facts, Id, Names, Naming, Thing, apply};
 
 use crate::call_log::{Line, Op};
 use crate::places::empty;
@@ -25,42 +29,6 @@ const O_TRUNC: u32 = 0o1000;
 const RENAME_NOREPLACE: u32 = 1;
 const KEEP_SIZE: u32 = 1;
 const PUNCH_HOLE: u32 = 2;
-
-type Id = usize;
-
-/// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Thing {
-    Dir,
-    Link(PathBuf),
-    File(Id),
-}
-
-type Names = BTreeMap<PathBuf, Thing>;
-
-/// Something that happened to a name.
-#[derive(Debug)]
-enum Naming {
-    Made(PathBuf, Thing),
-    Removed(PathBuf),
-    Renamed(PathBuf, PathBuf),
-}
-
-/// Something that happened to a file.
-#[derive(Debug)]
-enum Change {
-    Write(u64, Vec<u8>),
-    Length(u64),
-    Synced,
-}
-
-/// What is known of a file besides its bytes: what records tell it by.
-#[derive(Debug, Clone, Copy)]
-struct Facts {
-    inode: u64,
-    mtime: std::time::SystemTime,
-    mode: u32,
-}
 
 /// What happened, and what there was before.
 pub struct Disk {
@@ -400,85 +368,6 @@ impl Disk {
             fs::write(path, new).unwrap();
             let file = fs::File::options().write(true).open(path).unwrap();
             file.set_modified(modified).unwrap();
-        }
-    }
-}
-
-/// What becomes of bytes that were not synced.
-enum Bytes<'a> {
-    All,
-    None,
-    Lengths,
-    Some(&'a mut Rng),
-}
-
-impl Change {
-    fn apply(&self, content: &mut Vec<u8>, bytes: &mut Bytes<'_>) {
-        match self {
-            Self::Synced => {}
-            Self::Length(length) => content.resize(*length as usize, 0),
-            Self::Write(at, data) => {
-                let start = *at as usize;
-                if content.len() < start + data.len() {
-                    content.resize(start + data.len(), 0);
-                }
-                for (number, piece) in data.chunks(BLOCK).enumerate() {
-                    let is_there = match bytes {
-                        Bytes::All => true,
-                        Bytes::None | Bytes::Lengths => false,
-                        Bytes::Some(random) => random.bool(),
-                    };
-                    if is_there {
-                        let from = start + number * BLOCK;
-                        content[from..from + piece.len()].copy_from_slice(piece);
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Naming {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Made(path, _) | Self::Removed(path) | Self::Renamed(path, _) => path,
-        }
-    }
-}
-
-fn apply(names: &mut Names, naming: &Naming) {
-    match naming {
-        Naming::Made(path, thing) => {
-            names.insert(path.clone(), thing.clone());
-        }
-        Naming::Removed(path) => {
-            names.remove(path);
-        }
-        Naming::Renamed(from, to) => {
-            let moved: Vec<PathBuf> = names
-                .keys()
-                .filter(|path| path.starts_with(from))
-                .cloned()
-                .collect();
-            for path in moved {
-                let thing = names.remove(&path).unwrap();
-                let below = path.strip_prefix(from).unwrap();
-                let new = match below.as_os_str().is_empty() {
-                    true => to.clone(),
-                    false => to.join(below),
-                };
-                names.insert(new, thing);
-            }
-        }
-    }
-}
-
-impl Facts {
-    fn of(meta: &fs::Metadata) -> Self {
-        Self {
-            inode: meta.ino(),
-            mtime: meta.modified().unwrap(),
-            mode: meta.mode(),
         }
     }
 }

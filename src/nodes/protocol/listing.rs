@@ -246,6 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn a_part_and_its_basis_are_one() {
+        let name = ".talos-order.parts/c.iso.0123456789ab.part";
+        let part =
+            |mtime, blocks| format!("1 1700000100 17000000{mtime}.0000000000 {blocks} {name}");
+        let (part, basis) = (part("40", 16), part("10", 8));
+        for fields in [[&part, &basis], [&basis, &part]] {
+            let fields = fields.map(|value| ("part", value.as_bytes()));
+            let Some(NodeState::Listed { dirs, .. }) = state(fields.to_vec()) else {
+                panic!("refused")
+            };
+            let parts = &dirs[&"/b".parse().unwrap()].parts;
+            let one = parts[&name.parse().unwrap()];
+            assert_eq!((one.bytes, one.idle_seconds), (24 * 512, 60));
+        }
+    }
+
+    #[test]
     fn half_a_record_is_none() {
         let line = serde_json::to_string(&entry("a.iso")).unwrap();
         let (whole, half) = (format!("0 {line}\n"), format!("1 {line}\n"));

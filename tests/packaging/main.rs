@@ -9,7 +9,10 @@
     reason = "reads the units and runs the tools that judge them"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod installed;
+mod unit;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -17,6 +20,7 @@ use std::process::{Command, Output};
 use clap::Parser as _;
 use serde_json::Value;
 use talos_order::{cli, config};
+use unit::Unit;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_talos-order");
 
@@ -59,53 +63,6 @@ const DIRECTIVES: &[(&str, &str)] = &[
     ),
     ("Install", "WantedBy"),
 ];
-
-/// A unit file, as systemd reads it: the values of each directive in their order.
-struct Unit(BTreeMap<(String, String), Vec<String>>);
-
-impl Unit {
-    fn read(name: &str) -> Self {
-        let mut values: BTreeMap<_, Vec<String>> = BTreeMap::new();
-        let mut section = None;
-        for line in text(&format!("systemd/{name}")).lines() {
-            assert!(!line.ends_with('\\'), "{name}: this reader joins no lines");
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if let Some(header) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-                section = Some(header.to_owned());
-                continue;
-            }
-            let (key, value) = line.split_once('=').expect("a directive has a value");
-            let section = section.clone().expect("a directive stands in a section");
-            let key = (section, key.to_owned());
-            values.entry(key).or_default().push(value.to_owned());
-        }
-        Self(values)
-    }
-
-    fn all(&self, section: &str, key: &str) -> &[String] {
-        let key = (section.to_owned(), key.to_owned());
-        self.0.get(&key).map_or(&[], Vec::as_slice)
-    }
-
-    fn service(&self, key: &str) -> &str {
-        self.all("Service", key).first().map_or("", String::as_str)
-    }
-
-    /// The words of `ExecStart`, with the variables that the unit itself sets.
-    fn command(&self) -> Vec<String> {
-        let variables: BTreeMap<&str, &str> = (self.all("Service", "Environment").iter())
-            .filter_map(|pair| pair.trim_matches('"').split_once('='))
-            .collect();
-        let word = |word: String| match word.strip_prefix("${").and_then(|w| w.strip_suffix('}')) {
-            Some(name) => variables[name].to_owned(),
-            None => word,
-        };
-        let words = shell_words::split(self.service("ExecStart")).expect("balanced quotes");
-        words.into_iter().map(word).collect()
-    }
-}
 
 fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|why| panic!("{path}: {why}"))
@@ -401,87 +358,4 @@ fn the_user_and_its_directories_can_be_made() {
     let keys = root.path().join("var/lib/talos-order/.ssh");
     let mode = rustix::fs::stat(&keys).unwrap().st_mode & 0o7777;
     assert_eq!(mode, 0o700);
-}
-
-/// Packs the program under test; says so where that cannot be done.
-fn build_package(dir: &Path) -> Option<String> {
-    if !has("cargo-deb") || !has("dpkg-deb") {
-        return None;
-    }
-    let said = run_well(
-        Command::new("systemd/build-deb.sh")
-            .arg(dir)
-            .arg("--fast")
-            .env("PROGRAM", PROGRAM),
-    );
-    Some(said.lines().last().expect("the path is printed").to_owned())
-}
-
-#[test]
-fn the_package_holds_a_program_that_runs() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(package) = build_package(dir.path()) else {
-        return;
-    };
-    let root = dir.path().join("root");
-    run_well(Command::new("dpkg-deb").args(["-x", &package]).arg(&root));
-    let version = run_well(Command::new(root.join("usr/bin/talos-order")).arg("--version"));
-    assert_eq!(
-        version.trim(),
-        concat!("talos-order ", env!("CARGO_PKG_VERSION"))
-    );
-    for file in [
-        "usr/share/man/man1/talos-order.1.gz",
-        "usr/share/man/man1/talos-order-plan.1.gz",
-        "usr/share/bash-completion/completions/talos-order",
-        "usr/share/zsh/vendor-completions/_talos-order",
-        "usr/share/fish/vendor_completions.d/talos-order.fish",
-        "usr/lib/systemd/system/talos-order.service",
-        "usr/lib/systemd/system/talos-order-once.timer",
-        "usr/lib/sysusers.d/talos-order.conf",
-        "usr/lib/tmpfiles.d/talos-order.conf",
-        "etc/talos-order/config.yaml",
-        "etc/talos-order/orders/README",
-        "usr/share/doc/talos-order/install.md",
-    ] {
-        assert!(root.join(file).is_file(), "{file} is not in the package");
-    }
-    let page = run_well(
-        Command::new("gzip")
-            .args(["-dc"])
-            .arg(root.join("usr/share/man/man1/talos-order.1.gz")),
-    );
-    assert!(page.contains(".TH"), "not a manual page: {page}");
-    // As it is installed, with no order yet, it is valid.
-    let orders = root.join("etc/talos-order/orders");
-    run_well(
-        Command::new(PROGRAM)
-            .args(["validate", "--config"])
-            .arg(root.join("etc/talos-order/config.yaml"))
-            .arg("--orders")
-            .arg(orders),
-    );
-    let control = run_well(Command::new("dpkg-deb").args(["-f", &package]));
-    for needed in ["rsync", "openssh-client", "Recommends: git"] {
-        assert!(control.contains(needed), "{control}");
-    }
-}
-
-/// Boots a container, which not every machine that runs tests can: on demand only.
-#[test]
-fn the_units_run_under_a_real_systemd() {
-    if std::env::var_os("TALOS_ORDER_TEST_BOOT").is_none() || !is_root() {
-        eprintln!("skipped: needs root, and TALOS_ORDER_TEST_BOOT in the environment");
-        return;
-    }
-    assert!(has("systemd-nspawn"), "asked for, so it has to be there");
-    let dir = tempfile::tempdir().unwrap();
-    let package = build_package(dir.path()).expect("asked for, so it has to be built");
-    let said = run(Command::new("tests/boot/run").arg(package));
-    assert!(
-        said.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&said.stdout),
-        String::from_utf8_lossy(&said.stderr)
-    );
 }
