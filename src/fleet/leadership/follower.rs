@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::clock::OwnClock;
 use super::keeper::SiteStandings;
 use super::machine::SiteStanding;
 use crate::model::SiteName;
-use crate::nodes::Authority;
+use crate::nodes::{Authority, OwnClock};
 
 /// How often the other process is asked.
 const ASK: Duration = Duration::from_secs(1);
@@ -64,11 +63,9 @@ fn tell(
 ) {
     standings.send_if_modified(|all| {
         let is_new = all.get(site).is_none_or(|known| !known.is_like(&standing));
-        if is_new {
-            match &standing {
-                SiteStanding::Leader { epoch, .. } => authority.grant(*epoch),
-                SiteStanding::Standby { .. } | SiteStanding::Unknown => authority.revoke(),
-            }
+        match &standing {
+            SiteStanding::Leader { epoch, until } => authority.grant(*epoch, *until),
+            SiteStanding::Standby { .. } | SiteStanding::Unknown => authority.revoke(),
         }
         all.insert(site.clone(), standing);
         is_new

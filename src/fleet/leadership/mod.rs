@@ -6,7 +6,6 @@
 //! the [`Authority`](crate::nodes::Authority) that the work on nodes asks.
 
 mod body;
-mod clock;
 mod fitness;
 mod follower;
 mod keeper;
@@ -24,13 +23,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::clock::OwnClock;
 use self::keeper::Keeper;
 use self::machine::LeadershipMachine;
 use self::object::InBucket;
 use crate::bucket::Bucket;
 use crate::model::SiteName;
-use crate::nodes::Authority;
+use crate::nodes::{Authority, OwnClock};
 
 pub(crate) use self::body::ControllerName;
 pub(crate) use self::keeper::SiteStandings;
@@ -65,7 +63,6 @@ impl Leaderships {
             .map(|(site, authority)| Keeper {
                 site: site.clone(),
                 object: InBucket::new(bucket.clone(), site),
-                clock: OwnClock::Boot,
                 authority: authority.clone(),
                 standings: Arc::clone(&standings),
                 stop: stop.clone(),
@@ -80,7 +77,7 @@ impl Leaderships {
             if is_fit {
                 let kept = keepers.into_iter().map(|keeper| {
                     let nonce = format!("{:016x}", fastrand::u64(..));
-                    let now = keeper.clock.now();
+                    let now = keeper.authority.clock().now();
                     keeper.keep(LeadershipMachine::new(me.clone(), nonce, ttl, now))
                 });
                 futures_util::future::join_all(kept).await;
