@@ -199,7 +199,7 @@ impl Controller {
             .fetch(&self.app, trigger, lock.is_ok(), &running.stop);
         let orders = match fetched.await {
             Ok(orders) => orders,
-            Err(error) => return RunEnd::failed(told(&error), None),
+            Err(error) => return RunEnd::failed(told(&error), None, self.due()),
         };
         let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
         let session = session.for_sites(led.clone());
@@ -212,13 +212,13 @@ impl Controller {
         if !self.once {
             teller = teller.handing_over(running.handover.clone());
         }
-        let (lock, done) = match lock {
+        let (lock, (done, lost)) = match lock {
             Ok(lock) => {
                 let run = session.run(&self.reconciler, &stop, &running.handover, &mut teller);
                 let done = self.led.while_led(led.as_ref(), &stop, run);
                 (Some(lock), Box::pin(done).await)
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => (None, (Err(error), None)),
         };
         self.background.keep(lock, &self.reconciler);
         let now = self.app.now();
@@ -244,16 +244,21 @@ impl Controller {
                             memory,
                             at: now,
                         });
-                        RunEnd::of(&verdict, status, next, now)
+                        RunEnd::of(&verdict, status, next, now).stopped(lost)
                     }
                     Err(error) => {
                         let why = chain(&error);
                         tracing::error!(reason = why, "what the run did cannot be saved");
                         self.notifier.run_unsaved(&session.failed(&why)).await;
                         self.tell_failure(None);
-                        RunEnd::failed(why, None)
+                        RunEnd::failed(why, None, self.due())
                     }
                 }
+            }
+            // Nothing failed: whoever leads now does what is to be done.
+            Err(RunError::Stopped) if let Some(why) = lost => {
+                self.tell_nothing_done();
+                RunEnd::failed(why, None, self.due())
             }
             Err(error) => {
                 let why = chain(&error);
@@ -267,9 +272,15 @@ impl Controller {
                     self.notifier.run_ended(status, None, false).await;
                 }
                 self.tell_failure(status.as_ref());
-                RunEnd::failed(why, status)
+                RunEnd::failed(why, status, self.due())
             }
         }
+    }
+
+    /// When a window opens that something waits for, as the last run that planned said.
+    fn due(&self) -> Option<Timestamp> {
+        let status = self.app.state().status()?;
+        status.next_window.filter(|opens| *opens > self.app.now())
     }
 
     /// Leads for the one run.
@@ -313,6 +324,19 @@ impl Controller {
         if let Some(live) = &self.live {
             live.run_finished(status, Some(finished()));
         }
+    }
+
+    /// A run ended before it did anything, and that is no failure.
+    fn tell_nothing_done(&self) {
+        let state = self.app.state();
+        let status = state.status().map(|status| Status {
+            running: None,
+            ..status
+        });
+        if let Some(status) = &status {
+            tell_status(&state, status);
+        }
+        self.tell_failure(status.as_ref());
     }
 
     /// The run failed before planning, or what came of it could not be kept.

@@ -309,6 +309,11 @@ impl NodeError {
         )
     }
 
+    /// True where it was not done because this process does not lead the site any more.
+    pub(crate) fn is_leadership_lost(&self) -> bool {
+        matches!(self, Self::NotLeading(_) | Self::Outranked { .. })
+    }
+
     /// True where nothing was sent because the authority has ended.
     pub(super) fn is_unsent(&self) -> bool {
         match self {
