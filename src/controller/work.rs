@@ -22,7 +22,6 @@ use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
 use crate::app::{App, LiveReconciler, Mode, StartError};
-use crate::conclude::memory::next_try;
 use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{RunContext, Waker};
 use crate::error::chain;
@@ -237,7 +236,7 @@ impl Controller {
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
                         let (verdict, next) =
-                            (report.verdict, next_try(&memory, &report.look.plan));
+                            (report.verdict, session.next_try(&memory, &report.look.plan));
                         self.tell_end(Some(&status), || Finished {
                             report,
                             orders,

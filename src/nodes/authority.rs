@@ -43,13 +43,13 @@ impl Eq for Authority {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AuthorityState {
     /// While this process leads.
-    led: Option<Granted>,
+    led: Option<TimedEpoch>,
     /// The highest epoch that a node named in place of obeying.
     outranked: Option<LeaderEpoch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Granted {
+struct TimedEpoch {
     epoch: LeaderEpoch,
     /// On the authority's clock.
     until: Duration,
@@ -121,7 +121,7 @@ impl Authority {
             let stays = state.outranked.filter(|&outranked| outranked >= epoch);
             let led = match stays {
                 Some(_) => None,
-                None => Some(Granted { epoch, until }),
+                None => Some(TimedEpoch { epoch, until }),
             };
             let granted = AuthorityState {
                 led,
@@ -160,7 +160,7 @@ impl Authority {
         self.led().is_some_and(|led| led.epoch == epoch)
     }
 
-    fn led(&self) -> Option<Granted> {
+    fn led(&self) -> Option<TimedEpoch> {
         let led = self.state.borrow().led;
         led.filter(|led| self.clock.now() < led.until)
     }
