@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::machine::{Task, Wrote};
 use super::*;
 
 fn site() -> SiteName {
@@ -70,6 +71,29 @@ async fn a_site_is_released_when_no_run_beside_works_under_it_any_more() {
         begun.elapsed()
     );
     releasing.await.unwrap();
+}
+
+/// Late requests make the same of it in the simulation, where nobody can tell it apart.
+#[test]
+fn a_leadership_that_nobody_answered_for_is_released_too() {
+    let me = ControllerName::new("a", "cache");
+    let at = Duration::from_secs;
+    let mut machine = LeadershipMachine::new(me, "nonce".to_owned(), at(30), at(0));
+    assert_eq!(machine.next(at(0)), Task::Read);
+    machine.read(at(0), Some(None));
+    let Task::Write { body, after: None } = machine.next(at(0)) else {
+        panic!("it does not take what nobody has");
+    };
+    machine.wrote(at(1), Wrote::Unclear);
+    machine.leave();
+    assert_eq!(machine.next(at(1)), Task::Read);
+    machine.read(at(1), Some(Some((7, body))));
+    let Task::Write { body, after } = machine.next(at(1)) else {
+        panic!("it was accepted, and is not released");
+    };
+    assert_eq!((body.holder, after), (None, Some(7)));
+    machine.wrote(at(2), Wrote::Done(8));
+    assert_eq!(machine.next(at(2)), Task::Done);
 }
 
 #[tokio::test(start_paused = true)]
