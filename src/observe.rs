@@ -59,7 +59,7 @@ pub(crate) async fn first<F: Upstream, N: Nodes>(
 }
 
 /// True if an order leaves a version open.
-fn leaves_open(orders: &OrderSet) -> bool {
+pub(crate) fn leaves_open(orders: &OrderSet) -> bool {
     let mut positions = orders.orders.iter().flat_map(|order| &order.positions);
     positions.any(|position| !matches!(position.version, VersionPolicy::Exact(_)))
 }

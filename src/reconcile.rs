@@ -17,7 +17,7 @@ use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, SourceLine, verdict};
 use crate::error::chain;
 use crate::execute::{self, Downloads, Event, ExecutionContext};
-use crate::facts::{Clusters, FleetView, Memory, Observed, Outcome, StepId};
+use crate::facts::{Clusters, FleetView, Memory, Observed, Outcome, StepId, VersionKnowledge};
 use crate::model::{Node, OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
@@ -60,6 +60,8 @@ pub(crate) struct Reconciler<F, N> {
 pub(crate) struct Inputs {
     /// The orders, as loaded for this run.
     pub orders: Arc<OrderSet>,
+    /// What orders want in the cache besides, for nodes that the run is not for.
+    pub elsewhere: Arc<OrderSet>,
     /// The revision of the orders, where they are in a git repository.
     pub revision: Option<String>,
     /// Where the orders come from, where the program fetches them.
@@ -121,8 +123,14 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         let (factory, nodes) = (&*self.factory, &*self.nodes);
         let mut first = observe::first(orders, memory, now, factory, nodes, at_once).await;
         let catalog = &mut first.catalog;
+        if matches!(catalog.versions, VersionKnowledge::NotNeeded)
+            && observe::leaves_open(&inputs.elsewhere)
+        {
+            catalog.versions = factory.versions().await;
+        }
         catalog.clusters = inputs.clusters.clone();
         let mut desired = plan::resolve(orders, catalog, &self.naming);
+        desired.elsewhere = plan::images_elsewhere(&inputs.elsewhere, catalog, &self.naming);
         desired.doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
         let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
@@ -212,7 +220,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };
-        let wanted = look.desired.artifacts.values().map(|want| &want.file);
+        let mut wanted = look.desired.elsewhere.names();
+        wanted.extend(look.desired.artifacts.values().map(|want| &want.file));
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)
             .map_err(ReconcileError::Cache)?;

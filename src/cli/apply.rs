@@ -227,7 +227,8 @@ async fn apply_with(
     let led = lead.sites().led();
     let stop = cancel.child_token();
     let run = apply_led(app, named, work, led.clone(), &stop);
-    let done = lead
+    // Why it was stopped, if it was, is in the log.
+    let (done, _) = lead
         .sites()
         .while_led(led.as_ref(), &stop, Box::pin(run))
         .await;

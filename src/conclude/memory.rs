@@ -21,7 +21,7 @@ pub use self::retry::RetryLimits;
 pub(super) use self::retry::wait;
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
-use crate::plan::{Blocked, BlockedReason, Look, Plan};
+use crate::plan::{Blocked, BlockedReason, Look, Plan, Step, approvals_used};
 
 /// What is to be remembered after a run that ended at `now`.
 pub fn after(
@@ -91,6 +91,20 @@ pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, pl
             memory.backoff.insert(blocked.id.clone(), failed.clone());
         }
     }
+}
+
+/// Keeps approvals in a run that was not for all sites: which nodes they are for is not
+/// known, except of those that the run has used up.
+pub fn keep_approvals(
+    memory: &mut Memory,
+    before: &Memory,
+    plan: &Plan,
+    outcomes: &BTreeMap<StepId, Outcome>,
+) {
+    let is_done = |step: &&Step| outcomes.get(&step.id).is_some_and(Outcome::is_success);
+    let used = approvals_used(plan.steps.iter().filter(is_done));
+    let kept = before.approved.iter().filter(|id| !used.contains(*id));
+    memory.approved = kept.cloned().collect();
 }
 
 /// When the first of the failures is to be tried again; a run before that finds the

@@ -28,7 +28,7 @@ use crate::model::{FileName, NodeId, OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
 /// So many things blocked are listed; more would not be read.
-const BLOCKED_MAX: usize = 1000;
+pub(super) const BLOCKED_MAX: usize = 1000;
 
 /// How things are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,13 +58,22 @@ impl RunEnd {
         }
     }
 
-    /// There was no run, or what came of it could not be kept.
-    pub(super) fn failed(why: String, status: Option<Status>) -> Self {
+    /// The same for one that was stopped, and why.
+    pub(super) fn stopped(mut self, why: Option<String>) -> Self {
+        if let Some(why) = why {
+            self.end.line = format!("{}; the run stopped: {why}", self.end.line);
+        }
+        self
+    }
+
+    /// There was no run, or what came of it could not be kept. What was `due` before still
+    /// is.
+    pub(super) fn failed(why: String, status: Option<Status>, due: Option<Timestamp>) -> Self {
         Self {
             end: RunResult {
                 converged: false,
                 next: NextRun::Retry { after: None },
-                due: None,
+                due,
                 line: why,
             },
             status,
@@ -75,6 +84,15 @@ impl RunEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_due_before_a_run_that_failed_still_is() {
+        let due = Some(Timestamp::UNIX_EPOCH);
+        let RunEnd { end, .. } = RunEnd::failed("no orders".to_owned(), None, due);
+        assert_eq!((end.due, end.converged), (due, false));
+        let stopped = RunEnd::failed("a".to_owned(), None, None).stopped(Some("b".to_owned()));
+        assert_eq!(stopped.end.line, "a; the run stopped: b");
+    }
 
     #[test]
     fn what_can_be_tried_again_is_also_where_an_operator_has_to_act() {

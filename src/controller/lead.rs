@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::http::client;
+use super::http::{ControlError, client};
 use super::leading::LedSites;
 use crate::app::{App, StartError};
-use crate::fleet::{Leaderships, SiteStanding};
+use crate::fleet::{KeeperAnswer, Leaderships, SiteStanding, SiteStandings};
 use crate::model::SiteName;
 
 /// What a store may take longer than the time of a leadership, before nobody waits.
@@ -99,9 +99,9 @@ impl Lead {
         };
         let state = app.state();
         let lead = match client::is_running(&state).await {
-            Some(true) => Self::of(Leaderships::follow(app.authorities(), move || {
+            Some(true) => Self::of(Leaderships::follow(app.authorities(), move |outranked| {
                 let state = state.clone();
-                async move { client::standings(&state).await.ok() }
+                async move { answer(client::standings(&state, outranked).await) }
             })),
             Some(false) | None => Self::keep(app)?,
         };
@@ -175,6 +175,14 @@ impl Lead {
             (None, Some(site)) => Err(LeadError::Unknown { site }),
             (None, None) => Ok(()),
         }
+    }
+}
+
+fn answer(told: Result<SiteStandings, ControlError>) -> KeeperAnswer {
+    match told {
+        Ok(standings) => KeeperAnswer::Standings(standings),
+        Err(ControlError::NotRunning { .. }) => KeeperAnswer::NotRunning,
+        Err(_) => KeeperAnswer::Silence,
     }
 }
 

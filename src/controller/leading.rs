@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::conclude::{SiteLine, SiteRole};
 use crate::daemon::Waker;
 use crate::error::chain;
-use crate::fleet::{ShownStandings, SiteStanding, SiteStandings};
+use crate::fleet::{OutrankedSites, ShownStandings, SiteStanding, SiteStandings};
 use crate::live::Live;
 use crate::model::{SiteName, Trigger};
 use crate::store::StateDir;
@@ -38,21 +38,42 @@ impl LedSites {
         self.0.as_ref().map(ShownStandings::led)
     }
 
-    /// A run, which is stopped when not all of the sites are led any more that it is for.
+    /// A run, which is stopped when not all of the sites are led any more that it is for;
+    /// also why it was, on one line.
     pub(crate) async fn while_led<T>(
         &self,
         led: Option<&BTreeSet<SiteName>>,
         stop: &CancellationToken,
         run: impl Future<Output = T>,
-    ) -> T {
+    ) -> (T, Option<String>) {
         let mut run = pin!(run);
         tokio::select! {
-            done = &mut run => return done,
+            done = &mut run => return (done, None),
             () = self.lost(led) => {}
         }
-        tracing::warn!("the run stops: another controller may lead the site now");
+        let why = self.lost_line(led);
+        tracing::warn!("the run stops: {why}");
         stop.cancel();
-        run.await
+        (run.await, Some(why))
+    }
+
+    /// Which of these sites are not led any more.
+    fn lost_line(&self, led: Option<&BTreeSet<SiteName>>) -> String {
+        let now = self.led().unwrap_or_default();
+        let lost = led.into_iter().flatten();
+        let lost: Vec<&str> = lost
+            .filter(|site| !now.contains(*site))
+            .map(SiteName::as_str)
+            .collect();
+        match lost.as_slice() {
+            // It leads again by now, under another epoch.
+            [] => "this controller did not lead for a moment".to_owned(),
+            [site] => format!("this controller does not lead the site {site} any more"),
+            sites => {
+                let sites = sites.join(", ");
+                format!("this controller does not lead the sites {sites} any more")
+            }
+        }
     }
 
     /// Waits until not all of these are led any more.
@@ -76,12 +97,19 @@ impl LedSites {
         Some(sites.join("; "))
     }
 
-    /// Who leads the sites, with what is left of the time of this process where it does.
-    pub(super) fn remaining(&self) -> SiteStandings {
-        self.0
-            .as_ref()
-            .map(ShownStandings::remaining)
-            .unwrap_or_default()
+    /// Who leads the sites, for another process of this controller, with what is left of the
+    /// time of this one where it does.
+    pub(super) fn told(&self) -> SiteStandings {
+        let shown = self.0.as_ref();
+        shown.map(ShownStandings::told).unwrap_or_default()
+    }
+
+    /// Another process of this controller has met nodes that know higher epochs.
+    pub(super) fn outranked(&self, sites: &OutrankedSites) {
+        let Some(shown) = &self.0 else { return };
+        for (site, by) in sites {
+            shown.outranked(site, *by);
+        }
     }
 }
 

@@ -9,13 +9,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, LiveReconciler, OrdersAt, StartError};
-use crate::conclude::memory::{keep_failures, reset_back_off};
+use crate::conclude::memory::{keep_approvals, keep_failures, next_try, reset_back_off};
 use crate::conclude::record::Occasion;
-use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
+use crate::conclude::{self, OtherSites, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
 use crate::facts::{Backoff, Clusters, Memory, StepId};
 use crate::model::{OrderSet, SiteName, Trigger};
-use crate::plan::{Look, RunOptions};
+use crate::plan::{Look, Plan, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
 use crate::store::{self, StateDir, StateError};
 
@@ -33,6 +33,15 @@ pub(crate) struct Session<'a> {
     options: RunOptions,
     /// The sites that it is for; `None` for all nodes.
     sites: Option<BTreeSet<SiteName>>,
+}
+
+/// What the orders want.
+struct Surveyed {
+    /// Of the nodes that the run is for.
+    orders: Arc<OrderSet>,
+    /// At other sites that are served.
+    others: OrderSet,
+    clusters: Clusters,
 }
 
 /// Whoever is told how a run goes on.
@@ -141,6 +150,37 @@ impl<'a> Session<'a> {
         Self { sites, ..self }
     }
 
+    /// The sites that this controller serves and that the run is not for.
+    fn other_sites(&self) -> BTreeSet<SiteName> {
+        match (self.app.served_sites(), &self.sites) {
+            (Some(served), Some(led)) => served.difference(led).cloned().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// What is known of them: what `before` and the memory know of their nodes is kept.
+    fn others(&self, before: &Status, orders: OrderSet) -> OtherSites {
+        let sites = self.other_sites();
+        let nodes = self.app.site_nodes(&sites);
+        let known = before.nodes.keys().chain(self.memory.places.keys());
+        let named = before.conditions.iter().filter_map(|one| one.node.as_ref());
+        let known = known.chain(named).filter(|node| nodes.covers(node));
+        OtherSites {
+            nodes: known.cloned().collect(),
+            sites,
+            orders,
+        }
+    }
+
+    /// When the first of the failures is to be tried again that the run is for.
+    pub(crate) fn next_try(&self, memory: &Memory, plan: &Plan) -> Option<Timestamp> {
+        let Some(sites) = &self.sites else {
+            return next_try(memory, plan);
+        };
+        let nodes = self.app.site_nodes(sites);
+        next_try(&memory.clone().divided(|node| nodes.covers(node)).0, plan)
+    }
+
     /// What is remembered of the nodes that the run is for, and of others.
     fn memory(&self) -> (Memory, Memory) {
         match &self.sites {
@@ -171,10 +211,15 @@ impl<'a> Session<'a> {
             surveyed = self.survey(reconciler) => surveyed?,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
-        let (orders, clusters) = surveyed;
+        let Surveyed {
+            orders,
+            others,
+            clusters,
+        } = surveyed;
         read(&orders);
         let inputs = Inputs {
             orders,
+            elsewhere: Arc::new(others.images_only()),
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
             memory: self.memory().0,
@@ -190,18 +235,29 @@ impl<'a> Session<'a> {
     }
 
     /// Asks the clusters for their nodes, and reads the orders with those.
-    async fn survey(
-        &self,
-        reconciler: &LiveReconciler,
-    ) -> Result<(Arc<OrderSet>, Clusters), StartError> {
+    async fn survey(&self, reconciler: &LiveReconciler) -> Result<Surveyed, StartError> {
         let mut clusters = self.app.survey(&self.memory).await?;
         self.app.introduce(reconciler)?;
         let mut orders = self.app.orders(self.orders)?;
+        let others = self.of_others(&orders);
         if let Some(sites) = &self.sites {
             orders = Arc::new(self.app.site_nodes(sites).of_orders(&orders));
         }
         self.app.add_rights(&mut clusters, &orders).await?;
-        Ok((orders, clusters))
+        Ok(Surveyed {
+            orders,
+            others,
+            clusters,
+        })
+    }
+
+    /// What orders want at the sites that are served and that the run is not for.
+    fn of_others(&self, orders: &OrderSet) -> OrderSet {
+        let others = self.other_sites();
+        match others.is_empty() {
+            true => OrderSet::default(),
+            false => self.app.site_nodes(&others).of_orders(orders),
+        }
     }
 
     /// The whole run: looks, does what is planned, and keeps what came of it.
@@ -231,7 +287,7 @@ impl<'a> Session<'a> {
             tracing::warn!(reason = %error, "the event log failed");
         }
         let report = report?;
-        let kept = self.keep(&inputs.orders, &report).await;
+        let kept = self.keep(&inputs, &report).await;
         Ok(FinishedRun {
             orders: inputs.orders,
             report,
@@ -239,22 +295,33 @@ impl<'a> Session<'a> {
         })
     }
 
-    async fn keep(
-        &self,
-        orders: &OrderSet,
-        report: &Report,
-    ) -> Result<(Status, Memory), StateError> {
+    async fn keep(&self, inputs: &Inputs, report: &Report) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
         let (known, others) = self.memory();
         let mut memory = conclude::after(&known, &report.look, &report.outcomes, now, &limits);
         keep_failures(&mut memory, &self.failures, &report.look.plan);
+        let is_partial = !self.other_sites().is_empty();
+        if is_partial {
+            keep_approvals(
+                &mut memory,
+                &self.memory,
+                &report.look.plan,
+                &report.outcomes,
+            );
+        }
         let memory = memory.with_others(others);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
             .add_to_history(&RunRecord::new(&occasion, report))?;
         let before = self.state.status().unwrap_or_default();
-        let status = before.finished(&occasion, orders, report, &memory);
+        let mut status = before
+            .clone()
+            .finished(&occasion, &inputs.orders, report, &memory);
+        if is_partial {
+            let others = self.others(&before, (*inputs.elsewhere).clone());
+            status = status.with_other_sites(&before, &others);
+        }
         self.state.save_status(&status)?;
         Ok((status, memory))
     }

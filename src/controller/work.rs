@@ -22,7 +22,6 @@ use super::session::{FinishedRun, RunError, Session};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
 use crate::app::{App, LiveReconciler, Mode, StartError};
-use crate::conclude::memory::next_try;
 use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{RunContext, Waker};
 use crate::error::chain;
@@ -207,7 +206,7 @@ impl Controller {
             .fetch(&self.app, trigger, lock.is_ok(), &running.stop);
         let orders = match fetched.await {
             Ok(orders) => orders,
-            Err(error) => return RunEnd::failed(told(&error), None),
+            Err(error) => return RunEnd::failed(told(&error), None, self.due()),
         };
         let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
         let session = session.for_sites(led.clone());
@@ -220,13 +219,13 @@ impl Controller {
         if !self.once {
             teller = teller.handing_over(running.handover.clone());
         }
-        let (lock, done) = match lock {
+        let (lock, (done, lost)) = match lock {
             Ok(lock) => {
                 let run = session.run(&self.reconciler, &stop, &running.handover, &mut teller);
                 let done = self.led.while_led(led.as_ref(), &stop, run);
                 (Some(lock), Box::pin(done).await)
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => (None, (Err(error), None)),
         };
         self.background.keep(lock, &self.reconciler);
         let now = self.app.now();
@@ -245,23 +244,28 @@ impl Controller {
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
                         let (verdict, next) =
-                            (report.verdict, next_try(&memory, &report.look.plan));
+                            (report.verdict, session.next_try(&memory, &report.look.plan));
                         self.tell_end(Some(&status), || Finished {
                             report,
                             orders,
                             memory,
                             at: now,
                         });
-                        RunEnd::of(&verdict, status, next, now)
+                        RunEnd::of(&verdict, status, next, now).stopped(lost)
                     }
                     Err(error) => {
                         let why = chain(&error);
                         tracing::error!(reason = why, "what the run did cannot be saved");
                         self.notifier.run_unsaved(&session.failed(&why)).await;
                         self.tell_failure(None);
-                        RunEnd::failed(why, None)
+                        RunEnd::failed(why, None, self.due())
                     }
                 }
+            }
+            // Nothing failed: whoever leads now does what is to be done.
+            Err(RunError::Stopped) if let Some(why) = lost => {
+                self.tell_nothing_done();
+                RunEnd::failed(why, None, self.due())
             }
             Err(error) => {
                 let why = chain(&error);
@@ -275,9 +279,15 @@ impl Controller {
                     self.notifier.run_ended(status, None, false).await;
                 }
                 self.tell_failure(status.as_ref());
-                RunEnd::failed(why, status)
+                RunEnd::failed(why, status, self.due())
             }
         }
+    }
+
+    /// When a window opens that something waits for, as the last run that planned said.
+    fn due(&self) -> Option<Timestamp> {
+        let status = self.app.state().status()?;
+        status.next_window.filter(|opens| *opens > self.app.now())
     }
 
     /// Leads for the one run.
@@ -321,6 +331,19 @@ impl Controller {
         if let Some(live) = &self.live {
             live.run_finished(status, Some(finished()));
         }
+    }
+
+    /// A run ended before it did anything, and that is no failure.
+    fn tell_nothing_done(&self) {
+        let state = self.app.state();
+        let status = state.status().map(|status| Status {
+            running: None,
+            ..status
+        });
+        if let Some(status) = &status {
+            tell_status(&state, status);
+        }
+        self.tell_failure(status.as_ref());
     }
 
     /// The run failed before planning, or what came of it could not be kept.

@@ -2,7 +2,7 @@
 
 use crate::cache::CacheError;
 use crate::error::chain;
-use crate::facts::{Failure, FailureKind};
+use crate::facts::{Failure, FailureKind, Outcome};
 use crate::io::flow::StagingError;
 use crate::nodes::NodeError;
 use crate::upstream::UpstreamError;
@@ -18,6 +18,23 @@ macro_rules! failures {
     )+};
 }
 failures!(UpstreamError CacheError NodeError);
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::Failed { failure }
+    }
+}
+
+/// A step that ends with the leadership has not failed: it waits for nothing, and the next
+/// leader plans it again.
+impl From<NodeError> for Outcome {
+    fn from(error: NodeError) -> Self {
+        match error.is_leadership_lost() {
+            true => Self::Cancelled,
+            false => Failure::from(error).into(),
+        }
+    }
+}
 
 impl Failure {
     /// Flattens an error with its causes.
@@ -104,6 +121,26 @@ mod tests {
 
     fn kind(error: impl std::error::Error + 'static) -> FailureKind {
         Failure::new(&error, false, None::<String>).kind
+    }
+
+    #[test]
+    fn a_step_that_ends_with_the_leadership_has_not_failed() {
+        let site: crate::model::SiteName = "prague".parse().unwrap();
+        let outranked = NodeError::Outranked {
+            node: "pve-01".parse().unwrap(),
+            site: site.clone(),
+            epoch: crate::model::LeaderEpoch::new(7),
+        };
+        let not_leading = NodeError::from(crate::nodes::NotLeading { site });
+        for error in [outranked, not_leading] {
+            assert_eq!(Outcome::from(error), Outcome::Cancelled);
+        }
+        // A controller that has no fleet has to be told so.
+        let of_fleet = NodeError::OfFleet {
+            node: "pve-01".parse().unwrap(),
+            site: "prague".to_owned(),
+        };
+        assert!(matches!(Outcome::from(of_fleet), Outcome::Failed { .. }));
     }
 
     #[test]

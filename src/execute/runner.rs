@@ -11,7 +11,7 @@ use super::downloads::{Fetch, WaitingFor};
 use super::limits::{ConcurrencyLimits, permit};
 use super::steps::PushStep;
 use super::work::StepWork;
-use crate::facts::{CacheState, Fact, Failure, Outcome, StepId};
+use crate::facts::{CacheState, Fact, Outcome, StepId};
 use crate::io::Meter;
 use crate::nodes::{EarlyReceipt, Leftover, Nodes};
 use crate::plan::{Action, Step};
@@ -48,10 +48,6 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
             });
         };
         let started = || begun(&meter);
-        let done = |result: Result<Fact, Failure>| match result {
-            Ok(fact) => Outcome::Done { fact },
-            Err(failure) => Outcome::Failed { failure },
-        };
         match &step.action {
             Action::Register {
                 schematic,
@@ -201,7 +197,7 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         step: &Step,
         meter: &Arc<Meter>,
         started: impl FnOnce() + Send,
-    ) -> Result<Fact, Failure> {
+    ) -> Result<Fact, Outcome> {
         let (network, via) = (&self.work.context.network, push.transport.via.as_ref());
         let _permits = self
             .limits
@@ -287,16 +283,20 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
                 needs: StepId::push(&via.into(), &via.file),
             };
         }
-        match self.push(push, step, meter, started).await {
-            Ok(fact) => Outcome::Done { fact },
-            Err(failure) => Outcome::Failed { failure },
-        }
+        done(self.push(push, step, meter, started).await)
     }
 
     fn learn_delivered(&self, push: &PushStep<'_>, pushed: &Fact) {
         if let Fact::Pushed { entry, .. } = pushed {
             self.work.learn_delivered(push.target, entry);
         }
+    }
+}
+
+fn done(result: Result<Fact, impl Into<Outcome>>) -> Outcome {
+    match result {
+        Ok(fact) => Outcome::Done { fact },
+        Err(error) => error.into(),
     }
 }
 

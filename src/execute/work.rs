@@ -81,8 +81,6 @@ impl<F, N> StepWork<F, N> {
     }
 }
 
-pub(super) fn failed(error: impl Into<Failure>) -> Outcome {
-    Outcome::Failed {
-        failure: error.into(),
-    }
+pub(super) fn failed(error: impl Into<Outcome>) -> Outcome {
+    error.into()
 }

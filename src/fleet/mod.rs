@@ -15,5 +15,6 @@ pub(crate) mod tests;
 
 pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
 pub(crate) use leadership::{
-    ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,
+    ControllerName, KeeperAnswer, Leaderships, OutrankedSites, ShownStandings, SiteStanding,
+    SiteStandings,
 };

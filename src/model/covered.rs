@@ -35,6 +35,22 @@ impl OrderSet {
         });
         covered
     }
+
+    /// What the orders want in the cache only: the same images for no node.
+    #[must_use]
+    pub fn images_only(mut self) -> Self {
+        self.nodes.clear();
+        for position in self
+            .orders
+            .iter_mut()
+            .flat_map(|order| &mut order.positions)
+        {
+            position.targets.clear();
+            position.storages.clear();
+            position.awaited.clear();
+        }
+        self
+    }
 }
 
 fn nodes_of(position: &Position) -> impl Iterator<Item = &NodeId> {

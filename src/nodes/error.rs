@@ -10,6 +10,7 @@ use super::authority::NotLeading;
 use crate::facts::FailureKind;
 use crate::io::process::ProgramError;
 use crate::model::{LeaderEpoch, NodeId, Sha256, SiteName};
+use crate::proxmox::PveError;
 
 /// Why a node did not do what was asked.
 ///
@@ -306,6 +307,21 @@ impl NodeError {
                 | Self::Outranked { .. }
                 | Self::OfFleet { .. }
         )
+    }
+
+    /// True where it was not done because this process does not lead the site any more.
+    pub(crate) fn is_leadership_lost(&self) -> bool {
+        matches!(self, Self::NotLeading(_) | Self::Outranked { .. })
+    }
+
+    /// True where nothing was sent because the authority has ended.
+    pub(super) fn is_unsent(&self) -> bool {
+        match self {
+            Self::Api(ApiError::Call { source, .. }) => {
+                matches!(**source, PveError::NotPermitted { .. })
+            }
+            _ => false,
+        }
     }
 
     /// True where the node, or this machine, does not permit it.

@@ -8,6 +8,7 @@ use super::error::NodeError;
 use super::protocol::answer::ScriptAnswer;
 use crate::io::process::printable;
 use crate::model::{LeaderEpoch, NodeId};
+use crate::proxmox::ChangePermit;
 
 /// The permission for one operation. Later ones ask the authority anew.
 #[derive(Debug, Clone)]
@@ -36,13 +37,14 @@ impl Mandate {
         let Some(fence) = &self.fence else {
             return work.await;
         };
-        tokio::select! {
-            biased;
-            () = self.authority.has_ended(fence.epoch) => {
-                Err(NotLeading { site: fence.site.clone() }.into())
-            }
-            done = work => done,
-        }
+        let done = self.authority.while_led(fence.epoch, work).await;
+        done.unwrap_or_else(|| Err(fence.not_leading().into()))
+    }
+
+    /// The error of what was not begun because the authority has ended; `None` for a single
+    /// controller.
+    pub(crate) fn ended(&self) -> Option<NotLeading> {
+        self.fence.as_ref().map(Fence::not_leading)
     }
 
     /// Reads what a script says of leaders, if anything: an error where it changed nothing
@@ -91,13 +93,22 @@ impl Mandate {
     }
 }
 
+/// Asked right before each request: work in tasks of its own is not polled by
+/// [`during`](Mandate::during).
+impl ChangePermit for Mandate {
+    fn may_change(&self) -> bool {
+        let fence = self.fence.as_ref();
+        fence.is_none_or(|fence| self.authority.lasts(fence.epoch))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn leader(epoch: u64) -> Authority {
         let authority = Authority::of_site("prague".parse().unwrap());
-        authority.grant(LeaderEpoch::new(epoch));
+        authority.grant(LeaderEpoch::new(epoch), std::time::Duration::MAX);
         authority
     }
 
@@ -126,7 +137,7 @@ mod tests {
         assert!(mandate.during(work).await.is_err());
         assert!(!begun.get());
         // What led again since is another leadership.
-        authority.grant(LeaderEpoch::new(6));
+        authority.grant(LeaderEpoch::new(6), std::time::Duration::MAX);
         assert!(
             mandate
                 .during(async { Ok::<_, NotLeading>(()) })

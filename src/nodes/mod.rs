@@ -26,6 +26,7 @@ mod api;
 mod as_asked;
 mod authority;
 mod by_reach;
+mod clock;
 mod config;
 mod deliver;
 mod error;
@@ -57,6 +58,7 @@ pub use api::{
 };
 pub use authority::{Authority, Fence, NotLeading};
 pub use by_reach::NodesByReach;
+pub(crate) use clock::OwnClock;
 pub use config::{KeepOpen, MACHINE_EPOCHS, NodesConfig};
 pub use deliver::prepared::RESERVE;
 pub use error::NodeError;

@@ -43,9 +43,29 @@ pub struct Desired {
     /// True if everything that was written could be read: only then is what is
     /// not mentioned known to be unwanted.
     pub complete: bool,
+    /// What is wanted in the cache for nodes that the run is not for.
+    pub elsewhere: ElsewhereImages,
     /// Why there may be newer orders than these, where that is so: what they do not mention
     /// is not known to be unwanted either.
     pub doubt: Option<String>,
+}
+
+/// What orders want for sites that this controller serves and does not lead now. Another
+/// controller delivers it. When this one leads again it continues with what is in its cache,
+/// so nothing of this is fetched for it, and nothing of it is removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ElsewhereImages {
+    /// The images, with their names in the cache.
+    pub files: BTreeMap<ArtifactId, FileName>,
+    /// Why there may be others, where that is so.
+    pub doubt: Option<String>,
+}
+
+impl ElsewhereImages {
+    /// Their names in the cache.
+    pub fn names(&self) -> BTreeSet<&FileName> {
+        self.files.values().collect()
+    }
 }
 
 /// One file wanted in the cache.

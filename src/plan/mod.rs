@@ -13,6 +13,7 @@ mod action;
 mod blocked;
 mod bytes;
 pub mod desired;
+mod elsewhere;
 mod kept;
 mod look;
 mod mounts;
@@ -36,7 +37,10 @@ mod wanted;
 pub use crate::model::NamePattern;
 pub use action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 pub use blocked::{Blocked, BlockedReason};
-pub use desired::{Desired, Origin, Placed, PositionWant, Resolved, Unresolved, Want};
+pub use desired::{
+    Desired, ElsewhereImages, Origin, Placed, PositionWant, Resolved, Unresolved, Want,
+};
+pub use elsewhere::images_elsewhere;
 pub use kept::keep_raw;
 pub use look::Look;
 #[cfg(any(test, fuzzing))]
@@ -50,7 +54,7 @@ pub use resolve::{Naming, resolve};
 pub use rollout::{PlannedRing, PlannedRollout, RingState};
 pub use selection::{Selection, UnmatchedPattern};
 pub use size::Size;
-pub use stages::missed;
+pub use stages::{approvals_used, missed};
 pub use step::{AdoptCondition, Hint, Notice, Otherwise, Plan, PlannedTemplate, Step, Why};
 pub use template::{TemplateBlock, TemplatePlace, WantedTemplate};
 pub use transport::{RelayUnfit, RequestedBy, Transport, TransportReason, Unrelayed};

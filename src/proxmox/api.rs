@@ -1,6 +1,7 @@
 //! The client: a call goes to one endpoint after the other, until one answers.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,14 @@ const ANSWER: usize = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct PveApi {
     shared: Arc<SharedApi>,
+    /// Asked before each request that changes something.
+    permit: Option<Arc<dyn ChangePermit>>,
+}
+
+/// Whether a request that changes something may be sent now.
+pub trait ChangePermit: fmt::Debug + Send + Sync {
+    /// Asked right before each one. After it was false once, it may be true again.
+    fn may_change(&self) -> bool;
 }
 
 #[derive(Debug)]
@@ -65,7 +74,39 @@ impl PveApi {
                 pins,
                 limits: config.limits,
             }),
+            permit: None,
         })
+    }
+
+    /// The same cluster, where nothing is changed without this permission. Tasks can be
+    /// stopped all the same.
+    #[must_use]
+    pub fn under(&self, permit: Arc<dyn ChangePermit>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            permit: Some(permit),
+        }
+    }
+
+    /// The same cluster without the permission: for what only ends work.
+    pub(super) fn unbound(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            permit: None,
+        }
+    }
+
+    pub(super) fn permit(&self) -> Option<&Arc<dyn ChangePermit>> {
+        self.permit.as_ref()
+    }
+
+    /// Fails where a request would change something and may not.
+    fn permitted(&self, call: &PveCall) -> Result<(), PveError> {
+        let may = |permit: &Arc<dyn ChangePermit>| permit.may_change();
+        match call.is_reading() || self.permit.as_ref().is_none_or(may) {
+            true => Ok(()),
+            false => Err(PveError::NotPermitted { call: call.shown() }),
+        }
     }
 
     /// The ID of the token, such as `talos-order@pve!ctl`.
@@ -112,9 +153,11 @@ impl PveApi {
     pub(super) async fn send(&self, call: &PveCall) -> Result<Answered, PveError> {
         let mut tried = Vec::new();
         let mut last: Option<PveError> = None;
+        self.permitted(call)?;
         for index in self.shared.preference.order() {
             if let Some(error) = last.take() {
                 tried.push(crate::error::chain(&error));
+                self.permitted(call)?;
             }
             let error = match self.send_to(index, call).await {
                 Ok(answered) => {
@@ -206,6 +249,7 @@ impl PveApi {
         let Some(&index) = self.shared.preference.order().first() else {
             return Err(PveError::NoEndpoint);
         };
+        self.permitted(call)?;
         let endpoint = &self.shared.endpoints[index];
         let mut request = self.request(endpoint, call);
         for (name, value) in headers {

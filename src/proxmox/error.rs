@@ -139,6 +139,9 @@ pub enum PveError {
         #[source]
         source: TaskFailure,
     },
+    /// It was not sent: the permission has ended, see [`ChangePermit`](super::ChangePermit).
+    #[error("{call} was not sent: the permission for it has ended")]
+    NotPermitted { call: String },
     #[error("the name {name:?} cannot be used: {reason}")]
     Name { name: String, reason: String },
     /// The content type is not enabled on the storage.

@@ -42,7 +42,7 @@ pub use answers::{
     ClusterState, NodeHealth, PveNode, PveStorage, ServedCertificate, StorageStatus, UrlMetadata,
     VmSummary, Volume, VolumeDetail,
 };
-pub use api::PveApi;
+pub use api::{ChangePermit, PveApi};
 pub use clones::base_of;
 pub use config::{ApiToken, CallLimits, Fingerprint, PveConfig, PveTrust};
 pub use content::{ContentUnknown, StorageContent};

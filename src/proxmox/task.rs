@@ -119,14 +119,15 @@ impl PveApi {
         Ok(lines)
     }
 
-    /// Stops a task; it may still end well.
+    /// Stops a task; it may still end well. No permission is needed: whoever lost it has to
+    /// stop what it began.
     ///
     /// # Errors
     /// As for every call.
     pub async fn stop_task(&self, upid: &Upid) -> Result<(), PveError> {
         let id = upid.to_string();
         let call = PveCall::new(Method::DELETE, &["nodes", &upid.node, "tasks", &id]);
-        self.send(&call).await.map(|_| ())
+        self.unbound().send(&call).await.map(|_| ())
     }
 
     /// Waits for the end of a task. Where the future is dropped before, the task is

@@ -54,16 +54,21 @@ pub(super) async fn send(
 
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
-    // What cannot be read ends the body early, which breaks the request.
+    // What cannot be read ends the body early, which breaks the request. So does what may
+    // not be sent any more: the node drops what has come.
     let pieces = pieces(Arc::clone(source), size);
     let edge = |text: String| stream::once(async { Ok(Bytes::from(text)) });
+    let permit = api.permit().cloned();
     let body = edge(head)
         .chain(pieces)
         .chain(edge(tail))
-        .inspect(move |piece| {
-            if let Ok(piece) = piece {
-                counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        .map(move |piece| {
+            let piece = piece?;
+            if permit.as_ref().is_some_and(|permit| !permit.may_change()) {
+                return Err(io::Error::other("it may not be sent any more"));
             }
+            counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            Ok(piece)
         });
     let headers = [
         (

@@ -32,7 +32,7 @@ const OLD: &str = "old.iso";
 
 fn leader(epoch: u64) -> SystemNodes {
     let authority = Authority::of_site("prague".parse().unwrap());
-    authority.grant(LeaderEpoch::new(epoch));
+    authority.grant(LeaderEpoch::new(epoch), Duration::MAX);
     SystemNodes::new(NodesConfig {
         ssh_opts: Vec::new(),
         rsync_opts: Vec::new(),

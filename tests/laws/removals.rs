@@ -26,6 +26,40 @@ proptest! {
         }
     }
 
+    /// What a controller delivers to one site is in the same cache as what it delivers to
+    /// another one that it does not lead now.
+    #[test]
+    fn nothing_goes_from_the_cache_that_is_wanted_for_other_nodes(case in case(), share in 0_usize..4) {
+        prop_assume!(!case.options.purge);
+        let mut desired = wanted(&case.orders, &case.observed);
+        let cached = case.observed.cache.files.iter();
+        let kept = cached.filter(|(file, _)| file.as_str().len() % 4 <= share);
+        desired.elsewhere.files = kept
+            .map(|(file, cached)| (cached.meta.artifact.clone(), file.clone()))
+            .collect();
+        let families: BTreeSet<_> = desired.elsewhere.files.keys().map(ArtifactId::family).collect();
+        let missed = missed(&desired, &case.observed);
+        for (artifact, file) in &desired.elsewhere.files {
+            prop_assert!(!missed.contains_key(&StepId::prune_cache(file)), "{artifact:?}");
+        }
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
+            if let Action::PruneCache { file, .. } = &step.action {
+                let artifact = &case.observed.cache.files[file].meta.artifact;
+                prop_assert!(!desired.elsewhere.files.contains_key(artifact), "{:?}", step.id);
+                let is_orphan = matches!(step.why, Why::Orphaned { .. });
+                prop_assert!(!is_orphan || !families.contains(&artifact.family()));
+            }
+        }
+        desired.elsewhere.doubt = Some("an order could not be resolved".to_owned());
+        for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
+            let removes = matches!(
+                step.action,
+                Action::PruneCache { .. } | Action::ClearPartial { .. }
+            );
+            prop_assert!(!removes, "{} removes on doubt", step.id.text());
+        }
+    }
+
     #[test]
     fn nothing_is_removed_while_something_is_unknown(case in case()) {
         prop_assume!(!case.options.purge);

@@ -15,7 +15,7 @@ pub(super) fn epoch(number: u64) -> LeaderEpoch {
 /// The authority of a leader.
 pub(super) fn leads(number: u64) -> Authority {
     let authority = Authority::of_site("prague".parse().unwrap());
-    authority.grant(epoch(number));
+    authority.grant(epoch(number), Duration::MAX);
     authority
 }
 
@@ -138,13 +138,13 @@ async fn a_node_refuses_a_leader_that_another_one_followed() {
                 port: Some(1),
             },
         };
-        authority.grant(epoch(6));
+        authority.grant(epoch(6), Duration::MAX);
         let refused = nodes.remove(&nowhere, &removal(&older)).await;
         assert!(
             matches!(refused, Err(NodeError::NotLeading(_))),
             "{refused:?}"
         );
-        authority.grant(epoch(7));
+        authority.grant(epoch(7), Duration::MAX);
         assert!(nodes.deliver(&id, &older).await.unwrap().copied);
         assert_eq!(words(&dir), word(7));
         // A look needs no authority.
@@ -207,7 +207,7 @@ async fn a_file_of_epochs_keeps_what_others_wrote_and_is_written_anew_where_it_i
                 );
                 assert_eq!(text, format!("{found}\n"));
                 assert_eq!(names(&dir), Vec::<String>::new());
-                authority.grant(authority.is_outranked().await.next());
+                authority.grant(authority.is_outranked().await.next(), Duration::MAX);
                 nodes
                     .deliver(&id, &delivery(dir.clone(), &content))
                     .await

@@ -17,6 +17,7 @@ mod fetch;
 mod fileserver;
 mod lab;
 mod names;
+mod permit;
 mod preflight;
 mod proxmoxer;
 mod raw;

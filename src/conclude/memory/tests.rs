@@ -222,6 +222,25 @@ fn an_approval_is_spent_when_all_removals_were_decided_and_done() {
     assert!(world.blocked(&prune(), over).run(30).approved.is_empty());
 }
 
+/// What the run used up is spent. Which nodes the others are for is not known.
+#[test]
+fn in_a_run_for_some_sites_other_approvals_stay() {
+    let elsewhere = ApprovalId("x".to_owned());
+    let mut world = World::new();
+    for (outcome, is_spent) in [(failed(), false), (removed(), true)] {
+        world.prune(outcome);
+        world.look.plan.steps[0].why = Why::NotWanted { hours: 1 };
+        let used = approvals_used(world.look.plan.steps.iter());
+        let own = used.first().unwrap().clone();
+        world.memory.approved = [elsewhere.clone(), own.clone()].into();
+        let before = world.memory.clone();
+        let mut memory = world.run(10).clone();
+        keep_approvals(&mut memory, &before, &world.look.plan, &world.outcomes);
+        assert!(memory.approved.contains(&elsewhere));
+        assert_eq!(memory.approved.contains(&own), !is_spent);
+    }
+}
+
 #[test]
 fn places_stay_until_nothing_of_ours_is_there() {
     let mut world = World::new();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::conclude::Scope;
+use crate::fleet::OutrankedSites;
 use crate::model::{NodeId, OrderId, visible};
 
 /// A request is a name and a number.
@@ -63,10 +64,7 @@ impl ReconcileBody {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        let body: Self = serde_json::from_slice(bytes).map_err(|error| {
-            let why = visible(&error.to_string()).into_owned();
-            format!("invalid request: {why}")
-        })?;
+        let body: Self = serde_json::from_slice(bytes).map_err(|error| invalid(&error))?;
         if body.order.is_some() && body.node.is_some() {
             return Err(
                 "the request names an order and a node; only one of them is accepted".to_owned(),
@@ -82,6 +80,26 @@ impl ReconcileBody {
             (None, None) => Scope::All,
         }
     }
+}
+
+/// What `POST /v1/leaderships` takes.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutrankedBody {
+    /// The higher epochs that nodes know, by site.
+    pub outranked: OutrankedSites,
+}
+
+impl OutrankedBody {
+    /// Reads one; of what is none, why not.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| invalid(&error))
+    }
+}
+
+fn invalid(error: &serde_json::Error) -> String {
+    let why = visible(&error.to_string()).into_owned();
+    format!("invalid request: {why}")
 }
 
 /// Every answer that is no status.

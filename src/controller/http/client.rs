@@ -11,12 +11,12 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::body::{ANSWER_MAX, MessageBody, ReconcileBody};
+use super::body::{ANSWER_MAX, MessageBody, OutrankedBody, ReconcileBody};
 use super::error::ControlError;
 use super::socket;
 use crate::conclude::{Scope, Status};
 use crate::error::chain;
-use crate::fleet::SiteStandings;
+use crate::fleet::{OutrankedSites, SiteStandings};
 use crate::store::{StateDir, StateError};
 
 /// How much longer than it was asked to wait a controller may take.
@@ -47,14 +47,26 @@ pub(crate) async fn reconcile(
 }
 
 /// Asks the running controller who leads its sites, with the time that is left to it where
-/// it does.
+/// it does, and tells it of nodes that know higher epochs.
 ///
 /// # Errors
 /// When none runs, or it answers something else.
-pub(crate) async fn standings(state: &StateDir) -> Result<SiteStandings, ControlError> {
+pub(crate) async fn standings(
+    state: &StateDir,
+    outranked: OutrankedSites,
+) -> Result<SiteStandings, ControlError> {
     let stream = connect(state).await?;
-    let request = Request::get("/v1/leaderships").header(HOST, "localhost");
-    let request = request.body(Body::empty()).map_err(no_answer)?;
+    let (request, body) = match outranked.is_empty() {
+        true => (Request::get("/v1/leaderships"), Body::empty()),
+        false => {
+            let body = serde_json::to_vec(&OutrankedBody { outranked }).map_err(no_answer)?;
+            let request = Request::post("/v1/leaderships");
+            let request = request.header(CONTENT_TYPE, "application/json");
+            (request, Body::from(body))
+        }
+    };
+    let request = request.header(HOST, "localhost").body(body);
+    let request = request.map_err(no_answer)?;
     let Answer { status, body, .. } = exchange(stream, request).await?;
     match status {
         StatusCode::OK => json(&body).map_err(no_answer),

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::body::{MessageBody, REQUEST_MAX, ReconcileBody};
+use super::body::{MessageBody, OutrankedBody, REQUEST_MAX, ReconcileBody};
 use crate::controller::leading::LedSites;
 use crate::controller::queue::RunQueue;
 use crate::model::visible;
@@ -58,7 +58,7 @@ impl Api {
         Router::new()
             .route("/v1/health", get(health))
             .route("/v1/status", get(status))
-            .route("/v1/leaderships", get(leaderships))
+            .route("/v1/leaderships", get(leaderships).post(outranked))
             .route("/v1/reconcile", post(reconcile))
             .fallback(nothing_here)
             .method_not_allowed_fallback(not_so)
@@ -97,7 +97,21 @@ async fn status(State(Served { api, .. }): State<Served>) -> Result<Response, Re
 /// Who leads the sites, for a run of another process of this controller: under whose epoch
 /// it works, and for how long that is good.
 async fn leaderships(State(Served { api, .. }): State<Served>) -> Response {
-    json(StatusCode::OK, &api.led.remaining())
+    json(StatusCode::OK, &api.led.told())
+}
+
+/// The same, after that process met nodes that know higher epochs: this one then takes a
+/// higher one.
+async fn outranked(
+    State(Served { api, .. }): State<Served>,
+    request: Request,
+) -> Result<Response, Response> {
+    let body = whole_body(request)
+        .await
+        .map_err(|(status, why)| message(status, why))?;
+    let body = OutrankedBody::read(&body).map_err(|why| message(StatusCode::BAD_REQUEST, why))?;
+    api.led.outranked(&body.outranked);
+    Ok(json(StatusCode::OK, &api.led.told()))
 }
 
 /// Has a run done and waits until it is over.

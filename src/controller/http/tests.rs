@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::client::reconcile;
+use super::client::{reconcile, standings};
 use super::error::ControlError;
 use super::routes::{Api, WAITING};
 use super::socket::{self, ControlSocket};
@@ -15,6 +15,9 @@ use crate::conclude::{Scope, Status};
 use crate::controller::leading::LedSites;
 use crate::controller::queue::{RunQueue, RunRequest};
 use crate::daemon::Waker;
+use crate::fleet::{KeeperAnswer, Leaderships, OutrankedSites, SiteStanding};
+use crate::model::{LeaderEpoch, SiteName};
+use crate::nodes::Authority;
 use crate::store::StateDir;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -244,6 +247,58 @@ async fn every_answer_has_a_code_and_a_message() {
     state.save_status(&status()).unwrap();
     let answer = told(&state, &get("/v1/status")).await;
     assert!(answer.contains("{\"owner\":\"me\","), "{answer}");
+}
+
+/// Another process of the controller asks who leads, and tells what a node told it.
+#[tokio::test]
+async fn a_run_beside_the_controller_asks_who_leads_and_tells_of_higher_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path().join("state"));
+    let none = standings(&state, OutrankedSites::new()).await.unwrap_err();
+    assert!(matches!(none, ControlError::NotRunning { .. }));
+
+    let site: SiteName = "prague".parse().unwrap();
+    let authority = Authority::of_site(site.clone());
+    let leader = SiteStanding::Leader {
+        epoch: LeaderEpoch::new(7),
+        until: LONG,
+    };
+    let answer = KeeperAnswer::Standings([(site.clone(), leader)].into());
+    let leaderships = Leaderships::follow(&[(site.clone(), authority.clone())].into(), move |_| {
+        let answer = answer.clone();
+        async move { answer }
+    });
+    let mut shown = leaderships.shown();
+    while shown.led().is_empty() {
+        shown.changed().await;
+    }
+    let api = Api {
+        led: LedSites::of(shown),
+        ..api(&state)
+    };
+    let _socket = ControlSocket::open(api).await.unwrap();
+    let told = standings(&state, OutrankedSites::new()).await.unwrap();
+    let Some(SiteStanding::Leader { epoch, until }) = told.get(&site) else {
+        panic!("{told:?}");
+    };
+    assert_eq!(epoch.number(), 7);
+    assert!(*until <= Duration::from_secs(5), "{until:?}");
+    assert!(authority.fence().is_ok());
+    let outranked = [(site.clone(), LeaderEpoch::new(57))].into();
+    standings(&state, outranked).await.unwrap();
+    assert!(authority.fence().is_err());
+    let answer = told_of(&state, "{\"outranked\":[]}").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("invalid request"),
+        "{answer}"
+    );
+}
+
+async fn told_of(state: &StateDir, body: &str) -> String {
+    let length = body.len();
+    let head =
+        format!("POST /v1/leaderships HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    told(state, format!("{head}{body}").as_bytes()).await
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Work for Controller {
             Err(error) => {
                 let why = chain(error);
                 tracing::error!(reason = why, "no run is done");
-                RunEnd::failed(why, None)
+                RunEnd::failed(why, None, self.due())
             }
         };
         if let Ok(lead) = lead {

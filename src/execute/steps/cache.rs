@@ -26,7 +26,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             Ok(id) => Outcome::Done {
                 fact: Fact::Registered { id },
             },
-            Err(error) => failed(error),
+            Err(error) => failed(Failure::from(error)),
         }
     }
 
@@ -71,7 +71,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
             Err(damage @ CacheError::Damaged { .. }) => Outcome::Outdated {
                 what: damage.to_string(),
             },
-            Err(error) => failed(error),
+            Err(error) => failed(Failure::from(error)),
         }
     }
 }

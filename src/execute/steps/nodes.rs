@@ -36,7 +36,7 @@ impl<F: Upstream, N: Nodes> StepWork<F, N> {
         push: &PushStep<'_>,
         wanted_by: &BTreeSet<PositionRef>,
         meter: &Arc<Meter>,
-    ) -> Result<Fact, Failure> {
+    ) -> Result<Fact, Outcome> {
         let meta = self.known(push.cache_file)?;
         let delivery = self.delivery(push, &meta, wanted_by, meter);
         let node = &self.context.specs[&push.target.node];

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::clock::OwnClock;
 use super::machine::{LeadershipMachine, SiteStanding, Task, Wrote};
 use super::object::{LeadershipObject, ObjectError};
 use crate::error::chain;
@@ -27,7 +26,6 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Keeper<O> {
     pub site: SiteName,
     pub object: O,
-    pub clock: OwnClock,
     pub authority: Authority,
     pub standings: Arc<watch::Sender<SiteStandings>>,
     /// Cancelled when the leadership is to be given up.
@@ -54,20 +52,20 @@ impl<O: LeadershipObject> Keeper<O> {
                 machine.leave();
             }
             self.tell(&machine, &mut told);
-            let task = machine.next(self.clock.now());
+            let task = machine.next(self.now());
             match task {
                 Task::Done => break,
                 Task::Wait(until) => self.wait(&mut machine, &mut told, until).await,
                 Task::Read => {
                     let read = self.object.read();
                     let found = self.ask(&mut machine, &mut told, read).await;
-                    machine.read(self.clock.now(), found);
+                    machine.read(self.now(), found);
                 }
                 Task::Write { body, after } => {
                     let write = self.object.write(&body, after);
                     let wrote = self.ask(&mut machine, &mut told, write).await;
                     let wrote = wrote.unwrap_or(Wrote::Unclear);
-                    machine.wrote(self.clock.now(), wrote);
+                    machine.wrote(self.now(), wrote);
                 }
             }
         }
@@ -81,7 +79,7 @@ impl<O: LeadershipObject> Keeper<O> {
         told: &mut ToldStanding,
         until: Duration,
     ) {
-        let left = until.saturating_sub(self.clock.now());
+        let left = until.saturating_sub(self.now());
         let leads = matches!(told.standing, SiteStanding::Leader { .. });
         tokio::select! {
             () = tokio::time::sleep(left.min(self.look(told))) => {}
@@ -128,10 +126,14 @@ impl<O: LeadershipObject> Keeper<O> {
         None
     }
 
+    fn now(&self) -> Duration {
+        self.authority.clock().now()
+    }
+
     /// How long at most until the clock is looked at.
     fn look(&self, told: &ToldStanding) -> Duration {
         match told.standing {
-            SiteStanding::Leader { until, .. } => until.saturating_sub(self.clock.now()).min(LOOK),
+            SiteStanding::Leader { until, .. } => until.saturating_sub(self.now()).min(LOOK),
             // A take-over may be late; nothing has to end in time.
             SiteStanding::Unknown | SiteStanding::Standby { .. } => LOOK * 5,
         }
@@ -139,16 +141,17 @@ impl<O: LeadershipObject> Keeper<O> {
 
     /// Tells the authority, whoever waits, and the log.
     fn tell(&self, machine: &LeadershipMachine<O::Tag>, told: &mut ToldStanding) {
-        let standing = machine.standing(self.clock.now());
+        let standing = machine.standing(self.now());
         let before = std::mem::replace(&mut told.standing, standing.clone());
         let is_new = !standing.is_like(&before);
+        match &standing {
+            // Each renewal makes it last longer.
+            SiteStanding::Leader { epoch, until } => self.authority.grant(*epoch, *until),
+            SiteStanding::Standby { .. } | SiteStanding::Unknown => self.authority.revoke(),
+        }
         if is_new {
-            match &standing {
-                SiteStanding::Leader { epoch, .. } => {
-                    self.authority.grant(*epoch);
-                    tracing::info!(site = %self.site, epoch = epoch.number(), "this controller leads the site");
-                }
-                SiteStanding::Standby { .. } | SiteStanding::Unknown => self.authority.revoke(),
+            if let SiteStanding::Leader { epoch, .. } = &standing {
+                tracing::info!(site = %self.site, epoch = epoch.number(), "this controller leads the site");
             }
             self.tell_end(&before, &standing);
         }

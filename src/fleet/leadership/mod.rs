@@ -6,7 +6,6 @@
 //! the [`Authority`](crate::nodes::Authority) that the work on nodes asks.
 
 mod body;
-mod clock;
 mod fitness;
 mod follower;
 mod keeper;
@@ -14,6 +13,9 @@ mod machine;
 mod object;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -24,15 +26,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::clock::OwnClock;
 use self::keeper::Keeper;
 use self::machine::LeadershipMachine;
 use self::object::InBucket;
+use self::word::GivenWords;
 use crate::bucket::Bucket;
-use crate::model::SiteName;
-use crate::nodes::Authority;
+use crate::model::{LeaderEpoch, SiteName};
+use crate::nodes::{Authority, OwnClock};
 
 pub(crate) use self::body::ControllerName;
+pub(crate) use self::follower::{KeeperAnswer, OutrankedSites};
 pub(crate) use self::keeper::SiteStandings;
 pub(crate) use self::machine::SiteStanding;
 
@@ -43,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// another controller takes over when their time is over.
 #[derive(Debug)]
 pub(crate) struct Leaderships {
-    standings: watch::Receiver<SiteStandings>,
+    shown: ShownStandings,
     task: JoinHandle<()>,
     /// Cancelled to give them up; `None` where another process keeps them.
     stop: Option<CancellationToken>,
@@ -65,7 +68,6 @@ impl Leaderships {
             .map(|(site, authority)| Keeper {
                 site: site.clone(),
                 object: InBucket::new(bucket.clone(), site),
-                clock: OwnClock::Boot,
                 authority: authority.clone(),
                 standings: Arc::clone(&standings),
                 stop: stop.clone(),
@@ -80,32 +82,32 @@ impl Leaderships {
             if is_fit {
                 let kept = keepers.into_iter().map(|keeper| {
                     let nonce = format!("{:016x}", fastrand::u64(..));
-                    let now = keeper.clock.now();
+                    let now = keeper.authority.clock().now();
                     keeper.keep(LeadershipMachine::new(me.clone(), nonce, ttl, now))
                 });
                 futures_util::future::join_all(kept).await;
             }
         };
         Self {
-            standings: shown,
+            shown: ShownStandings::new(shown, sites),
             task: tokio::spawn(kept),
             stop: Some(stop),
         }
     }
 
-    /// Leads what another process of the same controller keeps, as it says when it is asked:
-    /// in its answers the time of a leader is what is left of it. Has nothing to release.
+    /// Leads what another process of the same controller keeps, as it says when it is asked.
+    /// Has nothing to release.
     pub(crate) fn follow<F>(
         sites: &BTreeMap<SiteName, Authority>,
-        ask: impl Fn() -> F + Send + 'static,
+        ask: impl Fn(OutrankedSites) -> F + Send + 'static,
     ) -> Self
     where
-        F: Future<Output = Option<SiteStandings>> + Send + 'static,
+        F: Future<Output = KeeperAnswer> + Send + 'static,
     {
         let (standings, shown) = watch::channel(unknown(sites));
         let following = follower::follow(sites.clone(), Arc::new(standings), ask);
         Self {
-            standings: shown,
+            shown: ShownStandings::new(shown, sites),
             task: tokio::spawn(following),
             stop: None,
         }
@@ -113,13 +115,15 @@ impl Leaderships {
 
     /// Where it is shown how things are.
     pub(crate) fn shown(&self) -> ShownStandings {
-        ShownStandings(self.standings.clone())
+        self.shown.clone()
     }
 
-    /// Gives up what is led, so that others take over at once.
+    /// Gives up what is led, so that others take over at once: as soon as no other process
+    /// of this controller works under it any more.
     pub(crate) async fn release(mut self) {
         let Some(stop) = &self.stop else { return };
-        let led = !led(&self.standings.borrow()).is_empty();
+        self.shown.words.end().await;
+        let led = !self.shown.led().is_empty();
         stop.cancel();
         if tokio::time::timeout(FAREWELL, &mut self.task)
             .await
@@ -139,34 +143,52 @@ impl Drop for Leaderships {
 
 /// How things are with the leaderships of a controller. Clones show the same.
 #[derive(Debug, Clone)]
-pub(crate) struct ShownStandings(watch::Receiver<SiteStandings>);
+pub(crate) struct ShownStandings {
+    standings: watch::Receiver<SiteStandings>,
+    authorities: Arc<BTreeMap<SiteName, Authority>>,
+    words: Arc<GivenWords>,
+}
 
 impl ShownStandings {
-    /// How things are now, by site.
-    pub(crate) fn now(&self) -> SiteStandings {
-        self.0.borrow().clone()
+    fn new(
+        standings: watch::Receiver<SiteStandings>,
+        sites: &BTreeMap<SiteName, Authority>,
+    ) -> Self {
+        let clock = sites.values().next().map(Authority::clock);
+        let clock = clock.cloned().unwrap_or(OwnClock::Boot);
+        Self {
+            standings,
+            authorities: Arc::new(sites.clone()),
+            words: Arc::new(GivenWords::new(clock)),
+        }
     }
 
-    /// The same with what is left of the time of a leader in place of its end.
-    pub(crate) fn remaining(&self) -> SiteStandings {
-        let now = OwnClock::Boot.now();
-        let mut all = self.now();
-        for standing in all.values_mut() {
-            if let SiteStanding::Leader { until, .. } = standing {
-                *until = until.saturating_sub(now);
-            }
+    /// How things are now, by site.
+    pub(crate) fn now(&self) -> SiteStandings {
+        self.standings.borrow().clone()
+    }
+
+    /// The same for another process of this controller, with what is left of the time of a
+    /// leader in place of its end. A leadership is not released before that is over.
+    pub(crate) fn told(&self) -> SiteStandings {
+        self.words.give(self.now())
+    }
+
+    /// Another process of this controller has met a node that knows a higher epoch.
+    pub(crate) fn outranked(&self, site: &SiteName, by: LeaderEpoch) {
+        if let Some(authority) = self.authorities.get(site) {
+            authority.outranked(by);
         }
-        all
     }
 
     /// The sites that are led.
     pub(crate) fn led(&self) -> BTreeSet<SiteName> {
-        led(&self.0.borrow())
+        led(&self.standings.borrow())
     }
 
     /// Waits until anything is different from when this was last called.
     pub(crate) async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
+        if self.standings.changed().await.is_err() {
             // Nothing changes any more.
             std::future::pending::<()>().await;
         }
@@ -174,7 +196,7 @@ impl ShownStandings {
 
     /// Waits until not all of these are led.
     pub(crate) async fn lost(&self, sites: &BTreeSet<SiteName>) {
-        let mut shown = self.0.clone();
+        let mut shown = self.standings.clone();
         // Whoever kept them is gone, and so are they.
         let _ = shown.wait_for(|now| !led(now).is_superset(sites)).await;
     }

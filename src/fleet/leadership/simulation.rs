@@ -75,6 +75,8 @@ struct SimController {
     /// The answer came while it was stopped.
     late: Vec<u64>,
     asked: Option<u64>,
+    /// The highest epoch that a node told it in this life.
+    told: u64,
 }
 
 #[derive(Default)]
@@ -142,6 +144,7 @@ impl World {
                 paused_until: 0,
                 late: Vec::new(),
                 asked: None,
+                told: 0,
             });
             let begins = world.random.u64(0..10 * SECOND);
             world.at(
@@ -282,6 +285,7 @@ impl World {
         controller.life = life;
         controller.is_alive = true;
         controller.asked = None;
+        controller.told = 0;
         controller.late.clear();
         self.at(
             self.now,

@@ -17,6 +17,7 @@ use crate::nodes::error::NodeError;
 use crate::nodes::interface::{
     Cleared, Delivered, Delivery, Leftover, Nodes, Removal, Removed, Verified,
 };
+use crate::nodes::mandate::Mandate;
 use crate::nodes::templates::{
     TemplateChange, TemplateCreation, TemplateDone, TemplateRemoval, Templates,
 };
@@ -57,17 +58,29 @@ impl ApiNodes {
 
     async fn hold(
         &self,
+        mandate: &Mandate,
         node: &Node,
         dir: &Dir,
         file: &FileName,
     ) -> Result<PlaceOnNode, NodeError> {
-        let place = self.shared.hold(node, dir, file).await;
+        let place = self.shared.hold(mandate, node, dir, file).await;
         let place = place.map_err(|error| failed(&node.id, "asking for the storages", error))?;
         place.ok_or_else(|| {
             let what = format!("{}:{dir}", node.id);
             NodeError::Api(ApiError::NotConfigured { what })
         })
     }
+}
+
+/// Work under a mandate. What was not sent because that has ended fails as such.
+async fn under<T>(
+    mandate: &Mandate,
+    work: impl Future<Output = Result<T, NodeError>>,
+) -> Result<T, NodeError> {
+    mandate.during(work).await.map_err(|error| {
+        let ended = mandate.ended().filter(|_| error.is_unsent());
+        ended.map_or(error, NodeError::from)
+    })
 }
 
 impl Nodes for ApiNodes {
@@ -82,19 +95,23 @@ impl Nodes for ApiNodes {
     async fn deliver(&self, node: &Node, delivery: &Delivery) -> Result<Delivered, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
         let work = async {
-            let place = self.hold(node, &delivery.dir, &delivery.file).await?;
+            let place = self
+                .hold(&mandate, node, &delivery.dir, &delivery.file)
+                .await?;
             deliver::deliver(&self.shared, &place, delivery).await
         };
-        Box::pin(mandate.during(work)).await
+        Box::pin(under(&mandate, work)).await
     }
 
     async fn remove(&self, node: &Node, removal: &Removal) -> Result<Removed, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
         let work = async {
-            let place = self.hold(node, &removal.dir, &removal.file).await?;
+            let place = self
+                .hold(&mandate, node, &removal.dir, &removal.file)
+                .await?;
             remove::remove(&self.shared, &place, removal).await
         };
-        Box::pin(mandate.during(work)).await
+        Box::pin(under(&mandate, work)).await
     }
 
     /// What arrives has no name that the API shows, and a node removes it itself.
@@ -105,10 +122,10 @@ impl Nodes for ApiNodes {
     async fn verify(&self, node: &Node, check: &Removal) -> Result<Verified, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
         let work = async {
-            let place = self.hold(node, &check.dir, &check.file).await?;
+            let place = self.hold(&mandate, node, &check.dir, &check.file).await?;
             remove::verify(&self.shared, &place, check).await
         };
-        Box::pin(mandate.during(work)).await
+        Box::pin(under(&mandate, work)).await
     }
 }
 
@@ -132,8 +149,8 @@ impl Templates for ApiNodes {
         creation: &TemplateCreation,
     ) -> Result<TemplateDone, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
-        let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(mandate.during(templates::create(&host, creation))).await
+        let host = TemplateHost::of(&self.shared, node)?.under(&mandate);
+        Box::pin(under(&mandate, templates::create(&host, creation))).await
     }
 
     async fn change_templates(
@@ -142,8 +159,8 @@ impl Templates for ApiNodes {
         changes: &[TemplateChange],
     ) -> Result<TemplateDone, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
-        let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(mandate.during(templates::change(&host, changes))).await
+        let host = TemplateHost::of(&self.shared, node)?.under(&mandate);
+        Box::pin(under(&mandate, templates::change(&host, changes))).await
     }
 
     async fn remove_template(
@@ -152,7 +169,7 @@ impl Templates for ApiNodes {
         removal: &TemplateRemoval,
     ) -> Result<TemplateDone, NodeError> {
         let mandate = self.shared.mandate(&node.id)?;
-        let host = TemplateHost::of(&self.shared, node)?;
-        Box::pin(mandate.during(templates::remove(&host, removal))).await
+        let host = TemplateHost::of(&self.shared, node)?.under(&mandate);
+        Box::pin(under(&mandate, templates::remove(&host, removal))).await
     }
 }

@@ -148,10 +148,11 @@ impl SharedParts {
         Ok(self.place_of(node, known, dir))
     }
 
-    /// The directory of a file, once nobody else works on that any more. `None` where it is
-    /// on no storage.
+    /// The directory of a file, once nobody else works on that any more, for work under a
+    /// mandate. `None` where it is on no storage.
     pub(super) async fn hold(
         &self,
+        mandate: &Mandate,
         node: &Node,
         dir: &Dir,
         file: &FileName,
@@ -168,7 +169,12 @@ impl SharedParts {
             place.volume(file),
         ];
         let _held = Some(self.alone(key).await);
-        Ok(Some(PlaceOnNode { _held, ..place }))
+        let api = place.api.under(Arc::new(mandate.clone()));
+        Ok(Some(PlaceOnNode {
+            _held,
+            api,
+            ..place
+        }))
     }
 
     /// Waits until nobody else of this controller works on a virtual machine.

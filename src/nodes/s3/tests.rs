@@ -208,7 +208,7 @@ async fn an_older_leader_changes_nothing() {
     let lab = BucketLab::new();
     let leader = |epoch| {
         let authority = Authority::of_site("prague".parse().unwrap());
-        authority.grant(LeaderEpoch::new(epoch));
+        authority.grant(LeaderEpoch::new(epoch), Duration::MAX);
         (lab.nodes("lab", authority.clone()), authority)
     };
     let (new, _) = leader(7);

@@ -32,6 +32,7 @@ pub(super) use early::early;
 pub(super) use fetch::fetch;
 pub(super) use hints::hints;
 pub(super) use parts::parts;
+pub use prune::approvals_used;
 pub(super) use prune::prune;
 pub(super) use purge::purge;
 pub(super) use relay::relay;

@@ -316,14 +316,43 @@ fn unread(target: &PushTarget, why: &str) -> BlockedReason {
     }
 }
 
+fn approval(node: &NodeId, going: &[(PushTarget, &RecordEntry)]) -> ApprovalId {
+    approval_of(
+        node,
+        going
+            .iter()
+            .map(|(target, entry)| target.dir.join(&entry.name)),
+    )
+}
+
+/// The approvals that these removals would have needed over the budget: one for each node.
+pub fn approvals_used<'a>(steps: impl Iterator<Item = &'a Step>) -> BTreeSet<ApprovalId> {
+    let mut going: BTreeMap<&NodeId, BTreeMap<&PushTarget, BTreeSet<&FileName>>> = BTreeMap::new();
+    for step in steps {
+        if let (Action::PruneNode { target, file, .. }, Why::NotWanted { .. }) =
+            (&step.action, &step.why)
+        {
+            let dirs = going.entry(&target.node).or_default();
+            dirs.entry(target).or_default().insert(file);
+        }
+    }
+    let lists = going.into_iter().map(|(node, dirs)| {
+        let files = dirs
+            .into_iter()
+            .flat_map(|(target, files)| files.into_iter().map(|file| target.dir.join(file)));
+        approval_of(node, files)
+    });
+    lists.collect()
+}
+
 /// The name of exactly this list of removals: twelve hex digits that a user can
 /// copy.
-fn approval(node: &NodeId, going: &[(PushTarget, &RecordEntry)]) -> ApprovalId {
+fn approval_of(node: &NodeId, files: impl Iterator<Item = impl AsRef<[u8]>>) -> ApprovalId {
     let mut hasher = Hasher::new();
     hasher.update(node.as_str());
-    for (target, entry) in going {
+    for file in files {
         hasher.update("\n");
-        hasher.update(target.dir.join(&entry.name));
+        hasher.update(file);
     }
     let digest: [u8; 32] = hasher.finalize().into();
     let hex = crate::model::Sha256::from_bytes(digest).to_string();

@@ -31,7 +31,8 @@ pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let action = Action::prune_cache(file, &observed.cache.files[file]);
         remove(input, draft, action, why, needs);
     }
-    let wanted: BTreeSet<&FileName> = desired.artifacts.values().map(|want| &want.file).collect();
+    let mut wanted = desired.elsewhere.names();
+    wanted.extend(desired.artifacts.values().map(|want| &want.file));
     for (file, &bytes) in &observed.cache.partial {
         if !wanted.contains(file) {
             let action = Action::ClearPartial {
@@ -51,10 +52,17 @@ fn remove(
     why: Why,
     needs: Vec<StepId>,
 ) {
-    match input.removals_blocked.clone() {
+    match removals_doubted(input) {
         Some(why) => draft.block_removal(action.step_id(), BlockedReason::PruneBlocked { why }),
         None => draft.removal(action, why, needs),
     }
+}
+
+/// Why nothing may go: also where it is not known what is wanted for nodes that the run is
+/// not for.
+fn removals_doubted(input: &StageInput<'_>) -> Option<String> {
+    let elsewhere = || input.desired.elsewhere.doubt.clone();
+    input.removals_blocked.clone().or_else(elsewhere)
 }
 
 /// Since when files are in the cache whose family no order refers to, by the step that
@@ -62,7 +70,8 @@ fn remove(
 /// begins to be missed.
 pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timestamp> {
     let wanted = families(desired);
-    let begins = removals_blocked(desired).is_none().then_some(observed.now);
+    let is_sure = removals_blocked(desired).is_none() && desired.elsewhere.doubt.is_none();
+    let begins = is_sure.then_some(observed.now);
     let files = observed.cache.files.iter();
     let orphans = files.filter(|(_, cached)| !wanted.contains(&cached.meta.artifact.family()));
     let since = orphans.filter_map(|(file, cached)| {
@@ -74,7 +83,9 @@ pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timest
 }
 
 fn families(desired: &Desired) -> BTreeSet<Family> {
-    desired.artifacts.keys().map(ArtifactId::family).collect()
+    let elsewhere = desired.elsewhere.files.keys();
+    let wanted = desired.artifacts.keys().chain(elsewhere);
+    wanted.map(ArtifactId::family).collect()
 }
 
 /// Since when nobody has wanted a file; `None` in the first run that misses it, which
@@ -116,7 +127,8 @@ fn surplus<'a>(
     let mut surplus = Vec::new();
     for (file, cached) in &observed.cache.files {
         let artifact = &cached.meta.artifact;
-        if desired.artifacts.contains_key(artifact) {
+        let is_elsewhere = desired.elsewhere.files.contains_key(artifact);
+        if is_elsewhere || desired.artifacts.contains_key(artifact) {
             continue;
         }
         let family = artifact.family();
@@ -126,7 +138,7 @@ fn surplus<'a>(
             newer.take(keep as usize).count()
         });
         // While nothing may be removed, it is told what would be by the record alone.
-        let since = match input.removals_blocked.is_some() {
+        let since = match removals_doubted(input).is_some() {
             true => Some(cached.meta.last_wanted),
             false => unwanted_since(file, cached, observed),
         };

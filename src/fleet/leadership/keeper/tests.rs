@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
 use crate::model::LeaderEpoch;
+use crate::nodes::OwnClock;
 
 /// A store that answers at once, or not at all.
 #[derive(Clone, Default)]
@@ -61,17 +62,16 @@ fn site() -> SiteName {
 }
 
 fn controller(host: &str, object: Store, begun: Instant) -> Controller {
-    let authority = Authority::of_site(site());
+    let clock = OwnClock::Paused(begun);
+    let authority = Authority::on_clock(site(), clock.clone());
     let (standings, shown) = watch::channel(SiteStandings::new());
     let stop = CancellationToken::new();
-    let clock = OwnClock::Paused(begun);
     let me = ControllerName::new(host, "cache");
     let ttl = Duration::from_secs(30);
     let machine = LeadershipMachine::new(me, host.to_owned(), ttl, clock.now());
     let keeper = Keeper {
         site: site(),
         object,
-        clock,
         authority: authority.clone(),
         standings: Arc::new(standings),
         stop: stop.clone(),

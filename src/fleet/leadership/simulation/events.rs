@@ -204,6 +204,8 @@ impl World {
         };
         self.leaders += 1;
         let epoch = epoch.number();
+        let told = self.controllers[at].told;
+        assert!(epoch > told, "it leads under {epoch} and knows of {told}");
         let node = self.random.usize(0..2);
         let gets_there = match self.random.u8(0..4) {
             0 if self.is_trouble() => self.now + self.random.u64(0..90 * SECOND),
@@ -226,7 +228,9 @@ impl World {
         if epoch < known {
             if self.runs(at, life) && self.controllers[at].paused_until <= self.now {
                 let by = LeaderEpoch::new(known);
-                self.controllers[at].machine.outranked(by);
+                let controller = &mut self.controllers[at];
+                controller.told = controller.told.max(known);
+                controller.machine.outranked(by);
                 self.turn(at, life);
             }
             return;

@@ -1,6 +1,7 @@
 //! A node that has templates.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::facts::{TemplateMark, VmConfig};
 use crate::model::{Node, NodeId, VmId};
@@ -10,6 +11,7 @@ use crate::nodes::api::place::{failed, failed_with};
 use crate::nodes::api::shared::SharedParts;
 use crate::nodes::api::tasks::{FailedTask, run_task};
 use crate::nodes::error::NodeError;
+use crate::nodes::mandate::Mandate;
 use crate::nodes::templates::TemplateDone;
 use crate::proxmox::{PveApi, PveError, Upid, VmRefusal};
 
@@ -43,6 +45,12 @@ impl<'a> TemplateHost<'a> {
             node: node.id.clone(),
             known,
         })
+    }
+
+    /// For work under a mandate.
+    pub(in crate::nodes::api) fn under(mut self, mandate: &Mandate) -> Self {
+        self.known.api = self.known.api.under(Arc::new(mandate.clone()));
+        self
     }
 
     pub(super) fn api(&self) -> &PveApi {

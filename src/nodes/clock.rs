@@ -7,15 +7,18 @@ use rustix::time::{ClockId, clock_gettime};
 /// Time since the machine was started, sleep included. `Instant` does not count in suspended
 /// virtual machines, and a leader that slept would not know that its time is over.
 #[derive(Debug, Clone)]
-pub(super) enum OwnClock {
+pub(crate) enum OwnClock {
     Boot,
     /// That of a test, which may be paused.
     #[cfg(test)]
     Paused(tokio::time::Instant),
+    /// One that a test sets.
+    #[cfg(test)]
+    Set(std::sync::Arc<std::sync::Mutex<Duration>>),
 }
 
 impl OwnClock {
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         match self {
             Self::Boot => {
                 let time = clock_gettime(ClockId::Boottime);
@@ -25,6 +28,8 @@ impl OwnClock {
             }
             #[cfg(test)]
             Self::Paused(since) => since.elapsed(),
+            #[cfg(test)]
+            Self::Set(now) => *now.lock().unwrap(),
         }
     }
 }
