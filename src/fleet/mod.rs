@@ -9,10 +9,16 @@
 )]
 
 mod images;
+mod layout;
 mod leadership;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "no controller collects yet")
+)]
+pub(crate) use images::{CollectError, FleetWants, KeepTimes, StoreCollector, WantsDoubt};
 pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
 pub(crate) use leadership::{
     ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,

@@ -135,6 +135,14 @@ metrics! {
         "Images that the store of the fleet was used for";
     STORE_BYTES: Counter "talos_order_store_bytes_total" ["direction"]
         "Bytes of images read from the store and written to it";
+    STORE_COLLECTED: Counter "talos_order_store_collected_total" ["kind"]
+        "Objects removed from the store because no site wants them";
+    STORE_COLLECTED_BYTES: Counter "talos_order_store_collected_bytes_total" []
+        "Bytes of images removed from the store";
+    STORE_OBJECTS: Gauge "talos_order_store_objects" ["kind"]
+        "Objects in the store when unwanted images were last looked for";
+    STORE_SIZE: Gauge "talos_order_store_size_bytes" []
+        "Bytes of images in the store then";
     NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
         "Messages that a provider of notifications confirmed";
     NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]

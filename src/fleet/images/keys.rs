@@ -38,6 +38,14 @@ impl ImageKeys {
     }
 }
 
+/// The key of the index entry with this name, as reports of sites have it; `None` for what is
+/// no such name.
+pub(super) fn index_of(name: &str) -> Option<ObjectKey> {
+    let is_one = name.split('/').count() == 4 && name.ends_with(".json");
+    let key = is_one.then(|| format!("v1/index/{name}"));
+    key?.parse().ok()
+}
+
 /// Where the bytes with this digest are.
 pub(super) fn blob(sha256: &Sha256) -> Result<ObjectKey, Invalid> {
     let hex = sha256.to_string();

@@ -15,16 +15,23 @@
 
 mod blob;
 mod claim;
+#[cfg_attr(not(test), expect(dead_code, reason = "no controller collects yet"))]
+mod collect;
 mod entry;
-mod format;
 mod interface;
 mod keys;
 mod seek;
 mod share;
 mod shared;
 mod trouble;
+mod unwanted;
+#[cfg_attr(not(test), expect(dead_code, reason = "no controller collects yet"))]
+mod wants;
 mod watch;
 
+pub(crate) use collect::{CollectError, StoreCollector};
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
 pub(crate) use shared::{ShareSettings, SharedImages};
+pub(crate) use unwanted::KeepTimes;
+pub(crate) use wants::{FleetWants, WantsDoubt};

@@ -76,6 +76,7 @@ impl SharedState {
     ) -> Result<Located<ShareTurn>, StoreTrouble> {
         let mut claim: Option<DownloadClaim> = None;
         let mut waits = 0;
+        self.look_at_layout().await?;
         loop {
             if let Some(stored) = self.usable(inner, request, keys).await? {
                 return Ok(Located::Stored(stored));
@@ -91,6 +92,7 @@ impl SharedState {
             if waits == FRUITLESS {
                 return Ok(self.after_outage(inner, request, keys.clone()).await);
             }
+            self.prepare_layout().await?;
             claim = match self.take_claim(&keys.claim, None).await? {
                 Claiming::Ours(own) => Some(own),
                 Claiming::Theirs(seen) => {

@@ -6,7 +6,8 @@ use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{SiteLine, SiteRole, SourceLine, SourceState};
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, StoredStock,
+    UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -58,6 +59,15 @@ pub(super) fn upstream() -> UpstreamUse {
             waited: 1,
             refused: 0,
             failed: 3,
+            collected_images: 2,
+            collected_blobs: 1,
+            collected_bytes: 50,
+            collected_claims: 0,
+            stock: Some(StoredStock {
+                images: 5,
+                blobs: 4,
+                bytes: 400,
+            }),
         }),
     }
 }
