@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{App, StartError};
+use super::{App, StartError, shared};
 use crate::bucket::Bucket;
-use crate::fleet::{ControllerName, Leaderships};
+use crate::fleet::{ControllerName, Leaderships, StoreCollector};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
 
@@ -53,6 +53,14 @@ impl App {
     /// The authority over the nodes of each site that is served.
     pub(crate) fn authorities(&self) -> &BTreeMap<SiteName, Authority> {
         &self.authorities
+    }
+
+    /// Who removes from the store what no site wants; `None` where nobody does.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) fn store_collector(&self) -> Result<Option<StoreCollector>, StartError> {
+        shared::collector(&self.settings, &self.tally).map_err(StartError::Store)
     }
 
     /// Begins to keep the leaderships of the sites that are served; `None` for a single

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, LiveReconciler, OrdersAt, StartError};
+use crate::app::{App, LiveReconciler, OrdersAt, RecordsMoment, StartError};
 use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
@@ -173,6 +173,12 @@ impl<'a> Session<'a> {
         };
         let (orders, clusters) = surveyed;
         read(&orders);
+        // A look by hand, which leads nothing, knows what this controller recorded.
+        let sites = self.sites.as_ref();
+        tokio::select! {
+            () = self.app.share_deliveries(sites, RecordsMoment::BeforeRun) => {}
+            () = stop.cancelled() => return Err(RunError::Stopped),
+        }
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
@@ -230,6 +236,9 @@ impl<'a> Session<'a> {
         if let Err(error) = following.await {
             tracing::warn!(reason = %error, "the event log failed");
         }
+        let sites = self.sites.as_ref();
+        let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
+        shared.await;
         let report = report?;
         let kept = self.keep(&inputs.orders, &report).await;
         Ok(FinishedRun {

@@ -8,17 +8,21 @@
     reason = "waits for other controllers, with jitter, by a clock of its own"
 )]
 
+mod deliveries;
 mod images;
 mod layout;
 mod leadership;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use deliveries::{DeliveriesError, SharedDeliveries, SiteDeliveries};
 #[cfg_attr(
     not(test),
     expect(unused_imports, reason = "no controller collects yet")
 )]
-pub(crate) use images::{CollectError, FleetWants, KeepTimes, StoreCollector, WantsDoubt};
+pub(crate) use images::{
+    CollectError, Collected, FleetWants, KeepTimes, StoreCollector, WantsDoubt,
+};
 pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
 pub(crate) use leadership::{
     ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,

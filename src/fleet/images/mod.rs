@@ -29,7 +29,7 @@ mod unwanted;
 mod wants;
 mod watch;
 
-pub(crate) use collect::{CollectError, StoreCollector};
+pub(crate) use collect::{CollectError, Collected, StoreCollector};
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
 pub(crate) use shared::{ShareSettings, SharedImages};
