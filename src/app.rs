@@ -36,7 +36,7 @@ use crate::config::{self, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
-use crate::fleet::FleetUpstream;
+use crate::fleet::{FleetUpstream, SiteReports};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use deliveries::RecordsMoment;
 pub(crate) use error::StartError;
@@ -92,6 +92,8 @@ pub(crate) struct App {
     asked: SourceTally,
     /// Of the sites that are served in a fleet.
     authorities: BTreeMap<SiteName, Authority>,
+    /// What the sites of a fleet say, once somebody asks.
+    site_reports: OnceLock<SiteReports>,
 }
 
 impl App {
@@ -134,6 +136,7 @@ impl App {
             reader: Mutex::default(),
             fleet: OnceLock::new(),
             records: OnceLock::new(),
+            site_reports: OnceLock::new(),
             tally: RequestTally::default(),
             asked,
         }

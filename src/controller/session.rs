@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::site_reports::SiteTeller;
 use crate::app::{App, LiveReconciler, OrdersAt, RecordsMoment, StartError};
 use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
@@ -33,6 +34,8 @@ pub(crate) struct Session<'a> {
     options: RunOptions,
     /// The sites that it is for; `None` for all nodes.
     sites: Option<BTreeSet<SiteName>>,
+    /// What it tells other sites is renewed until the next run.
+    is_renewed: bool,
 }
 
 /// Whoever is told how a run goes on.
@@ -133,12 +136,18 @@ impl<'a> Session<'a> {
             failures,
             options,
             sites: app.served_sites().cloned(),
+            is_renewed: false,
         }
     }
 
     /// The same for the nodes of these sites only, in the place of all that are served.
     pub(crate) fn for_sites(self, sites: Option<BTreeSet<SiteName>>) -> Self {
         Self { sites, ..self }
+    }
+
+    /// The same for a controller that goes on after it: it renews what other sites are told.
+    pub(crate) fn renewing(self, is_renewed: bool) -> Self {
+        Self { is_renewed, ..self }
     }
 
     /// What is remembered of the nodes that the run is for, and of others.
@@ -167,11 +176,12 @@ impl<'a> Session<'a> {
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
+        let others = self.app.fleet_view(self.sites.as_ref());
         let surveyed = tokio::select! {
-            surveyed = self.survey(reconciler) => surveyed?,
+            surveyed = async { tokio::join!(self.survey(reconciler), others) } => surveyed,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
-        let (orders, clusters) = surveyed;
+        let ((orders, clusters), fleet) = (surveyed.0?, surveyed.1?);
         read(&orders);
         // A look by hand, which leads nothing, knows what this controller recorded.
         let sites = self.sites.as_ref();
@@ -185,7 +195,7 @@ impl<'a> Session<'a> {
             source: self.orders.source().cloned(),
             memory: self.memory().0,
             clusters,
-            fleet: None,
+            fleet,
             options: self.options.clone(),
         };
         let look = tokio::select! {
@@ -241,6 +251,10 @@ impl<'a> Session<'a> {
         shared.await;
         let report = report?;
         let kept = self.keep(&inputs.orders, &report).await;
+        if let (Ok((status, _)), Some(sites)) = (&kept, &self.sites) {
+            let teller = SiteTeller::new(self.app, sites, self.is_renewed);
+            teller.run_ended(status, &report).await;
+        }
         Ok(FinishedRun {
             orders: inputs.orders,
             report,

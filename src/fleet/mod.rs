@@ -12,18 +12,16 @@ mod deliveries;
 mod images;
 mod layout;
 mod leadership;
+mod sites;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use deliveries::{DeliveriesError, SharedDeliveries, SiteDeliveries};
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "no controller collects yet")
-)]
 pub(crate) use images::{
-    CollectError, Collected, FleetWants, KeepTimes, StoreCollector, WantsDoubt,
+    CollectError, Collected, FleetKey, FleetUpstream, FleetWants, KeepTimes, ShareSettings,
+    SharedImages, StoreCollector, WantsDoubt, index_name,
 };
-pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
 pub(crate) use leadership::{
     ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,
 };
+pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};

@@ -15,7 +15,6 @@
 
 mod blob;
 mod claim;
-#[cfg_attr(not(test), expect(dead_code, reason = "no controller collects yet"))]
 mod collect;
 mod entry;
 mod interface;
@@ -25,13 +24,13 @@ mod share;
 mod shared;
 mod trouble;
 mod unwanted;
-#[cfg_attr(not(test), expect(dead_code, reason = "no controller collects yet"))]
 mod wants;
 mod watch;
 
 pub(crate) use collect::{CollectError, Collected, StoreCollector};
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
+pub(crate) use keys::index_name;
 pub(crate) use shared::{ShareSettings, SharedImages};
 pub(crate) use unwanted::KeepTimes;
 pub(crate) use wants::{FleetWants, WantsDoubt};
