@@ -9,6 +9,7 @@
 )]
 
 mod cluster_use;
+mod deliveries;
 mod error;
 mod fleet;
 mod orders_at;
@@ -35,8 +36,9 @@ use crate::config::{self, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
-use crate::fleet::FleetUpstream;
+use crate::fleet::{FleetUpstream, SiteReports};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
+pub(crate) use deliveries::RecordsMoment;
 pub(crate) use error::StartError;
 pub(crate) use fleet::CERTIFICATE_DAYS;
 pub(crate) use orders_at::OrdersAt;
@@ -84,10 +86,14 @@ pub(crate) struct App {
     source: Option<Arc<GitOrders>>,
     /// The clusters, once somebody asks for them.
     fleet: OnceLock<fleet::Fleet>,
+    /// What was delivered to nodes of the API, once somebody asks for it.
+    records: OnceLock<Arc<FileRecords>>,
     tally: RequestTally,
     asked: SourceTally,
     /// Of the sites that are served in a fleet.
     authorities: BTreeMap<SiteName, Authority>,
+    /// What the sites of a fleet say, once somebody asks.
+    site_reports: OnceLock<SiteReports>,
 }
 
 impl App {
@@ -129,6 +135,8 @@ impl App {
             source,
             reader: Mutex::default(),
             fleet: OnceLock::new(),
+            records: OnceLock::new(),
+            site_reports: OnceLock::new(),
             tally: RequestTally::default(),
             asked,
         }
@@ -213,7 +221,7 @@ impl App {
         let nodes = places::nodes(settings, self.instance(), connections, keep_open, &over);
         let system = SystemNodes::new(nodes).map_err(StartError::Nodes)?;
         let api = places::api_nodes(settings, self.known_nodes()?, &over);
-        let records = Arc::new(FileRecords::new(settings.state_dir.join(DELIVERED)));
+        let records = self.records();
         let buckets =
             BucketNodes::new(places::buckets(settings, &over).map_err(StartError::Bucket)?);
         let nodes = NodesByReach::new(system, ApiNodes::new(api, records), buckets);

@@ -6,6 +6,7 @@
 //! `http` is how they ask.
 
 mod background;
+mod collection;
 mod end;
 pub(crate) mod http;
 mod lead;
@@ -15,6 +16,7 @@ mod notifier;
 mod orders_follower;
 mod queue;
 mod session;
+mod site_reports;
 mod source_watch;
 mod teller;
 mod vitals;
@@ -31,6 +33,7 @@ pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
 pub(crate) use notifier::Notifier;
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
+use site_reports::FleetWatch;
 use vitals::LoopVitals;
 use work::Controller;
 
@@ -128,6 +131,10 @@ pub(crate) async fn run(
         true => None,
         false => controller.watch_lead(&lead, &waker),
     };
+    let fleet = match once {
+        true => None,
+        false => controller.watch_fleet(&lead),
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         orders = controller.orders_name(),
@@ -138,6 +145,7 @@ pub(crate) async fn run(
     }
     let ended = Box::pin(daemon::run(controller, options, waker, pulse)).await;
     queue.close();
+    drop::<Option<FleetWatch>>(fleet);
     // Nothing is done on nodes any more: another controller may take over.
     lead.release().await;
     drop::<Option<LeadWatch>>(watch);

@@ -68,6 +68,9 @@ pub(super) struct StoreShape {
     pub key_file: Option<At<String>>,
     /// The environment variable that holds the key of the fleet
     pub key_env: Option<At<String>>,
+    /// How long an image stays in the store after the last site stopped wanting it, or
+    /// `never` to remove none. Default: 7d
+    pub keep: Option<At<String>>,
 }
 
 impl StoreShape {

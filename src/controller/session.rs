@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, LiveReconciler, OrdersAt, StartError};
+use super::site_reports::SiteTeller;
+use crate::app::{App, LiveReconciler, OrdersAt, RecordsMoment, StartError};
 use crate::conclude::memory::{keep_approvals, keep_failures, next_try, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, OtherSites, Report, RetryLimits, RunRecord, Scope, Status};
@@ -33,6 +34,8 @@ pub(crate) struct Session<'a> {
     options: RunOptions,
     /// The sites that it is for; `None` for all nodes.
     sites: Option<BTreeSet<SiteName>>,
+    /// What it tells other sites is renewed until the next run.
+    is_renewed: bool,
 }
 
 /// What the orders want.
@@ -142,6 +145,7 @@ impl<'a> Session<'a> {
             failures,
             options,
             sites: app.served_sites().cloned(),
+            is_renewed: false,
         }
     }
 
@@ -181,6 +185,11 @@ impl<'a> Session<'a> {
         next_try(&memory.clone().divided(|node| nodes.covers(node)).0, plan)
     }
 
+    /// The same for a controller that goes on after it: it renews what other sites are told.
+    pub(crate) fn renewing(self, is_renewed: bool) -> Self {
+        Self { is_renewed, ..self }
+    }
+
     /// What is remembered of the nodes that the run is for, and of others.
     fn memory(&self) -> (Memory, Memory) {
         match &self.sites {
@@ -207,16 +216,24 @@ impl<'a> Session<'a> {
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
+        let others = self.app.fleet_view(self.sites.as_ref());
         let surveyed = tokio::select! {
-            surveyed = self.survey(reconciler) => surveyed?,
+            surveyed = async { tokio::join!(self.survey(reconciler), others) } => surveyed,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
+        let (surveyed, fleet) = (surveyed.0?, surveyed.1?);
         let Surveyed {
             orders,
             others,
             clusters,
         } = surveyed;
         read(&orders);
+        // A look by hand, which leads nothing, knows what this controller recorded.
+        let sites = self.sites.as_ref();
+        tokio::select! {
+            () = self.app.share_deliveries(sites, RecordsMoment::BeforeRun) => {}
+            () = stop.cancelled() => return Err(RunError::Stopped),
+        }
         let inputs = Inputs {
             orders,
             elsewhere: Arc::new(others.images_only()),
@@ -224,7 +241,7 @@ impl<'a> Session<'a> {
             source: self.orders.source().cloned(),
             memory: self.memory().0,
             clusters,
-            fleet: None,
+            fleet,
             options: self.options.clone(),
         };
         let look = tokio::select! {
@@ -286,8 +303,15 @@ impl<'a> Session<'a> {
         if let Err(error) = following.await {
             tracing::warn!(reason = %error, "the event log failed");
         }
+        let sites = self.sites.as_ref();
+        let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
+        shared.await;
         let report = report?;
         let kept = self.keep(&inputs, &report).await;
+        if let (Ok((status, _)), Some(sites)) = (&kept, &self.sites) {
+            let teller = SiteTeller::new(self.app, sites, self.is_renewed);
+            teller.run_ended(status, &report).await;
+        }
         Ok(FinishedRun {
             orders: inputs.orders,
             report,

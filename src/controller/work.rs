@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::background::Background;
+use super::collection::Collection;
 use super::end::RunEnd;
 use super::lead::{Lead, LeadError};
 use super::leading::{LeadWatch, LedSites};
@@ -19,6 +20,7 @@ use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
+use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
 use crate::app::{App, LiveReconciler, Mode, StartError};
@@ -52,6 +54,8 @@ pub(super) struct Controller {
     led_before: Option<BTreeSet<SiteName>>,
     queue: RunQueue,
     background: Background,
+    /// What is removed from the store of a fleet.
+    collection: Collection,
     metrics: Option<MetricsFile>,
     notifier: Notifier,
     /// Where somebody watches.
@@ -78,8 +82,14 @@ impl Controller {
             true => app.reconciler()?,
             false => app.resident_reconciler()?,
         };
+        // A single run is over before it is known what others want.
+        let collection = match once {
+            true => Collection::default(),
+            false => Collection::new(&app),
+        };
         Ok(Self {
             notifier: Notifier::new(&app),
+            collection,
             config: config.map(Path::to_owned),
             orders,
             once,
@@ -113,6 +123,11 @@ impl Controller {
     /// Does not wait for windows in the next run, by the word of somebody.
     pub(super) fn ignore_windows(&mut self, by: Option<String>) {
         self.windows_ignored_by = by;
+    }
+
+    /// Renews what other sites are told of those that are led, and shows what they tell.
+    pub(super) fn watch_fleet(&self, lead: &Lead) -> Option<FleetWatch> {
+        FleetWatch::start(&self.app, lead.sites(), self.live.clone())
     }
 
     /// Writes its metrics to this file after each run.
@@ -209,7 +224,7 @@ impl Controller {
             Err(error) => return RunEnd::failed(told(&error), None, self.due()),
         };
         let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
-        let session = session.for_sites(led.clone());
+        let session = session.for_sites(led.clone()).renewing(!self.once);
         let stop = running.stop.child_token();
         let mut teller = Teller::new(
             self.app.state(),
@@ -238,6 +253,7 @@ impl Controller {
                 self.read_back = false;
                 match kept {
                     Ok((status, memory)) => {
+                        self.collection.run_ended(&self.led);
                         self.write_metrics(&status, Some((&report, &memory)));
                         let notices = Some(&*report.look.plan.notices);
                         let is_partial = stop.is_cancelled();
@@ -277,6 +293,10 @@ impl Controller {
                 // Whoever asked it to stop knows.
                 if let (Some(status), false) = (&status, matches!(error, RunError::Stopped)) {
                     self.notifier.run_ended(status, None, false).await;
+                    if let Some(led) = &led {
+                        let teller = SiteTeller::new(&self.app, led, !self.once);
+                        teller.run_failed(&why).await;
+                    }
                 }
                 self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status, self.due())

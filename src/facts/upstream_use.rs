@@ -36,6 +36,27 @@ pub struct StoreUse {
     pub refused: u64,
     /// How often it could not be asked, or did not take an image.
     pub failed: u64,
+    /// Images that were removed because no site wanted them.
+    pub collected_images: u64,
+    /// Blobs that were removed because no image has them any more.
+    pub collected_blobs: u64,
+    /// The bytes of those.
+    pub collected_bytes: u64,
+    /// Claims of controllers that are gone.
+    pub collected_claims: u64,
+    /// What was in it when unwanted images were last looked for.
+    pub stock: Option<StoredStock>,
+}
+
+/// What is in the store of a fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredStock {
+    /// Images in the index.
+    pub images: u64,
+    /// Files of bytes; several images may have the same.
+    pub blobs: u64,
+    /// The bytes of those.
+    pub bytes: u64,
 }
 
 /// What a host said of its rate limit.

@@ -8,13 +8,21 @@
     reason = "waits for other controllers, with jitter, by a clock of its own"
 )]
 
+mod deliveries;
 mod images;
+mod layout;
 mod leadership;
+mod sites;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
+pub(crate) use deliveries::{DeliveriesError, SharedDeliveries, SiteDeliveries};
+pub(crate) use images::{
+    CollectError, Collected, FleetKey, FleetUpstream, FleetWants, KeepTimes, ShareSettings,
+    SharedImages, StoreCollector, WantsDoubt, index_name,
+};
 pub(crate) use leadership::{
     ControllerName, KeeperAnswer, Leaderships, OutrankedSites, ShownStandings, SiteStanding,
     SiteStandings,
 };
+pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};

@@ -26,6 +26,11 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
             waited,
             refused,
             failed,
+            collected_images,
+            collected_blobs,
+            collected_bytes,
+            collected_claims,
+            stock,
         } = store;
         for (result, count) in [
             ("used", used),
@@ -38,6 +43,19 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
         }
         to.set(&catalog::STORE_BYTES, ["read"], read_bytes);
         to.set(&catalog::STORE_BYTES, ["written"], written_bytes);
+        for (kind, count) in [
+            ("image", collected_images),
+            ("blob", collected_blobs),
+            ("claim", collected_claims),
+        ] {
+            to.set(&catalog::STORE_COLLECTED, [kind], count);
+        }
+        to.set(&catalog::STORE_COLLECTED_BYTES, [], collected_bytes);
+        if let Some(stock) = stock {
+            to.set(&catalog::STORE_OBJECTS, ["image"], stock.images);
+            to.set(&catalog::STORE_OBJECTS, ["blob"], stock.blobs);
+            to.set(&catalog::STORE_SIZE, [], stock.bytes);
+        }
     }
     let versions = scene.last.as_ref();
     let versions = versions.map(|last| &last.report.look.observed.catalog.versions);

@@ -25,6 +25,7 @@ mod early;
 mod factory;
 mod faults;
 mod fleet;
+mod fleet_collect;
 mod fleet_images;
 mod fleet_leader;
 mod hostile;

@@ -3,6 +3,7 @@
 
 mod counters;
 mod other_sites;
+mod site_reports;
 mod states;
 
 use std::collections::BTreeSet;

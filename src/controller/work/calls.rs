@@ -111,6 +111,7 @@ impl Work for Controller {
                 if app.settings().web.listen != self.app.settings().web.listen {
                     tracing::warn!("`listen` has changed; it takes effect with a restart");
                 }
+                self.collection.renew(&app);
                 (self.app, self.reconciler) = (app, reconciler);
                 if !self.once {
                     self.orders.watch(&self.app);

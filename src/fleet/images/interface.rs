@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::claim::ShareTurn;
@@ -85,6 +85,10 @@ impl<F: Upstream> Upstream for FleetUpstream<F> {
         let Some(SharedImages(store)) = &self.shared else {
             return BTreeMap::new();
         };
+        let look = timeout(LOOK, store.look_at_layout()).await;
+        if !matches!(look, Ok(Ok(()))) {
+            return BTreeMap::new();
+        }
         // What takes longer is shown as coming from the factory, and is asked for again
         // when it is downloaded.
         stream::iter(wanted)

@@ -15,16 +15,22 @@
 
 mod blob;
 mod claim;
+mod collect;
 mod entry;
-mod format;
 mod interface;
 mod keys;
 mod seek;
 mod share;
 mod shared;
 mod trouble;
+mod unwanted;
+mod wants;
 mod watch;
 
+pub(crate) use collect::{CollectError, Collected, StoreCollector};
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
+pub(crate) use keys::index_name;
 pub(crate) use shared::{ShareSettings, SharedImages};
+pub(crate) use unwanted::KeepTimes;
+pub(crate) use wants::{FleetWants, WantsDoubt};

@@ -77,6 +77,7 @@ impl SharedState {
     ) -> Result<Located<ShareTurn>, StoreTrouble> {
         let mut claim: Option<DownloadClaim> = None;
         let mut waits = 0;
+        self.look_at_layout().await?;
         loop {
             if let Some(stored) = self.usable(inner, request, keys).await? {
                 return Ok(Located::Stored(stored));
@@ -92,6 +93,7 @@ impl SharedState {
             if waits == FRUITLESS {
                 return Ok(self.after_outage(inner, request, keys.clone()).await);
             }
+            self.prepare_layout().await?;
             claim = match self.take_claim(&keys.claim, None, &request.meter).await? {
                 Claiming::Ours(own) => Some(own),
                 Claiming::Theirs(seen) => {

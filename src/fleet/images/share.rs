@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim::ShareTurn;
 use super::entry::{EntryFacts, FactoryProof, IndexEntry};
-use super::format;
 use super::keys::{self, ImageKeys};
 use super::shared::{Indexed, SharedState};
 use super::trouble::{StoreTrouble, answer};
 use crate::bucket::{ObjectWritten, WriteCondition};
 use crate::error::chain;
+use crate::fleet::layout;
 use crate::upstream::ShareableImage;
 
 /// How long a process that ends waits for its claims to be removed.
@@ -67,7 +67,7 @@ impl SharedState {
 
     async fn offer(&self, keys: &ImageKeys, image: &ShareableImage) -> Result<(), StoreTrouble> {
         let patience = self.settings.patience;
-        format::prepare(&self.bucket, patience).await?;
+        layout::prepare(&self.bucket).await?;
         let found = self.indexed(keys).await?;
         // Whoever replaces an entry does not trust its bytes either.
         let is_repair = matches!(found, Indexed::Useless(_));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use super::trouble::{StoreTrouble, answer};
 use crate::bucket::{Bucket, ObjectKey, ObjectTag, WriteCondition};
 use crate::error::chain;
 use crate::facts::StoreUse;
+use crate::fleet::layout;
 use crate::model::ImageTrust;
 use crate::upstream::RequestTally;
 
@@ -75,6 +77,8 @@ pub(super) struct SharedState {
     pub tasks: TaskTracker,
     /// Ends the uploads that are under way.
     stop: Mutex<CancellationToken>,
+    /// The store has the layout of this version.
+    layout: OnceCell<()>,
     /// The editions of index entries that turned out to be wrong, by their keys.
     distrusted: Mutex<BTreeMap<ObjectKey, String>>,
 }
@@ -102,12 +106,28 @@ impl SharedImages {
             settings,
             tasks,
             stop: Mutex::default(),
+            layout: OnceCell::new(),
             distrusted: Mutex::default(),
         }))
     }
 }
 
 impl SharedState {
+    /// Looks whether the store is one of this version, or empty. Asked once.
+    pub(super) async fn look_at_layout(&self) -> Result<(), StoreTrouble> {
+        if !self.layout.initialized() && layout::check(&self.bucket).await? {
+            let _ = self.layout.set(());
+        }
+        Ok(())
+    }
+
+    /// Makes it one of this version before anything is written to it.
+    pub(super) async fn prepare_layout(&self) -> Result<(), StoreTrouble> {
+        let prepare = || layout::prepare(&self.bucket);
+        self.layout.get_or_try_init(prepare).await?;
+        Ok(())
+    }
+
     /// What the index has of an image.
     pub(super) async fn indexed(&self, keys: &ImageKeys) -> Result<Indexed, StoreTrouble> {
         let found = answer(self.settings.patience, self.bucket.get(&keys.index)).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bucket::BucketError;
+use crate::fleet::layout::LayoutError;
 
 /// Why the store is of no use at the moment. It never fails an order: the image comes from
 /// the factory then.
@@ -18,13 +19,8 @@ pub(super) enum StoreTrouble {
     #[error("the store refuses a claim without having one")]
     NoClaim,
     /// The store has another layout.
-    #[error("the store has the format {found}; expected {expected}")]
-    Format {
-        /// What it says.
-        found: u64,
-        /// What this version reads and writes.
-        expected: u64,
-    },
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// An object has no readable form.
     #[error("{key} in the store is not readable")]
     NoJson {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::bucket::{Bucket, Capability};
 use crate::error::chain;
+use crate::fleet::layout;
 
 /// Between two attempts to reach it.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -15,7 +16,18 @@ pub(super) async fn is_fit(bucket: &Bucket) -> bool {
     loop {
         let why = match bucket.probe().await {
             Ok(probe) => match (probe.unfit(), probe.capability()) {
-                (None, Capability::Full) => return true,
+                (None, Capability::Full) => match layout::prepare(bucket).await {
+                    Ok(()) => return true,
+                    Err(error) if error.is_final() => {
+                        tracing::error!(
+                            reason = chain(&error),
+                            "the store {} is not of this version, so this controller never leads",
+                            bucket.name()
+                        );
+                        return false;
+                    }
+                    Err(error) => chain(&error),
+                },
                 (Some(why), _) | (None, Capability::CacheOnly { why }) => {
                     tracing::error!(
                         reason = why,
@@ -40,9 +52,19 @@ pub(super) async fn is_fit(bucket: &Bucket) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bucket::WriteCondition;
 
     #[tokio::test]
     async fn a_store_in_memory_keeps_its_conditions() {
         assert!(is_fit(&Bucket::in_memory()).await);
+    }
+
+    #[tokio::test]
+    async fn a_store_of_another_layout_makes_no_leader() {
+        let bucket = Bucket::in_memory();
+        let key = "v1/format.json".parse().unwrap();
+        let put = bucket.put(&key, r#"{"format":2}"#, WriteCondition::Always);
+        put.await.unwrap();
+        assert!(!is_fit(&bucket).await);
     }
 }

@@ -1,7 +1,9 @@
 //! A bucket in memory whose answers go wrong on purpose.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +27,10 @@ pub(crate) enum StoreFault {
     LosesAnswer,
     /// They never end.
     Hangs,
-    /// What is read ends after so many bytes.
+    /// They are done after everything else that goes on.
+    Waits,
+    /// What is read ends after so many bytes; a list ends after so many objects, and nothing
+    /// tells of it.
     Cuts(usize),
     /// Another byte comes in place of this one, or of the last one before it.
     Changes(usize),
@@ -45,6 +50,14 @@ pub(crate) struct DisturbedStore {
     inner: Arc<InMemory>,
     rules: Arc<Mutex<Vec<Rule>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    clock: Arc<Mutex<StoreClock>>,
+}
+
+/// How far the clock of the store is ahead, now and when each object was written.
+#[derive(Debug, Default)]
+struct StoreClock {
+    ahead: Duration,
+    of_writes: BTreeMap<String, Duration>,
 }
 
 impl DisturbedStore {
@@ -56,6 +69,7 @@ impl DisturbedStore {
     pub(crate) fn apart(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            clock: Arc::clone(&self.clock),
             ..Self::default()
         }
     }
@@ -70,6 +84,25 @@ impl DisturbedStore {
             fault,
             times,
         });
+    }
+
+    /// Time goes by for the store.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.clock.lock().unwrap().ahead += time;
+    }
+
+    /// An object is written now.
+    fn note_write(&self, location: &Path) {
+        let mut clock = self.clock.lock().unwrap();
+        let ahead = clock.ahead;
+        clock.of_writes.insert(location.to_string(), ahead);
+    }
+
+    fn dated(&self, mut meta: ObjectMeta) -> ObjectMeta {
+        let clock = self.clock.lock().unwrap();
+        let ahead = clock.of_writes.get(meta.location.as_ref());
+        meta.last_modified += ahead.copied().unwrap_or_default();
+        meta
     }
 
     /// Everything is right again.
@@ -102,6 +135,11 @@ async fn disturbed<T>(
     match fault {
         Some(StoreFault::Fails) => return Err(failure()),
         Some(StoreFault::Hangs) => std::future::pending().await,
+        Some(StoreFault::Waits) => {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
         _ => {}
     }
     let done = work.await;
@@ -127,7 +165,12 @@ impl ObjectStore for DisturbedStore {
         options: PutOptions,
     ) -> Result<PutResult> {
         let fault = self.fault("put", location.as_ref());
-        disturbed(fault, self.inner.put_opts(location, payload, options)).await
+        let put = async {
+            let put = self.inner.put_opts(location, payload, options).await?;
+            self.note_write(location);
+            Ok(put)
+        };
+        disturbed(fault, put).await
     }
 
     async fn put_multipart_opts(
@@ -136,14 +179,18 @@ impl ObjectStore for DisturbedStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let fault = self.fault("parts", location.as_ref());
+        self.note_write(location);
         disturbed(fault, self.inner.put_multipart_opts(location, options)).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let fault = self.fault("get", location.as_ref());
         let got = disturbed(fault, self.inner.get_opts(location, options)).await?;
-        let (meta, range, attributes) =
-            (got.meta.clone(), got.range.clone(), got.attributes.clone());
+        let (meta, range, attributes) = (
+            self.dated(got.meta.clone()),
+            got.range.clone(),
+            got.attributes.clone(),
+        );
         let extensions = got.extensions.clone();
         let bytes = got.bytes().await?;
         let (bytes, end) = match fault {
@@ -188,10 +235,13 @@ impl ObjectStore for DisturbedStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let own = self.clone();
+        let listed = self.inner.list(prefix).map_ok(move |meta| own.dated(meta));
         match self.fault("list", prefix.map_or("", |path| path.as_ref())) {
             Some(StoreFault::Hangs) => stream::pending().boxed(),
+            Some(StoreFault::Cuts(length)) => listed.take(length).boxed(),
             Some(_) => stream::iter([Err(failure())]).boxed(),
-            None => self.inner.list(prefix),
+            None => listed.boxed(),
         }
     }
 

@@ -1,4 +1,5 @@
 //! Tests of what the controllers of a fleet share.
 
+mod collect;
 pub(crate) mod disturbed;
 mod images;

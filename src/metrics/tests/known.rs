@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::conclude::{SiteLine, SiteRole, SourceLine, SourceState};
+use crate::conclude::{
+    FleetAnswer, FleetSite, ReportState, SiteLine, SiteRole, SourceLine, SourceState,
+};
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, NodeCounts, OrderCounts, RateLimit, SourceUse,
+    StoreUse, StoredStock, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -58,6 +61,15 @@ pub(super) fn upstream() -> UpstreamUse {
             waited: 1,
             refused: 0,
             failed: 3,
+            collected_images: 2,
+            collected_blobs: 1,
+            collected_bytes: 50,
+            collected_claims: 0,
+            stock: Some(StoredStock {
+                images: 5,
+                blobs: 4,
+                bytes: 400,
+            }),
         }),
     }
 }
@@ -120,5 +132,29 @@ pub(super) fn source_use() -> SourceUse {
         rejections: 2,
         asked_at: Some(at(190)),
         answered_at: Some(at(130)),
+    }
+}
+
+/// One site that reports, and one that never did.
+pub(super) fn fleet() -> FleetAnswer {
+    let prague = FleetSite {
+        report: ReportState::Fresh,
+        age_seconds: Some(12),
+        leader: Some("ctl-1".to_owned()),
+        epoch: Some(LeaderEpoch::new(7)),
+        nodes: NodeCounts {
+            all: 100,
+            in_sync: 97,
+            silent: 2,
+        },
+        orders: OrderCounts { all: 3, in_sync: 2 },
+        ..FleetSite::default()
+    };
+    let named = [("prague", prague), ("brno", FleetSite::default())];
+    FleetAnswer {
+        sites: named
+            .map(|(name, site)| (name.parse().unwrap(), site))
+            .into(),
+        trouble: None,
     }
 }
