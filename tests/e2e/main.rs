@@ -26,6 +26,7 @@ mod factory;
 mod faults;
 mod fleet;
 mod fleet_images;
+mod fleet_killed;
 mod fleet_leader;
 mod hostile;
 mod instructions;
