@@ -27,6 +27,7 @@ mod faults;
 mod fleet;
 mod fleet_collect;
 mod fleet_images;
+mod fleet_killed;
 mod fleet_leader;
 mod hostile;
 mod instructions;
