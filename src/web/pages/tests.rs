@@ -7,6 +7,7 @@ mod in_browser;
 mod markup;
 mod orders_text;
 mod run_now;
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
