@@ -56,7 +56,7 @@ pub use report::Report;
 pub use rings::{RingReports, ring_reports};
 pub use scope::Scope;
 pub use site_line::{SiteLine, SiteRole};
-pub use site_report::{RingReports, site_report};
+pub use site_report::site_report;
 pub use source_line::{SourceLine, SourceState};
 pub use state::ConditionState;
 pub use status::Status;

@@ -242,9 +242,9 @@ impl<'a> Session<'a> {
         }
         let report = report?;
         let kept = self.keep(&inputs.orders, &report).await;
-        if let (Ok((status, _)), Some(sites)) = (&kept, &self.sites) {
+        if let (Ok((status, memory)), Some(sites)) = (&kept, &self.sites) {
             let teller = SiteTeller::new(self.app, sites, self.is_renewed);
-            teller.run_ended(status, &report).await;
+            teller.run_ended(status, memory, &report).await;
         }
         Ok(FinishedRun {
             orders: inputs.orders,
