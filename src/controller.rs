@@ -18,6 +18,7 @@ mod session;
 mod source_watch;
 mod teller;
 mod vitals;
+mod web_control;
 mod work;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(crate) use notifier::Notifier;
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use vitals::LoopVitals;
+use web_control::WebControl;
 use work::Controller;
 
 use crate::app::StartError;
@@ -108,7 +110,10 @@ pub(crate) async fn run(
     let web = match once {
         true => None,
         false => {
-            let control = Arc::new(queue.clone());
+            let control = Arc::new(WebControl {
+                queue: queue.clone(),
+                instructions: controller.instructions(),
+            });
             let (tally, source) = controller.tallies();
             let vitals = LoopVitals {
                 queue: queue.clone(),

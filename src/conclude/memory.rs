@@ -55,6 +55,7 @@ pub fn after(
         clock: memory.clock.clone(),
         rollouts: memory.rollouts.clone(),
         instructed: memory.instructed.clone(),
+        instructions_unreadable: memory.instructions_unreadable.clone(),
         templates,
         places,
     }

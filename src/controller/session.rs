@@ -13,7 +13,7 @@ use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
-use crate::facts::{Backoff, Clusters, Memory, StepId};
+use crate::facts::{Backoff, Clusters, KnownInstructions, Memory, StepId};
 use crate::model::{OrderSet, SiteName, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
@@ -28,6 +28,8 @@ pub(crate) struct Session<'a> {
     trigger: Trigger,
     revision: Option<String>,
     memory: Memory,
+    /// What operators said of rollouts.
+    instructed: KnownInstructions,
     /// The failures before those that hold back this run were forgotten.
     failures: BTreeMap<StepId, Backoff>,
     options: RunOptions,
@@ -114,6 +116,10 @@ impl<'a> Session<'a> {
                 "the clock of this machine jumped {direction} by {by:#}; waiting times start over"
             );
         }
+        let instructed = app.instructions().known(&memory.instructed).await;
+        if let Some(why) = &instructed.unreadable {
+            tracing::warn!("{why}; every rollout counts as paused");
+        }
         let failures = memory.backoff.clone();
         for scope in asked {
             reset_back_off(&mut memory, scope);
@@ -130,6 +136,7 @@ impl<'a> Session<'a> {
             state,
             trigger,
             memory,
+            instructed,
             failures,
             options,
             sites: app.served_sites().cloned(),
@@ -142,12 +149,18 @@ impl<'a> Session<'a> {
     }
 
     /// What is remembered of the nodes that the run is for, and of others.
-    fn memory(&self) -> (Memory, Memory) {
+    fn memory(&self, orders: &OrderSet) -> (Memory, Memory) {
+        let orders = orders.orders.iter().map(|order| &order.id);
+        let memory = Memory {
+            instructed: self.instructed.over(orders),
+            instructions_unreadable: self.instructed.unreadable.clone(),
+            ..self.memory.clone()
+        };
         match &self.sites {
-            None => (self.memory.clone(), Memory::default()),
+            None => (memory, Memory::default()),
             Some(sites) => {
                 let nodes = self.app.site_nodes(sites);
-                self.memory.clone().divided(|node| nodes.covers(node))
+                memory.divided(|node| nodes.covers(node))
             }
         }
     }
@@ -173,11 +186,12 @@ impl<'a> Session<'a> {
         };
         let (orders, clusters) = surveyed;
         read(&orders);
+        let memory = self.memory(&orders).0;
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
-            memory: self.memory().0,
+            memory,
             clusters,
             fleet: None,
             options: self.options.clone(),
@@ -246,7 +260,7 @@ impl<'a> Session<'a> {
     ) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
-        let (known, others) = self.memory();
+        let (known, others) = self.memory(orders);
         let mut memory = conclude::after(&known, &report.look, &report.outcomes, now, &limits);
         keep_failures(&mut memory, &self.failures, &report.look.plan);
         let memory = memory.with_others(others);

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::conclude::{SiteLine, SiteRole, SourceLine, SourceState};
+use crate::conclude::rollouts::tests::half_way;
+use crate::conclude::{RolloutLine, SiteLine, SiteRole, SourceLine, SourceState};
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, RateLimit, RolloutChange, RolloutInstruction,
+    SourceUse, StoreUse, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -121,4 +123,17 @@ pub(super) fn source_use() -> SourceUse {
         asked_at: Some(at(190)),
         answered_at: Some(at(130)),
     }
+}
+
+/// Images in rings, two of them of one order.
+pub(super) fn rollouts() -> Vec<RolloutLine> {
+    let mut other = half_way("prod");
+    other.release = "image/id/v1.11.2/nocloud-amd64.iso".parse().unwrap();
+    other.rings[1].name = None;
+    let mut said = RolloutInstruction::default();
+    said.change(&RolloutChange::Pause);
+    [half_way("prod"), other]
+        .iter()
+        .map(|planned| RolloutLine::new(planned, Some(&said)))
+        .collect()
 }
