@@ -46,6 +46,9 @@ pub struct StatusAnswer<'a> {
     /// When the first window opens that something waited for in the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_window: Option<Timestamp>,
+    /// When the first ring has soaked that another one waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_ring: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     totals: Totals,
     /// The status of each order, and of each order on each node.
@@ -104,6 +107,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             last_run,
             next_run,
             next_window,
+            next_ring,
             totals,
             // For metrics.
             counters: _,
@@ -128,6 +132,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             last_run,
             next_run: *next_run,
             next_window: *next_window,
+            next_ring: *next_ring,
             totals: *totals,
             conditions: conditions.iter().map(ConditionAnswer::from).collect(),
             blocked,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::{self, Condition, LastConditions};
 use super::counters::RunCounters;
 use super::known::{self, ImageLine, NodeLine, OrderLine};
+use super::memory::next_ring;
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
@@ -59,6 +60,9 @@ pub struct Status {
     /// When the first window opens that something waited for in the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_window: Option<Timestamp>,
+    /// When the first ring has soaked that another one waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_ring: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     pub totals: Totals,
     /// The same in more detail, for metrics.
@@ -203,6 +207,7 @@ impl Status {
         self.rollouts = rollouts::lines(&report.look.plan.rollouts, &memory.instructed);
         let opens = report.look.plan.next_window();
         self.next_window = opens.map(|(opens, _)| opens);
+        self.next_ring = next_ring(&report.look, memory);
         self.notes = notes(report);
         let unreadable = memory.instructions_unreadable.as_ref();
         self.notes
@@ -324,11 +329,19 @@ impl Status {
     }
 }
 
+impl Status {
+    /// When a window opens or a ring has soaked that something waits for.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_window.into_iter().chain(self.next_ring).min()
+    }
+}
+
 fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
     match reason {
         BlockedReason::BackingOff { until, .. }
         | BlockedReason::OutsideWindow { until, .. }
         | BlockedReason::InGrace { until } => Some(*until),
+        BlockedReason::WaitsForRing { until, .. } => *until,
         BlockedReason::NodeUnreachable { node, .. } => {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{OrderId, Release, RingName};
+use crate::model::{OrderId, Release, RingName, SiteName};
 
 /// What is remembered of a release of an order. Losing it costs time: rings soak again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct RingMemory {
     /// Since when this controller's part of it has been in sync without a break.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_sync_since: Option<Timestamp>,
+    /// The sites that this part was in then, as far as its nodes are in any.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sites: BTreeSet<SiteName>,
     /// It has begun: what is repaired in it later waits for no other ring.
     pub is_open: bool,
 }
