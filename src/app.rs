@@ -36,7 +36,7 @@ use crate::config::{self, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
-use crate::fleet::FleetUpstream;
+use crate::fleet::{FleetUpstream, SiteReports};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use error::StartError;
 pub(crate) use fleet::CERTIFICATE_DAYS;
@@ -90,6 +90,8 @@ pub(crate) struct App {
     asked: SourceTally,
     /// Of the sites that are served in a fleet.
     authorities: BTreeMap<SiteName, Authority>,
+    /// What the sites of a fleet say, once somebody asks.
+    site_reports: OnceLock<SiteReports>,
 }
 
 impl App {
@@ -131,6 +133,7 @@ impl App {
             source,
             reader: Mutex::default(),
             fleet: OnceLock::new(),
+            site_reports: OnceLock::new(),
             tally: RequestTally::default(),
             asked,
         }

@@ -15,6 +15,7 @@ mod notifier;
 mod orders_follower;
 mod queue;
 mod session;
+mod site_reports;
 mod source_watch;
 mod teller;
 mod vitals;
@@ -32,6 +33,7 @@ pub(crate) use metrics_file::{MetricsFile, MetricsFileError};
 pub(crate) use notifier::Notifier;
 use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
+use site_reports::FleetWatch;
 use vitals::LoopVitals;
 use web_control::WebControl;
 use work::Controller;
@@ -112,7 +114,7 @@ pub(crate) async fn run(
         false => {
             let control = Arc::new(WebControl {
                 queue: queue.clone(),
-                instructions: controller.instructions(),
+                instructions: controller.instructions()?,
             });
             let (tally, source) = controller.tallies();
             let vitals = LoopVitals {
@@ -130,6 +132,10 @@ pub(crate) async fn run(
         true => None,
         false => controller.watch_lead(&lead, &waker),
     };
+    let fleet = match once {
+        true => None,
+        false => controller.watch_fleet(&lead),
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         orders = controller.orders_name(),
@@ -140,6 +146,7 @@ pub(crate) async fn run(
     }
     let ended = Box::pin(daemon::run(controller, options, waker, pulse)).await;
     queue.close();
+    drop::<Option<FleetWatch>>(fleet);
     // Nothing is done on nodes any more: another controller may take over.
     lead.release().await;
     drop::<Option<LeadWatch>>(watch);

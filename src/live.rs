@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::conclude::{Report, SiteLine, Status, StepEnd, StepRecord};
+use crate::conclude::{FleetAnswer, Report, SiteLine, Status, StepEnd, StepRecord};
 use crate::facts::{Memory, RolloutInstruction, StepId};
 use crate::io::Meter;
 use crate::model::{OrderId, OrderSet, SiteName, Trigger};
@@ -46,6 +46,8 @@ pub(crate) struct LiveView {
     pub last: Option<Arc<Finished>>,
     /// What changed last in the manifest of each order, as far as this process saw it.
     pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestUpdate>>>,
+    /// The sites of the fleet, as the store said last; `None` for a single controller.
+    pub fleet: Option<Arc<FleetAnswer>>,
     /// Runs of this process that are over, those that failed before planning included.
     pub runs: u64,
     /// When this process began.
@@ -118,6 +120,7 @@ impl Live {
             running: None,
             last: None,
             manifest_changes: Arc::default(),
+            fleet: None,
             runs: 0,
             started,
             version: 0,
@@ -253,6 +256,11 @@ impl Live {
             return;
         }
         self.change(|view| Arc::make_mut(&mut view.status).sites.clone_from(sites));
+    }
+
+    /// The store has told of the sites of the fleet.
+    pub(crate) fn fleet_changed(&self, fleet: FleetAnswer) {
+        self.change(|view| view.fleet = Some(Arc::new(fleet)));
     }
 
     fn change(&self, change: impl FnOnce(&mut LiveView)) {

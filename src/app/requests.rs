@@ -40,6 +40,8 @@ impl App {
             asked: other.asked.clone(),
             // Sites that are new take effect with a restart.
             authorities: other.authorities.clone(),
+            // So does another store: who leads is settled at the start.
+            site_reports: other.site_reports.clone(),
             ..self
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{App, StartError};
 use crate::bucket::Bucket;
-use crate::fleet::{ControllerName, Leaderships};
+use crate::facts::FleetView;
+use crate::fleet::{ControllerName, Leaderships, SiteReports};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
 
@@ -55,6 +56,53 @@ impl App {
         &self.authorities
     }
 
+    /// The same for some of them.
+    pub(crate) fn authorities_over(
+        &self,
+        sites: &BTreeSet<SiteName>,
+    ) -> impl Iterator<Item = (&SiteName, &Authority)> {
+        let all = self.authorities.iter();
+        all.filter(|(site, _)| sites.contains(*site))
+    }
+
+    /// What the sites of the fleet say of themselves; `None` without a store. Nothing is asked
+    /// of it yet.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) fn site_reports(&self) -> Result<Option<&SiteReports>, StartError> {
+        let Some(store) = &self.settings.store else {
+            return Ok(None);
+        };
+        if let Some(reports) = self.site_reports.get() {
+            return Ok(Some(reports));
+        }
+        let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
+        let made = SiteReports::new(bucket);
+        Ok(Some(self.site_reports.get_or_init(|| made)))
+    }
+
+    /// What the other sites say, for a run that is for these; `None` for a single controller,
+    /// and without a store. That the store does not answer is part of what is known.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) async fn fleet_view(
+        &self,
+        sites: Option<&BTreeSet<SiteName>>,
+    ) -> Result<Option<FleetView>, StartError> {
+        let (Some(reports), Some(sites)) = (self.site_reports()?, sites) else {
+            return Ok(None);
+        };
+        Ok(Some(reports.view(sites).await))
+    }
+
+    /// The name of this machine, as other controllers tell it to people.
+    pub(crate) fn host(&self) -> String {
+        let uname = rustix::system::uname();
+        uname.nodename().to_string_lossy().into_owned()
+    }
+
     /// Begins to keep the leaderships of the sites that are served; `None` for a single
     /// controller.
     ///
@@ -66,9 +114,7 @@ impl App {
             return Ok(None);
         };
         let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
-        let uname = rustix::system::uname();
-        let host = uname.nodename().to_string_lossy();
-        let me = ControllerName::new(&host, &self.instance());
+        let me = ControllerName::new(&self.host(), &self.instance());
         let sites = &self.authorities;
         Ok(Some(Leaderships::keep(&bucket, sites, &me, fleet.ttl)))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::{ObjectStore, RetryConfig};
 
+use super::clock::ServerClock;
 use super::wire::Wire;
 use super::{BucketAnswer, BucketError, BucketSettings};
 
@@ -33,12 +34,13 @@ impl BucketClients {
     pub(super) fn new(
         settings: &BucketSettings,
         requests: Arc<AtomicU64>,
+        clock: ServerClock,
     ) -> Result<Self, BucketError> {
         let unusable = |error: &(dyn std::error::Error + 'static)| BucketError::Unusable {
             name: settings.name(),
             source: BucketAnswer::of(error),
         };
-        let wire = Wire::new(settings, requests).map_err(|error| unusable(&error))?;
+        let wire = Wire::new(settings, requests, clock).map_err(|error| unusable(&error))?;
         let client = |retries, idle| -> Result<Arc<dyn ObjectStore>, BucketError> {
             let built = builder(settings, retries).with_http_connector(wire.waiting(idle));
             Ok(Arc::new(built.build().map_err(|error| unusable(&error))?))

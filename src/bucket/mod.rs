@@ -15,6 +15,7 @@
 
 mod answer;
 mod client;
+mod clock;
 mod error;
 mod key;
 mod probe;
@@ -28,11 +29,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::sync::OnceCell;
 
 use client::BucketClients;
+use clock::ServerClock;
 
 pub use answer::BucketAnswer;
 pub use error::{BucketError, SMALL};
@@ -61,6 +64,7 @@ pub struct Bucket {
     /// How long a request about a small object may take.
     patience: Duration,
     requests: Arc<AtomicU64>,
+    clock: ServerClock,
     /// The connection counts them; where there is none, the operations do.
     is_counted_below: bool,
     probed: Arc<OnceCell<Probe>>,
@@ -73,7 +77,8 @@ impl Bucket {
     /// When the settings make no client.
     pub fn open(settings: &BucketSettings) -> Result<Self, BucketError> {
         let requests = Arc::new(AtomicU64::new(0));
-        let clients = BucketClients::new(settings, Arc::clone(&requests))?;
+        let clock = ServerClock::default();
+        let clients = BucketClients::new(settings, Arc::clone(&requests), clock.clone())?;
         Ok(Self {
             patient: clients.patient,
             once: clients.once,
@@ -82,6 +87,7 @@ impl Bucket {
             name: settings.name(),
             patience: settings.idle.min(PATIENCE),
             requests,
+            clock,
             is_counted_below: true,
             probed: Arc::default(),
         })
@@ -102,6 +108,7 @@ impl Bucket {
             name: name.to_owned(),
             patience: PATIENCE,
             requests: Arc::default(),
+            clock: ServerClock::default(),
             is_counted_below: false,
             probed: Arc::default(),
         }
@@ -115,6 +122,12 @@ impl Bucket {
     /// How many requests were sent so far, with those that were repeated.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// What the time was by the clock of the server when it last answered. `None` where no
+    /// answer told it.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.clock.last()
     }
 
     /// What the server can be used for. It is probed once, and a probe that comes to no end

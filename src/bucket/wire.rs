@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::Sleep;
 
 use super::BucketSettings;
+use super::clock::ServerClock;
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
 
@@ -45,12 +46,14 @@ pub(super) struct Wire {
     client: Client,
     idle: Duration,
     requests: Arc<AtomicU64>,
+    clock: ServerClock,
 }
 
 impl Wire {
     pub(super) fn new(
         settings: &BucketSettings,
         requests: Arc<AtomicU64>,
+        clock: ServerClock,
     ) -> Result<Self, reqwest::Error> {
         let trusted = match &settings.authorities {
             Some(pem) => Certificate::from_pem_bundle(pem)?,
@@ -81,6 +84,7 @@ impl Wire {
             client,
             idle: settings.idle,
             requests,
+            clock,
         })
     }
 
@@ -118,6 +122,7 @@ impl Wire {
             }
         };
         let status = answer.status();
+        self.clock.hear(answer.headers());
         let headers = std::mem::take(answer.headers_mut());
         let mut response = HttpResponse::new(HttpResponseBody::new(HeardBody {
             body: answer.into(),

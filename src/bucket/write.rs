@@ -60,6 +60,12 @@ impl ObjectTag {
             e_tag: meta.e_tag.clone(),
         }
     }
+
+    /// True if both are of one write, or of writes with the same bytes. What has no tag is
+    /// not known to be the same as anything.
+    pub fn is_same_write(&self, other: &Self) -> bool {
+        self.e_tag.is_some() && self.e_tag == other.e_tag
+    }
 }
 
 impl fmt::Display for ObjectTag {

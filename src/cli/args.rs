@@ -197,6 +197,9 @@ pub enum Verb {
     /// Reads the controller's last status, whether it is running or not. Exit code: 0 if
     /// everything that is shown is Ready or Suspended, 1 otherwise.
     Status {
+        /// Show all sites of the fleet instead; asks its store
+        #[arg(long, conflicts_with_all = ["order", "node"])]
+        fleet: bool,
         /// What is shown.
         #[command(flatten)]
         filter: FilterArgs,

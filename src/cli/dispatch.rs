@@ -121,7 +121,14 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             apply::apply(&common, &args, asked).await
         }
         Some(Verb::Run(args)) => Box::pin(controller::run(&common, &args)).await,
-        Some(Verb::Status { filter, output }) => status::run(&common, &filter.into(), output).await,
+        Some(Verb::Status {
+            fleet: true,
+            output,
+            ..
+        }) => signal::unless_stopped(status::fleet::run(&common, output)).await,
+        Some(Verb::Status { filter, output, .. }) => {
+            status::run(&common, &filter.into(), output).await
+        }
         Some(Verb::Get {
             kind,
             names,

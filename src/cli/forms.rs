@@ -171,6 +171,8 @@ pub enum SchemaOf {
     Schematic,
     /// what status -o json and reconcile -o json print
     Status,
+    /// what status --fleet -o json prints
+    StatusFleet,
     /// what validate -o json prints
     Validate,
     /// what versions -o json prints

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::style;
 use super::table::{Table, one_line, span};
-use crate::conclude::rollouts::{in_sync, message, ring_name};
+use crate::conclude::rollouts::{elsewhere, in_sync, message, ring_name};
 use crate::conclude::{RolloutAsked, RolloutLine};
 use crate::facts::RolloutInstruction;
-use crate::model::{NodeId, OrderId};
+use crate::model::{NodeId, OrderId, Release};
 use crate::plan::{PlannedRing, RingState};
 
 /// All rings, and what operators said below.
@@ -43,21 +43,31 @@ pub(super) fn unfinished(lines: &[RolloutLine], now: Timestamp) -> Vec<String> {
 }
 
 fn table<'a>(lines: impl Iterator<Item = &'a RolloutLine>, now: Timestamp) -> Vec<String> {
-    let header = ["ORDER", "VERSION", "RING", "STATE", "IN SYNC", "MESSAGE"];
+    let lines: Vec<&RolloutLine> = lines.collect();
+    // Images of one version are told apart by their files.
+    let mut pairs = lines.windows(2);
+    let has_files = pairs.any(|pair| pair[0].planned.order == pair[1].planned.order);
+    let mut header = vec!["ORDER", "VERSION"];
+    header.extend(has_files.then_some("IMAGE"));
+    header.extend(["RING", "STATE", "IN SYNC", "MESSAGE"]);
     let mut table = Table::new(&header);
     let mut states = Vec::new();
     for line in lines {
         for ring in &line.planned.rings {
             let (there, all) = in_sync(ring);
             states.push(&ring.state);
-            table.row([
+            let mut cells = vec![
                 line.planned.order.to_string(),
                 line.planned.version.to_string(),
+            ];
+            cells.extend(has_files.then(|| file(&line.planned.release).to_owned()));
+            cells.extend([
                 ring_name(ring.name.as_ref()).to_owned(),
                 ring.state.as_str().to_owned(),
                 format!("{there}/{all}"),
                 one_line(&said_of(ring, now)),
             ]);
+            table.row(cells);
         }
     }
     let mut lines = table.lines();
@@ -72,6 +82,11 @@ fn table<'a>(lines: impl Iterator<Item = &'a RolloutLine>, now: Timestamp) -> Ve
         };
     }
     lines
+}
+
+/// The last part of the path of a release.
+fn file(release: &Release) -> &str {
+    release.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 /// What there is to say of a ring.
@@ -91,12 +106,11 @@ fn said_of(ring: &PlannedRing, now: Timestamp) -> String {
 
 /// The same with the nodes that other controllers work on.
 fn of_others(ring: &PlannedRing, mut message: String) -> String {
-    let elsewhere: usize = ring.elsewhere.values().sum();
-    if elsewhere > 0 {
+    if let Some(others) = elsewhere(ring) {
         if !message.is_empty() {
             message.push_str("; ");
         }
-        message.push_str(&format!("{elsewhere} in other sites"));
+        message.push_str(&others);
     }
     message
 }
@@ -142,7 +156,11 @@ fn of_ring(ring: &PlannedRing, now: Timestamp) -> Vec<(&'static str, String)> {
     pairs.push(("Nodes", nodes));
     let elsewhere = ring.elsewhere.iter();
     let elsewhere: Vec<String> = elsewhere
-        .map(|(site, nodes)| format!("{nodes} in site {site}"))
+        .map(|(site, nodes)| match nodes {
+            // How many there are, only the site knows.
+            0 => format!("more in site {site}"),
+            nodes => format!("{nodes} in site {site}"),
+        })
         .collect();
     if !elsewhere.is_empty() {
         pairs.push(("Other sites", elsewhere.join(", ")));

@@ -80,7 +80,7 @@ impl RolloutCommand {
         };
         let state = app.readable_state()?;
         Ok(Self {
-            instructions: app.instructions(),
+            instructions: app.instructions()?,
             before: state.memory().instructed,
             status: state.status().unwrap_or_default(),
             state,

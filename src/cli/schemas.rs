@@ -19,7 +19,7 @@ use super::validate::ValidateAnswer;
 use crate::conclude::manifest::Manifest;
 use crate::conclude::objects::{ImageObject, NodeObject, OrderObject};
 use crate::conclude::outputs::Outputs;
-use crate::conclude::{EventRecord, RunRecord, StatusAnswer, WaitAnswer};
+use crate::conclude::{EventRecord, FleetAnswer, RunRecord, StatusAnswer, WaitAnswer};
 use crate::notifications::WebhookBody;
 use crate::{config, orders};
 
@@ -43,6 +43,7 @@ pub(super) fn schema(of: SchemaOf) -> Value {
         SchemaOf::Rollout => answer::<RolloutsAnswer>("rollout"),
         SchemaOf::Schematic => answer::<SchematicAnswer>("schematic"),
         SchemaOf::Status => answer::<StatusAnswer<'_>>("status"),
+        SchemaOf::StatusFleet => answer::<FleetAnswer>("status --fleet"),
         SchemaOf::Validate => answer::<ValidateAnswer<'_>>("validate"),
         SchemaOf::Versions => answer::<VersionsAnswer<'_>>("versions"),
         SchemaOf::Wait => answer::<WaitAnswer<'_>>("wait"),

@@ -1,5 +1,6 @@
 //! `status`: the status of each order, each node, and what is blocked.
 
+pub(super) mod fleet;
 mod header;
 mod text;
 

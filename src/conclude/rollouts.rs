@@ -90,6 +90,16 @@ pub fn in_sync(ring: &PlannedRing) -> (usize, usize) {
     (all.saturating_sub(ring.out_of_sync.len()), all)
 }
 
+/// How many nodes of a ring other controllers work on, for the user.
+pub fn elsewhere(ring: &PlannedRing) -> Option<String> {
+    match ring.elsewhere.values().sum::<usize>() {
+        0 if ring.elsewhere.is_empty() => None,
+        // How many there are, only these sites know.
+        0 => Some("more in other sites".to_owned()),
+        some => Some(format!("{some} in other sites")),
+    }
+}
+
 /// What there is to say of a ring besides its state, without times.
 pub fn message(ring: &PlannedRing) -> String {
     match &ring.state {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::site_reports::SiteTeller;
 use crate::app::{App, LiveReconciler, OrdersAt, StartError};
 use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
@@ -28,13 +29,13 @@ pub(crate) struct Session<'a> {
     trigger: Trigger,
     revision: Option<String>,
     memory: Memory,
-    /// What operators said of rollouts.
-    instructed: KnownInstructions,
     /// The failures before those that hold back this run were forgotten.
     failures: BTreeMap<StepId, Backoff>,
     options: RunOptions,
     /// The sites that it is for; `None` for all nodes.
     sites: Option<BTreeSet<SiteName>>,
+    /// What it tells other sites is renewed until the next run.
+    is_renewed: bool,
 }
 
 /// Whoever is told how a run goes on.
@@ -116,10 +117,6 @@ impl<'a> Session<'a> {
                 "the clock of this machine jumped {direction} by {by:#}; waiting times start over"
             );
         }
-        let instructed = app.instructions().known(&memory.instructed).await;
-        if let Some(why) = &instructed.unreadable {
-            tracing::warn!("{why}; every rollout counts as paused");
-        }
         let failures = memory.backoff.clone();
         for scope in asked {
             reset_back_off(&mut memory, scope);
@@ -136,10 +133,10 @@ impl<'a> Session<'a> {
             state,
             trigger,
             memory,
-            instructed,
             failures,
             options,
             sites: app.served_sites().cloned(),
+            is_renewed: false,
         }
     }
 
@@ -148,21 +145,30 @@ impl<'a> Session<'a> {
         Self { sites, ..self }
     }
 
+    /// The same for a controller that goes on after it: it renews what other sites are told.
+    pub(crate) fn renewing(self, is_renewed: bool) -> Self {
+        Self { is_renewed, ..self }
+    }
+
     /// What is remembered of the nodes that the run is for, and of others.
-    fn memory(&self, orders: &OrderSet) -> (Memory, Memory) {
-        let orders = orders.orders.iter().map(|order| &order.id);
-        let memory = Memory {
-            instructed: self.instructed.over(orders),
-            instructions_unreadable: self.instructed.unreadable.clone(),
-            ..self.memory.clone()
-        };
+    fn memory(&self) -> (Memory, Memory) {
         match &self.sites {
-            None => (memory, Memory::default()),
+            None => (self.memory.clone(), Memory::default()),
             Some(sites) => {
                 let nodes = self.app.site_nodes(sites);
-                memory.divided(|node| nodes.covers(node))
+                self.memory.clone().divided(|node| nodes.covers(node))
             }
         }
+    }
+
+    /// What operators say of rollouts now.
+    async fn instructed(&self) -> Result<KnownInstructions, StartError> {
+        let instructions = self.app.instructions()?;
+        let known = instructions.known(&self.memory.instructed).await;
+        if let Some(why) = &known.unreadable {
+            tracing::warn!("{why}; every rollout counts as paused");
+        }
+        Ok(known)
     }
 
     /// The revision of the orders, where they are under git.
@@ -180,20 +186,25 @@ impl<'a> Session<'a> {
         stop: &CancellationToken,
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
-        let surveyed = tokio::select! {
-            surveyed = self.survey(reconciler) => surveyed?,
+        let others = self.app.fleet_view(self.sites.as_ref());
+        let asked = async { tokio::try_join!(self.survey(reconciler), others, self.instructed()) };
+        let ((orders, clusters), fleet, instructed) = tokio::select! {
+            answered = asked => answered?,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
-        let (orders, clusters) = surveyed;
         read(&orders);
-        let memory = self.memory(&orders).0;
+        let memory = Memory {
+            instructed: instructed.over(orders.orders.iter().map(|order| &order.id)),
+            instructions_unreadable: instructed.unreadable,
+            ..self.memory().0
+        };
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
             memory,
             clusters,
-            fleet: None,
+            fleet,
             options: self.options.clone(),
         };
         let look = tokio::select! {
@@ -245,7 +256,11 @@ impl<'a> Session<'a> {
             tracing::warn!(reason = %error, "the event log failed");
         }
         let report = report?;
-        let kept = self.keep(&inputs.orders, &report).await;
+        let kept = self.keep(&inputs, &report).await;
+        if let (Ok((status, memory)), Some(sites)) = (&kept, &self.sites) {
+            let teller = SiteTeller::new(self.app, sites, self.is_renewed);
+            teller.run_ended(status, &report, memory).await;
+        }
         Ok(FinishedRun {
             orders: inputs.orders,
             report,
@@ -253,22 +268,19 @@ impl<'a> Session<'a> {
         })
     }
 
-    async fn keep(
-        &self,
-        orders: &OrderSet,
-        report: &Report,
-    ) -> Result<(Status, Memory), StateError> {
+    async fn keep(&self, inputs: &Inputs, report: &Report) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
-        let (known, others) = self.memory(orders);
-        let mut memory = conclude::after(&known, &report.look, &report.outcomes, now, &limits);
+        let (_, others) = self.memory();
+        let mut memory =
+            conclude::after(&inputs.memory, &report.look, &report.outcomes, now, &limits);
         keep_failures(&mut memory, &self.failures, &report.look.plan);
         let memory = memory.with_others(others);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
             .add_to_history(&RunRecord::new(&occasion, report))?;
         let before = self.state.status().unwrap_or_default();
-        let status = before.finished(&occasion, orders, report, &memory);
+        let status = before.finished(&occasion, &inputs.orders, report, &memory);
         self.state.save_status(&status)?;
         Ok((status, memory))
     }

@@ -19,6 +19,7 @@ use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
 use super::session::{FinishedRun, RunError, Session};
+use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
 use crate::app::{App, Instructions, LiveReconciler, Mode, StartError};
@@ -108,6 +109,11 @@ impl Controller {
         LeadWatch::start(sites, state, self.live.clone(), waker.clone())
     }
 
+    /// Renews what other sites are told of those that are led, and shows what they tell.
+    pub(super) fn watch_fleet(&self, lead: &Lead) -> Option<FleetWatch> {
+        FleetWatch::start(&self.app, lead.sites(), self.live.clone())
+    }
+
     /// Writes its metrics to this file after each run.
     pub(super) fn write_metrics_to(&mut self, file: Option<MetricsFile>) {
         self.metrics = file;
@@ -162,7 +168,7 @@ impl Controller {
     }
 
     /// Where it is kept what operators say of rollouts.
-    pub(super) fn instructions(&self) -> Instructions {
+    pub(super) fn instructions(&self) -> Result<Instructions, StartError> {
         self.app.instructions()
     }
 
@@ -207,7 +213,7 @@ impl Controller {
             Err(error) => return RunEnd::failed(told(&error), None),
         };
         let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
-        let session = session.for_sites(led.clone());
+        let session = session.for_sites(led.clone()).renewing(!self.once);
         let stop = running.stop.child_token();
         let mut teller = Teller::new(
             self.app.state(),
@@ -270,6 +276,10 @@ impl Controller {
                 // Whoever asked it to stop knows.
                 if let (Some(status), false) = (&status, matches!(error, RunError::Stopped)) {
                     self.notifier.run_ended(status, None, false).await;
+                    if let Some(led) = &led {
+                        let teller = SiteTeller::new(&self.app, led, !self.once);
+                        teller.run_failed(&why).await;
+                    }
                 }
                 self.tell_failure(status.as_ref());
                 RunEnd::failed(why, status)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{LeaderEpoch, NodeId, OrderId, Release, RingName, SiteName};
@@ -35,6 +36,10 @@ pub struct SiteReport {
     pub epoch: Option<LeaderEpoch>,
     /// The machine of the leader.
     pub leader: String,
+    /// In how many seconds it is written again while its leader lives, whether there is a run
+    /// or not; `None` from a single run, which writes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewed_within: Option<u64>,
     /// The revision of the orders that the run was for, where they are under git.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -63,7 +68,7 @@ impl SiteReport {
 }
 
 /// How the nodes of a site are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NodeCounts {
     /// All that orders name.
@@ -75,7 +80,7 @@ pub struct NodeCounts {
 }
 
 /// How the orders of a site are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OrderCounts {
     /// All of them.

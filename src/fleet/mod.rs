@@ -10,10 +10,12 @@
 
 mod images;
 mod leadership;
+mod sites;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages};
+pub(crate) use images::{FleetKey, FleetUpstream, ShareSettings, SharedImages, index_name};
 pub(crate) use leadership::{
     ControllerName, Leaderships, ShownStandings, SiteStanding, SiteStandings,
 };
+pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};

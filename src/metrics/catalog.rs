@@ -169,6 +169,24 @@ metrics! {
         "1 while this controller leads the site";
     EPOCH: Gauge "talos_order_leader_epoch" ["site"]
         "Epoch of the leader of the site, or of the last one";
+    STORE_ANSWERS: Gauge "talos_order_store_answers" []
+        "1 while the store tells of the sites of the fleet";
+    SITE_FRESH: Gauge "talos_order_site_report_fresh" ["site"]
+        "1 while the leader of the site renews its report";
+    SITE_AGE: Gauge "talos_order_site_report_age_seconds" ["site"]
+        "Age of the report of the site when it was last looked at";
+    SITE_EPOCH: Gauge "talos_order_site_epoch" ["site"]
+        "Epoch of the leader that wrote the report of the site";
+    SITE_NODES: Gauge "talos_order_site_nodes" ["site"]
+        "Nodes that orders name in the site";
+    SITE_NODES_IN_SYNC: Gauge "talos_order_site_nodes_in_sync" ["site"]
+        "Nodes of the site on which everything is in sync";
+    SITE_NODES_UNREACHABLE: Gauge "talos_order_site_nodes_unreachable" ["site"]
+        "Nodes of the site that do not answer";
+    SITE_ORDERS: Gauge "talos_order_site_orders" ["site"]
+        "Orders that are for the site";
+    SITE_ORDERS_IN_SYNC: Gauge "talos_order_site_orders_in_sync" ["site"]
+        "Orders of which everything in the site is in sync";
     CPU: Counter "process_cpu_seconds_total" []
         "Processor time of the process";
     STARTED: Gauge "process_start_time_seconds" []

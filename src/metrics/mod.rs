@@ -10,6 +10,7 @@ mod cache;
 mod catalog;
 mod definition;
 mod exposition;
+mod fleet;
 mod machine;
 mod messages;
 mod orders;
@@ -42,6 +43,9 @@ pub(crate) fn text(scene: &MetricsScene<'_>) -> String {
     source::add(&mut to, scene);
     messages::add(&mut to, scene);
     sites::add(&mut to, scene.status);
+    if let Some(fleet) = scene.live.as_ref().and_then(|live| live.fleet.as_deref()) {
+        fleet::add(&mut to, fleet);
+    }
     machine::add(&mut to, scene.live.as_ref());
     to.text()
 }

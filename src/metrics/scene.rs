@@ -1,11 +1,12 @@
 //! What the numbers are made from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::conclude::{Report, Status};
+use crate::conclude::{FleetAnswer, Report, Status};
 use crate::facts::{Memory, SourceUse, StepKind, UpstreamUse};
 use crate::io::process::ProcessUse;
 
@@ -43,6 +44,8 @@ pub(crate) struct LiveNumbers {
     /// Calls by the name of the hook in the configuration.
     pub hooks: BTreeMap<String, HookNumbers>,
     pub process: Option<ProcessUse>,
+    /// The sites of the fleet; `None` for a single controller.
+    pub fleet: Option<Arc<FleetAnswer>>,
 }
 
 /// How often a hook was called.

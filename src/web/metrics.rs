@@ -70,6 +70,7 @@ fn text(view: &LiveView, beside: BesideLive) -> String {
             waiting: beside.waiting,
             hooks: beside.hooks,
             process: ProcessUse::now(),
+            fleet: view.fleet.clone(),
         }),
         upstream: &beside.upstream,
         source: beside.source,

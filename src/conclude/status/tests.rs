@@ -2,6 +2,7 @@
 //! came of the steps is made up.
 
 mod counters;
+mod site_reports;
 mod states;
 
 use std::collections::BTreeSet;

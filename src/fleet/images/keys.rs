@@ -6,6 +6,9 @@ use crate::bucket::ObjectKey;
 use crate::io::hash::Hasher;
 use crate::model::{ArtifactId, Invalid, Sha256};
 
+/// Before the names of index entries.
+const INDEX: &str = "v1/index/";
+
 /// Where the index entry and the claim of an image are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ImageKeys {
@@ -32,10 +35,18 @@ impl ImageKeys {
             &factory[..8]
         );
         Ok(Self {
-            index: format!("v1/index/{name}").parse()?,
+            index: format!("{INDEX}{name}").parse()?,
             claim: format!("v1/claims/{name}").parse()?,
         })
     }
+}
+
+/// The name that the index has for an image with this URL at its factory; `None` where it can
+/// have none.
+pub(crate) fn index_name(artifact: &ArtifactId, url: &str) -> Option<String> {
+    let keys = ImageKeys::of(artifact, url).ok()?;
+    let name = keys.index.as_str().strip_prefix(INDEX)?;
+    Some(name.to_owned())
 }
 
 /// Where the bytes with this digest are.

@@ -27,4 +27,5 @@ mod watch;
 
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
+pub(crate) use keys::index_name;
 pub(crate) use shared::{ShareSettings, SharedImages};

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::rollouts::tests::half_way;
-use crate::conclude::{RolloutLine, SiteLine, SiteRole, SourceLine, SourceState};
+use crate::conclude::{
+    FleetAnswer, FleetSite, ReportState, RolloutLine, SiteLine, SiteRole, SourceLine, SourceState,
+};
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, RateLimit, RolloutChange, RolloutInstruction,
-    SourceUse, StoreUse, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, NodeCounts, OrderCounts, RateLimit, RolloutChange,
+    RolloutInstruction, SourceUse, StoreUse, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -136,4 +138,28 @@ pub(super) fn rollouts() -> Vec<RolloutLine> {
         .iter()
         .map(|planned| RolloutLine::new(planned, Some(&said)))
         .collect()
+}
+
+/// One site that reports, and one that never did.
+pub(super) fn fleet() -> FleetAnswer {
+    let prague = FleetSite {
+        report: ReportState::Fresh,
+        age_seconds: Some(12),
+        leader: Some("ctl-1".to_owned()),
+        epoch: Some(LeaderEpoch::new(7)),
+        nodes: NodeCounts {
+            all: 100,
+            in_sync: 97,
+            silent: 2,
+        },
+        orders: OrderCounts { all: 3, in_sync: 2 },
+        ..FleetSite::default()
+    };
+    let named = [("prague", prague), ("brno", FleetSite::default())];
+    FleetAnswer {
+        sites: named
+            .map(|(name, site)| (name.parse().unwrap(), site))
+            .into(),
+        trouble: None,
+    }
 }

@@ -2,6 +2,7 @@
 //! came of the steps is made up, so that every metric has a number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -132,6 +133,7 @@ impl World {
                     max_fds: Some(1024),
                     threads: 5,
                 }),
+                fleet: Some(Arc::new(known::fleet())),
             }),
             upstream: &self.upstream,
             source: self.source_use,

@@ -1,5 +1,6 @@
 //! The overview: every order by every node, the run that is going on, the last runs.
 
+mod fleet;
 mod grid;
 mod query;
 mod timeline;
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 use askama::filters::Safe;
 
+use self::fleet::FleetSection;
 use self::grid::Grid;
 pub(crate) use self::query::OverviewQuery;
 use self::timeline::Timeline;
@@ -55,6 +57,7 @@ pub(crate) fn overview(
         facts: facts(visit, &matrix),
         source: SourceView::of(visit),
         led: led(&view.status),
+        fleet: view.fleet.as_deref().map(FleetSection::of),
         revision: view.status.revision.as_deref(),
         counts: counts(&matrix, query),
         attention: attention(visit, &matrix),
@@ -78,6 +81,7 @@ struct Overview<'a> {
     facts: Facts<'a>,
     source: Option<SourceView<'a>>,
     led: Vec<String>,
+    fleet: Option<FleetSection<'a>>,
     revision: Option<&'a str>,
     counts: Vec<StateCount>,
     attention: Attention<'a>,

@@ -7,7 +7,7 @@ use askama::filters::Safe;
 use super::frame::Visit;
 use super::text::{Moment, moment};
 use crate::conclude::RolloutLine;
-use crate::conclude::rollouts::{self, in_sync, message, ring_name};
+use crate::conclude::rollouts::{self, elsewhere, in_sync, message, ring_name};
 use crate::model::{OrderId, Release, RingName};
 use crate::plan::{PlannedRing, RingState};
 
@@ -100,11 +100,8 @@ impl<'a> RingRow<'a> {
             RingState::Soaking { until } | RingState::Waiting { until, .. } => until,
             RingState::Done | RingState::Open | RingState::Stopped => None,
         };
-        let elsewhere: usize = ring.elsewhere.values().sum();
-        let others = match elsewhere {
-            0 => String::new(),
-            some => format!("; {some} in other sites"),
-        };
+        let others = elsewhere(ring).map(|others| format!("; {others}"));
+        let others = others.unwrap_or_default();
         Self {
             name: ring_name(ring.name.as_ref()),
             state: ring.state.as_str(),

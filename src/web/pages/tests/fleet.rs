@@ -133,6 +133,7 @@ pub(super) fn fleet(config: &str, text: &str, trouble: &Trouble<'_>, ends: Ends)
         })),
         runs: 12,
         manifest_changes: Arc::default(),
+        fleet: None,
         started: ago(3000),
         version: 7,
     };

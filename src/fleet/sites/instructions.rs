@@ -1,0 +1,142 @@
+//! What operators say of rollouts, for all controllers of the fleet.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::error::FleetError;
+use super::keys;
+use super::read::AT_ONCE;
+use super::reports::{KnownInstruction, SiteReports, answer};
+use crate::bucket::{ObjectWritten, StoredObject, WriteCondition};
+use crate::facts::RolloutInstruction;
+use crate::model::OrderId;
+
+/// So often a change is tried where others change the same meanwhile.
+const ATTEMPTS: u32 = 8;
+
+/// An instruction as it is in the store.
+#[derive(Serialize, Deserialize)]
+struct StoredInstruction {
+    #[serde(flatten)]
+    instruction: RolloutInstruction,
+    /// New in each write: servers derive the tag of an object from its bytes.
+    #[serde(default)]
+    nonce: String,
+}
+
+impl SiteReports {
+    /// All instructions, by order: asks the store for those that have changed. One that
+    /// cannot be read pauses its order.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(crate) async fn instructions(
+        &self,
+    ) -> Result<BTreeMap<OrderId, RolloutInstruction>, FleetError> {
+        let listed = answer(self.bucket.list(&keys::rollouts()?)).await?;
+        let mut before = self.known().instructions.clone();
+        let (mut all, mut changed) = (BTreeMap::new(), Vec::new());
+        for object in listed {
+            let Some(order) = keys::order_of(&object.key) else {
+                continue;
+            };
+            match before.remove(&order) {
+                Some(known) if known.tag.is_same_write(&object.tag) => {
+                    all.insert(order, known);
+                }
+                _ => changed.push((order, object.key)),
+            }
+        }
+        let read = stream::iter(changed).map(|(order, key)| async move {
+            let object = answer(self.bucket.get(&key)).await?;
+            Ok::<_, FleetError>(object.map(|object| (order, object)))
+        });
+        let read: Vec<_> = read.buffer_unordered(AT_ONCE).try_collect().await?;
+        for (order, object) in read.into_iter().flatten() {
+            let (instruction, _) = parsed(&order, &object);
+            let tag = object.tag;
+            all.insert(order, KnownInstruction { tag, instruction });
+        }
+        self.known().instructions.clone_from(&all);
+        let all = all.into_iter();
+        Ok(all
+            .map(|(order, known)| (order, known.instruction))
+            .collect())
+    }
+
+    /// Changes the instruction of an order, and gives what is there then. `change` may be
+    /// called several times, each time with what others wrote meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or others change the same all the time. After a lost
+    /// answer the change may be there nevertheless.
+    pub(crate) async fn instruct(
+        &self,
+        order: &OrderId,
+        change: impl Fn(&mut RolloutInstruction),
+    ) -> Result<RolloutInstruction, FleetError> {
+        let key = keys::instruction(order)?;
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        let mut lost = None;
+        for _ in 0..ATTEMPTS {
+            let found = match answer(self.bucket.get(&key)).await {
+                Ok(found) => found,
+                // What came of the write is what is to be told.
+                Err(error) => return Err(lost.unwrap_or(error)),
+            };
+            let read = found.as_ref().map(|object| parsed(order, object));
+            let (mut instruction, by) = read.unwrap_or_default();
+            if lost.is_some() && by == nonce {
+                return Ok(instruction);
+            }
+            let before = instruction.clone();
+            change(&mut instruction);
+            // What nobody could read is written anew.
+            if instruction == before && (found.is_none() || !by.is_empty()) {
+                return Ok(instruction);
+            }
+            let stored = StoredInstruction {
+                instruction,
+                nonce: nonce.clone(),
+            };
+            let bytes = serde_json::to_vec_pretty(&stored).map_err(|source| FleetError::Form {
+                key: key.clone(),
+                source,
+            })?;
+            let condition = found.map_or(WriteCondition::Absent, |object| {
+                WriteCondition::Unchanged(object.tag)
+            });
+            match answer(self.bucket.put(&key, bytes, condition)).await {
+                Ok(ObjectWritten::Done(_)) => return Ok(stored.instruction),
+                Ok(ObjectWritten::Refused) => lost = None,
+                // It is there, or it is not: reading tells.
+                Err(error) => lost = Some(error),
+            }
+        }
+        Err(lost.unwrap_or(FleetError::Contended {
+            key,
+            times: ATTEMPTS,
+        }))
+    }
+}
+
+/// An instruction, and which write it is of.
+fn parsed(order: &OrderId, object: &StoredObject) -> (RolloutInstruction, String) {
+    match serde_json::from_slice::<StoredInstruction>(&object.bytes) {
+        Ok(stored) => (stored.instruction, stored.nonce),
+        Err(error) => {
+            tracing::warn!(
+                %order,
+                reason = %error,
+                "the instruction on a rollout cannot be read; the rollout pauses"
+            );
+            let paused = RolloutInstruction {
+                is_paused: true,
+                ..RolloutInstruction::default()
+            };
+            (paused, String::new())
+        }
+    }
+}

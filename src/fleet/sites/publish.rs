@@ -1,0 +1,156 @@
+//! Writing the report of a site that is led.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::age::RENEWED;
+use super::error::FleetError;
+use super::keys;
+use super::reports::{KnownReport, SiteReports, answer};
+use crate::bucket::{ObjectTag, ObjectWritten, SMALL, WriteCondition};
+use crate::facts::SiteReport;
+use crate::model::SiteName;
+use crate::nodes::Authority;
+
+/// So often writing is tried where somebody else writes meanwhile: at most a process beside
+/// this one does, or a leader before it once.
+const ATTEMPTS: u32 = 4;
+
+/// A report that was written so long ago is written again although it is the same. Who looks
+/// every minute does so before [`RENEWED`] is over.
+const AGAIN: Duration = Duration::from_secs(RENEWED.as_secs() - 60);
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Publication {
+    /// It is in the store.
+    Written,
+    /// It was there already.
+    Unchanged,
+    /// It was not written: this process does not lead the site, or not any more.
+    NotLeading,
+}
+
+impl SiteReports {
+    /// Writes the report of the site that this authority is over, under its epoch.
+    ///
+    /// # Errors
+    /// When the store cannot be asked. The report may have been written nevertheless.
+    pub(crate) async fn publish(
+        &self,
+        authority: &Authority,
+        report: &SiteReport,
+    ) -> Result<Publication, FleetError> {
+        self.write(authority, |_| report.clone()).await
+    }
+
+    /// Writes the report that is there again: under the epoch of a new leader, or so that it
+    /// does not get old. `change` says what is different in it.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub(crate) async fn renew(
+        &self,
+        authority: &Authority,
+        change: impl Fn(&mut SiteReport),
+    ) -> Result<Publication, FleetError> {
+        self.write(authority, |known| {
+            let mut report = known.cloned().unwrap_or_default();
+            change(&mut report);
+            report
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        authority: &Authority,
+        make: impl Fn(Option<&SiteReport>) -> SiteReport,
+    ) -> Result<Publication, FleetError> {
+        // A single controller has no site, and tells nobody of it.
+        let Ok(Some(led)) = authority.fence() else {
+            return Ok(Publication::NotLeading);
+        };
+        let (site, key) = (&led.site, keys::report(&led.site)?);
+        if !self.known().sites.contains_key(site) {
+            self.reread(site).await?;
+        }
+        for _ in 0..ATTEMPTS {
+            let known = self.known().sites.get(site).cloned();
+            let before = known.as_ref().and_then(|known| known.report.as_ref());
+            let is_later = |report: &SiteReport| report.epoch > Some(led.epoch);
+            // Somebody else leads, whatever this process believes.
+            if before.is_some_and(is_later)
+                || authority.fence().ok().flatten().as_ref() != Some(&led)
+            {
+                return Ok(Publication::NotLeading);
+            }
+            let report = SiteReport {
+                epoch: Some(led.epoch),
+                ..make(before)
+            };
+            if known.as_ref().is_some_and(|known| known.is_recent(&report)) {
+                return Ok(Publication::Unchanged);
+            }
+            let condition = known.map(|known| known.tag);
+            let condition = condition.map_or(WriteCondition::Absent, WriteCondition::Unchanged);
+            let bytes = text(&report).map_err(|source| FleetError::Form {
+                key: key.clone(),
+                source,
+            })?;
+            match answer(self.bucket.put(&key, bytes, condition)).await? {
+                ObjectWritten::Done(tag) => {
+                    self.wrote(site, tag, report);
+                    return Ok(Publication::Written);
+                }
+                ObjectWritten::Refused => self.reread(site).await?,
+            }
+        }
+        Err(FleetError::Contended {
+            key,
+            times: ATTEMPTS,
+        })
+    }
+
+    fn wrote(&self, site: &SiteName, tag: ObjectTag, report: SiteReport) {
+        let mut known = self.known();
+        if let Some(time) = self.bucket.server_time() {
+            known.clock.set(time);
+        }
+        // The next listing tells it exactly.
+        let modified = known.clock.now().unwrap_or(Timestamp::UNIX_EPOCH);
+        let written = KnownReport {
+            tag,
+            modified,
+            written: Some(Instant::now()),
+            report: Some(report),
+            is_readable: true,
+        };
+        known.sites.insert(site.clone(), written);
+    }
+}
+
+impl KnownReport {
+    /// True if this process wrote the same not long ago.
+    fn is_recent(&self, report: &SiteReport) -> bool {
+        let is_recent = self.written.is_some_and(|at| at.elapsed() < AGAIN);
+        is_recent && self.is_readable && self.report.as_ref() == Some(report)
+    }
+}
+
+/// As it is written. One that is too large for an object that is read as a whole does not
+/// say what is wanted, and says that.
+fn text(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
+    let whole = serde_json::to_vec(report)?;
+    if (whole.len() as u64) < SMALL {
+        return Ok(whole);
+    }
+    serde_json::to_vec(&SiteReport {
+        is_complete: false,
+        wanted: BTreeSet::new(),
+        ..report.clone()
+    })
+}
