@@ -11,6 +11,7 @@
 mod cluster_use;
 mod error;
 mod fleet;
+mod instructions;
 mod orders_at;
 mod outbox;
 mod places;
@@ -39,6 +40,7 @@ use crate::fleet::{FleetUpstream, SiteReports};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use error::StartError;
 pub(crate) use fleet::CERTIFICATE_DAYS;
+pub(crate) use instructions::{InstructError, Instructions};
 pub(crate) use orders_at::OrdersAt;
 use places::NodeAuthorities;
 pub(crate) use remote_script::run_script;

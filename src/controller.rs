@@ -19,6 +19,7 @@ mod site_reports;
 mod source_watch;
 mod teller;
 mod vitals;
+mod web_control;
 mod work;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use site_reports::FleetWatch;
 use vitals::LoopVitals;
+use web_control::WebControl;
 use work::Controller;
 
 use crate::app::StartError;
@@ -110,7 +112,10 @@ pub(crate) async fn run(
     let web = match once {
         true => None,
         false => {
-            let control = Arc::new(queue.clone());
+            let control = Arc::new(WebControl {
+                queue: queue.clone(),
+                instructions: controller.instructions()?,
+            });
             let (tally, source) = controller.tallies();
             let vitals = LoopVitals {
                 queue: queue.clone(),

@@ -12,6 +12,7 @@ use super::images::ImageCondition;
 use super::known::{ImageLine, NodeLine, OrderLine};
 use super::reason::Reason;
 use super::record::Totals;
+use super::rollouts::RolloutLine;
 use super::site_line::SiteLine;
 use super::source_line::SourceLine;
 use super::state::ConditionState;
@@ -62,6 +63,9 @@ pub struct StatusAnswer<'a> {
     circuits: &'a BTreeMap<NodeId, Backoff>,
     /// What an operator has suspended.
     suspended: &'a Suspended,
+    /// How far new images are in the rings of their orders.
+    #[serde(skip_serializing_if = "is_empty")]
+    rollouts: &'a [RolloutLine],
     /// What else the user should know.
     notes: &'a [String],
     /// The orders of the last run that could be read.
@@ -113,6 +117,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             more_blocked,
             circuits,
             suspended,
+            rollouts,
             notes,
             orders,
             nodes,
@@ -134,12 +139,17 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             more_blocked: *more_blocked,
             circuits,
             suspended,
+            rollouts,
             notes,
             orders,
             nodes,
             images,
         }
     }
+}
+
+fn is_empty(rollouts: &&[RolloutLine]) -> bool {
+    rollouts.is_empty()
 }
 
 /// How waiting ended, as data.

@@ -57,6 +57,7 @@ pub fn after(
         clock: memory.clock.clone(),
         rollouts: run.rollouts(),
         instructed: memory.instructed.clone(),
+        instructions_unreadable: memory.instructions_unreadable.clone(),
         templates,
         places,
     }

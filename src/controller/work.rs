@@ -22,7 +22,7 @@ use super::session::{FinishedRun, RunError, Session};
 use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
-use crate::app::{App, LiveReconciler, Mode, StartError};
+use crate::app::{App, Instructions, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{RunContext, Waker};
@@ -165,6 +165,11 @@ impl Controller {
     /// The controller's own files.
     pub(super) fn state(&self) -> StateDir {
         self.app.state()
+    }
+
+    /// Where it is kept what operators say of rollouts.
+    pub(super) fn instructions(&self) -> Result<Instructions, StartError> {
+        self.app.instructions()
     }
 
     /// Who tells people of runs.

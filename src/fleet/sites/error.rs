@@ -49,7 +49,6 @@ impl From<Invalid> for FleetError {
 
 impl FleetError {
     /// A hint for the user.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the command comes next"))]
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Bucket(error) => error.hint(),

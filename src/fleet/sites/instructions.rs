@@ -72,7 +72,6 @@ impl SiteReports {
     /// # Errors
     /// When the store cannot be asked, or others change the same all the time. After a lost
     /// answer the change may be there nevertheless.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the command comes next"))]
     pub(crate) async fn instruct(
         &self,
         order: &OrderId,

@@ -6,6 +6,7 @@ mod fleet;
 mod in_browser;
 mod markup;
 mod orders_text;
+mod rollout;
 mod run_now;
 mod sites;
 
