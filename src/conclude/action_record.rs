@@ -33,6 +33,12 @@ pub enum OperatorAction {
     Approve,
     /// A run does not wait for windows.
     IgnoreWindows,
+    /// Rollouts are paused.
+    Pause,
+    /// A release is promoted.
+    Promote,
+    /// A release is stopped.
+    Rollback,
 }
 
 impl fmt::Display for OperatorAction {
@@ -43,6 +49,9 @@ impl fmt::Display for OperatorAction {
             Self::Reconcile => "reconcile",
             Self::Approve => "approve",
             Self::IgnoreWindows => "ignore windows for",
+            Self::Pause => "pause",
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
         })
     }
 }
@@ -54,7 +63,8 @@ pub struct ActionRecord {
     pub at: Timestamp,
     /// What.
     pub action: OperatorAction,
-    /// To what: `order web`, `node pve-01`, `everything`, or the id of an approval.
+    /// To what: `order web`, `node pve-01`, `everything`, the id of an approval, or the
+    /// release of an order.
     pub what: String,
     /// Who: the name beside their token, or their user name on the machine.
     pub by: String,

@@ -29,6 +29,7 @@ mod fleet_collect;
 mod fleet_images;
 mod fleet_killed;
 mod fleet_leader;
+mod fleet_sites;
 mod hostile;
 mod instructions;
 mod killed;

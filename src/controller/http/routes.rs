@@ -60,6 +60,7 @@ impl Api {
             .route("/v1/status", get(status))
             .route("/v1/leaderships", get(leaderships).post(outranked))
             .route("/v1/reconcile", post(reconcile))
+            .route("/v1/run", post(run))
             .fallback(nothing_here)
             .method_not_allowed_fallback(not_so)
             .layer(DefaultBodyLimit::max(REQUEST_MAX))
@@ -112,6 +113,12 @@ async fn outranked(
     let body = OutrankedBody::read(&body).map_err(|why| message(StatusCode::BAD_REQUEST, why))?;
     api.led.outranked(&body.outranked);
     Ok(json(StatusCode::OK, &api.led.told()))
+}
+
+/// Has a run done and does not wait for it.
+async fn run(State(Served { api, .. }): State<Served>) -> Response {
+    api.queue.start();
+    message(StatusCode::ACCEPTED, "a run begins".to_owned())
 }
 
 /// Has a run done and waits until it is over.
