@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{App, StartError};
 use crate::bucket::Bucket;
+use crate::facts::StorePurpose;
 use crate::fleet::{ControllerName, Leaderships};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
@@ -65,7 +66,8 @@ impl App {
         let (Some(fleet), Some(store)) = (&settings.fleet, &settings.store) else {
             return Ok(None);
         };
-        let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
+        let requests = self.tally.store_requests(StorePurpose::Leaders);
+        let bucket = Bucket::open_counting(&store.bucket, requests).map_err(StartError::Store)?;
         let uname = rustix::system::uname();
         let host = uname.nodename().to_string_lossy();
         let me = ControllerName::new(&host, &self.instance());

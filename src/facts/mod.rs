@@ -38,5 +38,5 @@ pub use step_kind::StepKind;
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
 pub use template_mark::{TemplateMark, TemplateState};
-pub use upstream_use::{RateLimit, RequestCounts, StoreUse, UpstreamUse};
+pub use upstream_use::{RateLimit, RequestCounts, StorePurpose, StoreUse, UpstreamUse};
 pub use vms::{NodeVms, VmConfig, VmInventory, VmSeat};

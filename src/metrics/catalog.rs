@@ -135,6 +135,8 @@ metrics! {
         "Images that the store of the fleet was used for";
     STORE_BYTES: Counter "talos_order_store_bytes_total" ["direction"]
         "Bytes of images read from the store and written to it";
+    STORE_REQUESTS: Counter "talos_order_store_requests_total" ["purpose"]
+        "Requests to the store of the fleet";
     NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
         "Messages that a provider of notifications confirmed";
     NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]

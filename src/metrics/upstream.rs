@@ -39,6 +39,9 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
         to.set(&catalog::STORE_BYTES, ["read"], read_bytes);
         to.set(&catalog::STORE_BYTES, ["written"], written_bytes);
     }
+    for (purpose, count) in &scene.upstream.store_requests {
+        to.set(&catalog::STORE_REQUESTS, [purpose.as_str()], *count);
+    }
     let versions = scene.last.as_ref();
     let versions = versions.map(|last| &last.report.look.observed.catalog.versions);
     if let Some(VersionKnowledge::Known {

@@ -6,7 +6,8 @@ use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{SiteLine, SiteRole, SourceLine, SourceState};
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StoreUse, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, RateLimit, SourceUse, StorePurpose, StoreUse,
+    UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -59,6 +60,7 @@ pub(super) fn upstream() -> UpstreamUse {
             refused: 0,
             failed: 3,
         }),
+        store_requests: [(StorePurpose::Images, 14), (StorePurpose::Leaders, 40)].into(),
     }
 }
 
