@@ -186,6 +186,7 @@ fn converged(orders: &OrderSet) -> Observed {
         }
     }
     Observed {
+        fleet: None,
         catalog,
         cache,
         nodes,
@@ -197,6 +198,7 @@ fn converged(orders: &OrderSet) -> Observed {
 
 fn policy() -> Policy {
     Policy {
+        rollout: talos_order::model::Rollout::default(),
         retention: Retention {
             keep_versions: Some(3),
             orphan_grace_seconds: 7 * 24 * 3600,

@@ -17,7 +17,7 @@ use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, SourceLine, verdict};
 use crate::error::chain;
 use crate::execute::{self, Downloads, Event, ExecutionContext};
-use crate::facts::{Clusters, Memory, Observed, Outcome, StepId};
+use crate::facts::{Clusters, FleetView, Memory, Observed, Outcome, StepId};
 use crate::model::{Node, OrderId, OrderSet};
 use crate::nodes::Nodes;
 use crate::observe;
@@ -65,6 +65,8 @@ pub(crate) struct Inputs {
     pub memory: Memory,
     /// What clusters say of themselves.
     pub clusters: Clusters,
+    /// What other sites of the fleet say; `None` for a single controller.
+    pub fleet: Option<FleetView>,
     /// What this run is asked for besides.
     pub options: RunOptions,
 }
@@ -142,6 +144,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             catalog: first.catalog,
             cache,
             nodes,
+            fleet: inputs.fleet.clone(),
             vms,
             memory: memory.clone(),
             now,

@@ -179,6 +179,7 @@ fn now() -> Timestamp {
 impl World {
     fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
         Observed {
+            fleet: None,
             catalog: Catalog {
                 versions: self.knowledge(),
                 schematics: self
@@ -267,6 +268,7 @@ fn run(dir: &Path) -> String {
     };
     let nodes = settings.orders.inventory.nodes.iter();
     let policy = Policy {
+        rollout: talos_order::model::Rollout::default(),
         retention: Retention {
             keep_versions: Some(settings.cache_policy.keep_versions),
             orphan_grace_seconds: settings.cache_policy.orphan_grace.as_secs() as i64,

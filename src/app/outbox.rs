@@ -65,6 +65,7 @@ mod tests {
         let silent = [
             Reason::BackingOff,
             Reason::OutsideWindow,
+            Reason::WaitsForRing,
             Reason::Suspended,
             Reason::NotSelected,
             Reason::Interrupted,

@@ -34,6 +34,7 @@ pub(super) fn policy(settings: &Settings) -> Policy {
         },
         transport: transport(settings),
         windows: settings.windows.clone(),
+        rollout: settings.rollout.clone(),
     }
 }
 

@@ -61,7 +61,8 @@ fn seconds(count: u64) -> SignedDuration {
 
 /// The times in a memory.
 struct Times<'a> {
-    /// Since when files are not wanted: the graces of what is pruned hang on them.
+    /// Since when files are not wanted, and rings are in sync: the graces of what is pruned
+    /// hang on them, and when the next ring begins.
     unwanted: Vec<&'a mut Timestamp>,
     /// When something else happened.
     past: Vec<&'a mut Timestamp>,
@@ -85,6 +86,8 @@ impl<'a> Times<'a> {
             templates: _,
             members: _,
             certificates,
+            rollouts,
+            instructed: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);
@@ -92,8 +95,13 @@ impl<'a> Times<'a> {
         let failures = backoff.values_mut().chain(circuits.values_mut());
         let failures = failures.map(|failure| &mut failure.until);
         let detours = detours.values_mut().map(|detour| &mut detour.until);
+        let rings = rollouts
+            .values_mut()
+            .flat_map(|releases| releases.values_mut());
+        let rings = rings.flat_map(|rollout| rollout.rings.values_mut());
+        let soaking = rings.filter_map(|ring| ring.in_sync_since.as_mut());
         Self {
-            unwanted: unwanted_since.values_mut().collect(),
+            unwanted: unwanted_since.values_mut().chain(soaking).collect(),
             past: verified.values_mut().chain(links).chain(asked).collect(),
             until: failures.chain(detours).collect(),
         }

@@ -93,6 +93,7 @@ impl SyncState {
             | Reason::SourceRejected
             | Reason::SourceUnavailable
             | Reason::OutsideWindow
+            | Reason::WaitsForRing
             | Reason::NotSelected
             | Reason::Interrupted => Self::Blocked,
         }

@@ -53,6 +53,8 @@ pub fn after(
         certificates: run.certificates(),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
+        rollouts: memory.rollouts.clone(),
+        instructed: memory.instructed.clone(),
         templates,
         places,
     }

@@ -49,6 +49,8 @@ pub enum Reason {
     BackingOff,
     /// It may begin only in a window, and none is open.
     OutsideWindow,
+    /// The ring of the node has not begun.
+    WaitsForRing,
     /// Suspended by an operator.
     Suspended,
     /// It is out of sync, and the last run was for other orders or nodes.
@@ -130,6 +132,7 @@ pub fn reason_of(blocked: &Blocked) -> Reason {
         BlockedReason::SourceBlocked { .. } => Reason::Interrupted,
         BlockedReason::Suspended { .. } => Reason::Suspended,
         BlockedReason::OutsideWindow { .. } => Reason::OutsideWindow,
+        BlockedReason::WaitsForRing { .. } => Reason::WaitsForRing,
         BlockedReason::NotSelected { .. } => Reason::NotSelected,
         // What only an operator can end keeps its reason between two attempts.
         BlockedReason::BackingOff { lasting, .. } => match lasting {

@@ -55,6 +55,7 @@ impl ConditionState {
             }
             Reason::SourceUnavailable
             | Reason::OutsideWindow
+            | Reason::WaitsForRing
             | Reason::NotSelected
             | Reason::Interrupted => Self::Reconciling,
             Reason::Suspended => Self::Suspended,

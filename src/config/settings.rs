@@ -15,7 +15,7 @@ use crate::bucket::BucketSettings;
 use crate::model::{
     ApiTransport, ClusterName, Credentials, Fingerprint, GitSource, Hook, ImageTrust, Invalid,
     ListSource, ListenAddress, NameTemplate, Network, NodeId, NodeTransport, OrderDefaults,
-    OrderId, Proof, PushMethod, SiteName, TokenId, VmConfigs, WebToken, Windows,
+    OrderId, Proof, PushMethod, Rollout, SiteName, TokenId, VmConfigs, WebToken, Windows,
 };
 
 /// Everything that a run can be told by configuration.
@@ -69,6 +69,8 @@ pub struct Settings {
     pub prune: PruneSettings,
     /// When pushes and prunes may begin, where the order does not say.
     pub windows: Windows,
+    /// By which rings new images go to nodes, where an order does not say.
+    pub rollout: Rollout,
     /// How files are read back.
     pub verify: VerifySettings,
     /// The status page.

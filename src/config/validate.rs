@@ -35,7 +35,7 @@ use super::values::{
 };
 use super::web;
 use super::{bucket_nodes, store};
-use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
+use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof, Rollout};
 use crate::orders::read_windows;
 use crate::yaml::{At, Document, ProblemReport, read};
 
@@ -186,6 +186,7 @@ fn build(
         reconcile,
         prune: prune?,
         windows,
+        rollout: Rollout::default(),
         verify,
         notifications,
         web,

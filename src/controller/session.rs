@@ -179,6 +179,7 @@ impl<'a> Session<'a> {
             source: self.orders.source().cloned(),
             memory: self.memory().0,
             clusters,
+            fleet: None,
             options: self.options.clone(),
         };
         let look = tokio::select! {

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::clusters::KnownCertificates;
 use super::failure_kind::FailureKind;
+use super::rollout::{RolloutInstruction, RolloutMemory};
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
-use crate::model::{ClusterName, Dir, Node, NodeId, OrderId};
+use crate::model::{ClusterName, Dir, Node, NodeId, OrderId, Release};
 
 /// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub struct Memory {
     /// The nodes that a relay did not reach, or that failed as relays, with how long
     /// deliveries go around that.
     pub detours: BTreeMap<NodeId, RelayBackoff>,
+    /// How far releases have gone through the rings of their orders, by order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rollouts: BTreeMap<OrderId, BTreeMap<Release, RolloutMemory>>,
+    /// What operators said of rollouts, by order.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instructed: BTreeMap<OrderId, RolloutInstruction>,
     /// What the clocks showed when this was kept; `None` in a memory of an earlier
     /// version.
     #[serde(skip_serializing_if = "Option::is_none")]

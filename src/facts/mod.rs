@@ -9,9 +9,11 @@
 mod clusters;
 mod coverage;
 mod failure_kind;
+mod fleet;
 mod memory;
 mod observed;
 mod outcome;
+mod rollout;
 mod source_use;
 mod step_id;
 mod step_kind;
@@ -25,6 +27,7 @@ pub use clusters::{
     ClusterLook, Clusters, EndingCertificate, KnownCertificates, MissingPrivilege, StoppedWork,
 };
 pub use failure_kind::FailureKind;
+pub use fleet::{FleetView, NodeCounts, OrderCounts, RingReport, SiteReport, SiteView};
 pub use memory::{Backoff, ClockReading, KnownNode, Link, Memory, RelayBackoff, Suspended};
 pub use observed::{
     CacheState, CachedFile, Catalog, DirState, FileFacts, Meta, NodeState, Observed, Part,
@@ -32,6 +35,7 @@ pub use observed::{
     VersionSource,
 };
 pub use outcome::{Fact, Failure, Outcome};
+pub use rollout::{Promotion, RingMemory, RolloutInstruction, RolloutMemory};
 pub use source_use::SourceUse;
 pub use step_id::{ApprovalId, StepId};
 pub use step_kind::StepKind;

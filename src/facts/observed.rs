@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clusters::Clusters;
 use super::failure_kind::FailureKind;
+use super::fleet::FleetView;
 use super::memory::Memory;
 use super::storages::{NodeStorages, volume_id};
 use super::vms::NodeVms;
@@ -28,6 +29,8 @@ pub struct Observed {
     pub cache: CacheState,
     /// What each node holds.
     pub nodes: BTreeMap<NodeId, NodeState>,
+    /// What other sites of the fleet say; `None` for a single controller.
+    pub fleet: Option<FleetView>,
     /// The virtual machines of the nodes that templates are wanted on, or were.
     pub vms: BTreeMap<NodeId, NodeVms>,
     /// What is remembered from earlier runs.

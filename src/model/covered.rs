@@ -17,6 +17,9 @@ impl OrderSet {
         for order in &mut covered.orders {
             order.positions.retain_mut(|position| {
                 let is_placed = has_places(position);
+                let others = nodes_of(position).filter(|node| !covers(node));
+                let others: Vec<NodeId> = others.cloned().collect();
+                position.elsewhere.extend(others);
                 position.targets.retain(|target| covers(&target.node));
                 position.storages.retain(|target| covers(&target.node));
                 position.awaited.retain(&awaits);
@@ -32,6 +35,12 @@ impl OrderSet {
         });
         covered
     }
+}
+
+fn nodes_of(position: &Position) -> impl Iterator<Item = &NodeId> {
+    let by_dir = position.targets.iter().map(|target| &target.node);
+    let by_storage = position.storages.iter().map(|target| &target.node);
+    by_dir.chain(by_storage)
 }
 
 fn has_places(position: &Position) -> bool {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Arch, ClusterName, Dir, Node, NodeId, NodeTransport, PushMethod, Reach, SiteName, StorageName,
+    Arch, ClusterName, Dir, Node, NodeId, NodeTraits, NodeTransport, PushMethod, Reach, SiteName,
+    StorageName,
 };
 
 /// The values that a position takes where it says nothing.
@@ -95,6 +96,15 @@ pub struct InventoryNode {
 }
 
 impl InventoryNode {
+    /// What rings go by: the group of a cluster counts as a label, as it does in orders.
+    pub fn traits(&self) -> NodeTraits {
+        let cluster = self.cluster.iter().map(ToString::to_string);
+        NodeTraits {
+            site: self.site.clone(),
+            labels: self.labels.iter().cloned().chain(cluster).collect(),
+        }
+    }
+
     /// A node that nothing more is said of.
     pub fn bare(node: Node) -> Self {
         Self {

@@ -26,6 +26,7 @@ mod pattern;
 mod place;
 mod problem;
 mod provider;
+mod rollout;
 mod schematic;
 mod serving;
 mod site;
@@ -66,6 +67,7 @@ pub use problem::{Excerpt, Problem};
 pub use provider::{
     MailTarget, MailTls, Provider, ProviderName, ProviderTarget, SecretUrl, mail_parts,
 };
+pub use rollout::{MaxUnavailable, NodeTraits, Release, Ring, RingName, RingNodes, Rollout};
 pub use schematic::{
     Bootloader, Customization, DiskImage, EnrollKeys, MetaValue, Overlay, Schematic, SchematicId,
     SecureBootOptions,

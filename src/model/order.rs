@@ -1,13 +1,14 @@
 //! Orders: what people ask for, validated, with the defaults already applied.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
-    Arch, ClusterName, DeliveryPlace, Dir, FileName, Format, Invalid, Minor, NodeId, Platform,
-    Problem, PushMethod, Schematic, SchematicId, Sha256, StorageTarget, TalosVersion, Template,
-    Via, Windows, text_form,
+    Arch, ClusterName, DeliveryPlace, Dir, FileName, Format, Invalid, Minor, NodeId, NodeTraits,
+    Platform, Problem, PushMethod, Rollout, Schematic, SchematicId, Sha256, StorageTarget,
+    TalosVersion, Template, Via, Windows, text_form,
 };
 
 /// The name of an order; it becomes part of file names, so its alphabet is small.
@@ -163,6 +164,9 @@ pub struct Position {
     pub storages: Vec<StorageTarget>,
     /// The nodes to deliver to that only a cluster knows, which was never asked.
     pub awaited: Vec<AwaitedNodes>,
+    /// The nodes that it names and that are not among these, because the controllers of other
+    /// sites serve them.
+    pub elsewhere: BTreeSet<NodeId>,
     /// What is delivered is the unpacked image, not the compressed one.
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.
@@ -245,6 +249,8 @@ pub struct Order {
     pub deletion: Option<Deletion>,
     /// When its pushes and prunes may begin, where it says so.
     pub windows: Option<Windows>,
+    /// By which rings new images go to its nodes, where it says so.
+    pub rollout: Option<Rollout>,
     /// The positions that were refused.
     pub rejected: Vec<RejectedPosition>,
     /// The positions for other products.
@@ -297,6 +303,8 @@ pub struct OrderSet {
     pub rejected_files: Vec<RejectedFile>,
     /// Every node that an order refers to, by its id.
     pub nodes: std::collections::BTreeMap<NodeId, super::Node>,
+    /// What rings go by, of every node that an order refers to: also of those of other sites.
+    pub traits: std::collections::BTreeMap<NodeId, NodeTraits>,
     /// How many files were read.
     pub files: usize,
     /// What was read and used, and probably means something else than it says. Nothing

@@ -124,6 +124,10 @@ impl<'a> Collector<'a> {
             .into_iter()
             .map(|(id, (node, _))| (id, node))
             .collect();
+        let inventory = &self.defaults.inventory;
+        let known = self.set.nodes.keys();
+        let traits = known.filter_map(|id| Some((id.clone(), inventory.by_name(id)?.traits())));
+        self.set.traits = traits.collect();
         self.set
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn read_order(
             suspended: head.suspended,
             deletion: head.deletion,
             windows: head.windows,
+            rollout: None,
             id,
             customer: head.customer,
             source,

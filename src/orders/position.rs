@@ -1,6 +1,6 @@
 //! One position: its name, what becomes of it, and what in it has no effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{PositionDraft, draft};
 use super::file::PositionShape;
@@ -94,6 +94,7 @@ pub(super) fn read_position(
         targets,
         storages,
         awaited: draft.destinations.awaited,
+        elsewhere: BTreeSet::new(),
         push_unpacked: draft.push_unpacked,
         filename: draft.filename,
         push_method: draft.push_method,

@@ -12,7 +12,7 @@ use super::template::TemplateBlock;
 use super::unplaced::StorageUnfit;
 use super::wanted::WantedBy;
 use crate::facts::{ApprovalId, FailureKind, StepId};
-use crate::model::{ClusterName, Dir, FileName, NodeId, StorageName};
+use crate::model::{ClusterName, Dir, FileName, NodeId, RingName, StorageName};
 
 /// Something that should be done and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -118,6 +118,17 @@ pub enum BlockedReason {
         until: jiff::Timestamp,
         /// The same as it is written where the window is: `Sat 2026-12-05 22:00 CET`.
         local: String,
+    },
+    /// The image goes ring by ring, and the ring of the node has not begun.
+    WaitsForRing {
+        /// The ring; `None` for the nodes that no ring covers.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ring: Option<RingName>,
+        /// For what it waits, as it is told to people.
+        why: String,
+        /// When that may be over, where it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<jiff::Timestamp>,
     },
     /// The storage cannot be used on the node.
     StorageUnfit {
@@ -233,7 +244,11 @@ impl Blocked {
 
     /// True if it should be done, and is not as it should be until it is.
     pub fn is_due(&self) -> bool {
-        self.is_trouble() || matches!(self.reason, BlockedReason::OutsideWindow { .. })
+        self.is_trouble()
+            || matches!(
+                self.reason,
+                BlockedReason::OutsideWindow { .. } | BlockedReason::WaitsForRing { .. }
+            )
     }
 
     /// True if waiting alone does not help.
@@ -296,6 +311,7 @@ impl BlockedReason {
             | Self::NotOurs { .. }
             | Self::Changed
             | Self::OutsideWindow { .. }
+            | Self::WaitsForRing { .. }
             | Self::Suspended { .. } => false,
             Self::NodeUnreachable { .. }
             | Self::Unresolved { .. }
@@ -344,6 +360,7 @@ impl BlockedReason {
             | Self::NoSpace { .. } => true,
             Self::Suspended { .. }
             | Self::OutsideWindow { .. }
+            | Self::WaitsForRing { .. }
             | Self::InGrace { .. }
             | Self::NotPlanned
             | Self::NotSelected { .. }

@@ -10,8 +10,9 @@ use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, OrderId, PositionRef,
-    PushMethod, PushTarget, Schematic, SchematicId, Sha256, StoredForm, TalosVersion, Windows,
+    ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, NodeTraits, OrderId,
+    PositionRef, PushMethod, PushTarget, Rollout, Schematic, SchematicId, Sha256, StoredForm,
+    TalosVersion, Windows,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -33,6 +34,10 @@ pub struct Desired {
     pub suspended: BTreeSet<OrderId>,
     /// When pushes and prunes for an order may begin, where it says so.
     pub windows: BTreeMap<OrderId, Windows>,
+    /// By which rings new images go to the nodes of an order, where it says so.
+    pub rollouts: BTreeMap<OrderId, Rollout>,
+    /// What rings go by, of every node that orders name: also of those of other sites.
+    pub traits: BTreeMap<NodeId, NodeTraits>,
     /// The directories of shared storages, by node, as `CLUSTER/STORAGE`.
     pub shared: BTreeMap<NodeId, BTreeMap<Dir, String>>,
     /// True if everything that was written could be read: only then is what is
@@ -97,6 +102,8 @@ pub struct Placed {
 pub struct PositionWant {
     /// Which position.
     pub position: PositionRef,
+    /// The nodes that it is wanted on and that this run is not for.
+    pub elsewhere: BTreeSet<NodeId>,
     /// The result, or why it cannot be planned in this run.
     pub outcome: Result<Resolved, Unresolved>,
 }

@@ -20,6 +20,7 @@ mod planner;
 mod policy;
 pub mod render;
 mod resolve;
+mod rollout;
 pub mod saved;
 mod selection;
 mod size;
@@ -46,6 +47,7 @@ pub use policy::{
     VerifyPolicy,
 };
 pub use resolve::{Naming, resolve};
+pub use rollout::{PlannedRing, PlannedRollout, RingState};
 pub use selection::{Selection, UnmatchedPattern};
 pub use size::Size;
 pub use stages::missed;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::selection::Selection;
 use crate::facts::StepId;
 use crate::model::{
-    ApiTransport, ClusterName, Deletion, Dir, Network, NodeId, Proof, PushMethod, Windows,
+    ApiTransport, ClusterName, Deletion, Dir, Network, NodeId, Proof, PushMethod, Rollout, Windows,
 };
 
 /// The settings of the planner.
@@ -31,6 +31,8 @@ pub struct Policy {
     pub transport: TransportPolicy,
     /// When pushes and prunes may begin, where the order does not say.
     pub windows: Windows,
+    /// By which rings new images go to nodes, where the order does not say.
+    pub rollout: Rollout,
 }
 
 /// What one run is asked for besides.

@@ -56,6 +56,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         complete: orders.is_complete(),
         nodes: orders.nodes.clone(),
         shared: storages::shared(catalog),
+        traits: orders.traits.clone(),
         ..Desired::default()
     };
     let mut drafts: Vec<DraftPosition<'_>> = Vec::new();
@@ -65,6 +66,9 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
     for order in &orders.orders {
         if let Some(windows) = &order.windows {
             desired.windows.insert(order.id.clone(), windows.clone());
+        }
+        if let Some(rollout) = &order.rollout {
+            desired.rollouts.insert(order.id.clone(), rollout.clone());
         }
         for position in &order.positions {
             drafts.push(DraftPosition {
@@ -90,6 +94,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         .into_iter()
         .map(|draft| PositionWant {
             position: draft.reference,
+            elsewhere: draft.position.elsewhere.clone(),
             outcome: draft.outcome.map(|named| named.resolved),
         })
         .collect();

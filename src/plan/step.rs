@@ -9,6 +9,7 @@ use serde::Serialize;
 
 pub use super::action::{Action, CreateTemplate, RetiredTemplate, SwitchTemplate};
 use super::blocked::{Blocked, BlockedReason};
+use super::rollout::PlannedRollout;
 use super::wanted::WantedBy;
 use crate::facts::StepId;
 use crate::model::{
@@ -34,6 +35,9 @@ pub struct Plan {
     /// that makes them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<StepId, PlannedTemplate>,
+    /// How far the releases of orders with rings are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<PlannedRollout>,
     /// What is to be known of clusters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,

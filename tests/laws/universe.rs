@@ -110,6 +110,7 @@ prop_compose! {
         let unpack = unpack && format.codec().is_some();
         let filename = fixed_name.map(|()| "fixed.img".parse().expect("a name"));
         Position {
+            elsewhere: BTreeSet::new(),
             index: 0,
             name: String::new(),
             platform: Platform::Nocloud,
@@ -152,6 +153,7 @@ fn orders() -> impl Strategy<Value = OrderSet> {
                 position.name = format!("position-{}", index + 1);
             }
             set.orders.push(Order {
+                rollout: None,
                 id: format!("order-{number}").parse().expect("an id"),
                 customer: None,
                 source: source(),
@@ -317,6 +319,7 @@ prop_compose! {
         Case {
             orders,
             observed: Observed {
+                fleet: None,
                 catalog: Catalog { versions, ..Catalog::default() },
                 cache,
                 nodes,
@@ -325,6 +328,7 @@ prop_compose! {
                 now: now(),
             },
             policy: Policy {
+                rollout: talos_order::model::Rollout::default(),
                 retention: Retention {
                     keep_versions: keep,
                     orphan_grace_seconds: ORPHAN_GRACE,

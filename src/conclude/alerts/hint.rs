@@ -49,6 +49,7 @@ pub(super) fn hint(reason: Reason) -> Option<&'static str> {
         Reason::Failed => "`talos-order events` shows the step; it may need an operator",
         Reason::BackingOff
         | Reason::OutsideWindow
+        | Reason::WaitsForRing
         | Reason::Suspended
         | Reason::NotSelected
         | Reason::Interrupted => return None,

@@ -43,6 +43,7 @@ const fn cause(reason: Reason) -> Cause {
         // failed in a window may fail in the next one again.
         Reason::BackingOff
         | Reason::OutsideWindow
+        | Reason::WaitsForRing
         | Reason::Suspended
         | Reason::NotSelected
         | Reason::Interrupted => Cause::Unknown,

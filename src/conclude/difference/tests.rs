@@ -57,6 +57,7 @@ fn look(plan: Plan) -> Look {
     Look {
         desired: Desired::default(),
         observed: Observed {
+            fleet: None,
             catalog: Catalog::default(),
             cache: CacheState::default(),
             nodes: BTreeMap::from([(target().node, listed)]),

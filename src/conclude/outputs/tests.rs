@@ -186,6 +186,7 @@ fn order(nodes: &[&str]) -> Order {
         dir: "/var/lib/vz/import".parse().unwrap(),
     };
     let position = |name: &str, index| Position {
+        elsewhere: std::collections::BTreeSet::new(),
         index,
         name: name.to_owned(),
         platform: "nocloud".parse().unwrap(),
@@ -206,6 +207,7 @@ fn order(nodes: &[&str]) -> Order {
         source: source.clone(),
     };
     Order {
+        rollout: None,
         id: "workers".parse().unwrap(),
         customer: Some("ACME".to_owned()),
         positions: vec![position("worker", 0), position("later", 1)],

@@ -84,6 +84,7 @@ fn report_of(
     };
     let node = |name: &str| name.parse::<NodeId>().unwrap();
     let observed = Observed {
+        fleet: None,
         catalog,
         cache: CacheState::default(),
         nodes: BTreeMap::from([(node("pve-01"), silent), (node("pve-02"), empty)]),
@@ -92,6 +93,7 @@ fn report_of(
         now: at(100),
     };
     let policy = Policy {
+        rollout: crate::model::Rollout::default(),
         retention: Retention {
             keep_versions: None,
             orphan_grace_seconds: 0,

@@ -167,6 +167,7 @@ fn report(orders: &OrderSet) -> Report {
     };
     let desired = plan::resolve(orders, &catalog, &naming);
     let observed = Observed {
+        fleet: None,
         cache: cache(),
         nodes: BTreeMap::from([
             (
@@ -201,6 +202,7 @@ fn report(orders: &OrderSet) -> Report {
 
 fn policy() -> Policy {
     Policy {
+        rollout: crate::model::Rollout::default(),
         retention: Retention {
             keep_versions: None,
             orphan_grace_seconds: 0,

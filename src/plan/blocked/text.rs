@@ -72,6 +72,16 @@ impl fmt::Display for BlockedReason {
             Self::OutsideWindow { local, until: _ } => {
                 write!(f, "waits for the window until {local}")
             }
+            Self::WaitsForRing {
+                ring: Some(ring),
+                why,
+                until: _,
+            } => write!(f, "ring {ring} waits: {why}"),
+            Self::WaitsForRing {
+                ring: None, why, ..
+            } => {
+                write!(f, "nodes without a ring wait: {why}")
+            }
             Self::StorageUnfit { storage, why, .. } => why.write(storage, f),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),
             Self::NotMounted {

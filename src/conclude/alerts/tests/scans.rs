@@ -134,6 +134,7 @@ fn what_a_run_did_not_look_at_neither_begins_nor_ends() {
     for reason in [
         Reason::BackingOff,
         Reason::OutsideWindow,
+        Reason::WaitsForRing,
         Reason::Interrupted,
         Reason::NotSelected,
     ] {

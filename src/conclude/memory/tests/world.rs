@@ -24,6 +24,7 @@ impl World {
             look: Look {
                 desired: Desired::default(),
                 observed: Observed {
+                    fleet: None,
                     catalog: Catalog::default(),
                     cache: CacheState::default(),
                     nodes: BTreeMap::new(),

@@ -187,6 +187,7 @@ fn history(last: &Occasion, report: &Report) -> Vec<RunRecord> {
 
 fn policy(settings: &Settings) -> Policy {
     Policy {
+        rollout: crate::model::Rollout::default(),
         retention: Retention {
             keep_versions: None,
             orphan_grace_seconds: 0,
@@ -332,6 +333,7 @@ fn observed(
         ..Memory::default()
     };
     Observed {
+        fleet: None,
         catalog,
         cache,
         nodes,

@@ -1,0 +1,73 @@
+//! How far a release is in the rings of its order, as a plan tells it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::{NodeId, OrderId, Release, RingName, SiteName, TalosVersion};
+
+/// The release of an order with rings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlannedRollout {
+    /// The order.
+    pub order: OrderId,
+    /// What goes through the rings.
+    pub release: Release,
+    /// Its version.
+    pub version: TalosVersion,
+    /// The rings that have nodes, in their order.
+    pub rings: Vec<PlannedRing>,
+}
+
+/// A ring of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlannedRing {
+    /// Its name; `None` for the nodes that no ring covers.
+    pub name: Option<RingName>,
+    /// How far it is.
+    pub state: RingState,
+    /// The nodes that this run is for.
+    pub nodes: BTreeSet<NodeId>,
+    /// Those of them that do not have the release as it should be.
+    pub out_of_sync: BTreeSet<NodeId>,
+    /// How many of them may be out of sync.
+    pub may_be_out_of_sync: usize,
+    /// How many nodes it has in other sites.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<SiteName, usize>,
+    /// Since when the nodes that this run is for have been in sync; `None` where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_sync_since: Option<Timestamp>,
+    /// How long it soaks, in seconds.
+    pub soak_seconds: u64,
+    /// It has begun, in this run or an earlier one.
+    pub is_open: bool,
+}
+
+/// How far a ring is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum RingState {
+    /// It has the release, and has soaked: the next ring may begin.
+    Done,
+    /// It has the release, and soaks.
+    Soaking {
+        /// Until when, as far as it is known here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The release is on its way to it.
+    Open,
+    /// It waits.
+    Waiting {
+        /// For what.
+        why: String,
+        /// When that may be over, where it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// An operator stopped the release.
+    Stopped,
+}
