@@ -28,3 +28,5 @@ mod watch;
 pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
 pub(crate) use shared::{ShareSettings, SharedImages};
+#[cfg(test)]
+pub(in crate::fleet) use watch::ClaimWatch;

@@ -14,6 +14,8 @@ mod machine;
 mod object;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
