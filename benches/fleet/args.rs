@@ -15,6 +15,9 @@ pub struct Args {
     /// Two sites of eight nodes: a look, no result
     #[arg(long)]
     pub quick: bool,
+    /// Nodes of each site [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub nodes: Option<u16>,
     /// Another build of the program, to compare its size and start with
     #[arg(long, value_name = "PROGRAM")]
     pub before: Option<PathBuf>,
@@ -35,8 +38,9 @@ impl Args {
     }
 
     /// Nodes of each site.
-    pub const fn nodes(&self) -> usize {
-        if self.quick { 8 } else { 100 }
+    pub fn nodes(&self) -> usize {
+        let usual = if self.quick { 8 } else { 100 };
+        self.nodes.map_or(usual, usize::from)
     }
 
     /// How many of all nodes are reached over ssh.

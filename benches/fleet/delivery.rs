@@ -75,8 +75,10 @@ impl Site {
         let Self {
             name, controllers, ..
         } = self;
-        let mut all = controllers.iter_mut().enumerate();
-        all.find_map(|(at, one)| Some((at, one.leads(name)?)))
+        let all = controllers.iter_mut().enumerate();
+        let all = all.filter_map(|(at, one)| Some((at, one.leads(name)?)));
+        // One that was just started may still show what it was before it was killed.
+        all.max_by_key(|(_, epoch)| *epoch)
     }
 
     fn waits_for_leader(&mut self) -> Result<(usize, u64)> {
@@ -235,7 +237,8 @@ fn strike(at: usize, site: &mut Site, blow: Blow, wanted: &[WantedFile]) -> Resu
     let name = site.name.clone();
     let mut next = None;
     wait_until(&format!("another controller leads {name}"), || {
-        next = site.controllers[1 - leader].leads(&name);
+        let found = site.controllers[1 - leader].leads(&name);
+        next = found.filter(|next| *next > epoch);
         next.is_some()
     })?;
     let takeover = struck.elapsed().as_secs_f64();
