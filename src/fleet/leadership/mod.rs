@@ -15,7 +15,7 @@ mod object;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod world;
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

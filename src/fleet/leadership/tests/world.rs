@@ -33,9 +33,9 @@ use self::nodes::{NodeWork, WorldNode};
 use self::orders::Revision;
 use self::requests::WorldRequest;
 use self::running::{WorldController, WorldRun};
-use super::body::{ControllerName, LeadershipBody};
-use super::machine::{LeadershipMachine, SiteStanding};
 use crate::facts::FleetView;
+use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
+use crate::fleet::leadership::machine::{LeadershipMachine, SiteStanding};
 use crate::plan::{Blocked, BlockedReason};
 
 /// Milliseconds of the time that really passes.
