@@ -130,7 +130,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
         }
         catalog.clusters = inputs.clusters.clone();
         let mut desired = plan::resolve(orders, catalog, &self.naming);
-        desired.elsewhere = plan::images_elsewhere(&inputs.elsewhere, catalog, &self.naming);
+        desired.images_elsewhere = plan::images_elsewhere(&inputs.elsewhere, catalog, &self.naming);
         desired.doubt = inputs.source.as_ref().and_then(SourceLine::doubt);
         let is_there = |node: &Node| !catalog.has_gone(node);
         let known = memory.places.iter().map(|(id, place)| (id, &place.node));
@@ -220,7 +220,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             let plan = Box::new(look.plan.clone());
             let _ = signals.events.send(Event::Replanned { changed, plan });
         };
-        let mut wanted = look.desired.elsewhere.names();
+        let mut wanted = look.desired.images_elsewhere.names();
         wanted.extend(look.desired.artifacts.values().map(|want| &want.file));
         self.cache
             .mark_wanted(wanted, &look.observed.cache, look.observed.now)

@@ -38,6 +38,7 @@ mod report;
 mod rounds;
 mod sequential;
 mod siblings;
+mod signals;
 #[path = "../../tests/common/sshd.rs"]
 #[expect(
     clippy::unwrap_used,
@@ -51,10 +52,11 @@ mod wire;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+
+use signals::{Signals, is_interrupted};
 
 /// The longest path of a lab in which the sockets of its connections have room.
 const SHORT: usize = 103 - "/ours/state/ssh/".len() - 57;
@@ -105,44 +107,6 @@ fn run(args: &args::Args) -> Result<()> {
         }
     );
     Ok(())
-}
-
-/// Set by a signal; nothing more is started then.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// True once the lab has been told to end.
-fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
-}
-
-/// Ends what the lab started when it is told to end; the run then fails at what it
-/// waits for, and cleans up behind itself on its way out.
-struct Signals {
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl Signals {
-    fn watch() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let _entered = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let mut signals = signal(kind)?;
-            runtime.spawn(async move {
-                while signals.recv().await.is_some() {
-                    INTERRUPTED.store(true, Ordering::Relaxed);
-                    for pid in sshd::descendants(std::process::id()) {
-                        sshd::kill(pid);
-                    }
-                }
-            });
-        }
-        Ok(Self { _runtime: runtime })
-    }
 }
 
 /// The processes that listen as nodes.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{App, DELIVERED};
 use crate::bucket::Bucket;
 use crate::error::chain;
+use crate::facts::StorePurpose;
 use crate::fleet::{DeliveriesError, SharedDeliveries, SiteDeliveries};
 use crate::model::SiteName;
 use crate::store::FileRecords;
@@ -40,7 +41,8 @@ impl App {
         if self.settings.clusters.is_empty() {
             return;
         }
-        let shared = Bucket::open(&store.bucket).map(SharedDeliveries::new);
+        let requests = self.tally.store_requests(StorePurpose::Sites);
+        let shared = Bucket::open_counting(&store.bucket, requests).map(SharedDeliveries::new);
         let records = self.records();
         let mut doubt = None;
         for (site, authority) in &self.authorities {

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use crate::bucket::{Bucket, BucketError};
 use crate::config::Settings;
+use crate::facts::StorePurpose;
 use crate::fleet::{FleetKey, KeepTimes, ShareSettings, SharedImages, StoreCollector};
 use crate::upstream::RequestTally;
 
@@ -32,7 +33,8 @@ pub(super) fn collector(
         images,
         blobs: BLOB_KEEP,
     };
-    let bucket = Bucket::open(&store.bucket)?;
+    let requests = tally.store_requests(StorePurpose::Images);
+    let bucket = Bucket::open_counting(&store.bucket, requests)?;
     Ok(Some(StoreCollector::new(bucket, keep, tally.clone())))
 }
 
@@ -62,6 +64,7 @@ pub(super) fn images(
         least_rate: (limits.least_rate, limits.rate_window),
         ..ShareSettings::new(host.into_owned(), settings.factory.verify.clone())
     };
-    let bucket = Bucket::open(&store.bucket)?;
+    let requests = tally.store_requests(StorePurpose::Images);
+    let bucket = Bucket::open_counting(&store.bucket, requests)?;
     Ok(Some(SharedImages::new(bucket, FleetKey::new(key), share)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{App, StartError, shared};
 use crate::bucket::Bucket;
-use crate::facts::FleetView;
+use crate::facts::{FleetView, StorePurpose};
 use crate::fleet::{ControllerName, Leaderships, SiteReports, StoreCollector};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
@@ -92,7 +92,8 @@ impl App {
         if let Some(reports) = self.site_reports.get() {
             return Ok(Some(reports));
         }
-        let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
+        let requests = self.tally.store_requests(StorePurpose::Sites);
+        let bucket = Bucket::open_counting(&store.bucket, requests).map_err(StartError::Store)?;
         let made = SiteReports::new(bucket);
         Ok(Some(self.site_reports.get_or_init(|| made)))
     }
@@ -140,7 +141,8 @@ impl App {
         let (Some(fleet), Some(store)) = (&settings.fleet, &settings.store) else {
             return Ok(None);
         };
-        let bucket = Bucket::open(&store.bucket).map_err(StartError::Store)?;
+        let requests = self.tally.store_requests(StorePurpose::Leaders);
+        let bucket = Bucket::open_counting(&store.bucket, requests).map_err(StartError::Store)?;
         let me = ControllerName::new(&self.host(), &self.instance());
         let sites = &self.authorities;
         Ok(Some(Leaderships::keep(&bucket, sites, &me, fleet.ttl)))

@@ -76,7 +76,17 @@ impl Bucket {
     /// # Errors
     /// When the settings make no client.
     pub fn open(settings: &BucketSettings) -> Result<Self, BucketError> {
-        let requests = Arc::new(AtomicU64::new(0));
+        Self::open_counting(settings, Arc::default())
+    }
+
+    /// The same; requests are added to a number that others may read, or add to as well.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_counting(
+        settings: &BucketSettings,
+        requests: Arc<AtomicU64>,
+    ) -> Result<Self, BucketError> {
         let clock = ServerClock::default();
         let clients = BucketClients::new(settings, Arc::clone(&requests), clock.clone())?;
         Ok(Self {

@@ -44,5 +44,7 @@ pub use step_kind::StepKind;
 pub use step_text::StepText;
 pub use storages::{DescribedStorage, NodeStorages, StorageConfig};
 pub use template_mark::{TemplateMark, TemplateState};
-pub use upstream_use::{RateLimit, RequestCounts, StoreUse, StoredStock, UpstreamUse};
+pub use upstream_use::{
+    RateLimit, RequestCounts, StorePurpose, StoreUse, StoredStock, UpstreamUse,
+};
 pub use vms::{NodeVms, VmConfig, VmInventory, VmSeat};

@@ -17,6 +17,31 @@ pub struct UpstreamUse {
     pub limits: BTreeMap<String, RateLimit>,
     /// How the store was used; `None` where nothing was asked of one.
     pub store: Option<StoreUse>,
+    /// Requests to the store of a fleet, with those that were repeated, by what they were
+    /// for; empty without a store.
+    pub store_requests: BTreeMap<StorePurpose, u64>,
+}
+
+/// What the store of a fleet is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StorePurpose {
+    /// Images, their index and claims.
+    Images,
+    /// Who leads the sites.
+    Leaders,
+    /// What sites say of themselves, and what operators say of rollouts.
+    Sites,
+}
+
+impl StorePurpose {
+    /// The value of the label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Leaders => "leaders",
+            Self::Sites => "sites",
+        }
+    }
 }
 
 /// How the store of a fleet was used for images, by this process.

@@ -151,6 +151,8 @@ metrics! {
         "Objects in the store when unwanted images were last looked for";
     STORE_SIZE: Gauge "talos_order_store_size_bytes" []
         "Bytes of images in the store then";
+    STORE_REQUESTS: Counter "talos_order_store_requests_total" ["purpose"]
+        "Requests to the store of the fleet";
     NOTIFIED: Counter "talos_order_notifications_delivered_total" ["provider"]
         "Messages that a provider of notifications confirmed";
     NOT_NOTIFIED: Counter "talos_order_notifications_failed_total" ["provider"]

@@ -57,6 +57,9 @@ pub(super) fn add(to: &mut Exposition, scene: &MetricsScene<'_>) {
             to.set(&catalog::STORE_SIZE, [], stock.bytes);
         }
     }
+    for (purpose, count) in &scene.upstream.store_requests {
+        to.set(&catalog::STORE_REQUESTS, [purpose.as_str()], *count);
+    }
     let versions = scene.last.as_ref();
     let versions = versions.map(|last| &last.report.look.observed.catalog.versions);
     if let Some(VersionKnowledge::Known {

@@ -52,7 +52,7 @@ pub struct Desired {
     /// not mentioned known to be unwanted.
     pub complete: bool,
     /// What is wanted in the cache for nodes that the run is not for.
-    pub elsewhere: ElsewhereImages,
+    pub images_elsewhere: ElsewhereImages,
     /// Why there may be newer orders than these, where that is so: what they do not mention
     /// is not known to be unwanted either.
     pub doubt: Option<String>,

@@ -3,6 +3,8 @@
 //! A value that is handed down, not a global one: a reload keeps it, and each test has its
 //! own.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ use reqwest::header::HeaderMap;
 use tokio::time::error::Elapsed;
 use url::Url;
 
-use crate::facts::{RateLimit, RequestCounts, StoreUse, UpstreamUse};
+use crate::facts::{RateLimit, RequestCounts, StorePurpose, StoreUse, UpstreamUse};
 
 /// So many hosts have a name of their own. A redirect may lead anywhere, and numbers by
 /// host must not grow without end.
@@ -25,22 +27,40 @@ const OTHER: &str = "other";
 
 /// Counts requests, from any task.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RequestTally(Arc<Mutex<UpstreamUse>>);
+pub(crate) struct RequestTally(Arc<Mutex<Tallied>>);
+
+#[derive(Debug, Default)]
+struct Tallied {
+    of_upstreams: UpstreamUse,
+    /// The connections to the store count in them.
+    of_store: BTreeMap<StorePurpose, Arc<AtomicU64>>,
+}
 
 impl RequestTally {
     /// What was counted until now.
     pub(crate) fn read(&self) -> UpstreamUse {
-        self.lock().clone()
+        let counted = self.lock();
+        let of_store = counted.of_store.iter();
+        let of_store = of_store.map(|(purpose, count)| (*purpose, count.load(Ordering::Relaxed)));
+        UpstreamUse {
+            store_requests: of_store.collect(),
+            ..counted.of_upstreams.clone()
+        }
     }
 
     /// Goes on from numbers that were kept; no number falls.
     pub(crate) fn raise(&self, kept: &RequestCounts) {
-        self.lock().raise(kept);
+        self.lock().of_upstreams.raise(kept);
     }
 
     /// Counts what the store of a fleet was used for.
     pub(crate) fn count_store(&self, count: impl FnOnce(&mut StoreUse)) {
-        count(self.lock().store.get_or_insert_default());
+        count(self.lock().of_upstreams.store.get_or_insert_default());
+    }
+
+    /// Where requests to the store are counted; connections that follow each other count on.
+    pub(crate) fn store_requests(&self, purpose: StorePurpose) -> Arc<AtomicU64> {
+        Arc::clone(self.lock().of_store.entry(purpose).or_default())
     }
 
     /// Counts a request by what came of it.
@@ -65,7 +85,7 @@ impl RequestTally {
             .and_then(|reset| Timestamp::from_second(reset.try_into().ok()?).ok());
         if host != OTHER {
             let limit = RateLimit { remaining, reset };
-            self.lock().limits.insert(host, limit);
+            self.lock().of_upstreams.limits.insert(host, limit);
         }
     }
 
@@ -76,7 +96,7 @@ impl RequestTally {
             (host, None) => host.to_owned(),
         };
         let mut counted = self.lock();
-        let requests = &mut counted.requests;
+        let requests = &mut counted.of_upstreams.requests;
         let is_own = requests.contains_key(&host) || requests.len() < HOSTS_MAX;
         let host = if is_own { host } else { OTHER.to_owned() };
         let codes = requests.entry(host.clone()).or_default();
@@ -87,7 +107,7 @@ impl RequestTally {
         host
     }
 
-    fn lock(&self) -> MutexGuard<'_, UpstreamUse> {
+    fn lock(&self) -> MutexGuard<'_, Tallied> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,6 +170,19 @@ mod tests {
         assert!(requests.values().all(|codes| codes.len() <= CODES_MAX + 1));
         let all: u64 = requests.values().flat_map(|codes| codes.values()).sum();
         assert_eq!(all, 200 * 60);
+    }
+
+    #[test]
+    fn connections_to_the_store_that_follow_each_other_count_on() {
+        let tally = RequestTally::default();
+        assert!(tally.read().store_requests.is_empty());
+        let first = tally.store_requests(StorePurpose::Leaders);
+        first.fetch_add(2, Ordering::Relaxed);
+        drop(first);
+        let second = tally.clone().store_requests(StorePurpose::Leaders);
+        second.fetch_add(3, Ordering::Relaxed);
+        let read = tally.read().store_requests;
+        assert_eq!(read, [(StorePurpose::Leaders, 5)].into());
     }
 
     #[test]

@@ -161,6 +161,8 @@ impl Drop for Seaweed {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
+        // It may have been killed before it did that.
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 

@@ -34,23 +34,23 @@ proptest! {
         let mut desired = wanted(&case.orders, &case.observed);
         let cached = case.observed.cache.files.iter();
         let kept = cached.filter(|(file, _)| file.as_str().len() % 4 <= share);
-        desired.elsewhere.files = kept
+        desired.images_elsewhere.files = kept
             .map(|(file, cached)| (cached.meta.artifact.clone(), file.clone()))
             .collect();
-        let families: BTreeSet<_> = desired.elsewhere.files.keys().map(ArtifactId::family).collect();
+        let families: BTreeSet<_> = desired.images_elsewhere.files.keys().map(ArtifactId::family).collect();
         let missed = missed(&desired, &case.observed);
-        for (artifact, file) in &desired.elsewhere.files {
+        for (artifact, file) in &desired.images_elsewhere.files {
             prop_assert!(!missed.contains_key(&StepId::prune_cache(file)), "{artifact:?}");
         }
         for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             if let Action::PruneCache { file, .. } = &step.action {
                 let artifact = &case.observed.cache.files[file].meta.artifact;
-                prop_assert!(!desired.elsewhere.files.contains_key(artifact), "{:?}", step.id);
+                prop_assert!(!desired.images_elsewhere.files.contains_key(artifact), "{:?}", step.id);
                 let is_orphan = matches!(step.why, Why::Orphaned { .. });
                 prop_assert!(!is_orphan || !families.contains(&artifact.family()));
             }
         }
-        desired.elsewhere.doubt = Some("an order could not be resolved".to_owned());
+        desired.images_elsewhere.doubt = Some("an order could not be resolved".to_owned());
         for step in plan(&desired, &case.observed, &case.policy, &case.options).steps {
             let removes = matches!(
                 step.action,

@@ -34,3 +34,5 @@ pub(crate) use keys::index_name;
 pub(crate) use shared::{ShareSettings, SharedImages};
 pub(crate) use unwanted::KeepTimes;
 pub(crate) use wants::{FleetWants, WantsDoubt};
+#[cfg(test)]
+pub(in crate::fleet) use watch::ClaimWatch;

@@ -12,14 +12,14 @@ const LENIENCE: f64 = 1.25;
 /// Watches a claim for changes. No wall clock is compared: only how long nothing changed
 /// counts, by the clock of whoever watches.
 #[derive(Debug)]
-pub(super) struct ClaimWatch {
+pub(in crate::fleet) struct ClaimWatch {
     seen: Vec<u8>,
     since: Instant,
 }
 
 impl ClaimWatch {
     /// The content of the claim, read at this moment.
-    pub(super) fn new(seen: &[u8], now: Instant) -> Self {
+    pub(in crate::fleet) fn new(seen: &[u8], now: Instant) -> Self {
         Self {
             seen: seen.to_vec(),
             since: now,
@@ -28,7 +28,12 @@ impl ClaimWatch {
 
     /// Learns what is there now. True if it has been the same for too long, and its holder
     /// counts as gone.
-    pub(super) fn is_abandoned(&mut self, found: &[u8], ttl: Duration, now: Instant) -> bool {
+    pub(in crate::fleet) fn is_abandoned(
+        &mut self,
+        found: &[u8],
+        ttl: Duration,
+        now: Instant,
+    ) -> bool {
         if self.seen != found {
             *self = Self::new(found, now);
             return false;
@@ -38,7 +43,7 @@ impl ClaimWatch {
 
     /// The store could not be asked for a while: its holder may not have reached it either,
     /// so counting begins anew.
-    pub(super) fn forgets(&mut self, now: Instant) {
+    pub(in crate::fleet) fn forgets(&mut self, now: Instant) {
         self.since = now;
     }
 }

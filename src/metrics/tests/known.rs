@@ -10,7 +10,7 @@ use crate::conclude::{
 };
 use crate::facts::{
     Backoff, KnownCertificates, Link, Memory, NodeCounts, OrderCounts, RateLimit, RolloutChange,
-    RolloutInstruction, SourceUse, StoreUse, StoredStock, UpstreamUse,
+    RolloutInstruction, SourceUse, StorePurpose, StoreUse, StoredStock, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -72,6 +72,12 @@ pub(super) fn upstream() -> UpstreamUse {
                 bytes: 400,
             }),
         }),
+        store_requests: [
+            (StorePurpose::Images, 14),
+            (StorePurpose::Leaders, 40),
+            (StorePurpose::Sites, 9),
+        ]
+        .into(),
     }
 }
 

@@ -31,7 +31,7 @@ pub(in crate::plan) fn retain(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let action = Action::prune_cache(file, &observed.cache.files[file]);
         remove(input, draft, action, why, needs);
     }
-    let mut wanted = desired.elsewhere.names();
+    let mut wanted = desired.images_elsewhere.names();
     wanted.extend(desired.artifacts.values().map(|want| &want.file));
     for (file, &bytes) in &observed.cache.partial {
         if !wanted.contains(file) {
@@ -61,7 +61,7 @@ fn remove(
 /// Why nothing may go: also where it is not known what is wanted for nodes that the run is
 /// not for.
 fn removals_doubted(input: &StageInput<'_>) -> Option<String> {
-    let elsewhere = || input.desired.elsewhere.doubt.clone();
+    let elsewhere = || input.desired.images_elsewhere.doubt.clone();
     input.removals_blocked.clone().or_else(elsewhere)
 }
 
@@ -70,7 +70,7 @@ fn removals_doubted(input: &StageInput<'_>) -> Option<String> {
 /// begins to be missed.
 pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timestamp> {
     let wanted = families(desired);
-    let is_sure = removals_blocked(desired).is_none() && desired.elsewhere.doubt.is_none();
+    let is_sure = removals_blocked(desired).is_none() && desired.images_elsewhere.doubt.is_none();
     let begins = is_sure.then_some(observed.now);
     let files = observed.cache.files.iter();
     let orphans = files.filter(|(_, cached)| !wanted.contains(&cached.meta.artifact.family()));
@@ -83,7 +83,7 @@ pub fn missed(desired: &Desired, observed: &Observed) -> BTreeMap<StepId, Timest
 }
 
 fn families(desired: &Desired) -> BTreeSet<Family> {
-    let elsewhere = desired.elsewhere.files.keys();
+    let elsewhere = desired.images_elsewhere.files.keys();
     let wanted = desired.artifacts.keys().chain(elsewhere);
     wanted.map(ArtifactId::family).collect()
 }
@@ -127,7 +127,7 @@ fn surplus<'a>(
     let mut surplus = Vec::new();
     for (file, cached) in &observed.cache.files {
         let artifact = &cached.meta.artifact;
-        let is_elsewhere = desired.elsewhere.files.contains_key(artifact);
+        let is_elsewhere = desired.images_elsewhere.files.contains_key(artifact);
         if is_elsewhere || desired.artifacts.contains_key(artifact) {
             continue;
         }

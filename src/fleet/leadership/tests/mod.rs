@@ -1,0 +1,3 @@
+//! What needs more of the program than the leadership alone.
+
+mod world;

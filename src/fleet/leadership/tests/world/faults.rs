@@ -1,0 +1,89 @@
+//! What goes wrong, and the end of it.
+
+use super::{FleetWorld, Happening, Process, SECOND};
+
+impl FleetWorld {
+    pub(super) fn strikes(&mut self) {
+        if !self.is_trouble() {
+            return;
+        }
+        // In a larger fleet more happens.
+        let often = u64::try_from(self.size.sites).unwrap();
+        let next = self.random.u64(SECOND..30 * SECOND) / often;
+        self.after(next.max(1), Happening::Strikes);
+        let at = self.random.usize(0..self.controllers.len());
+        let process = Process {
+            controller: at,
+            life: self.controllers[at].life,
+        };
+        match self.random.u8(0..16) {
+            0..=2 => {
+                let until = self.now + self.random.u64(SECOND..90 * SECOND);
+                self.controllers[at].stopped_until = until;
+            }
+            3 | 4 => self.controllers[at].is_alive = false,
+            5..=7 => {
+                if !self.controllers[at].is_alive {
+                    self.restart(at);
+                }
+            }
+            8 => {
+                let until = self.now + self.random.u64(SECOND..90 * SECOND);
+                self.controllers[at].cut_until = until;
+            }
+            9 => {
+                if self.controllers[at].is_alive {
+                    self.controllers[at].machine.leave();
+                    self.at(self.now, Happening::Turn(process));
+                }
+            }
+            10..=12 => {
+                let node = self.random.usize(0..self.nodes.len());
+                let until = self.now + self.random.u64(SECOND..200 * SECOND);
+                self.nodes[node].silent_until = until;
+            }
+            13 => {
+                // In a larger fleet the store is down no more often.
+                if self.random.usize(0..self.size.sites) == 0 {
+                    self.store.down_until = self.now + self.random.u64(SECOND..90 * SECOND);
+                }
+            }
+            14 => self.backups.push(self.store.clone()),
+            _ => {
+                if self.size.restores && !self.backups.is_empty() {
+                    let backup = self.random.usize(0..self.backups.len());
+                    self.store = self.backups[backup].clone();
+                    self.was_restored = true;
+                }
+            }
+        }
+    }
+
+    /// Everybody is there, everything is reached, and what was asked is lost.
+    pub(super) fn make_peace(&mut self) {
+        if self.size.is_calm {
+            return;
+        }
+        self.store.down_until = 0;
+        for node in &mut self.nodes {
+            node.silent_until = 0;
+        }
+        for controller in &mut self.controllers {
+            controller.stopped_until = self.now;
+            controller.cut_until = 0;
+        }
+        self.lose_requests();
+        for at in 0..self.controllers.len() {
+            if self.controllers[at].is_alive {
+                let life = self.controllers[at].life;
+                let process = Process {
+                    controller: at,
+                    life,
+                };
+                self.begins(process, self.now);
+            } else {
+                self.restart(at);
+            }
+        }
+    }
+}
