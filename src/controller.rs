@@ -20,6 +20,7 @@ mod site_reports;
 mod source_watch;
 mod teller;
 mod vitals;
+mod web_control;
 mod work;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use queue::RunQueue;
 pub(crate) use session::{FinishedRun, RunError, RunObserver, Session};
 use site_reports::FleetWatch;
 use vitals::LoopVitals;
+use web_control::WebControl;
 use work::Controller;
 
 use crate::app::StartError;
@@ -111,7 +113,10 @@ pub(crate) async fn run(
     let web = match once {
         true => None,
         false => {
-            let control = Arc::new(queue.clone());
+            let control = Arc::new(WebControl {
+                queue: queue.clone(),
+                instructions: controller.instructions()?,
+            });
             let (tally, source) = controller.tallies();
             let vitals = LoopVitals {
                 queue: queue.clone(),
@@ -130,7 +135,7 @@ pub(crate) async fn run(
     };
     let fleet = match once {
         true => None,
-        false => controller.watch_fleet(&lead),
+        false => controller.watch_fleet(&lead, &waker),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

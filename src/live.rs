@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::conclude::{FleetAnswer, Report, SiteLine, Status, StepEnd, StepRecord};
-use crate::facts::{Memory, StepId};
+use crate::facts::{Memory, RolloutInstruction, StepId};
 use crate::io::Meter;
 use crate::model::{OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::Plan;
@@ -237,6 +237,17 @@ impl Live {
     /// When the next run begins has become known.
     pub(crate) fn status_changed(&self, status: &Status) {
         self.change(|view| view.status = Arc::new(status.clone()));
+    }
+
+    /// An operator said something of the rollouts of an order.
+    pub(crate) fn instructed(&self, order: &OrderId, said: &RolloutInstruction) {
+        self.change(|view| {
+            for line in &mut Arc::make_mut(&mut view.status).rollouts {
+                if line.planned.order == *order {
+                    line.keep_to(Some(said));
+                }
+            }
+        });
     }
 
     /// Others lead the sites now, or this process does.

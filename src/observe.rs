@@ -60,7 +60,9 @@ pub(crate) async fn first<F: Upstream, N: Nodes>(
 
 /// True if an order leaves a version open.
 fn leaves_open(orders: &OrderSet) -> bool {
-    let mut positions = orders.orders.iter().flat_map(|order| &order.positions);
+    // Rings may wait for what other sites bring to their nodes.
+    let orders = orders.orders.iter();
+    let mut positions = orders.flat_map(|order| order.positions.iter().chain(&order.elsewhere));
     positions.any(|position| !matches!(position.version, VersionPolicy::Exact(_)))
 }
 

@@ -33,13 +33,14 @@ notifications: {providers: [{name: hook, type: webhook, url: \"http://127.0.0.1:
 ";
 
 /// The files that are kept, and the names they are kept under.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("memory.json", "cache/.talos-order/memory.json"),
     ("status.json", "cache/.talos-order/status.json"),
     ("history.jsonl", "cache/.talos-order/history.jsonl"),
     ("events.jsonl", "cache/.talos-order/events.jsonl"),
     ("alerts.json", "cache/.talos-order/alerts.json"),
     ("suspended.json", "cache/.talos-order/suspended.json"),
+    ("rollouts.json", "cache/.talos-order/rollouts.json"),
     ("versions.json", "cache/.talos-order/versions-factory.json"),
     ("sizes.json", "cache/.talos-order/sizes.json"),
     (
@@ -121,6 +122,7 @@ fn all_forms_are_written_as_ever() {
         .inject("GET /blob/", StubFault::Short(150_000));
     world.program.run(&["run", "--once"]).expect(1);
     world.program.run(&["suspend", "node", "pve-2"]).expect(0);
+    world.program.run(&["rollout", "pause", "base"]).expect(0);
 
     let redactions = redactions(&world);
     let keep = |name: &str, text: &str| {
@@ -155,6 +157,9 @@ fn all_forms_are_written_as_ever() {
     }
     let described = world.program.run(&["schema", "notification"]).expect(0);
     keep("notification.schema.json", &described.stdout);
+    // So does the one of a fleet, which takes a store.
+    let described = world.program.run(&["schema", "status-fleet"]).expect(0);
+    keep("status-fleet.schema.json", &described.stdout);
     for (name, path) in FILES {
         keep(name, &fs::read_to_string(world.at(path)).unwrap());
     }
@@ -192,6 +197,7 @@ fn answers(world: &World) -> Vec<(&'static str, Value)> {
         ("outputs", ask(&["outputs"]).json()),
         ("validate", ask(&["validate"]).json()),
         ("versions", ask(&["versions"]).json()),
+        ("rollout", ask(&["rollout", "list"]).json()),
         ("schematic", ask(&["schematic", &schematic]).json()),
         ("notify-list", ask(&["notify", "list"]).json()),
         ("wait", ask(&["wait", "--timeout", "0s"]).json()),

@@ -12,11 +12,12 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use talos_order::facts::{
-    Catalog, Memory, Observed, Part, RecordEntry, Registration, StepId, StorageConfig, StorageRoot,
+    Catalog, FleetView, Memory, Observed, Part, RecordEntry, Registration, SiteReport, SiteView,
+    StepId, StorageConfig, StorageRoot,
 };
 use talos_order::model::{
     ApiTransport, ArtifactId, ClusterName, Deletion, Dir, FileName, ImportFormat, NodeId, OrderId,
-    PartName, SchematicId, Sha256, TalosVersion,
+    PartName, SchematicId, Sha256, SiteName, TalosVersion,
 };
 use talos_order::plan::{
     Create, NamePattern, Naming, Policy, PrunePolicy, Retention, RunOptions, Selection,
@@ -75,7 +76,39 @@ struct World {
     /// Bytes per second to a node, as measured in earlier runs.
     links: BTreeMap<NodeId, u64>,
     clusters: BTreeMap<ClusterName, ClusterWorld>,
+    /// The sites that the run is for; none means all of them.
+    serves: BTreeSet<SiteName>,
+    /// What is known of other sites.
+    fleet: Option<FleetWorld>,
     memory: Memory,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FleetWorld {
+    /// Why the store does not answer.
+    trouble: Option<String>,
+    /// What the sites said last.
+    sites: BTreeMap<SiteName, SiteReport>,
+    /// Those whose report is too old.
+    stale: BTreeSet<SiteName>,
+}
+
+impl FleetWorld {
+    fn view(&self) -> FleetView {
+        let view = |(name, report): (&SiteName, &SiteReport)| {
+            let view = SiteView {
+                age_seconds: 60,
+                is_fresh: !self.stale.contains(name),
+                report: report.clone(),
+            };
+            (name.clone(), view)
+        };
+        FleetView {
+            sites: self.sites.iter().map(view).collect(),
+            trouble: self.trouble.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -179,7 +212,7 @@ fn now() -> Timestamp {
 impl World {
     fn observed(&self, wanted: &BTreeSet<ArtifactId>) -> Observed {
         Observed {
-            fleet: None,
+            fleet: self.fleet.as_ref().map(FleetWorld::view),
             catalog: Catalog {
                 versions: self.knowledge(),
                 schematics: self
@@ -251,8 +284,15 @@ fn run(dir: &Path) -> String {
     let env = |name: &str| (name == "PVE_TOKEN").then(|| "secret".to_owned());
     let settings = config::parse("config.yaml", &config_text, &env).expect("a configuration");
     let orders = orders::load(&dir.join("orders"), &settings.orders).expect("orders");
+    let mut orders = orders;
     let world: World = serde_yaml::from_str(&read("world.yaml").expect("world.yaml"))
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    if !world.serves.is_empty() {
+        let inventory = &settings.orders.inventory;
+        let site = |node: &NodeId| inventory.by_name(node).and_then(|node| node.site.as_ref());
+        let serves = |node: &NodeId| site(node).is_some_and(|site| world.serves.contains(site));
+        orders = orders.covering(serves, |_| false);
+    }
     let clusters = settings.clusters.iter();
     let api: BTreeMap<ClusterName, ApiTransport> = clusters
         .map(|(name, cluster)| (name.clone(), cluster.api))
@@ -268,7 +308,7 @@ fn run(dir: &Path) -> String {
     };
     let nodes = settings.orders.inventory.nodes.iter();
     let policy = Policy {
-        rollout: talos_order::model::Rollout::default(),
+        rollout: settings.rollout.clone(),
         retention: Retention {
             keep_versions: Some(settings.cache_policy.keep_versions),
             orphan_grace_seconds: settings.cache_policy.orphan_grace.as_secs() as i64,

@@ -14,6 +14,7 @@ use super::help::{COMPLETIONS_HELP, EXIT_CODES};
 use super::notify_args::NotifyArgs;
 use super::outputs::args::OutputsArgs;
 use super::pve_setup::PveSetupArgs;
+use super::rollout_args::RolloutArgs;
 use super::run_args::{MetricsArgs, RunArgs};
 use super::values::parse_filter;
 use super::wait::args::WaitArgs;
@@ -252,6 +253,8 @@ pub enum Verb {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Show and control how new images go through the rings of their orders
+    Rollout(RolloutArgs),
     /// Ask the running controller to reconcile now, and wait for the result
     Reconcile(ReconcileArgs),
     /// Try and list the providers of notifications

@@ -102,6 +102,15 @@ fn with_names(command: Command, words: Vec<OsString>) -> Command {
     ] {
         command = command.mut_subcommand(verb, |verb| verb.mut_arg(arg, |arg| arg.add(names)));
     }
+    let (with_rings, rings) = (of(NameSource::with_rings), of(NameSource::rings));
+    let of_rollouts = move |arg: Arg| match arg.get_id().as_str() {
+        "order" => arg.add(with_rings.clone()),
+        "to" => arg.add(rings.clone()),
+        _ => arg,
+    };
+    command = command.mut_subcommand("rollout", |verb| {
+        verb.mut_subcommands(|verb| verb.mut_args(of_rollouts.clone()))
+    });
     let providers = of(NameSource::providers);
     command.mut_subcommand("notify", |verb| {
         verb.mut_subcommand("test", |verb| {
@@ -179,6 +188,26 @@ impl NameSource {
         let app = self.app()?;
         let at = app.known_orders(self.orders.as_deref()).ok()?;
         app.orders(&at).ok()
+    }
+
+    /// The orders of the last run with rings, each with its versions.
+    fn with_rings(&self) -> Names {
+        let lines = self.status().unwrap_or_default().rollouts.into_iter();
+        let named = lines.map(|line| {
+            let version = line.planned.version.to_string();
+            (line.planned.order.to_string(), version)
+        });
+        named.collect()
+    }
+
+    /// The rings of those orders.
+    fn rings(&self) -> Names {
+        let lines = self.status().unwrap_or_default().rollouts.into_iter();
+        let rings = lines.flat_map(|line| line.planned.rings);
+        let names = rings.filter_map(|ring| ring.name);
+        names
+            .map(|name| (name.to_string(), String::new()))
+            .collect()
     }
 
     fn orders(&self) -> Names {

@@ -37,7 +37,7 @@ fn scope(args: WhatArgs) -> anyhow::Result<Scope> {
 }
 
 /// Adds to the events what was done. That it is done counts more than that it is noted.
-fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
+pub(super) fn note(app: &App, state: &StateDir, action: OperatorAction, what: String) {
     let record = ActionRecord {
         at: app.now(),
         action,

@@ -11,9 +11,9 @@ use super::forms::Color;
 use super::saved::PlanFileError;
 use super::{
     apply, complete, control, demo, diff, docs, events, get, history, inspect, log, notify, out,
-    outputs, pve_setup, run as controller, signal, status, style, validate, wait,
+    outputs, pve_setup, rollout, run as controller, signal, status, style, validate, wait,
 };
-use crate::app::StartError;
+use crate::app::{InstructError, StartError};
 use crate::controller::LeadError;
 use crate::controller::http::ControlError;
 use crate::error::chain;
@@ -140,6 +140,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Suspend(what)) => control::suspend(&common, what).await,
         Some(Verb::Resume(what)) => control::resume(&common, what).await,
         Some(Verb::Approve { id }) => control::approve(&common, id).await,
+        Some(Verb::Rollout(args)) => rollout::run(&common, &args).await,
         Some(Verb::Reconcile(args)) => control::reconcile(&common, args).await,
         Some(Verb::Notify(args)) => notify::run(&common, &args).await,
         Some(Verb::Wait(args)) => wait::run(&common, &args).await,
@@ -202,6 +203,9 @@ fn report(error: &anyhow::Error) -> Exit {
             let lead = || error.downcast_ref().and_then(LeadError::hint);
             state.or_else(control).or_else(web).or_else(lead)
         });
+    let instruct = error.downcast_ref().and_then(InstructError::hint);
+    let hint = hint.or(instruct);
+    let hint = hint.or_else(|| error.downcast_ref().and_then(rollout::hint));
     let file = error.downcast_ref::<PlanFileError>();
     let hint = hint.or_else(|| file.and_then(PlanFileError::hint));
     let unmatched = error.downcast_ref::<UnmatchedPattern>();

@@ -165,6 +165,8 @@ pub enum SchemaOf {
     NotifyList,
     /// what plan -o json prints
     Plan,
+    /// what rollout list -o json and rollout show -o json print
+    Rollout,
     /// what schematic -o json prints
     Schematic,
     /// what status -o json and reconcile -o json print

@@ -1,6 +1,7 @@
 //! The manual pages: what clap knows of a command, and the sections that it has no
 //! place for.
 
+mod examples;
 mod texts;
 
 use std::io;
@@ -10,9 +11,10 @@ use clap::builder::Resettable;
 use clap_mangen::Man;
 
 use super::args::Cli;
+use examples::EXAMPLES;
 use texts::{
-    ENVIRONMENT, EXAMPLES, EXIT_STATUS, EXIT_STATUS_OF_DIFF, EXIT_STATUS_OF_OUTPUTS,
-    EXIT_STATUS_OF_PLAN, EXIT_STATUS_OF_STATUS, EXIT_STATUS_OF_WAIT, FILES, INTERRUPTED,
+    ENVIRONMENT, EXIT_STATUS, EXIT_STATUS_OF_DIFF, EXIT_STATUS_OF_OUTPUTS, EXIT_STATUS_OF_PLAN,
+    EXIT_STATUS_OF_STATUS, EXIT_STATUS_OF_WAIT, FILES, INTERRUPTED,
 };
 
 /// Every page, with the name of its file: of the program, of each command, and of

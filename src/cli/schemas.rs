@@ -14,6 +14,7 @@ use super::diff::DiffAnswer;
 use super::forms::SchemaOf;
 use super::inspect::{SchematicAnswer, VersionsAnswer};
 use super::notify::ProviderLine;
+use super::rollout::RolloutsAnswer;
 use super::validate::ValidateAnswer;
 use crate::conclude::manifest::Manifest;
 use crate::conclude::objects::{ImageObject, NodeObject, OrderObject};
@@ -39,6 +40,7 @@ pub(super) fn schema(of: SchemaOf) -> Value {
         SchemaOf::Notification => answer::<WebhookBody>("notification"),
         SchemaOf::NotifyList => answer::<Vec<ProviderLine>>("notify list"),
         SchemaOf::Plan => answer::<PlanAnswer<'_>>("plan"),
+        SchemaOf::Rollout => answer::<RolloutsAnswer>("rollout"),
         SchemaOf::Schematic => answer::<SchematicAnswer>("schematic"),
         SchemaOf::Status => answer::<StatusAnswer<'_>>("status"),
         SchemaOf::StatusFleet => answer::<FleetAnswer>("status --fleet"),

@@ -14,8 +14,8 @@ use super::{filter, out, style};
 use crate::app::App;
 use crate::conclude::{Condition, ConditionState, Reason, Scope, Status, StatusAnswer};
 use crate::controller::http::client;
-use crate::model::NodeId;
-use crate::plan::Selection;
+use crate::model::{NodeId, OrderId};
+use crate::plan::{PlannedRing, Selection};
 use text::{StatusView, concerns};
 
 /// Shows what the controller wrote down.
@@ -35,6 +35,12 @@ pub(super) async fn run(
         anyhow::bail!("no status in {dir}: there has been no run yet");
     };
     let mut status = status.with_suspended(state.suspended());
+    if app.settings().fleet.is_none() {
+        // In a fleet they are in the store, which this command does not ask.
+        let known = state.instructions(&state.memory().instructed);
+        let orders: Vec<OrderId> = status.orders.keys().cloned().collect();
+        status = status.with_instructed(&known.over(&orders));
+    }
     if status.owner.is_empty() {
         status.owner.clone_from(&app.settings().owner);
     }
@@ -71,6 +77,11 @@ fn select(status: &mut Status, selection: &Selection) {
         let mut conditions = status.conditions.iter();
         selection.orders.is_empty() || conditions.any(|c| c.node.as_ref() == Some(node))
     };
+    status.rollouts.retain(|line| {
+        let has_nodes = |ring: &PlannedRing| ring.nodes.iter().any(|node| has_node(Some(node)));
+        let order = line.planned.order.as_str();
+        has_order(Some(order)) && line.planned.rings.iter().any(has_nodes)
+    });
     let has = |node: &NodeId| has_node(Some(node)) && of_orders(node);
     status.circuits.retain(|node, _| has(node));
     status.nodes.retain(|node, _| has(node));

@@ -31,6 +31,12 @@ pub enum OperatorAction {
     Reconcile,
     /// Removals are approved.
     Approve,
+    /// Rollouts are paused.
+    Pause,
+    /// A release is promoted.
+    Promote,
+    /// A release is stopped.
+    Rollback,
 }
 
 impl fmt::Display for OperatorAction {
@@ -40,6 +46,9 @@ impl fmt::Display for OperatorAction {
             Self::Resume => "resume",
             Self::Reconcile => "reconcile",
             Self::Approve => "approve",
+            Self::Pause => "pause",
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
         })
     }
 }
@@ -51,7 +60,8 @@ pub struct ActionRecord {
     pub at: Timestamp,
     /// What.
     pub action: OperatorAction,
-    /// To what: `order web`, `node pve-01`, `everything`, or the id of an approval.
+    /// To what: `order web`, `node pve-01`, `everything`, the id of an approval, or the
+    /// release of an order.
     pub what: String,
     /// Who: the name beside their token, or their user name on the machine.
     pub by: String,

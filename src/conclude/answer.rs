@@ -12,6 +12,7 @@ use super::images::ImageCondition;
 use super::known::{ImageLine, NodeLine, OrderLine};
 use super::reason::Reason;
 use super::record::Totals;
+use super::rollouts::RolloutLine;
 use super::site_line::SiteLine;
 use super::source_line::SourceLine;
 use super::state::ConditionState;
@@ -45,6 +46,9 @@ pub struct StatusAnswer<'a> {
     /// When the first window opens that something waited for in the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_window: Option<Timestamp>,
+    /// When the first ring has soaked that another one waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_ring: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     totals: Totals,
     /// The status of each order, and of each order on each node.
@@ -59,6 +63,9 @@ pub struct StatusAnswer<'a> {
     circuits: &'a BTreeMap<NodeId, Backoff>,
     /// What an operator has suspended.
     suspended: &'a Suspended,
+    /// How far new images are in the rings of their orders.
+    #[serde(skip_serializing_if = "is_empty")]
+    rollouts: &'a [RolloutLine],
     /// What else the user should know.
     notes: &'a [String],
     /// The orders of the last run that could be read.
@@ -100,6 +107,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             last_run,
             next_run,
             next_window,
+            next_ring,
             totals,
             // For metrics.
             counters: _,
@@ -109,6 +117,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             more_blocked,
             circuits,
             suspended,
+            rollouts,
             notes,
             orders,
             nodes,
@@ -123,18 +132,24 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             last_run,
             next_run: *next_run,
             next_window: *next_window,
+            next_ring: *next_ring,
             totals: *totals,
             conditions: conditions.iter().map(ConditionAnswer::from).collect(),
             blocked,
             more_blocked: *more_blocked,
             circuits,
             suspended,
+            rollouts,
             notes,
             orders,
             nodes,
             images,
         }
     }
+}
+
+fn is_empty(rollouts: &&[RolloutLine]) -> bool {
+    rollouts.is_empty()
 }
 
 /// How waiting ended, as data.

@@ -88,6 +88,7 @@ impl<'a> Times<'a> {
             certificates,
             rollouts,
             instructed: _,
+            instructions_unreadable: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);

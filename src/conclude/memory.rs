@@ -10,6 +10,7 @@ mod ended;
 mod failures;
 mod removals;
 mod retry;
+mod rollouts;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use self::ended::EndedRun;
 pub use self::retry::RetryLimits;
 pub(super) use self::retry::wait;
+pub use self::rollouts::next_ring;
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
 use crate::plan::{Blocked, BlockedReason, Look, Plan};
@@ -53,8 +55,9 @@ pub fn after(
         certificates: run.certificates(),
         detours: run.detours(&places),
         clock: memory.clock.clone(),
-        rollouts: memory.rollouts.clone(),
+        rollouts: run.rollouts(),
         instructed: memory.instructed.clone(),
+        instructions_unreadable: memory.instructions_unreadable.clone(),
         templates,
         places,
     }
@@ -79,14 +82,16 @@ pub fn reset_back_off(memory: &mut Memory, scope: &Scope) {
     }
 }
 
-/// Keeps the failures of steps that were not selected, or that wait for their window: a run
+/// Keeps the failures of steps that were not selected, or that wait for their window or
+/// their ring: a run
 /// that somebody asks for resets the back-off of what it does, and of nothing else. `before` are those before it was
 /// reset.
 pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, plan: &Plan) {
-    for blocked in plan.blocked.iter().filter(|blocked| {
-        let waits = matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
-        waits || blocked.is_not_selected()
-    }) {
+    for blocked in plan
+        .blocked
+        .iter()
+        .filter(|blocked| waits_for_its_time(blocked) || blocked.is_not_selected())
+    {
         if let Some(failed) = before.get(&blocked.id) {
             memory.backoff.insert(blocked.id.clone(), failed.clone());
         }
@@ -94,16 +99,24 @@ pub fn keep_failures(memory: &mut Memory, before: &BTreeMap<StepId, Backoff>, pl
 }
 
 /// When the first of the failures is to be tried again; a run before that finds the
-/// same blocked. A step that waits for its window is tried when that opens.
+/// same blocked. A step that waits for its window or its ring is tried when that begins.
 pub fn next_try(memory: &Memory, plan: &Plan) -> Option<Timestamp> {
-    let waits = |blocked: &&Blocked| matches!(blocked.reason, BlockedReason::OutsideWindow { .. });
-    let waiting = plan.blocked.iter().filter(waits);
+    let waiting = plan.blocked.iter();
+    let waiting = waiting.filter(|blocked| waits_for_its_time(blocked));
     let waiting: BTreeSet<&StepId> = waiting.map(|blocked| &blocked.id).collect();
     let steps = memory.backoff.iter();
     let steps = steps.filter(|(id, _)| !waiting.contains(id));
     let failures = steps.map(|(_, failure)| failure);
     let failures = failures.chain(memory.circuits.values());
     failures.map(|failure| failure.until).min()
+}
+
+/// True for what begins at a time that is not that of its failures.
+const fn waits_for_its_time(blocked: &Blocked) -> bool {
+    matches!(
+        blocked.reason,
+        BlockedReason::OutsideWindow { .. } | BlockedReason::WaitsForRing { .. }
+    )
 }
 
 #[cfg(test)]

@@ -95,6 +95,10 @@ impl WaitingRemovals {
                     removal.until = Some(*until);
                     found.kept.push(removal);
                 }
+                BlockedReason::WaitsForRing { until, .. } => {
+                    removal.until = *until;
+                    found.kept.push(removal);
+                }
                 _ => found.kept.push(removal),
             }
         }

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::condition::{self, Condition, LastConditions};
 use super::counters::RunCounters;
 use super::known::{self, ImageLine, NodeLine, OrderLine};
+use super::memory::next_ring;
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
+use super::rollouts::{self, RolloutLine};
 use super::scope::Scope;
 use super::site_line::{SiteLine, SiteRole};
 use super::source_line::SourceLine;
@@ -23,7 +25,9 @@ use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
 use super::words::Words;
-use crate::facts::{ApprovalId, Backoff, Memory, StepId, Suspended, VersionKnowledge};
+use crate::facts::{
+    ApprovalId, Backoff, Memory, RolloutInstruction, StepId, Suspended, VersionKnowledge,
+};
 use crate::model::{FileName, NodeId, OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
@@ -56,6 +60,9 @@ pub struct Status {
     /// When the first window opens that something waited for in the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_window: Option<Timestamp>,
+    /// When the first ring has soaked that another one waited for in the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_ring: Option<Timestamp>,
     /// What all runs found and did since the file was begun.
     pub totals: Totals,
     /// The same in more detail, for metrics.
@@ -76,6 +83,9 @@ pub struct Status {
     pub circuits: BTreeMap<NodeId, Backoff>,
     /// What is suspended by `suspend`.
     pub suspended: Suspended,
+    /// How far new images are in the rings of their orders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<RolloutLine>,
     /// What else the user should know.
     pub notes: Vec<String>,
     /// The orders of the last run that could be read.
@@ -194,9 +204,14 @@ impl Status {
             .collect();
         self.circuits = memory.circuits.clone();
         self.suspended = memory.suspended.clone();
+        self.rollouts = rollouts::lines(&report.look.plan.rollouts, &memory.instructed);
         let opens = report.look.plan.next_window();
         self.next_window = opens.map(|(opens, _)| opens);
+        self.next_ring = next_ring(&report.look, memory);
         self.notes = notes(report);
+        let unreadable = memory.instructions_unreadable.as_ref();
+        self.notes
+            .extend(unreadable.map(|why| format!("{why}; every rollout counts as paused")));
         self.orders = known::orders(orders);
         self.nodes = known::nodes(&self.nodes, report);
         self.images = known::images(report);
@@ -303,6 +318,22 @@ impl Status {
         self.suspended = suspended;
         self
     }
+
+    /// The status with what operators say of rollouts now.
+    #[must_use]
+    pub fn with_instructed(mut self, said: &BTreeMap<OrderId, RolloutInstruction>) -> Self {
+        for line in &mut self.rollouts {
+            line.keep_to(said.get(&line.planned.order));
+        }
+        self
+    }
+}
+
+impl Status {
+    /// When a window opens or a ring has soaked that something waits for.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_window.into_iter().chain(self.next_ring).min()
+    }
 }
 
 fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
@@ -310,6 +341,7 @@ fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
         BlockedReason::BackingOff { until, .. }
         | BlockedReason::OutsideWindow { until, .. }
         | BlockedReason::InGrace { until } => Some(*until),
+        BlockedReason::WaitsForRing { until, .. } => *until,
         BlockedReason::NodeUnreachable { node, .. } => {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }

@@ -16,7 +16,7 @@ use super::orders_shape::OrdersShape;
 use super::running_shape::{LimitsShape, PruneShape, ReconcileShape, VerifyShape};
 use super::store_shape::StoreShape;
 use super::web_shape::WebShape;
-use crate::orders::WindowShape;
+use crate::orders::{RolloutShape, WindowShape};
 use crate::yaml::{At, TextOr};
 
 /// The configuration of talos-order.
@@ -110,6 +110,9 @@ pub(super) struct Defaults {
     /// The times in which pushes and prunes may begin, where the order has none of its
     /// own. Default: at any time
     pub windows: Option<Vec<At<WindowShape>>>,
+    /// The rings by which new images reach nodes, where the order has no rollout of its
+    /// own. Default: all nodes at once
+    pub rollout: Option<At<RolloutShape>>,
 }
 
 /// How images reach nodes.

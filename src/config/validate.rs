@@ -35,8 +35,8 @@ use super::values::{
 };
 use super::web;
 use super::{bucket_nodes, store};
-use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof, Rollout};
-use crate::orders::read_windows;
+use crate::model::{Arch, ListSource, NameTemplate, OrderDefaults, Problem, Proof};
+use crate::orders::{read_rollout, read_windows};
 use crate::yaml::{At, Document, ProblemReport, read};
 
 const ISO_DIR: &str = "/var/lib/vz/template/iso";
@@ -122,6 +122,7 @@ fn build(
     let mut inventory = inventory(nodes, shapes, report);
     let sites = file.sites.as_deref().unwrap_or_default();
     let network = sites::network(sites, nodes, shapes, &inventory, report);
+    inventory.sites = network.sites.keys().cloned().collect();
     let factory_shape = file.factory.unwrap_or_default();
     clusters::refuse_logins(shapes, &factory_shape, report);
     let clusters = clusters::clusters(shapes, nodes, secrets, report);
@@ -139,6 +140,9 @@ fn build(
     let order_defaults = order_defaults(&defaults, report);
     let windows = defaults.windows.as_deref().unwrap_or_default();
     let windows = read_windows(windows, report);
+    let rollout = defaults.rollout.as_ref();
+    let rollout = rollout.map(|rollout| read_rollout(rollout, &inventory, report).rollout);
+    let rollout = rollout.unwrap_or_default();
     let naming = file
         .naming
         .and_then(|naming| naming.template)
@@ -186,7 +190,7 @@ fn build(
         reconcile,
         prune: prune?,
         windows,
-        rollout: Rollout::default(),
+        rollout,
         verify,
         notifications,
         web,

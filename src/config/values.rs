@@ -8,10 +8,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
 use url::{Host, Url};
 
 use crate::model::{Dir, PushMethod, StorageName, VmConfigs};
+use crate::orders::length_of_time;
 use crate::yaml::{At, NodeRef, ProblemReport};
 
 /// ssh never asks anybody: nobody is there to answer.
@@ -146,12 +146,7 @@ pub(super) fn duration(
     if !report.fits_a_line(at) {
         return default;
     }
-    let value = at.value.parse::<Span>().ok().and_then(|span| {
-        // Months and years have no fixed length and are refused here.
-        let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-        Duration::try_from(exact).ok()
-    });
-    let Some(value) = value else {
+    let Some(value) = length_of_time(&at.value) else {
         report.at_with_hint(
             at.place,
             format!("{:?} is not a duration", at.value),

@@ -51,7 +51,7 @@ impl RunEnd {
             end: RunResult {
                 converged: *verdict == Verdict::Converged,
                 next,
-                due: status.next_window,
+                due: status.next_due(),
                 line,
             },
             status: Some(status),

@@ -8,7 +8,6 @@ use super::source_watch::LookNow;
 use crate::conclude::{Scope, Status};
 use crate::daemon::Waker;
 use crate::model::Trigger;
-use crate::web::Control;
 
 /// What a run that was asked for came to; the error is why there is no status.
 pub(super) type RunAnswer = Result<Box<Status>, String>;
@@ -66,6 +65,11 @@ impl RunQueue {
         answered
     }
 
+    /// Starts a run for which nobody waits, with the back-off as it is.
+    pub(super) fn start(&self) {
+        self.waker.wake(Trigger::Manual);
+    }
+
     /// Lets the controller look for new orders.
     pub(super) fn look_now(&self) -> &LookNow {
         &self.look
@@ -88,16 +92,5 @@ impl RunQueue {
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<RunRequest>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Control for RunQueue {
-    fn reconcile(&self, scope: Scope) {
-        // Nobody waits for the answer.
-        drop(self.ask(scope, false));
-    }
-
-    fn look(&self) {
-        self.look.look();
     }
 }

@@ -14,7 +14,7 @@ use crate::conclude::memory::{keep_failures, reset_back_off};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Scope, Status};
 use crate::execute::Event;
-use crate::facts::{Backoff, Clusters, Memory, StepId};
+use crate::facts::{Backoff, Clusters, KnownInstructions, Memory, StepId};
 use crate::model::{OrderSet, SiteName, Trigger};
 use crate::plan::{Look, RunOptions};
 use crate::reconcile::{Inputs, ReconcileError, Signals};
@@ -161,6 +161,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What operators say of rollouts now.
+    async fn instructed(&self) -> Result<KnownInstructions, StartError> {
+        let instructions = self.app.instructions()?;
+        let known = instructions.known(&self.memory.instructed).await;
+        if let Some(why) = &known.unreadable {
+            tracing::warn!("{why}; every rollout counts as paused");
+        }
+        Ok(known)
+    }
+
     /// The revision of the orders, where they are under git.
     pub(crate) fn revision(&self) -> Option<&str> {
         self.revision.as_deref()
@@ -177,11 +187,11 @@ impl<'a> Session<'a> {
         read: impl FnOnce(&OrderSet),
     ) -> Result<(Inputs, Look), RunError> {
         let others = self.app.fleet_view(self.sites.as_ref());
-        let surveyed = tokio::select! {
-            surveyed = async { tokio::join!(self.survey(reconciler), others) } => surveyed,
+        let asked = async { tokio::try_join!(self.survey(reconciler), others, self.instructed()) };
+        let ((orders, clusters), fleet, instructed) = tokio::select! {
+            answered = asked => answered?,
             () = stop.cancelled() => return Err(RunError::Stopped),
         };
-        let ((orders, clusters), fleet) = (surveyed.0?, surveyed.1?);
         read(&orders);
         // A look by hand, which leads nothing, knows what this controller recorded.
         let sites = self.sites.as_ref();
@@ -189,11 +199,16 @@ impl<'a> Session<'a> {
             () = self.app.share_deliveries(sites, RecordsMoment::BeforeRun) => {}
             () = stop.cancelled() => return Err(RunError::Stopped),
         }
+        let memory = Memory {
+            instructed: instructed.over(orders.orders.iter().map(|order| &order.id)),
+            instructions_unreadable: instructed.unreadable,
+            ..self.memory().0
+        };
         let inputs = Inputs {
             orders,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
-            memory: self.memory().0,
+            memory,
             clusters,
             fleet,
             options: self.options.clone(),
@@ -250,10 +265,10 @@ impl<'a> Session<'a> {
         let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
         shared.await;
         let report = report?;
-        let kept = self.keep(&inputs.orders, &report).await;
-        if let (Ok((status, _)), Some(sites)) = (&kept, &self.sites) {
+        let kept = self.keep(&inputs, &report).await;
+        if let (Ok((status, memory)), Some(sites)) = (&kept, &self.sites) {
             let teller = SiteTeller::new(self.app, sites, self.is_renewed);
-            teller.run_ended(status, &report).await;
+            teller.run_ended(status, memory, &report).await;
         }
         Ok(FinishedRun {
             orders: inputs.orders,
@@ -262,22 +277,19 @@ impl<'a> Session<'a> {
         })
     }
 
-    async fn keep(
-        &self,
-        orders: &OrderSet,
-        report: &Report,
-    ) -> Result<(Status, Memory), StateError> {
+    async fn keep(&self, inputs: &Inputs, report: &Report) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
         let (now, limits) = (occasion.finished, RetryLimits::default());
-        let (known, others) = self.memory();
-        let mut memory = conclude::after(&known, &report.look, &report.outcomes, now, &limits);
+        let (_, others) = self.memory();
+        let mut memory =
+            conclude::after(&inputs.memory, &report.look, &report.outcomes, now, &limits);
         keep_failures(&mut memory, &self.failures, &report.look.plan);
         let memory = memory.with_others(others);
         self.state.save_memory(&self.memory, &memory).await?;
         self.state
             .add_to_history(&RunRecord::new(&occasion, report))?;
         let before = self.state.status().unwrap_or_default();
-        let status = before.finished(&occasion, orders, report, &memory);
+        let status = before.finished(&occasion, &inputs.orders, report, &memory);
         self.state.save_status(&status)?;
         Ok((status, memory))
     }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::session::RunObserver;
+use crate::conclude::memory::next_ring;
 use crate::conclude::{EventRecord, StepEnd, StepRecord};
 use crate::daemon::Heartbeat;
 use crate::error::chain;
@@ -37,9 +38,9 @@ pub(super) struct Teller {
     heartbeat: Heartbeat,
     /// Where somebody watches.
     live: Option<Live>,
-    /// Cancelled when a window opens that a step of the plan waits for.
+    /// Cancelled when a window opens, or a ring has soaked, that a step of the plan waits for.
     handover: Option<CancellationToken>,
-    window: Option<WindowTimer>,
+    begin: Option<BeginTimer>,
 }
 
 impl Teller {
@@ -49,12 +50,12 @@ impl Teller {
             heartbeat,
             live,
             handover: None,
-            window: None,
+            begin: None,
         }
     }
 
-    /// Has the run hand over when a window opens: a download may take longer than the window
-    /// is open, and only the next run begins what waits for it.
+    /// Has the run hand over when a window opens or a ring has soaked: a download may take
+    /// longer than the window is open, and only the next run begins what waits for it.
     pub(super) fn handing_over(self, handover: CancellationToken) -> Self {
         Self {
             handover: Some(handover),
@@ -64,9 +65,9 @@ impl Teller {
 }
 
 /// Cancels a token when its time has come, unless it is dropped before.
-struct WindowTimer(JoinHandle<()>);
+struct BeginTimer(JoinHandle<()>);
 
-impl WindowTimer {
+impl BeginTimer {
     fn new(wait: Duration, handover: CancellationToken) -> Self {
         Self(tokio::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -75,7 +76,7 @@ impl WindowTimer {
     }
 }
 
-impl Drop for WindowTimer {
+impl Drop for BeginTimer {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -108,10 +109,12 @@ impl RunObserver for Teller {
         if let Some(live) = &self.live {
             live.planned(&look.plan);
         }
-        let opens = look.plan.next_window().zip(self.handover.clone());
-        self.window = opens.map(|((until, _), handover)| {
+        let opens = look.plan.next_window().map(|(opens, _)| opens);
+        let soaked = next_ring(look, &look.observed.memory);
+        let first = opens.into_iter().chain(soaked).min();
+        self.begin = first.zip(self.handover.clone()).map(|(until, handover)| {
             let wait = until.duration_since(look.observed.now);
-            WindowTimer::new(wait.try_into().unwrap_or_default(), handover)
+            BeginTimer::new(wait.try_into().unwrap_or_default(), handover)
         });
         let live = self.live.clone();
         let follower = Self::new(self.state.clone(), self.heartbeat.clone(), live);

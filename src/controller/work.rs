@@ -23,7 +23,7 @@ use super::session::{FinishedRun, RunError, Session};
 use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
-use crate::app::{App, LiveReconciler, Mode, StartError};
+use crate::app::{App, Instructions, LiveReconciler, Mode, StartError};
 use crate::conclude::memory::next_try;
 use crate::conclude::{Report, Scope, Status};
 use crate::daemon::{RunContext, Waker};
@@ -119,8 +119,8 @@ impl Controller {
     }
 
     /// Renews what other sites are told of those that are led, and shows what they tell.
-    pub(super) fn watch_fleet(&self, lead: &Lead) -> Option<FleetWatch> {
-        FleetWatch::start(&self.app, lead.sites(), self.live.clone())
+    pub(super) fn watch_fleet(&self, lead: &Lead, waker: &Waker) -> Option<FleetWatch> {
+        FleetWatch::start(&self.app, lead.sites(), self.live.clone(), waker.clone())
     }
 
     /// Writes its metrics to this file after each run.
@@ -174,6 +174,11 @@ impl Controller {
     /// The controller's own files.
     pub(super) fn state(&self) -> StateDir {
         self.app.state()
+    }
+
+    /// Where it is kept what operators say of rollouts.
+    pub(super) fn instructions(&self) -> Result<Instructions, StartError> {
+        self.app.instructions()
     }
 
     /// Who tells people of runs.

@@ -60,6 +60,9 @@ pub struct Memory {
     /// What operators said of rollouts, by order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instructed: BTreeMap<OrderId, RolloutInstruction>,
+    /// Why that is what they had said earlier, and all rollouts count as paused.
+    #[serde(skip)]
+    pub instructions_unreadable: Option<String>,
     /// What the clocks showed when this was kept; `None` in a memory of an earlier
     /// version.
     #[serde(skip_serializing_if = "Option::is_none")]

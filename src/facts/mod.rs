@@ -35,7 +35,9 @@ pub use observed::{
     VersionSource,
 };
 pub use outcome::{Fact, Failure, Outcome};
-pub use rollout::{Promotion, RingMemory, RolloutInstruction, RolloutMemory};
+pub use rollout::{
+    KnownInstructions, Promotion, RingMemory, RolloutChange, RolloutInstruction, RolloutMemory,
+};
 pub use source_use::SourceUse;
 pub use step_id::{ApprovalId, StepId};
 pub use step_kind::StepKind;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Release, RingName};
+use crate::model::{OrderId, Release, RingName, SiteName};
 
 /// What is remembered of a release of an order. Losing it costs time: rings soak again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct RingMemory {
     /// Since when this controller's part of it has been in sync without a break.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_sync_since: Option<Timestamp>,
+    /// The sites that this part was in then, as far as its nodes are in any.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sites: BTreeSet<SiteName>,
     /// It has begun: what is repaired in it later waits for no other ring.
     pub is_open: bool,
 }
@@ -51,4 +54,135 @@ pub enum Promotion {
     Everywhere,
     /// To this ring and those before it.
     UpTo(RingName),
+}
+
+/// What an operator changes of the rollouts of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutChange {
+    /// No further ring begins.
+    Pause,
+    /// A pause ends.
+    Resume,
+    /// Rings begin at once, and what was stopped goes on.
+    Promote {
+        /// For these releases.
+        releases: BTreeSet<Release>,
+        /// Which rings.
+        to: Promotion,
+    },
+    /// Nothing more of these releases is delivered.
+    Stop(BTreeSet<Release>),
+}
+
+impl RolloutInstruction {
+    /// Changes it; false where it says so already.
+    pub fn change(&mut self, change: &RolloutChange) -> bool {
+        let before = self.clone();
+        match change {
+            RolloutChange::Pause => self.is_paused = true,
+            // What is stopped stays so: a pause that ends after maintenance must not
+            // deliver an image that somebody stopped because it was bad.
+            RolloutChange::Resume => self.is_paused = false,
+            RolloutChange::Promote { releases, to } => {
+                for release in releases {
+                    self.stopped.remove(release);
+                    self.promoted.insert(release.clone(), to.clone());
+                }
+            }
+            RolloutChange::Stop(releases) => {
+                self.stopped.extend(releases.iter().cloned());
+                self.promoted
+                    .retain(|release, _| !releases.contains(release));
+            }
+        }
+        *self != before
+    }
+}
+
+/// What is known of what operators said of rollouts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownInstructions {
+    /// What they said; where that cannot be read now, what they had said when it was read
+    /// last.
+    pub orders: BTreeMap<OrderId, RolloutInstruction>,
+    /// Why it cannot be read now. What it says may be about any order: all rollouts count
+    /// as paused.
+    pub unreadable: Option<String>,
+}
+
+impl KnownInstructions {
+    /// What is to be kept to for these orders, and for those with instructions.
+    pub fn over<'a>(
+        &self,
+        orders: impl IntoIterator<Item = &'a OrderId>,
+    ) -> BTreeMap<OrderId, RolloutInstruction> {
+        let mut all = self.orders.clone();
+        if self.unreadable.is_some() {
+            for order in orders {
+                all.entry(order.clone()).or_default();
+            }
+            for instruction in all.values_mut() {
+                instruction.is_paused = true;
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn releases(names: &[&str]) -> BTreeSet<Release> {
+        let release = |name: &&str| format!("image/id/{name}/a.iso").parse().unwrap();
+        names.iter().map(release).collect()
+    }
+
+    fn promote(names: &[&str], to: Promotion) -> RolloutChange {
+        let releases = releases(names);
+        RolloutChange::Promote { releases, to }
+    }
+
+    #[test]
+    fn a_stop_ends_a_promotion_and_a_promotion_ends_a_stop() {
+        let mut said = RolloutInstruction::default();
+        assert!(said.change(&promote(&["v1", "v2"], Promotion::Everywhere)));
+        assert!(said.change(&RolloutChange::Stop(releases(&["v1"]))));
+        assert_eq!(said.stopped, releases(&["v1"]));
+        assert_eq!(
+            Vec::from_iter(said.promoted.keys().cloned()),
+            Vec::from_iter(releases(&["v2"]))
+        );
+        let ring = Promotion::UpTo("canary".parse().unwrap());
+        assert!(said.change(&promote(&["v1"], ring.clone())));
+        assert!(!said.change(&promote(&["v1"], ring)));
+        assert_eq!(said.stopped, releases(&[]));
+        assert_eq!(said.promoted.len(), 2);
+    }
+
+    #[test]
+    fn the_end_of_a_pause_is_not_the_end_of_a_stop() {
+        let mut said = RolloutInstruction::default();
+        said.change(&RolloutChange::Stop(releases(&["v1"])));
+        assert!(said.change(&RolloutChange::Pause));
+        assert!(!said.change(&RolloutChange::Pause));
+        assert!(said.change(&RolloutChange::Resume));
+        assert_eq!((said.is_paused, said.stopped), (false, releases(&["v1"])));
+    }
+
+    #[test]
+    fn what_cannot_be_read_pauses_all_and_ends_no_stop() {
+        let (web, db): (OrderId, OrderId) = ("web".parse().unwrap(), "db".parse().unwrap());
+        let mut said = RolloutInstruction::default();
+        said.change(&RolloutChange::Stop(releases(&["v1"])));
+        let mut known = KnownInstructions {
+            orders: BTreeMap::from([(web.clone(), said)]),
+            unreadable: None,
+        };
+        assert_eq!(known.over([&web, &db]), known.orders);
+        known.unreadable = Some("garbage".to_owned());
+        let all = known.over([&web, &db]);
+        assert!(all[&web].is_paused && all[&db].is_paused);
+        assert_eq!(all[&web].stopped, releases(&["v1"]));
+    }
 }

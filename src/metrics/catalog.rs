@@ -77,6 +77,14 @@ metrics! {
         "End of the last run that found an order in sync";
     ORDER_POSITIONS: Gauge "talos_order_order_positions" ["order"]
         "Positions of an order";
+    RING_STATE: Gauge "talos_order_rollout_ring_state" ["order", "version", "release", "ring", "state"]
+        "State of a ring of an order with an image, always 1";
+    RING_NODES: Gauge "talos_order_rollout_ring_nodes" ["order", "version", "release", "ring"]
+        "Nodes of a ring that this controller works on";
+    RING_BEHIND: Gauge "talos_order_rollout_ring_nodes_out_of_sync" ["order", "version", "release", "ring"]
+        "Nodes of those that do not have the image as it should be";
+    ROLLOUT_PAUSED: Gauge "talos_order_rollout_paused" ["order"]
+        "1 while the rollouts of an order are paused";
     PAIR_READY: Gauge "talos_order_order_node_ready" ["order", "node"]
         "1 if the order is in sync on the node";
     PAIR_CONDITION: Gauge "talos_order_order_node_condition" ["order", "node", "state", "reason"]

@@ -15,6 +15,7 @@ mod machine;
 mod messages;
 mod orders;
 mod places;
+mod rollouts;
 mod runs;
 mod scene;
 mod sites;
@@ -35,6 +36,7 @@ pub(crate) fn text(scene: &MetricsScene<'_>) -> String {
     to.set(&catalog::BUILD_INFO, [env!("CARGO_PKG_VERSION")], 1);
     runs::add(&mut to, scene);
     orders::add(&mut to, scene.status);
+    rollouts::add(&mut to, scene.status);
     places::add(&mut to, scene);
     cache::add(&mut to, scene);
     upstream::add(&mut to, scene);

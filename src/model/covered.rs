@@ -4,7 +4,7 @@ use super::{AwaitedNodes, NodeId, Order, OrderSet, Position};
 
 impl OrderSet {
     /// What the orders want on some nodes only. A position that is for other nodes alone is
-    /// left out, and so is an order of such positions. Positions for no node at all stay:
+    /// put aside, and an order of such positions is left out. Positions for no node at all stay:
     /// their images are wanted in the cache.
     #[must_use]
     pub fn covering(
@@ -15,16 +15,22 @@ impl OrderSet {
         let mut covered = self.clone();
         covered.nodes.retain(|node, _| covers(node));
         for order in &mut covered.orders {
-            order.positions.retain_mut(|position| {
-                let is_placed = has_places(position);
-                let others = nodes_of(position).filter(|node| !covers(node));
+            for mut position in std::mem::take(&mut order.positions) {
+                let is_placed = has_places(&position);
+                let others = nodes_of(&position).filter(|node| !covers(node));
                 let others: Vec<NodeId> = others.cloned().collect();
                 position.elsewhere.extend(others);
+                let awaited = position.awaited.iter().filter(|awaited| !awaits(awaited));
+                let clusters = awaited.flat_map(|awaited| awaited.clusters.iter().cloned());
+                position.elsewhere_awaited.extend(clusters);
                 position.targets.retain(|target| covers(&target.node));
                 position.storages.retain(|target| covers(&target.node));
                 position.awaited.retain(&awaits);
-                !is_placed || has_places(position)
-            });
+                match is_placed && !has_places(&position) {
+                    true => order.elsewhere.push(position),
+                    false => order.positions.push(position),
+                }
+            }
         }
         let had_positions = |order: &Order| {
             let before = self.orders.iter().find(|known| known.id == order.id);

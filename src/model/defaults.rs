@@ -39,6 +39,8 @@ pub struct Inventory {
     pub nodes: Vec<InventoryNode>,
     /// The clusters that are asked for their nodes.
     pub discovered: BTreeMap<ClusterName, DiscoveredCluster>,
+    /// The sites that nodes can belong to.
+    pub sites: BTreeSet<SiteName>,
     /// The names that nodes of several clusters have, or a described node and one of a
     /// cluster, with those clusters.
     pub(super) clashes: BTreeMap<NodeId, Vec<ClusterName>>,
@@ -93,6 +95,16 @@ pub struct InventoryNode {
     pub cluster: Option<ClusterName>,
     /// Its name in that cluster, where it is not the same.
     pub pve_name: Option<String>,
+}
+
+impl DiscoveredCluster {
+    /// What rings go by, of those of its nodes that nobody describes.
+    pub fn traits(&self, name: &ClusterName) -> NodeTraits {
+        NodeTraits {
+            site: self.site.clone(),
+            labels: [name.to_string()].into(),
+        }
+    }
 }
 
 impl InventoryNode {

@@ -60,6 +60,7 @@ impl Inventory {
         let mut all = Self::new(nodes);
         all.clashes = clashes;
         all.discovered = clusters;
+        all.sites = self.sites.clone();
         all
     }
 

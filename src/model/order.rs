@@ -167,6 +167,8 @@ pub struct Position {
     /// The nodes that it names and that are not among these, because the controllers of other
     /// sites serve them.
     pub elsewhere: BTreeSet<NodeId>,
+    /// The clusters of other sites that alone know nodes that it names.
+    pub elsewhere_awaited: BTreeSet<ClusterName>,
     /// What is delivered is the unpacked image, not the compressed one.
     pub push_unpacked: bool,
     /// The name on the nodes, where it is not the one made from the parts.
@@ -251,6 +253,9 @@ pub struct Order {
     pub windows: Option<Windows>,
     /// By which rings new images go to its nodes, where it says so.
     pub rollout: Option<Rollout>,
+    /// The usable positions that are for nodes of other sites alone. Nothing is done for
+    /// them; a ring may wait for these nodes.
+    pub elsewhere: Vec<Position>,
     /// The positions that were refused.
     pub rejected: Vec<RejectedPosition>,
     /// The positions for other products.
@@ -305,6 +310,8 @@ pub struct OrderSet {
     pub nodes: std::collections::BTreeMap<NodeId, super::Node>,
     /// What rings go by, of every node that an order refers to: also of those of other sites.
     pub traits: std::collections::BTreeMap<NodeId, NodeTraits>,
+    /// The same of the nodes that only their cluster knows.
+    pub cluster_traits: std::collections::BTreeMap<ClusterName, NodeTraits>,
     /// How many files were read.
     pub files: usize,
     /// What was read and used, and probably means something else than it says. Nothing
@@ -342,56 +349,4 @@ impl OrderSet {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn an_order_id_is_fit_for_a_file_name() {
-        for text in ["a", "A-1", "2024_09.order", "a..b", &"a".repeat(128)] {
-            assert_eq!(text.parse::<OrderId>().unwrap().as_str(), text);
-        }
-        for text in [
-            "",
-            ".",
-            "..",
-            "-a",
-            "_a",
-            ".a",
-            "a/b",
-            "../a",
-            "a b",
-            "a\nb",
-            "a$b",
-            "ü",
-            "a:b",
-            "a\\b",
-            &"a".repeat(129),
-        ] {
-            assert!(text.parse::<OrderId>().is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn orders_are_complete_only_if_nothing_was_refused() {
-        let mut orders = OrderSet::default();
-        assert!(orders.is_complete());
-        orders.rejected_files.push(RejectedFile {
-            file: "a.yaml".to_owned(),
-            problems: vec![Problem::of_file("a.yaml", "it is no YAML")],
-        });
-        assert!(!orders.is_complete());
-        assert_eq!(orders.problems().count(), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_accepted_stays_in_its_directory(text in "[ -~]{0,10}|\\PC{0,6}|[a-z./_-]{0,10}") {
-            if let Ok(id) = text.parse::<OrderId>() {
-                prop_assert!(id.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()));
-                prop_assert!(id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)));
-            }
-        }
-    }
-}
+mod tests;

@@ -128,6 +128,9 @@ impl<'a> Collector<'a> {
         let known = self.set.nodes.keys();
         let traits = known.filter_map(|id| Some((id.clone(), inventory.by_name(id)?.traits())));
         self.set.traits = traits.collect();
+        let clusters = inventory.discovered.iter();
+        let traits = clusters.map(|(name, cluster)| (name.clone(), cluster.traits(name)));
+        self.set.cluster_traits = traits.collect();
         self.set
     }
 }

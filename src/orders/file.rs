@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::rollout::RolloutShape;
 use super::template_file::TemplateShape;
 use super::windows::WindowShape;
 use crate::yaml::{At, ListOr, TextOr};
@@ -61,6 +62,9 @@ pub(super) struct OrderShape<P> {
     /// The times in which pushes and prunes for the order may begin; none permits them at
     /// any time. Default: what defaults.windows of the configuration says
     pub windows: Option<Vec<At<WindowShape>>>,
+    /// The rings by which new images reach the nodes of the order. Default: what
+    /// defaults.rollout of the configuration says
+    pub rollout: Option<At<RolloutShape>>,
     /// The images that are wanted.
     #[schemars(required)]
     pub positions: Option<Vec<P>>,

@@ -21,6 +21,7 @@ mod options;
 mod order;
 mod position;
 mod reading;
+mod rollout;
 mod schematic;
 mod template;
 mod template_file;
@@ -33,6 +34,7 @@ mod windows;
 pub(crate) use crate::yaml::MAX_BYTES;
 pub use error::OrdersError;
 pub use load::{OrdersReader, load, parse, read_file};
+pub(crate) use rollout::{RolloutShape, length_of_time, read_rollout};
 pub use schematic::parse_schematic;
 pub(crate) use windows::{WindowShape, read_windows};
 

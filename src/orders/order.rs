@@ -7,8 +7,11 @@ use serde::de::IgnoredAny;
 use super::file::{DeletionWord, OrderShape};
 use super::position::{self, PositionOutcome};
 use super::reading::Reading;
+use super::rollout::{ReadRollout, read_rollout};
 use super::windows::read_windows;
-use crate::model::{Deletion, Order, OrderId, Problem, RejectedOrder, Windows, visible};
+use crate::model::{
+    Deletion, Inventory, InventoryNode, Order, OrderId, Problem, RejectedOrder, Windows, visible,
+};
 use crate::yaml::{ProblemReport, YamlKind, YamlNode, read};
 
 /// Reads an order. Bad positions do not make it bad; a bad head does.
@@ -18,14 +21,18 @@ pub(super) fn read_order(
 ) -> Result<Order, RejectedOrder> {
     let source = reading.source(node);
     let mut report = ProblemReport::new(reading.doc);
-    let head = read_head(node, &mut report);
+    let head = read_head(node, &reading.defaults.inventory, &mut report);
     let positions = read_positions(node, reading);
+    if let Some(read) = &head.rollout {
+        warn_of_idle_rings(read, &positions, reading);
+    }
     match head.id {
         Some(id) if report.is_empty() => Ok(Order {
             suspended: head.suspended,
             deletion: head.deletion,
             windows: head.windows,
-            rollout: None,
+            rollout: head.rollout.map(|read| read.rollout),
+            elsewhere: Vec::new(),
             id,
             customer: head.customer,
             source,
@@ -56,9 +63,10 @@ struct OrderHead {
     suspended: bool,
     deletion: Option<Deletion>,
     windows: Option<Windows>,
+    rollout: Option<ReadRollout>,
 }
 
-fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
+fn read_head(node: &YamlNode, inventory: &Inventory, report: &mut ProblemReport<'_>) -> OrderHead {
     if !matches!(node.kind, YamlKind::Map { .. }) {
         report.at_with_hint(
             node.id,
@@ -74,6 +82,7 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
             suspended: false,
             deletion: None,
             windows: None,
+            rollout: None,
         };
     }
     let shape: OrderShape<IgnoredAny> = read(node, report);
@@ -94,6 +103,8 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
     let deletion = deletion(&shape, report);
     let windows = shape.windows.as_deref();
     let windows = windows.map(|windows| read_windows(windows, report));
+    let rollout = shape.rollout.as_ref();
+    let rollout = rollout.map(|rollout| read_rollout(rollout, inventory, report));
     let customer = shape
         .customer
         .filter(|text| report.fits_a_line(text))
@@ -105,6 +116,34 @@ fn read_head(node: &YamlNode, report: &mut ProblemReport<'_>) -> OrderHead {
         suspended: shape.suspend.unwrap_or(false),
         deletion,
         windows,
+        rollout,
+    }
+}
+
+/// A ring that nothing goes to is probably a mistake. Where it is not known what the order
+/// delivers to, it may have nodes.
+fn warn_of_idle_rings(read: &ReadRollout, positions: &Positions, reading: &mut Reading<'_>) {
+    let used = &positions.used;
+    let is_known = positions.rejected.is_empty() && used.iter().all(|one| one.awaited.is_empty());
+    let targets = used.iter().flat_map(|position| {
+        let by_dir = position.targets.iter().map(|target| &target.node);
+        by_dir.chain(position.storages.iter().map(|target| &target.node))
+    });
+    let mut targets = targets.peekable();
+    if !is_known || targets.peek().is_none() {
+        return;
+    }
+    let inventory = &reading.defaults.inventory;
+    let traits = targets.map(|node| {
+        let known = inventory.by_name(node).map(InventoryNode::traits);
+        known.unwrap_or_default()
+    });
+    for (place, ring) in read.idle(traits) {
+        let message = format!(
+            "the ring {} has no node that the order delivers to",
+            ring.name
+        );
+        reading.warnings.push(reading.doc.problem(place, message));
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) fn read_position(
         storages,
         awaited: draft.destinations.awaited,
         elsewhere: BTreeSet::new(),
+        elsewhere_awaited: BTreeSet::new(),
         push_unpacked: draft.push_unpacked,
         filename: draft.filename,
         push_method: draft.push_method,

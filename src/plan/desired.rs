@@ -10,9 +10,9 @@ use super::unplaced::Unplaced;
 use super::wanted::WantedBy;
 use crate::facts::VersionSource;
 use crate::model::{
-    ArtifactId, AwaitedNodes, Deletion, Dir, FileName, Minor, Node, NodeId, NodeTraits, OrderId,
-    PositionRef, PushMethod, PushTarget, Rollout, Schematic, SchematicId, Sha256, StoredForm,
-    TalosVersion, Windows,
+    ArtifactId, AwaitedNodes, ClusterName, Deletion, Dir, FileName, Minor, Node, NodeId,
+    NodeTraits, OrderId, PositionRef, PushMethod, PushTarget, Rollout, Schematic, SchematicId,
+    Sha256, StoredForm, TalosVersion, Windows,
 };
 
 /// Everything that the orders want, deduplicated over all of them.
@@ -38,6 +38,14 @@ pub struct Desired {
     pub rollouts: BTreeMap<OrderId, Rollout>,
     /// What rings go by, of every node that orders name: also of those of other sites.
     pub traits: BTreeMap<NodeId, NodeTraits>,
+    /// The same of the nodes that only their cluster knows.
+    pub cluster_traits: BTreeMap<ClusterName, NodeTraits>,
+    /// The positions that are for nodes alone that this run is not for, of orders with
+    /// others.
+    pub elsewhere: Vec<PositionWant>,
+    /// The orders with a position that cannot be used: which nodes it is for, and what it
+    /// brings there, is not known.
+    pub partial: BTreeSet<OrderId>,
     /// The directories of shared storages, by node, as `CLUSTER/STORAGE`.
     pub shared: BTreeMap<NodeId, BTreeMap<Dir, String>>,
     /// True if everything that was written could be read: only then is what is
@@ -104,6 +112,8 @@ pub struct PositionWant {
     pub position: PositionRef,
     /// The nodes that it is wanted on and that this run is not for.
     pub elsewhere: BTreeSet<NodeId>,
+    /// The clusters of such nodes that alone know which they are.
+    pub elsewhere_awaited: BTreeSet<ClusterName>,
     /// The result, or why it cannot be planned in this run.
     pub outcome: Result<Resolved, Unresolved>,
 }

@@ -12,6 +12,7 @@ mod detailed;
 mod grouped;
 mod names;
 mod pushes;
+mod rollouts;
 mod sheet;
 mod steps;
 mod sums;

@@ -57,6 +57,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         nodes: orders.nodes.clone(),
         shared: storages::shared(catalog),
         traits: orders.traits.clone(),
+        cluster_traits: orders.cluster_traits.clone(),
         ..Desired::default()
     };
     let mut drafts: Vec<DraftPosition<'_>> = Vec::new();
@@ -70,6 +71,12 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         if let Some(rollout) = &order.rollout {
             desired.rollouts.insert(order.id.clone(), rollout.clone());
         }
+        if !order.rejected.is_empty() {
+            desired.partial.insert(order.id.clone());
+        }
+        let elsewhere = order.elsewhere.iter();
+        let elsewhere = elsewhere.map(|position| elsewhere_want(order, position, catalog, naming));
+        desired.elsewhere.extend(elsewhere);
         for position in &order.positions {
             drafts.push(DraftPosition {
                 reference: order.position_ref(position),
@@ -79,6 +86,9 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
             });
         }
     }
+    desired
+        .elsewhere
+        .sort_by(|a, b| a.position.cmp(&b.position));
     // The order of files and orders must not matter, not even for whom a conflict
     // names.
     drafts.sort_by(|a, b| a.reference.cmp(&b.reference));
@@ -95,10 +105,29 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         .map(|draft| PositionWant {
             position: draft.reference,
             elsewhere: draft.position.elsewhere.clone(),
+            elsewhere_awaited: draft.position.elsewhere_awaited.clone(),
             outcome: draft.outcome.map(|named| named.resolved),
         })
         .collect();
     desired
+}
+
+/// A position that nothing is done for here.
+fn elsewhere_want(
+    order: &Order,
+    position: &Position,
+    catalog: &Catalog,
+    naming: &Naming,
+) -> PositionWant {
+    // Its customization is registered by whoever needs it.
+    let mut unused = Desired::default();
+    let outcome = resolve_position(position, catalog, naming, &mut unused);
+    PositionWant {
+        position: order.position_ref(position),
+        elsewhere: position.elsewhere.clone(),
+        elsewhere_awaited: position.elsewhere_awaited.clone(),
+        outcome: outcome.map(|named| named.resolved),
+    }
 }
 
 fn resolve_position(

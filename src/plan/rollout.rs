@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, OrderId, Release, RingName, SiteName, TalosVersion};
 
 /// The release of an order with rings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedRollout {
     /// The order.
     pub order: OrderId,
@@ -22,11 +22,12 @@ pub struct PlannedRollout {
 }
 
 /// A ring of a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedRing {
     /// Its name; `None` for the nodes that no ring covers.
     pub name: Option<RingName>,
     /// How far it is.
+    #[serde(flatten)]
     pub state: RingState,
     /// The nodes that this run is for.
     pub nodes: BTreeSet<NodeId>,
@@ -35,10 +36,10 @@ pub struct PlannedRing {
     /// How many of them may be out of sync.
     pub may_be_out_of_sync: usize,
     /// How many nodes it has in other sites.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub elsewhere: BTreeMap<SiteName, usize>,
     /// Since when the nodes that this run is for have been in sync; `None` where they are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_sync_since: Option<Timestamp>,
     /// How long it soaks, in seconds.
     pub soak_seconds: u64,
@@ -47,7 +48,7 @@ pub struct PlannedRing {
 }
 
 /// How far a ring is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum RingState {
     /// It has the release, and has soaked: the next ring may begin.
@@ -55,7 +56,7 @@ pub enum RingState {
     /// It has the release, and soaks.
     Soaking {
         /// Until when, as far as it is known here.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
     /// The release is on its way to it.
@@ -65,9 +66,22 @@ pub enum RingState {
         /// For what.
         why: String,
         /// When that may be over, where it is known.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
     /// An operator stopped the release.
     Stopped,
+}
+
+impl RingState {
+    /// It in a word, as the JSON has it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Soaking { .. } => "soaking",
+            Self::Open => "open",
+            Self::Waiting { .. } => "waiting",
+            Self::Stopped => "stopped",
+        }
+    }
 }

@@ -35,6 +35,12 @@ pub(crate) enum StateError {
         /// The file and why it cannot be read.
         why: String,
     },
+    /// What an operator said of rollouts is not known, and is not to be overwritten.
+    #[error("{why}, every rollout counts as paused")]
+    RolloutInstructions {
+        /// The file and why it cannot be read.
+        why: String,
+    },
     /// Someone else changes the files just now.
     #[error(transparent)]
     Lock(LockError),
@@ -68,6 +74,10 @@ impl StateError {
             Self::Instructions { .. } => {
                 "repair the file, or run `talos-order resume --all`, which renames it and resumes \
                  everything"
+            }
+            Self::RolloutInstructions { .. } => {
+                "repair the file, or run `talos-order rollout resume --all`, which renames it and \
+                 resumes all rollouts"
             }
             Self::Lock(LockError::Taken { .. }) => "try again in a moment",
             Self::Lock(LockError::Io { .. }) | Self::Io { .. } => return None,

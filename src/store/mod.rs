@@ -5,7 +5,7 @@
 //! `events` work while the controller runs and while it does not. A file that cannot be
 //! read is as good as none, and kept under another name before it is replaced: losing
 //! the memory costs time and never an image. What an operator decides (`suspend`,
-//! `approve`) is in files of its own, which the verbs change and the next run picks
+//! `approve`, `rollout`) is in files of its own, which the verbs change and the next run picks
 //! up. What is kept was decided in `conclude`.
 
 #![expect(
@@ -24,6 +24,7 @@ pub(crate) mod manifest;
 mod memory;
 mod overrides;
 pub(crate) mod revision;
+mod rollouts;
 pub(crate) mod saved;
 mod sites;
 mod status;
@@ -34,13 +35,15 @@ use std::path::{Path, PathBuf};
 pub(crate) use clock::reading;
 pub use delivered::FileRecords;
 pub(crate) use error::StateError;
+pub(crate) use rollouts::ResumedRollouts;
 
 /// What is read of them by whoever asks for the present state.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "status.json",
     "memory.json",
     "suspended.json",
     "approved.json",
+    "rollouts.json",
     "history.jsonl",
 ];
 

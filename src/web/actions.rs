@@ -43,6 +43,12 @@ impl Form {
         field.map_or("", |(_, value)| value)
     }
 
+    /// A field that may be there several times.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let fields = self.0.iter().filter(move |(key, _)| key == name);
+        fields.map(|(_, value)| value.as_str())
+    }
+
     /// The page to go back to, of this server whatever the form says.
     fn back(&self) -> &str {
         match self.get("back") {
@@ -64,6 +70,13 @@ pub(super) struct ActionAsked {
     user: WebUser,
     form: Form,
     peer: Peer,
+}
+
+impl ActionAsked {
+    /// What they ask for.
+    pub(super) const fn form(&self) -> &Form {
+        &self.form
+    }
 }
 
 /// Begins a session.
@@ -248,7 +261,7 @@ fn scope(form: &Form) -> Result<Scope, WebRefusal> {
 }
 
 /// Keeps who did what, and answers.
-async fn done(
+pub(super) async fn done(
     site: &WebSite,
     asked: &ActionAsked,
     action: OperatorAction,

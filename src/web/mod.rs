@@ -33,6 +33,7 @@ mod last_text;
 mod metrics;
 mod pages;
 mod peer;
+mod rollouts;
 mod router;
 mod server;
 mod session;
@@ -44,4 +45,4 @@ mod visits;
 
 pub(crate) use config::{ManifestPaths, WebConfig};
 pub(crate) use server::{WebError, WebServer};
-pub(crate) use site::{Control, Vitals, WebParts};
+pub(crate) use site::{Control, Instructed, Vitals, WebParts};

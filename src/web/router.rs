@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use super::site::WebSite;
-use super::{actions, answer, guard, health, hooks, metrics, stream, visits};
+use super::{actions, answer, guard, health, hooks, metrics, rollouts, stream, visits};
 
 /// Every route, with what is checked before and added after all of them.
 pub(super) fn router(site: &WebSite) -> Router {
@@ -24,6 +24,7 @@ pub(super) fn router(site: &WebSite) -> Router {
         .route("/actions/resume", post(actions::resume))
         .route("/actions/reconcile", post(actions::reconcile))
         .route("/actions/approve", post(actions::approve))
+        .route("/actions/rollout", post(rollouts::rollout))
         .fallback(answer::nothing_here)
         .method_not_allowed_fallback(answer::not_so)
         .layer(from_fn_with_state(site.clone(), guard::host))

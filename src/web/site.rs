@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use super::last_text::LastText;
 use super::session::Sessions;
 use crate::conclude::Scope;
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::facts::{SourceUse, UpstreamUse};
+use crate::facts::{RolloutChange, RolloutInstruction, SourceUse, UpstreamUse};
 use crate::live::Live;
+use crate::model::OrderId;
 use crate::store::StateDir;
 
 /// Event streams at once. Each holds a connection for as long as a page is open.
@@ -32,7 +34,16 @@ pub(crate) trait Control: Send + Sync {
 
     /// Starts a run with what the orders are now.
     fn look(&self);
+
+    /// Changes what operators say of the rollouts of an order, and starts a run where that
+    /// is something new.
+    fn instruct(&self, order: OrderId, change: RolloutChange) -> Instructed<'_>;
 }
+
+/// What operators say of the rollouts of an order after a change, or why it could not be
+/// changed.
+pub(crate) type Instructed<'a> =
+    Pin<Box<dyn Future<Output = Result<RolloutInstruction, String>> + Send + 'a>>;
 
 /// What the loop tells of itself at any time.
 pub(crate) trait Vitals: Send + Sync {

@@ -2,6 +2,7 @@
 
 mod asks;
 mod hooks;
+mod rollouts;
 
 use std::sync::Arc;
 use std::time::Duration;

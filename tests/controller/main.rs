@@ -24,6 +24,7 @@ mod logs;
 mod outages;
 mod prunes;
 mod refuses;
+mod rollouts;
 mod signals;
 mod soak;
 mod verbs;

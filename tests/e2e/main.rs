@@ -28,6 +28,7 @@ mod fleet;
 mod fleet_collect;
 mod fleet_images;
 mod fleet_leader;
+mod fleet_sites;
 mod hostile;
 mod instructions;
 mod killed;

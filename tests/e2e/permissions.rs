@@ -72,7 +72,7 @@ impl Drop for ReadOnly {
 type Row = (&'static str, i32, i32, &'static str, bool);
 
 #[rustfmt::skip]
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     ("cache/.talos-order/memory.json", 0, 0, "memory.json cannot be read: Permission denied", true),
     ("cache/.talos-order/status.json", 0, 0, "status.json cannot be read: Permission denied", true),
     ("cache/.talos-order/history.jsonl", 0, 0, "cannot read the history", true),
@@ -84,6 +84,7 @@ const ROWS: [Row; 14] = [
     // A user's word is not replaced: what it forbids stays forbidden.
     ("cache/.talos-order/suspended.json", 0, 0, "", false),
     ("cache/.talos-order/approved.json", 0, 0, "approved.json cannot be read: Permission denied (os error 13); nothing counts as approved", false),
+    ("cache/.talos-order/rollouts.json", 0, 0, "rollouts.json cannot be read: Permission denied (os error 13); every rollout counts as paused", false),
     // Steps are shown in addition to what is done.
     ("cache/.talos-order/events.jsonl", 0, 0, "", false),
     // What it said is whose images these are: nothing is done without it.

@@ -111,6 +111,7 @@ prop_compose! {
         let filename = fixed_name.map(|()| "fixed.img".parse().expect("a name"));
         Position {
             elsewhere: BTreeSet::new(),
+            elsewhere_awaited: BTreeSet::new(),
             index: 0,
             name: String::new(),
             platform: Platform::Nocloud,
@@ -154,6 +155,7 @@ fn orders() -> impl Strategy<Value = OrderSet> {
             }
             set.orders.push(Order {
                 rollout: None,
+                elsewhere: Vec::new(),
                 id: format!("order-{number}").parse().expect("an id"),
                 customer: None,
                 source: source(),

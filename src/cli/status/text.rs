@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::header::header;
-use crate::cli::style;
 use crate::cli::table::{Table, fold, one_line, short, span};
+use crate::cli::{rings, style};
 use crate::conclude::{Condition, ConditionState, Scope, Status};
 use crate::model::{NodeId, OrderId};
 
@@ -54,6 +54,7 @@ pub(super) fn text(status: &Status, view: &StatusView<'_>) -> String {
     if *view.scope == Scope::All {
         lines.extend(circuits(status, view, has_controller, &mut said));
         lines.extend(blocked(status, view, has_controller, &mut said));
+        lines.extend(rings::unfinished(&status.rollouts, view.now));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

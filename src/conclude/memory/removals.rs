@@ -106,6 +106,7 @@ impl EndedRun<'_> {
                 | BlockedReason::NodeUnreachable { .. }
                 | BlockedReason::Suspended { .. }
                 | BlockedReason::OutsideWindow { .. }
+                | BlockedReason::WaitsForRing { .. }
                 | BlockedReason::BackingOff { .. }
                 | BlockedReason::UseUnknown { .. }
                 | BlockedReason::NotPlanned

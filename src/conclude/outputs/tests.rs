@@ -187,6 +187,7 @@ fn order(nodes: &[&str]) -> Order {
     };
     let position = |name: &str, index| Position {
         elsewhere: std::collections::BTreeSet::new(),
+        elsewhere_awaited: std::collections::BTreeSet::new(),
         index,
         name: name.to_owned(),
         platform: "nocloud".parse().unwrap(),
@@ -208,6 +209,7 @@ fn order(nodes: &[&str]) -> Order {
     };
     Order {
         rollout: None,
+        elsewhere: Vec::new(),
         id: "workers".parse().unwrap(),
         customer: Some("ACME".to_owned()),
         positions: vec![position("worker", 0), position("later", 1)],

@@ -64,6 +64,26 @@ pub(crate) async fn standings(state: &StateDir) -> Result<SiteStandings, Control
     }
 }
 
+/// Asks the running controller for a run, and does not wait for it.
+///
+/// # Errors
+/// When none runs, or it answers something else.
+pub(crate) async fn start_run(state: &StateDir) -> Result<(), ControlError> {
+    let stream = connect(state).await?;
+    let request = Request::post("/v1/run").header(HOST, "localhost");
+    let request = request.body(Body::empty()).map_err(no_answer)?;
+    let exchange = exchange(stream, request);
+    let answered = tokio::time::timeout(GRACE, exchange).await;
+    let Answer { status, body, .. } =
+        answered.map_err(|_| ControlError::Timeout { after: GRACE })??;
+    match status {
+        StatusCode::ACCEPTED => Ok(()),
+        other => Err(ControlError::OtherVersion {
+            found: message_of(other, &body),
+        }),
+    }
+}
+
 /// True if a controller listens here, and false if none does; `None` where this user
 /// cannot tell.
 pub(crate) async fn is_running(state: &StateDir) -> Option<bool> {

@@ -60,6 +60,7 @@ impl Api {
             .route("/v1/status", get(status))
             .route("/v1/leaderships", get(leaderships))
             .route("/v1/reconcile", post(reconcile))
+            .route("/v1/run", post(run))
             .fallback(nothing_here)
             .method_not_allowed_fallback(not_so)
             .layer(DefaultBodyLimit::max(REQUEST_MAX))
@@ -98,6 +99,12 @@ async fn status(State(Served { api, .. }): State<Served>) -> Result<Response, Re
 /// it works, and for how long that is good.
 async fn leaderships(State(Served { api, .. }): State<Served>) -> Response {
     json(StatusCode::OK, &api.led.remaining())
+}
+
+/// Has a run done and does not wait for it.
+async fn run(State(Served { api, .. }): State<Served>) -> Response {
+    api.queue.start();
+    message(StatusCode::ACCEPTED, "a run begins".to_owned())
 }
 
 /// Has a run done and waits until it is over.

@@ -12,11 +12,6 @@
 //! Nothing here decides who may change a node. A report that is wrong or missing makes
 //! rings wait, and one that is written late is refused because its epoch is old.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "nobody gives instructions on rollouts yet")
-)]
-
 mod age;
 mod error;
 mod instructions;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{at, node};
 use crate::conclude::alerts::DeliveryNumbers;
+use crate::conclude::rollouts::tests::half_way;
 use crate::conclude::{
-    FleetAnswer, FleetSite, ReportState, SiteLine, SiteRole, SourceLine, SourceState,
+    FleetAnswer, FleetSite, ReportState, RolloutLine, SiteLine, SiteRole, SourceLine, SourceState,
 };
 use crate::facts::{
-    Backoff, KnownCertificates, Link, Memory, NodeCounts, OrderCounts, RateLimit, SourceUse,
-    StoreUse, StoredStock, UpstreamUse,
+    Backoff, KnownCertificates, Link, Memory, NodeCounts, OrderCounts, RateLimit, RolloutChange,
+    RolloutInstruction, SourceUse, StoreUse, StoredStock, UpstreamUse,
 };
 use crate::metrics::HookNumbers;
 use crate::model::{LeaderEpoch, SiteName};
@@ -133,6 +134,19 @@ pub(super) fn source_use() -> SourceUse {
         asked_at: Some(at(190)),
         answered_at: Some(at(130)),
     }
+}
+
+/// Images in rings, two of them of one order.
+pub(super) fn rollouts() -> Vec<RolloutLine> {
+    let mut other = half_way("prod");
+    other.release = "image/id/v1.11.2/nocloud-amd64.iso".parse().unwrap();
+    other.rings[1].name = None;
+    let mut said = RolloutInstruction::default();
+    said.change(&RolloutChange::Pause);
+    [half_way("prod"), other]
+        .iter()
+        .map(|planned| RolloutLine::new(planned, Some(&said)))
+        .collect()
 }
 
 /// One site that reports, and one that never did.

@@ -97,6 +97,7 @@ impl World {
             next_run: Some(at(500)),
             next_window: Some(at(600)),
             sites: known::sites(),
+            rollouts: known::rollouts(),
             ..status
         };
         Self {

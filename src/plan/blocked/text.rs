@@ -72,15 +72,15 @@ impl fmt::Display for BlockedReason {
             Self::OutsideWindow { local, until: _ } => {
                 write!(f, "waits for the window until {local}")
             }
-            Self::WaitsForRing {
-                ring: Some(ring),
-                why,
-                until: _,
-            } => write!(f, "ring {ring} waits: {why}"),
-            Self::WaitsForRing {
-                ring: None, why, ..
-            } => {
-                write!(f, "nodes without a ring wait: {why}")
+            Self::WaitsForRing { ring, why, until } => {
+                match ring {
+                    Some(ring) => write!(f, "ring {ring} waits: {why}")?,
+                    None => write!(f, "nodes without a ring wait: {why}")?,
+                }
+                match until {
+                    Some(until) => write!(f, " until {}", until.strftime("%Y-%m-%d %H:%M UTC")),
+                    None => Ok(()),
+                }
             }
             Self::StorageUnfit { storage, why, .. } => why.write(storage, f),
             Self::NotMounted { place, why: None } => write!(f, "{place} is not mounted"),

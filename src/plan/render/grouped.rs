@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sheet::Sheet;
 use super::steps::sign;
 use super::sums::SizeSum;
-use super::{blocked, blocks, cleanup, names, templates, totals, why};
+use super::{blocked, blocks, cleanup, names, rollouts, templates, totals, why};
 use crate::model::{NodeId, PositionRef};
 use crate::plan::selection::Selection;
 use crate::plan::step::{Action, Notice, Plan};
@@ -30,6 +30,7 @@ pub(super) fn render(plan: &Plan, width: usize, selection: &Selection) -> String
         per_node(&mut sheet, plan);
     }
     relays(&mut sheet, plan);
+    rollouts::write(&mut sheet, plan);
     hints(&mut sheet, plan);
     notices(&mut sheet, plan);
     sheet.into_text()

@@ -1,5 +1,5 @@
 //! Blocking what an operator has suspended, what nobody allows, what has failed a moment
-//! ago, and what waits for its window.
+//! ago, and what waits for its ring or its window.
 //!
 //! It comes last: what would be done is known, and is shown as held with the
 //! reason, together with whatever needs it.
@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clusters::forbidden;
+use super::rings::ClosedRings;
 use super::windows::ClosedWindows;
 use crate::facts::{Memory, Observed, StepId, StepKind};
 use crate::model::{NodeId, OrderId};
@@ -19,12 +20,14 @@ use crate::plan::wanted::WantedBy;
 /// Takes out of the plan what must not be done now.
 pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     let (desired, observed, plan) = (input.desired, input.observed, &mut draft.plan);
+    let (rings, rollouts) = ClosedRings::of(input, plan);
+    plan.rollouts = rollouts;
     let memory = &observed.memory;
     let mut waiting: BTreeSet<StepId> = BTreeSet::new();
     // Of a rollout that stopped, where it did.
     let mut stopped: BTreeMap<StepId, StepId> = BTreeMap::new();
     let windows = ClosedWindows::of(input);
-    // What waits for a window, and what waits for that.
+    // What waits for a window or a ring, and what waits for that.
     let mut outside: BTreeMap<StepId, BlockedReason> = BTreeMap::new();
     let mut going = Vec::with_capacity(plan.steps.len());
     // Needs stand before what needs them, so one walk is enough.
@@ -32,13 +35,14 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let source = step.needs.iter().find(|need| waiting.contains(*need));
         let sources = step.needs.iter().filter(|need| waiting.contains(*need));
         let sources = sources.map(|need| stopped.get(need).unwrap_or(need));
-        // A window holds only what would be done: of anything else it is told what is wrong.
+        // A window or a ring holds only what would be done: of anything else it is told what is wrong.
         let wrong = sources
             .clone()
             .find(|source| !outside.contains_key(*source));
         let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
+            .or_else(|| rings.hold(&step).filter(|_| wrong.is_none()))
             .or_else(|| windows.hold(&step).filter(|_| wrong.is_none()));
         let is_own = own.is_some();
         let reason = own.or_else(|| {
@@ -46,10 +50,13 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
             let blocked = || BlockedReason::SourceBlocked {
                 source: source.clone(),
             };
-            // That it waits for the same window is all there is to know.
+            // That it waits for the same window or ring is all there is to know.
             Some(outside.get(source).cloned().unwrap_or_else(blocked))
         });
-        if let Some(reason @ BlockedReason::OutsideWindow { .. }) = &reason {
+        if let Some(
+            reason @ (BlockedReason::OutsideWindow { .. } | BlockedReason::WaitsForRing { .. }),
+        ) = &reason
+        {
             outside.insert(step.id.clone(), reason.clone());
         }
         if let Some(source) = source {

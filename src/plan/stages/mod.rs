@@ -17,6 +17,7 @@ mod prune;
 mod purge;
 mod relay;
 mod retain;
+mod rings;
 mod select;
 mod sort;
 mod templates;

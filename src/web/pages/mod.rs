@@ -19,6 +19,7 @@ mod order;
 mod overview;
 mod plan;
 mod removals;
+mod rollout;
 mod source;
 mod text;
 

@@ -4,6 +4,7 @@ use askama::Template;
 use askama::filters::Safe;
 
 use super::frame::{MenuItem, PageFrame, Visit};
+use super::rollout::RolloutView;
 use super::source::SourceView;
 use super::text::{Moment, bytes, lasting, moment, part, short};
 use crate::conclude::Condition;
@@ -68,6 +69,7 @@ pub(crate) fn order(
             .map(|(last, order)| of_positions(last, order))
             .unwrap_or_default(),
         is_suspended,
+        rollout: id.as_ref().and_then(|id| RolloutView::of(visit, id)),
         has_id: id.is_some(),
         manifest: files.manifest.as_ref(),
         change: id.as_ref().and_then(|id| change(visit, id)),
@@ -88,6 +90,7 @@ struct OrderPage<'a> {
     nodes: Vec<OnNode<'a>>,
     positions: Vec<PositionView<'a>>,
     is_suspended: bool,
+    rollout: Option<RolloutView<'a>>,
     has_id: bool,
     manifest: Option<&'a Result<String, String>>,
     change: Option<ChangeView<'a>>,

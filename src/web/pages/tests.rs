@@ -6,7 +6,9 @@ mod fleet;
 mod in_browser;
 mod markup;
 mod orders_text;
+mod rollout;
 mod run_now;
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

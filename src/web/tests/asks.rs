@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use crate::conclude::Scope;
 use crate::conclude::alerts::DeliveryNumbers;
-use crate::facts::{SourceUse, UpstreamUse};
-use crate::web::{Control, Vitals};
+use crate::facts::{RolloutChange, RolloutInstruction, SourceUse, UpstreamUse};
+use crate::model::OrderId;
+use crate::web::{Control, Instructed, Vitals};
 
 #[derive(Default)]
-pub(super) struct Asks(pub Mutex<Vec<Scope>>, pub AtomicUsize);
+pub(super) struct Asks(
+    pub Mutex<Vec<Scope>>,
+    pub AtomicUsize,
+    pub Mutex<Vec<(OrderId, RolloutChange)>>,
+);
 
 impl Control for Asks {
     fn reconcile(&self, scope: Scope) {
@@ -20,6 +25,13 @@ impl Control for Asks {
 
     fn look(&self) {
         self.1.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn instruct(&self, order: OrderId, change: RolloutChange) -> Instructed<'_> {
+        let mut said = RolloutInstruction::default();
+        said.change(&change);
+        self.2.lock().unwrap().push((order, change));
+        Box::pin(std::future::ready(Ok(said)))
     }
 }
 

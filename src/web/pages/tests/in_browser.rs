@@ -16,12 +16,12 @@ use super::run_now::{active_steps, with_drift};
 use super::small;
 use crate::conclude::alerts::DeliveryNumbers;
 use crate::conclude::{Scope, Status, StepEnd, StepRecord};
-use crate::facts::{Outcome, SourceUse, UpstreamUse};
+use crate::facts::{Outcome, RolloutChange, SourceUse, UpstreamUse};
 use crate::live::Live;
-use crate::model::{Trigger, WebToken};
+use crate::model::{OrderId, Trigger, WebToken};
 use crate::plan::Step;
 use crate::store::StateDir;
-use crate::web::{Control, Vitals, WebConfig, WebParts, WebServer};
+use crate::web::{Control, Instructed, Vitals, WebConfig, WebParts, WebServer};
 
 struct Nobody;
 
@@ -29,6 +29,10 @@ impl Control for Nobody {
     fn reconcile(&self, _: Scope) {}
 
     fn look(&self) {}
+
+    fn instruct(&self, _: OrderId, _: RolloutChange) -> Instructed<'_> {
+        Box::pin(std::future::ready(Err(String::new())))
+    }
 }
 
 impl Vitals for Nobody {

@@ -1,0 +1,124 @@
+//! How far releases have gone through the rings of their orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ended::EndedRun;
+use crate::conclude::rings::Brought;
+use crate::facts::{Memory, RingMemory, RolloutMemory};
+use crate::model::{OrderId, PositionRef, Release};
+use crate::plan::{Look, PlannedRing, PlannedRollout};
+
+/// The releases of orders.
+type Releases = BTreeMap<OrderId, BTreeMap<Release, RolloutMemory>>;
+
+impl EndedRun<'_> {
+    /// The rings that have begun, and since when they are in sync: as the run found it, or
+    /// since it brought the last that was missing. A release that its order does not want
+    /// any more is forgotten; while that is in doubt, only since when it was in sync.
+    pub(super) fn rollouts(&self) -> Releases {
+        let mut releases = Releases::new();
+        for (order, known) in &self.memory.rollouts {
+            if self.is_doubtful(order) {
+                let known = known.iter().map(|(release, known)| {
+                    let mut known = known.clone();
+                    for ring in known.rings.values_mut() {
+                        ring.in_sync_since = None;
+                    }
+                    (release.clone(), known)
+                });
+                releases.insert(order.clone(), known.collect());
+            }
+        }
+        let brought = Brought::of(&self.look.plan, self.outcomes);
+        for planned in &self.look.plan.rollouts {
+            let mut known = RolloutMemory::default();
+            for ring in &planned.rings {
+                match &ring.name {
+                    Some(name) => {
+                        let ring = self.ring(planned, ring, &brought);
+                        known.rings.insert(name.clone(), ring);
+                    }
+                    None => known.is_rest_open = ring.is_open,
+                }
+            }
+            let of_order = releases.entry(planned.order.clone()).or_default();
+            of_order.insert(planned.release.clone(), known);
+        }
+        releases
+    }
+
+    /// True if it is not known which releases an order wants.
+    fn is_doubtful(&self, order: &OrderId) -> bool {
+        let desired = &self.look.desired;
+        let mut positions = desired.positions.iter();
+        !desired.complete
+            || positions.any(|want| want.position.order == *order && want.outcome.is_err())
+    }
+
+    fn ring(
+        &self,
+        planned: &PlannedRollout,
+        ring: &PlannedRing,
+        brought: &Brought<'_>,
+    ) -> RingMemory {
+        let desired = &self.look.desired;
+        let traits = ring
+            .nodes
+            .iter()
+            .filter_map(|node| desired.traits.get(node));
+        let sites: BTreeSet<_> = traits.filter_map(|node| node.site.clone()).collect();
+        let positions = desired.positions.iter().filter(|want| {
+            let resolved = want.outcome.as_ref();
+            want.position.order == planned.order
+                && resolved.is_ok_and(|one| Release::of(&one.download) == planned.release)
+        });
+        let positions: BTreeSet<&PositionRef> = positions.map(|want| &want.position).collect();
+        let achieved = || {
+            let behind = brought.still_out_of_sync(ring, |one| positions.contains(one));
+            // How many may be out of sync holds for each site.
+            let may_be = match sites.len() {
+                0 | 1 => ring.may_be_out_of_sync,
+                _ => 0,
+            };
+            let is_known = !ring.nodes.is_empty() && !self.is_doubtful(&planned.order);
+            (is_known && behind.len() <= may_be).then_some(self.now)
+        };
+        RingMemory {
+            in_sync_since: ring.in_sync_since.or_else(achieved),
+            is_open: ring.is_open,
+            sites,
+        }
+    }
+}
+
+/// When the first ring has soaked after this look that another one waits for. `memory` is
+/// what was remembered at the look or after it.
+pub fn next_ring(look: &Look, memory: &Memory) -> Option<Timestamp> {
+    let rollouts = look.plan.rollouts.iter();
+    let ends = rollouts.filter_map(|planned| next_of(planned, memory, look.observed.now));
+    ends.min()
+}
+
+fn next_of(planned: &PlannedRollout, memory: &Memory, looked: Timestamp) -> Option<Timestamp> {
+    let known = memory.rollouts.get(&planned.order)?;
+    let known = known.get(&planned.release)?;
+    let instruction = memory.instructed.get(&planned.order);
+    let is_held =
+        instruction.is_some_and(|said| said.is_paused || said.stopped.contains(&planned.release));
+    if is_held {
+        return None;
+    }
+    let waits = |ring: &PlannedRing| !ring.is_open && !ring.nodes.is_empty();
+    let last = planned.rings.iter().rposition(waits)?;
+    let before = planned.rings[..last].iter();
+    let ends = before.filter_map(|ring| {
+        let since = known.rings.get(ring.name.as_ref()?)?.in_sync_since?;
+        let soak = i64::try_from(ring.soak_seconds).unwrap_or(i64::MAX);
+        let end = since.saturating_add(SignedDuration::from_secs(soak)).ok()?;
+        // What was over at the look has been taken into account.
+        (end > looked).then_some(end)
+    });
+    ends.min()
+}
