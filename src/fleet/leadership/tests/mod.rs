@@ -1,3 +1,4 @@
-//! What needs more of the program than the leadership alone.
+//! A run beside the controller, and whole fleets with the planner and the memory.
 
+mod beside;
 mod world;

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::machine::{Task, Wrote};
-use super::*;
+use super::super::machine::{Task, Wrote};
+use super::super::*;
 
 fn site() -> SiteName {
     "prague".parse().unwrap()
