@@ -134,7 +134,7 @@ pub(crate) async fn run(
     };
     let fleet = match once {
         true => None,
-        false => controller.watch_fleet(&lead),
+        false => controller.watch_fleet(&lead, &waker),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

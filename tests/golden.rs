@@ -157,6 +157,9 @@ fn all_forms_are_written_as_ever() {
     }
     let described = world.program.run(&["schema", "notification"]).expect(0);
     keep("notification.schema.json", &described.stdout);
+    // So does the one of a fleet, which takes a store.
+    let described = world.program.run(&["schema", "status-fleet"]).expect(0);
+    keep("status-fleet.schema.json", &described.stdout);
     for (name, path) in FILES {
         keep(name, &fs::read_to_string(world.at(path)).unwrap());
     }

@@ -65,12 +65,19 @@ impl App {
         all.filter(|(site, _)| sites.contains(*site))
     }
 
-    /// What the sites of the fleet say of themselves; `None` without a store. Nothing is asked
-    /// of it yet.
+    /// What the sites of the fleet say of themselves; `None` for a single controller, also
+    /// for one that only shares images. Nothing is asked of the store yet.
     ///
     /// # Errors
     /// When the store cannot be used.
     pub(crate) fn site_reports(&self) -> Result<Option<&SiteReports>, StartError> {
+        match self.settings.fleet {
+            Some(_) => self.reports_in_store(),
+            None => Ok(None),
+        }
+    }
+
+    fn reports_in_store(&self) -> Result<Option<&SiteReports>, StartError> {
         let Some(store) = &self.settings.store else {
             return Ok(None);
         };
@@ -82,8 +89,8 @@ impl App {
         Ok(Some(self.site_reports.get_or_init(|| made)))
     }
 
-    /// What the other sites say, for a run that is for these; `None` for a single controller,
-    /// and without a store. That the store does not answer is part of what is known.
+    /// What the other sites say, for a run that is for these; `None` for a single controller.
+    /// That the store does not answer is part of what is known.
     ///
     /// # Errors
     /// When the store cannot be used.
@@ -95,6 +102,18 @@ impl App {
             return Ok(None);
         };
         Ok(Some(reports.view(sites).await))
+    }
+
+    /// What all sites say, as far as anybody with the store can see: this machine need not be
+    /// of the fleet. `None` without a store.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) async fn whole_fleet(&self) -> Result<Option<FleetView>, StartError> {
+        match self.reports_in_store()? {
+            Some(reports) => Ok(Some(reports.view(&BTreeSet::new()).await)),
+            None => Ok(None),
+        }
     }
 
     /// The name of this machine, as other controllers tell it to people.

@@ -2,27 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::condition::Condition;
 use super::report::Report;
-use super::rings::RingReports;
+use super::rings::{RingReports, ring_reports};
 use super::status::Status;
-use crate::facts::{NodeCounts, NodeState, OrderCounts, SiteReport};
+use crate::facts::{Memory, NodeCounts, NodeState, OrderCounts, SiteReport};
 use crate::model::NodeId;
+use crate::plan::Plan;
 
 /// The longest line about what is behind, in characters: the message of a program may be long.
 const LINE: usize = 300;
 
 /// The report of a site after a run that was for it, and perhaps for others: `covers` is true
-/// for its nodes. `status` is the one after the run, and `wanted` has the names of the images
-/// in the index of the store. Who writes it adds who that is.
+/// for its nodes. `status` and `memory` are those after the run, which was over at `now`, and
+/// `wanted` has the names of the images in the index of the store. Who writes it adds who that
+/// is.
 pub fn site_report(
     status: &Status,
     report: &Report,
+    memory: &Memory,
+    now: Timestamp,
     wanted: BTreeSet<String>,
-    rollouts: RingReports,
     covers: impl Fn(&NodeId) -> bool,
 ) -> SiteReport {
-    let desired = &report.look.desired;
+    let (desired, plan) = (&report.look.desired, &report.look.plan);
+    let rollouts = ring_reports(plan, &report.outcomes, memory, now, &covers);
     let of_site = OfSite {
         conditions: &status.conditions,
         covers: &covers,
@@ -35,9 +41,26 @@ pub fn site_report(
         nodes: of_site.nodes(report),
         orders: of_site.orders(),
         troubles: of_site.troubles(),
-        rollouts,
+        rollouts: soaked(rollouts, plan),
         ..SiteReport::default()
     }
+}
+
+/// What has soaked stays as it is: a report that says the same again need not be read again.
+fn soaked(mut rollouts: RingReports, plan: &Plan) -> RingReports {
+    for rollout in &plan.rollouts {
+        let releases = rollouts.get_mut(&rollout.order);
+        let Some(rings) = releases.and_then(|releases| releases.get_mut(&rollout.release)) else {
+            continue;
+        };
+        for ring in &rollout.rings {
+            let report = ring.name.as_ref().and_then(|name| rings.get_mut(name));
+            if let Some(seconds) = report.and_then(|report| report.in_sync_seconds.as_mut()) {
+                *seconds = (*seconds).min(ring.soak_seconds);
+            }
+        }
+    }
+    rollouts
 }
 
 /// The conditions, as far as they are about a site.

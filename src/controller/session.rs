@@ -259,7 +259,7 @@ impl<'a> Session<'a> {
         let kept = self.keep(&inputs, &report).await;
         if let (Ok((status, memory)), Some(sites)) = (&kept, &self.sites) {
             let teller = SiteTeller::new(self.app, sites, self.is_renewed);
-            teller.run_ended(status, &report, memory).await;
+            teller.run_ended(status, memory, &report).await;
         }
         Ok(FinishedRun {
             orders: inputs.orders,

@@ -6,19 +6,20 @@
     reason = "waits between two reports while nothing happens"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::leading::LedSites;
 use crate::app::App;
-use crate::conclude::{FleetAnswer, Report, Status, ring_reports, site_report};
+use crate::conclude::{FleetAnswer, Report, Status, site_report};
+use crate::daemon::Waker;
 use crate::error::chain;
-use crate::facts::{Memory, SiteReport};
+use crate::facts::{FleetView, Memory, RolloutInstruction, SiteReport};
 use crate::fleet::{FleetError, Publication, RENEWED, SiteReports, index_name};
 use crate::live::Live;
-use crate::model::SiteName;
+use crate::model::{OrderId, Release, RingName, SiteName, Trigger};
 use crate::plan::{Desired, Origin};
 
 /// How often it is looked whether a report has to be renewed.
@@ -47,18 +48,18 @@ impl<'a> SiteTeller<'a> {
 
     /// A run is over: tells how the sites are. What cannot be told is in the log, and is no
     /// failure of the run.
-    pub(super) async fn run_ended(&self, status: &Status, report: &Report, memory: &Memory) {
+    pub(super) async fn run_ended(&self, status: &Status, memory: &Memory, report: &Report) {
         let Some(reports) = reports(self.app) else {
             return;
         };
         let wanted = wanted(&report.look.desired);
+        let ended = status.last_run.as_ref().map(|run| run.finished);
+        let now = ended.unwrap_or_else(|| self.app.now());
         for (site, authority) in self.app.authorities_over(self.sites) {
             let only = BTreeSet::from([site.clone()]);
             let nodes = self.app.site_nodes(&only);
             let covers = |node: &_| nodes.covers(node);
-            let now = self.app.now();
-            let rings = ring_reports(&report.look.plan, &report.outcomes, memory, now, covers);
-            let told = site_report(status, report, wanted.clone(), rings, covers);
+            let told = site_report(status, report, memory, now, wanted.clone(), covers);
             let told = self.signed(told);
             note(site, reports.publish(authority, &told).await);
         }
@@ -92,18 +93,25 @@ impl<'a> SiteTeller<'a> {
     }
 }
 
-/// Renews the reports of the sites that are led, and shows those of all, until it is dropped.
+/// Renews the reports of the sites that are led, shows those of all, and wakes the loop when
+/// others say something new of rollouts, until it is dropped.
 pub(super) struct FleetWatch(JoinHandle<()>);
 
 impl FleetWatch {
     /// `None` for a single controller.
-    pub(super) fn start(app: &App, led: &LedSites, live: Option<Live>) -> Option<Self> {
+    pub(super) fn start(
+        app: &App,
+        led: &LedSites,
+        live: Option<Live>,
+        waker: Waker,
+    ) -> Option<Self> {
         let mut shown = led.shown()?;
         let reports = reports(app)?.clone();
         let authorities = app.authorities().clone();
         let leader = app.host();
         let sites: Vec<_> = app.settings().network.sites.keys().cloned().collect();
         Some(Self(tokio::spawn(async move {
+            let mut news = RolloutNews::default();
             loop {
                 let led = shown.led();
                 for (site, authority) in authorities.iter().filter(|(site, _)| led.contains(*site))
@@ -114,8 +122,12 @@ impl FleetWatch {
                     });
                     note(site, renewed.await);
                 }
+                let view = reports.view(&BTreeSet::new()).await;
+                let instructed = reports.instructions().await.ok();
+                if news.are_there(&view, instructed, &led) && !led.is_empty() {
+                    waker.wake(Trigger::Schedule);
+                }
                 if let Some(live) = &live {
-                    let view = reports.view(&BTreeSet::new()).await;
                     live.fleet_changed(FleetAnswer::new(&view, &sites));
                 }
                 tokio::select! {
@@ -125,6 +137,55 @@ impl FleetWatch {
             }
         })))
     }
+}
+
+/// What other controllers say of rollouts, as far as a run may do something else for it.
+#[derive(Default)]
+struct RolloutNews {
+    in_sync: Option<BTreeSet<SyncedRing>>,
+    instructed: Option<BTreeMap<OrderId, RolloutInstruction>>,
+}
+
+/// A ring that is in sync with a release in a site. For how long is no news: two sites would
+/// wake each other for as long as both soak.
+type SyncedRing = (SiteName, OrderId, Release, RingName);
+
+impl RolloutNews {
+    /// Takes it in; true if it is new. What nobody knew before is not.
+    fn are_there(
+        &mut self,
+        view: &FleetView,
+        instructed: Option<BTreeMap<OrderId, RolloutInstruction>>,
+        own: &BTreeSet<SiteName>,
+    ) -> bool {
+        let mut is_new = false;
+        if view.trouble.is_none() {
+            let others = view.sites.iter().filter(|(site, _)| !own.contains(*site));
+            let in_sync = others.flat_map(|(site, view)| synced(site, &view.report));
+            let before = self.in_sync.replace(in_sync.collect());
+            is_new |= before.is_some() && before != self.in_sync;
+        }
+        if instructed.is_some() {
+            let before = std::mem::replace(&mut self.instructed, instructed);
+            is_new |= before.is_some() && before != self.instructed;
+        }
+        is_new
+    }
+}
+
+fn synced(site: &SiteName, report: &SiteReport) -> impl Iterator<Item = SyncedRing> {
+    let rollouts = report.rollouts.iter();
+    let releases = rollouts.flat_map(|(order, releases)| {
+        releases
+            .iter()
+            .map(move |(release, rings)| (order, release, rings))
+    });
+    releases.flat_map(move |(order, release, rings)| {
+        let rings = rings
+            .iter()
+            .filter(|(_, ring)| ring.in_sync_seconds.is_some());
+        rings.map(move |(ring, _)| (site.clone(), order.clone(), release.clone(), ring.clone()))
+    })
 }
 
 impl Drop for FleetWatch {
@@ -170,4 +231,65 @@ fn wanted(desired: &Desired) -> BTreeSet<String> {
         Origin::Unpack { .. } => None,
     });
     names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{RingReport, SiteView};
+
+    fn view(site: &str, in_sync_seconds: Option<u64>) -> FleetView {
+        let ring = RingReport {
+            in_sync_seconds,
+            ..RingReport::default()
+        };
+        let rings = BTreeMap::from([("first".parse().unwrap(), ring)]);
+        let release = "image/a/v1.11.3/metal-amd64.iso".parse().unwrap();
+        let releases = BTreeMap::from([(release, rings)]);
+        let report = SiteReport {
+            rollouts: BTreeMap::from([("workers".parse().unwrap(), releases)]),
+            ..SiteReport::default()
+        };
+        let view = SiteView {
+            age_seconds: 0,
+            is_fresh: true,
+            report,
+        };
+        FleetView {
+            sites: BTreeMap::from([(site.parse().unwrap(), view)]),
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn a_ring_that_comes_into_sync_elsewhere_is_news_and_time_is_none() {
+        let own = BTreeSet::from(["brno".parse().unwrap()]);
+        let mut news = RolloutNews::default();
+        let none = || Some(BTreeMap::new());
+        assert!(!news.are_there(&view("prague", None), none(), &own));
+        assert!(news.are_there(&view("prague", Some(0)), none(), &own));
+        assert!(!news.are_there(&view("prague", Some(60)), none(), &own));
+        // The store does not answer, and then it does.
+        let silent = FleetView {
+            trouble: Some("no answer".to_owned()),
+            ..FleetView::default()
+        };
+        assert!(!news.are_there(&silent, None, &own));
+        assert!(!news.are_there(&view("prague", Some(90)), none(), &own));
+        let paused = RolloutInstruction {
+            is_paused: true,
+            ..RolloutInstruction::default()
+        };
+        let said = BTreeMap::from([("workers".parse().unwrap(), paused)]);
+        assert!(news.are_there(&view("prague", Some(90)), Some(said.clone()), &own));
+        assert!(!news.are_there(&view("prague", Some(90)), Some(said), &own));
+    }
+
+    #[test]
+    fn what_a_controller_says_itself_is_no_news() {
+        let own = BTreeSet::from(["prague".parse().unwrap()]);
+        let mut news = RolloutNews::default();
+        assert!(!news.are_there(&view("prague", None), None, &own));
+        assert!(!news.are_there(&view("prague", Some(0)), None, &own));
+    }
 }

@@ -110,8 +110,8 @@ impl Controller {
     }
 
     /// Renews what other sites are told of those that are led, and shows what they tell.
-    pub(super) fn watch_fleet(&self, lead: &Lead) -> Option<FleetWatch> {
-        FleetWatch::start(&self.app, lead.sites(), self.live.clone())
+    pub(super) fn watch_fleet(&self, lead: &Lead, waker: &Waker) -> Option<FleetWatch> {
+        FleetWatch::start(&self.app, lead.sites(), self.live.clone(), waker.clone())
     }
 
     /// Writes its metrics to this file after each run.

@@ -27,6 +27,7 @@ mod faults;
 mod fleet;
 mod fleet_images;
 mod fleet_leader;
+mod fleet_sites;
 mod hostile;
 mod instructions;
 mod killed;

@@ -83,6 +83,10 @@ pub(super) const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "talos-order status -o wide --order 'prod-*'",
                 "Some orders, with all columns.",
             ),
+            (
+                "talos-order status --fleet",
+                "All sites of the fleet, as its store knows them.",
+            ),
         ],
     ),
     (

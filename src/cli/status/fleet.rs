@@ -1,7 +1,5 @@
 //! `status --fleet`: all sites of the fleet, as the store knows them.
 
-use std::collections::BTreeSet;
-
 use crate::app::{App, Mode};
 use crate::cli::args::Common;
 use crate::cli::exit::Exit;
@@ -13,8 +11,7 @@ use crate::conclude::{FleetAnswer, FleetSite, ReportState};
 /// Asks the store, and shows what it says.
 pub(in crate::cli) async fn run(common: &Common, output: OutputForm) -> anyhow::Result<Exit> {
     let app = App::start(common.config.as_deref(), Mode::ReadOnly)?;
-    let none = BTreeSet::new();
-    let Some(view) = app.fleet_view(Some(&none)).await? else {
+    let Some(view) = app.whole_fleet().await? else {
         anyhow::bail!(
             "the configuration has no `store`; expected the one that the controllers of the \
              fleet share"

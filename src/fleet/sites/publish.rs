@@ -23,6 +23,9 @@ const ATTEMPTS: u32 = 4;
 /// every minute does so before [`RENEWED`] is over.
 const AGAIN: Duration = Duration::from_secs(RENEWED.as_secs() - 60);
 
+/// What is behind in a site that has a leader and had no run.
+const NO_RUN: &str = "there has been no run yet";
+
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Publication {
@@ -58,7 +61,10 @@ impl SiteReports {
         change: impl Fn(&mut SiteReport),
     ) -> Result<Publication, FleetError> {
         self.write(authority, |known| {
-            let mut report = known.cloned().unwrap_or_default();
+            let mut report = known.cloned().unwrap_or_else(|| SiteReport {
+                troubles: vec![NO_RUN.to_owned()],
+                ..SiteReport::default()
+            });
             change(&mut report);
             report
         })

@@ -89,6 +89,14 @@ async fn an_earlier_leader_does_not_replace_the_report_of_a_later_one() {
         new.view(&none()).await.sites[&site("prague")].report.leader,
         "ctl-2"
     );
+    // A site without a report gets one that says that nothing is known of it.
+    let first = new.renew(&leading("brno", 1), |_| {}).await.unwrap();
+    let view = old.view(&BTreeSet::from([site("prague")])).await;
+    let brno = &view.sites[&site("brno")].report;
+    assert_eq!(
+        (first, brno.troubles.len(), brno.is_complete),
+        (Publication::Written, 1, false)
+    );
     // Who knows that it does not lead asks nobody.
     store.asked();
     before.revoke();

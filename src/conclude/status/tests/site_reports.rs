@@ -7,7 +7,7 @@ use crate::facts::{NodeCounts, SiteReport};
 fn told(status: &Status, report: &Report, nodes: &[&str]) -> SiteReport {
     let wanted = BTreeSet::from(["metal/x.json".to_owned()]);
     let covers = |node: &NodeId| nodes.contains(&node.as_str());
-    site_report(status, report, wanted, BTreeMap::new(), covers)
+    site_report(status, report, &memory(), at(101), wanted, covers)
 }
 
 fn counts(all: usize, in_sync: usize, silent: usize) -> NodeCounts {
