@@ -121,8 +121,9 @@ fn an_operator_promotes_pauses_and_stops_an_image_while_the_controller_runs() {
     assert_eq!(held(&world)[1], [ISO]);
 
     let events = daemon.beside(&["events"]).expect(0);
-    events.says("promote v1.11.3 of order one to all rings: by");
-    events.says("rollback v1.11.2 of order one: by");
+    events
+        .says("promote v1.11.3 of order one to all rings: by")
+        .says("rollback v1.11.2 of order one: by");
     daemon.stop();
 }
 

@@ -3,6 +3,7 @@
 mod browser;
 mod copies;
 mod fleet;
+mod hostile;
 mod in_browser;
 mod markup;
 mod orders_text;
@@ -17,6 +18,7 @@ use crate::conclude::{SourceLine, SourceState};
 use crate::facts::ApprovalId;
 use crate::live::ManifestUpdate;
 use fleet::{Fleet, Trouble, fleet, now};
+use hostile::{EVIL, hostile};
 use orders_text::{CONFIG, orders_text, removed_text};
 use run_now::{all_is_done, downloads_fail, running};
 
@@ -274,31 +276,6 @@ fn every_page_is_well_formed_and_says_what_is_what() {
             }
         }
     }
-}
-
-const EVIL: &str = "\"><img src=x onerror=alert(1)><script>alert(2)</script>\u{202e}gnp\u{200b}";
-
-/// A fleet whose names would do something if they were not text.
-fn hostile() -> Fleet {
-    let evil = "\\\"><img src=x onerror=alert(1)><script>alert(2)</script>\\u202egnp\\u200b'`${7}";
-    let text = format!(
-        "- orderid: evil\n  customer: \"{evil}\"\n  positions:\n    - name: \"{evil}\"\n      \
-         version: latest\n      platform: nocloud\n      image_format: iso\n      customization: \
-         {{extraKernelArgs: [\"a=<script>alert(3)</script>\"]}}\n      push: {{enabled: true, hosts: \
-         [{{group: fra}}]}}\n- orderid: bad\n  customer: x\n  positions:\n    - name: \"{evil}\"\n      \
-         platform: \"{evil}\"\n"
-    );
-    let mut fleet = fleet(CONFIG, &text, &Trouble::default(), downloads_fail);
-    let status = Arc::make_mut(&mut fleet.view.status);
-    let evil = EVIL;
-    status.revision = Some(evil.to_owned());
-    status.notes.push(evil.to_owned());
-    for condition in &mut status.conditions {
-        condition.message = evil.to_owned();
-    }
-    status.conditions[0].order = Some(format!("orders/{evil}.yaml"));
-    fleet.history[0].error = Some(evil.to_owned());
-    fleet
 }
 
 #[test]
