@@ -333,8 +333,11 @@ async fn apply_led(
                 plan: &report.look.plan,
                 outcomes: &report.outcomes,
                 problems: orders.problems().collect(),
-                // What waits for its window is no failure, and is not in sync either.
-                converged: converged && report.look.plan.next_window().is_none(),
+                // What waits for its window or its ring is no failure, and is not in sync
+                // either.
+                converged: converged
+                    && report.look.plan.next_window().is_none()
+                    && !report.look.plan.waits_for_ring(),
             };
             out::value(form, &answer)?;
         }

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::{
-    Inventory, MaxUnavailable, NodeTraits, Ring, RingName, RingNodes, Rollout, SiteName,
+    ClusterName, Inventory, MaxUnavailable, NodeTraits, Ring, RingName, RingNodes, Rollout,
+    SiteName,
 };
 use crate::yaml::{At, NodeRef, ProblemReport, one_of, shown};
 
@@ -90,10 +91,10 @@ pub(crate) fn read_rollout(
 
 impl ReadRollout {
     /// The places of the rings that are the ring of none of these nodes.
-    pub(crate) fn idle<'a>(
-        &'a self,
+    pub(crate) fn idle(
+        &self,
         nodes: impl Iterator<Item = NodeTraits>,
-    ) -> impl Iterator<Item = (NodeRef, &'a Ring)> {
+    ) -> impl Iterator<Item = (NodeRef, &Ring)> {
         let used: BTreeSet<usize> = nodes.map(|node| self.rollout.ring_of(&node)).collect();
         let all = self.places.iter().copied().zip(&self.rollout.rings);
         let idle = all.enumerate().filter(move |(at, _)| !used.contains(at));
@@ -199,13 +200,11 @@ fn labels_of(
         return None;
     }
     let of_nodes = inventory.nodes.iter().flat_map(|entry| {
-        let cluster = entry.cluster.iter().map(|cluster| cluster.as_str());
+        let cluster = entry.cluster.iter().map(ClusterName::as_str);
         entry.labels.iter().map(String::as_str).chain(cluster)
     });
     let clusters = inventory.discovered.keys();
-    let known: BTreeSet<&str> = of_nodes
-        .chain(clusters.map(|cluster| cluster.as_str()))
-        .collect();
+    let known: BTreeSet<&str> = of_nodes.chain(clusters.map(ClusterName::as_str)).collect();
     let labels = written.value.iter().map(|text| {
         if !report.fits_a_line(text) {
             return None;

@@ -70,6 +70,12 @@ impl Plan {
             .filter(|blocked| !blocked.is_not_selected())
     }
 
+    /// True if something selected waits for its ring.
+    pub fn waits_for_ring(&self) -> bool {
+        self.blocked()
+            .any(|blocked| matches!(blocked.reason, BlockedReason::WaitsForRing { .. }))
+    }
+
     /// When the first window opens that something selected waits for, also as it is written
     /// where that window is.
     pub fn next_window(&self) -> Option<(Timestamp, &str)> {

@@ -11,6 +11,8 @@ mod machine;
 mod machines;
 mod machines_executor;
 mod removals;
+mod rings;
+mod rings_over_time;
 mod templates;
 mod universe;
 mod windows;

@@ -105,9 +105,9 @@ fn next_of(planned: &PlannedRollout, memory: &Memory, looked: Timestamp) -> Opti
     let known = memory.rollouts.get(&planned.order)?;
     let known = known.get(&planned.release)?;
     let instruction = memory.instructed.get(&planned.order);
-    let is_held =
+    let is_blocked =
         instruction.is_some_and(|said| said.is_paused || said.stopped.contains(&planned.release));
-    if is_held {
+    if is_blocked {
         return None;
     }
     let waits = |ring: &PlannedRing| !ring.is_open && !ring.nodes.is_empty();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use super::rollouts;
 use super::steps::write_step;
 use super::sums::SizeSum;
 use super::totals::{headline, served_by_relays};
@@ -29,6 +30,12 @@ fn write(out: &mut String, plan: &Plan) -> fmt::Result {
     }
     write_nodes(out, plan)?;
     write_relays(out, plan)?;
+    for rollout in rollouts::unfinished(plan) {
+        writeln!(out, "\n{}", rollouts::heading(rollout))?;
+        for ring in &rollout.rings {
+            writeln!(out, "  {}", rollouts::line(ring))?;
+        }
+    }
     if !plan.hints.is_empty() {
         writeln!(out, "\nHints")?;
     }

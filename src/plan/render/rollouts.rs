@@ -6,12 +6,17 @@ use crate::model::{NodeId, RingName};
 use crate::plan::rollout::{PlannedRing, PlannedRollout, RingState};
 use crate::plan::step::Plan;
 
-/// A line for each ring of what has not reached all of them. Where it has, there is nothing
-/// to tell.
-pub(super) fn write(sheet: &mut Sheet, plan: &Plan) {
-    let moves = |ring: &PlannedRing| ring.state != RingState::Done;
+/// What has not reached all rings. Where it has, there is nothing to tell.
+pub(super) fn unfinished(plan: &Plan) -> impl Iterator<Item = &PlannedRollout> {
+    let is_there =
+        |ring: &PlannedRing| matches!(ring.state, RingState::Done | RingState::Soaking { .. });
     let rollouts = plan.rollouts.iter();
-    for rollout in rollouts.filter(|rollout| rollout.rings.iter().any(moves)) {
+    rollouts.filter(move |rollout| !rollout.rings.iter().all(is_there))
+}
+
+/// A line for each ring.
+pub(super) fn write(sheet: &mut Sheet, plan: &Plan) {
+    for rollout in unfinished(plan) {
         sheet.gap();
         sheet.line(&heading(rollout));
         for ring in &rollout.rings {
@@ -20,7 +25,7 @@ pub(super) fn write(sheet: &mut Sheet, plan: &Plan) {
     }
 }
 
-/// `Rollout of v1.11.3 for order lab (image/…/nocloud-amd64.iso)`
+/// `Rollout for order lab: v1.11.3 nocloud-amd64.iso`
 pub(super) fn heading(rollout: &PlannedRollout) -> String {
     let path = rollout.release.as_str();
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -16,17 +16,17 @@ const NAMED: usize = 3;
 #[derive(Debug, Clone)]
 pub(super) struct RingWait {
     ring: Option<RingName>,
-    cause: Cause,
+    cause: RingCause,
 }
 
 /// What keeps a ring from beginning.
 #[derive(Debug, Clone)]
-struct Cause {
+struct RingCause {
     why: String,
     until: Option<Timestamp>,
 }
 
-impl Cause {
+impl RingCause {
     fn of(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
@@ -107,7 +107,7 @@ struct Walk<'a> {
 }
 
 /// How a ring is that has begun.
-enum Standing {
+enum RingStanding {
     Done,
     /// It soaks, in this other site for the longest or else here.
     Soaking(Option<Timestamp>, Option<SiteName>),
@@ -119,7 +119,7 @@ impl Walk<'_> {
     fn rings(&self) -> Progress {
         let mut progress = Progress::default();
         // What the first ring lacks that is not done, and with it all that follow.
-        let mut lacking: Option<Cause> = None;
+        let mut lacking: Option<RingCause> = None;
         for (at, nodes) in self.spread.rings.iter().enumerate() {
             let ring = self.spread.rollout.rings.get(at);
             let name = ring.map(|ring| ring.name.clone());
@@ -137,9 +137,9 @@ impl Walk<'_> {
                     why: cause.why.clone(),
                     until: cause.until,
                 },
-                (None, Standing::Done) => RingState::Done,
-                (None, Standing::Soaking(until, _)) => RingState::Soaking { until: *until },
-                (None, Standing::Behind(_)) => RingState::Open,
+                (None, RingStanding::Done) => RingState::Done,
+                (None, RingStanding::Soaking(until, _)) => RingState::Soaking { until: *until },
+                (None, RingStanding::Behind(_)) => RingState::Open,
             };
             progress
                 .rings
@@ -160,8 +160,8 @@ impl Walk<'_> {
         at: usize,
         ring: Option<&Ring>,
         nodes: &RingSpread,
-        lacking: Option<&Cause>,
-    ) -> Option<Cause> {
+        lacking: Option<&RingCause>,
+    ) -> Option<RingCause> {
         // What has it all has begun, whatever is remembered: what is repaired there later
         // waits for no other ring.
         let has_all = nodes.out_of_sync().next().is_none();
@@ -169,53 +169,53 @@ impl Walk<'_> {
             return None;
         }
         if self.is_stopped {
-            return Some(Cause::of("an operator stopped the image"));
+            return Some(RingCause::of("an operator stopped the image"));
         }
         if self.was_open(ring) || at < self.promoted {
             return None;
         }
         if self.is_paused {
-            return Some(Cause::of("an operator paused the rollout"));
+            return Some(RingCause::of("an operator paused the rollout"));
         }
         if let Some(lacking) = lacking {
             return Some(lacking.clone());
         }
         if let Some(doubt) = &self.spread.doubt {
-            return Some(Cause::of(doubt));
+            return Some(RingCause::of(doubt));
         }
         let is_manual = ring.is_some_and(|ring| ring.is_manual);
-        is_manual.then(|| Cause::of("it begins when the image is promoted to it"))
+        is_manual.then(|| RingCause::of("it begins when the image is promoted to it"))
     }
 
     /// What the rings after one lack; `None` if it is done.
     fn lack(
         &self,
         name: Option<&RingName>,
-        cause: Option<&Cause>,
-        standing: Standing,
-    ) -> Option<Cause> {
+        cause: Option<&RingCause>,
+        standing: RingStanding,
+    ) -> Option<RingCause> {
         let name = name?;
         if let Some(cause) = cause {
             // It is the reason for all of them.
             let is_own = self.is_paused || self.is_stopped || self.spread.doubt.is_some();
             return Some(match is_own {
                 true => cause.clone(),
-                false => Cause::of(format!("ring {name} has not begun")),
+                false => RingCause::of(format!("ring {name} has not begun")),
             });
         }
         if let Some(doubt) = &self.spread.doubt {
-            return Some(Cause::of(doubt));
+            return Some(RingCause::of(doubt));
         }
         match standing {
-            Standing::Done => None,
-            Standing::Soaking(until, site) => Some(Cause {
+            RingStanding::Done => None,
+            RingStanding::Soaking(until, site) => Some(RingCause {
                 why: match site {
                     Some(site) => format!("ring {name} soaks in site {site}"),
                     None => format!("ring {name} soaks"),
                 },
                 until,
             }),
-            Standing::Behind(what) => Some(Cause::of(format!("ring {name} {what}"))),
+            RingStanding::Behind(what) => Some(RingCause::of(format!("ring {name} {what}"))),
         }
     }
 
@@ -255,13 +255,13 @@ impl Walk<'_> {
         ring: Option<&Ring>,
         nodes: &RingSpread,
         since: Option<Timestamp>,
-    ) -> Standing {
+    ) -> RingStanding {
         if let Some(what) = self.behind_here(ring, nodes) {
-            return Standing::Behind(what);
+            return RingStanding::Behind(what);
         }
         // Nobody waits for the nodes without a ring.
         let Some(ring) = ring else {
-            return Standing::Done;
+            return RingStanding::Done;
         };
         let soak = SignedDuration::from_secs(i64::try_from(ring.soak_seconds).unwrap_or(i64::MAX));
         let end = |since: Timestamp| since.saturating_add(soak).unwrap_or(Timestamp::MAX);
@@ -269,20 +269,20 @@ impl Walk<'_> {
         let mut site = None;
         for (other, expected) in &nodes.elsewhere {
             match self.elsewhere(ring, other, expected.len()) {
-                Err(what) => return Standing::Behind(what),
+                Err(what) => return RingStanding::Behind(what),
                 Ok(since) if end(since) > until.unwrap_or(self.now) => site = Some(other.clone()),
                 Ok(_) => {}
             }
         }
         if nodes.is_lost {
-            return Standing::Behind("has nodes whose site is not known".to_owned());
+            return RingStanding::Behind("has nodes whose site is not known".to_owned());
         }
         // When another site is done, only that site knows. What is not remembered yet begins
         // to soak when the run is over.
         let is_known = site.is_none() && self.remembered_since(Some(ring), nodes).is_some();
         match (until, &site) {
-            (None, None) => Standing::Done,
-            (until, _) => Standing::Soaking(until.filter(|_| is_known), site),
+            (None, None) => RingStanding::Done,
+            (until, _) => RingStanding::Soaking(until.filter(|_| is_known), site),
         }
     }
 

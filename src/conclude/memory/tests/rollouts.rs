@@ -1,0 +1,158 @@
+//! What is remembered and reported of rings.
+
+use super::*;
+use crate::conclude::ring_reports;
+use crate::facts::RingMemory;
+use crate::model::{NodeTraits, Release, RingName, SiteName};
+use crate::plan::{PlannedRing, PlannedRollout, RingState};
+
+fn ring_name(name: &str) -> RingName {
+    name.parse().unwrap()
+}
+
+fn release() -> Release {
+    "image/00/v1.11.2/nocloud-amd64.iso".parse().unwrap()
+}
+
+fn ring(name: Option<&str>, nodes: &[&str], out_of_sync: &[&str], is_open: bool) -> PlannedRing {
+    PlannedRing {
+        name: name.map(ring_name),
+        state: RingState::Open,
+        nodes: nodes.iter().map(|name| node(name)).collect(),
+        out_of_sync: out_of_sync.iter().map(|name| node(name)).collect(),
+        may_be_out_of_sync: 0,
+        elsewhere: BTreeMap::new(),
+        in_sync_since: None,
+        soak_seconds: 100,
+        is_open,
+    }
+}
+
+/// A ring that gets the image now, and one that waits for it.
+fn planned(world: &mut World, since: Option<i64>) {
+    let behind: &[&str] = if since.is_some() { &[] } else { &["pve"] };
+    let mut first = ring(Some("canary"), &["pve"], behind, true);
+    first.in_sync_since = since.map(at);
+    world.look.plan.rollouts = vec![PlannedRollout {
+        order: "lab".parse().unwrap(),
+        release: release(),
+        version: "v1.11.2".parse().unwrap(),
+        rings: vec![
+            first,
+            ring(Some("prod"), &["other"], &["other"], false),
+            ring(None, &["last"], &["last"], true),
+        ],
+    }];
+    world.look.desired.complete = true;
+    let traits = NodeTraits {
+        site: Some("brno".parse().unwrap()),
+        ..NodeTraits::default()
+    };
+    world.look.desired.traits = [(node("pve"), traits)].into();
+}
+
+fn known(world: &World) -> &RingMemory {
+    let releases = &world.memory.rollouts[&"lab".parse().unwrap()];
+    &releases[&release()].rings[&ring_name("canary")]
+}
+
+/// The push to `pve`, as the order wants it.
+fn push(world: &mut World, outcome: Outcome) {
+    world.nothing_planned();
+    planned(world, None);
+    let step = crate::plan::WantedBy::one(crate::model::PositionRef {
+        order: "lab".parse().unwrap(),
+        index: 0,
+        name: "iso".to_owned(),
+    });
+    let id = StepId::push(&target("pve"), &file());
+    world.look.plan.blocked.push(Blocked {
+        id: id.clone(),
+        reason: blocked(),
+        wanted_by: step,
+    });
+    world.outcomes.insert(id, outcome);
+}
+
+#[test]
+fn a_ring_is_in_sync_since_the_run_that_saw_it_and_until_it_is_not() {
+    let mut world = World::new();
+    world.nothing_planned();
+    planned(&mut world, Some(40));
+    world.run(50);
+    assert_eq!(known(&world).in_sync_since, Some(at(40)));
+    assert!(known(&world).is_open);
+    let brno: SiteName = "brno".parse().unwrap();
+    assert_eq!(known(&world).sites, BTreeSet::from([brno]));
+    let releases = &world.memory.rollouts[&"lab".parse().unwrap()];
+    assert!(releases[&release()].is_rest_open);
+    assert!(!releases[&release()].rings[&ring_name("prod")].is_open);
+    // It soaks for 100 seconds, and a run is due then, once.
+    assert_eq!(next_ring(&world.look, &world.memory), Some(at(140)));
+    world.look.observed.now = at(140);
+    assert_eq!(next_ring(&world.look, &world.memory), None);
+    planned(&mut world, None);
+    world.run(60);
+    assert_eq!(known(&world).in_sync_since, None);
+    assert!(known(&world).is_open);
+    assert_eq!(next_ring(&world.look, &world.memory), None);
+    // In doubt what began is kept, and nothing counts as in sync.
+    planned(&mut world, Some(40));
+    world.run(70);
+    world.nothing_planned();
+    world.look.desired.complete = false;
+    world.run(80);
+    assert_eq!(
+        (known(&world).in_sync_since, known(&world).is_open),
+        (None, true)
+    );
+    // What the order does not want any more is forgotten.
+    world.look.desired.complete = true;
+    assert!(world.run(90).rollouts.is_empty());
+}
+
+#[test]
+fn nothing_is_due_while_an_operator_holds_it() {
+    let mut world = World::new();
+    world.nothing_planned();
+    planned(&mut world, Some(40));
+    world.run(50);
+    for is_paused in [true, false] {
+        let mut memory = world.memory.clone();
+        let said = memory.instructed.entry("lab".parse().unwrap()).or_default();
+        said.is_paused = is_paused;
+        said.stopped.extend((!is_paused).then(release));
+        assert_eq!(next_ring(&world.look, &memory), None);
+    }
+}
+
+#[test]
+fn a_report_tells_of_the_nodes_of_a_site_and_of_what_the_run_brought() {
+    let mut world = World::new();
+    let report = |world: &World, site: &str| {
+        let covers = |id: &NodeId| *id == node(site);
+        let all = ring_reports(
+            &world.look.plan,
+            &world.outcomes,
+            &world.memory,
+            at(90),
+            covers,
+        );
+        let rings = all.get(&"lab".parse().unwrap())?.get(&release())?.clone();
+        Some(rings)
+    };
+    push(&mut world, failed());
+    world.run(50);
+    let rings = report(&world, "pve").unwrap();
+    let canary = &rings[&ring_name("canary")];
+    assert_eq!((canary.nodes, canary.out_of_sync), (1, 1));
+    assert_eq!((canary.in_sync_seconds, canary.behind.len()), (None, 1));
+    assert_eq!(rings.len(), 1);
+    push(&mut world, removed());
+    // The memory of a run that ended at 60.
+    let memory = world.run(60).clone();
+    let rings = report(&world, "pve").unwrap();
+    assert_eq!(rings[&ring_name("canary")].out_of_sync, 0);
+    drop(memory);
+    assert_eq!(report(&world, "nobody"), None);
+}
