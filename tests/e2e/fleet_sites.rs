@@ -186,10 +186,14 @@ fn every_site_is_seen_from_either_and_one_that_is_gone_gets_old() {
     });
     let asked = counted.taken();
     let done = runs() + 1 - before;
-    let is_ours = |line: &&String| line.contains("v1%2Fsites") || line.contains("v1/sites");
-    let ours = asked.iter().filter(is_ours).count();
-    println!("{ours} requests for reports in {done} runs");
-    assert!(ours > 0 && ours <= done * 2, "{ours} in {done}: {asked:#?}");
+    // Who leads is asked by the time and not by the run.
+    let is_of_run = |line: &&String| !line.contains("v1/leaders/");
+    let of_runs = asked.iter().filter(is_of_run).count();
+    println!("{of_runs} requests in {done} runs with nothing to do");
+    assert!(
+        of_runs >= done && of_runs <= done * 5,
+        "{of_runs} in {done}: {asked:#?}"
+    );
 
     // Killed: nobody renews its report.
     drop(second);
@@ -216,7 +220,7 @@ fn without_a_store_there_is_no_fleet_and_without_an_answer_it_is_an_error() {
     );
     assert!(shown.stdout.contains("prague"), "{shown}");
     let single = World::small();
-    single.order_one("iso", "");
+    single.configure_local(1, "");
     let shown = single.program.run(&["status", "--fleet"]).expect(1);
     assert!(shown.stderr.contains("no `store`"), "{shown}");
 }

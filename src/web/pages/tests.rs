@@ -9,7 +9,6 @@ mod markup;
 mod orders_text;
 mod rollout;
 mod run_now;
-mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! A fleet as a controller would know it: orders are read, resolved and planned by the
 //! real code; only what is on the nodes and what came of the steps is made up.
 
+mod sites;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 

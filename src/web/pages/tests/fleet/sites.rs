@@ -1,6 +1,6 @@
 //! The sites of a fleet on the overview.
 
-use super::*;
+use super::super::*;
 use crate::conclude::{FleetAnswer, FleetSite, ReportState};
 use crate::facts::{NodeCounts, OrderCounts};
 use crate::model::LeaderEpoch;
