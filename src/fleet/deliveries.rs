@@ -173,6 +173,8 @@ fn key(site: &SiteName) -> Option<ObjectKey> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
 
@@ -209,7 +211,9 @@ mod tests {
                 },
                 shared: SharedDeliveries::new(store.bucket()),
             };
-            leader.authority.grant(LeaderEpoch::new(epoch));
+            leader
+                .authority
+                .grant(LeaderEpoch::new(epoch), Duration::MAX);
             leader
         }
 
@@ -252,7 +256,7 @@ mod tests {
         second.has(&["c.iso"]);
         second.settle().await.unwrap();
         // The first one comes back: what it knew is past.
-        first.authority.grant(LeaderEpoch::new(3));
+        first.authority.grant(LeaderEpoch::new(3), Duration::MAX);
         first.settle().await.unwrap();
         assert_eq!(first.own.entries, entries("pve-1", &["c.iso"]));
     }

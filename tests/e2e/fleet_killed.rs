@@ -89,7 +89,7 @@ fn a_standby_finishes_what_a_leader_was_killed_in() {
     waits_for(&next, "standby");
 
     let dir = node.root.join("iso");
-    let watch = Watch::start(&[dir.clone()]);
+    let watch = Watch::start(std::slice::from_ref(&dir));
     world.order("one.yaml", &position("one", "iso", ""));
     let arrived = || part_on_node(&dir, ISO).map_or(0, |part| fs::metadata(part).unwrap().len());
     wait_for("a part is there", || arrived() > 300_000);

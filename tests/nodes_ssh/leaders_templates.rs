@@ -184,10 +184,7 @@ async fn the_next_leader_waits_for_the_step_of_the_one_before() {
         "{removed:?}"
     );
     assert_eq!(noted(&pve).unwrap(), word(6));
-    authority.grant(
-        talos_order::model::LeaderEpoch::new(5),
-        std::time::Duration::MAX,
-    );
+    authority.grant(talos_order::model::LeaderEpoch::new(5), Duration::MAX);
     let again = old.create_template(&node, &creation).await;
     assert!(
         matches!(again, Err(NodeError::Outranked { .. })),

@@ -1,5 +1,7 @@
 //! Tests of reports and instructions over a store whose answers go wrong.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 
 use super::{FleetError, Publication, RENEWED, SiteReports};
@@ -16,7 +18,7 @@ fn site(name: &str) -> SiteName {
 /// That of the leader of a site.
 fn leading(name: &str, epoch: u64) -> Authority {
     let authority = Authority::of_site(site(name));
-    authority.grant(LeaderEpoch::new(epoch));
+    authority.grant(LeaderEpoch::new(epoch), Duration::MAX);
     authority
 }
 

@@ -161,6 +161,7 @@ fn order(random: &mut fastrand::Rng, size: WorldSize, number: usize) -> Order {
             storages: Vec::new(),
             awaited: Vec::new(),
             elsewhere: BTreeSet::new(),
+            elsewhere_awaited: BTreeSet::new(),
             push_unpacked: false,
             filename: None,
             push_method: None,
@@ -178,6 +179,7 @@ fn order(random: &mut fastrand::Rng, size: WorldSize, number: usize) -> Order {
         deletion: None,
         windows: None,
         rollout: None,
+        elsewhere: Vec::new(),
         rejected: Vec::new(),
         skipped: Vec::new(),
     }
