@@ -1,6 +1,7 @@
 //! A controller: what the loop runs, and what is around a run.
 
 mod calls;
+mod telling;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,9 @@ use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
 use crate::app::{App, Instructions, LiveReconciler, Mode, StartError};
-use crate::conclude::{Report, Scope, Status};
+use crate::conclude::Scope;
 use crate::daemon::{RunContext, Waker};
 use crate::error::chain;
-use crate::facts::Memory;
 use crate::live::{Finished, Live};
 use crate::model::{ListenAddress, SiteName, Trigger};
 use crate::plan::{RunOptions, Selection};
@@ -322,62 +322,6 @@ impl Controller {
         Ok(lead)
     }
 
-    /// What cannot be written is told; it is no reason to end.
-    fn write_metrics(&self, status: &Status, last: Option<(&Report, &Memory)>) {
-        let Some(file) = &self.metrics else { return };
-        let upstream = self.app.tally().read();
-        if let Err(error) = file.write(
-            status,
-            last,
-            &upstream,
-            self.app.asked().read(),
-            &self.notifier.numbers(),
-        ) {
-            tracing::warn!(reason = chain(&error), "cannot write the metrics");
-        }
-    }
-
-    fn tell_begin(&self, trigger: Trigger) {
-        let state = self.app.state();
-        let begun = state.status().unwrap_or_default();
-        // A single run may be done beside a loop, whose word on its next one stays.
-        let next_run = begun.next_run.filter(|_| self.once);
-        let begun = Status {
-            next_run,
-            ..begun.begun(&self.app.settings().owner, trigger, self.app.now())
-        };
-        tell_status(&state, &begun);
-        if let (Some(live), Some(running)) = (&self.live, &begun.running) {
-            live.run_begun(&begun, running.trigger, running.since);
-        }
-    }
-
-    fn tell_end(&self, status: Option<&Status>, finished: impl FnOnce() -> Finished) {
-        if let Some(live) = &self.live {
-            live.run_finished(status, Some(finished()));
-        }
-    }
-
-    /// A run ended before it did anything, and that is no failure.
-    fn tell_nothing_done(&self) {
-        let state = self.app.state();
-        let status = state.status().map(|status| Status {
-            running: None,
-            ..status
-        });
-        if let Some(status) = &status {
-            tell_status(&state, status);
-        }
-        self.tell_failure(status.as_ref());
-    }
-
-    /// The run failed before planning, or what came of it could not be kept.
-    fn tell_failure(&self, status: Option<&Status>) {
-        if let Some(live) = &self.live {
-            live.run_finished(status, None);
-        }
-    }
-
     /// About when the next run is, before the loop has said it.
     fn about_next(&self) -> Option<Timestamp> {
         let interval = self.app.settings().reconcile.interval?;
@@ -395,10 +339,4 @@ fn told(error: &StartError) -> String {
         }
     }
     text
-}
-
-fn tell_status(state: &StateDir, status: &Status) {
-    if let Err(error) = state.save_status(status) {
-        tracing::warn!(reason = chain(&error), "cannot write the status");
-    }
 }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Controller, tell_status, told};
+use super::telling::tell_status;
+use super::{Controller, told};
 use crate::app::{App, Mode};
 use crate::conclude::{ActionRecord, EventRecord, OperatorAction, Scope, Status};
 use crate::controller::end::RunEnd;
