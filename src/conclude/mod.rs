@@ -32,6 +32,7 @@ pub mod record;
 pub mod removals;
 mod report;
 mod rings;
+mod rings_left;
 mod rollout_asked;
 pub mod rollouts;
 mod scope;

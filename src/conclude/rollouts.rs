@@ -19,7 +19,7 @@ const NAMES_MAX: usize = 5;
 /// A release of an order in its rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutLine {
-    /// How far it was in the last run.
+    /// How far it was after the last run.
     #[serde(flatten)]
     pub planned: PlannedRollout,
     /// An operator paused the rollouts of the order: no further ring begins.

@@ -17,6 +17,7 @@ use super::memory::next_ring;
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
+use super::rings_left::rings_left;
 use super::rollouts::{self, RolloutLine};
 use super::scope::Scope;
 use super::site_line::{SiteLine, SiteRole};
@@ -204,7 +205,13 @@ impl Status {
             .collect();
         self.circuits = memory.circuits.clone();
         self.suspended = memory.suspended.clone();
-        self.rollouts = rollouts::lines(&report.look.plan.rollouts, &memory.instructed);
+        let left = rings_left(
+            &report.look.plan,
+            &report.outcomes,
+            memory,
+            occasion.finished,
+        );
+        self.rollouts = rollouts::lines(&left, &memory.instructed);
         let opens = report.look.plan.next_window();
         self.next_window = opens.map(|(opens, _)| opens);
         self.next_ring = next_ring(&report.look, memory);

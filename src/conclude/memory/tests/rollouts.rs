@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conclude::ring_reports;
+use crate::conclude::rings_left::rings_left;
 use crate::facts::RingMemory;
 use crate::model::{NodeTraits, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
@@ -124,6 +125,35 @@ fn nothing_is_due_while_an_operator_holds_it() {
         said.stopped.extend((!is_paused).then(release));
         assert_eq!(next_ring(&world.look, &memory), None);
     }
+}
+
+#[test]
+fn what_is_shown_of_rings_is_how_the_run_left_them() {
+    let shown = |outcome: Outcome| {
+        let mut world = World::new();
+        push(&mut world, outcome);
+        let rings = &mut world.look.plan.rollouts[0].rings;
+        rings[1].state = RingState::Waiting {
+            why: "ring canary is out of sync on pve".to_owned(),
+            until: None,
+        };
+        let mut memory = world.run(60).clone();
+        let releases = memory.rollouts.get_mut(&"lab".parse().unwrap()).unwrap();
+        let known = &mut releases.get_mut(&release()).unwrap().rings;
+        known.get_mut(&ring_name("canary")).unwrap().in_sync_since = Some(at(60));
+        let mut left = rings_left(&world.look.plan, &world.outcomes, &memory, at(60));
+        left.remove(0).rings
+    };
+    let failing = shown(failed());
+    assert_eq!(failing[0].state, RingState::Open);
+    assert_eq!(failing[0].out_of_sync, [node("pve")].into());
+    assert!(matches!(&failing[1].state, RingState::Waiting { why, .. } if why.ends_with("on pve")));
+    let until = Some(at(160));
+    let brought = shown(removed());
+    assert_eq!(brought[0].state, RingState::Soaking { until });
+    assert!(brought[0].out_of_sync.is_empty());
+    let why = "ring canary soaks".to_owned();
+    assert_eq!(brought[1].state, RingState::Waiting { why, until });
 }
 
 #[test]
