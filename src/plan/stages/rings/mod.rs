@@ -10,11 +10,13 @@
 
 mod progress;
 mod spread;
+mod wait;
 
 use std::collections::BTreeMap;
 
-use self::progress::{Progress, RingWait};
+use self::progress::Progress;
 use self::spread::Spreads;
+use self::wait::RingWait;
 use crate::facts::StepId;
 use crate::model::{NodeId, PositionRef};
 use crate::plan::blocked::BlockedReason;

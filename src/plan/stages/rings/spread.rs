@@ -51,6 +51,11 @@ impl RingSpread {
         self.parts.is_empty() && self.elsewhere.is_empty() && !self.is_lost
     }
 
+    /// The nodes that this run is for are in no other sites.
+    pub(super) fn are_within(&self, sites: &BTreeSet<SiteName>) -> bool {
+        self.parts.keys().flatten().all(|site| sites.contains(site))
+    }
+
     pub(super) fn nodes(&self) -> impl Iterator<Item = &NodeId> {
         self.parts.values().flat_map(|part| &part.nodes)
     }
