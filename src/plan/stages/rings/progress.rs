@@ -93,7 +93,7 @@ impl Walk<'_> {
             let has_begun = cause.is_none();
             // What has it all waits for nothing. That it has begun is not remembered for
             // that: nodes that come into the ring later would get the image at once.
-            let cause = cause.filter(|_| !Self::has_all(nodes));
+            let cause = cause.filter(|_| !self.has_all(ring, nodes));
             let state = match (&cause, &standing) {
                 (_, _) if self.is_stopped && !is_whole => RingState::Stopped,
                 (Some(cause), _) => RingState::Waiting {
@@ -191,9 +191,17 @@ impl Walk<'_> {
         known.is_some_and(|(is_open, sites)| is_open && nodes.are_within(sites))
     }
 
-    /// All its nodes have the release.
-    fn has_all(nodes: &RingSpread) -> bool {
-        !nodes.parts.is_empty() && nodes.out_of_sync().next().is_none()
+    /// All its nodes have the release; of nodes in other sites alone, as those say.
+    fn has_all(&self, ring: Option<&Ring>, nodes: &RingSpread) -> bool {
+        if !nodes.parts.is_empty() {
+            return nodes.out_of_sync().next().is_none();
+        }
+        let mut elsewhere = nodes.elsewhere.iter();
+        ring.is_some_and(|ring| {
+            !nodes.is_lost
+                && elsewhere
+                    .all(|(site, expected)| self.elsewhere(ring, site, expected.len()).is_ok())
+        })
     }
 
     /// Since when the nodes that this run is for are in sync; `None` where they are not, and
