@@ -308,6 +308,9 @@ impl Walk<'_> {
             return waits(format!("it reports on {nodes} of {expected} nodes"));
         }
         let Some(seconds) = part.in_sync_seconds else {
+            if part.out_of_sync == 0 {
+                return waits("it does not know yet since when it is in sync".to_owned());
+            }
             let what = behind(part.behind.iter(), part.out_of_sync, part.nodes);
             return Err(format!("{what} in site {site}"));
         };
