@@ -50,7 +50,9 @@ impl<'a> ClosedRings<'a> {
                 order: spread.order.clone(),
                 release: spread.release.clone(),
                 version: spread.version.clone(),
+                doubt: spread.doubt.clone(),
                 rings: progress.rings,
+                without_nodes: spread.without_nodes(),
             }));
         }
         let mut shared: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{StepId, StepKind};
 use crate::model::{
-    NodeId, NodeTraits, OrderId, PositionRef, Release, Rollout, SiteName, TalosVersion,
+    NodeId, NodeTraits, OrderId, PositionRef, Release, RingName, Rollout, SiteName, TalosVersion,
 };
 use crate::plan::desired::PositionWant;
 use crate::plan::stage::StageInput;
@@ -173,6 +173,15 @@ impl<'a> Spreads<'a> {
 }
 
 impl ReleaseSpread<'_> {
+    /// The rings without nodes, with how long they soak.
+    pub(super) fn without_nodes(&self) -> BTreeMap<RingName, u64> {
+        let rings = self.rollout.rings.iter().zip(&self.rings);
+        let empty = rings.filter(|(_, nodes)| nodes.is_empty());
+        empty
+            .map(|(ring, _)| (ring.name.clone(), ring.soak_seconds))
+            .collect()
+    }
+
     /// The ring of a node.
     pub(super) fn ring_of(&self, input: &StageInput<'_>, node: &NodeId) -> usize {
         match input.desired.traits.get(node) {
