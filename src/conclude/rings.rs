@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::facts::{Memory, Outcome, RingReport, SiteReport, StepId, StepKind};
 use crate::model::{NodeId, OrderId, PositionRef, Release, RingName};
-use crate::plan::{Plan, PlannedRing, WantedBy};
+use crate::plan::{Plan, PlannedRing, PlannedRollout, WantedBy};
 
 /// How far the releases of orders with rings are, by order.
 pub type RingReports = BTreeMap<OrderId, BTreeMap<Release, BTreeMap<RingName, RingReport>>>;
@@ -87,6 +87,7 @@ pub fn ring_reports(
     for rollout in &plan.rollouts {
         let remembered = memory.rollouts.get(&rollout.order);
         let remembered = remembered.and_then(|releases| releases.get(&rollout.release));
+        let mut rings = without_nodes(rollout, &covers);
         for ring in &rollout.rings {
             let nodes = ring.nodes.iter().filter(|node| covers(node)).count();
             let Some(name) = ring.name.as_ref().filter(|_| nodes > 0) else {
@@ -108,10 +109,36 @@ pub fn ring_reports(
                     .cloned()
                     .collect(),
             };
-            let releases = reports.entry(rollout.order.clone()).or_default();
-            let rings = releases.entry(rollout.release.clone()).or_default();
             rings.insert(name.clone(), report);
+        }
+        if !rings.is_empty() {
+            let releases = reports.entry(rollout.order.clone()).or_default();
+            releases.insert(rollout.release.clone(), rings);
         }
     }
     reports
+}
+
+/// The rings that are known to have no nodes in a site, as if they had soaked: another site
+/// may not know that, and wait for this one.
+fn without_nodes(
+    rollout: &PlannedRollout,
+    covers: impl Fn(&NodeId) -> bool,
+) -> BTreeMap<RingName, RingReport> {
+    if rollout.doubt.is_some() {
+        return BTreeMap::new();
+    }
+    let elsewhere = rollout.rings.iter();
+    let elsewhere = elsewhere.filter(|ring| !ring.nodes.iter().any(&covers));
+    let elsewhere = elsewhere.filter_map(|ring| Some((ring.name.as_ref()?, ring.soak_seconds)));
+    let soaks = &rollout.without_nodes;
+    let soaks = soaks.iter().map(|(name, soak)| (name, *soak));
+    let report = |(name, soak): (&RingName, u64)| {
+        let report = RingReport {
+            in_sync_seconds: Some(soak),
+            ..RingReport::default()
+        };
+        (name.clone(), report)
+    };
+    elsewhere.chain(soaks).map(report).collect()
 }

@@ -16,6 +16,9 @@ pub struct RolloutMemory {
     pub rings: BTreeMap<RingName, RingMemory>,
     /// The nodes that no ring covers may have it.
     pub is_rest_open: bool,
+    /// The sites that those were in then, as far as they are in any.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub rest_sites: BTreeSet<SiteName>,
 }
 
 /// What is remembered of a ring of a release.

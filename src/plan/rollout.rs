@@ -17,8 +17,16 @@ pub struct PlannedRollout {
     pub release: Release,
     /// Its version.
     pub version: TalosVersion,
+    /// Why it is not known which nodes it is for, if that is so: none of its rings counts as
+    /// in sync then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// The rings that have nodes, in their order.
     pub rings: Vec<PlannedRing>,
+    /// The rings without nodes, with how long they soak, in seconds: another site may expect
+    /// some here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub without_nodes: BTreeMap<RingName, u64>,
 }
 
 /// A ring of a release.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use talos_order::conclude::{RetryLimits, after};
 use talos_order::facts::{
-    DirState, Fact, Failure, FailureKind, NodeState, Observed, Outcome, References, StepId,
-    StepKind,
+    DirState, Fact, Failure, FailureKind, NodeState, Observed, Outcome, Promotion, References,
+    StepId, StepKind,
 };
 use talos_order::model::NodeId;
 use talos_order::plan::{Look, Plan};
@@ -47,6 +47,48 @@ proptest! {
         let pushes = plan.in_sync.iter().filter(|id| id.kind() == Some(StepKind::Push));
         prop_assert!(pushes.count() == 6, "{plan:#?}");
     }
+}
+
+/// That a ring has the image is no reason to deliver it there later, before the rings that
+/// come first: another controller may have brought it, and nodes may join the ring.
+#[test]
+fn a_ring_that_has_the_image_has_not_begun_for_that() {
+    let mut world = World::in_sync();
+    world.case.observed.memory.rollouts.clear();
+    world.lose(0);
+    // The first node does not answer, so the rest waits for it.
+    world.run(1, 1, 0).expect("a run");
+    world.lose(5);
+    assert_eq!(pushed(&world.planned(1).1), []);
+}
+
+/// A stop ends what had begun: promoted to the first ring, the image waits again after it.
+#[test]
+fn after_a_stop_rings_begin_anew() {
+    let mut world = World::in_sync();
+    let known = &world.case.observed.memory.rollouts;
+    let (order, releases) = known.first_key_value().expect("a rollout");
+    let (order, release) = (order.clone(), releases.keys().next().cloned());
+    let release = release.expect("a release");
+    let said = world.case.observed.memory.instructed.entry(order);
+    let said = said.or_default();
+    said.stopped.insert(release.clone());
+    world.run(1, 0, 0).expect("a run");
+    world.lose(0);
+    world.lose(5);
+    assert_eq!(pushed(&world.planned(0).1), []);
+    let instructed = &mut world.case.observed.memory.instructed;
+    let said = instructed.values_mut().next().expect("it was said");
+    said.stopped.clear();
+    let first = "r0".parse().expect("a name");
+    said.promoted.insert(release, Promotion::UpTo(first));
+    assert_eq!(pushed(&world.planned(0).1), [name(0)]);
+}
+
+fn pushed(plan: &Plan) -> Vec<NodeId> {
+    let steps = plan.steps.iter().map(|step| &step.id);
+    let pushes = steps.filter(|id| id.kind() == Some(StepKind::Push));
+    pushes.filter_map(StepId::node).collect()
 }
 
 /// Six nodes in rings, and one order for all of them.
@@ -91,6 +133,28 @@ impl World {
         };
         world.orders("v1.10.5");
         world
+    }
+
+    /// The first three nodes are a ring, and all six have the image.
+    fn in_sync() -> Self {
+        let mut world = Self::new(&[5], &[0, 0, 0, 1, 1, 1]);
+        for _ in 0..3 {
+            world.run(6, 0, 0).expect("a run");
+        }
+        world
+    }
+
+    /// A node loses its files.
+    fn lose(&mut self, node: usize) {
+        if let Some(NodeState::Listed { dirs, .. }) = self.case.observed.nodes.get_mut(&name(node))
+        {
+            for dir in dirs.values_mut() {
+                *dir = DirState {
+                    exists: true,
+                    ..DirState::default()
+                };
+            }
+        }
     }
 
     /// The order wants this version from now on.

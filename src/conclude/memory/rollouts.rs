@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::ended::EndedRun;
 use crate::conclude::rings::Brought;
 use crate::facts::{Memory, RingMemory, RolloutMemory};
-use crate::model::{OrderId, PositionRef, Release};
+use crate::model::{OrderId, PositionRef, Release, SiteName};
 use crate::plan::{Look, PlannedRing, PlannedRollout};
 
 /// The releases of orders.
@@ -40,7 +40,10 @@ impl EndedRun<'_> {
                         let ring = self.ring(planned, ring, &brought);
                         known.rings.insert(name.clone(), ring);
                     }
-                    None => known.is_rest_open = ring.is_open,
+                    None => {
+                        known.is_rest_open = ring.is_open;
+                        known.rest_sites = self.sites(ring);
+                    }
                 }
             }
             let of_order = releases.entry(planned.order.clone()).or_default();
@@ -57,6 +60,13 @@ impl EndedRun<'_> {
             || positions.any(|want| want.position.order == *order && want.outcome.is_err())
     }
 
+    /// The sites that the nodes of a ring are in.
+    fn sites(&self, ring: &PlannedRing) -> BTreeSet<SiteName> {
+        let traits = &self.look.desired.traits;
+        let traits = ring.nodes.iter().filter_map(|node| traits.get(node));
+        traits.filter_map(|node| node.site.clone()).collect()
+    }
+
     fn ring(
         &self,
         planned: &PlannedRollout,
@@ -64,11 +74,7 @@ impl EndedRun<'_> {
         brought: &Brought<'_>,
     ) -> RingMemory {
         let desired = &self.look.desired;
-        let traits = ring
-            .nodes
-            .iter()
-            .filter_map(|node| desired.traits.get(node));
-        let sites: BTreeSet<_> = traits.filter_map(|node| node.site.clone()).collect();
+        let sites = self.sites(ring);
         let positions = desired.positions.iter().filter(|want| {
             let resolved = want.outcome.as_ref();
             want.position.order == planned.order

@@ -32,8 +32,14 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     // What waits for a window or a ring, and what waits for that.
     let mut outside: BTreeMap<StepId, BlockedReason> = BTreeMap::new();
     let mut going = Vec::with_capacity(plan.steps.len());
+    let mut passed = PassedSwitches::default();
     // Needs stand before what needs them, so one walk is enough.
-    for step in std::mem::take(&mut plan.steps) {
+    for mut step in std::mem::take(&mut plan.steps) {
+        passed.skip(&mut step);
+        let ring = rings.hold(&step);
+        if ring.is_some() {
+            passed.note(&step);
+        }
         let source = step.needs.iter().find(|need| waiting.contains(*need));
         let sources = step.needs.iter().filter(|need| waiting.contains(*need));
         let sources = sources.map(|need| stopped.get(need).unwrap_or(need));
@@ -47,7 +53,7 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
         let own = suspended(step.action.nodes(), &step.wanted_by, desired, memory)
             .or_else(|| forbidden(&step, input))
             .or_else(|| backing_off(&step, observed))
-            .or_else(|| rings.hold(&step).filter(|_| wrong.is_none()))
+            .or_else(|| ring.filter(|_| wrong.is_none()))
             .or_else(|| {
                 let waits = windows.hold(&step).filter(|_| wrong.is_none())?;
                 let is_later = |before: &BlockedReason| {
@@ -108,6 +114,51 @@ pub(in crate::plan) fn block(input: &StageInput<'_>, draft: &mut PlanDraft) {
     }
     going.retain(|step| !idle.contains(&step.id));
     plan.steps = going;
+}
+
+/// The steps of templates that wait for a ring, each with the switches on other nodes that
+/// come before it. What comes after it follows on those: the ring may wait for just that.
+#[derive(Default)]
+struct PassedSwitches(BTreeMap<StepId, Vec<StepId>>);
+
+impl PassedSwitches {
+    /// Puts what comes before a switch that waits for a ring in the place of that switch.
+    fn skip(&self, step: &mut Step) {
+        let is_passed = |need: &StepId| self.0.contains_key(need) && is_elsewhere(need, &step.id);
+        if !step.needs.iter().any(is_passed) {
+            return;
+        }
+        let mut needs: Vec<StepId> = Vec::new();
+        for need in &step.needs {
+            let before = self.0.get(need).filter(|_| is_passed(need));
+            let before = before.map_or(std::slice::from_ref(need), Vec::as_slice);
+            for need in before {
+                if !needs.contains(need) {
+                    needs.push(need.clone());
+                }
+            }
+        }
+        step.needs = needs;
+    }
+
+    /// Notes a step that waits for a ring.
+    fn note(&mut self, step: &Step) {
+        let mut before = Vec::new();
+        for need in &step.needs {
+            match self.0.get(need) {
+                // The creation that the switch on the same node needs.
+                Some(of_need) => before.extend(of_need.iter().cloned()),
+                None if is_elsewhere(need, &step.id) => before.push(need.clone()),
+                None => {}
+            }
+        }
+        self.0.insert(step.id.clone(), before);
+    }
+}
+
+/// True for a switch on another node than that of a step.
+fn is_elsewhere(need: &StepId, step: &StepId) -> bool {
+    need.kind() == Some(StepKind::SwitchTemplate) && need.node() != step.node()
 }
 
 /// Why nothing is done on some nodes for some positions, where an operator said so.

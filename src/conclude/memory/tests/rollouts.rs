@@ -3,7 +3,7 @@
 use super::*;
 use crate::conclude::ring_reports;
 use crate::conclude::rings_left::rings_left;
-use crate::facts::RingMemory;
+use crate::facts::{RingMemory, RingReport};
 use crate::model::{NodeTraits, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
 
@@ -38,6 +38,8 @@ fn planned(world: &mut World, since: Option<i64>) {
         order: "lab".parse().unwrap(),
         release: release(),
         version: "v1.11.2".parse().unwrap(),
+        doubt: None,
+        without_nodes: [(ring_name("edge"), 300)].into(),
         rings: vec![
             first,
             ring(Some("prod"), &["other"], &["other"], false),
@@ -177,12 +179,25 @@ fn a_report_tells_of_the_nodes_of_a_site_and_of_what_the_run_brought() {
     let canary = &rings[&ring_name("canary")];
     assert_eq!((canary.nodes, canary.out_of_sync), (1, 1));
     assert_eq!((canary.in_sync_seconds, canary.behind.len()), (None, 1));
-    assert_eq!(rings.len(), 1);
+    // Nothing is out of sync where a ring has no nodes: who expects some here must not wait.
+    let soaked = |seconds| RingReport {
+        in_sync_seconds: Some(seconds),
+        ..RingReport::default()
+    };
+    assert_eq!(rings.len(), 3);
+    assert_eq!(rings[&ring_name("prod")], soaked(100));
+    assert_eq!(rings[&ring_name("edge")], soaked(300));
     push(&mut world, removed());
     // The memory of a run that ended at 60.
     let memory = world.run(60).clone();
     let rings = report(&world, "pve").unwrap();
     assert_eq!(rings[&ring_name("canary")].out_of_sync, 0);
     drop(memory);
+    assert_eq!(
+        report(&world, "nobody").unwrap()[&ring_name("canary")],
+        soaked(100)
+    );
+    // While it is not known which nodes there are, it has perhaps some.
+    world.look.plan.rollouts[0].doubt = Some("a cluster does not answer".to_owned());
     assert_eq!(report(&world, "nobody"), None);
 }

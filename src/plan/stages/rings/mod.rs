@@ -10,11 +10,13 @@
 
 mod progress;
 mod spread;
+mod wait;
 
 use std::collections::BTreeMap;
 
-use self::progress::{Progress, RingWait};
+use self::progress::Progress;
 use self::spread::Spreads;
+use self::wait::RingWait;
 use crate::facts::StepId;
 use crate::model::{NodeId, PositionRef};
 use crate::plan::blocked::BlockedReason;
@@ -48,7 +50,9 @@ impl<'a> ClosedRings<'a> {
                 order: spread.order.clone(),
                 release: spread.release.clone(),
                 version: spread.version.clone(),
+                doubt: spread.doubt.clone(),
                 rings: progress.rings,
+                without_nodes: spread.without_nodes(),
             }));
         }
         let mut shared: BTreeMap<StepId, Vec<StepId>> = BTreeMap::new();

@@ -3,55 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::spread::{ReleaseSpread, RingSpread};
+use super::wait::{RingCause, RingWait};
 use crate::facts::{FleetView, Promotion, RingMemory, RolloutInstruction, RolloutMemory};
 use crate::model::{MaxUnavailable, NodeId, Ring, RingName, SiteName};
-use crate::plan::blocked::BlockedReason;
 use crate::plan::rollout::{PlannedRing, RingState};
 use crate::plan::stage::StageInput;
 
 /// How many nodes a reason names.
 const NAMED: usize = 3;
-
-/// For what a ring waits.
-#[derive(Debug, Clone)]
-pub(super) struct RingWait {
-    ring: Option<RingName>,
-    cause: RingCause,
-}
-
-/// What keeps a ring from beginning.
-#[derive(Debug, Clone)]
-struct RingCause {
-    why: String,
-    until: Option<Timestamp>,
-}
-
-impl RingCause {
-    fn of(why: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            until: None,
-        }
-    }
-}
-
-impl RingWait {
-    pub(super) fn reason(&self) -> BlockedReason {
-        BlockedReason::WaitsForRing {
-            ring: self.ring.clone(),
-            why: self.cause.why.clone(),
-            until: self.cause.until,
-        }
-    }
-
-    /// It is over before another one, as far as that is known.
-    pub(super) fn ends_before(&self, other: &Self) -> bool {
-        match (self.cause.until, other.cause.until) {
-            (Some(own), Some(other)) => own < other,
-            (own, other) => own.is_some() && other.is_none(),
-        }
-    }
-}
 
 /// How far a release is.
 #[derive(Default)]
@@ -131,6 +90,10 @@ impl Walk<'_> {
             let standing = self.standing(ring, nodes, since);
             let is_whole = nodes.out_of_sync().next().is_none();
             let cause = self.cause(at, ring, nodes, lacking.as_ref());
+            let has_begun = cause.is_none();
+            // What has it all waits for nothing. That it has begun is not remembered for
+            // that: nodes that come into the ring later would get the image at once.
+            let cause = cause.filter(|_| !self.has_all(ring, nodes));
             let state = match (&cause, &standing) {
                 (_, _) if self.is_stopped && !is_whole => RingState::Stopped,
                 (Some(cause), _) => RingState::Waiting {
@@ -143,7 +106,7 @@ impl Walk<'_> {
             };
             progress
                 .rings
-                .push(self.planned(ring, nodes, since, state, cause.is_none()));
+                .push(self.planned(ring, nodes, since, state, has_begun));
             if lacking.is_none() {
                 lacking = self.lack(name.as_ref(), cause.as_ref(), standing);
             }
@@ -162,16 +125,10 @@ impl Walk<'_> {
         nodes: &RingSpread,
         lacking: Option<&RingCause>,
     ) -> Option<RingCause> {
-        // What has it all has begun, whatever is remembered: what is repaired there later
-        // waits for no other ring.
-        let has_all = nodes.out_of_sync().next().is_none();
-        if has_all && nodes.nodes().next().is_some() {
-            return None;
-        }
         if self.is_stopped {
             return Some(RingCause::of("an operator stopped the image"));
         }
-        if self.was_open(ring) || at < self.promoted {
+        if self.was_open(ring, nodes) || at < self.promoted {
             return None;
         }
         if self.is_paused {
@@ -223,11 +180,28 @@ impl Walk<'_> {
         self.remembered?.rings.get(&ring?.name)
     }
 
-    fn was_open(&self, ring: Option<&Ring>) -> bool {
-        match ring {
-            Some(_) => self.memory(ring).is_some_and(|known| known.is_open),
-            None => self.remembered.is_some_and(|known| known.is_rest_open),
+    /// It had begun in an earlier run, in all sites that this run is for.
+    fn was_open(&self, ring: Option<&Ring>, nodes: &RingSpread) -> bool {
+        let known = match ring {
+            Some(_) => self.memory(ring).map(|known| (known.is_open, &known.sites)),
+            None => self
+                .remembered
+                .map(|known| (known.is_rest_open, &known.rest_sites)),
+        };
+        known.is_some_and(|(is_open, sites)| is_open && nodes.are_within(sites))
+    }
+
+    /// All its nodes have the release; of nodes in other sites alone, as those say.
+    fn has_all(&self, ring: Option<&Ring>, nodes: &RingSpread) -> bool {
+        if !nodes.parts.is_empty() {
+            return nodes.out_of_sync().next().is_none();
         }
+        let mut elsewhere = nodes.elsewhere.iter();
+        ring.is_some_and(|ring| {
+            !nodes.is_lost
+                && elsewhere
+                    .all(|(site, expected)| self.elsewhere(ring, site, expected.len()).is_ok())
+        })
     }
 
     /// Since when the nodes that this run is for are in sync; `None` where they are not, and
@@ -244,9 +218,9 @@ impl Walk<'_> {
     /// meanwhile nothing is.
     fn remembered_since(&self, ring: Option<&Ring>, nodes: &RingSpread) -> Option<Timestamp> {
         let known = self.memory(ring)?;
-        let mut sites = nodes.parts.keys().flatten();
-        let is_same = sites.all(|site| known.sites.contains(site));
-        known.in_sync_since.filter(|_| is_same)
+        known
+            .in_sync_since
+            .filter(|_| nodes.are_within(&known.sites))
     }
 
     /// How a ring is, if it has begun.
@@ -334,6 +308,9 @@ impl Walk<'_> {
             return waits(format!("it reports on {nodes} of {expected} nodes"));
         }
         let Some(seconds) = part.in_sync_seconds else {
+            if part.out_of_sync == 0 {
+                return waits("it does not know yet since when it is in sync".to_owned());
+            }
             let what = behind(part.behind.iter(), part.out_of_sync, part.nodes);
             return Err(format!("{what} in site {site}"));
         };

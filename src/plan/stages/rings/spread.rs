@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{StepId, StepKind};
 use crate::model::{
-    NodeId, NodeTraits, OrderId, PositionRef, Release, Rollout, SiteName, TalosVersion,
+    NodeId, NodeTraits, OrderId, PositionRef, Release, RingName, Rollout, SiteName, TalosVersion,
 };
 use crate::plan::desired::PositionWant;
 use crate::plan::stage::StageInput;
@@ -49,6 +49,11 @@ impl RingSpread {
     /// It has no nodes at all.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.elsewhere.is_empty() && !self.is_lost
+    }
+
+    /// The nodes that this run is for are in no other sites.
+    pub(super) fn are_within(&self, sites: &BTreeSet<SiteName>) -> bool {
+        self.parts.keys().flatten().all(|site| sites.contains(site))
     }
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &NodeId> {
@@ -168,6 +173,15 @@ impl<'a> Spreads<'a> {
 }
 
 impl ReleaseSpread<'_> {
+    /// The rings without nodes, with how long they soak.
+    pub(super) fn without_nodes(&self) -> BTreeMap<RingName, u64> {
+        let rings = self.rollout.rings.iter().zip(&self.rings);
+        let empty = rings.filter(|(_, nodes)| nodes.is_empty());
+        empty
+            .map(|(ring, _)| (ring.name.clone(), ring.soak_seconds))
+            .collect()
+    }
+
     /// The ring of a node.
     pub(super) fn ring_of(&self, input: &StageInput<'_>, node: &NodeId) -> usize {
         match input.desired.traits.get(node) {
