@@ -98,10 +98,12 @@ pub fn ring_reports(
             let known = remembered.and_then(|known| known.rings.get(name));
             let since = known.and_then(|known| known.in_sync_since);
             let seconds = since.map(|since| now.as_second() - since.as_second());
+            let seconds = seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0));
             let report = RingReport {
                 nodes,
                 out_of_sync: behind.len(),
-                in_sync_seconds: seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
+                in_sync_seconds: seconds,
+                has_soaked: seconds.is_some_and(|seconds| seconds >= ring.soak_seconds),
                 behind: behind
                     .into_iter()
                     .take(SiteReport::MOST_NODES)

@@ -176,6 +176,7 @@ pub(crate) mod tests {
             order: order.parse().unwrap(),
             release: "image/id/v1.11.2/metal-amd64.iso".parse().unwrap(),
             version: "v1.11.2".parse().unwrap(),
+            doubt: None,
             rings: vec![
                 ring("canary", RingState::Done, &["pve-1"], &[]),
                 ring(

@@ -17,6 +17,10 @@ pub struct PlannedRollout {
     pub release: Release,
     /// Its version.
     pub version: TalosVersion,
+    /// Why it is not known which nodes it is for, if that is so: none of its rings counts as
+    /// in sync then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// The rings that have nodes, in their order.
     pub rings: Vec<PlannedRing>,
 }

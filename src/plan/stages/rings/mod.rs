@@ -48,6 +48,7 @@ impl<'a> ClosedRings<'a> {
                 order: spread.order.clone(),
                 release: spread.release.clone(),
                 version: spread.version.clone(),
+                doubt: spread.doubt.clone(),
                 rings: progress.rings,
             }));
         }
