@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{App, StartError, shared};
 use crate::bucket::Bucket;
-use crate::facts::{FleetView, StorePurpose};
+use crate::facts::{FleetView, Memory, StorePurpose};
 use crate::fleet::{ControllerName, Leaderships, SiteReports, StoreCollector};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
@@ -71,6 +71,17 @@ impl App {
     ) -> impl Iterator<Item = (&SiteName, &Authority)> {
         let all = self.authorities.iter();
         all.filter(|(site, _)| sites.contains(*site))
+    }
+
+    /// What is remembered, as far as a run for these sites can go by it under the epochs
+    /// under which they are led now.
+    pub(crate) fn known_by(&self, sites: Option<&BTreeSet<SiteName>>, memory: Memory) -> Memory {
+        let led = sites.into_iter().flat_map(|led| self.authorities_over(led));
+        let epochs = led.filter_map(|(site, authority)| {
+            let fence = authority.fence().ok()??;
+            Some((site.clone(), fence.epoch))
+        });
+        memory.led_under(epochs.collect())
     }
 
     /// What the sites of the fleet say of themselves; `None` for a single controller, also

@@ -12,7 +12,7 @@ use super::forms::OutputForm;
 use super::rollout_args::{RolloutArgs, RolloutVerb};
 use super::{control, out, rings, style};
 use crate::app::{App, Instructions, Mode};
-use crate::conclude::{RolloutAsked, RolloutLine, RolloutRefused, Status};
+use crate::conclude::{RolloutAsked, RolloutLine, RolloutRefused, Status, rollouts};
 use crate::controller::http::{ControlError, client};
 use crate::error::chain;
 use crate::facts::{KnownInstructions, RolloutInstruction};
@@ -145,8 +145,11 @@ impl RolloutCommand {
     }
 
     async fn pause_all(&self) -> anyhow::Result<Exit> {
-        let lines = self.status.rollouts.iter();
-        let orders: BTreeSet<OrderId> = lines.map(|line| line.planned.order.clone()).collect();
+        let lines = self.current().await?;
+        let orders: BTreeSet<OrderId> = lines
+            .iter()
+            .map(|line| line.planned.order.clone())
+            .collect();
         if orders.is_empty() {
             anyhow::bail!("the last run had no rollout of any order");
         }
@@ -164,7 +167,7 @@ impl RolloutCommand {
             );
         }
         for order in &resumed.orders {
-            self.note(order, &RolloutAsked::Resume);
+            self.note(order, &RolloutAsked::Resume, &self.status.rollouts);
             anstream::println!("rollouts of order {order} are resumed");
         }
         if resumed.orders.is_empty() && resumed.aside.is_none() {
@@ -180,7 +183,7 @@ impl RolloutCommand {
         orders: BTreeSet<OrderId>,
         asked: &RolloutAsked,
     ) -> anyhow::Result<Exit> {
-        let lines = &self.status.rollouts;
+        let lines = &self.current().await?;
         let mut is_any_new = false;
         for order in &orders {
             let change = asked.change(order, lines)?;
@@ -198,7 +201,7 @@ impl RolloutCommand {
             };
             anstream::println!("{text}");
             if is_new {
-                self.note(order, asked);
+                self.note(order, asked, lines);
                 is_any_new = true;
             }
             if let Some(hint) = rings::hint(order, asked, &said, lines) {
@@ -211,21 +214,41 @@ impl RolloutCommand {
         Ok(Exit::Done)
     }
 
+    /// The images that are in rings at the moment. In a fleet it is others that know, where
+    /// this controller stands by.
+    async fn current(&self) -> anyhow::Result<Vec<RolloutLine>> {
+        let (lines, leads) = (&self.status.rollouts, self.status.leads());
+        let fleet = match self.app.settings().fleet {
+            Some(_) => self.app.whole_fleet().await?,
+            None => None,
+        };
+        Ok(match fleet {
+            Some(view) => rollouts::in_fleet(lines, &view, leads),
+            None => lines.clone(),
+        })
+    }
+
     fn has(&self, order: &OrderId) -> bool {
         let mut lines = self.status.rollouts.iter();
         lines.any(|line| line.planned.order == *order) || self.status.last_run.is_none()
     }
 
     /// Keeps it among the events.
-    fn note(&self, order: &OrderId, asked: &RolloutAsked) {
-        let object = asked.object(order, &self.status.rollouts);
+    fn note(&self, order: &OrderId, asked: &RolloutAsked, lines: &[RolloutLine]) {
+        let object = asked.object(order, lines);
         control::note(&self.app, &self.state, asked.action(), object);
     }
 
     /// Lets a controller that runs here keep to it at once.
     async fn start_run(&self) {
         match client::start_run(&self.state).await {
-            Ok(()) => anstream::println!("the controller begins a run with it"),
+            Ok(()) => {
+                anstream::println!("the controller begins a run with it");
+                anstream::println!(
+                    "  a run in progress finishes its steps first; `systemctl restart talos-order` \
+                     ends it at once"
+                );
+            }
             Err(ControlError::NotRunning { .. }) => {
                 anstream::println!("takes effect with the next run");
             }

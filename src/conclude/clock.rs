@@ -87,6 +87,7 @@ impl<'a> Times<'a> {
             members: _,
             certificates,
             rollouts,
+            led_epochs: _,
             instructed: _,
             instructions_unreadable: _,
             clock: _,

@@ -56,6 +56,7 @@ pub fn after(
         detours: run.detours(&places),
         clock: memory.clock.clone(),
         rollouts: run.rollouts(),
+        led_epochs: memory.led_epochs.clone(),
         instructed: memory.instructed.clone(),
         instructions_unreadable: memory.instructions_unreadable.clone(),
         templates,

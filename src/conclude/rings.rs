@@ -99,10 +99,12 @@ pub fn ring_reports(
             let known = remembered.and_then(|known| known.rings.get(name));
             let since = known.and_then(|known| known.in_sync_since);
             let seconds = since.map(|since| now.as_second() - since.as_second());
+            let seconds = seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0));
             let report = RingReport {
                 nodes,
                 out_of_sync: behind.len(),
-                in_sync_seconds: seconds.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
+                in_sync_seconds: seconds,
+                has_soaked: seconds.is_some_and(|seconds| seconds >= ring.soak_seconds),
                 behind: behind
                     .into_iter()
                     .take(SiteReport::MOST_NODES)
@@ -136,6 +138,7 @@ fn without_nodes(
     let report = |(name, soak): (&RingName, u64)| {
         let report = RingReport {
             in_sync_seconds: Some(soak),
+            has_soaked: true,
             ..RingReport::default()
         };
         (name.clone(), report)

@@ -341,6 +341,12 @@ impl Status {
     pub fn next_due(&self) -> Option<Timestamp> {
         self.next_window.into_iter().chain(self.next_ring).min()
     }
+
+    /// The same after a run that did not come to a plan: what is still ahead.
+    pub fn still_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.next_window.into_iter().chain(self.next_ring);
+        due.filter(|due| *due > now).min()
+    }
 }
 
 fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {

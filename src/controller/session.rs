@@ -247,7 +247,7 @@ impl<'a> Session<'a> {
         let memory = Memory {
             instructed: instructed.over(orders.orders.iter().map(|order| &order.id)),
             instructions_unreadable: instructed.unreadable,
-            ..self.memory().0
+            ..self.app.known_by(sites, self.memory().0)
         };
         let inputs = Inputs {
             orders,

@@ -146,9 +146,9 @@ struct RolloutNews {
     instructed: Option<BTreeMap<OrderId, RolloutInstruction>>,
 }
 
-/// A ring that is in sync with a release in a site. For how long is no news: two sites would
-/// wake each other for as long as both soak.
-type SyncedRing = (SiteName, OrderId, Release, RingName);
+/// A ring that is in sync with a release in a site, and whether it has soaked there. For how
+/// long is no news: two sites would wake each other for as long as both soak.
+type SyncedRing = (SiteName, OrderId, Release, RingName, bool);
 
 impl RolloutNews {
     /// Takes it in; true if it is new. What nobody knew before is not.
@@ -184,7 +184,10 @@ fn synced(site: &SiteName, report: &SiteReport) -> impl Iterator<Item = SyncedRi
         let rings = rings
             .iter()
             .filter(|(_, ring)| ring.in_sync_seconds.is_some());
-        rings.map(move |(ring, _)| (site.clone(), order.clone(), release.clone(), ring.clone()))
+        rings.map(move |(name, ring)| {
+            let (order, release) = (order.clone(), release.clone());
+            (site.clone(), order, release, name.clone(), ring.has_soaked)
+        })
     })
 }
 
@@ -241,6 +244,7 @@ mod tests {
     fn view(site: &str, in_sync_seconds: Option<u64>) -> FleetView {
         let ring = RingReport {
             in_sync_seconds,
+            has_soaked: in_sync_seconds.is_some_and(|seconds| seconds >= 100),
             ..RingReport::default()
         };
         let rings = BTreeMap::from([("first".parse().unwrap(), ring)]);
@@ -269,6 +273,8 @@ mod tests {
         assert!(!news.are_there(&view("prague", None), none(), &own));
         assert!(news.are_there(&view("prague", Some(0)), none(), &own));
         assert!(!news.are_there(&view("prague", Some(60)), none(), &own));
+        assert!(news.are_there(&view("prague", Some(100)), none(), &own));
+        assert!(news.are_there(&view("prague", Some(60)), none(), &own));
         // The store does not answer, and then it does.
         let silent = FleetView {
             trouble: Some("no answer".to_owned()),

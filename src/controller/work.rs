@@ -309,10 +309,10 @@ impl Controller {
         }
     }
 
-    /// When a window opens that something waits for, as the last run that planned said.
+    /// When a window opens or a ring has soaked that something waits for, as the last run
+    /// that planned said.
     fn due(&self) -> Option<Timestamp> {
-        let status = self.app.state().status()?;
-        status.next_window.filter(|opens| *opens > self.app.now())
+        self.app.state().status()?.still_due(self.app.now())
     }
 
     /// Leads for the one run.

@@ -103,4 +103,7 @@ pub struct RingReport {
     /// For how long, in seconds, the part has been in sync; `None` where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_sync_seconds: Option<u64>,
+    /// That is as long as it soaks: the part keeps no ring waiting.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_soaked: bool,
 }

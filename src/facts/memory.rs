@@ -15,7 +15,7 @@ use super::failure_kind::FailureKind;
 use super::rollout::{RolloutInstruction, RolloutMemory};
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
-use crate::model::{ClusterName, Dir, Node, NodeId, OrderId, Release};
+use crate::model::{ClusterName, Dir, LeaderEpoch, Node, NodeId, OrderId, Release, SiteName};
 
 /// What is remembered from earlier runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,10 @@ pub struct Memory {
     /// How far releases have gone through the rings of their orders, by order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rollouts: BTreeMap<OrderId, BTreeMap<Release, RolloutMemory>>,
+    /// Under which epoch the sites of a fleet were led in the last run for them: what is
+    /// remembered of their rings is no older than that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub led_epochs: BTreeMap<SiteName, LeaderEpoch>,
     /// What operators said of rollouts, by order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instructed: BTreeMap<OrderId, RolloutInstruction>,

@@ -10,6 +10,11 @@ use crate::facts::{Memory, RingMemory, RolloutMemory};
 use crate::model::{OrderId, PositionRef, Release, SiteName};
 use crate::plan::{Look, PlannedRing, PlannedRollout};
 
+/// How long after a run that brought a ring into sync once more the next one begins at the
+/// earliest. What was lost between two runs may be lost again, and runs without a pause would
+/// follow.
+const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
 /// The releases of orders.
 type Releases = BTreeMap<OrderId, BTreeMap<Release, RolloutMemory>>;
 
@@ -88,7 +93,8 @@ impl EndedRun<'_> {
                 0 | 1 => ring.may_be_out_of_sync,
                 _ => 0,
             };
-            let is_known = !ring.nodes.is_empty() && !self.is_doubtful(&planned.order);
+            let is_doubtful = planned.doubt.is_some() || self.is_doubtful(&planned.order);
+            let is_known = !ring.nodes.is_empty() && !is_doubtful;
             (is_known && behind.len() <= may_be).then_some(self.now)
         };
         RingMemory {
@@ -103,28 +109,43 @@ impl EndedRun<'_> {
 /// what was remembered at the look or after it.
 pub fn next_ring(look: &Look, memory: &Memory) -> Option<Timestamp> {
     let rollouts = look.plan.rollouts.iter();
-    let ends = rollouts.filter_map(|planned| next_of(planned, memory, look.observed.now));
+    let ends = rollouts.filter_map(|planned| next_of(planned, look, memory));
     ends.min()
 }
 
-fn next_of(planned: &PlannedRollout, memory: &Memory, looked: Timestamp) -> Option<Timestamp> {
-    let known = memory.rollouts.get(&planned.order)?;
-    let known = known.get(&planned.release)?;
+fn next_of(planned: &PlannedRollout, look: &Look, memory: &Memory) -> Option<Timestamp> {
+    let known = known_of(planned, memory)?;
+    let before = known_of(planned, &look.observed.memory);
+    let looked = look.observed.now;
     let instruction = memory.instructed.get(&planned.order);
     let is_blocked =
         instruction.is_some_and(|said| said.is_paused || said.stopped.contains(&planned.release));
     if is_blocked {
         return None;
     }
-    let waits = |ring: &PlannedRing| !ring.is_open && !ring.nodes.is_empty();
+    // One in another site waits for the report of the run.
+    let has_nodes = |ring: &PlannedRing| !ring.nodes.is_empty() || !ring.elsewhere.is_empty();
+    let waits = |ring: &PlannedRing| !ring.is_open && has_nodes(ring);
     let last = planned.rings.iter().rposition(waits)?;
-    let before = planned.rings[..last].iter();
-    let ends = before.filter_map(|ring| {
-        let since = known.rings.get(ring.name.as_ref()?)?.in_sync_since?;
+    let first = planned.rings[..last].iter();
+    let ends = first.filter_map(|ring| {
+        let name = ring.name.as_ref()?;
+        let since = known.rings.get(name)?.in_sync_since?;
         let soak = i64::try_from(ring.soak_seconds).unwrap_or(i64::MAX);
-        let end = since.saturating_add(SignedDuration::from_secs(soak)).ok()?;
+        let mut wait = SignedDuration::from_secs(soak);
+        let was_in_sync = before
+            .and_then(|before| before.rings.get(name))
+            .is_some_and(|before| before.in_sync_since.is_some());
+        if was_in_sync && ring.in_sync_since.is_none() {
+            wait = wait.max(AGAIN);
+        }
+        let end = since.saturating_add(wait).ok()?;
         // What was over at the look has been taken into account.
         (end > looked).then_some(end)
     });
     ends.min()
+}
+
+fn known_of<'m>(planned: &PlannedRollout, memory: &'m Memory) -> Option<&'m RolloutMemory> {
+    memory.rollouts.get(&planned.order)?.get(&planned.release)
 }

@@ -356,3 +356,20 @@ fn conditions_name_the_images_and_unknown_is_unknown() {
         Some(["alpha".parse().unwrap()].into())
     );
 }
+
+#[test]
+fn what_is_ahead_is_due_still_after_a_run_without_a_plan() {
+    let due = |window: Option<i64>, ring: Option<i64>| {
+        let status = Status {
+            next_window: window.map(at),
+            next_ring: ring.map(at),
+            ..Status::default()
+        };
+        status.still_due(at(50)).map(Timestamp::as_second)
+    };
+    assert_eq!(due(None, None), None);
+    assert_eq!(due(None, Some(60)), Some(60));
+    assert_eq!(due(Some(40), Some(60)), Some(60));
+    assert_eq!(due(Some(70), Some(60)), Some(60));
+    assert_eq!(due(Some(70), Some(50)), Some(70));
+}

@@ -182,6 +182,7 @@ fn a_report_tells_of_the_nodes_of_a_site_and_of_what_the_run_brought() {
     // Nothing is out of sync where a ring has no nodes: who expects some here must not wait.
     let soaked = |seconds| RingReport {
         in_sync_seconds: Some(seconds),
+        has_soaked: true,
         ..RingReport::default()
     };
     assert_eq!(rings.len(), 3);
@@ -189,10 +190,9 @@ fn a_report_tells_of_the_nodes_of_a_site_and_of_what_the_run_brought() {
     assert_eq!(rings[&ring_name("edge")], soaked(300));
     push(&mut world, removed());
     // The memory of a run that ended at 60.
-    let memory = world.run(60).clone();
+    world.run(60);
     let rings = report(&world, "pve").unwrap();
     assert_eq!(rings[&ring_name("canary")].out_of_sync, 0);
-    drop(memory);
     assert_eq!(
         report(&world, "nobody").unwrap()[&ring_name("canary")],
         soaked(100)
@@ -200,4 +200,67 @@ fn a_report_tells_of_the_nodes_of_a_site_and_of_what_the_run_brought() {
     // While it is not known which nodes there are, it has perhaps some.
     world.look.plan.rollouts[0].doubt = Some("a cluster does not answer".to_owned());
     assert_eq!(report(&world, "nobody"), None);
+    delivered(&mut world);
+    world.run(60);
+    let rings = report(&world, "pve").unwrap();
+    assert_eq!(rings[&ring_name("canary")].in_sync_seconds, Some(30));
+    assert!(!rings[&ring_name("canary")].has_soaked);
+    world.look.plan.rollouts[0].rings[0].soak_seconds = 30;
+    assert!(report(&world, "pve").unwrap()[&ring_name("canary")].has_soaked);
+}
+
+/// The image came to `pve` by a delivery to another node of its storage.
+fn delivered(world: &mut World) {
+    world.nothing_planned();
+    planned(world, None);
+    let (own, made) = (
+        StepId::push(&target("pve"), &file()),
+        StepId::push(&target("other"), &file()),
+    );
+    world.outcomes.insert(made.clone(), removed());
+    world.look.plan.shared.insert(own, made);
+}
+
+#[test]
+fn what_a_run_brought_is_not_in_sync_while_not_all_nodes_are_known() {
+    let mut world = World::new();
+    delivered(&mut world);
+    world.run(60);
+    assert_eq!(known(&world).in_sync_since, Some(at(60)));
+    // A cluster was never reached, or a position of another site could not be resolved.
+    world.memory = Memory::default();
+    delivered(&mut world);
+    world.look.plan.rollouts[0].doubt = Some("not all nodes are known".to_owned());
+    world.run(70);
+    assert_eq!(known(&world).in_sync_since, None);
+    assert_eq!(next_ring(&world.look, &world.memory), None);
+}
+
+#[test]
+fn what_is_lost_after_every_run_makes_no_run_follow_at_once() {
+    let mut world = World::new();
+    for (now, due) in [(60, 60), (61, 91), (91, 121)] {
+        world.look.observed.memory = world.memory.clone();
+        delivered(&mut world);
+        world.look.plan.rollouts[0].rings[0].soak_seconds = 0;
+        world.run(now);
+        world.look.observed.now = at(now - 1);
+        let next = next_ring(&world.look, &world.memory);
+        assert_eq!(next, Some(at(due)), "after the run at {now}");
+    }
+}
+
+#[test]
+fn a_run_is_due_that_tells_another_site_that_a_ring_has_soaked() {
+    let mut world = World::new();
+    world.nothing_planned();
+    planned(&mut world, Some(40));
+    let mut prod = ring(Some("prod"), &[], &[], false);
+    world.look.plan.rollouts[0].rings.truncate(1);
+    world.look.plan.rollouts[0].rings.push(prod.clone());
+    world.run(50);
+    assert_eq!(next_ring(&world.look, &world.memory), None);
+    prod.elsewhere = [("prague".parse().unwrap(), 3)].into();
+    world.look.plan.rollouts[0].rings[1] = prod;
+    assert_eq!(next_ring(&world.look, &world.memory), Some(at(140)));
 }
