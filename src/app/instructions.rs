@@ -57,7 +57,7 @@ impl Instructions {
     ) -> KnownInstructions {
         match self {
             Self::Local(state) => state.instructions(before),
-            Self::Shared(reports) => match reports.instructions().await {
+            Self::Shared(reports) => match reports.instructions(before).await {
                 Ok(orders) => KnownInstructions {
                     orders,
                     unreadable: None,
@@ -109,7 +109,7 @@ impl Instructions {
         match self {
             Self::Local(state) => Ok(state.resume_rollouts(before).await?),
             Self::Shared(reports) => {
-                let all = reports.instructions().await?.into_iter();
+                let all = reports.instructions(before).await?.into_iter();
                 let mut orders = Vec::new();
                 for (order, _) in all.filter(|(_, said)| said.is_paused) {
                     if self.instruct(&order, &RolloutChange::Resume).await?.0 {

@@ -29,6 +29,15 @@ impl App {
         self.asked.raise(&counters.source);
     }
 
+    /// True in a fleet if its store is another one than that of `other`.
+    pub(crate) fn uses_another_store(&self, other: &Self) -> bool {
+        let is_same = match (&self.settings.store, &other.settings.store) {
+            (Some(own), Some(other)) => own.is_same_store(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        self.settings.fleet.is_some() && !is_same
+    }
+
     /// The same program, which counts where another did.
     pub(crate) fn counting_with(mut self, other: &Self) -> Self {
         // Nobody else has it yet.
@@ -40,7 +49,7 @@ impl App {
             asked: other.asked.clone(),
             // Sites that are new take effect with a restart.
             authorities: other.authorities.clone(),
-            // So does another store: who leads is settled at the start.
+            // In a fleet so does another store: who leads is settled at the start.
             site_reports: other.site_reports.clone(),
             ..self
         }

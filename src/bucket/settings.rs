@@ -44,6 +44,28 @@ impl BucketSettings {
         url.trim_end_matches('/').to_owned()
     }
 
+    /// True if these are the same objects, and they are asked for in the same way. For how
+    /// long is left out.
+    pub(crate) fn is_same_store(&self, other: &Self) -> bool {
+        let Self {
+            bucket,
+            prefix,
+            endpoint,
+            region,
+            credentials,
+            authorities,
+            connect: _,
+            idle: _,
+        } = self;
+        let is_same_login = match (credentials, &other.credentials) {
+            (Some(own), Some(other)) => own.is_same(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        is_same_login
+            && (bucket, prefix, endpoint) == (&other.bucket, &other.prefix, &other.endpoint)
+            && (region, authorities) == (&other.region, &other.authorities)
+    }
+
     /// True where the server is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.endpoint.as_ref().and_then(Url::host);
@@ -63,6 +85,11 @@ impl BucketSettings {
 }
 
 impl BucketCredentials {
+    fn is_same(&self, other: &Self) -> bool {
+        let secret = |one: &Self| one.secret_access_key.expose_secret().to_owned();
+        self.access_key_id == other.access_key_id && secret(self) == secret(other)
+    }
+
     pub(super) fn give(&self, builder: AmazonS3Builder) -> AmazonS3Builder {
         builder
             .with_access_key_id(&self.access_key_id)

@@ -223,14 +223,16 @@ async fn apply_with(
         saved,
         options,
         reconciler,
+        is_beside: lead.is_beside(),
     };
-    let led = lead.sites().led();
+    let epochs = lead.sites().epochs();
+    let led = epochs.as_ref().map(|led| led.keys().cloned().collect());
     let stop = cancel.child_token();
-    let run = apply_led(app, named, work, led.clone(), &stop);
+    let run = apply_led(app, named, work, led, &stop);
     // Why it was stopped, if it was, is in the log.
     let (done, _) = lead
         .sites()
-        .while_led(led.as_ref(), &stop, Box::pin(run))
+        .while_led(epochs.as_ref(), &stop, Box::pin(run))
         .await;
     lead.release().await;
     done
@@ -244,6 +246,8 @@ struct ApplyWork<'a> {
     saved: Option<SavedPlan<PlannedWork>>,
     options: SavedOptions,
     reconciler: LiveReconciler,
+    /// A controller runs beside it, which renews what other sites are told.
+    is_beside: bool,
 }
 
 /// The run itself, for the sites that are led.
@@ -261,6 +265,7 @@ async fn apply_led(
         saved,
         options,
         reconciler,
+        is_beside,
     } = work;
     let file = asked.file.as_deref();
     let run_options = RunOptions {
@@ -276,7 +281,8 @@ async fn apply_led(
         () = cancel.cancelled() => return Ok(interrupted(None)),
     };
     notices::source(at.source());
-    let session = session(app, &at, run_options).await.for_sites(led);
+    let session = session(app, &at, run_options).await;
+    let session = session.for_sites(led).renewing(is_beside);
     let mut shown = Shown {
         ignoring: options.ignore_windows.then_some(&options.selection),
         app,

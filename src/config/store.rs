@@ -46,6 +46,14 @@ pub struct StoreSettings {
     pub keep: Option<Duration>,
 }
 
+impl StoreSettings {
+    /// True if the same is in it for whoever has either.
+    pub(crate) fn is_same_store(&self, other: &Self) -> bool {
+        self.bucket.is_same_store(&other.bucket)
+            && self.key.expose_secret() == other.key.expose_secret()
+    }
+}
+
 /// The store, if the configuration has one. What is wrong is reported.
 pub(super) fn store(
     shape: Option<&At<StoreShape>>,

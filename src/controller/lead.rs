@@ -25,6 +25,7 @@ pub(crate) struct Lead {
     /// `None` for a single controller.
     kept: Option<Leaderships>,
     sites: LedSites,
+    is_beside: bool,
 }
 
 /// Why there is no run in a fleet.
@@ -69,7 +70,13 @@ impl Lead {
         Self {
             sites: LedSites::of(kept.shown()),
             kept: Some(kept),
+            is_beside: false,
         }
+    }
+
+    /// True where a controller runs beside it, under whose leaderships it works.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.is_beside
     }
 
     /// What is led.
@@ -99,10 +106,16 @@ impl Lead {
         };
         let state = app.state();
         let lead = match client::is_running(&state).await {
-            Some(true) => Self::of(Leaderships::follow(app.authorities(), move |outranked| {
-                let state = state.clone();
-                async move { answer(client::standings(&state, outranked).await) }
-            })),
+            Some(true) => {
+                let kept = Leaderships::follow(app.authorities(), move |outranked| {
+                    let state = state.clone();
+                    async move { answer(client::standings(&state, outranked).await) }
+                });
+                Self {
+                    is_beside: true,
+                    ..Self::of(kept)
+                }
+            }
             Some(false) | None => Self::keep(app)?,
         };
         let patience = fleet.ttl * 5 / 4 + MORE;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::conclude::{SiteLine, SiteRole};
 use crate::daemon::Waker;
 use crate::error::chain;
-use crate::fleet::{OutrankedSites, ShownStandings, SiteStanding, SiteStandings};
+use crate::fleet::{LedEpochs, OutrankedSites, ShownStandings, SiteStanding, SiteStandings};
 use crate::live::Live;
 use crate::model::{SiteName, Trigger};
 use crate::store::StateDir;
@@ -38,11 +38,16 @@ impl LedSites {
         self.0.as_ref().map(ShownStandings::led)
     }
 
-    /// A run, which is stopped when not all of the sites are led any more that it is for;
-    /// also why it was, on one line.
+    /// The same with their epochs: what was planned under one is not done under another.
+    pub(crate) fn epochs(&self) -> Option<LedEpochs> {
+        self.0.as_ref().map(ShownStandings::epochs)
+    }
+
+    /// A run, which is stopped when not all of the sites are led any more that it is for,
+    /// under the epochs with which it began; also why it was, on one line.
     pub(crate) async fn while_led<T>(
         &self,
-        led: Option<&BTreeSet<SiteName>>,
+        led: Option<&LedEpochs>,
         stop: &CancellationToken,
         run: impl Future<Output = T>,
     ) -> (T, Option<String>) {
@@ -58,9 +63,9 @@ impl LedSites {
     }
 
     /// Which of these sites are not led any more.
-    fn lost_line(&self, led: Option<&BTreeSet<SiteName>>) -> String {
+    fn lost_line(&self, led: Option<&LedEpochs>) -> String {
         let now = self.led().unwrap_or_default();
-        let lost = led.into_iter().flatten();
+        let lost = led.into_iter().flat_map(LedEpochs::keys);
         let lost: Vec<&str> = lost
             .filter(|site| !now.contains(*site))
             .map(SiteName::as_str)
@@ -76,8 +81,8 @@ impl LedSites {
         }
     }
 
-    /// Waits until not all of these are led any more.
-    async fn lost(&self, led: Option<&BTreeSet<SiteName>>) {
+    /// Waits until not all of these are led any more under the same epochs.
+    async fn lost(&self, led: Option<&LedEpochs>) {
         match (&self.0, led) {
             (Some(shown), Some(led)) => shown.lost(led).await,
             _ => std::future::pending().await,

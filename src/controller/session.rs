@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::site_reports::SiteTeller;
+use super::site_reports::{SiteTeller, in_time};
 use crate::app::{App, LiveReconciler, OrdersAt, RecordsMoment, StartError};
 use crate::conclude::memory::{keep_approvals, keep_failures, next_try, reset_back_off};
 use crate::conclude::record::Occasion;
@@ -320,12 +320,13 @@ impl<'a> Session<'a> {
         }
         let sites = self.sites.as_ref();
         let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
-        shared.await;
+        in_time(stop, shared).await;
         let report = report?;
         let kept = self.keep(&inputs, &report).await;
-        if let (Ok((status, memory)), Some(sites)) = (&kept, &self.sites) {
+        if let Some(sites) = sites {
             let teller = SiteTeller::new(self.app, sites, self.is_renewed);
-            teller.run_ended(status, memory, &report).await;
+            let kept = kept.as_ref().map(|(status, memory)| (status, memory));
+            in_time(stop, teller.run_over(kept, &report)).await;
         }
         Ok(FinishedRun {
             orders: inputs.orders,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::leading::LedSites;
 use crate::app::App;
@@ -21,9 +22,22 @@ use crate::fleet::{FleetError, Publication, RENEWED, SiteReports, index_name};
 use crate::live::Live;
 use crate::model::{OrderId, Release, RingName, SiteName, Trigger};
 use crate::plan::{Desired, Origin};
+use crate::store::StateError;
 
 /// How often it is looked whether a report has to be renewed.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// How long a run waits to tell others what it did: they can wait, and the next run cannot.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same while the process is asked to stop.
+const HASTE: Duration = Duration::from_secs(2);
+
+/// So many runs may be missing before what the last one saw counts no more.
+const MISSING: u32 = 3;
+
+/// How long it counts where no runs are planned: as long as the report of a single run.
+const UNPLANNED: Duration = Duration::from_secs(36 * 3600);
 
 /// Who tells, and where.
 pub(super) struct SiteTeller<'a> {
@@ -46,9 +60,21 @@ impl<'a> SiteTeller<'a> {
         }
     }
 
-    /// A run is over: tells how the sites are. What cannot be told is in the log, and is no
-    /// failure of the run.
-    pub(super) async fn run_ended(&self, status: &Status, memory: &Memory, report: &Report) {
+    /// A run is over: tells how the sites are, or that this is not known where what the run
+    /// did could not be `kept`. What cannot be told is in the log, and is no failure of the
+    /// run.
+    pub(super) async fn run_over(
+        &self,
+        kept: Result<(&Status, &Memory), &StateError>,
+        report: &Report,
+    ) {
+        match kept {
+            Ok((status, memory)) => self.run_ended(status, memory, report).await,
+            Err(error) => self.run_failed(&chain(error)).await,
+        }
+    }
+
+    async fn run_ended(&self, status: &Status, memory: &Memory, report: &Report) {
         let Some(reports) = reports(self.app) else {
             return;
         };
@@ -61,7 +87,7 @@ impl<'a> SiteTeller<'a> {
             let covers = |node: &_| nodes.covers(node);
             let told = site_report(status, report, memory, now, wanted.clone(), covers);
             let told = self.signed(told);
-            note(site, reports.publish(authority, &told).await);
+            note(site, reports.publish(authority, &told, self.lasts()).await);
         }
     }
 
@@ -73,15 +99,17 @@ impl<'a> SiteTeller<'a> {
         };
         for (site, authority) in self.app.authorities_over(self.sites) {
             let told = reports.renew(authority, |report| {
-                report.is_complete = false;
-                report.rollouts.clear();
-                report.troubles.retain(|line| line != why);
-                report.troubles.insert(0, why.to_owned());
-                report.troubles.truncate(SiteReport::MOST_TROUBLES);
+                report.doubt(why);
                 *report = self.signed(std::mem::take(report));
             });
             note(site, told.await);
         }
+    }
+
+    /// For how long what a run saw counts.
+    fn lasts(&self) -> Duration {
+        let interval = self.app.settings().reconcile.interval;
+        interval.map_or(UNPLANNED, |interval| interval.max(RENEWED) * MISSING)
     }
 
     fn signed(&self, report: SiteReport) -> SiteReport {
@@ -89,6 +117,26 @@ impl<'a> SiteTeller<'a> {
             leader: self.leader.clone(),
             renewed_within: self.is_resident.then_some(RENEWED.as_secs()),
             ..report
+        }
+    }
+}
+
+/// Tells the store something after a run. While it does not answer, neither the next run nor
+/// the end of the process waits for long.
+pub(super) async fn in_time(stop: &CancellationToken, telling: impl Future<Output = ()>) {
+    let too_late = async {
+        tokio::select! {
+            () = tokio::time::sleep(PATIENCE) => {}
+            () = async {
+                stop.cancelled().await;
+                tokio::time::sleep(HASTE).await;
+            } => {}
+        }
+    };
+    tokio::select! {
+        () = telling => {}
+        () = too_late => {
+            tracing::warn!("the store does not answer in time; it is told of the run later");
         }
     }
 }
@@ -123,7 +171,7 @@ impl FleetWatch {
                     note(site, renewed.await);
                 }
                 let view = reports.view(&BTreeSet::new()).await;
-                let instructed = reports.instructions().await.ok();
+                let instructed = reports.instructions(&BTreeMap::new()).await.ok();
                 if news.are_there(&view, instructed, &led) && !led.is_empty() {
                     waker.wake(Trigger::Schedule);
                 }
@@ -289,6 +337,18 @@ mod tests {
         let said = BTreeMap::from([("workers".parse().unwrap(), paused)]);
         assert!(news.are_there(&view("prague", Some(90)), Some(said.clone()), &own));
         assert!(!news.are_there(&view("prague", Some(90)), Some(said), &own));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_long_for_a_store_after_a_run() {
+        let stop = CancellationToken::new();
+        let begun = tokio::time::Instant::now();
+        in_time(&stop, std::future::pending()).await;
+        assert_eq!(begun.elapsed(), PATIENCE);
+        stop.cancel();
+        let begun = tokio::time::Instant::now();
+        in_time(&stop, std::future::pending()).await;
+        assert_eq!(begun.elapsed(), HASTE);
     }
 
     #[test]

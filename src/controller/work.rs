@@ -201,7 +201,8 @@ impl Controller {
         ignore_windows: Vec<Selection>,
         running: &RunContext,
     ) -> RunEnd {
-        let led = self.led.led();
+        let epochs = self.led.epochs();
+        let led = epochs.as_ref().map(|led| led.keys().cloned().collect());
         if led != self.led_before {
             // What failed under another leadership is tried at once.
             asked.push(Scope::All);
@@ -242,7 +243,7 @@ impl Controller {
         let (lock, (done, lost)) = match lock {
             Ok(lock) => {
                 let run = session.run(&self.reconciler, &stop, &running.handover, &mut teller);
-                let done = self.led.while_led(led.as_ref(), &stop, run);
+                let done = self.led.while_led(epochs.as_ref(), &stop, run);
                 (Some(lock), Box::pin(done).await)
             }
             Err(error) => (None, (Err(error), None)),

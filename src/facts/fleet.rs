@@ -65,6 +65,16 @@ impl SiteReport {
     pub const MOST_TROUBLES: usize = 20;
     /// How many nodes a report of a ring names.
     pub const MOST_NODES: usize = 20;
+
+    /// What the site is like now is not known, for this reason: others wait, and keep what
+    /// it wanted last.
+    pub fn doubt(&mut self, why: &str) {
+        self.is_complete = false;
+        self.rollouts.clear();
+        self.troubles.retain(|line| line != why);
+        self.troubles.insert(0, why.to_owned());
+        self.troubles.truncate(Self::MOST_TROUBLES);
+    }
 }
 
 /// How the nodes of a site are.

@@ -22,7 +22,7 @@ pub(crate) use images::{
     SharedImages, StoreCollector, WantsDoubt, index_name,
 };
 pub(crate) use leadership::{
-    ControllerName, KeeperAnswer, Leaderships, OutrankedSites, ShownStandings, SiteStanding,
-    SiteStandings,
+    ControllerName, KeeperAnswer, Leaderships, LedEpochs, OutrankedSites, ShownStandings,
+    SiteStanding, SiteStandings,
 };
 pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};

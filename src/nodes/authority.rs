@@ -137,6 +137,11 @@ impl Authority {
             .send_if_modified(|state| state.led.take().is_some());
     }
 
+    /// The site; `None` for a single controller.
+    pub(crate) fn site(&self) -> Option<&SiteName> {
+        self.site.as_ref()
+    }
+
     /// What an operation that begins now names; `None` for a single controller.
     ///
     /// # Errors
@@ -165,8 +170,18 @@ impl Authority {
         led.filter(|led| self.clock.now() < led.until)
     }
 
-    /// A node has seen a higher epoch: this process does not lead any more.
+    /// A node has seen a higher epoch: this process does not lead any more. One above which
+    /// there is none is ignored: no leader could ever follow it.
     pub fn outranked(&self, by: LeaderEpoch) {
+        if by >= LeaderEpoch::LARGEST {
+            let site = self.site.as_ref().map(tracing::field::display);
+            tracing::warn!(
+                site,
+                epoch = by.number(),
+                "an epoch that no leader can have is ignored"
+            );
+            return;
+        }
         self.state.send_if_modified(|state| {
             // It is our own: what was refused began under an earlier one of ours.
             if state.led.is_some_and(|own| own.epoch >= by) {
@@ -250,6 +265,11 @@ mod tests {
         authority.grant(epoch(7), Duration::MAX);
         assert!(authority.fence().is_err());
         authority.grant(epoch(8), Duration::MAX);
+        assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(8));
+        // What no leader can follow does not end anything.
+        for number in [LeaderEpoch::LARGEST.number(), u64::MAX] {
+            authority.outranked(epoch(number));
+        }
         assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(8));
         authority.revoke();
         assert!(authority.fence().is_err());

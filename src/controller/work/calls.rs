@@ -106,6 +106,10 @@ impl Work for Controller {
             Ok((app, _)) if app.settings().fleet != self.app.settings().fleet => {
                 Err("`fleet` has changed, which takes a restart".to_owned())
             }
+            // Leaderships and reports stay where they are, and so has everything else to.
+            Ok((app, _)) if app.uses_another_store(&self.app) => {
+                Err("`store` has changed, which takes a restart".to_owned())
+            }
             Ok((app, reconciler)) => {
                 self.background.renew(&reconciler);
                 self.notifier.renew(&app);

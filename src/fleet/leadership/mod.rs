@@ -39,6 +39,9 @@ pub(crate) use self::follower::{KeeperAnswer, OutrankedSites};
 pub(crate) use self::keeper::SiteStandings;
 pub(crate) use self::machine::SiteStanding;
 
+/// Sites that are led, each with the epoch of its leader.
+pub(crate) type LedEpochs = BTreeMap<SiteName, LeaderEpoch>;
+
 /// How long an orderly stop waits for the store.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -194,11 +197,20 @@ impl ShownStandings {
         }
     }
 
-    /// Waits until not all of these are led.
-    pub(crate) async fn lost(&self, sites: &BTreeSet<SiteName>) {
+    /// The sites that are led, each with its epoch.
+    pub(crate) fn epochs(&self) -> LedEpochs {
+        epochs(&self.standings.borrow())
+    }
+
+    /// Waits until not all of these are led any more under the same epochs.
+    pub(crate) async fn lost(&self, led: &LedEpochs) {
         let mut shown = self.standings.clone();
+        let is_lost = |now: &SiteStandings| {
+            let now = epochs(now);
+            led.iter().any(|(site, epoch)| now.get(site) != Some(epoch))
+        };
         // Whoever kept them is gone, and so are they.
-        let _ = shown.wait_for(|now| !led(now).is_superset(sites)).await;
+        let _ = shown.wait_for(is_lost).await;
     }
 }
 
@@ -210,7 +222,15 @@ fn unknown(sites: &BTreeMap<SiteName, Authority>) -> SiteStandings {
 }
 
 fn led(standings: &SiteStandings) -> BTreeSet<SiteName> {
-    let standings = standings.iter();
-    let led = standings.filter(|(_, standing)| matches!(standing, SiteStanding::Leader { .. }));
-    led.map(|(site, _)| site.clone()).collect()
+    epochs(standings).into_keys().collect()
+}
+
+fn epochs(standings: &SiteStandings) -> LedEpochs {
+    let led = standings
+        .iter()
+        .filter_map(|(site, standing)| match standing {
+            SiteStanding::Leader { epoch, .. } => Some((site.clone(), *epoch)),
+            SiteStanding::Standby { .. } | SiteStanding::Unknown => None,
+        });
+    led.collect()
 }

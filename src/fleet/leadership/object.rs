@@ -5,7 +5,7 @@ use std::future::Future;
 use super::body::LeadershipBody;
 use super::machine::Wrote;
 use crate::bucket::{Bucket, BucketError, ObjectKey, ObjectTag, ObjectWritten, WriteCondition};
-use crate::model::SiteName;
+use crate::model::{LeaderEpoch, SiteName};
 
 /// An object that is written under conditions.
 pub(super) trait LeadershipObject: Send + Sync + 'static {
@@ -37,6 +37,12 @@ pub(super) enum ObjectError {
         #[source]
         source: serde_json::Error,
     },
+    /// No epoch gets this large by itself, and nodes do not read a larger one.
+    #[error(
+        "{key} in the store has the epoch {epoch}; expected at most {}",
+        LeaderEpoch::LARGEST
+    )]
+    Epoch { key: ObjectKey, epoch: LeaderEpoch },
 }
 
 /// The object of a site in a bucket.
@@ -52,6 +58,17 @@ impl InBucket {
             key: ObjectKey::of_site("v1/leaders", site),
         }
     }
+
+    /// Nobody leads under an epoch that nodes do not read.
+    fn check(&self, body: &LeadershipBody) -> Result<(), ObjectError> {
+        match body.epoch > LeaderEpoch::LARGEST {
+            true => Err(ObjectError::Epoch {
+                key: self.key.clone(),
+                epoch: body.epoch,
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 impl LeadershipObject for InBucket {
@@ -65,6 +82,7 @@ impl LeadershipObject for InBucket {
             let key = self.key.clone();
             ObjectError::Content { key, source }
         })?;
+        self.check(&body)?;
         Ok(Some((object.tag, body)))
     }
 
@@ -73,6 +91,7 @@ impl LeadershipObject for InBucket {
         body: &LeadershipBody,
         after: Option<ObjectTag>,
     ) -> Result<Wrote<ObjectTag>, ObjectError> {
+        self.check(body)?;
         let content = |source| ObjectError::Content {
             key: self.key.clone(),
             source,
@@ -83,5 +102,38 @@ impl LeadershipObject for InBucket {
             ObjectWritten::Done(tag) => Wrote::Done(tag),
             ObjectWritten::Refused => Wrote::Unclear,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::disturbed::DisturbedStore;
+
+    #[tokio::test]
+    async fn nobody_leads_under_an_epoch_that_nodes_do_not_read() {
+        let store = DisturbedStore::default();
+        let object = InBucket::new(store.bucket(), &"prague".parse().unwrap());
+        let body = |epoch| LeadershipBody {
+            epoch,
+            seq: 1,
+            holder: None,
+            nonce: "n".to_owned(),
+            ttl_ms: 30_000,
+        };
+        let largest = body(LeaderEpoch::LARGEST);
+        assert!(object.write(&largest, None).await.is_ok());
+        assert_eq!(object.read().await.unwrap().unwrap().1, largest);
+        let larger = body(LeaderEpoch::LARGEST.next());
+        let refused = object.write(&larger, None).await;
+        assert!(matches!(refused, Err(ObjectError::Epoch { .. })));
+        let bytes = serde_json::to_vec(&larger).unwrap();
+        let bucket = store.bucket();
+        let put = bucket.put(&object.key, bytes, WriteCondition::Always);
+        put.await.unwrap();
+        assert!(matches!(
+            object.read().await,
+            Err(ObjectError::Epoch { .. })
+        ));
     }
 }

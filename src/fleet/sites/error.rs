@@ -29,6 +29,15 @@ pub(crate) enum FleetError {
         #[source]
         source: serde_json::Error,
     },
+    /// Nobody can read it, so that changing it would lose what it says.
+    #[error("{key} in the store cannot be read; expected an instruction for a rollout")]
+    Unreadable {
+        /// The object.
+        key: ObjectKey,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// Others change it all the time.
     #[error("{key} in the store was changed by others {times} times meanwhile")]
     Contended {
@@ -56,6 +65,9 @@ impl FleetError {
                 Some("check `store` in the configuration, and that it can be reached")
             }
             Self::Contended { .. } => Some("try it again"),
+            Self::Unreadable { .. } => {
+                Some("look at the object, remove it from the bucket, and say again what it said")
+            }
             Self::Name { .. } | Self::Form { .. } => None,
         }
     }

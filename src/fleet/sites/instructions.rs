@@ -17,7 +17,7 @@ use crate::model::OrderId;
 const ATTEMPTS: u32 = 8;
 
 /// An instruction as it is in the store.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct StoredInstruction {
     #[serde(flatten)]
     instruction: RolloutInstruction,
@@ -28,12 +28,14 @@ struct StoredInstruction {
 
 impl SiteReports {
     /// All instructions, by order: asks the store for those that have changed. One that
-    /// cannot be read pauses its order.
+    /// cannot be read pauses its order, and what was `known` of it last stays: a release
+    /// that was stopped does not go on.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub(crate) async fn instructions(
         &self,
+        known: &BTreeMap<OrderId, RolloutInstruction>,
     ) -> Result<BTreeMap<OrderId, RolloutInstruction>, FleetError> {
         let listed = answer(self.bucket.list(&keys::rollouts()?)).await?;
         let mut before = self.known().instructions.clone();
@@ -46,32 +48,49 @@ impl SiteReports {
                 Some(known) if known.tag.is_same_write(&object.tag) => {
                     all.insert(order, known);
                 }
-                _ => changed.push((order, object.key)),
+                last => changed.push((order, object.key, last)),
             }
         }
-        let read = stream::iter(changed).map(|(order, key)| async move {
+        let read = stream::iter(changed).map(|(order, key, last)| async move {
             let object = answer(self.bucket.get(&key)).await?;
-            Ok::<_, FleetError>(object.map(|object| (order, object)))
+            Ok::<_, FleetError>(object.map(|object| (order, object, last)))
         });
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).try_collect().await?;
-        for (order, object) in read.into_iter().flatten() {
-            let (instruction, _) = parsed(&order, &object);
+        for (order, object, last) in read.into_iter().flatten() {
+            let read = parsed(&object);
+            if let Err(error) = &read {
+                tracing::warn!(
+                    %order,
+                    reason = %error,
+                    "the instruction for a rollout cannot be read; the rollout pauses"
+                );
+            }
+            let is_readable = read.is_ok();
+            let read = read.ok().map(|stored| stored.instruction);
             let tag = object.tag;
-            all.insert(order, KnownInstruction { tag, instruction });
+            let now = KnownInstruction {
+                tag,
+                last: read.or_else(|| last?.last),
+                is_readable,
+            };
+            all.insert(order, now);
         }
         self.known().instructions.clone_from(&all);
-        let all = all.into_iter();
-        Ok(all
-            .map(|(order, known)| (order, known.instruction))
-            .collect())
+        let told = all.into_iter().map(|(order, there)| {
+            let last = there.last.or_else(|| known.get(&order).cloned());
+            let last = last.unwrap_or_default();
+            let is_paused = last.is_paused || !there.is_readable;
+            (order, RolloutInstruction { is_paused, ..last })
+        });
+        Ok(told.collect())
     }
 
     /// Changes the instruction of an order, and gives what is there then. `change` may be
     /// called several times, each time with what others wrote meanwhile.
     ///
     /// # Errors
-    /// When the store cannot be asked, or others change the same all the time. After a lost
-    /// answer the change may be there nevertheless.
+    /// When the store cannot be asked, what is there cannot be read, or others change the
+    /// same all the time. After a lost answer the change may be there nevertheless.
     pub(crate) async fn instruct(
         &self,
         order: &OrderId,
@@ -86,15 +105,21 @@ impl SiteReports {
                 // What came of the write is what is to be told.
                 Err(error) => return Err(lost.unwrap_or(error)),
             };
-            let read = found.as_ref().map(|object| parsed(order, object));
-            let (mut instruction, by) = read.unwrap_or_default();
+            let read = found.as_ref().map(parsed).transpose();
+            let read = read.map_err(|source| FleetError::Unreadable {
+                key: key.clone(),
+                source,
+            })?;
+            let StoredInstruction {
+                mut instruction,
+                nonce: by,
+            } = read.unwrap_or_default();
             if lost.is_some() && by == nonce {
                 return Ok(instruction);
             }
             let before = instruction.clone();
             change(&mut instruction);
-            // What nobody could read is written anew.
-            if instruction == before && (found.is_none() || !by.is_empty()) {
+            if instruction == before {
                 return Ok(instruction);
             }
             let stored = StoredInstruction {
@@ -122,21 +147,6 @@ impl SiteReports {
     }
 }
 
-/// An instruction, and which write it is of.
-fn parsed(order: &OrderId, object: &StoredObject) -> (RolloutInstruction, String) {
-    match serde_json::from_slice::<StoredInstruction>(&object.bytes) {
-        Ok(stored) => (stored.instruction, stored.nonce),
-        Err(error) => {
-            tracing::warn!(
-                %order,
-                reason = %error,
-                "the instruction on a rollout cannot be read; the rollout pauses"
-            );
-            let paused = RolloutInstruction {
-                is_paused: true,
-                ..RolloutInstruction::default()
-            };
-            (paused, String::new())
-        }
-    }
+fn parsed(object: &StoredObject) -> Result<StoredInstruction, serde_json::Error> {
+    serde_json::from_slice(&object.bytes)
 }

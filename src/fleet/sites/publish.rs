@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::age::RENEWED;
 use super::error::FleetError;
 use super::keys;
-use super::reports::{KnownReport, SiteReports, answer};
+use super::reports::{KnownReport, ReportTerm, SiteReports, answer};
 use crate::bucket::{ObjectTag, ObjectWritten, SMALL, WriteCondition};
 use crate::facts::SiteReport;
-use crate::model::SiteName;
+use crate::model::{LeaderEpoch, SiteName};
 use crate::nodes::Authority;
 
 /// So often writing is tried where somebody else writes meanwhile: at most a process beside
@@ -26,6 +26,11 @@ const AGAIN: Duration = Duration::from_secs(RENEWED.as_secs() - 60);
 /// What is behind in a site that has a leader and had no run.
 const NO_RUN: &str = "there has been no run yet";
 
+/// What the report of a leader says whose run does not end.
+fn no_end(lasts: Duration) -> String {
+    format!("no run has ended for {} minutes", lasts.as_secs() / 60)
+}
+
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Publication {
@@ -38,7 +43,8 @@ pub(crate) enum Publication {
 }
 
 impl SiteReports {
-    /// Writes the report of the site that this authority is over, under its epoch.
+    /// Writes the report of the site that this authority is over, under its epoch. What it
+    /// says of rollouts is renewed for as long as it `lasts`.
     ///
     /// # Errors
     /// When the store cannot be asked. The report may have been written nevertheless.
@@ -46,12 +52,26 @@ impl SiteReports {
         &self,
         authority: &Authority,
         report: &SiteReport,
+        lasts: Duration,
     ) -> Result<Publication, FleetError> {
-        self.write(authority, |_| report.clone()).await
+        let told = self.write(authority, |_, _| report.clone()).await?;
+        if told != Publication::NotLeading
+            && let Some(site) = authority.site()
+        {
+            // The end of time is far away.
+            let end = Instant::now().checked_add(lasts);
+            let term = ReportTerm { lasts, end };
+            self.known().terms.insert(site.clone(), term);
+        }
+        Ok(told)
     }
 
     /// Writes the report that is there again: under the epoch of a new leader, or so that it
     /// does not get old. `change` says what is different in it.
+    ///
+    /// What an earlier leader saw says nothing of now, and neither does what was seen before
+    /// a run that does not end: then the report is not complete, and tells nothing of
+    /// rollouts. What is wanted stays.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -60,11 +80,22 @@ impl SiteReports {
         authority: &Authority,
         change: impl Fn(&mut SiteReport),
     ) -> Result<Publication, FleetError> {
-        self.write(authority, |known| {
+        let term = authority
+            .site()
+            .and_then(|site| self.known().terms.get(site).copied());
+        let is_over = |term: &ReportTerm| term.end.is_some_and(|end| end <= Instant::now());
+        let over = term.filter(is_over).map(|term| no_end(term.lasts));
+        self.write(authority, |known, epoch| {
             let mut report = known.cloned().unwrap_or_else(|| SiteReport {
                 troubles: vec![NO_RUN.to_owned()],
                 ..SiteReport::default()
             });
+            if report.epoch != Some(epoch) {
+                report.doubt(NO_RUN);
+            }
+            if let Some(why) = &over {
+                report.doubt(why);
+            }
             change(&mut report);
             report
         })
@@ -74,7 +105,7 @@ impl SiteReports {
     async fn write(
         &self,
         authority: &Authority,
-        make: impl Fn(Option<&SiteReport>) -> SiteReport,
+        make: impl Fn(Option<&SiteReport>, LeaderEpoch) -> SiteReport,
     ) -> Result<Publication, FleetError> {
         // A single controller has no site, and tells nobody of it.
         let Ok(Some(led)) = authority.fence() else {
@@ -87,16 +118,18 @@ impl SiteReports {
         for _ in 0..ATTEMPTS {
             let known = self.known().sites.get(site).cloned();
             let before = known.as_ref().and_then(|known| known.report.as_ref());
-            let is_later = |report: &SiteReport| report.epoch > Some(led.epoch);
-            // Somebody else leads, whatever this process believes.
-            if before.is_some_and(is_later)
-                || authority.fence().ok().flatten().as_ref() != Some(&led)
-            {
+            let theirs = before.and_then(|report| report.epoch);
+            // Somebody else leads, whatever this process believes; or the leadership was
+            // lost from the store and began anew, and needs a higher epoch.
+            if let Some(later) = theirs.filter(|epoch| *epoch > led.epoch) {
+                authority.outranked(later);
+            }
+            if authority.fence().ok().flatten().as_ref() != Some(&led) {
                 return Ok(Publication::NotLeading);
             }
             let report = SiteReport {
                 epoch: Some(led.epoch),
-                ..make(before)
+                ..make(before, led.epoch)
             };
             if known.as_ref().is_some_and(|known| known.is_recent(&report)) {
                 return Ok(Publication::Unchanged);

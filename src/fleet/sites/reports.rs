@@ -29,6 +29,16 @@ pub(super) struct KnownReports {
     pub sites: BTreeMap<SiteName, KnownReport>,
     pub instructions: BTreeMap<OrderId, KnownInstruction>,
     pub clock: StoreClock,
+    /// By site, of the last run that this process told of.
+    pub terms: BTreeMap<SiteName, ReportTerm>,
+}
+
+/// For how long what a run saw counts without another run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReportTerm {
+    pub lasts: Duration,
+    /// `None` for ever.
+    pub end: Option<Instant>,
 }
 
 /// The report of a site, as the store said last.
@@ -49,7 +59,10 @@ pub(super) struct KnownReport {
 #[derive(Debug, Clone)]
 pub(super) struct KnownInstruction {
     pub tag: ObjectTag,
-    pub instruction: RolloutInstruction,
+    /// The last one that could be read.
+    pub last: Option<RolloutInstruction>,
+    /// It is the one that is there.
+    pub is_readable: bool,
 }
 
 impl SiteReports {

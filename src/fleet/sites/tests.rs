@@ -1,15 +1,20 @@
 //! Tests of reports and instructions over a store whose answers go wrong.
 
+mod instructions;
+
 use std::time::Duration;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FleetError, Publication, RENEWED, SiteReports};
+use super::{Publication, RENEWED, SiteReports};
 use crate::bucket::{ObjectKey, WriteCondition};
-use crate::facts::{RolloutInstruction, SiteReport};
+use crate::facts::{RingReport, SiteReport};
 use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
 use crate::model::{LeaderEpoch, OrderId, SiteName};
 use crate::nodes::Authority;
+
+/// For how long what a run saw counts.
+const LASTS: Duration = Duration::from_secs(RENEWED.as_secs() * 3);
 
 fn site(name: &str) -> SiteName {
     name.parse().unwrap()
@@ -50,7 +55,7 @@ async fn a_site_reads_what_another_one_says_and_asks_little() {
     let led = leading("prague", 3);
     let said = report("ctl-1");
     assert_eq!(
-        prague.publish(&led, &said).await.unwrap(),
+        prague.publish(&led, &said, LASTS).await.unwrap(),
         Publication::Written
     );
     let view = brno.view(&BTreeSet::from([site("brno")])).await;
@@ -63,7 +68,7 @@ async fn a_site_reads_what_another_one_says_and_asks_little() {
     store.asked();
     assert_eq!(brno.view(&none()).await, view);
     assert_eq!(
-        prague.publish(&led, &said).await.unwrap(),
+        prague.publish(&led, &said, LASTS).await.unwrap(),
         Publication::Unchanged
     );
     assert_eq!(store.asked(), ["list v1/sites"]);
@@ -82,10 +87,10 @@ async fn an_earlier_leader_does_not_replace_the_report_of_a_later_one() {
     let store = DisturbedStore::default();
     let (old, new) = (reports(&store), reports(&store));
     let (before, now) = (leading("prague", 3), leading("prague", 4));
-    old.publish(&before, &report("ctl-1")).await.unwrap();
-    new.publish(&now, &report("ctl-2")).await.unwrap();
+    old.publish(&before, &report("ctl-1"), LASTS).await.unwrap();
+    new.publish(&now, &report("ctl-2"), LASTS).await.unwrap();
     // It knows its own report only, and believes that it leads.
-    let late = old.publish(&before, &report("late")).await.unwrap();
+    let late = old.publish(&before, &report("late"), LASTS).await.unwrap();
     assert_eq!(late, Publication::NotLeading);
     assert_eq!(
         new.view(&none()).await.sites[&site("prague")].report.leader,
@@ -102,9 +107,11 @@ async fn an_earlier_leader_does_not_replace_the_report_of_a_later_one() {
     // Who knows that it does not lead asks nobody.
     store.asked();
     before.revoke();
-    let late = old.publish(&before, &report("late")).await.unwrap();
+    let late = old.publish(&before, &report("late"), LASTS).await.unwrap();
     assert_eq!((late, store.asked()), (Publication::NotLeading, Vec::new()));
-    let single = old.publish(&Authority::single(), &report("single")).await;
+    let single = old
+        .publish(&Authority::single(), &report("single"), LASTS)
+        .await;
     assert_eq!(single.unwrap(), Publication::NotLeading);
 }
 
@@ -113,7 +120,7 @@ async fn a_restored_report_is_replaced_by_the_leader_of_now() {
     let store = DisturbedStore::default();
     let (leader, other) = (reports(&store), reports(&store));
     let led = leading("prague", 7);
-    leader.publish(&led, &report("ctl-1")).await.unwrap();
+    leader.publish(&led, &report("ctl-1"), LASTS).await.unwrap();
     // The store is as it was in an earlier epoch, and somebody wrote there what is no report.
     reports(&store)
         .bucket
@@ -121,7 +128,7 @@ async fn a_restored_report_is_replaced_by_the_leader_of_now() {
         .await
         .unwrap();
     other
-        .publish(&leading("prague", 2), &report("ctl-0"))
+        .publish(&leading("prague", 2), &report("ctl-0"), LASTS)
         .await
         .unwrap();
     let told = SiteReport {
@@ -129,7 +136,7 @@ async fn a_restored_report_is_replaced_by_the_leader_of_now() {
         ..report("ctl-1")
     };
     assert_eq!(
-        leader.publish(&led, &told).await.unwrap(),
+        leader.publish(&led, &told, LASTS).await.unwrap(),
         Publication::Written
     );
     assert_eq!(
@@ -140,28 +147,47 @@ async fn a_restored_report_is_replaced_by_the_leader_of_now() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_new_leader_goes_on_with_the_report_that_is_there_and_renews_it() {
-    let store = DisturbedStore::default();
-    let first = SiteReport {
-        is_complete: true,
-        ..report("ctl-1")
+/// A report of a ring that is in sync, and of an image that is wanted.
+fn in_sync(leader: &str) -> SiteReport {
+    let ring = RingReport {
+        in_sync_seconds: Some(3600),
+        ..RingReport::default()
     };
+    let release = "image/a/v1.11.3/metal-amd64.iso".parse().unwrap();
+    let rings = BTreeMap::from([("first".parse().unwrap(), ring)]);
+    SiteReport {
+        is_complete: true,
+        wanted: BTreeSet::from(["a".to_owned()]),
+        rollouts: BTreeMap::from([(order(), BTreeMap::from([(release, rings)]))]),
+        ..report(leader)
+    }
+}
+
+/// What others see of a site.
+async fn seen(store: &DisturbedStore, name: &str) -> SiteReport {
+    let view = reports(store).view(&none()).await;
+    view.sites[&site(name)].report.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_renews_what_is_wanted_and_nothing_that_it_has_not_seen() {
+    let store = DisturbedStore::default();
+    let first = in_sync("ctl-1");
     reports(&store)
-        .publish(&leading("prague", 3), &first)
+        .publish(&leading("prague", 3), &first, LASTS)
         .await
         .unwrap();
     // It has not read anything yet.
     let (next, led) = (reports(&store), leading("prague", 4));
     let mine = |report: &mut SiteReport| report.leader = "ctl-2".to_owned();
     assert_eq!(next.renew(&led, mine).await.unwrap(), Publication::Written);
-    let seen = reports(&store).view(&none()).await;
-    let seen = &seen.sites[&site("prague")].report;
+    let told = seen(&store, "prague").await;
     assert_eq!(
-        (seen.leader.as_str(), seen.epoch),
+        (told.leader.as_str(), told.epoch),
         ("ctl-2", Some(LeaderEpoch::new(4)))
     );
-    assert!(seen.is_complete);
+    assert!(!told.is_complete && told.rollouts.is_empty());
+    assert_eq!((&told.wanted, told.troubles.len()), (&first.wanted, 1));
     assert_eq!(
         next.renew(&led, mine).await.unwrap(),
         Publication::Unchanged
@@ -170,6 +196,53 @@ async fn a_new_leader_goes_on_with_the_report_that_is_there_and_renews_it() {
     store.asked();
     assert_eq!(next.renew(&led, mine).await.unwrap(), Publication::Written);
     assert_eq!(store.asked(), ["put v1/sites/prague/report.json"]);
+    // What it saw itself it renews.
+    let own = in_sync("ctl-2");
+    next.publish(&led, &own, LASTS).await.unwrap();
+    tokio::time::advance(RENEWED).await;
+    assert_eq!(next.renew(&led, mine).await.unwrap(), Publication::Written);
+    assert_eq!(seen(&store, "prague").await.rollouts, own.rollouts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_saw_is_not_renewed_for_ever() {
+    let store = DisturbedStore::default();
+    let (leader, led) = (reports(&store), leading("prague", 3));
+    let told = in_sync("ctl-1");
+    leader.publish(&led, &told, LASTS).await.unwrap();
+    tokio::time::advance(LASTS - RENEWED).await;
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert!(seen(&store, "prague").await.is_complete);
+    // The same again counts anew.
+    leader.publish(&led, &told, LASTS).await.unwrap();
+    tokio::time::advance(RENEWED).await;
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert!(seen(&store, "prague").await.is_complete);
+    tokio::time::advance(LASTS).await;
+    leader.renew(&led, |_| {}).await.unwrap();
+    let hung = seen(&store, "prague").await;
+    assert!(!hung.is_complete && hung.rollouts.is_empty());
+    assert_eq!(hung.troubles, ["no run has ended for 15 minutes"]);
+    assert_eq!(hung.wanted, told.wanted);
+    leader.publish(&led, &told, LASTS).await.unwrap();
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert_eq!(seen(&store, "prague").await.rollouts, told.rollouts);
+}
+
+#[tokio::test]
+async fn a_report_of_a_higher_epoch_makes_its_leader_take_a_higher_one() {
+    let store = DisturbedStore::default();
+    let publish = async |led: &Authority| {
+        let reports = reports(&store);
+        reports.publish(led, &report("ctl-1"), LASTS).await.unwrap()
+    };
+    publish(&leading("prague", 9)).await;
+    // The object of the leadership was lost, and its epochs began anew.
+    let led = leading("prague", 1);
+    assert_eq!(publish(&led).await, Publication::NotLeading);
+    assert_eq!(led.outranked_by(), Some(LeaderEpoch::new(9)));
+    led.grant(LeaderEpoch::new(10), Duration::MAX);
+    assert_eq!(publish(&led).await, Publication::Written);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +250,7 @@ async fn a_report_gets_old_and_what_was_said_last_stays_known_without_a_store() 
     let store = DisturbedStore::default();
     let other = reports(&store);
     reports(&store)
-        .publish(&leading("prague", 3), &report("ctl-1"))
+        .publish(&leading("prague", 3), &report("ctl-1"), LASTS)
         .await
         .unwrap();
     assert!(other.view(&none()).await.sites[&site("prague")].is_fresh);
@@ -202,7 +275,7 @@ async fn a_report_gets_old_and_what_was_said_last_stays_known_without_a_store() 
 async fn what_is_no_report_is_not_fresh_and_a_leader_replaces_it() {
     let store = DisturbedStore::default();
     let (leader, other, led) = (reports(&store), reports(&store), leading("prague", 3));
-    leader.publish(&led, &report("ctl-1")).await.unwrap();
+    leader.publish(&led, &report("ctl-1"), LASTS).await.unwrap();
     other.view(&none()).await;
     let key = "v1/sites/prague/report.json".parse().unwrap();
     write(&store, &key, "<html>").await;
@@ -215,7 +288,7 @@ async fn what_is_no_report_is_not_fresh_and_a_leader_replaces_it() {
     assert!(reports(&store).view(&none()).await.sites.is_empty());
     leader.view(&none()).await;
     assert_eq!(
-        leader.publish(&led, &report("ctl-1")).await.unwrap(),
+        leader.publish(&led, &report("ctl-1"), LASTS).await.unwrap(),
         Publication::Written
     );
     assert!(other.view(&none()).await.sites[&site("prague")].is_fresh);
@@ -223,100 +296,4 @@ async fn what_is_no_report_is_not_fresh_and_a_leader_replaces_it() {
 
 fn order() -> OrderId {
     "workers".parse().unwrap()
-}
-
-fn pause(instruction: &mut RolloutInstruction) {
-    instruction.is_paused = true;
-}
-
-fn stop(instruction: &mut RolloutInstruction) {
-    instruction
-        .stopped
-        .insert("image/a/v1.11.3/metal-amd64.iso".parse().unwrap());
-}
-
-#[tokio::test]
-async fn an_instruction_is_for_all_controllers_and_is_read_once() {
-    let store = DisturbedStore::default();
-    let (here, there) = (reports(&store), reports(&store));
-    assert!(there.instructions().await.unwrap().is_empty());
-    assert!(here.instruct(&order(), pause).await.unwrap().is_paused);
-    // Said by another controller, which knows nothing of the first: both count.
-    there.instruct(&order(), stop).await.unwrap();
-    let all = here.instructions().await.unwrap();
-    let said = &all[&order()];
-    assert!(said.is_paused && said.stopped.len() == 1);
-    store.asked();
-    assert_eq!(here.instructions().await.unwrap(), all);
-    assert_eq!(store.asked(), ["list v1/rollouts"]);
-    // What is said already is not written.
-    here.instruct(&order(), pause).await.unwrap();
-    assert_eq!(store.asked(), ["get v1/rollouts/workers.json"]);
-    here.instruct(&order(), |said| *said = RolloutInstruction::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        there.instructions().await.unwrap()[&order()],
-        RolloutInstruction::default()
-    );
-}
-
-#[tokio::test]
-async fn concurrent_instructions_are_all_kept() {
-    let store = DisturbedStore::default();
-    let releases = (0..4).map(|n| format!("image/a/v1.11.{n}/metal-amd64.iso"));
-    let said = releases.map(|release| {
-        let controller = reports(&store);
-        async move {
-            let release: crate::model::Release = release.parse().unwrap();
-            let change = |said: &mut RolloutInstruction| {
-                said.stopped.insert(release.clone());
-            };
-            controller.instruct(&order(), change).await.unwrap();
-        }
-    });
-    futures_util::future::join_all(said).await;
-    let all = reports(&store).instructions().await.unwrap();
-    assert_eq!(all[&order()].stopped.len(), 4);
-}
-
-#[tokio::test]
-async fn after_a_lost_answer_reading_tells_whether_an_instruction_is_there() {
-    for fault in [StoreFault::LosesAnswer, StoreFault::Fails] {
-        let store = DisturbedStore::default();
-        store.inject("put", "rollouts", fault, 1);
-        let here = reports(&store);
-        assert!(here.instruct(&order(), pause).await.unwrap().is_paused);
-        let puts = store
-            .asked()
-            .into_iter()
-            .filter(|asked| asked.starts_with("put"));
-        assert_eq!(puts.count(), if fault == StoreFault::Fails { 2 } else { 1 });
-    }
-    let store = DisturbedStore::default();
-    store.inject("put", "rollouts", StoreFault::Fails, 100);
-    let failed = reports(&store).instruct(&order(), pause).await;
-    assert!(matches!(failed, Err(FleetError::Bucket(_))), "{failed:?}");
-    store.recover();
-    store.inject("put", "rollouts", StoreFault::Hangs, 100);
-    tokio::time::pause();
-    let failed = reports(&store).instruct(&order(), pause).await.unwrap_err();
-    assert!(failed.hint().is_some(), "{failed}");
-}
-
-#[tokio::test]
-async fn an_instruction_that_nobody_can_read_pauses_until_somebody_says_otherwise() {
-    let store = DisturbedStore::default();
-    let key = "v1/rollouts/workers.json".parse().unwrap();
-    write(&store, &key, "paused").await;
-    let here = reports(&store);
-    assert!(here.instructions().await.unwrap()[&order()].is_paused);
-    // What is said of it as it is read is written too.
-    here.instruct(&order(), pause).await.unwrap();
-    let text = store.bucket().get(&key).await.unwrap().unwrap();
-    assert!(text.bytes.starts_with(b"{"));
-    here.instruct(&order(), |said| said.is_paused = false)
-        .await
-        .unwrap();
-    assert!(!here.instructions().await.unwrap()[&order()].is_paused);
 }

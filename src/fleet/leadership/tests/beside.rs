@@ -115,7 +115,7 @@ async fn what_a_run_beside_learns_of_a_higher_epoch_heals_the_controller() {
     leads(&only).await;
     let (run, authority) = beside(&only, &clock);
     leads(&run).await;
-    let led = [site()].into();
+    let led = run.shown().epochs();
     let shown = run.shown();
     let (lost, ()) = tokio::join!(shown.lost_within(&led), async {
         authority.outranked(LeaderEpoch::new(57));
@@ -132,8 +132,8 @@ async fn what_a_run_beside_learns_of_a_higher_epoch_heals_the_controller() {
 }
 
 impl ShownStandings {
-    async fn lost_within(&self, sites: &BTreeSet<SiteName>) -> bool {
-        let lost = self.lost(sites);
+    async fn lost_within(&self, led: &LedEpochs) -> bool {
+        let lost = self.lost(led);
         tokio::time::timeout(Duration::from_secs(2), lost)
             .await
             .is_ok()
