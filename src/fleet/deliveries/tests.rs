@@ -198,11 +198,10 @@ async fn only_a_record_with_the_key_of_the_fleet_and_of_the_site_is_believed() {
     assert!(matches!(error, DeliveriesError::Foreign(..)), "{error}");
     // That of another site, and one that was changed.
     let at = |site: &str| key(&site.parse().unwrap()).unwrap();
-    let prague = store.bucket().get(&at("prague")).await.unwrap().unwrap();
+    let bucket = store.bucket();
+    let prague = bucket.get(&at("prague")).await.unwrap().unwrap();
     let brno = at("brno");
-    let put = store
-        .bucket()
-        .put(&brno, prague.bytes.clone(), WriteCondition::Always);
+    let put = bucket.put(&brno, prague.bytes.clone(), WriteCondition::Always);
     put.await.unwrap();
     other.authority = Authority::of_site("brno".parse().unwrap());
     other.shared = first.shared.clone();
@@ -212,7 +211,7 @@ async fn only_a_record_with_the_key_of_the_fleet_and_of_the_site_is_believed() {
     let changed = String::from_utf8(prague.bytes.to_vec()).unwrap();
     let changed = changed.replace("\"epoch\":1", "\"epoch\":9");
     let key = at("prague");
-    let put = store.bucket().put(&key, changed, WriteCondition::Always);
+    let put = bucket.put(&key, changed, WriteCondition::Always);
     put.await.unwrap();
     let error = first.settle().await.unwrap_err();
     assert!(matches!(error, DeliveriesError::Foreign(..)), "{error}");
