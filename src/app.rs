@@ -37,7 +37,7 @@ use crate::config::{self, Settings};
 use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
-use crate::fleet::{FleetUpstream, SiteReports};
+use crate::fleet::{FleetUpstream, SharedDeliveries, SiteReports};
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use deliveries::RecordsMoment;
 pub(crate) use error::StartError;
@@ -90,6 +90,8 @@ pub(crate) struct App {
     fleet: OnceLock<fleet::Fleet>,
     /// What was delivered to nodes of the API, once somebody asks for it.
     records: OnceLock<Arc<FileRecords>>,
+    /// The same as controllers of a fleet share it, once a run needs it.
+    shared_records: OnceLock<SharedDeliveries>,
     tally: RequestTally,
     asked: SourceTally,
     /// Of the sites that are served in a fleet.
@@ -138,6 +140,7 @@ impl App {
             reader: Mutex::default(),
             fleet: OnceLock::new(),
             records: OnceLock::new(),
+            shared_records: OnceLock::new(),
             site_reports: OnceLock::new(),
             tally: RequestTally::default(),
             asked,

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+
 use super::{App, DELIVERED};
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, BucketError};
+use crate::config::StoreSettings;
 use crate::error::chain;
 use crate::facts::StorePurpose;
-use crate::fleet::{DeliveriesError, SharedDeliveries, SiteDeliveries};
-use crate::model::SiteName;
+use crate::fleet::{FleetKey, SharedDeliveries, SiteDeliveries};
+use crate::model::{NodeId, SiteName};
 use crate::store::FileRecords;
 
 /// When records are compared.
@@ -27,6 +30,18 @@ impl App {
         Arc::clone(self.records.get_or_init(made))
     }
 
+    /// The records in the store.
+    fn shared_records(&self, store: &StoreSettings) -> Result<&SharedDeliveries, BucketError> {
+        if let Some(shared) = self.shared_records.get() {
+            return Ok(shared);
+        }
+        let requests = self.tally.store_requests(StorePurpose::Sites);
+        let bucket = Bucket::open_counting(&store.bucket, requests)?;
+        let key = FleetKey::new(store.key.expose_secret().as_bytes());
+        let made = SharedDeliveries::new(bucket, key);
+        Ok(self.shared_records.get_or_init(|| made))
+    }
+
     /// Compares the record with those of the sites in the store. While it is not known what
     /// other leaders delivered, nothing is removed through the API.
     pub(crate) async fn share_deliveries(
@@ -41,8 +56,9 @@ impl App {
         if self.settings.clusters.is_empty() {
             return;
         }
-        let requests = self.tally.store_requests(StorePurpose::Sites);
-        let shared = Bucket::open_counting(&store.bucket, requests).map(SharedDeliveries::new);
+        let shared = self.shared_records(store);
+        let inventory = self.defaults();
+        let inventory = &inventory.inventory;
         let records = self.records();
         let mut doubt = None;
         for (site, authority) in &self.authorities {
@@ -54,24 +70,24 @@ impl App {
                 let shared = shared.as_ref().map_err(|error| chain(error))?;
                 let only = BTreeSet::from([site.clone()]);
                 let nodes = self.site_nodes(&only);
-                let covers = |node: &_| nodes.covers(node);
-                let (entries, edition) = records.of_site(site, covers);
-                let own = SiteDeliveries { entries, edition };
-                let now = match shared.settle(authority, &own, covers).await {
-                    Ok(now) => now,
-                    // Nobody else can know more.
-                    Err(error @ DeliveriesError::TooLarge(_)) => {
-                        let reason = chain(&error);
-                        tracing::warn!(%site, reason, "deliveries are not told to other controllers");
-                        return Ok(());
-                    }
-                    Err(error) => return Err(chain(&error)),
+                let covers = |node: &NodeId| nodes.covers(node);
+                let is_elsewhere = |node: &NodeId| {
+                    let entry = inventory.by_name(node);
+                    let of = entry.and_then(|entry| entry.site.as_ref());
+                    of.is_some_and(|of| of != site)
                 };
-                match now == own {
-                    true => Ok(()),
-                    false => records
-                        .take_over(site, covers, now.entries, now.edition)
-                        .map_err(|error| chain(&error)),
+                let take_over = |now: SiteDeliveries| {
+                    let SiteDeliveries { entries, editions } = now;
+                    records.take_over(site, covers, is_elsewhere, entries, editions)
+                };
+                let (entries, editions) = records.of_site(site, covers);
+                let own = SiteDeliveries { entries, editions };
+                let remember = |attempt: &SiteDeliveries| take_over(attempt.clone());
+                let settled = shared.settle(authority, &own, covers, remember);
+                let settled = Box::pin(settled).await;
+                match settled.map_err(|error| chain(&error))? {
+                    now if now == own => Ok(()),
+                    now => take_over(now).map_err(|error| chain(&error)),
                 }
             };
             if let Err(reason) = settled.await {
@@ -84,7 +100,7 @@ impl App {
             }
         }
         if moment == RecordsMoment::BeforeRun {
-            records.doubt(doubt);
+            records.set_doubt(doubt);
         }
     }
 }

@@ -4,13 +4,18 @@
 //! A leader works with a record of its own, which it compares with the one in the store
 //! before and after each run. Each write there has a name, its edition. Who knows the present
 //! one has written all of it, or has read it, and is only ahead; to everybody else the store
-//! is right.
+//! is right. The name is kept before a write: one whose answer was lost is known as well.
 
-use serde::{Deserialize, Serialize};
+mod sealed;
+#[cfg(test)]
+mod tests;
 
+use sealed::SharedRecord;
+
+use super::images::FleetKey;
 use crate::bucket::{Bucket, BucketError, ObjectKey, ObjectWritten, SMALL, WriteCondition};
 use crate::model::{LeaderEpoch, NodeId, SiteName};
-use crate::nodes::{Authority, DeliveredEntries};
+use crate::nodes::{Authority, DeliveredEntries, RecordEditions, RecordsError};
 
 /// So often the record is written when others write as well: a leader before this one does
 /// so once at most.
@@ -21,17 +26,8 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct SiteDeliveries {
     /// What was delivered.
     pub entries: DeliveredEntries,
-    /// The edition in the store that it continues; `None` for one that was never shared.
-    pub edition: Option<String>,
-}
-
-/// The record as it is in the store.
-#[derive(Debug, Serialize, Deserialize)]
-struct SharedRecord {
-    /// That of the leader who wrote it.
-    epoch: LeaderEpoch,
-    edition: String,
-    nodes: DeliveredEntries,
+    /// The editions in the store that it continues.
+    pub editions: RecordEditions,
 }
 
 /// Why records could not be compared.
@@ -46,26 +42,52 @@ pub(crate) enum DeliveriesError {
     /// Something else is there.
     #[error("{0} in the store is no record of deliveries; expected JSON with epoch and nodes")]
     Content(ObjectKey, #[source] serde_json::Error),
-    /// The record is too large for an object that is read as a whole.
-    #[error("the record of deliveries has {0} bytes; expected at most {SMALL}")]
-    TooLarge(u64),
+    /// Whoever wrote it does not have the key, or wrote it for another site.
+    #[error(
+        "{0} in the store was not written with the key of this fleet for this site; \
+         remove it to begin with the record of the leader"
+    )]
+    Foreign(ObjectKey),
+    /// The leader before this one could not tell what it had delivered.
+    #[error(
+        "{0} in the store does not say what was delivered, since that was too much for one \
+         object; remove it to begin with the record of the leader"
+    )]
+    Untold(ObjectKey),
+    /// What is to be written could not be kept here.
+    #[error(transparent)]
+    Own(#[from] RecordsError),
 }
 
 /// The records of all sites in a store.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedDeliveries {
     bucket: Bucket,
+    key: FleetKey,
+    /// The length of a record in bytes that others can read as a whole.
+    limit: u64,
+}
+
+/// The record that this controller and the store should have.
+struct Merged {
+    own: SiteDeliveries,
+    shared: DeliveredEntries,
 }
 
 impl SharedDeliveries {
     /// Nothing is asked of the store yet.
-    pub(crate) fn new(bucket: Bucket) -> Self {
-        Self { bucket }
+    pub(crate) fn new(bucket: Bucket, key: FleetKey) -> Self {
+        Self {
+            bucket,
+            key,
+            limit: SMALL,
+        }
     }
 
     /// Makes the record of the site that this authority is over the same in the store and
     /// here, and gives it. From then on, a leader before this one cannot write it any more.
-    /// `covers` is true for the nodes of the site that are known now.
+    /// `covers` is true for the nodes of the site that are known now. What is given to
+    /// `remember` has to be kept before something is written: the answer may be lost.
     ///
     /// # Errors
     /// When it is not known what is in the store, or it cannot be written.
@@ -74,236 +96,151 @@ impl SharedDeliveries {
         authority: &Authority,
         own: &SiteDeliveries,
         covers: impl Fn(&NodeId) -> bool,
+        remember: impl Fn(&SiteDeliveries) -> Result<(), RecordsError>,
     ) -> Result<SiteDeliveries, DeliveriesError> {
         let led = authority.fence().ok().flatten();
         let led = led.ok_or(DeliveriesError::NotLeading)?;
         let Some(key) = key(&led.site) else {
             return Ok(own.clone());
         };
+        let mut own = own.clone();
         for _ in 0..ATTEMPTS {
             let (found, condition) = match self.bucket.get(&key).await? {
                 None => (None, WriteCondition::Absent),
                 Some(object) => {
-                    let found: SharedRecord = serde_json::from_slice(&object.bytes)
-                        .map_err(|source| DeliveriesError::Content(key.clone(), source))?;
+                    let found = SharedRecord::read(&object.bytes, &key, &self.key)?;
                     (Some(found), WriteCondition::Unchanged(object.tag))
                 }
             };
-            if found.as_ref().is_some_and(|found| found.epoch > led.epoch) {
+            if let Some(found) = &found
+                && found.epoch > led.epoch
+            {
+                // So a leadership is asked for that is above it.
+                authority.outranked(found.epoch);
                 return Err(DeliveriesError::NotLeading);
             }
-            let entries = merged(found.as_ref(), own, &covers);
+            let merged = merged(found.as_ref(), &own, &covers, &key)?;
+            let (record, text) = self.record(&merged, led.epoch, &key)?;
+            own = merged.own;
             if let Some(found) = found
                 && found.epoch == led.epoch
-                && found.nodes == entries
+                && found.nodes == record.nodes
             {
-                return Ok(SiteDeliveries {
-                    entries,
-                    edition: Some(found.edition),
-                });
+                own.editions = settled(found.edition);
+                return Ok(own);
             }
-            let record = SharedRecord {
-                epoch: led.epoch,
-                edition: format!("{:016x}", fastrand::u64(..)),
-                nodes: entries,
-            };
-            let text = serde_json::to_vec(&record)
-                .map_err(|source| DeliveriesError::Content(key.clone(), source))?;
-            if text.len() as u64 > SMALL {
-                return Err(DeliveriesError::TooLarge(text.len() as u64));
+            if record.nodes.is_none() {
+                let (site, bytes) = (&led.site, self.limit);
+                tracing::warn!(%site, "deliveries are not told to other controllers: the record has more than {bytes} bytes");
             }
+            own.editions.attempted = Some(record.edition.clone());
+            remember(&own)?;
             if authority.fence().ok().flatten().as_ref() != Some(&led) {
                 return Err(DeliveriesError::NotLeading);
             }
             match self.bucket.put(&key, text, condition).await? {
                 ObjectWritten::Done(_) => {
-                    return Ok(SiteDeliveries {
-                        entries: record.nodes,
-                        edition: Some(record.edition),
-                    });
+                    own.editions = settled(record.edition);
+                    return Ok(own);
                 }
                 ObjectWritten::Refused => {}
             }
         }
         Err(DeliveriesError::NotLeading)
     }
+
+    /// What is to be in the store, and its text. A record that is too large takes the place
+    /// of an older one nevertheless: nobody may believe that.
+    fn record(
+        &self,
+        merged: &Merged,
+        epoch: LeaderEpoch,
+        key: &ObjectKey,
+    ) -> Result<(SharedRecord, Vec<u8>), DeliveriesError> {
+        let attempted = merged.own.editions.attempted.clone();
+        let mut record = SharedRecord {
+            epoch,
+            edition: attempted.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..))),
+            nodes: Some(merged.shared.clone()),
+        };
+        let mut text = record.text(key, &self.key)?;
+        if text.len() as u64 > self.limit {
+            record.nodes = None;
+            text = record.text(key, &self.key)?;
+        }
+        Ok((record, text))
+    }
 }
 
-/// What the record is, given what is in the store.
+fn settled(edition: String) -> RecordEditions {
+    RecordEditions {
+        known: Some(edition),
+        attempted: None,
+    }
+}
+
+/// What the records are, given what is in the store. The own one continues that.
 fn merged(
     found: Option<&SharedRecord>,
     own: &SiteDeliveries,
     covers: impl Fn(&NodeId) -> bool,
-) -> DeliveredEntries {
+    key: &ObjectKey,
+) -> Result<Merged, DeliveriesError> {
     let Some(found) = found else {
-        return own.entries.clone();
+        return Ok(Merged {
+            own: own.clone(),
+            shared: own.entries.clone(),
+        });
     };
-    match &own.edition {
-        Some(edition) if *edition == found.edition => {
-            let mut entries = own.entries.clone();
-            // A cluster that has not told its nodes yet has them nevertheless.
-            let others = found.nodes.iter().filter(|(node, _)| !covers(node));
-            entries.extend(others.map(|(node, dirs)| (node.clone(), dirs.clone())));
-            entries
+    let is_own = own.editions.has(&found.edition);
+    let nodes = match &found.nodes {
+        Some(nodes) => nodes.clone(),
+        None if is_own => DeliveredEntries::new(),
+        None => return Err(DeliveriesError::Untold(key.clone())),
+    };
+    if is_own {
+        let mut editions = own.editions.clone();
+        // A write that arrived is not the next one.
+        if editions.attempted.as_deref() == Some(&found.edition) {
+            editions = settled(found.edition.clone());
         }
-        Some(_) => found.nodes.clone(),
+        // A cluster that has not told its nodes yet has them nevertheless. They are not
+        // given to this controller: what has left the site is recorded by another one.
+        let others = nodes.into_iter().filter(|(node, _)| !covers(node));
+        let mut shared = own.entries.clone();
+        shared.extend(others);
+        let entries = own.entries.clone();
+        return Ok(Merged {
+            own: SiteDeliveries { entries, editions },
+            shared,
+        });
+    }
+    let entries = match own.editions.known {
+        Some(_) => nodes,
         // From before there was a fleet: what others did since then is right.
-        None => {
-            let mut entries = own.entries.clone();
-            for (node, dirs) in &found.nodes {
-                let known = entries.entry(node.clone()).or_default();
-                for (dir, files) in dirs {
-                    let known = known.entry(dir.clone()).or_default();
-                    known.extend(
-                        files
-                            .iter()
-                            .map(|(name, entry)| (name.clone(), entry.clone())),
-                    );
-                }
-            }
-            entries
+        None => united(own.entries.clone(), nodes),
+    };
+    Ok(Merged {
+        shared: entries.clone(),
+        own: SiteDeliveries {
+            entries,
+            editions: settled(found.edition.clone()),
+        },
+    })
+}
+
+/// All entries; of two with the same name the later one.
+fn united(mut entries: DeliveredEntries, later: DeliveredEntries) -> DeliveredEntries {
+    for (node, dirs) in later {
+        let known = entries.entry(node).or_default();
+        for (dir, files) in dirs {
+            known.entry(dir).or_default().extend(files);
         }
     }
+    entries
 }
 
 /// Always one: the name of a site is a word of keys.
 fn key(site: &SiteName) -> Option<ObjectKey> {
     format!("v1/sites/{site}/delivered.json").parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
-
-    fn entries(node: &str, names: &[&str]) -> DeliveredEntries {
-        let files = names.iter().map(|name| {
-            let entry = serde_json::json!({
-                "name": name, "size": 1, "mtime": 2, "inode": 1, "sha256": "ab".repeat(32),
-                "artifact": { "version": "v1.11.3", "platform": "nocloud", "arch": "amd64",
-                    "secureboot": false, "schematic": "37".repeat(32), "format": "iso" },
-                "orders": [], "placed_at": "2026-08-05T12:00:00Z",
-            });
-            let entry = serde_json::from_value(entry).unwrap();
-            (name.parse().unwrap(), entry)
-        });
-        let dir = "/var/lib/vz/template/iso".parse().unwrap();
-        let dirs = [(dir, files.collect())].into();
-        [(node.parse().unwrap(), dirs)].into()
-    }
-
-    /// A controller, which leads under this epoch.
-    struct Leader {
-        authority: Authority,
-        own: SiteDeliveries,
-        shared: SharedDeliveries,
-    }
-
-    impl Leader {
-        fn new(store: &DisturbedStore, epoch: u64, names: &[&str]) -> Self {
-            let leader = Self {
-                authority: Authority::of_site("prague".parse().unwrap()),
-                own: SiteDeliveries {
-                    entries: entries("pve-1", names),
-                    edition: None,
-                },
-                shared: SharedDeliveries::new(store.bucket()),
-            };
-            leader
-                .authority
-                .grant(LeaderEpoch::new(epoch), Duration::MAX);
-            leader
-        }
-
-        fn has(&mut self, names: &[&str]) {
-            self.own.entries = entries("pve-1", names);
-        }
-
-        async fn settle(&mut self) -> Result<(), DeliveriesError> {
-            let covers = |node: &NodeId| node.as_str() == "pve-1";
-            let settled = self.shared.settle(&self.authority, &self.own, covers);
-            self.own = settled.await?;
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn a_leader_continues_the_record_of_the_one_before() {
-        let store = DisturbedStore::default();
-        let mut first = Leader::new(&store, 1, &["a.iso"]);
-        first.settle().await.unwrap();
-        // A node that is not known yet is not forgotten.
-        let own = first.own.clone();
-        let nobody = |_: &NodeId| false;
-        let none = SiteDeliveries {
-            entries: DeliveredEntries::new(),
-            ..own.clone()
-        };
-        let settled = first.shared.settle(&first.authority, &none, nobody).await;
-        assert_eq!(settled.unwrap(), own);
-        // Delivered and removed while it leads, and nothing is asked for twice.
-        first.has(&["b.iso"]);
-        first.settle().await.unwrap();
-        store.asked();
-        first.settle().await.unwrap();
-        assert_eq!(store.asked(), ["get v1/sites/prague/delivered.json"]);
-        let mut second = Leader::new(&store, 2, &["old.iso"]);
-        second.settle().await.unwrap();
-        // What it had before there was a fleet is there as well.
-        assert_eq!(second.own.entries, entries("pve-1", &["b.iso", "old.iso"]));
-        second.has(&["c.iso"]);
-        second.settle().await.unwrap();
-        // The first one comes back: what it knew is past.
-        first.authority.grant(LeaderEpoch::new(3), Duration::MAX);
-        first.settle().await.unwrap();
-        assert_eq!(first.own.entries, entries("pve-1", &["c.iso"]));
-    }
-
-    #[tokio::test]
-    async fn a_leader_of_the_past_writes_nothing() {
-        let store = DisturbedStore::default();
-        let mut first = Leader::new(&store, 1, &["a.iso"]);
-        first.settle().await.unwrap();
-        let mut second = Leader::new(&store, 2, &[]);
-        second.settle().await.unwrap();
-        first.has(&["late.iso"]);
-        let refused = first.settle().await.unwrap_err();
-        assert!(matches!(refused, DeliveriesError::NotLeading));
-        first.authority.revoke();
-        let refused = first.settle().await.unwrap_err();
-        assert!(matches!(refused, DeliveriesError::NotLeading));
-        second.settle().await.unwrap();
-        assert_eq!(second.own.entries, entries("pve-1", &["a.iso"]));
-    }
-
-    #[tokio::test]
-    async fn what_the_store_does_not_take_is_handed_on_later() {
-        let store = DisturbedStore::default();
-        let mut first = Leader::new(&store, 1, &["a.iso"]);
-        first.settle().await.unwrap();
-        for fault in [StoreFault::Fails, StoreFault::LosesAnswer] {
-            first.has(&["b.iso"]);
-            store.inject("put", "delivered", fault, 1);
-            first.settle().await.unwrap_err();
-            first.settle().await.unwrap();
-            assert_eq!(first.own.entries, entries("pve-1", &["b.iso"]), "{fault:?}");
-            first.has(&["a.iso"]);
-            first.settle().await.unwrap();
-        }
-        store.inject("get", "delivered", StoreFault::Fails, 1);
-        first.settle().await.unwrap_err();
-    }
-
-    #[tokio::test]
-    async fn what_is_no_record_is_unknown() {
-        let store = DisturbedStore::default();
-        let key = key(&"prague".parse().unwrap()).unwrap();
-        let put = store.bucket().put(&key, "{}", WriteCondition::Always).await;
-        put.unwrap();
-        let mut first = Leader::new(&store, 1, &["a.iso"]);
-        let error = first.settle().await.unwrap_err();
-        assert!(matches!(error, DeliveriesError::Content(..)), "{error}");
-    }
 }

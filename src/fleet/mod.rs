@@ -16,7 +16,7 @@ mod sites;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use deliveries::{DeliveriesError, SharedDeliveries, SiteDeliveries};
+pub(crate) use deliveries::{SharedDeliveries, SiteDeliveries};
 pub(crate) use images::{
     CollectError, Collected, FleetKey, FleetUpstream, FleetWants, KeepTimes, ShareSettings,
     SharedImages, StoreCollector, WantsDoubt, index_name,

@@ -54,7 +54,7 @@ mod verify;
 
 pub use api::{
     ApiError, ApiNode, ApiNodes, ApiNodesConfig, ApiPlace, DeliveredEntries, DeliveryRecords,
-    FileServerConfig, RecordsError,
+    FileServerConfig, RecordEditions, RecordsError,
 };
 pub use authority::{Authority, Fence, NotLeading};
 pub use by_reach::NodesByReach;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Found};
 use crate::facts::RecordEntry;
 use crate::model::{Dir, FileName, NodeId, SiteName};
-use crate::nodes::{DeliveredEntries, DeliveryRecords, RecordsError};
+use crate::nodes::{DeliveredEntries, DeliveryRecords, RecordEditions, RecordsError};
 
 /// By node and directory, as the file has it.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ struct DeliveredFiles {
     /// For each site of a fleet, the edition of the record in the store that this continues.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     shared: BTreeMap<SiteName, String>,
+    /// The edition that was to be written there, where nobody answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attempted: BTreeMap<SiteName, String>,
 }
 
 /// The record in one file. One process at a time writes to it: the one that has the cache.
@@ -47,19 +50,25 @@ impl FileRecords {
         }
     }
 
-    /// What is recorded of the nodes of a site, and the edition of the record in the store
+    /// What is recorded of the nodes of a site, and the editions of the record in the store
     /// that it continues. One that cannot be read says nothing.
     pub(crate) fn of_site(
         &self,
         site: &SiteName,
         covers: impl Fn(&NodeId) -> bool,
-    ) -> (DeliveredEntries, Option<String>) {
+    ) -> (DeliveredEntries, RecordEditions) {
         let mut files = self.load().unwrap_or_default();
         files.nodes.retain(|node, _| covers(node));
-        (files.nodes, files.shared.remove(site))
+        let editions = RecordEditions {
+            known: files.shared.remove(site),
+            attempted: files.attempted.remove(site),
+        };
+        (files.nodes, editions)
     }
 
-    /// The record of the nodes of a site is this from now on.
+    /// The record of the nodes of a site is this from now on. `covers` is true for its nodes,
+    /// `is_elsewhere` for those of other sites: what is recorded of them stays, since the
+    /// record of a site keeps nodes that have left it.
     ///
     /// # Errors
     /// Where it cannot be written; the record is what it was.
@@ -67,21 +76,29 @@ impl FileRecords {
         &self,
         site: &SiteName,
         covers: impl Fn(&NodeId) -> bool,
+        is_elsewhere: impl Fn(&NodeId) -> bool,
         entries: DeliveredEntries,
-        edition: Option<String>,
+        editions: RecordEditions,
     ) -> Result<(), RecordsError> {
         self.rewrite(|files| {
             files.nodes.retain(|node, _| !covers(node));
-            files.nodes.extend(entries);
-            match edition {
-                Some(edition) => files.shared.insert(site.clone(), edition),
-                None => files.shared.remove(site),
-            };
+            let entries = entries.into_iter();
+            let own = entries.filter(|(node, _)| !is_elsewhere(node));
+            files.nodes.extend(own);
+            for (editions, edition) in [
+                (&mut files.shared, editions.known),
+                (&mut files.attempted, editions.attempted),
+            ] {
+                match edition {
+                    Some(edition) => editions.insert(site.clone(), edition),
+                    None => editions.remove(site),
+                };
+            }
         })
     }
 
-    /// Says that it is not known what was delivered, and why; `None` that it is.
-    pub(crate) fn doubt(&self, why: Option<String>) {
+    /// Says that it is not known what others delivered, and why; `None` that it is.
+    pub(crate) fn set_doubt(&self, why: Option<String>) {
         *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
@@ -135,11 +152,6 @@ impl FileRecords {
 
 impl DeliveryRecords for FileRecords {
     fn all(&self) -> Result<Arc<DeliveredEntries>, RecordsError> {
-        let doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = &*doubt {
-            return Err(RecordsError::new(why.clone()));
-        }
-        drop(doubt);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Before reading: what is written meanwhile is read again.
         let stamp = self.stamp();
@@ -151,6 +163,11 @@ impl DeliveryRecords for FileRecords {
         let entries = Arc::new(self.load()?.nodes);
         *known = stamp.map(|stamp| (stamp, Arc::clone(&entries)));
         Ok(entries)
+    }
+
+    fn doubt(&self) -> Option<String> {
+        let doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        doubt.clone()
     }
 
     fn put(&self, node: &NodeId, dir: &Dir, entry: &RecordEntry) -> Result<(), RecordsError> {
@@ -167,5 +184,52 @@ impl DeliveryRecords for FileRecords {
         self.change(node, dir, |record| {
             record.remove(file);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(node: &str, name: &str) -> DeliveredEntries {
+        let entry = serde_json::json!({
+            "name": name, "size": 1, "mtime": 2, "inode": 1, "sha256": "ab".repeat(32),
+            "artifact": { "version": "v1.11.3", "platform": "nocloud", "arch": "amd64",
+                "secureboot": false, "schematic": "37".repeat(32), "format": "iso" },
+            "orders": [], "placed_at": "2026-08-05T12:00:00Z",
+        });
+        let files = [(
+            name.parse().unwrap(),
+            serde_json::from_value(entry).unwrap(),
+        )]
+        .into();
+        let dirs = [("/var/lib/vz/template/iso".parse().unwrap(), files)].into();
+        [(node.parse().unwrap(), dirs)].into()
+    }
+
+    #[test]
+    fn a_node_that_moved_keeps_what_its_new_site_knows() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = FileRecords::new(dir.path().join("delivered.json"));
+        let (brno, prague) = ("brno".parse().unwrap(), "prague".parse().unwrap());
+        let editions = |name: &str| RecordEditions {
+            known: Some(name.to_owned()),
+            attempted: Some(format!("{name}+")),
+        };
+        // The node was of prague, whose record still has it.
+        let (all, none) = (|_: &NodeId| true, |_: &NodeId| false);
+        let fresh = entries("pve-1", "fresh.iso");
+        let taken = records.take_over(&brno, all, none, fresh.clone(), editions("b"));
+        taken.unwrap();
+        let mut stale = entries("pve-1", "stale.iso");
+        stale.extend(entries("later", "a.iso"));
+        let is_elsewhere = |node: &NodeId| node.as_str() == "pve-1";
+        let taken = records.take_over(&prague, none, is_elsewhere, stale, editions("p"));
+        taken.unwrap();
+        let mut known = fresh.clone();
+        // Its cluster has not told of this one yet.
+        known.extend(entries("later", "a.iso"));
+        assert_eq!(*records.all().unwrap(), known);
+        assert_eq!(records.of_site(&brno, is_elsewhere), (fresh, editions("b")));
     }
 }

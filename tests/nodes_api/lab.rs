@@ -94,6 +94,14 @@ impl Lab {
     }
 
     pub fn nodes_with(&self, change: impl FnOnce(&mut ApiNodesConfig)) -> ApiNodes {
+        ApiNodes::new(self.config(change), self.records())
+    }
+
+    pub fn nodes_with_records(&self, records: Arc<dyn DeliveryRecords>) -> ApiNodes {
+        ApiNodes::new(self.config(|_| {}), records)
+    }
+
+    fn config(&self, change: impl FnOnce(&mut ApiNodesConfig)) -> ApiNodesConfig {
         let mut config = ApiNodesConfig {
             nodes: BTreeMap::new(),
             owner: OWNER.to_owned(),
@@ -137,7 +145,7 @@ impl Lab {
             config.nodes.insert(node.parse().unwrap(), known);
         }
         change(&mut config);
-        ApiNodes::new(config, self.records())
+        config
     }
 
     pub fn api(&self, node: &str) -> PveApi {

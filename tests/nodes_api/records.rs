@@ -1,6 +1,10 @@
 //! The record that the controller keeps.
 
-use talos_order::nodes::Nodes;
+use std::sync::Arc;
+
+use talos_order::facts::{RecordEntry, References};
+use talos_order::model::{Dir, FileName, NodeId};
+use talos_order::nodes::{DeliveredEntries, DeliveryRecords, Nodes, RecordsError};
 
 use crate::lab::{ISO, Lab, listed, node, noise, removal};
 
@@ -26,6 +30,48 @@ async fn a_record_that_is_lost_costs_no_image() {
     assert!(nodes.remove(&pve, &removal(&delivery)).await.is_err());
     assert!(!nodes.deliver(&pve, &delivery).await.unwrap().copied);
     assert_eq!(lab.recorded("pve-01").len(), 1);
+}
+
+/// Records of which it is not known what others did.
+#[derive(Debug)]
+struct Doubtful(Arc<dyn DeliveryRecords>);
+
+impl DeliveryRecords for Doubtful {
+    fn all(&self) -> Result<Arc<DeliveredEntries>, RecordsError> {
+        self.0.all()
+    }
+
+    fn doubt(&self) -> Option<String> {
+        Some("the store does not answer".to_owned())
+    }
+
+    fn put(&self, node: &NodeId, dir: &Dir, entry: &RecordEntry) -> Result<(), RecordsError> {
+        self.0.put(node, dir, entry)
+    }
+
+    fn drop_entry(&self, node: &NodeId, dir: &Dir, file: &FileName) -> Result<(), RecordsError> {
+        self.0.drop_entry(node, dir, file)
+    }
+}
+
+/// What is on record is in sync, and images are delivered; nothing is removed or replaced.
+#[tokio::test]
+async fn while_the_record_is_in_doubt_images_come_and_none_goes() {
+    let lab = Lab::new().await;
+    let nodes = lab.nodes_with_records(Arc::new(Doubtful(lab.records())));
+    let pve = node("pve-01");
+    let delivery = lab.delivery(&noise(5000, 1));
+    assert!(nodes.deliver(&pve, &delivery).await.unwrap().copied);
+    let (dirs, references) = listed(&nodes, "pve-01", &[ISO]).await;
+    assert_eq!(dirs[0].record.len(), 1);
+    assert!(dirs[0].unread.is_some());
+    assert!(matches!(references, References::Unknown { .. }));
+    assert!(!nodes.deliver(&pve, &delivery).await.unwrap().copied);
+    assert!(nodes.remove(&pve, &removal(&delivery)).await.is_err());
+    let other = lab.delivery(&noise(6000, 2));
+    assert!(nodes.deliver(&pve, &other).await.is_err());
+    assert_eq!(std::fs::read(lab.on_node("pve-01")).unwrap().len(), 5000);
+    lab.nodes().deliver(&pve, &other).await.unwrap();
 }
 
 #[test]

@@ -28,6 +28,22 @@ impl FleetKey {
     pub(crate) fn new(secret: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
+
+    /// What authenticates these bytes, in hexadecimal digits. They begin with what they are
+    /// for.
+    pub(crate) fn seal(&self, bytes: &[u8]) -> String {
+        let mac = hmac::sign(&self.0, bytes);
+        mac.as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// True if this authenticates the bytes.
+    pub(crate) fn is_seal(&self, bytes: &[u8], mac: &str) -> bool {
+        let mac = mac.parse::<Sha256>();
+        mac.is_ok_and(|mac| hmac::verify(&self.0, bytes, mac.as_bytes()).is_ok())
+    }
 }
 
 impl fmt::Debug for FleetKey {

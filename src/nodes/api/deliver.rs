@@ -61,6 +61,7 @@ pub(super) async fn deliver(
             run.send(&way).await?
         }
         Occupant::Outdated(volume) => {
+            place.record.ensure_certain()?;
             run.check_space(&status, volume.size)?;
             place.ensure_unused(&delivery.file).await?;
             let way = run.way(true).await?;

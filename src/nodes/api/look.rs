@@ -57,12 +57,16 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
     let delivered = records::all(&nodes.records)
         .await
         .map_err(|error| chain(&error));
+    let doubt = nodes.records.doubt();
     let mut states = BTreeMap::new();
     for (dir, seen) in seen {
         let state = match seen {
             Ok(mut state) if !state.is_silent => {
                 match &delivered {
-                    Ok(all) => state.record = record(all, &node.id, dir),
+                    Ok(all) => {
+                        state.record = record(all, &node.id, dir);
+                        state.unread.clone_from(&doubt);
+                    }
                     Err(why) => state.unread = Some(why.clone()),
                 }
                 state
@@ -80,7 +84,11 @@ pub(super) async fn observe(nodes: &SharedParts, node: &Node, dirs: &BTreeSet<Di
         states.insert(dir.clone(), state);
     }
     let delivered = delivered.unwrap_or_default();
-    let references = references(nodes, node, &known, &states, &delivered).await;
+    let references = match doubt {
+        // So no removal is planned that would fail.
+        Some(why) => References::Unknown { why },
+        None => references(nodes, node, &known, &states, &delivered).await,
+    };
     NodeState::Listed {
         dirs: states,
         tools: BTreeSet::new(),

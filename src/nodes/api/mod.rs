@@ -31,5 +31,5 @@ mod way;
 pub use config::{ApiNode, ApiNodesConfig, ApiPlace, FileServerConfig};
 pub use connect::ApiNodes;
 pub use error::ApiError;
-pub use records::{DeliveredEntries, DeliveryRecords, RecordsError};
+pub use records::{DeliveredEntries, DeliveryRecords, RecordEditions, RecordsError};
 pub(super) use storages::DescribedNode;

@@ -11,6 +11,23 @@ use crate::model::{Dir, FileName, NodeId};
 /// What was delivered, by node, directory and name.
 pub type DeliveredEntries = BTreeMap<NodeId, BTreeMap<Dir, BTreeMap<FileName, RecordEntry>>>;
 
+/// Which editions of a record that controllers share one of them continues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordEditions {
+    /// The one that was read or written last; `None` for a record that was never shared.
+    pub known: Option<String>,
+    /// One that was to be written, and may have been: nobody answered.
+    pub attempted: Option<String>,
+}
+
+impl RecordEditions {
+    /// True if the record continues this edition.
+    pub fn has(&self, edition: &str) -> bool {
+        let own = [&self.known, &self.attempted];
+        own.iter().any(|own| own.as_deref() == Some(edition))
+    }
+}
+
 /// Keeps a record of what was delivered to each directory of a node. What is lost here is
 /// removed by nobody any more, and adopted where an order wants it.
 pub trait DeliveryRecords: fmt::Debug + Send + Sync + 'static {
@@ -20,6 +37,12 @@ pub trait DeliveryRecords: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Where it cannot be read, so that it is unknown.
     fn all(&self) -> Result<Arc<DeliveredEntries>, RecordsError>;
+
+    /// Why it is not known what other controllers delivered or removed. What is on record
+    /// may be past then: it is enough to adopt a file, and not to remove one.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
 
     /// The record of a directory; empty where nothing was delivered.
     ///
@@ -71,6 +94,14 @@ pub(super) struct DirRecord {
 impl DirRecord {
     pub(super) async fn read(&self) -> Result<BTreeMap<FileName, RecordEntry>, RecordsError> {
         self.wait(|own| own.records.read(&own.node, &own.dir)).await
+    }
+
+    /// Nothing is removed while it is in doubt whose it is.
+    pub(super) fn ensure_certain(&self) -> Result<(), RecordsError> {
+        match self.records.doubt() {
+            Some(why) => Err(RecordsError::new(why)),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn put(&self, entry: RecordEntry) -> Result<(), RecordsError> {

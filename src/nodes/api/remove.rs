@@ -14,6 +14,7 @@ pub(super) async fn remove(
     place: &PlaceOnNode,
     removal: &Removal,
 ) -> Result<Removed, NodeError> {
+    place.record.ensure_certain()?;
     let entry = place.recorded(&removal.file).await?;
     refuse_theirs(nodes, place, &removal.file, entry.as_ref())?;
     let (_, found) = place.find(&removal.file).await?;
