@@ -143,7 +143,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Some(Verb::Rollout(args)) => rollout::run(&common, &args).await,
         Some(Verb::Reconcile(args)) => control::reconcile(&common, args).await,
         Some(Verb::Notify(args)) => notify::run(&common, &args).await,
-        Some(Verb::Wait(args)) => wait::run(&common, &args).await,
+        Some(Verb::Wait(args)) => Box::pin(wait::run(&common, &args)).await,
         Some(Verb::Validate { online, output }) => {
             let validate = validate::validate(&common, online, output);
             signal::unless_stopped(Box::pin(validate)).await

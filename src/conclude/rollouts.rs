@@ -197,6 +197,7 @@ fn reported(order: &OrderId, release: &Release, rings: BTreeSet<&RingName>) -> O
         release: release.clone(),
         version,
         doubt: None,
+        without_nodes: BTreeMap::new(),
         rings: rings.into_iter().map(ring).collect(),
     };
     Some(RolloutLine::new(&planned, None))
@@ -310,7 +311,7 @@ pub(crate) mod tests {
             Vec::from_iter(releases(&lines, order))
         };
         let of_old = old.planned.release.clone();
-        assert_eq!(current(true, false, &web), [new.clone()]);
+        assert_eq!(current(true, false, &web), std::slice::from_ref(&new));
         assert_eq!(current(true, true, &web), [of_old.clone(), new]);
         assert_eq!(current(false, true, &web), [of_old]);
         assert_eq!(current(false, false, &web), []);

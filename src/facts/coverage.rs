@@ -174,6 +174,7 @@ mod tests {
             is_open: true,
         };
         let rollout = RolloutMemory {
+            rest_sites: std::collections::BTreeSet::default(),
             rings: ["brno", "prague"]
                 .map(|site| (site.parse().unwrap(), ring(site)))
                 .into(),

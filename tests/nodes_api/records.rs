@@ -79,8 +79,7 @@ fn what_cannot_be_read_is_kept_under_another_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("delivered.json");
     std::fs::write(&path, "garbage").unwrap();
-    let records: &dyn talos_order::nodes::DeliveryRecords =
-        &talos_order::testing::FileRecords::new(path);
+    let records: &dyn DeliveryRecords = &talos_order::testing::FileRecords::new(path);
     let (pve, place) = ("pve-01".parse().unwrap(), crate::lab::dir(ISO));
     let entry = serde_json::json!({
         "name": "a.iso", "size": 1, "mtime": 2, "inode": 1, "sha256": "ab".repeat(32),
@@ -88,7 +87,7 @@ fn what_cannot_be_read_is_kept_under_another_name() {
             "secureboot": false, "schematic": "37".repeat(32), "format": "iso" },
         "orders": [], "placed_at": "2026-08-05T12:00:00Z",
     });
-    let entry: talos_order::facts::RecordEntry = serde_json::from_value(entry).unwrap();
+    let entry: RecordEntry = serde_json::from_value(entry).unwrap();
     assert!(records.read(&pve, &place).is_err());
     records.put(&pve, &place, &entry).unwrap();
     assert_eq!(records.read(&pve, &place).unwrap()[&entry.name], entry);
