@@ -4,12 +4,15 @@
 //! controller runs and says how things were left while it does not. Making one is
 //! pure; the loop brings the times.
 
+mod notes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::notes::notes;
 use super::condition::{self, Condition, LastConditions};
 use super::counters::RunCounters;
 use super::known::{self, ImageLine, NodeLine, OrderLine};
@@ -26,9 +29,7 @@ use super::state::ConditionState;
 use super::trigger_form::WrittenTrigger;
 use super::verdict::Verdict;
 use super::words::Words;
-use crate::facts::{
-    ApprovalId, Backoff, Memory, RolloutInstruction, StepId, Suspended, VersionKnowledge,
-};
+use crate::facts::{ApprovalId, Backoff, Memory, RolloutInstruction, StepId, Suspended};
 use crate::model::{FileName, NodeId, OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::{Blocked, BlockedReason};
 
@@ -359,43 +360,6 @@ fn next_try(reason: &BlockedReason, memory: &Memory) -> Option<Timestamp> {
             memory.circuits.get(node).map(|circuit| circuit.until)
         }
         _ => None,
-    }
-}
-
-/// What went on with something old, because newer could not be had, and that the run was
-/// not for everything.
-fn notes(report: &Report) -> Vec<String> {
-    let mut notes = notes_on_versions(report);
-    let notices = report.look.plan.notices.iter();
-    notes.extend(notices.map(ToString::to_string));
-    let not_selected = report.look.plan.not_selected();
-    if not_selected > 0 {
-        notes.push(format!(
-            "the last run was for some orders or nodes only; steps not selected: {not_selected}"
-        ));
-    }
-    notes
-}
-
-fn notes_on_versions(report: &Report) -> Vec<String> {
-    match &report.look.observed.catalog.versions {
-        VersionKnowledge::Known {
-            fetched_at,
-            failures,
-            source,
-            ..
-        } => failures
-            .iter()
-            .map(|failure| {
-                let source = source.as_str();
-                format!("using the versions that {source} listed at {fetched_at:.0}: {failure}")
-            })
-            .collect(),
-        VersionKnowledge::Unknown { failures } => failures
-            .iter()
-            .map(|failure| format!("versions unknown: {failure}"))
-            .collect(),
-        VersionKnowledge::NotNeeded => Vec::new(),
     }
 }
 

@@ -6,14 +6,16 @@
 //! one has written all of it, or has read it, and is only ahead; to everybody else the store
 //! is right. The name is kept before a write: one whose answer was lost is known as well.
 
+mod error;
 mod sealed;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::DeliveriesError;
 use sealed::SharedRecord;
 
 use super::images::FleetKey;
-use crate::bucket::{Bucket, BucketError, ObjectKey, ObjectWritten, SMALL, WriteCondition};
+use crate::bucket::{Bucket, ObjectKey, ObjectWritten, SMALL, WriteCondition};
 use crate::model::{LeaderEpoch, NodeId, SiteName};
 use crate::nodes::{Authority, DeliveredEntries, RecordEditions, RecordsError};
 
@@ -28,35 +30,6 @@ pub(crate) struct SiteDeliveries {
     pub entries: DeliveredEntries,
     /// The editions in the store that it continues.
     pub editions: RecordEditions,
-}
-
-/// Why records could not be compared.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DeliveriesError {
-    /// The store does not answer.
-    #[error(transparent)]
-    Bucket(#[from] BucketError),
-    /// Another controller leads the site.
-    #[error("this controller does not lead the site any more")]
-    NotLeading,
-    /// Something else is there.
-    #[error("{0} in the store is no record of deliveries; expected JSON with epoch and nodes")]
-    Content(ObjectKey, #[source] serde_json::Error),
-    /// Whoever wrote it does not have the key, or wrote it for another site.
-    #[error(
-        "{0} in the store was not written with the key of this fleet for this site; \
-         remove it to begin with the record of the leader"
-    )]
-    Foreign(ObjectKey),
-    /// The leader before this one could not tell what it had delivered.
-    #[error(
-        "{0} in the store does not say what was delivered, since that was too much for one \
-         object; remove it to begin with the record of the leader"
-    )]
-    Untold(ObjectKey),
-    /// What is to be written could not be kept here.
-    #[error(transparent)]
-    Own(#[from] RecordsError),
 }
 
 /// The records of all sites in a store.

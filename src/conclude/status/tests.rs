@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::conclude::{ConditionState, Verdict};
 use crate::config;
+use crate::facts::VersionKnowledge;
 use crate::facts::{
     CacheState, Catalog, DirState, Failure, FailureKind, NodeState, Observed, Outcome, References,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::DeliveriesError;
+use super::error::DeliveriesError;
 use crate::bucket::ObjectKey;
 use crate::fleet::images::FleetKey;
 use crate::model::LeaderEpoch;
@@ -25,13 +25,13 @@ pub(super) struct SharedRecord {
     pub nodes: Option<DeliveredEntries>,
 }
 
-type Fields = BTreeMap<String, Value>;
+type RecordFields = BTreeMap<String, Value>;
 
 impl SharedRecord {
     /// The text of the object with this key.
     pub(super) fn text(&self, at: &ObjectKey, key: &FleetKey) -> Result<Vec<u8>, DeliveriesError> {
         let make = || {
-            let mut fields: Fields = serde_json::from_slice(&serde_json::to_vec(self)?)?;
+            let mut fields: RecordFields = serde_json::from_slice(&serde_json::to_vec(self)?)?;
             let mac = key.seal(&authenticated(at, &fields)?);
             fields.insert("mac".to_owned(), Value::from(mac));
             serde_json::to_vec(&fields)
@@ -46,7 +46,7 @@ impl SharedRecord {
         key: &FleetKey,
     ) -> Result<Self, DeliveriesError> {
         let wrong = |source| DeliveriesError::Content(at.clone(), source);
-        let mut fields: Fields = serde_json::from_slice(text).map_err(wrong)?;
+        let mut fields: RecordFields = serde_json::from_slice(text).map_err(wrong)?;
         let mac = fields.remove("mac");
         let mac = mac.as_ref().and_then(Value::as_str).unwrap_or_default();
         // Before anything in it is looked at.
@@ -58,7 +58,7 @@ impl SharedRecord {
 }
 
 /// With the key of the object: the record of another site is of no use.
-fn authenticated(at: &ObjectKey, fields: &Fields) -> Result<Vec<u8>, serde_json::Error> {
+fn authenticated(at: &ObjectKey, fields: &RecordFields) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = format!("{PURPOSE}\n{at}\n").into_bytes();
     bytes.extend(serde_json::to_vec(fields)?);
     Ok(bytes)
