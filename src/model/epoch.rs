@@ -32,9 +32,9 @@ impl LeaderEpoch {
         self.0
     }
 
-    /// The largest one that counts: nodes read 18 digits, and a site needs a new one for each
-    /// take-over only. A larger one is a mistake or an attempt to lock controllers out.
-    pub const LARGEST: Self = Self(100_000_000_000_000_000);
+    /// From here on they do not count: nodes read 17 digits, and a site needs a new one for each
+    /// takeover only. A larger one is a mistake, or an attempt to lock controllers out.
+    pub const TOO_LARGE: Self = Self(100_000_000_000_000_000);
 
     /// The one after it.
     #[must_use]

@@ -173,7 +173,7 @@ impl Authority {
     /// A node has seen a higher epoch: this process does not lead any more. One above which
     /// there is none is ignored: no leader could ever follow it.
     pub fn outranked(&self, by: LeaderEpoch) {
-        if by >= LeaderEpoch::LARGEST {
+        if by >= LeaderEpoch::TOO_LARGE {
             let site = self.site.as_ref().map(tracing::field::display);
             tracing::warn!(
                 site,
@@ -267,7 +267,7 @@ mod tests {
         authority.grant(epoch(8), Duration::MAX);
         assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(8));
         // What no leader can follow does not end anything.
-        for number in [LeaderEpoch::LARGEST.number(), u64::MAX] {
+        for number in [LeaderEpoch::TOO_LARGE.number(), u64::MAX] {
             authority.outranked(epoch(number));
         }
         assert_eq!(authority.fence().unwrap().unwrap().epoch, epoch(8));

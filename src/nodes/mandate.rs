@@ -67,7 +67,7 @@ impl Mandate {
         let epoch = LeaderEpoch::new(number);
         let fence = self.fence.as_ref().filter(|fence| fence.epoch < epoch)?;
         self.authority.outranked(epoch);
-        if epoch >= LeaderEpoch::LARGEST {
+        if epoch >= LeaderEpoch::TOO_LARGE {
             return None;
         }
         let site = fence.site.clone();

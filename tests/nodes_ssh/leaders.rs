@@ -183,9 +183,14 @@ async fn a_file_of_epochs_keeps_what_others_wrote_and_is_written_anew_where_it_i
             format!("4 {HASH}/prague:99999999999999999999"),
             Some(format!("5 {}", word(5))),
         ),
+        // More than an epoch can be.
+        (
+            format!("4 {HASH}/prague:100000000000000000"),
+            Some(format!("5 {}", word(5))),
+        ),
         (format!("4 {}", word(6)), None),
         (format!("4 {} {}", word(6), word(3)), None),
-        (format!("4 {HASH}/prague:999999999999999999"), None),
+        (format!("4 {HASH}/prague:99999999999999998"), None),
     ];
     for (number, (found, expected)) in rows.into_iter().enumerate() {
         let dir = node.dir(&format!("iso-{number}"));

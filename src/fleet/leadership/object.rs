@@ -40,7 +40,7 @@ pub(super) enum ObjectError {
     /// No epoch gets this large by itself, and nodes do not read a larger one.
     #[error(
         "{key} in the store has the epoch {epoch}; expected at most {}",
-        LeaderEpoch::LARGEST
+        LeaderEpoch::TOO_LARGE
     )]
     Epoch { key: ObjectKey, epoch: LeaderEpoch },
 }
@@ -61,7 +61,7 @@ impl InBucket {
 
     /// Nobody leads under an epoch that nodes do not read.
     fn check(&self, body: &LeadershipBody) -> Result<(), ObjectError> {
-        match body.epoch > LeaderEpoch::LARGEST {
+        match body.epoch > LeaderEpoch::TOO_LARGE {
             true => Err(ObjectError::Epoch {
                 key: self.key.clone(),
                 epoch: body.epoch,
@@ -121,10 +121,10 @@ mod tests {
             nonce: "n".to_owned(),
             ttl_ms: 30_000,
         };
-        let largest = body(LeaderEpoch::LARGEST);
+        let largest = body(LeaderEpoch::TOO_LARGE);
         assert!(object.write(&largest, None).await.is_ok());
         assert_eq!(object.read().await.unwrap().unwrap().1, largest);
-        let larger = body(LeaderEpoch::LARGEST.next());
+        let larger = body(LeaderEpoch::TOO_LARGE.next());
         let refused = object.write(&larger, None).await;
         assert!(matches!(refused, Err(ObjectError::Epoch { .. })));
         let bytes = serde_json::to_vec(&larger).unwrap();

@@ -33,10 +33,10 @@ weigh() {
     done
 }
 
-# What is no number, or more than the shell can compare, says nothing.
+# What is no number, or has more digits than an epoch of a controller, says nothing.
 weigh_own() {
     case $1 in
-    '' | *[!0-9]* | ???????????????????*) ;;
+    '' | *[!0-9]* | ??????????????????*) ;;
     *) if [ -z "$known" ] || [ "$known" -lt "$1" ]; then known=$1; fi ;;
     esac
 }
