@@ -52,6 +52,12 @@ async fn as_a_controller() {
 }
 
 fn start_controller(lab: &Lab, node: &SshNode, dir: &Dir, source: &Path) -> Child {
+    start_as("fence::as_a_controller", ROLE, (lab, node, dir), source)
+}
+
+/// Another process that runs one test, with a role that it finds in this variable.
+pub fn start_as(test: &str, role_at: &str, at: (&Lab, &SshNode, &Dir), source: &Path) -> Child {
+    let (lab, node, dir) = at;
     let role = [
         shell_words::join(lab.ssh_opts()),
         node.address.to_string(),
@@ -60,14 +66,14 @@ fn start_controller(lab: &Lab, node: &SshNode, dir: &Dir, source: &Path) -> Chil
         source.display().to_string(),
     ];
     Command::new(std::env::current_exe().unwrap())
-        .args(["fence::as_a_controller", "--exact", "--nocapture"])
-        .env(ROLE, role.join("\n"))
+        .args([test, "--exact", "--nocapture"])
+        .env(role_at, role.join("\n"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
-fn signal(pids: &[u32], signal: Signal) {
+pub fn signal(pids: &[u32], signal: Signal) {
     for pid in pids {
         let pid = Pid::from_raw(pid.to_owned().try_into().unwrap()).unwrap();
         let _ = kill_process(pid, signal);

@@ -1,11 +1,12 @@
 //! Leaders that end while they work: they are told so, they are stopped, or they find out.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use talos_order::nodes::NotLeading;
 
 use super::early::{Source, early, early_part, has_come, verified};
+use super::fence::{signal, start_as};
 use super::leaders::{controller, epoch, leads, snapshot, word, words};
 use super::stream::{image, streamed};
 use super::*;
@@ -148,26 +149,7 @@ async fn as_a_leader() {
 }
 
 fn start_leader(lab: &Lab, node: &SshNode, dir: &Dir, source: &Path) -> Child {
-    let role = [
-        shell_words::join(lab.ssh_opts()),
-        node.address.to_string(),
-        node.port.to_string(),
-        dir.to_string(),
-        source.display().to_string(),
-    ];
-    Command::new(std::env::current_exe().unwrap())
-        .args(["leaders_end::as_a_leader", "--exact", "--nocapture"])
-        .env(ROLE, role.join("\n"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn signal(pids: &[u32], signal: Signal) {
-    for pid in pids {
-        let pid = Pid::from_raw(pid.to_owned().try_into().unwrap()).unwrap();
-        let _ = kill_process(pid, signal);
-    }
+    start_as("leaders_end::as_a_leader", ROLE, (lab, node, dir), source)
 }
 
 /// The lease of the first stands for two minutes. The second one does not wait for it.

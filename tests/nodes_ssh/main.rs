@@ -23,6 +23,7 @@ mod hostile;
 mod interrupted;
 mod leaders;
 mod leaders_end;
+mod leaders_file;
 mod leaders_meet;
 mod leaders_templates;
 mod lease;
