@@ -44,8 +44,11 @@ pub struct Metrics(String);
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
     pub seconds: f64,
-    /// Processor time of the controller and of what it started.
+    /// Processor time of the controller itself.
     pub cpu: f64,
+    /// Of the programs that it started: scripts of nodes on this machine, which are the
+    /// work of a node, and a client of ssh for each session with another one.
+    pub programs: f64,
     /// Requests to the store for images, and for who leads.
     pub images: u64,
     pub leaders: u64,
@@ -181,7 +184,7 @@ impl Controller {
     pub fn pass(&mut self) -> Result<Pass> {
         let pid = self.pid().context("it runs")?;
         let before = self.look().clone();
-        let cpu = measure::process_cpu(pid);
+        let cpu = measure::own_and_children_cpu(pid);
         let begin = Instant::now();
         let said = self.command(&program(), &["reconcile"]).output()?;
         let seconds = begin.elapsed().as_secs_f64();
@@ -191,11 +194,12 @@ impl Controller {
             String::from_utf8_lossy(&said.stdout),
             String::from_utf8_lossy(&said.stderr)
         );
-        let cpu = measure::process_cpu(pid) - cpu;
+        let now = measure::own_and_children_cpu(pid);
         let after = self.look();
         Ok(Pass {
             seconds,
-            cpu,
+            cpu: now[0] - cpu[0],
+            programs: now[1] - cpu[1],
             images: after.requests("images") - before.requests("images"),
             leaders: after.requests("leaders") - before.requests("leaders"),
         })

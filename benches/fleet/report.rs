@@ -143,6 +143,7 @@ impl Report<'_> {
             "nodes",
             "s",
             "cpu s",
+            "of programs",
             "requests: images",
             "leaders",
         ])];
@@ -156,6 +157,7 @@ impl Report<'_> {
                 nodes.to_string(),
                 format!("{:.2}", pass.seconds),
                 format!("{:.2}", pass.cpu),
+                format!("{:.2}", pass.programs),
                 pass.images.to_string(),
                 pass.leaders.to_string(),
             ]);
@@ -166,6 +168,7 @@ impl Report<'_> {
                 self.idle.nodes.to_string(),
                 none(),
                 format!("{:.2}", rest.cpu),
+                none(),
                 none(),
                 format!("{:.0}", rest.requests),
             ]);
@@ -261,7 +264,11 @@ impl Report<'_> {
                 20.0,
                 requests.max().unwrap_or_default() as f64,
             ),
-            at_most("cpu s of that pass", 2.0, cpu.unwrap_or(f64::INFINITY)),
+            at_most(
+                "cpu s of the controller in that pass",
+                2.0,
+                cpu.unwrap_or(f64::INFINITY),
+            ),
         ];
         if let [.., plain, _] = self.alone {
             targets.push(at_most(
@@ -358,6 +365,7 @@ fn pass(pass: &crate::controller::Pass) -> Value {
     json!({
         "seconds": pass.seconds,
         "cpu_seconds": pass.cpu,
+        "cpu_seconds_of_programs": pass.programs,
         "image_requests": pass.images,
         "leader_requests": pass.leaders,
     })

@@ -156,6 +156,11 @@ pub fn process_cpu(pid: u32) -> f64 {
     seconds(&pid.to_string(), &[14, 15, 16, 17])
 }
 
+/// Of one process alone, and of those of its children that it has waited for.
+pub fn own_and_children_cpu(pid: u32) -> [f64; 2] {
+    [[14, 15], [16, 17]].map(|fields| seconds(&pid.to_string(), &fields))
+}
+
 /// Ends every connection that was left open in the background.
 pub fn end_connections() {
     let begin = Instant::now();
