@@ -49,7 +49,9 @@ impl Args {
     /// How many of all nodes are reached over ssh.
     pub fn ssh_nodes(&self) -> usize {
         let usual = if self.quick { 2 } else { 8 };
-        self.ssh.map_or(usual, usize::from)
+        // One is left as a directory, for the single controller.
+        let most = self.sites() * self.nodes() - 1;
+        self.ssh.map_or(usual, usize::from).min(most)
     }
 
     /// Seconds for which a leader leads without renewing that: the default, or the least.
