@@ -7,7 +7,7 @@ use super::table::{Table, one_line, span};
 use crate::conclude::rollouts::{elsewhere, in_sync, message, ring_name};
 use crate::conclude::{RolloutAsked, RolloutLine};
 use crate::facts::RolloutInstruction;
-use crate::model::{NodeId, OrderId, Release};
+use crate::model::{NodeId, OrderId};
 use crate::plan::{PlannedRing, RingState};
 
 /// All rings, and what operators said below.
@@ -54,17 +54,17 @@ fn table<'a>(lines: impl Iterator<Item = &'a RolloutLine>, now: Timestamp) -> Ve
     let mut states = Vec::new();
     for line in lines {
         for ring in &line.planned.rings {
-            let (there, all) = in_sync(ring);
+            let of_nodes = in_sync(ring).map(|(there, all)| format!("{there}/{all}"));
             states.push(&ring.state);
             let mut cells = vec![
                 line.planned.order.to_string(),
                 line.planned.version.to_string(),
             ];
-            cells.extend(has_files.then(|| file(&line.planned.release).to_owned()));
+            cells.extend(has_files.then(|| line.planned.release.file().to_owned()));
             cells.extend([
                 ring_name(ring.name.as_ref()).to_owned(),
                 ring.state.as_str().to_owned(),
-                format!("{there}/{all}"),
+                of_nodes.unwrap_or_else(|| "-".to_owned()),
                 one_line(&said_of(ring, now)),
             ]);
             table.row(cells);
@@ -82,11 +82,6 @@ fn table<'a>(lines: impl Iterator<Item = &'a RolloutLine>, now: Timestamp) -> Ve
         };
     }
     lines
-}
-
-/// The last part of the path of a release.
-fn file(release: &Release) -> &str {
-    release.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 /// What there is to say of a ring.
@@ -148,12 +143,13 @@ pub(super) fn details(lines: &[RolloutLine], now: Timestamp) -> String {
 
 fn of_ring(ring: &PlannedRing, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut pairs = Vec::new();
-    let (there, all) = in_sync(ring);
-    let nodes = match ring.may_be_out_of_sync {
-        0 => format!("{there} of {all} in sync"),
-        some => format!("{there} of {all} in sync; {some} may be out of sync"),
-    };
-    pairs.push(("Nodes", nodes));
+    if let Some((there, all)) = in_sync(ring) {
+        let nodes = match ring.may_be_out_of_sync {
+            0 => format!("{there} of {all} in sync"),
+            some => format!("{there} of {all} in sync; {some} may be out of sync"),
+        };
+        pairs.push(("Nodes", nodes));
+    }
     let elsewhere = ring.elsewhere.iter();
     let elsewhere: Vec<String> = elsewhere
         .map(|(site, nodes)| match nodes {

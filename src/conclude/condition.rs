@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::images::{ImageCondition, WantedImages};
 use super::reason::Reason;
 use super::report::Report;
+use super::rings_left::RingsLeft;
 use super::state::ConditionState;
 use super::troubles::{Trouble, Troubles, invalid, not_selected};
 use crate::facts::{Memory, Outcome, Suspended};
@@ -105,7 +106,7 @@ pub(super) struct LastConditions<'a> {
 pub(super) fn conditions(
     before: &LastConditions<'_>,
     orders: &OrderSet,
-    report: &Report,
+    (report, left): (&Report, &RingsLeft<'_>),
     memory: &Memory,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -113,7 +114,7 @@ pub(super) fn conditions(
         suspended: &memory.suspended,
         found: BTreeMap::new(),
     };
-    let troubles = Troubles::of(report, memory);
+    let troubles = Troubles::of(report, left, memory);
     for rejected in &orders.rejected_files {
         board.invalid(rejected.file.clone(), &rejected.problems);
     }

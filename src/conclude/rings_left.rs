@@ -1,6 +1,7 @@
 //! How far rings are as a run left them, for people: the plan of the run says how it found
 //! them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,12 +9,70 @@ use jiff::{SignedDuration, Timestamp};
 use super::rings::Brought;
 use crate::facts::{Memory, Outcome, StepId};
 use crate::model::{NodeId, PositionRef, RingName};
-use crate::plan::{Plan, PlannedRing, PlannedRollout, RingState};
+use crate::plan::{Blocked, BlockedReason, Plan, PlannedRing, PlannedRollout, RingState};
 
-/// The releases of a plan with what the run brought to their rings. `memory` is what is
-/// remembered after the run, which ended at `now`. What that means for rings that wait is
-/// decided by the next plan; here it is only told what they waited for has become.
-pub(super) fn rings_left(
+/// The releases of a plan with what the run brought to their rings.
+pub(super) struct RingsLeft<'a> {
+    found: &'a [PlannedRollout],
+    /// The same as the run left them, in the same order.
+    pub rollouts: Vec<PlannedRollout>,
+}
+
+impl<'a> RingsLeft<'a> {
+    /// `memory` is what is remembered after the run, which ended at `now`. What that means
+    /// for rings that wait is decided by the next plan; here it is only told what they
+    /// waited for has become.
+    pub(super) fn of(
+        plan: &'a Plan,
+        outcomes: &BTreeMap<StepId, Outcome>,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            found: &plan.rollouts,
+            rollouts: rings_left(plan, outcomes, memory, now),
+        }
+    }
+
+    /// A blocked step with what it waits for after the run, where it waits for its ring.
+    pub(super) fn blocked<'b>(&self, blocked: &'b Blocked) -> Cow<'b, Blocked> {
+        let BlockedReason::WaitsForRing {
+            ring, why: before, ..
+        } = &blocked.reason
+        else {
+            return Cow::Borrowed(blocked);
+        };
+        let both = self.found.iter().zip(&self.rollouts);
+        let of_order = both.filter(|(found, _)| {
+            let mut wanted_by = blocked.wanted_by.iter();
+            wanted_by.any(|position| position.order == found.order)
+        });
+        let mut rings = of_order.flat_map(|(found, left)| found.rings.iter().zip(&left.rings));
+        // An order may have several releases that wait for different things.
+        let left = rings.find_map(|(found, left)| match (&found.state, &left.state) {
+            (RingState::Waiting { why: was, .. }, RingState::Waiting { why, until, .. })
+                if found.name == *ring && was == before =>
+            {
+                Some((why, until))
+            }
+            _ => None,
+        });
+        let Some((why, until)) = left else {
+            return Cow::Borrowed(blocked);
+        };
+        Cow::Owned(Blocked {
+            id: blocked.id.clone(),
+            reason: BlockedReason::WaitsForRing {
+                ring: ring.clone(),
+                why: why.clone(),
+                until: *until,
+            },
+            wanted_by: blocked.wanted_by.clone(),
+        })
+    }
+}
+
+fn rings_left(
     plan: &Plan,
     outcomes: &BTreeMap<StepId, Outcome>,
     memory: &Memory,
@@ -32,16 +91,17 @@ pub(super) fn rings_left(
                 ring.state = state.clone();
                 changed.extend(ring.name.clone().map(|name| (name, state)));
             }
-            if let RingState::Waiting { why, until } = &mut ring.state {
-                let of_it = |(name, _): &&(RingName, RingState)| {
-                    why.strip_prefix(&format!("ring {name} ")).is_some()
+            if let RingState::Waiting {
+                why,
+                waits_for: Some(waits_for),
+                until,
+            } = &mut ring.state
+                && let Some((name, state)) = changed.iter().find(|(name, _)| name == waits_for)
+            {
+                (*why, *until) = match state {
+                    RingState::Soaking { until } => (format!("ring {name} soaks"), *until),
+                    _ => (format!("ring {name} has it; the next run goes on"), None),
                 };
-                if let Some((name, state)) = changed.iter().find(of_it) {
-                    (*why, *until) = match state {
-                        RingState::Soaking { until } => (format!("ring {name} soaks"), *until),
-                        _ => (format!("ring {name} has it; the next run goes on"), None),
-                    };
-                }
             }
         }
         left

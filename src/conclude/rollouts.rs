@@ -84,10 +84,10 @@ pub fn ring_name(name: Option<&RingName>) -> &str {
 }
 
 /// How many nodes of a ring have the release as it should be, of how many that the
-/// controller works on.
-pub fn in_sync(ring: &PlannedRing) -> (usize, usize) {
+/// controller works on; `None` where all are in other sites.
+pub fn in_sync(ring: &PlannedRing) -> Option<(usize, usize)> {
     let all = ring.nodes.len();
-    (all.saturating_sub(ring.out_of_sync.len()), all)
+    (all > 0).then(|| (all.saturating_sub(ring.out_of_sync.len()), all))
 }
 
 /// How many nodes of a ring other controllers work on, for the user.
@@ -232,7 +232,11 @@ pub(crate) mod tests {
                 ring("canary", RingState::Done, &["pve-1"], &[]),
                 ring(
                     "prod",
-                    RingState::Waiting { why, until: None },
+                    RingState::Waiting {
+                        why,
+                        waits_for: None,
+                        until: None,
+                    },
                     &["pve-2", "pve-3"],
                     &["pve-2", "pve-3"],
                 ),

@@ -20,7 +20,7 @@ use super::memory::next_ring;
 use super::reason::{Reason, reason_of};
 use super::record::{Occasion, RunRecord, Totals};
 use super::report::Report;
-use super::rings_left::rings_left;
+use super::rings_left::RingsLeft;
 use super::rollouts::{self, RolloutLine};
 use super::scope::Scope;
 use super::site_line::{SiteLine, SiteRole};
@@ -180,7 +180,14 @@ impl Status {
             conditions: &self.conditions,
             looked_at: self.looked_at,
         };
-        self.conditions = condition::conditions(&before, orders, report, memory, occasion.finished);
+        let left = RingsLeft::of(
+            &report.look.plan,
+            &report.outcomes,
+            memory,
+            occasion.finished,
+        );
+        self.conditions =
+            condition::conditions(&before, orders, (report, &left), memory, occasion.finished);
         self.looked_at = Some(occasion.finished);
         let blocked = &report.look.plan.blocked;
         let blocked: Vec<_> = blocked.iter().filter_map(Blocked::as_if_selected).collect();
@@ -188,9 +195,10 @@ impl Status {
         self.blocked = blocked
             .iter()
             .take(BLOCKED_MAX)
+            .map(|blocked| left.blocked(blocked))
             .map(|blocked| BlockedLine {
                 step: blocked.id.clone(),
-                reason: reason_of(blocked),
+                reason: reason_of(&blocked),
                 message: blocked.reason.to_string(),
                 next_try: next_try(&blocked.reason, memory),
                 approval: match &blocked.reason {
@@ -206,13 +214,7 @@ impl Status {
             .collect();
         self.circuits = memory.circuits.clone();
         self.suspended = memory.suspended.clone();
-        let left = rings_left(
-            &report.look.plan,
-            &report.outcomes,
-            memory,
-            occasion.finished,
-        );
-        self.rollouts = rollouts::lines(&left, &memory.instructed);
+        self.rollouts = rollouts::lines(&left.rollouts, &memory.instructed);
         let opens = report.look.plan.next_window();
         self.next_window = opens.map(|(opens, _)| opens);
         self.next_ring = next_ring(&report.look, memory);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::reason::{Reason, reason_of, reason_of_kind};
 use super::report::Report;
+use super::rings_left::RingsLeft;
 use super::source_line::{SourceLine, SourceState};
 use super::state::ConditionState;
 use crate::facts::{Failure, Memory, Outcome, StepId};
@@ -118,7 +119,7 @@ pub(super) struct Troubles<'a> {
 }
 
 impl<'a> Troubles<'a> {
-    pub(super) fn of(report: &'a Report, memory: &Memory) -> Self {
+    pub(super) fn of(report: &'a Report, left: &RingsLeft<'_>, memory: &Memory) -> Self {
         let mut nodes: BTreeMap<&OrderId, BTreeSet<&NodeId>> = BTreeMap::new();
         for want in &report.look.desired.positions {
             let Ok(resolved) = &want.outcome else {
@@ -140,7 +141,7 @@ impl<'a> Troubles<'a> {
             (
                 &blocked.id,
                 &blocked.wanted_by,
-                origins.of_blocked(blocked, memory),
+                origins.of_blocked(&left.blocked(blocked), memory),
             )
         });
         let of_steps = plan.steps.iter().filter_map(|step| {

@@ -100,6 +100,17 @@ impl Release {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The last part of the path, such as `nocloud-amd64.iso`.
+    pub fn file(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The first 12 characters of the schematic, as names of files have them; `None` where
+    /// there are not so many.
+    pub fn short_schematic(&self) -> Option<&str> {
+        self.0.split('/').nth(1)?.get(..12)
+    }
 }
 
 impl fmt::Display for Release {

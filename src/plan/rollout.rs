@@ -71,8 +71,11 @@ pub enum RingState {
     Open,
     /// It waits.
     Waiting {
-        /// For what.
+        /// For what, as it is told to people.
         why: String,
+        /// The ring that it waits for, where it is another ring that keeps it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits_for: Option<RingName>,
         /// When that may be over, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,

@@ -47,7 +47,7 @@ pub(super) fn line(ring: &PlannedRing) -> String {
             let behind = names::counted(ring.out_of_sync.iter().map(NodeId::as_str), "nodes");
             format!("open, out of sync: {behind}")
         }
-        RingState::Waiting { why, until } => format!("waits: {why}{}", at(*until)),
+        RingState::Waiting { why, until, .. } => format!("waits: {why}{}", at(*until)),
         RingState::Stopped => "stopped".to_owned(),
     };
     let mut count = Vec::new();

@@ -28,6 +28,10 @@ pub(super) struct RolloutView<'a> {
 /// An image in its rings.
 pub(super) struct InRings<'a> {
     pub version: String,
+    pub file: &'a str,
+    /// Enough of its schematic to tell two of them apart.
+    pub schematic: Option<&'a str>,
+    /// The whole path, for whoever points at it.
     pub release: &'a Release,
     pub said: Vec<String>,
     pub rings: Vec<RingRow<'a>>,
@@ -86,6 +90,8 @@ impl<'a> InRings<'a> {
         let rings = line.planned.rings.iter();
         Self {
             version: line.planned.version.to_string(),
+            file: line.planned.release.file(),
+            schematic: line.planned.release.short_schematic(),
             release: &line.planned.release,
             said: line.said(),
             rings: rings.map(|ring| RingRow::of(ring, visit)).collect(),
@@ -95,13 +101,12 @@ impl<'a> InRings<'a> {
 
 impl<'a> RingRow<'a> {
     fn of(ring: &'a PlannedRing, visit: &Visit<'_>) -> Self {
-        let (there, all) = in_sync(ring);
         let until = match ring.state {
             RingState::Soaking { until } | RingState::Waiting { until, .. } => until,
             RingState::Done | RingState::Open | RingState::Stopped => None,
         };
-        let others = elsewhere(ring).map(|others| format!("; {others}"));
-        let others = others.unwrap_or_default();
+        let here = in_sync(ring).map(|(there, all)| format!("{there} of {all}"));
+        let nodes: Vec<String> = here.into_iter().chain(elsewhere(ring)).collect();
         Self {
             name: ring_name(ring.name.as_ref()),
             state: ring.state.as_str(),
@@ -111,7 +116,7 @@ impl<'a> RingRow<'a> {
                 RingState::Waiting { .. } => "blocked",
                 RingState::Stopped => "suspended",
             },
-            in_sync: format!("{there} of {all}{others}"),
+            in_sync: nodes.join("; "),
             message: message(ring),
             until: until.map(|until| moment(until, visit.now)),
         }

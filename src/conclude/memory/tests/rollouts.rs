@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::conclude::ring_reports;
-use crate::conclude::rings_left::rings_left;
+use crate::conclude::rings_left::RingsLeft;
 use crate::facts::{RingMemory, RingReport};
 use crate::model::{NodeTraits, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
@@ -137,25 +137,53 @@ fn what_is_shown_of_rings_is_how_the_run_left_them() {
         let rings = &mut world.look.plan.rollouts[0].rings;
         rings[1].state = RingState::Waiting {
             why: "ring canary is out of sync on pve".to_owned(),
+            waits_for: Some(ring_name("canary")),
             until: None,
         };
         let mut memory = world.run(60).clone();
         let releases = memory.rollouts.get_mut(&"lab".parse().unwrap()).unwrap();
         let known = &mut releases.get_mut(&release()).unwrap().rings;
         known.get_mut(&ring_name("canary")).unwrap().in_sync_since = Some(at(60));
-        let mut left = rings_left(&world.look.plan, &world.outcomes, &memory, at(60));
-        left.remove(0).rings
+        let left = RingsLeft::of(&world.look.plan, &world.outcomes, &memory, at(60));
+        // A step that waits for the ring waits for what the ring waits for by now.
+        let waits = |why: &str| Blocked {
+            id: StepId::push(&target("other"), &file()),
+            reason: BlockedReason::WaitsForRing {
+                ring: Some(ring_name("prod")),
+                why: why.to_owned(),
+                until: None,
+            },
+            wanted_by: world.look.plan.blocked[0].wanted_by.clone(),
+        };
+        let of_another = waits("ring canary soaks in site brno");
+        assert_eq!(*left.blocked(&of_another), of_another);
+        let step = waits("ring canary is out of sync on pve");
+        let step = left.blocked(&step).into_owned().reason;
+        (left.rollouts[0].rings.clone(), step)
     };
-    let failing = shown(failed());
+    let (failing, _) = shown(failed());
     assert_eq!(failing[0].state, RingState::Open);
     assert_eq!(failing[0].out_of_sync, [node("pve")].into());
     assert!(matches!(&failing[1].state, RingState::Waiting { why, .. } if why.ends_with("on pve")));
     let until = Some(at(160));
-    let brought = shown(removed());
+    let (brought, step) = shown(removed());
     assert_eq!(brought[0].state, RingState::Soaking { until });
     assert!(brought[0].out_of_sync.is_empty());
     let why = "ring canary soaks".to_owned();
-    assert_eq!(brought[1].state, RingState::Waiting { why, until });
+    let ring = Some(ring_name("prod"));
+    let reason = BlockedReason::WaitsForRing {
+        ring,
+        why: why.clone(),
+        until,
+    };
+    assert_eq!(step, reason);
+    let waits_for = Some(ring_name("canary"));
+    let waiting = RingState::Waiting {
+        why,
+        waits_for,
+        until,
+    };
+    assert_eq!(brought[1].state, waiting);
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Walk<'_> {
                 (_, _) if self.is_stopped && !is_whole => RingState::Stopped,
                 (Some(cause), _) => RingState::Waiting {
                     why: cause.why.clone(),
+                    waits_for: cause.waits_for.clone(),
                     until: cause.until,
                 },
                 (None, RingStanding::Done) => RingState::Done,
@@ -157,7 +158,7 @@ impl Walk<'_> {
             let is_own = self.is_paused || self.is_stopped || self.spread.doubt.is_some();
             return Some(match is_own {
                 true => cause.clone(),
-                false => RingCause::of(format!("ring {name} has not begun")),
+                false => RingCause::of_ring(name, "has not begun"),
             });
         }
         if let Some(doubt) = &self.spread.doubt {
@@ -165,14 +166,14 @@ impl Walk<'_> {
         }
         match standing {
             RingStanding::Done => None,
-            RingStanding::Soaking(until, site) => Some(RingCause {
-                why: match site {
-                    Some(site) => format!("ring {name} soaks in site {site}"),
-                    None => format!("ring {name} soaks"),
-                },
-                until,
-            }),
-            RingStanding::Behind(what) => Some(RingCause::of(format!("ring {name} {what}"))),
+            RingStanding::Soaking(until, site) => {
+                let cause = match site {
+                    Some(site) => RingCause::of_ring(name, &format!("soaks in site {site}")),
+                    None => RingCause::of_ring(name, "soaks"),
+                };
+                Some(RingCause { until, ..cause })
+            }
+            RingStanding::Behind(what) => Some(RingCause::of_ring(name, &what)),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct RingWait {
 #[derive(Debug, Clone)]
 pub(super) struct RingCause {
     pub why: String,
+    /// The ring that it waits for, if it is one.
+    pub waits_for: Option<RingName>,
     pub until: Option<Timestamp>,
 }
 
@@ -23,7 +25,16 @@ impl RingCause {
     pub(super) fn of(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
+            waits_for: None,
             until: None,
+        }
+    }
+
+    /// A ring that has to be done first, and is as the clause says.
+    pub(super) fn of_ring(name: &RingName, clause: &str) -> Self {
+        Self {
+            waits_for: Some(name.clone()),
+            ..Self::of(format!("ring {name} {clause}"))
         }
     }
 }

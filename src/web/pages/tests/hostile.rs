@@ -33,7 +33,11 @@ pub(super) fn hostile() -> Fleet {
     }
     let mut planned = half_way("evil");
     let why = evil.to_owned();
-    planned.rings[1].state = RingState::Waiting { why, until: None };
+    planned.rings[1].state = RingState::Waiting {
+        why,
+        waits_for: None,
+        until: None,
+    };
     status.rollouts.push(RolloutLine::new(&planned, None));
     status.conditions[0].order = Some(format!("orders/{evil}.yaml"));
     fleet.history[0].error = Some(evil.to_owned());
