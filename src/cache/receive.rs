@@ -47,9 +47,9 @@ pub(crate) struct Received {
 
 /// A download on its way into the cache; bytes go in through [`Sink`].
 ///
-/// Dropping it leaves what has come, and the next [`Cache::receive`] for the same
-/// URL goes on from there: its position is then not 0, and may already be the
-/// total, which leaves only [`Incoming::finish`] to do.
+/// Dropping it leaves what has been written, and [`Incoming::leave`] all that has come. The
+/// next [`Cache::receive`] for the same URL goes on from there: its position is then not
+/// 0, and may already be the total, which leaves only [`Incoming::finish`] to do.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     cache: Cache,
@@ -166,6 +166,12 @@ impl Incoming {
     /// Why bytes were refused, with its type; [`Self::finish`] gives it too.
     pub(crate) fn failure(&self) -> Option<&StagingError> {
         self.intake.failure()
+    }
+
+    /// Says that nothing more comes now, and leaves what has come. Gives why bytes were
+    /// refused, if they were.
+    pub(crate) async fn leave(self) -> Option<CacheError> {
+        self.intake.leave().await.map(CacheError::from)
     }
 
     /// Says that everything has come: checks it, records it and gives the files

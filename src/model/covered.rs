@@ -4,8 +4,8 @@ use super::{AwaitedNodes, NodeId, Order, OrderSet, Position};
 
 impl OrderSet {
     /// What the orders want on some nodes only. A position that is for other nodes alone is
-    /// put aside, and an order of such positions is left out. Positions for no node at all stay:
-    /// their images are wanted in the cache.
+    /// put aside, and an order of such positions is left out, and counted. Positions for no
+    /// node at all stay: their images are wanted in the cache.
     #[must_use]
     pub fn covering(
         &self,
@@ -36,9 +36,11 @@ impl OrderSet {
             let before = self.orders.iter().find(|known| known.id == order.id);
             before.is_some_and(|known| !known.positions.is_empty())
         };
+        let before = covered.orders.len();
         covered.orders.retain(|order| {
             !order.positions.is_empty() || !order.rejected.is_empty() || !had_positions(order)
         });
+        covered.left_out += before - covered.orders.len();
         covered
     }
 

@@ -312,6 +312,8 @@ pub struct OrderSet {
     pub traits: std::collections::BTreeMap<NodeId, NodeTraits>,
     /// The same of the nodes that only their cluster knows.
     pub cluster_traits: std::collections::BTreeMap<ClusterName, NodeTraits>,
+    /// How many orders were left out, because they are for nodes of other sites alone.
+    pub left_out: usize,
     /// How many files were read.
     pub files: usize,
     /// What was read and used, and probably means something else than it says. Nothing

@@ -43,6 +43,9 @@ pub struct Desired {
     /// The positions that are for nodes alone that this run is not for, of orders with
     /// others.
     pub elsewhere: Vec<PositionWant>,
+    /// How many orders are for nodes alone that this run is not for. Where all are, it is known
+    /// that nothing is wanted on its nodes.
+    pub left_out: usize,
     /// The orders with a position that cannot be used: which nodes it is for, and what it
     /// brings there, is not known.
     pub partial: BTreeSet<OrderId>,

@@ -58,6 +58,7 @@ pub fn resolve(orders: &OrderSet, catalog: &Catalog, naming: &Naming) -> Desired
         shared: storages::shared(catalog),
         traits: orders.traits.clone(),
         cluster_traits: orders.cluster_traits.clone(),
+        left_out: orders.left_out,
         ..Desired::default()
     };
     let mut drafts: Vec<DraftPosition<'_>> = Vec::new();

@@ -144,7 +144,8 @@ pub(super) fn removals_blocked(desired: &Desired) -> Option<String> {
     if desired.doubt.is_some() {
         return desired.doubt.clone();
     }
-    if desired.positions.is_empty() {
+    // Orders for other sites alone were read all the same, and want nothing here.
+    if desired.positions.is_empty() && desired.left_out == 0 {
         return Some("there are no orders, which is probably a mistake".to_owned());
     }
     let unresolved = desired

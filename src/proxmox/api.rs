@@ -1,7 +1,6 @@
 //! The client: a call goes to one endpoint after the other, until one answers.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::config::{CallLimits, Fingerprint, PveConfig};
 use super::endpoints::{self, Preference};
 use super::error::PveError;
 use super::failures::Refusal;
+use super::permit::{self, ChangePermit};
 use super::trust::{self, Pins};
 
 /// Bytes of an answer that are read. The longest one, a list of all resources of a
@@ -27,14 +27,8 @@ const ANSWER: usize = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct PveApi {
     shared: Arc<SharedApi>,
-    /// Asked before each request that changes something.
+    /// Asked for each request that changes something.
     permit: Option<Arc<dyn ChangePermit>>,
-}
-
-/// Whether a request that changes something may be sent now.
-pub trait ChangePermit: fmt::Debug + Send + Sync {
-    /// Asked right before each one. After it was false once, it may be true again.
-    fn may_change(&self) -> bool;
 }
 
 #[derive(Debug)]
@@ -100,10 +94,15 @@ impl PveApi {
         self.permit.as_ref()
     }
 
+    /// What is asked for this call.
+    fn permit_of(&self, call: &PveCall) -> Option<&Arc<dyn ChangePermit>> {
+        self.permit.as_ref().filter(|_| !call.is_reading())
+    }
+
     /// Fails where a request would change something and may not.
     fn permitted(&self, call: &PveCall) -> Result<(), PveError> {
-        let may = |permit: &Arc<dyn ChangePermit>| permit.may_change();
-        match call.is_reading() || self.permit.as_ref().is_none_or(may) {
+        let permit = self.permit_of(call);
+        match permit.is_none_or(|permit| permit.may_change()) {
             true => Ok(()),
             false => Err(PveError::NotPermitted { call: call.shown() }),
         }
@@ -164,6 +163,8 @@ impl PveApi {
                     self.shared.preference.answered(index);
                     return self.accepted(index, call, answered);
                 }
+                // The endpoint has nothing to do with it.
+                Err(error @ PveError::NotPermitted { .. }) => return Err(error),
                 Err(error) => error,
             };
             self.shared.preference.failed(index);
@@ -214,18 +215,19 @@ impl PveApi {
         let endpoint = &self.shared.endpoints[index];
         let limit = call.limit.unwrap_or(self.shared.limits.call);
         let deadline = Instant::now() + limit;
+        let permit = self.permit_of(call);
         let mut request = self.request(endpoint, call);
         if !call.form.is_empty() {
             let mut body = url::form_urlencoded::Serializer::new(String::new());
             body.extend_pairs(&call.form);
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-            request = request
-                .header(reqwest::header::CONTENT_TYPE, kind)
-                .body(body.finish());
+            request = request.header(reqwest::header::CONTENT_TYPE, kind);
+            request = permit::with_body(request, permit, body.finish());
         }
         let lost = |source| transport(endpoint, call, &source);
         let late = |_| late(endpoint, call, limit);
-        let response = timeout_at(deadline, request.send()).await;
+        let sent = permit::sending(permit, request.send());
+        let response = timeout_at(deadline, sent).await;
         let response = response.map_err(late)?.map_err(lost)?;
         let answered = timeout_at(deadline, whole(response)).await;
         answered.map_err(late)?.map_err(|error| match error {
@@ -256,8 +258,8 @@ impl PveApi {
             request = request.header(name, value);
         }
         let sent = async {
-            let response = request.body(body).send().await.map_err(Unread::Lost)?;
-            whole(response).await
+            let sent = permit::sending(self.permit_of(call), request.body(body).send());
+            whole(sent.await.map_err(Unread::Lost)?).await
         };
         let answered = tokio::select! {
             answered = sent => answered,
@@ -270,7 +272,9 @@ impl PveApi {
             Ok(answered) => self.accepted(index, call, answered),
             Err(Unread::Lost(source)) => {
                 let error = transport(endpoint, call, &source);
-                self.shared.preference.failed(index);
+                if !matches!(error, PveError::NotPermitted { .. }) {
+                    self.shared.preference.failed(index);
+                }
                 Err(error)
             }
             Err(Unread::TooLong) => Err(PveError::Answer {
@@ -320,6 +324,9 @@ async fn whole(mut response: Response) -> Result<Answered, Unread> {
 }
 
 fn transport(endpoint: &Url, call: &PveCall, source: &reqwest::Error) -> PveError {
+    if permit::has_ended(source) {
+        return PveError::NotPermitted { call: call.shown() };
+    }
     let endpoint = endpoints::shown(endpoint);
     match trust::mismatch(source) {
         Some(source) => PveError::Pin { endpoint, source },

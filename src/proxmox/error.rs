@@ -1,6 +1,8 @@
 //! Why a call to the API did not do what was asked.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -139,7 +141,8 @@ pub enum PveError {
         #[source]
         source: TaskFailure,
     },
-    /// It was not sent: the permission has ended, see [`ChangePermit`](super::ChangePermit).
+    /// It was not sent, or a part of its body was not: the permission has ended, see
+    /// [`ChangePermit`](super::ChangePermit).
     #[error("{call} was not sent: the permission for it has ended")]
     NotPermitted { call: String },
     #[error("the name {name:?} cannot be used: {reason}")]
@@ -341,6 +344,18 @@ impl PveError {
     fn says(&self, what: &str) -> bool {
         crate::error::chain(self).contains(what)
     }
+}
+
+/// The causes of an error of the client, also those inside of I/O errors, which do not show
+/// what they hold as their source.
+pub(super) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&error| {
+        let held = error.downcast_ref::<io::Error>();
+        match held.and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        }
+    })
 }
 
 fn forbidden_hint(path: Option<&str>, privileges: &[String]) -> Option<String> {

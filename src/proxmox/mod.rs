@@ -28,6 +28,7 @@ mod failures;
 mod features;
 mod lenient;
 mod names;
+mod permit;
 pub mod rights;
 mod task;
 mod transfer;
@@ -42,13 +43,14 @@ pub use answers::{
     ClusterState, NodeHealth, PveNode, PveStorage, ServedCertificate, StorageStatus, UrlMetadata,
     VmSummary, Volume, VolumeDetail,
 };
-pub use api::{ChangePermit, PveApi};
+pub use api::PveApi;
 pub use clones::base_of;
 pub use config::{ApiToken, CallLimits, Fingerprint, PveConfig, PveTrust};
 pub use content::{ContentUnknown, StorageContent};
 pub use error::{PinMismatch, PveError, TaskFailure};
 pub use features::{PveFeature, PveVersion};
 pub use names::ImageContent;
+pub use permit::ChangePermit;
 pub use task::{TaskLogLine, TaskResult, TaskState};
 pub use transfer::{FetchRequest, UploadRequest};
 pub use upid::Upid;

@@ -5,7 +5,6 @@
 //! endpoint has the certificate's key, and not only a copy of the certificate.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::{Certificate, Client};
@@ -14,9 +13,11 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use sha2::Digest;
+use tower::util::MapFutureLayer;
 
 use super::config::{Fingerprint, PveConfig, PveTrust};
-use super::error::{PinMismatch, PveError};
+use super::error::{PinMismatch, PveError, causes};
+use super::permit;
 use crate::model::Sha256;
 
 const USER_AGENT: &str = concat!("talos-order/", env!("CARGO_PKG_VERSION"));
@@ -33,7 +34,8 @@ pub(super) fn client(config: &PveConfig) -> Result<(Client, Option<Pins>), PveEr
         .connect_timeout(config.limits.connect)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .http1_only();
+        .http1_only()
+        .connector_layer(MapFutureLayer::new(permit::connecting));
     let is_plain = config.endpoints.iter().all(|url| url.scheme() == "http");
     match &config.trust {
         PveTrust::System if is_plain => builder
@@ -130,21 +132,10 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// The mismatch that made a request fail. It is inside of I/O errors, which do not show
-/// what they hold as their source.
+/// The mismatch that made a request fail.
 pub(super) fn mismatch(error: &reqwest::Error) -> Option<PinMismatch> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(rustls::Error::Other(OtherError(other))) = error.downcast_ref() {
-            return other.downcast_ref::<PinMismatch>().cloned();
-        }
-        let held = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match held {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    None
+    causes(error).find_map(|cause| match cause.downcast_ref()? {
+        rustls::Error::Other(OtherError(other)) => other.downcast_ref::<PinMismatch>().cloned(),
+        _ => None,
+    })
 }

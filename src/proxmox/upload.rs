@@ -15,6 +15,7 @@ use super::api::PveApi;
 use super::call::{PveCall, data};
 use super::config::CallLimits;
 use super::error::PveError;
+use super::permit::PermitEnded;
 use super::upid::Upid;
 
 /// Bytes that are read at once.
@@ -65,7 +66,7 @@ pub(super) async fn send(
         .map(move |piece| {
             let piece = piece?;
             if permit.as_ref().is_some_and(|permit| !permit.may_change()) {
-                return Err(io::Error::other("it may not be sent any more"));
+                return Err(io::Error::other(PermitEnded));
             }
             counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok(piece)

@@ -137,6 +137,12 @@ impl WebServer {
         &self.address
     }
 
+    /// What the routes share, for tests that look at it.
+    #[cfg(test)]
+    pub(super) fn site(&self) -> &WebSite {
+        &self.site
+    }
+
     /// The configuration was read anew. The address stays.
     pub(crate) fn reconfigure(&self, config: WebConfig) {
         self.site.reconfigure(config);

@@ -3,6 +3,7 @@
 mod asks;
 mod hooks;
 mod rollouts;
+mod slow;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -317,37 +318,6 @@ async fn a_unix_socket_is_taken_over_only_where_nobody_listens() {
     std::fs::write(&path, "mine").unwrap();
     assert!(WebServer::open(&address, parts()).await.is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-}
-
-/// Clients that take nothing of a large answer keep their places; the others wait, and are
-/// told; health is told to everybody.
-#[tokio::test]
-async fn slow_readers_are_bounded_and_health_is_not_theirs() {
-    let served = serve(None).await;
-    let large = Status {
-        notes: vec!["n".repeat(8 << 20)],
-        ..Status::default()
-    };
-    served.live.status_changed(&large);
-    let request = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut slow = Vec::new();
-    for _ in 0..super::site::ANSWERS {
-        let mut stream = served.connect().await;
-        stream.write_all(request).await.unwrap();
-        let mut first = [0; 16];
-        stream.read_exact(&mut first).await.unwrap();
-        slow.push(stream);
-    }
-    let mut waiting = served.connect().await;
-    waiting.write_all(request).await.unwrap();
-    let mut first = [0; 15];
-    let early = waiting.read_exact(&mut first);
-    let early = tokio::time::timeout(Duration::from_millis(200), early).await;
-    assert!(early.is_err(), "{early:?}");
-    assert_code(&served.ask("GET /healthz", &[], "").await, 200);
-    slow.pop();
-    waiting.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use talos_order::facts::{NodeState, References, StepId};
 use talos_order::model::{ArtifactId, Deletion, NodeId};
-use talos_order::plan::{Action, Why, missed, plan};
+use talos_order::plan::{Action, SharedStorages, Why, missed, plan};
 
 use crate::executor::apply;
-use crate::universe::{self, case, wanted};
+use crate::universe::{self, Case, NODES, case, wanted};
 use crate::{config, planned};
 
 proptest! {
@@ -187,6 +188,31 @@ proptest! {
             let limit = case.policy.prune.max_files.max((placed + coming) / 5);
             prop_assert!(count <= limit, "{count} files go from {node}, {limit} may");
         }
+    }
+
+    /// A controller of a site with nothing to deliver removes what one of all nodes would.
+    #[test]
+    fn from_a_site_that_no_order_is_for_goes_what_goes_without_sites(case in case(), site in select(&NODES[..])) {
+        let mut case = case;
+        case.policy.shared = SharedStorages::default();
+        let site: NodeId = site.parse().expect("a node");
+        for order in &mut case.orders.orders {
+            for position in &mut order.positions {
+                position.targets.retain(|target| target.node != site);
+            }
+            order.positions.retain(|position| !position.targets.is_empty());
+        }
+        let everything = wanted(&case.orders, &case.observed);
+        prop_assume!(everything.positions.iter().all(|want| want.outcome.is_ok()));
+        let removed = |case: &Case| {
+            let steps = planned(case, &case.observed).steps.into_iter();
+            let ids = steps.map(|step| step.id).filter(|id| id.removes_from_node());
+            ids.filter(|id| id.node().as_ref() == Some(&site)).collect::<BTreeSet<StepId>>()
+        };
+        let of_all = removed(&case);
+        case.orders = case.orders.covering(|node| *node == site, |_| false);
+        case.observed.nodes.retain(|node, _| *node == site);
+        prop_assert_eq!(removed(&case), of_all);
     }
 
     #[test]

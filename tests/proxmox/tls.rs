@@ -80,7 +80,8 @@ async fn front_with(
     (address, task)
 }
 
-fn api(addresses: &[SocketAddr], trust: PveTrust) -> PveApi {
+/// A client of endpoints with TLS.
+pub fn api(addresses: &[SocketAddr], trust: PveTrust) -> PveApi {
     let endpoints = addresses.iter().map(|address| format!("https://{address}"));
     PveApi::new(&PveConfig {
         endpoints: endpoints.map(|url| url.parse().unwrap()).collect(),
@@ -91,7 +92,8 @@ fn api(addresses: &[SocketAddr], trust: PveTrust) -> PveApi {
     .unwrap()
 }
 
-fn pins(names: &[&str]) -> PveTrust {
+/// The fingerprints of these certificates.
+pub fn pins(names: &[&str]) -> PveTrust {
     PveTrust::Pins(names.iter().map(|name| pin(name)).collect())
 }
 

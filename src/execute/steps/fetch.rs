@@ -133,11 +133,10 @@ async fn from_factory<F: Upstream>(
         Ok(transferred) => transferred,
         // What refused the bytes knows more than whoever sent them: whether that may
         // run, and a hint for the user.
-        Err(error) if intake.failure().is_some() => {
-            let refused = intake.finish(now).await;
-            return Err(refused.err().map_or_else(|| error.into(), Failure::from));
+        Err(error) => {
+            let refused = intake.leave().await;
+            return Err(refused.map_or_else(|| error.into(), Failure::from));
         }
-        Err(error) => return Err(error.into()),
     };
     let received = intake.finish(now).await?;
     let image = ShareableImage {

@@ -36,7 +36,8 @@ const WAITING: usize = 8;
 
 /// A running download. Bytes go in through [`Sink`].
 ///
-/// Dropping it leaves what has come for the next attempt.
+/// Dropping it leaves what has been written for the next attempt; [`Self::leave`] all that
+/// has come.
 #[derive(Debug)]
 pub(crate) struct Intake {
     name: String,
@@ -118,6 +119,18 @@ impl Intake {
             Some(outcome) => outcome.await.unwrap_or_else(|_| Err(self.stopped())),
             None => Err(self.stopped()),
         }
+    }
+
+    /// Says that nothing more comes now. Waits until all that has come is on the disk for the
+    /// next attempt: the process may end right after it. Gives why bytes were refused, if
+    /// they were.
+    pub(crate) async fn leave(mut self) -> Option<StagingError> {
+        if let Some(failure) = self.failure.take() {
+            return Some(failure);
+        }
+        // If the thread has stopped, its outcome says why; else it has none.
+        let _ = self.to_store.send(Message::Leave).await;
+        self.outcome.take()?.await.ok()?.err()
     }
 
     fn stopped(&self) -> StagingError {

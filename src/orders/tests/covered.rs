@@ -31,6 +31,14 @@ fn what_is_wanted_on_other_nodes_alone_is_left_out() {
     let orders: Vec<&str> = here.orders.iter().map(|order| order.id.as_str()).collect();
     assert_eq!(orders, ["both", "empty"]);
     assert_eq!(here.nodes.len(), 1);
+    assert_eq!(here.left_out, 1);
+    // What is left out of a part counts as well.
+    assert_eq!(here.covering(|_| false, |_| false).left_out, 1);
+    let nowhere = set.covering(|_| false, |_| false);
+    assert_eq!(
+        nowhere.left_out, 1,
+        "an image is wanted in the cache, and an order is empty"
+    );
     // For all nodes it is the same.
     assert_eq!(set.covering(|_| true, |_| true), set);
 }

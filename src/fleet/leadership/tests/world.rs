@@ -36,7 +36,6 @@ use self::running::{WorldController, WorldRun};
 use crate::facts::FleetView;
 use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
 use crate::fleet::leadership::machine::{LeadershipMachine, SiteStanding};
-use crate::plan::{Blocked, BlockedReason};
 
 /// Milliseconds of the time that really passes.
 type Time = u64;
@@ -325,13 +324,8 @@ impl FleetWorld {
             let last: Option<&WorldRun> = self.controllers[*leader].last.as_ref();
             let last = last.unwrap_or_else(|| panic!("no run of site {site} came to an end"));
             let plan = &last.look.plan;
-            // Where no order is for a site any more, that may be a mistake, and files stay.
-            let is_meant = |blocked: &Blocked| match blocked.reason {
-                BlockedReason::PruneBlocked { .. } => last.look.desired.positions.is_empty(),
-                _ => false,
-            };
             assert!(
-                plan.steps.is_empty() && plan.blocked.iter().all(is_meant),
+                plan.steps.is_empty() && plan.blocked.is_empty(),
                 "site {site} does not come to rest: {:#?} {:#?}",
                 plan.steps,
                 plan.blocked

@@ -26,6 +26,7 @@ pub(super) enum Message {
     Bytes(Bytes),
     Restart(oneshot::Sender<()>),
     Finish,
+    Leave,
 }
 
 pub(super) struct Store {
@@ -124,6 +125,7 @@ impl Store {
         while let Some(message) = inbox.blocking_recv() {
             let done = match message {
                 Message::Finish => return Some(self.finish()),
+                Message::Leave => break,
                 _ if abandoned.load(Ordering::Relaxed) => break,
                 Message::Bytes(bytes) => self.take(&bytes),
                 Message::Restart(reply) => self.restart().map(|()| answer(reply)),

@@ -26,6 +26,27 @@ async fn what_is_left_is_confirmed_by_the_disk() {
     }
 }
 
+/// The process may end right after a download has failed.
+#[tokio::test]
+async fn what_came_before_a_failure_is_on_the_disk_once_it_is_left() {
+    let (_, xz) = disk();
+    let dir = tempfile::tempdir().unwrap();
+    let mut intake = Intake::begin(spec(dir.path())).await.unwrap();
+    intake.expect(None, version(xz.len())).await.unwrap();
+    push(&mut intake, &xz[..50_000]).await.unwrap();
+    assert!(intake.leave().await.is_none());
+    let record = ResumeRecord::load(dir.path(), "a.raw.xz").unwrap();
+    assert_eq!(record.synced, Some(checkpoint(&xz[..50_000])));
+    // What is wrong is told, though nobody has asked for it yet.
+    let dir = tempfile::tempdir().unwrap();
+    let mut intake = Intake::begin(spec(dir.path())).await.unwrap();
+    intake.expect(None, version(xz.len())).await.unwrap();
+    push(&mut intake, &[b'x'; 5000]).await.unwrap();
+    let refused = intake.leave().await.unwrap();
+    assert!(refused.is_about_content(), "{refused}");
+    assert!(ResumeRecord::load(dir.path(), "a.raw.xz").is_none());
+}
+
 /// Leaves a partial download of known content with the record given.
 fn leave(dir: &Path, bytes: &[u8], change: impl FnOnce(&mut ResumeRecord)) {
     let mut record = ResumeRecord::new(URL, &version(1 << 20).unwrap(), Some(1 << 20));
