@@ -71,7 +71,7 @@ impl WrongServer {
     }
 }
 
-fn quoted(tag: String) -> String {
+fn quoted(tag: &str) -> String {
     format!("\"{tag}\"")
 }
 
@@ -117,7 +117,7 @@ impl ObjectStore for WrongServer {
             }
             (Wrong::ComparesBare, _) => {
                 let mut put = self.right.put_opts(path, bytes, how).await?;
-                put.e_tag = put.e_tag.map(quoted);
+                put.e_tag = put.e_tag.as_deref().map(quoted);
                 Ok(put)
             }
             _ => self.right.put_opts(path, bytes, how).await,
@@ -139,7 +139,7 @@ impl ObjectStore for WrongServer {
             )),
             (Wrong::ComparesBare, _) => {
                 let mut found = self.right.get_opts(path, how).await?;
-                found.meta.e_tag = found.meta.e_tag.map(quoted);
+                found.meta.e_tag = found.meta.e_tag.as_deref().map(quoted);
                 Ok(found)
             }
             _ => self.right.get_opts(path, how).await,

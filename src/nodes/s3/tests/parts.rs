@@ -108,7 +108,7 @@ impl ObjectStore for TellingServer {
 /// Ceph RGW 16 tells none, 18 tells it without the quotes that it has elsewhere.
 #[tokio::test]
 async fn an_upload_is_known_again_whatever_is_told_of_it() {
-    let ways: [Told; 3] = [|_| String::new(), |tag| tag, |tag| format!("\"{tag}\"")];
+    let ways: [Told; 3] = [|_| String::new(), |tag| tag, |tag| tag.replace('"', "")];
     for (way, told) in ways.into_iter().enumerate() {
         for is_overtaken in [false, true] {
             let server = TellingServer {
