@@ -7,6 +7,7 @@
 //!
 //! A request that writes under a condition is sent once. Repeated after an answer that was
 //! lost, it would be refused because of itself, and would look as if somebody else had won.
+//! The one exception is a server that compares entity tags without their quotes.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,6 +22,7 @@ mod key;
 mod probe;
 mod read;
 mod settings;
+mod tags;
 mod wire;
 mod write;
 
@@ -36,6 +38,7 @@ use tokio::sync::OnceCell;
 
 use client::BucketClients;
 use clock::ServerClock;
+use tags::LearnedForm;
 
 pub use answer::BucketAnswer;
 pub use error::{BucketError, SMALL};
@@ -65,6 +68,8 @@ pub struct Bucket {
     patience: Duration,
     requests: Arc<AtomicU64>,
     clock: ServerClock,
+    /// How the server wants to be told of what is unchanged.
+    tags: LearnedForm,
     /// The connection counts them; where there is none, the operations do.
     is_counted_below: bool,
     probed: Arc<OnceCell<Probe>>,
@@ -98,6 +103,7 @@ impl Bucket {
             patience: settings.idle.min(PATIENCE),
             requests,
             clock,
+            tags: LearnedForm::default(),
             is_counted_below: true,
             probed: Arc::default(),
         })
@@ -119,6 +125,7 @@ impl Bucket {
             patience: PATIENCE,
             requests: Arc::default(),
             clock: ServerClock::default(),
+            tags: LearnedForm::default(),
             is_counted_below: false,
             probed: Arc::default(),
         }

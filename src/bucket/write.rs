@@ -5,11 +5,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 use object_store::{
-    ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+    ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult, UpdateVersion,
+    WriteMultipart,
 };
 use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
+use super::tags::TagForm;
 use super::{Bucket, BucketAnswer, BucketError, ObjectKey};
 use crate::model::Sha256;
 
@@ -27,9 +29,12 @@ const PARTS_AT_ONCE: usize = 2;
 /// Servers derive it from the content, so equal content has equal tags, whoever wrote it.
 /// An object that is written under a condition has to hold something that is new in each
 /// write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Some servers put a tag in quotes in one answer and not in another, so that quotes make no
+/// difference between two tags.
+#[derive(Debug, Clone)]
 pub struct ObjectTag {
-    /// `None` from a server that gives none: nothing is unchanged for it.
+    /// As it was received. `None` from a server that gives none: nothing is unchanged for it.
     e_tag: Option<String>,
 }
 
@@ -64,23 +69,40 @@ impl ObjectTag {
     /// True if both are of one write, or of writes with the same bytes. What has no tag is
     /// not known to be the same as anything.
     pub fn is_same_write(&self, other: &Self) -> bool {
-        self.e_tag.is_some() && self.e_tag == other.e_tag
+        self.e_tag.is_some() && self == other
+    }
+
+    /// False where the server did not say which write it was.
+    pub fn is_known(&self) -> bool {
+        self.e_tag.is_some()
+    }
+
+    fn bare(&self) -> Option<&str> {
+        self.e_tag.as_deref().map(|tag| TagForm::Bare.of(tag))
     }
 }
+
+impl PartialEq for ObjectTag {
+    fn eq(&self, other: &Self) -> bool {
+        self.bare() == other.bare()
+    }
+}
+
+impl Eq for ObjectTag {}
 
 impl fmt::Display for ObjectTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.e_tag.as_deref().unwrap_or("-"))
+        f.write_str(self.bare().unwrap_or("-"))
     }
 }
 
-impl From<WriteCondition> for PutMode {
-    fn from(condition: WriteCondition) -> Self {
-        match condition {
-            WriteCondition::Always => Self::Overwrite,
-            WriteCondition::Absent => Self::Create,
-            WriteCondition::Unchanged(ObjectTag { e_tag }) => Self::Update(UpdateVersion {
-                e_tag,
+impl WriteCondition {
+    fn mode(&self, form: TagForm) -> PutMode {
+        match self {
+            Self::Always => PutMode::Overwrite,
+            Self::Absent => PutMode::Create,
+            Self::Unchanged(ObjectTag { e_tag }) => PutMode::Update(UpdateVersion {
+                e_tag: e_tag.as_deref().map(|tag| form.of(tag).to_owned()),
                 version: None,
             }),
         }
@@ -96,7 +118,8 @@ pub struct SentObject {
 }
 
 impl SentObject {
-    /// Makes it the object, whatever is there. Gives the tag that it has then.
+    /// Makes it the object, whatever is there. Gives the tag that it has then, which is not
+    /// [known](ObjectTag::is_known) from every server.
     ///
     /// # Errors
     /// When the server does not take it. The object may be there nevertheless.
@@ -104,7 +127,9 @@ impl SentObject {
         self.bucket.count();
         let put = self.upload.finish().await;
         let put = put.map_err(|error| BucketError::of(WRITING, &self.key, &error))?;
-        Ok(ObjectTag { e_tag: put.e_tag })
+        // Ceph RGW before 18 leaves the place empty.
+        let e_tag = put.e_tag.filter(|tag| !tag.is_empty());
+        Ok(ObjectTag { e_tag })
     }
 
     /// There is to be no object of it.
@@ -115,7 +140,8 @@ impl SentObject {
 }
 
 impl Bucket {
-    /// Writes a small object. Under a condition the request is sent once.
+    /// Writes a small object. Under a condition the request is sent once; again only where
+    /// the server refused a condition that holds, see [`TagForm`].
     ///
     /// # Errors
     /// When the server cannot be asked, or says that it failed. The object may have been
@@ -126,22 +152,61 @@ impl Bucket {
         bytes: impl Into<Bytes>,
         condition: WriteCondition,
     ) -> Result<ObjectWritten, BucketError> {
-        let store = match condition {
-            WriteCondition::Always => &self.patient,
-            WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
-        };
-        let asked = condition.clone();
-        let options = PutOptions::from(PutMode::from(condition));
         let payload = PutPayload::from_bytes(bytes.into());
-        let path = self.path(key);
         self.within(WRITING, key, async {
-            match store.put_opts(&path, payload, options).await {
+            let form = self.tags.form();
+            let mut put = self.put_as(key, &payload, &condition, form).await;
+            let is_misread = match &put {
+                Ok(_) => false,
+                Err(error) => self.is_misread(key, &condition, error).await,
+            };
+            if is_misread {
+                put = self.put_as(key, &payload, &condition, form.other()).await;
+                if put.is_ok() {
+                    self.tags.learn(form.other());
+                }
+            }
+            match put {
                 Ok(put) => Ok(ObjectWritten::Done(ObjectTag { e_tag: put.e_tag })),
-                Err(error) if is_refusal(&error, &asked) => Ok(ObjectWritten::Refused),
+                Err(error) if is_refusal(&error, &condition) => Ok(ObjectWritten::Refused),
                 Err(error) => Err(BucketError::of(WRITING, key, &error)),
             }
         })
         .await
+    }
+
+    async fn put_as(
+        &self,
+        key: &ObjectKey,
+        payload: &PutPayload,
+        condition: &WriteCondition,
+        form: TagForm,
+    ) -> object_store::Result<PutResult> {
+        let store = match condition {
+            WriteCondition::Always => &self.patient,
+            WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
+        };
+        let options = PutOptions::from(condition.mode(form));
+        let path = self.path(key);
+        store.put_opts(&path, payload.clone(), options).await
+    }
+
+    /// True where the server refused a condition that holds: what should be unchanged is.
+    async fn is_misread(
+        &self,
+        key: &ObjectKey,
+        condition: &WriteCondition,
+        error: &object_store::Error,
+    ) -> bool {
+        let WriteCondition::Unchanged(tag) = condition else {
+            return false;
+        };
+        let has_forms = tag.e_tag.as_deref().is_some_and(TagForm::has_both);
+        if !has_forms || !matches!(error, object_store::Error::Precondition { .. }) {
+            return false;
+        }
+        let found = self.patient.head(&self.path(key)).await;
+        found.is_ok_and(|found| ObjectTag::of(&found).is_same_write(tag))
     }
 
     /// Writes a file as an object, in parts, and whatever is there. Readers see the whole

@@ -14,8 +14,8 @@ use super::safe;
 /// over its errors as values, and warns besides of every watched directory that goes,
 /// which git-sync and Kubernetes make happen with each change. Whoever names one of them
 /// in `--log` hears it all the same.
-const LIBRARIES: &str = "notify=off,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,\
-     rustls_platform_verifier=warn,tokio_cron_scheduler=warn";
+const LIBRARIES: &str = "notify=off,hyper=warn,hyper_util=warn,object_store=warn,reqwest=warn,\
+     rustls=warn,rustls_platform_verifier=warn,tokio_cron_scheduler=warn";
 
 /// Begins to write the log; `usual` is the filter where none is given.
 pub(super) fn start(common: &Common, usual: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use crate::contract::{done, key, put, text};
 use crate::proxy::{Fault, Proxy};
 
 /// A proxy before the server, and a bucket behind it. Silence is noticed soon.
-async fn disturbed(prefix: &str) -> Option<(Proxy, Bucket)> {
+pub async fn disturbed(prefix: &str) -> Option<(Proxy, Bucket)> {
     let server = Seaweed::shared()?;
     let proxy = Proxy::before(&server.authority()).await;
     let settings = BucketSettings {

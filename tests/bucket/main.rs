@@ -15,6 +15,7 @@ mod moto;
 mod preflight;
 mod probes;
 mod proxy;
+mod tags;
 mod tls;
 
 use common::seaweed::Seaweed;

@@ -1,11 +1,11 @@
 //! What a probe says of servers: of right ones, and of those whose faults are known.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -16,6 +16,7 @@ use object_store::{
 use talos_order::bucket::{Bucket, BucketError, Capability};
 
 use crate::common::seaweed::Seaweed;
+use crate::contract::CASES;
 use crate::moto::Moto;
 
 /// What is wrong with a server.
@@ -37,6 +38,10 @@ enum Wrong {
     ListsLate,
     /// The whole object is sent, whatever the range.
     SendsAll,
+    /// As Ceph RGW: a tag is answered in quotes, and is the right one only without them.
+    ComparesBare,
+    /// As Ceph RGW where versions are suspended: the mark of a removal is an object.
+    KeepsMarks,
 }
 
 #[derive(Debug)]
@@ -44,6 +49,7 @@ struct WrongServer {
     right: InMemory,
     wrong: Wrong,
     writes: AtomicU32,
+    removed: Arc<Mutex<Vec<Path>>>,
 }
 
 impl fmt::Display for WrongServer {
@@ -59,20 +65,32 @@ fn answered(text: &str) -> Error {
     }
 }
 
+impl WrongServer {
+    fn was_removed(&self, path: &Path) -> bool {
+        self.removed.lock().unwrap().contains(path)
+    }
+}
+
+fn quoted(tag: &str) -> String {
+    format!("\"{tag}\"")
+}
+
 #[async_trait]
 impl ObjectStore for WrongServer {
     async fn put_opts(&self, path: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
         let is_there = self.right.head(path).await.is_ok();
         let as_is = PutOptions::from(PutMode::Overwrite);
         match (self.wrong, &how.mode) {
-            (_, PutMode::Overwrite) => self.right.put_opts(path, bytes, how).await,
+            (wrong, PutMode::Overwrite) if wrong != Wrong::ComparesBare => {
+                self.right.put_opts(path, bytes, how).await
+            }
             (Wrong::KnowsNoConditions, _) => Err(answered(
                 "Server returned non-2xx status code: 501 Not Implemented: \
                  <Error><Code>NotImplemented</Code></Error>",
             )),
-            // Those of the first race, after five that are alone.
+            // Those of the first race, after six that are alone.
             (Wrong::GivesWay, _)
-                if (5..13).contains(&self.writes.fetch_add(1, Ordering::Relaxed)) =>
+                if (6..14).contains(&self.writes.fetch_add(1, Ordering::Relaxed)) =>
             {
                 Err(answered(
                     "Server returned non-2xx status code: 500 Internal Server Error: ",
@@ -91,6 +109,17 @@ impl ObjectStore for WrongServer {
                     false => self.right.put_opts(path, bytes, as_is).await,
                 }
             }
+            (Wrong::KeepsMarks, PutMode::Create) if self.was_removed(path) => {
+                Err(Error::AlreadyExists {
+                    path: path.to_string(),
+                    source: "it was removed".into(),
+                })
+            }
+            (Wrong::ComparesBare, _) => {
+                let mut put = self.right.put_opts(path, bytes, how).await?;
+                put.e_tag = put.e_tag.as_deref().map(quoted);
+                Ok(put)
+            }
             _ => self.right.put_opts(path, bytes, how).await,
         }
     }
@@ -108,6 +137,11 @@ impl ObjectStore for WrongServer {
             (Wrong::SendsAll, Some(_)) => Err(answered(
                 "Received non-partial response when range requested",
             )),
+            (Wrong::ComparesBare, _) => {
+                let mut found = self.right.get_opts(path, how).await?;
+                found.meta.e_tag = found.meta.e_tag.as_deref().map(quoted);
+                Ok(found)
+            }
             _ => self.right.get_opts(path, how).await,
         }
     }
@@ -116,7 +150,9 @@ impl ObjectStore for WrongServer {
         &self,
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.right.delete_stream(paths)
+        let removed = Arc::clone(&self.removed);
+        let paths = paths.inspect_ok(move |path| removed.lock().unwrap().push(path.clone()));
+        self.right.delete_stream(paths.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -140,6 +176,7 @@ fn bucket(wrong: Wrong) -> Bucket {
         right: InMemory::new(),
         wrong,
         writes: AtomicU32::new(0),
+        removed: Arc::default(),
     };
     Bucket::over(Arc::new(server), "s3://wrong")
 }
@@ -164,6 +201,10 @@ async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
             "create if absent: 501 Not Implemented: NotImplemented",
         ),
         (
+            Wrong::KeepsMarks,
+            "create if absent: what was removed counts as there",
+        ),
+        (
             Wrong::LooksFirst,
             "one winner of concurrent writes: 8 of 8 writers won",
         ),
@@ -180,6 +221,15 @@ async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
 async fn a_server_that_gives_way_is_asked_again() {
     let found = bucket(Wrong::GivesWay).capability().await.unwrap();
     assert_eq!(found, Capability::Full);
+}
+
+/// Its conditions hold, once they are told as it reads them.
+#[tokio::test]
+async fn a_server_that_compares_tags_without_their_quotes_is_understood() {
+    is_full(bucket(Wrong::ComparesBare)).await;
+    for (_, case) in CASES {
+        case(bucket(Wrong::ComparesBare)).await;
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,12 @@ impl BucketPlace {
         let tag = tag.map_err(|error| self.failed("sending the file", error))?;
         // What somebody else put there since is not what was sent.
         let found = self.find(&delivery.file).await?;
-        let Some(object) = found.filter(|found| found.tag == tag) else {
+        let is_sent = match &found {
+            Some(found) if tag.is_known() => found.tag == tag,
+            Some(_) => self.digest(&delivery.file).await? == Some(delivery.sha256),
+            None => false,
+        };
+        let Some(object) = found.filter(|_| is_sent) else {
             return Err(NodeError::Refused {
                 node: self.node.clone(),
                 what: "finding the delivered file",

@@ -1,5 +1,7 @@
 //! A bucket in memory as a node.
 
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
