@@ -237,8 +237,8 @@ fn a_leader_that_is_stopped_waits_for_the_apply_beside_it() {
     let is_of_second = |line: &String| line.starts_with("pve-02 ") && changes(line);
     let begun = requests.iter().position(is_of_second).unwrap();
     assert_eq!(requests[begun..].iter().find(is_of_first), None);
-    let writes = counted.taken().into_iter().filter(|line| changes(line));
-    let last = writes.last().unwrap();
+    let asked = counted.taken();
+    let last = asked.iter().rfind(|line| changes(line)).unwrap();
     assert!(last.starts_with("PUT ") && last.contains(LEADER), "{last}");
     eventually("the store has what the second one did", || {
         let is_new = |key| site.store.json(key)["epoch"] == epoch + 1;
