@@ -100,6 +100,12 @@ pub(crate) async fn run(
     controller.ignore_windows(asked.windows_ignored_by);
     let (state, options) = (controller.state(), controller.options());
     let notifier = controller.notifier();
+    if let (false, Err(error)) = (once, state.save_refused_config(None)) {
+        tracing::warn!(
+            reason = chain(&error),
+            "cannot remove what became of a reload"
+        );
+    }
     let lead = match once {
         true => Lead::default(),
         false => controller.lead()?,

@@ -230,10 +230,15 @@ async fn apply_with(
     let stop = cancel.child_token();
     let run = apply_led(app, named, work, led, &stop);
     // Why it was stopped, if it was, is in the log.
-    let (done, _) = lead
+    let (done, why) = lead
         .sites()
         .while_led(epochs.as_ref(), &stop, Box::pin(run))
         .await;
+    if let (Ok(Exit::Interrupted), None, false) = (&done, why, cancel.is_cancelled()) {
+        // The time of the leadership was over, which nobody has told yet.
+        let why = lead.sites().lost_line(epochs.as_ref());
+        tracing::warn!("the run stopped: {why}");
+    }
     lead.release().await;
     done
 }
@@ -324,7 +329,10 @@ async fn apply_led(
         !matches!(outcome, Some(Outcome::Done { .. } | Outcome::Failed { .. }))
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
-    let is_interrupted = cancel.is_cancelled() && pending > 0;
+    // Steps also end with the time of a leadership, before anybody tells of that.
+    let is_stopped = |outcome: &Outcome| matches!(outcome, Outcome::Cancelled);
+    let is_stopped = cancel.is_cancelled() || report.outcomes.values().any(is_stopped);
+    let is_interrupted = is_stopped && pending > 0;
     if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
         kept::metrics(metrics, app, status, Some((&report, memory)));
     }

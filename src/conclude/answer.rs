@@ -35,6 +35,10 @@ pub struct StatusAnswer<'a> {
     /// The sites that this controller serves in a fleet, with who leads them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sites: &'a BTreeMap<SiteName, SiteLine>,
+    /// Why the configuration of the last reload was refused, if it was: the one before it is in
+    /// effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_config: &'a Option<String>,
     /// The current run.
     running: &'a Option<Running>,
     /// The last run that is over.
@@ -103,6 +107,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             revision,
             source,
             sites,
+            refused_config,
             running,
             last_run,
             next_run,
@@ -128,6 +133,7 @@ impl<'a> From<&'a Status> for StatusAnswer<'a> {
             revision,
             source,
             sites,
+            refused_config,
             running,
             last_run,
             next_run: *next_run,

@@ -51,6 +51,10 @@ pub struct Status {
     /// file of their own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<SiteName, SiteLine>,
+    /// Why the configuration of the last reload was refused, if it was: the one before it is in
+    /// effect. It has a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_config: Option<String>,
     /// The current run.
     pub running: Option<Running>,
     /// The last run that is over.
@@ -245,6 +249,7 @@ impl Status {
     pub fn without_controller(mut self, is_locked: bool) -> Self {
         self.next_run = None;
         self.sites.clear();
+        self.refused_config = None;
         if let Some(running) = self.running.take_if(|_| !is_locked) {
             self.notes.push(format!(
                 "the run that began at {} did not finish: its process is gone",

@@ -62,12 +62,13 @@ impl LedSites {
         (run.await, Some(why))
     }
 
-    /// Which of these sites are not led any more.
-    fn lost_line(&self, led: Option<&LedEpochs>) -> String {
-        let now = self.led().unwrap_or_default();
+    /// Which of these sites are not led any more: also where it is not shown yet that their
+    /// time is over.
+    pub(crate) fn lost_line(&self, led: Option<&LedEpochs>) -> String {
+        let is_led = |site: &SiteName| self.0.as_ref().is_some_and(|shown| shown.is_led(site));
         let lost = led.into_iter().flat_map(LedEpochs::keys);
         let lost: Vec<&str> = lost
-            .filter(|site| !now.contains(*site))
+            .filter(|site| !is_led(site))
             .map(SiteName::as_str)
             .collect();
         match lost.as_slice() {

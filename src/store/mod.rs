@@ -23,6 +23,7 @@ pub(crate) mod history;
 pub(crate) mod manifest;
 mod memory;
 mod overrides;
+mod refused;
 pub(crate) mod revision;
 mod rollouts;
 pub(crate) mod saved;

@@ -4,6 +4,9 @@
 //! taken twice. It ends with the process that started it, however that ends, and takes its
 //! files with it.
 
+#[path = "seaweed/past.rs"]
+mod past;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +52,7 @@ pub struct Seaweed {
     /// Added to the usual ports.
     ports: u32,
     dir: PathBuf,
+    program: PathBuf,
     keeper: Child,
 }
 
@@ -83,7 +87,7 @@ impl Seaweed {
         fs::write(dir.join("s3.json"), identities()).unwrap();
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
-            .arg(weed)
+            .arg(&weed)
             .args([
                 "-logtostderr=true",
                 "server",
@@ -112,6 +116,7 @@ impl Seaweed {
             address,
             ports,
             dir,
+            program: weed,
             keeper,
         };
         wait_for("SeaweedFS takes objects", || seaweed.is_ready());

@@ -39,6 +39,9 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
     fs::remove_file(world.at("node1/iso").join(ISO)).unwrap();
     assert!(converged(&daemon.reconcile()));
     world.assert_holds(&world.at("node1/iso"), &[ISO]);
+    let status = daemon.status();
+    let refused = status["refused_config"].as_str().unwrap_or_default();
+    assert!(refused.contains("never"), "{status:#}");
 
     // A node more.
     world.configure_local(2, ON_REQUEST);
@@ -49,6 +52,7 @@ fn a_hangup_reads_the_configuration_again_and_a_bad_one_is_refused() {
             && status["next_pass"].is_string()
     });
     world.assert_holds(&world.at("node2/iso"), &[ISO]);
+    assert!(daemon.status()["refused_config"].is_null());
     daemon.stop();
 }
 

@@ -19,6 +19,7 @@ const UNWANTED: &str = "v1/unwanted.json";
 /// Two sites with a controller each, and their store.
 struct Fleet {
     world: World,
+    seaweed: &'static Seaweed,
     bucket: Bucket,
     runtime: Runtime,
     store: String,
@@ -29,6 +30,7 @@ impl Fleet {
         let seaweed = Seaweed::shared()?;
         let world = World::small();
         Some(Self {
+            seaweed,
             bucket: seaweed.bucket(prefix),
             runtime: Runtime::new().unwrap(),
             store: seaweed.section(prefix, world.dir.path()),
@@ -48,7 +50,13 @@ impl Fleet {
         );
     }
 
+    /// The controller of a site.
     fn controller(&self, site: &str) -> Program {
+        self.controller_of(site, site)
+    }
+
+    /// A controller of these sites.
+    fn controller_of(&self, site: &str, sites: &str) -> Program {
         let home = self.world.at(site);
         fs::create_dir_all(&home).unwrap();
         let (root, home) = (self.world.dir.path().display(), home.display());
@@ -58,7 +66,7 @@ impl Fleet {
              manifest: {{dir: {home}/manifests}}\nfactory: {{url: \"{url}\"}}\n\
              github: {{api_url: \"{url}\"}}\nlimits: {{retries: 0}}\n\
              reconcile: {{interval: 2s, debounce: 100ms, poll: 500ms}}\n\
-             fleet: {{site: {site}, ttl: 10s}}\n{store}  keep: 1h\n\
+             fleet: {{site: {sites}, ttl: 10s}}\n{store}  keep: 1h\n\
              sites: [{{name: brno}}, {{name: prague}}]\nnodes:\n  \
              - {{name: brno-1, local: true, site: brno, iso_dir: {root}/brno-1}}\n  \
              - {{name: prague-1, local: true, site: prague, iso_dir: {root}/prague-1}}\n",
@@ -89,13 +97,13 @@ impl Fleet {
         serde_json::from_slice(&found.bytes).ok()
     }
 
-    /// As if everything that is unwanted had been so for two hours more.
-    fn age_unwanted(&self) {
+    /// As if everything that is unwanted had been so for longer.
+    fn age_unwanted(&self, time: SignedDuration) {
         let mut record = self.json(UNWANTED).unwrap();
         for kind in ["images", "blobs"] {
             for since in record[kind].as_object_mut().unwrap().values_mut() {
                 let then: Timestamp = since.as_str().unwrap().parse().unwrap();
-                *since = (then - SignedDuration::from_hours(2)).to_string().into();
+                *since = (then - time).to_string().into();
             }
         }
         let key: ObjectKey = UNWANTED.parse().unwrap();
@@ -152,7 +160,7 @@ fn what_no_site_wants_goes_from_the_store() {
         said.contains("the site prague has not reported what it wants"),
         "{said}"
     );
-    fleet.age_unwanted();
+    fleet.age_unwanted(SignedDuration::from_hours(2));
     brno = first.start_heard(&["run"]);
     eventually("the image is gone", || fleet.index("metal").is_empty());
     assert_eq!(fleet.index("nocloud").len(), 1);
@@ -171,6 +179,67 @@ fn what_no_site_wants_goes_from_the_store() {
     });
     terminate(&prague);
     prague.wait().unwrap();
+}
+
+/// The bytes and the claims of a store that is a few days old.
+#[test]
+fn bytes_that_nothing_names_and_claims_of_nobody_go_from_the_store() {
+    let Some(fleet) = Fleet::new("collect-bytes/") else {
+        return;
+    };
+    let all = ["nocloud", "metal", "openstack"];
+    for platform in all {
+        fleet.order(platform);
+    }
+    let controller = fleet.controller_of("all", "[brno, prague]");
+    controller.run(&["apply", "--yes"]).expect(0);
+    // As an earlier look left it: two images are in the index no more.
+    let blob_of = |platform: &str| {
+        let index = fleet.index(platform);
+        let entry = fleet.json(index.first().unwrap()).unwrap();
+        let digest = entry["sha256"].as_str().unwrap().to_owned();
+        format!("v1/blobs/sha256/{}/{digest}", &digest[..2])
+    };
+    let [wanted, old, young] = all.map(blob_of);
+    let everything = BTreeSet::from([&wanted, &old, &young].map(String::clone));
+    assert_eq!(fleet.keys("v1/blobs"), everything);
+    for platform in ["metal", "openstack"] {
+        let key = fleet.index(platform).pop_first().unwrap().parse().unwrap();
+        fleet.runtime.block_on(fleet.bucket.remove(&key)).unwrap();
+        fs::remove_file(fleet.world.at("orders").join(format!("{platform}.yaml"))).unwrap();
+    }
+    let claims = ["first", "second", "young"].map(|name| format!("v1/claims/{name}.json"));
+    for claim in &claims {
+        let key = claim.parse().unwrap();
+        let put = fleet.bucket.put(&key, "{}", WriteCondition::Always);
+        fleet.runtime.block_on(put).unwrap();
+    }
+    let days = Duration::from_secs(3 * 24 * 3600);
+    let backdate = |keys: &[&String]| fleet.seaweed.backdate("collect-bytes/", keys, days);
+    backdate(&[&wanted, &old, &claims[0]]);
+
+    // Claims are the last things that it removes.
+    let look = |gone: &String| {
+        let mut running = controller.start(&["run"]);
+        eventually("a claim of nobody is gone", || {
+            !fleet.keys("v1/claims").contains(gone)
+        });
+        terminate(&running);
+        assert!(running.wait().unwrap().success());
+    };
+    look(&claims[0]);
+    // However old they are, nobody knows for how long nothing has named them.
+    assert_eq!(fleet.keys("v1/blobs"), everything);
+    let unwanted = fleet.json(UNWANTED).unwrap()["blobs"].clone();
+    let unwanted: BTreeSet<_> = unwanted.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(unwanted, [&old, &young].map(String::clone).into());
+
+    fleet.age_unwanted(SignedDuration::try_from(days).unwrap());
+    backdate(&[&claims[1]]);
+    look(&claims[1]);
+    // What is young may be on its way to the index, and what is in it is wanted.
+    assert_eq!(fleet.keys("v1/blobs"), [wanted, young].into());
+    assert_eq!(fleet.keys("v1/claims"), [claims[2].clone()].into());
 }
 
 #[test]

@@ -2,15 +2,14 @@
 //! finishes it.
 
 use std::fs;
-use std::process::Child;
 
-use serde_json::Value;
 use talos_order::factory_stub::StubOptions;
 
 use crate::common::program::{Program, kill};
 use crate::common::seaweed::Seaweed;
 use crate::common::sshd::{Lab, SshNode};
 use crate::common::{part_on_node, wait_for};
+use crate::controllers::{Running, waits_for};
 use crate::watch::Watch;
 use crate::world::{World, position, reach};
 
@@ -43,30 +42,6 @@ fn controller(
     Program::with_files(&home, &file, &world.at("orders"))
 }
 
-/// What a controller says of the site.
-fn site(program: &Program) -> Value {
-    let told = program.run(&["status", "-o", "json"]).stdout;
-    let status: Value = serde_json::from_str(&told).unwrap_or_default();
-    status["sites"]["prague"].clone()
-}
-
-/// Waits until a controller is this, and says under which epoch.
-fn waits_for(program: &Program, state: &str) -> u64 {
-    wait_for(&format!("a controller is {state}"), || {
-        site(program)["state"] == state
-    });
-    site(program)["epoch"].as_u64().unwrap()
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_standby_finishes_what_a_leader_was_killed_in() {
     let Some(store) = Seaweed::shared() else {
@@ -83,10 +58,10 @@ fn a_standby_finishes_what_a_leader_was_killed_in() {
     let slow = controller(&world, at, &store, "slow", ", bandwidth_limit: 512KiB");
     let next = controller(&world, at, &store, "next", "");
     fs::create_dir(world.at("orders")).unwrap();
-    let mut leader = Running(slow.start(&["run"]));
-    let epoch = waits_for(&slow, "leader");
-    let _standby = Running(next.start(&["run"]));
-    waits_for(&next, "standby");
+    let mut leader = Running::start(&slow);
+    let epoch = waits_for(&slow, "prague", "leader");
+    let _standby = Running::start(&next);
+    waits_for(&next, "prague", "standby");
 
     let dir = node.root.join("iso");
     let watch = Watch::start(std::slice::from_ref(&dir));
@@ -96,7 +71,7 @@ fn a_standby_finishes_what_a_leader_was_killed_in() {
     kill(&mut leader.0);
     assert!(!dir.join(ISO).exists());
 
-    assert_eq!(waits_for(&next, "leader"), epoch + 1);
+    assert_eq!(waits_for(&next, "prague", "leader"), epoch + 1);
     wait_for("the standby finishes it", || dir.join(ISO).exists());
     watch.assert_only_whole_images(&world);
     world.assert_holds(&dir, &[ISO]);

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 
 use crate::common::program::{Program, Ran};
 use crate::common::seaweed::Seaweed;
 use crate::common::wait_for;
+use crate::controllers::{Running, waits_for};
 use crate::world::World;
 
 /// The shortest time that a leadership may have, so that the tests wait for little.
@@ -93,53 +92,20 @@ impl Site {
 
 impl Controller<'_> {
     fn start(&self) -> Running {
-        Running(self.program.start(&["run"]))
+        Running::start(&self.program)
     }
 
     fn run(&self, args: &[&str]) -> Ran {
         self.program.run(args)
     }
 
-    /// What it says of the site; null while it says nothing.
-    fn line(&self) -> Value {
-        let told = self.run(&["status", "-o", "json"]).stdout;
-        let status: Value = serde_json::from_str(&told).unwrap_or_default();
-        status["sites"]["prague"].clone()
-    }
-
     fn waits_for(&self, state: &str) -> u64 {
-        let what = format!("{} is {state}", self.name);
-        wait_for(&what, || {
-            std::thread::sleep(Duration::from_millis(50));
-            self.line()["state"] == state
-        });
-        self.line()["epoch"].as_u64().unwrap_or_default()
+        waits_for(&self.program, "prague", state)
     }
 
     fn delivers(&self, file: &str) {
         let path = self.site.on_node(file);
         wait_for(&format!("{} delivers {file}", self.name), || path.exists());
-    }
-}
-
-/// A controller that is stopped with its test.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.0);
-        kill_process(pid, signal).unwrap();
-    }
-
-    fn wait(&mut self) {
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -2,10 +2,6 @@
 //! old.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::Child;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -15,61 +11,11 @@ use talos_order::bucket::{Bucket, ObjectKey, WriteCondition};
 use crate::common::program::Program;
 use crate::common::seaweed::{self, Seaweed};
 use crate::common::wait_for;
+use crate::controllers::Running;
+use crate::counted::Counted;
 use crate::world::World;
 
 const SITES: [(&str, &str); 2] = [("prague", "pve-1"), ("brno", "pve-2")];
-
-/// A way to the store on which requests are counted.
-struct Counted {
-    endpoint: String,
-    /// The first line of each.
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Counted {
-    fn before(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        let seen = Arc::clone(&lines);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { return };
-                let server = TcpStream::connect(&server).unwrap();
-                let seen = Arc::clone(&seen);
-                let (mut to_client, mut from_server) =
-                    (client.try_clone().unwrap(), server.try_clone().unwrap());
-                thread::spawn(move || {
-                    let _ = std::io::copy(&mut from_server, &mut to_client);
-                });
-                thread::spawn(move || forward(client, server, &seen));
-            }
-        });
-        Self { endpoint, lines }
-    }
-
-    /// Requests since the last time.
-    fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.lock().unwrap())
-    }
-}
-
-/// What a client sends; bodies are small and have no such lines.
-fn forward(mut client: TcpStream, mut server: TcpStream, seen: &Mutex<Vec<String>>) {
-    let mut piece = [0; 64 << 10];
-    while let Ok(length @ 1..) = client.read(&mut piece) {
-        let text = String::from_utf8_lossy(&piece[..length]);
-        let lines = text
-            .lines()
-            .filter_map(|line| line.strip_suffix(" HTTP/1.1"));
-        let lines = lines.map(ToOwned::to_owned);
-        seen.lock().unwrap().extend(lines);
-        if server.write_all(&piece[..length]).is_err() {
-            return;
-        }
-    }
-    let _ = server.shutdown(std::net::Shutdown::Write);
-}
 
 /// A controller of one site, with files of its own.
 fn controller(world: &World, site: &str, store: &str) -> Program {
@@ -93,16 +39,6 @@ fn controller(world: &World, site: &str, store: &str) -> Program {
     let file = world.at(site).join("config.yaml");
     fs::write(&file, config).unwrap();
     Program::with_files(&world.at(site), &file, &world.at("orders"))
-}
-
-/// A controller that is stopped with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn fleet(program: &Program) -> Value {
@@ -146,8 +82,8 @@ fn every_site_is_seen_from_either_and_one_that_is_gone_gets_old() {
     let empty = fleet(&brno);
     assert_eq!(empty["sites"]["prague"]["report"], "none", "{empty}");
 
-    let _first = Running(prague.start(&["run"]));
-    let second = Running(brno.start(&["run"]));
+    let _first = Running::start(&prague);
+    let second = Running::start(&brno);
     let is_fine = |seen: &Value, site: &str| {
         let site = &seen["sites"][site];
         let nodes = serde_json::json!({"all": 1, "in_sync": 1, "silent": 0});

@@ -30,6 +30,44 @@ impl Controller {
             tracing::warn!(reason = chain(&error), "cannot write the events");
         }
     }
+
+    /// Reads the configuration again, and goes on with it unless it is refused.
+    fn adopt_configuration(&mut self) -> Result<(), String> {
+        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
+            let app = app.counting_with(&self.app);
+            self.orders.check(&app)?;
+            // A run that is the only one is not told to read its settings again.
+            let reconciler = app.resident_reconciler()?;
+            Ok((app, reconciler))
+        });
+        match reloaded {
+            // Who leads is settled at the start: without it, all nodes would be refused.
+            Ok((app, _)) if app.settings().fleet != self.app.settings().fleet => {
+                Err("`fleet` has changed, which takes a restart".to_owned())
+            }
+            // Leaderships and reports stay where they are, and so has everything else to.
+            Ok((app, _)) if app.uses_another_store(&self.app) => {
+                Err("`store` has changed, which takes a restart".to_owned())
+            }
+            Ok((app, reconciler)) => {
+                self.background.renew(&reconciler);
+                self.notifier.renew(&app);
+                if app.settings().web.listen != self.app.settings().web.listen {
+                    tracing::warn!("`listen` has changed; it takes effect with a restart");
+                }
+                self.collection.renew(&app);
+                (self.app, self.reconciler) = (app, reconciler);
+                if !self.once {
+                    self.orders.watch(&self.app);
+                }
+                if let Some(web) = &self.web {
+                    web.reconfigure(self.app.web());
+                }
+                Ok(())
+            }
+            Err(error) => Err(told(&error)),
+        }
+    }
 }
 
 impl Work for Controller {
@@ -94,40 +132,15 @@ impl Work for Controller {
     }
 
     fn reload(&mut self) -> Result<(), String> {
-        let reloaded = App::start(self.config.as_deref(), Mode::ReadWrite).and_then(|app| {
-            let app = app.counting_with(&self.app);
-            self.orders.check(&app)?;
-            // A run that is the only one is not told to read its settings again.
-            let reconciler = app.resident_reconciler()?;
-            Ok((app, reconciler))
-        });
-        match reloaded {
-            // Who leads is settled at the start: without it, all nodes would be refused.
-            Ok((app, _)) if app.settings().fleet != self.app.settings().fleet => {
-                Err("`fleet` has changed, which takes a restart".to_owned())
-            }
-            // Leaderships and reports stay where they are, and so has everything else to.
-            Ok((app, _)) if app.uses_another_store(&self.app) => {
-                Err("`store` has changed, which takes a restart".to_owned())
-            }
-            Ok((app, reconciler)) => {
-                self.background.renew(&reconciler);
-                self.notifier.renew(&app);
-                if app.settings().web.listen != self.app.settings().web.listen {
-                    tracing::warn!("`listen` has changed; it takes effect with a restart");
-                }
-                self.collection.renew(&app);
-                (self.app, self.reconciler) = (app, reconciler);
-                if !self.once {
-                    self.orders.watch(&self.app);
-                }
-                if let Some(web) = &self.web {
-                    web.reconfigure(self.app.web());
-                }
-                Ok(())
-            }
-            Err(error) => Err(told(&error)),
+        let done = self.adopt_configuration();
+        let refused = done.as_ref().err().cloned();
+        if let Err(error) = self.app.state().save_refused_config(refused) {
+            tracing::warn!(
+                reason = chain(&error),
+                "cannot write what became of the reload"
+            );
         }
+        done
     }
 
     fn options(&self) -> Options {

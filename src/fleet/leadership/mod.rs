@@ -184,6 +184,12 @@ impl ShownStandings {
         }
     }
 
+    /// True for a site that is led, and may be worked on: its time is not over.
+    pub(crate) fn is_led(&self, site: &SiteName) -> bool {
+        let authority = self.authorities.get(site);
+        self.led().contains(site) && authority.is_some_and(|authority| authority.fence().is_ok())
+    }
+
     /// The sites that are led.
     pub(crate) fn led(&self) -> BTreeSet<SiteName> {
         led(&self.standings.borrow())
