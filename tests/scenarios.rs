@@ -92,6 +92,8 @@ struct FleetWorld {
     sites: BTreeMap<SiteName, SiteReport>,
     /// Those whose report is too old.
     stale: BTreeSet<SiteName>,
+    /// Those whose report is not believed, with the reason.
+    invalid: BTreeMap<SiteName, String>,
 }
 
 impl FleetWorld {
@@ -99,13 +101,14 @@ impl FleetWorld {
         let view = |(name, report): (&SiteName, &SiteReport)| {
             let view = SiteView {
                 age_seconds: 60,
-                is_fresh: !self.stale.contains(name),
+                is_fresh: !self.stale.contains(name) && !self.invalid.contains_key(name),
                 report: report.clone(),
             };
             (name.clone(), view)
         };
         FleetView {
             sites: self.sites.iter().map(view).collect(),
+            invalid: self.invalid.clone(),
             trouble: self.trouble.clone(),
         }
     }

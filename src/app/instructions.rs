@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{App, StartError};
 use crate::error::chain;
 use crate::facts::{KnownInstructions, RolloutChange, RolloutInstruction};
-use crate::fleet::{FleetError, SiteReports};
+use crate::fleet::{FleetError, InvalidInstruction, SiteReports};
 use crate::model::OrderId;
 use crate::store::{ResumedRollouts, StateDir, StateError};
 
@@ -86,12 +86,19 @@ impl Instructions {
         match self {
             Self::Local(state) => Ok(state.instruct(order, change).await?),
             Self::Shared(reports) => {
+                // Whoever speaks of the pause knows that there is one, and why.
+                let invalid = match change {
+                    RolloutChange::Pause | RolloutChange::Resume => InvalidInstruction::IsReplaced,
+                    RolloutChange::Promote { .. } | RolloutChange::Stop(_) => {
+                        InvalidInstruction::Stays
+                    }
+                };
                 // Of the last attempt: others may change the same meanwhile.
                 let is_new = AtomicBool::new(false);
                 let change = |said: &mut RolloutInstruction| {
                     is_new.store(said.change(change), Ordering::Relaxed);
                 };
-                let said = reports.instruct(order, change).await?;
+                let said = reports.instruct(order, invalid, change).await?;
                 Ok((is_new.into_inner(), said))
             }
         }
@@ -136,12 +143,14 @@ impl InstructError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::FleetKey;
     use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
 
     #[tokio::test]
     async fn in_a_fleet_they_are_for_all_and_outlive_the_store() {
         let store = DisturbedStore::default();
-        let shared = || Instructions::Shared(SiteReports::new(store.bucket()));
+        let key = FleetKey::new(&[7; 32]);
+        let shared = || Instructions::Shared(SiteReports::new(store.bucket(), key.clone()));
         let (here, there) = (shared(), shared());
         let (web, nothing) = ("web".parse().unwrap(), BTreeMap::new());
         let pause = async |at: &Instructions| at.instruct(&web, &RolloutChange::Pause).await;

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+
 use super::{App, StartError, shared};
 use crate::bucket::Bucket;
 use crate::facts::{FleetView, Memory, StorePurpose};
-use crate::fleet::{ControllerName, Leaderships, SiteReports, StoreCollector};
+use crate::fleet::{ControllerName, FleetKey, Leaderships, SiteReports, StoreCollector};
 use crate::model::{AwaitedNodes, NodeId, OrderDefaults, OrderSet, SiteName};
 use crate::nodes::Authority;
 
@@ -105,7 +107,8 @@ impl App {
         }
         let requests = self.tally.store_requests(StorePurpose::Sites);
         let bucket = Bucket::open_counting(&store.bucket, requests).map_err(StartError::Store)?;
-        let made = SiteReports::new(bucket);
+        let key = FleetKey::new(store.key.expose_secret().as_bytes());
+        let made = SiteReports::new(bucket, key);
         Ok(Some(self.site_reports.get_or_init(|| made)))
     }
 

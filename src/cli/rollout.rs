@@ -184,6 +184,10 @@ impl RolloutCommand {
         asked: &RolloutAsked,
     ) -> anyhow::Result<Exit> {
         let lines = &self.current().await?;
+        if self.app.settings().fleet.is_some() {
+            // What this controller knew counts where the store has something else now.
+            self.instructions.known(&self.before).await;
+        }
         let mut is_any_new = false;
         for order in &orders {
             let change = asked.change(order, lines)?;

@@ -51,6 +51,9 @@ pub enum ReportState {
     Fresh,
     /// Nobody renews it: it is how things were.
     Old,
+    /// The one that is there is not sealed with the key of the fleet, is older than one
+    /// before it, or cannot be read: the rest is what the site said before, if anybody knows.
+    Invalid,
     /// There is none.
     #[default]
     None,
@@ -65,6 +68,11 @@ impl FleetAnswer {
             .collect();
         let known = view.sites.iter();
         sites.extend(known.map(|(site, view)| (site.clone(), FleetSite::of(view))));
+        for (site, why) in &view.invalid {
+            let site = sites.entry(site.clone()).or_default();
+            site.report = ReportState::Invalid;
+            site.troubles = vec![format!("its report is not valid: {why}")];
+        }
         Self {
             sites,
             trouble: view.trouble.clone(),
@@ -136,6 +144,14 @@ mod tests {
         assert!(!both.is_fine());
         assert_eq!(both.sites[&brno].report, ReportState::None);
         assert_eq!(both.sites[&prague].leader.as_deref(), Some("ctl-1"));
+        view.invalid.insert(brno.clone(), "no seal".to_owned());
+        let forged = FleetAnswer::new(&view, [&brno, &prague]);
+        let site = &forged.sites[&brno];
+        assert_eq!(
+            (site.report, site.age_seconds),
+            (ReportState::Invalid, None)
+        );
+        assert_eq!(site.troubles, ["its report is not valid: no seal"]);
         view.sites.insert(prague.clone(), seen(false));
         assert_eq!(
             FleetAnswer::new(&view, []).sites[&prague].report,

@@ -308,7 +308,7 @@ pub(crate) mod tests {
                     report: report.clone(),
                 },
             )]),
-            trouble: None,
+            ..FleetView::default()
         };
         let current = |is_fresh, leads, order: &OrderId| {
             let lines = in_fleet(std::slice::from_ref(&old), &view(is_fresh), leads);

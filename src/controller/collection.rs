@@ -134,7 +134,11 @@ impl Collecting {
         }
         self.told = Some(reason.clone());
         match &error {
-            CollectError::Doubt(doubt @ (WantsDoubt::NoReport { .. } | WantsDoubt::Old { .. })) => {
+            CollectError::Doubt(
+                doubt @ (WantsDoubt::NoReport { .. }
+                | WantsDoubt::Old { .. }
+                | WantsDoubt::Invalid { .. }),
+            ) => {
                 let hint = doubt.hint().map(|hint| format!("; hint: {hint}"));
                 let reason = format!("{reason}{}", hint.unwrap_or_default());
                 tracing::warn!(reason, "unwanted images stay in the store");

@@ -12,6 +12,9 @@ use crate::model::{LeaderEpoch, NodeId, OrderId, Release, RingName, SiteName};
 pub struct FleetView {
     /// The sites that have ever reported, without those that this run is for.
     pub sites: BTreeMap<SiteName, SiteView>,
+    /// The sites whose report in the store is not believed, each with the reason. What such
+    /// a site said before, if that is known, is in `sites`.
+    pub invalid: BTreeMap<SiteName, String>,
     /// Why the store could not be asked now. Then `sites` is what it said last, and nothing
     /// of it counts as fresh.
     pub trouble: Option<String>,

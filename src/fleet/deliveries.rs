@@ -7,6 +7,7 @@
 //! is right. The name is kept before a write: one whose answer was lost is known as well.
 
 mod error;
+mod packed;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ mod tests;
 pub(crate) use error::DeliveriesError;
 use sealed::SharedRecord;
 
-use super::images::FleetKey;
+use super::seal::FleetKey;
 use crate::bucket::{Bucket, ObjectKey, ObjectWritten, SMALL, WriteCondition};
 use crate::model::{LeaderEpoch, NodeId, SiteName};
 use crate::nodes::{Authority, DeliveredEntries, RecordEditions, RecordsError};
@@ -81,7 +82,10 @@ impl SharedDeliveries {
             let (found, condition) = match self.bucket.get(&key).await? {
                 None => (None, WriteCondition::Absent),
                 Some(object) => {
-                    let found = SharedRecord::read(&object.bytes, &key, &self.key)?;
+                    let text = packed::unpacked(&object.bytes);
+                    let text =
+                        text.map_err(|source| DeliveriesError::Packed(key.clone(), source))?;
+                    let found = SharedRecord::read(&text, &key, &self.key)?;
                     (Some(found), WriteCondition::Unchanged(object.tag))
                 }
             };
@@ -93,7 +97,7 @@ impl SharedDeliveries {
                 return Err(DeliveriesError::NotLeading);
             }
             let merged = merged(found.as_ref(), &own, &covers, &key)?;
-            let (record, text) = self.record(&merged, led.epoch, &key)?;
+            let (record, bytes) = self.record(&merged, led.epoch, &key)?;
             own = merged.own;
             if let Some(found) = found
                 && found.epoch == led.epoch
@@ -103,15 +107,15 @@ impl SharedDeliveries {
                 return Ok(own);
             }
             if record.nodes.is_none() {
-                let (site, bytes) = (&led.site, self.limit);
-                tracing::warn!(%site, "deliveries are not told to other controllers: the record has more than {bytes} bytes");
+                let (site, limit) = (&led.site, self.limit);
+                tracing::warn!(%site, "deliveries are not told to other controllers: the record has more than {limit} bytes, also when it is packed");
             }
             own.editions.attempted = Some(record.edition.clone());
             remember(&own)?;
             if authority.fence().ok().flatten().as_ref() != Some(&led) {
                 return Err(DeliveriesError::NotLeading);
             }
-            match self.bucket.put(&key, text, condition).await? {
+            match self.bucket.put(&key, bytes, condition).await? {
                 ObjectWritten::Done(_) => {
                     own.editions = settled(record.edition);
                     return Ok(own);
@@ -122,7 +126,7 @@ impl SharedDeliveries {
         Err(DeliveriesError::NotLeading)
     }
 
-    /// What is to be in the store, and its text. A record that is too large takes the place
+    /// What is to be in the store, and its bytes. A record that is too large takes the place
     /// of an older one nevertheless: nobody may believe that.
     fn record(
         &self,
@@ -136,12 +140,17 @@ impl SharedDeliveries {
             edition: attempted.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..))),
             nodes: Some(merged.shared.clone()),
         };
-        let mut text = record.text(key, &self.key)?;
-        if text.len() as u64 > self.limit {
-            record.nodes = None;
-            text = record.text(key, &self.key)?;
-        }
-        Ok((record, text))
+        let text = record.text(key, &self.key)?;
+        let packed = packed::packed(text, self.limit);
+        let packed = packed.map_err(|source| DeliveriesError::Packed(key.clone(), source))?;
+        let bytes = match packed {
+            Some(bytes) => bytes,
+            None => {
+                record.nodes = None;
+                record.text(key, &self.key)?
+            }
+        };
+        Ok((record, bytes))
     }
 }
 

@@ -12,17 +12,19 @@ mod deliveries;
 mod images;
 mod layout;
 mod leadership;
+mod seal;
 mod sites;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use deliveries::{SharedDeliveries, SiteDeliveries};
 pub(crate) use images::{
-    CollectError, Collected, FleetKey, FleetUpstream, FleetWants, KeepTimes, ShareSettings,
-    SharedImages, StoreCollector, WantsDoubt, index_name,
+    CollectError, Collected, FleetUpstream, FleetWants, KeepTimes, ShareSettings, SharedImages,
+    StoreCollector, WantsDoubt, index_name,
 };
 pub(crate) use leadership::{
     ControllerName, KeeperAnswer, Leaderships, LedEpochs, OutrankedSites, ShownStandings,
     SiteStanding, SiteStandings,
 };
-pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};
+pub(crate) use seal::FleetKey;
+pub(crate) use sites::{FleetError, InvalidInstruction, Publication, RENEWED, SiteReports};

@@ -13,12 +13,11 @@ pub(super) fn add(to: &mut Exposition, fleet: &FleetAnswer) {
             name,
             site.report == ReportState::Fresh,
         );
-        if site.report == ReportState::None {
+        // Nothing is known of a site without a report that counts, or counted before.
+        let Some(age) = site.age_seconds else {
             continue;
-        }
-        if let Some(age) = site.age_seconds {
-            to.set(&catalog::SITE_AGE, name, age);
-        }
+        };
+        to.set(&catalog::SITE_AGE, name, age);
         if let Some(epoch) = site.epoch {
             to.set(&catalog::SITE_EPOCH, name, epoch.number());
         }

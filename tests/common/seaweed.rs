@@ -33,6 +33,9 @@ const MASTER: u32 = 9333;
 /// The bucket that is there.
 pub const BUCKET: &str = "fleet";
 
+/// The key of every fleet.
+pub const FLEET_KEY: &str = "0123456789abcdef0123456789abcdef";
+
 /// Ends what it was told to start when its own input ends: when the process that started
 /// it is gone.
 const KEEPER: &str = r#"
@@ -201,7 +204,7 @@ pub fn section(endpoint: &str, prefix: &str, dir: &Path) -> String {
         prefix.trim_end_matches('/'),
         file("store-id", ACCESS_KEY),
         file("store-secret", SECRET_KEY),
-        file("fleet-key", "0123456789abcdef0123456789abcdef"),
+        file("fleet-key", FLEET_KEY),
     )
 }
 

@@ -1,10 +1,13 @@
 //! Two sites with a controller each: both are seen from either, and one that is gone gets
 //! old.
 
+mod forged;
+
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use serde_json::Value;
 use talos_order::bucket::{Bucket, ObjectKey, WriteCondition};
 
@@ -46,19 +49,38 @@ fn fleet(program: &Program) -> Value {
     serde_json::from_str(&told).unwrap_or_default()
 }
 
-/// Sets how often a report says that it is renewed, so that nobody waits for minutes.
-fn renew_every_second(bucket: &Bucket, site: &str) {
+fn at(site: &str) -> ObjectKey {
+    format!("v1/sites/{site}/report.json").parse().unwrap()
+}
+
+/// Changes the report of a site, as who has the key could, and seals it again where `seals`
+/// is true. The form of a seal is written here once more.
+fn rewrite(bucket: &Bucket, site: &str, seals: bool, change: impl Fn(&mut Value)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let key: ObjectKey = format!("v1/sites/{site}/report.json").parse().unwrap();
+    let key = at(site);
     runtime.block_on(async {
         let object = bucket.get(&key).await.unwrap().unwrap();
         let mut report: Value = serde_json::from_slice(&object.bytes).unwrap();
-        report["renewed_within"] = 1.into();
+        change(&mut report);
+        report["written"] = jiff::Timestamp::now().to_string().into();
+        if seals {
+            report.as_object_mut().unwrap().remove("mac");
+            let sealed = format!("talos-order site report\n{key}\n{report}");
+            let secret = hmac::Key::new(hmac::HMAC_SHA256, seaweed::FLEET_KEY.as_bytes());
+            let mac = hmac::sign(&secret, sealed.as_bytes());
+            let digits = mac.as_ref().iter().map(|byte| format!("{byte:02x}"));
+            report["mac"] = digits.collect::<String>().into();
+        }
         let bytes = serde_json::to_vec(&report).unwrap();
-        bucket
-            .put(&key, bytes, WriteCondition::Always)
-            .await
-            .unwrap();
+        let put = bucket.put(&key, bytes, WriteCondition::Always);
+        put.await.unwrap();
+    });
+}
+
+/// Sets how often a report says that it is renewed, so that nobody waits for minutes.
+fn renew_every_second(bucket: &Bucket, site: &str) {
+    rewrite(bucket, site, true, |report| {
+        report["renewed_within"] = 1.into()
     });
 }
 

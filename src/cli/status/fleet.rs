@@ -56,7 +56,7 @@ fn text(answer: &FleetAnswer) -> String {
 
 fn cells(site: &str, line: &FleetSite) -> [String; 7] {
     let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let is_known = line.report != ReportState::None;
+    let is_known = line.age_seconds.is_some();
     let in_sync = |in_sync: usize, all: usize| match is_known {
         true => format!("{in_sync}/{all} in sync"),
         false => "-".to_owned(),
@@ -83,6 +83,7 @@ fn report(line: &FleetSite) -> String {
     match line.report {
         ReportState::Fresh => format!("{} ago", span(begin, end)),
         ReportState::Old => format!("{} ago, too old", span(begin, end)),
+        ReportState::Invalid => "not valid".to_owned(),
         ReportState::None => "none".to_owned(),
     }
 }
@@ -114,8 +115,14 @@ mod tests {
             troubles: Vec::new(),
             ..prague.clone()
         };
+        let forged = FleetSite {
+            report: ReportState::Invalid,
+            troubles: vec!["its report is not valid: no seal".to_owned()],
+            ..FleetSite::default()
+        };
         let named = [
             ("brno", brno),
+            ("jihlava", forged),
             ("ostrava", FleetSite::default()),
             ("prague", prague),
         ];
@@ -127,8 +134,10 @@ mod tests {
         let expected = "\
 SITE     LEADER  EPOCH  REPORT           NODES                       ORDERS       REVISION
 brno     ctl-1   7      2h ago, too old  2/3 in sync, 1 unreachable  1/2 in sync  main@sha1:abc
+jihlava  -       -      not valid        -                           -            -
 ostrava  -       -      none             -                           -            -
 prague   ctl-1   7      12s ago          2/3 in sync, 1 unreachable  1/2 in sync  main@sha1:abc
+! jihlava: its report is not valid: no seal
 ! prague: workers on pve-03: no route to  host
 ";
         assert_eq!(text(&answer), expected);

@@ -15,9 +15,12 @@ pub(crate) enum DeliveriesError {
     /// Something else is there.
     #[error("{0} in the store is no record of deliveries; expected JSON with epoch and nodes")]
     Content(ObjectKey, #[source] serde_json::Error),
+    /// It is packed, and something else is in it.
+    #[error("{0} in the store cannot be unpacked")]
+    Packed(ObjectKey, #[source] std::io::Error),
     /// Whoever wrote it does not have the key, or wrote it for another site.
     #[error(
-        "{0} in the store was not written with the key of this fleet for this site; \
+        "{0} in the store is not sealed with the key of this fleet; check `store.key_file`, or \
          remove it to begin with the record of the leader"
     )]
     Foreign(ObjectKey),

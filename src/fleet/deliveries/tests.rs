@@ -232,7 +232,7 @@ async fn a_record_that_is_too_large_leaves_no_older_one() {
     let store = DisturbedStore::default();
     let mut first = Leader::new(&store, 1, &["a.iso"]);
     first.settle().await.unwrap();
-    first.shared.limit = 300;
+    first.shared.limit = 100;
     first.has(&["b.iso"]);
     for _ in 0..2 {
         first.settle().await.unwrap();
@@ -246,4 +246,66 @@ async fn a_record_that_is_too_large_leaves_no_older_one() {
     first.settle().await.unwrap();
     second.settle().await.unwrap();
     assert_eq!(second.own.entries, entries("pve-1", &["b.iso"]));
+}
+
+/// What the API of 300 nodes with 20 images each was given.
+fn of_a_large_site() -> DeliveredEntries {
+    let dir: crate::model::Dir = "/var/lib/vz/template/iso".parse().unwrap();
+    let nodes =
+        (0..300_u64).map(|node| {
+            let files = (0..20_u64).map(|image| {
+            let one = fastrand::Rng::with_seed(node * 20 + image).u64(..1 << 40);
+            let schematic = format!("{image:064x}");
+            let name = format!("talos-v1.11.{image}-nocloud-amd64-{}.iso", &schematic[52..]);
+            let entry = serde_json::json!({
+                "name": name, "size": 100_000_000 + image, "mtime": 1_764_000_000_000_000_000 + one,
+                "inode": one % 10_000_000, "sha256": format!("{:064x}", image * 7919),
+                "artifact": { "version": format!("v1.11.{image}"), "platform": "nocloud",
+                    "arch": "amd64", "secureboot": false, "schematic": schematic,
+                    "format": "iso" },
+                "orders": ["workers"], "owner": "prague",
+                "revision": format!("main@sha1:{image:040x}"),
+                "placed_at": jiff::Timestamp::from_microsecond(
+                    1_764_000_000_000_000 + i64::try_from(one).unwrap()
+                ).unwrap(),
+            });
+            (name.parse().unwrap(), serde_json::from_value(entry).unwrap())
+        });
+            let node = format!("pve-{node:03}").parse().unwrap();
+            (node, [(dir.clone(), files.collect())].into())
+        });
+    nodes.collect()
+}
+
+#[tokio::test]
+async fn the_record_of_hundreds_of_nodes_is_handed_on() {
+    let store = DisturbedStore::default();
+    let mut first = Leader::new(&store, 1, &[]);
+    first.own.entries = of_a_large_site();
+    let text = serde_json::to_vec(&first.own.entries).unwrap();
+    first.settle().await.unwrap();
+    let at = key(&"prague".parse().unwrap()).unwrap();
+    let object = store.bucket().get(&at).await.unwrap().unwrap();
+    println!(
+        "{} bytes of JSON, {} in the store",
+        text.len(),
+        object.bytes.len()
+    );
+    assert!(text.len() as u64 > 3 * SMALL);
+    assert!((object.bytes.len() as u64) < SMALL / 2);
+    let mut second = Leader::new(&store, 2, &[]);
+    second.own.entries.clear();
+    second.settle().await.unwrap();
+    assert!(second.own.entries == first.own.entries);
+    // Nothing has changed, and nothing is written.
+    store.asked();
+    second.settle().await.unwrap();
+    assert_eq!(store.asked(), ["get v1/sites/prague/delivered.json"]);
+    // Somebody else packed something.
+    let packed = zstd::encode_all(&b"{}"[..], 1).unwrap();
+    let bucket = store.bucket();
+    let put = bucket.put(&at, packed, WriteCondition::Always);
+    put.await.unwrap();
+    let error = second.settle().await.unwrap_err();
+    assert!(matches!(error, DeliveriesError::Foreign(..)), "{error}");
 }

@@ -1,56 +1,15 @@
 //! What the index of the store says of an image, and who may have written it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::keys;
 use crate::bucket::ObjectKey;
+use crate::fleet::seal::{FleetKey, SealFault, SealPurpose};
 use crate::model::{DataDigest, ImageTrust, Sha256};
 
 /// The edition of entries that is written. Others are not read.
 const FORMAT: u64 = 1;
-
-/// Stands before everything that is authenticated, so that nothing else that is
-/// authenticated with the same key is ever taken for an entry.
-const PURPOSE: &str = "talos-order index entry";
-
-/// The secret that the controllers of a fleet share: who has it may write index entries.
-#[derive(Clone)]
-pub(crate) struct FleetKey(hmac::Key);
-
-impl FleetKey {
-    /// Any bytes; 32 random ones are as strong as it gets.
-    pub(crate) fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
-    }
-
-    /// What authenticates these bytes, in hexadecimal digits. They begin with what they are
-    /// for.
-    pub(crate) fn seal(&self, bytes: &[u8]) -> String {
-        let mac = hmac::sign(&self.0, bytes);
-        mac.as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-
-    /// True if this authenticates the bytes.
-    pub(crate) fn is_seal(&self, bytes: &[u8], mac: &str) -> bool {
-        let mac = mac.parse::<Sha256>();
-        mac.is_ok_and(|mac| hmac::verify(&self.0, bytes, mac.as_bytes()).is_ok())
-    }
-}
-
-impl fmt::Debug for FleetKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FleetKey(..)")
-    }
-}
 
 /// What the index says of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,9 +77,9 @@ pub(super) enum EntryFault {
     /// It is something else.
     #[error("it is not an index entry")]
     NoEntry(#[from] serde_json::Error),
-    /// Whoever wrote it does not have the key, or wrote it for another image.
-    #[error("it was not written with the key of this fleet for this image")]
-    Foreign,
+    /// Nobody of this fleet wrote it for this image.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
     /// It is of another version.
     #[error("it has the format {0}; expected {FORMAT}")]
     Format(u64),
@@ -174,12 +133,7 @@ impl IndexEntry {
         at: &ObjectKey,
         secret: &FleetKey,
     ) -> Result<Vec<u8>, serde_json::Error> {
-        let mut fields = fields(&serde_json::to_vec(self)?)?;
-        let mac = hmac::sign(&secret.0, &authenticated(at, &fields)?);
-        let mac = mac.as_ref().try_into().map(Sha256::from_bytes);
-        // HMAC-SHA256 has 32 bytes.
-        let mac = mac.map_or(Value::Null, |mac| Value::from(mac.to_string()));
-        fields.insert("mac".to_owned(), mac);
+        let fields = secret.seal(SealPurpose::IndexEntry, at, self)?;
         let mut text = serde_json::to_vec_pretty(&fields)?;
         text.push(b'\n');
         Ok(text)
@@ -189,41 +143,15 @@ impl IndexEntry {
 impl ProvenEntry {
     /// Reads the text of the object with this key.
     pub(super) fn read(text: &[u8], at: &ObjectKey, secret: &FleetKey) -> Result<Self, EntryFault> {
-        let mut fields = fields(text)?;
-        let mac = fields.remove("mac");
-        let mac = mac.as_ref().and_then(Value::as_str);
-        let mac: Sha256 = mac
-            .and_then(|mac| mac.parse().ok())
-            .ok_or(EntryFault::Foreign)?;
-        // Before anything in it is looked at.
-        hmac::verify(&secret.0, &authenticated(at, &fields)?, mac.as_bytes())
-            .map_err(|_| EntryFault::Foreign)?;
-        let format = fields.get("format").and_then(Value::as_u64);
+        let opened = secret.open(SealPurpose::IndexEntry, at, text)?;
+        let format = opened.number("format");
         if format != Some(FORMAT) {
             return Err(EntryFault::Format(format.unwrap_or(0)));
         }
-        let entry = serde_json::from_value(Value::Object(fields.into_iter().collect()))?;
-        Ok(Self {
-            entry,
-            edition: mac.to_string(),
-        })
+        let edition = opened.seal.clone();
+        let entry = opened.content()?;
+        Ok(Self { entry, edition })
     }
-}
-
-/// Sorted, whatever the order in the text: what is authenticated has one form. Fields that
-/// this version does not know are among them.
-fn fields(text: &[u8]) -> Result<BTreeMap<String, Value>, serde_json::Error> {
-    serde_json::from_slice(text)
-}
-
-/// With the key of the object: an entry that is moved is of no use.
-fn authenticated(
-    at: &ObjectKey,
-    fields: &BTreeMap<String, Value>,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = format!("{PURPOSE}\n{at}\n").into_bytes();
-    bytes.extend(serde_json::to_vec(fields)?);
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -243,6 +171,10 @@ mod tests {
         }
     }
 
+    fn is_foreign(read: &Result<ProvenEntry, EntryFault>) -> bool {
+        matches!(read, Err(EntryFault::Seal(SealFault::Foreign)))
+    }
+
     #[test]
     fn an_entry_is_believed_at_its_key_and_with_its_key_only() {
         let (here, there): (ObjectKey, ObjectKey) =
@@ -256,28 +188,14 @@ mod tests {
         let other = FleetKey::new(&[2; 32]);
         for (at, secret) in [(&there, &secret), (&here, &other)] {
             let refused = ProvenEntry::read(&text, at, secret);
-            assert!(matches!(refused, Err(EntryFault::Foreign)), "{refused:?}");
+            assert!(is_foreign(&refused), "{refused:?}");
         }
         let changed = String::from_utf8(text).unwrap().replace(": 7", ": 8");
         let refused = ProvenEntry::read(changed.as_bytes(), &here, &secret);
-        assert!(matches!(refused, Err(EntryFault::Foreign)), "{refused:?}");
+        assert!(is_foreign(&refused), "{refused:?}");
         for text in ["", "{}", "[]", "{\"mac\": 3}", "\u{0}"] {
             assert!(ProvenEntry::read(text.as_bytes(), &here, &secret).is_err());
         }
-    }
-
-    #[test]
-    fn a_field_of_a_later_version_is_authenticated_and_no_error() {
-        let (at, secret) = ("v1/a".parse().unwrap(), FleetKey::new(&[1; 32]));
-        let own = serde_json::to_vec(&IndexEntry::new(facts())).unwrap();
-        let mut later = fields(&own).unwrap();
-        later.insert("zeal".to_owned(), Value::from(3));
-        let mac = hmac::sign(&secret.0, &authenticated(&at, &later).unwrap());
-        let mac = Sha256::from_bytes(mac.as_ref().try_into().unwrap());
-        later.insert("mac".to_owned(), Value::from(mac.to_string()));
-        let text = serde_json::to_vec(&later).unwrap();
-        let read = ProvenEntry::read(&text, &at, &secret).unwrap();
-        assert_eq!(read.entry, IndexEntry::new(facts()));
     }
 
     #[test]

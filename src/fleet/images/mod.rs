@@ -28,7 +28,6 @@ mod wants;
 mod watch;
 
 pub(crate) use collect::{CollectError, Collected, StoreCollector};
-pub(crate) use entry::FleetKey;
 pub(crate) use interface::FleetUpstream;
 pub(crate) use keys::index_name;
 pub(crate) use shared::{ShareSettings, SharedImages};

@@ -9,13 +9,14 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::entry::{FleetKey, ProvenEntry};
+use super::entry::ProvenEntry;
 use super::keys::ImageKeys;
 use super::trouble::{StoreTrouble, answer};
 use crate::bucket::{Bucket, ObjectKey, ObjectTag, WriteCondition};
 use crate::error::chain;
 use crate::facts::StoreUse;
 use crate::fleet::layout;
+use crate::fleet::seal::FleetKey;
 use crate::model::ImageTrust;
 use crate::upstream::RequestTally;
 

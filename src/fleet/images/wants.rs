@@ -37,6 +37,14 @@ pub(crate) enum WantsDoubt {
         /// The age of its report.
         age: Duration,
     },
+    /// Nobody knows who says what a site wants.
+    #[error("the report of the site {site} is not valid: {why}")]
+    Invalid {
+        /// The site.
+        site: SiteName,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A site does not know it itself, because orders or versions could not be read.
     #[error("the site {site} does not know everything that it wants")]
     Incomplete {
@@ -64,7 +72,9 @@ impl WantsDoubt {
                  v1/leaders/{site}.json and v1/sites/{site}/ from the store, and the site from \
                  the configuration"
             )),
-            Self::Store(_) | Self::Incomplete { .. } | Self::Name { .. } => None,
+            Self::Store(_) | Self::Invalid { .. } | Self::Incomplete { .. } | Self::Name { .. } => {
+                None
+            }
         }
     }
 }
@@ -81,6 +91,10 @@ impl FleetWants {
     ) -> Result<Self, WantsDoubt> {
         if let Some(trouble) = &view.trouble {
             return Err(WantsDoubt::Store(trouble.clone()));
+        }
+        if let Some((site, why)) = view.invalid.first_key_value() {
+            let (site, why) = (site.clone(), why.clone());
+            return Err(WantsDoubt::Invalid { site, why });
         }
         let mut wants = Self::default();
         for (site, seen) in &view.sites {
@@ -162,7 +176,7 @@ mod tests {
                 (site("prague"), seen(report(&[A]))),
             ]
             .into(),
-            trouble: None,
+            ..FleetView::default()
         };
         let configured = [site("brno"), site("prague")];
         let of = |view: &FleetView| FleetWants::of(&configured, view);
@@ -188,6 +202,13 @@ mod tests {
             seen.report.wanted.insert("v1.11.3".to_owned());
         });
         assert!(said(&other).contains("names the image \"v1.11.3\""));
+        let mut forged = view.clone();
+        let why = "it is not sealed".to_owned();
+        forged.invalid.insert(site("brno"), why);
+        assert_eq!(
+            said(&forged),
+            "the report of the site brno is not valid: it is not sealed"
+        );
         view.trouble = Some("the store is down".to_owned());
         assert_eq!(said(&view), "the store is down");
         let none = FleetView::default();
@@ -202,7 +223,7 @@ mod tests {
                 },
             )]
             .into(),
-            trouble: None,
+            ..FleetView::default()
         };
         let plzen = FleetWants::of([], &third).unwrap_err();
         assert!(plzen.hint().unwrap().contains("v1/leaders/plzen.json"));

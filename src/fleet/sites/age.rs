@@ -23,6 +23,17 @@ const SINGLE: Duration = Duration::from_secs(36 * 3600);
 /// A report that says that it is renewed more rarely is not believed.
 const LONGEST: u64 = 3600;
 
+/// How far the clocks of a controller and of the store may differ: servers of S3 refuse
+/// requests long before that.
+const SKEW: u64 = 3600;
+
+/// How old something is that came to the store `age` seconds ago, and was written so many
+/// before by the clock of who wrote it. An old report that somebody puts there again does
+/// not get fresh by that.
+pub(super) fn older(age: u64, age_by_writer: u64) -> u64 {
+    age.max(age_by_writer.saturating_sub(SKEW))
+}
+
 /// True if a report of this age is recent enough to go by.
 pub(super) fn is_fresh(report: &SiteReport, age_seconds: u64) -> bool {
     age_seconds
@@ -87,6 +98,13 @@ mod tests {
         assert_eq!(clock.now(), Some(at(130)));
         clock.set(at(120));
         assert_eq!((clock.now(), clock.age(at(121))), (Some(at(120)), 0));
+    }
+
+    #[test]
+    fn a_clock_may_be_wrong_by_an_hour() {
+        assert_eq!(older(60, 0), 60);
+        assert_eq!(older(60, SKEW), 60);
+        assert_eq!(older(60, SKEW + 3000), 3000);
     }
 
     #[test]

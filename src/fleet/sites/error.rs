@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bucket::{BucketError, ObjectKey};
+use crate::fleet::seal::SealFault;
 use crate::model::Invalid;
 
 /// Why nothing is known of other sites, or nothing can be told to them.
@@ -29,14 +30,14 @@ pub(crate) enum FleetError {
         #[source]
         source: serde_json::Error,
     },
-    /// Nobody can read it, so that changing it would lose what it says.
-    #[error("{key} in the store cannot be read; expected an instruction for a rollout")]
-    Unreadable {
+    /// It is not what an operator said, so that nobody knows what changing it would lose.
+    #[error("{key} in the store is not a valid instruction for a rollout")]
+    Invalid {
         /// The object.
         key: ObjectKey,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: SealFault,
     },
     /// Others change it all the time.
     #[error("{key} in the store was changed by others {times} times meanwhile")]
@@ -65,9 +66,10 @@ impl FleetError {
                 Some("check `store` in the configuration, and that it can be reached")
             }
             Self::Contended { .. } => Some("try it again"),
-            Self::Unreadable { .. } => {
-                Some("look at the object, remove it from the bucket, and say again what it said")
-            }
+            Self::Invalid { .. } => Some(
+                "look at the object; `talos-order rollout pause ORDER` replaces it and keeps the \
+                 rollouts paused, `talos-order rollout resume ORDER` replaces it and resumes them",
+            ),
             Self::Name { .. } | Self::Form { .. } => None,
         }
     }

@@ -1,99 +1,100 @@
 //! What operators say of rollouts, for all controllers of the fleet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
 
 use super::error::FleetError;
 use super::keys;
 use super::read::AT_ONCE;
-use super::reports::{KnownInstruction, SiteReports, answer};
-use crate::bucket::{ObjectWritten, StoredObject, WriteCondition};
+use super::reports::{SiteReports, answer};
+use super::stored::{KnownInstruction, StoredInstruction, is_empty, parsed};
+use crate::bucket::{ObjectWritten, WriteCondition};
 use crate::facts::RolloutInstruction;
+use crate::fleet::seal::{Dated, SealPurpose};
 use crate::model::OrderId;
 
 /// So often a change is tried where others change the same meanwhile.
 const ATTEMPTS: u32 = 8;
 
-/// An instruction as it is in the store.
-#[derive(Default, Serialize, Deserialize)]
-struct StoredInstruction {
-    #[serde(flatten)]
-    instruction: RolloutInstruction,
-    /// New in each write: servers derive the tag of an object from its bytes.
-    #[serde(default)]
-    nonce: String,
+/// What becomes of an instruction that is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InvalidInstruction {
+    /// It stays, and the change is refused.
+    Stays,
+    /// What was known before takes its place, with the change.
+    IsReplaced,
 }
 
 impl SiteReports {
-    /// All instructions, by order: asks the store for those that have changed. One that
-    /// cannot be read pauses its order, and what was `known` of it last stays: a release
-    /// that was stopped does not go on.
+    /// All instructions, by order: asks the store for those that have changed. One that is
+    /// not valid, or is gone, pauses its order, and what was known of it last stays: a
+    /// release that was stopped does not go on. `before` is what was known to this
+    /// controller when it last did something, also in an earlier process.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub(crate) async fn instructions(
         &self,
-        known: &BTreeMap<OrderId, RolloutInstruction>,
+        before: &BTreeMap<OrderId, RolloutInstruction>,
     ) -> Result<BTreeMap<OrderId, RolloutInstruction>, FleetError> {
         let listed = answer(self.bucket.list(&keys::rollouts()?)).await?;
-        let mut before = self.known().instructions.clone();
-        let (mut all, mut changed) = (BTreeMap::new(), Vec::new());
+        let mut all = self.known().instructions.clone();
+        let (mut there, mut changed) = (BTreeSet::new(), Vec::new());
         for object in listed {
             let Some(order) = keys::order_of(&object.key) else {
                 continue;
             };
-            match before.remove(&order) {
-                Some(known) if known.tag.is_same_write(&object.tag) => {
-                    all.insert(order, known);
-                }
-                last => changed.push((order, object.key, last)),
+            let tag = all.get(&order).and_then(|known| known.tag.as_ref());
+            if !tag.is_some_and(|tag| tag.is_same_write(&object.tag)) {
+                changed.push((order.clone(), object.key));
             }
+            there.insert(order);
         }
-        let read = stream::iter(changed).map(|(order, key, last)| async move {
+        let read = stream::iter(changed).map(|(order, key)| async move {
             let object = answer(self.bucket.get(&key)).await?;
-            Ok::<_, FleetError>(object.map(|object| (order, object, last)))
+            Ok::<_, FleetError>((order, key, object))
         });
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).try_collect().await?;
-        for (order, object, last) in read.into_iter().flatten() {
-            let read = parsed(&object);
-            if let Err(error) = &read {
-                tracing::warn!(
-                    %order,
-                    reason = %error,
-                    "the instruction for a rollout cannot be read; the rollout pauses"
-                );
-            }
-            let is_readable = read.is_ok();
-            let read = read.ok().map(|stored| stored.instruction);
-            let tag = object.tag;
-            let now = KnownInstruction {
-                tag,
-                last: read.or_else(|| last?.last),
-                is_readable,
+        for (order, key, object) in read {
+            let Some(object) = object else {
+                there.remove(&order);
+                continue;
             };
-            all.insert(order, now);
+            let known = all.entry(order.clone()).or_default();
+            known.note(&order, parsed(&object, &key, &self.key));
+            known.tag = Some(object.tag);
+        }
+        for (order, said) in before {
+            // A pause may come from a time without a store. What was stopped was read there.
+            if there.contains(order) || !said.stopped.is_empty() {
+                let known = all.entry(order.clone()).or_default();
+                known.last.get_or_insert_with(|| said.clone());
+            }
+        }
+        for (order, known) in &mut all {
+            if !there.contains(order) {
+                known.note_gone(order);
+            }
         }
         self.known().instructions.clone_from(&all);
-        let told = all.into_iter().map(|(order, there)| {
-            let last = there.last.or_else(|| known.get(&order).cloned());
-            let last = last.unwrap_or_default();
-            let is_paused = last.is_paused || !there.is_readable;
-            (order, RolloutInstruction { is_paused, ..last })
-        });
-        Ok(told.collect())
+        let told = all.into_iter().map(|(order, known)| (order, known.told()));
+        Ok(told
+            .filter(|(order, said)| there.contains(order) || !is_empty(said))
+            .collect())
     }
 
     /// Changes the instruction of an order, and gives what is there then. `change` may be
     /// called several times, each time with what others wrote meanwhile.
     ///
     /// # Errors
-    /// When the store cannot be asked, what is there cannot be read, or others change the
-    /// same all the time. After a lost answer the change may be there nevertheless.
+    /// When the store cannot be asked, what is there is not valid and stays, or others
+    /// change the same all the time. After a lost answer the change may be there
+    /// nevertheless.
     pub(crate) async fn instruct(
         &self,
         order: &OrderId,
+        invalid: InvalidInstruction,
         change: impl Fn(&mut RolloutInstruction),
     ) -> Result<RolloutInstruction, FleetError> {
         let key = keys::instruction(order)?;
@@ -105,36 +106,44 @@ impl SiteReports {
                 // What came of the write is what is to be told.
                 Err(error) => return Err(lost.unwrap_or(error)),
             };
-            let read = found.as_ref().map(parsed).transpose();
-            let read = read.map_err(|source| FleetError::Unreadable {
-                key: key.clone(),
-                source,
-            })?;
-            let StoredInstruction {
-                mut instruction,
-                nonce: by,
-            } = read.unwrap_or_default();
-            if lost.is_some() && by == nonce {
-                return Ok(instruction);
+            let known = self.known().instructions.get(order).cloned();
+            let mut known = known.unwrap_or_default();
+            let read = found.as_ref().map(|object| {
+                let read = parsed(object, &key, &self.key)?;
+                known.is_newest(&read)?;
+                Ok(read)
+            });
+            match read.transpose() {
+                Ok(Some(read)) if lost.is_some() && read.content.nonce == nonce => {
+                    return Ok(read.content.instruction);
+                }
+                Ok(Some(read)) => known = KnownInstruction::of(read),
+                Ok(None) => known.note_gone(order),
+                Err(_) if invalid == InvalidInstruction::IsReplaced => known.is_doubted = true,
+                Err(source) => return Err(FleetError::Invalid { key, source }),
             }
+            let mut instruction = known.told();
             let before = instruction.clone();
             change(&mut instruction);
-            if instruction == before {
+            if instruction == before && !known.is_doubted {
                 return Ok(instruction);
             }
             let stored = StoredInstruction {
                 instruction,
                 nonce: nonce.clone(),
             };
-            let bytes = serde_json::to_vec_pretty(&stored).map_err(|source| FleetError::Form {
+            let dated = Dated::after(known.written, stored);
+            let text = self.key.seal(SealPurpose::Instruction, &key, &dated);
+            let text = text.and_then(|fields| serde_json::to_vec_pretty(&fields));
+            let text = text.map_err(|source| FleetError::Form {
                 key: key.clone(),
                 source,
             })?;
             let condition = found.map_or(WriteCondition::Absent, |object| {
                 WriteCondition::Unchanged(object.tag)
             });
-            match answer(self.bucket.put(&key, bytes, condition)).await {
-                Ok(ObjectWritten::Done(_)) => return Ok(stored.instruction),
+            match answer(self.bucket.put(&key, text, condition)).await {
+                Ok(ObjectWritten::Done(_)) => return Ok(dated.content.instruction),
                 Ok(ObjectWritten::Refused) => lost = None,
                 // It is there, or it is not: reading tells.
                 Err(error) => lost = Some(error),
@@ -145,8 +154,4 @@ impl SiteReports {
             times: ATTEMPTS,
         }))
     }
-}
-
-fn parsed(object: &StoredObject) -> Result<StoredInstruction, serde_json::Error> {
-    serde_json::from_slice(&object.bytes)
 }

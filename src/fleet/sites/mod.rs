@@ -9,8 +9,12 @@
 //! v1/rollouts/ORDER.json        written by any controller, if it is unchanged
 //! ```
 //!
+//! Both are sealed with the key of the fleet, and tell when they were written: what is not
+//! sealed, or is older than what was read before, is not believed.
+//!
 //! Nothing here decides who may change a node. A report that is wrong or missing makes
-//! rings wait, and one that is written late is refused because its epoch is old.
+//! rings wait, and one that is written late is refused because its epoch is old. An
+//! instruction that is wrong, or was removed, pauses its order.
 
 mod age;
 mod error;
@@ -19,10 +23,12 @@ mod keys;
 mod publish;
 mod read;
 mod reports;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use age::RENEWED;
 pub(crate) use error::FleetError;
+pub(crate) use instructions::InvalidInstruction;
 pub(crate) use publish::Publication;
 pub(crate) use reports::SiteReports;

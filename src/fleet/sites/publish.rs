@@ -1,17 +1,16 @@
 //! Writing the report of a site that is led.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::age::RENEWED;
 use super::error::FleetError;
 use super::keys;
-use super::reports::{KnownReport, ReportTerm, SiteReports, answer};
-use crate::bucket::{ObjectTag, ObjectWritten, SMALL, WriteCondition};
+use super::reports::{KnownReport, NewestReport, ReportTerm, SiteReports, answer};
+use crate::bucket::{ObjectKey, ObjectTag, ObjectWritten, SMALL, WriteCondition};
 use crate::facts::SiteReport;
+use crate::fleet::seal::{Dated, SealPurpose};
 use crate::model::{LeaderEpoch, SiteName};
 use crate::nodes::Authority;
 
@@ -134,15 +133,17 @@ impl SiteReports {
             if known.as_ref().is_some_and(|known| known.is_recent(&report)) {
                 return Ok(Publication::Unchanged);
             }
-            let condition = known.map(|known| known.tag);
-            let condition = condition.map_or(WriteCondition::Absent, WriteCondition::Unchanged);
-            let bytes = text(&report).map_err(|source| FleetError::Form {
+            let tag = known.map(|known| known.tag);
+            let condition = tag.map_or(WriteCondition::Absent, WriteCondition::Unchanged);
+            let before = self.known().newest.get(site).map(|newest| newest.written);
+            let dated = Dated::after(before, report);
+            let bytes = self.text(&key, &dated).map_err(|source| FleetError::Form {
                 key: key.clone(),
                 source,
             })?;
             match answer(self.bucket.put(&key, bytes, condition)).await? {
                 ObjectWritten::Done(tag) => {
-                    self.wrote(site, tag, report);
+                    self.wrote(site, tag, dated);
                     return Ok(Publication::Written);
                 }
                 ObjectWritten::Refused => self.reread(site).await?,
@@ -154,21 +155,43 @@ impl SiteReports {
         })
     }
 
-    fn wrote(&self, site: &SiteName, tag: ObjectTag, report: SiteReport) {
+    fn wrote(&self, site: &SiteName, tag: ObjectTag, report: Dated<SiteReport>) {
         let mut known = self.known();
         if let Some(time) = self.bucket.server_time() {
             known.clock.set(time);
         }
-        // The next listing tells it exactly.
-        let modified = known.clock.now().unwrap_or(Timestamp::UNIX_EPOCH);
+        let newest = NewestReport {
+            written: report.written,
+            modified: known.clock.now(),
+        };
+        known.newest.insert(site.clone(), newest);
         let written = KnownReport {
             tag,
-            modified,
             written: Some(Instant::now()),
-            report: Some(report),
-            is_readable: true,
+            report: Some(report.content),
+            fault: None,
         };
         known.sites.insert(site.clone(), written);
+    }
+
+    /// As it is written. One that is too large for an object that is read as a whole does
+    /// not say what is wanted, and says that.
+    fn text(
+        &self,
+        key: &ObjectKey,
+        report: &Dated<SiteReport>,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        let sealed = |report: &Dated<SiteReport>| {
+            serde_json::to_vec(&self.key.seal(SealPurpose::Report, key, report)?)
+        };
+        let whole = sealed(report)?;
+        if (whole.len() as u64) < SMALL {
+            return Ok(whole);
+        }
+        let mut report = report.clone();
+        report.content.is_complete = false;
+        report.content.wanted.clear();
+        sealed(&report)
     }
 }
 
@@ -176,20 +199,6 @@ impl KnownReport {
     /// True if this process wrote the same not long ago.
     fn is_recent(&self, report: &SiteReport) -> bool {
         let is_recent = self.written.is_some_and(|at| at.elapsed() < AGAIN);
-        is_recent && self.is_readable && self.report.as_ref() == Some(report)
+        is_recent && self.fault.is_none() && self.report.as_ref() == Some(report)
     }
-}
-
-/// As it is written. One that is too large for an object that is read as a whole does not
-/// say what is wanted, and says that.
-fn text(report: &SiteReport) -> Result<Vec<u8>, serde_json::Error> {
-    let whole = serde_json::to_vec(report)?;
-    if (whole.len() as u64) < SMALL {
-        return Ok(whole);
-    }
-    serde_json::to_vec(&SiteReport {
-        is_complete: false,
-        wanted: BTreeSet::new(),
-        ..report.clone()
-    })
 }

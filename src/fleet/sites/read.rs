@@ -25,8 +25,8 @@ impl SiteReports {
         let sites = sites.filter(|(site, _)| !without.contains(*site));
         let views = sites.filter_map(|(site, known_report)| {
             let report = known_report.report.clone()?;
-            let age_seconds = known.clock.age(known_report.modified);
-            let is_current = trouble.is_none() && known_report.is_readable;
+            let age_seconds = known.age(site);
+            let is_current = trouble.is_none() && known_report.fault.is_none();
             let view = SiteView {
                 age_seconds,
                 is_fresh: is_current && is_fresh(&report, age_seconds),
@@ -34,8 +34,13 @@ impl SiteReports {
             };
             Some((site.clone(), view))
         });
+        let invalid = known.sites.iter().filter_map(|(site, known_report)| {
+            let why = known_report.fault.clone()?;
+            (!without.contains(site)).then(|| (site.clone(), why))
+        });
         FleetView {
             sites: views.collect(),
+            invalid: invalid.collect(),
             trouble,
         }
     }
@@ -66,7 +71,7 @@ impl SiteReports {
         let read: Vec<_> = read.buffer_unordered(AT_ONCE).try_collect().await?;
         let mut known = self.known();
         for (site, object) in read.into_iter().flatten() {
-            known.note(site, &object);
+            known.note(site, &object, &self.key);
         }
         Ok(())
     }
@@ -78,7 +83,11 @@ impl SiteReports {
         match object {
             Some(object) => {
                 known.hear(self.bucket.server_time(), object.modified);
-                known.note(site.clone(), &object);
+                known.note(site.clone(), &object, &self.key);
+                // Whatever it says, it is what is to be replaced.
+                if let Some(known) = known.sites.get_mut(site) {
+                    known.tag = object.tag;
+                }
             }
             None => {
                 known.sites.remove(site);

@@ -7,10 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::age::StoreClock;
+use super::age::{StoreClock, older};
 use super::error::FleetError;
+use super::keys;
+use super::stored::KnownInstruction;
 use crate::bucket::{Bucket, BucketError, ListedObject, ObjectTag, StoredObject};
-use crate::facts::{RolloutInstruction, SiteReport};
+use crate::error::chain;
+use crate::facts::SiteReport;
+use crate::fleet::seal::{Dated, FleetKey, SealFault, SealPurpose};
 use crate::model::{OrderId, SiteName};
 
 /// How long a run waits for an answer of the store. It goes on without one.
@@ -20,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct SiteReports {
     pub(super) bucket: Bucket,
+    pub(super) key: FleetKey,
     known: Arc<Mutex<KnownReports>>,
 }
 
@@ -27,6 +32,8 @@ pub(crate) struct SiteReports {
 #[derive(Debug, Default)]
 pub(super) struct KnownReports {
     pub sites: BTreeMap<SiteName, KnownReport>,
+    /// The newest report of each site that was ever read.
+    pub newest: BTreeMap<SiteName, NewestReport>,
     pub instructions: BTreeMap<OrderId, KnownInstruction>,
     pub clock: StoreClock,
     /// By site, of the last run that this process told of.
@@ -45,31 +52,30 @@ pub(super) struct ReportTerm {
 #[derive(Debug, Clone)]
 pub(super) struct KnownReport {
     pub tag: ObjectTag,
-    /// When it was written, by the clock of the store.
-    pub modified: Timestamp,
     /// When this process wrote it, if it did.
     pub written: Option<Instant>,
-    /// The last one that could be read.
+    /// The last one that was believed.
     pub report: Option<SiteReport>,
-    /// It is the one that is there.
-    pub is_readable: bool,
+    /// Why it is not the one that is there.
+    pub fault: Option<String>,
 }
 
-/// An instruction, as the store said last.
-#[derive(Debug, Clone)]
-pub(super) struct KnownInstruction {
-    pub tag: ObjectTag,
-    /// The last one that could be read.
-    pub last: Option<RolloutInstruction>,
-    /// It is the one that is there.
-    pub is_readable: bool,
+/// The newest report of a site.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewestReport {
+    /// When it was written, by the clock of who wrote it.
+    pub written: Timestamp,
+    /// When it came to the store, by the clock of the store. `None` until the store
+    /// tells.
+    pub modified: Option<Timestamp>,
 }
 
 impl SiteReports {
     /// Nothing is asked of the store yet.
-    pub(crate) fn new(bucket: Bucket) -> Self {
+    pub(crate) fn new(bucket: Bucket, key: FleetKey) -> Self {
         Self {
             bucket,
+            key,
             known: Arc::default(),
         }
     }
@@ -88,33 +94,92 @@ impl KnownReports {
         }
     }
 
-    /// A report was read. What nobody can read is known to be there, and the one before it
-    /// is the last that is known.
-    pub(super) fn note(&mut self, site: SiteName, object: &StoredObject) {
-        let read = serde_json::from_slice(&object.bytes);
-        if let Err(error) = &read {
-            tracing::warn!(%site, reason = %error, "the report of a site cannot be read");
+    /// A report was read. One that is not believed is known to be there, and the one before
+    /// it is the last that is known.
+    pub(super) fn note(&mut self, site: SiteName, object: &StoredObject, key: &FleetKey) {
+        let read = opened(&site, object, key).and_then(|read| {
+            self.is_newest(&site, read.written, object.modified)?;
+            Ok(read.content)
+        });
+        if let Err(SealFault::Older) = read
+            && self.is_late(&site, object)
+        {
+            return;
         }
-        let is_readable = read.is_ok();
+        let fault = read.as_ref().err().map(|fault| chain(fault));
+        if let Some(reason) = &fault {
+            tracing::warn!(%site, reason, "the report of a site is not believed");
+        }
         let before = self.sites.remove(&site).and_then(|known| known.report);
         let known = KnownReport {
             tag: object.tag.clone(),
-            modified: object.modified,
             written: None,
             report: read.ok().or(before),
-            is_readable,
+            fault,
         };
         self.sites.insert(site, known);
     }
 
-    /// True if this is what is known. When it was written again, that is noted.
-    pub(super) fn has(&mut self, site: &SiteName, listed: &ListedObject) -> bool {
-        let known = self.sites.get_mut(site);
-        let known = known.filter(|known| known.tag.is_same_write(&listed.tag));
-        let Some(known) = known else { return false };
-        known.modified = known.modified.max(listed.modified);
-        true
+    /// True if a newer report came to the store after this one: its answer was overtaken by
+    /// that of another request of this process.
+    fn is_late(&self, site: &SiteName, object: &StoredObject) -> bool {
+        let newest = self.newest.get(site).and_then(|newest| newest.modified);
+        self.sites.contains_key(site) && newest.is_some_and(|newest| object.modified < newest)
     }
+
+    /// Keeps when the newest report was written. Somebody may put it there again: it is no
+    /// younger then.
+    fn is_newest(
+        &mut self,
+        site: &SiteName,
+        written: Timestamp,
+        modified: Timestamp,
+    ) -> Result<(), SealFault> {
+        let found = NewestReport {
+            written,
+            modified: Some(modified),
+        };
+        let known = self.newest.entry(site.clone()).or_insert(found);
+        if written < known.written {
+            return Err(SealFault::Older);
+        }
+        if written > known.written {
+            *known = found;
+        }
+        known.modified.get_or_insert(modified);
+        Ok(())
+    }
+
+    /// True if this is what is known. No two reports have the same bytes, so it is as old as
+    /// it was.
+    pub(super) fn has(&mut self, site: &SiteName, listed: &ListedObject) -> bool {
+        let known = self.sites.get(site);
+        let is_known = known.is_some_and(|known| known.tag.is_same_write(&listed.tag));
+        if is_known && let Some(newest) = self.newest.get_mut(site) {
+            newest.modified.get_or_insert(listed.modified);
+        }
+        is_known
+    }
+
+    /// How old the newest report of a site is, in seconds.
+    pub(super) fn age(&self, site: &SiteName) -> u64 {
+        let Some(newest) = self.newest.get(site) else {
+            return 0;
+        };
+        let age = newest.modified.map_or(0, |at| self.clock.age(at));
+        older(age, self.clock.age(newest.written))
+    }
+}
+
+fn opened(
+    site: &SiteName,
+    object: &StoredObject,
+    key: &FleetKey,
+) -> Result<Dated<SiteReport>, SealFault> {
+    // The name of the object is made of that of the site.
+    let at = keys::report(site).map_err(|_| SealFault::Foreign)?;
+    let opened = key.open(SealPurpose::Report, &at, &object.bytes)?;
+    Ok(opened.content()?)
 }
 
 /// The answer to a request, waited for so long as a run can.

@@ -1,14 +1,18 @@
 //! Tests of reports and instructions over a store whose answers go wrong.
 
 mod instructions;
+mod sealed;
 
 use std::time::Duration;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+
 use super::{Publication, RENEWED, SiteReports};
 use crate::bucket::{ObjectKey, WriteCondition};
 use crate::facts::{RingReport, SiteReport};
+use crate::fleet::FleetKey;
 use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
 use crate::model::{LeaderEpoch, OrderId, SiteName};
 use crate::nodes::Authority;
@@ -36,12 +40,13 @@ fn report(leader: &str) -> SiteReport {
 }
 
 fn reports(store: &DisturbedStore) -> SiteReports {
-    SiteReports::new(store.bucket())
+    SiteReports::new(store.bucket(), FleetKey::new(b"fleet"))
 }
 
-async fn write(store: &DisturbedStore, key: &ObjectKey, text: &'static str) {
+async fn write(store: &DisturbedStore, key: &ObjectKey, text: impl Into<Bytes>) {
     let bucket = store.bucket();
-    bucket.put(key, text, WriteCondition::Always).await.unwrap();
+    let put = bucket.put(key, text, WriteCondition::Always);
+    put.await.unwrap();
 }
 
 fn none() -> BTreeSet<SiteName> {

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use serde_json::Value;
+
 use super::{order, reports, write};
+use crate::bucket::ObjectKey;
 use crate::facts::RolloutInstruction;
 use crate::fleet::FleetError;
+use crate::fleet::InvalidInstruction::{IsReplaced, Stays};
 use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
+use crate::model::OrderId;
 
 fn pause(instruction: &mut RolloutInstruction) {
     instruction.is_paused = true;
@@ -28,9 +34,14 @@ async fn an_instruction_is_for_all_controllers_and_is_read_once() {
             .unwrap()
             .is_empty()
     );
-    assert!(here.instruct(&order(), pause).await.unwrap().is_paused);
+    assert!(
+        here.instruct(&order(), Stays, pause)
+            .await
+            .unwrap()
+            .is_paused
+    );
     // Said by another controller, which knows nothing of the first: both count.
-    there.instruct(&order(), stop).await.unwrap();
+    there.instruct(&order(), Stays, stop).await.unwrap();
     let all = here.instructions(&BTreeMap::new()).await.unwrap();
     let said = &all[&order()];
     assert!(said.is_paused && said.stopped.len() == 1);
@@ -38,11 +49,13 @@ async fn an_instruction_is_for_all_controllers_and_is_read_once() {
     assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), all);
     assert_eq!(store.asked(), ["list v1/rollouts"]);
     // What is said already is not written.
-    here.instruct(&order(), pause).await.unwrap();
+    here.instruct(&order(), Stays, pause).await.unwrap();
     assert_eq!(store.asked(), ["get v1/rollouts/workers.json"]);
-    here.instruct(&order(), |said| *said = RolloutInstruction::default())
-        .await
-        .unwrap();
+    here.instruct(&order(), Stays, |said| {
+        *said = RolloutInstruction::default()
+    })
+    .await
+    .unwrap();
     assert_eq!(
         there.instructions(&BTreeMap::new()).await.unwrap()[&order()],
         RolloutInstruction::default()
@@ -60,7 +73,7 @@ async fn concurrent_instructions_are_all_kept() {
             let change = |said: &mut RolloutInstruction| {
                 said.stopped.insert(release.clone());
             };
-            controller.instruct(&order(), change).await.unwrap();
+            controller.instruct(&order(), Stays, change).await.unwrap();
         }
     });
     futures_util::future::join_all(said).await;
@@ -77,7 +90,12 @@ async fn after_a_lost_answer_reading_tells_whether_an_instruction_is_there() {
         let store = DisturbedStore::default();
         store.inject("put", "rollouts", fault, 1);
         let here = reports(&store);
-        assert!(here.instruct(&order(), pause).await.unwrap().is_paused);
+        assert!(
+            here.instruct(&order(), Stays, pause)
+                .await
+                .unwrap()
+                .is_paused
+        );
         let puts = store
             .asked()
             .into_iter()
@@ -86,40 +104,146 @@ async fn after_a_lost_answer_reading_tells_whether_an_instruction_is_there() {
     }
     let store = DisturbedStore::default();
     store.inject("put", "rollouts", StoreFault::Fails, 100);
-    let failed = reports(&store).instruct(&order(), pause).await;
+    let failed = reports(&store).instruct(&order(), Stays, pause).await;
     assert!(matches!(failed, Err(FleetError::Bucket(_))), "{failed:?}");
     store.recover();
     store.inject("put", "rollouts", StoreFault::Hangs, 100);
     tokio::time::pause();
-    let failed = reports(&store).instruct(&order(), pause).await.unwrap_err();
+    let failed = reports(&store)
+        .instruct(&order(), Stays, pause)
+        .await
+        .unwrap_err();
     assert!(failed.hint().is_some(), "{failed}");
 }
 
+/// What somebody puts in the place of an instruction.
+async fn forgeries(store: &DisturbedStore, key: &ObjectKey) -> Vec<Bytes> {
+    let bucket = store.bucket();
+    let other: OrderId = "other".parse().unwrap();
+    reports(store)
+        .instruct(&other, Stays, |said| said.is_paused = true)
+        .await
+        .unwrap();
+    let elsewhere = "v1/rollouts/other.json".parse().unwrap();
+    let elsewhere = bucket.get(&elsewhere).await.unwrap().unwrap().bytes;
+    bucket
+        .remove(&"v1/rollouts/other.json".parse().unwrap())
+        .await
+        .unwrap();
+    let there = bucket.get(key).await.unwrap().unwrap().bytes;
+    let mut unsealed: Value = serde_json::from_slice(&there).unwrap();
+    unsealed.as_object_mut().unwrap().remove("mac");
+    let mut changed: Value = serde_json::from_slice(&there).unwrap();
+    changed["stopped"] = serde_json::json!([]);
+    let texts = [
+        "paused".to_owned(),
+        unsealed.to_string(),
+        changed.to_string(),
+    ];
+    let texts = texts.into_iter().map(Bytes::from);
+    texts.chain([elsewhere]).collect()
+}
+
 #[tokio::test]
-async fn an_instruction_that_nobody_can_read_pauses_keeps_its_stops_and_stays_there() {
+async fn an_instruction_that_is_not_valid_pauses_and_keeps_its_stops() {
     let store = DisturbedStore::default();
     let key = "v1/rollouts/workers.json".parse().unwrap();
     let here = reports(&store);
-    here.instruct(&order(), stop).await.unwrap();
+    here.instruct(&order(), Stays, stop).await.unwrap();
     let said = here.instructions(&BTreeMap::new()).await.unwrap();
-    write(&store, &key, "paused").await;
-    // Who read it before, and who knows of it from an earlier process.
-    let there = reports(&store);
-    let unknown = there.instructions(&BTreeMap::new()).await.unwrap();
-    assert!(unknown[&order()].is_paused);
-    for (controller, known) in [(&here, &BTreeMap::new()), (&there, &said)] {
-        let now = controller.instructions(known).await.unwrap();
-        let now = &now[&order()];
-        assert!(now.is_paused && now.stopped == said[&order()].stopped);
+    for forged in forgeries(&store, &key).await {
+        let text = String::from_utf8_lossy(&forged).into_owned();
+        write(&store, &key, forged.clone()).await;
+        // Who read it before, who knows of it from an earlier process, and who does not.
+        let there = reports(&store);
+        let unknown = there.instructions(&BTreeMap::new()).await.unwrap();
+        assert!(unknown[&order()].is_paused, "{text}");
+        for (controller, known) in [(&here, &BTreeMap::new()), (&there, &said)] {
+            let now = controller.instructions(known).await.unwrap();
+            let now = &now[&order()];
+            assert!(
+                now.is_paused && now.stopped == said[&order()].stopped,
+                "{text}"
+            );
+        }
+        let refused = here.instruct(&order(), Stays, stop).await.unwrap_err();
+        assert!(refused.to_string().contains(key.as_str()), "{refused}");
+        assert!(refused.hint().unwrap().contains("rollout resume"));
+        let object = store.bucket().get(&key).await.unwrap().unwrap();
+        assert_eq!(object.bytes, forged);
+        // Whoever looked at it replaces it, by what this controller knew.
+        let paused = there.instruct(&order(), IsReplaced, pause).await.unwrap();
+        assert!(paused.is_paused && paused.stopped == said[&order()].stopped);
+        let resumed = there.instruct(&order(), Stays, resume).await.unwrap();
+        assert_eq!(resumed, said[&order()]);
+        assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), said);
     }
-    let refused = here.instruct(&order(), pause).await.unwrap_err();
-    assert!(refused.to_string().contains(key.as_str()), "{refused}");
-    assert!(refused.hint().is_some());
-    let there = store.bucket().get(&key).await.unwrap().unwrap();
-    assert_eq!(&there.bytes[..], b"paused");
-    // Whoever looked at it removes it.
+}
+
+fn resume(instruction: &mut RolloutInstruction) {
+    instruction.is_paused = false;
+}
+
+#[tokio::test]
+async fn an_older_instruction_is_refused_by_who_knows_a_newer_one() {
+    let store = DisturbedStore::default();
+    let key = "v1/rollouts/workers.json".parse().unwrap();
+    let here = reports(&store);
+    here.instruct(&order(), Stays, pause).await.unwrap();
+    let old = store.bucket().get(&key).await.unwrap().unwrap().bytes;
+    here.instruct(&order(), Stays, stop).await.unwrap();
+    let said = here.instructions(&BTreeMap::new()).await.unwrap();
+    for is_removed in [false, true] {
+        if is_removed {
+            store.bucket().remove(&key).await.unwrap();
+            here.instructions(&BTreeMap::new()).await.unwrap();
+        }
+        write(&store, &key, old.clone()).await;
+        let now = here.instructions(&BTreeMap::new()).await.unwrap();
+        assert_eq!(now[&order()].stopped, said[&order()].stopped);
+        let refused = here.instruct(&order(), Stays, stop).await.unwrap_err();
+        assert!(matches!(refused, FleetError::Invalid { .. }), "{refused}");
+    }
+    // Who reads for the first time cannot know.
+    let first = reports(&store).instructions(&BTreeMap::new()).await;
+    assert!(first.unwrap()[&order()].stopped.is_empty());
+    let replaced = here.instruct(&order(), IsReplaced, resume).await.unwrap();
+    assert_eq!(replaced.stopped, said[&order()].stopped);
+}
+
+#[tokio::test]
+async fn an_instruction_that_is_removed_ends_neither_a_stop_nor_a_pause() {
+    let store = DisturbedStore::default();
+    let key = "v1/rollouts/workers.json".parse().unwrap();
+    let here = reports(&store);
+    here.instruct(&order(), Stays, stop).await.unwrap();
+    let said = here.instructions(&BTreeMap::new()).await.unwrap();
     store.bucket().remove(&key).await.unwrap();
-    here.instruct(&order(), stop).await.unwrap();
-    let now = here.instructions(&said).await.unwrap();
-    assert_eq!(now, said);
+    let paused = RolloutInstruction {
+        is_paused: true,
+        ..said[&order()].clone()
+    };
+    let paused = BTreeMap::from([(order(), paused)]);
+    assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), paused);
+    let there = reports(&store);
+    assert_eq!(there.instructions(&said).await.unwrap(), paused);
+    // All rollouts counted as paused while the store did not answer: that is over.
+    let outage = RolloutInstruction {
+        is_paused: true,
+        ..RolloutInstruction::default()
+    };
+    let outage = BTreeMap::from([(order(), outage)]);
+    let none = reports(&store).instructions(&outage).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
+    // What is said next is added to it.
+    let resumed = there.instruct(&order(), Stays, resume).await.unwrap();
+    assert_eq!(resumed, said[&order()]);
+    assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), said);
+    // Nothing was said, and nothing is missed.
+    let nothing = |said: &mut RolloutInstruction| *said = RolloutInstruction::default();
+    here.instruct(&order(), Stays, nothing).await.unwrap();
+    here.instructions(&BTreeMap::new()).await.unwrap();
+    store.bucket().remove(&key).await.unwrap();
+    let none = here.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
 }

@@ -293,6 +293,9 @@ impl Walk<'_> {
         if let Some(trouble) = &fleet.trouble {
             return waits(format!("the store does not answer: {trouble}"));
         }
+        if let Some(why) = fleet.invalid.get(site) {
+            return waits(format!("its report is not valid: {why}"));
+        }
         let Some(view) = fleet.sites.get(site) else {
             return waits("it has never reported".to_owned());
         };

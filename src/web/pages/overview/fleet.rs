@@ -31,9 +31,9 @@ impl<'a> FleetSection<'a> {
 
 fn row<'a>(name: &'a str, site: &'a FleetSite) -> FleetRow<'a> {
     let minutes = site.age_seconds.unwrap_or(0) / 60;
-    let in_sync = |in_sync: usize, all: usize| match site.report {
-        ReportState::None => "–".to_owned(),
-        ReportState::Fresh | ReportState::Old => format!("{in_sync} of {all} in sync"),
+    let in_sync = |in_sync: usize, all: usize| match site.age_seconds {
+        None => "–".to_owned(),
+        Some(_) => format!("{in_sync} of {all} in sync"),
     };
     let mut nodes = in_sync(site.nodes.in_sync, site.nodes.all);
     if site.nodes.silent > 0 {
@@ -50,6 +50,7 @@ fn row<'a>(name: &'a str, site: &'a FleetSite) -> FleetRow<'a> {
             ReportState::Fresh if minutes == 0 => "now".to_owned(),
             ReportState::Fresh => format!("{minutes} min ago"),
             ReportState::Old => format!("{minutes} min ago: its leader is gone"),
+            ReportState::Invalid => "not valid".to_owned(),
             ReportState::None => "none yet".to_owned(),
         },
         nodes,
