@@ -1,6 +1,6 @@
 //! What operators say of rollouts, for all controllers of the fleet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,14 @@ impl SiteReports {
             (order, RolloutInstruction { is_paused, ..last })
         });
         Ok(told.collect())
+    }
+
+    /// The orders whose instruction could not be read when the store was asked last.
+    pub(crate) fn unreadable_instructions(&self) -> BTreeSet<OrderId> {
+        let known = self.known();
+        let all = known.instructions.iter();
+        let unreadable = all.filter(|(_, known)| !known.is_readable);
+        unreadable.map(|(order, _)| order.clone()).collect()
     }
 
     /// Changes the instruction of an order, and gives what is there then. `change` may be
