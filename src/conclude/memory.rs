@@ -22,7 +22,7 @@ use self::ended::EndedRun;
 pub use self::promotions::promotions_over;
 pub use self::retry::RetryLimits;
 pub(super) use self::retry::wait;
-pub use self::rollouts::next_ring;
+pub use self::rollouts::{next_ring, take_in};
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
 use crate::plan::{Blocked, BlockedReason, Look, Plan, Step, approvals_used};

@@ -10,6 +10,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -28,8 +29,15 @@ const LOCAL: Duration = Duration::from_secs(1);
 /// How often the store of a fleet is asked: one listing each time.
 const SHARED: Duration = Duration::from_secs(30);
 
+/// What operators say, by order.
+type Said = BTreeMap<OrderId, RolloutInstruction>;
+
 /// Looks until it is dropped.
-pub(super) struct InstructionWatch(JoinHandle<()>);
+pub(super) struct InstructionWatch {
+    task: JoinHandle<()>,
+    /// What ended the plan.
+    said: Arc<OnceLock<Said>>,
+}
 
 impl InstructionWatch {
     /// For the plan of a look; `None` where nothing of it hangs on instructions. With `waker`,
@@ -46,8 +54,11 @@ impl InstructionWatch {
         }
         let before = look.observed.memory.instructed.clone();
         let (signals, waker) = (signals.clone(), waker.cloned());
-        Some(Self(tokio::spawn(async move {
-            let other = until_otherwise(&instructions, &plan, &before, &signals).await;
+        let said = Arc::<OnceLock<Said>>::default();
+        let tell = Arc::clone(&said);
+        let task = tokio::spawn(async move {
+            let (other, now) = until_otherwise(&instructions, &plan, &before, &signals).await;
+            tell.get_or_init(|| now);
             let orders = other.orders;
             let _ = signals.events.send(Event::Recalled { orders });
             // In this order: downloads are left to the next run, and not ended with this one.
@@ -58,13 +69,19 @@ impl InstructionWatch {
             if let Some(waker) = waker {
                 waker.wake(Trigger::Manual);
             }
-        })))
+        });
+        Some(Self { task, said })
+    }
+
+    /// What operators say by now, where that ended the plan.
+    pub(super) fn said(&self) -> Option<Said> {
+        self.said.get().cloned()
     }
 }
 
 impl Drop for InstructionWatch {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -72,9 +89,9 @@ impl Drop for InstructionWatch {
 async fn until_otherwise(
     instructions: &Instructions,
     plan: &InstructedPlan,
-    before: &BTreeMap<OrderId, RolloutInstruction>,
+    before: &Said,
     signals: &Signals,
-) -> OtherInstructions {
+) -> (OtherInstructions, Said) {
     let pause = match instructions {
         Instructions::Local(_) => LOCAL,
         Instructions::Shared(_) => SHARED,
@@ -91,7 +108,7 @@ async fn until_otherwise(
         if known.unreadable.is_none()
             && let Some(other) = plan.otherwise(&known.orders)
         {
-            return other;
+            return (other, known.orders);
         }
     }
 }

@@ -300,8 +300,9 @@ impl<'a> Session<'a> {
         };
         let running = reconciler.run(&inputs, look, &signals);
         let (report, ()) = tokio::join!(Box::pin(running), Box::pin(telling));
+        let said = watch.as_ref().and_then(InstructionWatch::said);
         drop(watch);
-        let is_recalled = signals.recall.is_called();
+        let is_recalled = said.is_some();
         drop(signals);
         if let Err(error) = following.await {
             tracing::warn!(reason = %error, "the event log failed");
@@ -309,7 +310,9 @@ impl<'a> Session<'a> {
         let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
         in_time(stop, shared).await;
         let report = report?;
-        let kept = self.keep(&inputs, &report, &instructions, stop).await;
+        let kept = self
+            .keep(&inputs, &report, (&instructions, said), stop)
+            .await;
         if let Some(teller) = teller {
             let kept = kept.as_ref().map(|(status, memory)| (status, memory));
             in_time(stop, teller.run_over(kept, &report)).await;

@@ -228,7 +228,7 @@ impl Teller {
                 let order = orders.join(", ");
                 tracing::info!(
                     order,
-                    "operators say something else of rollouts; no further step begins"
+                    "rollouts have a new instruction; no further step begins"
                 );
             }
             Event::ManifestChanged { order, change } => {

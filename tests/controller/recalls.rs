@@ -18,7 +18,7 @@ const ISO: &str = "talos-v1.11.3-nocloud-amd64-376567988ad3.iso";
 /// As slow as a remote site: the push of the image below takes minutes.
 const SLOW: &str = ", bandwidth_limit: 256KiB";
 
-/// Three nodes of a site that receives one image at a time.
+/// A node, and two of a site that receives one image at a time.
 struct Site {
     world: World,
     lab: Lab,
@@ -46,21 +46,22 @@ impl Site {
 
     fn configure(&self, rate: &str) {
         let nodes = self.nodes.iter().zip(1..).map(|(node, number)| {
-            let reach = format!("{}, site: far{rate}", reach(node));
+            let site = if number == 1 { "near" } else { "far" };
+            let reach = format!("{}, site: {site}{rate}", reach(node));
             (format!("pve-{number}"), reach)
         });
         self.world.configure(&Config {
             lab: Some(&self.lab),
             nodes: nodes.collect(),
-            more: &format!("{ON_CHANGE}sites: [{{name: far, at_once: 1}}]\n"),
+            more: &format!("{ON_CHANGE}sites: [{{name: near}}, {{name: far, at_once: 1}}]\n"),
             ..Config::default()
         });
     }
 
-    /// Orders the image for all nodes, in one ring.
-    fn order(&self) {
-        let rings = "  rollout:\n    rings:\n      - {name: every, labels: [all]}\n  positions:";
-        let order = position("one", "iso", "").replace("  positions:", rings);
+    /// Orders the image for all nodes, in these rings.
+    fn order(&self, rings: &str) {
+        let rings = format!("  rollout:\n    rings: [{rings}]\n  positions:");
+        let order = position("one", "iso", "").replace("  positions:", &rings);
         self.world.order("one.yaml", &order);
     }
 
@@ -100,7 +101,7 @@ fn a_rollback_ends_the_push_that_is_running_and_no_other_begins() {
     let site = Site::new();
     let world = &site.world;
     let daemon = Daemon::start(world);
-    site.order();
+    site.order("{name: every, labels: [all]}");
     daemon.wait("bytes arrive", || site.arrived() > 100_000);
     assert_eq!(ring(&daemon.status()), "open", "{:#}", daemon.status());
 
@@ -110,7 +111,12 @@ fn a_rollback_ends_the_push_that_is_running_and_no_other_begins() {
     let status = daemon.until("the run with it is over", |status| {
         status["running"].is_null() && ring(status) == "stopped"
     });
-    assert_eq!(site.holding(), (0, 1), "{status:#}");
+    let (whole, parts) = site.holding();
+    assert_eq!(whole, 0, "{status:#}");
+    assert!(
+        (1..=2).contains(&parts),
+        "one at a time in the site: {parts}"
+    );
     daemon.beside(&["status"]).expect(1).says("stopped");
     let runs = daemon.runs();
     let ends = runs.iter().flat_map(|run| run["steps"].as_array().unwrap());
@@ -136,7 +142,12 @@ fn a_rollback_ends_the_push_that_is_running_and_no_other_begins() {
 fn a_run_by_hand_ends_when_its_image_is_stopped_and_says_so() {
     let site = Site::new();
     let world = &site.world;
-    site.order();
+    site.configure("");
+    site.order("{name: first, sites: [near]}, {name: second, sites: [far], manual: true}");
+    world.apply().expect(0);
+    assert_eq!(site.holding(), (1, 0));
+    site.configure(SLOW);
+    world.program.run(&["rollout", "promote", "one"]).expect(0);
     let apply = world.program.start_heard(&["apply"]);
     let begin = std::time::Instant::now();
     while site.arrived() < 100_000 {
@@ -157,9 +168,18 @@ fn a_run_by_hand_ends_when_its_image_is_stopped_and_says_so() {
         "{stderr}"
     );
     assert!(stdout.contains("run again to continue"), "{stdout}");
-    assert_eq!(site.holding(), (0, 1));
+    assert_eq!(site.holding(), (1, 1));
     world.program.run(&["status"]).expect(1);
+
+    // No run has seen the stop yet, and what had begun is over nevertheless.
+    let promote = ["rollout", "promote", "one", "--to", "first"];
+    world.program.run(&promote).expect(0);
+    site.configure("");
+    world.apply().expect(0).says("ring second waits");
+    assert_eq!(site.holding(), (1, 1));
+
+    world.program.run(&["rollout", "rollback", "one"]).expect(0);
     let again = world.apply().expect(0);
     again.says("an operator stopped the image");
-    assert_eq!(site.holding(), (0, 1));
+    assert_eq!(site.holding(), (1, 1));
 }

@@ -1,16 +1,18 @@
 //! What is kept of a run: in the memory, the history and the status.
 
+use std::collections::BTreeMap;
+
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
 use crate::app::Instructions;
-use crate::conclude::memory::{keep_approvals, keep_failures};
+use crate::conclude::memory::{keep_approvals, keep_failures, take_in};
 use crate::conclude::record::Occasion;
 use crate::conclude::{self, Report, RetryLimits, RunRecord, Status};
 use crate::controller::promotions::end_promotions;
 use crate::controller::site_reports::in_time;
 use crate::error::chain;
-use crate::facts::Memory;
+use crate::facts::{Memory, RolloutInstruction};
 use crate::model::{Order, OrderId};
 use crate::plan::Look;
 use crate::reconcile::Inputs;
@@ -44,7 +46,7 @@ impl Session<'_> {
         &self,
         inputs: &Inputs,
         report: &Report,
-        instructions: &Instructions,
+        (instructions, said): (&Instructions, Option<BTreeMap<OrderId, RolloutInstruction>>),
         stop: &CancellationToken,
     ) -> Result<(Status, Memory), StateError> {
         let occasion = self.occasion();
@@ -61,6 +63,9 @@ impl Session<'_> {
                 &report.look.plan,
                 &report.outcomes,
             );
+        }
+        if let Some(said) = said {
+            take_in(&mut memory, said);
         }
         let (look, orders) = (&report.look, &inputs.known_orders);
         let ending = end_promotions(instructions, &mut memory, look, orders);
