@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::conclude::{FleetAnswer, Report, SiteLine, Status, StepEnd, StepRecord};
+use crate::conclude::{FleetAnswer, Report, RolloutLine, SiteLine, Status, StepEnd, StepRecord};
 use crate::facts::{Memory, RolloutInstruction, StepId};
 use crate::io::Meter;
 use crate::model::{OrderId, OrderSet, SiteName, Trigger};
@@ -48,12 +48,31 @@ pub(crate) struct LiveView {
     pub manifest_changes: Arc<BTreeMap<OrderId, Arc<ManifestUpdate>>>,
     /// The sites of the fleet, as the store said last; `None` for a single controller.
     pub fleet: Option<Arc<FleetAnswer>>,
+    /// The images in rings as the leaders of the sites report them, for where this controller
+    /// leads none.
+    pub reported: Arc<Vec<RolloutLine>>,
     /// Runs of this process that are over, those that failed before planning included.
     pub runs: u64,
     /// When this process began.
     pub started: Timestamp,
     /// Rises with every change.
     pub version: u64,
+}
+
+impl LiveView {
+    /// The images in rings at the moment. What a standby had in its own last run may be long
+    /// over, so it goes by the reports of others.
+    pub(crate) fn rollouts(&self) -> &[RolloutLine] {
+        match self.goes_by_reports() {
+            true => &self.reported,
+            false => &self.status.rollouts,
+        }
+    }
+
+    /// True for a standby: how far rings are, others know.
+    pub(crate) fn goes_by_reports(&self) -> bool {
+        self.fleet.is_some() && !self.status.leads()
+    }
 }
 
 /// The current run.
@@ -121,6 +140,7 @@ impl Live {
             last: None,
             manifest_changes: Arc::default(),
             fleet: None,
+            reported: Arc::default(),
             runs: 0,
             started,
             version: 0,
@@ -242,7 +262,9 @@ impl Live {
     /// An operator said something of the rollouts of an order.
     pub(crate) fn instructed(&self, order: &OrderId, said: &RolloutInstruction) {
         self.change(|view| {
-            for line in &mut Arc::make_mut(&mut view.status).rollouts {
+            let lines = &mut Arc::make_mut(&mut view.status).rollouts;
+            let reported = Arc::make_mut(&mut view.reported);
+            for line in lines.iter_mut().chain(reported) {
                 if line.planned.order == *order {
                     line.keep_to(Some(said));
                 }
@@ -259,8 +281,11 @@ impl Live {
     }
 
     /// The store has told of the sites of the fleet.
-    pub(crate) fn fleet_changed(&self, fleet: FleetAnswer) {
-        self.change(|view| view.fleet = Some(Arc::new(fleet)));
+    pub(crate) fn fleet_changed(&self, fleet: FleetAnswer, reported: Vec<RolloutLine>) {
+        self.change(|view| {
+            view.fleet = Some(Arc::new(fleet));
+            view.reported = Arc::new(reported);
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut LiveView)) {

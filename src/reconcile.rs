@@ -16,7 +16,7 @@ use crate::cache::{Cache, CacheError};
 use crate::conclude::manifest::{self, Manifest};
 use crate::conclude::{Report, SourceLine, verdict};
 use crate::error::chain;
-use crate::execute::{self, Downloads, Event, ExecutionContext};
+use crate::execute::{self, Downloads, Event, ExecutionContext, Recall};
 use crate::facts::{Clusters, FleetView, Memory, Observed, Outcome, StepId, VersionKnowledge};
 use crate::model::{Node, OrderId, OrderSet};
 use crate::nodes::Nodes;
@@ -62,6 +62,8 @@ pub(crate) struct Inputs {
     pub orders: Arc<OrderSet>,
     /// What orders want in the cache besides, for nodes that the run is not for.
     pub elsewhere: Arc<OrderSet>,
+    /// All orders that could be read, also those for nodes that the run is not for.
+    pub known_orders: BTreeSet<OrderId>,
     /// The revision of the orders, where they are in a git repository.
     pub revision: Option<String>,
     /// Where the orders come from, where the program fetches them.
@@ -86,6 +88,9 @@ pub(crate) struct Signals {
     /// Cancelled when there is other work to look for: the run ends without waiting
     /// for its downloads, and the next one finds them.
     pub handover: CancellationToken,
+    /// Called when operators say something else than the plan goes by: no further step
+    /// begins, and the run ends.
+    pub recall: Recall,
     /// What changes in manifests is told, too.
     pub shows_manifests: bool,
 }
@@ -204,7 +209,8 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             let outcomes = self.execute(inputs, &look, signals).await;
             let changed = changes(&outcomes);
             let is_last = round == ROUNDS || inputs.options.is_final;
-            if changed.is_empty() || is_last || signals.cancel.is_cancelled() {
+            let is_over = signals.cancel.is_cancelled() || signals.recall.is_called();
+            if changed.is_empty() || is_last || is_over {
                 break outcomes;
             }
             round += 1;
@@ -267,6 +273,7 @@ impl<F: Upstream, N: Nodes> Reconciler<F, N> {
             now: look.observed.now,
             downloads: Arc::clone(&self.downloads),
             handover: signals.handover.clone(),
+            recall: signals.recall.clone(),
             nodes_at_once: self.nodes_at_once,
         });
         let known = &look.observed.cache;

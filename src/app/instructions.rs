@@ -1,6 +1,6 @@
 //! Where it is kept what operators say of rollouts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{App, StartError};
@@ -61,6 +61,7 @@ impl Instructions {
                 Ok(orders) => KnownInstructions {
                     orders,
                     unreadable: None,
+                    unreadable_orders: reports.unreadable_instructions(),
                 },
                 Err(error) => KnownInstructions {
                     orders: before.clone(),
@@ -68,6 +69,7 @@ impl Instructions {
                         "the store does not tell the instructions for rollouts: {}",
                         chain(&error)
                     )),
+                    unreadable_orders: BTreeSet::new(),
                 },
             },
         }
@@ -147,6 +149,27 @@ mod tests {
     use crate::fleet::tests::disturbed::{DisturbedStore, StoreFault};
 
     #[tokio::test]
+    async fn one_that_cannot_be_read_is_told_and_pauses_its_order_alone() {
+        let store = DisturbedStore::default();
+        let shared = Instructions::Shared(SiteReports::new(store.bucket()));
+        let (web, db): (OrderId, OrderId) = ("web".parse().unwrap(), "db".parse().unwrap());
+        let garbage = "v1/rollouts/web.json".parse().unwrap();
+        let bucket = store.bucket();
+        let always = crate::bucket::WriteCondition::Always;
+        bucket.put(&garbage, "garbage", always).await.unwrap();
+        for _ in 0..2 {
+            let known = shared.known(&BTreeMap::new()).await;
+            assert_eq!(known.unreadable_orders, BTreeSet::from([web.clone()]));
+            let all = known.over([&web, &db]);
+            assert!(all[&web].is_paused && !all.contains_key(&db));
+            let [trouble] = &known.troubles()[..] else {
+                panic!("{known:?}")
+            };
+            assert!(trouble.starts_with("v1/rollouts/web.json in the store cannot be read"));
+        }
+    }
+
+    #[tokio::test]
     async fn in_a_fleet_they_are_for_all_and_outlive_the_store() {
         let store = DisturbedStore::default();
         let key = FleetKey::new(&[7; 32]);
@@ -158,6 +181,7 @@ mod tests {
         assert!(!pause(&there).await.unwrap().0);
         let known = there.known(&nothing).await;
         assert!(known.orders[&web].is_paused && known.unreadable.is_none());
+        assert_eq!(known.troubles(), [""; 0]);
         let resumed = there.resume_all(&nothing).await.unwrap();
         assert_eq!(resumed.orders, std::slice::from_ref(&web));
         let release = "image/id/v1.11.0/a.iso".parse().unwrap();
@@ -171,6 +195,7 @@ mod tests {
         let known = here.known(&last).await;
         assert_eq!(known.orders, last);
         assert!(known.over([&web])[&web].is_paused && known.unreadable.is_some());
+        assert!(known.troubles()[0].ends_with("every rollout counts as paused"));
         let refused = pause(&here).await.unwrap_err();
         assert!(chain(&refused).starts_with("cannot change the instructions for rollouts"));
     }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::execute::Recall;
 use crate::factory_stub::{FactoryStub, StubOptions};
 use crate::plan::BlockedReason;
 use crate::reconcile::{Inputs, Signals};
@@ -55,6 +56,7 @@ async fn a_further_round_of_a_run_keeps_to_the_windows_of_its_own_time() {
         events: mpsc::unbounded_channel().0,
         cancel: CancellationToken::new(),
         handover: CancellationToken::new(),
+        recall: Recall::default(),
         shows_manifests: false,
     };
     let report = reconciler.run(&inputs, look, &signals).await.unwrap();

@@ -321,6 +321,7 @@ async fn apply_led(
         orders,
         report,
         kept,
+        is_recalled,
     } = run;
     let converged = report.verdict == Verdict::Converged;
     let steps = report.look.plan.steps.iter();
@@ -336,7 +337,7 @@ async fn apply_led(
     if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
         kept::metrics(metrics, app, status, Some((&report, memory)));
     }
-    let is_partial = !options.selection.is_all() || cancel.is_cancelled();
+    let is_partial = !options.selection.is_all() || cancel.is_cancelled() || is_recalled;
     if let Ok((status, _)) = &kept {
         let notices = Some(&*report.look.plan.notices);
         Box::pin(kept::tell(app, status, notices, is_partial)).await;

@@ -2,7 +2,7 @@
 //!
 //! The executor sends events and counts bytes; everything about looks is here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::{out, style};
 use crate::conclude::StepRecord;
 use crate::execute::{Event, Meter};
 use crate::facts::{Failure, Outcome, StepId};
+use crate::model::OrderId;
 
 /// How often bars are redrawn.
 const TICK: Duration = Duration::from_millis(120);
@@ -91,6 +92,7 @@ impl Display {
             Event::Replanned { changed, plan } => {
                 self.say(&replanned(&changed, plan.steps.len()));
             }
+            Event::Recalled { orders } => self.say(&recalled(&orders)),
             Event::ManifestChanged { .. } => {}
             Event::Finished { step, outcome } => {
                 let before = self.running.remove(&step);
@@ -129,6 +131,16 @@ impl Display {
             }
         }
     }
+}
+
+/// That the run ends before its plan is done, and why.
+fn recalled(orders: &BTreeSet<OrderId>) -> String {
+    let names: Vec<&str> = orders.iter().map(OrderId::as_str).collect();
+    let (noun, names) = match names.len() {
+        1 => ("order", names.join(", ")),
+        _ => ("orders", names.join(", ")),
+    };
+    format!("Rollouts of {noun} {names} have a new instruction; no further step begins")
 }
 
 /// That the run goes on with another plan, and why.

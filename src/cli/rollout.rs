@@ -22,13 +22,19 @@ use crate::store::StateDir;
 /// How far new images are, as data.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RolloutsAnswer {
-    /// The images of the last run that go through rings.
+    /// The images of the last run, or of the one in progress, that go through rings.
     rollouts: Vec<RolloutLine>,
     /// What operators said, by order.
     instructions: BTreeMap<OrderId, RolloutInstruction>,
     /// Why that cannot be read now; all rollouts count as paused then.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<String>,
+    /// The orders whose own instruction cannot be read now; their rollouts count as paused.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    unreadable_orders: BTreeSet<OrderId>,
+    /// The same, for the user.
+    #[serde(skip)]
+    troubles: Vec<String>,
 }
 
 /// What the files of the controller say.
@@ -98,11 +104,18 @@ impl RolloutCommand {
         for line in &mut rollouts {
             line.keep_to(said.get(&line.planned.order));
         }
-        let KnownInstructions { orders, unreadable } = known;
+        let troubles = known.troubles();
+        let KnownInstructions {
+            orders,
+            unreadable,
+            unreadable_orders,
+        } = known;
         RolloutsAnswer {
             rollouts,
             instructions: orders,
             unreadable,
+            unreadable_orders,
+            troubles,
         }
     }
 
@@ -249,12 +262,12 @@ impl RolloutCommand {
             Ok(()) => {
                 anstream::println!("the controller begins a run with it");
                 anstream::println!(
-                    "  a run in progress finishes its steps first; `systemctl restart talos-order` \
-                     ends it at once"
+                    "  a run in progress begins no further step, and ends the push of an image \
+                     that is stopped"
                 );
             }
             Err(ControlError::NotRunning { .. }) => {
-                anstream::println!("takes effect with the next run");
+                anstream::println!("takes effect with the next run, or the one in progress");
             }
             Err(error) => {
                 let warning = style::warning("warning:");
@@ -270,9 +283,9 @@ impl RolloutCommand {
 impl RolloutsAnswer {
     /// Tells where something is not as the operator thinks.
     fn warn(&self) {
-        if let Some(why) = &self.unreadable {
+        for trouble in &self.troubles {
             let warning = style::warning("warning:");
-            out::note(&format!("{warning} {why}; every rollout counts as paused"));
+            out::note(&format!("{warning} {trouble}"));
         }
     }
 }

@@ -89,7 +89,8 @@ impl<'a> Times<'a> {
             rollouts,
             led_epochs: _,
             instructed: _,
-            instructions_unreadable: _,
+            instruction_troubles: _,
+            promotions_seen: _,
             clock: _,
         } = memory;
         let links = links.values_mut().map(|link| &mut link.measured_at);

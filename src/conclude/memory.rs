@@ -8,6 +8,7 @@
 
 mod ended;
 mod failures;
+mod promotions;
 mod removals;
 mod retry;
 mod rollouts;
@@ -18,9 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use self::ended::EndedRun;
+pub use self::promotions::promotions_over;
 pub use self::retry::RetryLimits;
 pub(super) use self::retry::wait;
-pub use self::rollouts::next_ring;
+pub use self::rollouts::{next_ring, take_in};
 use super::scope::Scope;
 use crate::facts::{Backoff, Memory, Outcome, StepId};
 use crate::plan::{Blocked, BlockedReason, Look, Plan, Step, approvals_used};
@@ -58,7 +60,8 @@ pub fn after(
         rollouts: run.rollouts(),
         led_epochs: memory.led_epochs.clone(),
         instructed: memory.instructed.clone(),
-        instructions_unreadable: memory.instructions_unreadable.clone(),
+        instruction_troubles: memory.instruction_troubles.clone(),
+        promotions_seen: run.promotions_seen(),
         templates,
         places,
     }

@@ -58,7 +58,7 @@ pub use other_sites::OtherSites;
 pub use reason::{Reason, reason_of};
 pub use record::RunRecord;
 pub use report::Report;
-pub use rings::{RingReports, ring_reports};
+pub use rings::{RingReports, ring_reports, rings_begun};
 pub use rollout_asked::{RolloutAsked, RolloutRefused};
 pub use rollouts::RolloutLine;
 pub use scope::Scope;

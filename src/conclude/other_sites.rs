@@ -34,11 +34,17 @@ impl Status {
         for (node, bytes) in pushed.filter(|(node, _)| is_there(node)) {
             self.counters.pushed.insert(node.clone(), bytes.clone());
         }
+        // What the run says of an order is true for all sites that it has nodes in.
+        let own: BTreeSet<OrderId> = self.orders.keys().cloned().collect();
+        let is_of_others_alone = |id: &OrderId| orders.contains(id) && !own.contains(id);
         for (id, line) in before.orders.iter().filter(|(id, _)| orders.contains(id)) {
             self.orders
                 .entry(id.clone())
                 .or_insert_with(|| line.clone());
         }
+        let kept = before.rollouts.iter();
+        let kept = kept.filter(|line| is_of_others_alone(&line.planned.order));
+        self.rollouts.extend(kept.cloned());
         for (file, image) in &before.images {
             if image.orders.iter().any(|id| orders.contains(id)) {
                 let known = self.images.entry(file.clone());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::facts::{Memory, Outcome, RingReport, SiteReport, StepId, StepKind};
 use crate::model::{NodeId, OrderId, PositionRef, Release, RingName};
-use crate::plan::{Plan, PlannedRing, PlannedRollout, WantedBy};
+use crate::plan::{Look, Plan, PlannedRing, PlannedRollout, WantedBy};
 
 /// How far the releases of orders with rings are, by order.
 pub type RingReports = BTreeMap<OrderId, BTreeMap<Release, BTreeMap<RingName, RingReport>>>;
@@ -119,6 +119,19 @@ pub fn ring_reports(
         }
     }
     reports
+}
+
+/// The rings of a plan with nodes of a site, as the site reports them before the run is over:
+/// that they are there, and nothing of how far they are.
+pub fn rings_begun(look: &Look, covers: impl Fn(&NodeId) -> bool) -> RingReports {
+    let memory = &Memory::default();
+    let now = look.observed.now;
+    let mut begun = ring_reports(&look.plan, &BTreeMap::new(), memory, now, covers);
+    let releases = begun.values_mut().flat_map(BTreeMap::values_mut);
+    for ring in releases.flat_map(BTreeMap::values_mut) {
+        (ring.in_sync_seconds, ring.has_soaked) = (None, false);
+    }
+    begun
 }
 
 /// The rings that are known to have no nodes in a site, as if they had soaked: another site

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{FleetView, Promotion, RolloutInstruction};
-use crate::model::{NodeId, OrderId, Release, RingName};
+use crate::model::{NodeId, OrderId, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
 
 /// What the nodes are called that no ring covers.
@@ -19,7 +19,7 @@ const NAMES_MAX: usize = 5;
 /// A release of an order in its rings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RolloutLine {
-    /// How far it was after the last run.
+    /// How far it was after the last run, or when the current one planned.
     #[serde(flatten)]
     pub planned: PlannedRollout,
     /// An operator paused the rollouts of the order: no further ring begins.
@@ -157,13 +157,15 @@ pub fn rings<'a>(lines: &'a [RolloutLine], order: &OrderId) -> Vec<&'a RingName>
 /// reported lately, and where this controller leads, those of its own last run, `lines`. What
 /// a standby had in its last run may be long over.
 pub fn in_fleet(lines: &[RolloutLine], fleet: &FleetView, leads: bool) -> Vec<RolloutLine> {
-    let mut told: BTreeMap<(&OrderId, &Release), BTreeSet<&RingName>> = BTreeMap::new();
-    for view in fleet.sites.values().filter(|view| view.is_fresh) {
+    let mut told: BTreeMap<(&OrderId, &Release), ReportedRings<'_>> = BTreeMap::new();
+    for (site, view) in fleet.sites.iter().filter(|(_, view)| view.is_fresh) {
         for (order, releases) in &view.report.rollouts {
             for (release, rings) in releases {
-                told.entry((order, release))
-                    .or_default()
-                    .extend(rings.keys());
+                let told = told.entry((order, release)).or_default();
+                for (name, ring) in rings {
+                    let nodes = told.entry(name).or_default();
+                    nodes.extend((ring.nodes > 0).then(|| (site.clone(), ring.nodes)));
+                }
             }
         }
     }
@@ -178,16 +180,19 @@ pub fn in_fleet(lines: &[RolloutLine], fleet: &FleetView, leads: bool) -> Vec<Ro
     current
 }
 
+/// The rings of a release that sites report, with how many nodes they have there.
+type ReportedRings<'a> = BTreeMap<&'a RingName, BTreeMap<SiteName, usize>>;
+
 /// A release as far as the reports of other sites say.
-fn reported(order: &OrderId, release: &Release, rings: BTreeSet<&RingName>) -> Option<RolloutLine> {
+fn reported(order: &OrderId, release: &Release, rings: ReportedRings<'_>) -> Option<RolloutLine> {
     let version = release.as_str().split('/').nth(2)?.parse().ok()?;
-    let ring = |name: &RingName| PlannedRing {
+    let ring = |(name, nodes): (&RingName, BTreeMap<SiteName, usize>)| PlannedRing {
         name: Some(name.clone()),
         state: RingState::Open,
         nodes: BTreeSet::new(),
         out_of_sync: BTreeSet::new(),
         may_be_out_of_sync: 0,
-        elsewhere: BTreeMap::new(),
+        elsewhere: nodes,
         in_sync_since: None,
         soak_seconds: 0,
         is_open: false,

@@ -31,7 +31,7 @@ use super::verdict::Verdict;
 use super::words::Words;
 use crate::facts::{ApprovalId, Backoff, Memory, RolloutInstruction, StepId, Suspended};
 use crate::model::{FileName, NodeId, OrderId, OrderSet, SiteName, Trigger};
-use crate::plan::{Blocked, BlockedReason};
+use crate::plan::{Blocked, BlockedReason, PlannedRollout};
 
 /// So many things blocked are listed; more would not be read.
 pub(super) const BLOCKED_MAX: usize = 1000;
@@ -170,6 +170,20 @@ impl Status {
         self
     }
 
+    /// A run has planned, and its steps begin: what is in rings now can be stopped now. What
+    /// is known of other orders stays, as far as they are not `own`.
+    #[must_use]
+    pub fn planned(
+        mut self,
+        planned: &[PlannedRollout],
+        instructed: &BTreeMap<OrderId, RolloutInstruction>,
+        own: impl Fn(&OrderId) -> bool,
+    ) -> Self {
+        self.rollouts.retain(|line| !own(&line.planned.order));
+        self.rollouts.extend(rollouts::lines(planned, instructed));
+        self
+    }
+
     /// A run is over. `memory` is what is remembered after it.
     #[must_use]
     pub fn finished(
@@ -223,9 +237,8 @@ impl Status {
         self.next_window = opens.map(|(opens, _)| opens);
         self.next_ring = next_ring(&report.look, memory);
         self.notes = notes(report);
-        let unreadable = memory.instructions_unreadable.as_ref();
         self.notes
-            .extend(unreadable.map(|why| format!("{why}; every rollout counts as paused")));
+            .extend(memory.instruction_troubles.iter().cloned());
         self.orders = known::orders(orders);
         self.nodes = known::nodes(&self.nodes, report);
         self.images = known::images(report);

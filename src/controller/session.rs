@@ -1,24 +1,27 @@
 //! One run with a memory: what the loop and a manual run have in common.
 
+mod keep;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::instruction_watch::InstructionWatch;
+use super::run::{FinishedRun, RunError, RunObserver};
 use super::site_reports::{SiteTeller, in_time};
 use crate::app::{App, LiveReconciler, OrdersAt, RecordsMoment, StartError};
-use crate::conclude::memory::{keep_approvals, keep_failures, next_try, reset_back_off};
-use crate::conclude::record::Occasion;
-use crate::conclude::{self, OtherSites, Report, RetryLimits, RunRecord, Scope, Status};
-use crate::execute::Event;
+use crate::conclude::memory::{next_try, reset_back_off};
+use crate::conclude::{self, OtherSites, RetryLimits, Scope, Status};
+use crate::daemon::Waker;
+use crate::execute::Recall;
 use crate::facts::{Backoff, Clusters, KnownInstructions, Memory, StepId};
-use crate::model::{OrderSet, SiteName, Trigger};
+use crate::model::{OrderId, OrderSet, SiteName, Trigger};
 use crate::plan::{Look, Plan, RunOptions};
-use crate::reconcile::{Inputs, ReconcileError, Signals};
-use crate::store::{self, StateDir, StateError};
+use crate::reconcile::{Inputs, Signals};
+use crate::store::{self, StateDir};
 
 /// One run: what is remembered before it, the run, and what is kept after it.
 pub(crate) struct Session<'a> {
@@ -36,6 +39,8 @@ pub(crate) struct Session<'a> {
     sites: Option<BTreeSet<SiteName>>,
     /// What it tells other sites is renewed until the next run.
     is_renewed: bool,
+    /// Wakes whoever begins the next run, where somebody does.
+    waker: Option<Waker>,
 }
 
 /// What the orders want.
@@ -44,56 +49,9 @@ struct Surveyed {
     orders: Arc<OrderSet>,
     /// At other sites that are served.
     others: OrderSet,
+    /// All orders.
+    known_orders: BTreeSet<OrderId>,
     clusters: Clusters,
-}
-
-/// Whoever is told how a run goes on.
-pub(crate) trait RunObserver {
-    /// The orders are read, and the look begins.
-    fn read(&mut self, orders: &OrderSet);
-
-    /// True if it shows what changes in manifests.
-    fn shows_manifests(&self) -> bool {
-        false
-    }
-
-    /// The plan is made, and its steps begin. The returned task takes the events until
-    /// there are no more; the run waits for its end.
-    ///
-    /// # Errors
-    /// When the plan cannot be shown; no step begins then.
-    fn planned(
-        &mut self,
-        look: &Look,
-        events: mpsc::UnboundedReceiver<Event>,
-    ) -> std::io::Result<JoinHandle<()>>;
-}
-
-/// A run that is over.
-pub(crate) struct FinishedRun {
-    pub orders: Arc<OrderSet>,
-    /// What came of it.
-    pub report: Report,
-    /// How things are and what is remembered; or why that could not be kept. The run
-    /// itself is not undone by that; the next one knows less.
-    pub kept: Result<(Status, Memory), StateError>,
-}
-
-/// Why there was no run, or none to its end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
-    /// The orders cannot be read at all, or the cache is taken.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The run itself.
-    #[error(transparent)]
-    Reconcile(#[from] ReconcileError),
-    /// The plan cannot be shown.
-    #[error(transparent)]
-    Show(#[from] std::io::Error),
-    /// The end was asked for.
-    #[error("it was asked to stop")]
-    Stopped,
 }
 
 impl<'a> Session<'a> {
@@ -146,6 +104,7 @@ impl<'a> Session<'a> {
             options,
             sites: app.served_sites().cloned(),
             is_renewed: false,
+            waker: None,
         }
     }
 
@@ -190,6 +149,12 @@ impl<'a> Session<'a> {
         Self { is_renewed, ..self }
     }
 
+    /// The same in a loop: where operators say something else of rollouts during the run, it
+    /// hands over to the next one. Without a loop it ends, and whoever began it is told.
+    pub(crate) fn waking(self, waker: Option<Waker>) -> Self {
+        Self { waker, ..self }
+    }
+
     /// What is remembered of the nodes that the run is for, and of others.
     fn memory(&self) -> (Memory, Memory) {
         match &self.sites {
@@ -205,8 +170,8 @@ impl<'a> Session<'a> {
     async fn instructed(&self) -> Result<KnownInstructions, StartError> {
         let instructions = self.app.instructions()?;
         let known = instructions.known(&self.memory.instructed).await;
-        if let Some(why) = &known.unreadable {
-            tracing::warn!("{why}; every rollout counts as paused");
+        for trouble in known.troubles() {
+            tracing::warn!("{trouble}");
         }
         Ok(known)
     }
@@ -235,6 +200,7 @@ impl<'a> Session<'a> {
         let Surveyed {
             orders,
             others,
+            known_orders,
             clusters,
         } = surveyed;
         read(&orders);
@@ -246,12 +212,13 @@ impl<'a> Session<'a> {
         }
         let memory = Memory {
             instructed: instructed.over(orders.orders.iter().map(|order| &order.id)),
-            instructions_unreadable: instructed.unreadable,
+            instruction_troubles: instructed.troubles(),
             ..self.app.known_by(sites, self.memory().0)
         };
         let inputs = Inputs {
             orders,
             elsewhere: Arc::new(others.images_only()),
+            known_orders,
             revision: self.revision.clone(),
             source: self.orders.source().cloned(),
             memory,
@@ -272,6 +239,8 @@ impl<'a> Session<'a> {
         self.app.introduce(reconciler)?;
         let mut orders = self.app.orders(self.orders)?;
         let others = self.of_others(&orders);
+        let known_orders = orders.orders.iter().map(|order| order.id.clone());
+        let known_orders = known_orders.collect();
         if let Some(sites) = &self.sites {
             orders = Arc::new(self.app.site_nodes(sites).of_orders(&orders));
         }
@@ -279,6 +248,7 @@ impl<'a> Session<'a> {
         Ok(Surveyed {
             orders,
             others,
+            known_orders,
             clusters,
         })
     }
@@ -307,24 +277,43 @@ impl<'a> Session<'a> {
         let (inputs, look) = self.look(reconciler, stop, read).await?;
         let (events, told) = mpsc::unbounded_channel();
         let following = observer.planned(&look, told)?;
+        if let Some(status) = self.keep_planned(&inputs, &look) {
+            observer.under_way(&status);
+        }
         let signals = Signals {
             events,
             cancel: stop.clone(),
             handover: handover.clone(),
+            recall: Recall::default(),
             shows_manifests: observer.shows_manifests(),
         };
-        let report = reconciler.run(&inputs, look, &signals).await;
+        let sites = self.sites.as_ref();
+        let teller = sites.map(|sites| SiteTeller::new(self.app, sites, self.is_renewed));
+        let begun = teller.as_ref().map(|teller| teller.begun(&look));
+        let instructions = self.app.instructions()?;
+        let waker = self.waker.as_ref();
+        let watch = InstructionWatch::start(instructions.clone(), &look, &signals, waker);
+        let telling = async {
+            if let (Some(teller), Some(begun)) = (&teller, begun) {
+                in_time(stop, teller.run_planned(begun)).await;
+            }
+        };
+        let running = reconciler.run(&inputs, look, &signals);
+        let (report, ()) = tokio::join!(Box::pin(running), Box::pin(telling));
+        let said = watch.as_ref().and_then(InstructionWatch::said);
+        drop(watch);
+        let is_recalled = said.is_some();
         drop(signals);
         if let Err(error) = following.await {
             tracing::warn!(reason = %error, "the event log failed");
         }
-        let sites = self.sites.as_ref();
         let shared = self.app.share_deliveries(sites, RecordsMoment::AfterRun);
         in_time(stop, shared).await;
         let report = report?;
-        let kept = self.keep(&inputs, &report).await;
-        if let Some(sites) = sites {
-            let teller = SiteTeller::new(self.app, sites, self.is_renewed);
+        let kept = self
+            .keep(&inputs, &report, (&instructions, said), stop)
+            .await;
+        if let Some(teller) = teller {
             let kept = kept.as_ref().map(|(status, memory)| (status, memory));
             in_time(stop, teller.run_over(kept, &report)).await;
         }
@@ -332,69 +321,7 @@ impl<'a> Session<'a> {
             orders: inputs.orders,
             report,
             kept,
+            is_recalled,
         })
-    }
-
-    async fn keep(&self, inputs: &Inputs, report: &Report) -> Result<(Status, Memory), StateError> {
-        let occasion = self.occasion();
-        let (now, limits) = (occasion.finished, RetryLimits::default());
-        let (_, others) = self.memory();
-        let mut memory =
-            conclude::after(&inputs.memory, &report.look, &report.outcomes, now, &limits);
-        keep_failures(&mut memory, &self.failures, &report.look.plan);
-        let is_partial = !self.other_sites().is_empty();
-        if is_partial {
-            keep_approvals(
-                &mut memory,
-                &self.memory,
-                &report.look.plan,
-                &report.outcomes,
-            );
-        }
-        let memory = memory.with_others(others);
-        self.state.save_memory(&self.memory, &memory).await?;
-        self.state
-            .add_to_history(&RunRecord::new(&occasion, report))?;
-        let before = self.state.status().unwrap_or_default();
-        let mut status = before
-            .clone()
-            .finished(&occasion, &inputs.orders, report, &memory);
-        if is_partial {
-            let others = self.others(&before, (*inputs.elsewhere).clone());
-            status = status.with_other_sites(&before, &others);
-        }
-        self.state.save_status(&status)?;
-        Ok((status, memory))
-    }
-
-    /// Keeps that the run failed before planning.
-    pub(crate) fn unable(&self, error: &str) -> Result<Status, StateError> {
-        let occasion = self.occasion();
-        let record = RunRecord::unable(&occasion, error.to_owned());
-        self.state.add_to_history(&record)?;
-        let before = self.state.status().unwrap_or_default();
-        let status = before.unable(&occasion, error.to_owned());
-        self.state.save_status(&status)?;
-        Ok(status)
-    }
-
-    /// How things are where the run failed before planning and nothing of that is kept.
-    pub(crate) fn failed(&self, error: &str) -> Status {
-        let before = self.state.status().unwrap_or_default();
-        before.unable(&self.occasion(), error.to_owned())
-    }
-
-    /// That the run is over now.
-    fn occasion(&self) -> Occasion {
-        Occasion {
-            owner: self.app.settings().owner.clone(),
-            started: self.started,
-            finished: self.app.now(),
-            trigger: self.trigger,
-            revision: self.revision.clone(),
-            source: self.orders.source().cloned(),
-            requests: self.app.tally().read().requests,
-            source_use: self.app.asked().read(),
-        }
     }
 }

@@ -14,15 +14,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::session::RunObserver;
+use super::run::RunObserver;
 use crate::conclude::memory::next_ring;
-use crate::conclude::{EventRecord, StepEnd, StepRecord};
+use crate::conclude::{EventRecord, Status, StepEnd, StepRecord};
 use crate::daemon::Heartbeat;
 use crate::error::chain;
 use crate::execute::{Event, Meter};
 use crate::facts::{NodeState, StepId};
 use crate::live::Live;
-use crate::model::{NodeId, OrderSet};
+use crate::model::{NodeId, OrderId, OrderSet};
 use crate::plan::{BlockedReason, Look, Plan};
 use crate::store::StateDir;
 
@@ -120,6 +120,12 @@ impl RunObserver for Teller {
         let follower = Self::new(self.state.clone(), self.heartbeat.clone(), live);
         Ok(tokio::spawn(follower.follow(events)))
     }
+
+    fn under_way(&mut self, status: &Status) {
+        if let Some(live) = &self.live {
+            live.status_changed(status);
+        }
+    }
 }
 
 /// Says which nodes stopped answering, and which answer again.
@@ -216,6 +222,14 @@ impl Teller {
                 if let Some(live) = &self.live {
                     live.planned(&plan);
                 }
+            }
+            Event::Recalled { orders } => {
+                let orders = orders.iter().map(OrderId::as_str).collect::<Vec<_>>();
+                let order = orders.join(", ");
+                tracing::info!(
+                    order,
+                    "rollouts have a new instruction; no further step begins"
+                );
             }
             Event::ManifestChanged { order, change } => {
                 if let Some(live) = &self.live {

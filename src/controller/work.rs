@@ -20,7 +20,8 @@ use super::metrics_file::MetricsFile;
 use super::notifier::Notifier;
 use super::orders_follower::OrdersFollower;
 use super::queue::RunQueue;
-use super::session::{FinishedRun, RunError, Session};
+use super::run::{FinishedRun, RunError};
+use super::session::Session;
 use super::site_reports::{FleetWatch, SiteTeller};
 use super::teller::Teller;
 use super::vitals::LoopVitals;
@@ -54,6 +55,7 @@ pub(super) struct Controller {
     led_before: Option<BTreeSet<SiteName>>,
     queue: RunQueue,
     background: Background,
+    waker: Waker,
     /// What is removed from the store of a fleet.
     collection: Collection,
     metrics: Option<MetricsFile>,
@@ -100,6 +102,7 @@ impl Controller {
             led_before: None,
             queue,
             background: Background::new(&reconciler, waker.clone()),
+            waker: waker.clone(),
             reconciler,
             metrics: None,
             live: None,
@@ -231,6 +234,7 @@ impl Controller {
         };
         let session = Session::begin(&self.app, &orders, trigger, &asked, options).await;
         let session = session.for_sites(led.clone()).renewing(!self.once);
+        let session = session.waking((!self.once).then(|| self.waker.clone()));
         let stop = running.stop.child_token();
         let mut teller = Teller::new(
             self.app.state(),
@@ -255,6 +259,7 @@ impl Controller {
                 report,
                 kept,
                 orders,
+                is_recalled,
             }) => {
                 self.read_back = false;
                 match kept {
@@ -262,7 +267,7 @@ impl Controller {
                         self.collection.run_ended(&self.led);
                         self.write_metrics(&status, Some((&report, &memory)));
                         let notices = Some(&*report.look.plan.notices);
-                        let is_partial = stop.is_cancelled();
+                        let is_partial = stop.is_cancelled() || is_recalled;
                         let told = self.notifier.run_ended(&status, notices, is_partial);
                         told.await;
                         let (verdict, next) =

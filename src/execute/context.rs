@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::downloads::Downloads;
+use super::recall::Recall;
 use crate::cache::Cache;
 use crate::model::{Network, Node, NodeId};
 
@@ -31,6 +32,8 @@ pub(crate) struct ExecutionContext<F, N> {
     /// Cancelled when there is other work to look for: what downloads is left running,
     /// and everything else comes to its end.
     pub handover: CancellationToken,
+    /// Called when the plan is out of date: no further step begins.
+    pub recall: Recall,
     /// Nodes worked on at once.
     pub nodes_at_once: usize,
 }

@@ -1,5 +1,6 @@
 //! What happens while a plan is executed, for whoever shows it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::facts::{Outcome, StepId};
@@ -31,6 +32,12 @@ pub(crate) enum Event {
         changed: Vec<String>,
         /// The new plan.
         plan: Box<Plan>,
+    },
+    /// Operators say something else of rollouts than the plan goes by: no further step of it
+    /// begins.
+    Recalled {
+        /// The orders that it is about.
+        orders: BTreeSet<OrderId>,
     },
     /// The manifest of an order has changed; told only where somebody shows it.
     ManifestChanged {

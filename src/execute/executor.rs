@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use super::Event;
 use super::context::ExecutionContext;
 use super::downloads::{Downloads, Fetch, WaitingFor};
 use super::queue::StepQueue;
-use super::runner::StepRunner;
+use super::runner::{StepRunner, StepTold};
 use crate::facts::{CacheState, Outcome, StepId};
 use crate::nodes::Nodes;
 use crate::plan::{Action, Plan, Step};
@@ -33,7 +34,7 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
     let downloads = Arc::clone(&context.downloads);
     let wanted: Vec<_> = plan.steps.iter().filter_map(Fetch::of).collect();
     downloads.keep_only(&wanted).await;
-    let handover = context.handover.clone();
+    let (handover, recall) = (context.handover.clone(), context.recall.clone());
     let runner = Arc::new(StepRunner::new(context, known));
     let mut tasks: JoinSet<(usize, Outcome)> = JoinSet::new();
     let mut running = Tally::new(plan, &downloads);
@@ -41,7 +42,8 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
     loop {
         while let Some(at) = queue.ready.pop_front() {
             let step = &plan.steps[at];
-            if let Some(outcome) = queue.refusal(step, &cancel) {
+            let is_over = cancel.is_cancelled() || recall.is_called();
+            if let Some(outcome) = queue.refusal(step, is_over) {
                 queue.finish(at, outcome, &events);
                 continue;
             }
@@ -49,14 +51,20 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
             running.begins(at, during.clone());
             let (step, runner) = (step.clone(), Arc::clone(&runner));
             let (events, cancel, tell) = (events.clone(), cancel.clone(), tell.clone());
-            let handover = handover.clone();
+            let (handover, recall) = (handover.clone(), recall.clone());
             tasks.spawn(async move {
                 let begins = |download| drop(tell.send((at, download)));
+                let has_begun = AtomicBool::new(false);
+                let told = StepTold {
+                    events: &events,
+                    has_begun: &has_begun,
+                };
                 let outcome = tokio::select! {
                     biased;
                     () = cancel.cancelled() => Outcome::Cancelled,
                     outcome = handed_over(&handover, &step, during.as_ref()) => outcome,
-                    outcome = runner.run(&step, during.clone(), begins, &events) => outcome,
+                    () = recall.ends(&step, &has_begun) => Outcome::Cancelled,
+                    outcome = runner.run(&step, during.clone(), begins, told) => outcome,
                 };
                 (at, outcome)
             });
@@ -79,7 +87,9 @@ pub(crate) async fn execute<F: Upstream, N: Nodes>(
             },
         }
     }
-    if cancel.is_cancelled() {
+    // Where no other run follows in this process, nobody waits for them.
+    let is_last = recall.is_called() && !handover.is_cancelled();
+    if cancel.is_cancelled() || is_last {
         downloads.keep_only(&[]).await;
     }
     queue.outcomes

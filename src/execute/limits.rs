@@ -165,6 +165,7 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             downloads: Arc::new(Downloads::new(1)),
             handover: CancellationToken::new(),
+            recall: crate::execute::Recall::default(),
             nodes_at_once: 8,
         };
         (ConcurrencyLimits::new(&world).usual, network)

@@ -14,6 +14,7 @@ mod executor;
 mod failure;
 mod limits;
 mod queue;
+mod recall;
 mod receipts;
 mod runner;
 mod steps;
@@ -23,6 +24,7 @@ pub(crate) use context::ExecutionContext;
 pub(crate) use downloads::Downloads;
 pub(crate) use event::Event;
 pub(crate) use executor::execute;
+pub(crate) use recall::Recall;
 
 /// How far a step has come.
 pub(crate) use crate::io::Meter;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::Event;
 use super::downloads::WaitingFor;
@@ -56,8 +55,9 @@ impl<'a> StepQueue<'a> {
         }
     }
 
-    /// Why a step whose turn has come is not run after all.
-    pub(super) fn refusal(&self, step: &Step, cancel: &CancellationToken) -> Option<Outcome> {
+    /// Why a step whose turn has come is not run after all: what it needs is not there, or
+    /// nothing begins any more.
+    pub(super) fn refusal(&self, step: &Step, is_over: bool) -> Option<Outcome> {
         let failed = step
             .needs
             .iter()
@@ -71,7 +71,7 @@ impl<'a> StepQueue<'a> {
             Some(need) => Some(Outcome::Skipped {
                 needs: need.clone(),
             }),
-            None => cancel.is_cancelled().then_some(Outcome::Cancelled),
+            None => is_over.then_some(Outcome::Cancelled),
         }
     }
 

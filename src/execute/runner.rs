@@ -1,6 +1,7 @@
 //! One step at a time: the bridge between a plan's action and the three places.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,6 +17,14 @@ use crate::io::Meter;
 use crate::nodes::{EarlyReceipt, Leftover, Nodes};
 use crate::plan::{Action, Step};
 use crate::upstream::Upstream;
+
+/// Who is told that a step begins.
+#[derive(Clone, Copy)]
+pub(super) struct StepTold<'a> {
+    pub events: &'a mpsc::UnboundedSender<Event>,
+    /// Its places are taken, and it changes something from now on.
+    pub has_begun: &'a AtomicBool,
+}
 
 /// Runs steps within the limits.
 pub(super) struct StepRunner<F, N> {
@@ -38,11 +47,12 @@ impl<F: Upstream, N: Nodes> StepRunner<F, N> {
         step: &Step,
         during: Option<WaitingFor>,
         begins: impl FnOnce(WaitingFor) + Send,
-        events: &mpsc::UnboundedSender<Event>,
+        told: StepTold<'_>,
     ) -> Outcome {
         let meter = Arc::new(Meter::default());
         let begun = |meter: &Arc<Meter>| {
-            let _ = events.send(Event::Started {
+            told.has_begun.store(true, Ordering::Relaxed);
+            let _ = told.events.send(Event::Started {
                 step: step.id.clone(),
                 meter: step.action.brings().then(|| Arc::clone(meter)),
             });

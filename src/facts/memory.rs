@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clusters::KnownCertificates;
 use super::failure_kind::FailureKind;
-use super::rollout::{RolloutInstruction, RolloutMemory};
+use super::rollout::{Promotions, RolloutInstruction, RolloutMemory};
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
 use crate::model::{ClusterName, Dir, LeaderEpoch, Node, NodeId, OrderId, Release, SiteName};
@@ -64,9 +64,13 @@ pub struct Memory {
     /// What operators said of rollouts, by order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instructed: BTreeMap<OrderId, RolloutInstruction>,
-    /// Why that is what they had said earlier, and all rollouts count as paused.
+    /// What of that cannot be read now and counts as paused, for the user.
     #[serde(skip)]
-    pub instructions_unreadable: Option<String>,
+    pub instruction_troubles: Vec<String>,
+    /// The promotions of releases that their order wanted in a run of this controller: they are
+    /// over once it does not want them any more.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub promotions_seen: Promotions,
     /// What the clocks showed when this was kept; `None` in a memory of an earlier
     /// version.
     #[serde(skip_serializing_if = "Option::is_none")]

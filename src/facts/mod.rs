@@ -36,7 +36,8 @@ pub use observed::{
 };
 pub use outcome::{Fact, Failure, Outcome};
 pub use rollout::{
-    KnownInstructions, Promotion, RingMemory, RolloutChange, RolloutInstruction, RolloutMemory,
+    KnownInstructions, Promotion, Promotions, RingMemory, RolloutChange, RolloutInstruction,
+    RolloutMemory,
 };
 pub use source_use::SourceUse;
 pub use step_id::{ApprovalId, StepId};

@@ -59,6 +59,9 @@ pub enum Promotion {
     UpTo(RingName),
 }
 
+/// How far releases of orders are promoted.
+pub type Promotions = BTreeMap<OrderId, BTreeMap<Release, Promotion>>;
+
 /// What an operator changes of the rollouts of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutChange {
@@ -75,6 +78,9 @@ pub enum RolloutChange {
     },
     /// Nothing more of these releases is delivered.
     Stop(BTreeSet<Release>),
+    /// These promotions are over, as far as they are still the same: the order does not want
+    /// the releases any more.
+    EndPromotions(BTreeMap<Release, Promotion>),
 }
 
 impl RolloutInstruction {
@@ -97,6 +103,10 @@ impl RolloutInstruction {
                 self.promoted
                     .retain(|release, _| !releases.contains(release));
             }
+            RolloutChange::EndPromotions(over) => {
+                self.promoted
+                    .retain(|release, to| over.get(release) != Some(to));
+            }
         }
         *self != before
     }
@@ -111,6 +121,8 @@ pub struct KnownInstructions {
     /// Why it cannot be read now. What it says may be about any order: all rollouts count
     /// as paused.
     pub unreadable: Option<String>,
+    /// The orders whose own instruction cannot be read now: their rollouts count as paused.
+    pub unreadable_orders: BTreeSet<OrderId>,
 }
 
 impl KnownInstructions {
@@ -129,6 +141,19 @@ impl KnownInstructions {
             }
         }
         all
+    }
+
+    /// What counts as paused because it cannot be read, for the user.
+    pub fn troubles(&self) -> Vec<String> {
+        let all = self.unreadable.iter();
+        let all = all.map(|why| format!("{why}; every rollout counts as paused"));
+        let orders = self.unreadable_orders.iter().map(|order| {
+            format!(
+                "v1/rollouts/{order}.json in the store cannot be read; the rollouts of order \
+                 {order} count as paused"
+            )
+        });
+        all.chain(orders).collect()
     }
 }
 
@@ -164,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn only_the_promotion_that_is_over_ends_and_no_stop_does() {
+        let mut said = RolloutInstruction::default();
+        said.change(&RolloutChange::Stop(releases(&["v1"])));
+        said.change(&promote(&["v2", "v3"], Promotion::Everywhere));
+        let over = |to: &Promotion| {
+            let over = releases(&["v1", "v2"]).into_iter();
+            RolloutChange::EndPromotions(over.map(|release| (release, to.clone())).collect())
+        };
+        // Somebody promoted it to another ring meanwhile.
+        assert!(!said.change(&over(&Promotion::UpTo("canary".parse().unwrap()))));
+        assert!(said.change(&over(&Promotion::Everywhere)));
+        assert_eq!(said.stopped, releases(&["v1"]));
+        assert_eq!(
+            Vec::from_iter(said.promoted.into_keys()),
+            Vec::from_iter(releases(&["v3"]))
+        );
+    }
+
+    #[test]
     fn the_end_of_a_pause_is_not_the_end_of_a_stop() {
         let mut said = RolloutInstruction::default();
         said.change(&RolloutChange::Stop(releases(&["v1"])));
@@ -180,9 +224,10 @@ mod tests {
         said.change(&RolloutChange::Stop(releases(&["v1"])));
         let mut known = KnownInstructions {
             orders: BTreeMap::from([(web.clone(), said)]),
-            unreadable: None,
+            ..KnownInstructions::default()
         };
         assert_eq!(known.over([&web, &db]), known.orders);
+        assert_eq!(known.troubles(), [""; 0]);
         known.unreadable = Some("garbage".to_owned());
         let all = known.over([&web, &db]);
         assert!(all[&web].is_paused && all[&db].is_paused);

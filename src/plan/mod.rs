@@ -14,6 +14,7 @@ mod blocked;
 mod bytes;
 pub mod desired;
 mod elsewhere;
+mod instructed;
 mod kept;
 mod look;
 mod mounts;
@@ -41,6 +42,7 @@ pub use desired::{
     Desired, ElsewhereImages, Origin, Placed, PositionWant, Resolved, Unresolved, Want,
 };
 pub use elsewhere::images_elsewhere;
+pub use instructed::{InstructedPlan, OtherInstructions};
 pub use kept::keep_raw;
 pub use look::Look;
 #[cfg(any(test, fuzzing))]

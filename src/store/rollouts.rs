@@ -40,11 +40,12 @@ impl StateDir {
             Found::Nothing => KnownInstructions::default(),
             Found::Content(file) => KnownInstructions {
                 orders: file.orders,
-                unreadable: None,
+                ..KnownInstructions::default()
             },
             Found::Unreadable(why) => KnownInstructions {
                 orders: before.clone(),
                 unreadable: Some(why),
+                ..KnownInstructions::default()
             },
         }
     }
@@ -64,6 +65,7 @@ impl StateDir {
         let KnownInstructions {
             mut orders,
             unreadable,
+            unreadable_orders: _,
         } = self.instructions(&BTreeMap::new());
         if let Some(why) = unreadable {
             return Err(StateError::RolloutInstructions { why });
@@ -90,6 +92,7 @@ impl StateDir {
         let KnownInstructions {
             mut orders,
             unreadable,
+            unreadable_orders: _,
         } = self.instructions(before);
         let aside = match unreadable {
             Some(_) => Some(file::set_aside(&self.file(ROLLOUTS))?),

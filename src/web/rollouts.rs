@@ -37,7 +37,7 @@ pub(super) async fn rollout(
         _ => return Err(refuse("do: expected pause, resume, promote or rollback")),
     };
     let view = site.live().view();
-    let lines = &view.status.rollouts;
+    let lines = view.rollouts();
     let gone = |why: &str| WebRefusal::new(StatusCode::CONFLICT, why);
     let change = wanted.change(&order, lines);
     let change = change.map_err(|refused| gone(&refused.to_string()))?;

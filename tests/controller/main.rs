@@ -23,6 +23,7 @@ mod idle;
 mod logs;
 mod outages;
 mod prunes;
+mod recalls;
 mod refuses;
 mod rollouts;
 mod signals;

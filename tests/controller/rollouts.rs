@@ -158,3 +158,36 @@ fn instructions_that_cannot_be_read_begin_no_ring_and_end_no_stop() {
     world.apply().expect(0);
     assert_eq!(held(&world), [vec![ISO.to_owned()], vec![], vec![]]);
 }
+
+#[test]
+fn a_promotion_ends_when_the_order_wants_another_image_and_a_stop_does_not() {
+    let world = world();
+    let instructions = || {
+        let shown = world.program.run(&["rollout", "list", "-o", "json"]);
+        shown.expect(0).json()["instructions"].clone()
+    };
+    let orders = |version: &str| {
+        world.order("one.yaml", &in_rings(version));
+        world.apply().expect(0);
+    };
+    orders("v1.11.3");
+    let promote = ["rollout", "promote", "one"];
+    world.program.run(&promote).expect(0);
+    assert!(instructions()["one"]["promoted"].is_object());
+    // The order changes before a run has kept to it.
+    orders("v1.11.2");
+    assert!(instructions()["one"]["promoted"].is_null());
+    orders("v1.11.3");
+    assert_eq!(held(&world), [vec![OLDER, ISO], vec![], vec![]]);
+
+    world.program.run(&promote).expect(0);
+    world.apply().expect(0);
+    assert_eq!(held(&world)[1..], [[ISO], [ISO]]);
+    assert!(instructions()["one"]["promoted"].is_object());
+    world.program.run(&["rollout", "rollback", "one"]).expect(0);
+    orders("v1.11.2");
+    orders("v1.11.3");
+    fs::remove_file(world.at("node1/iso").join(ISO)).unwrap();
+    world.apply().expect(0);
+    assert_eq!(held(&world)[0], [OLDER], "it is stopped still");
+}

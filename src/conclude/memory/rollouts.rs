@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ended::EndedRun;
 use crate::conclude::rings::Brought;
-use crate::facts::{Memory, RingMemory, RolloutMemory};
+use crate::facts::{Memory, RingMemory, RolloutInstruction, RolloutMemory};
 use crate::model::{OrderId, PositionRef, Release, SiteName};
 use crate::plan::{Look, PlannedRing, PlannedRollout};
 
@@ -103,6 +103,26 @@ impl EndedRun<'_> {
             sites,
         }
     }
+}
+
+/// Takes in what operators said during the run that ended for it. The rings of what they
+/// stopped have not begun any more: the image may be promoted before a run has seen the stop.
+pub fn take_in(memory: &mut Memory, said: BTreeMap<OrderId, RolloutInstruction>) {
+    for (order, said) in &said {
+        let Some(releases) = memory.rollouts.get_mut(order) else {
+            continue;
+        };
+        let stopped = releases
+            .iter_mut()
+            .filter(|(release, _)| said.stopped.contains(*release));
+        for (_, known) in stopped {
+            known.is_rest_open = false;
+            for ring in known.rings.values_mut() {
+                ring.is_open = false;
+            }
+        }
+    }
+    memory.instructed = said;
 }
 
 /// When the first ring has soaked after this look that another one waits for. `memory` is

@@ -1,5 +1,6 @@
 //! What is remembered, over several runs.
 
+mod promotions;
 mod rollouts;
 mod templates;
 mod travel;

@@ -84,6 +84,14 @@ impl SiteReports {
             .collect())
     }
 
+    /// The orders whose instruction could not be read when the store was asked last.
+    pub(crate) fn unreadable_instructions(&self) -> BTreeSet<OrderId> {
+        let known = self.known();
+        let all = known.instructions.iter();
+        let unreadable = all.filter(|(_, known)| !known.is_readable);
+        unreadable.map(|(order, _)| order.clone()).collect()
+    }
+
     /// Changes the instruction of an order, and gives what is there then. `change` may be
     /// called several times, each time with what others wrote meanwhile.
     ///

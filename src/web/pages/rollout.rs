@@ -23,6 +23,8 @@ pub(super) struct RolloutView<'a> {
     pub can_promote: bool,
     /// What a form is about.
     pub releases: BTreeSet<Release>,
+    /// This controller is a standby.
+    pub is_reported: bool,
 }
 
 /// An image in its rings.
@@ -52,7 +54,8 @@ pub(super) struct RingRow<'a> {
 impl<'a> RolloutView<'a> {
     /// `None` where the order has no image in rings.
     pub(super) fn of(visit: &Visit<'a>, order: &OrderId) -> Option<Self> {
-        let lines = &visit.view.status.rollouts;
+        let lines = visit.view.rollouts();
+        let is_reported = visit.view.goes_by_reports();
         let own = lines.iter().filter(|line| line.planned.order == *order);
         let own: Vec<&RolloutLine> = own.collect();
         if own.is_empty() {
@@ -72,11 +75,13 @@ impl<'a> RolloutView<'a> {
         Some(Self {
             is_paused: own.iter().any(|line| line.is_paused),
             can_stop: own.iter().any(|line| !line.is_done() && !line.is_stopped),
-            can_promote: is_stopped || rings.clone().any(|ring| waits(&ring)),
+            can_promote: is_stopped || is_reported || rings.clone().any(|ring| waits(&ring)),
+            // Which of them wait, only the leaders know.
             waiting: in_order
-                .filter(|ring| is_stopped || waiting.contains(ring))
+                .filter(|ring| is_stopped || is_reported || waiting.contains(ring))
                 .collect(),
             releases: rollouts::releases(lines, order),
+            is_reported,
             images: own
                 .into_iter()
                 .map(|line| InRings::of(line, visit))

@@ -2,8 +2,8 @@
 
 use super::{assert_code, serve};
 use crate::conclude::rollouts::tests::half_way;
-use crate::conclude::{EventRecord, RolloutLine, Status};
-use crate::facts::{Promotion, RolloutChange};
+use crate::conclude::{EventRecord, FleetAnswer, RolloutLine, SiteLine, SiteRole, Status};
+use crate::facts::{FleetView, Promotion, RolloutChange};
 
 const TOKEN: &str = "Authorization: Bearer token-of-bob";
 const PATH: &str = "POST /actions/rollout";
@@ -71,4 +71,43 @@ async fn only_the_images_that_are_shown_are_promoted_and_stopped() {
         EventRecord::Step(_) => panic!("no step ran"),
     });
     assert_eq!(Vec::from_iter(actions), ["promote", "rollback", "pause"]);
+}
+
+#[tokio::test]
+async fn on_a_standby_the_images_are_those_that_the_leaders_report() {
+    let served = serve(Some(&["bob"])).await;
+    let (old, mut new) = (half_way("web"), half_way("web"));
+    new.release = "image/id/v1.12.0/metal-amd64.iso".parse().unwrap();
+    let line = SiteLine {
+        state: SiteRole::Standby,
+        leader: Some("ctl-1".to_owned()),
+        epoch: None,
+    };
+    let status = |state| Status {
+        rollouts: vec![RolloutLine::new(&old, None)],
+        sites: [(
+            "brno".parse().unwrap(),
+            SiteLine {
+                state,
+                ..line.clone()
+            },
+        )]
+        .into(),
+        ..Status::default()
+    };
+    served.live.status_changed(&status(SiteRole::Standby));
+    let fleet = FleetAnswer::new(&FleetView::default(), &[]);
+    let reported = vec![RolloutLine::new(&new, None)];
+    served.live.fleet_changed(fleet, reported);
+    let ask = async |release: &str| {
+        let form = format!("do=rollback&order=web&release={release}");
+        served.ask(PATH, &[TOKEN], &form).await
+    };
+    assert_code(&ask(old.release.as_str()).await, 409);
+    assert_code(&ask(new.release.as_str()).await, 200);
+    assert!(served.live.view().rollouts()[0].is_stopped);
+    // Once it leads, it goes by what it sees itself.
+    served.live.status_changed(&status(SiteRole::Leader));
+    assert_code(&ask(new.release.as_str()).await, 409);
+    assert_code(&ask(old.release.as_str()).await, 200);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::conclude::ring_reports;
 use crate::conclude::rings_left::RingsLeft;
-use crate::facts::{RingMemory, RingReport};
+use crate::facts::{RingMemory, RingReport, RolloutInstruction};
 use crate::model::{NodeTraits, Release, RingName, SiteName};
 use crate::plan::{PlannedRing, PlannedRollout, RingState};
 
@@ -112,6 +112,31 @@ fn a_ring_is_in_sync_since_the_run_that_saw_it_and_until_it_is_not() {
     // What the order does not want any more is forgotten.
     world.look.desired.complete = true;
     assert!(world.run(90).rollouts.is_empty());
+}
+
+#[test]
+fn what_is_stopped_during_a_run_has_not_begun_after_it() {
+    let mut world = World::new();
+    world.nothing_planned();
+    planned(&mut world, Some(40));
+    world.run(50);
+    assert!(known(&world).is_open);
+    let stopped = |release: Release| {
+        let said = RolloutInstruction {
+            stopped: BTreeSet::from([release]),
+            ..RolloutInstruction::default()
+        };
+        BTreeMap::from([("lab".parse().unwrap(), said)])
+    };
+    let other = "image/00/v1.11.1/nocloud-amd64.iso".parse().unwrap();
+    take_in(&mut world.memory, stopped(other));
+    assert!(known(&world).is_open);
+    take_in(&mut world.memory, stopped(release()));
+    assert!(!known(&world).is_open);
+    assert_eq!(known(&world).in_sync_since, Some(at(40)));
+    let releases = &world.memory.rollouts[&"lab".parse().unwrap()];
+    assert!(!releases[&release()].is_rest_open);
+    assert_eq!(world.memory.instructed, stopped(release()));
 }
 
 #[test]

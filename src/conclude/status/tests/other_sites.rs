@@ -1,8 +1,9 @@
 //! A run for one of two sites that a controller serves.
 
 use super::*;
-use crate::conclude::OtherSites;
 use crate::conclude::counters::PushedBytes;
+use crate::conclude::rollouts::tests::half_way;
+use crate::conclude::{OtherSites, RolloutLine};
 
 fn node(name: &str) -> NodeId {
     name.parse().unwrap()
@@ -97,4 +98,30 @@ fn an_order_is_ready_only_where_it_is_at_both_sites() {
     let alpha = both.conditions.iter().find(alpha).unwrap();
     assert_eq!(alpha.state, ConditionState::Stalled);
     assert_eq!(alpha.message, "on pve-02: no space");
+}
+
+#[test]
+fn what_is_in_rings_at_the_other_site_alone_is_kept() {
+    let all = orders();
+    let here = all.covering(|id| *id == node("pve-01"), |_| false);
+    let mut there = all.covering(|id| *id == node("pve-02"), |_| false);
+    let mut far = there.orders[0].clone();
+    far.id = "far".parse().unwrap();
+    there.orders.push(far);
+    // The run judged `alpha`, and nobody wants `gone` any more.
+    let lines = ["alpha", "far", "gone"].map(|order| RolloutLine::new(&half_way(order), None));
+    let before = Status {
+        rollouts: lines.to_vec(),
+        ..Status::default()
+    };
+    let after = before
+        .clone()
+        .finished(&occasion(200), &here, &report(&here, full), &memory());
+    assert_eq!(after.rollouts, []);
+    let others = OtherSites {
+        orders: there,
+        ..OtherSites::default()
+    };
+    let after = after.with_other_sites(&before, &others);
+    assert_eq!(after.rollouts, lines[1..2]);
 }

@@ -136,6 +136,7 @@ pub(super) fn fleet(config: &str, text: &str, trouble: &Trouble<'_>, ends: Ends)
         runs: 12,
         manifest_changes: Arc::default(),
         fleet: None,
+        reported: Default::default(),
         started: ago(3000),
         version: 7,
     };

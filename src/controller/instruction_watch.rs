@@ -1,0 +1,114 @@
+//! Looks during a run whether operators say something else of rollouts than its plan goes by.
+//!
+//! A plan may take hours to execute, and whoever stops an image does not want to wait for
+//! that. Where the plan hangs on what is said otherwise, no further step of it begins, and the
+//! next run plans with the new instructions. Nothing is asked while no such plan is executed.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits between two looks at the instructions"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::app::Instructions;
+use crate::daemon::Waker;
+use crate::execute::Event;
+use crate::facts::RolloutInstruction;
+use crate::model::{OrderId, Trigger};
+use crate::plan::{InstructedPlan, Look, OtherInstructions};
+use crate::reconcile::Signals;
+
+/// How often the file of a single controller is read: it is small, and on this machine.
+const LOCAL: Duration = Duration::from_secs(1);
+
+/// How often the store of a fleet is asked: one listing each time.
+const SHARED: Duration = Duration::from_secs(30);
+
+/// What operators say, by order.
+type Said = BTreeMap<OrderId, RolloutInstruction>;
+
+/// Looks until it is dropped.
+pub(super) struct InstructionWatch {
+    task: JoinHandle<()>,
+    /// What ended the plan.
+    said: Arc<OnceLock<Said>>,
+}
+
+impl InstructionWatch {
+    /// For the plan of a look; `None` where nothing of it hangs on instructions. With `waker`,
+    /// the run hands over to the next one; otherwise it only ends.
+    pub(super) fn start(
+        instructions: Instructions,
+        look: &Look,
+        signals: &Signals,
+        waker: Option<&Waker>,
+    ) -> Option<Self> {
+        let plan = InstructedPlan::of(look);
+        if plan.is_empty() || look.plan.steps.is_empty() {
+            return None;
+        }
+        let before = look.observed.memory.instructed.clone();
+        let (signals, waker) = (signals.clone(), waker.cloned());
+        let said = Arc::<OnceLock<Said>>::default();
+        let tell = Arc::clone(&said);
+        let task = tokio::spawn(async move {
+            let (other, now) = until_otherwise(&instructions, &plan, &before, &signals).await;
+            tell.get_or_init(|| now);
+            let orders = other.orders;
+            let _ = signals.events.send(Event::Recalled { orders });
+            // In this order: downloads are left to the next run, and not ended with this one.
+            if waker.is_some() {
+                signals.handover.cancel();
+            }
+            signals.recall.call(other.stopped);
+            if let Some(waker) = waker {
+                waker.wake(Trigger::Manual);
+            }
+        });
+        Some(Self { task, said })
+    }
+
+    /// What operators say by now, where that ended the plan.
+    pub(super) fn said(&self) -> Option<Said> {
+        self.said.get().cloned()
+    }
+}
+
+impl Drop for InstructionWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Returns when the plan would be another one with the instructions of now.
+async fn until_otherwise(
+    instructions: &Instructions,
+    plan: &InstructedPlan,
+    before: &Said,
+    signals: &Signals,
+) -> (OtherInstructions, Said) {
+    let pause = match instructions {
+        Instructions::Local(_) => LOCAL,
+        Instructions::Shared(_) => SHARED,
+    };
+    loop {
+        // Whoever gives an instruction here wakes the loop: no need to wait then.
+        let is_called = signals.handover.is_cancelled();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = signals.handover.cancelled(), if !is_called => {}
+        }
+        let known = instructions.known(before).await;
+        // What cannot be read says nothing: what is stopped stays so, and nothing begins anew.
+        if known.unreadable.is_none()
+            && let Some(other) = plan.otherwise(&known.orders)
+        {
+            return (other, known.orders);
+        }
+    }
+}
