@@ -30,13 +30,13 @@ const LOCAL: Duration = Duration::from_secs(1);
 const SHARED: Duration = Duration::from_secs(30);
 
 /// What operators say, by order.
-type Said = BTreeMap<OrderId, RolloutInstruction>;
+type InstructionsByOrder = BTreeMap<OrderId, RolloutInstruction>;
 
 /// Looks until it is dropped.
 pub(super) struct InstructionWatch {
     task: JoinHandle<()>,
     /// What ended the plan.
-    said: Arc<OnceLock<Said>>,
+    said: Arc<OnceLock<InstructionsByOrder>>,
 }
 
 impl InstructionWatch {
@@ -54,7 +54,7 @@ impl InstructionWatch {
         }
         let before = look.observed.memory.instructed.clone();
         let (signals, waker) = (signals.clone(), waker.cloned());
-        let said = Arc::<OnceLock<Said>>::default();
+        let said = Arc::<OnceLock<InstructionsByOrder>>::default();
         let tell = Arc::clone(&said);
         let task = tokio::spawn(async move {
             let (other, now) = until_otherwise(&instructions, &plan, &before, &signals).await;
@@ -74,7 +74,7 @@ impl InstructionWatch {
     }
 
     /// What operators say by now, where that ended the plan.
-    pub(super) fn said(&self) -> Option<Said> {
+    pub(super) fn said(&self) -> Option<InstructionsByOrder> {
         self.said.get().cloned()
     }
 }
@@ -89,9 +89,9 @@ impl Drop for InstructionWatch {
 async fn until_otherwise(
     instructions: &Instructions,
     plan: &InstructedPlan,
-    before: &Said,
+    before: &InstructionsByOrder,
     signals: &Signals,
-) -> (OtherInstructions, Said) {
+) -> (OtherInstructions, InstructionsByOrder) {
     let pause = match instructions {
         Instructions::Local(_) => LOCAL,
         Instructions::Shared(_) => SHARED,

@@ -6,7 +6,7 @@ use crate::app::Instructions;
 use crate::conclude::memory::promotions_over;
 use crate::error::chain;
 use crate::facts::{Memory, Promotions, RolloutChange};
-use crate::model::OrderId;
+use crate::model::{OrderId, Release};
 use crate::plan::Look;
 
 /// Ends those that are over after a run. `memory` is what is remembered after it, and
@@ -19,7 +19,7 @@ pub(super) async fn end_promotions(
 ) {
     let over: Promotions = promotions_over(memory, look, orders);
     for (order, releases) in over {
-        let names: Vec<&str> = releases.keys().map(|release| release.as_str()).collect();
+        let names: Vec<&str> = releases.keys().map(Release::as_str).collect();
         let releases_ended = names.join(", ");
         let change = RolloutChange::EndPromotions(releases.clone());
         match instructions.instruct(&order, &change).await {

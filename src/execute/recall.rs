@@ -43,7 +43,7 @@ impl Recall {
         let is_stopped = stopped.is_some_and(|stopped| stopped.contains(&step.id));
         let is_download = matches!(step.action, Action::Fetch { .. });
         if has_begun.load(Ordering::Relaxed) && !is_stopped && !is_download {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::plan::{
     TransportReason, WantedBy, Why,
 };
 
-type Said = BTreeMap<OrderId, RolloutInstruction>;
+type SaidByOrder = BTreeMap<OrderId, RolloutInstruction>;
 
 fn artifact(version: &str) -> ArtifactId {
     ArtifactId {
@@ -120,7 +120,7 @@ fn push(node: &str, version: &str, orders: &[&str]) -> Step {
 }
 
 /// A look with two orders in rings and one without.
-fn look(is_second_open: bool, said: &Said) -> Look {
+fn look(is_second_open: bool, said: &SaidByOrder) -> Look {
     Look {
         desired: Desired {
             positions: vec![
@@ -157,7 +157,7 @@ fn look(is_second_open: bool, said: &Said) -> Look {
     }
 }
 
-fn change(said: &Said, order: &str, change: &RolloutChange) -> Said {
+fn change(said: &SaidByOrder, order: &str, change: &RolloutChange) -> SaidByOrder {
     let mut said = said.clone();
     said.entry(order.parse().unwrap())
         .or_default()
@@ -177,7 +177,7 @@ fn promote() -> RolloutChange {
 }
 
 /// The orders that another instruction is about, and the nodes whose pushes end.
-fn otherwise(look: &Look, now: &Said) -> Option<(Vec<String>, Vec<String>)> {
+fn otherwise(look: &Look, now: &SaidByOrder) -> Option<(Vec<String>, Vec<String>)> {
     let other = InstructedPlan::of(look).otherwise(now)?;
     let nodes = other.stopped.iter().filter_map(StepId::node);
     Some((
@@ -193,7 +193,7 @@ fn some(orders: &[&str], nodes: &[&str]) -> Option<(Vec<String>, Vec<String>)> {
 
 #[test]
 fn a_stop_ends_the_pushes_that_only_stopped_images_are_for() {
-    let nothing = Said::new();
+    let nothing = SaidByOrder::new();
     for is_second_open in [true, false] {
         let look = look(is_second_open, &nothing);
         let now = change(&nothing, "web", &stop("v1.11.3"));
@@ -211,7 +211,7 @@ fn a_stop_ends_the_pushes_that_only_stopped_images_are_for() {
 
 #[test]
 fn a_storage_that_nodes_share_is_served_for_all_who_want_it_there() {
-    let nothing = Said::new();
+    let nothing = SaidByOrder::new();
     let mut look = look(true, &nothing);
     let made = look.plan.steps[0].id.clone();
     let other = PushTarget {
@@ -238,7 +238,7 @@ fn a_storage_that_nodes_share_is_served_for_all_who_want_it_there() {
 
 #[test]
 fn a_pause_and_a_promotion_concern_a_plan_while_a_ring_waits() {
-    let nothing = Said::new();
+    let nothing = SaidByOrder::new();
     for said in [RolloutChange::Pause, promote()] {
         let now = change(&nothing, "web", &said);
         assert_eq!(otherwise(&look(false, &nothing), &now), some(&["web"], &[]));
@@ -256,7 +256,7 @@ fn a_pause_and_a_promotion_concern_a_plan_while_a_ring_waits() {
 
 #[test]
 fn what_was_stopped_concerns_a_plan_again_when_it_is_promoted() {
-    let stopped = change(&Said::new(), "web", &stop("v1.11.3"));
+    let stopped = change(&SaidByOrder::new(), "web", &stop("v1.11.3"));
     let look = look(false, &stopped);
     let paused = change(&stopped, "web", &RolloutChange::Pause);
     assert_eq!(otherwise(&look, &paused), None);
@@ -266,7 +266,7 @@ fn what_was_stopped_concerns_a_plan_again_when_it_is_promoted() {
 
 #[test]
 fn nothing_hangs_on_instructions_where_nothing_is_in_rings() {
-    let nothing = Said::new();
+    let nothing = SaidByOrder::new();
     let mut look = look(true, &nothing);
     assert!(!InstructedPlan::of(&look).is_empty());
     look.plan.rollouts.clear();
