@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use jiff::{SignedDuration, Timestamp};
@@ -23,9 +24,9 @@ use crate::model::Sha256;
 /// The field with the seal.
 const SEAL: &str = "mac";
 
-/// The secret that the controllers of a fleet share: who has it may seal.
+/// The secret that the controllers of a fleet share: who has it may seal. Clones are one.
 #[derive(Clone)]
-pub(crate) struct FleetKey(hmac::Key);
+pub(crate) struct FleetKey(Arc<hmac::Key>);
 
 /// What a sealed object is. It is a part of the seal, so that nothing is taken for anything
 /// else.
@@ -85,7 +86,7 @@ impl SealPurpose {
 impl FleetKey {
     /// Any bytes; 32 random ones are as strong as it gets.
     pub(crate) fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
     /// The fields of the object with this name, with their seal.

@@ -80,7 +80,7 @@ fn rewrite(bucket: &Bucket, site: &str, seals: bool, change: impl Fn(&mut Value)
 /// Sets how often a report says that it is renewed, so that nobody waits for minutes.
 fn renew_every_second(bucket: &Bucket, site: &str) {
     rewrite(bucket, site, true, |report| {
-        report["renewed_within"] = 1.into()
+        report["renewed_within"] = 1.into();
     });
 }
 

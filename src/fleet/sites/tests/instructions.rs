@@ -52,7 +52,7 @@ async fn an_instruction_is_for_all_controllers_and_is_read_once() {
     here.instruct(&order(), Stays, pause).await.unwrap();
     assert_eq!(store.asked(), ["get v1/rollouts/workers.json"]);
     here.instruct(&order(), Stays, |said| {
-        *said = RolloutInstruction::default()
+        *said = RolloutInstruction::default();
     })
     .await
     .unwrap();
