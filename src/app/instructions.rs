@@ -91,9 +91,9 @@ impl Instructions {
                 // Whoever speaks of the pause knows that there is one, and why.
                 let invalid = match change {
                     RolloutChange::Pause | RolloutChange::Resume => InvalidInstruction::IsReplaced,
-                    RolloutChange::Promote { .. } | RolloutChange::Stop(_) => {
-                        InvalidInstruction::Stays
-                    }
+                    RolloutChange::Promote { .. }
+                    | RolloutChange::Stop(_)
+                    | RolloutChange::EndPromotions(_) => InvalidInstruction::Stays,
                 };
                 // Of the last attempt: others may change the same meanwhile.
                 let is_new = AtomicBool::new(false);
@@ -151,7 +151,8 @@ mod tests {
     #[tokio::test]
     async fn one_that_cannot_be_read_is_told_and_pauses_its_order_alone() {
         let store = DisturbedStore::default();
-        let shared = Instructions::Shared(SiteReports::new(store.bucket()));
+        let shared =
+            Instructions::Shared(SiteReports::new(store.bucket(), FleetKey::new(b"fleet")));
         let (web, db): (OrderId, OrderId) = ("web".parse().unwrap(), "db".parse().unwrap());
         let garbage = "v1/rollouts/web.json".parse().unwrap();
         let bucket = store.bucket();

@@ -83,7 +83,7 @@ mod tests {
         };
         FleetView {
             sites: BTreeMap::from([(site.parse().unwrap(), view)]),
-            trouble: None,
+            ..FleetView::default()
         }
     }
 

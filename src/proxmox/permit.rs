@@ -85,5 +85,5 @@ pub(super) fn with_body(
 
 /// True where that is why a request failed.
 pub(super) fn has_ended(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.is::<PermitEnded>())
+    causes(error).any(<dyn std::error::Error>::is::<PermitEnded>)
 }

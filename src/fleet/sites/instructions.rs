@@ -84,11 +84,11 @@ impl SiteReports {
             .collect())
     }
 
-    /// The orders whose instruction could not be read when the store was asked last.
+    /// The orders whose instruction was not valid, or was gone, when the store was asked last.
     pub(crate) fn unreadable_instructions(&self) -> BTreeSet<OrderId> {
         let known = self.known();
         let all = known.instructions.iter();
-        let unreadable = all.filter(|(_, known)| !known.is_readable);
+        let unreadable = all.filter(|(_, known)| known.is_doubted);
         unreadable.map(|(order, _)| order.clone()).collect()
     }
 
