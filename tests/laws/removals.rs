@@ -206,7 +206,7 @@ proptest! {
         prop_assume!(everything.positions.iter().all(|want| want.outcome.is_ok()));
         let removed = |case: &Case| {
             let steps = planned(case, &case.observed).steps.into_iter();
-            let ids = steps.map(|step| step.id).filter(|id| id.removes_from_node());
+            let ids = steps.map(|step| step.id).filter(StepId::removes_from_node);
             ids.filter(|id| id.node().as_ref() == Some(&site)).collect::<BTreeSet<StepId>>()
         };
         let of_all = removed(&case);
