@@ -25,4 +25,4 @@ pub(crate) use leadership::{
     ControllerName, KeeperAnswer, Leaderships, LedEpochs, OutrankedSites, ShownStandings,
     SiteStanding, SiteStandings,
 };
-pub(crate) use sites::{FleetError, Publication, RENEWED, SiteReports};
+pub(crate) use sites::{FleetError, Publication, RENEWED, RolloutNews, SiteReports};

@@ -16,6 +16,7 @@ mod age;
 mod error;
 mod instructions;
 mod keys;
+mod news;
 mod publish;
 mod read;
 mod reports;
@@ -24,5 +25,6 @@ mod tests;
 
 pub(crate) use age::RENEWED;
 pub(crate) use error::FleetError;
+pub(crate) use news::RolloutNews;
 pub(crate) use publish::Publication;
 pub(crate) use reports::SiteReports;
