@@ -44,7 +44,7 @@ use self::orders::Revision;
 use self::requests::WorldRequest;
 use self::rollouts::WorldRings;
 use self::running::WorldController;
-use self::telling::StoreUse;
+use self::telling::StoreAccess;
 use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
 use crate::fleet::leadership::machine::{LeadershipMachine, SiteStanding};
 
@@ -235,7 +235,7 @@ impl FleetWorld {
             let offset = world.random.f64() * 1e6;
             let machine = world.machine(controller, Duration::from_secs_f64(offset));
             let life = world.lives;
-            let store = StoreUse::new(&world.objects, Self::site_of(controller));
+            let store = StoreAccess::new(&world.objects, Self::site_of(controller));
             let one = WorldController::new(machine, life, (rate, offset), store);
             world.controllers.push(one);
             let begins = world.random.u64(0..10 * SECOND);

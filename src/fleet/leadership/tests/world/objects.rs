@@ -35,10 +35,10 @@ pub(super) type ObjectMap = BTreeMap<String, WorldObject>;
 
 /// The objects, as everybody sees them. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct WorldObjects(Arc<Mutex<SharedState>>);
+pub(super) struct WorldObjects(Arc<Mutex<ObjectsState>>);
 
 #[derive(Debug, Default)]
-struct SharedState {
+struct ObjectsState {
     objects: ObjectMap,
     was_restored: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::telling::StoreUse;
+use super::telling::StoreAccess;
 use super::{FleetWorld, Happening, Process, SECOND, Time};
 use crate::fleet::leadership::body::LeadershipBody;
 use crate::fleet::leadership::machine::{Task, Wrote};
@@ -239,7 +239,7 @@ impl FleetWorld {
         let now: Duration = self.local(at);
         let machine = self.machine(at, now);
         let life = self.lives;
-        let store = StoreUse::new(&self.objects, Self::site_of(at));
+        let store = StoreAccess::new(&self.objects, Self::site_of(at));
         self.controllers[at].restart(machine, life, store);
         let process = Process {
             controller: at,

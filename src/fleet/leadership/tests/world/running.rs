@@ -7,7 +7,7 @@ use super::begun::{RingOf, SeenFiles, SiteLook};
 use super::looking::BegunLook;
 use super::nodes::{NodeChange, NodeWork};
 use super::orders::number as number_of;
-use super::telling::StoreUse;
+use super::telling::StoreAccess;
 use super::{FleetWorld, Happening, INTERVAL, Process, Time, fetching};
 use crate::conclude::memory::{self, RetryLimits};
 use crate::conclude::{Report, Verdict};
@@ -38,7 +38,7 @@ pub(super) struct WorldController {
     pub run: Option<WorldRun>,
     /// The last one of this process that came to its end.
     pub last: Option<EndedLook>,
-    pub store: StoreUse,
+    pub store: StoreAccess,
     /// On its disk.
     pub memory: Memory,
     pub cache: CacheState,
@@ -75,7 +75,7 @@ impl WorldController {
         machine: LeadershipMachine<LeadershipBody>,
         life: u64,
         clock: (f64, f64),
-        store: StoreUse,
+        store: StoreAccess,
     ) -> Self {
         Self {
             machine,
@@ -107,7 +107,7 @@ impl WorldController {
         &mut self,
         machine: LeadershipMachine<LeadershipBody>,
         life: u64,
-        store: StoreUse,
+        store: StoreAccess,
     ) {
         self.store = store;
         self.is_called = false;

@@ -30,7 +30,7 @@ pub(super) const LASTS: Time = INTERVAL * 3;
 pub(super) const FRESH: Time = RENEWED * 3 * SECOND;
 
 /// What a process has of the store.
-pub(super) struct StoreUse {
+pub(super) struct StoreAccess {
     way: ObjectsWay,
     bucket: Bucket,
     reports: SiteReports,
@@ -68,7 +68,7 @@ pub(super) struct TrueReport {
     pub epoch: u64,
 }
 
-impl StoreUse {
+impl StoreAccess {
     pub(super) fn new(objects: &WorldObjects, site: usize) -> Self {
         let way = objects.way();
         let bucket = Bucket::over(Arc::new(way.clone()), "simulated");
