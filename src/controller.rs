@@ -17,7 +17,6 @@ mod notifier;
 mod orders_follower;
 mod promotions;
 mod queue;
-mod rollout_news;
 mod run;
 mod session;
 mod site_reports;

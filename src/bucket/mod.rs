@@ -147,6 +147,12 @@ impl Bucket {
         self.clock.last()
     }
 
+    /// The server of a test tells the time.
+    #[cfg(test)]
+    pub(crate) fn tell_time(&self, time: Timestamp) {
+        self.clock.set(time);
+    }
+
     /// What the server can be used for. It is probed once, and a probe that comes to no end
     /// is repeated by the next who asks.
     ///

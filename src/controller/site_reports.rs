@@ -13,7 +13,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::leading::LedSites;
-use super::rollout_news::RolloutNews;
 use crate::app::App;
 use crate::conclude::{
     FleetAnswer, Report, RingReports, RolloutLine, Status, rings_begun, rollouts, site_report,
@@ -21,7 +20,7 @@ use crate::conclude::{
 use crate::daemon::Waker;
 use crate::error::chain;
 use crate::facts::{FleetView, Memory, RolloutInstruction, SiteReport};
-use crate::fleet::{FleetError, Publication, RENEWED, SiteReports, index_name};
+use crate::fleet::{FleetError, Publication, RENEWED, RolloutNews, SiteReports, index_name};
 use crate::live::Live;
 use crate::model::{OrderId, SiteName, Trigger};
 use crate::plan::{Desired, Look, Origin};

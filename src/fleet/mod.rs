@@ -27,4 +27,6 @@ pub(crate) use leadership::{
     SiteStanding, SiteStandings,
 };
 pub(crate) use seal::FleetKey;
-pub(crate) use sites::{FleetError, InvalidInstruction, Publication, RENEWED, SiteReports};
+pub(crate) use sites::{
+    FleetError, InvalidInstruction, Publication, RENEWED, RolloutNews, SiteReports,
+};

@@ -53,14 +53,22 @@ impl SiteReports {
         report: &SiteReport,
         lasts: Duration,
     ) -> Result<Publication, FleetError> {
-        let told = self.write(authority, |_, _| report.clone()).await?;
-        if told != Publication::NotLeading
-            && let Some(site) = authority.site()
-        {
+        if let Ok(Some(led)) = authority.fence() {
             // The end of time is far away.
             let end = Instant::now().checked_add(lasts);
-            let term = ReportTerm { lasts, end };
-            self.known().terms.insert(site.clone(), term);
+            let untold = SiteReport {
+                epoch: Some(led.epoch),
+                ..report.clone()
+            };
+            let mut known = self.known();
+            known
+                .terms
+                .insert(led.site.clone(), ReportTerm { lasts, end });
+            known.untold.insert(led.site, untold);
+        }
+        let told = self.write(authority, |_, _| report.clone()).await?;
+        if let Some(site) = authority.site() {
+            self.known().untold.remove(site);
         }
         Ok(told)
     }
@@ -70,7 +78,8 @@ impl SiteReports {
     ///
     /// What an earlier leader saw says nothing of now, and neither does what was seen before
     /// a run that does not end: then the report is not complete, and tells nothing of
-    /// rollouts. What is wanted stays.
+    /// rollouts. What is wanted stays. What a run saw that could not be told is told now, in
+    /// place of what an earlier run saw.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -84,8 +93,12 @@ impl SiteReports {
             .and_then(|site| self.known().terms.get(site).copied());
         let is_over = |term: &ReportTerm| term.end.is_some_and(|end| end <= Instant::now());
         let over = term.filter(is_over).map(|term| no_end(term.lasts));
-        self.write(authority, |known, epoch| {
-            let mut report = known.cloned().unwrap_or_else(|| SiteReport {
+        let untold = || self.known().untold.get(authority.site()?).cloned();
+        let before = untold();
+        let told = self.write(authority, |known, epoch| {
+            let untold = untold().filter(|untold| untold.epoch == Some(epoch));
+            let newest = untold.or_else(|| known.cloned());
+            let mut report = newest.unwrap_or_else(|| SiteReport {
                 troubles: vec![NO_RUN.to_owned()],
                 ..SiteReport::default()
             });
@@ -97,8 +110,15 @@ impl SiteReports {
             }
             change(&mut report);
             report
-        })
-        .await
+        });
+        let told = told.await?;
+        // A run that ended meanwhile has its own.
+        if let Some(site) = authority.site()
+            && untold() == before
+        {
+            self.known().untold.remove(site);
+        }
+        Ok(told)
     }
 
     async fn write(

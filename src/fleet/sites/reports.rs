@@ -38,6 +38,8 @@ pub(super) struct KnownReports {
     pub clock: StoreClock,
     /// By site, of the last run that this process told of.
     pub terms: BTreeMap<SiteName, ReportTerm>,
+    /// By site, what that run saw, while it is not known to be in the store.
+    pub untold: BTreeMap<SiteName, SiteReport>,
 }
 
 /// For how long what a run saw counts without another run.

@@ -235,6 +235,30 @@ async fn what_a_run_saw_is_not_renewed_for_ever() {
 }
 
 #[tokio::test]
+async fn what_a_run_could_not_tell_is_told_in_place_of_what_was_before_it() {
+    let store = DisturbedStore::default();
+    let (leader, led) = (reports(&store), leading("prague", 3));
+    let first = in_sync("ctl-1");
+    leader.publish(&led, &first, LASTS).await.unwrap();
+    // The ring is out of sync in the next run.
+    store.inject("put", "", StoreFault::Fails, 1);
+    let next = leader.publish(&led, &report("ctl-1"), LASTS).await;
+    assert!(next.is_err());
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert!(seen(&store, "prague").await.rollouts.is_empty());
+    leader.publish(&led, &first, LASTS).await.unwrap();
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert_eq!(seen(&store, "prague").await.rollouts, first.rollouts);
+    // What is known since then stays known.
+    store.inject("put", "", StoreFault::Fails, 1);
+    let next = leader.publish(&led, &report("ctl-1"), LASTS).await;
+    assert!(next.is_err());
+    leader.renew(&led, |told| told.doubt("why")).await.unwrap();
+    leader.renew(&led, |_| {}).await.unwrap();
+    assert_eq!(seen(&store, "prague").await.troubles, ["why"]);
+}
+
+#[tokio::test]
 async fn a_report_of_a_higher_epoch_makes_its_leader_take_a_higher_one() {
     let store = DisturbedStore::default();
     let publish = async |led: &Authority| {

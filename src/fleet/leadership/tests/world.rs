@@ -7,33 +7,44 @@
 //! either way, a store that is down or restored from a backup, nodes that do not answer,
 //! deliveries that fail, orders that cannot be read.
 //!
-//! What has to hold is asserted where it could break: see `nodes.rs` for writes and removals,
-//! `requests.rs` for leaders. At the end, after a time without trouble, every node has what the
-//! orders want.
+//! Three of four fleets have rings. What sites report, what operators say of rollouts, and how
+//! both are read and judged is the program's own, over simulated objects: see `telling.rs`.
 //!
-//! Rings are not part of it yet: where a run gets its view of other sites stands in
-//! [`FleetWorld::view`].
+//! What has to hold is asserted where it could break: see `nodes.rs` for writes and removals,
+//! `requests.rs` for leaders, `objects.rs` for reports, `begun.rs` for rings. At the end, after
+//! a time without trouble, every node has what the orders want.
 
+mod begun;
+mod ending;
 mod faults;
 mod fetching;
 mod histories;
+mod looking;
 mod nodes;
+mod objects;
 mod orders;
 mod requests;
+mod rollouts;
 mod running;
+mod telling;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
+use self::begun::SiteLook;
 use self::fetching::{FetchTask, WorldStore};
 use self::nodes::{NodeWork, WorldNode};
+use self::objects::{ObjectMap, ObjectPut, WorldObjects};
 use self::orders::Revision;
 use self::requests::WorldRequest;
-use self::running::{WorldController, WorldRun};
-use crate::facts::FleetView;
+use self::rollouts::WorldRings;
+use self::running::WorldController;
+use self::telling::StoreAccess;
 use crate::fleet::leadership::body::{ControllerName, LeadershipBody};
 use crate::fleet::leadership::machine::{LeadershipMachine, SiteStanding};
 
@@ -42,10 +53,8 @@ type Time = u64;
 
 const SECOND: Time = 1000;
 const TTL: Duration = Duration::from_secs(30);
-/// So long things go wrong.
-const TROUBLE: Time = 600 * SECOND;
-/// So long nothing does afterwards.
-const PEACE: Time = 900 * SECOND;
+/// When the first day begins, since 1970.
+const DAY_BEGINS: Time = 1_767_225_600 * SECOND;
 /// A controller begins a run at least so often.
 const INTERVAL: Time = 120 * SECOND;
 
@@ -73,6 +82,16 @@ enum Happening {
     Downloaded(u64),
     /// Work on a node gets there: it begins, or is completed.
     Works { work: u64, is_last: bool },
+    /// A run has asked the store, and looks at the nodes.
+    Sees { process: Process, run: u64 },
+    /// A controller renews its report, and looks for news.
+    Watches { process: Process, goes_on: bool },
+    /// A late write gets to the objects of the store.
+    Lands(u64),
+    /// An operator says something of rollouts.
+    Operates,
+    /// Operators let all rollouts go on.
+    Settles,
     /// The orders change.
     Orders,
     /// Something happens to somebody.
@@ -97,6 +116,18 @@ struct Counts {
     from_store: u64,
     takeovers: u64,
     runs: u64,
+    /// Rings after the first one that had begun in a run.
+    rings: u64,
+    /// Rings of other sites that others waited for, until they had soaked.
+    awaited: u64,
+    /// Rings that began because they were promoted.
+    promoted: u64,
+    /// Runs in which something waited for its ring.
+    waits: u64,
+    instructed: u64,
+    reports: u64,
+    /// Files that were lost on nodes.
+    lost: u64,
 }
 
 /// How large a fleet is, and what may happen to it.
@@ -107,6 +138,25 @@ struct WorldSize {
     /// Nothing goes wrong, so nothing is done twice.
     is_calm: bool,
     restores: bool,
+    has_rings: bool,
+}
+
+impl WorldSize {
+    /// So long things go wrong.
+    const fn trouble(self) -> Time {
+        match self.has_rings {
+            true => 2000 * SECOND,
+            false => 600 * SECOND,
+        }
+    }
+
+    /// So long nothing does afterwards at most.
+    const fn peace(self) -> Time {
+        match self.has_rings {
+            true => 2400 * SECOND,
+            false => 900 * SECOND,
+        }
+    }
 }
 
 struct FleetWorld {
@@ -119,8 +169,13 @@ struct FleetWorld {
     controllers: Vec<WorldController>,
     nodes: Vec<WorldNode>,
     store: WorldStore,
-    backups: Vec<WorldStore>,
+    /// What else is in the store: reports, and what operators said.
+    objects: WorldObjects,
+    /// Writes to it that nobody waits for any more.
+    late: BTreeMap<u64, ObjectPut>,
+    backups: Vec<(WorldStore, ObjectMap)>,
     was_restored: bool,
+    rings: WorldRings,
     revisions: Vec<Revision>,
     requests: BTreeMap<u64, WorldRequest>,
     works: BTreeMap<u64, NodeWork>,
@@ -129,13 +184,24 @@ struct FleetWorld {
     begun: tokio::time::Instant,
     /// Who took each epoch of each site.
     holders: BTreeMap<(usize, u64), u64>,
+    /// Which controller led each site last.
+    led_by: Vec<Option<usize>>,
+    /// The runs of each site that came to their end.
+    looks: Vec<Vec<SiteLook>>,
+    /// Its clock is paused, and shows how much time passed.
+    runtime: Rc<Runtime>,
+    /// When the store was last asked for objects.
+    asked_at: Time,
     counts: Counts,
 }
 
 impl FleetWorld {
     fn new(seed: u64, size: WorldSize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let revisions = orders::revisions(&mut random, size);
+        let rings = WorldRings::new(&mut random, size);
+        let revisions = orders::revisions(&mut random, size, &rings);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         let nodes = 0..size.sites * size.nodes;
         let mut world = Self {
             size,
@@ -147,14 +213,21 @@ impl FleetWorld {
             controllers: Vec::new(),
             nodes: nodes.map(|node| WorldNode::new(node, size)).collect(),
             store: WorldStore::new(size.sites),
+            objects: WorldObjects::default(),
+            late: BTreeMap::new(),
             backups: Vec::new(),
             was_restored: false,
+            rings,
             revisions,
             requests: BTreeMap::new(),
             works: BTreeMap::new(),
             fetches: BTreeMap::new(),
             begun: fetching::beginning(),
             holders: BTreeMap::new(),
+            led_by: vec![None; size.sites],
+            looks: (0..size.sites).map(|_| Vec::new()).collect(),
+            runtime: Rc::new(runtime),
+            asked_at: 0,
             counts: Counts::default(),
         };
         for controller in 0..size.sites * 2 {
@@ -162,7 +235,8 @@ impl FleetWorld {
             let offset = world.random.f64() * 1e6;
             let machine = world.machine(controller, Duration::from_secs_f64(offset));
             let life = world.lives;
-            let one = WorldController::new(machine, life, (rate, offset));
+            let store = StoreAccess::new(&world.objects, Self::site_of(controller));
+            let one = WorldController::new(machine, life, (rate, offset), store);
             world.controllers.push(one);
             let begins = world.random.u64(0..10 * SECOND);
             world.begins(Process { controller, life }, begins);
@@ -172,6 +246,9 @@ impl FleetWorld {
         }
         if !size.is_calm {
             world.at(5 * SECOND, Happening::Strikes);
+            if size.has_rings {
+                world.at(40 * SECOND, Happening::Operates);
+            }
         }
         world
     }
@@ -180,6 +257,11 @@ impl FleetWorld {
     fn begins(&mut self, process: Process, time: Time) {
         self.at(time, Happening::Turn(process));
         self.at(time, Happening::Looks(process));
+        let watches = Happening::Watches {
+            process,
+            goes_on: true,
+        };
+        self.at(time, watches);
     }
 
     fn machine(&mut self, at: usize, now: Duration) -> LeadershipMachine<LeadershipBody> {
@@ -214,12 +296,12 @@ impl FleetWorld {
 
     /// The time of day, which all agree on here: nothing hangs on it but graces.
     fn day(&self) -> Timestamp {
-        let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        begin + SignedDuration::from_millis(i64::try_from(self.now).unwrap())
+        let time = i64::try_from(DAY_BEGINS + self.now).unwrap();
+        Timestamp::from_millisecond(time).unwrap()
     }
 
     fn is_trouble(&self) -> bool {
-        self.now < TROUBLE && !self.size.is_calm
+        self.now < self.size.trouble() && !self.size.is_calm
     }
 
     fn runs(&self, process: Process) -> bool {
@@ -241,38 +323,12 @@ impl FleetWorld {
         }
     }
 
-    /// What a run knows of the other sites.
-    fn view(_site: usize) -> Option<FleetView> {
-        None
-    }
-
-    /// The whole history.
-    fn run(mut self) -> Self {
-        let mut was_made = false;
-        while let Some(Reverse((time, number, what))) = self.queue.pop() {
-            if time > TROUBLE + PEACE {
-                break;
-            }
-            if time >= TROUBLE && !std::mem::replace(&mut was_made, true) {
-                self.now = TROUBLE;
-                self.make_peace();
-            }
-            self.now = time;
-            // What happens to a process that is stopped happens when it goes on.
-            if let Some(until) = self.stopped(what) {
-                self.queue.push(Reverse((until, number, what)));
-                continue;
-            }
-            self.happens(what);
-        }
-        self.is_converged();
-        self
-    }
-
     fn stopped(&self, what: Happening) -> Option<Time> {
         let controller = match what {
             Happening::Turn(process)
             | Happening::Looks(process)
+            | Happening::Sees { process, .. }
+            | Happening::Watches { process, .. }
             | Happening::Ended { process, .. } => process.controller,
             Happening::Answered { request, .. } => self.requests.get(&request)?.process.controller,
             Happening::Fetches(task) | Happening::Renews(task) | Happening::Downloaded(task) => {
@@ -280,6 +336,9 @@ impl FleetWorld {
             }
             // What is on its way gets there, and is none of a process.
             Happening::Arrives(_)
+            | Happening::Lands(_)
+            | Happening::Operates
+            | Happening::Settles
             | Happening::Works { .. }
             | Happening::Orders
             | Happening::Strikes => return None,
@@ -302,44 +361,13 @@ impl FleetWorld {
             Happening::Renews(task) => self.renews(task),
             Happening::Downloaded(task) => self.downloaded(task),
             Happening::Works { work, is_last } => self.works(work, is_last),
+            Happening::Sees { process, run } => self.sees(process, run),
+            Happening::Watches { process, goes_on } => self.watches(process, goes_on),
+            Happening::Lands(put) => self.lands(put),
+            Happening::Operates => self.operates(),
+            Happening::Settles => self.settles(),
             Happening::Orders => self.orders_changed(),
             Happening::Strikes => self.strikes(),
-        }
-    }
-
-    /// Every site has one leader, every node what the orders want, and the planner finds
-    /// nothing more to do.
-    fn is_converged(&self) {
-        for site in 0..self.size.sites {
-            let leaders: Vec<usize> = [2 * site, 2 * site + 1]
-                .into_iter()
-                .filter(|&controller| {
-                    let life = self.controllers[controller].life;
-                    self.leads(Process { controller, life }).is_some()
-                })
-                .collect();
-            let [leader] = leaders.as_slice() else {
-                panic!("{leaders:?} lead site {site} in the end");
-            };
-            let last: Option<&WorldRun> = self.controllers[*leader].last.as_ref();
-            let last = last.unwrap_or_else(|| panic!("no run of site {site} came to an end"));
-            let plan = &last.look.plan;
-            assert!(
-                plan.steps.is_empty() && plan.blocked.is_empty(),
-                "site {site} does not come to rest: {:#?} {:#?}",
-                plan.steps,
-                plan.blocked
-            );
-            assert_eq!(last.revision, self.revisions.len() - 1, "site {site}");
-        }
-        if self.size.is_calm {
-            // Nobody follows anybody, and every image is downloaded once.
-            assert_eq!(self.holders.len(), self.size.sites);
-            assert_eq!(self.counts.downloads, self.store.index.len() as u64);
-        }
-        let wanted = &self.revisions[self.revisions.len() - 1];
-        for (node, file) in wanted.wanted() {
-            assert!(self.nodes[node].has(&file), "node {node} lacks {file}");
         }
     }
 }

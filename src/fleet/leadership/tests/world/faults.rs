@@ -16,10 +16,11 @@ impl FleetWorld {
             controller: at,
             life: self.controllers[at].life,
         };
-        match self.random.u8(0..16) {
+        match self.random.u8(0..18) {
             0..=2 => {
                 let until = self.now + self.random.u64(SECOND..90 * SECOND);
-                self.controllers[at].stopped_until = until;
+                let stopped = &mut self.controllers[at].stopped_until;
+                *stopped = until.max(*stopped);
             }
             3 | 4 => self.controllers[at].is_alive = false,
             5..=7 => {
@@ -29,7 +30,8 @@ impl FleetWorld {
             }
             8 => {
                 let until = self.now + self.random.u64(SECOND..90 * SECOND);
-                self.controllers[at].cut_until = until;
+                let cut = &mut self.controllers[at].cut_until;
+                *cut = until.max(*cut);
             }
             9 => {
                 if self.controllers[at].is_alive {
@@ -48,19 +50,53 @@ impl FleetWorld {
                     self.store.down_until = self.now + self.random.u64(SECOND..90 * SECOND);
                 }
             }
-            14 => self.backups.push(self.store.clone()),
-            _ => {
+            14 => {
+                let backup = (self.store.clone(), self.objects.copy());
+                self.backups.push(backup);
+            }
+            15 => {
                 if self.size.restores && !self.backups.is_empty() {
                     let backup = self.random.usize(0..self.backups.len());
-                    self.store = self.backups[backup].clone();
+                    let (store, objects) = self.backups[backup].clone();
+                    self.store = store;
+                    let written = self.random.bool().then_some(self.now);
+                    self.objects.restore(objects, written);
                     self.was_restored = true;
                 }
+            }
+            16 => {
+                if !self.rings.may_lack {
+                    let node = self.random.usize(0..self.nodes.len());
+                    let is_lost = self.nodes[node].loses(&mut self.random, self.now);
+                    self.counts.lost += u64::from(is_lost);
+                }
+            }
+            _ => self.site_is_cut(Self::site_of(at)),
+        }
+    }
+
+    /// A site does not reach the store, or has no controller, for longer than others go by
+    /// its report.
+    fn site_is_cut(&mut self, site: usize) {
+        if !self.size.has_rings || self.random.u8(0..3) > 0 {
+            return;
+        }
+        let until = self.now + self.random.u64(100 * SECOND..700 * SECOND);
+        let is_reached = self.random.bool();
+        for at in [2 * site, 2 * site + 1] {
+            match is_reached {
+                true => self.controllers[at].stopped_until = until,
+                false => self.controllers[at].cut_until = until,
             }
         }
     }
 
     /// Everybody is there, everything is reached, and what was asked is lost.
     pub(super) fn make_peace(&mut self) {
+        if self.size.has_rings {
+            let settled = self.random.u64(SECOND..60 * SECOND);
+            self.after(settled, Happening::Settles);
+        }
         if self.size.is_calm {
             return;
         }
@@ -73,6 +109,7 @@ impl FleetWorld {
             controller.cut_until = 0;
         }
         self.lose_requests();
+        self.late.clear();
         for at in 0..self.controllers.len() {
             if self.controllers[at].is_alive {
                 let life = self.controllers[at].life;

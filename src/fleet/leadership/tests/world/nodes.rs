@@ -20,6 +20,8 @@ pub(super) struct WorldNode {
     by: Option<u64>,
     pub silent_until: Time,
     inodes: u64,
+    /// From when until when each file was there as it should be.
+    pub spans: BTreeMap<FileName, Vec<(Time, Option<Time>)>>,
 }
 
 /// Work of a step that is on its way to a node, or under way there.
@@ -61,6 +63,7 @@ impl WorldNode {
             by: None,
             silent_until: 0,
             inodes: 0,
+            spans: BTreeMap::new(),
         }
     }
 
@@ -71,6 +74,31 @@ impl WorldNode {
         entry.zip(found).is_some_and(|(entry, found)| {
             entry.describes(found) && entry.sha256 == fetching::digest(&entry.artifact)
         })
+    }
+
+    /// What is there as it should be; `None` while it does not answer.
+    pub(super) fn seen(&self, now: Time) -> Option<BTreeSet<FileName>> {
+        let files = self.dir.record.keys().filter(|file| self.has(file));
+        (self.silent_until <= now).then(|| files.cloned().collect())
+    }
+
+    /// A file is gone from now on.
+    fn goes(&mut self, file: &FileName, now: Time) {
+        self.dir.files.remove(file.as_str());
+        let last = self.spans.get_mut(file).and_then(|spans| spans.last_mut());
+        if let Some((_, ended @ None)) = last {
+            *ended = Some(now);
+        }
+    }
+
+    /// A file is lost.
+    pub(super) fn loses(&mut self, random: &mut fastrand::Rng, now: Time) -> bool {
+        let files = self.dir.record.keys().filter(|file| self.has(file));
+        let Some(file) = random.choice(files.collect::<Vec<_>>()).cloned() else {
+            return false;
+        };
+        self.goes(&file, now);
+        true
     }
 
     /// As a look finds it.
@@ -180,7 +208,7 @@ impl FleetWorld {
     }
 
     fn change(&mut self, work: &NodeWork) -> Fact {
-        let day = self.day();
+        let (day, now) = (self.day(), self.now);
         match &work.what {
             NodeChange::Push { file, artifact } => {
                 self.counts.pushes += 1;
@@ -205,6 +233,12 @@ impl FleetWorld {
                     revision: None,
                     placed_at: day,
                 };
+                if !node.has(file) {
+                    node.spans
+                        .entry(file.clone())
+                        .or_default()
+                        .push((now, None));
+                }
                 node.dir.files.insert(file.to_string(), found);
                 node.dir.record.insert(file.clone(), entry.clone());
                 Fact::Pushed {
@@ -218,7 +252,7 @@ impl FleetWorld {
                 self.counts.removals += 1;
                 self.is_removable(work, file);
                 let node = &mut self.nodes[work.node];
-                node.dir.files.remove(file.as_str());
+                node.goes(file, now);
                 node.dir.record.remove(file);
                 Fact::Removed { bytes: 1000 }
             }

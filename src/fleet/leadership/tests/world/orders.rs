@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::{SECOND, TROUBLE, Time, WorldSize};
+use super::rollouts::WorldRings;
+use super::{SECOND, Time, WorldSize, begun};
 use crate::facts::Catalog;
 use crate::model::{
-    Arch, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderSet, Platform, Position,
-    Problem, PushTarget, Reach, RejectedFile, SchematicId, SchematicSource, SourceRef,
-    VersionPolicy,
+    Arch, Dir, FileName, Format, NameTemplate, Node, NodeId, Order, OrderId, OrderSet, Platform,
+    Position, Problem, PushTarget, Reach, RejectedFile, Release, Rollout, SchematicId,
+    SchematicSource, SourceRef, VersionPolicy,
 };
 use crate::plan::{Desired, Naming, resolve};
 
@@ -20,6 +21,10 @@ pub(super) struct Revision {
     pub since: Time,
     /// Everything can be read.
     pub is_valid: bool,
+    /// The rings that orders have of their own.
+    pub rollouts: BTreeMap<OrderId, Rollout>,
+    /// The images of orders, with the files that each node is to have of them.
+    pub releases: BTreeMap<(OrderId, Release), BTreeMap<usize, BTreeSet<FileName>>>,
     /// What is wanted, by site.
     desired: Vec<Rc<Desired>>,
 }
@@ -67,20 +72,24 @@ pub(super) fn target(node: usize) -> PushTarget {
 
 /// The history of the orders. The last revision can be read, and stands since before the
 /// trouble is over.
-pub(super) fn revisions(random: &mut fastrand::Rng, size: WorldSize) -> Vec<Revision> {
-    let count = random.usize(3..9);
+pub(super) fn revisions(
+    random: &mut fastrand::Rng,
+    size: WorldSize,
+    rings: &WorldRings,
+) -> Vec<Revision> {
+    let count = random.usize(3..9 + usize::from(size.has_rings) * 4);
     let mut times: Vec<Time> = (0..count)
-        .map(|_| random.u64(20 * SECOND..TROUBLE))
+        .map(|_| random.u64(20 * SECOND..size.trouble()))
         .collect();
     times.sort_unstable();
     times.insert(0, 0);
-    let mut orders = vec![order(random, size, 0)];
+    let mut orders = vec![order(random, size, rings, 0)];
     let mut made = 1;
     let times = times.into_iter().enumerate();
     let revisions = times.map(|(at, since)| {
         match random.u8(0..6) {
             0 | 1 => {
-                orders.push(order(random, size, made));
+                orders.push(order(random, size, rings, made));
                 made += 1;
             }
             2 if orders.len() > 1 => {
@@ -95,12 +104,17 @@ pub(super) fn revisions(random: &mut fastrand::Rng, size: WorldSize) -> Vec<Revi
             }
         }
         let is_valid = at == count || random.u8(0..4) > 0;
-        revision(since, is_valid, &orders, size)
+        revision(since, is_valid, &orders, (size, rings))
     });
     revisions.collect()
 }
 
-fn revision(since: Time, is_valid: bool, orders: &[Order], size: WorldSize) -> Revision {
+fn revision(
+    since: Time,
+    is_valid: bool,
+    orders: &[Order],
+    (size, rings): (WorldSize, &WorldRings),
+) -> Revision {
     let mut set = OrderSet {
         orders: orders.to_vec(),
         ..OrderSet::default()
@@ -120,6 +134,8 @@ fn revision(since: Time, is_valid: bool, orders: &[Order], size: WorldSize) -> R
         (id.clone(), Node { id, reach })
     });
     set.nodes = nodes.collect();
+    let traits = (0..size.sites * size.nodes).map(|node| (name(node), rings.traits(node, size)));
+    set.traits = traits.collect();
     let naming = Naming {
         template: NameTemplate::default(),
         factory_url: "https://factory.example/".to_owned(),
@@ -129,14 +145,29 @@ fn revision(since: Time, is_valid: bool, orders: &[Order], size: WorldSize) -> R
         let covered = set.covering(|node| number(node) / size.nodes == site, |_| false);
         Rc::new(resolve(&covered, &Catalog::default(), &naming))
     });
+    let desired: Vec<Rc<Desired>> = desired.collect();
+    let mut releases: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+    for (release, node, file) in desired.iter().flat_map(|desired| begun::releases(desired)) {
+        let nodes = releases.entry(release).or_default();
+        nodes.entry(node).or_default().insert(file);
+    }
+    let own = set.orders.iter();
+    let own = own.filter_map(|order| Some((order.id.clone(), order.rollout.clone()?)));
     Revision {
         since,
         is_valid,
-        desired: desired.collect(),
+        rollouts: own.collect(),
+        releases,
+        desired,
     }
 }
 
-fn order(random: &mut fastrand::Rng, size: WorldSize, number: usize) -> Order {
+/// The id of an order.
+pub(super) fn order_id(number: usize) -> OrderId {
+    format!("order-{number}").parse().unwrap()
+}
+
+fn order(random: &mut fastrand::Rng, size: WorldSize, rings: &WorldRings, number: usize) -> Order {
     let source = SourceRef {
         file: format!("order-{number}.yaml"),
         line: 1,
@@ -170,15 +201,16 @@ fn order(random: &mut fastrand::Rng, size: WorldSize, number: usize) -> Order {
             source: source.clone(),
         }
     });
+    let positions = positions.collect();
     Order {
-        id: format!("order-{number}").parse().unwrap(),
+        id: order_id(number),
         customer: None,
-        positions: positions.collect(),
+        positions,
         source,
         suspended: false,
         deletion: None,
         windows: None,
-        rollout: None,
+        rollout: rings.of_order(random, size),
         elsewhere: Vec::new(),
         rejected: Vec::new(),
         skipped: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::telling::StoreAccess;
 use super::{FleetWorld, Happening, Process, SECOND, Time};
 use crate::fleet::leadership::body::LeadershipBody;
 use crate::fleet::leadership::machine::{Task, Wrote};
@@ -70,6 +71,16 @@ impl FleetWorld {
         );
         if !led {
             self.counts.leaders += 1;
+            let last = self.led_by[Self::site_of(at)].replace(at);
+            if last != Some(at) && !self.was_restored {
+                // What it knows of rings was before another one led.
+                self.controllers[at].begun.clear();
+            }
+            let watches = Happening::Watches {
+                process,
+                goes_on: false,
+            };
+            self.at(self.now, watches);
             self.controllers[at].due = self.now;
             self.at(self.now, Happening::Looks(process));
         }
@@ -228,7 +239,8 @@ impl FleetWorld {
         let now: Duration = self.local(at);
         let machine = self.machine(at, now);
         let life = self.lives;
-        self.controllers[at].restart(machine, life);
+        let store = StoreAccess::new(&self.objects, Self::site_of(at));
+        self.controllers[at].restart(machine, life, store);
         let process = Process {
             controller: at,
             life,

@@ -1,20 +1,21 @@
-//! Runs: look, plan, execute and conclude, with the planner and the memory of the program.
+//! Runs: execute and conclude, with the memory of the program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::begun::{RingOf, SeenFiles, SiteLook};
+use super::looking::BegunLook;
 use super::nodes::{NodeChange, NodeWork};
-use super::orders::{number, with_known};
+use super::orders::number as number_of;
+use super::telling::StoreAccess;
 use super::{FleetWorld, Happening, INTERVAL, Process, Time, fetching};
 use crate::conclude::memory::{self, RetryLimits};
-use crate::facts::{CacheState, Catalog, Fact, Memory, Observed, Outcome};
+use crate::conclude::{Report, Verdict};
+use crate::facts::{CacheState, Fact, Memory, Outcome, RolloutInstruction, StepId};
 use crate::fleet::leadership::body::LeadershipBody;
 use crate::fleet::leadership::machine::LeadershipMachine;
-use crate::model::{Rollout, Windows};
-use crate::plan::{
-    Action, Create, Look, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
-    TransportPolicy, plan,
-};
+use crate::model::OrderId;
+use crate::plan::{Action, Look};
 
 /// A controller, whether it runs or not.
 pub(super) struct WorldController {
@@ -30,12 +31,26 @@ pub(super) struct WorldController {
     pub asked: Option<u64>,
     pub led: bool,
     pub due: Time,
+    /// A run is called for that begins after the present one.
+    pub is_called: bool,
+    /// A run that asked the store and has not looked at the nodes yet.
+    pub looking: Option<BegunLook>,
     pub run: Option<WorldRun>,
     /// The last one of this process that came to its end.
-    pub last: Option<WorldRun>,
+    pub last: Option<EndedLook>,
+    pub store: StoreAccess,
     /// On its disk.
-    memory: Memory,
-    cache: CacheState,
+    pub memory: Memory,
+    pub cache: CacheState,
+    /// What is true of its memory: the rings that began rightly, and what operators said.
+    pub begun: BTreeSet<RingOf>,
+    pub said: BTreeMap<OrderId, RolloutInstruction>,
+}
+
+/// A run that came to its end.
+pub(super) struct EndedLook {
+    pub revision: usize,
+    pub look: Look,
 }
 
 /// A run.
@@ -43,12 +58,16 @@ pub(super) struct WorldRun {
     pub number: u64,
     pub revision: usize,
     pub look: Look,
-    epoch: u64,
-    began: Time,
-    waiting: Vec<usize>,
-    outcomes: BTreeMap<crate::facts::StepId, Outcome>,
+    pub epoch: u64,
+    pub began: Time,
+    pub seen: SeenFiles,
+    pub begun: BTreeSet<RingOf>,
+    /// What operators said, where that was heard.
+    pub said: Option<BTreeMap<OrderId, RolloutInstruction>>,
+    pub waiting: Vec<usize>,
+    pub outcomes: BTreeMap<StepId, Outcome>,
     /// Outcomes that the run has not heard of yet.
-    told: BTreeMap<usize, Outcome>,
+    pub told: BTreeMap<usize, Outcome>,
 }
 
 impl WorldController {
@@ -56,6 +75,7 @@ impl WorldController {
         machine: LeadershipMachine<LeadershipBody>,
         life: u64,
         clock: (f64, f64),
+        store: StoreAccess,
     ) -> Self {
         Self {
             machine,
@@ -67,8 +87,13 @@ impl WorldController {
             asked: None,
             led: false,
             due: 0,
+            is_called: false,
+            looking: None,
             run: None,
             last: None,
+            store,
+            begun: BTreeSet::new(),
+            said: BTreeMap::new(),
             memory: Memory::default(),
             cache: CacheState {
                 free_bytes: Some(1 << 40),
@@ -78,7 +103,15 @@ impl WorldController {
     }
 
     /// Another process, with what is on the disk.
-    pub(super) fn restart(&mut self, machine: LeadershipMachine<LeadershipBody>, life: u64) {
+    pub(super) fn restart(
+        &mut self,
+        machine: LeadershipMachine<LeadershipBody>,
+        life: u64,
+        store: StoreAccess,
+    ) {
+        self.store = store;
+        self.is_called = false;
+        self.looking = None;
         self.machine = machine;
         self.life = life;
         self.is_alive = true;
@@ -91,62 +124,8 @@ impl WorldController {
 }
 
 impl FleetWorld {
-    /// The orders that stand now.
-    pub(super) fn revision(&self) -> usize {
-        let now = self.now;
-        let begun = self.revisions.iter().rposition(|one| one.since <= now);
-        begun.unwrap_or_default()
-    }
-
-    pub(super) fn looks(&mut self, process: Process) {
-        let at = process.controller;
-        let is_busy = self.controllers[at].run.is_some();
-        if !self.runs(process) || is_busy || self.controllers[at].due > self.now {
-            return;
-        }
-        // Whoever leads later looks then.
-        let Some(epoch) = self.leads(process) else {
-            return;
-        };
-        self.counts.runs += 1;
-        self.number += 1;
-        let revision = self.revision();
-        let site = Self::site_of(at);
-        let controller = &self.controllers[at];
-        let desired = self.revisions[revision].of_site(site);
-        let desired = with_known(&desired, &controller.memory.places);
-        let nodes = desired.nodes.keys();
-        let nodes = nodes.map(|id| (id.clone(), self.nodes[number(id)].state(self.now)));
-        let observed = Observed {
-            catalog: Catalog::default(),
-            cache: controller.cache.clone(),
-            nodes: nodes.collect(),
-            vms: BTreeMap::new(),
-            memory: controller.memory.clone(),
-            fleet: Self::view(site),
-            now: self.day(),
-        };
-        let plan = plan(&desired, &observed, &policy(), &RunOptions::default());
-        let run = WorldRun {
-            number: self.number,
-            revision,
-            epoch,
-            began: self.now,
-            waiting: (0..plan.steps.len()).collect(),
-            outcomes: BTreeMap::new(),
-            told: BTreeMap::new(),
-            look: Look {
-                desired,
-                observed,
-                plan,
-            },
-        };
-        self.controllers[at].run = Some(run);
-        self.advance(process);
-    }
-
     /// Begins what can begin; ends the run if that is all.
-    fn advance(&mut self, process: Process) {
+    pub(super) fn advance(&mut self, process: Process) {
         let at = process.controller;
         let Some(mut run) = self.controllers[at].run.take() else {
             return;
@@ -226,7 +205,7 @@ impl FleetWorld {
                 process,
                 run: number_of_run,
                 step,
-                node: number(&target.node),
+                node: number_of(&target.node),
                 epoch,
                 revision,
                 looked,
@@ -292,20 +271,43 @@ impl FleetWorld {
     }
 
     fn end(&mut self, process: Process, run: WorldRun) {
-        let (day, now) = (self.day(), self.now);
-        let controller = &mut self.controllers[process.controller];
-        let before = &controller.memory;
-        let after = memory::after(before, &run.look, &run.outcomes, day, &limits());
-        controller.memory = after;
-        let retry = memory::next_try(&controller.memory, &run.look.plan);
-        let wait = retry.map(|until| until.duration_since(day).as_millis().max(0));
+        let (day, now, at) = (self.day(), self.now, process.controller);
+        let before = &run.look.observed.memory;
+        let memory = memory::after(before, &run.look, &run.outcomes, day, &limits());
+        let retry = memory::next_try(&memory, &run.look.plan);
+        let ring = memory::next_ring(&run.look, &memory);
+        let wait = retry.into_iter().chain(ring).min();
+        let wait = wait.map(|until| until.duration_since(day).as_millis().max(0));
         let wait = wait.and_then(|wait| Time::try_from(wait).ok());
         let wait = wait.map_or(INTERVAL, |wait| wait.clamp(1000, INTERVAL));
+        self.looks[Self::site_of(at)].push(SiteLook {
+            life: process.life,
+            at: run.began,
+            ended: now,
+            seen: run.seen,
+        });
+        self.remembers(at, run.revision, run.begun, &run.look.plan);
+        let report = Report {
+            look: run.look,
+            outcomes: run.outcomes,
+            manifests: BTreeMap::new(),
+            source: None,
+            verdict: Verdict::Converged,
+        };
+        self.controllers[at].memory = memory.clone();
+        self.publishes(process, &report, &memory);
         // The orders may have changed during the run.
         let has_changed = self.revision() != run.revision;
-        let controller = &mut self.controllers[process.controller];
-        controller.due = if has_changed { now } else { now + wait };
-        controller.last = Some(run);
+        let controller = &mut self.controllers[at];
+        if let Some(said) = run.said {
+            controller.said = said;
+        }
+        let is_called = std::mem::take(&mut controller.is_called) || has_changed;
+        controller.due = if is_called { now } else { now + wait };
+        controller.last = Some(EndedLook {
+            revision: run.revision,
+            look: report.look,
+        });
         let due = controller.due;
         self.at(due, Happening::Looks(process));
     }
@@ -327,30 +329,5 @@ fn limits() -> RetryLimits {
     RetryLimits {
         most: Duration::from_secs(60),
         ..RetryLimits::default()
-    }
-}
-
-fn policy() -> Policy {
-    Policy {
-        retention: Retention {
-            keep_versions: Some(1),
-            orphan_grace_seconds: 200,
-        },
-        node_reserve: 0,
-        cache_reserve: 0,
-        prune: PrunePolicy {
-            owner: "fleet".to_owned(),
-            default: true,
-            nodes: BTreeMap::new(),
-            keep_versions: 1,
-            grace_seconds: 100,
-            max_files: 1000,
-            max_percent: 100,
-        },
-        shared: SharedStorages::default(),
-        create: Create::default(),
-        transport: TransportPolicy::default(),
-        windows: Windows::default(),
-        rollout: Rollout::default(),
     }
 }

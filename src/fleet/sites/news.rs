@@ -1,5 +1,4 @@
-//! What other controllers and operators say of rollouts, to tell whether a run may do
-//! something else for it.
+//! What is new of rollouts in what other controllers say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +6,8 @@ use crate::facts::{FleetView, RolloutInstruction, SiteReport};
 use crate::model::{OrderId, Release, RingName, SiteName};
 
 /// What other controllers say of rollouts, as far as a run may do something else for it.
-#[derive(Default)]
-pub(super) struct RolloutNews {
+#[derive(Debug, Default)]
+pub(crate) struct RolloutNews {
     in_sync: Option<BTreeSet<SyncedRing>>,
     instructed: Option<BTreeMap<OrderId, RolloutInstruction>>,
 }
@@ -19,7 +18,7 @@ type SyncedRing = (SiteName, OrderId, Release, RingName, bool);
 
 impl RolloutNews {
     /// Takes it in; true if it is new. What nobody knew before is not.
-    pub(super) fn are_there(
+    pub(crate) fn are_there(
         &mut self,
         view: &FleetView,
         instructed: Option<BTreeMap<OrderId, RolloutInstruction>>,

@@ -1,0 +1,167 @@
+//! The beginning of runs: ask the store, look at the nodes and plan, with the planner of the
+//! program.
+
+use std::collections::BTreeMap;
+
+use super::begun::RunTruth;
+use super::orders::{number as number_of, with_known};
+use super::rollouts::site_name;
+use super::running::WorldRun;
+use super::telling::WasTold;
+use super::{FleetWorld, Happening, Process, SECOND};
+use crate::facts::{Catalog, Memory, Observed};
+use crate::model::{LeaderEpoch, Rollout, Windows};
+use crate::plan::{
+    BlockedReason, Create, Look, Policy, PrunePolicy, Retention, RunOptions, SharedStorages,
+    TransportPolicy, plan,
+};
+
+/// The beginning of a run.
+pub(super) struct BegunLook {
+    number: u64,
+    revision: usize,
+    epoch: u64,
+    told: WasTold,
+}
+
+impl FleetWorld {
+    /// The orders that stand now.
+    pub(super) fn revision(&self) -> usize {
+        let now = self.now;
+        let begun = self.revisions.iter().rposition(|one| one.since <= now);
+        begun.unwrap_or_default()
+    }
+
+    /// A run begins: it asks the store first.
+    pub(super) fn looks(&mut self, process: Process) {
+        let at = process.controller;
+        let controller = &self.controllers[at];
+        let is_busy = controller.run.is_some() || controller.looking.is_some();
+        if !self.runs(process) || is_busy || controller.due > self.now {
+            return;
+        }
+        // Whoever leads later looks then.
+        let Some(epoch) = self.leads(process) else {
+            return;
+        };
+        self.number += 1;
+        let (number, revision) = (self.number, self.revision());
+        let told = self.view(process);
+        self.controllers[at].is_called = false;
+        self.controllers[at].looking = Some(BegunLook {
+            number,
+            revision,
+            epoch,
+            told,
+        });
+        let takes = match self.random.u8(0..6) {
+            0 if self.is_trouble() && self.size.has_rings => self.random.u64(0..25 * SECOND),
+            _ => self.random.u64(1..200),
+        };
+        let run = number;
+        self.after(takes, Happening::Sees { process, run });
+    }
+
+    /// A run goes on: it looks at the nodes, and plans.
+    pub(super) fn sees(&mut self, process: Process, number: u64) {
+        let at = process.controller;
+        if !self.runs(process) {
+            return;
+        }
+        let looking = &mut self.controllers[at].looking;
+        let Some(looking) = looking.take_if(|looking| looking.number == number) else {
+            return;
+        };
+        let BegunLook {
+            revision,
+            epoch,
+            told,
+            ..
+        } = looking;
+        if self.leads(process) != Some(epoch) {
+            // Whoever leads now looks.
+            self.after(SECOND, Happening::Looks(process));
+            return;
+        }
+        self.counts.runs += 1;
+        let site = Self::site_of(at);
+        let controller = &self.controllers[at];
+        let desired = self.revisions[revision].of_site(site);
+        let desired = with_known(&desired, &controller.memory.places);
+        let nodes = desired.nodes.keys();
+        let nodes = nodes.map(|id| (id.clone(), self.nodes[number_of(id)].state(self.now)));
+        let epochs = BTreeMap::from([(site_name(site), LeaderEpoch::new(epoch))]);
+        let orders = desired.positions.iter().map(|want| &want.position.order);
+        let memory = Memory {
+            instructed: told.instructed.over(orders),
+            instructions_unreadable: told.instructed.unreadable.clone(),
+            ..controller.memory.clone().led_under(epochs)
+        };
+        let observed = Observed {
+            catalog: Catalog::default(),
+            cache: controller.cache.clone(),
+            nodes: nodes.collect(),
+            vms: BTreeMap::new(),
+            memory,
+            fleet: told.fleet,
+            now: self.day(),
+        };
+        let policy = policy(&self.rings.common);
+        let plan = plan(&desired, &observed, &policy, &RunOptions::default());
+        let waits = |reason: &BlockedReason| matches!(reason, BlockedReason::WaitsForRing { .. });
+        let mut blocked = plan.blocked.iter();
+        self.counts.waits += u64::from(blocked.any(|one| waits(&one.reason)));
+        let seen = self.seen(site);
+        let truth = RunTruth {
+            process,
+            revision,
+            told: &told.truth,
+            seen: &seen,
+        };
+        let begun = self.begun(&truth, &plan);
+        let run = WorldRun {
+            number,
+            revision,
+            epoch,
+            began: self.now,
+            seen,
+            begun,
+            said: told.truth.said,
+            waiting: (0..plan.steps.len()).collect(),
+            outcomes: BTreeMap::new(),
+            told: BTreeMap::new(),
+            look: Look {
+                desired,
+                observed,
+                plan,
+            },
+        };
+        self.controllers[at].run = Some(run);
+        self.advance(process);
+    }
+}
+
+fn policy(rollout: &Rollout) -> Policy {
+    Policy {
+        retention: Retention {
+            keep_versions: Some(1),
+            orphan_grace_seconds: 200,
+        },
+        node_reserve: 0,
+        cache_reserve: 0,
+        prune: PrunePolicy {
+            owner: "fleet".to_owned(),
+            default: true,
+            nodes: BTreeMap::new(),
+            keep_versions: 1,
+            grace_seconds: 100,
+            max_files: 1000,
+            max_percent: 100,
+        },
+        shared: SharedStorages::default(),
+        create: Create::default(),
+        transport: TransportPolicy::default(),
+        windows: Windows::default(),
+        rollout: rollout.clone(),
+    }
+}
