@@ -64,6 +64,14 @@ struct Soak<'a> {
     millis: Time,
 }
 
+impl Soak<'_> {
+    /// How many of its nodes are so.
+    fn count(&self, is_so: impl Fn(usize, &BTreeSet<FileName>) -> bool) -> usize {
+        let nodes = self.nodes.iter();
+        nodes.filter(|(node, files)| is_so(*node, files)).count()
+    }
+}
+
 impl FleetWorld {
     /// The rings that have begun in a plan, all of them rightly; and every push is in one.
     pub(super) fn begun(&mut self, truth: &RunTruth<'_>, plan: &Plan) -> BTreeSet<RingOf> {
@@ -288,18 +296,15 @@ impl FleetWorld {
                 })
             })
         };
-        let count = |lacks: &dyn Fn(&(usize, &BTreeSet<FileName>)) -> bool| {
-            soak.nodes.iter().filter(|part| lacks(part)).count()
-        };
-        let late = count(&|(node, files)| !came(node, files, 0, since));
+        let late = soak.count(|node, files| !came(&node, files, 0, since));
         if late > soak.may_lack {
             return Err(format!("had it too late on {late} nodes, by {since}"));
         }
         // It was there at the last look, or came in that run.
-        let lacking = count(&|(node, files)| {
-            let seen = last.seen.get(node).and_then(Option::as_ref);
+        let lacking = soak.count(|node, files| {
+            let seen = last.seen.get(&node).and_then(Option::as_ref);
             let is_seen = seen.is_some_and(|seen| seen.is_superset(files));
-            !is_seen && !came(node, files, last.at, last.ended)
+            !is_seen && !came(&node, files, last.at, last.ended)
         });
         match lacking > soak.may_lack {
             true => Err(format!("lacks it on {lacking} nodes at {}", last.at)),

@@ -200,10 +200,10 @@ impl ObjectsWay {
 
     fn request<T>(
         &self,
-        put: Option<ObjectPut>,
+        put: Option<&ObjectPut>,
         does: impl FnOnce(Time) -> Result<T>,
     ) -> Result<T> {
-        let (now, is_answered) = self.sends(put.as_ref())?;
+        let (now, is_answered) = self.sends(put)?;
         let done = does(now);
         if is_answered { done } else { Err(failure()) }
     }
@@ -242,8 +242,8 @@ impl ObjectStore for ObjectsWay {
             mode: options.mode,
             sent: self.state.lock().unwrap().now,
         };
-        self.request(Some(put.clone()), |now| {
-            let e_tag = self.objects.put(put, now)?;
+        self.request(Some(&put), |now| {
+            let e_tag = self.objects.put(put.clone(), now)?;
             Ok(PutResult {
                 e_tag: Some(e_tag),
                 version: None,
