@@ -153,7 +153,7 @@ fn trees_cpu(roots: &[u32]) -> f64 {
 
 /// Of one process and of those of its children that it has waited for.
 pub fn process_cpu(pid: u32) -> f64 {
-    seconds(&pid.to_string(), &[14, 15, 16, 17])
+    own_and_children_cpu(pid).iter().sum()
 }
 
 /// Of one process alone, and of those of its children that it has waited for.

@@ -61,8 +61,15 @@ pub enum ObjectWritten {
 
 impl ObjectTag {
     pub(super) fn of(meta: &ObjectMeta) -> Self {
+        Self::told(meta.e_tag.clone())
+    }
+
+    /// As a server told it. Ceph RGW before 18 leaves the place empty after an upload in
+    /// parts: an empty tag says nothing.
+    fn told(e_tag: Option<String>) -> Self {
+        let is_tag = |tag: &String| !TagForm::Bare.of(tag).is_empty();
         Self {
-            e_tag: meta.e_tag.clone(),
+            e_tag: e_tag.filter(is_tag),
         }
     }
 
@@ -127,9 +134,7 @@ impl SentObject {
         self.bucket.count();
         let put = self.upload.finish().await;
         let put = put.map_err(|error| BucketError::of(WRITING, &self.key, &error))?;
-        // Ceph RGW before 18 leaves the place empty.
-        let e_tag = put.e_tag.filter(|tag| !tag.is_empty());
-        Ok(ObjectTag { e_tag })
+        Ok(ObjectTag::told(put.e_tag))
     }
 
     /// There is to be no object of it.
@@ -167,7 +172,7 @@ impl Bucket {
                 }
             }
             match put {
-                Ok(put) => Ok(ObjectWritten::Done(ObjectTag { e_tag: put.e_tag })),
+                Ok(put) => Ok(ObjectWritten::Done(ObjectTag::told(put.e_tag))),
                 Err(error) if is_refusal(&error, &condition) => Ok(ObjectWritten::Refused),
                 Err(error) => Err(BucketError::of(WRITING, key, &error)),
             }

@@ -98,6 +98,12 @@ impl<'a> StageInput<'a> {
         self.observed.cache.files.get(file)
     }
 
+    /// No order is for the nodes that this controller works on. That may be a mistake, so
+    /// nothing is removed from them unless an operator agrees.
+    pub(super) fn wants_nothing(&self) -> bool {
+        self.desired.positions.is_empty()
+    }
+
     /// True if something is done for one of these positions: only that takes up room.
     pub(super) fn is_selected(&self, wanted_by: &WantedBy) -> bool {
         let Some(selected) = &self.selected else {

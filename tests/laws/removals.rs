@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use talos_order::facts::{NodeState, References, StepId};
 use talos_order::model::{ArtifactId, Deletion, NodeId};
-use talos_order::plan::{Action, SharedStorages, Why, missed, plan};
+use talos_order::plan::{Action, BlockedReason, Plan, SharedStorages, Why, missed, plan};
 
 use crate::executor::apply;
 use crate::universe::{self, Case, NODES, case, wanted};
@@ -190,11 +190,13 @@ proptest! {
         }
     }
 
-    /// A controller of a site with nothing to deliver removes what one of all nodes would.
+    /// A controller of a site with nothing to deliver removes what one of all nodes would,
+    /// once an operator has agreed to all of it.
     #[test]
     fn from_a_site_that_no_order_is_for_goes_what_goes_without_sites(case in case(), site in select(&NODES[..])) {
         let mut case = case;
         case.policy.shared = SharedStorages::default();
+        case.observed.memory.approved.clear();
         let site: NodeId = site.parse().expect("a node");
         for order in &mut case.orders.orders {
             for position in &mut order.positions {
@@ -204,15 +206,24 @@ proptest! {
         }
         let everything = wanted(&case.orders, &case.observed);
         prop_assume!(everything.positions.iter().all(|want| want.outcome.is_ok()));
-        let removed = |case: &Case| {
-            let steps = planned(case, &case.observed).steps.into_iter();
-            let ids = steps.map(|step| step.id).filter(StepId::removes_from_node);
+        let removed = |plan: Plan| {
+            let ids = plan.steps.into_iter().map(|step| step.id).filter(StepId::removes_from_node);
             ids.filter(|id| id.node().as_ref() == Some(&site)).collect::<BTreeSet<StepId>>()
         };
-        let of_all = removed(&case);
+        let agreed = |case: &Case| {
+            let mut observed = case.observed.clone();
+            for blocked in planned(case, &observed).blocked {
+                if let BlockedReason::OverBudget { approval, .. } = blocked.reason {
+                    observed.memory.approved.insert(approval);
+                }
+            }
+            removed(planned(case, &observed))
+        };
+        let of_all = agreed(&case);
         case.orders = case.orders.covering(|node| *node == site, |_| false);
         case.observed.nodes.retain(|node, _| *node == site);
-        prop_assert_eq!(removed(&case), of_all);
+        prop_assert_eq!(removed(planned(&case, &case.observed)), BTreeSet::new());
+        prop_assert_eq!(agreed(&case), of_all);
     }
 
     #[test]

@@ -103,7 +103,14 @@ async fn from_store<F: Upstream>(
     let transferred = factory.download_stored(image, &mut intake).await;
     let wire_bytes = match (transferred, intake.failure().is_some()) {
         (Ok(wire_bytes), _) => wire_bytes,
-        (Err(why), false) => return Ok(Err(why)),
+        // The factory continues what the store began.
+        (Err(why), false) => match intake.leave().await {
+            None => return Ok(Err(why)),
+            Some(error) if error.is_about_content() => {
+                return Ok(Err(StoreRefusal::Wrong(chain(&error))));
+            }
+            Some(error) => return Err(error.into()),
+        },
         // What refused the bytes knows more than whoever sent them.
         (Err(_), true) => 0,
     };

@@ -133,7 +133,9 @@ impl SiteReports {
             let mut instruction = known.told();
             let before = instruction.clone();
             change(&mut instruction);
-            if instruction == before && !known.is_doubted {
+            // Another controller may doubt what this one believes.
+            let is_wanted_anew = invalid == InvalidInstruction::IsReplaced;
+            if instruction == before && !known.is_doubted && !is_wanted_anew {
                 return Ok(instruction);
             }
             let stored = StoredInstruction {

@@ -126,6 +126,20 @@ impl fmt::Display for BlockedReason {
             Self::Changed => f.write_str("changed since talos-order placed it"),
             Self::OverBudget {
                 files,
+                limit: 0,
+                approval,
+            } => write!(
+                f,
+                "prune blocked: {files} {} approval; run `talos-order approve {}`",
+                if *files == 1 {
+                    "file needs"
+                } else {
+                    "files need"
+                },
+                approval.0
+            ),
+            Self::OverBudget {
+                files,
                 limit,
                 approval,
             } => write!(

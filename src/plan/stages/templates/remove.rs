@@ -84,6 +84,15 @@ impl<'a> TemplatePlanner<'a, '_> {
                 self.draft.block_removal(id, reason);
                 continue;
             }
+            if self.input.wants_nothing() {
+                let why = "no order is for the nodes of this controller; hint: if that is \
+                           meant, destroy the template by hand";
+                let reason = BlockedReason::PruneBlocked {
+                    why: why.to_owned(),
+                };
+                self.draft.block_removal(id, reason);
+                continue;
+            }
             let observed = self.input.observed;
             let missed = observed.memory.unwanted_since.get(&id).copied();
             let until = self.input.policy.prune.grace(missed, observed.now);

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{FleetWorld, Process, SECOND, Time};
+use crate::plan::{Blocked, BlockedReason};
 
 /// So often it is looked whether everything has come to rest.
 const CHECK: Time = 60 * SECOND;
@@ -72,7 +73,12 @@ impl FleetWorld {
                 return Some(format!("no run of site {site} came to an end"));
             };
             let plan = &last.look.plan;
-            if !plan.steps.is_empty() || !plan.blocked.is_empty() {
+            // Where no order is for a site any more, files stay until an operator agrees.
+            let is_meant = |blocked: &Blocked| match blocked.reason {
+                BlockedReason::OverBudget { .. } => last.look.desired.positions.is_empty(),
+                _ => false,
+            };
+            if !plan.steps.is_empty() || !plan.blocked.iter().all(is_meant) {
                 let (steps, blocked) = (&plan.steps, &plan.blocked);
                 return Some(format!(
                     "site {site} does not come to rest: {steps:#?} {blocked:#?}"

@@ -94,7 +94,7 @@ impl FleetWorld {
         let orders = desired.positions.iter().map(|want| &want.position.order);
         let memory = Memory {
             instructed: told.instructed.over(orders),
-            instructions_unreadable: told.instructed.unreadable.clone(),
+            instruction_troubles: told.instructed.troubles(),
             ..controller.memory.clone().led_under(epochs)
         };
         let observed = Observed {

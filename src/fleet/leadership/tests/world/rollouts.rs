@@ -170,6 +170,10 @@ impl FleetWorld {
                 assert!(said.stopped.is_superset(releases));
                 assert!(!said.promoted.keys().any(|one| releases.contains(one)));
             }
+            RolloutChange::EndPromotions(over) => {
+                let mut over = over.iter();
+                assert!(over.all(|(release, to)| said.promoted.get(release) != Some(to)));
+            }
         }
         true
     }

@@ -12,7 +12,7 @@ use crate::app::Instructions;
 use crate::bucket::Bucket;
 use crate::conclude::{Report, Status, site_report};
 use crate::facts::{FleetView, KnownInstructions, Memory, RolloutInstruction, SiteReport};
-use crate::fleet::{RolloutNews, SiteReports};
+use crate::fleet::{FleetKey, RolloutNews, SiteReports};
 use crate::model::{LeaderEpoch, OrderId, SiteName};
 use crate::nodes::Authority;
 
@@ -73,7 +73,7 @@ impl StoreAccess {
         let way = objects.way();
         let bucket = Bucket::over(Arc::new(way.clone()), "simulated");
         Self {
-            reports: SiteReports::new(bucket.clone()),
+            reports: SiteReports::new(bucket.clone(), FleetKey::new(b"fleet")),
             authority: Authority::of_site(site_name(site)),
             news: RolloutNews::default(),
             way,
