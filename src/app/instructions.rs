@@ -62,6 +62,7 @@ impl Instructions {
                     orders,
                     unreadable: None,
                     unreadable_orders: reports.unreadable_instructions(),
+                    read: reports.read_instructions(),
                 },
                 Err(error) => KnownInstructions {
                     orders: before.clone(),
@@ -70,6 +71,7 @@ impl Instructions {
                         chain(&error)
                     )),
                     unreadable_orders: BTreeSet::new(),
+                    read: reports.read_instructions(),
                 },
             },
         }

@@ -109,6 +109,7 @@ impl App {
         let bucket = Bucket::open_counting(&store.bucket, requests).map_err(StartError::Store)?;
         let key = FleetKey::new(store.key.expose_secret().as_bytes());
         let made = SiteReports::new(bucket, key);
+        made.remember_instructions(self.state().memory().instructions_read);
         Ok(Some(self.site_reports.get_or_init(|| made)))
     }
 

@@ -330,9 +330,11 @@ async fn apply_led(
         !matches!(outcome, Some(Outcome::Done { .. } | Outcome::Failed { .. }))
     };
     let pending = steps.filter(|step| is_pending(&step.id)).count();
-    // Steps also end with the time of a leadership, before anybody tells of that.
-    let is_stopped = |outcome: &Outcome| matches!(outcome, Outcome::Cancelled);
-    let is_stopped = cancel.is_cancelled() || report.outcomes.values().any(is_stopped);
+    // Steps also end with the time of a leadership, before anybody tells of that; and where
+    // an operator stopped what they bring.
+    let is_ended = |outcome: &Outcome| matches!(outcome, Outcome::Cancelled);
+    let is_ended = !is_recalled && report.outcomes.values().any(is_ended);
+    let is_stopped = cancel.is_cancelled() || is_ended;
     let is_interrupted = is_stopped && pending > 0;
     if let (Some(metrics), Ok((status, memory))) = (metrics, &kept) {
         kept::metrics(metrics, app, status, Some((&report, memory)));

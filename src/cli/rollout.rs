@@ -109,6 +109,7 @@ impl RolloutCommand {
             orders,
             unreadable,
             unreadable_orders,
+            read: _,
         } = known;
         RolloutsAnswer {
             rollouts,

@@ -89,6 +89,7 @@ impl<'a> Times<'a> {
             rollouts,
             led_epochs: _,
             instructed: _,
+            instructions_read: _,
             instruction_troubles: _,
             promotions_seen: _,
             clock: _,

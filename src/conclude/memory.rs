@@ -60,6 +60,7 @@ pub fn after(
         rollouts: run.rollouts(),
         led_epochs: memory.led_epochs.clone(),
         instructed: memory.instructed.clone(),
+        instructions_read: memory.instructions_read.clone(),
         instruction_troubles: memory.instruction_troubles.clone(),
         promotions_seen: run.promotions_seen(),
         templates,

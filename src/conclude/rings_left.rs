@@ -81,6 +81,10 @@ fn rings_left(
     let brought = Brought::of(plan, outcomes);
     let left = plan.rollouts.iter().map(|planned| {
         let mut left = planned.clone();
+        let said = memory.instructed.get(&planned.order);
+        // Then the rings do not wait for one another.
+        let is_said =
+            said.is_some_and(|said| said.is_paused || said.stopped.contains(&planned.release));
         // What became of the rings that others wait for.
         let mut changed: Vec<(RingName, RingState)> = Vec::new();
         for ring in &mut left.rings {
@@ -96,6 +100,7 @@ fn rings_left(
                 waits_for: Some(waits_for),
                 until,
             } = &mut ring.state
+                && !is_said
                 && let Some((name, state)) = changed.iter().find(|(name, _)| name == waits_for)
             {
                 (*why, *until) = match state {

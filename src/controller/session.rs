@@ -213,6 +213,7 @@ impl<'a> Session<'a> {
         let memory = Memory {
             instructed: instructed.over(orders.orders.iter().map(|order| &order.id)),
             instruction_troubles: instructed.troubles(),
+            instructions_read: instructed.read,
             ..self.app.known_by(sites, self.memory().0)
         };
         let inputs = Inputs {

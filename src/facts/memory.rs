@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clusters::KnownCertificates;
 use super::failure_kind::FailureKind;
-use super::rollout::{Promotions, RolloutInstruction, RolloutMemory};
+use super::rollout::{Promotions, ReadInstruction, RolloutInstruction, RolloutMemory};
 use super::step_id::{ApprovalId, StepId};
 use super::storages::StorageConfig;
 use crate::model::{ClusterName, Dir, LeaderEpoch, Node, NodeId, OrderId, Release, SiteName};
@@ -64,6 +64,10 @@ pub struct Memory {
     /// What operators said of rollouts, by order.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub instructed: BTreeMap<OrderId, RolloutInstruction>,
+    /// The instructions of the store of a fleet as they were read last: who knows them is not
+    /// taken in by an earlier one, also in another process.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub instructions_read: BTreeMap<OrderId, ReadInstruction>,
     /// What of that cannot be read now and counts as paused, for the user.
     #[serde(skip)]
     pub instruction_troubles: Vec<String>,

@@ -36,8 +36,8 @@ pub use observed::{
 };
 pub use outcome::{Fact, Failure, Outcome};
 pub use rollout::{
-    KnownInstructions, Promotion, Promotions, RingMemory, RolloutChange, RolloutInstruction,
-    RolloutMemory,
+    KnownInstructions, Promotion, Promotions, ReadInstruction, RingMemory, RolloutChange,
+    RolloutInstruction, RolloutMemory,
 };
 pub use source_use::SourceUse;
 pub use step_id::{ApprovalId, StepId};

@@ -112,6 +112,16 @@ impl RolloutInstruction {
     }
 }
 
+/// An instruction of the store of a fleet as it was read last, and was valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadInstruction {
+    /// What it says.
+    #[serde(flatten)]
+    pub said: RolloutInstruction,
+    /// When it was written, by the clock of who wrote it: an earlier one is not believed.
+    pub written: Timestamp,
+}
+
 /// What is known of what operators said of rollouts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownInstructions {
@@ -123,6 +133,8 @@ pub struct KnownInstructions {
     pub unreadable: Option<String>,
     /// The orders whose own instruction cannot be read now: their rollouts count as paused.
     pub unreadable_orders: BTreeSet<OrderId>,
+    /// The instructions of the store as they were read last, those that are gone too.
+    pub read: BTreeMap<OrderId, ReadInstruction>,
 }
 
 impl KnownInstructions {

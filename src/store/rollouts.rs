@@ -66,6 +66,7 @@ impl StateDir {
             mut orders,
             unreadable,
             unreadable_orders: _,
+            read: _,
         } = self.instructions(&BTreeMap::new());
         if let Some(why) = unreadable {
             return Err(StateError::RolloutInstructions { why });
@@ -93,6 +94,7 @@ impl StateDir {
             mut orders,
             unreadable,
             unreadable_orders: _,
+            read: _,
         } = self.instructions(before);
         let aside = match unreadable {
             Some(_) => Some(file::set_aside(&self.file(ROLLOUTS))?),

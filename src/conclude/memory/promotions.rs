@@ -49,13 +49,28 @@ pub fn promotions_over(memory: &Memory, look: &Look, orders: &BTreeSet<OrderId>)
     if !is_known || !is_current || !memory.instruction_troubles.is_empty() {
         return Promotions::new();
     }
+    let fleet = look.observed.fleet.as_ref();
+    if fleet.is_some_and(|fleet| fleet.trouble.is_some()) {
+        return Promotions::new();
+    }
+    // Another site may have it in its rings still: its orders come from elsewhere, or later.
+    let is_in_rings = |order: &OrderId, release: &Release| {
+        let sites = fleet.into_iter().flat_map(|fleet| fleet.sites.values());
+        let mut reports = sites.filter(|site| site.is_fresh).map(|site| &site.report);
+        reports.any(|report| {
+            let releases = report.rollouts.get(order);
+            releases.is_some_and(|releases| releases.contains_key(release))
+        })
+    };
     let seen = memory.promotions_seen.iter();
     let over = seen.filter_map(|(order, seen)| {
         if orders.contains(order) && !is_judged(look, order) {
             return None;
         }
         let over = seen.iter();
-        let over = over.filter(|(release, _)| !is_wanted(look, order, release));
+        let over = over.filter(|(release, _)| {
+            !is_wanted(look, order, release) && !is_in_rings(order, release)
+        });
         let over = over.map(|(release, to)| (release.clone(), to.clone()));
         Some((order.clone(), over.collect()))
     });

@@ -10,8 +10,8 @@ use super::read::AT_ONCE;
 use super::reports::{SiteReports, answer};
 use super::stored::{KnownInstruction, StoredInstruction, is_empty, parsed};
 use crate::bucket::{ObjectWritten, WriteCondition};
-use crate::facts::RolloutInstruction;
-use crate::fleet::seal::{Dated, SealPurpose};
+use crate::facts::{ReadInstruction, RolloutInstruction};
+use crate::fleet::seal::{Dated, SealFault, SealPurpose};
 use crate::model::OrderId;
 
 /// So often a change is tried where others change the same meanwhile.
@@ -84,6 +84,30 @@ impl SiteReports {
             .collect())
     }
 
+    /// What an earlier process read: an earlier one is not believed, and one that is gone is
+    /// missed.
+    pub(crate) fn remember_instructions(&self, read: BTreeMap<OrderId, ReadInstruction>) {
+        let mut known = self.known();
+        for (order, read) in read {
+            known.instructions.entry(order).or_insert(KnownInstruction {
+                tag: None,
+                last: Some(read.said),
+                written: Some(read.written),
+                is_doubted: false,
+            });
+        }
+    }
+
+    /// The last one of each order that was valid.
+    pub(crate) fn read_instructions(&self) -> BTreeMap<OrderId, ReadInstruction> {
+        let known = self.known();
+        let read = known.instructions.iter().filter_map(|(order, known)| {
+            let (said, written) = (known.last.clone()?, known.written?);
+            Some((order.clone(), ReadInstruction { said, written }))
+        });
+        read.collect()
+    }
+
     /// The orders whose instruction was not valid, or was gone, when the store was asked last.
     pub(crate) fn unreadable_instructions(&self) -> BTreeSet<OrderId> {
         let known = self.known();
@@ -109,13 +133,14 @@ impl SiteReports {
         let nonce = format!("{:016x}", fastrand::u64(..));
         let mut lost = None;
         for _ in 0..ATTEMPTS {
+            // Before it is read: meanwhile others may read a later one.
+            let known = self.known().instructions.get(order).cloned();
+            let mut known = known.unwrap_or_default();
             let found = match answer(self.bucket.get(&key)).await {
                 Ok(found) => found,
                 // What came of the write is what is to be told.
                 Err(error) => return Err(lost.unwrap_or(error)),
             };
-            let known = self.known().instructions.get(order).cloned();
-            let mut known = known.unwrap_or_default();
             let read = found.as_ref().map(|object| {
                 let read = parsed(object, &key, &self.key)?;
                 known.is_newest(&read)?;
@@ -126,7 +151,13 @@ impl SiteReports {
                     return Ok(read.content.instruction);
                 }
                 Ok(Some(read)) => known = KnownInstruction::of(read),
-                Ok(None) => known.note_gone(order),
+                Ok(None) => {
+                    known.note_gone(order);
+                    if known.is_doubted && invalid == InvalidInstruction::Stays {
+                        let source = SealFault::Gone;
+                        return Err(FleetError::Invalid { key, source });
+                    }
+                }
                 Err(_) if invalid == InvalidInstruction::IsReplaced => known.is_doubted = true,
                 Err(source) => return Err(FleetError::Invalid { key, source }),
             }

@@ -26,7 +26,9 @@ impl RolloutNews {
     ) -> bool {
         let mut is_new = false;
         if view.trouble.is_none() {
-            let others = view.sites.iter().filter(|(site, _)| !own.contains(*site));
+            // One that is old or not valid says nothing, so one that is again is news.
+            let others = view.sites.iter();
+            let others = others.filter(|(site, view)| view.is_fresh && !own.contains(*site));
             let in_sync = others.flat_map(|(site, view)| synced(site, &view.report));
             let before = self.in_sync.replace(in_sync.collect());
             is_new |= before.is_some() && before != self.in_sync;
@@ -102,6 +104,13 @@ mod tests {
             ..FleetView::default()
         };
         assert!(!news.are_there(&silent, None, &own));
+        // A report that is not valid says nothing until it is again.
+        let mut old = view("prague", Some(60));
+        old.sites
+            .values_mut()
+            .for_each(|site| site.is_fresh = false);
+        assert!(news.are_there(&old, none(), &own));
+        assert!(news.are_there(&view("prague", Some(60)), none(), &own));
         assert!(!news.are_there(&view("prague", Some(90)), none(), &own));
         let paused = RolloutInstruction {
             is_paused: true,

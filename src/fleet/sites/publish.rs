@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::age::RENEWED;
 use super::error::FleetError;
 use super::keys;
-use super::reports::{KnownReport, NewestReport, ReportTerm, SiteReports, answer};
+use super::reports::{KnownReport, NewestReport, ReportTerm, SiteReports, UntoldReport, answer};
 use crate::bucket::{ObjectKey, ObjectTag, ObjectWritten, SMALL, WriteCondition};
 use crate::facts::SiteReport;
 use crate::fleet::seal::{Dated, SealPurpose};
@@ -56,11 +56,13 @@ impl SiteReports {
         if let Ok(Some(led)) = authority.fence() {
             // The end of time is far away.
             let end = Instant::now().checked_add(lasts);
-            let untold = SiteReport {
+            let report = SiteReport {
                 epoch: Some(led.epoch),
                 ..report.clone()
             };
             let mut known = self.known();
+            let newest = known.newest.get(&led.site).map(|newest| newest.written);
+            let untold = UntoldReport { report, newest };
             known
                 .terms
                 .insert(led.site.clone(), ReportTerm { lasts, end });
@@ -94,9 +96,12 @@ impl SiteReports {
         let is_over = |term: &ReportTerm| term.end.is_some_and(|end| end <= Instant::now());
         let over = term.filter(is_over).map(|term| no_end(term.lasts));
         let untold = || self.known().untold.get(authority.site()?).cloned();
+        let newest = || Some(self.known().newest.get(authority.site()?)?.written);
         let before = untold();
         let told = self.write(authority, |known, epoch| {
-            let untold = untold().filter(|untold| untold.epoch == Some(epoch));
+            let untold = untold().filter(|untold| untold.report.epoch == Some(epoch));
+            let untold = untold.filter(|untold| untold.newest == newest());
+            let untold = untold.map(|untold| untold.report);
             let newest = untold.or_else(|| known.cloned());
             let mut report = newest.unwrap_or_else(|| SiteReport {
                 troubles: vec![NO_RUN.to_owned()],

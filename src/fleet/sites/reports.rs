@@ -39,7 +39,7 @@ pub(super) struct KnownReports {
     /// By site, of the last run that this process told of.
     pub terms: BTreeMap<SiteName, ReportTerm>,
     /// By site, what that run saw, while it is not known to be in the store.
-    pub untold: BTreeMap<SiteName, SiteReport>,
+    pub untold: BTreeMap<SiteName, UntoldReport>,
 }
 
 /// For how long what a run saw counts without another run.
@@ -60,6 +60,14 @@ pub(super) struct KnownReport {
     pub report: Option<SiteReport>,
     /// Why it is not the one that is there.
     pub fault: Option<String>,
+}
+
+/// What a run saw and could not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UntoldReport {
+    pub report: SiteReport,
+    /// When the newest report was written then: a later one, of another process, counts.
+    pub newest: Option<Timestamp>,
 }
 
 /// The newest report of a site.

@@ -78,7 +78,7 @@ impl KnownInstruction {
             %order,
             reason = chain(fault),
             "the instruction for a rollout is not valid; the rollout pauses until \
-             `talos-order rollout resume`"
+             `talos-order rollout resume {order}`"
         );
     }
 

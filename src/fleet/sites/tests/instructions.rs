@@ -236,7 +236,8 @@ async fn an_instruction_that_is_removed_ends_neither_a_stop_nor_a_pause() {
     let none = reports(&store).instructions(&outage).await.unwrap();
     assert!(none.is_empty(), "{none:?}");
     // What is said next is added to it.
-    let resumed = there.instruct(&order(), Stays, resume).await.unwrap();
+    there.instruct(&order(), Stays, stop).await.unwrap_err();
+    let resumed = there.instruct(&order(), IsReplaced, resume).await.unwrap();
     assert_eq!(resumed, said[&order()]);
     assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), said);
     // Nothing was said, and nothing is missed.
@@ -246,4 +247,61 @@ async fn an_instruction_that_is_removed_ends_neither_a_stop_nor_a_pause() {
     store.bucket().remove(&key).await.unwrap();
     let none = here.instructions(&BTreeMap::new()).await.unwrap();
     assert!(none.is_empty(), "{none:?}");
+}
+
+/// The store is restored from a backup, and the command is another process than the
+/// controller.
+#[tokio::test]
+async fn who_remembers_what_was_read_is_not_taken_in_by_an_older_instruction() {
+    let store = DisturbedStore::default();
+    let key = "v1/rollouts/workers.json".parse().unwrap();
+    let here = reports(&store);
+    here.instruct(&order(), Stays, pause).await.unwrap();
+    let backup = store.bucket().get(&key).await.unwrap().unwrap().bytes;
+    here.instruct(&order(), Stays, stop).await.unwrap();
+    here.instruct(&order(), Stays, resume).await.unwrap();
+    let said = here.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(!said[&order()].is_paused && !said[&order()].stopped.is_empty());
+    write(&store, &key, backup).await;
+
+    let command = reports(&store);
+    command.remember_instructions(here.read_instructions());
+    command.instruct(&order(), Stays, pause).await.unwrap_err();
+    let doubted = command.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(doubted[&order()].is_paused && command.unreadable_instructions().len() == 1);
+    let resumed = command
+        .instruct(&order(), IsReplaced, resume)
+        .await
+        .unwrap();
+    assert_eq!(resumed, said[&order()]);
+    // The controllers believe it, since it is later than all they knew.
+    assert_eq!(here.instructions(&BTreeMap::new()).await.unwrap(), said);
+
+    // One that is gone is missed, and what it said stays.
+    store.bucket().remove(&key).await.unwrap();
+    let command = reports(&store);
+    command.remember_instructions(here.read_instructions());
+    let gone = command.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(gone[&order()].is_paused);
+    assert_eq!(gone[&order()].stopped, said[&order()].stopped);
+}
+
+/// One controller believes what another one doubts: who asks for it has it written anew.
+#[tokio::test]
+async fn an_end_of_a_pause_is_written_also_where_there_is_none() {
+    let store = DisturbedStore::default();
+    let key = "v1/rollouts/workers.json".parse().unwrap();
+    let (here, there) = (reports(&store), reports(&store));
+    here.instruct(&order(), Stays, stop).await.unwrap();
+    let backup = store.bucket().get(&key).await.unwrap().unwrap().bytes;
+    here.instruct(&order(), Stays, resume).await.unwrap();
+    let nothing = |said: &mut RolloutInstruction| said.is_paused = true;
+    here.instruct(&order(), Stays, nothing).await.unwrap();
+    here.instructions(&BTreeMap::new()).await.unwrap();
+    write(&store, &key, backup).await;
+    let doubted = here.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(doubted[&order()].is_paused);
+    there.instruct(&order(), IsReplaced, resume).await.unwrap();
+    let said = here.instructions(&BTreeMap::new()).await.unwrap();
+    assert!(!said[&order()].is_paused && !said[&order()].stopped.is_empty());
 }
