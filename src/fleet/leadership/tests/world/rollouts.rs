@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::orders::order_id;
 use super::{FleetWorld, Happening, SECOND, WorldSize};
 use crate::app::Instructions;
-use crate::facts::{Promotion, RolloutChange, RolloutInstruction};
+use crate::facts::{Promotion, ReadInstruction, RolloutChange, RolloutInstruction};
 use crate::model::{
     MaxUnavailable, NodeTraits, OrderId, Release, Ring, RingName, RingNodes, Rollout, SiteName,
 };
@@ -187,6 +187,32 @@ impl FleetWorld {
             Some((order.parse().unwrap(), said))
         });
         said.collect()
+    }
+
+    /// The same for a process that has read this before: a store that was restored does not
+    /// make it forget, and begins nothing for it.
+    pub(super) fn said_to(
+        &self,
+        read: &BTreeMap<OrderId, ReadInstruction>,
+    ) -> BTreeMap<OrderId, RolloutInstruction> {
+        let (mut said, objects) = (self.said(), self.objects.copy());
+        for (order, read) in read {
+            let object = objects.get(&format!("v1/rollouts/{order}.json"));
+            let object = object
+                .map(|object| serde_json::from_slice::<ReadInstruction>(&object.bytes).unwrap());
+            let is_newest = match object {
+                Some(object) => object.written >= read.written,
+                None => read.said == RolloutInstruction::default(),
+            };
+            if !is_newest {
+                let paused = RolloutInstruction {
+                    is_paused: true,
+                    ..read.said.clone()
+                };
+                said.insert(order.clone(), paused);
+            }
+        }
+        said
     }
 
     /// The trouble is over: operators let everything go on, and promote the images of the

@@ -11,7 +11,9 @@ use super::{FleetWorld, Happening, INTERVAL, Process, SECOND, Time};
 use crate::app::Instructions;
 use crate::bucket::Bucket;
 use crate::conclude::{Report, Status, site_report};
-use crate::facts::{FleetView, KnownInstructions, Memory, RolloutInstruction, SiteReport};
+use crate::facts::{
+    FleetView, KnownInstructions, Memory, ReadInstruction, RolloutInstruction, SiteReport,
+};
 use crate::fleet::{FleetKey, RolloutNews, SiteReports};
 use crate::model::{LeaderEpoch, OrderId, SiteName};
 use crate::nodes::Authority;
@@ -137,13 +139,14 @@ impl FleetWorld {
         let reports_there = is_heard.then(|| self.true_reports());
         let before = self.controllers[at].memory.instructed.clone();
         let reports = self.controllers[at].store.reports();
+        let read = reports.read_instructions();
         let known = async { Instructions::Shared(reports).known(&before).await };
         let (instructed, is_heard) = self.asks(at, known);
         WasTold {
             fleet: Some(fleet),
             instructed,
             truth: TrueWords {
-                said: is_heard.then(|| self.said()),
+                said: is_heard.then(|| self.said_to(&read)),
                 reports: reports_there,
                 at: self.now,
             },
