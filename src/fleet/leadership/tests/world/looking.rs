@@ -8,7 +8,7 @@ use super::orders::{number as number_of, with_known};
 use super::rollouts::site_name;
 use super::running::WorldRun;
 use super::telling::WasTold;
-use super::{FleetWorld, Happening, Process, SECOND};
+use super::{FleetWorld, Happening, Process, SECOND, Time};
 use crate::facts::{Catalog, Memory, Observed};
 use crate::model::{LeaderEpoch, Rollout, Windows};
 use crate::plan::{
@@ -20,6 +20,8 @@ use crate::plan::{
 pub(super) struct BegunLook {
     number: u64,
     revision: usize,
+    /// When it read the orders.
+    read: Time,
     epoch: u64,
     told: WasTold,
 }
@@ -51,6 +53,7 @@ impl FleetWorld {
         self.controllers[at].looking = Some(BegunLook {
             number,
             revision,
+            read: self.now,
             epoch,
             told,
         });
@@ -74,6 +77,7 @@ impl FleetWorld {
         };
         let BegunLook {
             revision,
+            read,
             epoch,
             told,
             ..
@@ -123,6 +127,7 @@ impl FleetWorld {
             number,
             revision,
             epoch,
+            read,
             began: self.now,
             seen,
             begun,

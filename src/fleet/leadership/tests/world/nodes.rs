@@ -32,9 +32,9 @@ pub(super) struct NodeWork {
     pub step: usize,
     pub node: usize,
     pub epoch: u64,
-    /// The orders that it is for, and when its run looked at them.
+    /// The orders that it is for, and when its run read them.
     pub revision: usize,
-    pub looked: Time,
+    pub read: Time,
     pub what: NodeChange,
 }
 
@@ -271,7 +271,7 @@ impl FleetWorld {
         );
         let now = &self.revisions[self.revision()];
         assert!(
-            (now.is_valid && !now.wants(&target, file)) || now.since > work.looked,
+            (now.is_valid && !now.wants(&target, file)) || now.since > work.read,
             "{file} is removed from node {} for orders that were old",
             work.node
         );

@@ -162,11 +162,6 @@ fn revision(
     }
 }
 
-/// The id of an order.
-pub(super) fn order_id(number: usize) -> OrderId {
-    format!("order-{number}").parse().unwrap()
-}
-
 fn order(random: &mut fastrand::Rng, size: WorldSize, rings: &WorldRings, number: usize) -> Order {
     let source = SourceRef {
         file: format!("order-{number}.yaml"),
@@ -203,7 +198,7 @@ fn order(random: &mut fastrand::Rng, size: WorldSize, rings: &WorldRings, number
     });
     let positions = positions.collect();
     Order {
-        id: order_id(number),
+        id: format!("order-{number}").parse().unwrap(),
         customer: None,
         positions,
         source,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::orders::order_id;
 use super::{FleetWorld, Happening, SECOND, WorldSize};
 use crate::app::Instructions;
 use crate::facts::{Promotion, ReadInstruction, RolloutChange, RolloutInstruction};
@@ -218,12 +217,10 @@ impl FleetWorld {
     /// The trouble is over: operators let everything go on, and promote the images of the
     /// last orders as far as nobody else can.
     pub(super) fn settles(&mut self) {
-        for number in 0..self.revisions.len() {
-            let order = order_id(number);
+        let wanted = self.revisions[self.revision()].releases.keys();
+        let orders: BTreeSet<OrderId> = wanted.map(|(order, _)| order.clone()).collect();
+        for order in orders {
             let releases = self.releases(&order);
-            if releases.is_empty() {
-                continue;
-            }
             let rings = &self.rollout(self.revision(), &order).rings;
             let last = rings.iter().rposition(|ring| ring.is_manual).unwrap_or(0);
             let (resume, to) = (RolloutChange::Resume, Promotion::UpTo(ring_name(last)));

@@ -59,6 +59,8 @@ pub(super) struct WorldRun {
     pub revision: usize,
     pub look: Look,
     pub epoch: u64,
+    /// When it read the orders, and when it looked at the nodes.
+    pub read: Time,
     pub began: Time,
     pub seen: SeenFiles,
     pub begun: BTreeSet<RingOf>,
@@ -170,7 +172,7 @@ impl FleetWorld {
             .into_iter()
             .map(|step| (step, run.look.plan.steps[step].action.clone()))
             .collect();
-        let (revision, looked, epoch) = (run.revision, run.began, run.epoch);
+        let (revision, read, epoch) = (run.revision, run.read, run.epoch);
         let number_of_run = run.number;
         if is_over {
             self.end(process, run);
@@ -208,7 +210,7 @@ impl FleetWorld {
                 node: number_of(&target.node),
                 epoch,
                 revision,
-                looked,
+                read,
                 what,
             });
         }
