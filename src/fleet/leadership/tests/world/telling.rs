@@ -11,9 +11,7 @@ use super::{FleetWorld, Happening, INTERVAL, Process, SECOND, Time};
 use crate::app::Instructions;
 use crate::bucket::Bucket;
 use crate::conclude::{Report, Status, site_report};
-use crate::facts::{
-    FleetView, KnownInstructions, Memory, ReadInstruction, RolloutInstruction, SiteReport,
-};
+use crate::facts::{FleetView, KnownInstructions, Memory, RolloutInstruction, SiteReport};
 use crate::fleet::{FleetKey, RolloutNews, SiteReports};
 use crate::model::{LeaderEpoch, OrderId, SiteName};
 use crate::nodes::Authority;
