@@ -146,7 +146,7 @@ impl SentObject {
 
 impl Bucket {
     /// Writes a small object. Under a condition the request is sent once; again only where
-    /// the server refused a condition that holds, see [`TagForm`].
+    /// the server refused a condition that holds, in the other form of a tag.
     ///
     /// # Errors
     /// When the server cannot be asked, or says that it failed. The object may have been
