@@ -117,11 +117,15 @@ impl PlaceDiff {
         let text =
             |lines: &[String]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
         let name = &place.place;
-        let diff = similar::TextDiff::from_lines(text(&place.actual), text(&place.desired))
-            .unified_diff()
-            .context_radius(3)
-            .header(&format!("{name} (actual)"), &format!("{name} (desired)"))
-            .to_string();
+        // Not `TextDiff`, for the reason that the diff of manifests gives: its code would be
+        // in the program a second time.
+        let diff = similar::udiff::unified_diff(
+            similar::Algorithm::Myers,
+            &text(&place.actual),
+            &text(&place.desired),
+            3,
+            Some((&format!("{name} (actual)"), &format!("{name} (desired)"))),
+        );
         Self {
             place: name.clone(),
             diff,
