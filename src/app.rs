@@ -8,6 +8,7 @@
     reason = "reads environment and clock once for all other rooms"
 )]
 
+mod bucket_use;
 mod cluster_use;
 mod deliveries;
 mod error;
@@ -38,6 +39,7 @@ use crate::daemon;
 use crate::execute::Downloads;
 use crate::facts::{CacheState, VersionKnowledge};
 use crate::fleet::{FleetUpstream, SharedDeliveries, SiteReports};
+pub(crate) use bucket_use::BucketUse;
 pub(crate) use cluster_use::{ClusterUse, StorageUse};
 pub(crate) use deliveries::RecordsMoment;
 pub(crate) use error::StartError;

@@ -183,8 +183,9 @@ pub(super) fn buckets(
     over: &NodeAuthorities,
 ) -> Result<BucketNodesConfig, BucketError> {
     let buckets = settings.buckets.iter();
-    let open =
-        |(node, bucket): (&NodeId, &BucketSettings)| Ok((node.clone(), Bucket::open(bucket)?));
+    let open = |(node, bucket): (&NodeId, &BucketSettings)| {
+        Ok((node.clone(), Bucket::open(bucket)?.of_node()))
+    };
     Ok(BucketNodesConfig {
         nodes: buckets.map(open).collect::<Result<_, _>>()?,
         owner: settings.owner.clone(),

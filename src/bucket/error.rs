@@ -117,6 +117,8 @@ impl BucketError {
             _ if source.is_no_bucket() => Self::NoBucket { what, key, source },
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => Self::Denied { what, key, source },
+            // A listing has no errors of its own for it.
+            _ if matches!(source.status(), Some(401 | 403)) => Self::Denied { what, key, source },
             _ => Self::Failed { what, key, source },
         }
     }

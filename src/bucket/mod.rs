@@ -7,7 +7,8 @@
 //!
 //! A request that writes under a condition is sent once. Repeated after an answer that was
 //! lost, it would be refused because of itself, and would look as if somebody else had won.
-//! The one exception is a server that compares entity tags without their quotes.
+//! The one exception is a server that compares entity tags without their quotes, as long as
+//! it is not known to do so.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,6 +16,7 @@
 )]
 
 mod answer;
+mod bare;
 mod client;
 mod clock;
 mod error;
@@ -28,7 +30,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -38,12 +40,13 @@ use tokio::sync::OnceCell;
 
 use client::BucketClients;
 use clock::ServerClock;
-use tags::LearnedForm;
+use probe::STORE_PROBES;
+use tags::ProvenForm;
 
 pub use answer::BucketAnswer;
 pub use error::{BucketError, SMALL};
 pub use key::{ObjectKey, ObjectPrefix};
-pub use probe::{Capability, Probe, ProbeCheck, StoreFeature};
+pub use probe::{Capability, Probe, ProbeCheck, ProbeFault, StoreFeature};
 pub use read::{ListedObject, ObjectReading, StoredObject};
 pub use settings::{BucketCredentials, BucketSettings};
 pub use write::{ObjectTag, ObjectWritten, SentObject, WriteCondition};
@@ -69,7 +72,11 @@ pub struct Bucket {
     requests: Arc<AtomicU64>,
     clock: ServerClock,
     /// How the server wants to be told of what is unchanged.
-    tags: LearnedForm,
+    tags: ProvenForm,
+    /// Set once the server told of a version of an object.
+    has_versions: Arc<AtomicBool>,
+    /// Where the objects of probes are.
+    probes: &'static str,
     /// The connection counts them; where there is none, the operations do.
     is_counted_below: bool,
     probed: Arc<OnceCell<Probe>>,
@@ -103,7 +110,9 @@ impl Bucket {
             patience: settings.idle.min(PATIENCE),
             requests,
             clock,
-            tags: LearnedForm::default(),
+            tags: ProvenForm::default(),
+            has_versions: Arc::default(),
+            probes: STORE_PROBES,
             is_counted_below: true,
             probed: Arc::default(),
         })
@@ -125,15 +134,31 @@ impl Bucket {
             patience: PATIENCE,
             requests: Arc::default(),
             clock: ServerClock::default(),
-            tags: LearnedForm::default(),
+            tags: ProvenForm::default(),
+            has_versions: Arc::default(),
+            probes: STORE_PROBES,
             is_counted_below: false,
             probed: Arc::default(),
+        }
+    }
+
+    /// The same bucket as a node: what a probe writes has a hidden name, since other objects
+    /// in it may be anybody's.
+    pub fn of_node(self) -> Self {
+        Self {
+            probes: probe::NODE_PROBES,
+            ..self
         }
     }
 
     /// The URL of the bucket with its prefix, for people.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The prefix of what probes write.
+    pub fn probes(&self) -> &str {
+        self.probes
     }
 
     /// How many requests were sent so far, with those that were repeated.

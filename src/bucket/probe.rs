@@ -5,32 +5,28 @@
 //! on an object that is not there for fulfilled. None says so, and what it says of its
 //! version is no answer either, since a proxy may stand in front of it.
 
+mod conditions;
+mod keys;
+mod objects;
+mod uploads;
+
 use std::fmt;
+use std::sync::atomic::Ordering;
 
-use futures_util::TryStreamExt;
-use futures_util::future::join_all;
+use super::{Bucket, BucketAnswer, BucketError, ObjectPrefix};
 
-use super::{
-    Bucket, BucketAnswer, BucketError, ObjectKey, ObjectPrefix, ObjectWritten, WriteCondition,
-};
+pub(super) use keys::{NODE_PROBES, ProbeKeys, STORE_PROBES};
 
-/// Where the objects of probes are.
-const PROBES: &str = "v1/probe/";
-
-/// Writers that meet.
-const WRITERS: usize = 8;
-
-/// How often they meet, where no answer says that one of them has won.
-const MEETINGS: usize = 3;
-
-/// How long the objects of a probe stay that came to no end, by the server's clock.
-const LEFTOVER_SECONDS: i64 = 60 * 60;
+const VERSIONS_HINT: &str = "versioning is enabled on the bucket, or was before it was \
+                             suspended; use a bucket on which it was never enabled";
 
 /// What a server was seen to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Each thing that was looked at.
     pub checks: Vec<ProbeCheck>,
+    /// The bucket keeps versions of objects, or has done so.
+    pub has_versions: bool,
 }
 
 /// One thing that was looked at.
@@ -39,10 +35,19 @@ pub struct ProbeCheck {
     /// Which.
     pub feature: StoreFeature,
     /// What the server does in its place; `None` if all is well.
-    pub wrong: Option<String>,
+    pub wrong: Option<ProbeFault>,
 }
 
-/// What a fleet needs of a server.
+/// What a server does in place of what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeFault {
+    /// What it should do is not done.
+    NotDone(String),
+    /// It does what nobody may rely on.
+    Wrong(String),
+}
+
+/// What a fleet, or the deliveries to a node, need of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreFeature {
     /// What was written is read, at once.
@@ -59,6 +64,10 @@ pub enum StoreFeature {
     Race,
     /// Removing.
     Remove,
+    /// Writing in parts.
+    Upload,
+    /// Ending a write in parts without an object.
+    GiveUp,
 }
 
 /// What a server can be used for.
@@ -84,12 +93,32 @@ impl StoreFeature {
             Self::Swap => "replace if unchanged",
             Self::Race => "one winner of concurrent writes",
             Self::Remove => "remove",
+            Self::Upload => "upload in parts",
+            Self::GiveUp => "give up an upload",
         }
     }
 
     /// True where only leaders need it.
     pub fn is_for_leaders(self) -> bool {
         matches!(self, Self::Create | Self::Swap | Self::Race)
+    }
+}
+
+impl ProbeFault {
+    fn not_done(what: &str) -> Self {
+        Self::NotDone(what.to_owned())
+    }
+
+    fn wrong(what: &str) -> Self {
+        Self::Wrong(what.to_owned())
+    }
+}
+
+impl fmt::Display for ProbeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone(what) | Self::Wrong(what) => f.write_str(what),
+        }
     }
 }
 
@@ -113,34 +142,18 @@ impl Probe {
         self.wrong(|feature| !feature.is_for_leaders())
     }
 
+    /// What helps where conditions do not work as they have to, as far as it was seen.
+    pub fn hint(&self) -> Option<&'static str> {
+        let is_wrong = self.wrong(StoreFeature::is_for_leaders).is_some();
+        (is_wrong && self.has_versions).then_some(VERSIONS_HINT)
+    }
+
     fn wrong(&self, counts: impl Fn(StoreFeature) -> bool) -> Option<String> {
         let checks = self.checks.iter().filter(|check| counts(check.feature));
         let wrong: Vec<String> = checks
             .filter_map(|check| Some(format!("{}: {}", check.feature, check.wrong.as_ref()?)))
             .collect();
         (!wrong.is_empty()).then(|| wrong.join("; "))
-    }
-}
-
-/// The objects of one probe.
-struct ProbeKeys {
-    own: ObjectPrefix,
-    keys: Vec<ObjectKey>,
-}
-
-impl ProbeKeys {
-    fn new() -> Self {
-        let number = fastrand::u128(..);
-        Self {
-            own: ObjectPrefix::known(format!("{PROBES}{number:032x}/")),
-            keys: Vec::new(),
-        }
-    }
-
-    fn next(&mut self) -> ObjectKey {
-        let key = ObjectKey::known(format!("{}{}", self.own, self.keys.len()));
-        self.keys.push(key.clone());
-        key
     }
 }
 
@@ -152,225 +165,84 @@ impl Bucket {
     /// # Errors
     /// When the server cannot be asked, so that nothing is known of it.
     pub async fn probe(&self) -> Result<Probe, BucketError> {
-        let mut keys = ProbeKeys::new();
-        let probed = self.probe_with(&mut keys).await;
+        self.probe_for(false).await
+    }
+
+    /// Tries everything that deliveries to a node need, in the same way. An upload is tried
+    /// as well, and that it can be given up.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or refuses the access key.
+    pub async fn probe_deliveries(&self) -> Result<Probe, BucketError> {
+        self.probe_for(true).await
+    }
+
+    /// How many objects of probes there are: what could not be removed.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn left_of_probes(&self) -> Result<usize, BucketError> {
+        let all = ObjectPrefix::known(self.probes.to_owned());
+        let found = self.list(&all).await?;
+        let of_probes = found
+            .iter()
+            .filter(|listed| keys::is_of_probe(self.probes, &listed.key));
+        Ok(of_probes.count())
+    }
+
+    async fn probe_for(&self, is_node: bool) -> Result<Probe, BucketError> {
+        let mut keys = ProbeKeys::new(self.probes);
+        let probed = self.probe_with(&mut keys, is_node).await;
         for key in &keys.keys {
             // What stays is removed by a later probe.
             let _ = self.remove(key).await;
         }
-        probed
+        Ok(Probe {
+            checks: probed?,
+            has_versions: self.has_versions.load(Ordering::Relaxed),
+        })
     }
 
-    async fn probe_with(&self, keys: &mut ProbeKeys) -> Result<Probe, BucketError> {
+    async fn probe_with(
+        &self,
+        keys: &mut ProbeKeys,
+        is_node: bool,
+    ) -> Result<Vec<ProbeCheck>, BucketError> {
+        // Some servers make a bucket of a name that is misspelled, for whoever writes to it.
+        self.left_of_probes().await?;
         let key = keys.next();
         let mut checks = Vec::new();
         let mut add = |feature, wrong| checks.push(ProbeCheck { feature, wrong });
         add(StoreFeature::ReadBack, self.reads_back(&key).await?);
-        add(StoreFeature::Range, self.reads_from_an_offset(&key).await?);
-        add(StoreFeature::List, self.lists(&keys.own, &key).await?);
+        if !is_node {
+            add(StoreFeature::Range, self.reads_from_an_offset(&key).await?);
+        }
+        add(StoreFeature::List, self.lists(keys, &key).await?);
+        if is_node {
+            add(StoreFeature::Upload, self.uploads(&keys.next()).await?);
+            add(StoreFeature::GiveUp, self.gives_up(&keys.next()).await?);
+        }
         add(StoreFeature::Create, self.creates(&keys.next()).await?);
         let swaps = self.swaps(&keys.next(), &keys.next()).await?;
         add(StoreFeature::Swap, swaps);
         add(StoreFeature::Race, self.has_one_winner(keys).await?);
         add(StoreFeature::Remove, self.removes(&key).await?);
-        Ok(Probe { checks })
-    }
-
-    async fn reads_back(&self, key: &ObjectKey) -> Result<Option<String>, BucketError> {
-        let ObjectWritten::Done(tag) = self.put(key, "probe", WriteCondition::Always).await? else {
-            return Ok(Some("writing without a condition is refused".to_owned()));
-        };
-        Ok(match self.get(key).await? {
-            Some(found) if *found.bytes != *b"probe" => Some("other bytes are read".to_owned()),
-            Some(found) if found.tag != tag => Some(format!(
-                "the entity tag is {tag} when writing and {} when reading",
-                found.tag
-            )),
-            Some(_) => None,
-            None => Some("what was written is not there".to_owned()),
-        })
-    }
-
-    async fn reads_from_an_offset(&self, key: &ObjectKey) -> Result<Option<String>, BucketError> {
-        let read = async {
-            let Some(reading) = self.read(key, 3).await? else {
-                return Ok(None);
-            };
-            let pieces: Vec<bytes::Bytes> = reading.pieces.try_collect().await?;
-            Ok(Some(pieces.concat()))
-        };
-        Ok(match read.await {
-            Ok(Some(bytes)) if bytes == b"be" => None,
-            Ok(Some(_)) => Some("other bytes are read".to_owned()),
-            Ok(None) => Some("what was written is not there".to_owned()),
-            Err(error) => Some(refusal(error)?),
-        })
-    }
-
-    async fn lists(
-        &self,
-        own: &ObjectPrefix,
-        key: &ObjectKey,
-    ) -> Result<Option<String>, BucketError> {
-        let found = self.list(&ObjectPrefix::known(PROBES.to_owned())).await?;
-        let Some(listed) = found.iter().find(|listed| listed.key == *key) else {
-            return Ok(Some("what was written is not in the list".to_owned()));
-        };
-        let is_old = |modified: jiff::Timestamp| {
-            listed.modified.as_second() - modified.as_second() > LEFTOVER_SECONDS
-        };
-        let is_other = |key: &ObjectKey| !key.as_str().starts_with(&own.to_string());
-        for old in &found {
-            if is_other(&old.key) && is_old(old.modified) {
-                // It is in nobody's way.
-                let _ = self.remove(&old.key).await;
-            }
-        }
-        Ok((listed.size != 5).then(|| "the list has another length".to_owned()))
-    }
-
-    async fn creates(&self, key: &ObjectKey) -> Result<Option<String>, BucketError> {
-        match self.put(key, "one", WriteCondition::Absent).await {
-            Ok(ObjectWritten::Done(_)) => {}
-            Ok(ObjectWritten::Refused) => return Ok(Some("it is refused".to_owned())),
-            Err(error) => return Ok(Some(refusal(error)?)),
-        }
-        match self.put(key, "two", WriteCondition::Absent).await {
-            Ok(ObjectWritten::Refused) => {}
-            Ok(ObjectWritten::Done(_)) => return Ok(Some("the condition is ignored".to_owned())),
-            Err(error) => return Ok(Some(refusal(error)?)),
-        }
-        if let Some(wrong) = self.holds(key, b"one").await? {
-            return Ok(Some(wrong));
-        }
-        // Where versions are suspended, a mark of the removal may count as an object.
-        self.remove(key).await?;
-        match self.put(key, "three", WriteCondition::Absent).await {
-            Ok(ObjectWritten::Done(_)) => self.holds(key, b"three").await,
-            Ok(ObjectWritten::Refused) => Ok(Some("what was removed counts as there".to_owned())),
-            Err(error) => Ok(Some(refusal(error)?)),
-        }
-    }
-
-    async fn swaps(
-        &self,
-        key: &ObjectKey,
-        absent: &ObjectKey,
-    ) -> Result<Option<String>, BucketError> {
-        let ObjectWritten::Done(first) = self.put(key, "one", WriteCondition::Always).await? else {
-            return Ok(Some("writing without a condition is refused".to_owned()));
-        };
-        match self
-            .put(key, "two", WriteCondition::Unchanged(first.clone()))
-            .await
-        {
-            Ok(ObjectWritten::Done(_)) => {}
-            Ok(ObjectWritten::Refused) => return Ok(Some("it is refused".to_owned())),
-            Err(error) => return Ok(Some(refusal(error)?)),
-        }
-        if let Some(wrong) = self.holds(key, b"two").await? {
-            return Ok(Some(wrong));
-        }
-        match self
-            .put(key, "three", WriteCondition::Unchanged(first.clone()))
-            .await
-        {
-            Ok(ObjectWritten::Refused) => {}
-            Ok(ObjectWritten::Done(_)) => return Ok(Some("the condition is ignored".to_owned())),
-            Err(error) => return Ok(Some(refusal(error)?)),
-        }
-        if let Some(wrong) = self.holds(key, b"two").await? {
-            return Ok(Some(wrong));
-        }
-        let written = self
-            .put(absent, "one", WriteCondition::Unchanged(first))
-            .await;
-        let is_there = self.get(absent).await?.is_some();
-        Ok(match written {
-            _ if is_there => Some("an object that is not there counts as unchanged".to_owned()),
-            Ok(ObjectWritten::Done(_)) => Some("it is confirmed and not done".to_owned()),
-            Ok(ObjectWritten::Refused) => None,
-            Err(error) => Some(refusal(error)?),
-        })
-    }
-
-    async fn has_one_winner(&self, keys: &mut ProbeKeys) -> Result<Option<String>, BucketError> {
-        for is_there in [false, true] {
-            if let Some(wrong) = self.meet(keys, is_there).await? {
-                return Ok(Some(wrong));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Several create one object at once, or replace it where it is there. One of them has
-    /// to win, and its bytes have to be there.
-    async fn meet(
-        &self,
-        keys: &mut ProbeKeys,
-        is_there: bool,
-    ) -> Result<Option<String>, BucketError> {
-        let mut refused = String::new();
-        for _ in 0..MEETINGS {
-            let key = keys.next();
-            let condition = match is_there {
-                false => WriteCondition::Absent,
-                true => match self.put(&key, "before", WriteCondition::Always).await? {
-                    ObjectWritten::Done(tag) => WriteCondition::Unchanged(tag),
-                    ObjectWritten::Refused => WriteCondition::Absent,
-                },
-            };
-            let writers = (0..WRITERS).map(|number| {
-                let (key, condition) = (&key, condition.clone());
-                async move { self.put(key, format!("writer {number}"), condition).await }
-            });
-            let ended = join_all(writers).await;
-            let has_won = |one: &Result<ObjectWritten, BucketError>| {
-                matches!(one, Ok(ObjectWritten::Done(_)))
-            };
-            let winners = ended.iter().filter(|one| has_won(one)).count();
-            match ended.iter().position(has_won) {
-                Some(number) if winners == 1 => {
-                    return self
-                        .holds(&key, format!("writer {number}").as_bytes())
-                        .await;
-                }
-                Some(_) => return Ok(Some(format!("{winners} of {WRITERS} writers won"))),
-                // Answers were lost, or they met and gave way to each other.
-                None => {
-                    let error = ended.into_iter().find_map(Result::err);
-                    refused = error.map_or_else(String::new, |error| format!(": {error}"));
-                }
-            }
-        }
-        Ok(Some(format!("none of {WRITERS} writers won{refused}")))
-    }
-
-    async fn removes(&self, key: &ObjectKey) -> Result<Option<String>, BucketError> {
-        self.remove(key).await?;
-        let found = self.get(key).await?;
-        Ok(found.map(|_| "what was removed is still there".to_owned()))
-    }
-
-    async fn holds(&self, key: &ObjectKey, bytes: &[u8]) -> Result<Option<String>, BucketError> {
-        Ok(match self.get(key).await? {
-            Some(found) if found.bytes == bytes => None,
-            Some(_) => Some("the object holds what was refused".to_owned()),
-            None => Some("what was written is not there".to_owned()),
-        })
+        Ok(checks)
     }
 }
 
 /// What a server says that does not know what was asked for. An error that says nothing of
 /// that is one.
-fn refusal(error: BucketError) -> Result<String, BucketError> {
+fn refusal(error: BucketError) -> Result<ProbeFault, BucketError> {
     let answer = error.answer();
     match answer.and_then(BucketAnswer::status) {
         // Not known, not like this, not here, not implemented.
-        Some(400 | 405 | 416 | 501) => Ok(answer.map(ToString::to_string).unwrap_or_default()),
+        Some(400 | 405 | 416 | 501) => Ok(ProbeFault::NotDone(
+            answer.map(ToString::to_string).unwrap_or_default(),
+        )),
         // What is answered to a range without there being one.
         None if answer.is_some_and(|answer| answer.to_string().contains("non-partial")) => {
-            Ok("the whole object is read".to_owned())
+            Ok(ProbeFault::not_done("the whole object is read"))
         }
         _ => Err(error),
     }

@@ -3,12 +3,14 @@
 //! Servers answer with a tag in quotes, and HTTP wants it back like that. Ceph RGW, and
 //! services made of it, compare what stands between the quotes with all that was sent when
 //! they write, so no condition would ever hold. Other servers refuse a tag without
-//! quotes. Nothing tells which of them answers, and another version may be another one: a
-//! condition that is refused although it holds is sent again in the other form, and what
-//! worked is remembered.
+//! quotes, and one that ignores it would write whatever is there. Nothing tells which of
+//! them answers, so it is tried: quotes are proven by a condition that was taken, and a tag
+//! without them only by an object of its own, whose old tag has to be refused. What is
+//! proven is all that is sent from then on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::OnceCell;
 
 /// With or without quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +22,6 @@ pub(super) enum TagForm {
 }
 
 impl TagForm {
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Quoted => Self::Bare,
-            Self::Bare => Self::Quoted,
-        }
-    }
-
     /// A tag that was received, in this form.
     pub(super) fn of(self, tag: &str) -> &str {
         match self {
@@ -41,22 +36,28 @@ impl TagForm {
     }
 }
 
-/// The form that worked last with a server. Clones share it.
+/// The form that a server was seen to understand. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LearnedForm {
-    is_bare: Arc<AtomicBool>,
+pub(super) struct ProvenForm {
+    form: Arc<OnceLock<TagForm>>,
+    /// Whether tags without quotes are compared, once that was tried.
+    pub(super) compares_bare: Arc<OnceCell<bool>>,
 }
 
-impl LearnedForm {
+impl ProvenForm {
+    /// The form to send a tag in: as HTTP has it, until another one is proven.
     pub(super) fn form(&self) -> TagForm {
-        match self.is_bare.load(Ordering::Relaxed) {
-            true => TagForm::Bare,
-            false => TagForm::Quoted,
-        }
+        self.form.get().copied().unwrap_or(TagForm::Quoted)
     }
 
-    pub(super) fn learn(&self, form: TagForm) {
-        self.is_bare.store(form == TagForm::Bare, Ordering::Relaxed);
+    pub(super) fn is_proven(&self) -> bool {
+        self.form.get().is_some()
+    }
+
+    /// A condition in this form was taken. The first one that is proven stays: with two, a
+    /// condition that is refused would be sent again.
+    pub(super) fn prove(&self, form: TagForm) {
+        self.form.get_or_init(|| form);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::{
@@ -15,7 +17,7 @@ use super::tags::TagForm;
 use super::{Bucket, BucketAnswer, BucketError, ObjectKey};
 use crate::model::Sha256;
 
-const WRITING: &str = "writing";
+pub(super) const WRITING: &str = "writing";
 
 /// Bytes of one part of a large object. S3 asks for 5 MiB at least, and takes 10000 parts:
 /// that is enough for 156 GiB.
@@ -23,6 +25,10 @@ const PART: usize = 16 << 20;
 
 /// Parts that are on their way at once.
 const PARTS_AT_ONCE: usize = 2;
+
+/// How long it may take to find out why a condition was refused. Callers that wait for less
+/// than the patience of the bucket have to hear of the refusal nevertheless.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Which write of an object was seen: its entity tag.
 ///
@@ -66,7 +72,7 @@ impl ObjectTag {
 
     /// As a server told it. Ceph RGW before 18 leaves the place empty after an upload in
     /// parts: an empty tag says nothing.
-    fn told(e_tag: Option<String>) -> Self {
+    pub(super) fn told(e_tag: Option<String>) -> Self {
         let is_tag = |tag: &String| !TagForm::Bare.of(tag).is_empty();
         Self {
             e_tag: e_tag.filter(is_tag),
@@ -104,6 +110,15 @@ impl fmt::Display for ObjectTag {
 }
 
 impl WriteCondition {
+    /// True where it is told in another way with quotes than without them.
+    pub(super) fn has_forms(&self) -> bool {
+        let tag = match self {
+            Self::Unchanged(tag) => tag.e_tag.as_deref(),
+            Self::Always | Self::Absent => None,
+        };
+        tag.is_some_and(TagForm::has_both)
+    }
+
     fn mode(&self, form: TagForm) -> PutMode {
         match self {
             Self::Always => PutMode::Overwrite,
@@ -146,7 +161,7 @@ impl SentObject {
 
 impl Bucket {
     /// Writes a small object. Under a condition the request is sent once; again only where
-    /// the server refused a condition that holds, in the other form of a tag.
+    /// the server refused a condition that holds, and compares tags in the other form.
     ///
     /// # Errors
     /// When the server cannot be asked, or says that it failed. The object may have been
@@ -158,45 +173,50 @@ impl Bucket {
         condition: WriteCondition,
     ) -> Result<ObjectWritten, BucketError> {
         let payload = PutPayload::from_bytes(bytes.into());
-        self.within(WRITING, key, async {
-            let form = self.tags.form();
-            let mut put = self.put_as(key, &payload, &condition, form).await;
-            let is_misread = match &put {
-                Ok(_) => false,
-                Err(error) => self.is_misread(key, &condition, error).await,
-            };
-            if is_misread {
-                put = self.put_as(key, &payload, &condition, form.other()).await;
-                if put.is_ok() {
-                    self.tags.learn(form.other());
+        let mut form = self.tags.form();
+        let mut put = self.put_as(key, &payload, &condition, form).await?;
+        if let Err(error) = &put
+            && self.is_misread(key, &condition, error).await
+        {
+            form = TagForm::Bare;
+            put = self.put_as(key, &payload, &condition, form).await?;
+        }
+        match put {
+            Ok(put) => {
+                if condition.has_forms() {
+                    self.tags.prove(form);
                 }
+                Ok(ObjectWritten::Done(ObjectTag::told(put.e_tag)))
             }
-            match put {
-                Ok(put) => Ok(ObjectWritten::Done(ObjectTag::told(put.e_tag))),
-                Err(error) if is_refusal(&error, &condition) => Ok(ObjectWritten::Refused),
-                Err(error) => Err(BucketError::of(WRITING, key, &error)),
-            }
-        })
-        .await
+            Err(error) if is_refusal(&error, &condition) => Ok(ObjectWritten::Refused),
+            Err(error) => Err(BucketError::of(WRITING, key, &error)),
+        }
     }
 
-    async fn put_as(
+    /// One request, with a tag in this form. What the server answered is inside.
+    pub(super) async fn put_as(
         &self,
         key: &ObjectKey,
         payload: &PutPayload,
         condition: &WriteCondition,
         form: TagForm,
-    ) -> object_store::Result<PutResult> {
+    ) -> Result<object_store::Result<PutResult>, BucketError> {
         let store = match condition {
             WriteCondition::Always => &self.patient,
             WriteCondition::Absent | WriteCondition::Unchanged(_) => &self.once,
         };
         let options = PutOptions::from(condition.mode(form));
         let path = self.path(key);
-        store.put_opts(&path, payload.clone(), options).await
+        let put = async { Ok(store.put_opts(&path, payload.clone(), options).await) };
+        let put = self.within(WRITING, key, put).await?;
+        if put.as_ref().is_ok_and(|put| put.version.is_some()) {
+            self.has_versions.store(true, Ordering::Relaxed);
+        }
+        Ok(put)
     }
 
-    /// True where the server refused a condition that holds: what should be unchanged is.
+    /// True where the server refused a condition that holds, since it compares tags without
+    /// their quotes. What cannot be found out soon was refused: nothing was written.
     async fn is_misread(
         &self,
         key: &ObjectKey,
@@ -206,12 +226,16 @@ impl Bucket {
         let WriteCondition::Unchanged(tag) = condition else {
             return false;
         };
-        let has_forms = tag.e_tag.as_deref().is_some_and(TagForm::has_both);
-        if !has_forms || !matches!(error, object_store::Error::Precondition { .. }) {
+        let is_refused = matches!(error, object_store::Error::Precondition { .. });
+        if self.tags.is_proven() || !condition.has_forms() || !is_refused {
             return false;
         }
-        let found = self.patient.head(&self.path(key)).await;
-        found.is_ok_and(|found| ObjectTag::of(&found).is_same_write(tag))
+        let look = async {
+            let found = self.head(key).await.ok().flatten();
+            found.is_some_and(|found| found.tag.is_same_write(tag)) && self.compares_bare().await
+        };
+        let look = tokio::time::timeout(LOOK.min(self.patience), look).await;
+        look.unwrap_or(false)
     }
 
     /// Writes a file as an object, in parts, and whatever is there. Readers see the whole
@@ -341,7 +365,7 @@ fn expect(file: &Path, expected: Sha256, digest: sha2::Sha256) -> Result<(), Buc
 }
 
 /// True where the condition did not hold, or the server does not say.
-fn is_refusal(error: &object_store::Error, asked: &WriteCondition) -> bool {
+pub(super) fn is_refusal(error: &object_store::Error, asked: &WriteCondition) -> bool {
     use object_store::Error;
     match (asked, error) {
         (WriteCondition::Always, _) => false,

@@ -267,8 +267,8 @@ pub enum Verb {
     Wait(WaitArgs),
     /// Check configuration and orders; needs no network and no nodes
     Validate {
-        /// Ask the clusters of the configuration, too: whether they answer, and have
-        /// and allow what the orders need
+        /// Ask the clusters, the buckets and the store of the configuration, too: whether
+        /// they answer, and have and allow what the orders need
         #[arg(long)]
         online: bool,
         /// Output format

@@ -1,7 +1,9 @@
 //! `validate --online`: asks each cluster of the configuration whether it has and allows
-//! what the orders need, and the store whether a fleet can use it. Nothing is changed at
-//! clusters; a store gets small objects that are removed again.
+//! what the orders need, each bucket whether it takes deliveries, and the store whether a
+//! fleet can use it. Nothing is changed at clusters; buckets and a store get small objects
+//! that are removed again.
 
+mod node;
 mod report;
 mod store;
 
@@ -10,7 +12,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::out;
-pub(super) use report::{CheckLevel, ClusterReport, OnlineReport, StoreReport};
+pub(super) use report::{CheckLevel, ClusterReport, NodeReport, OnlineReport, StoreReport};
 
 use crate::app::{App, CERTIFICATE_DAYS, ClusterUse, StorageUse};
 use crate::config::{ClusterSettings, ClusterTrust};
@@ -26,6 +28,13 @@ use crate::proxmox::{
 pub(super) async fn check(app: &App, orders: &OrderSet) -> OnlineReport {
     OnlineReport {
         clusters: check_clusters(app, orders).await,
+        nodes: {
+            let mut nodes = Vec::new();
+            for used in app.bucket_uses(orders) {
+                nodes.push(node::check(app, &used).await);
+            }
+            nodes
+        },
         store: match &app.settings().store {
             Some(settings) => Some(store::check(settings).await),
             None => None,

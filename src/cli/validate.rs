@@ -1,5 +1,5 @@
 //! `validate`: checks configuration and orders; touches neither network nor nodes, unless
-//! it is to ask the clusters and the store.
+//! it is to ask the clusters, the buckets and the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::Common;
 use super::exit::Exit;
 use super::forms::{DataForm, ValidateForm};
-use super::preflight::{self, CheckLevel, ClusterReport, OnlineReport, StoreReport};
+use super::preflight::{self, CheckLevel, ClusterReport, NodeReport, OnlineReport, StoreReport};
 use super::{notices, out, style};
 use crate::app::{App, Mode, OrdersAt, StartError};
 use crate::conclude::SourceLine;
@@ -32,6 +32,9 @@ pub(super) struct ValidateAnswer<'a> {
     clusters: Option<&'a [ClusterReport]>,
     /// How many files of orders there are.
     files: usize,
+    /// What was found at each node that is a bucket, with --online.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<&'a [NodeReport]>,
     /// How many orders are valid.
     orders: usize,
     /// How many of their positions are.
@@ -74,7 +77,9 @@ pub(super) async fn validate(
         Ok((app, _, orders)) if online => preflight::check(app, orders).await,
         _ => OnlineReport::default(),
     };
-    if online && loaded.is_ok() && asked.clusters.is_empty() && asked.store.is_none() {
+    let is_nobody_asked =
+        asked.clusters.is_empty() && asked.nodes.is_empty() && asked.store.is_none();
+    if online && loaded.is_ok() && is_nobody_asked {
         out::note("no clusters in the configuration, so no Proxmox VE API was asked");
     }
     match (loaded, form) {
@@ -96,6 +101,7 @@ pub(super) async fn validate(
                 awaited: orders.awaited().map(AwaitedAnswer::of).collect(),
                 source: at.source(),
                 clusters: online.then_some(asked.clusters.as_slice()),
+                nodes: online.then_some(asked.nodes.as_slice()),
                 store: asked.store.as_ref(),
             };
             out::value(data(form), &answer)?;
@@ -195,7 +201,7 @@ fn exit(at: &OrdersAt, orders: &OrderSet, asked: &OnlineReport) -> Exit {
     }
 }
 
-/// What clusters and store lack, as annotations without a file.
+/// What clusters, buckets and store lack, as annotations without a file.
 fn annotations(asked: &OnlineReport) -> impl Iterator<Item = String> {
     asked.checks().filter_map(|(at, check)| {
         let kind = match check.level {
@@ -220,12 +226,16 @@ fn positions(orders: &OrderSet) -> usize {
 
 /// How many errors there are beside those of the orders.
 fn checked(asked: &OnlineReport) -> String {
-    let clusters = &asked.clusters;
-    let wrong = clusters.iter().filter(|report| report.has_errors()).count();
-    match (clusters.len(), wrong) {
-        (0, _) | (_, 0) => String::new(),
-        (_, wrong) => format!("{} with errors\n", out::counted(wrong, "cluster")),
-    }
+    let clusters = asked.clusters.iter();
+    let nodes = asked.nodes.iter();
+    let wrong = [
+        (clusters.filter(|one| one.has_errors()).count(), "cluster"),
+        (nodes.filter(|one| one.has_errors()).count(), "node"),
+    ];
+    let wrong = wrong.iter().filter(|(count, _)| *count > 0);
+    wrong
+        .map(|(count, what)| format!("{} with errors\n", out::counted(*count, what)))
+        .collect()
 }
 
 fn summary(orders: &OrderSet) -> String {

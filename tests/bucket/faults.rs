@@ -341,6 +341,9 @@ async fn a_wrong_key_and_a_key_without_rights_are_denied() {
         Some("SignatureDoesNotMatch")
     );
     assert!(wrong.hint().unwrap().contains("access key"));
+    let listed = Bucket::open(&settings).unwrap();
+    let denied = listed.list(&"v1".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(denied, BucketError::Denied { .. }), "{denied:?}");
 }
 
 #[tokio::test]

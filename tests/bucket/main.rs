@@ -13,6 +13,7 @@ mod contract;
 mod faults;
 mod moto;
 mod preflight;
+mod preflight_nodes;
 mod probes;
 mod proxy;
 mod tags;

@@ -76,7 +76,7 @@ fn a_store_that_is_not_there_fails_the_check() {
     let section = seaweed::section(&endpoint, "preflight/", dir.path());
     let (code, text) = validate(dir.path(), &section, &[]);
     assert!(
-        text.contains("  error    access: writing v1/probe/"),
+        text.contains("  error    access: listing v1/probe/"),
         "{text}"
     );
     assert!(text.contains("Connection refused"), "{text}");

@@ -13,10 +13,10 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     Result,
 };
-use talos_order::bucket::{Bucket, BucketError, Capability};
+use talos_order::bucket::{Bucket, BucketError, Capability, ObjectWritten, WriteCondition};
 
 use crate::common::seaweed::Seaweed;
-use crate::contract::CASES;
+use crate::contract::{CASES, key, put, text};
 use crate::moto::Moto;
 
 /// What is wrong with a server.
@@ -40,8 +40,14 @@ enum Wrong {
     SendsAll,
     /// As Ceph RGW: a tag is answered in quotes, and is the right one only without them.
     ComparesBare,
+    /// Understands a tag in quotes, and writes whatever is there under one without them.
+    IgnoresBare,
+    /// The same, and refuses all that have quotes.
+    RefusesQuotes,
     /// As Ceph RGW where versions are suspended: the mark of a removal is an object.
     KeepsMarks,
+    /// As Ceph RGW where versions are kept.
+    KeepsVersions,
 }
 
 #[derive(Debug)]
@@ -69,34 +75,26 @@ impl WrongServer {
     fn was_removed(&self, path: &Path) -> bool {
         self.removed.lock().unwrap().contains(path)
     }
-}
 
-fn quoted(tag: &str) -> String {
-    format!("\"{tag}\"")
-}
-
-#[async_trait]
-impl ObjectStore for WrongServer {
-    async fn put_opts(&self, path: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
+    async fn written(&self, path: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
         let is_there = self.right.head(path).await.is_ok();
         let as_is = PutOptions::from(PutMode::Overwrite);
         match (self.wrong, &how.mode) {
-            (wrong, PutMode::Overwrite) if wrong != Wrong::ComparesBare => {
-                self.right.put_opts(path, bytes, how).await
-            }
+            (_, PutMode::Overwrite) => self.right.put_opts(path, bytes, how).await,
             (Wrong::KnowsNoConditions, _) => Err(answered(
                 "Server returned non-2xx status code: 501 Not Implemented: \
                  <Error><Code>NotImplemented</Code></Error>",
             )),
-            // Those of the first race, after six that are alone.
+            // Those of the first race, after seven that are alone.
             (Wrong::GivesWay, _)
-                if (6..14).contains(&self.writes.fetch_add(1, Ordering::Relaxed)) =>
+                if (7..15).contains(&self.writes.fetch_add(1, Ordering::Relaxed)) =>
             {
                 Err(answered(
                     "Server returned non-2xx status code: 500 Internal Server Error: ",
                 ))
             }
-            (Wrong::IgnoresConditions, _) | (Wrong::IgnoresTags, PutMode::Update(_)) => {
+            (Wrong::IgnoresConditions | Wrong::KeepsVersions, _)
+            | (Wrong::IgnoresTags, PutMode::Update(_)) => {
                 self.right.put_opts(path, bytes, as_is).await
             }
             (Wrong::CreatesUnchanged, PutMode::Update(_)) if !is_there => {
@@ -115,13 +113,37 @@ impl ObjectStore for WrongServer {
                     source: "it was removed".into(),
                 })
             }
-            (Wrong::ComparesBare, _) => {
-                let mut put = self.right.put_opts(path, bytes, how).await?;
-                put.e_tag = put.e_tag.as_deref().map(quoted);
-                Ok(put)
+            (Wrong::IgnoresBare | Wrong::RefusesQuotes, PutMode::Update(version)) => {
+                let tag = version.e_tag.as_deref().unwrap_or_default();
+                match (self.wrong, tag.starts_with('"')) {
+                    (_, false) => self.right.put_opts(path, bytes, as_is).await,
+                    (Wrong::IgnoresBare, true) => self.right.put_opts(path, bytes, how).await,
+                    (_, true) => Err(Error::Precondition {
+                        path: path.to_string(),
+                        source: "it has quotes".into(),
+                    }),
+                }
             }
             _ => self.right.put_opts(path, bytes, how).await,
         }
+    }
+}
+
+fn quoted(tag: &str) -> String {
+    format!("\"{tag}\"")
+}
+
+#[async_trait]
+impl ObjectStore for WrongServer {
+    async fn put_opts(&self, path: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
+        let mut put = self.written(path, bytes, how).await?;
+        if self.wrong == Wrong::ComparesBare {
+            put.e_tag = put.e_tag.as_deref().map(quoted);
+        }
+        if self.wrong == Wrong::KeepsVersions {
+            put.version = Some("1".to_owned());
+        }
+        Ok(put)
     }
 
     async fn put_multipart_opts(
@@ -131,7 +153,6 @@ impl ObjectStore for WrongServer {
     ) -> Result<Box<dyn MultipartUpload>> {
         self.right.put_multipart_opts(path, how).await
     }
-
     async fn get_opts(&self, path: &Path, how: GetOptions) -> Result<GetResult> {
         match (self.wrong, &how.range) {
             (Wrong::SendsAll, Some(_)) => Err(answered(
@@ -205,6 +226,15 @@ async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
             "create if absent: what was removed counts as there",
         ),
         (
+            Wrong::IgnoresBare,
+            "replace if unchanged: an entity tag without quotes is ignored",
+        ),
+        (Wrong::RefusesQuotes, "replace if unchanged: it is refused"),
+        (
+            Wrong::KeepsVersions,
+            "create if absent: the condition is ignored",
+        ),
+        (
             Wrong::LooksFirst,
             "one winner of concurrent writes: 8 of 8 writers won",
         ),
@@ -214,6 +244,41 @@ async fn who_leads_is_not_decided_on_a_server_that_gets_conditions_wrong() {
             panic!("{wrong:?}");
         };
         assert!(why.contains(message), "{why}");
+    }
+}
+
+/// Whoever did not probe a server does not write over anything there either.
+#[tokio::test]
+async fn a_tag_without_quotes_is_sent_only_where_an_old_one_was_refused() {
+    let bucket = bucket(Wrong::RefusesQuotes);
+    let old = put(&bucket, "v1/a.json", "one").await;
+    let now = put(&bucket, "v1/a.json", "two").await;
+    for tag in [now, old] {
+        let unchanged = WriteCondition::Unchanged(tag);
+        let written = bucket.put(&key("v1/a.json"), "three", unchanged).await;
+        assert_eq!(written.unwrap(), ObjectWritten::Refused);
+    }
+    assert_eq!(text(&bucket, "v1/a.json").await.as_deref(), Some("two"));
+    let all = bucket.list(&"v1".parse().unwrap()).await.unwrap();
+    assert_eq!(all.len(), 1, "{all:#?}");
+}
+
+#[tokio::test]
+async fn versions_are_named_where_they_may_be_why_conditions_do_not_work() {
+    for wrong in [Wrong::KeepsMarks, Wrong::KeepsVersions] {
+        let hint = bucket(wrong).probe().await.unwrap().hint();
+        assert!(
+            hint.is_some_and(|hint| hint.contains("versioning")),
+            "{wrong:?}"
+        );
+    }
+    for wrong in [Wrong::IgnoresConditions, Wrong::ComparesBare] {
+        let probe = bucket(wrong).probe().await.unwrap();
+        assert_eq!(
+            (probe.hint(), probe.has_versions),
+            (None, false),
+            "{wrong:?}"
+        );
     }
 }
 
@@ -257,6 +322,10 @@ async fn is_full(bucket: Bucket) {
     assert_eq!(bucket.clone().capability().await.unwrap(), Capability::Full);
     assert_eq!(bucket.requests(), requests);
     assert!(requests < 60, "{requests}");
+    // The same for deliveries; and no version was told of.
+    let probe = bucket.of_node().probe_deliveries().await.unwrap();
+    assert!(probe.checks.iter().all(|check| check.wrong.is_none()));
+    assert!(!probe.has_versions);
 }
 
 #[tokio::test]

@@ -1,10 +1,15 @@
 //! Conditions that are refused although they hold.
 
-use talos_order::bucket::{ObjectWritten, WriteCondition};
+use std::time::{Duration, Instant};
 
+use talos_order::bucket::{Bucket, ObjectWritten, WriteCondition};
+
+use crate::common::seaweed::{Seaweed, settings};
 use crate::contract::{done, key, put, text};
 use crate::faults::disturbed;
 use crate::proxy::{Fault, Proxy};
+
+const REFUSED: Fault = Fault::Answer(412, "");
 
 fn verbs(proxy: &Proxy) -> Vec<String> {
     let seen = proxy.seen();
@@ -32,7 +37,43 @@ async fn what_has_changed_is_sent_once() {
     assert_eq!(text(&bucket, at.as_str()).await, None);
 }
 
-/// A server that is replaced by one of another kind is asked in the form that works.
+/// The server takes it: what is refused from then on has changed, whatever is seen there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_was_taken_is_the_only_one_that_is_sent() {
+    let Some((proxy, bucket)) = disturbed("tags/proven/").await else {
+        return;
+    };
+    let at = key("v1/leaders/a.json");
+    let tag = put(&bucket, at.as_str(), "one").await;
+    let unchanged = WriteCondition::Unchanged(tag);
+    let tag = done(bucket.put(&at, "two", unchanged).await.unwrap());
+    verbs(&proxy);
+    proxy.next("PUT", REFUSED);
+    let unchanged = WriteCondition::Unchanged(tag);
+    let written = bucket.put(&at, "three", unchanged).await.unwrap();
+    assert_eq!(written, ObjectWritten::Refused);
+    assert_eq!(verbs(&proxy), ["PUT"]);
+    assert_eq!(text(&bucket, at.as_str()).await.as_deref(), Some("two"));
+}
+
+/// The same after a probe, which every leader makes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_proves_a_form() {
+    let Some((proxy, bucket)) = disturbed("tags/probed/").await else {
+        return;
+    };
+    bucket.capability().await.unwrap();
+    let at = key("v1/leaders/a.json");
+    let tag = put(&bucket, at.as_str(), "one").await;
+    verbs(&proxy);
+    proxy.next("PUT", REFUSED);
+    let unchanged = WriteCondition::Unchanged(tag);
+    let written = bucket.put(&at, "two", unchanged).await.unwrap();
+    assert_eq!(written, ObjectWritten::Refused);
+    assert_eq!(verbs(&proxy), ["PUT"]);
+}
+
+/// The other form is tried on an object of its own, and then it is the one that is sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_unchanged_is_sent_in_the_other_form() {
     let Some((proxy, bucket)) = disturbed("tags/unchanged/").await else {
@@ -41,24 +82,63 @@ async fn what_is_unchanged_is_sent_in_the_other_form() {
     let at = key("v1/leaders/a.json");
     let tag = put(&bucket, at.as_str(), "one").await;
     verbs(&proxy);
-    proxy.next("PUT", Fault::Answer(412, ""));
+    proxy.next("PUT", REFUSED);
     let unchanged = WriteCondition::Unchanged(tag);
     let tag = done(bucket.put(&at, "two", unchanged).await.unwrap());
-    assert_eq!(verbs(&proxy), ["PUT", "HEAD", "PUT"]);
-    // It is remembered, and what is refused in both forms is refused.
+    let tried = ["PUT", "PUT", "PUT", "GET", "DELETE"];
+    let all = [["PUT", "HEAD"].as_slice(), &tried, &["PUT"]].concat();
+    assert_eq!(verbs(&proxy), all);
     let unchanged = WriteCondition::Unchanged(tag);
     let tag = done(bucket.put(&at, "three", unchanged).await.unwrap());
     assert_eq!(verbs(&proxy), ["PUT"]);
-    proxy.next("PUT", Fault::Answer(412, ""));
-    proxy.next("PUT", Fault::Answer(412, ""));
-    let unchanged = WriteCondition::Unchanged(tag.clone());
+    proxy.next("PUT", REFUSED);
+    let unchanged = WriteCondition::Unchanged(tag);
     let written = bucket.put(&at, "four", unchanged).await.unwrap();
     assert_eq!(written, ObjectWritten::Refused);
-    assert_eq!(verbs(&proxy), ["PUT", "HEAD", "PUT"]);
-    // Another server wants quotes again.
-    proxy.next("PUT", Fault::Answer(412, ""));
+    assert_eq!(verbs(&proxy), ["PUT"]);
+    assert!(proxy.is_through());
+    let left = bucket.list(&"v1/probe".parse().unwrap()).await.unwrap();
+    assert_eq!(left, []);
+}
+
+/// Whoever is refused hears that, and in time: nothing was written, whatever comes of the
+/// question why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_one_also_where_the_look_at_it_hangs_or_fails() {
+    let Some(server) = Seaweed::shared() else {
+        return;
+    };
+    let proxy = Proxy::before(&server.authority()).await;
+    // Which waits for longer than some who ask.
+    let bucket = Bucket::open(&settings(&proxy.endpoint, "tags/late/")).unwrap();
+    let at = key("v1/leaders/a.json");
+    for fault in [Fault::Stall, Fault::Answer(403, "")] {
+        let tag = put(&bucket, at.as_str(), "one").await;
+        proxy.next("PUT", REFUSED);
+        for _ in 0..8 {
+            proxy.next("HEAD", fault.clone());
+        }
+        let begin = Instant::now();
+        let unchanged = WriteCondition::Unchanged(tag);
+        let written = bucket.put(&at, "two", unchanged).await.unwrap();
+        assert_eq!(written, ObjectWritten::Refused);
+        let took = begin.elapsed();
+        assert!(took < Duration::from_secs(8), "{took:?}");
+    }
+}
+
+/// The write that was sent may be done, and nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_after_the_other_form_is_no_refusal() {
+    let Some((proxy, bucket)) = disturbed("tags/silent/").await else {
+        return;
+    };
+    let at = key("v1/leaders/a.json");
+    let tag = put(&bucket, at.as_str(), "one").await;
+    proxy.next("PUT /fleet/tags/silent/v1/leaders", REFUSED);
+    proxy.next("PUT /fleet/tags/silent/v1/leaders", Fault::Lose);
     let unchanged = WriteCondition::Unchanged(tag);
-    done(bucket.put(&at, "four", unchanged).await.unwrap());
-    assert_eq!(verbs(&proxy), ["PUT", "HEAD", "PUT"]);
+    bucket.put(&at, "two", unchanged).await.unwrap_err();
+    assert_eq!(text(&bucket, at.as_str()).await.as_deref(), Some("two"));
     assert!(proxy.is_through());
 }

@@ -78,6 +78,8 @@ fn a_bucket_gets_images_and_loses_what_no_order_wants() {
     let cached = fs::read(world.at("cache").join(OLD)).unwrap();
     assert_eq!(content(&bucket, OLD).unwrap(), cached);
     program.run(&["apply"]).expect(0).says("nothing to do");
+    let checked = program.run(&["validate", "--online"]).expect(0);
+    checked.says("directory /images: 1 file, 1 in the record of deliveries");
 
     // What nobody recorded stays, and what was lost comes back.
     put(&bucket, "mine.iso", b"mine");

@@ -1,4 +1,4 @@
-//! What was found at a cluster or at the store, for people and for programs.
+//! What was found at a cluster, at a node or at the store, for people and for programs.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,6 +17,17 @@ pub(in crate::cli) struct ClusterReport {
     pub checks: Vec<PreflightCheck>,
 }
 
+/// What was found at a node that is a bucket.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct NodeReport {
+    /// Its name in the configuration.
+    pub node: String,
+    /// The URL of the bucket.
+    pub bucket: String,
+    /// Each thing that was looked at.
+    pub checks: Vec<PreflightCheck>,
+}
+
 /// What was found at the store.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct StoreReport {
@@ -31,6 +42,8 @@ pub(in crate::cli) struct StoreReport {
 pub(in crate::cli) struct OnlineReport {
     /// One for each cluster of the configuration.
     pub clusters: Vec<ClusterReport>,
+    /// One for each node that is a bucket.
+    pub nodes: Vec<NodeReport>,
     /// Where the configuration has a store.
     pub store: Option<StoreReport>,
 }
@@ -41,7 +54,7 @@ pub(in crate::cli) struct PreflightCheck {
     /// How it is.
     pub level: CheckLevel,
     /// What was looked at: an endpoint, a node, a storage, the token; of a store, what it
-    /// has to do.
+    /// has to do; of a bucket, this or a directory.
     pub subject: String,
     /// What was found.
     pub message: String,
@@ -96,6 +109,18 @@ impl PreflightCheck {
     }
 }
 
+/// Adds a check to those of a report.
+fn add<'a>(
+    checks: &'a mut Vec<PreflightCheck>,
+    level: CheckLevel,
+    subject: &str,
+    message: String,
+) -> &'a mut PreflightCheck {
+    let at = checks.len();
+    checks.push(PreflightCheck::new(level, subject, message));
+    &mut checks[at]
+}
+
 impl ClusterReport {
     pub(super) fn add(
         &mut self,
@@ -103,10 +128,7 @@ impl ClusterReport {
         subject: &str,
         message: String,
     ) -> &mut PreflightCheck {
-        let at = self.checks.len();
-        self.checks
-            .push(PreflightCheck::new(level, subject, message));
-        &mut self.checks[at]
+        add(&mut self.checks, level, subject, message)
     }
 
     pub(super) fn failed(&mut self, subject: &str, error: &PveError) {
@@ -125,18 +147,46 @@ impl ClusterReport {
     }
 }
 
-impl StoreReport {
-    pub(super) fn add(&mut self, level: CheckLevel, subject: &str, message: String) {
-        self.checks
-            .push(PreflightCheck::new(level, subject, message));
+impl NodeReport {
+    pub(super) fn add(
+        &mut self,
+        level: CheckLevel,
+        subject: &str,
+        message: String,
+    ) -> &mut PreflightCheck {
+        add(&mut self.checks, level, subject, message)
     }
 
     pub(super) fn failed(&mut self, subject: &str, error: &BucketError) {
-        self.add(CheckLevel::Error, subject, chain(error));
         let hint = error.hint().map(str::to_owned);
-        if let Some(check) = self.checks.last_mut() {
-            check.hint = hint;
-        }
+        self.add(CheckLevel::Error, subject, chain(error)).hint = hint;
+    }
+
+    /// True if something is wrong.
+    pub(in crate::cli) fn has_errors(&self) -> bool {
+        has_errors(&self.checks)
+    }
+
+    fn text(&self) -> String {
+        let checks = self.checks.iter().map(PreflightCheck::text);
+        let (node, bucket) = (&self.node, &self.bucket);
+        format!("node {node}, {bucket}\n{}", checks.collect::<String>())
+    }
+}
+
+impl StoreReport {
+    pub(super) fn add(
+        &mut self,
+        level: CheckLevel,
+        subject: &str,
+        message: String,
+    ) -> &mut PreflightCheck {
+        add(&mut self.checks, level, subject, message)
+    }
+
+    pub(super) fn failed(&mut self, subject: &str, error: &BucketError) {
+        let hint = error.hint().map(str::to_owned);
+        self.add(CheckLevel::Error, subject, chain(error)).hint = hint;
     }
 
     fn text(&self) -> String {
@@ -158,17 +208,22 @@ impl OnlineReport {
             let at = format!("cluster {}", report.cluster);
             report.checks.iter().map(move |check| (at.clone(), check))
         });
+        let nodes = self.nodes.iter().flat_map(|report| {
+            let at = format!("node {}", report.node);
+            report.checks.iter().map(move |check| (at.clone(), check))
+        });
         let store = self.store.iter().flat_map(|report| {
             let at = format!("store {}", report.store);
             report.checks.iter().map(move |check| (at.clone(), check))
         });
-        clusters.chain(store)
+        clusters.chain(nodes).chain(store)
     }
 
     /// The lines for people.
     pub(in crate::cli) fn text(&self) -> String {
         let clusters = self.clusters.iter().map(ClusterReport::text);
         clusters
+            .chain(self.nodes.iter().map(NodeReport::text))
             .chain(self.store.iter().map(StoreReport::text))
             .collect()
     }

@@ -29,8 +29,12 @@ pub(super) async fn is_fit(bucket: &Bucket) -> bool {
                     Err(error) => chain(&error),
                 },
                 (Some(why), _) | (None, Capability::CacheOnly { why }) => {
+                    let reason = match probe.hint() {
+                        Some(hint) => format!("{why}; hint: {hint}"),
+                        None => why,
+                    };
                     tracing::error!(
-                        reason = why,
+                        reason,
                         "the store {} cannot decide who leads, so this controller never does",
                         bucket.name()
                     );

@@ -178,9 +178,16 @@ impl BucketPlace {
             if record == before {
                 return Ok(record);
             }
-            let condition = tag.map_or(WriteCondition::Absent, WriteCondition::Unchanged);
-            let written = self.bucket.put(&key, record.write(), condition).await;
-            match written.map_err(|error| self.failed("writing the record", error))? {
+            let condition = match &tag {
+                Some(tag) => WriteCondition::Unchanged(tag.clone()),
+                None => WriteCondition::Absent,
+            };
+            let text = record.write();
+            let written = match self.bucket.put(&key, text.clone(), condition).await {
+                Ok(written) => written,
+                Err(error) => self.settle(&text, tag.as_ref(), error).await?,
+            };
+            match written {
                 ObjectWritten::Done(_) => return Ok(record),
                 ObjectWritten::Refused => {
                     let most = PAUSE.as_millis() as u64 * u64::from(attempt + 1);
@@ -193,6 +200,32 @@ impl BucketPlace {
             what: "writing the record",
             message: "other controllers write to it all the time".to_owned(),
         })
+    }
+
+    /// What became of a write whose answer does not say it. Ceph RGW before 20 answers all
+    /// but one of those who write at once as if it had failed. Another record than before is
+    /// the proof that this write is done or will never be: its condition holds no more.
+    async fn settle(
+        &self,
+        text: &str,
+        before: Option<&ObjectTag>,
+        error: BucketError,
+    ) -> Result<ObjectWritten, NodeError> {
+        let is_open = matches!(error, BucketError::Failed { .. } | BucketError::Late { .. });
+        let found = match is_open {
+            true => self.bucket.get(&self.record_key()).await.ok().flatten(),
+            false => None,
+        };
+        let is_other = |tag: &ObjectTag| match before {
+            Some(before) => before.is_known() && tag.is_known() && tag != before,
+            None => true,
+        };
+        match found {
+            // No other write has the same bytes.
+            Some(found) if found.bytes == text => Ok(ObjectWritten::Done(found.tag)),
+            Some(found) if is_other(&found.tag) => Ok(ObjectWritten::Refused),
+            _ => Err(self.failed("writing the record", error)),
+        }
     }
 
     fn admit(&self, record: &mut BucketRecord, fence: Option<&Fence>) -> Result<(), NodeError> {

@@ -1,5 +1,6 @@
 //! A bucket in memory as a node.
 
+mod answers;
 mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};

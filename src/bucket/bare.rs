@@ -1,0 +1,52 @@
+//! Whether a server compares entity tags without their quotes.
+//!
+//! A server that ignores such a tag would write whatever is there, so no object of anybody
+//! is written under one before the server has refused an old tag on an object of a probe.
+
+use object_store::PutPayload;
+
+use super::probe::ProbeKeys;
+use super::tags::TagForm;
+use super::write::{WRITING, is_refusal};
+use super::{Bucket, BucketError, ObjectKey, ObjectTag, WriteCondition};
+
+impl Bucket {
+    /// True where the server takes a tag without quotes that is right, and refuses an old
+    /// one. It is tried once; what came to no end is tried again by the next who asks.
+    pub(super) async fn compares_bare(&self) -> bool {
+        let bucket = self.clone();
+        // Goes on where nobody waits for it any more, so that its object is removed.
+        let tried = tokio::spawn(async move {
+            let tried = bucket.tags.compares_bare.get_or_try_init(|| async {
+                let key = ProbeKeys::new(bucket.probes).next();
+                let tried = bucket.tries_bare(&key).await;
+                // What stays is removed by a later probe.
+                let _ = bucket.remove(&key).await;
+                tried
+            });
+            tried.await.copied()
+        });
+        matches!(tried.await, Ok(Ok(true)))
+    }
+
+    async fn tries_bare(&self, key: &ObjectKey) -> Result<bool, BucketError> {
+        let put = async |text: &'static str, condition: &WriteCondition| {
+            let text = PutPayload::from_static(text.as_bytes());
+            match self.put_as(key, &text, condition, TagForm::Bare).await? {
+                Ok(put) => Ok(Some(ObjectTag::told(put.e_tag))),
+                Err(error) if is_refusal(&error, condition) => Ok(None),
+                Err(error) => Err(BucketError::of(WRITING, key, &error)),
+            }
+        };
+        let Some(tag) = put("one", &WriteCondition::Always).await? else {
+            return Ok(false);
+        };
+        let unchanged = WriteCondition::Unchanged(tag);
+        let is_right_taken = put("two", &unchanged).await?.is_some();
+        if !is_right_taken || put("three", &unchanged).await?.is_some() {
+            return Ok(false);
+        }
+        let found = self.get(key).await?;
+        Ok(found.is_some_and(|found| found.bytes == "two"))
+    }
+}
