@@ -17,7 +17,8 @@ impl Bucket {
         let bucket = self.clone();
         // Goes on where nobody waits for it any more, so that its object is removed.
         let tried = tokio::spawn(async move {
-            let tried = bucket.tags.compares_bare.get_or_try_init(|| async {
+            let trial = bucket.tags.compares_bare();
+            let tried = trial.get_or_try_init(|| async {
                 let key = ProbeKeys::new(bucket.probes).next();
                 let tried = bucket.tries_bare(&key).await;
                 // What stays is removed by a later probe.

@@ -6,9 +6,10 @@
 //! quotes, and one that ignores it would write whatever is there. Nothing tells which of
 //! them answers, so it is tried: quotes are proven by a condition that was taken, and a tag
 //! without them only by an object of its own, whose old tag has to be refused. What is
-//! proven is all that is sent from then on.
+//! proven is all that is sent from then on, until it is refused although it holds: another
+//! server answers now, or another release, and the next write begins anew.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -39,25 +40,47 @@ impl TagForm {
 /// The form that a server was seen to understand. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProvenForm {
-    form: Arc<OnceLock<TagForm>>,
+    seen: Arc<Mutex<SeenForms>>,
+}
+
+#[derive(Debug, Default)]
+struct SeenForms {
+    taken: Option<TagForm>,
     /// Whether tags without quotes are compared, once that was tried.
-    pub(super) compares_bare: Arc<OnceCell<bool>>,
+    compares_bare: Arc<OnceCell<bool>>,
 }
 
 impl ProvenForm {
     /// The form to send a tag in: as HTTP has it, until another one is proven.
     pub(super) fn form(&self) -> TagForm {
-        self.form.get().copied().unwrap_or(TagForm::Quoted)
+        self.with(|seen| seen.taken).unwrap_or(TagForm::Quoted)
     }
 
     pub(super) fn is_proven(&self) -> bool {
-        self.form.get().is_some()
+        self.with(|seen| seen.taken.is_some())
     }
 
     /// A condition in this form was taken. The first one that is proven stays: with two, a
     /// condition that is refused would be sent again.
     pub(super) fn prove(&self, form: TagForm) {
-        self.form.get_or_init(|| form);
+        self.with(|seen| {
+            seen.taken.get_or_insert(form);
+        });
+    }
+
+    /// What was proven is so no longer, and what was tried has to be tried again.
+    pub(super) fn forget(&self) {
+        self.with(|seen| *seen = SeenForms::default());
+    }
+
+    /// What a trial of tags without quotes found, for all who want to know it.
+    pub(super) fn compares_bare(&self) -> Arc<OnceCell<bool>> {
+        self.with(|seen| Arc::clone(&seen.compares_bare))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut SeenForms) -> T) -> T {
+        // Whole at every moment, also where somebody panicked.
+        act(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -216,7 +216,8 @@ impl Bucket {
     }
 
     /// True where the server refused a condition that holds, since it compares tags without
-    /// their quotes. What cannot be found out soon was refused: nothing was written.
+    /// their quotes. What cannot be found out soon was refused: nothing was written. So was
+    /// what is sent in a form that was proven, but then it is proven no longer.
     async fn is_misread(
         &self,
         key: &ObjectKey,
@@ -227,12 +228,17 @@ impl Bucket {
             return false;
         };
         let is_refused = matches!(error, object_store::Error::Precondition { .. });
-        if self.tags.is_proven() || !condition.has_forms() || !is_refused {
+        if !condition.has_forms() || !is_refused {
             return false;
         }
+        let is_proven = self.tags.is_proven();
         let look = async {
             let found = self.head(key).await.ok().flatten();
-            found.is_some_and(|found| found.tag.is_same_write(tag)) && self.compares_bare().await
+            let holds = found.is_some_and(|found| found.tag.is_same_write(tag));
+            if holds && is_proven {
+                self.tags.forget();
+            }
+            holds && !is_proven && self.compares_bare().await
         };
         let look = tokio::time::timeout(LOOK.min(self.patience), look).await;
         look.unwrap_or(false)

@@ -321,7 +321,7 @@ async fn is_full(bucket: Bucket) {
     let requests = bucket.requests();
     assert_eq!(bucket.clone().capability().await.unwrap(), Capability::Full);
     assert_eq!(bucket.requests(), requests);
-    assert!(requests < 60, "{requests}");
+    assert!(requests < 70, "{requests}");
     // The same for deliveries; and no version was told of.
     let probe = bucket.of_node().probe_deliveries().await.unwrap();
     assert!(probe.checks.iter().all(|check| check.wrong.is_none()));
